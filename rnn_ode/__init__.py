@@ -1,0 +1,35 @@
+"""A recurrent network beside its differential equation.
+
+A cell is one step of a flow, and the flow behind it is the logarithm of the step. `rnn_ode` runs the network (`iterate`)
+and the flow (`integrate`), converts either into the other (`to_ode`, `to_rnn`), says what the eigenvalues predict for
+each (`spectrum`) and measures whether they are right (`compare`).
+"""
+
+from ._bridge import to_ode as to_ode
+from ._bridge import to_rnn as to_rnn
+from ._cells import PiecewiseLinearCell as PiecewiseLinearCell
+from ._cells import VanillaCell as VanillaCell
+from ._errors import RESULTS as RESULTS
+from ._integrate import integrate as integrate
+from ._iterate import iterate as iterate
+from ._linalg import logm as logm
+from ._methods import Backward as Backward
+from ._methods import Exact as Exact
+from ._methods import Forward as Forward
+from ._methods import Textbook as Textbook
+from ._methods import Tustin as Tustin
+from ._paths import BandLimited as BandLimited
+from ._paths import Cubic as Cubic
+from ._paths import Hold as Hold
+from ._paths import Linear as Linear
+from ._schemes import BackwardEuler as BackwardEuler
+from ._schemes import Euler as Euler
+from ._schemes import ExponentialEuler as ExponentialEuler
+from ._schemes import RungeKutta as RungeKutta
+from ._schemes import Trapezoidal as Trapezoidal
+from ._spectrum import Spectrum as Spectrum
+from ._spectrum import spectrum as spectrum
+from ._types import Trajectory as Trajectory
+from ._verdict import Verdict as Verdict
+
+__version__ = "0.1.0"

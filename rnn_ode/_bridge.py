@@ -1,0 +1,179 @@
+"""The bridge: a network as a field, and a field as a network."""
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from ._cells import AbstractCell, VanillaCell, initial_state, is_affine
+from ._errors import as_step, is_concrete
+from ._fields import JacobianField, LinearField, SeriesField
+from ._linalg import eig, eigenvalue_condition
+from ._methods import AbstractMethod, Backward, Exact, Forward, Textbook, Tustin
+from ._schemes import AbstractScheme
+from ._types import Cell, Field
+from ._verdict import backward_error
+
+
+def to_ode(cell: Cell, method: AbstractMethod, *, dt: float = 1.0) -> Field:
+    """The flow behind a network: a field dh/dt whose step of dt is, to the method's accuracy, the cell.
+
+    **Arguments:** `cell` any cell; `method` one of `Textbook()`, `Forward(order)`, `Backward(order)`, `Tustin()`,
+    `Exact(complex=False, anchored=False)`; `dt` the network's step, in time: exponents per unit time are g(λ)/dt.
+
+    **Returns:** a callable `field(t, h, path)`, which `integrate` and `diffrax.ODETerm` take as it is. Fixed points of the
+    network are equilibria of it (but for `Textbook`); `Forward(order)` with order > 1 may add others.
+
+    **Raises:** `ValueError` where the method does not exist for the cell's matrix (singular W_h for `Textbook` and
+    `Backward`; a multiplier that is zero or negative for `Exact`, −1 for `Tustin`), with the methods that do; `TypeError` for
+    a method that the kind of cell does not allow. Traced weights are not looked at.
+
+    ```python
+    >>> import jax.numpy as jnp, rnn_ode as ro
+    >>> cell = ro.VanillaCell([[0.5]], [[1.0]], [0.0], activation=None)
+    >>> field = ro.to_ode(cell, ro.Backward(1))
+    >>> field(0.0, jnp.array([1.0]), lambda t: jnp.zeros(1)).tolist()
+    [-1.0]
+
+    ```
+    """
+    dt = as_step("dt", dt)
+    if not isinstance(method, AbstractMethod):
+        raise TypeError(f"method must be one of rnn_ode's methods, such as Forward(1) or Exact(); got {method!r}.")
+    if isinstance(method, Textbook):
+        if not isinstance(cell, VanillaCell):
+            raise TypeError(f"Textbook() is written for VanillaCell, h' = f(W_h h + W_x x + b); got {_name(cell)}.")
+        require_method(cell.W_h, method)
+        return _textbook(cell, dt)
+    if isinstance(method, Forward):
+        return SeriesField(cell, method.order, dt)
+    if is_affine(cell):
+        require_method(cell.W_h, method)
+        if isinstance(method, Backward):
+            return SeriesField(_inverse(cell), method.order, dt, reverse=True)
+        return _affine(cell, method, dt)
+    anchored = isinstance(method, Exact) and method.anchored
+    if isinstance(method, Exact) and method.complex and not anchored:
+        raise TypeError(
+            f"Exact(complex=True) serves affine cells, and others with anchored=True; got {_name(cell)}. "
+            "Between samples its states are complex, where a cell cannot be asked."
+        )
+    if isinstance(cell, VanillaCell) and method.inverts:
+        _require_invertible(cell.W_h, method)
+    return JacobianField(cell, method.generator, dt, method.input_lead * dt, anchored)
+
+
+def _textbook(cell: VanillaCell, dt: float) -> LinearField:
+    inputs = jnp.linalg.solve(cell.W_h, jnp.concatenate([cell.W_x, cell.b[:, None]], axis=1)) / dt
+    return LinearField(cell.W_h / dt, inputs[:, :-1], inputs[:, -1])
+
+
+def _affine(cell: VanillaCell, method: AbstractMethod, dt: float) -> LinearField:
+    """g([[W, W_x, b], [0, 1]]): the generator in the first block, φ(W) (W_x, b) beside it."""
+    n, extra = cell.hidden_size, cell.input_size + 1
+    top = jnp.concatenate([cell.W_h, cell.W_x, cell.b[:, None]], axis=1)
+    bottom = jnp.concatenate([jnp.zeros((extra, n), top.dtype), jnp.eye(extra, dtype=top.dtype)], axis=1)
+    G = method.generator(jnp.concatenate([top, bottom]))[:n] / dt
+    return LinearField(G[:, :n], G[:, n:-1], G[:, -1], method.input_lead * dt)
+
+
+def _inverse(cell: VanillaCell) -> VanillaCell:
+    """The affine network that undoes one step: h(t) ↦ h(t − dt)."""
+    inverse = jnp.linalg.inv(cell.W_h)
+    return VanillaCell(inverse, -inverse @ cell.W_x, -inverse @ cell.b, activation=None)
+
+
+class SchemeCell(eqx.Module):
+    """A field advanced by one step of a scheme, as a cell."""
+
+    field: Field
+    scheme: AbstractScheme
+    dt: float = eqx.field(static=True)
+
+    def __call__(self, x: Array, h):
+        return self.scheme.step(self.field, x, h, self.dt)
+
+    def initial_state(self):
+        return initial_state(self.field)
+
+
+def to_rnn(field: Field, scheme: AbstractScheme, dt: float = 1.0) -> SchemeCell:
+    """A network from a field: the cell whose step is one step of the scheme, with the input constant during it.
+
+    **Arguments:** `field` any callable `field(t, h, path)` that does not depend on t but through the path; `scheme` one of
+    `Euler()`, `BackwardEuler()`, `Trapezoidal()`, `ExponentialEuler()`, `RungeKutta(solver, substeps)`; `dt` the step, time.
+
+    **Returns:** a cell `cell(x, h)`. **Raises:** `ValueError` for dt ≤ 0, `TypeError` for a scheme that is none.
+
+    ```python
+    >>> import jax.numpy as jnp, rnn_ode as ro
+    >>> cell = ro.VanillaCell([[0.5]], [[1.0]], [0.0], activation=None)
+    >>> again = ro.to_rnn(ro.to_ode(cell, ro.Tustin()), ro.Trapezoidal())
+    >>> round(again(jnp.ones(1), jnp.ones(1)).item(), 5), cell(jnp.ones(1), jnp.ones(1)).item()
+    (1.5, 1.5)
+
+    ```
+    """
+    if not isinstance(scheme, AbstractScheme):
+        raise TypeError(f"scheme must be one of rnn_ode's schemes, such as Euler(); got {scheme!r}.")
+    if not callable(field):
+        raise TypeError(f"field must be a callable field(t, h, path); got {field!r}.")
+    return SchemeCell(field, scheme, as_step("dt", dt))
+
+
+ALTERNATIVES = (Forward(1), Backward(1), Tustin(), Exact(), Exact(complex=True), Textbook())
+
+
+def existing(W) -> list[AbstractMethod]:
+    """The methods that exist for a concrete matrix W."""
+    return [method for method in ALTERNATIVES if obstacle(W, method) is None]
+
+
+def obstacle(W, method: AbstractMethod) -> str | None:
+    """Why the method does not exist for a concrete matrix W, or `None`."""
+    if method.inverts and nearly_singular(W):
+        return f"W_h is singular or nearly so (condition number {np.linalg.cond(np.asarray(W)):.3g})"
+    multipliers, vectors = eig(W)
+    bad = method.excluded(multipliers, eigenvalue_condition(vectors) * backward_error(W))
+    if not bool(jnp.any(bad)):
+        return None
+    value = complex(multipliers[int(jnp.argmax(bad))])
+    shown = f"{value.real:.6g}" if abs(value.imag) <= 1e-12 * abs(value) else f"{value:.6g}"
+    kind = "negative" if value.real < 0 else "zero to within rounding"
+    return f"its multiplier {shown} is {kind if not isinstance(method, Tustin) else 'a pole of the Cayley transform'}"
+
+
+def nearly_singular(W):
+    """Whether W (N, N) cannot be told from a singular matrix: condition number above 1/(N u)."""
+    s = jnp.linalg.svd(W, compute_uv=False)
+    return s[-1] <= W.shape[0] * jnp.finfo(W.dtype).eps * s[0]
+
+
+def require_method(W, method: AbstractMethod) -> None:
+    """`ValueError` where the method does not exist for a concrete W, naming the ways out."""
+    if is_concrete(W):
+        _refuse(W, method, obstacle(W, method))
+
+
+def _require_invertible(W, method) -> None:
+    if is_concrete(W) and bool(nearly_singular(W)):
+        _refuse(W, method, f"W_h is singular or nearly so (condition number {np.linalg.cond(np.asarray(W)):.3g})")
+
+
+def _refuse(W, method, reason) -> None:
+    if reason is not None:
+        ways = ", ".join(f"{_call(m)}" for m in existing(W))
+        raise ValueError(f"{_call(method)} does not exist for this network: {reason}. These do: {ways}.")
+
+
+def _call(method) -> str:
+    """A method as it is written in Python."""
+    if isinstance(method, Exact):
+        flags = [f"{name}=True" for name in ("complex", "anchored") if getattr(method, name)]
+        return f"Exact({', '.join(flags)})"
+    return f"{type(method).__name__}({getattr(method, 'order', '')})"
+
+
+def _name(cell) -> str:
+    affine = isinstance(cell, AbstractCell) and is_affine(cell)
+    return f"an affine {type(cell).__name__}" if affine else f"a {type(cell).__name__}"

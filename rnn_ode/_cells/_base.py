@@ -1,0 +1,71 @@
+import abc
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from .._errors import check_finite
+
+
+class AbstractCell(eqx.Module):
+    """A cell whose input enters through a *drive*, which needs no state and so can be computed for all steps at once.
+
+    Subclasses give `drive` and `step`; `cell(x, h)` is `step(drive(x), h)`.
+    """
+
+    W_x: eqx.AbstractVar[Float[Array, "N D"]]
+    b: eqx.AbstractVar[Float[Array, " N"]]
+
+    @property
+    def input_size(self) -> int:
+        return self.W_x.shape[1]
+
+    @property
+    def hidden_size(self) -> int:
+        return self.W_x.shape[0]
+
+    def drive(self, x: Float[Array, " D"]) -> Float[Array, " N"]:
+        """What the input contributes to the step before the state is known: W_x x + b."""
+        return self.W_x @ x + self.b
+
+    @abc.abstractmethod
+    def step(self, drive: Float[Array, " N"], h: Float[Array, " N"]) -> Float[Array, " N"]:
+        """The next state."""
+
+    @property
+    @abc.abstractmethod
+    def linear_part(self) -> Float[Array, "N N"]:
+        """The matrix whose eigenvalues are the multipliers of the network's linear part."""
+
+    def __call__(self, x: Float[Array, " D"], h: Float[Array, " N"]) -> Float[Array, " N"]:
+        return self.step(self.drive(x), h)
+
+
+def initial_state(cell):
+    """The zero state of our own cells and of Equinox's, or `ValueError`: h (N,), or (h, c) for an LSTM."""
+    if isinstance(cell, AbstractCell):
+        return jnp.zeros(cell.hidden_size, cell.b.dtype)
+    if isinstance(cell, eqx.nn.GRUCell | eqx.nn.LSTMCell):
+        zeros = jnp.zeros(cell.hidden_size, cell.weight_hh.dtype)
+        return (zeros, zeros) if isinstance(cell, eqx.nn.LSTMCell) else zeros
+    if hasattr(cell, "initial_state"):
+        return cell.initial_state()
+    raise ValueError(
+        f"h0=None means zeros, and the state's shape is known only for rnn_ode's and Equinox's cells; "
+        f"got {type(cell).__name__}. Pass h0."
+    )
+
+
+def as_state(name: str, h0):
+    """An initial state as a pytree of floating arrays, finite where it can be seen."""
+
+    def one(leaf):
+        array = jnp.asarray(leaf)
+        check_finite(name, array)
+        return array if jnp.issubdtype(array.dtype, jnp.inexact) else array.astype(jnp.result_type(float))
+
+    leaves = jax.tree.leaves(h0)
+    if not leaves:
+        raise ValueError(f"{name} must hold at least one array; got {h0!r}.")
+    return jax.tree.map(one, h0)

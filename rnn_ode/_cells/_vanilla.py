@@ -1,0 +1,89 @@
+from collections.abc import Callable
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from .._errors import as_floats, check_count
+from ._base import AbstractCell
+
+
+class VanillaCell(AbstractCell):
+    """The discrete recurrent network h' = f(W_h h + W_x x + b) (Elman 1990).
+
+    **Arguments:** `W_h` (N, N); `W_x` (N, D); `b` (N,); `activation` the elementwise f, or `None` for the affine network
+    h' = W_h h + W_x x + b. Raises `ValueError` for shapes that do not fit and for entries that are not finite.
+
+    ```python
+    >>> import jax.numpy as jnp, rnn_ode as ro
+    >>> cell = ro.VanillaCell([[0.5]], [[1.0]], [0.0])
+    >>> cell(jnp.array([1.0]), jnp.array([2.0])).tolist()
+    [2.0]
+
+    ```
+    """
+
+    W_h: Float[Array, "N N"]
+    W_x: Float[Array, "N D"]
+    b: Float[Array, " N"]
+    activation: Callable[[Array], Array] | None = eqx.field(static=True)
+
+    def __init__(self, W_h, W_x, b, activation: Callable[[Array], Array] | None = jax.nn.relu):
+        self.W_h = as_floats("W_h", W_h, ("N", "N"))
+        self.W_x = as_floats("W_x", W_x, ("N", "D"))
+        self.b = as_floats("b", b, ("N",))
+        self.activation = activation
+
+    def __check_init__(self):
+        n = self.b.shape[0]
+        if self.W_h.shape != (n, n) or self.W_x.shape[0] != n or n == 0:
+            raise ValueError(
+                "W_h, W_x and b must have shapes (N, N), (N, D) and (N,) with one N ≥ 1; "
+                f"got {self.W_h.shape}, {self.W_x.shape} and {self.b.shape}."
+            )
+        if self.activation is not None and not callable(self.activation):
+            raise TypeError(f"activation must be a function or None (affine); got {self.activation!r}.")
+
+    @classmethod
+    def random(
+        cls,
+        key: PRNGKeyArray,
+        input_size: int,
+        hidden_size: int,
+        *,
+        activation: Callable[[Array], Array] | None = jax.nn.relu,
+        recurrent: jax.nn.initializers.Initializer = jax.nn.initializers.orthogonal(),  # noqa: B008
+    ) -> "VanillaCell":
+        """A random network: W_h (N, N) from the JAX initializer `recurrent`, W_x (N, D) by `lecun_normal`, b zero.
+
+        ```python
+        >>> import jax, rnn_ode as ro
+        >>> ro.VanillaCell.random(jax.random.key(0), 3, 8).W_h.shape
+        (8, 8)
+
+        ```
+        """
+        check_count("input_size", input_size)
+        check_count("hidden_size", hidden_size)
+        key_h, key_x = jax.random.split(key)
+        scale = jax.nn.initializers.lecun_normal(in_axis=-1, out_axis=-2)
+        return cls(
+            recurrent(key_h, (hidden_size, hidden_size), jnp.result_type(float)),
+            scale(key_x, (hidden_size, input_size), jnp.result_type(float)),
+            jnp.zeros(hidden_size),
+            activation,
+        )
+
+    @property
+    def linear_part(self) -> Float[Array, "N N"]:
+        return self.W_h
+
+    def step(self, drive: Float[Array, " N"], h: Float[Array, " N"]) -> Float[Array, " N"]:
+        z = self.W_h @ h + drive
+        return z if self.activation is None else self.activation(z)
+
+
+def is_affine(cell) -> bool:
+    """Whether the cell is h' = W h + W_x x + b, so that one matrix is its Jacobian everywhere."""
+    return isinstance(cell, VanillaCell) and cell.activation is None

@@ -1,0 +1,106 @@
+"""What a run can end with, and the checks every public function shares.
+
+A value known while Python runs is checked there and refused with `ValueError` or `TypeError`: the argument, what came,
+what is wanted. A traced value is not looked at; what goes wrong on the way is the trajectory's `result`.
+"""
+
+import math
+from typing import Any
+
+import diffrax
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+
+class RESULTS(diffrax.RESULTS):  # pyright: ignore[reportGeneralTypeIssues]
+    """How a run ended: `diffrax.RESULTS`, and the two ends that networks and their flows have besides.
+
+    `RESULTS[trajectory.result]` is the text, with what to do next; `successful` has the empty text.
+    """
+
+    left_float_range = (
+        "The state left the float range (overflow to infinity). The rows before it are kept with `throw=False`. "
+        "`rnn_ode.spectrum(W).rate()` says how fast the linear part grows: scale the weights, shorten the run or use "
+        "float64."
+    )
+    field_undefined = (
+        "The vector field does not exist at a state that the run reached: the local step Jacobian there has no real "
+        "logarithm or no inverse (a multiplier that is zero, or negative). `Forward(order)` and `Tustin()` need "
+        "neither; `Exact(complex=True, anchored=True)` serves negative multipliers; with `throw=False` the rows before "
+        "it are kept."
+    )
+
+
+def is_concrete(*values: Any) -> bool:
+    """Whether none of the values is traced, so that Python may look at them."""
+    return not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(values))
+
+
+def as_floats(name: str, value: Any, shape: tuple[int | str, ...] | None = None) -> Array:
+    """`value` as a real floating array of that shape (letters stand for any size), finite where it can be seen."""
+    try:
+        array = jnp.asarray(value)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{name} must be an array of numbers; got {type(value).__name__} ({error}).") from None
+    if jnp.issubdtype(array.dtype, jnp.integer) or array.dtype == bool:
+        array = array.astype(jnp.result_type(float))
+    if not jnp.issubdtype(array.dtype, jnp.floating):
+        raise TypeError(f"{name} must hold real floating-point numbers; got dtype {array.dtype}.")
+    if shape is not None and (
+        array.ndim != len(shape)
+        or any(isinstance(n, int) and n != m for n, m in zip(shape, array.shape, strict=True))
+    ):
+        wanted = "(" + ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "") + ")"
+        raise ValueError(f"{name} must have shape {wanted}; got {array.shape}.")
+    check_finite(name, array)
+    return array
+
+
+def check_finite(name: str, array: Any) -> None:
+    if is_concrete(array):
+        bad = np.argwhere(~np.isfinite(np.asarray(array)))
+        if len(bad):
+            where = tuple(int(i) for i in bad[0])
+            value = np.asarray(array)[where]
+            raise ValueError(
+                f"{name} must be finite; {len(bad)} of {np.size(array)} entries are not, the first at {where}: {value}."
+            )
+
+
+def as_step(name: str, value: Any) -> float:
+    """A time step as a Python float: positive, finite, known while Python runs."""
+    if not is_concrete(value):
+        raise TypeError(f"{name} must be a Python number, known when the function is traced; got {value}.")
+    try:
+        step = float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must be a positive number; got {value!r}.") from None
+    if not (math.isfinite(step) and step > 0):
+        raise ValueError(f"{name} must be positive and finite; got {step}.")
+    return step
+
+
+def check_count(name: str, value: Any, least: int = 1) -> None:
+    """A static whole number, such as an order."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise TypeError(f"{name} must be a whole number, known when the function is traced; got {value!r}.")
+    if value < least:
+        raise ValueError(f"{name} must be at least {least}; got {value}.")
+
+
+def as_times(name: str, value: Any) -> Array:
+    """Times (n,) in increasing order, without duplicates."""
+    ts = as_floats(name, value, ("n",))
+    if ts.shape[0] == 0:
+        raise ValueError(f"{name} must hold at least one time; it is empty.")
+    if is_concrete(ts):
+        steps = np.diff(np.asarray(ts))
+        if np.any(steps <= 0):
+            i = int(np.argmax(steps <= 0))
+            kind = "a duplicate" if steps[i] == 0 else "out of order"
+            raise ValueError(
+                f"{name} must increase strictly; {name}[{i}] = {ts[i]} and {name}[{i + 1}] = {ts[i + 1]} are {kind}."
+            )
+    return ts

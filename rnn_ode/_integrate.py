@@ -1,0 +1,281 @@
+"""Running a field: `diffrax`, one sampling interval at a time.
+
+A held input jumps at every sample and an interpolated one has kinks there, so that an adaptive solver which does not know
+them spends most of its steps finding them. Each interval is therefore a solve of its own, from a local time 0 to 1 in
+which the field is smooth, and the field is handed that interval's own piece of the input: a stage at the closing end
+still reads the sample of its step, and no sample is ever looked up by a float of the time.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import diffrax
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from ._cells import as_state
+from ._errors import RESULTS, as_floats, as_times, check_count
+from ._paths import SampledPath
+from ._types import Field, State, Trajectory, is_finite, keep_before
+
+
+def integrate(
+    field: Field,
+    path: Any,
+    h0: State,
+    *,
+    ts: Float[Array, " n"] | None = None,
+    solver: diffrax.AbstractSolver | None = None,
+    rtol: float | None = None,
+    atol: float | None = None,
+    max_steps: int | None = None,
+    adjoint: diffrax.AbstractAdjoint | None = None,
+    save: Callable[[Any], Any] | None = None,
+    throw: bool = True,
+) -> Trajectory:
+    """Solve dh/dt = field(t, h, path) with diffrax.
+
+    **Arguments:** `field` any callable `field(t, h, path)`; `path` one of our paths, or any function of time, or `None`
+    (the last two need `ts`); `h0` the state at the first time; `ts` (n,) increasing times, by default the start of the
+    first step (0) and then every stamp of the path; `solver` Dopri8 by default; a solver without an error estimate takes one
+    step from each time (or sample, whichever comes first) to the next; `rtol`, `atol` tolerances of a step, 1e-10 and
+    1e-12 in float64, 1e-5 and 1e-7 in float32; `max_steps` steps in total, by default 65,536 and 64 more for every
+    interval; `adjoint` how gradients are taken, by default `RecursiveCheckpointAdjoint(checkpoints=8)` an interval, in
+    reverse mode (`diffrax.ForwardMode()` for `jvp`); `save` what to keep of each state; `throw` whether a failed run
+    raises.
+
+    **Returns:** a `Trajectory` at `ts`, the initial state first. Its `result` says how it ended: rows past a failure are
+    infinite. `stats` holds `num_steps`, `num_accepted_steps`, `num_rejected_steps` and `max_steps`.
+
+    **Raises:** `ValueError` or `TypeError` for times that are not increasing, states that are not finite, counts that are
+    not whole; at run time what `result` says, with `throw=True`.
+
+    ```python
+    >>> import jax.numpy as jnp, rnn_ode as ro
+    >>> run = ro.integrate(lambda t, h, path: path(t) - h, ro.Hold(jnp.ones((3, 1))), jnp.zeros(1))
+    >>> run.states[:, 0].round(3).tolist()
+    [0.0, 0.632..., 0.865..., 0.949...]
+
+    ```
+    """
+    h0 = as_state("h0", h0)
+    ts = None if ts is None else as_times("ts", ts)
+    if not isinstance(path, SampledPath) and ts is None:
+        raise ValueError(
+            f"ts must be given for a path without samples ({type(path).__name__}): nothing says when to stop."
+        )
+    if max_steps is not None:
+        check_count("max_steps", max_steps)
+    tolerances = _tolerances(h0, rtol, atol)
+    rows, times, result, stats = _run(
+        field,
+        path,
+        h0,
+        ts,
+        diffrax.Dopri8() if solver is None else solver,
+        tolerances,
+        max_steps,
+        diffrax.RecursiveCheckpointAdjoint(checkpoints=8) if adjoint is None else adjoint,
+        save,
+    )
+    if throw:
+        rows = result.error_if(rows, result != RESULTS.successful)
+    return Trajectory(times, rows, result, stats)
+
+
+def _tolerances(h0, rtol, atol):
+    double = jnp.result_type(*jax.tree.leaves(h0)) in (jnp.float64, jnp.complex128)
+    given = (rtol, atol)
+    defaults = (1e-10, 1e-12) if double else (1e-5, 1e-7)
+    for name, value in zip(("rtol", "atol"), given, strict=True):
+        if value is not None and not jnp.all(as_floats(name, value, ()) > 0):
+            raise ValueError(f"{name} must be positive; got {value}.")
+    return tuple(
+        jnp.asarray(d if v is None else v, jnp.result_type(float)) for v, d in zip(given, defaults, strict=True)
+    )
+
+
+class _Run(eqx.Module):
+    """What is carried from interval to interval."""
+
+    h: State
+    anchor: State
+    result: RESULTS
+    dt0: Array
+    accepted: Array
+    rejected: Array
+
+
+@eqx.filter_jit
+def _run(field, path, h0, ts, solver, tolerances, max_steps, adjoint, save):
+    segments, times, picks = _segments(path, ts)
+    budget = 65_536 + 64 * segments[0].shape[0] if max_steps is None else int(max_steps)
+    save = (lambda h: h) if save is None else save
+    h0 = _promote(field, path, h0, segments)
+    zero = jnp.zeros((), int)
+    start = _Run(h0, h0, RESULTS.successful, jnp.ones((), jnp.result_type(float)), zero, zero)
+
+    def body(run, segment):
+        run = _advance(field, path, run, segment, solver, tolerances, budget, adjoint)
+        return run, (save(run.h), run.result != RESULTS.successful)
+
+    end, (rows, failed) = jax.lax.scan(body, start, segments)
+    states = jax.tree.map(lambda a, b: jnp.concatenate([jnp.asarray(a)[None], b]), save(h0), rows)
+    failed = jnp.concatenate([~is_finite(h0)[None], failed])
+    if picks is not None:
+        states, failed = jax.tree.map(lambda leaf: leaf[picks], (states, failed))
+    stats = {
+        "num_steps": end.accepted + end.rejected,
+        "num_accepted_steps": end.accepted,
+        "num_rejected_steps": end.rejected,
+        "max_steps": budget,
+    }
+    return keep_before(failed, states), times, end.result, stats
+
+
+def _segments(path, ts):
+    """Intervals (whole step, from, to; the last two fractions of it), the output times, and the rows to keep.
+
+    Without `ts` the intervals are the steps. With it they end at every sample and at every output time.
+    """
+    if not isinstance(path, SampledPath):
+        return (jnp.zeros(ts.shape[0] - 1, int), ts[:-1], ts[1:]), ts, None
+    total = path.xs.shape[0]
+    unit = jnp.result_type(float)
+    if ts is None:
+        whole = jnp.arange(total)
+        times = jnp.concatenate([jnp.full(1, path.start, unit), path.stamps])
+        return (whole, jnp.zeros(total, unit), jnp.ones(total, unit)), times, None
+    whole, fraction = jax.vmap(path.split)(ts)
+    first = (whole[0], fraction[0])
+    samples = jnp.arange(total + 1)
+    before = (samples < whole[0]) | (samples > whole[-1])
+    # a sample outside the times asked for becomes an interval of no length at the start
+    all_whole = jnp.concatenate([jnp.where(before, first[0], samples), whole])
+    all_fraction = jnp.concatenate([jnp.where(before, first[1], 0), fraction])
+    kind = jnp.concatenate([jnp.zeros(total + 1, int), jnp.arange(1, ts.shape[0] + 1)])
+    all_whole, all_fraction, kind = jax.lax.sort((all_whole, all_fraction, kind), num_keys=2)
+    from_whole, from_fraction = all_whole[:-1], all_fraction[:-1]
+    to_fraction = all_fraction[1:] + (all_whole[1:] - from_whole)  # a step's end is fraction 1 of it
+    picks = jnp.zeros(ts.shape[0] + 1, int).at[kind].set(jnp.arange(kind.shape[0]))[1:]
+    return (from_whole, from_fraction, to_fraction), ts, picks
+
+
+class _Interval(eqx.Module):
+    """The field in the local time of one interval: a fraction u of a step, or time itself for a path without samples."""
+
+    field: Field
+    piece: Any
+    whole: Array
+    start: float | None = eqx.field(static=True)
+    dt: float = eqx.field(static=True)
+
+    @classmethod
+    def of(cls, field, path, whole) -> "_Interval":
+        if isinstance(path, SampledPath):
+            return cls(field, path.piece(whole), whole, path.start, path.dt)
+        return cls(field, path, whole, None, 1.0)
+
+    def at(self, u):
+        """The time, and the input as a function of it, at u."""
+        if self.start is None:
+            return u, self.piece
+        t = self.start + (self.whole + u) * self.dt
+        return t, self.piece.moment(t, u)
+
+    def rate(self, u, h):
+        t, path = self.at(u)
+        return jax.tree.map(lambda leaf: self.dt * leaf, self.field(t, h, path))
+
+    def anchored(self, begin, h, anchor) -> tuple["_Interval", State]:
+        """The interval with its field anchored where its step starts, if the field asks for that."""
+        if not getattr(self.field, "anchored", False):
+            return self, anchor
+        at_start = begin == 0 if self.start is not None else True
+        anchor = jax.tree.map(lambda old, new: jnp.where(at_start, new, old), anchor, h)
+        t, path = self.at(jnp.zeros_like(begin) if self.start is not None else begin)
+        return eqx.tree_at(lambda i: i.field, self, self.field.anchor(t, anchor, path)), anchor  # pyright: ignore
+
+
+def _promote(field, path, h0, segments):
+    """`h0` in the widest type among it and the field's, or `ValueError` where the field is not shaped like it."""
+    whole, begin, _ = jax.tree.map(lambda leaf: leaf[0], segments)
+    rate = jax.eval_shape(lambda h: _Interval.of(field, path, whole).rate(begin, h), h0)
+    shapes = [jax.tree.map(lambda leaf: list(leaf.shape), state) for state in (h0, rate)]
+    if shapes[0] != shapes[1]:
+        raise ValueError(
+            f"field(t, h, path) must return dh/dt in the shape of h; h has {shapes[0]}, the field returned {shapes[1]}."
+        )
+    return jax.tree.map(lambda h, f: h.astype(jnp.result_type(h, f.dtype)), h0, rate)
+
+
+def _advance(field, path, run, segment, solver, tolerances, budget, adjoint):
+    """One interval: solve it unless the run has failed, and say how it went."""
+    whole, begin, end = segment
+    alive = run.result == RESULTS.successful
+    end = jnp.where(alive, end, begin)
+    length = end - begin
+    interval, anchor = _Interval.of(field, path, whole).anchored(begin, run.h, run.anchor)
+    adaptive = isinstance(solver, diffrax.AbstractAdaptiveSolver)
+    solution = diffrax.diffeqsolve(
+        diffrax.ODETerm(_rate),
+        solver,
+        begin,
+        end,
+        length * run.dt0 if adaptive else length,
+        run.h,
+        interval,
+        stepsize_controller=_controller(*tolerances, length) if adaptive else diffrax.ConstantStepSize(),
+        adjoint=adjoint,
+        max_steps=budget,
+        throw=False,
+    )
+    h = jax.tree.map(lambda leaf: leaf[-1], solution.ys)
+    accepted = run.accepted + solution.stats["num_accepted_steps"]
+    rejected = run.rejected + solution.stats["num_rejected_steps"]
+    out_of_steps = (solution.result == diffrax.RESULTS.max_steps_reached) | (accepted + rejected > budget)
+    solved = (solution.result == diffrax.RESULTS.successful) & is_finite(h)
+    why = jax.lax.cond(
+        solved | out_of_steps,
+        lambda: RESULTS.successful,
+        lambda: jax.lax.stop_gradient(_why(interval, begin, length, run.h, RESULTS.promote(solution.result))),
+    )
+    result = RESULTS.where(out_of_steps, RESULTS.max_steps_reached, why)
+    result = RESULTS.where(alive, result, run.result)
+    h = jax.tree.map(lambda new, old: jnp.where(result == RESULTS.successful, new, old), h, run.h)
+    steps = solution.stats["num_accepted_steps"]
+    dt0 = jnp.where(steps > 0, 1 / jnp.maximum(steps, 1).astype(run.dt0.dtype), run.dt0)
+    return _Run(h, anchor, result, dt0, accepted, rejected)
+
+
+def _rate(u, h, interval):
+    return interval.rate(u, h)
+
+
+def _controller(rtol, atol, length):
+    """Steps by the error; a step that shrinks to rounding means that the field or the state is not finite."""
+    dtmin = 16 * jnp.finfo(length.dtype).eps * length
+    return diffrax.PIDController(rtol, atol, dtmin=dtmin, force_dtmin=False)
+
+
+def _why(interval, begin, length, h, result) -> RESULTS:
+    """Why an interval could not be solved: the state leaves the float range in it, or the field is not finite in it.
+
+    The field's range in the interval is explored along its first direction, which is a guess at the path that the
+    solver failed to follow.
+    """
+    rate = interval.rate(begin, h)
+    size, speed = (jnp.max(jnp.stack([jnp.max(jnp.abs(leaf)) for leaf in jax.tree.leaves(s)])) for s in (h, rate))
+    largest = jnp.finfo(size.dtype).max
+    leaves_range = jnp.log(size) + length * speed / jnp.maximum(size, 1) > 0.95 * jnp.log(largest)
+
+    def probe(s):
+        ahead = jax.tree.map(lambda a, b: a + (s * length).astype(a.dtype) * b, h, rate)
+        return is_finite(interval.rate(begin + s * length, ahead))
+
+    defined = jnp.all(jax.vmap(probe)(jnp.linspace(0, 1, 9, dtype=length.dtype)))
+    why = RESULTS.where(defined, result, RESULTS.field_undefined)
+    why = RESULTS.where((result == RESULTS.successful) | leaves_range, RESULTS.left_float_range, why)
+    return RESULTS.where(is_finite(rate), why, RESULTS.where(size > largest**0.5, why, RESULTS.field_undefined))

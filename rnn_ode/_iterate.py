@@ -1,0 +1,117 @@
+"""Running a network: `lax.scan` with everything that needs no state computed before it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from ._cells import AbstractCell, as_state, initial_state
+from ._errors import RESULTS, as_floats, as_step
+from ._types import Cell, State, Trajectory, is_finite, keep_before
+
+
+def iterate(
+    cell: Cell,
+    xs: Float[Array, "T D"],
+    h0: State | None = None,
+    *,
+    dt: float = 1.0,
+    save: Callable[[Any], Any] | None = None,
+    throw: bool = True,
+) -> Trajectory:
+    """Run a network over a sequence: h_k = cell(x_k, h_{k−1}).
+
+    **Arguments:** `cell` any callable `cell(x, h) -> h`; `xs` (T, D) inputs, time first; `h0` the state before the first
+    step, zeros by default for our cells and Equinox's; `dt` time per step; `save` what to keep of each state, a function of
+    it (all of it by default); `throw` whether a run that leaves the float range raises.
+
+    **Returns:** a `Trajectory` of T + 1 states at the times 0, dt, …, T·dt, the initial state first: the outputs are
+    `states[1:]`. Its `result` is `successful` or `left_float_range`; rows from there on are infinite.
+
+    **Raises:** `ValueError` or `TypeError` for inputs of the wrong shape, empty or not finite, for dt ≤ 0, and for a cell
+    that does not return a state like its own. Under `jit` values are not looked at.
+
+    ```python
+    >>> import jax, jax.numpy as jnp, equinox as eqx, rnn_ode as ro
+    >>> cell = eqx.nn.LSTMCell(2, 3, key=jax.random.key(0))
+    >>> h, c = ro.iterate(cell, jnp.ones((5, 2))).states
+    >>> h.shape, c.shape
+    ((6, 3), (6, 3))
+
+    ```
+    """
+    dt = as_step("dt", dt)
+    xs = check_inputs(cell, xs)
+    h0 = initial_state(cell) if h0 is None else as_state("h0", h0)
+    states, failed = _run(cell, xs, h0, save)
+    ts = dt * jnp.arange(xs.shape[0] + 1)
+    result = RESULTS.where(failed, RESULTS.left_float_range, RESULTS.successful)
+    if throw:
+        states = result.error_if(states, result != RESULTS.successful)
+    return Trajectory(ts, states, result, {"num_steps": xs.shape[0]})
+
+
+@eqx.filter_jit
+def _run(cell, xs, h0, save):
+    h0 = promote(h0, cell, xs)
+    if isinstance(cell, AbstractCell):
+        inputs, step = jax.vmap(cell.drive)(xs), cell.step
+    else:
+        inputs, step = xs, cell
+
+    def body(h, x):
+        new = like(h, step(x, h))
+        return new, new if save is None else (save(new), is_finite(new))
+
+    _, rows = jax.lax.scan(body, h0, inputs)
+    if save is None:
+        finite = jnp.stack([_rowwise_finite(leaf) for leaf in jax.tree.leaves(rows)]).all(axis=0)
+        first = h0
+    else:
+        rows, finite = rows
+        first = save(h0)
+    failed = jnp.concatenate([~is_finite(h0)[None], jnp.cumsum(~finite) > 0])
+    states = jax.tree.map(lambda a, b: jnp.concatenate([jnp.asarray(a)[None], b]), first, rows)
+    return keep_before(failed, states), failed[-1]
+
+
+def _rowwise_finite(leaf):
+    return jnp.isfinite(leaf).reshape(leaf.shape[0], -1).all(axis=1)
+
+
+def promote(h0: State, *others) -> State:
+    """`h0` in the widest floating type among it and the arrays it will meet."""
+    leaves = [leaf for leaf in jax.tree.leaves(others) if eqx.is_inexact_array(leaf)]
+    return jax.tree.map(lambda leaf: leaf.astype(jnp.result_type(leaf, *leaves)), h0)
+
+
+def like(h: State, new: State) -> State:
+    """The new state if it has the structure, shapes and type of the old one, else `ValueError`."""
+
+    def describe(state):
+        return jax.tree.map(lambda leaf: f"{leaf.dtype}{list(leaf.shape)}", state)
+
+    new = jax.tree.map(jnp.asarray, new)
+    if describe(new) != describe(h):
+        raise ValueError(
+            f"cell(x, h) must return a state like h: h is {describe(h)}, the cell returned {describe(new)}. "
+            "Pass an h0 of the state's own structure, shape and type."
+        )
+    return new
+
+
+def check_inputs(cell, xs) -> Float[Array, "T ..."]:
+    """Inputs as a floating array, time first, of the width the cell declares."""
+    xs = as_floats("xs", xs)
+    width = getattr(cell, "input_size", None)
+    width = width if isinstance(width, int) else None
+    if xs.ndim == 0 or xs.shape[0] == 0:
+        raise ValueError(f"xs must be a sequence with at least one sample, time first: (T, D); got shape {xs.shape}.")
+    if width is not None and xs.shape[1:] != (width,):
+        hint = " For one input channel write xs[:, None]." if xs.ndim == 1 and width == 1 else ""
+        hint = hint or (" For a batch use jax.vmap over the first axis." if xs.ndim == 3 else "")
+        raise ValueError(f"xs must have shape (T, {width}) for this cell; got {xs.shape}.{hint}")
+    return xs

@@ -1,0 +1,267 @@
+"""Dense linear algebra that JAX lacks on some backend: `logm`, `eig`, and two measures of conditioning.
+
+Every function takes one matrix (batch it with `jax.vmap`), keeps its precision, and lowers for CPU, CUDA and TPU.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.scipy.linalg import expm
+from jaxtyping import Array, Complex, Float, Inexact
+
+
+# ||X||_1 up to which the 7-node rule gives log(I + X) to working precision, by the bits of a real number: float64 from
+# Higham, "Functions of Matrices", Table 11.1; float32 from the scalar worst case X = -theta.
+_PADE_NODES = 7
+_PADE_THETA = {64: 0.264, 32: 0.7}
+_MAX_ROOTS = 50
+_MAX_ROOT_STEPS = 60
+_MAX_QR_STEPS_PER_EIGENVALUE = 30
+
+
+def _check_square(A: Array) -> None:
+    if A.ndim != 2 or A.shape[0] != A.shape[1]:
+        raise ValueError(f"expected one square matrix (use jax.vmap for a batch), got shape {A.shape}")
+
+
+def _nan_unless(ok: Array, X: Array) -> Array:
+    # A product, not a `where`, so that the derivative is NaN too.
+    return X * jnp.where(ok, 1, jnp.nan).astype(X.real.dtype)
+
+
+def _sqrtm(A: Inexact[Array, "N N"]) -> Inexact[Array, "N N"]:
+    """Principal square root by the determinant-scaled Denman–Beavers iteration (Higham, "Functions of Matrices",
+    eqs. 6.28 and 6.29), NaN where there is none."""
+    n = A.shape[0]
+    tol = float(jnp.finfo(A.dtype).eps) ** 0.5
+
+    def step(roots):
+        # The limit, (A^1/2, A^-1/2), does not depend on the scaling, so its derivative does not need the scaling's.
+        scale = jnp.exp(-jnp.sum(jnp.linalg.slogdet(lax.stop_gradient(roots))[1]) / (2 * n))
+        return (scale * roots + jnp.linalg.inv(roots)[::-1] / scale) / 2
+
+    def iterate(state):
+        roots, change, _, steps = state
+        new = step(roots)
+        sizes = jnp.linalg.norm(jnp.stack([new - roots, new]), axis=(2, 3))
+        return new, lax.stop_gradient(jnp.max(sizes[0] / sizes[1])), change, steps + 1
+
+    # Convergence is quadratic: the step that changes little settles the root, and one more settles its derivative.
+    start, never = jnp.stack([A, jnp.eye(n, dtype=A.dtype)]), jnp.full((), jnp.inf, A.real.dtype)
+    (X, _), _, change, _ = lax.while_loop(
+        lambda state: (state[2] > tol) & (state[3] < _MAX_ROOT_STEPS), iterate, (start, never, never, 0)
+    )
+    # Rounding can carry a negative eigenvalue across zero; the iteration then converges, but not to a root of A.
+    residual = jnp.linalg.norm(jnp.linalg.solve(X, A) - X)
+    return _nan_unless((change <= tol) & (residual <= tol * jnp.linalg.norm(X)), X)
+
+
+def _logm(A: Inexact[Array, "N N"]) -> Inexact[Array, "N N"]:
+    eye = jnp.eye(A.shape[0], dtype=A.dtype)
+    theta = _PADE_THETA[jnp.finfo(A.dtype).bits]
+    nodes, weights = (x.astype(A.real.dtype) for x in np.polynomial.legendre.leggauss(_PADE_NODES))
+
+    with jax.default_matmul_precision("highest"):
+        root, scale = lax.while_loop(
+            lambda state: (jnp.linalg.norm(state[0] - eye, 1) > theta) & (state[1] < 2.0**_MAX_ROOTS),
+            lambda state: (_sqrtm(state[0]), 2 * state[1]),
+            (A, jnp.ones((), A.real.dtype)),
+        )
+        X = root - eye
+        terms = jax.vmap(lambda node: jnp.linalg.solve(eye + (1 + node) / 2 * X, X))(nodes)
+        return _nan_unless(jnp.linalg.norm(X, 1) <= theta, scale / 2 * jnp.tensordot(weights, terms, 1))
+
+
+@jax.custom_jvp
+def logm(A: Inexact[Array, "N N"]) -> Inexact[Array, "N N"]:
+    """Principal logarithm of a matrix, by inverse scaling and squaring.
+
+    Square roots by the Denman–Beavers iteration until the matrix is near I, then the Gauss–Legendre form
+    of the diagonal Padé approximant of log(I + X) (Cheng, Higham, Kenney & Laub, SIAM J. Matrix Anal. Appl. 22, 2001;
+    Higham, "Functions of Matrices", ch. 11). Needs only products, solves and inverses, no Schur form.
+
+    `A`: (N, N), real or complex, with no eigenvalue on (-inf, 0]. Returns the (N, N) logarithm of the same dtype, all
+    NaN where the principal logarithm does not exist. Differentiable to any order in forward and reverse mode, also
+    where eigenvalues coincide.
+    """
+    _check_square(A)
+    return _logm(A)
+
+
+@logm.defjvp
+def _logm_jvp(primals, tangents):
+    # The derivative L_log(A) is the inverse of L_exp(log A), and its transpose is L_log(A^T). Stating both leaves
+    # nothing for JAX to transpose through the while loops.
+    (A,), (dA,) = primals, tangents
+    log = logm(A)
+
+    def derivative_of_exp(Y):
+        with jax.default_matmul_precision("highest"):
+            return jax.jvp(expm, (log,), (Y,))[1]
+
+    def derivative_of_log(A, E):
+        return jax.jvp(_logm, (A,), (E,))[1]
+
+    return log, lax.custom_linear_solve(
+        derivative_of_exp,
+        dA,
+        solve=lambda _, E: derivative_of_log(A, E),
+        transpose_solve=lambda _, E: derivative_of_log(A.T, E),
+    )
+
+
+def _hessenberg(A: Complex[Array, "N N"]) -> tuple[Complex[Array, "N N"], Complex[Array, "N N"]]:
+    """Upper Hessenberg H and unitary Q with A = Q H Q^H, by Householder reflections."""
+    n = A.shape[0]
+
+    def reflect(k, state):
+        H, Q = state
+        x = jnp.where(jnp.arange(n) > k, H[:, k], 0)
+        norm, pivot = jnp.linalg.norm(x), jnp.abs(x[k + 1])
+        phase = jnp.where(pivot == 0, 1, x[k + 1] / jnp.where(pivot == 0, 1, pivot))
+        v = x.at[k + 1].add(phase * norm)
+        v = v / jnp.where(norm == 0, 1, jnp.linalg.norm(v))
+        H = H - 2 * jnp.outer(v, v.conj() @ H)
+        return H - 2 * jnp.outer(H @ v, v.conj()), Q - 2 * jnp.outer(Q @ v, v.conj())
+
+    H, Q = lax.fori_loop(0, max(n - 2, 0), reflect, (A, jnp.eye(n, dtype=A.dtype)))
+    return jnp.triu(H, -1), Q
+
+
+def _wilkinson_shift(T: Complex[Array, "N N"], i: Array) -> Complex[Array, ""]:
+    """Of the two eigenvalues of the 2 by 2 block that ends at row i, the one nearer to T[i, i]."""
+    half = (T[i - 1, i - 1] - T[i, i]) / 2
+    product = T[i - 1, i] * T[i, i - 1]
+    root = jnp.sqrt(half**2 + product)
+    larger = jnp.where(jnp.abs(half + root) > jnp.abs(half - root), half + root, half - root)
+    return T[i, i] - jnp.where(larger == 0, 0, product / jnp.where(larger == 0, 1, larger))
+
+
+def _schur(A: Complex[Array, "N N"]) -> tuple[Complex[Array, "N N"], Complex[Array, "N N"]]:
+    """Upper triangular T and unitary Q with A = Q T Q^H, by the explicit single-shift QR iteration on the Hessenberg
+    form (Golub & Van Loan, "Matrix Computations", 7.3-7.5); NaN where it does not converge."""
+    n = A.shape[0]
+    eye = jnp.eye(n, dtype=A.dtype)
+    eps, size = jnp.finfo(A.dtype).eps, jnp.linalg.norm(A)
+
+    def deflate(T):
+        below, diagonal = jnp.diagonal(T, -1), jnp.abs(jnp.diagonal(T))
+        neighbours = diagonal[1:] + diagonal[:-1]
+        small = jnp.abs(below) <= eps * jnp.where(neighbours == 0, size, neighbours)
+        return T - jnp.diag(jnp.where(small, below, 0), -1)
+
+    def last_active_row(T):
+        return jnp.max(jnp.where(jnp.abs(jnp.diagonal(T, -1)) > 0, jnp.arange(1, n), 0), initial=0)
+
+    def step(state):
+        T, Q, row, steps, stalled = state
+        # Now and then a shift out of the blue, for matrices such as a cyclic permutation that the step would leave be.
+        exceptional = T[row, row] + 0.75 * jnp.abs(T[row, row - 1])
+        shift = jnp.where(stalled % 10 == 9, exceptional, _wilkinson_shift(T, row))
+        # The deflated part is triangular, so the factor of the whole matrix leaves it alone.
+        U, R = jnp.linalg.qr(T - shift * eye)
+        U = jnp.triu(U, -1)
+        T = deflate(jnp.triu(R @ U, -1) + shift * eye)
+        new_row = last_active_row(T)
+        return T, Q @ U, new_row, steps + 1, jnp.where(new_row == row, stalled + 1, 0)
+
+    H, Q = _hessenberg(A)
+    H = deflate(H)
+    T, Q, row, _, _ = lax.while_loop(
+        lambda state: (state[2] > 0) & (state[3] < _MAX_QR_STEPS_PER_EIGENVALUE * n),
+        step,
+        (H, Q, last_active_row(H), 0, 0),
+    )
+    return _nan_unless(row == 0, T), Q
+
+
+def _triangular_eigenvectors(T: Complex[Array, "N N"]) -> Complex[Array, "N N"]:
+    """Right eigenvectors of an upper triangular matrix, in columns, by back-substitution in all of them at once."""
+    n = T.shape[0]
+    index, values = jnp.arange(n), jnp.diagonal(T)
+    # As in LAPACK's trevc: equal eigenvalues are taken apart by a rounding error.
+    size = jnp.linalg.norm(T)
+    least = jnp.finfo(T.dtype).eps * jnp.where(size == 0, 1, size)
+
+    def solve_row(k, V):
+        i = n - 1 - k
+        gap = T[i, i] - values
+        solved = -(T[i] @ V) / jnp.where(jnp.abs(gap) < least, least, gap)
+        row = jnp.where(index > i, solved, jnp.where(index == i, 1, 0))
+        # A defective matrix multiplies a column by 1 / eps per row: scale it before it overflows.
+        return V.at[i].set(row) / jnp.maximum(1, jnp.abs(row))[None]
+
+    V = lax.fori_loop(0, n, solve_row, jnp.zeros_like(T))
+    return V / jnp.linalg.norm(V, axis=0, keepdims=True)
+
+
+def _eig_qr(A: Inexact[Array, "N N"]) -> tuple[Complex[Array, " N"], Complex[Array, "N N"]]:
+    """`eig` in operations every backend has."""
+    A = A.astype(jnp.result_type(A, jnp.complex64))
+    size = jnp.max(jnp.abs(A))
+    size = jnp.where(size == 0, 1, size)
+    with jax.default_matmul_precision("highest"):
+        T, Q = _schur(A / size)
+        V = Q @ _triangular_eigenvectors(T)
+    return size * jnp.diagonal(T), V / jnp.linalg.norm(V, axis=0, keepdims=True)
+
+
+def _eig_lapack(A: Inexact[Array, "N N"]) -> tuple[Complex[Array, " N"], Complex[Array, "N N"]]:
+    values, vectors = jnp.linalg.eig(A)
+    return values, vectors
+
+
+@jax.custom_jvp
+def eig(A: Inexact[Array, "N N"]) -> tuple[Complex[Array, " N"], Complex[Array, "N N"]]:
+    """Eigenvalues and right eigenvectors of a general matrix, on every backend.
+
+    `A`: (N, N), real or complex. Returns the (N,) eigenvalues, in no particular order, and the (N, N) eigenvectors as
+    columns of unit 2-norm, both complex; NaN where the iteration does not converge or `A` is not finite. LAPACK on a
+    CPU, its counterpart on CUDA, and elsewhere a Hessenberg QR iteration in plain JAX.
+
+    The derivative, in both modes, is dλ = diag(C) and dV = V (F ∘ C) with C = V^{-1} dA V and F_ij = 1 / (λ_j - λ_i)
+    off the diagonal, 0 on it. The scale and phase of a column are a gauge: this rule leaves each column's own component
+    alone, so only functions of V that do not depend on the scale of its columns have a meaningful derivative. Between
+    exactly equal eigenvalues F is taken as 0, which keeps dλ finite; dV has no meaning there.
+    """
+    _check_square(A)
+    return lax.platform_dependent(A, cpu=_eig_lapack, cuda=_eig_lapack, default=_eig_qr)
+
+
+@eig.defjvp
+def _eig_jvp(primals, tangents):
+    (A,), (dA,) = primals, tangents
+    values, V = eig(A)
+    gap = values[None, :] - values[:, None]
+    F = jnp.where(gap == 0, 0, 1 / jnp.where(gap == 0, 1, gap))
+    with jax.default_matmul_precision("highest"):
+        C = jnp.linalg.solve(V, dA.astype(V.dtype) @ V)
+        return (values, V), (jnp.diagonal(C), V @ (F * C))
+
+
+def eigenvalue_condition(vectors: Inexact[Array, "N N"]) -> Float[Array, " N"]:
+    """How many times a perturbation of a matrix can be magnified in each of its eigenvalues, to first order.
+
+    `vectors`: (N, N), right eigenvectors in columns of any scale. Returns the (N,) condition numbers
+    κ_i = ‖v_i‖ ‖row i of V^{-1}‖ = 1 / |y_i^H x_i| (Wilkinson, "The Algebraic Eigenvalue Problem", 2.8): 1 for a
+    normal matrix, inf where V is singular to working precision.
+    """
+    _check_square(vectors)
+    inverse = jnp.linalg.inv(vectors / jnp.linalg.norm(vectors, axis=0, keepdims=True))
+    condition = jnp.linalg.norm(inverse, axis=1)
+    return jnp.where(jnp.all(jnp.isfinite(condition)), condition, jnp.inf)
+
+
+def inverse_norm(A: Inexact[Array, "N N"]) -> Float[Array, ""]:
+    """Frobenius norm of the inverse, an upper bound of its spectral norm: 1 / inverse_norm(A) is a lower bound of the
+    smallest singular value of A.
+
+    `A`: (N, N), real or complex. Returns a scalar, inf where A is singular or not finite.
+    """
+    _check_square(A)
+    inverse = jnp.linalg.inv(A)
+    # Scaled, so that squares neither overflow nor vanish.
+    size = lax.stop_gradient(jnp.max(jnp.abs(inverse)))
+    norm = size * jnp.linalg.norm(inverse / size)
+    return jnp.where(jnp.all(jnp.isfinite(A)) & jnp.isfinite(norm), norm, jnp.inf)

@@ -1,0 +1,295 @@
+"""The conversions, each one a way of taking the logarithm of the step.
+
+With E the operator that applies the network once, the flow behind it is G = log(E) / dt, and a method is a scalar function
+g with which it maps a multiplier λ of the step to an exponent μ = g(λ), per step. With Δ = E − 1 and ∇ = 1 − E⁻¹,
+
+    log E = Δ − Δ²/2 + Δ³/3 − …  =  ∇ + ∇²/2 + ∇³/3 + …  =  2 artanh((E − 1)/(E + 1)).
+
+The same g of a matrix makes the generator: g(W) is the system's matrix, and the top-right block of g([[W, u], [0, 1]]) is
+φ(W) u with φ(z) = g(z)/(z − 1), what the drive u of h ↦ W h + u becomes (Higham, "Functions of Matrices", 2008).
+"""
+
+import abc
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Complex, Float
+
+from ._errors import check_count
+from ._linalg import eig, logm
+
+
+class AbstractMethod(eqx.Module):
+    """A conversion of a step into a flow. All of it is per step; `to_ode` divides by dt.
+
+    `exponent(multiplier)` is g, elementwise on complex numbers; `generator(W)` is g of a matrix.
+    """
+
+    @property
+    @abc.abstractmethod
+    def label(self) -> str:
+        """The name in tables and on the command line, such as "forward:3"."""
+
+    def exponent(self, multiplier) -> Complex[Array, "..."]:
+        """g(λ), elementwise: complex in, complex out; never raises (a pole gives an infinity or NaN)."""
+        return self._g(jnp.asarray(multiplier, jnp.result_type(multiplier, jnp.complex64)))
+
+    @abc.abstractmethod
+    def _g(self, z: Complex[Array, "..."]) -> Complex[Array, "..."]: ...
+
+    @abc.abstractmethod
+    def generator(self, W: Float[Array, "N N"]) -> Array:
+        """g(W) (N, N)."""
+
+    @property
+    @abc.abstractmethod
+    def input_lead(self) -> float:
+        """How far ahead of the state a smooth input is read, in steps."""
+
+    @property
+    def inverts(self) -> bool:
+        """Whether the method needs the inverse of the step."""
+        return False
+
+    def excluded(self, multiplier: Complex[Array, "..."], tolerance) -> Bool[Array, "..."]:
+        """Whether a multiplier, within a tolerance, forbids the method."""
+        return jnp.zeros(jnp.shape(multiplier), bool)
+
+    @abc.abstractmethod
+    def series_ratio(self, multiplier: Complex[Array, "..."]) -> Float[Array, "..."]:
+        """Modulus of the quantity in whose powers the method's series runs: it converges below 1."""
+
+    @abc.abstractmethod
+    def neglected(self, multiplier: Complex[Array, "..."]) -> Complex[Array, "..."]:
+        """The first term of the series that the method leaves out, per step."""
+
+
+class Textbook(AbstractMethod):
+    """The published equation, verbatim: dh/dt = x'(t) + W_h h with x'(t) = W_h⁻¹ (W_x x(t) + b). g(λ) = λ.
+
+    It is no truncation of the logarithm: for λ = ½ the network decays and exp(W_h t) grows, for λ = −2 the reverse.
+
+    ```python
+    >>> import rnn_ode as ro
+    >>> ro.Textbook().exponent(0.5).item()
+    (0.5+0j)
+
+    ```
+    """
+
+    label = "textbook"
+    input_lead = 0.0
+    inverts = True
+
+    def _g(self, z):
+        return z
+
+    def generator(self, W: Float[Array, "N N"]) -> Array:
+        return W
+
+    def excluded(self, multiplier, tolerance):
+        return jnp.abs(multiplier) <= tolerance
+
+    def series_ratio(self, multiplier):
+        return jnp.full(jnp.shape(multiplier), jnp.inf, jnp.real(multiplier).dtype)
+
+    def neglected(self, multiplier):
+        return jnp.log(multiplier) - multiplier
+
+
+class Forward(AbstractMethod):
+    """The forward series Δ − Δ²/2 + … up to `order`: applications of the cell only, so it serves any cell.
+
+    g(λ) = Σₖ (−1)ᵏ⁺¹ (λ−1)ᵏ / k; converges to log λ for |λ − 1| < 1. Raises for an order that is not a whole number ≥ 1.
+
+    ```python
+    >>> import rnn_ode as ro
+    >>> ro.Forward(2).exponent(0.5).item()
+    (-0.625+0j)
+
+    ```
+    """
+
+    order: int = eqx.field(static=True)
+
+    def __init__(self, order: int = 1):
+        check_count("order", order)
+        self.order = int(order)
+
+    @property
+    def label(self) -> str:
+        return f"forward:{self.order}"
+
+    input_lead = 1.0
+
+    def _g(self, z):
+        delta = z - 1
+        total = jnp.zeros_like(z)
+        for k in range(self.order, 0, -1):
+            total = delta * ((-1) ** (k + 1) / k + total)
+        return total
+
+    def generator(self, W: Float[Array, "N N"]) -> Array:
+        eye = jnp.eye(W.shape[0], dtype=W.dtype)
+        delta = W - eye
+        total = jnp.zeros_like(W)
+        for k in range(self.order, 0, -1):
+            total = delta @ ((-1) ** (k + 1) / k * eye + total)
+        return total
+
+    def series_ratio(self, multiplier):
+        return jnp.abs(multiplier - 1)
+
+    def neglected(self, multiplier):
+        k = self.order + 1
+        return (-1) ** (k + 1) * (multiplier - 1) ** k / k
+
+
+class Backward(AbstractMethod):
+    """The backward series ∇ + ∇²/2 + … up to `order`: the Taylor expansion of h(t − dt), inverted. It needs W_h⁻¹.
+
+    g(λ) = Σₖ (1 − 1/λ)ᵏ / k; converges to log λ for Re λ > ½. `Backward(1)` is what the textbook derivation gives when it
+    is done with care: h' = (I − W⁻¹) h + W⁻¹ (W_x x + b). Raises for an order that is not a whole number ≥ 1.
+
+    ```python
+    >>> import rnn_ode as ro
+    >>> ro.Backward(1).exponent(0.5).item()
+    (-1+0j)
+
+    ```
+    """
+
+    order: int = eqx.field(static=True)
+
+    def __init__(self, order: int = 1):
+        check_count("order", order)
+        self.order = int(order)
+
+    @property
+    def label(self) -> str:
+        return f"backward:{self.order}"
+
+    inverts = True
+
+    @property
+    def input_lead(self) -> float:
+        """0 for order 1, whose own error of half a step it cancels; ½ beyond, where g approaches the logarithm."""
+        return 0.0 if self.order == 1 else 0.5
+
+    def _g(self, z):
+        return -Forward(self.order)._g(1 / z)
+
+    def generator(self, W: Float[Array, "N N"]) -> Array:
+        return -Forward(self.order).generator(jnp.linalg.inv(W))
+
+    def excluded(self, multiplier, tolerance):
+        return jnp.abs(multiplier) <= tolerance
+
+    def series_ratio(self, multiplier):
+        return jnp.abs(1 - 1 / multiplier)
+
+    def neglected(self, multiplier):
+        return (1 - 1 / multiplier) ** (self.order + 1) / (self.order + 1)
+
+
+class Tustin(AbstractMethod):
+    """The Cayley transform, or bilinear rule: g(λ) = 2(λ − 1)/(λ + 1), the first term of 2 artanh((λ − 1)/(λ + 1)).
+
+    Its flow decays exactly where the network does, |λ| < 1. The series it begins converges for Re λ > 0. Source: Tustin 1947.
+
+    ```python
+    >>> import rnn_ode as ro
+    >>> round(ro.Tustin().exponent(0.5).real.item(), 4)
+    -0.6667
+
+    ```
+    """
+
+    label = "tustin"
+    input_lead = 0.5
+
+    def _g(self, z):
+        return 2 * (z - 1) / (z + 1)
+
+    def generator(self, W: Float[Array, "N N"]) -> Array:
+        eye = jnp.eye(W.shape[0], dtype=W.dtype)
+        return 2 * jnp.linalg.solve(W + eye, W - eye)
+
+    def excluded(self, multiplier, tolerance):
+        return jnp.abs(multiplier + 1) <= tolerance
+
+    def series_ratio(self, multiplier):
+        return jnp.abs((multiplier - 1) / (multiplier + 1)) ** 2
+
+    def neglected(self, multiplier):
+        return 2 / 3 * ((multiplier - 1) / (multiplier + 1)) ** 3
+
+
+class Exact(AbstractMethod):
+    """The logarithm itself, g(λ) = log λ: the flow meets an affine network at every sample, for a held input.
+
+    **Arguments:** `complex` serves negative multipliers with a complex logarithm (affine or anchored cells), whose solution
+    is real at the samples; `anchored` takes the Jacobian of a cell that is not affine at the state where the step starts, so
+    that the flow meets the samples of any cell whose Jacobian has a logarithm (for ReLU networks the construction of
+    Monfared & Durstewitz, ICML 2020). A zero multiplier destroys information and no flow does that.
+
+    ```python
+    >>> import rnn_ode as ro
+    >>> round(ro.Exact().exponent(0.5).real.item(), 4)
+    -0.6931
+
+    ```
+    """
+
+    complex: bool = eqx.field(static=True)
+    anchored: bool = eqx.field(static=True)
+
+    def __init__(self, complex: bool = False, anchored: bool = False):
+        self.complex = bool(complex)
+        self.anchored = bool(anchored)
+
+    @property
+    def label(self) -> str:
+        return ":".join(["exact", *["complex"] * self.complex, *["anchored"] * self.anchored])
+
+    input_lead = 0.5
+    inverts = True
+
+    def _g(self, z):
+        return jnp.log(z)
+
+    def generator(self, W: Float[Array, "N N"]) -> Array:
+        return _complex_logm(W) if self.complex else logm(W)
+
+    def excluded(self, multiplier, tolerance):
+        zero = jnp.abs(multiplier) <= tolerance
+        if self.complex:
+            return zero
+        return zero | ((multiplier.real < 0) & (jnp.abs(multiplier.imag) <= tolerance))
+
+    def series_ratio(self, multiplier):
+        return jnp.zeros(jnp.shape(multiplier), jnp.real(multiplier).dtype)
+
+    def neglected(self, multiplier):
+        return jnp.zeros_like(multiplier)
+
+
+def _complex_logm(W: Float[Array, "N N"]) -> Complex[Array, "N N"]:
+    """A logarithm of a real matrix that may have negative eigenvalues: log(e^{−iθ} W) + iθ.
+
+    The rotation by θ takes the negative axis, where the principal branch ends, into an arc with no eigenvalue in it. The
+    arc is the one next to the axis if it is wider than 1e-3, and then the logarithm is the principal one; otherwise the
+    next one wide enough, and eigenvalues within that angle of the axis take the neighbouring branch. Any of them has
+    exp(log W) = W.
+    """
+    angles = jnp.angle(eig(W)[0])
+    on_axis = jnp.abs(jnp.abs(angles) - jnp.pi) <= 64 * jnp.finfo(W.dtype).eps
+    below = jnp.where(on_axis, jnp.pi, jnp.minimum(angles, 0) + jnp.pi)  # angle past the negative axis, in [0, π]
+    ladder = jnp.sort(jnp.concatenate([jnp.zeros(1, below.dtype), below]))
+    wide = jnp.diff(ladder) > 1e-3
+    first = jnp.argmax(wide)
+    theta = (ladder[first] + ladder[first + 1]) / 2
+    # a multiplier on the positive axis leaves the whole half-turn free; stay well inside it
+    theta = jnp.minimum(theta, ladder[first] + 0.5)
+    turn = jnp.exp(-1j * theta)
+    return logm(turn * W) + 1j * theta * jnp.eye(W.shape[0], dtype=turn.dtype)

@@ -1,0 +1,110 @@
+"""What the eigenvalues of W_h predict, for the network and for each of its counterparts."""
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Complex, Float
+
+from ._bridge import nearly_singular
+from ._errors import as_floats
+from ._linalg import eig, eigenvalue_condition
+from ._methods import AbstractMethod, Exact
+from ._verdict import Verdict, backward_error, judge
+
+
+class Spectrum(eqx.Module):
+    """The eigenvalues of a step matrix W (N, N) and what they say of h ↦ W h and of its continuous counterparts.
+
+    All of it speaks of the linear part, with held input: a network with a nonlinearity has W at best at one state.
+
+    **Fields:** `matrix` W; `multipliers` (N,) complex, the eigenvalues, largest first; `condition` (N,) their condition
+    numbers (1 for a normal matrix, infinite for a defective one).
+    """
+
+    matrix: Float[Array, "N N"]
+    multipliers: Complex[Array, " N"]
+    condition: Float[Array, " N"]
+
+    @property
+    def radius(self) -> Float[Array, ""]:
+        """Spectral radius: the largest |λ|."""
+        return jnp.max(jnp.abs(self.multipliers))
+
+    @property
+    def abscissa(self) -> Float[Array, ""]:
+        """Spectral abscissa: the largest Re λ."""
+        return jnp.max(self.multipliers.real)
+
+    @property
+    def discrete(self) -> Verdict:
+        """The verdict on the network's linear part h ↦ W h, by |λ| against 1."""
+        # a multiplier of zero decays at once, and log 0 is no number to reason with
+        floor = jnp.finfo(self.matrix.dtype).tiny ** 0.25
+        lifted = jnp.where(jnp.abs(self.multipliers) < floor, floor, self.multipliers)
+        return judge(self.matrix, lifted, self.condition, Exact().exponent)
+
+    def continuous(self, method: AbstractMethod) -> Verdict:
+        """The verdict on the method's flow of h ↦ W h, by Re g(λ) against 0; `Textbook()` is exp(W_h t)'s.
+
+        It asks g alone: whether the method may be used is `exists(method)`. At a pole of g it is UNDETERMINED.
+        """
+        return judge(self.matrix, self.multipliers, self.condition, method.exponent)
+
+    def exists(self, method: AbstractMethod) -> Bool[Array, ""]:
+        """Whether the method may be used on this matrix, to within rounding (`Exact()`: no multiplier on (−∞, 0], …)."""
+        error = backward_error(self.matrix) * self.condition
+        excluded = jnp.any(method.excluded(self.multipliers, error))
+        return ~excluded & ~nearly_singular(self.matrix) if method.inverts else ~excluded
+
+    def rate(self, method: AbstractMethod | None = None) -> Float[Array, ""]:
+        """Growth of the linear part in nats per step: log |λ| of the largest, or the largest Re g(λ) of a method."""
+        if method is None:
+            return jnp.log(self.radius)
+        return jnp.max(method.exponent(self.multipliers).real)
+
+    @property
+    def timescales(self) -> Float[Array, " N"]:
+        """Steps in which each mode of the network falls, or grows (negative), by a factor e: −1 / log |λ|."""
+        return -1 / jnp.log(jnp.abs(self.multipliers))
+
+    @property
+    def frequencies(self) -> Float[Array, " N"]:
+        """Cycles per step of each mode of the network: arg λ / 2π, in (−½, ½]."""
+        return jnp.angle(self.multipliers) / (2 * jnp.pi)
+
+    def series_converges(self, method: AbstractMethod) -> Bool[Array, ""]:
+        """Whether the series that the method cuts off converges to log W.
+
+        `Forward`: every |λ − 1| < 1; `Backward`: every Re λ > ½; `Tustin` (the first term of an artanh): every Re λ > 0;
+        `Exact` cuts nothing off; `Textbook` is no part of such a series and says False.
+        """
+        return jnp.all(method.series_ratio(self.multipliers) < 1)
+
+    def neglected(self, method: AbstractMethod) -> Float[Array, ""]:
+        """The first term that the method leaves out, relative to what it keeps: the largest |term| / |g(λ)|."""
+        kept = jnp.abs(method.exponent(self.multipliers))
+        term = jnp.abs(method.neglected(self.multipliers))
+        return jnp.max(jnp.where(term == 0, 0.0, term / kept))
+
+
+def spectrum(W: Float[Array, "N N"]) -> Spectrum:
+    """The eigenvalues of a step matrix, their conditions, and the verdicts that follow.
+
+    **Arguments:** `W` (N, N), such as a network's W_h. **Returns:** a `Spectrum`. **Raises:** `ValueError` for a matrix that
+    is not square or not finite.
+
+    Eigenvalues come from LAPACK or cuSOLVER, and from a shifted QR iteration in plain lax where the backend has neither.
+
+    ```python
+    >>> import rnn_ode as ro
+    >>> s = ro.spectrum([[0.5]])
+    >>> bool(s.discrete == ro.Verdict.DECAYS), bool(s.continuous(ro.Textbook()) == ro.Verdict.GROWS)
+    (True, True)
+
+    ```
+    """
+    W = as_floats("W", W, ("N", "N"))
+    if W.shape[0] != W.shape[1] or W.shape[0] == 0:
+        raise ValueError(f"W must be a square matrix (N, N), such as a network's W_h; got {W.shape}.")
+    multipliers, vectors = eig(W)
+    order = jnp.argsort(-jnp.abs(multipliers), stable=True)
+    return Spectrum(W, multipliers[order], eigenvalue_condition(vectors)[order])

@@ -1,0 +1,71 @@
+"""The few types everything else is written in: cells, fields, paths and trajectories.
+
+A *cell* is any callable `cell(x, h) -> h` (Equinox's convention), a *field* any callable `field(t, h, path) -> dh/dt` (a
+diffrax vector field whose `args` is the path), a *path* an input as a function of time. States may be any pytree.
+"""
+
+from typing import Any, Protocol
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PyTree
+
+from ._errors import RESULTS
+
+State = PyTree[Array]
+
+
+class Cell(Protocol):
+    """One step of a recurrent network: `cell(x, h)` is the next state; x (D,), h any pytree, LSTM's is (h, c)."""
+
+    def __call__(self, x: Array, h: Any, /) -> Any: ...
+
+
+class Field(Protocol):
+    """A vector field: `field(t, h, path)` is dh/dt at time t, in the shape of h; exactly what `diffrax.ODETerm` takes."""
+
+    def __call__(self, t: Any, h: Any, path: Any, /) -> Any: ...
+
+
+class Path(Protocol):
+    """An input as a function of time: `path(t)` is the input (D,) at time t."""
+
+    def __call__(self, t: Any, /) -> Array: ...
+
+
+class Trajectory(eqx.Module):
+    """States at times: what `iterate`, `integrate` and `evolve` return.
+
+    **Fields:** `ts` (n,) times, the first one the initial state's; `states` a pytree of (n, …), so that a network's
+    outputs are `states[1:]`; `result` a `RESULTS`, `successful` or why the run ended early (rows past that end are
+    infinite, as diffrax's are); `stats` a dictionary of counts such as `num_steps`.
+
+    ```python
+    >>> import jax.numpy as jnp, rnn_ode as ro
+    >>> run = ro.iterate(lambda x, h: 0.5 * h + x, jnp.ones((3, 1)), jnp.zeros(1))
+    >>> run.states[:, 0].tolist(), run.ts.tolist()
+    ([0.0, 1.0, 1.5, 1.75], [0.0, 1.0, 2.0, 3.0])
+
+    ```
+    """
+
+    ts: Float[Array, " n"]
+    states: State
+    result: RESULTS
+    stats: dict[str, Any]
+
+
+def is_finite(state: State) -> Array:
+    """Whether every entry of a state is finite: a boolean scalar."""
+    return jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(state)]))
+
+
+def keep_before(failed: Array, states: State) -> State:
+    """Rows (n, …) with those where `failed` (n,) holds made infinite, so that none passes for a result."""
+
+    def mask(rows):
+        flags = failed.reshape(failed.shape + (1,) * (rows.ndim - 1))
+        return jnp.where(flags, jnp.asarray(jnp.inf, rows.dtype), rows) if eqx.is_inexact_array(rows) else rows
+
+    return jax.tree.map(mask, states)

@@ -1,0 +1,406 @@
+"""Matrix logarithm, eigendecomposition and the two measures of conditioning, against scipy and numpy.
+
+Tolerances are measured unless said to be derived: the largest error seen over a hundred seeds, with a margin of ten.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.linalg
+import scipy.optimize
+
+from rnn_ode._linalg import _eig_qr, eig, eigenvalue_condition, inverse_norm, logm
+
+
+PLATFORMS = ("cpu", "cuda", "tpu")
+
+
+@pytest.fixture(autouse=True)
+def _strict():
+    with jax.enable_x64(True), jax.numpy_rank_promotion("raise"):
+        yield
+
+
+# Compilation dominates: every test goes through these, at few shapes.
+jit_logm = jax.jit(logm)
+jit_eig = jax.jit(eig)
+jit_eig_qr = jax.jit(_eig_qr)
+jit_condition = jax.jit(eigenvalue_condition)
+jit_inverse_norm = jax.jit(inverse_norm)
+logm_jvp = jax.jit(lambda A, E: jax.jvp(logm, (A,), (E,))[1])
+logm_vjp = jax.jit(jax.vmap(lambda A, Z: jax.vjp(logm, A)[1](Z)[0]))
+
+
+def random_matrix(rng, n, dtype=np.float64, scale=1.0):
+    """Circular law: spectral radius about `scale`."""
+    A = rng.normal(size=(n, n))
+    if np.issubdtype(dtype, np.complexfloating):
+        A = (A + 1j * rng.normal(size=(n, n))) / np.sqrt(2)
+    return (scale * A / np.sqrt(n)).astype(dtype)
+
+
+def relative(x, reference):
+    return np.max(np.abs(np.asarray(x) - reference)) / np.max(np.abs(reference))
+
+
+def rotation(angle):
+    return np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+
+
+def eigenvalue_distance(values, reference):
+    cost = np.abs(np.asarray(values)[:, None] - np.asarray(reference)[None, :])
+    return cost[scipy.optimize.linear_sum_assignment(cost)].max()
+
+
+def lower(f, *args):
+    """The lowered text of f for every platform."""
+    traced = jax.jit(f).trace(*args)
+    return {p: traced.lower(lowering_platforms=(p,)).as_text() for p in PLATFORMS}
+
+
+# logm
+
+
+@pytest.mark.parametrize(
+    ("dtype", "n", "tol"),
+    [
+        (np.float64, 1, 1e-13),
+        (np.float64, 2, 1e-13),
+        (np.float64, 128, 1e-12),
+        (np.complex128, 4, 1e-13),
+        (np.float32, 32, 1e-4),
+        (np.complex64, 4, 1e-5),
+    ],
+)
+def test_logm_agrees_with_scipy_and_inverts_expm(dtype, n, tol):
+    rng = np.random.default_rng(n)
+    for _ in range(1 if n == 128 else 3):
+        wide = np.result_type(dtype, np.float64)
+        A = scipy.linalg.expm(random_matrix(rng, n, wide)).astype(dtype)
+        log = jit_logm(A)
+        assert log.dtype == dtype
+        assert relative(log, scipy.linalg.logm(A.astype(wide))) < tol
+        assert relative(scipy.linalg.expm(np.asarray(log, wide)), A) < tol
+
+
+@pytest.mark.parametrize("angle", [1e-6, 1.0, 3.0, 3.1, -3.1])
+def test_logm_of_a_rotation_is_its_angle(angle):
+    np.testing.assert_allclose(jit_logm(rotation(angle)), [[0, -angle], [angle, 0]], rtol=0, atol=1e-14 * 10)
+
+
+def test_logm_of_defective_matrices():
+    np.testing.assert_allclose(jit_logm(np.array([[1.0, 1.0], [0.0, 1.0]])), [[0, 1], [0, 0]], atol=1e-14)
+    jordan = 2 * np.eye(4) + np.eye(4, k=1)
+    # log(2I + N) = log 2 I + N/2 - N²/8 + N³/24
+    exact = sum(c * np.eye(4, k=k) for k, c in enumerate([np.log(2), 1 / 2, -1 / 8, 1 / 24]))
+    np.testing.assert_allclose(jit_logm(jordan), exact, atol=1e-14)
+
+
+def test_logm_near_the_identity_keeps_relative_accuracy():
+    A = np.eye(4) + 1e-8 * np.random.default_rng(0).normal(size=(4, 4))
+    X = A - np.eye(4)
+    # Derived: the terms left out are below 1e-16 of the first.
+    assert relative(jit_logm(A), X - X @ X / 2) < 1e-14
+
+
+def test_logm_of_widely_spread_eigenvalues():
+    d = np.logspace(-6, 6, 4)
+    assert relative(jit_logm(np.diag(d)), np.diag(np.log(d))) < 1e-14
+    V = np.eye(4) + 0.3 * random_matrix(np.random.default_rng(0), 4)
+    A = V * d @ np.linalg.inv(V)
+    log = jit_logm(A)
+    assert relative(scipy.linalg.expm(np.asarray(log)), A) < 1e-9
+    # Derived: rounding A moves its smallest eigenvalue by eps * 1e12 of itself.
+    assert relative(log, V * np.log(d) @ np.linalg.inv(V)) < 1e-3
+
+
+@pytest.mark.parametrize(
+    "A",
+    [
+        [[-1, 0], [0, -2]],
+        [[-1, 0], [0, -1]],
+        [[-2, 0], [0, -2]],
+        [[-1, 1], [0, 2]],
+        [[1, 0], [0, 0]],
+        [[0, 0], [0, 0]],
+        [[1, 2], [2, 4]],
+        [[np.nan, 0], [0, 1]],
+        [[1, np.inf], [0, 1]],
+        [[-3]],
+    ],
+)
+def test_logm_is_nan_where_there_is_none(A):
+    assert np.isnan(jit_logm(np.array(A, float))).all()
+
+
+def test_logm_is_nan_exactly_for_real_matrices_with_a_negative_eigenvalue():
+    As = np.random.default_rng(0).normal(size=(300, 4, 4))
+    values = np.linalg.eigvals(As)
+    none = ((values.imag == 0) & (values.real < 0)).any(1)
+    assert 20 < none.sum() < 280
+    logs = np.asarray(jax.jit(jax.vmap(logm))(As))
+    assert np.isnan(logs[none]).all()
+    back = np.stack([scipy.linalg.expm(L) for L in logs[~none]])
+    assert relative(back, As[~none]) < 1e-9
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.complex128])
+def test_logm_derivative_is_the_frechet_derivative(dtype):
+    rng = np.random.default_rng(1)
+    A = scipy.linalg.expm(random_matrix(rng, 4, dtype))
+    E, Z = random_matrix(rng, 4, dtype), random_matrix(rng, 4, dtype)
+    forward = np.asarray(logm_jvp(A, E))
+    # Higham, "Functions of Matrices", eq. 3.16: the derivative is a block of the logarithm of a larger matrix.
+    block = scipy.linalg.logm(np.block([[A, E], [np.zeros((4, 4)), A]]))[:4, 4:]
+    assert relative(forward, block) < 1e-12
+    # JAX transposes without conjugating, so <L[E], Z> = <E, L^T[Z]> holds without conjugation.
+    reverse = logm_vjp(A[None], Z[None])[0]
+    np.testing.assert_allclose(np.sum(forward * Z), np.sum(E * reverse), rtol=1e-11)
+
+
+def test_logm_derivative_where_eigenvalues_coincide():
+    rng = np.random.default_rng(2)
+    E = rng.normal(size=(4, 4))
+    np.testing.assert_allclose(logm_jvp(np.eye(4), E), E, rtol=1e-14)
+    jordan = 2 * np.eye(4) + np.eye(4, k=1)
+    block = scipy.linalg.logm(np.block([[jordan, E], [np.zeros((4, 4)), jordan]]))[:4, 4:]
+    # scipy's own error on a defective matrix of twice the size.
+    assert relative(logm_jvp(jordan, E), block) < 1e-10
+    np.testing.assert_allclose(logm_vjp(np.eye(4)[None], E[None])[0], E, rtol=1e-14)
+
+
+def test_logm_derivative_is_nan_where_there_is_no_logarithm():
+    A = np.diag([1.0, 2.0, 3.0, -1.0])
+    assert np.isnan(logm_jvp(A, np.eye(4))).all()
+    assert np.isnan(logm_vjp(A[None], np.eye(4)[None])).all()
+
+
+def test_logm_second_derivative_against_finite_differences():
+    rng = np.random.default_rng(3)
+    A, E = scipy.linalg.expm(random_matrix(rng, 2)), rng.normal(size=(2, 2))
+    gradient = jax.grad(lambda A: jnp.sum(jnp.sin(logm(A))))
+    second = jax.jit(lambda A: jax.jvp(gradient, (A,), (E,)))
+    h = 1e-5
+    difference = (second(A + h * E)[0] - second(A - h * E)[0]) / (2 * h)
+    # Derived: h² from the difference, eps / h from rounding.
+    assert relative(second(A)[1], np.asarray(difference)) < 1e-8
+
+
+def test_gradient_of_a_real_loss_through_a_complex_logm():
+    rng = np.random.default_rng(4)
+    A, E = scipy.linalg.expm(random_matrix(rng, 4, np.complex128)), random_matrix(rng, 4, np.complex128)
+    # d sum |log A|² = 2 Re <conj(log A), L[E]>, so JAX's gradient is L^T[2 conj(log A)].
+    gradient = logm_vjp(A[None], 2 * np.conj(jit_logm(A))[None])[0]
+    h = 1e-6
+    loss = [np.sum(np.abs(jit_logm(A + s * h * E)) ** 2) for s in (1, -1)]
+    np.testing.assert_allclose(np.sum(gradient * E).real, (loss[0] - loss[1]) / (2 * h), rtol=1e-7)
+
+
+# eig
+
+
+@pytest.mark.parametrize(
+    ("dtype", "n", "tol"),
+    [
+        (np.float64, 1, 1e-14),
+        (np.float64, 2, 1e-13),
+        (np.float64, 8, 1e-12),
+        (np.float64, 128, 1e-11),
+        (np.complex128, 8, 1e-12),
+        (np.float32, 32, 1e-4),
+    ],
+)
+def test_eig_of_random_matrices(dtype, n, tol):
+    A = random_matrix(np.random.default_rng(n), n, dtype)
+    reference = np.linalg.eigvals(A.astype(np.complex128))
+    for f in (jit_eig, jit_eig_qr):
+        values, V = map(np.asarray, f(A))
+        assert values.dtype == V.dtype == np.result_type(dtype, np.complex64)
+        assert eigenvalue_distance(values, reference) < tol
+        assert np.abs(A @ V - V * values).max() < tol
+        np.testing.assert_allclose(np.linalg.norm(V, axis=0), 1, rtol=tol)
+
+
+def special_matrices(n=8):
+    rng = np.random.default_rng(0)
+    yield "zero", np.zeros((n, n))
+    yield "identity", np.eye(n)
+    yield "ones", np.ones((n, n))
+    yield "upper triangular", np.triu(rng.normal(size=(n, n)))
+    yield "lower triangular", np.tril(rng.normal(size=(n, n)))
+    yield "diagonal", np.diag(rng.normal(size=n))
+    yield "cyclic shift", np.roll(np.eye(n), 1, 0)
+    yield "permutation", np.eye(n)[rng.permutation(n)]
+    yield "orthogonal", np.linalg.qr(rng.normal(size=(n, n)))[0]
+    yield "companion", scipy.linalg.companion(np.poly(np.linspace(-1, 1, n)))
+    yield "nilpotent", np.eye(n, k=-1)
+    yield "skew", np.subtract(*(lambda X: (X, X.T))(rng.normal(size=(n, n))))
+    yield "graded", np.diag(np.logspace(0, -10, n)) @ rng.normal(size=(n, n))
+    yield "large", 1e200 * rng.normal(size=(n, n))
+    yield "small", 1e-200 * rng.normal(size=(n, n))
+
+
+@pytest.mark.parametrize(("name", "A"), list(special_matrices()), ids=[name for name, _ in special_matrices()])
+def test_eig_qr_of_special_matrices(name, A):
+    size = np.abs(A).max() or 1.0
+    values, V = map(np.asarray, jit_eig_qr(A))
+    assert eigenvalue_distance(values / size, np.linalg.eigvals(A) / size) < 1e-11
+    assert np.abs(A / size @ V - V * (values / size)).max() < 1e-13
+    np.testing.assert_allclose(np.linalg.norm(V, axis=0), 1, rtol=1e-14)
+
+
+def test_eig_qr_of_a_large_cyclic_shift():
+    values, _ = jit_eig_qr(np.roll(np.eye(128), 1, 0))
+    assert eigenvalue_distance(values, np.exp(2j * np.pi * np.arange(128) / 128)) < 1e-12
+
+
+def test_eig_qr_of_a_defective_matrix_does_not_overflow():
+    values, V = jit_eig_qr(np.eye(8, k=1))
+    assert np.all(np.asarray(values) == 0)
+    np.testing.assert_allclose(np.abs(V[0]), 1, rtol=1e-12)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_eig_of_a_matrix_that_is_not_finite_is_nan(bad):
+    A = np.eye(8)
+    A[0, 1] = bad
+    for f in (jit_eig, jit_eig_qr):
+        values, V = f(A)
+        assert np.isnan(values).all()
+        assert np.isnan(V).all()
+
+
+def test_eig_qr_batches():
+    As = np.random.default_rng(5).normal(size=(3, 8, 8))
+    values, _ = jax.jit(jax.vmap(_eig_qr))(As)
+    for A, w in zip(As, values, strict=True):
+        assert eigenvalue_distance(w, np.linalg.eigvals(A)) < 1e-11
+
+
+def eig_function(A):
+    """Depends on the eigenvalues and, through a ratio, on the eigenvectors, but not on their gauge or order."""
+    values, V = eig(A)
+    inverse = jnp.linalg.inv(V)
+    return jnp.sum(jnp.abs(values) ** 3) + jnp.sum((V * jnp.tanh(values)[None, :] @ inverse).real ** 2)
+
+
+def test_eig_derivative_against_finite_differences_in_both_modes():
+    rng = np.random.default_rng(6)
+    A, E = rng.normal(size=(8, 8)) / 3, rng.normal(size=(8, 8))
+    h = 1e-6
+    both = jax.jit(lambda A: (eig_function(A), jax.grad(eig_function)(A), jax.jvp(eig_function, (A,), (E,))[1]))
+    difference = (both(A + h * E)[0] - both(A - h * E)[0]) / (2 * h)
+    _, gradient, forward = both(A)
+    np.testing.assert_allclose(forward, difference, rtol=1e-6)
+    np.testing.assert_allclose(np.sum(gradient * E), forward, rtol=1e-10)
+
+
+def test_eig_second_derivative():
+    A = np.random.default_rng(7).normal(size=(3, 3))
+    # tr A³ = sum λ³, whose second derivative along E is 6 tr(A E E).
+    E = np.random.default_rng(8).normal(size=(3, 3))
+    slope = jax.grad(lambda A: jnp.sum(eig(A)[0] ** 3).real)
+    np.testing.assert_allclose(jnp.sum(jax.jvp(slope, (A,), (E,))[1] * E), 6 * np.trace(A @ E @ E), rtol=1e-10)
+
+
+def test_gradient_of_equal_eigenvalues_is_finite():
+    gradient = jax.jit(jax.grad(lambda A: jnp.sum(eig(A)[0] ** 2).real))
+    np.testing.assert_allclose(gradient(np.eye(8)), 2 * np.eye(8), atol=1e-14)
+
+
+# eigenvalue_condition and inverse_norm
+
+
+def test_condition_of_a_normal_matrix_is_one():
+    Q = scipy.linalg.expm(1j * (lambda X: X + X.conj().T)(random_matrix(np.random.default_rng(0), 8, np.complex128)))
+    np.testing.assert_allclose(jit_condition(Q), 1, rtol=1e-13)
+
+
+def test_condition_is_the_inverse_cosine_between_left_and_right_eigenvectors():
+    A = np.random.default_rng(1).normal(size=(8, 8))
+    _, left, right = scipy.linalg.eig(A, left=True, right=True)
+    expected = 1 / np.abs(np.sum(left.conj() * right, axis=0))
+    np.testing.assert_allclose(jit_condition(right), expected, rtol=1e-11)
+    scales = np.logspace(-150, 150, 8) * np.exp(1j * np.arange(8))
+    np.testing.assert_allclose(jit_condition(right * scales), expected, rtol=1e-11)
+
+
+def test_condition_of_singular_vectors_is_infinite():
+    assert np.all(jit_condition(np.zeros((8, 8), complex)) == np.inf)
+    assert np.all(jit_condition(np.ones((8, 8), complex)) == np.inf)
+    assert np.all(jit_condition(np.diag([1.0] * 7 + [0.0]).astype(complex)) == np.inf)
+    assert np.all(jit_condition(np.full((8, 8), np.nan, complex)) == np.inf)
+    jordan = jit_condition(jit_eig(np.eye(8) + np.eye(8, k=1))[1])
+    assert np.all(jordan > 1e15)
+    assert eigenvalue_condition(jnp.ones((1, 1), jnp.float32)).dtype == jnp.float32
+
+
+def test_inverse_norm_bounds_the_smallest_singular_value():
+    rng = np.random.default_rng(0)
+    for _ in range(10):
+        A = rng.normal(size=(8, 8))
+        least = np.linalg.svd(A, compute_uv=False)[-1]
+        estimate = float(jit_inverse_norm(A))
+        np.testing.assert_allclose(estimate, np.linalg.norm(np.linalg.inv(A)), rtol=1e-10)
+        # Derived: the two norms differ by at most sqrt(N).
+        assert least / np.sqrt(8) * (1 - 1e-10) <= 1 / estimate <= least * (1 + 1e-10)
+    for scale in (1e-200, 1e200):
+        np.testing.assert_allclose(jit_inverse_norm(scale * np.eye(8)), np.sqrt(8) / scale, rtol=1e-14)
+
+
+@pytest.mark.parametrize("bad", [0.0, np.nan, np.inf, -np.inf])
+def test_inverse_norm_of_a_singular_matrix_is_infinite(bad):
+    assert jit_inverse_norm(np.diag([1.0] * 7 + [bad])) == np.inf
+    assert jit_inverse_norm(np.full((8, 8), bad)) == np.inf
+
+
+def test_gradient_of_inverse_norm():
+    A = np.random.default_rng(1).normal(size=(3, 3))
+    inverse = np.linalg.inv(A)
+    # d ‖A^-1‖_F = -<A^-1, A^-1 dA A^-1> / ‖A^-1‖_F
+    expected = -inverse.T @ inverse @ inverse.T / np.linalg.norm(inverse)
+    np.testing.assert_allclose(jax.jit(jax.grad(inverse_norm))(A), expected, rtol=1e-10)
+
+
+# every platform, dtype and transformation
+
+
+def logm_loss(A):
+    return jnp.sum(jnp.abs(logm(A)))
+
+
+def eig_loss(A):
+    values, V = eig(A)
+    return jnp.sum(jnp.abs(values)) + jnp.sum(jnp.abs(V))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex64])
+@pytest.mark.parametrize("f", [logm, eig, eigenvalue_condition, inverse_norm])
+def test_lowers_for_every_platform(f, dtype):
+    lower(f, np.eye(3, dtype=dtype))
+    text = lower(jax.vmap(f), np.ones((2, 3, 3), dtype))["tpu"]
+    assert "geev" not in text
+
+
+@pytest.mark.parametrize("f", [logm_loss, eig_loss])
+def test_gradients_lower_for_every_platform(f):
+    text = lower(jax.vmap(jax.grad(f)), np.ones((2, 3, 3), np.float32))["tpu"]
+    assert "geev" not in text
+
+
+def test_without_x64():
+    with jax.enable_x64(False):
+        A = jnp.asarray(rotation(1.0), jnp.float32)
+        np.testing.assert_allclose(logm(A), [[0, -1], [1, 0]], atol=1e-6)
+        assert logm(A).dtype == inverse_norm(A).dtype == jnp.float32
+        values, V = jit_eig_qr(A)
+        assert values.dtype == V.dtype == jnp.complex64
+        assert eigenvalue_distance(values, np.exp([1j, -1j])) < 1e-6
+        assert eigenvalue_condition(V).dtype == jnp.float32
+
+
+@pytest.mark.parametrize("f", [logm, eig, eigenvalue_condition, inverse_norm])
+def test_a_batch_is_refused(f):
+    with pytest.raises(ValueError, match=r"vmap"):
+        f(jnp.ones((2, 3, 3)))

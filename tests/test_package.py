@@ -1,0 +1,204 @@
+"""The package as a whole: its layout, its imports, its documentation and its examples."""
+
+import ast
+import inspect
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import rnn_ode
+
+PACKAGE = Path(rnn_ode.__file__).parent
+README = Path(__file__).parent.parent / "README.md"
+FILES = sorted(str(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.py"))
+
+# A file imports only from floors below its own. A folder is one entry of the table, and the files inside it may import
+# each other. `__init__` re-exports floors 0 to 6 and may import anything; it may itself be imported from floor 7 up.
+FLOORS = {
+    "_types _errors _linalg": 0,
+    "_cells _fields _paths _verdict": 1,
+    "_methods _schemes": 2,
+    "_bridge _iterate _integrate _evolve": 3,
+    "_systems _tangent": 4,
+    "_spectrum _transient _fixed_points _cycles _lyapunov _continuation": 5,
+    "_gradients _compare": 6,
+    "__init__": 6.5,
+    "learn interop datasets": 7,
+    "plot bench": 8,
+    "_cli": 9,
+    "__main__": 10,
+}
+FLOOR = {name: floor for names, floor in FLOORS.items() for name in names.split()}
+
+# The exceptions, each with its reason.
+EXCEPTIONS = {
+    ("_types", "_errors"): "a Trajectory's result is a RESULTS",
+    ("_fields", "_cells"): "a field of any cell knows its zero state",
+    ("_fields", "_paths"): "a field reads the path that it is given",
+}
+# Upward, and so only inside a function: what draws or prints is loaded when it is asked for.
+ON_DEMAND = {("_compare", "plot"): "comparison.plot() draws itself"}
+
+
+def entry(file: str) -> str:
+    """A file's entry in the table: `_cells/_base.py` is `_cells`."""
+    return Path(file).parts[0].removesuffix(".py")
+
+
+def imported_entries(file: str, node: ast.Import | ast.ImportFrom) -> set[str]:
+    """The entries of the table that one import statement of that file loads."""
+    if isinstance(node, ast.Import):
+        modules = [alias.name for alias in node.names]
+    else:
+        here = ["rnn_ode", *Path(file).parent.parts]
+        base = (
+            ".".join([*here[: len(here) + 1 - node.level], *filter(None, [node.module])]) if node.level else node.module
+        )
+        # `from rnn_ode import _types` loads a file, `from rnn_ode import iterate` the package.
+        modules = [
+            f"{base}.{alias.name}" if base == "rnn_ode" and alias.name in FLOOR else base for alias in node.names
+        ]
+    parts = [module.split(".") for module in modules]
+    return {part[1] if len(part) > 1 else "__init__" for part in parts if part[0] == "rnn_ode"}
+
+
+def imports_of(file: str) -> list[tuple[str, bool]]:
+    """The entries that a file imports, and whether inside a function."""
+    tree = ast.parse((PACKAGE / file).read_text(encoding="utf-8"))
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    inside = {id(node) for function in functions for node in ast.walk(function)}
+    statements = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+    return [(name, id(node) in inside) for node in statements for name in imported_entries(file, node)]
+
+
+def test_every_file_has_its_floor():
+    assert {entry(file) for file in FILES} - FLOOR.keys() == set(), "give the new file a floor"
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if file != "__init__.py"])
+def test_imports_come_from_lower_floors(file):
+    own = entry(file)
+    for other, on_demand in imports_of(file):
+        allowed = (own, other) in EXCEPTIONS or (on_demand and (own, other) in ON_DEMAND)
+        assert other == own or FLOOR[other] < FLOOR[own] or allowed, (
+            f"{file} imports {other}, which is no floor below it"
+        )
+
+
+def test_no_exception_is_out_of_date():
+    pairs = {(entry(file), other) for file in FILES for other, _ in imports_of(file)}
+    assert (EXCEPTIONS | ON_DEMAND).keys() - pairs == set()
+
+
+def test_imports_are_understood():
+    def entries(file, text):
+        return imported_entries(file, ast.parse(text).body[0])
+
+    assert entries("_bridge.py", "from ._types import Cell") == {"_types"}
+    assert entries("_bridge.py", "from . import _types, _paths") == {"_types", "_paths"}
+    assert entries("_bridge.py", "from . import iterate") == {"__init__"}
+    assert entries("_cells/_base.py", "from .._errors import RESULTS") == {"_errors"}
+    assert entries("_cells/_base.py", "from .. import _linalg") == {"_linalg"}
+    assert entries("_cells/__init__.py", "from ._base import x") == {"_cells"}
+    assert entries("_cli.py", "import rnn_ode as ro, numpy") == {"__init__"}
+    assert entries("_cli.py", "import rnn_ode.plot") == {"plot"}
+    assert entries("_cli.py", "from rnn_ode.learn.fit import fit") == {"learn"}
+    assert entries("_cli.py", "from numpy import linalg") == set()
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_only_public_interfaces_of_jax_and_equinox(file):
+    private = re.compile(r"jax\._src|\b(equinox|eqx)\.(internal|_)|from equinox import .*\b(internal|_\w+)")
+    assert private.findall((PACKAGE / file).read_text(encoding="utf-8")) == []
+
+
+def run_python(script: str, cwd: Path) -> str:
+    """Runs a script as a user would: no configuration of the tests', float32, no screen. Returns what it prints."""
+    env = {key: value for key, value in os.environ.items() if not key.startswith(("JAX_", "EQX_"))}
+    env |= {"PYTHONPATH": str(PACKAGE.parent), "PYTHONIOENCODING": "utf-8", "MPLBACKEND": "Agg", "JAX_PLATFORMS": "cpu"}
+    done = subprocess.run([sys.executable, "-c", script], cwd=cwd, env=env, capture_output=True, encoding="utf-8")
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+IMPORT_SCRIPT = """
+import sys
+import diffrax, jax
+before = dict(jax.config.values)
+import rnn_ode
+heavy = {"matplotlib", "typer", "rich", "optax", "scipy", "pandas"} & sys.modules.keys()
+changed = {key for key, value in jax.config.values.items() if key in before and before[key] != value}
+print(sorted(heavy), sorted(changed), jax.config.jax_enable_x64)
+"""
+
+
+def test_importing_is_light_and_changes_no_configuration(tmp_path):
+    assert run_python(IMPORT_SCRIPT, tmp_path).split("\n")[0] == "[] [] False"
+
+
+@pytest.mark.parametrize("name", [name for name in rnn_ode.__all__ if not name.startswith("__")])
+def test_public_names_are_documented(name):
+    thing = getattr(rnn_ode, name)
+    lines = (thing.__doc__ or "").strip().splitlines()
+    assert len(lines) > 1, f"{name} wants a docstring of more than one line"
+    if inspect.isfunction(thing):
+        parameters = inspect.signature(thing).parameters.values()
+        bare = [parameter.name for parameter in parameters if parameter.annotation is inspect.Parameter.empty]
+        assert bare == [], f"{name} wants annotations"
+
+
+def test_no_public_name_twice():
+    assert len(set(rnn_ode.__all__)) == len(rnn_ode.__all__)
+
+
+# One process for all modules: starting JAX costs more than the examples.
+DOCTEST_SCRIPT = """
+import doctest, importlib
+flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+for name in MODULES:
+    try:
+        module = importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name.split(".")[0] not in EXTRAS:
+            raise
+        print("doctests", name, "not installed:", error.name)
+        continue
+    results = doctest.testmod(module, optionflags=flags)
+    print("doctests", name, results.attempted, "tried", results.failed, "failed")
+"""
+EXTRAS = ("matplotlib", "typer", "rich", "optax", "safetensors")
+
+
+def modules_with_examples() -> list[str]:
+    files = [file for file in FILES if ">>> " in (PACKAGE / file).read_text(encoding="utf-8")]
+    return [".".join(["rnn_ode", *Path(file).with_suffix("").parts]).removesuffix(".__init__") for file in files]
+
+
+@pytest.mark.slow
+def test_the_examples_in_docstrings_run(tmp_path):
+    modules = modules_with_examples()
+    output = run_python(f"MODULES, EXTRAS = {modules!r}, {EXTRAS!r}\n{DOCTEST_SCRIPT}", tmp_path)
+    for module in modules:
+        # "0 tried" would be an example in a place where doctest does not look.
+        assert re.search(rf"^doctests {module} ([1-9]\d* tried 0 failed|not installed: .*)$", output, re.M), output
+
+
+README_SCRIPT = """
+import pathlib, re, sys
+text = pathlib.Path(PATH).read_text(encoding="utf-8")
+blocks = list(re.finditer(r"^```python\\n(.*?)^```", text, re.M | re.S))
+assert blocks, "the README has no example"
+namespace = {"__name__": "readme"}
+for block in blocks:
+    line = text.count("\\n", 0, block.start(1))  # so that a traceback gives the README's own lines
+    exec(compile("\\n" * line + block[1], PATH, "exec"), namespace)
+"""
+
+
+@pytest.mark.slow
+def test_the_examples_in_the_readme_run(tmp_path):
+    run_python(f"PATH = {str(README)!r}\n{README_SCRIPT}", tmp_path)
