@@ -1,6 +1,7 @@
 """The bridge: a network as a field, and a field as a network."""
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
@@ -152,12 +153,16 @@ def nearly_singular(W):
 def require_method(W, method: AbstractMethod) -> None:
     """`ValueError` where the method does not exist for a concrete W, naming the ways out."""
     if is_concrete(W):
-        _refuse(W, method, obstacle(W, method))
+        with jax.ensure_compile_time_eval():
+            _refuse(W, method, obstacle(W, method))
 
 
 def _require_invertible(W, method) -> None:
-    if is_concrete(W) and bool(nearly_singular(W)):
-        _refuse(W, method, f"W_h is singular or nearly so (condition number {np.linalg.cond(np.asarray(W)):.3g})")
+    if not is_concrete(W):
+        return
+    with jax.ensure_compile_time_eval():
+        if nearly_singular(W):
+            _refuse(W, method, f"W_h is singular or nearly so (condition number {np.linalg.cond(np.asarray(W)):.3g})")
 
 
 def _refuse(W, method, reason) -> None:

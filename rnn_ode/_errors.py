@@ -49,8 +49,7 @@ def as_floats(name: str, value: Any, shape: tuple[int | str, ...] | None = None)
     if not jnp.issubdtype(array.dtype, jnp.floating):
         raise TypeError(f"{name} must hold real floating-point numbers; got dtype {array.dtype}.")
     if shape is not None and (
-        array.ndim != len(shape)
-        or any(isinstance(n, int) and n != m for n, m in zip(shape, array.shape, strict=True))
+        array.ndim != len(shape) or any(isinstance(n, int) and n != m for n, m in zip(shape, array.shape, strict=True))
     ):
         wanted = "(" + ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "") + ")"
         raise ValueError(f"{name} must have shape {wanted}; got {array.shape}.")

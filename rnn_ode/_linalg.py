@@ -10,7 +10,6 @@ from jax import lax
 from jax.scipy.linalg import expm
 from jaxtyping import Array, Complex, Float, Inexact
 
-
 # ||X||_1 up to which the 7-node rule gives log(I + X) to working precision, by the bits of a real number: float64 from
 # Higham, "Functions of Matrices", Table 11.1; float32 from the scalar worst case X = -theta.
 _PADE_NODES = 7

@@ -153,8 +153,8 @@ class Backward(AbstractMethod):
 
     ```python
     >>> import rnn_ode as ro
-    >>> ro.Backward(1).exponent(0.5).item()
-    (-1+0j)
+    >>> ro.Backward(1).exponent(0.5).real.item()
+    -1.0
 
     ```
     """

@@ -119,7 +119,7 @@ class RungeKutta(AbstractScheme):
 
     ```python
     >>> import jax.numpy as jnp, rnn_ode as ro
-    >>> round(ro.to_rnn(lambda t, h, path: -h, ro.RungeKutta())(jnp.ones(1), jnp.ones(1)).item(), 4)
+    >>> round(ro.to_rnn(lambda t, h, path: -h, ro.RungeKutta(substeps=4))(jnp.ones(1), jnp.ones(1)).item(), 4)
     0.3679
 
     ```

@@ -4,7 +4,7 @@ A *cell* is any callable `cell(x, h) -> h` (Equinox's convention), a *field* any
 diffrax vector field whose `args` is the path), a *path* an input as a function of time. States may be any pytree.
 """
 
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import equinox as eqx
 import jax
@@ -16,18 +16,21 @@ from ._errors import RESULTS
 State = PyTree[Array]
 
 
+@runtime_checkable
 class Cell(Protocol):
     """One step of a recurrent network: `cell(x, h)` is the next state; x (D,), h any pytree, LSTM's is (h, c)."""
 
     def __call__(self, x: Array, h: Any, /) -> Any: ...
 
 
+@runtime_checkable
 class Field(Protocol):
     """A vector field: `field(t, h, path)` is dh/dt at time t, in the shape of h; exactly what `diffrax.ODETerm` takes."""
 
     def __call__(self, t: Any, h: Any, path: Any, /) -> Any: ...
 
 
+@runtime_checkable
 class Path(Protocol):
     """An input as a function of time: `path(t)` is the input (D,) at time t."""
 

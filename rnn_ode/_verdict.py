@@ -19,7 +19,15 @@ from ._linalg import inverse_norm
 
 
 class Verdict(eqx.Enumeration):
-    """What a linear system does in the long run. `Verdict[item]` is the text, which begins with the name."""
+    """What a linear system does in the long run. `Verdict[item]` is the text, which begins with the name.
+
+    ```python
+    >>> import rnn_ode as ro
+    >>> ro.Verdict[ro.spectrum([[0.0, 1.0], [-1.0, 0.0]]).discrete].split(":")[0]
+    'PERSISTS'
+
+    ```
+    """
 
     DECAYS = "DECAYS: every solution shrinks to zero."
     PERSISTS = "PERSISTS: neither grows nor decays, to within rounding; the boundary eigenvalues are well conditioned."

@@ -116,7 +116,7 @@ def read_cell(path: PathLike, activation: Activation | EllipsisType = ...) -> Ca
     ```
     """
     arrays = read_arrays(path)
-    chosen = {} if isinstance(activation, EllipsisType) else {"activation": activation}
+    chosen: dict[str, Any] = {} if isinstance(activation, EllipsisType) else {"activation": activation}
     try:
         if "W_h" in arrays:
             return VanillaCell(**_take(arrays, "W_h", "W_x", "b"), **chosen)
@@ -155,24 +155,27 @@ def from_torch(
     ```
     """
     W_x, W_h, b_x, b_h = _torch_layer(state_dict, prefix, layer)
-    size, inputs, gates = W_h.shape[1], W_x.shape[1], W_h.shape[0] // W_h.shape[1]
-    if gates == 1:
-        return VanillaCell(W_h, W_x, np.zeros(size, W_h.dtype) if b_x is None else b_x + b_h, activation)
+    (rows, size), inputs = W_h.shape, W_x.shape[1]
+    if rows == size:
+        return VanillaCell(W_h, W_x, b_x + b_h, activation)
     # Equinox keeps PyTorch's gate order: reset, update, new for a GRU; input, forget, cell, output for an LSTM.
-    kind = eqx.nn.GRUCell if gates == 3 else eqx.nn.LSTMCell
-    cell = kind(inputs, size, use_bias=b_x is not None, key=jr.PRNGKey(0))
-    cell = eqx.tree_at(lambda c: (c.weight_ih, c.weight_hh), cell, (jnp.asarray(W_x), jnp.asarray(W_h)))
-    if b_x is None:
-        return cell
-    if gates == 4:
-        return eqx.tree_at(lambda c: c.bias, cell, jnp.asarray(b_x + b_h))
+    if rows == 4 * size:
+        cell = eqx.nn.LSTMCell(inputs, size, key=jr.PRNGKey(0))
+        return _place(cell, weight_ih=W_x, weight_hh=W_h, bias=b_x + b_h)
     # The reset gate multiplies the candidate's recurrent bias, so that one may not be summed into the other.
-    bias = b_x + np.concatenate([b_h[: 2 * size], np.zeros(size, b_h.dtype)])
-    return eqx.tree_at(lambda c: (c.bias, c.bias_n), cell, (jnp.asarray(bias), jnp.asarray(b_h[2 * size :])))
+    gates, candidate = np.split(b_h, [2 * size])
+    bias = b_x + np.concatenate([gates, np.zeros_like(candidate)])
+    cell = eqx.nn.GRUCell(inputs, size, key=jr.PRNGKey(0))
+    return _place(cell, weight_ih=W_x, weight_hh=W_h, bias=bias, bias_n=candidate)
+
+
+def _place(cell, **arrays: np.ndarray):
+    """The cell with those arrays in place of its random ones."""
+    return eqx.tree_at(lambda c: [getattr(c, name) for name in arrays], cell, list(map(jnp.asarray, arrays.values())))
 
 
 def _torch_layer(state_dict: Mapping[str, Any], prefix: str, layer: int):
-    """W_x (kN, D), W_h (kN, N) and the two biases (kN,), or None for those, of shapes that fit."""
+    """W_x (kN, D), W_h (kN, N) and the two biases (kN,), of shapes that fit."""
     names = {part: f"{prefix}{part}_l{layer}" for part in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")}
     missing = [name for part, name in names.items() if name not in state_dict and not part.startswith("bias")]
     has_bias = names["bias_ih"] in state_dict
@@ -186,17 +189,18 @@ def _torch_layer(state_dict: Mapping[str, Any], prefix: str, layer: int):
     arrays = {part: _as_floats(f"key {name!r}", state_dict[name]) for part, name in names.items() if name in state_dict}
     W_h = arrays["weight_hh"]
     if W_h.ndim != 2 or W_h.shape[0] not in [k * W_h.shape[1] for k in _GATES]:
-        kinds = ", ".join(f"({'' if k == 1 else k}N, N) of an {kind}" for k, kind in _GATES.items())
+        kinds = ", ".join(f"({'' if k == 1 else k}N, N) {kind}" for k, kind in _GATES.items())
         raise ValueError(f"key {names['weight_hh']!r} has shape {W_h.shape}; wanted is one of {kinds}.")
     for part, ndim in (("weight_ih", 2), ("bias_ih", 1), ("bias_hh", 1)):
         array = arrays.get(part)
         if array is not None and (array.ndim != ndim or array.shape[0] != W_h.shape[0]):
-            wanted = f"({W_h.shape[0]}, {'D' if ndim == 2 else ''})"
+            wanted = f"({W_h.shape[0]}, D)" if ndim == 2 else f"({W_h.shape[0]},)"
             raise ValueError(
                 f"key {names[part]!r} has shape {array.shape}; wanted is {wanted}, as {names['weight_hh']!r} "
                 f"has shape {W_h.shape}."
             )
-    return arrays["weight_ih"], W_h, arrays.get("bias_ih"), arrays.get("bias_hh")
+    zeros = np.zeros(W_h.shape[0], W_h.dtype)
+    return arrays["weight_ih"], W_h, arrays.get("bias_ih", zeros), arrays.get("bias_hh", zeros)
 
 
 def _only_prefix(arrays: Mapping[str, np.ndarray]) -> str:

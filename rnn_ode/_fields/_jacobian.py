@@ -27,6 +27,11 @@ class JacobianField(eqx.Module):
     lead: float = eqx.field(static=True)
     anchored: bool = eqx.field(static=True, default=False)
 
+    @property
+    def partial(self) -> bool:
+        """Whether there may be states where the field does not exist: J without a logarithm or an inverse."""
+        return True
+
     def _local(self, t, h, path):
         """Image (M,) and Jacobian (M, M) of the cell at a state, and the flat state and its inverse map."""
         flat, unravel = ravel_pytree(h)

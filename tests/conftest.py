@@ -1,0 +1,18 @@
+"""The suite runs in float64 unless a test asks for float32, with silent rank promotion refused."""
+
+import jax
+import pytest
+from jaxtyping import install_import_hook
+
+jax.config.update("jax_enable_x64", True)
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+with install_import_hook("rnn_ode", "beartype.beartype"):
+    import rnn_ode  # noqa: F401  (shapes and types of every call are checked while the suite runs)
+
+
+@pytest.fixture
+def float32():
+    """The default precision of JAX, for tests that must hold in it."""
+    with jax.enable_x64(False):
+        yield
