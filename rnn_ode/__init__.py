@@ -9,6 +9,8 @@ from ._bridge import to_ode as to_ode
 from ._bridge import to_rnn as to_rnn
 from ._cells import PiecewiseLinearCell as PiecewiseLinearCell
 from ._cells import VanillaCell as VanillaCell
+from ._compare import Comparison as Comparison
+from ._compare import compare as compare
 from ._errors import RESULTS as RESULTS
 from ._integrate import integrate as integrate
 from ._iterate import iterate as iterate

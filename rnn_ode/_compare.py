@@ -1,0 +1,415 @@
+"""The network and each of its counterparts on one input: what was predicted beside what was measured."""
+
+import dataclasses
+import json
+import math
+import textwrap
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Array, Float
+
+from ._bridge import obstacle, to_ode
+from ._cells import AbstractCell, VanillaCell, as_state, initial_state
+from ._errors import RESULTS, as_step
+from ._integrate import integrate
+from ._iterate import check_inputs, iterate, promote
+from ._methods import AbstractMethod, Backward, Exact, Forward, Textbook, Tustin
+from ._paths import Hold
+from ._spectrum import Spectrum, spectrum
+from ._types import Cell, State, Trajectory
+from ._verdict import verdict_name
+
+METHODS = (Textbook(), Forward(1), Forward(3), Backward(1), Tustin(), Exact())
+PARTED = 0.1
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One counterpart beside the network.
+
+    Errors are relative: ‖difference of the states‖ over the network's largest ‖state‖. Rates are in nats per step, of the
+    linear part. `reason` is empty, or says why the counterpart does not exist here or where its run ended.
+    """
+
+    method: AbstractMethod
+    trajectory: Trajectory | None
+    errors: np.ndarray
+    """(T + 1,) relative error at the samples; NaN past the end of a run that ended early."""
+    network_verdict: str
+    verdict: str
+    predicted_rate: float
+    measured_rate: float | None
+    series_converges: bool
+    neglected: float
+    parted_at: float | None
+    """The first time at which the error exceeds a tenth, or `None`."""
+    reason: str
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the eigenvalues say the same of the network's linear part and of the counterpart's."""
+        return self.verdict == self.network_verdict
+
+    @property
+    def error_max(self) -> float | None:
+        """Largest relative error at a sample that both reached."""
+        return float(np.nanmax(self.errors[1:])) if self._measured else None
+
+    @property
+    def error_rms(self) -> float | None:
+        """Root-mean-square relative error over the samples that both reached."""
+        return float(np.sqrt(np.nanmean(self.errors[1:] ** 2))) if self._measured else None
+
+    @property
+    def _measured(self) -> bool:
+        return bool(np.any(np.isfinite(self.errors[1:])))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The row as plain numbers and strings, ready for json (no NaN, no infinity)."""
+        numbers = {
+            name: _plain(getattr(self, name))
+            for name in ("error_max", "error_rms", "parted_at", "predicted_rate", "measured_rate", "neglected")
+        }
+        return {
+            "method": self.method.label,
+            "network_verdict": self.network_verdict,
+            "verdict": self.verdict,
+            "agrees": self.agrees,
+            "series_converges": self.series_converges,
+            "reason": self.reason,
+            **numbers,
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class Growth:
+    """How the homogeneous linear part grows: ‖Wᵏ‖ and ‖exp(W t)‖ at whole steps, with the eigenvalues' bounds.
+
+    eᵅᵗ ≤ ‖exp(W t)‖ ≤ κ eᵅᵗ with α the abscissa and κ the condition number of the eigenvectors; so for Wᵏ with ρᵏ.
+    """
+
+    steps: np.ndarray
+    network: np.ndarray
+    textbook: np.ndarray
+    radius: float
+    abscissa: float
+    eigenvector_condition: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """What `compare` found: `network` the network's trajectory, `rows` one per method, `spectrum` of the linear part.
+
+    `table()` is a text table, `plot()` a figure, `to_json()` the same as data.
+    """
+
+    network: Trajectory
+    rows: tuple[Row, ...]
+    spectrum: Spectrum
+    linear_part: str
+    growth: Growth
+    dt: float
+
+    def table(self) -> str:
+        """The comparison as a text table, a row per method, with what its columns mean underneath."""
+        return _table(self)
+
+    def plot(self):
+        """The comparison as one matplotlib figure (needs the `app` extra)."""
+        from .plot import comparison
+
+        return comparison(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The comparison as plain numbers and strings, ready for json."""
+        s = self.spectrum
+        return {
+            "network": {
+                "verdict": verdict_name(s.discrete),
+                "linear_part": self.linear_part,
+                "rate": _plain(s.rate()),
+                "radius": _plain(s.radius),
+                "abscissa": _plain(s.abscissa),
+                "steps": int(self.network.ts.shape[0]) - 1,
+                "reason": _ended(self.network),
+            },
+            "rows": [row.to_dict() for row in self.rows],
+        }
+
+    def to_json(self) -> str:
+        """`to_dict` as one JSON object."""
+        return json.dumps(self.to_dict(), allow_nan=False)
+
+
+def compare(
+    cell: Cell,
+    xs: Float[Array, "T D"],
+    h0: State | None = None,
+    methods: Sequence[AbstractMethod] = METHODS,
+    *,
+    dt: float = 1.0,
+    progress: Callable[[str], None] | None = None,
+) -> Comparison:
+    """Run a network and its counterparts on the same held input, and set the predictions beside the measurements.
+
+    **Arguments:** `cell` any cell; `xs` (T, D) inputs; `h0` the initial state, zeros by default where known; `methods` the
+    conversions, a row each; `dt` the network's step, time; `progress` a function called with each method's label when its
+    row begins.
+
+    **Returns:** a `Comparison`. Per method: the error at the samples and the time at which the two part; the verdicts of the
+    eigenvalues on the linear part of the network and of the counterpart; the growth rate they predict and the one
+    measured by simulating the homogeneous linear system; whether the series converges and how large its first neglected
+    term is. The linear part is W_h for a `VanillaCell`, A + W for a `PiecewiseLinearCell`, and the Jacobian at h0 and the
+    mean input for any other cell.
+
+    **Raises:** `ValueError` or `TypeError` for input that does not fit the network; never for a method: its row says why it
+    does not exist here, or where its run left the float range.
+
+    ```python
+    >>> import jax.numpy as jnp, rnn_ode as ro
+    >>> cell = ro.VanillaCell([[0.5]], [[1.0]], [0.0], activation=None)
+    >>> c = ro.compare(cell, jnp.ones((8, 1)), methods=(ro.Textbook(), ro.Exact()))
+    >>> [(row.method.label, row.verdict, row.agrees) for row in c.rows]
+    [('textbook', 'GROWS', False), ('exact', 'DECAYS', True)]
+
+    ```
+    """
+    dt = as_step("dt", dt)
+    methods = _check_methods(methods)
+    xs = check_inputs(cell, xs)
+    h0 = promote(initial_state(cell) if h0 is None else as_state("h0", h0), cell, xs)
+    network = iterate(cell, xs, h0, dt=dt, throw=False)
+    W, linear_part = _linear_part(cell, xs, h0)
+    s = spectrum(W)
+    network_verdict = verdict_name(s.discrete)
+    rows = []
+    for method in methods:
+        if progress is not None:
+            progress(method.label)
+        trajectory, reason = _run(cell, method, xs, h0, dt)
+        errors = _errors(network, trajectory)
+        parted = np.flatnonzero(errors > PARTED)
+        rows.append(
+            Row(
+                method,
+                trajectory,
+                errors,
+                network_verdict,
+                verdict_name(s.continuous(method)),
+                float(s.rate(method)),
+                measured_rate(W, method),
+                bool(s.series_converges(method)),
+                float(s.neglected(method)),
+                float(network.ts[parted[0]]) if len(parted) else None,
+                reason,
+            )
+        )
+    return Comparison(network, tuple(rows), s, linear_part, _growth(s), dt)
+
+
+def _check_methods(methods) -> tuple[AbstractMethod, ...]:
+    methods = (methods,) if isinstance(methods, AbstractMethod) else tuple(methods)
+    for method in methods:
+        if not isinstance(method, AbstractMethod):
+            raise TypeError(f"methods must be rnn_ode's methods, such as Forward(1) or Exact(); got {method!r}.")
+    if not methods:
+        raise ValueError("methods must hold at least one method; it is empty.")
+    return methods
+
+
+def _linear_part(cell, xs, h0) -> tuple[Float[Array, "N N"], str]:
+    if isinstance(cell, VanillaCell):
+        return cell.linear_part, "W_h"
+    if isinstance(cell, AbstractCell):
+        return cell.linear_part, "A + W, every unit active"
+    return _jacobian(cell, jnp.mean(xs, axis=0), h0), "the Jacobian at h0 and the mean input"
+
+
+@eqx.filter_jit
+def _jacobian(cell, x, h) -> Float[Array, "M M"]:
+    flat, unravel = ravel_pytree(h)
+    return jax.jacfwd(lambda v: ravel_pytree(cell(x, unravel(v)))[0])(flat)
+
+
+def _run(cell, method, xs, h0, dt) -> tuple[Trajectory | None, str]:
+    """The counterpart's trajectory at the samples, and why there is none or where it ended."""
+    missing = obstacle(cell.W_h, method) if isinstance(cell, VanillaCell) and _by_matrix(cell, method) else None
+    if missing is not None:
+        return None, f"does not exist here: {missing}"
+    try:
+        field = to_ode(cell, method, dt=dt)
+    except (TypeError, ValueError) as error:
+        return None, f"does not exist here: {error}"
+    local = getattr(field, "partial", False)
+    if local and (why := _missing_at(cell, method, xs[0], h0)):
+        return None, f"does not exist here: {why} at t = 0"
+    trajectory = integrate(field, Hold(xs, dt), h0, max_steps=max(4096, 32 * len(xs)), throw=False)
+    reason = _ended(trajectory)
+    if local and bool(trajectory.result == RESULTS.field_undefined):
+        k = _reached(trajectory)
+        last = jax.tree.map(lambda rows: jnp.real(rows[k]), trajectory.states)
+        why = _missing_at(cell, method, xs[min(k, len(xs) - 1)], last) or "no logarithm or inverse of the step shortly"
+        reason = f"does not exist here: {why} at t = {float(trajectory.ts[k]):g}"
+    return trajectory, reason
+
+
+def _by_matrix(cell, method) -> bool:
+    """Whether W_h itself decides if the method exists."""
+    return isinstance(method, Textbook) or cell.activation is None
+
+
+def _missing_at(cell, method, x, h) -> str:
+    """Why the method does not exist at a state: which multiplier of the local step forbids it; empty if none does."""
+    why = obstacle(_jacobian(cell, x, h), method)
+    if why is None:
+        return ""
+    return "zero multiplier" if "singular" in why or "zero" in why else why.replace("its ", "")
+
+
+def _reached(trajectory: Trajectory) -> int:
+    """Index of the last row before a run ended."""
+    rows = [np.isfinite(np.asarray(leaf)).reshape(leaf.shape[0], -1) for leaf in jax.tree.leaves(trajectory.states)]
+    finite = np.concatenate(rows, axis=1).all(axis=1)
+    return int(np.argmin(finite)) - 1 if not finite.all() else len(finite) - 1
+
+
+def _ended(trajectory: Trajectory) -> str:
+    at = f"t = {float(trajectory.ts[_reached(trajectory)]):g}"
+    for result, words in (
+        (RESULTS.left_float_range, f"left the float range after {at}"),
+        (RESULTS.field_undefined, f"does not exist after {at}"),
+        (RESULTS.max_steps_reached, f"too stiff: out of solver steps after {at}"),
+    ):
+        if bool(trajectory.result == result):
+            return words
+    return "" if bool(trajectory.result == RESULTS.successful) else f"{RESULTS[trajectory.result]} ({at})"
+
+
+def _errors(network: Trajectory, trajectory: Trajectory | None) -> np.ndarray:
+    """Relative distance (T + 1,) of the states, NaN where either has ended."""
+    rows = network.ts.shape[0]
+    if trajectory is None:
+        return np.full(rows, np.nan)
+
+    def flat(states):
+        return np.concatenate([np.asarray(leaf).real.reshape(rows, -1) for leaf in jax.tree.leaves(states)], axis=1)
+
+    ours, theirs = flat(network.states), flat(trajectory.states)
+    alive = np.isfinite(ours).all(axis=1) & np.isfinite(theirs).all(axis=1)
+    ours, theirs = (np.where(alive[:, None], states, 0.0).astype(float) for states in (ours, theirs))
+    scale = np.max(np.linalg.norm(ours, axis=1)) or 1.0
+    return np.where(alive, np.linalg.norm(theirs / scale - ours / scale, axis=1), np.nan)
+
+
+def measured_rate(W: Float[Array, "N N"], method: AbstractMethod | None = None, steps: int = 2000) -> float | None:
+    """Growth of the homogeneous linear system in nats per step, from its simulation and not from eigenvalues.
+
+    A random state is carried through `steps` steps of h ↦ W h, or of the method's flow, and a line is fitted to the second
+    half of log ‖h‖. `None` where the method has no generator for W.
+    """
+    matrix = W if method is None else method.generator(W)
+    if not np.all(np.isfinite(np.asarray(matrix))):
+        return None
+    norm = float(np.linalg.norm(np.asarray(matrix), 1))
+    halvings = 0 if method is None else min(7, max(0, math.ceil(math.log2(max(norm, 1e-300) / 16))))
+    step = matrix if method is None else _expm(matrix / 2.0**halvings)
+    times, sizes = simulate(step, steps * 2**halvings)
+    late = (np.arange(len(sizes)) >= len(sizes) // 2) & np.isfinite(sizes)
+    if late.sum() < 2:
+        return -math.inf if np.any(sizes == -np.inf) else None
+    return float(np.polyfit(times[late] / 2**halvings, sizes[late], 1)[0])
+
+
+@eqx.filter_jit
+def _expm(matrix):
+    return jax.scipy.linalg.expm(matrix, max_squarings=32)
+
+
+def simulate(step: Array, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """log ‖stepᵏ h‖ for a random h and k = 1 … count, renormalised on the way: (times, sizes)."""
+    h = jax.random.normal(jax.random.key(0), step.shape[:1], jnp.finfo(step.dtype).dtype)
+    sizes = np.asarray(_log_sizes(step, h.astype(step.dtype), jnp.arange(count)))
+    return np.arange(1, count + 1), sizes
+
+
+@eqx.filter_jit
+def _log_sizes(step, h, counter):
+    def body(carry, _):
+        h, log_size = carry
+        h = step @ h
+        size = jnp.linalg.norm(h)
+        carry = h / jnp.where(size > 0, size, 1), log_size + jnp.log(size)
+        return carry, carry[1]
+
+    return jax.lax.scan(body, (h, jnp.zeros((), h.real.dtype)), counter)[1]
+
+
+def _growth(s: Spectrum, count: int = 40) -> Growth:
+    """‖Wᵏ‖ and ‖exp(W k)‖ for k = 0 … count, by repeated multiplication in float64 on the host."""
+    W = np.asarray(s.matrix, float)
+    flow = np.asarray(_expm(s.matrix), float)
+    power, exponential = np.eye(len(W)), np.eye(len(W))
+    sizes = []
+    with np.errstate(over="ignore", invalid="ignore"):
+        for _ in range(count + 1):
+            sizes.append([_norm(power), _norm(exponential)])
+            power, exponential = W @ power, flow @ exponential
+    _, vectors = np.linalg.eig(W)
+    network, textbook = np.array(sizes).T
+    return Growth(
+        np.arange(count + 1), network, textbook, float(s.radius), float(s.abscissa), float(np.linalg.cond(vectors))
+    )
+
+
+def _norm(A: np.ndarray) -> float:
+    return float(np.linalg.norm(A, 2)) if np.isfinite(A).all() else np.inf
+
+
+def _plain(value) -> float | None:
+    """A number for json: `None` for what is missing or not finite."""
+    return None if value is None or not math.isfinite(float(value)) else float(value)
+
+
+def _table(c: Comparison) -> str:
+    head = ("method", "linear part", "agrees", "rate", "measured", "series", "neglected", "max error", "rms", "parts at t")
+    network = ("network", verdict_name(c.spectrum.discrete), "", _number(c.spectrum.rate()))
+    network += (_number(measured_rate(c.spectrum.matrix)), "", "", "", "", "")
+    lines = [head, network] + [_cells(row) for row in c.rows]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
+    text = ["  ".join(word.ljust(width) for word, width in zip(line, widths, strict=True)).rstrip() for line in lines]
+    text.insert(1, "  ".join("─" * width for width in widths))
+    notes = [f"{row.method.label}: {row.reason}." for row in c.rows if row.reason]
+    if _ended(c.network):
+        notes.insert(0, f"network: {_ended(c.network)}.")
+    legend = (
+        f"Verdicts and rates (nats per step, predicted by the eigenvalues and measured by simulation) are of the linear "
+        f"part, {c.linear_part}. Errors are against the network at the samples, relative to its largest state; the two "
+        f"part where the error first exceeds {PARTED:g}."
+    )
+    return "\n".join([*text, "", *notes, *([""] if notes else []), *textwrap.wrap(legend, 110)])
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    return (
+        row.method.label,
+        row.verdict,
+        "yes" if row.agrees else "NO",
+        _number(row.predicted_rate),
+        _number(row.measured_rate),
+        "–" if isinstance(row.method, Exact | Textbook) else "converges" if row.series_converges else "diverges",
+        "–" if isinstance(row.method, Exact | Textbook) else _number(row.neglected),
+        _number(row.error_max),
+        _number(row.error_rms),
+        "–" if row.error_max is None else "never" if row.parted_at is None else f"{row.parted_at:g}",
+    )
+
+
+def _number(value) -> str:
+    return "–" if value is None or math.isnan(float(value)) else f"{float(value):.3g}"
+
