@@ -1,19 +1,16 @@
 """The bridge: a network as a field, and a field as a network."""
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
+from jaxtyping import Array, Bool, Float
 
 from ._cells import AbstractCell, VanillaCell, initial_state, is_affine
 from ._errors import as_step, is_concrete
 from ._fields import JacobianField, LinearField, SeriesField
-from ._linalg import eig, eigenvalue_condition
 from ._methods import AbstractMethod, Backward, Exact, Forward, Textbook, Tustin
 from ._schemes import AbstractScheme
 from ._types import Cell, Field
-from ._verdict import backward_error
 
 
 def to_ode(cell: Cell, method: AbstractMethod, *, dt: float = 1.0) -> Field:
@@ -64,20 +61,23 @@ def to_ode(cell: Cell, method: AbstractMethod, *, dt: float = 1.0) -> Field:
     return JacobianField(cell, method.generator, dt, method.input_lead * dt, anchored)
 
 
+@eqx.filter_jit
 def _textbook(cell: VanillaCell, dt: float) -> LinearField:
     inputs = jnp.linalg.solve(cell.W_h, jnp.concatenate([cell.W_x, cell.b[:, None]], axis=1)) / dt
-    return LinearField(cell.W_h / dt, inputs[:, :-1], inputs[:, -1])
+    return LinearField(cell.W_h / dt, inputs[:, :-1], inputs[:, -1], jnp.zeros((), cell.W_h.dtype))
 
 
+@eqx.filter_jit
 def _affine(cell: VanillaCell, method: AbstractMethod, dt: float) -> LinearField:
     """g([[W, W_x, b], [0, 1]]): the generator in the first block, φ(W) (W_x, b) beside it."""
     n, extra = cell.hidden_size, cell.input_size + 1
     top = jnp.concatenate([cell.W_h, cell.W_x, cell.b[:, None]], axis=1)
     bottom = jnp.concatenate([jnp.zeros((extra, n), top.dtype), jnp.eye(extra, dtype=top.dtype)], axis=1)
     G = method.generator(jnp.concatenate([top, bottom]))[:n] / dt
-    return LinearField(G[:, :n], G[:, n:-1], G[:, -1], method.input_lead * dt)
+    return LinearField(G[:, :n], G[:, n:-1], G[:, -1], jnp.asarray(method.input_lead * dt, top.dtype))
 
 
+@eqx.filter_jit
 def _inverse(cell: VanillaCell) -> VanillaCell:
     """The affine network that undoes one step: h(t) ↦ h(t − dt)."""
     inverse = jnp.linalg.inv(cell.W_h)
@@ -131,21 +131,31 @@ def existing(W) -> list[AbstractMethod]:
 
 
 def obstacle(W, method: AbstractMethod) -> str | None:
-    """Why the method does not exist for a concrete matrix W, or `None`."""
-    if method.inverts and nearly_singular(W):
-        return f"W_h is singular or nearly so (condition number {np.linalg.cond(np.asarray(W)):.3g})"
-    multipliers, vectors = eig(W)
-    bad = method.excluded(multipliers, eigenvalue_condition(vectors) * backward_error(W))
-    if not bool(jnp.any(bad)):
+    """Why the method does not exist for a concrete matrix W (N, N), or `None`. It runs on the host, in NumPy."""
+    W = np.asarray(W)
+    if method.inverts and (why := singular(W)):
+        return why
+    multipliers, vectors = np.linalg.eig(W)
+    tolerance = (4 + len(W) ** 0.5) * np.finfo(W.dtype).eps * np.linalg.norm(W) * np.linalg.cond(vectors)
+    bad = np.flatnonzero(method.excluded(multipliers, min(tolerance, np.finfo(W.dtype).eps ** 0.5)))
+    if not len(bad):
         return None
-    value = complex(multipliers[int(jnp.argmax(bad))])
-    shown = f"{value.real:.6g}" if abs(value.imag) <= 1e-12 * abs(value) else f"{value:.6g}"
-    kind = "negative" if value.real < 0 else "zero to within rounding"
-    return f"its multiplier {shown} is {kind if not isinstance(method, Tustin) else 'a pole of the Cayley transform'}"
+    value = complex(multipliers[bad[0]])
+    if isinstance(method, Tustin):
+        return f"its multiplier {value.real:.6g} is a pole of the Cayley transform"
+    return f"its multiplier {value.real:.6g} is {'negative' if value.real < -tolerance else 'zero to within rounding'}"
 
 
-def nearly_singular(W):
-    """Whether W (N, N) cannot be told from a singular matrix: condition number above 1/(N u)."""
+def singular(W: np.ndarray) -> str | None:
+    """Why a concrete W (N, N) cannot be inverted, if it cannot: its condition number is above 1/(N u)."""
+    condition = np.linalg.cond(W)
+    if condition * len(W) * np.finfo(W.dtype).eps < 1:
+        return None
+    return f"W_h is singular or nearly so (condition number {condition:.3g})"
+
+
+def nearly_singular(W: Float[Array, "N N"]) -> Bool[Array, ""]:
+    """Whether W cannot be told from a singular matrix, as `singular` has it; traceable."""
     s = jnp.linalg.svd(W, compute_uv=False)
     return s[-1] <= W.shape[0] * jnp.finfo(W.dtype).eps * s[0]
 
@@ -153,16 +163,12 @@ def nearly_singular(W):
 def require_method(W, method: AbstractMethod) -> None:
     """`ValueError` where the method does not exist for a concrete W, naming the ways out."""
     if is_concrete(W):
-        with jax.ensure_compile_time_eval():
-            _refuse(W, method, obstacle(W, method))
+        _refuse(W, method, obstacle(W, method))
 
 
 def _require_invertible(W, method) -> None:
-    if not is_concrete(W):
-        return
-    with jax.ensure_compile_time_eval():
-        if nearly_singular(W):
-            _refuse(W, method, f"W_h is singular or nearly so (condition number {np.linalg.cond(np.asarray(W)):.3g})")
+    if is_concrete(W):
+        _refuse(W, method, singular(np.asarray(W)))
 
 
 def _refuse(W, method, reason) -> None:

@@ -17,6 +17,7 @@ from jaxtyping import Array, Float
 from ._bridge import obstacle, to_ode
 from ._cells import AbstractCell, VanillaCell, as_state, initial_state
 from ._errors import RESULTS, as_step
+from ._fields import LinearField
 from ._integrate import integrate
 from ._iterate import check_inputs, iterate, promote
 from ._methods import AbstractMethod, Backward, Exact, Forward, Textbook, Tustin
@@ -27,6 +28,7 @@ from ._verdict import verdict_name
 
 METHODS = (Textbook(), Forward(1), Forward(3), Backward(1), Tustin(), Exact())
 PARTED = 0.1
+STEPS = 12
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,7 +66,8 @@ class Row:
     @property
     def error_rms(self) -> float | None:
         """Root-mean-square relative error over the samples that both reached."""
-        return float(np.sqrt(np.nanmean(self.errors[1:] ** 2))) if self._measured else None
+        largest = self.error_max
+        return largest and largest * float(np.sqrt(np.nanmean((self.errors[1:] / largest) ** 2)))
 
     @property
     def _measured(self) -> bool:
@@ -112,9 +115,10 @@ class Comparison:
     network: Trajectory
     rows: tuple[Row, ...]
     spectrum: Spectrum
+    network_verdict: str
+    measured_rate: float | None
     linear_part: str
     growth: Growth
-    dt: float
 
     def table(self) -> str:
         """The comparison as a text table, a row per method, with what its columns mean underneath."""
@@ -131,9 +135,10 @@ class Comparison:
         s = self.spectrum
         return {
             "network": {
-                "verdict": verdict_name(s.discrete),
+                "verdict": self.network_verdict,
                 "linear_part": self.linear_part,
-                "rate": _plain(s.rate()),
+                "predicted_rate": _plain(np.log(s.radius)),
+                "measured_rate": _plain(self.measured_rate),
                 "radius": _plain(s.radius),
                 "abscissa": _plain(s.abscissa),
                 "steps": int(self.network.ts.shape[0]) - 1,
@@ -186,10 +191,9 @@ def compare(
     h0 = promote(initial_state(cell) if h0 is None else as_state("h0", h0), cell, xs)
     network = iterate(cell, xs, h0, dt=dt, throw=False)
     W, linear_part = _linear_part(cell, xs, h0)
-    s = spectrum(W)
-    network_verdict = verdict_name(s.discrete)
+    s, discrete, predictions = _predict(W, methods)
     rows = []
-    for method in methods:
+    for method, (verdict, rate, converges, neglected) in zip(methods, predictions, strict=True):
         if progress is not None:
             progress(method.label)
         trajectory, reason = _run(cell, method, xs, h0, dt)
@@ -197,20 +201,28 @@ def compare(
         parted = np.flatnonzero(errors > PARTED)
         rows.append(
             Row(
-                method,
-                trajectory,
-                errors,
-                network_verdict,
-                verdict_name(s.continuous(method)),
-                float(s.rate(method)),
-                measured_rate(W, method),
-                bool(s.series_converges(method)),
-                float(s.neglected(method)),
-                float(network.ts[parted[0]]) if len(parted) else None,
-                reason,
+                method=method,
+                trajectory=trajectory,
+                errors=errors,
+                network_verdict=verdict_name(discrete),
+                verdict=verdict_name(verdict),
+                predicted_rate=float(rate),
+                measured_rate=measured_rate(W, method),
+                series_converges=bool(converges),
+                neglected=float(neglected),
+                parted_at=float(network.ts[parted[0]]) if len(parted) else None,
+                reason=reason,
             )
         )
-    return Comparison(network, tuple(rows), s, linear_part, _growth(s), dt)
+    return Comparison(network, tuple(rows), s, verdict_name(discrete), measured_rate(W), linear_part, _growth(s))
+
+
+@eqx.filter_jit
+def _predict(W, methods):
+    """The spectrum, the network's verdict, and per method verdict, rate, convergence and first neglected term."""
+    s = spectrum(W)
+    predictions = [(s.continuous(m), s.rate(m), s.series_converges(m), s.neglected(m)) for m in methods]
+    return s, s.discrete, predictions
 
 
 def _check_methods(methods) -> tuple[AbstractMethod, ...]:
@@ -249,13 +261,17 @@ def _run(cell, method, xs, h0, dt) -> tuple[Trajectory | None, str]:
     local = getattr(field, "partial", False)
     if local and (why := _missing_at(cell, method, xs[0], h0)):
         return None, f"does not exist here: {why} at t = 0"
-    trajectory = integrate(field, Hold(xs, dt), h0, max_steps=max(4096, 32 * len(xs)), throw=False)
+    # a field with kinks or jumps in the state would cost hundreds of steps a sample at the default tolerances
+    loose = (1e-6, 1e-8) if not isinstance(field, LinearField) and not getattr(field, "anchored", False) else (None, None)
+    trajectory = integrate(
+        field, Hold(xs, dt), h0, rtol=loose[0], atol=loose[1], max_steps=max(1024, STEPS * len(xs)), throw=False
+    )
     reason = _ended(trajectory)
     if local and bool(trajectory.result == RESULTS.field_undefined):
         k = _reached(trajectory)
         last = jax.tree.map(lambda rows: jnp.real(rows[k]), trajectory.states)
-        why = _missing_at(cell, method, xs[min(k, len(xs) - 1)], last) or "no logarithm or inverse of the step shortly"
-        reason = f"does not exist here: {why} at t = {float(trajectory.ts[k]):g}"
+        why = _missing_at(cell, method, xs[min(k, len(xs) - 1)], last) or "no logarithm or inverse of the step soon"
+        reason = f"does not exist here: {why} after t = {float(trajectory.ts[k]):g}"
     return trajectory, reason
 
 
@@ -284,7 +300,7 @@ def _ended(trajectory: Trajectory) -> str:
     for result, words in (
         (RESULTS.left_float_range, f"left the float range after {at}"),
         (RESULTS.field_undefined, f"does not exist after {at}"),
-        (RESULTS.max_steps_reached, f"too stiff: out of solver steps after {at}"),
+        (RESULTS.max_steps_reached, f"stopped after {at}: the solver needs more than {STEPS} steps a sample"),
     ):
         if bool(trajectory.result == result):
             return words
@@ -303,8 +319,11 @@ def _errors(network: Trajectory, trajectory: Trajectory | None) -> np.ndarray:
     ours, theirs = flat(network.states), flat(trajectory.states)
     alive = np.isfinite(ours).all(axis=1) & np.isfinite(theirs).all(axis=1)
     ours, theirs = (np.where(alive[:, None], states, 0.0).astype(float) for states in (ours, theirs))
-    scale = np.max(np.linalg.norm(ours, axis=1)) or 1.0
-    return np.where(alive, np.linalg.norm(theirs / scale - ours / scale, axis=1), np.nan)
+    scale = np.max(np.abs(ours)) or 1.0
+    ours, difference = ours / scale, theirs / scale - ours / scale
+    largest = np.maximum(np.max(np.abs(difference), axis=1), np.finfo(float).tiny)  # squares may leave the range
+    distance = largest * np.linalg.norm(difference / largest[:, None], axis=1)
+    return np.where(alive, distance / (np.max(np.linalg.norm(ours, axis=1)) or 1.0), np.nan)
 
 
 def measured_rate(W: Float[Array, "N N"], method: AbstractMethod | None = None, steps: int = 2000) -> float | None:
@@ -378,8 +397,8 @@ def _plain(value) -> float | None:
 
 def _table(c: Comparison) -> str:
     head = ("method", "linear part", "agrees", "rate", "measured", "series", "neglected", "max error", "rms", "parts at t")
-    network = ("network", verdict_name(c.spectrum.discrete), "", _number(c.spectrum.rate()))
-    network += (_number(measured_rate(c.spectrum.matrix)), "", "", "", "", "")
+    rates = (_number(np.log(c.spectrum.radius)), _number(c.measured_rate))
+    network = ("network", c.network_verdict, "", *rates, "", "", "", "", "")
     lines = [head, network] + [_cells(row) for row in c.rows]
     widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
     text = ["  ".join(word.ljust(width) for word, width in zip(line, widths, strict=True)).rstrip() for line in lines]
@@ -411,5 +430,7 @@ def _cells(row: Row) -> tuple[str, ...]:
 
 
 def _number(value) -> str:
-    return "–" if value is None or math.isnan(float(value)) else f"{float(value):.3g}"
+    if value is None or math.isnan(float(value)):
+        return "–"
+    return "0" if abs(value) < 1e-12 else f"{float(value):.3g}"
 

@@ -13,10 +13,11 @@ import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jax.typing import ArrayLike
+from jaxtyping import Array, PyTree, Real
 
 from ._cells import as_state
-from ._errors import RESULTS, as_times, check_count, is_concrete
+from ._errors import RESULTS, as_number, as_times, check_count, is_concrete
 from ._paths import SampledPath
 from ._types import Field, State, Trajectory, is_finite, keep_before
 
@@ -24,9 +25,9 @@ from ._types import Field, State, Trajectory, is_finite, keep_before
 def integrate(
     field: Field,
     path: Any,
-    h0: State,
+    h0: PyTree[ArrayLike],
     *,
-    ts: Float[Array, " n"] | None = None,
+    ts: Real[ArrayLike, "..."] | None = None,
     solver: diffrax.AbstractSolver | None = None,
     rtol: float | None = None,
     atol: float | None = None,
@@ -60,7 +61,7 @@ def integrate(
 
     ```
     """
-    h0 = as_state("h0", h0)
+    h0 = as_state("h0", h0, field)
     ts = None if ts is None else as_times("ts", ts)
     if not isinstance(path, SampledPath) and ts is None:
         raise ValueError(
@@ -90,7 +91,7 @@ def _tolerances(h0, rtol, atol):
     defaults = (1e-10, 1e-12) if double else (1e-5, 1e-7)
     chosen = (defaults[0] if rtol is None else rtol, defaults[1] if atol is None else atol)
     for name, value in zip(("rtol", "atol"), chosen, strict=True):
-        if is_concrete(value) and not float(value) > 0:
+        if is_concrete(value) and not as_number(name, value) > 0:
             raise ValueError(f"{name} must be positive; got {value}.")
     return tuple(jnp.asarray(value, jnp.result_type(float)) for value in chosen)
 
@@ -149,10 +150,10 @@ def _segments(path, ts):
     whole, fraction = jax.vmap(path.split)(ts)
     first = (whole[0], fraction[0])
     samples = jnp.arange(total + 1)
-    before = (samples < whole[0]) | (samples > whole[-1])
+    outside = (samples < whole[0] + (fraction[0] > 0)) | (samples > whole[-1])
     # a sample outside the times asked for becomes an interval of no length at the start
-    all_whole = jnp.concatenate([jnp.where(before, first[0], samples), whole])
-    all_fraction = jnp.concatenate([jnp.where(before, first[1], 0), fraction])
+    all_whole = jnp.concatenate([jnp.where(outside, first[0], samples), whole])
+    all_fraction = jnp.concatenate([jnp.where(outside, first[1], 0), fraction])
     kind = jnp.concatenate([jnp.zeros(total + 1, int), jnp.arange(1, ts.shape[0] + 1)])
     all_whole, all_fraction, kind = jax.lax.sort((all_whole, all_fraction, kind), num_keys=2)
     from_whole, from_fraction = all_whole[:-1], all_fraction[:-1]
@@ -257,26 +258,27 @@ def _rate(u, h, interval):
 
 def _controller(rtol, atol, length):
     """Steps by the error; a step that shrinks to rounding means that the field or the state is not finite."""
-    dtmin = max(1e-9, 16 * float(jnp.finfo(length.dtype).eps)) * length
+    dtmin = 16 * jnp.finfo(length.dtype).eps * length
     return diffrax.PIDController(rtol, atol, dtmin=dtmin, force_dtmin=False)
 
 
 def _why(interval, begin, length, h, result) -> RESULTS:
     """Why an interval could not be solved: the state leaves the float range in it, or the field is not finite in it.
 
-    The field's range in the interval is explored along its first direction, which is a guess at the path that the
-    solver failed to follow.
+    The field is looked at along its first direction, which is a guess at the path that the solver failed to follow.
     """
     rate = interval.rate(begin, h)
-    size, speed = (jnp.max(jnp.stack([jnp.max(jnp.abs(leaf)) for leaf in jax.tree.leaves(s)])) for s in (h, rate))
-    largest = jnp.finfo(size.dtype).max
-    leaves_range = jnp.log(size) + length * speed / jnp.maximum(size, 1) > 0.95 * jnp.log(largest)
+    size, speed = _largest(h), _largest(rate)
+    leaves_range = jnp.log(size) + length * speed / jnp.maximum(size, 1) > 0.95 * jnp.log(jnp.finfo(size.dtype).max)
 
     def probe(s):
         ahead = jax.tree.map(lambda a, b: a + (s * length).astype(a.dtype) * b, h, rate)
         return is_finite(interval.rate(begin + s * length, ahead))
 
-    defined = jnp.all(jax.vmap(probe)(jnp.linspace(0, 1, 9, dtype=length.dtype)))
+    defined = jnp.all(jax.lax.map(probe, jnp.linspace(0, 1, 9, dtype=length.dtype)))
     why = RESULTS.where(defined, result, RESULTS.field_undefined)
-    why = RESULTS.where((result == RESULTS.successful) | leaves_range, RESULTS.left_float_range, why)
-    return RESULTS.where(is_finite(rate), why, RESULTS.where(size > largest**0.5, why, RESULTS.field_undefined))
+    return RESULTS.where((result == RESULTS.successful) | leaves_range, RESULTS.left_float_range, why)
+
+
+def _largest(state):
+    return jnp.max(jnp.stack([jnp.max(jnp.abs(leaf)) for leaf in jax.tree.leaves(state)]))

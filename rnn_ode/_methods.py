@@ -12,6 +12,7 @@ The same g of a matrix makes the generator: g(W) is the system's matrix, and the
 import abc
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Complex, Float
 
@@ -37,6 +38,16 @@ class AbstractMethod(eqx.Module):
     @abc.abstractmethod
     def _g(self, z: Complex[Array, "..."]) -> Complex[Array, "..."]: ...
 
+    def contour(self, multiplier: Complex[Array, "..."], level: Float[Array, ""]) -> Complex[Array, "..."]:
+        """For each multiplier a point near it where Re g = `level`. By Newton's method, which may fail to find one."""
+
+        def step(_, z):
+            value, slope = jax.jvp(self._g, (z,), (jnp.ones_like(z),))
+            moved = z - (value.real - level) / slope
+            return jnp.where(jnp.isfinite(moved), moved, z)
+
+        return jax.lax.fori_loop(0, 20, step, multiplier)
+
     @abc.abstractmethod
     def generator(self, W: Float[Array, "N N"]) -> Array:
         """g(W) (N, N)."""
@@ -51,9 +62,14 @@ class AbstractMethod(eqx.Module):
         """Whether the method needs the inverse of the step."""
         return False
 
+    @property
+    def pole(self) -> float | None:
+        """The multiplier at which g is infinite, if there is one."""
+        return None
+
     def excluded(self, multiplier: Complex[Array, "..."], tolerance) -> Bool[Array, "..."]:
-        """Whether a multiplier, within a tolerance, forbids the method."""
-        return jnp.zeros(jnp.shape(multiplier), bool)
+        """Whether a multiplier, within a tolerance, forbids the method; of NumPy's arrays and of JAX's."""
+        return abs(multiplier) < 0
 
     @abc.abstractmethod
     def series_ratio(self, multiplier: Complex[Array, "..."]) -> Float[Array, "..."]:
@@ -88,7 +104,7 @@ class Textbook(AbstractMethod):
         return W
 
     def excluded(self, multiplier, tolerance):
-        return jnp.abs(multiplier) <= tolerance
+        return abs(multiplier) <= tolerance
 
     def series_ratio(self, multiplier):
         return jnp.full(jnp.shape(multiplier), jnp.inf, jnp.real(multiplier).dtype)
@@ -176,14 +192,19 @@ class Backward(AbstractMethod):
         """0 for order 1, whose own error of half a step it cancels; ½ beyond, where g approaches the logarithm."""
         return 0.0 if self.order == 1 else 0.5
 
+    pole = 0.0
+
     def _g(self, z):
         return -Forward(self.order)._g(1 / z)
+
+    def contour(self, multiplier, level):
+        return 1 / Forward(self.order).contour(1 / multiplier, -level)
 
     def generator(self, W: Float[Array, "N N"]) -> Array:
         return -Forward(self.order).generator(jnp.linalg.inv(W))
 
     def excluded(self, multiplier, tolerance):
-        return jnp.abs(multiplier) <= tolerance
+        return abs(multiplier) <= tolerance
 
     def series_ratio(self, multiplier):
         return jnp.abs(1 - 1 / multiplier)
@@ -208,15 +229,21 @@ class Tustin(AbstractMethod):
     label = "tustin"
     input_lead = 0.5
 
+    pole = -1.0
+
     def _g(self, z):
         return 2 * (z - 1) / (z + 1)
+
+    def contour(self, multiplier, level):
+        half = (level + 1j * self._g(multiplier).imag) / 2
+        return (1 + half) / (1 - half)
 
     def generator(self, W: Float[Array, "N N"]) -> Array:
         eye = jnp.eye(W.shape[0], dtype=W.dtype)
         return 2 * jnp.linalg.solve(W + eye, W - eye)
 
     def excluded(self, multiplier, tolerance):
-        return jnp.abs(multiplier + 1) <= tolerance
+        return abs(multiplier + 1) <= tolerance
 
     def series_ratio(self, multiplier):
         return jnp.abs((multiplier - 1) / (multiplier + 1)) ** 2
@@ -254,18 +281,22 @@ class Exact(AbstractMethod):
 
     input_lead = 0.5
     inverts = True
+    pole = 0.0
 
     def _g(self, z):
         return jnp.log(z)
+
+    def contour(self, multiplier, level):
+        return jnp.exp(level + 1j * jnp.angle(multiplier))
 
     def generator(self, W: Float[Array, "N N"]) -> Array:
         return _complex_logm(W) if self.complex else logm(W)
 
     def excluded(self, multiplier, tolerance):
-        zero = jnp.abs(multiplier) <= tolerance
+        zero = abs(multiplier) <= tolerance
         if self.complex:
             return zero
-        return zero | ((multiplier.real < 0) & (jnp.abs(multiplier.imag) <= tolerance))
+        return zero | ((multiplier.real < 0) & (abs(multiplier.imag) <= tolerance))
 
     def series_ratio(self, multiplier):
         return jnp.zeros(jnp.shape(multiplier), jnp.real(multiplier).dtype)

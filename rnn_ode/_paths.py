@@ -13,18 +13,19 @@ import abc
 import math
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from ._errors import as_floats, as_step, check_count, is_concrete
+from ._errors import as_floats, as_number, as_step, check_count
 
 
 class AbstractPath(eqx.Module):
     """An input as a function of time; `path(t, after=s)` is the input s time units later, without adding floats of time."""
 
     @abc.abstractmethod
-    def __call__(self, t, after: float = 0.0) -> Array: ...
+    def __call__(self, t, after=0.0) -> Array: ...
 
 
 class Constant(AbstractPath):
@@ -32,7 +33,7 @@ class Constant(AbstractPath):
 
     x: Array
 
-    def __call__(self, t, after: float = 0.0) -> Array:
+    def __call__(self, t, after=0.0) -> Array:
         return self.x
 
     def moment(self, t, fraction) -> "Constant":
@@ -71,39 +72,42 @@ class SampledPath(AbstractPath):
     def split(self, t) -> tuple[Int[Array, "..."], Float[Array, "..."]]:
         """A float of time as whole steps since the start and a fraction in [0, 1).
 
-        A time within two roundings of a whole step is that step: nearer floats cannot be told apart.
+        A time within two roundings of a whole step is that step, fraction 0: nearer floats cannot be told apart.
         """
         t = jnp.asarray(t, jnp.result_type(float))
         steps = (t - self.start) / self.dt
         nearest = jnp.round(steps)
         unit = jnp.finfo(t.dtype).eps * jnp.maximum(jnp.abs(steps), jnp.maximum(jnp.abs(t), abs(self.start)) / self.dt)
-        whole = jnp.where(jnp.abs(steps - nearest) <= 2 * unit, nearest, jnp.floor(steps))
-        return whole.astype(int), jnp.clip(steps - whole, 0.0, 1.0)
+        same = jnp.abs(steps - nearest) <= 2 * unit
+        whole = jnp.where(same, nearest, jnp.floor(steps))
+        # a difference, not a constant 0, so that a derivative with respect to t is that of what follows
+        return whole.astype(int), steps - jax.lax.stop_gradient(jnp.where(same, steps, whole))
 
     @abc.abstractmethod
-    def at(self, whole: Int[Array, ""], fraction: Float[Array, ""], after: float = 0.0) -> Array:
+    def at(self, whole: Int[Array, ""], fraction: Float[Array, ""], after=0.0) -> Array:
         """The input (…) at a time given exactly, `after` time units later."""
 
     @abc.abstractmethod
     def piece(self, whole: Int[Array, ""]) -> "Constant | Piece":
         """The input during step `whole`, both ends included."""
 
-    def __call__(self, t, after: float = 0.0) -> Array:
+    def __call__(self, t, after=0.0) -> Array:
         whole, fraction = self.split(t)
         return self.at(whole, fraction, after)
 
-    def _position(self, whole, fraction, after: float) -> tuple[Array, Array]:
+    def _position(self, whole, fraction, after) -> tuple[Array, Array]:
         """Index of the stamp at or before, and the fraction towards the next; the end stamps outside."""
         steps = after / self.dt
-        fraction = jnp.asarray(fraction) + (steps - math.floor(steps))
+        whole_steps = jnp.floor(steps)
+        fraction = fraction + (steps - whole_steps)
         carry = jnp.floor(fraction)
-        index = whole + math.floor(steps) + carry.astype(int) - 1
+        index = whole + (whole_steps + carry).astype(int) - 1
         inside = (index >= 0) & (index < self.xs.shape[0] - 1)
         fraction = jnp.where(inside, fraction - carry, 0.0).astype(self.xs.dtype)
         return jnp.clip(index, 0, self.xs.shape[0] - 1), fraction
 
     def _sample(self, index) -> Array:
-        return self.xs.at[index].get(mode="clip")
+        return _take(self.xs, index)
 
 
 class Hold(SampledPath):
@@ -121,8 +125,8 @@ class Hold(SampledPath):
     ```
     """
 
-    def at(self, whole, fraction, after: float = 0.0) -> Array:
-        return self._sample(jnp.clip(whole, 0, self.xs.shape[0] - 1))
+    def at(self, whole, fraction, after=0.0) -> Array:
+        return self._sample(whole)
 
     def piece(self, whole) -> Constant:
         return Constant(self.at(whole, 0.0))
@@ -145,7 +149,7 @@ class Linear(_Smooth):
     ```
     """
 
-    def at(self, whole, fraction, after: float = 0.0) -> Array:
+    def at(self, whole, fraction, after=0.0) -> Array:
         i, f = self._position(whole, fraction, after)
         return (1 - f) * self._sample(i) + f * self._sample(i + 1)
 
@@ -171,11 +175,10 @@ class Cubic(_Smooth):
         super().__init__(xs, dt, t0)
         self.slopes = _slopes(self.xs) if self.xs.ndim and self.xs.shape[0] else self.xs
 
-    def at(self, whole, fraction, after: float = 0.0) -> Array:
+    def at(self, whole, fraction, after=0.0) -> Array:
         i, f = self._position(whole, fraction, after)
-        slope = [self.slopes.at[j].get(mode="clip") for j in (i, i + 1)]
-        left = (1 - f) ** 2 * ((1 + 2 * f) * self._sample(i) + f * slope[0])
-        right = f**2 * ((3 - 2 * f) * self._sample(i + 1) - (1 - f) * slope[1])
+        left = (1 - f) ** 2 * ((1 + 2 * f) * self._sample(i) + f * _take(self.slopes, i))
+        right = f**2 * ((3 - 2 * f) * self._sample(i + 1) - (1 - f) * _take(self.slopes, i + 1))
         return left + right
 
 
@@ -204,12 +207,16 @@ class BandLimited(_Smooth):
         check_count("half_width", half_width)
         self.half_width = int(half_width)
 
-    def at(self, whole, fraction, after: float = 0.0) -> Array:
+    def at(self, whole, fraction, after=0.0) -> Array:
         i, f = self._position(whole, fraction, after)
         offsets = jnp.arange(1 - self.half_width, self.half_width + 1)
         distance = f - offsets.astype(f.dtype)
         window = jnp.i0(8.6 * jnp.sqrt(jnp.maximum(1 - (distance / self.half_width) ** 2, 1e-12)))
-        weights = jnp.sinc(distance) * window
+        # sinc with its sine taken once, of the distance to the nearer stamp: exact at the stamps in float32 too
+        sine = (1 - 2 * (offsets % 2)) * jnp.sin(jnp.pi * jnp.minimum(f, 1 - f))
+        at_stamp = distance == 0
+        sinc = jnp.where(at_stamp, 1.0, sine / (jnp.pi * jnp.where(at_stamp, 1.0, distance)))
+        weights = sinc * window
         return jnp.tensordot(weights / jnp.sum(weights), self._sample(i + offsets), 1)
 
 
@@ -222,7 +229,7 @@ class Piece(AbstractPath):
     def moment(self, t, fraction) -> "Moment":
         return Moment(self, t, fraction)
 
-    def __call__(self, t, after: float = 0.0) -> Array:
+    def __call__(self, t, after=0.0) -> Array:
         return self.path(t, after)
 
 
@@ -233,22 +240,23 @@ class Moment(AbstractPath):
     t: Array
     fraction: Array
 
-    def __call__(self, t, after: float = 0.0) -> Array:
+    def __call__(self, t, after=0.0) -> Array:
         path = self.piece.path
         return path.at(self.piece.whole, self.fraction + (t - self.t) / path.dt, after)
 
 
-def read(path, t, after: float = 0.0) -> Array:
+def read(path, t, after=0.0) -> Array:
     """The input `after` time units past t, of one of our paths or of any other function of time."""
     if isinstance(path, AbstractPath):
         return path(t, after)
-    return path(t + after if after else t)
+    return path(t + after)
 
 
 def _as_stamp(t0) -> float:
-    if not is_concrete(t0) or not np.isscalar(t0) or not math.isfinite(float(t0)):  # pyright: ignore
-        raise ValueError(f"t0 must be a finite Python number, the first sample's stamp; got {t0!r}.")
-    return float(t0)  # pyright: ignore
+    stamp = as_number("t0", t0)
+    if not math.isfinite(stamp):
+        raise ValueError(f"t0 must be finite, the first sample's stamp; got {stamp}.")
+    return stamp
 
 
 def _slopes(xs: Array) -> Array:

@@ -57,15 +57,32 @@ def initial_state(cell):
     )
 
 
-def as_state(name: str, h0):
-    """An initial state as a pytree of floating arrays, finite where it can be seen."""
+def as_state(name: str, h0, owner=None):
+    """An initial state as a pytree of floating arrays, finite where it can be seen, in the shape its owner's state has.
+
+    `owner` is the cell or field that takes it; where that does not say what its state looks like, any shape passes.
+    """
 
     def one(leaf):
-        array = jnp.asarray(leaf)
+        try:
+            array = jnp.asarray(leaf)
+        except (TypeError, ValueError):
+            raise TypeError(f"{name} must hold arrays of numbers; got {type(leaf).__name__}.") from None
         check_finite(name, array)
         return array if jnp.issubdtype(array.dtype, jnp.inexact) else array.astype(jnp.result_type(float))
 
-    leaves = jax.tree.leaves(h0)
-    if not leaves:
+    if not jax.tree.leaves(h0):
         raise ValueError(f"{name} must hold at least one array; got {h0!r}.")
-    return jax.tree.map(one, h0)
+    state = jax.tree.map(one, h0)
+    wanted, came = _shapes_of(owner), jax.tree.map(jnp.shape, state)
+    if wanted is not None and wanted != came:
+        raise ValueError(f"{name} must have shape {wanted} for this {type(owner).__name__}; got {came}.")
+    return state
+
+
+def _shapes_of(owner):
+    """The shapes in the owner's state, as a pytree, or `None` where it does not say."""
+    try:
+        return jax.tree.map(jnp.shape, jax.eval_shape(lambda: initial_state(owner)))
+    except ValueError:
+        return None

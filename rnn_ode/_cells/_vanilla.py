@@ -66,14 +66,8 @@ class VanillaCell(AbstractCell):
         """
         check_count("input_size", input_size)
         check_count("hidden_size", hidden_size)
-        key_h, key_x = jax.random.split(key)
-        scale = jax.nn.initializers.lecun_normal(in_axis=-1, out_axis=-2)
-        return cls(
-            recurrent(key_h, (hidden_size, hidden_size), jnp.result_type(float)),
-            scale(key_x, (hidden_size, input_size), jnp.result_type(float)),
-            jnp.zeros(hidden_size),
-            activation,
-        )
+        W_h, W_x = _draw(key, input_size, hidden_size, recurrent)
+        return cls(W_h, W_x, jnp.zeros(hidden_size), activation)
 
     @property
     def linear_part(self) -> Float[Array, "N N"]:
@@ -82,6 +76,14 @@ class VanillaCell(AbstractCell):
     def step(self, drive: Float[Array, " N"], h: Float[Array, " N"]) -> Float[Array, " N"]:
         z = self.W_h @ h + drive
         return z if self.activation is None else self.activation(z)
+
+
+@eqx.filter_jit
+def _draw(key, input_size, hidden_size, recurrent):
+    key_h, key_x = jax.random.split(key)
+    kind = jnp.result_type(float)
+    scale = jax.nn.initializers.lecun_normal(in_axis=-1, out_axis=-2)
+    return recurrent(key_h, (hidden_size, hidden_size), kind), scale(key_x, (hidden_size, input_size), kind)
 
 
 def is_affine(cell) -> bool:

@@ -1,6 +1,6 @@
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, Inexact
+from jaxtyping import Array, Float, Inexact
 
 from .._paths import read
 
@@ -11,7 +11,7 @@ class LinearField(eqx.Module):
     A: Inexact[Array, "N N"]
     B: Inexact[Array, "N D"]
     c: Inexact[Array, " N"]
-    lead: float = eqx.field(static=True, default=0.0)
+    lead: Float[Array, ""]
 
     def __call__(self, t, h, path):
         return self.A @ h + self.B @ read(path, t, self.lead) + self.c
