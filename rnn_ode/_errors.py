@@ -68,14 +68,21 @@ def check_finite(name: str, array: Any) -> None:
             )
 
 
-def as_step(name: str, value: Any) -> float:
-    """A time step as a Python float: positive, finite, known while Python runs."""
+def as_number(name: str, value: Any) -> float:
+    """A real number as a Python float, known while Python runs."""
     if not is_concrete(value):
         raise TypeError(f"{name} must be a Python number, known when the function is traced; got {value}.")
+    if isinstance(value, str | bytes | bool) or np.ndim(value) != 0:
+        raise TypeError(f"{name} must be a number; got {value!r}.")
     try:
-        step = float(value)
+        return float(value)
     except (TypeError, ValueError):
-        raise TypeError(f"{name} must be a positive number; got {value!r}.") from None
+        raise TypeError(f"{name} must be a number; got {value!r}.") from None
+
+
+def as_step(name: str, value: Any) -> float:
+    """A time step as a Python float: positive, finite, known while Python runs."""
+    step = as_number(name, value)
     if not (math.isfinite(step) and step > 0):
         raise ValueError(f"{name} must be positive and finite; got {step}.")
     return step

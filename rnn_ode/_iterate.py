@@ -6,7 +6,8 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float, PyTree, Real
 
 from ._cells import AbstractCell, as_state, initial_state
 from ._errors import RESULTS, as_floats, as_step
@@ -15,8 +16,8 @@ from ._types import Cell, State, Trajectory, is_finite, keep_before
 
 def iterate(
     cell: Cell,
-    xs: Float[Array, "T D"],
-    h0: State | None = None,
+    xs: Real[ArrayLike, "T ..."],
+    h0: PyTree[ArrayLike] | None = None,
     *,
     dt: float = 1.0,
     save: Callable[[Any], Any] | None = None,
@@ -45,7 +46,7 @@ def iterate(
     """
     dt = as_step("dt", dt)
     xs = check_inputs(cell, xs)
-    h0 = initial_state(cell) if h0 is None else as_state("h0", h0)
+    h0 = initial_state(cell) if h0 is None else as_state("h0", h0, cell)
     states, failed = _run(cell, xs, h0, save)
     ts = dt * jnp.arange(xs.shape[0] + 1)
     result = RESULTS.where(failed, RESULTS.left_float_range, RESULTS.successful)

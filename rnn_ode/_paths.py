@@ -247,9 +247,12 @@ class Moment(AbstractPath):
 
 def read(path, t, after=0.0) -> Array:
     """The input `after` time units past t, of one of our paths or of any other function of time."""
-    if isinstance(path, AbstractPath):
-        return path(t, after)
-    return path(t + after)
+    return path(t, after) if isinstance(path, AbstractPath) else jnp.asarray(path(t + after))
+
+
+def _take(rows: Array, index) -> Array:
+    """Rows by number, the first or last one beyond the ends (`mode="clip"` alone counts −1 from the end)."""
+    return rows[jnp.clip(index, 0, rows.shape[0] - 1)]
 
 
 def _as_stamp(t0) -> float:

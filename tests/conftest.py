@@ -1,6 +1,7 @@
 """The suite runs in float64 unless a test asks for float32, with silent rank promotion refused."""
 
 import jax
+import jaxtyping
 import pytest
 from jaxtyping import install_import_hook
 
@@ -16,3 +17,11 @@ def float32():
     """The default precision of JAX, for tests that must hold in it."""
     with jax.enable_x64(False):
         yield
+
+
+@pytest.fixture
+def as_user():
+    """Without jaxtyping's checks, as a user runs: for tests of what our own checks say of bad input."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
