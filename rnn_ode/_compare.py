@@ -28,7 +28,6 @@ from ._verdict import verdict_name
 
 METHODS = (Textbook(), Forward(1), Forward(3), Backward(1), Tustin(), Exact())
 PARTED = 0.1
-STEPS = 12
 
 
 @dataclasses.dataclass(frozen=True)
@@ -261,11 +260,7 @@ def _run(cell, method, xs, h0, dt) -> tuple[Trajectory | None, str]:
     local = getattr(field, "partial", False)
     if local and (why := _missing_at(cell, method, xs[0], h0)):
         return None, f"does not exist here: {why} at t = 0"
-    # a field with kinks or jumps in the state would cost hundreds of steps a sample at the default tolerances
-    loose = (1e-6, 1e-8) if not isinstance(field, LinearField) and not getattr(field, "anchored", False) else (None, None)
-    trajectory = integrate(
-        field, Hold(xs, dt), h0, rtol=loose[0], atol=loose[1], max_steps=max(1024, STEPS * len(xs)), throw=False
-    )
+    trajectory = integrate(field, Hold(xs, dt), h0, **_effort(field, len(xs)), throw=False)
     reason = _ended(trajectory)
     if local and bool(trajectory.result == RESULTS.field_undefined):
         k = _reached(trajectory)
@@ -273,6 +268,16 @@ def _run(cell, method, xs, h0, dt) -> tuple[Trajectory | None, str]:
         why = _missing_at(cell, method, xs[min(k, len(xs) - 1)], last) or "no logarithm or inverse of the step soon"
         reason = f"does not exist here: {why} after t = {float(trajectory.ts[k]):g}"
     return trajectory, reason
+
+
+def _effort(field, samples: int) -> dict[str, Any]:
+    """Tolerances and steps: default ones for a linear field; less where kinks of the activation cost steps, and where a
+    step costs linear algebra and the field may jump with the Jacobian."""
+    if isinstance(field, LinearField) or getattr(field, "anchored", False):
+        return {}
+    if getattr(field, "partial", False):
+        return {"rtol": 1e-6, "atol": 1e-8, "max_steps": max(1024, 16 * samples)}
+    return {"rtol": 1e-8, "atol": 1e-10, "max_steps": max(4096, 64 * samples)}
 
 
 def _by_matrix(cell, method) -> bool:
@@ -300,7 +305,7 @@ def _ended(trajectory: Trajectory) -> str:
     for result, words in (
         (RESULTS.left_float_range, f"left the float range after {at}"),
         (RESULTS.field_undefined, f"does not exist after {at}"),
-        (RESULTS.max_steps_reached, f"stopped after {at}: the solver needs more than {STEPS} steps a sample"),
+        (RESULTS.max_steps_reached, f"stopped after {at}: out of solver steps, where the field is stiff or jumps"),
     ):
         if bool(trajectory.result == result):
             return words

@@ -1,0 +1,291 @@
+"""The command `rnn-ode`: one subcommand per job. With `--json` standard output holds one JSON object and nothing else."""
+
+import contextlib
+import json
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import typer
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from . import bench as benchmark
+from ._bridge import ALTERNATIVES, obstacle
+from ._cells import VanillaCell
+from ._compare import METHODS, Comparison, compare
+from ._methods import AbstractMethod, Backward, Exact, Forward, Textbook, Tustin
+from ._spectrum import spectrum
+from ._verdict import Verdict, verdict_name
+from .datasets import Series, load_csv, sunspots
+from .interop import read_cell, read_matrix
+
+app = typer.Typer(
+    name="rnn-ode",
+    help="A recurrent network beside its differential equation.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+messages = Console(stderr=True)
+
+
+class Activation(StrEnum):
+    relu = "relu"
+    tanh = "tanh"
+    sigmoid = "sigmoid"
+    none = "none"
+
+
+class Recurrent(StrEnum):
+    orthogonal = "orthogonal"
+    gaussian = "gaussian"
+    identity = "identity"
+    antisymmetric = "antisymmetric"
+
+
+ACTIVATIONS = {
+    Activation.relu: jax.nn.relu,
+    Activation.tanh: jnp.tanh,
+    Activation.sigmoid: jax.nn.sigmoid,
+    Activation.none: None,
+}
+KINDS = {"textbook": Textbook, "forward": Forward, "backward": Backward, "tustin": Tustin, "exact": Exact}
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+
+
+@app.callback()
+def main() -> None:
+    """A recurrent network beside its differential equation. Everything is computed in float64."""
+    jax.config.update("jax_enable_x64", True)
+
+
+@contextlib.contextmanager
+def job() -> Iterator[None]:
+    """What the user got wrong is one line on standard error and status 2, not a traceback."""
+    try:
+        yield
+    except (ValueError, TypeError, OSError, ImportError) as error:
+        messages.print(f"[red]error:[/] {error}", highlight=False, soft_wrap=True)
+        raise typer.Exit(2) from None
+
+
+@contextlib.contextmanager
+def progress(start: str):
+    """A spinner with the current step on standard error; yields the function that names the step."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=messages, transient=True) as bar:
+        task = bar.add_task(start, total=None)
+        yield lambda text: bar.update(task, description=text)
+
+
+def parse_method(text: str) -> AbstractMethod:
+    """A method from its label: `textbook`, `forward:3`, `backward:2`, `tustin`, `exact`, `exact:complex`, `exact:anchored`."""
+    kind, *flags = text.strip().lower().split(":")
+    if kind in ("textbook", "tustin") and not flags:
+        return KINDS[kind]()
+    if kind in ("forward", "backward") and len(flags) <= 1:
+        order = flags[0] if flags else "1"
+        if not order.isdigit():
+            raise ValueError(f"--method {text}: the order must be a whole number, as in {kind}:3; got {order!r}.")
+        return KINDS[kind](int(order))
+    if kind == "exact" and set(flags) <= {"complex", "anchored"}:
+        return Exact(complex="complex" in flags, anchored="anchored" in flags)
+    raise ValueError(
+        f"--method {text}: unknown. There are textbook, forward:ORDER, backward:ORDER, tustin, exact, exact:complex, "
+        "exact:anchored and exact:complex:anchored."
+    )
+
+
+def initializer(kind: Recurrent, gain: float):
+    """A JAX initializer of W_h, scaled by the gain."""
+    base = jax.nn.initializers
+    if kind is Recurrent.orthogonal:
+        return base.orthogonal(gain)
+    if kind is Recurrent.gaussian:
+        return lambda key, shape, dtype: gain * jax.random.normal(key, shape, dtype) / shape[0] ** 0.5
+    if kind is Recurrent.identity:
+        return lambda key, shape, dtype: gain * jnp.eye(shape[0], dtype=dtype)
+
+    def antisymmetric(key, shape, dtype):
+        M = jax.random.normal(key, shape, dtype) / shape[0] ** 0.5
+        return gain * (M - M.T) / 2**0.5
+
+    return antisymmetric
+
+
+@app.command("compare")
+def compare_command(
+    input: Annotated[Path | None, typer.Option(help="A csv series; the yearly sunspot numbers if none is given.")] = None,
+    column: Annotated[str | None, typer.Option(help="Its column, by name or number from 0.")] = None,
+    weights: Annotated[Path | None, typer.Option(help="A network: .npz, .json or .safetensors.")] = None,
+    hidden: Annotated[int, typer.Option(min=1, help="Units of the random network.")] = 32,
+    activation: Annotated[Activation | None, typer.Option(help="relu if none is given, or the weights' own.")] = None,
+    gain: Annotated[float, typer.Option(help="Factor of the random recurrent matrix.")] = 0.9,
+    recurrent: Annotated[Recurrent, typer.Option(help="Kind of the random recurrent matrix.")] = Recurrent.orthogonal,
+    method: Annotated[list[str] | None, typer.Option(help="A method, such as forward:3; repeatable.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the random network.")] = 0,
+    out: Annotated[Path, typer.Option(help="Where the figure goes: .png, .pdf or .svg.")] = Path("rnn_ode_compare.png"),
+    as_json: Json = False,
+) -> None:
+    """Run a network and its continuous counterparts on a series: a table and a figure.
+
+    The series is scaled to mean 0 and standard deviation 1 before it drives the network.
+    """
+    with job():
+        started = time.perf_counter()
+        _check_figure(out)
+        methods = tuple(parse_method(text) for text in method) if method else METHODS
+        series = sunspots() if input is None else load_csv(input, column)
+        xs = _standardised(series)
+        cell = _network(weights, activation, xs.shape[1], hidden, gain, recurrent, seed)
+        with progress("running the network") as step:
+            c = compare(cell, xs, methods=methods, progress=lambda label: step(f"solving {label}"))
+            step("drawing")
+            _save_figure(c, out)
+        if as_json:
+            typer.echo(json.dumps({"series": series.name, "figure": str(out), **c.to_dict()}, allow_nan=False))
+            return
+        source = "random network" if weights is None else str(weights)
+        typer.echo(f"{series.name}: {len(xs)} samples into a {_describe(cell)} ({source})\n\n{c.table()}\n")
+        typer.echo(f"figure: {out}  ({time.perf_counter() - started:.1f} s)")
+
+
+def _standardised(series: Series) -> np.ndarray:
+    values = np.asarray(series.values, float)
+    spread = values.std(axis=0)
+    if np.any(spread == 0):
+        raise ValueError(f"{series.name}: the series is constant, so that it cannot be scaled; give another column.")
+    return (values - values.mean(axis=0)) / spread
+
+
+def _network(weights, activation, inputs: int, hidden: int, gain: float, recurrent: Recurrent, seed: int):
+    if weights is not None:
+        return read_cell(weights) if activation is None else read_cell(weights, ACTIVATIONS[activation])
+    if not np.isfinite(gain):
+        raise ValueError(f"--gain must be a finite number; got {gain}.")
+    chosen = ACTIVATIONS[activation or Activation.relu]
+    key = jax.random.key(seed)
+    return VanillaCell.random(key, inputs, hidden, activation=chosen, recurrent=initializer(recurrent, gain))
+
+
+def _describe(cell) -> str:
+    name = type(cell).__name__
+    if isinstance(cell, VanillaCell):
+        name = "affine network" if cell.activation is None else f"{getattr(cell.activation, '__name__', '')} network"
+    return f"{cell.hidden_size}-unit {name}"
+
+
+def _check_figure(out: Path) -> None:
+    if out.suffix not in (".png", ".pdf", ".svg"):
+        raise ValueError(f"--out must end in .png, .pdf or .svg; got {out}.")
+    if not out.parent.is_dir():
+        raise ValueError(f"--out {out}: the folder {out.parent} does not exist.")
+
+
+def _save_figure(c: Comparison, out: Path) -> None:
+    """The figure beside its final name and then renamed, so that an interrupted run leaves no half of it."""
+    handle, beside = tempfile.mkstemp(suffix=out.suffix, dir=out.parent)
+    os.close(handle)
+    try:
+        c.plot().savefig(beside, dpi=120)
+        os.chmod(beside, 0o644)
+        os.replace(beside, out)
+    finally:
+        Path(beside).unlink(missing_ok=True)
+
+
+@app.command("spectrum")
+def spectrum_command(
+    file: Annotated[Path, typer.Argument(help="A matrix or a network: .npz, .npy, .json, .safetensors, .csv or .txt.")],
+    key: Annotated[str | None, typer.Option(help="Which array of the file.")] = None,
+    as_json: Json = False,
+) -> None:
+    """What the eigenvalues of a matrix say of the network and of each counterpart."""
+    with job():
+        W = read_matrix(file, key).astype(float)
+        with progress("eigenvalues"):
+            s = spectrum(W)
+            report = _spectrum_report(s, W)
+        if as_json:
+            typer.echo(json.dumps(report, allow_nan=False))
+            return
+        typer.echo(_spectrum_text(report))
+
+
+def _spectrum_report(s, W) -> dict:
+    def plain(value):
+        return float(value) if np.isfinite(value) else None
+
+    methods = [m for m in ALTERNATIVES if not (isinstance(m, Exact) and m.complex)] + [Exact(complex=True)]
+    return {
+        "size": len(W),
+        "network": {"verdict": verdict_name(s.discrete), "says": Verdict[s.discrete], "rate": plain(s.rate())},
+        "radius": float(s.radius),
+        "abscissa": float(s.abscissa),
+        "condition_number": plain(np.linalg.cond(W)),
+        "multipliers": [
+            {"re": float(z.real), "im": float(z.imag), "modulus": float(abs(z)), "timescale": plain(tau),
+             "frequency": float(f), "condition": plain(kappa)}
+            for z, tau, f, kappa in zip(*map(np.asarray, (s.multipliers, s.timescales, s.frequencies, s.condition)),
+                                        strict=True)
+        ],
+        "methods": [
+            {"method": m.label, "verdict": verdict_name(s.continuous(m)), "rate": plain(s.rate(m)),
+             "exists": bool(s.exists(m)), "why_not": obstacle(W, m), "series_converges": bool(s.series_converges(m))}
+            for m in methods
+        ],
+    }  # fmt: skip
+
+
+def _spectrum_text(report: dict) -> str:
+    def number(value):
+        return "–" if value is None else f"{value:.5g}"
+
+    lines = [
+        f"{report['size']} × {report['size']} matrix, condition number {number(report['condition_number'])}",
+        f"network h ↦ W h: {report['network']['says']}",
+        f"spectral radius {report['radius']:.6g}, abscissa {report['abscissa']:.6g}, "
+        f"rate {number(report['network']['rate'])} nats per step",
+        "",
+        f"{'method':<14}{'its flow':<14}{'nats per step':>14}   exists",
+    ]
+    for m in report["methods"]:
+        exists = "yes" if m["exists"] else f"no: {m['why_not'] or 'to within rounding'}"
+        lines.append(f"{m['method']:<14}{m['verdict']:<14}{number(m['rate']):>14}   {exists}")
+    lines += ["", f"{'multiplier':>26}{'modulus':>11}{'e-folding':>12}{'cycles/step':>13}{'condition':>11}"]
+    for z in report["multipliers"][:12]:
+        shown = f"{z['re']:.6g} {'+' if z['im'] >= 0 else '-'} {abs(z['im']):.6g}i"
+        lines.append(
+            f"{shown:>26}{z['modulus']:>11.5g}{number(z['timescale']):>12}{z['frequency']:>13.4f}"
+            f"{number(z['condition']):>11}"
+        )
+    hidden = len(report["multipliers"]) - 12
+    if hidden > 0:
+        lines.append(f"… and {hidden} smaller ones (--json has them all)")
+    return "\n".join(lines)
+
+
+@app.command("bench")
+def bench_command(
+    hidden: Annotated[int, typer.Option(min=1, help="Units of the network.")] = 48,
+    steps: Annotated[int, typer.Option(min=2, help="Steps of a run.")] = 60,
+    repeats: Annotated[int, typer.Option(min=2, help="Timed runs of each contender.")] = 20,
+    as_json: Json = False,
+) -> None:
+    """Time `iterate` and `integrate` against what one would use instead, as ratios in one run."""
+    with job():
+        with progress("preparing") as step:
+            rows = benchmark.run(hidden=hidden, steps=steps, repeats=repeats, progress=step)
+        if as_json:
+            typer.echo(json.dumps({"rows": [row.to_dict() for row in rows]}, allow_nan=False))
+            return
+        typer.echo(benchmark.table(rows))
