@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from ._cells import AbstractCell, VanillaCell, initial_state, is_affine
-from ._errors import as_step, is_concrete
+from ._errors import as_step, check_callable, is_concrete
 from ._fields import JacobianField, LinearField, SeriesField
 from ._methods import AbstractMethod, Backward, Exact, Forward, Textbook, Tustin
 from ._schemes import AbstractScheme
@@ -36,6 +36,7 @@ def to_ode(cell: Cell, method: AbstractMethod, *, dt: float = 1.0) -> Field:
     ```
     """
     dt = as_step("dt", dt)
+    check_callable("cell", cell, "cell(x, h)")
     if not isinstance(method, AbstractMethod):
         raise TypeError(f"method must be one of rnn_ode's methods, such as Forward(1) or Exact(); got {method!r}.")
     if isinstance(method, Textbook):
@@ -117,8 +118,7 @@ def to_rnn(field: Field, scheme: AbstractScheme, dt: float = 1.0) -> SchemeCell:
     """
     if not isinstance(scheme, AbstractScheme):
         raise TypeError(f"scheme must be one of rnn_ode's schemes, such as Euler(); got {scheme!r}.")
-    if not callable(field):
-        raise TypeError(f"field must be a callable field(t, h, path); got {field!r}.")
+    check_callable("field", field, "field(t, h, path)")
     return SchemeCell(field, scheme, as_step("dt", dt))
 
 

@@ -68,6 +68,11 @@ def check_finite(name: str, array: Any) -> None:
             )
 
 
+def check_callable(name: str, value: Any, signature: str) -> None:
+    if not callable(value):
+        raise TypeError(f"{name} must be a callable {signature}; got {value!r}.")
+
+
 def as_number(name: str, value: Any) -> float:
     """A real number as a Python float, known while Python runs."""
     if not is_concrete(value):

@@ -17,7 +17,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, PyTree, Real
 
 from ._cells import as_state
-from ._errors import RESULTS, as_number, as_times, check_count, is_concrete
+from ._errors import RESULTS, as_number, as_times, check_callable, check_count, is_concrete
 from ._paths import SampledPath
 from ._types import Field, State, Trajectory, is_finite, keep_before
 
@@ -61,6 +61,7 @@ def integrate(
 
     ```
     """
+    check_callable("field", field, "field(t, h, path)")
     h0 = as_state("h0", h0, field)
     ts = None if ts is None else as_times("ts", ts)
     if not isinstance(path, SampledPath) and ts is None:

@@ -10,7 +10,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, PyTree, Real
 
 from ._cells import AbstractCell, as_state, initial_state
-from ._errors import RESULTS, as_floats, as_step
+from ._errors import RESULTS, as_floats, as_step, check_callable
 from ._types import Cell, State, Trajectory, is_finite, keep_before
 
 
@@ -45,6 +45,7 @@ def iterate(
     ```
     """
     dt = as_step("dt", dt)
+    check_callable("cell", cell, "cell(x, h)")
     xs = check_inputs(cell, xs)
     h0 = initial_state(cell) if h0 is None else as_state("h0", h0, cell)
     states, failed = _run(cell, xs, h0, save)
