@@ -270,7 +270,8 @@ def _why(interval, begin, length, h, result) -> RESULTS:
     """
     rate = interval.rate(begin, h)
     size, speed = _largest(h), _largest(rate)
-    leaves_range = jnp.log(size) + length * speed / jnp.maximum(size, 1) > 0.95 * jnp.log(jnp.finfo(size.dtype).max)
+    largest = jnp.finfo(size.dtype).max
+    leaves_range = (size > largest**0.5) | (jnp.log(size) + length * speed / jnp.maximum(size, 1) > 0.95 * jnp.log(largest))
 
     def probe(s):
         ahead = jax.tree.map(lambda a, b: a + (s * length).astype(a.dtype) * b, h, rate)
@@ -278,7 +279,9 @@ def _why(interval, begin, length, h, result) -> RESULTS:
 
     defined = jnp.all(jax.lax.map(probe, jnp.linspace(0, 1, 9, dtype=length.dtype)))
     why = RESULTS.where(defined, result, RESULTS.field_undefined)
-    return RESULTS.where((result == RESULTS.successful) | leaves_range, RESULTS.left_float_range, why)
+    # a solver with fixed steps succeeds, whatever it meets
+    overflowed = (result == RESULTS.successful) & defined
+    return RESULTS.where(overflowed | leaves_range, RESULTS.left_float_range, why)
 
 
 def _largest(state):

@@ -1,0 +1,367 @@
+"""Running a field: against closed forms at and between the samples, how runs end, and what bad input gets."""
+
+import diffrax
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.integrate
+import scipy.linalg
+
+import rnn_ode as ro
+
+T, DT = 8, 0.5
+RNG = np.random.default_rng(0)
+XS = RNG.normal(size=(T, 1))
+A = np.array([[-0.4, 1.0], [-0.8, -0.1]])
+B = np.array([[1.0], [0.5]])
+C = np.array([0.2, -0.3])
+H0 = np.array([1.0, -0.5])
+STAMPS = DT * np.arange(1, T + 1)
+
+# `Textbook` at dt = 1 is dh/dt = W h + W⁻¹ (W_x x + b): any linear system, its input read at t
+LINEAR = ro.to_ode(ro.VanillaCell(A, A @ B, A @ C, activation=None), ro.Textbook())
+
+SAMPLES = np.concatenate([[0.0], STAMPS])
+TIMES = {  # nine of them each: one compilation
+    "the samples": SAMPLES,
+    "between them": np.linspace(0.0, 4.0, 9) ** 2 / 4,
+    "from the middle of a step": 1.3 + np.linspace(0.0, 1.4, 9),
+    "inside one step": 1.6 + np.linspace(0.0, 0.35, 9),
+    "from one sample": np.concatenate([[1.5], 1.5 + np.geomspace(1e-3, 2.3, 8)]),
+    "before and beyond the samples": np.linspace(-2.3, 7.9, 9),
+    "before only": np.linspace(-5.0, -1.1, 9),
+    "beyond only": np.linspace(4.2, 11.0, 9),
+    "a hair to either side of a sample": np.array([0.0, 1 - 1e-9, 1.0, 1 + 1e-9, 2.0, 3.0, 3.5, 4 - 1e-9, 4 + 1e-9]),
+}
+
+
+def held(t):
+    return XS[np.clip(int(np.floor(t / DT)), 0, T - 1)]
+
+
+def interpolated(t):
+    return np.array([np.interp(t, STAMPS, XS[:, 0])])
+
+
+def breakpoints(start, end):
+    grid = SAMPLES[(SAMPLES > start) & (SAMPLES < end)]
+    return np.unique(np.concatenate([[start], grid, [end]]))
+
+
+def closed_form(reading, ts):
+    """dh/dt = A h + B x(t) + c by matrix exponentials, over intervals in which the input is a line."""
+    states = [H0]
+    for start, end in zip(ts[:-1], ts[1:], strict=True):
+        h, points = states[-1], breakpoints(start, end)
+        for a, b in zip(points[:-1], points[1:], strict=True):
+            u, v = (B @ reading(a + f * (b - a)) + C for f in (0.25, 0.75))
+            slope = (v - u) / ((b - a) / 2)
+            block = np.zeros((4, 4))
+            block[:2, :2], block[:2, 2], block[:2, 3], block[2, 3] = A, slope, u - slope * (b - a) / 4, 1
+            h = (scipy.linalg.expm(block * (b - a)) @ np.concatenate([h, [0, 1]]))[:2]
+        states.append(h)
+    return np.array(states)
+
+
+def by_scipy(rate, ts, h0=H0):
+    """A nonlinear field by DOP853 at 1e-12, started again at every sample."""
+    states = [h0]
+    for start, end in zip(ts[:-1], ts[1:], strict=True):
+        h, points = states[-1], breakpoints(start, end)
+        for a, b in zip(points[:-1], points[1:], strict=True):
+            middle = (a + b) / 2
+            run = scipy.integrate.solve_ivp(
+                lambda t, h, middle=middle: rate(t, h, held(middle)), (a, b), h, "DOP853", rtol=1e-12, atol=1e-13
+            )
+            h = run.y[:, -1]
+        states.append(h)
+    return np.array(states)
+
+
+def saturating(t, h, path):
+    return jnp.tanh(jnp.asarray(A) @ h) + path(t) - 0.3 * h**3 + jnp.cos(2 * t)
+
+
+def saturating_by_hand(t, h, x):
+    return np.tanh(A @ h) + x - 0.3 * h**3 + np.cos(2 * t)
+
+
+# against closed forms
+
+
+@pytest.mark.parametrize("times", TIMES)
+def test_held_input_meets_the_closed_form_at_any_times(times):
+    ts = TIMES[times]
+    run = ro.integrate(LINEAR, ro.Hold(XS, DT), H0, ts=ts)
+    assert np.array_equal(run.ts, ts)
+    np.testing.assert_allclose(run.states, closed_form(held, ts), rtol=1e-9, atol=1e-10)
+
+
+@pytest.mark.parametrize("times", TIMES)
+def test_linear_input_meets_the_closed_form_at_any_times(times):
+    ts = TIMES[times]
+    run = ro.integrate(LINEAR, ro.Linear(XS, DT), H0, ts=ts)
+    np.testing.assert_allclose(run.states, closed_form(interpolated, ts), rtol=1e-9, atol=1e-10)
+
+
+def test_no_times_are_the_start_and_the_stamps():
+    path = ro.Hold(XS, DT)
+    run, again = ro.integrate(LINEAR, path, H0), ro.integrate(LINEAR, path, H0, ts=SAMPLES)
+    np.testing.assert_allclose(run.ts, SAMPLES, rtol=1e-15)
+    np.testing.assert_allclose(run.states, closed_form(held, SAMPLES), rtol=1e-9, atol=1e-10)
+    np.testing.assert_allclose(run.states, again.states, rtol=1e-13)
+    assert run.result == again.result == ro.RESULTS.successful
+    assert run.stats["num_steps"] == again.stats["num_steps"]
+
+
+def test_a_nonlinear_field_that_knows_the_time_meets_scipy():
+    ts = TIMES["between them"]
+    run = ro.integrate(saturating, ro.Hold(XS, DT), H0, ts=ts)
+    np.testing.assert_allclose(run.states, by_scipy(saturating_by_hand, ts), rtol=1e-8, atol=1e-9)
+
+
+def test_the_first_stamp_moves_the_whole_run():
+    ts = TIMES["between them"]
+    run = ro.integrate(lambda t, h, path: path(t) * h, ro.Hold(XS, DT, t0=10.0), H0, ts=ts + 10 - DT)
+    cumulated = np.concatenate([[0], np.cumsum(XS[:, 0]) * DT])
+    wanted = H0 * np.exp(np.interp(ts, SAMPLES, cumulated))[:, None]
+    np.testing.assert_allclose(run.states, wanted, rtol=1e-9)
+
+
+def test_no_path_and_a_plain_function():
+    ts = TIMES["between them"]
+    run = ro.integrate(lambda t, h, path: jnp.cos(t) * jnp.ones(2), None, H0, ts=ts)
+    np.testing.assert_allclose(run.states - H0, np.sin(ts)[:, None] * np.ones(2), atol=1e-9)
+    run = ro.integrate(lambda t, h, path: path(t) - h, lambda t: jnp.cos(t)[None], np.zeros(1), ts=ts)
+    np.testing.assert_allclose(run.states[:, 0], (np.cos(ts) + np.sin(ts) - np.exp(-ts)) / 2, atol=1e-9)
+
+
+@pytest.mark.slow
+def test_float32(float32):
+    run = ro.integrate(LINEAR, ro.Hold(XS, DT), H0)
+    assert run.states.dtype == run.ts.dtype == jnp.float32
+    np.testing.assert_allclose(run.states, closed_form(held, SAMPLES), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_an_implicit_solver():
+    stiff = jnp.array([-1000.0, -1.0])
+    run = ro.integrate(
+        lambda t, h, path: stiff * (h - path(t)), ro.Hold(XS, DT), H0, solver=diffrax.Kvaerno5(), rtol=1e-7, atol=1e-9
+    )
+    h = H0
+    for row, x in zip(run.states[1:], XS, strict=True):
+        h = x + (h - x) * np.exp(np.asarray(stiff) * DT)
+        np.testing.assert_allclose(row, h, atol=1e-6)
+    assert run.stats["num_steps"] < 1000
+
+
+# steps, and what is kept of them
+
+
+def test_a_fixed_step_solver_takes_one_step_an_interval():
+    path = ro.Hold(XS, DT)
+    run = ro.integrate(LINEAR, path, H0, solver=diffrax.Euler())
+    wanted = [H0]
+    for x in XS:
+        wanted.append(wanted[-1] + DT * (A @ wanted[-1] + B @ x + C))
+    np.testing.assert_allclose(run.states, wanted, rtol=1e-12)
+    assert run.stats["num_steps"] == run.stats["num_accepted_steps"] == T
+    assert run.stats["num_rejected_steps"] == 0
+
+    ts = TIMES["from the middle of a step"]
+    run = ro.integrate(LINEAR, path, H0, ts=ts, solver=diffrax.Euler())
+    h, points = H0, np.unique(np.concatenate([ts, [1.5, 2.0, 2.5]]))
+    for a, b in zip(points[:-1], points[1:], strict=True):
+        h = h + (b - a) * (A @ h + B @ held((a + b) / 2) + C)
+    np.testing.assert_allclose(run.states[-1], h, rtol=1e-12)
+    assert run.stats["num_steps"] == len(points) - 1
+
+
+def test_save_keeps_what_it_returns():
+    path = ro.Hold(XS, DT)
+    run = ro.integrate(LINEAR, path, H0, solver=diffrax.Euler(), save=lambda h: {"sum": h.sum(), "up": h[0] > 0})
+    states = ro.integrate(LINEAR, path, H0, solver=diffrax.Euler()).states
+    np.testing.assert_allclose(run.states["sum"], states.sum(axis=1), rtol=1e-14)
+    assert np.array_equal(run.states["up"], states[:, 0] > 0)
+
+
+def test_max_steps_is_the_total():
+    path = ro.Hold(XS, DT)
+
+    def euler(**options):
+        return ro.integrate(LINEAR, path, H0, solver=diffrax.Euler(), **options)
+
+    assert euler(max_steps=T).result == ro.RESULTS.successful
+    run = euler(max_steps=T - 2, throw=False)
+    assert run.result == ro.RESULTS.max_steps_reached
+    assert run.stats["max_steps"] == T - 2
+    np.testing.assert_array_equal(run.states[: T - 1], euler().states[: T - 1])
+    assert np.all(np.isinf(run.states[T - 1 :]))
+    with pytest.raises(eqx.EquinoxRuntimeError, match=r"maximum number of solver steps"):
+        euler(max_steps=T - 2)
+
+
+@pytest.mark.slow
+def test_an_adaptive_run_ends_where_its_steps_do():
+    path = ro.Hold(XS, DT)
+    whole = ro.integrate(LINEAR, path, H0)
+    run = ro.integrate(LINEAR, path, H0, max_steps=int(whole.stats["num_steps"]) // 2, throw=False)
+    assert run.result == ro.RESULTS.max_steps_reached
+    finite = np.isfinite(run.states).all(axis=1)
+    assert 1 < finite.sum() < T
+    np.testing.assert_array_equal(run.states[finite], whole.states[finite])
+    assert np.all(np.isinf(run.states[~finite]))
+
+
+def test_tolerances_are_of_a_step():
+    path = ro.Hold(XS, DT)
+    loose, tight = (ro.integrate(LINEAR, path, H0, rtol=tol, atol=tol) for tol in (1e-3, 1e-11))
+    error = [np.max(np.abs(run.states - closed_form(held, SAMPLES))) for run in (loose, tight)]
+    assert error[1] < 1e-9 < error[0] < 1e-2
+    assert loose.stats["num_steps"] < tight.stats["num_steps"]
+
+
+# how runs end
+
+
+def test_growth_out_of_the_float_range():
+    path = ro.Hold(np.zeros((4, 1)))
+    run = ro.integrate(lambda t, h, path: 400 * h, path, np.ones(1), throw=False, rtol=1e-4, atol=1e-4)
+    assert run.result == ro.RESULTS.left_float_range
+    assert np.log(run.states[1, 0]) == pytest.approx(400, rel=1e-3)
+    assert np.all(np.isinf(run.states[2:]))
+    with pytest.raises(eqx.EquinoxRuntimeError, match=r"left the float range(.|\n)*scale the weights"):
+        ro.integrate(lambda t, h, path: 1e200 * h, path, np.ones(1), solver=diffrax.Euler())
+
+
+def test_a_fixed_step_out_of_the_float_range_and_out_of_the_domain():
+    path = ro.Hold(np.zeros((4, 1)))
+    run = ro.integrate(lambda t, h, path: 1e200 * h, path, np.ones(1), solver=diffrax.Euler(), throw=False)
+    assert run.result == ro.RESULTS.left_float_range
+    np.testing.assert_array_equal(run.states[:, 0], [1, 1e200, np.inf, np.inf, np.inf])
+    run = ro.integrate(lambda t, h, path: jnp.log(h), path, np.full(1, 0.5), solver=diffrax.Euler(), throw=False)
+    assert run.result == ro.RESULTS.field_undefined
+    np.testing.assert_allclose(run.states[:, 0], [0.5, 0.5 + np.log(0.5), np.inf, np.inf, np.inf])
+
+
+RELU = ro.VanillaCell([[0.5, 0.2], [0.1, 0.6]], [[1.0], [1.0]], [0.1, 0.2])
+
+
+@pytest.mark.parametrize(
+    ("xs", "met"),
+    [
+        ([1.0, 1.0, -9.0, 1.0, 1.0, 1.0], 2),  # both units are off from the third step's start
+        ([1.0, -0.35, -0.35, -0.35, -0.35, -0.35], 3),  # one goes off within the fourth step
+    ],
+)
+def test_a_field_that_does_not_exist_on_the_way(xs, met):
+    """A ReLU unit that is off makes the step's Jacobian singular, and there is no logarithm of that."""
+    xs = np.array(xs)[:, None]
+    run = ro.integrate(ro.to_ode(RELU, ro.Exact()), ro.Hold(xs), np.full(2, 0.5), throw=False)
+    assert run.result == ro.RESULTS.field_undefined
+    np.testing.assert_allclose(run.states[: met + 1], ro.iterate(RELU, xs, np.full(2, 0.5)).states[: met + 1], rtol=1e-9)
+    assert np.all(np.isinf(run.states[met + 1 :]))
+    text = ro.RESULTS[run.result]
+    assert "Forward(order)" in text and "Tustin()" in text
+
+
+# states of any kind
+
+
+def test_complex_states_are_real_at_the_samples():
+    cell = ro.VanillaCell([[-0.6, 0.3], [0.1, 0.5]], [[1.0], [-1.0]], [0.1, 0.2], activation=None)
+    run = ro.integrate(ro.to_ode(cell, ro.Exact(complex=True)), ro.Hold(XS), H0)
+    assert run.states.dtype == jnp.complex128
+    np.testing.assert_allclose(run.states, ro.iterate(cell, XS, H0).states, rtol=1e-9, atol=1e-10)
+
+
+def test_states_may_be_pytrees():
+    cell = eqx.nn.LSTMCell(1, 2, key=jax.random.key(0))
+    field = ro.to_ode(cell, ro.Forward(1))
+    h0 = (H0, np.array([0.3, 0.1]))
+    run = ro.integrate(field, ro.Hold(XS, DT), h0)
+    assert jax.tree.structure(run.states) == jax.tree.structure(h0)
+    step = jax.jit(cell)
+
+    def rate(t, v, x):
+        return np.concatenate(step(x, (v[:2], v[2:]))) - v
+
+    wanted = by_scipy(rate, SAMPLES, np.concatenate(h0))
+    np.testing.assert_allclose(np.concatenate(run.states, axis=1), wanted, rtol=1e-8, atol=1e-9)
+
+
+# a field is diffrax's
+
+
+AFFINE = ro.VanillaCell([[0.6, 0.3], [-0.2, 0.7]], [[1.0], [-0.5]], [0.1, 0.2], activation=None)
+TANH = ro.VanillaCell([[0.6, 0.3], [-0.2, 0.7]], [[1.0], [-0.5]], [0.1, 0.2], activation=jnp.tanh)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("cell", "method"),
+    [(AFFINE, m) for m in (ro.Textbook(), ro.Forward(2), ro.Backward(2), ro.Tustin(), ro.Exact())]
+    + [(TANH, m) for m in (ro.Forward(3), ro.Backward(1), ro.Tustin(), ro.Exact())],
+    ids=lambda value: getattr(value, "label", "affine" if value is AFFINE else "tanh"),
+)
+def test_every_field_solves_under_plain_diffrax(cell, method):
+    field, path = ro.to_ode(cell, method, dt=DT), ro.Cubic(XS, DT)
+    run = diffrax.diffeqsolve(
+        diffrax.ODETerm(field),
+        diffrax.Tsit5(),
+        0.0,
+        4.0,
+        0.1,
+        jnp.asarray(H0),
+        args=path,
+        saveat=diffrax.SaveAt(ts=SAMPLES),
+        stepsize_controller=diffrax.PIDController(1e-9, 1e-10),
+    )
+    wanted, rate = [H0], jax.jit(lambda t, h: field(t, h, path))
+    for start in SAMPLES[:-1]:  # the classical Runge–Kutta method, 40 steps a sample
+        h, step = wanted[-1], DT / 40
+        for t in start + step * np.arange(40):
+            k1 = rate(t, h)
+            k2 = rate(t + step / 2, h + step / 2 * k1)
+            k3 = rate(t + step / 2, h + step / 2 * k2)
+            h = h + step / 6 * (k1 + 2 * k2 + 2 * k3 + rate(t + step, h + step * k3))
+        wanted.append(np.asarray(h))
+    np.testing.assert_allclose(run.ys, wanted, rtol=1e-6, atol=1e-7)
+    np.testing.assert_allclose(ro.integrate(field, path, H0).states, wanted, rtol=1e-6, atol=1e-7)
+
+
+# bad input
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"ts": [0.0, 2.0, 1.0]}, ValueError, r"ts must increase strictly; ts\[1\] = 2\.0 and ts\[2\] = 1\.0 are out of order"),
+        ({"ts": [0.0, 1.0, 1.0]}, ValueError, r"ts must increase strictly; ts\[1\] = 1\.0 and ts\[2\] = 1\.0 are a duplicate"),
+        ({"ts": []}, ValueError, r"ts must hold at least one time; it is empty"),
+        ({"ts": [[0.0, 1.0]]}, ValueError, r"ts must have shape \(n,\); got \(1, 2\)"),
+        ({"ts": [0.0, np.inf]}, ValueError, r"ts must be finite"),
+        ({"h0": np.ones(3)}, ValueError, r"h0 must have shape \(2,\) for this LinearField; got \(3,\)"),
+        ({"h0": np.array([1, np.nan])}, ValueError, r"h0 must be finite; 1 of 2 entries are not, the first at \(1,\): nan"),
+        ({"h0": None}, ValueError, r"h0 must hold at least one array; got None"),
+        ({"field": lambda t, h, path: h[:1]}, ValueError, r"dh/dt in the shape of h; h has \[2\], the field returned \[1\]"),
+        ({"field": lambda t, h, path: (h, h)}, ValueError, r"dh/dt in the shape of h; h has \[2\], the field returned \("),
+        ({"field": 1.0}, TypeError, r"field must be a callable field\(t, h, path\); got 1\.0"),
+        ({"path": None}, ValueError, r"ts must be given for a path without samples \(NoneType\)"),
+        ({"path": jnp.cos}, ValueError, r"ts must be given for a path without samples"),
+        ({"rtol": 0.0}, ValueError, r"rtol must be positive; got 0\.0"),
+        ({"atol": -1e-3}, ValueError, r"atol must be positive; got -0\.001"),
+        ({"rtol": np.nan}, ValueError, r"rtol must be positive; got nan"),
+        ({"rtol": "low"}, TypeError, r"rtol must be a number; got 'low'"),
+        ({"max_steps": 0}, ValueError, r"max_steps must be at least 1; got 0"),
+        ({"max_steps": 1.5}, TypeError, r"max_steps must be a whole number, .* got 1\.5"),
+        ({"solver": diffrax.Tsit5}, TypeError, r"solver must be a diffrax solver, such as diffrax\.Tsit5\(\); got <class"),
+    ],
+)
+def test_bad_arguments_are_named(options, error, message, as_user):
+    arguments = {"field": LINEAR, "path": ro.Hold(XS, DT), "h0": H0} | options
+    with pytest.raises(error, match=message):
+        ro.integrate(**arguments)
