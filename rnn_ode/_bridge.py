@@ -59,7 +59,7 @@ def to_ode(cell: Cell, method: AbstractMethod, *, dt: float = 1.0) -> Field:
         )
     if isinstance(cell, VanillaCell) and method.inverts:
         _require_invertible(cell.W_h, method)
-    return JacobianField(cell, method.generator, dt, method.input_lead * dt, anchored)
+    return JacobianField(cell, method, dt, method.input_lead * dt, anchored)
 
 
 @eqx.filter_jit

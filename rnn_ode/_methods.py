@@ -52,6 +52,17 @@ class AbstractMethod(eqx.Module):
     def generator(self, W: Float[Array, "N N"]) -> Array:
         """g(W) (N, N)."""
 
+    def phi(self, J: Float[Array, "N N"], v: Float[Array, " N"]) -> Array:
+        """φ(J) v (N,) with φ(z) = g(z)/(z − 1): the top-right block of g([[J, v], [0, 1]])."""
+        return self.affine_generator(J, v)[1]
+
+    def affine_generator(self, J: Float[Array, "N N"], v: Float[Array, " N"]) -> tuple[Array, Array]:
+        """g(J) (N, N) and φ(J) v (N,), both blocks of g([[J, v], [0, 1]])."""
+        n = J.shape[0]
+        bottom = jnp.zeros((1, n + 1), J.dtype).at[0, n].set(1)
+        blocks = self.generator(jnp.concatenate([jnp.concatenate([J, v[:, None]], axis=1), bottom]))
+        return blocks[:n, :n], blocks[:n, n]
+
     @property
     @abc.abstractmethod
     def input_lead(self) -> float:
@@ -203,6 +214,13 @@ class Backward(AbstractMethod):
     def generator(self, W: Float[Array, "N N"]) -> Array:
         return -Forward(self.order).generator(jnp.linalg.inv(W))
 
+    def phi(self, J: Float[Array, "N N"], v: Float[Array, " N"]) -> Array:
+        term = total = jnp.linalg.solve(J, v)
+        for k in range(2, self.order + 1):
+            term = term - jnp.linalg.solve(J, term)
+            total = total + term / k
+        return total
+
     def excluded(self, multiplier, tolerance):
         return abs(multiplier) <= tolerance
 
@@ -241,6 +259,9 @@ class Tustin(AbstractMethod):
     def generator(self, W: Float[Array, "N N"]) -> Array:
         eye = jnp.eye(W.shape[0], dtype=W.dtype)
         return 2 * jnp.linalg.solve(W + eye, W - eye)
+
+    def phi(self, J: Float[Array, "N N"], v: Float[Array, " N"]) -> Array:
+        return 2 * jnp.linalg.solve(J + jnp.eye(J.shape[0], dtype=J.dtype), v)
 
     def excluded(self, multiplier, tolerance):
         return abs(multiplier + 1) <= tolerance

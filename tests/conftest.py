@@ -1,5 +1,10 @@
 """The suite runs in float64 unless a test asks for float32, with silent rank promotion refused."""
 
+import os
+
+# threads of LAPACK's that spin while XLA's work slow small matrices down twentyfold on two cores
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import jax
 import jaxtyping
 import pytest

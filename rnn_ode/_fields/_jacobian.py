@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from typing import Protocol
 
 import equinox as eqx
 import jax
@@ -11,18 +12,28 @@ from .._paths import read
 from .._types import Cell
 
 
-class JacobianField(eqx.Module):
-    """dh/dt = φ(J) (cell(x, h) − h) / dt with J = ∂cell/∂h at the state, φ(z) = g(z)/(z − 1).
+class Conversion(Protocol):
+    """What the field needs of a method: g(J), and φ(J) v with φ(z) = g(z)/(z − 1)."""
 
-    φ(J) v is the top-right block of g([[J, v], [0, 1]]), so nothing is divided by J − I. Every fixed point of the network is
-    one of the field, with exponents g(λ). `matrix_function` is g of a matrix; the input is read `lead` ahead of the state.
+    def generator(self, W: Array) -> Array: ...
+
+    def phi(self, J: Array, v: Array) -> Array: ...
+
+    def affine_generator(self, J: Array, v: Array) -> tuple[Array, Array]: ...
+
+
+class JacobianField(eqx.Module):
+    """dh/dt = φ(J) (cell(x, h) − h) / dt with J = ∂cell/∂h at the state, φ(z) = g(z)/(z − 1) of the method.
+
+    Nothing is divided by J − I, so that every fixed point of the network is one of the field, with exponents g(λ). The
+    input is read `lead` ahead of the state.
 
     With `anchored`, `anchor` gives the field of one step, with J (and the affine map it belongs to) taken where that step
     starts; `integrate` asks for it at every step. Called as it is, the field takes J at the state it is called with.
     """
 
     cell: Cell
-    matrix_function: Callable[[Array], Array]
+    method: Conversion
     dt: float = eqx.field(static=True)
     lead: float = eqx.field(static=True)
     anchored: bool = eqx.field(static=True, default=False)
@@ -33,37 +44,28 @@ class JacobianField(eqx.Module):
         return True
 
     def _local(self, t, h, path):
-        """Image (M,) and Jacobian (M, M) of the cell at a state, and the flat state and its inverse map."""
-        flat, unravel = ravel_pytree(h)
+        """Jacobian (M, M) of the cell at a state, displacement by the cell and flat state (M,), and the inverse map."""
+        flat, unravel = ravel_pytree(jax.tree.map(jnp.real, h))
         x = read(path, t, self.lead)
 
         def step(v):
             return ravel_pytree(self.cell(x, unravel(v)))[0]
 
-        return step(flat), jax.jacfwd(step)(flat), flat, unravel
+        return jax.jacfwd(step)(flat), step(flat) - flat, flat, unravel
 
     def __call__(self, t, h, path):
-        image, J, flat, unravel = self._local(t, jax.tree.map(jnp.real, h), path)
-        _, velocity = self._flow(J, image - flat)
-        return unravel(velocity) if jnp.isrealobj(velocity) else _unravel_complex(unravel, velocity)
+        J, displacement, _, unravel = self._local(t, h, path)
+        return _unravel(unravel, self.method.phi(J, displacement) / self.dt)
 
     def generator(self, t, h, path):
         """g(J)/dt at the state: what linearly implicit and exponential schemes use."""
-        image, J, flat, _ = self._local(t, h, path)
-        return self._flow(J, image - flat)[0]
-
-    def _flow(self, J, displacement):
-        n = J.shape[0]
-        top = jnp.concatenate([J, displacement[:, None]], axis=1)
-        bottom = jnp.zeros((1, n + 1), J.dtype).at[0, n].set(1)
-        generator = self.matrix_function(jnp.concatenate([top, bottom])) / self.dt
-        return generator[:n, :n], generator[:n, n]
+        return self.method.generator(self._local(t, h, path)[0]) / self.dt
 
     def anchor(self, t, h, path) -> "AnchoredField":
         """The affine flow of the step that starts at (t, h): g(J)/dt (h − h₀) + φ(J)(cell(x, h₀) − h₀)/dt."""
-        image, J, flat, unravel = self._local(t, jax.tree.map(jnp.real, h), path)
-        generator, velocity = self._flow(J, image - flat)
-        return AnchoredField(generator, velocity, flat, unravel)
+        J, displacement, flat, unravel = self._local(t, h, path)
+        generator, velocity = self.method.affine_generator(J, displacement)
+        return AnchoredField(generator / self.dt, velocity / self.dt, flat, unravel)
 
     def initial_state(self):
         return initial_state(self.cell)
@@ -80,9 +82,11 @@ class AnchoredField(eqx.Module):
     def __call__(self, t, h, path):
         flat = ravel_pytree(h)[0]
         rate = self.A @ (flat - self.origin.astype(flat.dtype)) + self.velocity
-        return self.unravel(rate) if jnp.isrealobj(rate) else _unravel_complex(self.unravel, rate)
+        return _unravel(self.unravel, rate)
 
 
-def _unravel_complex(unravel, flat):
-    """A complex vector in the shape of a real state."""
+def _unravel(unravel, flat):
+    """A real or complex vector in the shape of a real state."""
+    if jnp.isrealobj(flat):
+        return unravel(flat)
     return jax.tree.map(lambda a, b: a + 1j * b, unravel(flat.real), unravel(flat.imag))
