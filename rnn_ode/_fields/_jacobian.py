@@ -1,5 +1,5 @@
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import equinox as eqx
 import jax
@@ -12,6 +12,7 @@ from .._paths import read
 from .._types import Cell
 
 
+@runtime_checkable
 class Conversion(Protocol):
     """What the field needs of a method: g(J), and φ(J) v with φ(z) = g(z)/(z − 1)."""
 
