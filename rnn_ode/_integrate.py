@@ -68,6 +68,8 @@ def integrate(
         raise ValueError(
             f"ts must be given for a path without samples ({type(path).__name__}): nothing says when to stop."
         )
+    if solver is not None and not isinstance(solver, diffrax.AbstractSolver):
+        raise TypeError(f"solver must be a diffrax solver, such as diffrax.Tsit5(); got {solver!r}.")
     if max_steps is not None:
         check_count("max_steps", max_steps)
     tolerances = _tolerances(h0, rtol, atol)
@@ -271,7 +273,9 @@ def _why(interval, begin, length, h, result) -> RESULTS:
     rate = interval.rate(begin, h)
     size, speed = _largest(h), _largest(rate)
     largest = jnp.finfo(size.dtype).max
-    leaves_range = (size > largest**0.5) | (jnp.log(size) + length * speed / jnp.maximum(size, 1) > 0.95 * jnp.log(largest))
+    leaves_range = (size > largest**0.5) | (
+        jnp.log(size) + length * speed / jnp.maximum(size, 1) > 0.95 * jnp.log(largest)
+    )
 
     def probe(s):
         ahead = jax.tree.map(lambda a, b: a + (s * length).astype(a.dtype) * b, h, rate)

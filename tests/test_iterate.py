@@ -150,7 +150,10 @@ def test_overflow_never_shows_a_nan():
 
 
 def test_a_state_that_comes_back_from_infinity_is_no_result():
-    run = ro.iterate(lambda x, h: jnp.where(jnp.isfinite(h), h * 1e200, 0.0), np.ones((5, 1)), np.array([1e10]), throw=False)
+    def cell(x, h):
+        return jnp.where(jnp.isfinite(h), h * 1e200, 0.0)
+
+    run = ro.iterate(cell, np.ones((5, 1)), np.array([1e10]), throw=False)
     assert run.result == ro.RESULTS.left_float_range
     np.testing.assert_array_equal(run.states[:, 0], [1e10, 1e210] + [np.inf] * 4)
 
@@ -186,7 +189,7 @@ def test_bad_inputs_are_named(cell, xs, error, message, as_user):
         ("relu", np.ones((4, 3)), ValueError, r"h0 must have shape \(3,\) for this VanillaCell; got \(4, 3\)"),
         ("gru", 1.0, ValueError, r"h0 must have shape \(3,\) for this GRUCell; got \(\)"),
         ("lstm", np.ones(3), ValueError, r"h0 must have shape \(\(3,\), \(3,\)\) for this LSTMCell; got \(3,\)"),
-        ("relu", np.array([0, np.inf, 0]), ValueError, r"h0 must be finite; 1 of 3 entries are not, the first at \(1,\): inf"),
+        ("relu", np.array([0, np.inf, 0]), ValueError, r"h0 must be finite; 1 of 3 entries .* \(1,\): inf"),
         ("lstm", (np.ones(3), np.full(3, np.nan)), ValueError, r"h0 must be finite; 3 of 3"),
         ("relu", [1.0, 2.0, 3.0], ValueError, r"h0 must have shape \(3,\) .* got \[\(\), \(\), \(\)\]"),  # a pytree
         ("relu", "zero", TypeError, r"h0 must hold arrays of numbers; got str"),
@@ -240,15 +243,15 @@ W, W_X, B = (np.asarray(w) for w in WEIGHTS)
     [
         (lambda: ro.VanillaCell(W * np.nan, W_X, B), ValueError, r"W_h must be finite; 9 of 9 entries are not"),
         (lambda: ro.VanillaCell(W, W_X, [0, np.inf, 0]), ValueError, r"b must be finite; 1 of 3 .* \(1,\): inf"),
-        (lambda: ro.VanillaCell(W[:2], W_X, B), ValueError, r"W_h, W_x and b must have shapes .* got \(2, 3\), \(3, 2\)"),
+        (lambda: ro.VanillaCell(W[:2], W_X, B), ValueError, r"W_h, W_x and b must .* got \(2, 3\), \(3, 2\)"),
         (lambda: ro.VanillaCell(W, W_X[:2], B), ValueError, r"with one N ≥ 1; got \(3, 3\), \(2, 2\) and \(3,\)"),
         (lambda: ro.VanillaCell(W, W_X, B[:, None]), ValueError, r"b must have shape \(N,\); got \(3, 1\)"),
         (lambda: ro.VanillaCell(W[0], W_X, B), ValueError, r"W_h must have shape \(N, N\); got \(3,\)"),
         (lambda: ro.VanillaCell(W[:0, :0], W_X[:0], B[:0]), ValueError, r"one N ≥ 1; got \(0, 0\)"),
-        (lambda: ro.VanillaCell(W + 0j, W_X, B), TypeError, r"W_h must hold real floating-point numbers; got .*complex"),
+        (lambda: ro.VanillaCell(W + 0j, W_X, B), TypeError, r"W_h must hold real .* got dtype complex"),
         (lambda: ro.VanillaCell(W, W_X, B, "relu"), TypeError, r"activation must be a function or None .* got 'relu'"),
         (lambda: ro.PiecewiseLinearCell(W, W * np.inf, W_X, B), ValueError, r"W must be finite"),
-        (lambda: ro.PiecewiseLinearCell(W[:2, :2], W, W_X, B), ValueError, r"A, W, W_x and b must have shapes .*\(2, 2\)"),
+        (lambda: ro.PiecewiseLinearCell(W[:2, :2], W, W_X, B), ValueError, r"A, W, W_x and b must .* got \(2, 2\)"),
         (lambda: ro.VanillaCell.random(KEY, 0, 3), ValueError, r"input_size must be at least 1; got 0"),
         (lambda: ro.VanillaCell.random(KEY, 1, 3.0), TypeError, r"hidden_size must be a whole number, .* got 3\.0"),
     ],

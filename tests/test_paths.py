@@ -252,7 +252,7 @@ def test_derivatives_with_respect_to_time_at_a_stamp_and_between():
     [
         ({"xs": np.zeros((0, 2))}, ValueError, r"xs must hold at least one sample, time first.*\(0, 2\)"),
         ({"xs": 1.0}, ValueError, r"xs must hold at least one sample.*got \(\)"),
-        ({"xs": [[0.0], [np.nan]]}, ValueError, r"xs must be finite; 1 of 2 entries are not, the first at \(1, 0\): nan"),
+        ({"xs": [[0.0], [np.nan]]}, ValueError, r"xs must be finite; 1 of 2 entries .* \(1, 0\): nan"),
         ({"xs": [1.0, -np.inf]}, ValueError, r"xs must be finite.*-inf"),
         ({"xs": "sine"}, TypeError, r"xs must be an array of numbers; got str"),
         ({"xs": [1j]}, TypeError, r"xs must hold real floating-point numbers; got dtype complex128"),
