@@ -24,6 +24,56 @@ def _check_square(A: Array) -> None:
         raise ValueError(f"expected one square matrix (use jax.vmap for a batch), got shape {A.shape}")
 
 
+@jax.custom_batching.custom_vmap
+def _lu_solve(lu: Array, permutation: Array, B: Array) -> Array:
+    """X of A X = B (N, K) from the factors of A."""
+    X = lax.linalg.triangular_solve(lu, B[permutation], left_side=True, lower=True, unit_diagonal=True)
+    return lax.linalg.triangular_solve(lu, X, left_side=True, lower=False)
+
+
+@_lu_solve.def_vmap
+def _lu_solve_batch(size, batched, lu, permutation, B):
+    # Batched triangular solves of JAX 0.10 on a CPU never return when two of its threads meet in them (seen with 60
+    # matrices of 32 × 32 on two cores; JAX 0.12 is free of it), so that a CPU takes the matrices one at a time.
+    def one_by_one(*stacked):
+        def solve_one(i):
+            rows = (leaf[i] if is_batched else leaf for leaf, is_batched in zip(stacked, batched, strict=True))
+            return _lu_solve(*rows)
+
+        return lax.map(solve_one, jnp.arange(size))
+
+    def together(*stacked):
+        return jax.vmap(_lu_solve.fun, [0 if b else None for b in batched])(*stacked)
+
+    return lax.platform_dependent(lu, permutation, B, cpu=one_by_one, default=together), True
+
+
+def solve(A: Inexact[Array, "N N"], B: Inexact[Array, "N *K"]) -> Inexact[Array, "N *K"]:
+    """X (N,) or (N, K) of A X = B, by LU with partial pivoting; infinite or NaN where A is singular.
+
+    It is `jnp.linalg.solve`, but safe under `vmap` on the CPU with every JAX this package supports.
+    """
+    kind = jnp.result_type(A, B)
+    A, B = A.astype(kind), B.astype(kind)
+    lu, _, permutation = lax.linalg.lu(lax.stop_gradient(A))
+    columns = B if B.ndim == 2 else B[:, None]
+
+    def back(_, Y):
+        return _lu_solve(lu, permutation, Y)
+
+    def back_transposed(_, Y):
+        transposed, _, order = lax.linalg.lu(lax.stop_gradient(A).T)
+        return _lu_solve(transposed, order, Y)
+
+    X = lax.custom_linear_solve(lambda X: A @ X, columns, back, back_transposed)
+    return X if B.ndim == 2 else X[:, 0]
+
+
+def inv(A: Inexact[Array, "N N"]) -> Inexact[Array, "N N"]:
+    """The inverse of A (N, N), by `solve`."""
+    return solve(A, jnp.eye(A.shape[0], dtype=A.dtype))
+
+
 def _nan_unless(ok: Array, X: Array) -> Array:
     # A product, not a `where`, so that the derivative is NaN too.
     return X * jnp.where(ok, 1, jnp.nan).astype(X.real.dtype)
@@ -39,7 +89,7 @@ def _sqrtm(A: Inexact[Array, "N N"]) -> Inexact[Array, "N N"]:
     def step(roots):
         # The limit, (A^1/2, A^-1/2), does not depend on the scaling, so its derivative does not need the scaling's.
         scale = jnp.exp(-jnp.sum(jnp.linalg.slogdet(lax.stop_gradient(roots))[1]) / (2 * n))
-        return (scale * roots + jnp.linalg.inv(roots)[::-1] / scale) / 2
+        return (scale * roots + jax.vmap(inv)(roots)[::-1] / scale) / 2
 
     def iterate(state):
         roots, change, _, steps = state
@@ -53,7 +103,7 @@ def _sqrtm(A: Inexact[Array, "N N"]) -> Inexact[Array, "N N"]:
         lambda state: (state[2] > tol) & (state[3] < _MAX_ROOT_STEPS), iterate, (start, never, never, 0)
     )
     # Rounding can carry a negative eigenvalue across zero; the iteration then converges, but not to a root of A.
-    residual = jnp.linalg.norm(jnp.linalg.solve(X, A) - X)
+    residual = jnp.linalg.norm(solve(X, A) - X)
     return _nan_unless((change <= tol) & (residual <= tol * jnp.linalg.norm(X)), X)
 
 
@@ -70,7 +120,7 @@ def _logm(A: Inexact[Array, "N N"]) -> Inexact[Array, "N N"]:
             (A, jnp.ones((), A.real.dtype)),
         )
         X = root - eye
-        terms = jax.vmap(lambda node: jnp.linalg.solve(eye + (1 + node) / 2 * X, X))(nodes)
+        terms = jax.vmap(lambda node: solve(eye + (1 + node) / 2 * X, X))(nodes)
         return _nan_unless(jnp.linalg.norm(X, 1) <= theta, scale / 2 * jnp.tensordot(weights, terms, 1))
 
 
@@ -237,7 +287,7 @@ def _eig_jvp(primals, tangents):
     gap = values[None, :] - values[:, None]
     F = jnp.where(gap == 0, 0, 1 / jnp.where(gap == 0, 1, gap))
     with jax.default_matmul_precision("highest"):
-        C = jnp.linalg.solve(V, dA.astype(V.dtype) @ V)
+        C = solve(V, dA.astype(V.dtype) @ V)
         return (values, V), (jnp.diagonal(C), V @ (F * C))
 
 
@@ -249,7 +299,7 @@ def eigenvalue_condition(vectors: Inexact[Array, "N N"]) -> Float[Array, " N"]:
     normal matrix, inf where V is singular to working precision.
     """
     _check_square(vectors)
-    inverse = jnp.linalg.inv(vectors / jnp.linalg.norm(vectors, axis=0, keepdims=True))
+    inverse = inv(vectors / jnp.linalg.norm(vectors, axis=0, keepdims=True))
     condition = jnp.linalg.norm(inverse, axis=1)
     return jnp.where(jnp.all(jnp.isfinite(condition)), condition, jnp.inf)
 
@@ -261,7 +311,7 @@ def inverse_norm(A: Inexact[Array, "N N"]) -> Float[Array, ""]:
     `A`: (N, N), real or complex. Returns a scalar, inf where A is singular or not finite.
     """
     _check_square(A)
-    inverse = jnp.linalg.inv(A)
+    inverse = inv(A)
     # Scaled, so that squares neither overflow nor vanish.
     size = lax.stop_gradient(jnp.max(jnp.abs(inverse)))
     norm = size * jnp.linalg.norm(inverse / size)

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Complex, Float
 
 from ._errors import check_count
-from ._linalg import eig, logm
+from ._linalg import eig, inv, logm, solve
 
 
 class AbstractMethod(eqx.Module):
@@ -212,12 +212,12 @@ class Backward(AbstractMethod):
         return 1 / Forward(self.order).contour(1 / multiplier, -level)
 
     def generator(self, W: Float[Array, "N N"]) -> Array:
-        return -Forward(self.order).generator(jnp.linalg.inv(W))
+        return -Forward(self.order).generator(inv(W))
 
     def phi(self, J: Float[Array, "N N"], v: Float[Array, " N"]) -> Array:
-        term = total = jnp.linalg.solve(J, v)
+        term = total = solve(J, v)
         for k in range(2, self.order + 1):
-            term = term - jnp.linalg.solve(J, term)
+            term = term - solve(J, term)
             total = total + term / k
         return total
 
@@ -258,10 +258,10 @@ class Tustin(AbstractMethod):
 
     def generator(self, W: Float[Array, "N N"]) -> Array:
         eye = jnp.eye(W.shape[0], dtype=W.dtype)
-        return 2 * jnp.linalg.solve(W + eye, W - eye)
+        return 2 * solve(W + eye, W - eye)
 
     def phi(self, J: Float[Array, "N N"], v: Float[Array, " N"]) -> Array:
-        return 2 * jnp.linalg.solve(J + jnp.eye(J.shape[0], dtype=J.dtype), v)
+        return 2 * solve(J + jnp.eye(J.shape[0], dtype=J.dtype), v)
 
     def excluded(self, multiplier, tolerance):
         return abs(multiplier + 1) <= tolerance

@@ -15,6 +15,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array
 
 from ._errors import check_count
+from ._linalg import solve
 from ._paths import Constant
 from ._types import Field
 
@@ -77,7 +78,7 @@ class BackwardEuler(_FlatScheme):
     """
 
     def increment(self, generator, velocity, dt):
-        return dt * jnp.linalg.solve(jnp.eye(len(velocity), dtype=generator.dtype) - dt * generator, velocity)
+        return dt * solve(jnp.eye(len(velocity), dtype=generator.dtype) - dt * generator, velocity)
 
 
 class Trapezoidal(_FlatScheme):
@@ -92,7 +93,7 @@ class Trapezoidal(_FlatScheme):
     """
 
     def increment(self, generator, velocity, dt):
-        return dt * jnp.linalg.solve(jnp.eye(len(velocity), dtype=generator.dtype) - dt / 2 * generator, velocity)
+        return dt * solve(jnp.eye(len(velocity), dtype=generator.dtype) - dt / 2 * generator, velocity)
 
 
 class ExponentialEuler(_FlatScheme):
