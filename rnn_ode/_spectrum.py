@@ -1,6 +1,7 @@
 """What the eigenvalues of W_h predict, for the network and for each of its counterparts."""
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Complex, Float
 
@@ -37,17 +38,14 @@ class Spectrum(eqx.Module):
     @property
     def discrete(self) -> Verdict:
         """The verdict on the network's linear part h ↦ W h, by |λ| against 1."""
-        # a multiplier of zero decays at once, and log 0 is no number to reason with
-        floor = jnp.finfo(self.matrix.dtype).tiny ** 0.25
-        lifted = jnp.where(jnp.abs(self.multipliers) < floor, floor, self.multipliers)
-        return judge(self.matrix, lifted, self.condition, Exact().exponent)
+        return judge(self.matrix, self.multipliers, self.condition, Exact().exponent, Exact().contour)
 
     def continuous(self, method: AbstractMethod) -> Verdict:
         """The verdict on the method's flow of h ↦ W h, by Re g(λ) against 0; `Textbook()` is exp(W_h t)'s.
 
         It asks g alone: whether the method may be used is `exists(method)`. At a pole of g it is UNDETERMINED.
         """
-        return judge(self.matrix, self.multipliers, self.condition, method.exponent)
+        return judge(self.matrix, self.multipliers, self.condition, method.exponent, method.contour, method.pole)
 
     def exists(self, method: AbstractMethod) -> Bool[Array, ""]:
         """Whether the method may be used on this matrix, to within rounding (`Exact()`: no multiplier on (−∞, 0], …)."""
@@ -86,7 +84,7 @@ class Spectrum(eqx.Module):
         return jnp.max(jnp.where(term == 0, 0.0, term / kept))
 
 
-def spectrum(W: Float[Array, "N N"]) -> Spectrum:
+def spectrum(W) -> Spectrum:
     """The eigenvalues of a step matrix, their conditions, and the verdicts that follow.
 
     **Arguments:** `W` (N, N), such as a network's W_h. **Returns:** a `Spectrum`. **Raises:** `ValueError` for a matrix that
@@ -105,6 +103,9 @@ def spectrum(W: Float[Array, "N N"]) -> Spectrum:
     W = as_floats("W", W, ("N", "N"))
     if W.shape[0] != W.shape[1] or W.shape[0] == 0:
         raise ValueError(f"W must be a square matrix (N, N), such as a network's W_h; got {W.shape}.")
-    multipliers, vectors = eig(W)
+    # LAPACK's eigenvalues of matrices near the ends of the float range come back scaled; a power of two is exact
+    largest = jax.lax.stop_gradient(jnp.max(jnp.abs(W)))
+    size = 2 ** jnp.floor(jnp.log2(jnp.where(largest == 0, 1, largest)))
+    multipliers, vectors = eig(W / size)
     order = jnp.argsort(-jnp.abs(multipliers), stable=True)
-    return Spectrum(W, multipliers[order], eigenvalue_condition(vectors)[order])
+    return Spectrum(W, size * multipliers[order], eigenvalue_condition(vectors)[order])

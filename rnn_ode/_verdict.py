@@ -1,11 +1,18 @@
 """What eigenvalues allow to be said of the long run, and when they allow nothing.
 
 A linear system with multipliers λ of its step and exponents μ = g(λ) decays where every Re μ < 0 and grows where some
-Re μ > 0. Computed eigenvalues are exact for a matrix W + E with ‖E‖ ≤ ε = (4 + √N) u ‖W‖_F (u the unit roundoff; the backward
-error of the QR algorithm). So a computed verdict holds if no such E carries an eigenvalue across the curve Re g = s that
-separates the two cases, which is to say if the smallest singular value of z − W exceeds ε on the curve (Trefethen & Embree,
-"Spectra and Pseudospectra", 2005, theorem 2.1). It is looked at where the curve passes nearest to each eigenvalue, and
-on a ring of other points.
+Re μ > 0. Computed eigenvalues are exact for a matrix W + E with ‖E‖ ≤ ε = (4 + √N) u ‖W‖_F (u the unit roundoff; the
+backward error of the QR algorithm). Eigenvalues move continuously with the matrix, so the number of them beyond a curve
+Re g = s is that of the computed ones if no such E puts one on the curve, that is, if the smallest singular value of
+z − W exceeds ε for every z on it (Trefethen & Embree, "Spectra and Pseudospectra", 2005, theorem 2.1). Then
+
+- DECAYS: nothing computed lies at Re g ≥ 0, and the curve Re g = 0 is clear;
+- GROWS: something computed lies beyond Re g = s, and that curve is clear, for an s ≥ 0;
+- PERSISTS: neither, and to first order (Wilkinson: condition × ε) what may lie on Re g = 0 is well conditioned there;
+- UNDETERMINED: anything else, and a pole of g that is an eigenvalue of W to within ε.
+
+The curve is looked at next to the eigenvalues that come nearest to it, and at other points spread over the size of W.
+This is a sample: a curve that is touched in between and nowhere near a computed eigenvalue would pass for clear.
 """
 
 from collections.abc import Callable
@@ -16,6 +23,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Complex, Float
 
 from ._linalg import inverse_norm
+
+_LOOKED_AT = 16  # eigenvalues, at most
+_SEEDS = 24  # other points
+_GOLDEN_ANGLE = 2.39996322972865332
 
 
 class Verdict(eqx.Enumeration):
@@ -44,59 +55,92 @@ def verdict_name(verdict: Verdict) -> str:
 
 
 def backward_error(W: Float[Array, "N N"]) -> Float[Array, ""]:
-    """A bound of ‖E‖ for the matrix W + E whose eigenvalues the computed ones are."""
-    return (4 + W.shape[0] ** 0.5) * jnp.finfo(W.dtype).eps * jnp.linalg.norm(W)
+    """A bound ε of ‖E‖ for the matrix W + E whose eigenvalues the computed ones are."""
+    return (4 + W.shape[0] ** 0.5) * jnp.finfo(W.dtype).eps * _size(W)
 
 
+def _size(W) -> Float[Array, ""]:
+    """Frobenius norm, scaled so that squares neither overflow nor vanish."""
+    largest = jnp.max(jnp.abs(W))
+    return largest * jnp.linalg.norm(W / jnp.where(largest == 0, 1, largest))
+
+
+@eqx.filter_jit
 def judge(
     W: Float[Array, "N N"],
     multipliers: Complex[Array, " N"],
     condition: Float[Array, " N"],
     exponent: Callable[[Array], Array],
+    contour: Callable[[Array, Array], Array],
+    pole: float | None = None,
 ) -> Verdict:
-    """The verdict of the linear system with exponents g(λ), for the computed eigenvalues λ of W and their conditions."""
-    error = backward_error(W)
-    mu, slope = jax.jvp(exponent, (multipliers,), (jnp.ones_like(multipliers),))
-    growth = mu.real
-    uncertainty = condition * error * jnp.abs(slope)
-    at_pole = jnp.any(~jnp.isfinite(mu) | ((jnp.abs(mu) > 1e3) & (jnp.abs(mu) <= uncertainty)))
+    """The verdict of the linear system with exponents g(λ), for the computed eigenvalues λ of W and their conditions.
 
-    levels = jnp.stack([jnp.zeros_like(error), _middle_of_largest_gap(growth)])
-    separated = jax.vmap(lambda level: _separated(W, multipliers, exponent, level, error))(levels)
+    `exponent` is g, `contour(λ, s)` a point near λ where Re g = s, `pole` the λ at which g is infinite.
+    """
+    n = W.shape[0]
+    reach = condition * backward_error(W)
+    mu = exponent(multipliers)
+    growth = mu.real
+    # the lower level is the better one near a pole, where g is steep, the upper one over a crowd at the boundary
+    levels = jnp.stack([jnp.zeros_like(growth[0]), _middle_of_largest_gap(growth)])
+    starts = jnp.concatenate([multipliers, _sunflower(jnp.mean(multipliers), _size(W))])
+    curves = jax.vmap(lambda level: contour(starts, level))(levels)
+
+    separated, at_pole = _separated(W, exponent, levels, curves, starts, reach, pole)
     grows = jnp.any(separated & (jnp.max(growth) > levels))
     decays = separated[0] & jnp.all(growth < 0)
-
-    on_boundary = jnp.abs(growth) <= 10 * uncertainty
+    on_boundary = jnp.abs(multipliers - curves[0, :n]) <= 10 * reach
     well_conditioned = condition <= 0.1 / jnp.finfo(W.dtype).eps ** 0.5
-    persists = jnp.all(jnp.where(on_boundary, well_conditioned, growth < 0))
+    persists = jnp.any(on_boundary) & jnp.all(jnp.where(on_boundary, well_conditioned, growth < 0))
+    overflow = jnp.any(~(growth < jnp.inf) | ~jnp.isfinite(mu.imag))
 
     verdict = Verdict.where(persists, Verdict.PERSISTS, Verdict.UNDETERMINED)
     verdict = Verdict.where(decays, Verdict.DECAYS, verdict)
     verdict = Verdict.where(grows, Verdict.GROWS, verdict)
-    return Verdict.where(at_pole, Verdict.UNDETERMINED, verdict)
+    return Verdict.where(at_pole | overflow, Verdict.UNDETERMINED, verdict)
 
 
 def _middle_of_largest_gap(growth: Float[Array, " N"]) -> Float[Array, ""]:
     """A level above zero that separates the fastest modes from the rest as widely as possible."""
     ladder = jnp.sort(jnp.concatenate([jnp.zeros(1, growth.dtype), jnp.maximum(growth, 0)]))
     i = jnp.argmax(jnp.diff(ladder))
-    return (ladder[i] + ladder[i + 1]) / 2
+    return ladder[i] / 2 + ladder[i + 1] / 2
 
 
-def _separated(W, multipliers, exponent, level, error) -> Bool[Array, ""]:
-    """Whether no perturbation of size `error` carries an eigenvalue of W across the curve Re g = level."""
+def _separated(W, exponent, levels, curves, starts, reach, pole) -> tuple[Bool[Array, " L"], Bool[Array, ""]]:
+    """For each level, whether no perturbation of size ε carries an eigenvalue of W across the curve Re g = level; and
+    whether one carries an eigenvalue to the pole. `curves` (L, N + _SEEDS) are the points looked at, found from `starts`,
+    the eigenvalues first."""
     n = W.shape[0]
-    centre = jnp.mean(multipliers)
-    radius = jnp.maximum(jnp.max(jnp.abs(multipliers - centre)), 1)
-    angles = jnp.linspace(0, 2 * jnp.pi, 16, endpoint=False, dtype=W.dtype)
-    starts = jnp.concatenate([multipliers, centre + radius * jnp.exp(1j * angles)])
+    error = backward_error(W)
+    reach = jnp.concatenate([reach, jnp.full(_SEEDS, -1, reach.dtype)])
 
-    def newton(_, z):
-        value, slope = jax.jvp(exponent, (z,), (jnp.ones_like(z),))
-        moved = z - (value.real - level) * slope.conj() / (slope * slope.conj()).real
-        return jnp.where(jnp.isfinite(moved), moved, z)
+    def select(level, curve):
+        # W is real, so that one of two conjugates speaks for both
+        offset = jnp.where(starts.imag < 0, jnp.inf, jnp.abs(curve - starts)).at[n:].set(-1)
+        chosen = jnp.argsort(offset)[: _SEEDS + _LOOKED_AT]
+        found = _distance(exponent, curve, level) <= 1e-3 * jnp.abs(curve - starts) + error
+        # where no point was found near an eigenvalue, the first-order bound of its error must do
+        beyond = _distance(exponent, starts, level) > reach
+        return curve[chosen], found[chosen], beyond[chosen]
 
-    curve = jax.lax.fori_loop(0, 12, newton, starts)
-    eye = jnp.eye(n, dtype=curve.dtype)
-    resolvent = jax.vmap(lambda z: inverse_norm(z * eye - W))(curve)
-    return jnp.all(resolvent * error < 1)
+    points, found, beyond = jax.vmap(select)(levels, curves)
+    flat = jnp.append(points, 0 if pole is None else pole)
+    eye = jnp.eye(n, dtype=flat.dtype)
+    # one after the other: on few cores several large batches of LAPACK calls in one program may deadlock jaxlib 0.10
+    hit = ~(jax.lax.map(lambda z: inverse_norm(z * eye - W), flat) * error < 1)
+    clear = jnp.where(found, ~hit[:-1].reshape(points.shape), beyond)
+    return jnp.all(clear, axis=1), hit[-1] & (pole is not None)
+
+
+def _distance(exponent, z, level):
+    """How far z is from the curve Re g = level, to first order."""
+    value, slope = jax.jvp(exponent, (z,), (jnp.ones_like(z),))
+    return jnp.abs((value.real - level) / slope)
+
+
+def _sunflower(centre, radius):
+    """Points spread evenly over a disc, complex."""
+    k = jnp.arange(1, _SEEDS + 1, dtype=radius.dtype)
+    return centre + radius * jnp.sqrt(k / _SEEDS) * jnp.exp(1j * _GOLDEN_ANGLE * k)

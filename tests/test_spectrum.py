@@ -1,0 +1,560 @@
+"""What the eigenvalues say, against spectra known by construction, a simulated long run, and LAPACK in more precision."""
+
+import json
+import time
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.linalg
+
+import rnn_ode as ro
+
+METHODS = (
+    ro.Textbook(),
+    ro.Forward(1),
+    ro.Forward(3),
+    ro.Backward(1),
+    ro.Backward(2),
+    ro.Tustin(),
+    ro.Exact(),
+)
+NAMES = ("DECAYS", "PERSISTS", "GROWS", "UNDETERMINED")
+VERDICTS = [getattr(ro.Verdict, name) for name in NAMES]
+COLUMNS = ("network", *(method.label for method in METHODS))
+SIZES = (1, 2, 3, 5, 8, 16, 32, 64)
+N = 12
+CHUNK = 32
+
+
+def code(verdict):
+    return jnp.argmax(jnp.stack([verdict == v for v in VERDICTS]))
+
+
+@jax.jit
+def _codes(Ws):
+    def one(W):
+        s = ro.spectrum(W)
+        return jnp.stack([code(s.discrete), *(code(s.continuous(method)) for method in METHODS)])
+
+    # a loop, not vmap: see test_vmapped_equals_a_loop for that
+    return jax.lax.map(one, Ws)
+
+
+def verdicts(Ws) -> np.ndarray:
+    """Names of the verdicts (matrix, 1 + method); in chunks of one size, so that it is compiled once for each N."""
+    Ws = np.asarray(Ws)
+    padded = np.concatenate([Ws, np.repeat(Ws[-1:], -len(Ws) % CHUNK, axis=0)])
+    codes = [np.asarray(_codes(jnp.asarray(padded[i : i + CHUNK]))) for i in range(0, len(padded), CHUNK)]
+    return np.array(NAMES)[np.concatenate(codes)[: len(Ws)]]
+
+
+def name(verdict) -> str:
+    return ro.Verdict[verdict].split(":")[0]
+
+
+def g(method, z):
+    """g by its definition, with numpy, for the network log λ."""
+    z = np.asarray(z, complex)
+    with np.errstate(all="ignore"):
+        match method:
+            case None | ro.Exact():
+                return np.log(z)
+            case ro.Textbook():
+                return z
+            case ro.Tustin():
+                return 2 * (z - 1) / (z + 1)
+            case ro.Forward():
+                return sum((-1) ** (k + 1) * (z - 1) ** k / k for k in range(1, method.order + 1))
+            case ro.Backward():
+                return sum((1 - 1 / z) ** k / k for k in range(1, method.order + 1))
+    raise TypeError(method)
+
+
+def growth(multipliers) -> np.ndarray:
+    """The true rate of the network and of each counterpart: the largest Re g, NaN at a pole."""
+    rates = [np.log(np.abs(np.where(np.asarray(multipliers) == 0, 1e-300, multipliers))).max()]
+    for method in METHODS:
+        values = g(method, multipliers)
+        at_pole = not np.all(np.isfinite(values))
+        rates.append(np.nan if at_pole else values.real.max())
+    return np.array(rates)
+
+
+def wrong(verdict, rate, margin=0.0) -> bool:
+    """Whether a verdict claims what is not so; on the boundary and at a pole every claim is one too many."""
+    return (verdict == "DECAYS" and not rate < -margin) or (verdict == "GROWS" and not rate > margin)
+
+
+def assert_never_wrong(labels, Ws, spectra, margin):
+    found = verdicts(Ws)
+    bad = [
+        f"{label}: {column} says {verdict}, the rate is {rate:.3g}"
+        for label, row, spectrum in zip(labels, found, spectra, strict=True)
+        for column, verdict, rate in zip(COLUMNS, row, growth(spectrum), strict=True)
+        if wrong(verdict, rate, margin)
+    ]
+    assert not bad, "\n".join(bad)
+    return found
+
+
+# --- never confidently wrong -----------------------------------------------------------------------------------------
+
+
+def rotated(rng, T):
+    Q = scipy.linalg.qr(rng.standard_normal(T.shape))[0]
+    return Q @ T @ Q.T
+
+
+def jordan(value, size, coupling=1.0):
+    return value * np.eye(size) + coupling * np.eye(size, k=1)
+
+
+def complex_jordan(radius, angle, pairs):
+    turn = radius * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    return np.kron(np.eye(pairs), turn) + np.kron(np.eye(pairs, k=1), np.eye(2))
+
+
+def hard_cases():
+    """(label, matrix, its eigenvalues by construction), all of one size."""
+    rng = np.random.default_rng(5)
+
+    def block(*blocks):
+        rest = N - sum(np.shape(b)[0] for b in blocks)
+        T = scipy.linalg.block_diag(*blocks, 0.3 * np.eye(rest))
+        return T
+
+    def case(label, T):
+        return label, rotated(rng, T), np.diagonal(T)
+
+    for r in (0.5, 0.9, 0.99, 1.0, 1.01, 1.5, -0.5, -1.0, -1.2):
+        yield case(f"Jordan {r}", jordan(r, N))
+        yield f"Jordan {r}, not rotated", jordan(r, N), np.full(N, r)
+        for size in (2, 3, 4, 6):
+            yield case(f"Jordan {r} of size {size}", block(jordan(r, size)))
+            yield case(f"weak Jordan {r} of size {size}", block(jordan(r, size, 1e-4)))
+    for r in (0.3, 0.7, 0.9, 1.0, 1.05):
+        pair = r * np.exp([1.1j, -1.1j])
+        yield f"complex Jordan {r}", rotated(rng, complex_jordan(r, 1.1, N // 2)), pair
+    for size in (4, 8, 11):
+        for top in (0.2, -1.7, 1.5, 3.0, 1.001, 1.000001, 1 - 1e-9):
+            yield case(f"ill-conditioned cluster of {size} below {top}", block(jordan(0.95, size), [[top]]))
+            yield case(f"shift of {size} beside {top}", block(jordan(0.0, size, 0.9), [[top]]))
+    for step in (0.5, 1.0, 1.5, 2.0, 5.0, 1e3, 1e6):
+        yield case(f"{step} shift", jordan(0.0, N, step))
+        yield f"{step} shift, not rotated", jordan(0.0, N, step), np.zeros(N)
+    for amplitude in (0.1, 1.0, 3.0, 10.0):
+        for top in (0.9, 0.999, 1.001, 1.1):
+            T = amplitude * np.triu(rng.standard_normal((N, N)), 1)
+            T[np.diag_indices(N)] = top * np.r_[1, rng.uniform(-0.9, 0.9, N - 1)]
+            yield case(f"triangular, {amplitude} above {top}", T)
+    for margin in (1e-14, 1e-12, 1e-10, 1e-8, 1e-6, 1e-4):
+        for sign in (1, -1):
+            yield case(f"2 by 2, {sign * margin} from 1", block([[1 + sign * margin, 1e3], [0.0, 0.5]]))
+    kahan = np.diag(np.sin(1.2) ** np.arange(N)) @ (np.eye(N) - np.cos(1.2) * np.triu(np.ones((N, N)), 1))
+    for scale in (0.9, 1.0, 1.5):
+        yield case(f"{scale} Kahan", scale * kahan)
+    grcar = np.triu(np.tril(np.ones((N, N)), 3)) - np.eye(N, k=-1)
+    for scale in (0.2, 0.4, 0.5, 1.0):
+        yield f"{scale} Grcar", scale * grcar, scale * np.linalg.eigvals(grcar)
+    for q in (0.5, 0.8, 1.2):
+        T = 0.25 / q * np.eye(N, k=-1) + q * np.eye(N, k=1)
+        yield f"Toeplitz {q}", rotated(rng, T), np.cos(np.pi * np.arange(1, N + 1) / (N + 1))
+    for top in (0.7, 0.99, 1.2):
+        roots = np.linspace(0.1, top, N)
+        yield f"companion of roots up to {top}", scipy.linalg.companion(np.poly(roots)), roots
+    yield "companion of one root", scipy.linalg.companion(np.poly(np.full(N, 0.9))), np.full(N, 0.9)
+
+
+def normal_cases():
+    rng = np.random.default_rng(6)
+    for gain in (0.5, 0.999999, 1.0, 1.000001, 2.0):
+        Q = scipy.linalg.qr(rng.standard_normal((N, N)))[0]
+        yield f"{gain} orthogonal", gain * Q, gain * (lambda z: z / abs(z))(np.linalg.eigvals(Q))
+        values = gain * np.r_[1, -1, rng.uniform(-1, 1, N - 2)]
+        yield f"{gain} symmetric", rotated(rng, np.diag(values)), values
+        A = rng.standard_normal((N, N))
+        yield f"{gain} skew", gain * (A - A.T), 1j * gain * np.linalg.eigvals(A - A.T).imag
+        values = gain * np.r_[1, np.logspace(-1, -18, N - 1)]
+        yield f"{gain} nearly singular", rotated(rng, np.diag(values)), values
+        yield f"{gain} identity", gain * np.eye(N), np.full(N, gain)
+    yield "zero", np.zeros((N, N)), np.zeros(N)
+
+
+def test_hard_matrices():
+    labels, Ws, spectra = zip(*hard_cases(), strict=True)
+    assert_never_wrong(labels, Ws, spectra, margin=1e-13)
+
+
+def test_normal_matrices():
+    labels, Ws, spectra = zip(*normal_cases(), strict=True)
+    found = dict(zip(labels, assert_never_wrong(labels, Ws, spectra, margin=1e-13), strict=True))
+    assert found["1.0 orthogonal"][0] == found["1.0 identity"][0] == found["1.0 symmetric"][0] == "PERSISTS"
+    assert found["1.0 skew"][1] == "PERSISTS"
+    assert found["0.999999 orthogonal"][0] == "DECAYS" and found["1.000001 orthogonal"][0] == "GROWS"
+    assert found["0.5 nearly singular"][0] == "DECAYS" and found["2.0 nearly singular"][0] == "GROWS"
+    # a zero multiplier: decided for the network, a pole for Backward and Exact
+    assert found["zero"].tolist()[:3] == ["DECAYS", "PERSISTS", "DECAYS"]
+    assert set(found["zero"][[4, 5, 7]]) == set(found["0.5 nearly singular"][[4, 5, 7]]) == {"UNDETERMINED"}
+
+
+def test_what_can_be_said_is_said():
+    """The other half of never wrong: matrices far from the boundary, however ill-conditioned, get their answer."""
+    found = dict(zip(*(lambda c: ([x[0] for x in c], verdicts([x[1] for x in c])))(list(hard_cases())), strict=True))
+    assert set(found["Jordan 0.5"][[0, 2, 3, 6, 7]]) == {"DECAYS"} and found["Jordan 0.5"][1] == "GROWS"
+    assert found["Jordan 1.5"][0] == found["ill-conditioned cluster of 8 below 1.001"][0] == "GROWS"
+    assert found["1.5 shift"][0] == found["shift of 11 beside 0.2"][0] == "DECAYS"
+    assert found["Jordan 1.0 of size 2"][0] == found["Jordan 1.0"][0] == found["1000000.0 shift"][0] == "UNDETERMINED"
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-150, 1e-30, 1e30, 1e150, 1e300])
+def test_any_scale(scale):
+    """LAPACK scales such matrices, and one version of it forgets to scale the eigenvalues back."""
+    A = np.random.default_rng(1).standard_normal((N, N))
+    found = verdicts(scale * np.stack([A, A - A.T, np.eye(N)]))
+    assert set(found[:, 0]) == {"DECAYS" if scale < 1 else "GROWS"}
+    assert found[:, 1].tolist() == ["GROWS", "PERSISTS", "GROWS"]
+    s = ro.spectrum(jnp.asarray(scale * A))
+    assert np.allclose(s.radius / scale, np.abs(np.linalg.eigvals(A)).max(), rtol=1e-12)
+
+
+@pytest.mark.slow
+def test_any_scale_in_float32(float32):
+    A = np.random.default_rng(1).standard_normal((N, N)).astype(np.float32)
+    Ws = np.concatenate([np.float32(scale) * np.stack([A, A - A.T]) for scale in (1e-30, 1e-20, 1e20, 1e30)])
+    found = verdicts(Ws)
+    assert found[:, 0].tolist() == ["DECAYS"] * 4 + ["GROWS"] * 4
+    assert found[:, 1].tolist() == ["GROWS", "PERSISTS"] * 4
+
+
+def simulated_rate(step, doublings=40) -> float:
+    """log ‖step^k‖ / k for k = 2^doublings, renormalised at every squaring."""
+    logarithm = 0.0
+    for _ in range(doublings):
+        size = np.linalg.norm(step)
+        logarithm = 2 * (logarithm + np.log(size))
+        step = step @ step / size**2
+    return (logarithm + np.log(np.linalg.norm(step))) / 2.0**doublings
+
+
+def step_of(method, W):
+    """The matrix of one unit of time, without eigenvalues: W itself, or exp of the generator."""
+    eye, inverse = np.eye(len(W)), np.linalg.inv(W)
+    match method:
+        case None | ro.Exact():
+            return W
+        case ro.Textbook():
+            G = W
+        case ro.Tustin():
+            G = 2 * np.linalg.solve(W + eye, W - eye)
+        case ro.Forward():
+            G = sum((-1) ** (k + 1) / k * np.linalg.matrix_power(W - eye, k) for k in range(1, method.order + 1))
+        case ro.Backward():
+            G = sum(np.linalg.matrix_power(eye - inverse, k) / k for k in range(1, method.order + 1))
+    # a shorter step where exp would overflow: the sign of the rate is what is asked for
+    return scipy.linalg.expm(G / max(1.0, np.linalg.norm(G)))
+
+
+def test_the_simulated_long_run():
+    rng = np.random.default_rng(7)
+    Ws = rng.standard_normal((2 * CHUNK, N, N)) / N**0.5 * rng.uniform(0.8, 1.2, (2 * CHUNK, 1, 1))
+    for row, W in zip(verdicts(Ws), Ws, strict=True):
+        for verdict, method in zip(row, (None, *METHODS), strict=True):
+            assert not wrong(verdict, simulated_rate(step_of(method, W))), (method, W)
+
+
+def gaussian(n, count, dtype):
+    rng = np.random.default_rng(n)
+    return (rng.standard_normal((count, n, n)) / n**0.5 * rng.uniform(0.7, 1.3, (count, 1, 1))).astype(dtype)
+
+
+def undetermined_fraction(Ws, margin) -> np.ndarray:
+    """Of the matrices with a margin above `margin`, per column; asserts on the way that none of them is wrong."""
+    rates = np.array([growth(np.linalg.eigvals(W.astype(float))) for W in Ws])
+    found = verdicts(Ws)
+    bad = [(v, r) for v, r in zip(found.ravel(), rates.ravel(), strict=True) if wrong(v, r)]
+    assert not bad, bad
+    asked = np.abs(rates) > margin
+    return ((found == "UNDETERMINED") & asked).sum(axis=0) / asked.sum(axis=0)
+
+
+def test_no_excuses_for_random_matrices():
+    assert np.all(undetermined_fraction(gaussian(N, 5 * CHUNK, float), 1e-6) <= 0.025)
+
+
+@pytest.mark.slow
+def test_no_excuses_for_random_matrices_in_float32(float32):
+    assert np.all(undetermined_fraction(gaussian(N, 5 * CHUNK, np.float32), 1e-6) <= 0.025)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n", SIZES)
+def test_no_excuses_at_any_size(n):
+    """The network's verdict alone, which is quick to compile."""
+    count = 96 if n < 32 else 32
+    for dtype in (np.float64, np.float32):
+        with jax.enable_x64(dtype is np.float64):
+            Ws = gaussian(n, count, dtype)
+            found = [NAMES[i] for i in np.asarray(_discrete(jnp.asarray(Ws)))]
+        rates = [np.log(np.abs(np.linalg.eigvals(W.astype(float))).max()) for W in Ws]
+        assert not any(wrong(v, r) for v, r in zip(found, rates, strict=True))
+        asked = [v for v, r in zip(found, rates, strict=True) if abs(r) > 1e-6]
+        assert asked.count("UNDETERMINED") <= 0.025 * len(asked)
+
+
+@jax.jit
+def _discrete(Ws):
+    return jax.lax.map(lambda W: code(ro.spectrum(W).discrete), Ws)
+
+
+@pytest.mark.slow
+def test_large_nonnormal_matrices():
+    rng = np.random.default_rng(9)
+    n = 64
+    tops = (0.9, 0.999, 1.001, 1.1)
+    triangular = [
+        0.1 * np.triu(rng.standard_normal((n, n)), 1) + np.diag(np.r_[t, rng.uniform(0, t, n - 1)]) for t in tops
+    ]
+    shifts = [s * np.eye(n, k=1) for s in (0.5, 1.1, 1.5, 2.0, 4.0)]
+    Ws = [rotated(rng, T) for T in (*triangular, *shifts)]
+    Ws += [Q for Q in (scipy.linalg.qr(rng.standard_normal((n, n)))[0],)] + [np.eye(n)] * (32 - len(Ws) - 1)
+    found = [NAMES[i] for i in np.asarray(_discrete(jnp.asarray(np.stack(Ws))))]
+    for verdict, rate in zip(found, [*np.log(tops), *[-np.inf] * 5, 0, 0], strict=False):
+        assert not wrong(verdict, rate, 1e-13), (verdict, rate)
+    assert found[4] == "DECAYS" and found[7] == found[8] == "UNDETERMINED" and found[9] == "PERSISTS"
+
+
+@pytest.mark.parametrize("offset", range(-8, 9))
+def test_one_multiplier_within_ulps_of_the_boundary(offset):
+    W = 1 + offset * (np.spacing(1.0) if offset > 0 else np.spacing(0.5))
+    found = {name(s) for s in _one_by_one(jnp.full((1, 1), W))}
+    assert found <= {"PERSISTS", "DECAYS" if offset < 0 else "PERSISTS", "GROWS" if offset > 0 else "PERSISTS"}
+    assert offset != 0 or found == {"PERSISTS"}
+
+
+@jax.jit
+def _one_by_one(W):
+    s = ro.spectrum(W)
+    return s.discrete, s.continuous(ro.Tustin()), s.continuous(ro.Forward(2))
+
+
+# --- values that others rely on --------------------------------------------------------------------------------------
+
+
+def reference():
+    for folder in Path(__file__).resolve().parents:
+        for path in (folder / "tests" / "reference.json", folder / "shared" / "reference.json"):
+            if path.exists():
+                return json.loads(path.read_text())["conversions"]
+    return []
+
+
+def test_conversions_of_the_design():
+    one = {
+        "network": lambda s: s.discrete,
+        "textbook": lambda s: s.continuous(ro.Textbook()),
+        "forward1": lambda s: s.continuous(ro.Forward(1)),
+        "backward1": lambda s: s.continuous(ro.Backward(1)),
+        "tustin": lambda s: s.continuous(ro.Tustin()),
+        "exact": lambda s: s.continuous(ro.Exact()),
+    }
+    rows = [
+        {"multiplier": 0.5, "network": "DECAYS", "textbook": "GROWS"},
+        {"multiplier": -2.0, "network": "GROWS", "textbook": "DECAYS"},
+        {"multiplier": [0.0, 0.9], "network": "DECAYS", "backward1": "GROWS", "tustin": "DECAYS", "exact": "DECAYS"},
+        {"multiplier": -1.5, "network": "GROWS", "forward1": "DECAYS", "tustin": "GROWS", "exact": "GROWS"},
+        {"matrix": [[1, 1], [0, 1]], "network": "UNDETERMINED"},
+        *(row for row in reference() if "multiplier" in row or "matrix" in row),
+    ]
+    for row in rows:
+        W = np.array(row["matrix"], float) if "matrix" in row else _with_multiplier(row["multiplier"])
+        s = ro.spectrum(jnp.asarray(W))
+        assert {key: name(one[key](s)) for key in row if key in one} == {k: v for k, v in row.items() if k in one}
+
+
+def _with_multiplier(value):
+    """A 2 by 2 matrix: the number twice, or the pair a ± bi."""
+    a, b = value if isinstance(value, list) else (value, 0.0)
+    return np.array([[a, -b], [b, a]])
+
+
+def test_poles():
+    pole = ro.spectrum(jnp.diag(jnp.array([0.5, -1.0])))
+    assert name(pole.continuous(ro.Tustin())) == "UNDETERMINED" and not pole.exists(ro.Tustin())
+    zero = ro.spectrum(jnp.diag(jnp.array([0.5, 0.0])))
+    for method in (ro.Backward(1), ro.Backward(2), ro.Exact()):
+        assert name(zero.continuous(method)) == "UNDETERMINED" and not zero.exists(method)
+    assert name(zero.discrete) == "DECAYS"
+    assert name(zero.continuous(ro.Tustin())) == name(zero.continuous(ro.Forward(2))) == "DECAYS"
+
+
+def test_messages_begin_with_their_names():
+    for word, verdict in zip(NAMES, VERDICTS, strict=True):
+        assert ro.Verdict[verdict].split(":")[0] == word
+
+
+def test_exists():
+    cases = {
+        "half": ([[0.5, 1.0], [0.0, 0.6]], "textbook backward:1 tustin exact exact:complex"),
+        "negative": ([[-0.5, 1.0], [0.0, 0.6]], "textbook backward:1 tustin exact:complex"),
+        "minus one": ([[-1.0, 1.0], [0.0, 0.6]], "textbook backward:1 exact:complex"),
+        "singular": ([[1.0, 2.0], [2.0, 4.0]], "tustin"),
+        "turn": ([[0.0, -1.0], [1.0, 0.0]], "textbook backward:1 tustin exact exact:complex"),
+        "half turn": ([[-1.0, 0.0], [0.0, -1.0]], "textbook backward:1 exact:complex"),
+    }
+    methods = (ro.Textbook(), ro.Forward(2), ro.Backward(1), ro.Tustin(), ro.Exact(), ro.Exact(complex=True))
+    for label, (W, expected) in cases.items():
+        s = ro.spectrum(jnp.asarray(W))
+        found = {method.label for method in methods if bool(s.exists(method))}
+        assert found == {"forward:2", *expected.split()}, label
+
+
+# --- the numbers -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def sample():
+    W = np.random.default_rng(11).standard_normal((N, N)) / N**0.5
+    return W, ro.spectrum(jnp.asarray(W)), np.linalg.eigvals(W)
+
+
+def test_numbers_against_numpy(sample):
+    W, s, values = sample
+    order = np.argsort(-np.abs(values), kind="stable")
+    assert np.allclose(np.abs(s.multipliers), np.abs(values)[order], rtol=1e-12)
+    assert np.all(np.diff(np.abs(s.multipliers)) <= 1e-15)
+    assert np.allclose(s.radius, np.abs(values).max()) and np.allclose(s.abscissa, values.real.max())
+    assert np.allclose(s.timescales, -1 / np.log(np.abs(s.multipliers)))
+    assert np.allclose(s.frequencies, np.angle(s.multipliers) / (2 * np.pi))
+    left, right = scipy.linalg.eig(W, left=True)[1:]
+    condition = 1 / np.abs(np.sum(left.conj() * right, axis=0))
+    assert np.allclose(np.sort(s.condition), np.sort(condition), rtol=1e-10)
+
+
+def test_rates(sample):
+    _, s, values = sample
+    assert np.allclose(s.rate(), np.log(np.abs(values).max()))
+    for method in METHODS:
+        assert np.allclose(s.rate(method), g(method, values).real.max()), method
+
+
+def test_series(sample):
+    _, s, _ = sample
+    assert not s.series_converges(ro.Textbook()) and s.series_converges(ro.Exact())
+    inside = ro.spectrum(jnp.diag(jnp.array([0.6, 1.4])))
+    assert all(bool(inside.series_converges(m)) for m in (ro.Forward(4), ro.Backward(4), ro.Tustin()))
+    outside = ro.spectrum(jnp.diag(jnp.array([0.4, 2.1])))
+    assert [bool(outside.series_converges(m)) for m in (ro.Forward(1), ro.Backward(1), ro.Tustin())] == [0, 0, 1]
+    # the first neglected term, by hand at λ = 0.6
+    one = ro.spectrum(jnp.array([[0.6]]))
+    assert np.allclose(one.neglected(ro.Forward(1)), 0.4**2 / 2 / 0.4)
+    assert np.allclose(one.neglected(ro.Forward(2)), 0.4**3 / 3 / (0.4 + 0.4**2 / 2))
+    assert np.allclose(one.neglected(ro.Backward(1)), (2 / 3) ** 2 / 2 / (2 / 3))
+    assert np.allclose(one.neglected(ro.Tustin()), 2 / 3 * 0.25**3 / (2 * 0.25))
+    assert one.neglected(ro.Exact()) == 0
+
+
+def test_exponents_never_raise():
+    points = np.array([0, -1, 1, 1e300, 1e-320, -2.0, 0.5 + 1j, np.inf, np.nan], complex)
+    for method in METHODS:
+        values = method.exponent(jnp.asarray(points))
+        assert values.shape == points.shape and jnp.iscomplexobj(values)
+        tame = [2, 5, 6] if method.pole != -1 else [2, 5, 6, 0]
+        assert np.allclose(np.asarray(values)[tame], g(method, points[tame])), method
+        assert jnp.iscomplexobj(method.exponent(0.5)) and method.exponent(1).shape == ()
+    assert not np.isfinite(ro.Tustin().exponent(-1.0)) and not np.isfinite(ro.Backward(1).exponent(0.0))
+
+
+def test_series_exponents_converge_to_the_logarithm():
+    points = jnp.asarray([0.6, 0.7 + 0.3j, 1.3, 0.9 - 0.4j])
+    for kind, ratio in ((ro.Forward, np.abs(points - 1)), (ro.Backward, np.abs(1 - 1 / points))):
+        for order in (1, 4, 16, 48):
+            tail = ratio ** (order + 1) / (order + 1) / (1 - ratio)
+            error = np.abs(kind(order).exponent(points) - np.log(points))
+            assert np.all(error <= tail + 1e-14), (kind, order)
+            assert np.allclose(kind(order).exponent(points), g(kind(order), points))
+
+
+def test_exponents_are_the_eigenvalues_of_the_generator():
+    rng = np.random.default_rng(3)
+    W = 0.3 * rng.standard_normal((4, 4)) + np.eye(4)
+    values = np.linalg.eigvals(W)
+    assert np.all((values.real > 0) | (np.abs(values.imag) > 1e-3))
+    for method in (*METHODS, ro.Exact(complex=True)):
+        expected = np.sort_complex(g(method, values))
+        found = np.sort_complex(np.linalg.eigvals(np.asarray(method.generator(jnp.asarray(W)))))
+        assert np.allclose(np.sort(found.real), np.sort(expected.real), atol=1e-11), method
+        assert np.allclose(np.sort(found.imag), np.sort(expected.imag), atol=1e-11), method
+
+
+def test_contours():
+    """What the verdict relies on: points of the curve, and near an eigenvalue that is near the curve."""
+    points = jnp.asarray(np.random.default_rng(2).standard_normal((40, 2)) @ [1, 1j])
+    for method in METHODS:
+        for level in (0.0, 0.3):
+            curve = method.contour(points, jnp.asarray(level))
+            on_curve = np.abs(method.exponent(curve).real - level) < 1e-9
+            assert on_curve.mean() > (0.8 if method == ro.Forward(3) or method == ro.Backward(2) else 0.99), method
+            near = curve[on_curve] + 1e-7 * np.exp(1j * np.arange(on_curve.sum()))
+            again = method.contour(near, jnp.asarray(level))
+            steep = np.abs(curve[on_curve] - (method.pole if method.pole is not None else np.inf)) < 1e-2
+            assert np.all((np.abs(again - near) < 2e-7) | steep), method
+
+
+# --- compiled, batched, refused --------------------------------------------------------------------------------------
+
+
+@jax.jit
+def _three(W):
+    s = ro.spectrum(W)
+    return code(s.discrete), s.rate(ro.Tustin()), s.multipliers
+
+
+def test_jitted_equals_eager(sample):
+    W, s, _ = sample
+    verdict, rate, multipliers = _three(jnp.asarray(W))
+    assert NAMES[verdict] == name(s.discrete)
+    assert np.allclose(rate, s.rate(ro.Tustin()), rtol=1e-12) and np.allclose(multipliers, s.multipliers, rtol=1e-12)
+
+
+def test_vmapped_equals_a_loop():
+    Ws = jnp.asarray(gaussian(3, 8, float))
+    batch = jax.jit(jax.vmap(lambda W: code(ro.spectrum(W).discrete)))(Ws)
+    assert [NAMES[i] for i in np.asarray(batch)] == [name(ro.spectrum(W).discrete) for W in Ws]
+
+
+@pytest.mark.parametrize(
+    ("W", "words"),
+    [
+        (np.zeros((2, 3)), "square"),
+        (np.zeros((0, 0)), "square"),
+        (np.zeros(3), "shape"),
+        (np.array([[1.0, np.nan], [0.0, 1.0]]), "finite"),
+        (np.array([[np.inf]]), "finite"),
+    ],
+)
+def test_bad_input(W, words):
+    with pytest.raises(ValueError, match=words):
+        ro.spectrum(W)
+
+
+def test_complex_matrices_are_refused():
+    with pytest.raises(TypeError, match="real"):
+        ro.spectrum(np.eye(2) * 1j)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n", [32, 64])
+def test_a_verdict_takes_well_below_a_second(n):
+    """A loose bound, since other work may share the machine; measured about 10 and 40 ms on two idle cores."""
+    W = jnp.asarray(gaussian(n, 1, float)[0])
+    run = jax.jit(lambda W: code(ro.spectrum(W).discrete))
+    run(W).block_until_ready()
+    times = []
+    for _ in range(5):
+        start = time.perf_counter()
+        run(W).block_until_ready()
+        times.append(time.perf_counter() - start)
+    assert min(times) < 1.0
