@@ -8,6 +8,7 @@ from jaxtyping import Array, Bool, Float
 from ._cells import AbstractCell, VanillaCell, initial_state, is_affine
 from ._errors import as_step, check_callable, is_concrete
 from ._fields import JacobianField, LinearField, SeriesField
+from ._linalg import inv, solve
 from ._methods import AbstractMethod, Backward, Exact, Forward, Textbook, Tustin
 from ._schemes import AbstractScheme
 from ._types import Cell, Field
@@ -64,7 +65,7 @@ def to_ode(cell: Cell, method: AbstractMethod, *, dt: float = 1.0) -> Field:
 
 @eqx.filter_jit
 def _textbook(cell: VanillaCell, dt: float) -> LinearField:
-    inputs = jnp.linalg.solve(cell.W_h, jnp.concatenate([cell.W_x, cell.b[:, None]], axis=1)) / dt
+    inputs = solve(cell.W_h, jnp.concatenate([cell.W_x, cell.b[:, None]], axis=1)) / dt
     return LinearField(cell.W_h / dt, inputs[:, :-1], inputs[:, -1], jnp.zeros((), cell.W_h.dtype))
 
 
@@ -81,7 +82,7 @@ def _affine(cell: VanillaCell, method: AbstractMethod, dt: float) -> LinearField
 @eqx.filter_jit
 def _inverse(cell: VanillaCell) -> VanillaCell:
     """The affine network that undoes one step: h(t) ↦ h(t − dt)."""
-    inverse = jnp.linalg.inv(cell.W_h)
+    inverse = inv(cell.W_h)
     return VanillaCell(inverse, -inverse @ cell.W_x, -inverse @ cell.b, activation=None)
 
 
@@ -126,8 +127,8 @@ ALTERNATIVES = (Forward(1), Backward(1), Tustin(), Exact(), Exact(complex=True),
 
 
 def existing(W) -> list[AbstractMethod]:
-    """The methods that exist for a concrete matrix W."""
-    return [method for method in ALTERNATIVES if obstacle(W, method) is None]
+    """The methods that exist for a concrete matrix W and have to do with its network."""
+    return [method for method in ALTERNATIVES if not isinstance(method, Textbook) and obstacle(W, method) is None]
 
 
 def obstacle(W, method: AbstractMethod) -> str | None:
@@ -135,7 +136,7 @@ def obstacle(W, method: AbstractMethod) -> str | None:
     W = np.asarray(W)
     if method.inverts and (why := singular(W)):
         return why
-    multipliers, vectors = np.linalg.eig(W)
+    multipliers, vectors = np.linalg.eig(W.astype(complex))
     tolerance = (4 + len(W) ** 0.5) * np.finfo(W.dtype).eps * np.linalg.norm(W) * np.linalg.cond(vectors)
     bad = np.flatnonzero(method.excluded(multipliers, min(tolerance, np.finfo(W.dtype).eps ** 0.5)))
     if not len(bad):
@@ -151,7 +152,7 @@ def singular(W: np.ndarray) -> str | None:
     condition = np.linalg.cond(W)
     if condition * len(W) * np.finfo(W.dtype).eps < 1:
         return None
-    return f"W_h is singular or nearly so (condition number {condition:.3g})"
+    return f"W_h is singular or nearly so, a multiplier zero to within rounding (condition number {condition:.3g})"
 
 
 def nearly_singular(W: Float[Array, "N N"]) -> Bool[Array, ""]:

@@ -73,6 +73,16 @@ def check_callable(name: str, value: Any, signature: str) -> None:
         raise TypeError(f"{name} must be a callable {signature}; got {value!r}.")
 
 
+def check_flag(name: str, value: Any) -> None:
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} must be True or False; got {value!r}.")
+
+
+def check_solver(name: str, value: Any) -> None:
+    if not isinstance(value, diffrax.AbstractSolver):
+        raise TypeError(f"{name} must be a diffrax solver, such as diffrax.Tsit5(); got {value!r}.")
+
+
 def as_number(name: str, value: Any) -> float:
     """A real number as a Python float, known while Python runs."""
     if not is_concrete(value):

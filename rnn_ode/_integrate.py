@@ -17,7 +17,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, PyTree, Real
 
 from ._cells import as_state
-from ._errors import RESULTS, as_number, as_times, check_callable, check_count, is_concrete
+from ._errors import RESULTS, as_number, as_times, check_callable, check_count, check_solver, is_concrete
 from ._paths import SampledPath
 from ._types import Field, State, Trajectory, is_finite, keep_before
 
@@ -68,8 +68,8 @@ def integrate(
         raise ValueError(
             f"ts must be given for a path without samples ({type(path).__name__}): nothing says when to stop."
         )
-    if solver is not None and not isinstance(solver, diffrax.AbstractSolver):
-        raise TypeError(f"solver must be a diffrax solver, such as diffrax.Tsit5(); got {solver!r}.")
+    solver = diffrax.Dopri8() if solver is None else solver
+    check_solver("solver", solver)
     if max_steps is not None:
         check_count("max_steps", max_steps)
     tolerances = _tolerances(h0, rtol, atol)
@@ -78,7 +78,7 @@ def integrate(
         path,
         h0,
         ts,
-        diffrax.Dopri8() if solver is None else solver,
+        solver,
         tolerances,
         max_steps,
         diffrax.RecursiveCheckpointAdjoint(checkpoints=8) if adjoint is None else adjoint,

@@ -14,9 +14,10 @@ import abc
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Complex, Float
 
-from ._errors import check_count
+from ._errors import check_count, check_flag
 from ._linalg import eig, inv, logm, solve
 
 
@@ -78,7 +79,7 @@ class AbstractMethod(eqx.Module):
         """The multiplier at which g is infinite, if there is one."""
         return None
 
-    def excluded(self, multiplier: Complex[Array, "..."], tolerance) -> Bool[Array, "..."]:
+    def excluded(self, multiplier: Complex[ArrayLike, "..."], tolerance) -> Bool[ArrayLike, "..."]:
         """Whether a multiplier, within a tolerance, forbids the method; of NumPy's arrays and of JAX's."""
         return abs(multiplier) < 0
 
@@ -293,8 +294,10 @@ class Exact(AbstractMethod):
     anchored: bool = eqx.field(static=True)
 
     def __init__(self, complex: bool = False, anchored: bool = False):
-        self.complex = bool(complex)
-        self.anchored = bool(anchored)
+        check_flag("complex", complex)
+        check_flag("anchored", anchored)
+        self.complex = complex
+        self.anchored = anchored
 
     @property
     def label(self) -> str:

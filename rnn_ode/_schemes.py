@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array
 
-from ._errors import check_count
+from ._errors import check_count, check_solver
 from ._linalg import solve
 from ._paths import Constant
 from ._types import Field
@@ -132,6 +132,7 @@ class RungeKutta(AbstractScheme):
     def __init__(self, solver: diffrax.AbstractSolver | None = None, substeps: int = 1):
         check_count("substeps", substeps)
         self.solver = diffrax.Tsit5() if solver is None else solver
+        check_solver("solver", self.solver)
         self.substeps = int(substeps)
 
     def step(self, field: Field, x: Array, h, dt: float):
