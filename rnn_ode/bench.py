@@ -1,0 +1,384 @@
+"""How fast the network and its flow run, beside what one would write without this package.
+
+How it measures: every contender is called once, which compiles it; then all of them run in rounds, each round in a new
+random order, every call waited for with `block_until_ready`. The headline is a *ratio*: a contender's time over ours in
+the same round, the median of the rounds, so that whatever else the machine does meets both. Seconds are given as median
+and quartiles, and belong to this machine and hour. The first call less a later one is the compilation, given apart.
+
+Every contender's values are compared too: those of `iterate` with a NumPy loop in float64, those of `integrate` with an
+eighth-order solution at tolerance 1e-12 that stops at every jump of the input. A contender with an error to choose gets
+the cheapest setting of its own that brings the error below 1e-6. One whose values are wrong has no ratio.
+
+Ours runs with `throw=False`: inside `jit` an error raised is a callback to the host, which no peer pays either.
+"""
+
+import dataclasses
+import math
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import diffrax
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import rnn_ode as ro
+
+from ._errors import check_count
+
+OURS = "rnn_ode"
+TARGET = 1e-6
+TOLERANCES = tuple(10 ** (-quarter / 4) for quarter in range(8, 53))
+SUBSTEPS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
+SLOW_ROUNDS = 3
+IMPORT_ROUNDS = 11
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One contender in one case. Times are in seconds; what was not measured, or is not finite, is `None`.
+
+    `low_s` and `high_s` are the quartiles around `median_s`; `error` is the largest relative distance from the
+    reference, and `ok` whether it is small enough. `ratio` is the contender's time over ours: above 1, ours is faster.
+    It is `None` where the contender's values are wrong, or ours.
+    """
+
+    case: str
+    contender: str
+    median_s: float
+    low_s: float
+    high_s: float
+    compile_s: float | None
+    error: float | None
+    ratio: float | None
+    ok: bool
+    note: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """The row as plain numbers and strings, ready for json (no NaN, no infinity)."""
+        return dataclasses.asdict(self)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Contender:
+    """What is timed: `call()` returns the states, the last `steps` of which are compared (or the seconds it took)."""
+
+    name: str
+    call: Callable[[], Any]
+    note: str = ""
+    rounds: int | None = None  # no more than so many
+    first_s: float | None = None  # seconds of the first call, if that has been made
+
+
+@dataclasses.dataclass(frozen=True)
+class _Plan:
+    hidden: int
+    steps: int
+    repeats: int
+    seed: int
+    progress: Callable[[str], None]
+
+
+def run(
+    *,
+    hidden: int = 32,
+    steps: int = 300,
+    repeats: int = 50,
+    cases: Sequence[str] | None = None,
+    seed: int = 0,
+    progress: Callable[[str], None] | None = None,
+) -> list[Row]:
+    """Time a tanh network, its flow under a held input, and the import of the package, each against its peers.
+
+    **Arguments:** `hidden` units; `steps` samples of a random input; `repeats` timed rounds (at most three of them for
+    a Python loop, eleven for the import); `cases` some of "iterate", "integrate" and "import", all by default; `seed`
+    of the weights, the input and the order in a round; `progress` a function called with a line of text as each part
+    begins.
+
+    **Returns:** a list of `Row`, ours the first of its case. `table(rows)` is their text, `row.to_dict()` is ready for
+    json.
+
+    **Raises:** `ValueError` or `TypeError` for counts that are not whole and positive and for an unknown case.
+    """
+    for name, count in (("hidden", hidden), ("steps", steps), ("repeats", repeats)):
+        check_count(name, count)
+    check_count("seed", seed, 0)
+    chosen = list(CASES) if cases is None else [cases] if isinstance(cases, str) else list(cases)
+    unknown = [case for case in chosen if case not in CASES]
+    if unknown or not chosen:
+        raise ValueError(f"cases must be some of {', '.join(CASES)}; got {', '.join(map(str, unknown)) or 'none'}.")
+    plan = _Plan(hidden, steps, repeats, seed, progress or (lambda text: None))
+    return [row for case in chosen for row in CASES[case](plan)]
+
+
+def table(rows: Iterable[Row]) -> str:
+    """The rows as a text table, with what its columns mean underneath."""
+    head = ("case", "contender", "ratio", "median", "quartiles", "compile", "error", "")
+    lines = [head, *(_cells(row) for row in rows)]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
+    text = ["  ".join(word.ljust(width) for word, width in zip(line, widths, strict=True)).rstrip() for line in lines]
+    text.insert(1, "  ".join("─" * width for width in widths).rstrip())
+    legend = (
+        "ratio: the contender's time over ours in the same round, median of the rounds; above 1, ours is faster.",
+        "error: largest relative distance from the reference. Seconds are this machine's, now; compare the ratios.",
+    )
+    return "\n".join([*text, "", *legend])
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    ratio = "WRONG" if not row.ok else "–" if row.ratio is None else f"{row.ratio:.3g}"
+    quartiles = f"{_seconds(row.low_s)} … {_seconds(row.high_s)}"
+    error = "–" if row.error is None else f"{row.error:.1e}"
+    return row.case, row.contender, ratio, _seconds(row.median_s), quartiles, _seconds(row.compile_s), error, row.note
+
+
+def _seconds(value: float | None) -> str:
+    if value is None:
+        return "–"
+    scale, unit = (1e6, "µs") if value < 1e-3 else (1e3, "ms") if value < 1 else (1.0, "s")
+    return f"{scale * value:.3g} {unit}"
+
+
+# Measuring.
+
+
+def _race(case: str, contenders: Sequence[_Contender], reference: np.ndarray | None, allowed: float, plan) -> list[Row]:
+    """Call each contender once, which compiles it and gives the values to compare; then time all in rounds."""
+    first, errors = [], []
+    for contender in contenders:
+        plan.progress(f"{case}: {contender.name}")
+        seconds, values = _timed(contender.call)
+        first.append(seconds if contender.first_s is None else contender.first_s)
+        errors.append(None if reference is None else _distance(values, reference))
+    plan.progress(f"{case}: {plan.repeats} rounds")
+    times = np.full((len(contenders), plan.repeats), np.nan)
+    order = np.random.default_rng(plan.seed)
+    for k in range(plan.repeats):
+        for i in order.permutation(len(contenders)):
+            if contenders[i].rounds is None or k < contenders[i].rounds:
+                times[i, k] = _timed(contenders[i].call)[0]
+    right = [error is None or error <= allowed for error in errors]
+    return [
+        _row(case, contender, times[i], times[0], first[i], errors[i], right[i], right[0] and right[i], allowed)
+        for i, contender in enumerate(contenders)
+    ]
+
+
+def _row(case, contender, times, ours, first, error, right, comparable, allowed) -> Row:
+    low, median, high = (float(q) for q in np.nanpercentile(times, (25, 50, 75)))
+    wrong = "" if right else f"values differ from the reference by more than {allowed:.0e}"
+    return Row(
+        case=case,
+        contender=contender.name,
+        median_s=median,
+        low_s=low,
+        high_s=high,
+        compile_s=None if error is None else max(first - median, 0.0),
+        error=error if error is not None and math.isfinite(error) else None,
+        ratio=float(np.nanmedian(times / ours)) if comparable else None,
+        ok=right,
+        note="; ".join(filter(None, (wrong, contender.note))),
+    )
+
+
+def _timed(call: Callable[[], Any]) -> tuple[float, Any]:
+    """Seconds that a call took, to the end of its computation, and what it returned; a float is the seconds itself."""
+    start = time.perf_counter()
+    values = jax.block_until_ready(call())
+    seconds = time.perf_counter() - start
+    return (values, None) if isinstance(values, float) else (seconds, values)
+
+
+def _distance(values, reference: np.ndarray) -> float:
+    """Largest distance of a row (T, N) from the reference's, relative to its largest; infinite where not comparable."""
+    states = np.asarray(values, float)[-len(reference) :]
+    if states.shape != reference.shape or not np.isfinite(states).all():
+        return math.inf
+    difference = np.linalg.norm(states - reference, axis=1).max()
+    return float(difference / np.linalg.norm(reference, axis=1).max())
+
+
+def _jit(function: Callable) -> Callable:
+    """The function jitted anew: its first call compiles, however often it was jitted before."""
+    return jax.jit(lambda *args: function(*args))
+
+
+def _problem(plan: _Plan) -> tuple[jax.Array, ...]:
+    """A random network and input: W_h (N, N) orthogonal, W_x (N, 1), b (N,), xs (T, 1), h0 (N,)."""
+    keys = jax.random.split(jax.random.key(plan.seed), 3)
+    cell = ro.VanillaCell.random(keys[0], 1, plan.hidden, activation=jnp.tanh)
+    b = 0.1 * jax.random.normal(keys[1], (plan.hidden,))
+    return cell.W_h, cell.W_x, b, jax.random.normal(keys[2], (plan.steps, 1)), jnp.zeros(plan.hidden)
+
+
+# The network: h' = tanh(W_h h + W_x x + b).
+
+
+def _iterate(plan: _Plan) -> list[Row]:
+    with jax.enable_x64(False):
+        problem = _problem(plan)
+        contenders = [
+            _Contender(OURS, partial(_jit(_ours_iterate), *problem), "float32, jitted, throw=False"),
+            _Contender("hand-written lax.scan", partial(_jit(_scan), *problem), "jitted, W_x x + b before the scan"),
+            _Contender("Python loop, jitted cell", partial(_loop, _jit(_step), *problem), rounds=SLOW_ROUNDS),
+            _Contender("Python loop, un-jitted JAX", partial(_loop, _step, *problem), rounds=SLOW_ROUNDS),
+        ]
+        exact = _numpy_loop(*(np.asarray(array, float) for array in problem))
+        return _race("iterate", contenders, exact, 1e3 * float(np.finfo(np.float32).eps), plan)
+
+
+def _ours_iterate(W_h, W_x, b, xs, h0):
+    return ro.iterate(ro.VanillaCell(W_h, W_x, b, jnp.tanh), xs, h0, throw=False).states
+
+
+def _scan(W_h, W_x, b, xs, h0):
+    def body(h, drive):
+        h = jnp.tanh(W_h @ h + drive)
+        return h, h
+
+    return jax.lax.scan(body, h0, xs @ W_x.T + b[None])[1]
+
+
+def _step(W_h, W_x, b, x, h):
+    return jnp.tanh(W_h @ h + W_x @ x + b)
+
+
+def _loop(step, W_h, W_x, b, xs, h):
+    states = []
+    for x in xs:
+        h = step(W_h, W_x, b, x, h)
+        states.append(h)
+    return jnp.stack(states)
+
+
+def _numpy_loop(W_h, W_x, b, xs, h):
+    states = []
+    for x in xs:
+        h = np.tanh(W_h @ h + W_x @ x + b)
+        states.append(h)
+    return np.stack(states)
+
+
+# Its flow: dh/dt = tanh(W_h h + W_x x(t) + b) − h, where x(t) is the sample of the step that t is in.
+
+
+def _integrate(plan: _Plan) -> list[Row]:
+    with jax.enable_x64(True):
+        problem = _problem(plan)
+        plan.progress("integrate: the reference, at tolerance 1e-12")
+        exact = np.asarray(_jit(partial(_at_jumps, diffrax.Dopri8()))(1e-12, *problem))[1:]
+        peers = {
+            OURS: (_ours_integrate, "float64, jitted, throw=False"),
+            "diffrax": (_plain, "Tsit5, PIDController, SaveAt(ts)"),
+            "diffrax with jump_ts": (partial(_at_jumps, diffrax.Tsit5()), "the same, with ClipStepSizeController"),
+        }
+        contenders = []
+        for name, (solve, note) in peers.items():
+            plan.progress(f"integrate: the tolerance of {name}")
+            tolerance, call, first = _tuned(_jit(solve), TOLERANCES, problem, exact)
+            contenders.append(_Contender(name, call, f"{note}, rtol {tolerance:.1e}", first_s=first))
+        plan.progress("integrate: the steps of a Python loop")
+        jitted = _jit(_rk4)
+        count, call, first = _tuned(partial(_rk4_loop, jitted), SUBSTEPS, problem, exact)
+        note = f"RK4, {count} steps a sample"
+        contenders.append(_Contender("Python loop, jitted RK4 step", call, note, SLOW_ROUNDS, first))
+        eager = partial(_rk4_loop, _rk4, count, *problem)
+        contenders.append(_Contender("Python loop, un-jitted JAX", eager, note, SLOW_ROUNDS))
+        return _race("integrate", contenders, exact, TARGET, plan)
+
+
+def _tuned(solve: Callable, settings: Sequence, problem, exact: np.ndarray):
+    """The first setting with an error below the target (or the last one), its call, and seconds of the first call."""
+    first = None
+    for setting in settings:
+        call = partial(solve, setting, *problem)
+        seconds, states = _timed(call)
+        first = seconds if first is None else first
+        if _distance(states, exact) <= TARGET:
+            break
+    return setting, call, first
+
+
+def _ours_integrate(tolerance, W_h, W_x, b, xs, h0):
+    field = ro.to_ode(ro.VanillaCell(W_h, W_x, b, jnp.tanh), ro.Forward(1))
+    return ro.integrate(field, ro.Hold(xs), h0, rtol=tolerance, atol=tolerance / 100, throw=False).states
+
+
+def _plain(tolerance, W_h, W_x, b, xs, h0):
+    return _diffrax(diffrax.Tsit5(), diffrax.PIDController(tolerance, tolerance / 100), W_h, W_x, b, xs, h0)
+
+
+def _at_jumps(solver, tolerance, W_h, W_x, b, xs, h0):
+    jumps = jnp.arange(1, xs.shape[0], dtype=float)
+    controller = diffrax.ClipStepSizeController(diffrax.PIDController(tolerance, tolerance / 100), jump_ts=jumps)
+    return _diffrax(solver, controller, W_h, W_x, b, xs, h0)
+
+
+def _diffrax(solver, controller, W_h, W_x, b, xs, h0):
+    """Written by hand, as diffrax's documentation has it: the sample is looked up by the floor of the time."""
+
+    def field(t, h, xs):
+        return jnp.tanh(W_h @ h + W_x @ xs[jnp.minimum(jnp.floor(t).astype(int), len(xs) - 1)] + b) - h
+
+    return diffrax.diffeqsolve(
+        diffrax.ODETerm(field),
+        solver,
+        0.0,
+        float(len(xs)),
+        None,
+        h0,
+        args=xs,
+        saveat=diffrax.SaveAt(ts=jnp.arange(len(xs) + 1, dtype=float)),
+        stepsize_controller=controller,
+        max_steps=2**24,
+        throw=False,
+    ).ys
+
+
+def _rk4(size, W_h, W_x, b, x, h):
+    def rate(h):
+        return jnp.tanh(W_h @ h + W_x @ x + b) - h
+
+    k1 = rate(h)
+    k2 = rate(h + size / 2 * k1)
+    k3 = rate(h + size / 2 * k2)
+    k4 = rate(h + size * k3)
+    return h + size / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
+
+
+def _rk4_loop(step, count, W_h, W_x, b, xs, h):
+    states = []
+    for x in xs:
+        for _ in range(count):
+            h = step(1 / count, W_h, W_x, b, x, h)
+        states.append(h)
+    return jnp.stack(states)
+
+
+# The import, in processes of its own.
+
+
+def _import(plan: _Plan) -> list[Row]:
+    contenders = [
+        _Contender(OURS, partial(_import_seconds, "rnn_ode"), "import rnn_ode, which imports diffrax"),
+        _Contender("diffrax", partial(_import_seconds, "diffrax"), "import diffrax"),
+    ]
+    return _race("import", contenders, None, 0.0, dataclasses.replace(plan, repeats=min(plan.repeats, IMPORT_ROUNDS)))
+
+
+def _import_seconds(module: str) -> float:
+    """Seconds that an import takes in a fresh interpreter, without the start of the interpreter itself."""
+    script = f"import time; start = time.perf_counter(); import {module}; print(time.perf_counter() - start)"
+    search = [str(Path(__file__).parent.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(search)}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+    return float(done.stdout)
+
+
+CASES = {"iterate": _iterate, "integrate": _integrate, "import": _import}
