@@ -33,5 +33,6 @@ from ._spectrum import Spectrum as Spectrum
 from ._spectrum import spectrum as spectrum
 from ._types import Trajectory as Trajectory
 from ._verdict import Verdict as Verdict
+from ._verdict import verdict_name as verdict_name
 
 __version__ = "0.1.0"

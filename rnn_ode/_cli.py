@@ -17,7 +17,6 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from . import bench as benchmark
 from ._bridge import ALTERNATIVES, obstacle
 from ._cells import VanillaCell
 from ._compare import METHODS, Comparison, compare
@@ -282,6 +281,8 @@ def bench_command(
     as_json: Json = False,
 ) -> None:
     """Time `iterate` and `integrate` against what one would use instead, as ratios in one run."""
+    from . import bench as benchmark
+
     with job():
         with progress("preparing") as step:
             rows = benchmark.run(hidden=hidden, steps=steps, repeats=repeats, progress=step)

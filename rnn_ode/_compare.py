@@ -26,7 +26,7 @@ from ._spectrum import Spectrum, spectrum
 from ._types import Cell, State, Trajectory
 from ._verdict import verdict_name
 
-METHODS = (Textbook(), Forward(1), Forward(3), Backward(1), Tustin(), Exact())
+METHODS = (Textbook(), Forward(1), Backward(1), Tustin(), Exact())
 PARTED = 0.1
 
 
@@ -188,13 +188,15 @@ def compare(
     methods = _check_methods(methods)
     xs = check_inputs(cell, xs)
     h0 = promote(initial_state(cell) if h0 is None else as_state("h0", h0), cell, xs)
+    report = progress or (lambda _: None)
+    report("network")
     network = iterate(cell, xs, h0, dt=dt, throw=False)
     W, linear_part = _linear_part(cell, xs, h0)
+    report("eigenvalues")
     s, discrete, predictions = _predict(W, methods)
     rows = []
-    for method, (verdict, rate, converges, neglected) in zip(methods, predictions, strict=True):
-        if progress is not None:
-            progress(method.label)
+    for method, (verdict, rate, converges, neglected, generator) in zip(methods, predictions, strict=True):
+        report(method.label)
         trajectory, reason = _run(cell, method, xs, h0, dt)
         errors = _errors(network, trajectory)
         parted = np.flatnonzero(errors > PARTED)
@@ -206,22 +208,28 @@ def compare(
                 network_verdict=verdict_name(discrete),
                 verdict=verdict_name(verdict),
                 predicted_rate=float(rate),
-                measured_rate=measured_rate(W, method),
+                measured_rate=measured_rate(generator),
                 series_converges=bool(converges),
                 neglected=float(neglected),
                 parted_at=float(network.ts[parted[0]]) if len(parted) else None,
                 reason=reason,
             )
         )
-    return Comparison(network, tuple(rows), s, verdict_name(discrete), measured_rate(W), linear_part, _growth(s))
+    report("growth")
+    network_rate = measured_rate(W, flow=False)
+    return Comparison(network, tuple(rows), s, verdict_name(discrete), network_rate, linear_part, _growth(s))
 
 
 @eqx.filter_jit
 def _predict(W, methods):
-    """The spectrum, the network's verdict, and per method verdict, rate, convergence and first neglected term."""
+    """The spectrum, the network's verdict, and per method verdict, rate, convergence, neglected term and generator."""
     s = spectrum(W)
-    predictions = [(s.continuous(m), s.rate(m), s.series_converges(m), s.neglected(m)) for m in methods]
-    return s, s.discrete, predictions
+    network, *verdicts = s.verdicts(*methods)
+    predictions = [
+        (verdict, s.rate(m), s.series_converges(m), s.neglected(m), m.generator(W))
+        for m, verdict in zip(methods, verdicts, strict=True)
+    ]
+    return s, network, predictions
 
 
 def _check_methods(methods) -> tuple[AbstractMethod, ...]:
@@ -290,7 +298,7 @@ def _missing_at(cell, method, x, h) -> str:
     why = obstacle(_jacobian(cell, x, h), method)
     if why is None:
         return ""
-    return "zero multiplier" if "singular" in why or "zero" in why else why.replace("its ", "")
+    return "zero multiplier" if "singular" in why or "zero" in why else why.replace("its", "the local step's")
 
 
 def _reached(trajectory: Trajectory) -> int:
@@ -306,6 +314,7 @@ def _ended(trajectory: Trajectory) -> str:
         (RESULTS.left_float_range, f"left the float range after {at}"),
         (RESULTS.field_undefined, f"does not exist after {at}"),
         (RESULTS.max_steps_reached, f"stopped after {at}: out of solver steps, where the field is stiff or jumps"),
+        (RESULTS.dt_min_reached, f"stopped after {at}: the step fell to rounding, where the field is singular or jumps"),
     ):
         if bool(trajectory.result == result):
             return words
@@ -331,23 +340,22 @@ def _errors(network: Trajectory, trajectory: Trajectory | None) -> np.ndarray:
     return np.where(alive, distance / (np.max(np.linalg.norm(ours, axis=1)) or 1.0), np.nan)
 
 
-def measured_rate(W: Float[Array, "N N"], method: AbstractMethod | None = None, steps: int = 2000) -> float | None:
-    """Growth of the homogeneous linear system in nats per step, from its simulation and not from eigenvalues.
+def measured_rate(matrix: Array, flow: bool = True) -> float | None:
+    """Growth of dh/dt = matrix h, or without `flow` of h ↦ matrix h, in nats per step; measured, not from eigenvalues.
 
-    A random state is carried through `steps` steps of h ↦ W h, or of the method's flow, and a line is fitted to the second
-    half of log ‖h‖. `None` where the method has no generator for W.
+    A random state is carried through 2000 steps, in halves of a step or less where the matrix is large, and a line is
+    fitted to the second half of log ‖h‖. `None` where the matrix is not finite.
     """
-    matrix = W if method is None else method.generator(W)
     if not np.all(np.isfinite(np.asarray(matrix))):
         return None
     norm = float(np.linalg.norm(np.asarray(matrix), 1))
-    halvings = 0 if method is None else min(7, max(0, math.ceil(math.log2(max(norm, 1e-300) / 16))))
-    step = matrix if method is None else _expm(matrix / 2.0**halvings)
-    times, sizes = simulate(step, steps * 2**halvings)
-    late = (np.arange(len(sizes)) >= len(sizes) // 2) & np.isfinite(sizes)
-    if late.sum() < 2:
-        return -math.inf if np.any(sizes == -np.inf) else None
-    return float(np.polyfit(times[late] / 2**halvings, sizes[late], 1)[0])
+    halvings = min(7, max(0, math.ceil(math.log2(max(norm, 1e-300) / 16)))) if flow else 0
+    sizes = simulate(_expm(matrix / 2.0**halvings) if flow else matrix, 2**halvings)
+    times = np.arange(1, len(sizes) + 1) / 2**halvings
+    late = (times > times[-1] / 2) & np.isfinite(sizes)
+    if np.any(np.isneginf(sizes)):
+        return -math.inf
+    return float(np.polyfit(times[late], sizes[late], 1)[0]) if late.sum() > 1 else None
 
 
 @eqx.filter_jit
@@ -355,15 +363,18 @@ def _expm(matrix):
     return jax.scipy.linalg.expm(matrix, max_squarings=32)
 
 
-def simulate(step: Array, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """log ‖stepᵏ h‖ for a random h and k = 1 … count, renormalised on the way: (times, sizes)."""
-    h = jax.random.normal(jax.random.key(0), step.shape[:1], jnp.finfo(step.dtype).dtype)
-    sizes = np.asarray(_log_sizes(step, h.astype(step.dtype), jnp.arange(count)))
-    return np.arange(1, count + 1), sizes
+def simulate(step: Array, runs: int) -> np.ndarray:
+    """log ‖stepᵏ h‖ of a random h for k = 1 … 2000·runs, renormalised on the way."""
+    h = jax.random.normal(jax.random.key(0), step.shape[:1], jnp.finfo(step.dtype).dtype).astype(step.dtype)
+    carry, sizes = (h, jnp.zeros((), h.real.dtype)), []
+    for _ in range(runs):
+        carry, part = _log_sizes(step, carry)
+        sizes.append(np.asarray(part))
+    return np.concatenate(sizes)
 
 
 @eqx.filter_jit
-def _log_sizes(step, h, counter):
+def _log_sizes(step, carry):
     def body(carry, _):
         h, log_size = carry
         h = step @ h
@@ -371,7 +382,7 @@ def _log_sizes(step, h, counter):
         carry = h / jnp.where(size > 0, size, 1), log_size + jnp.log(size)
         return carry, carry[1]
 
-    return jax.lax.scan(body, (h, jnp.zeros((), h.real.dtype)), counter)[1]
+    return jax.lax.scan(body, carry, length=2000)
 
 
 def _growth(s: Spectrum, count: int = 40) -> Growth:
@@ -402,7 +413,7 @@ def _plain(value) -> float | None:
 
 def _table(c: Comparison) -> str:
     head = ("method", "linear part", "agrees", "rate", "measured", "series", "neglected", "max error", "rms", "parts at t")
-    rates = (_number(np.log(c.spectrum.radius)), _number(c.measured_rate))
+    rates = (_rate(np.log(c.spectrum.radius)), _rate(c.measured_rate))
     network = ("network", c.network_verdict, "", *rates, "", "", "", "", "")
     lines = [head, network] + [_cells(row) for row in c.rows]
     widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
@@ -413,8 +424,9 @@ def _table(c: Comparison) -> str:
         notes.insert(0, f"network: {_ended(c.network)}.")
     legend = (
         f"Verdicts and rates (nats per step, predicted by the eigenvalues and measured by simulation) are of the linear "
-        f"part, {c.linear_part}. Errors are against the network at the samples, relative to its largest state; the two "
-        f"part where the error first exceeds {PARTED:g}."
+        f"part, {c.linear_part}. Series: whether the one that the method cuts off converges to the logarithm there, and "
+        f"neglected: its first left-out term, relative to what is kept. Errors are against the network at the samples, "
+        f"relative to its largest state; the two part where the error first exceeds {PARTED:g}."
     )
     return "\n".join([*text, "", *notes, *([""] if notes else []), *textwrap.wrap(legend, 110)])
 
@@ -424,8 +436,8 @@ def _cells(row: Row) -> tuple[str, ...]:
         row.method.label,
         row.verdict,
         "yes" if row.agrees else "NO",
-        _number(row.predicted_rate),
-        _number(row.measured_rate),
+        _rate(row.predicted_rate),
+        _rate(row.measured_rate),
         "–" if isinstance(row.method, Exact | Textbook) else "converges" if row.series_converges else "diverges",
         "–" if isinstance(row.method, Exact | Textbook) else _number(row.neglected),
         _number(row.error_max),
@@ -434,8 +446,12 @@ def _cells(row: Row) -> tuple[str, ...]:
     )
 
 
+def _rate(value) -> str:
+    return _number(value if value is None or abs(value) > 1e-12 else 0.0)
+
+
 def _number(value) -> str:
     if value is None or math.isnan(float(value)):
         return "–"
-    return "0" if abs(value) < 1e-12 else f"{float(value):.3g}"
+    return f"{float(value):.3g}"
 

@@ -16,6 +16,7 @@ This is a sample: a curve that is touched in between and nowhere near a computed
 """
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
@@ -65,40 +66,79 @@ def _size(W) -> Float[Array, ""]:
     return largest * jnp.linalg.norm(W / jnp.where(largest == 0, 1, largest))
 
 
+class Reading(NamedTuple):
+    """A way of reading the multipliers: `exponent` is g, `contour(λ, s)` a point near λ where Re g = s, `pole` where g is
+    infinite, if anywhere."""
+
+    exponent: Callable[[Array], Array]
+    contour: Callable[[Array, Array], Array]
+    pole: float | None = None
+
+
 @eqx.filter_jit
 def judge(
     W: Float[Array, "N N"],
     multipliers: Complex[Array, " N"],
     condition: Float[Array, " N"],
-    exponent: Callable[[Array], Array],
-    contour: Callable[[Array, Array], Array],
-    pole: float | None = None,
-) -> Verdict:
-    """The verdict of the linear system with exponents g(λ), for the computed eigenvalues λ of W and their conditions.
+    readings: tuple[Reading, ...],
+) -> tuple[Verdict, ...]:
+    """The verdict of each linear system with exponents g(λ), for the computed eigenvalues λ of W and their conditions."""
+    crossings = [_Crossings.of(W, multipliers, condition, reading) for reading in readings]
+    points = jnp.stack([crossing.points for crossing in crossings])
+    eye = jnp.eye(W.shape[0], dtype=points.dtype)
+    resolvents = jax.lax.map(lambda z: inverse_norm(z * eye - W), points.ravel()).reshape(points.shape)
+    hits = ~(resolvents * backward_error(W) < 1)
+    return tuple(crossing.verdict(hit) for crossing, hit in zip(crossings, hits, strict=True))
 
-    `exponent` is g, `contour(λ, s)` a point near λ where Re g = s, `pole` the λ at which g is infinite.
-    """
-    n = W.shape[0]
-    reach = condition * backward_error(W)
-    mu = exponent(multipliers)
-    growth = mu.real
-    # the lower level is the better one near a pole, where g is steep, the upper one over a crowd at the boundary
-    levels = jnp.stack([jnp.zeros_like(growth[0]), _middle_of_largest_gap(growth)])
-    starts = jnp.concatenate([multipliers, _sunflower(jnp.mean(multipliers), _size(W))])
-    curves = jax.vmap(lambda level: contour(starts, level))(levels)
 
-    separated, at_pole = _separated(W, exponent, levels, curves, starts, reach, pole)
-    grows = jnp.any(separated & (jnp.max(growth) > levels))
-    decays = separated[0] & jnp.all(growth < 0)
-    on_boundary = jnp.abs(multipliers - curves[0, :n]) <= 10 * reach
-    well_conditioned = condition <= 0.1 / jnp.finfo(W.dtype).eps ** 0.5
-    persists = jnp.any(on_boundary) & jnp.all(jnp.where(on_boundary, well_conditioned, growth < 0))
-    overflow = jnp.any(~(growth < jnp.inf) | ~jnp.isfinite(mu.imag))
+class _Crossings(eqx.Module):
+    """Where perturbations of size ε might carry eigenvalues of W across the curves Re g = level, or onto the pole."""
 
-    verdict = Verdict.where(persists, Verdict.PERSISTS, Verdict.UNDETERMINED)
-    verdict = Verdict.where(decays, Verdict.DECAYS, verdict)
-    verdict = Verdict.where(grows, Verdict.GROWS, verdict)
-    return Verdict.where(at_pole | overflow, Verdict.UNDETERMINED, verdict)
+    growth: Float[Array, " N"]
+    levels: Float[Array, " L"]
+    points: Complex[Array, " P"]
+    """Points on the curves, level by level, and then the pole: to be asked whether they are eigenvalues within ε."""
+    found: Bool[Array, "L K"]
+    beyond: Bool[Array, "L K"]
+    persists: Bool[Array, ""]
+    overflow: Bool[Array, ""]
+    has_pole: bool = eqx.field(static=True)
+
+    @classmethod
+    def of(cls, W, multipliers, condition, reading: Reading) -> "_Crossings":
+        n = W.shape[0]
+        reach = condition * backward_error(W)
+        mu = reading.exponent(multipliers)
+        growth = mu.real
+        # the lower level is the better one near a pole, where g is steep, the upper one over a crowd at the boundary
+        levels = jnp.stack([jnp.zeros_like(growth[0]), _middle_of_largest_gap(growth)])
+        starts = jnp.concatenate([multipliers, _sunflower(jnp.mean(multipliers), _size(W))])
+        curves = jax.vmap(lambda level: reading.contour(starts, level))(levels)
+        select = jax.vmap(lambda *line: _select(reading.exponent, starts, reach, backward_error(W), *line))
+        points, found, beyond = select(levels, curves)
+        on_boundary = jnp.abs(multipliers - curves[0, :n]) <= 10 * reach
+        well_conditioned = condition <= 0.1 / jnp.finfo(W.dtype).eps ** 0.5
+        return cls(
+            growth,
+            levels,
+            jnp.append(points, 0 if reading.pole is None else reading.pole),
+            found,
+            beyond,
+            jnp.any(on_boundary) & jnp.all(jnp.where(on_boundary, well_conditioned, growth < 0)),
+            jnp.any(~(growth < jnp.inf) | ~jnp.isfinite(mu.imag)),
+            reading.pole is not None,
+        )
+
+    def verdict(self, hit: Bool[Array, " P"]) -> Verdict:
+        """What follows, given which of the points are eigenvalues of W to within ε."""
+        clear = jnp.all(jnp.where(self.found, ~hit[:-1].reshape(self.found.shape), self.beyond), axis=1)
+        grows = jnp.any(clear & (jnp.max(self.growth) > self.levels))
+        decays = clear[0] & jnp.all(self.growth < 0)
+        at_pole = hit[-1] & self.has_pole
+        verdict = Verdict.where(self.persists, Verdict.PERSISTS, Verdict.UNDETERMINED)
+        verdict = Verdict.where(decays, Verdict.DECAYS, verdict)
+        verdict = Verdict.where(grows, Verdict.GROWS, verdict)
+        return Verdict.where(at_pole | self.overflow, Verdict.UNDETERMINED, verdict)
 
 
 def _middle_of_largest_gap(growth: Float[Array, " N"]) -> Float[Array, ""]:
@@ -108,30 +148,17 @@ def _middle_of_largest_gap(growth: Float[Array, " N"]) -> Float[Array, ""]:
     return ladder[i] / 2 + ladder[i + 1] / 2
 
 
-def _separated(W, exponent, levels, curves, starts, reach, pole) -> tuple[Bool[Array, " L"], Bool[Array, ""]]:
-    """For each level, whether no perturbation of size ε carries an eigenvalue of W across the curve Re g = level; and
-    whether one carries an eigenvalue to the pole. `curves` (L, N + _SEEDS) are the points looked at, found from `starts`,
-    the eigenvalues first."""
-    n = W.shape[0]
-    error = backward_error(W)
+def _select(exponent, starts, reach, error, level, curve):
+    """The points (K,) of a curve Re g = level to look at, whether they are on it, and whether the eigenvalue that each
+    was found from is beyond the curve to first order, where it was not."""
+    n = len(reach)
     reach = jnp.concatenate([reach, jnp.full(_SEEDS, -1, reach.dtype)])
-
-    def select(level, curve):
-        # W is real, so that one of two conjugates speaks for both
-        offset = jnp.where(starts.imag < 0, jnp.inf, jnp.abs(curve - starts)).at[n:].set(-1)
-        chosen = jnp.argsort(offset)[: _SEEDS + _LOOKED_AT]
-        found = _distance(exponent, curve, level) <= 1e-3 * jnp.abs(curve - starts) + error
-        # where no point was found near an eigenvalue, the first-order bound of its error must do
-        beyond = _distance(exponent, starts, level) > reach
-        return curve[chosen], found[chosen], beyond[chosen]
-
-    points, found, beyond = jax.vmap(select)(levels, curves)
-    flat = jnp.append(points, 0 if pole is None else pole)
-    eye = jnp.eye(n, dtype=flat.dtype)
-    # one after the other: on few cores several large batches of LAPACK calls in one program may deadlock jaxlib 0.10
-    hit = ~(jax.lax.map(lambda z: inverse_norm(z * eye - W), flat) * error < 1)
-    clear = jnp.where(found, ~hit[:-1].reshape(points.shape), beyond)
-    return jnp.all(clear, axis=1), hit[-1] & (pole is not None)
+    # W is real, so that one of two conjugates speaks for both
+    offset = jnp.where(starts.imag < 0, jnp.inf, jnp.abs(curve - starts)).at[n:].set(-1)
+    chosen = jnp.argsort(offset)[: _SEEDS + _LOOKED_AT]
+    found = _distance(exponent, curve, level) <= 1e-3 * jnp.abs(curve - starts) + error
+    beyond = _distance(exponent, starts, level) > reach
+    return curve[chosen], found[chosen], beyond[chosen]
 
 
 def _distance(exponent, z, level):

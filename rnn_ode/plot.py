@@ -59,7 +59,8 @@ def trajectories(axes: Axes, c: Comparison, colours) -> None:
     for row in c.rows:
         if row.trajectory is not None:
             values = _flat(row.trajectory)[:, unit]
-            values = np.where(np.isfinite(values), np.clip(values, -1e30, 1e30), np.nan)
+            gone = np.cumsum(~(np.abs(values - middle) < 6 * half)) > 1  # one row past the page, then no more
+            values = np.where(gone, np.nan, values)
             axes.plot(np.asarray(row.trajectory.ts), values, color=colours[row.method.label], lw=1.3)
     axes.plot(np.asarray(c.network.ts), np.where(np.isfinite(states[:, unit]), states[:, unit], np.nan), ".", ms=4,
               color=NETWORK, zorder=3)  # fmt: skip
@@ -88,12 +89,12 @@ def decay_regions(axes: Axes, s: Spectrum, methods: list[AbstractMethod], colour
     handles: list = [
         Patch(facecolor="#88888844", edgecolor=NETWORK, ls=":", label="network decays: |λ| < 1"),
         Line2D([], [], marker="o", ls="", color=NETWORK, mfc="white", label="multipliers of the linear part"),
-        Line2D([], [], color="0.4", label="borders Re g(λ) = 0, by colour"),
+        Line2D([], [], color="0.4", label="borders Re g(λ) = 0, by colour\n(tustin's and exact's are the circle)"),
     ]
     if any(isinstance(method, Textbook) for method in methods):
         colour = next(colours[m.label] for m in methods if isinstance(m, Textbook))
         handles.insert(1, Patch(facecolor=(*colour[:3], 0.15), label="exp(W t) decays: Re λ < 0"))
-    axes.legend(handles=handles, loc="upper left", fontsize=8, framealpha=0.9)
+    axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.02, 1.0), fontsize=9, frameon=False)
 
 
 def errors(axes: Axes, c: Comparison, colours) -> None:
@@ -117,7 +118,7 @@ def growth(axes: Axes, c: Comparison) -> None:
     g = c.growth
     kappa = min(g.eigenvector_condition, 1e12)
     for sizes, rate, colour, name in (
-        (g.textbook, g.abscissa, "tab:red", "‖exp(W t)‖, the textbook's term"),
+        (g.textbook, g.abscissa, "tab:blue", "‖exp(W t)‖, the textbook's term"),
         (g.network, np.log(max(g.radius, 1e-300)), NETWORK, "‖Wᵏ‖, the network's"),
     ):
         line = np.exp(np.clip(rate * g.steps, -600, 600))
