@@ -12,7 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Array, Float
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float, PyTree, Real
 
 from ._bridge import obstacle, to_ode
 from ._cells import AbstractCell, VanillaCell, as_state, initial_state
@@ -23,7 +24,7 @@ from ._iterate import check_inputs, iterate, promote
 from ._methods import AbstractMethod, Backward, Exact, Forward, Textbook, Tustin
 from ._paths import Hold
 from ._spectrum import Spectrum, spectrum
-from ._types import Cell, State, Trajectory
+from ._types import Cell, Trajectory
 from ._verdict import verdict_name
 
 METHODS = (Textbook(), Forward(1), Backward(1), Tustin(), Exact())
@@ -153,9 +154,9 @@ class Comparison:
 
 def compare(
     cell: Cell,
-    xs: Float[Array, "T D"],
-    h0: State | None = None,
-    methods: Sequence[AbstractMethod] = METHODS,
+    xs: Real[ArrayLike, "T ..."],
+    h0: PyTree[ArrayLike] | None = None,
+    methods: Sequence[AbstractMethod] | AbstractMethod = METHODS,
     *,
     dt: float = 1.0,
     progress: Callable[[str], None] | None = None,
@@ -273,8 +274,9 @@ def _run(cell, method, xs, h0, dt) -> tuple[Trajectory | None, str]:
     if local and bool(trajectory.result == RESULTS.field_undefined):
         k = _reached(trajectory)
         last = jax.tree.map(lambda rows: jnp.real(rows[k]), trajectory.states)
-        why = _missing_at(cell, method, xs[min(k, len(xs) - 1)], last) or "no logarithm or inverse of the step soon"
-        reason = f"does not exist here: {why} after t = {float(trajectory.ts[k]):g}"
+        at = f"t = {float(trajectory.ts[k]):g}"
+        why = _missing_at(cell, method, xs[min(k, len(xs) - 1)], last)
+        reason = f"does not exist here: {why} at {at}" if why else f"does not exist here from shortly after {at}"
     return trajectory, reason
 
 
