@@ -19,9 +19,8 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from ._bridge import ALTERNATIVES, obstacle
 from ._cells import VanillaCell
-from ._compare import METHODS, Comparison, compare
+from ._compare import METHODS, Comparison, compare, predict
 from ._methods import AbstractMethod, Backward, Exact, Forward, Textbook, Tustin
-from ._spectrum import spectrum
 from ._verdict import Verdict, verdict_name
 from .datasets import Series, load_csv, sunspots
 from .interop import read_cell, read_matrix
@@ -147,7 +146,7 @@ def compare_command(
         xs = _standardised(series)
         cell = _network(weights, activation, xs.shape[1], hidden, gain, recurrent, seed)
         with progress("running the network") as step:
-            c = compare(cell, xs, methods=methods, progress=lambda label: step(f"solving {label}"))
+            c = compare(cell, xs, methods=methods, progress=lambda part: step(f"computing: {part}"))
             step("drawing")
             _save_figure(c, out)
         if as_json:
@@ -212,37 +211,51 @@ def spectrum_command(
     with job():
         W = read_matrix(file, key).astype(float)
         with progress("eigenvalues"):
-            s = spectrum(W)
-            report = _spectrum_report(s, W)
+            report = _spectrum_report(W)
         if as_json:
             typer.echo(json.dumps(report, allow_nan=False))
             return
         typer.echo(_spectrum_text(report))
 
 
-def _spectrum_report(s, W) -> dict:
+def _spectrum_report(W: np.ndarray) -> dict:
     def plain(value):
         return float(value) if np.isfinite(value) else None
 
-    methods = [m for m in ALTERNATIVES if not (isinstance(m, Exact) and m.complex)] + [Exact(complex=True)]
+    s, verdict, predictions = predict(jnp.asarray(W), ALTERNATIVES)
+    modes = zip(*map(np.asarray, (s.multipliers, s.timescales, s.frequencies, s.condition)), strict=True)
+    methods = []
+    for m, (its_verdict, rate, converges, _, _) in zip(ALTERNATIVES, predictions, strict=True):
+        why_not = obstacle(W, m)
+        methods.append(
+            {
+                "method": m.label,
+                "verdict": verdict_name(its_verdict),
+                "rate": plain(rate),
+                "exists": why_not is None,
+                "why_not": why_not,
+                "series_converges": bool(converges),
+            }
+        )
     return {
         "size": len(W),
-        "network": {"verdict": verdict_name(s.discrete), "says": Verdict[s.discrete], "rate": plain(s.rate())},
+        "network": {"verdict": verdict_name(verdict), "says": Verdict[verdict], "rate": plain(s.rate())},
         "radius": float(s.radius),
         "abscissa": float(s.abscissa),
         "condition_number": plain(np.linalg.cond(W)),
         "multipliers": [
-            {"re": float(z.real), "im": float(z.imag), "modulus": float(abs(z)), "timescale": plain(tau),
-             "frequency": float(f), "condition": plain(kappa)}
-            for z, tau, f, kappa in zip(*map(np.asarray, (s.multipliers, s.timescales, s.frequencies, s.condition)),
-                                        strict=True)
+            {
+                "re": float(z.real),
+                "im": float(z.imag),
+                "modulus": float(abs(z)),
+                "timescale": plain(timescale),
+                "frequency": float(frequency),
+                "condition": plain(condition),
+            }
+            for z, timescale, frequency, condition in modes
         ],
-        "methods": [
-            {"method": m.label, "verdict": verdict_name(s.continuous(m)), "rate": plain(s.rate(m)),
-             "exists": bool(s.exists(m)), "why_not": obstacle(W, m), "series_converges": bool(s.series_converges(m))}
-            for m in methods
-        ],
-    }  # fmt: skip
+        "methods": methods,
+    }
 
 
 def _spectrum_text(report: dict) -> str:
@@ -258,7 +271,7 @@ def _spectrum_text(report: dict) -> str:
         f"{'method':<14}{'its flow':<14}{'nats per step':>14}   exists",
     ]
     for m in report["methods"]:
-        exists = "yes" if m["exists"] else f"no: {m['why_not'] or 'to within rounding'}"
+        exists = "yes" if m["exists"] else f"no: {m['why_not']}"
         lines.append(f"{m['method']:<14}{m['verdict']:<14}{number(m['rate']):>14}   {exists}")
     lines += ["", f"{'multiplier':>26}{'modulus':>11}{'e-folding':>12}{'cycles/step':>13}{'condition':>11}"]
     for z in report["multipliers"][:12]:

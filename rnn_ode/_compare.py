@@ -194,7 +194,7 @@ def compare(
     network = iterate(cell, xs, h0, dt=dt, throw=False)
     W, linear_part = _linear_part(cell, xs, h0)
     report("eigenvalues")
-    s, discrete, predictions = _predict(W, methods)
+    s, discrete, predictions = predict(W, methods)
     rows = []
     for method, (verdict, rate, converges, neglected, generator) in zip(methods, predictions, strict=True):
         report(method.label)
@@ -222,7 +222,7 @@ def compare(
 
 
 @eqx.filter_jit
-def _predict(W, methods):
+def predict(W, methods):
     """The spectrum, the network's verdict, and per method verdict, rate, convergence, neglected term and generator."""
     s = spectrum(W)
     network, *verdicts = s.verdicts(*methods)

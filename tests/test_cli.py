@@ -1,0 +1,130 @@
+"""The command: what it prints, what it writes, and what it says of bad input."""
+
+import json
+import os
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from rnn_ode._cli import Recurrent, app, initializer, parse_method
+
+# Small, and with one set of methods: every other set costs a compilation.
+SMALL = ["compare", "--hidden", "3", "--activation", "none", "--method", "textbook", "--method", "exact"]
+
+
+@pytest.fixture
+def invoke(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    np.savez("net.npz", W_h=np.diag([0.5, 0.6, 0.7]), W_x=np.ones((3, 1)), b=np.zeros(3))
+    (tmp_path / "series.csv").write_text("year,flow\n" + "\n".join(f"{1900 + k},{k % 7}" for k in range(12)) + "\n")
+
+    def run(*arguments):
+        return CliRunner().invoke(app, [str(a) for a in arguments])
+
+    return run
+
+
+def test_compare_prints_the_table_and_writes_the_figure(invoke, tmp_path):
+    result = invoke(*SMALL, "--weights", "net.npz", "--input", "series.csv", "--out", "figure.png")
+    assert result.exit_code == 0, result.output
+    assert "12 samples into a 3-unit affine network (net.npz)" in result.stdout
+    assert "textbook  GROWS" in result.stdout.replace("   ", "  ")
+    assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["figure.png", "net.npz", "series.csv"]
+
+
+def test_json_is_one_object_and_nothing_else(invoke):
+    result = invoke(*SMALL, "--weights", "net.npz", "--input", "series.csv", "--json")
+    assert result.exit_code == 0, result.output
+    data = json.loads(result.stdout)
+    assert [row["method"] for row in data["rows"]] == ["textbook", "exact"]
+    assert data["network"]["verdict"] == "DECAYS" and data["rows"][0]["verdict"] == "GROWS"
+    assert data["rows"][1]["error_max"] < 1e-9
+    assert result.stdout.count("\n") == 1
+
+
+def test_spectrum_of_a_matrix_file(invoke, tmp_path):
+    (tmp_path / "m.csv").write_text("0.5,0.0\n0.0,-2.0\n")
+    text = invoke("spectrum", "m.csv")
+    assert text.exit_code == 0, text.output
+    assert "network h ↦ W h: GROWS" in text.stdout
+    data = json.loads(invoke("spectrum", "m.csv", "--json").stdout)
+    by_label = {m["method"]: m for m in data["methods"]}
+    assert by_label["exact"]["exists"] is False and "negative" in by_label["exact"]["why_not"]
+    assert by_label["exact:complex"]["exists"] is True
+    np.testing.assert_allclose([z["re"] for z in data["multipliers"]], [-2.0, 0.5])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("compare", "--method", "forwards"), "--method forwards: unknown"),
+        (("compare", "--method", "forward:x"), "must be a whole number"),
+        (("compare", "--method", "forward:0"), "order must be at least 1; got 0"),
+        (("compare", "--input", "missing.csv"), "missing.csv"),
+        (("compare", "--input", "series.csv", "--column", "depth"), "depth"),
+        (("compare", "--weights", "missing.npz"), "missing.npz"),
+        (("compare", "--out", "figure.gif"), "--out must end in .png, .pdf or .svg"),
+        (("compare", "--out", "nowhere/figure.png"), "does not exist"),
+        (("compare", "--gain", "nan"), "--gain must be a finite number"),
+        (("compare", "--weights", "two.npz"), "xs must have shape (T, 2)"),
+        (("spectrum", "series.csv"), "series.csv"),
+    ],
+)
+def test_bad_input_is_one_line_and_status_2(invoke, arguments, words):
+    np.savez("two.npz", W_h=0.5 * np.eye(3), W_x=np.ones((3, 2)), b=np.zeros(3))
+    result = invoke(*arguments)
+    assert result.exit_code == 2
+    assert words in " ".join(result.stderr.split())
+    assert result.stdout == "" and "Traceback" not in result.stderr
+
+
+def test_constant_series(invoke, tmp_path):
+    (tmp_path / "flat.csv").write_text("1\n1\n1\n")
+    result = invoke("compare", "--input", "flat.csv")
+    assert result.exit_code == 2 and "constant" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "label", ["textbook", "forward:3", "backward:2", "tustin", "exact", "exact:complex", "exact:complex:anchored"]
+)
+def test_labels_and_methods_go_both_ways(label):
+    assert parse_method(label).label == label
+
+
+@pytest.mark.parametrize(
+    ("kind", "radius", "tolerance"),
+    [("orthogonal", 0.5, 1e-12), ("gaussian", 0.5, 0.06), ("identity", 0.5, 1e-12), ("antisymmetric", 1.0, 0.05)],
+)
+def test_recurrent_matrices(kind, radius, tolerance):
+    """The spectral radius for a gain of one half: the circular law, and the edge 2·gain of the semicircle for (M − Mᵀ)/√2.
+
+    At N = 400 the edge fluctuates by N^(−1/2) and N^(−2/3), from which the tolerances.
+    """
+    W = np.asarray(initializer(Recurrent(kind), 0.5)(jax.random.key(0), (400, 400), float))
+    assert abs(np.abs(np.linalg.eigvals(W)).max() - radius) < tolerance
+
+
+def test_without_the_app_extra_the_command_says_what_to_install():
+    blocked = "import sys; sys.modules['typer'] = None; from rnn_ode.__main__ import main; main()"
+    result = subprocess.run([sys.executable, "-c", blocked], capture_output=True, text=True, env=dict(os.environ))
+    assert result.returncode == 1
+    assert "pip install 'rnn_ode[app]'" in result.stderr and "Traceback" not in result.stderr
+
+
+@pytest.mark.slow
+def test_the_default_run_from_a_shell(tmp_path):
+    command = [sys.executable, "-m", "rnn_ode", "compare", "--json"]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=300)
+    assert result.returncode == 0, result.stderr
+    data = json.loads(result.stdout)
+    assert data["series"] == "sunspots" and data["network"]["steps"] == 309
+    rows = {row["method"]: row for row in data["rows"]}
+    assert rows["textbook"]["verdict"] == "GROWS" and data["network"]["verdict"] == "DECAYS"
+    assert rows["exact"]["reason"] == "does not exist here: zero multiplier at t = 0"
+    assert (tmp_path / "rnn_ode_compare.png").stat().st_size > 20_000
