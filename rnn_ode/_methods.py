@@ -14,8 +14,7 @@ import abc
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jax.typing import ArrayLike
-from jaxtyping import Array, Bool, Complex, Float
+from jaxtyping import Array, Complex, Float
 
 from ._errors import check_count, check_flag
 from ._linalg import eig, inv, logm, solve
@@ -79,7 +78,7 @@ class AbstractMethod(eqx.Module):
         """The multiplier at which g is infinite, if there is one."""
         return None
 
-    def excluded(self, multiplier: Complex[ArrayLike, "..."], tolerance) -> Bool[ArrayLike, "..."]:
+    def excluded(self, multiplier, tolerance):
         """Whether a multiplier, within a tolerance, forbids the method; of NumPy's arrays and of JAX's."""
         return abs(multiplier) < 0
 

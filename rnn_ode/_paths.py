@@ -129,7 +129,7 @@ class Hold(SampledPath):
         return self._sample(whole)
 
     def piece(self, whole) -> Constant:
-        return Constant(self.at(whole, 0.0))
+        return Constant(self._sample(whole))
 
 
 class _Smooth(SampledPath):

@@ -118,6 +118,7 @@ def test_no_times_are_the_start_and_the_stamps():
     assert run.stats["num_steps"] == again.stats["num_steps"]
 
 
+@pytest.mark.slow
 def test_a_nonlinear_field_that_knows_the_time_meets_scipy():
     ts = TIMES["between them"]
     run = ro.integrate(saturating, ro.Hold(XS, DT), H0, ts=ts)
@@ -235,6 +236,7 @@ def test_tolerances_are_of_a_step():
 # how runs end
 
 
+@pytest.mark.slow
 def test_growth_out_of_the_float_range():
     path = ro.Hold(np.zeros((4, 1)))
     run = ro.integrate(lambda t, h, path: 400 * h, path, np.ones(1), throw=False, rtol=1e-4, atol=1e-4)

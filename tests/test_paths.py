@@ -18,6 +18,9 @@ kinds = pytest.mark.parametrize("kind", KINDS)
 smooth = pytest.mark.parametrize("kind", SMOOTH)
 
 
+SLOW_BAND_LIMITED = pytest.param(ro.BandLimited, None, marks=pytest.mark.slow)
+
+
 def evaluate(path, ts, after=0.0):
     """The input at up to 64 times. Not jitted, and padded: dt and t0 are static, and each would be compiled anew."""
     padded = jnp.asarray(np.resize(np.asarray(ts, float), 64))
@@ -152,7 +155,7 @@ def test_cubic_has_one_continuous_derivative():
     np.testing.assert_allclose(slopes[:4], slopes[4:], atol=1e-7)
 
 
-@pytest.mark.parametrize("half_width", [8, 16, 32])
+@pytest.mark.parametrize("half_width", [16, *(pytest.param(n, marks=pytest.mark.slow) for n in (8, 32))])
 def test_band_limited_errs_by_less_than_79_decibels_in_its_band(half_width):
     edge = np.pi * (1 - 2.8 / half_width)  # radians per sample
     ts = np.linspace(100.0, 110.0, 64)  # a hundred samples from the ends
@@ -167,7 +170,7 @@ def test_band_limited_errs_by_less_than_79_decibels_in_its_band(half_width):
 # time is exact
 
 
-@pytest.mark.parametrize(("kind", "t0"), [(ro.Hold, None), (ro.Hold, 0.5), (ro.Linear, None), (ro.BandLimited, None)])
+@pytest.mark.parametrize(("kind", "t0"), [(ro.Hold, None), (ro.Hold, 0.5), (ro.Linear, None), SLOW_BAND_LIMITED])
 def test_float32_time_picks_the_right_one_of_200_000_samples(kind, t0, float32):
     total = 200_000
     k = np.arange(total)

@@ -30,7 +30,8 @@ class JacobianField(eqx.Module):
     input is read `lead` ahead of the state.
 
     With `anchored`, `anchor` gives the field of one step, with J (and the affine map it belongs to) taken where that step
-    starts; `integrate` asks for it at every step. Called as it is, the field takes J at the state it is called with.
+    starts; `integrate` asks for it at every step of the input's samples, and beyond them only at the times asked for.
+    Called as it is, the field takes J at the state it is called with.
     """
 
     cell: Cell
