@@ -31,7 +31,7 @@ def evaluate(path, ts, after=0.0):
 
 
 @kinds
-@pytest.mark.parametrize(("dt", "t0"), [(1.0, None), (0.1, None), (0.1, 0.1), (0.25, -3.5), (1.0, 0.0)])
+@pytest.mark.parametrize(("dt", "t0"), [(0.1, None), (0.25, -3.5), (1.0, 0.0)])
 def test_sample_k_is_stamped_one_step_after_the_start_of_its_step(kind, dt, t0):
     path = kind(XS, dt, t0)
     first = dt if t0 is None else t0
@@ -106,7 +106,7 @@ def test_a_piece_of_a_smooth_input_reads_the_time_it_is_told(kind):
 
 
 @smooth
-@pytest.mark.parametrize("after", [0.1, 0.3, 0.05, -0.2, -0.15, 7.0, -7.0])
+@pytest.mark.parametrize("after", [0.3, -0.15, 7.0])
 def test_after_reads_later_or_earlier(kind, after):
     path = kind(XS, 0.1)
     ts = np.linspace(-0.2, 0.8, 23)
@@ -249,7 +249,7 @@ def test_derivatives_with_respect_to_time_at_a_stamp_and_between():
 # bad input
 
 
-@kinds
+@pytest.mark.parametrize("kind", [ro.Hold, ro.Cubic])
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
