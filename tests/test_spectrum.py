@@ -1,7 +1,6 @@
 """What the eigenvalues say, against spectra known by construction, a simulated long run, and LAPACK in more precision."""
 
 import json
-import time
 from pathlib import Path
 
 import jax
@@ -266,8 +265,13 @@ def test_the_simulated_long_run():
 
 
 def gaussian(n, count, dtype):
+    """Gaussian matrices; every other one scaled so that its radius is 1e-6 to 0.1 from 1, evenly in the logarithm."""
     rng = np.random.default_rng(n)
-    return (rng.standard_normal((count, n, n)) / n**0.5 * rng.uniform(0.7, 1.3, (count, 1, 1))).astype(dtype)
+    Ws = rng.standard_normal((count, n, n)) / n**0.5 * rng.uniform(0.7, 1.3, (count, 1, 1))
+    radius = np.abs(np.linalg.eigvals(Ws)).max(axis=1)
+    wanted = 1 + rng.choice([-1, 1], count) * 10 ** rng.uniform(-6, -1, count)
+    scale = np.where(np.arange(count) % 2, wanted / radius, 1)
+    return (scale[:, None, None] * Ws).astype(dtype)
 
 
 def undetermined_fraction(Ws, margin) -> np.ndarray:
@@ -294,7 +298,7 @@ def test_no_excuses_for_random_matrices_in_float32(float32):
 def test_no_excuses_at_any_size(n):
     """The network's verdict alone, which is quick to compile."""
     count = 96 if n < 32 else 32
-    for dtype in (np.float64, np.float32):
+    for dtype in (np.float64, np.float32) if n in (1, 5, 32) else (np.float64,):
         with jax.enable_x64(dtype is np.float64):
             Ws = gaussian(n, count, dtype)
             found = [NAMES[i] for i in np.asarray(_discrete(jnp.asarray(Ws)))]
@@ -543,18 +547,3 @@ def test_bad_input(W, words):
 def test_complex_matrices_are_refused():
     with pytest.raises(TypeError, match="real"):
         ro.spectrum(np.eye(2) * 1j)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("n", [32, 64])
-def test_a_verdict_takes_well_below_a_second(n):
-    """A loose bound, since other work may share the machine; measured about 10 and 40 ms on two idle cores."""
-    W = jnp.asarray(gaussian(n, 1, float)[0])
-    run = jax.jit(lambda W: code(ro.spectrum(W).discrete))
-    run(W).block_until_ready()
-    times = []
-    for _ in range(5):
-        start = time.perf_counter()
-        run(W).block_until_ready()
-        times.append(time.perf_counter() - start)
-    assert min(times) < 1.0
