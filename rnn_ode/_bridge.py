@@ -40,14 +40,14 @@ def to_ode(cell: Cell, method: AbstractMethod, *, dt: float = 1.0) -> Field:
     check_callable("cell", cell, "cell(x, h)")
     if not isinstance(method, AbstractMethod):
         raise TypeError(f"method must be one of rnn_ode's methods, such as Forward(1) or Exact(); got {method!r}.")
-    if isinstance(method, Textbook):
-        if not isinstance(cell, VanillaCell):
-            raise TypeError(f"Textbook() is written for VanillaCell, h' = f(W_h h + W_x x + b); got {_name(cell)}.")
-        require_method(cell.W_h, method)
-        return _textbook(cell, dt)
     if isinstance(method, Forward):
         return SeriesField(cell, method.order, dt)
-    if is_affine(cell):
+    if isinstance(method, Textbook):
+        if isinstance(cell, VanillaCell):
+            require_method(cell.W_h, method)
+            return _textbook(cell, dt)
+        raise TypeError(f"Textbook() is written for VanillaCell, h' = f(W_h h + W_x x + b); got {_name(cell)}.")
+    if isinstance(cell, VanillaCell) and is_affine(cell):
         require_method(cell.W_h, method)
         if isinstance(method, Backward):
             return SeriesField(_inverse(cell), method.order, dt, reverse=True)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
@@ -86,7 +86,7 @@ def progress(start: str):
 
 
 def parse_method(text: str) -> AbstractMethod:
-    """A method from its label: `textbook`, `forward:3`, `backward:2`, `tustin`, `exact`, `exact:complex`, `exact:anchored`."""
+    """A method from its label: `textbook`, `forward:3`, `backward:2`, `tustin`, `exact`, `exact:complex:anchored`."""
     kind, *flags = text.strip().lower().split(":")
     if kind in ("textbook", "tustin") and not flags:
         return KINDS[kind]()
@@ -103,7 +103,7 @@ def parse_method(text: str) -> AbstractMethod:
     )
 
 
-def initializer(kind: Recurrent, gain: float):
+def initializer(kind: Recurrent, gain: float) -> Any:
     """A JAX initializer of W_h, scaled by the gain."""
     base = jax.nn.initializers
     if kind is Recurrent.orthogonal:
@@ -122,7 +122,9 @@ def initializer(kind: Recurrent, gain: float):
 
 @app.command("compare")
 def compare_command(
-    input: Annotated[Path | None, typer.Option(help="A csv series; the yearly sunspot numbers if none is given.")] = None,
+    input: Annotated[
+        Path | None, typer.Option(help="A csv series; the yearly sunspot numbers if none is given.")
+    ] = None,
     column: Annotated[str | None, typer.Option(help="Its column, by name or number from 0.")] = None,
     weights: Annotated[Path | None, typer.Option(help="A network: .npz, .json or .safetensors.")] = None,
     hidden: Annotated[int, typer.Option(min=1, help="Units of the random network.")] = 32,

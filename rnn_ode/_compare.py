@@ -24,7 +24,7 @@ from ._iterate import check_inputs, iterate, promote
 from ._methods import AbstractMethod, Backward, Exact, Forward, Textbook, Tustin
 from ._paths import Hold
 from ._spectrum import Spectrum, spectrum
-from ._types import Cell, Trajectory
+from ._types import Cell, Trajectory, flat_rows
 from ._verdict import verdict_name
 
 METHODS = (Textbook(), Forward(1), Backward(1), Tustin(), Exact())
@@ -305,9 +305,8 @@ def _missing_at(cell, method, x, h) -> str:
 
 def _reached(trajectory: Trajectory) -> int:
     """Index of the last row before a run ended."""
-    rows = [np.isfinite(np.asarray(leaf)).reshape(leaf.shape[0], -1) for leaf in jax.tree.leaves(trajectory.states)]
-    finite = np.concatenate(rows, axis=1).all(axis=1)
-    return int(np.argmin(finite)) - 1 if not finite.all() else len(finite) - 1
+    finite = np.append(np.isfinite(flat_rows(trajectory.states)).all(axis=1), False)
+    return int(np.argmin(finite)) - 1
 
 
 def _ended(trajectory: Trajectory) -> str:
@@ -316,7 +315,10 @@ def _ended(trajectory: Trajectory) -> str:
         (RESULTS.left_float_range, f"left the float range after {at}"),
         (RESULTS.field_undefined, f"does not exist after {at}"),
         (RESULTS.max_steps_reached, f"stopped after {at}: out of solver steps, where the field is stiff or jumps"),
-        (RESULTS.dt_min_reached, f"stopped after {at}: the step fell to rounding, where the field is singular or jumps"),
+        (
+            RESULTS.dt_min_reached,
+            f"stopped after {at}: the step fell to rounding, where the field is singular or jumps",
+        ),
     ):
         if bool(trajectory.result == result):
             return words
@@ -325,16 +327,11 @@ def _ended(trajectory: Trajectory) -> str:
 
 def _errors(network: Trajectory, trajectory: Trajectory | None) -> np.ndarray:
     """Relative distance (T + 1,) of the states, NaN where either has ended."""
-    rows = network.ts.shape[0]
     if trajectory is None:
-        return np.full(rows, np.nan)
-
-    def flat(states):
-        return np.concatenate([np.asarray(leaf).real.reshape(rows, -1) for leaf in jax.tree.leaves(states)], axis=1)
-
-    ours, theirs = flat(network.states), flat(trajectory.states)
+        return np.full(network.ts.shape[0], np.nan)
+    ours, theirs = flat_rows(network.states), flat_rows(trajectory.states)
     alive = np.isfinite(ours).all(axis=1) & np.isfinite(theirs).all(axis=1)
-    ours, theirs = (np.where(alive[:, None], states, 0.0).astype(float) for states in (ours, theirs))
+    ours, theirs = (np.where(alive[:, None], states, 0.0).astype(float) for states in (ours, theirs))  # pyright: ignore
     scale = np.max(np.abs(ours)) or 1.0
     ours, difference = ours / scale, theirs / scale - ours / scale
     largest = np.maximum(np.max(np.abs(difference), axis=1), np.finfo(float).tiny)  # squares may leave the range
@@ -414,7 +411,18 @@ def _plain(value) -> float | None:
 
 
 def _table(c: Comparison) -> str:
-    head = ("method", "linear part", "agrees", "rate", "measured", "series", "neglected", "max error", "rms", "parts at t")
+    head = (
+        "method",
+        "linear part",
+        "agrees",
+        "rate",
+        "measured",
+        "series",
+        "neglected",
+        "max error",
+        "rms",
+        "parts at t",
+    )
     rates = (_rate(np.log(c.spectrum.radius)), _rate(c.measured_rate))
     network = ("network", c.network_verdict, "", *rates, "", "", "", "", "")
     lines = [head, network] + [_cells(row) for row in c.rows]
@@ -456,4 +464,3 @@ def _number(value) -> str:
     if value is None or math.isnan(float(value)):
         return "–"
     return f"{float(value):.3g}"
-

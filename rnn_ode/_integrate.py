@@ -119,7 +119,7 @@ def _run(field, path, h0, ts, solver, tolerances, max_steps, adjoint, save):
     save = (lambda h: h) if save is None else save
     h0 = _promote(field, path, h0, segments)
     zero = jnp.zeros((), int)
-    start = _Run(h0, h0, RESULTS.successful, jnp.ones((), jnp.result_type(float)), zero, zero)
+    start = _Run(h0, h0, RESULTS.successful, jnp.ones((), jnp.result_type(float)), zero, zero)  # pyright: ignore
 
     def body(run, segment):
         run = _advance(field, path, run, segment, solver, tolerances, budget, adjoint)
@@ -233,7 +233,7 @@ def _advance(field, path, run, segment, solver, tolerances, budget, adjoint):
         length * run.dt0 if adaptive else length,
         run.h,
         interval,
-        stepsize_controller=_controller(*tolerances, length) if adaptive else diffrax.ConstantStepSize(),
+        stepsize_controller=_controller(*tolerances, length) if adaptive else diffrax.ConstantStepSize(),  # pyright: ignore
         adjoint=adjoint,
         max_steps=budget,
         throw=False,
@@ -248,7 +248,7 @@ def _advance(field, path, run, segment, solver, tolerances, budget, adjoint):
         lambda: RESULTS.successful,
         lambda: jax.lax.stop_gradient(_why(interval, begin, length, run.h, RESULTS.promote(solution.result))),
     )
-    result = RESULTS.where(out_of_steps, RESULTS.max_steps_reached, why)
+    result = RESULTS.where(out_of_steps, RESULTS.max_steps_reached, why)  # pyright: ignore
     result = RESULTS.where(defined, result, RESULTS.field_undefined)
     result = RESULTS.where(alive, result, run.result)
     h = jax.tree.map(lambda new, old: jnp.where(result == RESULTS.successful, new, old), h, run.h)

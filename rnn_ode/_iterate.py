@@ -50,7 +50,7 @@ def iterate(
     h0 = initial_state(cell) if h0 is None else as_state("h0", h0, cell)
     states, failed = _run(cell, xs, h0, save)
     ts = dt * jnp.arange(xs.shape[0] + 1)
-    result = RESULTS.where(failed, RESULTS.left_float_range, RESULTS.successful)
+    result = RESULTS.where(failed, RESULTS.left_float_range, RESULTS.successful)  # pyright: ignore
     if throw:
         states = result.error_if(states, result != RESULTS.successful)
     return Trajectory(ts, states, result, {"num_steps": xs.shape[0]})

@@ -10,6 +10,7 @@ The same g of a matrix makes the generator: g(W) is the system's matrix, and the
 """
 
 import abc
+from typing import ClassVar
 
 import equinox as eqx
 import jax
@@ -26,10 +27,14 @@ class AbstractMethod(eqx.Module):
     `exponent(multiplier)` is g, elementwise on complex numbers; `generator(W)` is g of a matrix.
     """
 
-    @property
-    @abc.abstractmethod
-    def label(self) -> str:
-        """The name in tables and on the command line, such as "forward:3"."""
+    label: eqx.AbstractVar[str]
+    """The name in tables and on the command line, such as "forward:3"."""
+    input_lead: eqx.AbstractVar[float]
+    """How far ahead of the state a smooth input is read, in steps."""
+    inverts: ClassVar[bool] = False
+    """Whether the method needs the inverse of the step."""
+    pole: ClassVar[float | None] = None
+    """The multiplier at which g is infinite, if there is one."""
 
     def exponent(self, multiplier) -> Complex[Array, "..."]:
         """g(λ), elementwise: complex in, complex out; never raises (a pole gives an infinity or NaN)."""
@@ -63,21 +68,6 @@ class AbstractMethod(eqx.Module):
         blocks = self.generator(jnp.concatenate([jnp.concatenate([J, v[:, None]], axis=1), bottom]))
         return blocks[:n, :n], blocks[:n, n]
 
-    @property
-    @abc.abstractmethod
-    def input_lead(self) -> float:
-        """How far ahead of the state a smooth input is read, in steps."""
-
-    @property
-    def inverts(self) -> bool:
-        """Whether the method needs the inverse of the step."""
-        return False
-
-    @property
-    def pole(self) -> float | None:
-        """The multiplier at which g is infinite, if there is one."""
-        return None
-
     def excluded(self, multiplier, tolerance):
         """Whether a multiplier, within a tolerance, forbids the method; of NumPy's arrays and of JAX's."""
         return abs(multiplier) < 0
@@ -104,9 +94,9 @@ class Textbook(AbstractMethod):
     ```
     """
 
-    label = "textbook"
-    input_lead = 0.0
-    inverts = True
+    label: ClassVar[str] = "textbook"
+    input_lead: ClassVar[float] = 0.0
+    inverts: ClassVar[bool] = True
 
     def _g(self, z):
         return z
@@ -147,7 +137,7 @@ class Forward(AbstractMethod):
     def label(self) -> str:
         return f"forward:{self.order}"
 
-    input_lead = 1.0
+    input_lead: ClassVar[float] = 1.0
 
     def _g(self, z):
         delta = z - 1
@@ -196,14 +186,14 @@ class Backward(AbstractMethod):
     def label(self) -> str:
         return f"backward:{self.order}"
 
-    inverts = True
+    inverts: ClassVar[bool] = True
 
     @property
     def input_lead(self) -> float:
         """0 for order 1, whose own error of half a step it cancels; ½ beyond, where g approaches the logarithm."""
         return 0.0 if self.order == 1 else 0.5
 
-    pole = 0.0
+    pole: ClassVar[float | None] = 0.0
 
     def _g(self, z):
         return -Forward(self.order)._g(1 / z)
@@ -244,10 +234,10 @@ class Tustin(AbstractMethod):
     ```
     """
 
-    label = "tustin"
-    input_lead = 0.5
+    label: ClassVar[str] = "tustin"
+    input_lead: ClassVar[float] = 0.5
 
-    pole = -1.0
+    pole: ClassVar[float | None] = -1.0
 
     def _g(self, z):
         return 2 * (z - 1) / (z + 1)
@@ -302,9 +292,9 @@ class Exact(AbstractMethod):
     def label(self) -> str:
         return ":".join(["exact", *["complex"] * self.complex, *["anchored"] * self.anchored])
 
-    input_lead = 0.5
-    inverts = True
-    pole = 0.0
+    input_lead: ClassVar[float] = 0.5
+    inverts: ClassVar[bool] = True
+    pole: ClassVar[float | None] = 0.0
 
     def _g(self, z):
         return jnp.log(z)

@@ -11,6 +11,7 @@ fifth of five seconds of audio.
 
 import abc
 import math
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -44,13 +45,13 @@ class SampledPath(AbstractPath):
     """An input given by samples `xs` (T, …), `dt` apart, the first stamped `t0`; `start` is one step before that."""
 
     xs: Float[Array, "T ..."]
-    dt: float = eqx.field(static=True)
-    t0: float = eqx.field(static=True)
+    dt: float = eqx.field(static=True, default=1.0)
+    t0: float | None = eqx.field(static=True, default=None)
 
     def __init__(self, xs, dt: float = 1.0, t0: float | None = None):
         self.xs = as_floats("xs", xs)
         self.dt = as_step("dt", dt)
-        self.t0 = self.dt if t0 is None else _as_stamp(t0)
+        self.t0 = None if t0 is None else _as_stamp(t0)
 
     def __check_init__(self):
         if self.xs.ndim == 0 or self.xs.shape[0] == 0:
@@ -59,7 +60,7 @@ class SampledPath(AbstractPath):
     @property
     def start(self) -> float:
         """When the first step begins: t0 − dt, which is 0 unless t0 is given."""
-        return 0.0 if self.t0 == self.dt else self.t0 - self.dt
+        return 0.0 if self.t0 is None or self.t0 == self.dt else self.t0 - self.dt
 
     @property
     def stamps(self) -> Float[Array, " T"]:
@@ -169,7 +170,7 @@ class Cubic(_Smooth):
     ```
     """
 
-    slopes: Float[Array, "T ..."]
+    slopes: Float[Array, "T ..."] = eqx.field(init=False)
 
     def __init__(self, xs, dt: float = 1.0, t0: float | None = None):
         super().__init__(xs, dt, t0)
@@ -201,7 +202,7 @@ class BandLimited(_Smooth):
     ```
     """
 
-    half_width: int = eqx.field(static=True)
+    half_width: int = eqx.field(static=True, default=16)
 
     def __init__(self, xs, dt: float = 1.0, t0: float | None = None, half_width: int = 16):
         super().__init__(xs, dt, t0)
@@ -246,7 +247,7 @@ class Moment(AbstractPath):
         return path.at(self.piece.whole, self.fraction + (t - self.t) / path.dt, after)
 
 
-def read(path, t, after=0.0) -> Array:
+def read(path, t, after: Any = 0.0) -> Array:
     """The input `after` time units past t, of one of our paths or of any other function of time."""
     return path(t, after) if isinstance(path, AbstractPath) else jnp.asarray(path(t + after))
 

@@ -57,10 +57,8 @@ class _FlatScheme(AbstractScheme):
         def velocity(v):
             return ravel_pytree(field(0.0, unravel(v), path))[0]
 
-        if hasattr(field, "generator"):
-            generator = field.generator(0.0, h, path)  # pyright: ignore
-        else:
-            generator = jax.jacfwd(velocity)(flat)
+        own = getattr(field, "generator", None)
+        generator = jax.jacfwd(velocity)(flat) if own is None else own(0.0, h, path)
         after = flat + self.increment(generator, velocity(flat), dt)
         # the step of a complex logarithm is real at the samples
         return unravel(after.real if jnp.isrealobj(flat) else after)

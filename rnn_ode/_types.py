@@ -9,6 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, PyTree
 
 from ._errors import RESULTS
@@ -62,6 +63,12 @@ class Trajectory(eqx.Module):
 def is_finite(state: State) -> Array:
     """Whether every entry of a state is finite: a boolean scalar."""
     return jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(state)]))
+
+
+def flat_rows(states: State) -> np.ndarray:
+    """States (n, …) as rows of real numbers (n, M) on the host, every leaf side by side."""
+    leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(states)]
+    return np.concatenate([np.real(leaf).reshape(len(leaf), -1) for leaf in leaves], axis=1)
 
 
 def keep_before(failed: Array, states: State) -> State:

@@ -1,6 +1,5 @@
 """Pictures of what other modules computed. Every function returns a matplotlib figure and computes nothing but the axes."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from matplotlib import colormaps
@@ -12,6 +11,7 @@ from matplotlib.patches import Circle, Patch
 from ._compare import PARTED, Comparison, Row
 from ._methods import AbstractMethod, Textbook
 from ._spectrum import Spectrum
+from ._types import flat_rows
 
 NETWORK = "#1a1a1a"
 
@@ -52,13 +52,13 @@ def _legend(row: Row) -> str:
 
 def trajectories(axes: Axes, c: Comparison, colours) -> None:
     """The state with the largest swing in the network's run, in the network and in every counterpart."""
-    states = _flat(c.network)
+    states = flat_rows(c.network.states)
     unit = int(np.argmax(np.nanstd(np.where(np.isfinite(states), states, np.nan), axis=0)))
     shown = states[:, unit][np.isfinite(states[:, unit])]
     middle, half = (shown.min() + shown.max()) / 2, max((shown.max() - shown.min()) / 2, 1e-9)
     for row in c.rows:
         if row.trajectory is not None:
-            values = _flat(row.trajectory)[:, unit]
+            values = flat_rows(row.trajectory.states)[:, unit]
             gone = np.cumsum(~(np.abs(values - middle) < 6 * half)) > 1  # one row past the page, then no more
             values = np.where(gone, np.nan, values)
             axes.plot(np.asarray(row.trajectory.ts), values, color=colours[row.method.label], lw=1.3)
@@ -76,13 +76,13 @@ def decay_regions(axes: Axes, s: Spectrum, methods: list[AbstractMethod], colour
     x, y = np.meshgrid(np.linspace(-reach, reach, 401), np.linspace(-reach, reach, 401))
     plane = jnp.asarray(x + 1j * y)
     for method in methods:
-        real = np.nan_to_num(np.asarray(method.exponent(plane)).real, nan=1.0, posinf=1e9, neginf=-1e9)
+        real = np.nan_to_num(np.real(np.asarray(method.exponent(plane))), nan=1.0, posinf=1e9, neginf=-1e9)
         colour = colours[method.label]
         axes.contour(x, y, real, levels=[0.0], colors=[colour], linewidths=1.6)
         if isinstance(method, Textbook):
             axes.contourf(x, y, real, levels=[-1e30, 0.0], colors=[colour], alpha=0.12)
     axes.add_patch(Circle((0, 0), 1, facecolor="#88888844", edgecolor=NETWORK, lw=2.2, ls=":"))
-    axes.plot(points.real, points.imag, "o", ms=5, color=NETWORK, mfc="white", mew=1.4, zorder=4)
+    axes.plot(np.real(points), np.imag(points), "o", ms=5, color=NETWORK, mfc="white", mew=1.4, zorder=4)
     axes.axhline(0, color="0.8", lw=0.7, zorder=0)
     axes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xlabel="Re λ", ylabel="Im λ")
     axes.set_title("Multipliers λ and where each flow decays", loc="left")
@@ -130,9 +130,3 @@ def growth(axes: Axes, c: Comparison) -> None:
     axes.set_title("Growth of the linear part, predicted (dashed, band) and computed", loc="left")
     axes.legend(fontsize=9, loc="best")
     axes.grid(alpha=0.25)
-
-
-def _flat(trajectory) -> np.ndarray:
-    """States (n, M) as real numbers, every leaf side by side."""
-    leaves = jax.tree.leaves(trajectory.states)
-    return np.concatenate([np.asarray(leaf).real.reshape(leaf.shape[0], -1) for leaf in leaves], axis=1)

@@ -169,7 +169,7 @@ def test_growth_of_the_linear_part(affine):
 def test_bad_input(as_user):
     with pytest.raises(ValueError, match=r"xs must have shape \(T, 1\).*got \(12, 2\)"):
         ro.compare(AFFINE, np.ones((12, 2)))
-    with pytest.raises(TypeError, match="methods must be rnn_ode's methods.*'exact'"):
+    with pytest.raises(TypeError, match=r"methods must be rnn_ode's methods.*'exact'"):
         ro.compare(AFFINE, XS, methods=("exact",))
     with pytest.raises(ValueError, match="methods must hold at least one"):
         ro.compare(AFFINE, XS, methods=())

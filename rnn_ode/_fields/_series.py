@@ -1,3 +1,5 @@
+import itertools
+
 import equinox as eqx
 import jax
 
@@ -26,7 +28,7 @@ class SeriesField(eqx.Module):
             orbit.append(self.cell(read(path, t, after), orbit[-1]))
         total = jax.tree.map(lambda leaf: 0 * leaf, h)
         for k in range(1, self.order + 1):
-            orbit = [jax.tree.map(lambda a, b: b - a, a, b) for a, b in zip(orbit, orbit[1:], strict=False)]
+            orbit = [jax.tree.map(lambda a, b: b - a, a, b) for a, b in itertools.pairwise(orbit)]
             weight = (-1) ** (k + 1) / (-k * self.dt if self.reverse else k * self.dt)
             total = jax.tree.map(lambda s, d, w=weight: s + w * d, total, orbit[0])
         return total
