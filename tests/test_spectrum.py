@@ -35,8 +35,7 @@ def code(verdict):
 @jax.jit
 def _codes(Ws):
     def one(W):
-        s = ro.spectrum(W)
-        return jnp.stack([code(s.discrete), *(code(s.continuous(method)) for method in METHODS)])
+        return jnp.stack([code(verdict) for verdict in ro.spectrum(W).verdicts(*METHODS)])
 
     # a loop, not vmap: see test_vmapped_equals_a_loop for that
     return jax.lax.map(one, Ws)
@@ -274,23 +273,27 @@ def gaussian(n, count, dtype):
     return (scale[:, None, None] * Ws).astype(dtype)
 
 
-def undetermined_fraction(Ws, margin) -> np.ndarray:
-    """Of the matrices with a margin above `margin`, per column; asserts on the way that none of them is wrong."""
-    rates = np.array([growth(np.linalg.eigvals(W.astype(float))) for W in Ws])
+def undetermined_fraction(Ws, margin, clear_of_pole) -> np.ndarray:
+    """Of the matrices with a margin above `margin` and no multiplier that near to a pole, per column; asserts on the way
+    that none of them is wrong."""
+    spectra = [np.linalg.eigvals(W.astype(float)) for W in Ws]
+    rates = np.array([growth(values) for values in spectra])
     found = verdicts(Ws)
     bad = [(v, r) for v, r in zip(found.ravel(), rates.ravel(), strict=True) if wrong(v, r)]
     assert not bad, bad
-    asked = np.abs(rates) > margin
+    poles = [np.inf, *(np.inf if method.pole is None else method.pole for method in METHODS)]
+    clear = np.array([[np.abs(values - pole).min() > clear_of_pole for pole in poles] for values in spectra])
+    asked = (np.abs(rates) > margin) & clear
     return ((found == "UNDETERMINED") & asked).sum(axis=0) / asked.sum(axis=0)
 
 
 def test_no_excuses_for_random_matrices():
-    assert np.all(undetermined_fraction(gaussian(N, 5 * CHUNK, float), 1e-6) <= 0.025)
+    assert np.all(undetermined_fraction(gaussian(N, 5 * CHUNK, float), 1e-6, 1e-6) <= 0.025)
 
 
 @pytest.mark.slow
 def test_no_excuses_for_random_matrices_in_float32(float32):
-    assert np.all(undetermined_fraction(gaussian(N, 5 * CHUNK, np.float32), 1e-6) <= 0.025)
+    assert np.all(undetermined_fraction(gaussian(N, 5 * CHUNK, np.float32), 1e-6, 1e-3) <= 0.025)
 
 
 @pytest.mark.slow
@@ -355,15 +358,22 @@ def reference():
     return []
 
 
+CONVERSIONS = {
+    "textbook": ro.Textbook(),
+    "forward1": ro.Forward(1),
+    "backward1": ro.Backward(1),
+    "tustin": ro.Tustin(),
+    "exact": ro.Exact(),
+}
+
+
+def judged(W) -> dict[str, str]:
+    """The verdicts of a small matrix, by the names in reference.json."""
+    answers = ro.spectrum(jnp.asarray(W)).verdicts(*CONVERSIONS.values())
+    return dict(zip(("network", *CONVERSIONS), map(name, answers), strict=True))
+
+
 def test_conversions_of_the_design():
-    one = {
-        "network": lambda s: s.discrete,
-        "textbook": lambda s: s.continuous(ro.Textbook()),
-        "forward1": lambda s: s.continuous(ro.Forward(1)),
-        "backward1": lambda s: s.continuous(ro.Backward(1)),
-        "tustin": lambda s: s.continuous(ro.Tustin()),
-        "exact": lambda s: s.continuous(ro.Exact()),
-    }
     rows = [
         {"multiplier": 0.5, "network": "DECAYS", "textbook": "GROWS"},
         {"multiplier": -2.0, "network": "GROWS", "textbook": "DECAYS"},
@@ -374,8 +384,8 @@ def test_conversions_of_the_design():
     ]
     for row in rows:
         W = np.array(row["matrix"], float) if "matrix" in row else _with_multiplier(row["multiplier"])
-        s = ro.spectrum(jnp.asarray(W))
-        assert {key: name(one[key](s)) for key in row if key in one} == {k: v for k, v in row.items() if k in one}
+        found = judged(W)
+        assert {**found, **{key: row[key] for key in found if key in row}} == found, row
 
 
 def _with_multiplier(value):
@@ -385,13 +395,13 @@ def _with_multiplier(value):
 
 
 def test_poles():
-    pole = ro.spectrum(jnp.diag(jnp.array([0.5, -1.0])))
-    assert name(pole.continuous(ro.Tustin())) == "UNDETERMINED" and not pole.exists(ro.Tustin())
-    zero = ro.spectrum(jnp.diag(jnp.array([0.5, 0.0])))
-    for method in (ro.Backward(1), ro.Backward(2), ro.Exact()):
-        assert name(zero.continuous(method)) == "UNDETERMINED" and not zero.exists(method)
-    assert name(zero.discrete) == "DECAYS"
-    assert name(zero.continuous(ro.Tustin())) == name(zero.continuous(ro.Forward(2))) == "DECAYS"
+    W = np.diag([0.5, -1.0])
+    assert judged(W)["tustin"] == "UNDETERMINED" and not ro.spectrum(W).exists(ro.Tustin())
+    W = np.diag([0.5, 0.0])
+    zero = judged(W)
+    assert zero["backward1"] == zero["exact"] == "UNDETERMINED"
+    assert zero["network"] == zero["tustin"] == zero["forward1"] == "DECAYS" and zero["textbook"] == "GROWS"
+    assert not any(bool(ro.spectrum(W).exists(CONVERSIONS[key])) for key in ("backward1", "exact", "textbook"))
 
 
 def test_messages_begin_with_their_names():
@@ -488,7 +498,7 @@ def test_exponents_are_the_eigenvalues_of_the_generator():
     assert np.all((values.real > 0) | (np.abs(values.imag) > 1e-3))
     for method in (*METHODS, ro.Exact(complex=True)):
         expected = np.sort_complex(g(method, values))
-        found = np.sort_complex(np.linalg.eigvals(np.asarray(method.generator(jnp.asarray(W)))))
+        found = np.sort_complex(np.linalg.eigvals(np.asarray(jax.jit(method.generator)(jnp.asarray(W)))))
         assert np.allclose(np.sort(found.real), np.sort(expected.real), atol=1e-11), method
         assert np.allclose(np.sort(found.imag), np.sort(expected.imag), atol=1e-11), method
 
@@ -498,13 +508,16 @@ def test_contours():
     points = jnp.asarray(np.random.default_rng(2).standard_normal((40, 2)) @ [1, 1j])
     for method in METHODS:
         for level in (0.0, 0.3):
-            curve = method.contour(points, jnp.asarray(level))
+            contour = jax.jit(method.contour)
+            curve = contour(points, jnp.asarray(level))
             on_curve = np.abs(method.exponent(curve).real - level) < 1e-9
             assert on_curve.mean() > (0.8 if method == ro.Forward(3) or method == ro.Backward(2) else 0.99), method
             near = curve[on_curve] + 1e-7 * np.exp(1j * np.arange(on_curve.sum()))
-            again = method.contour(near, jnp.asarray(level))
+            near = jnp.concatenate([near, points])[: len(points)]  # one shape
+            again = contour(near, jnp.asarray(level))[: on_curve.sum()]
+            near = curve[on_curve]
             steep = np.abs(curve[on_curve] - (method.pole if method.pole is not None else np.inf)) < 1e-2
-            assert np.all((np.abs(again - near) < 2e-7) | steep), method
+            assert np.all((np.abs(again - near) < 3e-7) | steep), method
 
 
 # --- compiled, batched, refused --------------------------------------------------------------------------------------
@@ -519,7 +532,7 @@ def _three(W):
 def test_jitted_equals_eager(sample):
     W, s, _ = sample
     verdict, rate, multipliers = _three(jnp.asarray(W))
-    assert NAMES[verdict] == name(s.discrete)
+    assert NAMES[verdict] == name(s.discrete) == name(s.verdicts(ro.Textbook())[0])
     assert np.allclose(rate, s.rate(ro.Tustin()), rtol=1e-12) and np.allclose(multipliers, s.multipliers, rtol=1e-12)
 
 
