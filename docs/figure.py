@@ -35,7 +35,9 @@ def unrolled(axes):
     for k in range(3):
         x = 0.6 + 2 * k
         name = "t" if k == 1 else f"t{'−' if k == 0 else '+'}1"
-        axes.add_patch(FancyBboxPatch((x - 0.36, -0.28), 0.72, 0.56, boxstyle="round,pad=0.06", fc="#dce6f2", ec="#1f4e79"))
+        axes.add_patch(
+            FancyBboxPatch((x - 0.36, -0.28), 0.72, 0.56, boxstyle="round,pad=0.06", fc="#dce6f2", ec="#1f4e79")
+        )
         axes.text(x, 0, f"$h_{{{name}}}$", ha="center", va="center", fontsize=14)
         axes.text(x, -1.32, f"$x_{{{name}}}$", ha="center", va="center", fontsize=13)
         _arrow(axes, (x, -1.1), (x, -0.4))

@@ -1,8 +1,11 @@
 """What the eigenvalues of W_h predict, for the network and for each of its counterparts."""
 
+from collections.abc import Sequence
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Complex, Float
 
 from ._bridge import nearly_singular
@@ -90,7 +93,7 @@ class Spectrum(eqx.Module):
         return jnp.max(jnp.where(term == 0, 0.0, term / kept))
 
 
-def spectrum(W) -> Spectrum:
+def spectrum(W: ArrayLike | Sequence) -> Spectrum:
     """The eigenvalues of a step matrix, their conditions, and the verdicts that follow.
 
     **Arguments:** `W` (N, N), such as a network's W_h. **Returns:** a `Spectrum`. **Raises:** `ValueError` for a matrix that

@@ -35,8 +35,8 @@ class Verdict(eqx.Enumeration):
 
     ```python
     >>> import rnn_ode as ro
-    >>> ro.Verdict[ro.spectrum([[0.0, 1.0], [-1.0, 0.0]]).discrete].split(":")[0]
-    'PERSISTS'
+    >>> print(ro.Verdict[ro.spectrum([[0.5]]).discrete])
+    DECAYS: every solution shrinks to zero.
 
     ```
     """
@@ -51,7 +51,15 @@ class Verdict(eqx.Enumeration):
 
 
 def verdict_name(verdict: Verdict) -> str:
-    """The name of a concrete verdict: "DECAYS", "PERSISTS", "GROWS" or "UNDETERMINED"."""
+    """The name of a concrete verdict: "DECAYS", "PERSISTS", "GROWS" or "UNDETERMINED".
+
+    ```python
+    >>> import rnn_ode as ro
+    >>> ro.verdict_name(ro.spectrum([[0.5]]).discrete)
+    'DECAYS'
+
+    ```
+    """
     return Verdict[verdict].split(":")[0]
 
 
