@@ -170,7 +170,7 @@ class Cubic(_Smooth):
     ```
     """
 
-    slopes: Float[Array, "T ..."]
+    slopes: Float[Array, "T ..."]  # pyright: ignore[reportGeneralTypeIssues]  (our __init__ sets it)
 
     def __init__(self, xs, dt: float = 1.0, t0: float | None = None):
         super().__init__(xs, dt, t0)
