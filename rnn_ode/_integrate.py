@@ -21,7 +21,7 @@ from jaxtyping import Array, PyTree, Real
 from ._cells import as_state
 from ._errors import RESULTS, as_number, as_times, check_callable, check_count, check_solver, is_concrete
 from ._paths import SampledPath
-from ._types import Field, State, Trajectory, is_finite, keep_before
+from ._types import Field, State, Trajectory, is_finite, keep_before, real_dtype
 
 
 def integrate(
@@ -114,12 +114,19 @@ class _Run(eqx.Module):
 
 @eqx.filter_jit
 def _run(field, path, h0, ts, solver, tolerances, max_steps, adjoint, save):
-    segments, times, picks = _segments(path, ts)
+    (whole, *ends), times, picks = _segments(path, ts)
+
+    def in_kind(state):
+        """The intervals and the tolerances in the state's own type: a wider time would widen the state."""
+        kind = real_dtype(state)
+        return (whole, *(end.astype(kind) for end in ends)), tuple(value.astype(kind) for value in tolerances)
+
+    h0 = _promote(field, path, h0, in_kind(h0)[0])
+    segments, tolerances = in_kind(h0)
     budget = 65_536 + 64 * segments[0].shape[0] if max_steps is None else int(max_steps)
     save = (lambda h: h) if save is None else save
-    h0 = _promote(field, path, h0, segments)
     zero = jnp.zeros((), int)
-    start = _Run(h0, h0, RESULTS.successful, jnp.ones((), jnp.result_type(float)), zero, zero)  # pyright: ignore
+    start = _Run(h0, h0, RESULTS.successful, jnp.ones((), real_dtype(h0)), zero, zero)  # pyright: ignore
 
     def body(run, segment):
         run = _advance(field, path, run, segment, solver, tolerances, budget, adjoint)

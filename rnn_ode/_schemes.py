@@ -17,7 +17,7 @@ from jaxtyping import Array
 from ._errors import check_count, check_solver
 from ._linalg import solve
 from ._paths import Constant
-from ._types import Field
+from ._types import Field, real_dtype
 
 
 class AbstractScheme(eqx.Module):
@@ -134,12 +134,13 @@ class RungeKutta(AbstractScheme):
         self.substeps = int(substeps)
 
     def step(self, field: Field, x: Array, h, dt: float):
+        step = jnp.asarray(dt, real_dtype(h))
         solution = diffrax.diffeqsolve(
             diffrax.ODETerm(field),
             self.solver,
-            0.0,
-            dt,
-            dt / self.substeps,
+            jnp.zeros_like(step),
+            step,
+            step / self.substeps,
             h,
             Constant(x),
             stepsize_controller=diffrax.ConstantStepSize(),

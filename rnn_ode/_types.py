@@ -65,6 +65,11 @@ def is_finite(state: State) -> Array:
     return jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(state)]))
 
 
+def real_dtype(state: State):
+    """The real floating type of a state, which is also that of the times it is solved with."""
+    return jnp.finfo(jnp.result_type(*jax.tree.leaves(state))).dtype
+
+
 def flat_rows(states: State) -> np.ndarray:
     """States (n, …) as rows of real numbers (n, M) on the host, every leaf side by side."""
     leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(states)]

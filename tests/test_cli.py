@@ -29,6 +29,7 @@ def invoke(tmp_path, monkeypatch):
     return run
 
 
+@pytest.mark.slow
 def test_compare_prints_the_table_and_writes_the_figure(invoke, tmp_path):
     result = invoke(*SMALL, "--weights", "net.npz", "--input", "series.csv", "--out", "figure.png")
     assert result.exit_code == 0, result.output
@@ -38,6 +39,7 @@ def test_compare_prints_the_table_and_writes_the_figure(invoke, tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["figure.png", "net.npz", "series.csv"]
 
 
+@pytest.mark.slow
 def test_json_is_one_object_and_nothing_else(invoke):
     result = invoke(*SMALL, "--weights", "net.npz", "--input", "series.csv", "--json")
     assert result.exit_code == 0, result.output
@@ -48,6 +50,7 @@ def test_json_is_one_object_and_nothing_else(invoke):
     assert result.stdout.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_spectrum_of_a_matrix_file(invoke, tmp_path):
     (tmp_path / "m.csv").write_text("0.5,0.0\n0.0,-2.0\n")
     text = invoke("spectrum", "m.csv")

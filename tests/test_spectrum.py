@@ -181,6 +181,7 @@ def normal_cases():
     yield "zero", np.zeros((N, N)), np.zeros(N)
 
 
+@pytest.mark.slow
 def test_hard_matrices():
     labels, Ws, spectra = zip(*hard_cases(), strict=True)
     assert_never_wrong(labels, Ws, spectra, margin=1e-13)
@@ -454,6 +455,7 @@ def test_rates(sample):
         assert np.allclose(s.rate(method), g(method, values).real.max()), method
 
 
+@pytest.mark.slow
 def test_series(sample):
     _, s, _ = sample
     assert not s.series_converges(ro.Textbook()) and s.series_converges(ro.Exact())
@@ -529,6 +531,7 @@ def _three(W):
     return code(s.discrete), s.rate(ro.Tustin()), s.multipliers
 
 
+@pytest.mark.slow
 def test_jitted_equals_eager(sample):
     W, s, _ = sample
     verdict, rate, multipliers = _three(jnp.asarray(W))
@@ -536,6 +539,7 @@ def test_jitted_equals_eager(sample):
     assert np.allclose(rate, s.rate(ro.Tustin()), rtol=1e-12) and np.allclose(multipliers, s.multipliers, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_vmapped_equals_a_loop():
     Ws = jnp.asarray(gaussian(3, 8, float))
     batch = jax.jit(jax.vmap(lambda W: code(ro.spectrum(W).discrete)))(Ws)
