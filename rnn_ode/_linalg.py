@@ -25,27 +25,24 @@ def _check_square(A: Array) -> None:
 
 
 @jax.custom_batching.custom_vmap
-def _lu_solve(lu: Array, permutation: Array, B: Array) -> Array:
-    """X of A X = B (N, K) from the factors of A."""
+def _lu_solve(A: Array, B: Array) -> Array:
+    """X of A X = B, both matrices, by LU with partial pivoting."""
+    lu, _, permutation = lax.linalg.lu(A)
     X = lax.linalg.triangular_solve(lu, B[permutation], left_side=True, lower=True, unit_diagonal=True)
     return lax.linalg.triangular_solve(lu, X, left_side=True, lower=False)
 
 
 @_lu_solve.def_vmap
-def _lu_solve_batch(size, batched, lu, permutation, B):
-    # Batched triangular solves of JAX 0.10 on a CPU never return when two of its threads meet in them (seen with 60
-    # matrices of 32 × 32 on two cores; JAX 0.12 is free of it), so that a CPU takes the matrices one at a time.
-    def one_by_one(*stacked):
-        def solve_one(i):
-            rows = (leaf[i] if is_batched else leaf for leaf, is_batched in zip(stacked, batched, strict=True))
-            return _lu_solve(*rows)
+def _lu_solve_batch(size, batched, A, B):
+    # Batched factorisations and triangular solves of JAX 0.10 on a CPU may never return when two threads of its pool
+    # meet in them (seen with 60 matrices of 32 × 32 on two cores), so that a CPU takes the matrices one at a time.
+    def one_by_one(A, B):
+        return lax.map(lambda i: _lu_solve(A[i] if batched[0] else A, B[i] if batched[1] else B), jnp.arange(size))
 
-        return lax.map(solve_one, jnp.arange(size))
+    def together(A, B):
+        return jax.vmap(_lu_solve.fun, [0 if b else None for b in batched])(A, B)
 
-    def together(*stacked):
-        return jax.vmap(_lu_solve.fun, [0 if b else None for b in batched])(*stacked)
-
-    return lax.platform_dependent(lu, permutation, B, cpu=one_by_one, default=together), True
+    return lax.platform_dependent(A, B, cpu=one_by_one, default=together), True
 
 
 def solve(A: Inexact[Array, "N N"], B: Inexact[Array, "N *K"]) -> Inexact[Array, "N *K"]:
@@ -55,17 +52,11 @@ def solve(A: Inexact[Array, "N N"], B: Inexact[Array, "N *K"]) -> Inexact[Array,
     """
     kind = jnp.result_type(A, B)
     A, B = A.astype(kind), B.astype(kind)
-    lu, _, permutation = lax.linalg.lu(lax.stop_gradient(A))
     columns = B if B.ndim == 2 else B[:, None]
-
-    def back(_, Y):
-        return _lu_solve(lu, permutation, Y)
-
-    def back_transposed(_, Y):
-        transposed, _, order = lax.linalg.lu(lax.stop_gradient(A).T)
-        return _lu_solve(transposed, order, Y)
-
-    X = lax.custom_linear_solve(lambda X: A @ X, columns, back, back_transposed)
+    fixed = lax.stop_gradient(A)
+    X = lax.custom_linear_solve(
+        lambda X: A @ X, columns, lambda _, Y: _lu_solve(fixed, Y), lambda _, Y: _lu_solve(fixed.T, Y)
+    )
     return X if B.ndim == 2 else X[:, 0]
 
 
@@ -259,8 +250,11 @@ def _eig_qr(A: Inexact[Array, "N N"]) -> tuple[Complex[Array, " N"], Complex[Arr
 
 
 def _eig_lapack(A: Inexact[Array, "N N"]) -> tuple[Complex[Array, " N"], Complex[Array, "N N"]]:
-    values, vectors = jnp.linalg.eig(A)
-    return values, vectors
+    # LAPACK's eigenvalues of matrices near the ends of the float range come back scaled; a power of two is exact
+    largest = jnp.max(jnp.abs(A))
+    size = 2 ** jnp.floor(jnp.log2(jnp.where(largest == 0, 1, largest)))
+    values, vectors = jnp.linalg.eig(A / size)
+    return size * values, vectors
 
 
 @jax.custom_jvp

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Complex, Float
@@ -112,9 +111,6 @@ def spectrum(W: ArrayLike | Sequence) -> Spectrum:
     W = as_floats("W", W, ("N", "N"))
     if W.shape[0] != W.shape[1] or W.shape[0] == 0:
         raise ValueError(f"W must be a square matrix (N, N), such as a network's W_h; got {W.shape}.")
-    # LAPACK's eigenvalues of matrices near the ends of the float range come back scaled; a power of two is exact
-    largest = jax.lax.stop_gradient(jnp.max(jnp.abs(W)))
-    size = 2 ** jnp.floor(jnp.log2(jnp.where(largest == 0, 1, largest)))
-    multipliers, vectors = eig(W / size)
+    multipliers, vectors = eig(W)
     order = jnp.argsort(-jnp.abs(multipliers), stable=True)
-    return Spectrum(W, size * multipliers[order], eigenvalue_condition(vectors)[order])
+    return Spectrum(W, multipliers[order], eigenvalue_condition(vectors)[order])

@@ -5,6 +5,9 @@ import os
 # threads of LAPACK's that spin while XLA's work slow small matrices down twentyfold on two cores
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+# almost all of the suite's time is compiling programs that run once or twice
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true")
+
 import jax
 import jaxtyping
 import pytest
