@@ -104,11 +104,13 @@ def relu(weight):
     return ro.VanillaCell(weight * np.eye(3), np.ones((3, 1)), np.zeros(3))
 
 
+@pytest.mark.slow
 def test_a_relu_network_has_no_logarithm_where_a_unit_is_off():
     c = ro.compare(relu(0.5), -np.ones((12, 1)), methods=TWO)
     assert row(c, "exact").reason == "does not exist here: zero multiplier at t = 0"
 
 
+@pytest.mark.slow
 def test_a_unit_that_switches_off_later_ends_the_run_there():
     xs = np.where(np.arange(12)[:, None] < 3, 1.0, -5.0)
     c = ro.compare(relu(0.5), xs, np.ones(3), methods=TWO)
@@ -116,6 +118,7 @@ def test_a_unit_that_switches_off_later_ends_the_run_there():
     assert np.isfinite(row(c, "exact").errors[:4]).all() and np.isnan(row(c, "exact").errors[4:]).all()
 
 
+@pytest.mark.slow
 def test_a_flow_that_leaves_the_float_range_says_when():
     c = ro.compare(relu(120.0), -np.ones((12, 1)), methods=TWO)
     got = row(c, "textbook")

@@ -187,6 +187,7 @@ def test_hard_matrices():
     assert_never_wrong(labels, Ws, spectra, margin=1e-13)
 
 
+@pytest.mark.slow
 def test_normal_matrices():
     labels, Ws, spectra = zip(*normal_cases(), strict=True)
     found = dict(zip(labels, assert_never_wrong(labels, Ws, spectra, margin=1e-13), strict=True))
@@ -199,6 +200,7 @@ def test_normal_matrices():
     assert set(found["zero"][[4, 5, 7]]) == set(found["0.5 nearly singular"][[4, 5, 7]]) == {"UNDETERMINED"}
 
 
+@pytest.mark.slow
 def test_what_can_be_said_is_said():
     """The other half of never wrong: matrices far from the boundary, however ill-conditioned, get their answer."""
     found = dict(zip(*(lambda c: ([x[0] for x in c], verdicts([x[1] for x in c])))(list(hard_cases())), strict=True))
@@ -208,6 +210,7 @@ def test_what_can_be_said_is_said():
     assert found["Jordan 1.0 of size 2"][0] == found["Jordan 1.0"][0] == found["1000000.0 shift"][0] == "UNDETERMINED"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [1e-300, 1e-150, 1e-30, 1e30, 1e150, 1e300])
 def test_any_scale(scale):
     """LAPACK scales such matrices, and one version of it forgets to scale the eigenvalues back."""
@@ -505,6 +508,7 @@ def test_exponents_are_the_eigenvalues_of_the_generator():
         assert np.allclose(np.sort(found.imag), np.sort(expected.imag), atol=1e-11), method
 
 
+@pytest.mark.slow
 def test_contours():
     """What the verdict relies on: points of the curve, and near an eigenvalue that is near the curve."""
     points = jnp.asarray(np.random.default_rng(2).standard_normal((40, 2)) @ [1, 1j])
