@@ -133,6 +133,7 @@ def _run(field, path, h0, ts, solver, tolerances, max_steps, adjoint, save):
         return run, (save(run.h), run.result != RESULTS.successful)
 
     end, (rows, failed) = jax.lax.scan(body, start, segments)
+    result = _diagnosed(field, path, end, segments, failed)
     states = jax.tree.map(lambda a, b: jnp.concatenate([jnp.asarray(a)[None], b]), save(h0), rows)
     failed = jnp.concatenate([~is_finite(h0)[None], failed])
     if picks is not None:
@@ -143,7 +144,7 @@ def _run(field, path, h0, ts, solver, tolerances, max_steps, adjoint, save):
         "num_rejected_steps": end.rejected,
         "max_steps": budget,
     }
-    return keep_before(failed, states), times, end.result, stats
+    return keep_before(failed, states), times, result, stats
 
 
 def _segments(path, ts):
@@ -175,45 +176,59 @@ def _segments(path, ts):
 
 
 class _Interval(eqx.Module):
-    """The field in the local time of one interval: a fraction u of a step, or time itself for a path without samples."""
+    """The field in the local time of one interval, 0 to 1: a part of a step, or of time for a path without samples."""
 
     field: Field
     piece: Any
-    whole: Array
+    segment: tuple[Array, Array, Array]
+    moving: Array
     start: float | None = eqx.field(static=True)
     dt: float = eqx.field(static=True)
 
     @classmethod
-    def of(cls, field, path, whole) -> "_Interval":
+    def of(cls, field, path, segment, moving=True) -> "_Interval":
+        moving = jnp.asarray(moving)
         if isinstance(path, SampledPath):
-            return cls(field, path.piece(whole), whole, path.start, path.dt)
-        return cls(field, path, whole, None, 1.0)
+            return cls(field, path.piece(segment[0]), segment, moving, path.start, path.dt)
+        return cls(field, path, segment, moving, None, 1.0)
 
-    def at(self, u):
-        """The time, and the input as a function of it, at u."""
+    def at(self, s):
+        """The time, and the input as a function of it, at s."""
+        whole, begin, end = self.segment
+        u = begin + s * (end - begin)
+        return self._moment(whole, u)
+
+    def _moment(self, whole, u):
         if self.start is None:
             return u, self.piece
-        t = self.start + (self.whole + u) * self.dt
+        t = self.start + (whole + u) * self.dt
         return t, self.piece.moment(t, u)
 
-    def rate(self, u, h):
-        t, path = self.at(u)
-        return jax.tree.map(lambda leaf: self.dt * leaf, self.field(t, h, path))
+    def rate(self, s, h):
+        """dh/ds; nothing moves in an interval that need not be solved."""
+        t, path = self.at(s)
+        scale = self.dt * (self.segment[2] - self.segment[1])
 
-    def anchored(self, begin, h, anchor) -> tuple["_Interval", State]:
+        def scaled(leaf):
+            return jnp.where(self.moving, scale.astype(jnp.finfo(leaf.dtype).dtype) * leaf, 0)
+
+        return jax.tree.map(scaled, self.field(t, h, path))
+
+    def anchored(self, h, anchor) -> tuple["_Interval", State]:
         """The interval with its field anchored where its step starts, if the field asks for that."""
         if not getattr(self.field, "anchored", False):
             return self, anchor
+        whole, begin, _ = self.segment
         at_start = begin == 0 if self.start is not None else True
         anchor = jax.tree.map(lambda old, new: jnp.where(at_start, new, old), anchor, h)
-        t, path = self.at(jnp.zeros_like(begin) if self.start is not None else begin)
+        t, path = self._moment(whole, jnp.zeros_like(begin) if self.start is not None else begin)
         return eqx.tree_at(lambda i: i.field, self, self.field.anchor(t, anchor, path)), anchor  # pyright: ignore
 
 
 def _promote(field, path, h0, segments):
     """`h0` in the widest type among it and the field's, or `ValueError` where the field is not shaped like it."""
-    whole, begin, _ = jax.tree.map(lambda leaf: leaf[0], segments)
-    rate = jax.eval_shape(lambda h: _Interval.of(field, path, whole).rate(begin, h), h0)
+    segment = jax.tree.map(lambda leaf: leaf[0], segments)
+    rate = jax.eval_shape(lambda h: _Interval.of(field, path, segment).rate(jnp.zeros_like(segment[1]), h), h0)
     shapes = [jax.tree.map(lambda leaf: list(leaf.shape), state) for state in (h0, rate)]
     if shapes[0] != shapes[1]:
         raise ValueError(
@@ -223,78 +238,93 @@ def _promote(field, path, h0, segments):
 
 
 def _advance(field, path, run, segment, solver, tolerances, budget, adjoint):
-    """One interval: solve it unless the run has failed, and say how it went."""
-    whole, begin, end = segment
-    interval, anchor = _Interval.of(field, path, whole).anchored(begin, run.h, run.anchor)
+    """One interval: solve it unless the run has failed.
+
+    What is known when compiled (the local times 0 and 1), and what is not here (asking why a run failed), lets XLA keep
+    the whole scan in one piece of machine code: half the time of a small field.
+    """
     alive = run.result == RESULTS.successful
+    interval, anchor = _Interval.of(field, path, segment).anchored(run.h, run.anchor)
+    partial = getattr(field, "partial", False)
+    begin, end = jnp.zeros_like(segment[1]), jnp.ones_like(segment[1])
     # a solver that meets an undefined field at once would shrink its step to nothing before giving up
-    defined = is_finite(interval.rate(begin, run.h)) if getattr(field, "partial", False) else True
-    end = jnp.where(alive & defined, end, begin)
-    length = end - begin
+    defined = is_finite(interval.rate(begin, run.h)) if partial else True
+    moving = alive & defined & (segment[1] < segment[2])
+    interval = eqx.tree_at(lambda i: i.moving, interval, moving)
+    end = jnp.where(moving, end, begin) if partial else end
     adaptive = isinstance(solver, diffrax.AbstractAdaptiveSolver)
     solution = diffrax.diffeqsolve(
         diffrax.ODETerm(_rate),
         solver,
         begin,
         end,
-        length * run.dt0 if adaptive else length,
+        run.dt0 if adaptive else end,
         run.h,
         interval,
-        stepsize_controller=_controller(*tolerances, length) if adaptive else diffrax.ConstantStepSize(),  # pyright: ignore
+        stepsize_controller=_controller(*tolerances, end.dtype) if adaptive else diffrax.ConstantStepSize(),  # pyright: ignore
         adjoint=adjoint,
         max_steps=budget,
         throw=False,
     )
     h = jax.tree.map(lambda leaf: leaf[-1], solution.ys)
-    accepted = run.accepted + solution.stats["num_accepted_steps"]
-    rejected = run.rejected + solution.stats["num_rejected_steps"]
+    steps = jnp.where(moving, solution.stats["num_accepted_steps"], 0)
+    accepted = run.accepted + steps
+    rejected = run.rejected + jnp.where(moving, solution.stats["num_rejected_steps"], 0)
     out_of_steps = (solution.result == diffrax.RESULTS.max_steps_reached) | (accepted + rejected > budget)
-    solved = (solution.result == diffrax.RESULTS.successful) & is_finite(h)
-    why = jax.lax.cond(
-        solved | out_of_steps,
-        lambda: RESULTS.successful,
-        lambda: jax.lax.stop_gradient(_why(interval, begin, length, run.h, RESULTS.promote(solution.result))),
-    )
-    result = RESULTS.where(out_of_steps, RESULTS.max_steps_reached, why)  # pyright: ignore
+    overflowed = (solution.result == diffrax.RESULTS.successful) & ~is_finite(h)
+    result = RESULTS.where(overflowed, RESULTS.left_float_range, RESULTS.promote(solution.result))  # pyright: ignore
+    result = RESULTS.where(out_of_steps, RESULTS.max_steps_reached, result)  # pyright: ignore
     result = RESULTS.where(defined, result, RESULTS.field_undefined)
     result = RESULTS.where(alive, result, run.result)
     h = jax.tree.map(lambda new, old: jnp.where(result == RESULTS.successful, new, old), h, run.h)
-    steps = solution.stats["num_accepted_steps"]
+    anchor = jax.tree.map(lambda new, old: jnp.where(alive, new, old), anchor, run.anchor)
     dt0 = jnp.where(steps > 0, 1 / jnp.maximum(steps, 1).astype(run.dt0.dtype), run.dt0)
     return _Run(h, anchor, result, dt0, accepted, rejected)
 
 
-def _rate(u, h, interval):
-    return interval.rate(u, h)
+def _rate(s, h, interval):
+    return interval.rate(s, h)
 
 
-def _controller(rtol, atol, length):
+def _controller(rtol, atol, dtype):
     """Steps by the error; a step that shrinks to rounding means that the field or the state is not finite."""
-    dtmin = 16 * jnp.finfo(length.dtype).eps * length
-    return diffrax.PIDController(rtol, atol, dtmin=dtmin, force_dtmin=False)
+    return diffrax.PIDController(rtol, atol, dtmin=float(16 * jnp.finfo(dtype).eps), force_dtmin=False)
 
 
-def _why(interval, begin, length, h, result) -> RESULTS:
+def _diagnosed(field, path, run, segments, failed) -> RESULTS:
+    """The result of a run, looked into at the interval that it ended in."""
+    known = (
+        (run.result == RESULTS.successful)
+        | (run.result == RESULTS.max_steps_reached)
+        | (run.result == RESULTS.field_undefined)
+    )
+
+    def why():
+        segment = jax.tree.map(lambda leaf: leaf[jnp.argmax(failed)], segments)
+        interval, _ = _Interval.of(field, path, segment).anchored(run.h, run.anchor)
+        return jax.lax.stop_gradient(_why(interval, run.h, run.result))
+
+    return jax.lax.cond(known, lambda: run.result, why)
+
+
+def _why(interval, h, result) -> RESULTS:
     """Why an interval could not be solved: the state leaves the float range in it, or the field is not finite in it.
 
     The field is looked at along its first direction, which is a guess at the path that the solver failed to follow.
     """
-    rate = interval.rate(begin, h)
+    kind = interval.segment[1].dtype
+    rate = interval.rate(jnp.zeros((), kind), h)
     size, speed = _largest(h), _largest(rate)
     largest = jnp.finfo(size.dtype).max
-    leaves_range = (size > largest**0.5) | (
-        jnp.log(size) + length * speed / jnp.maximum(size, 1) > 0.95 * jnp.log(largest)
-    )
+    leaves_range = (size > largest**0.5) | (jnp.log(size) + speed / jnp.maximum(size, 1) > 0.95 * jnp.log(largest))
 
     def probe(s):
-        ahead = jax.tree.map(lambda a, b: a + (s * length).astype(a.dtype) * b, h, rate)
-        return is_finite(interval.rate(begin + s * length, ahead))
+        ahead = jax.tree.map(lambda a, b: a + s.astype(a.dtype) * b, h, rate)
+        return is_finite(interval.rate(s, ahead))
 
-    defined = jnp.all(jax.lax.map(probe, jnp.linspace(0, 1, 9, dtype=length.dtype)))
+    defined = jnp.all(jax.lax.map(probe, jnp.linspace(0, 1, 9, dtype=kind)))
     why = RESULTS.where(defined, result, RESULTS.field_undefined)
-    # a solver with fixed steps succeeds, whatever it meets
-    overflowed = (result == RESULTS.successful) & defined
-    return RESULTS.where(overflowed | leaves_range, RESULTS.left_float_range, why)
+    return RESULTS.where(leaves_range, RESULTS.left_float_range, why)
 
 
 def _largest(state):

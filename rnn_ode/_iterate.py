@@ -68,7 +68,7 @@ def _run(cell, xs, h0, save):
         new = like(h, step(x, h))
         return new, new if save is None else (save(new), is_finite(new))
 
-    _, rows = jax.lax.scan(body, h0, inputs)
+    _, rows = jax.lax.scan(body, h0, inputs, unroll=2)
     if save is None:
         finite = jnp.stack([_rowwise_finite(leaf) for leaf in jax.tree.leaves(rows)]).all(axis=0)
         first = h0
