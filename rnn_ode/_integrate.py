@@ -19,6 +19,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, PyTree, Real
 
 from ._cells import as_state
+from ._dopri8 import Dopri8
 from ._errors import RESULTS, as_number, as_times, check_callable, check_count, check_solver, is_concrete
 from ._paths import SampledPath
 from ._types import Field, State, Trajectory, is_finite, keep_before, real_dtype
@@ -31,8 +32,8 @@ def integrate(
     *,
     ts: Real[ArrayLike, "..."] | None = None,
     solver: diffrax.AbstractSolver | None = None,
-    rtol: float | None = None,
-    atol: float | None = None,
+    rtol: ArrayLike | None = None,
+    atol: ArrayLike | None = None,
     max_steps: int | None = None,
     adjoint: diffrax.AbstractAdjoint | None = None,
     save: Callable[[Any], Any] | None = None,
@@ -70,7 +71,7 @@ def integrate(
         raise ValueError(
             f"ts must be given for a path without samples ({type(path).__name__}): nothing says when to stop."
         )
-    solver = diffrax.Dopri8() if solver is None else solver
+    solver = Dopri8() if solver is None else solver
     check_solver("solver", solver)
     if max_steps is not None:
         check_count("max_steps", max_steps)

@@ -22,7 +22,7 @@ FLOORS = (
     "_errors _linalg",
     "_types",
     "_cells _paths _verdict",
-    "_fields _methods _schemes",
+    "_fields _methods _schemes _dopri8",
     "_bridge _iterate _integrate _evolve",
     "_systems _tangent",
     "_spectrum _transient _fixed_points _cycles _lyapunov _continuation",
