@@ -316,7 +316,7 @@ def _ended(trajectory: Trajectory) -> str:
         (RESULTS.field_undefined, f"does not exist after {at}"),
         (RESULTS.max_steps_reached, f"stopped after {at}: out of solver steps, where the field is stiff or jumps"),
         (
-            RESULTS.dt_min_reached,
+            RESULTS.step_vanished,
             f"stopped after {at}: the step fell to rounding, where the field is singular or jumps",
         ),
     ):

@@ -324,6 +324,7 @@ def _why(interval, h, result) -> RESULTS:
         return is_finite(interval.rate(s, ahead))
 
     defined = jnp.all(jax.lax.map(probe, jnp.linspace(0, 1, 9, dtype=kind)))
+    result = RESULTS.where(result == RESULTS.dt_min_reached, RESULTS.step_vanished, result)  # pyright: ignore
     why = RESULTS.where(defined, result, RESULTS.field_undefined)
     return RESULTS.where(leaves_range, RESULTS.left_float_range, why)
 

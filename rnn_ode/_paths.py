@@ -117,6 +117,10 @@ class Hold(SampledPath):
     **Arguments:** `xs` (T, …) samples; `dt` sampling interval, time; `t0` first stamp, `dt` unless given. Before the first
     step and after the last the end values hold. Raises `ValueError` for an empty or non-finite xs and for dt ≤ 0.
 
+    Asked by a float of the time, the end of a step reads the next sample, and so does a float next to it. A solver that
+    is told to stop there by `jump_ts` asks for both, and takes small steps before them; `integrate` hands the field the
+    step's own piece of the input, closed at both ends, and has no such trouble.
+
     ```python
     >>> import jax.numpy as jnp, rnn_ode as ro
     >>> path = ro.Hold(jnp.array([[1.0], [2.0]]))

@@ -123,9 +123,10 @@ def growth(axes: Axes, c: Comparison) -> None:
     ):
         line = np.exp(np.clip(rate * g.steps, -600, 600))
         axes.fill_between(g.steps, line, np.clip(kappa * line, None, 1e280), color=colour, alpha=0.13, lw=0)
-        axes.semilogy(g.steps, line, color=colour, lw=1, ls="--")
+        axes.semilogy(g.steps, line, color=colour, lw=1.2, ls="--", zorder=3)
         shown = np.isfinite(sizes) & (sizes > 0)
-        axes.semilogy(g.steps[shown], sizes[shown], color=colour, lw=2, label=name)
+        axes.semilogy(g.steps[shown], sizes[shown], color=colour, lw=4, alpha=0.4, label=name)
+    axes.plot([], [], color="0.4", lw=1.2, ls="--", label="exp(rate · steps), the rate from the eigenvalues")
     axes.set(xlabel="steps", ylabel="norm", xlim=(0, g.steps[-1]))
     axes.set_title("Growth of the linear part, predicted (dashed, band) and computed", loc="left")
     axes.legend(fontsize=9, loc="best")

@@ -290,6 +290,17 @@ def test_a_fixed_step_out_of_the_domain():
     np.testing.assert_allclose(run.states[:, 0], [0.5, 0.5 + np.log(0.5), np.inf, np.inf, np.inf])
 
 
+def test_a_solution_that_ends_in_finite_time_says_what_to_do():
+    """h' = h² from 1.25 is 1/(0.8 − t), which is nowhere at the end of the first step."""
+    path, h0 = ro.Hold(np.zeros((4, 1))), np.full(1, 1.25)
+    run = ro.integrate(lambda t, h, path: h**2, path, h0, ts=np.array([0.0, 0.3, 1.5, 2.0]), throw=False)
+    assert run.result == ro.RESULTS.step_vanished
+    np.testing.assert_allclose(run.states[:2, 0], [1.25, 2.0], rtol=1e-8)
+    assert np.all(np.isinf(run.states[2:]))
+    with pytest.raises(eqx.EquinoxRuntimeError, match=r"step shrank to rounding(.|\n)*`rtol`"):
+        ro.integrate(lambda t, h, path: h**2, path, h0)
+
+
 RELU = ro.VanillaCell([[0.5, 0.2], [0.1, 0.6]], [[1.0], [1.0]], [0.1, 0.2])
 
 
