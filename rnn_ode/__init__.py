@@ -31,6 +31,8 @@ from ._schemes import RungeKutta as RungeKutta
 from ._schemes import Trapezoidal as Trapezoidal
 from ._spectrum import Spectrum as Spectrum
 from ._spectrum import spectrum as spectrum
+from ._systems import Flow as Flow
+from ._systems import Map as Map
 from ._types import Trajectory as Trajectory
 from ._verdict import Verdict as Verdict
 from ._verdict import verdict_name as verdict_name

@@ -176,7 +176,7 @@ def _segments(path, ts):
     return (from_whole, from_fraction, to_fraction), ts, picks
 
 
-class _Interval(eqx.Module):
+class Interval(eqx.Module):
     """The field in the local time of one interval, 0 to 1: a part of a step, or of time for a path without samples."""
 
     field: Field
@@ -187,7 +187,7 @@ class _Interval(eqx.Module):
     dt: float = eqx.field(static=True)
 
     @classmethod
-    def of(cls, field, path, segment, moving=True) -> "_Interval":
+    def of(cls, field, path, segment, moving=True) -> "Interval":
         moving = jnp.asarray(moving)
         if isinstance(path, SampledPath):
             return cls(field, path.piece(segment[0]), segment, moving, path.start, path.dt)
@@ -215,7 +215,7 @@ class _Interval(eqx.Module):
 
         return jax.tree.map(scaled, self.field(t, h, path))
 
-    def anchored(self, h, anchor) -> tuple["_Interval", State]:
+    def anchored(self, h, anchor) -> tuple["Interval", State]:
         """The interval with its field anchored where its step starts, if the field asks for that."""
         if not getattr(self.field, "anchored", False):
             return self, anchor
@@ -229,7 +229,7 @@ class _Interval(eqx.Module):
 def _promote(field, path, h0, segments):
     """`h0` in the widest type among it and the field's, or `ValueError` where the field is not shaped like it."""
     segment = jax.tree.map(lambda leaf: leaf[0], segments)
-    rate = jax.eval_shape(lambda h: _Interval.of(field, path, segment).rate(jnp.zeros_like(segment[1]), h), h0)
+    rate = jax.eval_shape(lambda h: Interval.of(field, path, segment).rate(jnp.zeros_like(segment[1]), h), h0)
     shapes = [jax.tree.map(lambda leaf: list(leaf.shape), state) for state in (h0, rate)]
     if shapes[0] != shapes[1]:
         raise ValueError(
@@ -245,7 +245,7 @@ def _advance(field, path, run, segment, solver, tolerances, budget, adjoint):
     the whole scan in one piece of machine code: half the time of a small field.
     """
     alive = run.result == RESULTS.successful
-    interval, anchor = _Interval.of(field, path, segment).anchored(run.h, run.anchor)
+    interval, anchor = Interval.of(field, path, segment).anchored(run.h, run.anchor)
     partial = getattr(field, "partial", False)
     begin, end = jnp.zeros_like(segment[1]), jnp.ones_like(segment[1])
     # a solver that meets an undefined field at once would shrink its step to nothing before giving up
@@ -302,7 +302,7 @@ def _diagnosed(field, path, run, segments, failed) -> RESULTS:
 
     def why():
         segment = jax.tree.map(lambda leaf: leaf[jnp.argmax(failed)], segments)
-        interval, _ = _Interval.of(field, path, segment).anchored(run.h, run.anchor)
+        interval, _ = Interval.of(field, path, segment).anchored(run.h, run.anchor)
         return jax.lax.stop_gradient(_why(interval, run.h, run.result))
 
     return jax.lax.cond(known, lambda: run.result, why)

@@ -1,0 +1,320 @@
+"""Maps and flows: the one place that knows which kind of time it is.
+
+An analysis asks a system for what differs between the two: what is zero at a fixed point, how a state is carried one step
+on, how an eigenvalue of its Jacobian is read (|λ| against 1, Re μ against 0), which bifurcations there are. States are
+flat, (N,): the coordinates of `jax.flatten_util.ravel_pytree`, so that an LSTM's (h, c) is one vector of 2N.
+
+A new kind of system is a subclass of `AbstractSystem`; no analysis asks for the class.
+"""
+
+import abc
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import diffrax
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Array, Float, Inexact
+
+from ._cells import as_state, initial_state
+from ._errors import as_floats, as_number, as_step, check_callable, check_solver
+from ._integrate import Interval
+from ._linalg import eig, eigenvalue_condition
+from ._methods import Exact, Textbook
+from ._paths import Constant, Hold, SampledPath
+from ._types import Cell, Field, State
+from ._verdict import Reading, Verdict, judge
+
+
+class Stepper(NamedTuple):
+    """How a system moves: `advance(k, h)` is the state after step k, started at h (N,); a step takes `length` time."""
+
+    advance: Callable[[Array, Array], Array]
+    length: float
+
+
+class AbstractSystem(eqx.Module):
+    """A map or a flow with its input, on flat states (N,). Jacobians are of one step of a map, of a flow's velocity."""
+
+    path: eqx.AbstractVar[Any]
+
+    @property
+    @abc.abstractmethod
+    def owner(self) -> Any:
+        """The cell or field, which may say what its state looks like."""
+
+    @abc.abstractmethod
+    def residual(self, h: Float[Array, " N"]) -> Float[Array, " N"]:
+        """What is zero at a fixed point under the constant input: cell(x, h) − h, or dh/dt."""
+
+    @abc.abstractmethod
+    def jacobian(self, h: Float[Array, " N"]) -> Float[Array, "N N"]:
+        """∂cell/∂h under the constant input, or ∂(dh/dt)/∂h."""
+
+    @abc.abstractmethod
+    def stepper(self, step: float | None = None, solver: diffrax.AbstractSolver | None = None) -> Stepper:
+        """How the system is carried on in time, along its input; `step` and `solver` are for flows."""
+
+    @property
+    @abc.abstractmethod
+    def reading(self) -> Reading:
+        """How an eigenvalue of the Jacobian is read as an exponent: log λ, or μ itself."""
+
+    @abc.abstractmethod
+    def growth(self, eigenvalues: Inexact[Array, "..."]) -> Float[Array, "..."]:
+        """Nats per unit time: log|λ|/dt, or Re μ."""
+
+    @abc.abstractmethod
+    def propagator(self, J: Float[Array, "N N"], t: Float[Array, ""]) -> Float[Array, "N N"]:
+        """What a small disturbance of a fixed point with Jacobian J is multiplied by in a time t: Jᵏ, or exp(J t)."""
+
+    @property
+    def autonomous(self) -> bool:
+        """Whether the input is constant."""
+        return self.path is None or isinstance(self.path, Constant)
+
+    def require_constant(self, name: str) -> None:
+        """`ValueError` where the input changes with time, for an analysis of that name."""
+        if not self.autonomous:
+            raise ValueError(
+                f"{name} needs a system with a constant input, x (D,); this one's is a {type(self.path).__name__}. "
+                f"Ask at one moment of it: {type(self).__name__}(…, xs[k])."
+            )
+
+    def as_point(self, name: str, h) -> Float[Array, " N"]:
+        """A state, as a pytree or flat, as a flat one (N,) in the widest type among it and the system's; checked."""
+        flat = ravel_pytree(as_state(name, h))[0]
+        size = self._size
+        if size is not None and flat.shape != (size,):
+            raise ValueError(
+                f"{name} must be a state of {size} numbers for this {type(self.owner).__name__}; got {flat.shape}."
+            )
+        after = jax.eval_shape(self.stepper().advance, jnp.zeros((), int), flat)
+        if after.shape != flat.shape:
+            raise ValueError(
+                f"{name} must be a state like those the system returns, which have {after.shape[0]} numbers; "
+                f"got {flat.shape[0]}."
+            )
+        return flat.astype(jnp.result_type(flat, after.dtype))
+
+    def verdict(self, J: Float[Array, "N N"], eigenvalues, condition) -> Verdict:
+        """What the eigenvalues of a Jacobian, with their conditions, say of small disturbances."""
+        return judge(J, eigenvalues, condition, (self.reading,))[0]
+
+    def modes(self, J: Float[Array, "N N"]):
+        """Eigenvalues (N,) of a Jacobian, fastest growing first, and their condition numbers."""
+        values, vectors = eig(J)
+        order = jnp.argsort(-self.growth(values), stable=True)
+        return values[order], eigenvalue_condition(vectors)[order]
+
+    def unravel(self, h: Float[Array, " N"]) -> State:
+        """A flat state as the pytree that the cell or field takes."""
+        like = _template(self.owner)
+        return h if like is None else _unravel_like(like, h)
+
+    @property
+    def _size(self) -> int | None:
+        like = _template(self.owner)
+        return None if like is None else sum(leaf.size for leaf in jax.tree.leaves(like))
+
+
+class Map(AbstractSystem):
+    """A network as a dynamical system: h ↦ cell(x, h), every `dt`.
+
+    **Arguments:** `cell` any cell; `x` a constant input (D,), held samples (T, D), a path with samples `dt` apart, or `None`
+    for a cell that ignores it; `dt` time per step. Beyond the samples the last one holds. Raises `ValueError` for dt ≤ 0 and
+    for a path of another sampling interval.
+
+    ```python
+    >>> import jax.numpy as jnp, rnn_ode as ro
+    >>> ro.Map(lambda x, h: 0.5 * h + x, jnp.ones(1)).residual(jnp.array([2.0])).tolist()
+    [0.0]
+
+    ```
+    """
+
+    cell: Cell
+    path: Any
+    dt: float = eqx.field(static=True)
+
+    def __init__(self, cell: Cell, x=None, dt: float = 1.0):
+        check_callable("cell", cell, "cell(x, h)")
+        self.cell = cell
+        self.dt = as_step("dt", dt)
+        self.path = _as_input(x, self.dt)
+        if not self.autonomous and not isinstance(self.path, SampledPath):
+            raise TypeError(f"x must be an input (D,), samples (T, D) or one of rnn_ode's paths; got {x!r}.")
+        if isinstance(self.path, SampledPath) and self.path.dt != self.dt:
+            raise ValueError(
+                f"a map reads one sample a step: x has them every {self.path.dt:g}, and dt is {self.dt:g}. "
+                "Resample the input, or run the network at its rate."
+            )
+
+    @property
+    def owner(self) -> Cell:
+        return self.cell
+
+    def _apply(self, x, h):
+        return ravel_pytree(self.cell(x, self.unravel(h)))[0]
+
+    def _constant(self, h):
+        return self._apply(None if self.path is None else self.path.x, h)
+
+    def residual(self, h: Float[Array, " N"]) -> Float[Array, " N"]:
+        return self._constant(h) - h
+
+    def jacobian(self, h: Float[Array, " N"]) -> Float[Array, "N N"]:
+        return jax.jacfwd(self._constant)(h)
+
+    def stepper(self, step: float | None = None, solver: diffrax.AbstractSolver | None = None) -> Stepper:
+        if solver is not None or (step is not None and as_number("step", step) != self.dt):
+            raise ValueError(
+                f"a map has its own step, {self.dt:g}, and no solver; got step={step!r}, solver={solver!r}."
+            )
+
+        def advance(k, h):
+            if self.autonomous:
+                return self._constant(h)
+            return self._apply(self.path.at(k, jnp.zeros((), h.dtype), self.dt), h)
+
+        return Stepper(advance, self.dt)
+
+    @property
+    def reading(self) -> Reading:
+        return Reading(Exact().exponent, Exact().contour)
+
+    def growth(self, eigenvalues: Inexact[Array, "..."]) -> Float[Array, "..."]:
+        return jnp.log(jnp.abs(eigenvalues)) / self.dt
+
+    def propagator(self, J: Float[Array, "N N"], t: Float[Array, ""]) -> Float[Array, "N N"]:
+        return _power(J, jnp.round(t / self.dt).astype(int))
+
+
+class Flow(AbstractSystem):
+    """A field as a dynamical system: dh/dt = field(t, h, path).
+
+    **Arguments:** `field` any field; `x` a constant input (D,), held samples (T, D) one time unit apart, a path, or `None`
+    for a field that ignores it. Raises `TypeError` for what is none of these.
+
+    ```python
+    >>> import jax.numpy as jnp, rnn_ode as ro
+    >>> ro.Flow(lambda t, h, path: path(t) - h, jnp.ones(1)).residual(jnp.array([1.0])).tolist()
+    [0.0]
+
+    ```
+    """
+
+    field: Field
+    path: Any
+
+    def __init__(self, field: Field, x=None):
+        check_callable("field", field, "field(t, h, path)")
+        self.field = field
+        self.path = _as_input(x, 1.0)
+
+    @property
+    def owner(self) -> Field:
+        return self.field
+
+    def residual(self, h: Float[Array, " N"]) -> Float[Array, " N"]:
+        rate = ravel_pytree(self.field(jnp.zeros((), h.dtype), self.unravel(h), self.path))[0]
+        return _checked(rate, h)
+
+    def jacobian(self, h: Float[Array, " N"]) -> Float[Array, "N N"]:
+        return jax.jacfwd(self.residual)(h)
+
+    def stepper(self, step: float | None = None, solver: diffrax.AbstractSolver | None = None) -> Stepper:
+        """Steps of equal length, `step` or the next shorter one of which a whole number fits the sampling interval; by the
+        classical fourth-order Runge–Kutta method, or by any explicit diffrax solver."""
+        if solver is not None:
+            check_solver("solver", solver)
+        step = 0.005 if step is None else as_step("step", step)
+        if not isinstance(self.path, SampledPath):
+            return Stepper(lambda k, h: self._advance((jnp.zeros((), int), k * step, (k + 1) * step), h, solver), step)
+        parts = -int(-self.path.dt / step * (1 - 1e-9) // 1)
+
+        def advance(k, h):
+            part = (k % parts).astype(h.dtype)
+            return self._advance((k // parts, part / parts, (part + 1) / parts), h, solver)
+
+        return Stepper(advance, self.path.dt / parts)
+
+    def _advance(self, segment, h, solver):
+        whole, *ends = segment
+        interval = Interval.of(self.field, self.path, (whole, *(jnp.asarray(end, h.dtype) for end in ends)))
+
+        def rate(s, v, _):
+            return _checked(ravel_pytree(interval.rate(s, self.unravel(v)))[0], v)
+
+        start, end = jnp.zeros((), h.dtype), jnp.ones((), h.dtype)
+        if solver is None:
+            return _rk4(rate, h)
+        term = diffrax.ODETerm(rate)
+        state = solver.init(term, start, end, h, None)
+        return solver.step(term, start, end, h, None, state, made_jump=False)[0]
+
+    @property
+    def reading(self) -> Reading:
+        return Reading(Textbook().exponent, Textbook().contour)
+
+    def growth(self, eigenvalues: Inexact[Array, "..."]) -> Float[Array, "..."]:
+        return jnp.real(eigenvalues)
+
+    def propagator(self, J: Float[Array, "N N"], t: Float[Array, ""]) -> Float[Array, "N N"]:
+        return jax.scipy.linalg.expm(J * t, max_squarings=64)
+
+
+def _rk4(rate, h):
+    """One step of the classical Runge–Kutta method over a local time of 0 to 1."""
+    k1 = rate(jnp.zeros((), h.dtype), h, None)
+    k2 = rate(jnp.full((), 0.5, h.dtype), h + k1 / 2, None)
+    k3 = rate(jnp.full((), 0.5, h.dtype), h + k2 / 2, None)
+    k4 = rate(jnp.ones((), h.dtype), h + k3, None)
+    return h + (k1 + 2 * k2 + 2 * k3 + k4) / 6
+
+
+def _power(J, k):
+    """Jᵏ for a traced whole number k ≥ 0, by squaring."""
+
+    def body(carry):
+        k, base, total = carry
+        total = jnp.where(k % 2 == 1, total @ base, total)
+        return k // 2, base @ base, total
+
+    return jax.lax.while_loop(lambda carry: carry[0] > 0, body, (k, J, jnp.eye(J.shape[0], dtype=J.dtype)))[2]
+
+
+def _as_input(x, dt: float):
+    if x is None or isinstance(x, SampledPath | Constant):
+        return x
+    if callable(x):
+        return x
+    x = as_floats("x", x)
+    return Constant(x) if x.ndim < 2 else Hold(x, dt)
+
+
+def _checked(rate, h):
+    """A flow's velocity (N,), real and in the shape of the state."""
+    if jnp.iscomplexobj(rate):
+        raise TypeError(
+            "the field is complex, as Exact(complex=True)'s is, and a flow of real states is wanted. "
+            "Tustin() and Forward(order) stay real for negative multipliers."
+        )
+    if rate.shape != h.shape:
+        raise ValueError(f"field(t, h, path) must return dh/dt in the shape of h, {h.shape}; it returned {rate.shape}.")
+    return rate
+
+
+def _template(owner):
+    """A state (of shapes only) as the cell or field has it, or `None` where that does not say."""
+    try:
+        return jax.eval_shape(lambda: initial_state(owner))
+    except ValueError:
+        return None
+
+
+def _unravel_like(like, h):
+    zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, h.dtype), like)
+    return ravel_pytree(zeros)[1](h)

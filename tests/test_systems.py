@@ -1,0 +1,91 @@
+"""Maps and flows: what each says of itself, and how it moves, against the network and the solver."""
+
+import diffrax
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import rnn_ode as ro
+
+W = np.array([[0.5, 0.2], [-0.3, 0.4]])
+CELL = ro.VanillaCell(W, np.eye(2), np.array([0.1, -0.2]), jnp.tanh)
+XS = np.random.default_rng(0).normal(size=(5, 2))
+
+
+def carried(system, h, count, **how):
+    stepper = system.stepper(**how)
+    advance = jax.jit(stepper.advance)
+    for k in range(count):
+        h = advance(k, h)
+    return h
+
+
+def test_a_map_is_its_network_along_the_input_and_beyond_it():
+    run = ro.iterate(CELL, np.concatenate([XS, XS[-1:], XS[-1:]]))
+    np.testing.assert_allclose(carried(ro.Map(CELL, XS), jnp.zeros(2), 7), run.states[-1], rtol=1e-12)
+
+
+@pytest.mark.parametrize("solver", [None, diffrax.Tsit5()], ids=["rk4", "Tsit5"])
+def test_a_flow_is_its_field_along_the_input(solver):
+    """Steps of 0.3 become quarters of the sampling interval, and none of them crosses a jump: fourth order at least."""
+    field = ro.to_ode(CELL, ro.Forward(1))
+    exact = ro.integrate(field, ro.Hold(XS), np.zeros(2)).states[-1]
+    flow = ro.Flow(field, XS)
+    assert flow.stepper(0.3, solver).length == 0.25
+    error = [np.abs(carried(flow, jnp.zeros(2), 5 * 2**n, step=0.5**n, solver=solver) - exact).max() for n in (1, 2)]
+    assert error[1] < error[0] / 12 and error[1] < 1e-4
+
+
+def test_residuals_and_jacobians_are_the_step_and_the_velocity():
+    x, h = XS[0], jnp.array([0.3, -0.4])
+    z = W @ h + x + CELL.b
+    step = np.diag(1 - np.tanh(z) ** 2) @ W
+    chart, flow = ro.Map(CELL, x), ro.Flow(ro.to_ode(CELL, ro.Forward(1)), x)
+    for system, jacobian in ((chart, step), (flow, step - np.eye(2))):
+        np.testing.assert_allclose(system.residual(h), np.tanh(z) - h, rtol=1e-12)
+        np.testing.assert_allclose(system.jacobian(h), jacobian, rtol=1e-12)
+
+
+def test_eigenvalues_are_read_by_the_kind_of_time():
+    J = jnp.diag(jnp.array([0.5, -2.0]))
+    for system, first, growth, verdict in (
+        (ro.Map(CELL, XS[0], dt=0.1), -2.0, np.log([2.0, 0.5]) / 0.1, "GROWS"),
+        (ro.Flow(lambda t, h, path: -h), 0.5, [0.5, -2.0], "GROWS"),
+    ):
+        values, condition = system.modes(J)
+        assert values[0] == first
+        np.testing.assert_allclose(system.growth(values), growth, rtol=1e-12)
+        assert ro.verdict_name(system.verdict(J, values, condition)) == verdict
+    flow = ro.Flow(lambda t, h, path: -h)
+    assert ro.verdict_name(flow.verdict(-J[:1, :1], *flow.modes(-J[:1, :1]))) == "DECAYS"
+
+
+def test_states_are_flat():
+    lstm = eqx.nn.LSTMCell(1, 3, key=jax.random.key(0))
+    system = ro.Map(lstm, np.ones(1))
+    flat = system.as_point("h0", (np.zeros(3), np.ones(3)))
+    np.testing.assert_array_equal(flat, [0, 0, 0, 1, 1, 1])
+    h, c = lstm(jnp.ones(1), system.unravel(flat))
+    np.testing.assert_allclose(system.residual(flat) + flat, np.concatenate([h, c]), rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda: ro.Map(CELL, ro.Hold(XS, 0.5)), ValueError, "every 0.5, and dt is 1"),
+        (lambda: ro.Map(CELL, XS[0], dt=0.0), ValueError, "dt"),
+        (lambda: ro.Map(3, XS[0]), TypeError, "cell"),
+        (lambda: ro.Flow(3, XS[0]), TypeError, "field"),
+        (lambda: ro.Map(CELL, jnp.sin), TypeError, "x must be an input"),
+        (lambda: ro.Map(CELL, XS).require_constant("fixed_points"), ValueError, "constant input"),
+        (lambda: ro.Map(CELL, XS).stepper(0.5), ValueError, "its own step, 1"),
+        (lambda: ro.Map(CELL, XS).as_point("h0", np.zeros(3)), ValueError, "2 numbers"),
+        (lambda: ro.Flow(lambda t, h, p: h[:1]).as_point("h0", np.zeros(3)), ValueError, "shape of h"),
+        (lambda: ro.Flow(lambda t, h, p: 1j * h).residual(jnp.zeros(3)), TypeError, "complex"),
+    ],
+)
+def test_bad_input_is_named(make, error, message):
+    with pytest.raises(error, match=message):
+        make()
