@@ -1,6 +1,9 @@
 """The bridge: a network as a field, and a field as a network."""
 
+from typing import NamedTuple
+
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
@@ -42,6 +45,7 @@ def to_ode(cell: Cell, method: AbstractMethod, *, dt: float = 1.0) -> Field:
         raise TypeError(f"method must be one of rnn_ode's methods, such as Forward(1) or Exact(); got {method!r}.")
     if isinstance(method, Forward):
         return SeriesField(cell, method.order, dt)
+    _require_single(cell, method)
     if isinstance(method, Textbook):
         if isinstance(cell, VanillaCell):
             require_method(cell.W_h, method)
@@ -71,12 +75,11 @@ def _textbook(cell: VanillaCell, dt: float) -> LinearField:
 
 @eqx.filter_jit
 def _affine(cell: VanillaCell, method: AbstractMethod, dt: float) -> LinearField:
-    """g([[W, W_x, b], [0, 1]]): the generator in the first block, φ(W) (W_x, b) beside it."""
-    n, extra = cell.hidden_size, cell.input_size + 1
-    top = jnp.concatenate([cell.W_h, cell.W_x, cell.b[:, None]], axis=1)
-    bottom = jnp.concatenate([jnp.zeros((extra, n), top.dtype), jnp.eye(extra, dtype=top.dtype)], axis=1)
-    G = method.generator(jnp.concatenate([top, bottom]))[:n] / dt
-    return LinearField(G[:, :n], G[:, n:-1], G[:, -1], jnp.asarray(method.input_lead * dt, top.dtype))
+    """g(W) for the state, φ(W) (W_x, b) for what drives it."""
+    kind = jnp.result_type(cell.W_h, cell.W_x, cell.b)
+    inputs = jnp.concatenate([cell.W_x, cell.b[:, None]], axis=1).astype(kind)
+    A, B = method.affine_generator(cell.W_h.astype(kind), inputs)
+    return LinearField(A / dt, B[:, :-1] / dt, B[:, -1] / dt, jnp.asarray(method.input_lead * dt, kind))
 
 
 @eqx.filter_jit
@@ -131,20 +134,39 @@ def existing(W) -> list[AbstractMethod]:
     return [method for method in ALTERNATIVES if not isinstance(method, Textbook) and obstacle(W, method) is None]
 
 
-def obstacle(W, method: AbstractMethod) -> str | None:
+class Obstacle(NamedTuple):
+    """Why a method does not exist for a matrix, and whether a zero multiplier is the reason."""
+
+    text: str
+    zero: bool
+
+
+def obstacle(W, method: AbstractMethod) -> Obstacle | None:
     """Why the method does not exist for a concrete matrix W (N, N), or `None`. It runs on the host, in NumPy."""
     W = np.asarray(W)
     if method.inverts and (why := singular(W)):
-        return why
+        return Obstacle(why, zero=True)
     multipliers, vectors = np.linalg.eig(W.astype(complex))
-    tolerance = (4 + len(W) ** 0.5) * np.finfo(W.dtype).eps * np.linalg.norm(W) * np.linalg.cond(vectors)
-    bad = np.flatnonzero(method.excluded(multipliers, min(tolerance, np.finfo(W.dtype).eps ** 0.5)))
+    reach = _reach(W, vectors)
+    bad = np.flatnonzero(method.excluded(multipliers, reach))
     if not len(bad):
         return None
-    value = complex(multipliers[bad[0]])
+    value, within = complex(multipliers[bad[0]]), float(reach[bad[0]])
     if isinstance(method, Tustin):
-        return f"its multiplier {value.real:.6g} is a pole of the Cayley transform"
-    return f"its multiplier {value.real:.6g} is {'negative' if value.real < -tolerance else 'zero to within rounding'}"
+        return Obstacle(f"its multiplier {value.real:.6g} is a pole of the Cayley transform", zero=False)
+    if value.real < -within:
+        return Obstacle(f"its multiplier {value.real:.6g} is negative", zero=False)
+    return Obstacle(f"its multiplier {value.real:.6g} is zero to within rounding", zero=True)
+
+
+def _reach(W: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    """`_verdict.eigenvalue_reach` in NumPy: a concrete matrix may be asked about while something else is traced."""
+    eps, size = np.finfo(W.dtype).eps, np.linalg.norm(W)
+    try:
+        condition = np.linalg.norm(np.linalg.inv(vectors), axis=1)
+    except np.linalg.LinAlgError:
+        condition = np.inf
+    return np.broadcast_to(np.minimum((4 + len(W) ** 0.5) * eps * condition, eps**0.5) * size, len(W))
 
 
 def singular(W: np.ndarray) -> str | None:
@@ -167,15 +189,25 @@ def require_method(W, method: AbstractMethod) -> None:
         _refuse(W, method, obstacle(W, method))
 
 
+def _require_single(cell, method) -> None:
+    half = {str(leaf.dtype) for leaf in jax.tree.leaves(cell) if eqx.is_inexact_array(leaf) and leaf.dtype.itemsize < 4}
+    if half:
+        raise TypeError(
+            f"{_call(method)} solves linear systems, which want weights of float32 or wider; this cell's are {half.pop()}. "
+            "Forward(order) takes them as they are."
+        )
+
+
 def _require_invertible(W, method) -> None:
     if is_concrete(W):
-        _refuse(W, method, singular(np.asarray(W)))
+        why = singular(np.asarray(W))
+        _refuse(W, method, Obstacle(why, zero=True) if why else None)
 
 
-def _refuse(W, method, reason) -> None:
+def _refuse(W, method, reason: Obstacle | None) -> None:
     if reason is not None:
         ways = ", ".join(f"{_call(m)}" for m in existing(W))
-        raise ValueError(f"{_call(method)} does not exist for this network: {reason}. These do: {ways}.")
+        raise ValueError(f"{_call(method)} does not exist for this network: {reason.text}. These do: {ways}.")
 
 
 def _call(method) -> str:
@@ -187,5 +219,5 @@ def _call(method) -> str:
 
 
 def _name(cell) -> str:
-    affine = isinstance(cell, AbstractCell) and is_affine(cell)
-    return f"an affine {type(cell).__name__}" if affine else f"a {type(cell).__name__}"
+    affine = "affine " if isinstance(cell, AbstractCell) and is_affine(cell) else ""
+    return f"{affine}{type(cell).__name__}"

@@ -122,6 +122,7 @@ def initializer(kind: Recurrent, gain: float) -> Any:
 
 @app.command("compare")
 def compare_command(
+    context: typer.Context,
     input: Annotated[
         Path | None, typer.Option(help="A csv series; the yearly sunspot numbers if none is given.")
     ] = None,
@@ -143,6 +144,10 @@ def compare_command(
     with job():
         started = time.perf_counter()
         _check_figure(out)
+        if input is None:
+            _refuse_unused(context, "without --input", "column")
+        if weights is not None:
+            _refuse_unused(context, "with --weights", "hidden", "gain", "recurrent", "seed")
         methods = tuple(parse_method(text) for text in method) if method else METHODS
         series = sunspots() if input is None else load_csv(input, column)
         xs = _standardised(series)
@@ -157,6 +162,13 @@ def compare_command(
         source = "random network" if weights is None else str(weights)
         typer.echo(f"{series.name}: {len(xs)} samples into a {_describe(cell)} ({source})\n\n{c.table()}\n")
         typer.echo(f"figure: {out}  ({time.perf_counter() - started:.1f} s)")
+
+
+def _refuse_unused(context: typer.Context, cause: str, *names: str) -> None:
+    """`ValueError` for options that were given and would do nothing."""
+    given = [name for name in names if str(context.get_parameter_source(name)).endswith("COMMANDLINE")]
+    if given:
+        raise ValueError(f"{', '.join(f'--{name}' for name in given)} would do nothing {cause}; leave it out.")
 
 
 def _standardised(series: Series) -> np.ndarray:
@@ -235,7 +247,7 @@ def _spectrum_report(W: np.ndarray) -> dict:
                 "verdict": verdict_name(its_verdict),
                 "rate": plain(rate),
                 "exists": why_not is None,
-                "why_not": why_not,
+                "why_not": why_not and why_not.text,
                 "series_converges": bool(converges),
             }
         )

@@ -4,7 +4,7 @@ import dataclasses
 import json
 import math
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import equinox as eqx
@@ -67,7 +67,9 @@ class Row:
     def error_rms(self) -> float | None:
         """Root-mean-square relative error over the samples that both reached."""
         largest = self.error_max
-        return largest and largest * float(np.sqrt(np.nanmean((self.errors[1:] / largest) ** 2)))
+        if largest is None or largest == 0 or not math.isfinite(largest):
+            return largest
+        return largest * float(np.sqrt(np.nanmean((self.errors[1:] / largest) ** 2)))
 
     @property
     def _measured(self) -> bool:
@@ -137,7 +139,7 @@ class Comparison:
             "network": {
                 "verdict": self.network_verdict,
                 "linear_part": self.linear_part,
-                "predicted_rate": _plain(np.log(s.radius)),
+                "predicted_rate": _plain(s.rate()),
                 "measured_rate": _plain(self.measured_rate),
                 "radius": _plain(s.radius),
                 "abscissa": _plain(s.abscissa),
@@ -217,7 +219,7 @@ def compare(
             )
         )
     report("growth")
-    network_rate = measured_rate(W, flow=False)
+    network_rate = measured_rate(s.matrix, flow=False)
     return Comparison(network, tuple(rows), s, verdict_name(discrete), network_rate, linear_part, _growth(s))
 
 
@@ -227,13 +229,17 @@ def predict(W, methods):
     s = spectrum(W)
     network, *verdicts = s.verdicts(*methods)
     predictions = [
-        (verdict, s.rate(m), s.series_converges(m), s.neglected(m), m.generator(W))
+        (verdict, s.rate(m), s.series_converges(m), s.neglected(m), m.generator(s.matrix))
         for m, verdict in zip(methods, verdicts, strict=True)
     ]
     return s, network, predictions
 
 
 def _check_methods(methods) -> tuple[AbstractMethod, ...]:
+    if not isinstance(methods, AbstractMethod | Iterable):
+        raise TypeError(
+            f"methods must be a sequence of rnn_ode's methods, such as (Forward(1), Exact()); got {methods!r}."
+        )
     methods = (methods,) if isinstance(methods, AbstractMethod) else tuple(methods)
     for method in methods:
         if not isinstance(method, AbstractMethod):
@@ -261,7 +267,7 @@ def _run(cell, method, xs, h0, dt) -> tuple[Trajectory | None, str]:
     """The counterpart's trajectory at the samples, and why there is none or where it ended."""
     missing = obstacle(cell.W_h, method) if isinstance(cell, VanillaCell) and _by_matrix(cell, method) else None
     if missing is not None:
-        return None, f"does not exist here: {missing}"
+        return None, f"does not exist here: {missing.text}"
     try:
         field = to_ode(cell, method, dt=dt)
     except (TypeError, ValueError) as error:
@@ -300,7 +306,7 @@ def _missing_at(cell, method, x, h) -> str:
     why = obstacle(_jacobian(cell, x, h), method)
     if why is None:
         return ""
-    return "zero multiplier" if "singular" in why or "zero" in why else why.replace("its", "the local step's")
+    return "zero multiplier" if why.zero else why.text.replace("its", "the local step's")
 
 
 def _reached(trajectory: Trajectory) -> int:
@@ -313,6 +319,7 @@ def _ended(trajectory: Trajectory) -> str:
     at = f"t = {float(trajectory.ts[_reached(trajectory)]):g}"
     for result, words in (
         (RESULTS.left_float_range, f"left the float range after {at}"),
+        (RESULTS.not_a_number, f"not a number after {at}"),
         (RESULTS.field_undefined, f"does not exist after {at}"),
         (RESULTS.max_steps_reached, f"stopped after {at}: out of solver steps, where the field is stiff or jumps"),
         (
@@ -377,8 +384,10 @@ def _log_sizes(step, carry):
     def body(carry, _):
         h, log_size = carry
         h = step @ h
+        largest = jnp.max(jnp.abs(h))  # first, since squares may leave the float range
+        h = h / jnp.where(largest > 0, largest, 1)
         size = jnp.linalg.norm(h)
-        carry = h / jnp.where(size > 0, size, 1), log_size + jnp.log(size)
+        carry = h / jnp.where(size > 0, size, 1), log_size + jnp.log(largest) + jnp.log(size)
         return carry, carry[1]
 
     return jax.lax.scan(body, carry, length=2000)
@@ -423,13 +432,13 @@ def _table(c: Comparison) -> str:
         "rms",
         "parts at t",
     )
-    rates = (_rate(np.log(c.spectrum.radius)), _rate(c.measured_rate))
+    rates = (_rate(float(c.spectrum.rate())), _rate(c.measured_rate))
     network = ("network", c.network_verdict, "", *rates, "", "", "", "", "")
     lines = [head, network] + [_cells(row) for row in c.rows]
     widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
     text = ["  ".join(word.ljust(width) for word, width in zip(line, widths, strict=True)).rstrip() for line in lines]
     text.insert(1, "  ".join("─" * width for width in widths))
-    notes = [f"{row.method.label}: {row.reason}." for row in c.rows if row.reason]
+    notes = [f"{row.method.label}: {row.reason.rstrip('.')}." for row in c.rows if row.reason]
     if _ended(c.network):
         notes.insert(0, f"network: {_ended(c.network)}.")
     legend = (

@@ -16,7 +16,7 @@ from jaxtyping import Array
 
 
 class RESULTS(diffrax.RESULTS):  # pyright: ignore[reportGeneralTypeIssues]
-    """How a run ended: `diffrax.RESULTS`, and the three ends that networks and their flows have besides.
+    """How a run ended: `diffrax.RESULTS`, and the other ends that networks and their flows have besides.
 
     `RESULTS[trajectory.result]` is the text, with what to do next; `successful` has the empty text.
     """
@@ -31,6 +31,11 @@ class RESULTS(diffrax.RESULTS):  # pyright: ignore[reportGeneralTypeIssues]
         "logarithm or no inverse (a multiplier that is zero, or negative). `Forward(order)` and `Tustin()` need "
         "neither; `Exact(complex=True, anchored=True)` serves negative multipliers; with `throw=False` the rows before "
         "it are kept."
+    )
+    not_a_number = (
+        "The cell returned NaN for a state that is finite: it is not defined there (as a cell made by `to_rnn` is not where "
+        "its field needs a logarithm or an inverse that does not exist), or traced weights, inputs or h0 hold NaN. "
+        "`Forward(order)` and `Tustin()` need no logarithm; with `throw=False` the rows before it are kept."
     )
     step_vanished = (
         "The solver's step shrank to rounding: the solution runs off to infinity in finite time (as that of h' = h² does), "

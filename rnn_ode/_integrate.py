@@ -67,6 +67,11 @@ def integrate(
     check_callable("field", field, "field(t, h, path)")
     h0 = as_state("h0", h0, field)
     ts = None if ts is None else as_times("ts", ts)
+    _check_path(field, path)
+    if save is not None:
+        check_callable("save", save, "save(h)")
+    if adjoint is not None and not isinstance(adjoint, diffrax.AbstractAdjoint):
+        raise TypeError(f"adjoint must be one of diffrax's, such as diffrax.ForwardMode(); got {adjoint!r}.")
     if not isinstance(path, SampledPath) and ts is None:
         raise ValueError(
             f"ts must be given for a path without samples ({type(path).__name__}): nothing says when to stop."
@@ -90,6 +95,17 @@ def integrate(
     if throw:
         rows = result.error_if(rows, result != RESULTS.successful)
     return Trajectory(times, rows, result, stats)
+
+
+def _check_path(field, path):
+    if path is not None and not callable(path):
+        raise TypeError(
+            f"path must be one of rnn_ode's paths, a function of time, or None; got {type(path).__name__}. "
+            "Samples (T, D) become a path with Hold(xs)."
+        )
+    width = getattr(field, "input_size", None)
+    if isinstance(path, SampledPath) and width is not None and path.xs.shape[1:] != (width,):
+        raise ValueError(f"path must have samples of shape ({width},) for this field; they are {path.xs.shape[1:]}.")
 
 
 def _tolerances(h0, rtol, atol):
@@ -311,22 +327,35 @@ def _diagnosed(field, path, run, segments, failed) -> RESULTS:
 def _why(interval, h, result) -> RESULTS:
     """Why an interval could not be solved: the state leaves the float range in it, or the field is not finite in it.
 
-    The field is looked at along its first direction, which is a guess at the path that the solver failed to follow.
+    The field is looked at along its first direction, which is a guess at the path that the solver failed to follow. The
+    state leaves the range if growth at the rate seen there takes it out of it: the speed over the size, or what the
+    velocity itself grows by along its own direction, which is the one that counts at h = 0.
     """
     kind = interval.segment[1].dtype
     rate = interval.rate(jnp.zeros((), kind), h)
     size, speed = _largest(h), _largest(rate)
     largest = jnp.finfo(size.dtype).max
-    leaves_range = (size > largest**0.5) | (jnp.log(size) + speed / jnp.maximum(size, 1) > 0.95 * jnp.log(largest))
+    parts = jnp.linspace(0, 1, 9, dtype=kind)
 
     def probe(s):
-        ahead = jax.tree.map(lambda a, b: a + s.astype(a.dtype) * b, h, rate)
-        return is_finite(interval.rate(s, ahead))
+        ahead = interval.rate(s, jax.tree.map(lambda a, b: a + s.astype(a.dtype) * b, h, rate))
+        return is_finite(ahead), _along(ahead, rate, speed)
 
-    defined = jnp.all(jax.lax.map(probe, jnp.linspace(0, 1, 9, dtype=kind)))
+    defined, stretch = jax.lax.map(probe, parts)
+    defined = jnp.all(defined)
+    growth = jnp.maximum(speed / jnp.maximum(size, 1), (stretch[1] - stretch[0]) / parts[1])
+    leaves_range = (size > largest**0.5) | (jnp.log(jnp.maximum(size, speed)) + growth > 0.95 * jnp.log(largest))
     result = RESULTS.where(result == RESULTS.dt_min_reached, RESULTS.step_vanished, result)  # pyright: ignore
     why = RESULTS.where(defined, result, RESULTS.field_undefined)
     return RESULTS.where(leaves_range, RESULTS.left_float_range, why)
+
+
+def _along(a, b, size):
+    """Re⟨a, b⟩ / ‖b‖², for a largest entry of b of that size."""
+    size = jnp.where(size > 0, size, 1)
+    pairs = [(x / size, y / size) for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)]
+    inner = sum(jnp.sum((x * y.conj()).real) for x, y in pairs)
+    return inner / jnp.maximum(sum(jnp.sum(jnp.abs(y) ** 2) for _, y in pairs), 1e-30)
 
 
 def _largest(state):

@@ -1,7 +1,7 @@
 """Running a network: `lax.scan` with everything that needs no state computed before it."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -30,7 +30,7 @@ def iterate(
     it (all of it by default); `throw` whether a run that leaves the float range raises.
 
     **Returns:** a `Trajectory` of T + 1 states at the times 0, dt, …, T·dt, the initial state first: the outputs are
-    `states[1:]`. Its `result` is `successful` or `left_float_range`; rows from there on are infinite.
+    `states[1:]`. Its `result` is `successful`, `left_float_range` or `not_a_number`; rows from there on are infinite.
 
     **Raises:** `ValueError` or `TypeError` for inputs of the wrong shape, empty or not finite, for dt ≤ 0, and for a cell
     that does not return a state like its own. Under `jit` values are not looked at.
@@ -48,9 +48,10 @@ def iterate(
     check_callable("cell", cell, "cell(x, h)")
     xs = check_inputs(cell, xs)
     h0 = initial_state(cell) if h0 is None else as_state("h0", h0, cell)
-    states, failed = _run(cell, xs, h0, save)
+    if save is not None:
+        check_callable("save", save, "save(h)")
+    states, result = _run(cell, xs, h0, save)
     ts = dt * jnp.arange(xs.shape[0] + 1)
-    result = RESULTS.where(failed, RESULTS.left_float_range, RESULTS.successful)  # pyright: ignore
     if throw:
         states = result.error_if(states, result != RESULTS.successful)
     return Trajectory(ts, states, result, {"num_steps": xs.shape[0]})
@@ -66,17 +67,36 @@ def _run(cell, xs, h0, save):
 
     def body(h, x):
         new = like(h, step(x, h))
-        return new, new if save is None else (save(new), is_finite(new))
+        return new, new if save is None else (save(new), _health(new))
 
     _, rows = jax.lax.scan(body, h0, inputs, unroll=2)
     if save is None:
         states = _after(h0, rows)
-        finite = _finite_rows(states)
+        finite, health = _finite_rows(states), lambda k: _health(jax.tree.map(lambda leaf: leaf[k], states))
     else:
-        states, finite = _after((save(h0), is_finite(h0)), rows)
+        states, healths = _after((save(h0), _health(h0)), rows)
+        finite, health = healths.finite, lambda k: jax.tree.map(lambda leaf: leaf[k], healths)
     total = finite.shape[0]
     end = jnp.min(jnp.where(finite, total, jnp.arange(total)))
-    return keep_before(jnp.arange(total) >= end, states), end < total
+    undefined = health(jnp.minimum(end, total - 1)).nan & health(jnp.maximum(end - 1, 0)).moderate
+    why = RESULTS.where(undefined, RESULTS.not_a_number, RESULTS.left_float_range)  # pyright: ignore
+    result = RESULTS.where(end < total, why, RESULTS.successful)  # pyright: ignore
+    return keep_before(jnp.arange(total) >= end, states), result
+
+
+class _Health(NamedTuple):
+    """Whether a state is finite, holds NaN, and is nowhere near the end of the float range."""
+
+    finite: Array
+    nan: Array
+    moderate: Array
+
+
+def _health(state) -> _Health:
+    leaves = jax.tree.leaves(state)
+    large = [jnp.any(jnp.abs(leaf) > jnp.finfo(leaf.dtype).max ** 0.5) for leaf in leaves]
+    nan = [jnp.any(jnp.isnan(leaf)) for leaf in leaves]
+    return _Health(is_finite(state), jnp.any(jnp.stack(nan)), ~jnp.any(jnp.stack(large)))
 
 
 def _after(first, rows):

@@ -3,12 +3,17 @@
 Every function takes one matrix (batch it with `jax.vmap`), keeps its precision, and lowers for CPU, CUDA and TPU.
 """
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.scipy.linalg import expm
+from jax.typing import ArrayLike
 from jaxtyping import Array, Complex, Float, Inexact
+
+from ._errors import check_finite, is_concrete
 
 # ||X||_1 up to which the 7-node rule gives log(I + X) to working precision, by the bits of a real number: float64 from
 # Higham, "Functions of Matrices", Table 11.1; float32 from the scalar worst case X = -theta.
@@ -115,28 +120,46 @@ def _logm(A: Inexact[Array, "N N"]) -> Inexact[Array, "N N"]:
         return _nan_unless(jnp.linalg.norm(X, 1) <= theta, scale / 2 * jnp.tensordot(weights, terms, 1))
 
 
-@jax.custom_jvp
-def logm(A: Inexact[Array, "N N"]) -> Inexact[Array, "N N"]:
+def logm(A: ArrayLike | Sequence) -> Inexact[Array, "N N"]:
     """Principal logarithm of a matrix, by inverse scaling and squaring.
 
     Square roots by the Denman–Beavers iteration until the matrix is near I, then the Gauss–Legendre form of the
     diagonal Padé approximant of log(I + X) (Cheng, Higham, Kenney & Laub, SIAM J. Matrix Anal. Appl. 22, 2001; Higham,
     "Functions of Matrices", ch. 11). Needs only products, solves and inverses, no Schur form.
 
-    `A`: (N, N), real or complex, with no eigenvalue on (-inf, 0]. Returns the (N, N) logarithm of the same dtype, all
-    NaN where the principal logarithm does not exist. Differentiable to any order in forward and reverse mode, also
-    where eigenvalues coincide.
+    `A`: (N, N), real or complex, with no eigenvalue on (-inf, 0]. Returns the (N, N) logarithm of the same dtype.
+    Differentiable to any order in forward and reverse mode, also where eigenvalues coincide. Raises `ValueError` for a
+    matrix that is not square or has no principal logarithm; of a traced one all entries are NaN then.
     """
+    A = jnp.asarray(A)
+    if not jnp.issubdtype(A.dtype, jnp.inexact):
+        A = A.astype(jnp.result_type(float))
     _check_square(A)
+    log = _differentiable_logm(A)
+    if is_concrete(A, log) and not np.isfinite(np.asarray(log)).all():
+        check_finite("A", A)
+        values = np.linalg.eigvals(np.asarray(A))
+        nearest = values[np.argmin(np.abs(np.angle(-values)) * (values != 0))]
+        raise ValueError(
+            f"A has no principal logarithm: its eigenvalue {nearest:.6g} is on (−∞, 0], or too near to it. A negative one "
+            "has a complex logarithm, Exact(complex=True).generator(A); a zero has none."
+        )
+    return log
+
+
+@jax.custom_jvp
+def _differentiable_logm(A):
+    if jnp.finfo(A.dtype).bits < 32:
+        return _logm(A.astype(jnp.float32)).astype(A.dtype)
     return _logm(A)
 
 
-@logm.defjvp
+@_differentiable_logm.defjvp
 def _logm_jvp(primals, tangents):
     # The derivative L_log(A) is the inverse of L_exp(log A), and its transpose is L_log(A^T). Stating both leaves
     # nothing for JAX to transpose through the while loops.
     (A,), (dA,) = primals, tangents
-    log = logm(A)
+    log = _differentiable_logm(A)
 
     def derivative_of_exp(Y):
         with jax.default_matmul_precision("highest"):
@@ -283,6 +306,13 @@ def _eig_jvp(primals, tangents):
     with jax.default_matmul_precision("highest"):
         C = solve(V, dA.astype(V.dtype) @ V)
         return (values, V), (jnp.diagonal(C), V @ (F * C))
+
+
+def column_lengths(V: Inexact[Array, "N M"]) -> Float[Array, " M"]:
+    """A power of two near the size of every column, 1 for a column of zeros; dividing by it rounds nothing."""
+    largest = jnp.max(jnp.abs(V), axis=0)
+    usable = (largest > 0) & jnp.isfinite(largest)
+    return jnp.exp2(jnp.floor(jnp.log2(jnp.where(usable, largest, 1))))
 
 
 def eigenvalue_condition(vectors: Inexact[Array, "N N"]) -> Float[Array, " N"]:

@@ -10,15 +10,17 @@ The same g of a matrix makes the generator: g(W) is the system's matrix, and the
 """
 
 import abc
+from collections.abc import Sequence
 from typing import ClassVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 from jaxtyping import Array, Complex, Float
 
-from ._errors import check_count, check_flag
-from ._linalg import eig, inv, logm, solve
+from ._errors import as_floats, check_count, check_flag
+from ._linalg import column_lengths, eig, inv, logm, solve
 
 
 class AbstractMethod(eqx.Module):
@@ -38,7 +40,8 @@ class AbstractMethod(eqx.Module):
 
     def exponent(self, multiplier) -> Complex[Array, "..."]:
         """g(λ), elementwise: complex in, complex out; never raises (a pole gives an infinity or NaN)."""
-        return self._g(jnp.asarray(multiplier, jnp.result_type(multiplier, jnp.complex64)))
+        multiplier = jnp.asarray(multiplier)
+        return self._g(multiplier.astype(jnp.result_type(multiplier, jnp.complex64)))
 
     @abc.abstractmethod
     def _g(self, z: Complex[Array, "..."]) -> Complex[Array, "..."]: ...
@@ -53,20 +56,27 @@ class AbstractMethod(eqx.Module):
 
         return jax.lax.fori_loop(0, 20, step, multiplier)
 
+    def generator(self, W: ArrayLike | Sequence) -> Array:
+        """g(W) (N, N) of a real matrix W. Raises `ValueError` for what is not one, or where g(W) is seen not to exist."""
+        return self._g_of(as_floats("W", W, ("N", "N")))
+
     @abc.abstractmethod
-    def generator(self, W: Float[Array, "N N"]) -> Array:
-        """g(W) (N, N)."""
+    def _g_of(self, W: Float[Array, "N N"]) -> Array: ...
 
     def phi(self, J: Float[Array, "N N"], v: Float[Array, " N"]) -> Array:
-        """φ(J) v (N,) with φ(z) = g(z)/(z − 1): the top-right block of g([[J, v], [0, 1]])."""
-        return self.affine_generator(J, v)[1]
+        """φ(J) v (N,) with φ(z) = g(z)/(z − 1)."""
+        return self.affine_generator(J, v[:, None])[1][:, 0]
 
-    def affine_generator(self, J: Float[Array, "N N"], v: Float[Array, " N"]) -> tuple[Array, Array]:
-        """g(J) (N, N) and φ(J) v (N,), both blocks of g([[J, v], [0, 1]])."""
-        n = J.shape[0]
-        bottom = jnp.zeros((1, n + 1), J.dtype).at[0, n].set(1)
-        blocks = self.generator(jnp.concatenate([jnp.concatenate([J, v[:, None]], axis=1), bottom]))
-        return blocks[:n, :n], blocks[:n, n]
+    def affine_generator(self, J: Float[Array, "N N"], V: Float[Array, "N M"]) -> tuple[Array, Array]:
+        """g(J) (N, N) and φ(J) V (N, M), the upper blocks of g([[J, V], [0, 1]]).
+
+        The second is linear in V, whose columns are brought to length 1 for it: a long one would cost g(J) its digits.
+        """
+        n, m = V.shape
+        lengths = jax.lax.stop_gradient(column_lengths(V))
+        bottom = jnp.concatenate([jnp.zeros((m, n), J.dtype), jnp.eye(m, dtype=J.dtype)], axis=1)
+        blocks = self.generator(jnp.concatenate([jnp.concatenate([J, V / lengths[None]], axis=1), bottom]))
+        return blocks[:n, :n], blocks[:n, n:] * lengths[None]
 
     def excluded(self, multiplier, tolerance):
         """Whether a multiplier, within a tolerance, forbids the method; of NumPy's arrays and of JAX's."""
@@ -101,7 +111,7 @@ class Textbook(AbstractMethod):
     def _g(self, z):
         return z
 
-    def generator(self, W: Float[Array, "N N"]) -> Array:
+    def _g_of(self, W: Float[Array, "N N"]) -> Array:
         return W
 
     def excluded(self, multiplier, tolerance):
@@ -146,7 +156,7 @@ class Forward(AbstractMethod):
             total = delta * ((-1) ** (k + 1) / k + total)
         return total
 
-    def generator(self, W: Float[Array, "N N"]) -> Array:
+    def _g_of(self, W: Float[Array, "N N"]) -> Array:
         eye = jnp.eye(W.shape[0], dtype=W.dtype)
         delta = W - eye
         total = jnp.zeros_like(W)
@@ -201,8 +211,8 @@ class Backward(AbstractMethod):
     def contour(self, multiplier, level):
         return 1 / Forward(self.order).contour(1 / multiplier, -level)
 
-    def generator(self, W: Float[Array, "N N"]) -> Array:
-        return -Forward(self.order).generator(inv(W))
+    def _g_of(self, W: Float[Array, "N N"]) -> Array:
+        return -Forward(self.order)._g_of(inv(W))
 
     def phi(self, J: Float[Array, "N N"], v: Float[Array, " N"]) -> Array:
         term = total = solve(J, v)
@@ -246,7 +256,7 @@ class Tustin(AbstractMethod):
         half = (level + 1j * self._g(multiplier).imag) / 2
         return (1 + half) / (1 - half)
 
-    def generator(self, W: Float[Array, "N N"]) -> Array:
+    def _g_of(self, W: Float[Array, "N N"]) -> Array:
         eye = jnp.eye(W.shape[0], dtype=W.dtype)
         return 2 * solve(W + eye, W - eye)
 
@@ -302,7 +312,7 @@ class Exact(AbstractMethod):
     def contour(self, multiplier, level):
         return jnp.exp(level + 1j * jnp.angle(multiplier))
 
-    def generator(self, W: Float[Array, "N N"]) -> Array:
+    def _g_of(self, W: Float[Array, "N N"]) -> Array:
         return _complex_logm(W) if self.complex else logm(W)
 
     def excluded(self, multiplier, tolerance):

@@ -73,12 +73,16 @@ class SampledPath(AbstractPath):
     def split(self, t) -> tuple[Int[Array, "..."], Float[Array, "..."]]:
         """A float of time as whole steps since the start and a fraction in [0, 1).
 
-        A time within two roundings of a whole step is that step, fraction 0: nearer floats cannot be told apart.
+        A time within two roundings, of its own type, of a whole step is that step, fraction 0: nearer floats cannot be
+        told apart.
         """
-        t = jnp.asarray(t, jnp.result_type(float))
+        t = jnp.asarray(t)
+        kind = jnp.result_type(float)
+        eps = jnp.finfo(t.dtype if jnp.issubdtype(t.dtype, jnp.floating) else kind).eps
+        t = t.astype(kind)
         steps = (t - self.start) / self.dt
         nearest = jnp.round(steps)
-        unit = jnp.finfo(t.dtype).eps * jnp.maximum(jnp.abs(steps), jnp.maximum(jnp.abs(t), abs(self.start)) / self.dt)
+        unit = float(eps) * jnp.maximum(jnp.abs(steps), jnp.maximum(jnp.abs(t), abs(self.start)) / self.dt)
         same = jnp.abs(steps - nearest) <= 2 * unit
         whole = jnp.where(same, nearest, jnp.floor(steps))
         # a difference, not a constant 0, so that a derivative with respect to t is that of what follows

@@ -15,7 +15,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array
 
 from ._errors import check_count, check_solver
-from ._linalg import solve
+from ._linalg import column_lengths, solve
 from ._paths import Constant
 from ._types import Field, real_dtype
 
@@ -108,9 +108,11 @@ class ExponentialEuler(_FlatScheme):
     def increment(self, generator, velocity, dt):
         n = len(velocity)
         kind = jnp.result_type(generator, velocity)
-        top = jnp.concatenate([generator, velocity[:, None]], axis=1).astype(kind)
+        # φ₁ v is linear in v, and a long one would cost the exponential its digits
+        length = jax.lax.stop_gradient(column_lengths(velocity[:, None]))[0]
+        top = jnp.concatenate([generator, velocity[:, None] / length], axis=1).astype(kind)
         block = jnp.concatenate([top, jnp.zeros((1, n + 1), kind)])
-        return jax.scipy.linalg.expm(dt * block, max_squarings=64)[:n, n]
+        return jax.scipy.linalg.expm(dt * block, max_squarings=64)[:n, n] * length
 
 
 class RungeKutta(AbstractScheme):

@@ -11,7 +11,7 @@ from ._bridge import nearly_singular
 from ._errors import as_floats
 from ._linalg import eig, eigenvalue_condition
 from ._methods import AbstractMethod, Exact
-from ._verdict import Reading, Verdict, backward_error, judge
+from ._verdict import Reading, Verdict, eigenvalue_reach, judge
 
 
 class Spectrum(eqx.Module):
@@ -57,8 +57,8 @@ class Spectrum(eqx.Module):
 
     def exists(self, method: AbstractMethod) -> Bool[Array, ""]:
         """Whether the method may be used on this matrix, to within rounding (`Exact()`: no multiplier on (−∞, 0], …)."""
-        error = backward_error(self.matrix) * self.condition
-        excluded = jnp.any(method.excluded(self.multipliers, error))
+        reach = eigenvalue_reach(self.matrix, self.condition)
+        excluded = jnp.any(method.excluded(self.multipliers, reach))
         return ~excluded & ~nearly_singular(self.matrix) if method.inverts else ~excluded
 
     def rate(self, method: AbstractMethod | None = None) -> Float[Array, ""]:
@@ -111,6 +111,7 @@ def spectrum(W: ArrayLike | Sequence) -> Spectrum:
     W = as_floats("W", W, ("N", "N"))
     if W.shape[0] != W.shape[1] or W.shape[0] == 0:
         raise ValueError(f"W must be a square matrix (N, N), such as a network's W_h; got {W.shape}.")
+    W = W.astype(jnp.promote_types(W.dtype, jnp.float32))  # there are no eigenvalues in half precision
     multipliers, vectors = eig(W)
     order = jnp.argsort(-jnp.abs(multipliers), stable=True)
     return Spectrum(W, multipliers[order], eigenvalue_condition(vectors)[order])

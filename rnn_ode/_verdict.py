@@ -68,6 +68,12 @@ def backward_error(W: Float[Array, "N N"]) -> Float[Array, ""]:
     return (4 + W.shape[0] ** 0.5) * jnp.finfo(W.dtype).eps * _size(W)
 
 
+def eigenvalue_reach(W: Float[Array, "N N"], condition: Float[Array, " N"]) -> Float[Array, " N"]:
+    """How far, to first order, the true eigenvalues of W may be from the computed ones of those conditions; at most √u ‖W‖,
+    which is where first order ends."""
+    return jnp.minimum(backward_error(W) * condition, jnp.finfo(W.dtype).eps ** 0.5 * _size(W))
+
+
 def _size(W) -> Float[Array, ""]:
     """Frobenius norm, scaled so that squares neither overflow nor vanish."""
     largest = jnp.max(jnp.abs(W))
@@ -124,7 +130,9 @@ class _Crossings(eqx.Module):
         curves = jax.vmap(lambda level: reading.contour(starts, level))(levels)
         select = jax.vmap(lambda *line: _select(reading.exponent, starts, reach, backward_error(W), *line))
         points, found, beyond = select(levels, curves)
-        on_boundary = jnp.abs(multipliers - curves[0, :n]) <= 10 * reach
+        boundary = curves[0, :n]
+        reached = _on_curve(reading.exponent, boundary, multipliers, levels[0], backward_error(W))
+        on_boundary = reached & (jnp.abs(multipliers - boundary) <= 10 * reach)
         well_conditioned = condition <= 0.1 / jnp.finfo(W.dtype).eps ** 0.5
         return cls(
             growth,
@@ -164,15 +172,20 @@ def _select(exponent, starts, reach, error, level, curve):
     # W is real, so that one of two conjugates speaks for both
     offset = jnp.where(starts.imag < 0, jnp.inf, jnp.abs(curve - starts)).at[n:].set(-1)
     chosen = jnp.argsort(offset)[: _SEEDS + _LOOKED_AT]
-    found = _distance(exponent, curve, level) <= 1e-3 * jnp.abs(curve - starts) + error
+    found = _on_curve(exponent, curve, starts, level, error)
     beyond = _distance(exponent, starts, level) > reach
     return curve[chosen], found[chosen], beyond[chosen]
+
+
+def _on_curve(exponent, curve, starts, level, error):
+    """Whether points that were looked for on Re g = level, from others, are there."""
+    return _distance(exponent, curve, level) <= 1e-3 * jnp.abs(curve - starts) + error
 
 
 def _distance(exponent, z, level):
     """How far z is from the curve Re g = level, to first order."""
     value, slope = jax.jvp(exponent, (z,), (jnp.ones_like(z),))
-    return jnp.abs((value.real - level) / slope)
+    return jnp.abs(value.real - level) / jnp.abs(slope)
 
 
 def _sunflower(centre, radius):

@@ -257,7 +257,7 @@ def _read_numpy(path: Path) -> Mapping[str, Any]:
         try:
             loaded = np.load(file, allow_pickle=False)
         except _NOT_NUMPY as error:
-            raise ValueError(f"{path}: not a file of arrays that NumPy reads without pickle ({error}).") from None
+            raise ValueError(f"{path}: not a file of arrays that NumPy reads without pickle{_detail(error)}.") from None
         if not isinstance(loaded, np.lib.npyio.NpzFile):
             return {"W": loaded}
         with loaded:
@@ -268,7 +268,14 @@ def _npz_entry(path: Path, archive: np.lib.npyio.NpzFile, key: str) -> Any:
     try:
         return archive[key]
     except _NOT_NUMPY as error:
-        raise ValueError(f"{path}, key {key!r}: not an array that NumPy reads without pickle ({error}).") from None
+        raise ValueError(
+            f"{path}, key {key!r}: not an array that NumPy reads without pickle{_detail(error)}."
+        ) from None
+
+
+def _detail(error: Exception) -> str:
+    """What NumPy said, unless it is advice to unpickle."""
+    return "" if "pickle" in str(error) else f" ({error})"
 
 
 # What numpy and zipfile raise on files that were cut, altered or made up (a header may claim any size).

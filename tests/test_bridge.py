@@ -610,10 +610,10 @@ def test_traced_weights_are_not_looked_at():
         (
             lambda: ro.to_ode(CELLS["gru"], ro.Textbook()),
             TypeError,
-            r"Textbook\(\) is written for VanillaCell.*got a GRUCell",
+            r"Textbook\(\) is written for VanillaCell.*got GRUCell",
         ),
-        (lambda: ro.to_ode(CELLS["tanh"], ro.Exact(complex=True)), TypeError, r"with anchored=True; got a VanillaCell"),
-        (lambda: ro.to_ode(CELLS["gru"], ro.Exact(complex=True)), TypeError, r"serves affine cells.*got a GRUCell"),
+        (lambda: ro.to_ode(CELLS["tanh"], ro.Exact(complex=True)), TypeError, r"with anchored=True; got VanillaCell"),
+        (lambda: ro.to_ode(CELLS["gru"], ro.Exact(complex=True)), TypeError, r"serves affine cells.*got GRUCell"),
         (lambda: ro.to_ode(AFFINE, ro.Forward), TypeError, r"method must be one of rnn_ode's methods.*got <class"),
         (lambda: ro.to_ode(AFFINE, "exact"), TypeError, r"method must be one of .* got 'exact'"),
         (lambda: ro.to_ode(AFFINE, ro.Euler()), TypeError, r"method must be one of .* got Euler\(\)"),
@@ -636,3 +636,39 @@ def test_traced_weights_are_not_looked_at():
 def test_bad_arguments_are_named(call, error, message, as_user):
     with pytest.raises(error, match=message):
         call()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("gain", [1.5, 10.0])
+@pytest.mark.parametrize("anchored", [True, False])
+def test_exact_keeps_its_digits_as_the_states_grow(gain, anchored):
+    """Every unit stays active, so that both forms are the affine flow; the states grow to 1e30 and the logarithm is of J."""
+    rng = np.random.default_rng(0)
+    cell = ro.VanillaCell(gain * np.eye(6) + 0.2 * np.abs(rng.normal(size=(6, 6))), np.ones((6, 1)), np.ones(6))
+    xs = np.abs(rng.normal(size=(30, 1)))
+    network = np.asarray(ro.iterate(cell, xs).states[1:])
+    run = ro.integrate(ro.to_ode(cell, ro.Exact(anchored=anchored)), ro.Hold(xs), np.zeros(6))
+    error = np.abs(run.states[1:] - network) / np.abs(network).max(axis=1, keepdims=True)
+    assert error.max() < 1e-9
+
+
+@pytest.mark.parametrize("size", [1.0, 1e6, 1e12])
+def test_large_inputs_cost_the_logarithm_no_digits(size):
+    cell = ro.VanillaCell([[0.9, 0.3], [-0.3, 0.8]], size * np.ones((2, 1)), size * np.ones(2), activation=None)
+    xs = np.random.default_rng(0).normal(size=(30, 1))
+    network = np.asarray(ro.iterate(cell, xs).states)
+    flow = ro.to_ode(cell, ro.Exact())
+    run = ro.integrate(flow, ro.Hold(xs), np.zeros(2))
+    assert np.abs(run.states - network).max() < 1e-11 * np.abs(network).max()
+    again, h = ro.to_rnn(flow, ro.ExponentialEuler()), size * jnp.array([1.0, -2.0])
+    np.testing.assert_allclose(again(jnp.ones(1), h), cell(jnp.ones(1), h), rtol=1e-12)
+
+
+def test_weights_in_half_precision_are_refused_where_a_system_is_solved():
+    cell = ro.VanillaCell(*(jnp.ones(shape, jnp.float16) for shape in ((1, 1), (1, 1), (1,))))
+    with pytest.raises(TypeError, match=r"Tustin\(\) .* float32 or wider; this cell's are float16"):
+        ro.to_ode(cell, ro.Tustin())
+    assert (
+        ro.to_ode(cell, ro.Forward(2))(0.0, jnp.ones(1, jnp.float16), lambda t: jnp.ones(1, jnp.float16)).dtype
+        == "float16"
+    )

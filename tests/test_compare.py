@@ -176,3 +176,9 @@ def test_bad_input(as_user):
         ro.compare(AFFINE, XS, methods=("exact",))
     with pytest.raises(ValueError, match="methods must hold at least one"):
         ro.compare(AFFINE, XS, methods=())
+
+
+@pytest.mark.parametrize("size", [1e-200, 1e200])
+def test_the_simulator_keeps_to_the_float_range(size):
+    """Two thousand steps of it do not, and neither do the squares of one."""
+    assert measured_rate(size * jnp.eye(3), flow=False) == pytest.approx(np.log(size), rel=1e-12)

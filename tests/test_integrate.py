@@ -430,6 +430,10 @@ def test_every_field_solves_under_plain_diffrax(cell, method):
         ({"atol": -1e-3}, ValueError, r"atol must be positive; got -0\.001"),
         ({"rtol": np.nan}, ValueError, r"rtol must be positive; got nan"),
         ({"rtol": "low"}, TypeError, r"rtol must be a number; got 'low'"),
+        ({"path": XS, "ts": [0.0, 1.0]}, TypeError, r"path must be .* got ndarray. Samples .* Hold\(xs\)"),
+        ({"path": ro.Hold(np.ones((2, 3)))}, ValueError, r"samples of shape \(1,\) for this field; they are \(3,\)"),
+        ({"adjoint": "x"}, TypeError, r"adjoint must be one of diffrax's"),
+        ({"save": 3}, TypeError, r"save must be a callable save\(h\); got 3"),
         ({"max_steps": 0}, ValueError, r"max_steps must be at least 1; got 0"),
         ({"max_steps": 1.5}, TypeError, r"max_steps must be a whole number, .* got 1\.5"),
         (
@@ -443,3 +447,11 @@ def test_bad_arguments_are_named(options, error, message, as_user):
     arguments = {"field": LINEAR, "path": ro.Hold(XS, DT), "h0": H0} | options
     with pytest.raises(error, match=message):
         ro.integrate(**arguments)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("h0", [0.0, 1.0])
+def test_a_linear_overflow_is_one_from_rest_too(h0):
+    cell = ro.VanillaCell([[800.0]], [[1.0]], [0.0], activation=None)
+    run = ro.integrate(ro.to_ode(cell, ro.Textbook()), ro.Hold(np.ones((3, 1))), np.full(1, h0), throw=False)
+    assert run.result == ro.RESULTS.left_float_range

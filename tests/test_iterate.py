@@ -259,3 +259,13 @@ W, W_X, B = (np.asarray(w) for w in WEIGHTS)
 def test_bad_weights_are_named(make, error, message, as_user):
     with pytest.raises(error, match=message):
         make()
+
+
+@pytest.mark.parametrize("save", [None, lambda h: h[:1]], ids=["all", "some"])
+def test_a_cell_that_returns_nan_is_no_overflow(save):
+    """log(h) of 0.5 is negative, and its own logarithm NaN."""
+    run = ro.iterate(lambda x, h: jnp.log(h), np.zeros((3, 1)), np.full(2, 0.5), throw=False, save=save)
+    assert run.result == ro.RESULTS.not_a_number
+    np.testing.assert_allclose(run.states[:, 0], [0.5, np.log(0.5), np.inf, np.inf])
+    with pytest.raises(eqx.EquinoxRuntimeError, match="returned NaN for a state that is finite"):
+        ro.iterate(lambda x, h: jnp.log(h), np.zeros((3, 1)), np.full(2, 0.5), save=save)

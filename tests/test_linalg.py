@@ -430,3 +430,11 @@ def test_a_batch_is_refused(f):
     # A TypeError where the run-time type checker comes first.
     with pytest.raises((ValueError, TypeError), match=r"2, ?3, ?3"):
         f(jnp.ones((2, 3, 3)))
+
+
+def test_a_matrix_without_a_logarithm_is_named():
+    np.testing.assert_allclose(logm([[1, 0], [0, 2]]), np.diag([0.0, np.log(2)]), atol=1e-15)
+    for W in (-np.eye(2), np.diag([1.0, 0.0])):
+        with pytest.raises(ValueError, match=r"no principal logarithm: its eigenvalue (-1|0) is on"):
+            logm(W)
+    assert np.isnan(jax.jit(logm)(-jnp.eye(2))).all()

@@ -293,3 +293,10 @@ def test_half_width_is_a_whole_number(half_width, error, message, as_user):
 def test_the_interval_is_static(as_user):
     with pytest.raises(TypeError, match=r"dt must be a Python number, known when the function is traced"):
         jax.jit(lambda dt: ro.Hold(XS, dt)(0.0))(0.1)
+
+
+def test_a_float32_time_finds_its_sample_in_a_float64_session():
+    """A stamp rounded to float32 is that sample, though float64 can tell the two apart."""
+    path, k = ro.Hold(np.arange(1000.0)[:, None], 1 / 44100), np.arange(1000)
+    found = jax.vmap(path)(jnp.asarray(k / 44100, jnp.float32))[:, 0]
+    np.testing.assert_array_equal(found, k)

@@ -568,3 +568,16 @@ def test_bad_input(W, words):
 def test_complex_matrices_are_refused():
     with pytest.raises(TypeError, match="real"):
         ro.spectrum(np.eye(2) * 1j)
+
+
+@pytest.mark.parametrize(
+    ("W", "method", "verdict"),
+    [
+        (np.diag([2.0, 0.3]), ro.Forward(2), "GROWS"),
+        (np.diag([0.5, 0.9]), ro.Backward(2), "DECAYS"),
+        ([[-1e103]], ro.Forward(3), "DECAYS"),
+    ],
+)
+def test_where_g_is_flat_or_overflows_no_boundary_is_seen(W, method, verdict):
+    """g' is 0 at λ = 2 under Forward(2) and at ½ under Backward(2): from there no point of the curve is found."""
+    assert ro.verdict_name(ro.spectrum(W).continuous(method)) == verdict

@@ -20,7 +20,7 @@ class Conversion(Protocol):
 
     def phi(self, J: Array, v: Array) -> Array: ...
 
-    def affine_generator(self, J: Array, v: Array) -> tuple[Array, Array]: ...
+    def affine_generator(self, J: Array, V: Array) -> tuple[Array, Array]: ...
 
 
 class JacobianField(eqx.Module):
@@ -39,6 +39,10 @@ class JacobianField(eqx.Module):
     dt: float = eqx.field(static=True)
     lead: float = eqx.field(static=True)
     anchored: bool = eqx.field(static=True, default=False)
+
+    @property
+    def input_size(self) -> int | None:
+        return getattr(self.cell, "input_size", None)
 
     @property
     def partial(self) -> bool:
@@ -66,8 +70,8 @@ class JacobianField(eqx.Module):
     def anchor(self, t, h, path) -> "AnchoredField":
         """The affine flow of the step that starts at (t, h): g(J)/dt (h − h₀) + φ(J)(cell(x, h₀) − h₀)/dt."""
         J, displacement, flat, unravel = self._local(t, h, path)
-        generator, velocity = self.method.affine_generator(J, displacement)
-        return AnchoredField(generator / self.dt, velocity / self.dt, flat, unravel)
+        generator, velocity = self.method.affine_generator(J, displacement[:, None])
+        return AnchoredField(generator / self.dt, velocity[:, 0] / self.dt, flat, unravel)
 
     def initial_state(self):
         return initial_state(self.cell)

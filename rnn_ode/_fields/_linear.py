@@ -13,6 +13,10 @@ class LinearField(eqx.Module):
     c: Inexact[Array, " N"]
     lead: Float[Array, ""]
 
+    @property
+    def input_size(self) -> int:
+        return self.B.shape[1]
+
     def __call__(self, t, h, path):
         return self.A @ h + self.B @ read(path, t, self.lead) + self.c
 

@@ -21,6 +21,10 @@ class SeriesField(eqx.Module):
     dt: float = eqx.field(static=True)
     reverse: bool = eqx.field(static=True, default=False)
 
+    @property
+    def input_size(self) -> int | None:
+        return getattr(self.cell, "input_size", None)
+
     def __call__(self, t, h, path):
         orbit = [h]
         for j in range(self.order):
