@@ -11,9 +11,9 @@ Four things are said of ‖P_k‖₂, in nats per step where they are rates.
   of a matrix that is not normal: 1.5 · shift of size N has ρ = 0, and ‖P_k‖ = 1.5ᵏ until k = N, from where it is 0.
 - *Lyapunov*: for a stationary run (1/k) log ‖P_k‖ tends to the largest conditional Lyapunov exponent, that of the run and its
   input (Engelken, Wolf & Abbott, Phys. Rev. Research 5, 2023). It is measured by pushing one vector forward.
-- *The weights' bound*: ‖J_j‖₂ ≤ γ ‖W_h‖₂ with γ = sup |f'|, hence ‖P_k‖₂ ≤ (γ ‖W_h‖₂)ᵏ. So ‖W_h‖₂ < 1/γ suffices for vanishing
-  and ‖W_h‖₂ > 1/γ is necessary for exploding (Pascanu, Mikolov & Bengio, ICML 2013, section 2.1). The paper words both with
-  the largest eigenvalue; its proof bounds norms, and the shift shows that it needs them.
+- *The weights' bound*: ‖J_j‖₂ ≤ γ ‖W_h‖₂ with γ = sup |f'|, hence ‖P_k‖₂ ≤ (γ ‖W_h‖₂)ᵏ. So ‖W_h‖₂ < 1/γ suffices for
+  vanishing and ‖W_h‖₂ > 1/γ is necessary for exploding (Pascanu, Mikolov & Bengio, ICML 2013, section 2.1). The paper words
+  both with the largest eigenvalue; its proof bounds norms, and the shift shows that it needs them.
 - *The steps' bound*: ‖P_k‖₂ ≤ Π ‖J_j‖₂ over the k last steps, for any cell.
 
 Products are carried with a power of two for every row apart, so that nothing over- or underflows before the end and the
@@ -26,6 +26,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree, Real
@@ -40,13 +41,22 @@ from ._types import Cell
 
 
 class GradientBounds(eqx.Module):
-    """Upper bounds of ‖∂h_T/∂h_{T−k}‖₂ at the lags k = 0…T, and what Pascanu, Mikolov & Bengio (2013) conclude from the first.
+    """Upper bounds of ‖∂h_T/∂h_{T−k}‖₂ at the lags k = 0…T, and what Pascanu, Mikolov & Bengio (2013) conclude of them.
 
     **Fields:** `gain` (): what no step's ‖J‖₂ exceeds, whatever state and input, by the weights alone: γ ‖W_h‖₂ for a
-    `VanillaCell`, ‖A‖₂ + ‖W‖₂ for a `PiecewiseLinearCell`, NaN for other cells and unknown activations; `log_from_weights` (T+1,):
-    k log gain; `log_from_steps` (T+1,): the sum of log ‖J_j‖₂ over the last k steps of this run, of any cell, in nats;
-    `vanishing_guaranteed` (): gain < 1; `exploding_possible` (): gain > 1, or unknown. Both hold to within rounding, so that an
-    orthogonal W_h under a tanh has neither.
+    `VanillaCell`, ‖A‖₂ + ‖W‖₂ for a `PiecewiseLinearCell`, NaN for other cells and unknown activations; `log_from_weights`
+    (T+1,): k log gain; `log_from_steps` (T+1,): the sum of log ‖J_j‖₂ over the last k steps of this run, of any cell; both in
+    nats; `vanishing_guaranteed` (): gain < 1; `exploding_possible` (): gain > 1, or unknown. These two hold to within
+    rounding, so that an orthogonal W_h under a tanh has neither.
+
+    ```python
+    >>> import jax.numpy as jnp, rnn_ode as ro
+    >>> cell = ro.VanillaCell([[2.0]], [[1.0]], [0.0], activation=jnp.tanh)
+    >>> b = ro.gradient_flow(cell, jnp.ones((2, 1))).bounds
+    >>> b.from_weights.round(4).tolist(), bool(b.exploding_possible)
+    ([1.0, 2.0, 4.0], True)
+
+    ```
     """
 
     gain: Float[Array, "*batch"]
@@ -69,12 +79,13 @@ class GradientBounds(eqx.Module):
 class GradientFlow(eqx.Module):
     """How strongly a run's last state depends on the states before it: what `gradient_flow` returns.
 
-    **Fields:** `log_norms` (T+1,): log ‖∂h_T/∂h_{T−k}‖₂ for k = 0…T, in nats, −∞ where the Jacobian is exactly 0; `spectrum` the
-    eigenvalues (with conditions and a verdict) of the network's linear part, or of the Jacobian at the last state and input
-    for cells that name no linear part; `lyapunov_rate` (): the largest conditional Lyapunov exponent of the run, nats per
-    step; `measured_rate` (): the slope of `log_norms` over the late lags k ≥ T/2, nats per step, −∞ if the gradient has died
-    there; `bounds` a `GradientBounds`; `result` a `RESULTS`: `successful`, `left_float_range` (every number of the run is NaN) or
-    `derivative_undefined` (NaN from that lag on).
+    **Fields:** `log_norms` (T+1,): log ‖∂h_T/∂h_{T−k}‖₂ for k = 0…T, in nats, −∞ where the Jacobian is exactly 0; `spectrum`
+    the eigenvalues (with conditions and a verdict) of the network's linear part, or of the Jacobian at the last state and
+    input for cells that name no linear part; `lyapunov_rate` (): the largest conditional Lyapunov exponent of the run, nats
+    per step, by the growth of a generic vector after the first quarter of it; `measured_rate` (): the slope of the least
+    squares line through `log_norms` at the lags k ≥ T/2, nats per step, −∞ if the gradient is exactly 0 at one of them;
+    `bounds` a `GradientBounds`; `result` a `RESULTS`: `successful`, `left_float_range` (every number of the run is NaN) or
+    `derivative_undefined` (norms are NaN from the first such lag on).
     """
 
     log_norms: Float[Array, "*batch lags"]
@@ -104,8 +115,8 @@ def gradient_flow(
     our cells and Equinox's; `throw` whether a run that leaves the float range, or has no derivative, raises. A state of
     several arrays, such as an LSTM's (h, c), counts as one vector (`jax.flatten_util.ravel_pytree`).
 
-    **Returns:** a `GradientFlow`: the norms at every lag, the rate that eigenvalues predict, the Lyapunov exponent, the measured
-    rate and the bounds; rates in nats per step. **Raises:** as `iterate` does, and `TypeError` for complex states.
+    **Returns:** a `GradientFlow`: the norms at every lag, the rate that eigenvalues predict, the Lyapunov exponent, the
+    measured rate and the bounds; rates in nats per step. **Raises:** as `iterate` does, and `TypeError` for complex states.
 
     It takes time T (N³ + N steps of the cell) and memory N² beside the run (T N² when differentiated). Compiled, batched
     and differentiable; where singular values coincide a derivative of the norms is that of one of them.
@@ -121,15 +132,24 @@ def gradient_flow(
     """
     run = iterate(cell, xs, h0, throw=False)
     if any(jnp.iscomplexobj(leaf) for leaf in jax.tree.leaves(run.states)):
-        raise TypeError("gradient_flow needs real states; this run's are complex. Split them into real and imaginary parts.")
-    g = _measure(cell, as_floats("xs", xs), run.states, run.result)
+        raise TypeError(
+            "gradient_flow needs real states; this run's are complex. Split them into real and imaginary parts."
+        )
+    matrix, (log_norms, lyapunov_rate, measured_rate, bounds, result) = _measure(
+        cell, as_floats("xs", xs), run.states, run.result
+    )
     if throw:
-        g = eqx.tree_at(lambda g: g.log_norms, g, g.result.error_if(g.log_norms, g.result != RESULTS.successful))
-    return g
+        log_norms = result.error_if(log_norms, result != RESULTS.successful)
+    return GradientFlow(log_norms, _spectrum(matrix), lyapunov_rate, measured_rate, bounds, result)
+
+
+# compiled, so that a matrix that is not finite gives NaN and raises nothing: `result` says why
+_spectrum = eqx.filter_jit(spectrum)
 
 
 @eqx.filter_jit
-def _measure(cell, xs, states, result) -> GradientFlow:
+def _measure(cell, xs, states, result):
+    """All of a `GradientFlow` but its spectrum, and the matrix that this is of."""
     rows = jax.vmap(lambda state: ravel_pytree(state)[0])(states)
     unravel = ravel_pytree(jax.tree.map(lambda leaf: leaf[0], states))[1]
 
@@ -139,58 +159,63 @@ def _measure(cell, xs, states, result) -> GradientFlow:
     with jax.default_matmul_precision("highest"):
         log_norms, log_steps = _backward(step, xs, rows[:-1])
         log_sizes = _forward(step, xs, rows[:-1])
-        local = isinstance(cell, AbstractCell)
-        matrix = cell.linear_part if local else jax.jacfwd(lambda h: step(xs[-1], h))(rows[-1])
-        bounds = _bounds(cell.gain if local else jnp.asarray(jnp.nan, rows.dtype), log_steps, rows.shape[1])
-    start, lags = (len(xs)) // 4, jnp.arange(len(log_norms), dtype=rows.dtype)
-    lyapunov_rate = _difference(log_sizes[-1], log_sizes[start]) / (len(xs) - start)
-    late = slice(len(xs) // 2, None)
-    numbers = log_norms, lyapunov_rate, _slope(lags[late], log_norms[late])
+        ours = isinstance(cell, AbstractCell)
+        matrix = cell.linear_part if ours else jax.jacfwd(lambda h: step(xs[-1], h))(rows[-1])
+        gain = cell.gain if ours else jnp.asarray(jnp.nan, rows.dtype)
+    total, lags = len(xs), jnp.arange(len(rows), dtype=rows.dtype)
+    settled, late = total // 4, slice(total // 2, None)  # by then a generic vector points where most growth is
+    lyapunov_rate = _difference(log_sizes[-1], log_sizes[settled]) / (total - settled)
     ran = result == RESULTS.successful
-    result = RESULTS.where(ran & jnp.any(jnp.isnan(log_norms)), RESULTS.derivative_undefined, result)  # pyright: ignore
-    numbers = jax.tree.map(lambda value: jnp.where(ran, value, jnp.nan), numbers)
-    bounds = eqx.tree_at(lambda b: b.log_from_steps, bounds, jnp.where(ran, bounds.log_from_steps, jnp.nan))
-    return GradientFlow(numbers[0], spectrum(matrix), numbers[1], numbers[2], bounds, result)
+    log_norms, log_steps, *rates = (
+        jnp.where(ran, value, jnp.nan)
+        for value in (log_norms, log_steps, lyapunov_rate, _slope(lags[late], log_norms[late]))
+    )
+    undefined = ran & jnp.any(jnp.isnan(log_norms))
+    result = RESULTS.where(undefined, RESULTS.derivative_undefined, result)  # pyright: ignore
+    return matrix, (log_norms, *rates, _bounds(gain, log_steps, rows.shape[1]), result)
 
 
 def _backward(step, xs, before):
     """log ‖P_k‖₂ and Σ log ‖J_j‖₂ over the last k steps, both (T+1,), for the states `before` (T, N) the steps."""
     eye = jnp.eye(before.shape[1], dtype=before.dtype)
+    none = jnp.zeros(len(eye), int)
 
     def multiply(carry, point):
         rows, exponents = carry
         x, h = point
         J = jax.jacfwd(lambda h: step(x, h))(h)
-        rows, more = _rescale(rows @ J)
-        exponents = exponents + more
-        return (rows, exponents), (_log_norm(rows, exponents), _log_norm(*_rescale(J)))
+        rows, exponents = _rescale(rows @ J, exponents)
+        logs = jax.vmap(_log_norm)(jnp.stack([rows, J]), jnp.stack([exponents, none]))
+        return (rows, exponents), logs
 
-    _, logs = jax.lax.scan(multiply, (eye, jnp.zeros(len(eye), jnp.int32)), (xs, before), reverse=True)
-    log_norms, log_steps = (jnp.concatenate([jnp.zeros(1, before.dtype), log[::-1]]) for log in logs)
+    _, logs = jax.lax.scan(multiply, (eye, none), (xs, before), reverse=True)
+    log_norms, log_steps = jnp.concatenate([jnp.zeros((1, 2), before.dtype), logs[::-1]]).T
     return log_norms, jnp.cumsum(log_steps)
 
 
 def _forward(step, xs, before):
-    """The logarithm (T+1,) of the size of a generic vector that the run carries along, from its start on."""
-    v = jax.random.normal(jax.random.key(0), before.shape[1:], before.dtype)
+    """The logarithm (T+1,) of the length of a generic vector that the run carries along."""
+    v = np.random.default_rng(0).normal(size=before.shape[1:])
+    v = jnp.asarray(v / np.linalg.norm(v), before.dtype)
 
     def push(carry, point):
         v, exponent = carry
         x, h = point
-        v, more = _rescale(jax.jvp(lambda h: step(x, h), (h,), (v,))[1])
-        exponent = exponent + more
-        return (v, exponent), _log_norm(v[None], exponent[None])
+        v, exponent = _rescale(jax.jvp(lambda h: step(x, h), (h,), (v,))[1], exponent)
+        size = jnp.linalg.norm(jnp.where(jnp.all(v == 0), 1, v))
+        return (v, exponent), _log(jnp.where(jnp.all(v == 0), 0, size), exponent)
 
-    _, logs = jax.lax.scan(push, (v, jnp.zeros((), jnp.int32)), (xs, before))
-    return jnp.concatenate([jnp.log(jnp.linalg.norm(v))[None], logs])
+    _, logs = jax.lax.scan(push, (v, jnp.zeros((), int)), (xs, before))
+    return jnp.concatenate([jnp.zeros(1, before.dtype), logs])
 
 
-def _rescale(rows: Float[Array, "*n N"]) -> tuple[Float[Array, "*n N"], Int[Array, "*n"]]:
-    """Rows with a largest entry in [½, 1), and the powers of two that they were divided by; rows of zeros as they are."""
-    size = jax.lax.stop_gradient(jnp.max(jnp.abs(rows), axis=-1, keepdims=True))
-    mantissa, exponents = jnp.frexp(size)
-    power = size / jnp.where(size == 0, 1, mantissa)  # without rounding
-    return rows / jnp.where(size == 0, 1, power), exponents[..., 0]
+def _rescale(rows: Float[Array, "*n N"], exponents: Int[Array, "*n"]):
+    """Rows with a largest entry of about 1 and the exponents of the powers of two that were taken out, none from zeros."""
+    size = jax.lax.stop_gradient(jnp.max(jnp.abs(rows), axis=-1))
+    # without a mantissa a number is a power of two, and dividing by it rounds nothing
+    power = jax.lax.reduce_precision(size, jnp.finfo(size.dtype).nexp, 0)
+    power = jnp.where(power == 0, 1, power)
+    return rows / power[..., None], exponents + jnp.round(jnp.log2(power)).astype(int)
 
 
 def _log_norm(rows: Float[Array, "n N"], exponents: Int[Array, " n"]) -> Float[Array, ""]:
@@ -198,10 +223,13 @@ def _log_norm(rows: Float[Array, "n N"], exponents: Int[Array, " n"]) -> Float[A
     alive = jnp.any(rows != 0, axis=1)
     top = jnp.max(jnp.where(alive, exponents, jnp.iinfo(exponents.dtype).min))
     scales = jnp.exp2(jnp.where(alive, exponents - top, 0).astype(rows.dtype))
-    norm = jnp.linalg.svd(scales[:, None] * rows, compute_uv=False)[0]
-    some = jnp.any(alive)
-    log = jnp.log(jnp.where(some, norm, 1)) + top.astype(rows.dtype) * jnp.log(2.0).astype(rows.dtype)
-    return jnp.where(some, log, -jnp.inf)
+    return _log(jnp.linalg.svd(scales[:, None] * rows, compute_uv=False)[0], top)
+
+
+def _log(size, exponent):
+    """log (2^exponent · size), −∞ for a size of 0."""
+    log = jnp.log(jnp.where(size == 0, 1, size)) + exponent.astype(size.dtype) * float(np.log(2))
+    return jnp.where(size == 0, -jnp.inf, log)
 
 
 def _difference(last, first):
@@ -265,7 +293,7 @@ def gradient_examples(key: PRNGKeyArray, input_size: int, hidden_size: int) -> d
     gauss, orthogonal = jax.nn.initializers.normal, jax.nn.initializers.orthogonal
     skew = VanillaCell.random(keys[3], *size, recurrent=gauss(0.5 / hidden_size**0.5))
     lstm = eqx.nn.LSTMCell(input_size, hidden_size, key=keys[4])
-    forget = lstm.bias.at[hidden_size : 2 * hidden_size].set(3.0)
+    forget = jnp.asarray(lstm.bias).at[hidden_size : 2 * hidden_size].set(3.0)
     return {
         "ReLU": VanillaCell.random(keys[0], *size, recurrent=gauss(2 / hidden_size**0.5)),
         "tanh": VanillaCell.random(keys[1], *size, activation=jnp.tanh, recurrent=orthogonal(0.9)),

@@ -143,7 +143,7 @@ def gradient_flows(flows: Mapping[str, GradientFlow]) -> Figure:
     Each panel has the norms of the run, the rates predicted by the eigenvalues and by the Lyapunov exponent, and both bounds;
     a triangle at the foot is the lag from which the gradient is exactly 0.
 
-    **Arguments:** `flows` what `gradient_flow` returned for single runs (no batch), by name. **Raises:** `ValueError` for none.
+    **Arguments:** `flows` what `gradient_flow` returned for single runs, by name. **Raises:** `ValueError` for none, or for a batch.
 
     ```python
     >>> import jax, jax.numpy as jnp, rnn_ode as ro
@@ -170,7 +170,9 @@ def gradient_flows(flows: Mapping[str, GradientFlow]) -> Figure:
     figure.supxlabel("lag k: steps back from the end of the run", fontsize="medium")
     handles: list = [
         Line2D([], [], color=NETWORK, lw=2.4, label="gradient norm of this run"),
-        Line2D([], [], color="tab:orange", lw=1.6, ls="--", label="rate from the eigenvalues (linear part, or last step)"),
+        Line2D(
+            [], [], color="tab:orange", lw=1.6, ls="--", label="rate from the eigenvalues (linear part, or last step)"
+        ),
         Line2D([], [], color="tab:blue", lw=1.6, ls=":", label="rate from the Lyapunov exponent"),
         Patch(facecolor="0.88", edgecolor="0.45", label="ruled out by the weights: above (γ‖W‖)ᵏ"),
         Line2D([], [], color="0.45", lw=1.2, ls="-.", label="bound by this run's steps: Π‖J‖"),

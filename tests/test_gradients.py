@@ -15,8 +15,9 @@ import rnn_ode as ro
 import rnn_ode.plot
 
 N, D, T = 3, 2, 6
+SIZE, STEPS = 10, 40  # of the linear networks and their likes, so that they share what is compiled
 RNG = np.random.default_rng(0)
-XS = RNG.normal(size=(T, D))
+XS = jnp.asarray(RNG.normal(size=(T, D)))
 WEIGHTS = RNG.normal(size=(N, N)), RNG.normal(size=(N, D)), RNG.normal(size=N)
 KEY = jax.random.key(0)
 CELLS = {
@@ -32,19 +33,26 @@ START = {name: np.linspace(-1, 1, N) for name in CELLS} | {
     "lstm": (np.linspace(-1, 1, N), np.ones(N)),
     "function": {"a": np.array([0.3]), "b": np.array([-0.7])},
 }
-cells = pytest.mark.parametrize("name", CELLS)
+slow = pytest.mark.slow
+cells = pytest.mark.parametrize(
+    "name", [name if name in ("relu", "lstm") else pytest.param(name, marks=slow) for name in CELLS]
+)
 
 
 def linear(W, activation=None):
     return ro.VanillaCell(W, np.zeros((len(W), 1)), np.zeros(len(W)), activation=activation)
 
 
-def zeros(steps):
+def zeros(steps=STEPS):
     return np.zeros((steps, 1))
 
 
-def orthogonal(n, seed=0):
+def orthogonal(n=SIZE, seed=0):
     return np.linalg.qr(np.random.default_rng(seed).normal(size=(n, n)))[0]
+
+
+def times(rate):
+    return rate * np.arange(STEPS + 1)
 
 
 def shift(n):
@@ -55,22 +63,18 @@ def shift(n):
 
 
 def brute_force(cell, xs, h0):
-    """Spectral norms of the Jacobians of whole ends of the run, each by one `jax.jacobian`."""
-    norms = []
-    for k in range(len(xs) + 1):
-        h = h0
-        for x in xs[: len(xs) - k]:
-            h = cell(x, h)
-        flat, unravel = jax.flatten_util.ravel_pytree(h)
+    """Spectral norms of the Jacobians of the last state in what is added to each earlier one, by reverse mode."""
+    flat, unravel = jax.flatten_util.ravel_pytree(h0)
 
-        def end(flat, unravel=unravel, k=k):
-            h = unravel(flat)
-            for x in xs[len(xs) - k :]:
-                h = cell(x, h)
-            return jax.flatten_util.ravel_pytree(h)[0]
+    def end(added):
+        def body(h, step):
+            x, extra = step
+            return jax.flatten_util.ravel_pytree(cell(x, unravel(h)))[0] + extra, None
 
-        norms.append(np.linalg.norm(jax.jacobian(end)(flat), 2))
-    return np.array(norms)
+        return jax.lax.scan(body, flat + added[0], (xs, added[1:]))[0]
+
+    jacobians = jax.jit(jax.jacrev(end))(jnp.zeros((len(xs) + 1, len(flat))))
+    return [np.linalg.norm(jacobians[:, len(xs) - k], 2) for k in range(len(xs) + 1)]
 
 
 @cells
@@ -85,15 +89,15 @@ def test_norms_are_those_of_the_jacobian_of_the_whole_run(name):
 
 @pytest.mark.parametrize("seed", range(5))
 def test_linear_norms_are_those_of_the_powers(seed):
-    W = np.random.default_rng(seed).normal(size=(4, 4))
-    g = ro.gradient_flow(linear(W), zeros(12))
-    wanted = [np.linalg.norm(np.linalg.matrix_power(W, k), 2) for k in range(13)]
+    W = np.random.default_rng(seed).normal(size=(SIZE, SIZE))
+    g = ro.gradient_flow(linear(W), zeros())
+    wanted = [np.linalg.norm(np.linalg.matrix_power(W, k), 2) for k in range(STEPS + 1)]
     np.testing.assert_allclose(g.norms, wanted, rtol=1e-12)
 
 
 def test_the_radius_is_not_enough():
     """Reference `radius-is-not-enough`: ρ = 0 and a gradient that grows as 1.5ᵏ until it is exactly 0."""
-    g = ro.gradient_flow(linear(1.5 * shift(10)), zeros(15))
+    g = ro.gradient_flow(linear(1.5 * shift(10)), zeros())
     np.testing.assert_allclose(g.norms[:10], 1.5 ** np.arange(10), rtol=1e-13)
     assert round(float(g.norms[9]), 4) == 38.4434
     assert np.all(g.norms[10:] == 0) and np.all(np.isneginf(g.log_norms[10:]))
@@ -101,6 +105,7 @@ def test_the_radius_is_not_enough():
     assert g.bounds.exploding_possible and not g.bounds.vanishing_guaranteed
 
 
+@slow
 def test_eigenvalues_that_lie_say_that_they_cannot_tell():
     """Reference `eigenvalues-lie`: a rotated 2 · shift has ρ = 0, and rounding makes it look like about 1.13."""
     Q = orthogonal(64)
@@ -112,21 +117,21 @@ def test_eigenvalues_that_lie_say_that_they_cannot_tell():
 @pytest.mark.parametrize("activation", [None, jnp.tanh, jax.nn.relu])
 def test_orthogonal_networks_keep_every_gradient(activation):
     """Linear ones everywhere, tanh at zero. A ReLU network keeps it where every unit is active (here: the identity)."""
-    W = np.eye(5) if activation is jax.nn.relu else orthogonal(5)
-    h0 = np.ones(5) if activation is jax.nn.relu else np.zeros(5)
-    g = ro.gradient_flow(linear(W, activation), zeros(200), h0)
-    np.testing.assert_allclose(g.log_norms, 0, atol=2e-13)  # 200 products, each within a few u
+    W = np.eye(SIZE) if activation is jax.nn.relu else orthogonal()
+    h0 = np.ones(SIZE) if activation is jax.nn.relu else np.zeros(SIZE)
+    g = ro.gradient_flow(linear(W, activation), zeros(), h0)
+    np.testing.assert_allclose(g.log_norms, 0, atol=4e-14)  # 40 products, each within a few u
     assert not g.bounds.vanishing_guaranteed and not g.bounds.exploding_possible
-    assert max(abs(g.predicted_rate), abs(g.lyapunov_rate), abs(g.measured_rate)) < 1e-14
+    assert max(abs(g.predicted_rate), abs(g.lyapunov_rate), abs(g.measured_rate)) < 3e-15
 
 
 def test_an_antisymmetric_network_at_rest():
     """J = I + ε S is normal with eigenvalues 1 ± iεσ, so that ‖J^k‖ = (1 + ε²σ²)^{k/2}."""
-    A = RNG.normal(size=(6, 6))
+    A = RNG.normal(size=(SIZE, SIZE))
     S = A - A.T
     rate = 0.5 * np.log1p(0.01 * np.linalg.norm(S, 2) ** 2)
-    g = ro.gradient_flow(linear(np.eye(6) + 0.1 * S, jnp.tanh), zeros(100))
-    np.testing.assert_allclose(g.log_norms, rate * np.arange(101), rtol=1e-12, atol=1e-14)
+    g = ro.gradient_flow(linear(np.eye(SIZE) + 0.1 * S, jnp.tanh), zeros())
+    np.testing.assert_allclose(g.log_norms, times(rate), rtol=1e-12, atol=1e-14)
     np.testing.assert_allclose([g.predicted_rate, g.measured_rate], rate, rtol=1e-12)
 
 
@@ -134,61 +139,56 @@ def test_an_lstm_forgets_at_the_rate_of_its_gate():
     """Without weights ∂c_T/∂c_{T−k} = fᵏ and ∂h_T/∂c_{T−k} = o tanh'(c_T) fᵏ = fᵏ/2; the state's own norm is √1.25 fᵏ."""
     cell = jax.tree.map(jnp.zeros_like, CELLS["lstm"])
     cell = eqx.tree_at(lambda c: c.bias, cell, cell.bias.at[N : 2 * N].set(6.0))
-    g = ro.gradient_flow(cell, np.ones((50, D)))
+    g = ro.gradient_flow(cell, XS)
     forget = 1 / (1 + np.exp(-6.0))
-    np.testing.assert_allclose(g.norms[1:], 1.25**0.5 * forget ** np.arange(1, 51), rtol=1e-12)
+    np.testing.assert_allclose(g.norms[1:], 1.25**0.5 * forget ** np.arange(1, T + 1), rtol=1e-12)
     np.testing.assert_allclose([g.predicted_rate, g.measured_rate, g.lyapunov_rate], np.log(forget), rtol=1e-10)
-    assert 0.85 < g.norms[-1] < 1.12
 
 
-def test_no_lag_over_or_underflows():
-    steps = 3000
-    for gain in (3.0, 0.2):
-        g = ro.gradient_flow(linear(gain * orthogonal(4)), zeros(steps))
-        np.testing.assert_allclose(g.log_norms, np.log(gain) * np.arange(steps + 1), rtol=1e-13, atol=1e-15)
-        np.testing.assert_allclose(
-            [g.bounds.log_from_weights, g.bounds.log_from_steps], [g.log_norms] * 2, rtol=1e-12, atol=1e-14
-        )
-        assert g.norms[-1] == (np.inf if gain > 1 else 0)
+@pytest.mark.parametrize("gain", [1e30, 1e-30])
+def test_no_lag_over_or_underflows(gain):
+    g = ro.gradient_flow(linear(gain * orthogonal()), zeros())
+    for logs in (g.log_norms, g.bounds.log_from_weights, g.bounds.log_from_steps):
+        np.testing.assert_allclose(logs, times(np.log(gain)), rtol=1e-13, atol=1e-15)
+    assert g.norms[-1] == g.bounds.from_steps[-1] == (np.inf if gain > 1 else 0)
 
 
 def test_a_small_part_outlives_a_large_one():
-    """Two units: one keeps its size and is cut off in the first step, the other has shrunk by 10^-500 by then."""
-    g = ro.gradient_flow(
-        lambda x, h: x * h, np.array([[0.0, 1e-5]] + [[1.0, 1e-5]] * 99), np.ones(2)
-    )
-    np.testing.assert_allclose(g.log_norms[:100], 0)
-    np.testing.assert_allclose(g.log_norms[100], 100 * np.log(1e-5), rtol=1e-13)
+    """Two units: one keeps its size and is cut off in the first step, the other has shrunk to 10^-800 by then."""
+    g = ro.gradient_flow(lambda x, h: x * h, np.array([[0.0, 1e-20]] + [[1.0, 1e-20]] * 39), np.ones(2))
+    np.testing.assert_allclose(g.log_norms[:40], 0)
+    np.testing.assert_allclose(g.log_norms[40], 40 * np.log(1e-20), rtol=1e-13)
 
 
 def test_the_derivative_at_a_kink_is_that_of_jax():
-    g = ro.gradient_flow(linear(np.eye(2), jax.nn.relu), zeros(3))
-    np.testing.assert_array_equal(g.norms, [1, 0, 0, 0])
+    g = ro.gradient_flow(linear(np.eye(SIZE), jax.nn.relu), zeros())
+    np.testing.assert_array_equal(g.norms, [1] + [0] * STEPS)
 
 
 # rates
 
 
 def test_the_rates_of_a_normal_matrix_are_one():
-    Q = orthogonal(4)
-    W = Q @ np.diag([0.9, -0.5, 0.3, 0.1]) @ Q.T
-    g = ro.gradient_flow(linear(W), zeros(200))
+    """The generic vector's direction is off by (1/9)^10 after ten steps, and its length by the square of that."""
+    W = orthogonal() @ np.diag([0.9, *np.linspace(-0.1, 0.1, SIZE - 1)]) @ orthogonal().T
+    g = ro.gradient_flow(linear(W), zeros())
     np.testing.assert_allclose([g.predicted_rate, g.measured_rate, g.lyapunov_rate], np.log(0.9), rtol=1e-12)
 
 
-def test_a_run_that_settles_has_the_rate_of_its_fixed_point():
-    """h = tanh(w h) with w = 2: the late lags are the first steps, so that the run starts near the fixed point."""
+def test_eigenvalues_are_of_the_linear_part_or_of_the_last_step():
+    """tanh(2 h) rests where 2 (1 − h²) is its derivative; the linear part of the network that computes it is 2."""
     h = 0.9
     for _ in range(200):
         h = np.tanh(2 * h)
-    rate = np.log(2 * (1 - h**2))
-    for cell in (linear(np.array([[2.0]]), jnp.tanh), lambda x, h: jnp.tanh(2 * h)):
-        g = ro.gradient_flow(cell, zeros(60), np.array([h]))
-        np.testing.assert_allclose([g.measured_rate, g.lyapunov_rate], rate, rtol=1e-9)
-    np.testing.assert_allclose(g.predicted_rate, rate, rtol=1e-9)  # of the function: the Jacobian at its last state
-    assert ro.gradient_flow(linear(np.array([[2.0]]), jnp.tanh), zeros(1)).predicted_rate == np.log(2.0)  # linear part
+    rate, h0 = np.log(2 * (1 - h**2)), np.full(SIZE, h)
+    named = ro.gradient_flow(linear(2 * np.eye(SIZE), jnp.tanh), zeros(), h0)
+    plain = ro.gradient_flow(lambda x, h: jnp.tanh(2 * h), zeros(), h0)
+    np.testing.assert_allclose(named.predicted_rate, np.log(2), rtol=1e-15)
+    measured = [g.measured_rate for g in (named, plain)] + [g.lyapunov_rate for g in (named, plain)]
+    np.testing.assert_allclose([plain.predicted_rate, *measured], rate, rtol=1e-9)
 
 
+@slow
 def test_the_lyapunov_rate_of_maps_known_for_theirs():
     """The reference's `logistic-4` and `henon`. A finite run scatters: by 4 standard errors of 20000 correlated steps."""
 
@@ -205,6 +205,7 @@ def test_the_lyapunov_rate_of_maps_known_for_theirs():
     assert abs(g.measured_rate - wanted) < 0.015
 
 
+@slow
 def test_the_lyapunov_rate_of_a_driven_network_is_that_of_qr():
     """Benettin's method in NumPy over the same run, after the same quarter of it."""
     rng = np.random.default_rng(3)
@@ -220,6 +221,7 @@ def test_the_lyapunov_rate_of_a_driven_network_is_that_of_qr():
     assert abs(g.lyapunov_rate - g.log_norms[-1] / 400) < 0.03
 
 
+@slow
 def test_one_step_is_enough():
     g = ro.gradient_flow(linear(np.array([[0.5]])), zeros(1))
     np.testing.assert_allclose(g.norms, [1, 0.5], rtol=1e-15)
@@ -241,6 +243,7 @@ def test_no_norm_exceeds_a_bound(name):
         assert not g.bounds.vanishing_guaranteed and g.bounds.exploding_possible
 
 
+@slow
 def test_the_bound_of_the_steps_is_the_product_of_their_norms():
     cell, h, sizes = CELLS["tanh"], jnp.asarray(START["tanh"]), [1.0]
     for x in XS:
@@ -252,17 +255,17 @@ def test_the_bound_of_the_steps_is_the_product_of_their_norms():
 
 @pytest.mark.parametrize(
     ("activation", "gamma"),
-    [(None, 1), (jax.nn.relu, 1), (jnp.tanh, 1), (jax.nn.tanh, 1), (jax.nn.sigmoid, 1 / 4)],
+    [(None, 1), (jax.nn.relu, 1), (jnp.tanh, 1), (jax.nn.sigmoid, 1 / 4)],
 )
 @pytest.mark.parametrize("excess", [0.98, 1.02])
 def test_the_two_statements_of_pascanu(activation, gamma, excess):
     """‖W‖₂ < 1/γ suffices for vanishing, ‖W‖₂ > 1/γ is necessary for exploding."""
-    g = ro.gradient_flow(linear(excess / gamma * orthogonal(4), activation), zeros(40), 0.1 * np.ones(4))
+    g = ro.gradient_flow(linear(excess / gamma * orthogonal(), activation), zeros(), 0.1 * np.ones(SIZE))
     np.testing.assert_allclose(g.bounds.gain, excess, rtol=1e-14)
     assert g.bounds.vanishing_guaranteed == (excess < 1)
     assert g.bounds.exploding_possible == (excess > 1)
     if excess < 1:
-        assert g.norms[-1] <= excess**40 * (1 + 1e-12)
+        assert g.norms[-1] <= excess**STEPS * (1 + 1e-12)
 
 
 @pytest.mark.parametrize(
@@ -279,11 +282,11 @@ def test_every_known_slope_is_the_steepest(activation):
 
 
 def test_bounds_that_are_unknown_or_zero():
-    assert np.isnan(ro.gradient_flow(linear(np.eye(1), jnp.sin), zeros(2)).bounds.gain)
-    none = ro.gradient_flow(linear(np.zeros((2, 2)), jnp.tanh), zeros(3))
-    np.testing.assert_array_equal(none.bounds.from_weights, [1, 0, 0, 0])
-    np.testing.assert_array_equal(none.bounds.from_steps, [1, 0, 0, 0])
-    assert none.bounds.vanishing_guaranteed
+    assert np.isnan(linear(np.eye(1), jnp.sin).gain)
+    g = ro.gradient_flow(linear(np.zeros((SIZE, SIZE))), zeros())
+    np.testing.assert_array_equal(g.bounds.from_weights, [1] + [0] * STEPS)
+    np.testing.assert_array_equal(g.bounds.from_steps, [1] + [0] * STEPS)
+    assert g.bounds.vanishing_guaranteed
 
 
 # bad input
@@ -308,7 +311,7 @@ def test_bad_input_is_named(cell, xs, h0, error, message, as_user):
 
 
 def test_a_run_out_of_the_float_range():
-    job = linear(np.array([[1e30]])), zeros(20), np.ones(1)
+    job = linear(1e30 * np.eye(SIZE)), zeros(), np.ones(SIZE)
     with pytest.raises(eqx.EquinoxRuntimeError, match="left the float range"):
         ro.gradient_flow(*job)
     g = ro.gradient_flow(*job, throw=False)
@@ -342,9 +345,9 @@ def assert_same(came, wanted, **tolerance):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, **tolerance), came, wanted)
 
 
-@pytest.mark.parametrize("name", ["tanh", "lstm"])
-def test_compiled_equals_eager_and_batched_equals_a_loop(name):
-    cell, h0 = CELLS[name], jax.tree.map(jnp.asarray, START[name])
+@slow
+def test_compiled_equals_eager_and_batched_equals_a_loop():
+    cell, h0 = CELLS["lstm"], jax.tree.map(jnp.asarray, START["lstm"])
     batch = jnp.asarray(RNG.normal(size=(3, T, D)))
     each = [everything(cell, xs, h0) for xs in batch]
     assert_same(jax.jit(everything)(cell, batch[0], h0), each[0], rtol=1e-12)
@@ -352,6 +355,7 @@ def test_compiled_equals_eager_and_batched_equals_a_loop(name):
     assert_same(together, jax.tree.map(lambda *rows: np.stack(rows), *each), rtol=1e-12)
 
 
+@slow
 def test_a_batch_of_networks_is_a_flow_with_leading_axes():
     cells = eqx.filter_vmap(lambda key: ro.VanillaCell.random(key, D, N, activation=jnp.tanh))(jax.random.split(KEY, 4))
     g = eqx.filter_vmap(lambda cell: ro.gradient_flow(cell, XS))(cells)
@@ -362,9 +366,9 @@ def test_a_batch_of_networks_is_a_flow_with_leading_axes():
         ro.plot.gradient_flows({"many": g})
 
 
-@pytest.mark.parametrize("name", ["relu", "gru", "lstm"])
-def test_float32_is_float64_to_its_own_rounding(name, float32):
-    job = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float32), (CELLS[name], XS, START[name]))
+@slow
+def test_float32_is_float64_to_its_own_rounding(float32):
+    job = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float32), (CELLS["lstm"], XS, START["lstm"]))
     single = everything(*job)
     assert {leaf.dtype for leaf in jax.tree.leaves(single)} == {jnp.dtype(jnp.float32), jnp.dtype(bool)}
     with jax.enable_x64(True):
@@ -372,10 +376,10 @@ def test_float32_is_float64_to_its_own_rounding(name, float32):
     assert_same(single, double, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["tanh", "lstm"])
-def test_gradients_three_ways(name):
+@slow
+def test_gradients_three_ways():
     """Of the norms, rates and bounds in weights, input and start: jvp, reverse mode, five-point differences."""
-    arrays, static = eqx.partition((CELLS[name], jnp.asarray(XS), START[name]), eqx.is_inexact_array_like)
+    arrays, static = eqx.partition((CELLS["tanh"], XS, START["tanh"]), eqx.is_inexact_array_like)
     arrays = jax.tree.map(jnp.asarray, arrays)
 
     def number(values):
@@ -388,22 +392,20 @@ def test_gradients_three_ways(name):
     number = jax.jit(number)
     tangent = jax.jvp(number, (arrays,), (direction,))[1]
     slope = sum(jax.tree.leaves(jax.tree.map(jnp.vdot, jax.grad(number)(arrays), direction)))
-    at = [number(jax.tree.map(lambda v, d, s=s: v + s * 1e-3 * d, arrays, direction)) for s in (-2, -1, 1, 2)]
-    difference = (at[0] - 8 * at[1] + 8 * at[2] - at[3]) / 12e-3
+    at = [number(jax.tree.map(lambda v, d, s=s: v + s * 2e-4 * d, arrays, direction)) for s in (-2, -1, 1, 2)]
+    difference = (at[0] - 8 * at[1] + 8 * at[2] - at[3]) / 24e-4
     np.testing.assert_allclose([tangent, slope], difference, rtol=1e-7)
     np.testing.assert_allclose(tangent, slope, rtol=1e-10)
 
 
+@slow
 def test_gradients_stay_finite_where_the_gradient_is_gone():
     def loss(W):
-        g = ro.gradient_flow(linear_traced(W), zeros(6))
+        g = ro.gradient_flow(ro.VanillaCell(W, jnp.zeros((SIZE, 1)), jnp.zeros(SIZE), None), zeros())
         return jnp.sum(jnp.where(jnp.isfinite(g.log_norms), g.log_norms, 0)) + jnp.sum(g.norms)
 
-    def linear_traced(W):
-        return ro.VanillaCell(W, jnp.zeros((4, 1)), jnp.zeros(4), None)
-
-    assert np.all(np.isfinite(jax.grad(loss)(jnp.asarray(shift(4)))))
-    assert np.all(np.isfinite(jax.grad(loss)(jnp.eye(4))))
+    assert np.all(np.isfinite(jax.grad(loss)(jnp.asarray(shift(SIZE)))))
+    assert np.all(np.isfinite(jax.grad(loss)(jnp.eye(SIZE))))
 
 
 LOWERED = {
@@ -425,7 +427,7 @@ def lower_everything():
     print("lowered")
 
 
-@pytest.mark.slow
+@slow
 def test_it_lowers_for_every_backend():
     env = os.environ | {"EQX_ON_ERROR": "nan", "JAX_PLATFORMS": "cpu"}
     env["PYTHONPATH"] = os.pathsep.join([str(Path(ro.__file__).parent.parent), str(Path(__file__).parent)])
@@ -444,6 +446,7 @@ def five():
     return {name: ro.gradient_flow(cell, xs) for name, cell in cells.items()}
 
 
+@slow
 def test_the_examples_do_what_they_are_for(five):
     assert list(five) == ["ReLU", "tanh", "orthogonal", "antisymmetric", "LSTM"]
     last = {name: float(g.log_norms[-1]) for name, g in five.items()}
@@ -455,6 +458,7 @@ def test_the_examples_do_what_they_are_for(five):
         ro.gradient_examples(KEY, 1, 0)
 
 
+@slow
 def test_the_picture_sets_them_side_by_side(five, tmp_path):
     figure = ro.plot.gradient_flows(five)
     assert len(figure.axes) == 5
@@ -469,12 +473,12 @@ def test_the_picture_sets_them_side_by_side(five, tmp_path):
 
 def test_the_picture_of_gradients_that_die_or_do_not_exist(tmp_path):
     flows = {
-        "shift": ro.gradient_flow(linear(1.5 * shift(4)), zeros(8)),
-        "none": ro.gradient_flow(linear(np.array([[1e30]])), zeros(20), np.ones(1), throw=False),
+        "shift": ro.gradient_flow(linear(1.5 * shift(SIZE)), zeros()),
+        "none": ro.gradient_flow(linear(1e30 * np.eye(SIZE)), zeros(), np.ones(SIZE), throw=False),
     }
     figure = ro.plot.gradient_flows(flows)
     fates = [axes.get_title(loc="left").split("\n")[1] for axes in figure.axes]
-    assert fates == ["vanishes: 0 from lag 4", "undefined: see its result"]
+    assert fates == ["vanishes: 0 from lag 10", "undefined: see its result"]
     figure.savefig(tmp_path / "dead.png")
     with pytest.raises(ValueError, match="at least one"):
         ro.plot.gradient_flows({})
