@@ -7,18 +7,19 @@ Backpropagation through T steps multiplies by the step Jacobians of the run, J_j
 Four things are said of ‖P_k‖₂, in nats per step where they are rates.
 
 - *Eigenvalues*: were every J_j the same W, then ‖P_k‖^(1/k) → ρ(W), so that log ρ is the predicted rate. W is the network's
-  linear part here. It leaves the activation out (|f'| ≤ 1 only slows growth down), and it says nothing of the early lags
-  of a matrix that is not normal: 1.5 · shift of size N has ρ = 0, and ‖P_k‖ = 1.5ᵏ until k = N, from where it is 0.
+  linear part here. That leaves the activation out, whose slopes mostly slow growth down but need not, and says nothing of the
+  early lags of a matrix that is not normal: 1.5 · shift of size N has ρ = 0, and ‖P_k‖ = 1.5ᵏ for k < N, then 0.
 - *Lyapunov*: for a stationary run (1/k) log ‖P_k‖ tends to the largest conditional Lyapunov exponent, that of the run and its
   input (Engelken, Wolf & Abbott, Phys. Rev. Research 5, 2023). It is measured by pushing one vector forward.
 - *The weights' bound*: ‖J_j‖₂ ≤ γ ‖W_h‖₂ with γ = sup |f'|, hence ‖P_k‖₂ ≤ (γ ‖W_h‖₂)ᵏ. So ‖W_h‖₂ < 1/γ suffices for
-  vanishing and ‖W_h‖₂ > 1/γ is necessary for exploding (Pascanu, Mikolov & Bengio, ICML 2013, section 2.1). The paper words
-  both with the largest eigenvalue; its proof bounds norms, and the shift shows that it needs them.
+  vanishing and ‖W_h‖₂ > 1/γ is necessary for exploding (Pascanu, Mikolov & Bengio, ICML 2013, section 2.1). The largest
+  eigenvalue will not do in place of the norm, as the shift shows.
 - *The steps' bound*: ‖P_k‖₂ ≤ Π ‖J_j‖₂ over the k last steps, for any cell.
 
 Products are carried with a power of two for every row apart, so that nothing over- or underflows before the end and the
-logarithm is −∞ only where the product is 0: where derivatives are, or round to, 0 (a saturated tanh, inactive ReLUs). At a
-ReLU's kink the derivative is that of `jax.nn.relu`: 0 at 0.
+logarithm is −∞ only where the product is 0: where derivatives are, or round to, 0 (a saturated tanh, inactive ReLUs). Within
+a row, what is smaller than its largest entry by more than the float range (1e-38, or 1e-308) counts as 0. At a ReLU's kink
+the derivative is that of `jax.nn.relu`: 0 at 0.
 """
 
 from typing import Any

@@ -143,7 +143,7 @@ def gradient_flows(flows: Mapping[str, GradientFlow]) -> Figure:
     Each panel has the norms of the run, the rates predicted by the eigenvalues and by the Lyapunov exponent, and both bounds;
     a triangle at the foot is the lag from which the gradient is exactly 0.
 
-    **Arguments:** `flows` what `gradient_flow` returned for single runs, by name. **Raises:** `ValueError` for none, or for a batch.
+    **Arguments:** `flows` results of `gradient_flow` for single runs, by name. **Raises:** `ValueError` for none or a batch.
 
     ```python
     >>> import jax, jax.numpy as jnp, rnn_ode as ro

@@ -34,9 +34,7 @@ START = {name: np.linspace(-1, 1, N) for name in CELLS} | {
     "function": {"a": np.array([0.3]), "b": np.array([-0.7])},
 }
 slow = pytest.mark.slow
-cells = pytest.mark.parametrize(
-    "name", [name if name in ("relu", "lstm") else pytest.param(name, marks=slow) for name in CELLS]
-)
+cells = pytest.mark.parametrize("name", [name if name == "lstm" else pytest.param(name, marks=slow) for name in CELLS])
 
 
 def linear(W, activation=None):
@@ -153,6 +151,7 @@ def test_no_lag_over_or_underflows(gain):
     assert g.norms[-1] == g.bounds.from_steps[-1] == (np.inf if gain > 1 else 0)
 
 
+@slow
 def test_a_small_part_outlives_a_large_one():
     """Two units: one keeps its size and is cut off in the first step, the other has shrunk to 10^-800 by then."""
     g = ro.gradient_flow(lambda x, h: x * h, np.array([[0.0, 1e-20]] + [[1.0, 1e-20]] * 39), np.ones(2))
@@ -255,7 +254,7 @@ def test_the_bound_of_the_steps_is_the_product_of_their_norms():
 
 @pytest.mark.parametrize(
     ("activation", "gamma"),
-    [(None, 1), (jax.nn.relu, 1), (jnp.tanh, 1), (jax.nn.sigmoid, 1 / 4)],
+    [(None, 1), (jax.nn.relu, 1), (jnp.tanh, 1), pytest.param(jax.nn.sigmoid, 1 / 4, marks=slow)],
 )
 @pytest.mark.parametrize("excess", [0.98, 1.02])
 def test_the_two_statements_of_pascanu(activation, gamma, excess):
