@@ -12,6 +12,10 @@ from ._cells import VanillaCell as VanillaCell
 from ._compare import Comparison as Comparison
 from ._compare import compare as compare
 from ._errors import RESULTS as RESULTS
+from ._gradients import GradientBounds as GradientBounds
+from ._gradients import GradientFlow as GradientFlow
+from ._gradients import gradient_examples as gradient_examples
+from ._gradients import gradient_flow as gradient_flow
 from ._integrate import integrate as integrate
 from ._iterate import iterate as iterate
 from ._linalg import logm as logm

@@ -42,6 +42,11 @@ class RESULTS(diffrax.RESULTS):  # pyright: ignore[reportGeneralTypeIssues]
         "or the field jumps there or is not finite. Stop before it with `ts`, let a step have a larger error with `rtol` "
         "and `atol`, or take a solver with fixed steps; with `throw=False` the rows before it are kept."
     )
+    derivative_undefined = (
+        "The cell's derivative is not finite at a state of the run, though the state is (√h has none at h = 0), or a product "
+        "of derivatives leaves the float range. Start from another h0, smooth the cell there or use float64; with "
+        "`throw=False` the lags before it are kept and the others are NaN."
+    )
 
 
 def is_concrete(*values: Any) -> bool:

@@ -38,6 +38,11 @@ class AbstractCell(eqx.Module):
     def linear_part(self) -> Float[Array, "N N"]:
         """The matrix whose eigenvalues are the multipliers of the network's linear part."""
 
+    @property
+    @abc.abstractmethod
+    def gain(self) -> Float[Array, ""]:
+        """A bound of ‖∂h'/∂h‖₂ that holds at every state and input; NaN where none is known."""
+
     def __call__(self, x: Float[Array, " D"], h: Float[Array, " N"]) -> Float[Array, " N"]:
         return self.step(self.drive(x), h)
 

@@ -1,4 +1,5 @@
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from .._errors import as_floats
@@ -43,6 +44,11 @@ class PiecewiseLinearCell(AbstractCell):
     @property
     def linear_part(self) -> Float[Array, "N N"]:
         return self.A + self.W
+
+    @property
+    def gain(self) -> Float[Array, ""]:
+        """‖A‖₂ + ‖W‖₂: the Jacobian is A + W D, where D has ones for the active units and zeros for the others."""
+        return jnp.linalg.norm(self.A, 2) + jnp.linalg.norm(self.W, 2)
 
     def step(self, drive: Float[Array, " N"], h: Float[Array, " N"]) -> Float[Array, " N"]:
         return self.A @ h + self.W @ jax.nn.relu(h) + drive

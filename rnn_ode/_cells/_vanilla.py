@@ -8,6 +8,14 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from .._errors import as_floats, check_count
 from ._base import AbstractCell
 
+# sup |f'| of the activations for which it is known
+_STEEPEST = (
+    (1.0, (jax.nn.relu, jax.nn.relu6, jax.nn.leaky_relu, jax.nn.elu, jax.nn.celu, jax.nn.softplus, jax.nn.log_sigmoid)),
+    (1.0, (None, jax.nn.identity, jnp.tanh, jax.lax.tanh, jax.nn.tanh, jax.nn.hard_tanh, jax.nn.soft_sign)),
+    (1 / 4, (jax.nn.sigmoid, jax.lax.logistic)),
+    (1 / 6, (jax.nn.hard_sigmoid,)),
+)
+
 
 class VanillaCell(AbstractCell):
     """The discrete recurrent network h' = f(W_h h + W_x x + b) (Elman 1990).
@@ -72,6 +80,13 @@ class VanillaCell(AbstractCell):
     @property
     def linear_part(self) -> Float[Array, "N N"]:
         return self.W_h
+
+    @property
+    def gain(self) -> Float[Array, ""]:
+        """γ ‖W_h‖₂ with γ = sup |f'| (1 for tanh, relu and None, ¼ for sigmoid): the Jacobian is diag(f') W_h. NaN for an
+        activation whose γ is not known here."""
+        known = (slope for slope, group in _STEEPEST if any(self.activation is f for f in group))
+        return next(known, jnp.nan) * jnp.linalg.norm(self.W_h, 2)
 
     def step(self, drive: Float[Array, " N"], h: Float[Array, " N"]) -> Float[Array, " N"]:
         z = self.W_h @ h + drive
