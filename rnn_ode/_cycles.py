@@ -112,8 +112,8 @@ def cycles(map: AbstractSystem, period: int, *, limit: int | None = None, key: P
     >>> import jax.numpy as jnp, rnn_ode as ro
     >>> tent = ro.VanillaCell([[1.5, -3.0], [1.5, -3.0]], jnp.zeros((2, 1)), [0.0, -0.5])
     >>> found = ro.cycles(ro.Map(tent, jnp.zeros(1)), 2)
-    >>> found.points[0, :, 0].round(4).tolist(), found.complete
-    ([0.4615..., 0.6922...], True)
+    >>> [round(float(h[0]), 3) for h in found.points[0]], found.complete
+    ([0.462, 0.692], True)
 
     ```
     """
@@ -123,13 +123,12 @@ def cycles(map: AbstractSystem, period: int, *, limit: int | None = None, key: P
     pieces = map.pieces()
     problem = _Problem.of(pieces, int(period))
     limit = problem.default_limit if limit is None else int(limit)
-    if _contracts(pieces):
-        found = _Found.none(problem) if period > 1 else _settle(problem)
-    else:
+    found = _settle(pieces, problem)
+    if found is None:
         found = _prove(problem, limit)
-        if found.coverage.settled < found.coverage.patterns:
-            seed = np.random.default_rng(0 if key is None else np.asarray(jax.random.key_data(key)))
-            found = _search(problem, found, limit, seed)
+    if found.coverage.settled < found.coverage.patterns:
+        seed = np.random.default_rng(0 if key is None else np.asarray(jax.random.key_data(key)))
+        found = _search(problem, found, limit, seed)
     return _describe(map, pieces, problem, found)
 
 
@@ -288,11 +287,6 @@ class _Found(NamedTuple):
     degenerate: int
     coverage: Coverage
 
-    @classmethod
-    def none(cls, problem: _Problem) -> "_Found":
-        total = _count(_roots(problem))
-        return cls(_Orbits.none(problem), 0, Coverage(total, total, 0, 0, True))
-
 
 def _contracts(pieces: Pieces) -> bool:
     """Whether |F(z) − F(w)| ≤ q |z − w| with q < 1, in the 2-norm or in a weighted maximum norm."""
@@ -303,16 +297,20 @@ def _contracts(pieces: Pieces) -> bool:
     return bool(np.max(np.abs(np.linalg.eigvals(slopes))) < 1 - 1e-9)
 
 
-def _settle(problem: _Problem) -> _Found:
-    """The fixed point of a contraction: follow it until the pattern under way is the fixed point's."""
-    z, found = np.zeros((1, len(problem.A))), _Found.none(problem)
-    for _ in range(100_000):
+def _settle(pieces: Pieces, problem: _Problem) -> _Found | None:
+    """All there is to a contraction; `None` for other networks, and for one too slow to follow to its fixed point."""
+    if not _contracts(pieces):
+        return None
+    total = _count(_roots(problem))
+    found = _Found(_Orbits.none(problem), 0, Coverage(total, total, 0, 0, True))
+    z = np.zeros((1, len(problem.A)))
+    for _ in range(1000 if problem.period == 1 else 0):
         solution = _Solution.of(problem, problem.signs(z))
         if solution.admissible(problem)[0]:
             return found._replace(orbits=_Orbits.of(problem, solution.signs, solution.x, solution.error))
         for _ in range(100):
             z = problem.step(z)
-    raise RuntimeError("the contraction did not settle; please report these weights")
+    return None if problem.period == 1 else found
 
 
 def _prenecklaces(period: int, length: int) -> list[tuple[int, ...]]:
@@ -423,7 +421,7 @@ def _continuum(problem: _Problem, B, signs, free):
     """A pattern whose system is singular: the literals and weights of a proof that it has no solution (or all free units),
     its orbits where it has just one, and whether it has a continuum of them, of this prime period."""
     U, sigma, Vt = np.linalg.svd(B)
-    null = sigma <= 10 * _SINGULAR * sigma[0]
+    null = sigma <= max(10 * _SINGULAR * sigma[0], sigma[-1])
     defects = U[:, null].T @ problem.drive
     none, scale = _Orbits.none(problem), problem.scale or 1.0
     k = np.argmax(np.abs(defects))
@@ -432,7 +430,7 @@ def _continuum(problem: _Problem, B, signs, free):
         flips = -problem.through_kinks(y) - y @ B
         return (flips < -1e-12 * (1 + np.abs(y).sum())) & free, flips, none, False
     V = Vt[null].T
-    x = np.linalg.lstsq(B, problem.drive, rcond=10 * _SINGULAR)[0]
+    x = Vt[~null].T @ (U[:, ~null].T @ problem.drive / sigma[~null])
     shape = (problem.period, len(problem.A), -1)
     z = np.concatenate([signs[:, None] * x[:, None], signs[:, None] * V], axis=1).reshape(shape)
     if any(np.allclose(z, np.roll(z, d, axis=0), rtol=0, atol=1e-8 * scale) for d in _divisors(problem.period)):
