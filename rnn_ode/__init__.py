@@ -11,6 +11,9 @@ from ._cells import PiecewiseLinearCell as PiecewiseLinearCell
 from ._cells import VanillaCell as VanillaCell
 from ._compare import Comparison as Comparison
 from ._compare import compare as compare
+from ._cycles import Coverage as Coverage
+from ._cycles import Cycles as Cycles
+from ._cycles import cycles as cycles
 from ._errors import RESULTS as RESULTS
 from ._gradients import GradientBounds as GradientBounds
 from ._gradients import GradientFlow as GradientFlow

@@ -18,8 +18,8 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Inexact
 
-from ._cells import as_state, initial_state
-from ._errors import as_floats, as_number, as_step, check_callable, check_solver
+from ._cells import Pieces, as_state, initial_state
+from ._errors import as_floats, as_number, as_step, check_callable, check_solver, is_concrete
 from ._integrate import Interval
 from ._linalg import eig, eigenvalue_condition
 from ._methods import Exact, Textbook
@@ -119,6 +119,13 @@ class AbstractSystem(eqx.Module):
         like = _template(self.owner)
         return None if like is None else sum(leaf.size for leaf in jax.tree.leaves(like))
 
+    def pieces(self) -> Pieces:
+        """The step as a piecewise-linear map under the constant input; `TypeError` where it is none."""
+        raise TypeError(
+            f"a piecewise-linear map is wanted: Map of a PiecewiseLinearCell or of a VanillaCell whose activation is "
+            f"jax.nn.relu or None; got {type(self).__name__} of {_described(self.owner)}."
+        )
+
 
 class Map(AbstractSystem):
     """A network as a dynamical system: h ↦ cell(x, h), every `dt`.
@@ -190,6 +197,16 @@ class Map(AbstractSystem):
 
     def propagator(self, J: Float[Array, "N N"], t: Float[Array, ""]) -> Float[Array, "N N"]:
         return _power(J, jnp.round(t / self.dt).astype(int))
+
+    def pieces(self) -> Pieces:
+        ask = getattr(self.cell, "pieces", None)
+        if ask is None:
+            return super().pieces()
+        self.require_constant("a map in pieces")
+        x = None if self.path is None else self.path.x
+        if not is_concrete(self.cell, x):
+            raise TypeError("the pieces of a network are read on the host: its weights and input must not be traced.")
+        return ask(x) or super().pieces()
 
 
 class Flow(AbstractSystem):
@@ -305,6 +322,13 @@ def _checked(rate, h):
     if rate.shape != h.shape:
         raise ValueError(f"field(t, h, path) must return dh/dt in the shape of h, {h.shape}; it returned {rate.shape}.")
     return rate
+
+
+def _described(owner) -> str:
+    activation = getattr(owner, "activation", None)
+    return f"{type(owner).__name__}" + (
+        "" if activation is None else f" with {getattr(activation, '__name__', activation)}"
+    )
 
 
 def _template(owner):

@@ -1,11 +1,25 @@
 import abc
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from .._errors import check_finite
+
+
+class Pieces(NamedTuple):
+    """A network that is linear between kinks, under a constant input: z' = A z + W relu(z) + c, in float64 on the host.
+
+    `A`, `W` (N, N); `c` (N,). The network's state is z, or relu(z) where `rectified`.
+    """
+
+    A: np.ndarray
+    W: np.ndarray
+    c: np.ndarray
+    rectified: bool
 
 
 class AbstractCell(eqx.Module):
@@ -28,6 +42,12 @@ class AbstractCell(eqx.Module):
     def drive(self, x: Float[Array, " D"]) -> Float[Array, " N"]:
         """What the input contributes to the step before the state is known: W_x x + b."""
         return self.W_x @ x + self.b
+
+    def host_drive(self, x) -> np.ndarray:
+        """`drive` in float64 on the host; `ValueError` for an input that does not fit."""
+        if np.shape(x) != (self.input_size,):
+            raise ValueError(f"x must be a constant input ({self.input_size},) for this network; got {np.shape(x)}.")
+        return np.asarray(self.W_x, np.float64) @ np.asarray(x, np.float64) + np.asarray(self.b, np.float64)
 
     @abc.abstractmethod
     def step(self, drive: Float[Array, " N"], h: Float[Array, " N"]) -> Float[Array, " N"]:

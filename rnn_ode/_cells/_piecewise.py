@@ -1,9 +1,10 @@
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from .._errors import as_floats
-from ._base import AbstractCell
+from ._base import AbstractCell, Pieces
 
 
 class PiecewiseLinearCell(AbstractCell):
@@ -52,3 +53,7 @@ class PiecewiseLinearCell(AbstractCell):
 
     def step(self, drive: Float[Array, " N"], h: Float[Array, " N"]) -> Float[Array, " N"]:
         return self.A @ h + self.W @ jax.nn.relu(h) + drive
+
+    def pieces(self, x: Float[Array, " D"]) -> Pieces:
+        """The network under the constant input x (D,)."""
+        return Pieces(np.asarray(self.A, np.float64), np.asarray(self.W, np.float64), self.host_drive(x), False)

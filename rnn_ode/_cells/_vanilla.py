@@ -3,10 +3,11 @@ from collections.abc import Callable
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._errors import as_floats, check_count
-from ._base import AbstractCell
+from ._base import AbstractCell, Pieces
 
 # sup |f'| of the activations for which it is known
 _STEEPEST = (
@@ -91,6 +92,13 @@ class VanillaCell(AbstractCell):
     def step(self, drive: Float[Array, " N"], h: Float[Array, " N"]) -> Float[Array, " N"]:
         z = self.W_h @ h + drive
         return z if self.activation is None else self.activation(z)
+
+    def pieces(self, x: Float[Array, " D"]) -> Pieces | None:
+        """The network under the constant input x (D,), in what relu is applied to; `None` for other activations."""
+        W, zero = np.asarray(self.W_h, np.float64), np.zeros(self.W_h.shape)
+        if self.activation is None:
+            return Pieces(W, zero, self.host_drive(x), False)
+        return Pieces(zero, W, self.host_drive(x), True) if self.activation is jax.nn.relu else None
 
 
 @eqx.filter_jit
