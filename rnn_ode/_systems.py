@@ -8,6 +8,7 @@ A new kind of system is a subclass of `AbstractSystem`; no analysis asks for the
 """
 
 import abc
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -118,6 +119,11 @@ class AbstractSystem(eqx.Module):
     def _size(self) -> int | None:
         like = _template(self.owner)
         return None if like is None else sum(leaf.size for leaf in jax.tree.leaves(like))
+
+    @property
+    def span(self) -> float:
+        """The time that the input's samples cover, beyond which the last one holds; infinite for any other input."""
+        return self.path.xs.shape[0] * self.path.dt if isinstance(self.path, SampledPath) else math.inf
 
 
 class Map(AbstractSystem):
