@@ -32,11 +32,11 @@ from jaxtyping import Array, Float, PyTree
 
 from ._errors import RESULTS, as_number, as_step, check_count
 from ._systems import AbstractSystem
-from ._tangent import carry, first_frame
+from ._tangent import Growth, carry, first_frame
 
 _ROWS = 200  # of the history, at most
 _BATCHES = 20  # for the standard error, at most
-_STRIDE = 8  # steps between orthonormalisations, at most
+_STRIDE = 10  # steps between orthonormalisations, at most
 _BLOCKS = 4000  # for all of the run, at most
 _RETRY = 16  # blocks after which a longer stride is tried again
 
@@ -108,8 +108,9 @@ def lyapunov(
     multipliers are defective); along a chaotic trajectory as its square root, see `stderr`. Give a transient that takes the
     state to where it stays: what is averaged before that counts, and costs an error of order 1/duration.
 
-    Memory does not grow with the duration. All but `system` and `h0` must be known when traced by `jit`. Gradients are those of
-    the finite run, in both modes; for chaotic motion over long durations they grow as the disturbances do and are of no use.
+    Memory does not grow with the duration. All but `system` and `h0` must be known when traced by `jit`. Gradients, in both
+    modes, are those of the finite run: for chaotic motion they grow as the disturbances do, and over long durations are of
+    no use.
 
     ```python
     >>> import jax.numpy as jnp, rnn_ode as ro
@@ -175,6 +176,9 @@ def _run(system, h0, frame, plan: _Plan, step, solver) -> Lyapunov:
     stepper = system.stepper(step, solver)
     first, live, skipped = _schedule(plan)
 
+    def weigh(k):
+        return _window((k - plan.transient) / plan.counted)
+
     @jax.checkpoint
     def block(state, row):
         number, first, live = row
@@ -182,25 +186,26 @@ def _run(system, h0, frame, plan: _Plan, step, solver) -> Lyapunov:
         h, patient = jnp.where(first == 0, h0, h), patient | (number % _RETRY == 0)
 
         def stride(state, offset):
-            h, Q, patient = state
             steps = jnp.clip(live - offset, 0, plan.stride)
-            h, Q, gain, patient = carry(stepper.advance, first + offset, steps, h, Q, patient, plan.stride)
-            middle = (first + offset - plan.transient + steps / 2) / plan.counted
-            weight = _window(middle.astype(h0.dtype))
-            sums = (gain.logs, weight * gain.logs, weight * steps.astype(h0.dtype))
-            return (h, Q, patient), (*sums, gain.lost, gain.finite & jnp.all(jnp.isfinite(gain.logs)))
+            h, Q, patient = state
+            h, Q, growth, patient = carry(stepper.advance, weigh, first + offset, steps, h, Q, patient, plan.stride)
+            return (h, Q, patient), growth
 
-        state, rows = jax.lax.scan(stride, (h, Q, patient), jnp.arange(0, plan.block, plan.stride))
-        *sums, lost, finite = rows
-        return state, (*(jnp.sum(rows, axis=0) for rows in sums), jnp.any(lost, axis=0), jnp.all(finite))
+        return jax.lax.scan(stride, (h, Q, patient), jnp.arange(0, plan.block, plan.stride))
 
     start = (h0, jnp.asarray(frame, h0.dtype), jnp.ones((), bool))
     blocks = tuple(jnp.asarray(numbers) for numbers in (np.arange(len(first)), first, live))
-    (h, *_), (*sums, lost, finite) = jax.lax.scan(block, start, blocks)
+    (h, *_), rows = jax.lax.scan(lambda state, row: _summed(*block(state, row)), start, blocks)
     # the trial run is of steps that the run itself makes: what they destroy is gone
-    lost, failed = jnp.cumsum(lost, axis=0) > 0, jnp.cumsum(~finite) > 0
-    rows = _Rows(live[skipped:], *(row[skipped:] for row in (*sums, lost, failed)))
-    return _summary(h, rows, stepper.length)
+    lost, failed = jnp.cumsum(rows.lost, axis=0) > 0, jnp.cumsum(~rows.finite) > 0
+    rows = rows._replace(lost=lost, finite=~failed)
+    return _summary(h, jax.tree.map(lambda row: row[skipped:], rows), live[skipped:], stepper.length)
+
+
+def _summed(state, rows: Growth):
+    """What a block's strides gained, together."""
+    logs, weighted, weight = (jnp.sum(row, axis=0) for row in (rows.logs, rows.weighted, rows.weight))
+    return state, Growth(logs, weighted, weight, jnp.any(rows.lost, axis=0), jnp.all(rows.finite))
 
 
 def _window(x):
@@ -209,39 +214,30 @@ def _window(x):
     return jax.nn.sigmoid(1 / (1 - y) - 1 / y)
 
 
-class _Rows(NamedTuple):
-    """What is known of each block that counts: its number of steps (m,), sums of the frame's gains (m, k), plain and windowed,
-    and of the window (m,); and whether by its end a vector was lost (m, k), or the run had failed (m,)."""
-
-    steps: np.ndarray
-    logs: Array
-    windowed: Array
-    window: Array
-    lost: Array
-    failed: Array
-
-
-def _summary(h, rows: _Rows, length: float) -> Lyapunov:
-    steps = np.cumsum(rows.steps).astype(h.dtype)
+def _summary(h, rows: Growth, live, length: float) -> Lyapunov:
+    """What follows from each block's growth and number of steps (m,); here `lost` and `finite` are of all up to its end."""
+    steps = np.cumsum(live).astype(h.dtype)
     running = jnp.cumsum(rows.logs, axis=0) / steps[:, None]
-    plain, smooth = running[-1], jnp.sum(rows.windowed, axis=0) / jnp.sum(rows.window)
+    plain, smooth = running[-1], jnp.sum(rows.weighted, axis=0) / jnp.sum(rows.weight)
     if plain.shape == h.shape:
         smooth = smooth + jnp.mean(plain - smooth)
     running = jnp.where(rows.lost, -jnp.inf, running.at[-1].set(smooth))
-    running = jnp.where(rows.failed[:, None], jnp.nan, running) / length
+    stderr = jnp.where(rows.lost[-1], 0, _standard_error(rows, live))
+    running, stderr = (
+        jnp.where(ok, x, jnp.nan) for ok, x in ((rows.finite[:, None], running), (rows.finite[-1], stderr))
+    )
     order = jnp.argsort(-running[-1], stable=True)
-    stderr = jnp.where(jnp.isfinite(running[-1]), _standard_error(rows) / length, 0 * rows.failed[-1])
-    stderr = jnp.where(rows.failed[-1], jnp.nan, stderr)
-    result = RESULTS.where(rows.failed[-1], RESULTS.left_float_range, RESULTS.successful)
-    return Lyapunov(running[-1, order], running[:, order], jnp.asarray(steps) * length, stderr[order], h, result)
+    result = RESULTS.where(rows.finite[-1], RESULTS.successful, RESULTS.left_float_range)  # pyright: ignore
+    history, stderr = running[:, order] / length, stderr[order] / length
+    return Lyapunov(history[-1], history, jnp.asarray(steps * length, h.dtype), stderr, h, result)
 
 
-def _standard_error(rows: _Rows):
+def _standard_error(rows: Growth, live):
     """Of the windowed means (k,), from the scatter of batches of blocks, taken as independent."""
-    total = len(rows.steps)
+    total = len(live)
     batches = min(total, _BATCHES)
-    member = np.arange(batches)[:, None] == np.arange(total) * batches // total
-    means = (member @ rows.logs) / (member @ rows.steps)[:, None]
-    share = (member @ rows.window) / jnp.sum(rows.window)
-    variance = jnp.var(means, axis=0, ddof=1) if batches > 1 else jnp.full(means.shape[1], jnp.nan)
+    member = (np.arange(batches)[:, None] == np.arange(total) * batches // total).astype(rows.logs.dtype)
+    means = (member @ rows.logs) / (member @ live.astype(member.dtype))[:, None]
+    share = (member @ rows.weight) / jnp.sum(rows.weight)
+    variance = jnp.var(means, axis=0, ddof=1) if batches > 1 else jnp.full(means.shape[1], jnp.nan, means.dtype)
     return jax.lax.stop_gradient(jnp.sqrt(variance * jnp.sum(share**2)))
