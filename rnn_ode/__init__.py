@@ -22,6 +22,8 @@ from ._gradients import gradient_flow as gradient_flow
 from ._integrate import integrate as integrate
 from ._iterate import iterate as iterate
 from ._linalg import logm as logm
+from ._lyapunov import Lyapunov as Lyapunov
+from ._lyapunov import lyapunov as lyapunov
 from ._methods import Backward as Backward
 from ._methods import Exact as Exact
 from ._methods import Forward as Forward

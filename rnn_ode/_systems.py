@@ -8,6 +8,7 @@ A new kind of system is a subclass of `AbstractSystem`; no analysis asks for the
 """
 
 import abc
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -125,6 +126,11 @@ class AbstractSystem(eqx.Module):
             f"a piecewise-linear map is wanted: Map of a PiecewiseLinearCell or of a VanillaCell whose activation is "
             f"jax.nn.relu or None; got {type(self).__name__} of {_described(self.owner)}."
         )
+
+    @property
+    def span(self) -> float:
+        """The time that the input's samples cover, beyond which the last one holds; infinite for any other input."""
+        return self.path.xs.shape[0] * self.path.dt if isinstance(self.path, SampledPath) else math.inf
 
 
 class Map(AbstractSystem):
