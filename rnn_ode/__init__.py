@@ -12,6 +12,10 @@ from ._cells import VanillaCell as VanillaCell
 from ._compare import Comparison as Comparison
 from ._compare import compare as compare
 from ._errors import RESULTS as RESULTS
+from ._fixed_points import FixedPoints as FixedPoints
+from ._fixed_points import Kind as Kind
+from ._fixed_points import draw_guesses as draw_guesses
+from ._fixed_points import fixed_points as fixed_points
 from ._integrate import integrate as integrate
 from ._iterate import iterate as iterate
 from ._linalg import logm as logm

@@ -16,7 +16,7 @@ from jaxtyping import Array
 
 
 class RESULTS(diffrax.RESULTS):  # pyright: ignore[reportGeneralTypeIssues]
-    """How a run ended: `diffrax.RESULTS`, and the three ends that networks and their flows have besides.
+    """How a run ended: `diffrax.RESULTS`, and the ends that networks and their flows have besides.
 
     `RESULTS[trajectory.result]` is the text, with what to do next; `successful` has the empty text.
     """
@@ -36,6 +36,11 @@ class RESULTS(diffrax.RESULTS):  # pyright: ignore[reportGeneralTypeIssues]
         "The solver's step shrank to rounding: the solution runs off to infinity in finite time (as that of h' = h² does), "
         "or the field jumps there or is not finite. Stop before it with `ts`, let a step have a larger error with `rtol` "
         "and `atol`, or take a solver with fixed steps; with `throw=False` the rows before it are kept."
+    )
+    guesses_failed = (
+        "Some guesses reached no fixed point: `reached` is −1 for them. They ran off, or came to rest where the speed has a "
+        "minimum that is not zero (`slow=True` returns those). Guess nearer, from the states of a run (`draw_guesses`), "
+        "or take float64."
     )
 
 

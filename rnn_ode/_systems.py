@@ -16,7 +16,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Array, Float, Inexact
+from jaxtyping import Array, Bool, Float, Inexact
 
 from ._cells import as_state, initial_state
 from ._errors import as_floats, as_number, as_step, check_callable, check_solver
@@ -119,6 +119,10 @@ class AbstractSystem(eqx.Module):
         like = _template(self.owner)
         return None if like is None else sum(leaf.size for leaf in jax.tree.leaves(like))
 
+    @abc.abstractmethod
+    def flips(self, eigenvalues: Inexact[Array, "..."]) -> Bool[Array, "..."]:
+        """Whether a mode changes sides at every step, as that of a negative multiplier does."""
+
 
 class Map(AbstractSystem):
     """A network as a dynamical system: h ↦ cell(x, h), every `dt`.
@@ -190,6 +194,9 @@ class Map(AbstractSystem):
 
     def propagator(self, J: Float[Array, "N N"], t: Float[Array, ""]) -> Float[Array, "N N"]:
         return _power(J, jnp.round(t / self.dt).astype(int))
+
+    def flips(self, eigenvalues: Inexact[Array, "..."]) -> Bool[Array, "..."]:
+        return jnp.real(eigenvalues) < 0
 
 
 class Flow(AbstractSystem):
@@ -264,6 +271,9 @@ class Flow(AbstractSystem):
 
     def propagator(self, J: Float[Array, "N N"], t: Float[Array, ""]) -> Float[Array, "N N"]:
         return jax.scipy.linalg.expm(J * t, max_squarings=64)
+
+    def flips(self, eigenvalues: Inexact[Array, "..."]) -> Bool[Array, "..."]:
+        return jnp.zeros(jnp.shape(eigenvalues), bool)
 
 
 def _rk4(rate, h):
