@@ -250,36 +250,43 @@ def _follow(system, guess, slow: bool) -> _End:
     def residual(h, _=None):
         return system.residual(h)
 
-    newton = optx.root_find(
-        residual,
-        optx.Newton(u**0.5, u**0.5, linear_solver=_Dense()),
-        guess,
-        max_steps=_NEWTON_STEPS,
-        throw=False,
-    )
-    arrived = (newton.result == optx.RESULTS.successful) & jnp.all(jnp.isfinite(newton.value))
+    solver = optx.Newton(u**0.5, u**0.5, linear_solver=_Dense())
+    newton = optx.root_find(residual, solver, guess, max_steps=_NEWTON_STEPS, throw=False)
+    settled = newton.result == optx.RESULTS.successful
     h, settled = jax.lax.cond(
-        arrived,
-        lambda: (newton.value, jnp.array(True)),
-        lambda: _damped(residual, jnp.where(arrived, newton.value, guess)),
+        settled, lambda: (newton.value, settled), lambda: _second_try(residual, guess, newton.value)
     )
-    h = _descend(residual, h, _POLISHING_STEPS)
+    end = _judged(residual, _descend(residual, h, _POLISHING_STEPS), settled)
+    return jax.lax.cond(end.fixed, lambda end: end, lambda end: _slow_end(residual, end), end) if slow else end
+
+
+def _judged(residual, h, settled) -> _End:
+    """Whether a point is a fixed point, and how uncertain its place is; `settled` if the search came to rest there."""
+    u = jnp.finfo(h.dtype).eps
     r, J = residual(h), jax.jacfwd(residual)(h)
     inverse, size = inv(J), jnp.linalg.norm(h)
     noise = u * (jnp.linalg.norm(jnp.abs(J) @ jnp.abs(h)) + size)
     step, widest = jnp.linalg.norm(inverse @ r), u**0.25 * (1 + size)
     small = jnp.linalg.norm(r) <= jnp.maximum(_RESIDUAL[jnp.finfo(h.dtype).bits], noise)
+    # towards infinity ‖r‖ may vanish as well, but no Newton step is small there
     fixed = small & (settled | (step <= widest)) & jnp.all(jnp.isfinite(h))
     radius = 4 * (step + noise * jnp.linalg.norm(inverse) + u * size)
-    end = _End(h, jnp.where(radius <= widest, radius, widest), fixed, jnp.array(False))
-    return jax.lax.cond(fixed, lambda end: end, lambda end: _slow_end(residual, end), end) if slow else end
+    return _End(h, jnp.where(radius <= widest, radius, widest), fixed, jnp.array(False))
+
+
+def _second_try(residual, guess, reached):
+    """Where a guess ends that Newton's method did not settle from, having `reached` this, and whether it settled now: the
+    same, if it was on the way to a multiple zero, or where Levenberg–Marquardt ends."""
+    on_the_way = _judged(residual, reached, False).fixed
+    return jax.lax.cond(on_the_way, lambda: (reached, on_the_way), lambda: _damped(residual, guess))
 
 
 def _damped(residual, guess):
-    """Where Levenberg–Marquardt ends, and whether it had come to rest."""
-    tolerance = jnp.finfo(guess.dtype).eps ** 0.75
-    solver = optx.LevenbergMarquardt(tolerance, tolerance, linear_solver=_Dense())
-    found = optx.least_squares(residual, solver, guess, max_steps=_DAMPED_STEPS, throw=False)
+    # moved a little, lest it sits on top of a symmetric hill of the speed
+    u = jnp.finfo(guess.dtype).eps
+    nudge = u**0.5 * (1 + jnp.linalg.norm(guess)) * jax.random.normal(jax.random.key(0), guess.shape, guess.dtype)
+    solver = optx.LevenbergMarquardt(u**0.75, u**0.75, linear_solver=_Dense())
+    found = optx.least_squares(residual, solver, guess + nudge, max_steps=_DAMPED_STEPS, throw=False)
     return found.value, found.result == optx.RESULTS.successful
 
 
@@ -372,10 +379,14 @@ def _describe(system, end: _End) -> tuple[Any, ...]:
     h = _differentiable(system, end)
     J = system.jacobian(h)
     eigenvalues, condition = system.modes(J)
-    kink = _on_kink(system, end.point, end.radius)
+    kink, change = _surroundings(system, end.point, end.radius)
+    boundary = jnp.abs(system.reading.contour(eigenvalues, jnp.zeros_like(change)) - eigenvalues)
     verdict = system.verdict(J, eigenvalues, condition)
-    verdict = Verdict.where(kink | ~end.fixed, Verdict.UNDETERMINED, verdict)
-    kind = _kind(system, verdict, eigenvalues, condition * backward_error(J))
+    # of a Jacobian that is the wrong one by `change`, at a fold for instance
+    moved = change * jnp.minimum(condition[0], jnp.finfo(h.dtype).eps ** -0.5)
+    unsure = (verdict != Verdict.PERSISTS) & (boundary[0] <= moved)
+    verdict = Verdict.where(kink | unsure | ~end.fixed, Verdict.UNDETERMINED, verdict)
+    kind = _kind(system, verdict, eigenvalues, boundary, condition * backward_error(J))
     kind = Kind.where(end.fixed, kind, Kind.SLOW)
     return h, jnp.linalg.norm(system.residual(end.point)), eigenvalues, verdict, kind, end.fixed, kink
 
@@ -395,37 +406,30 @@ def _differentiable(system, end: _End) -> Float[Array, " N"]:
     return end.point - jnp.where(moves, step - jax.lax.stop_gradient(step), 0)
 
 
-def _on_kink(system, h, radius) -> Bool[Array, ""]:
-    """Whether the Jacobian jumps at h: see the top of the module."""
+def _surroundings(system, h, radius):
+    """Whether the Jacobian jumps at h (see the top of the module), and how much it changes within the uncertainty of h."""
     u = jnp.finfo(h.dtype).eps
     delta = 16 * radius + u ** (2 / 3) * (1 + jnp.linalg.norm(h))
-    directions = jax.random.normal(jax.random.key(0), (4, h.shape[0]), h.dtype)
-
-    def jump(v, distance):
-        after, before = system.jacobian(h + distance * v), system.jacobian(h - distance * v)
-        return jnp.linalg.norm(after - before), jnp.maximum(jnp.linalg.norm(after), jnp.linalg.norm(before))
-
-    def jumps(v):
-        v = v / jnp.max(jnp.abs(v))
-        (far, _), (near, size) = jump(v, delta), jump(v, delta / 8)
-        return (near > far / 2) & (near > u**0.5 * size)
-
-    return jnp.any(jax.lax.map(jumps, directions))
+    v = jax.random.normal(jax.random.key(0), (1, 4, h.shape[0]), h.dtype)
+    offsets = delta * jnp.array([-1, 1, -1 / 8, 1 / 8], h.dtype)[:, None, None] * v / jnp.max(jnp.abs(v), axis=2)[..., None]
+    around = jax.lax.map(jax.vmap(lambda offset: system.jacobian(h + offset)), offsets)
+    far, near = jnp.linalg.norm(around[1::2] - around[::2], axis=(2, 3))
+    size = jnp.max(jnp.linalg.norm(around, axis=(2, 3)))
+    return jnp.any((near > far / 2) & (near > u**0.5 * size)), jnp.max(near)
 
 
-def _kind(system, verdict, eigenvalues, reach) -> Kind:
-    """The kind of a fixed point with these eigenvalues, fastest growing first, each known to within `reach`."""
-    # an ill-conditioned one, far from the boundary or the real axis, moves by √u when it is double
+def _kind(system, verdict, eigenvalues, boundary, reach) -> Kind:
+    """The kind of a fixed point with these eigenvalues, fastest growing first, each at that distance from the boundary and
+    known to within `reach`."""
+    # a double one is ill conditioned without end, and yet moves by no more than √u
     reach = jnp.minimum(reach, jnp.finfo(reach.dtype).eps ** 0.5 * (1 + jnp.abs(eigenvalues)))
-    turns = jnp.abs(eigenvalues.imag) > reach
-    exponents, slopes = jax.jvp(system.reading.exponent, (eigenvalues,), (jnp.ones_like(eigenvalues),))
-    on_boundary = jnp.abs(exponents.real / slopes) <= 10 * reach
+    turns, on_boundary = jnp.abs(eigenvalues.imag) > reach, boundary <= 10 * reach
     growing = verdict == Verdict.GROWS
     leading = jnp.where(growing, -1, 0)
     kind = Kind.where(system.flips(eigenvalues)[leading], Kind.FLIP, Kind.NODE)
     kind = Kind.where(turns[leading], Kind.FOCUS, kind)
-    kind = Kind.where(growing & jnp.any((exponents.real < 0) & ~on_boundary), Kind.SADDLE, kind)
-    turning = jnp.any(on_boundary) & jnp.all(turns | ~on_boundary)
-    persists = Kind.where(turning, Kind.CENTRE, Kind.UNDETERMINED)
-    kind = Kind.where(verdict == Verdict.PERSISTS, persists, kind)
+    decays = (system.growth(eigenvalues) < 0) & ~on_boundary
+    kind = Kind.where(growing & jnp.any(decays), Kind.SADDLE, kind)
+    circling = jnp.any(on_boundary) & jnp.all(turns | ~on_boundary)
+    kind = Kind.where(verdict == Verdict.PERSISTS, Kind.where(circling, Kind.CENTRE, Kind.UNDETERMINED), kind)
     return Kind.where(verdict == Verdict.UNDETERMINED, Kind.UNDETERMINED, kind)
