@@ -27,6 +27,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import lineax as lx
+import numpy as np
 import optimistix as optx
 from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
@@ -58,7 +59,9 @@ class Kind(eqx.Enumeration):
 
     NODE = "NODE: all directions grow or all decay, and the leading eigenvalue is real (of a map: and positive)."
     FOCUS = "FOCUS: all directions grow or all decay, and the leading eigenvalues are a complex pair: orbits turn."
-    FLIP = "FLIP: all directions grow or all decay, and the leading multiplier is negative: orbits change sides each step."
+    FLIP = (
+        "FLIP: all directions grow or all decay, and the leading multiplier is negative: orbits change sides each step."
+    )
     SADDLE = "SADDLE: some directions grow and some decay."
     CENTRE = "CENTRE: complex pairs lie on the boundary to within rounding, and nothing grows."
     UNDETERMINED = (
@@ -78,6 +81,16 @@ class FixedPoints(eqx.Module):
     `verdicts` (n,) `Verdict` items and `kinds` (n,) `Kind` items; `converged` (n,) whether the row is a fixed point;
     `on_kink` (n,) whether the Jacobian jumps there, so that its eigenvalues are a convention and the verdict UNDETERMINED;
     `reached` (n,) for each *guess* the row it ended in, −1 for none; `result` a `RESULTS`, `successful` if none is −1.
+
+    ```python
+    >>> import jax.numpy as jnp, rnn_ode as ro
+    >>> cell = ro.VanillaCell([[5.0]], [[1.0]], [0.0], jnp.tanh)
+    >>> flow = ro.Flow(ro.to_ode(cell, ro.Forward(2)), jnp.zeros(1))
+    >>> found = ro.fixed_points(flow, jnp.linspace(-0.1, 1.0, 12)[:, None])
+    >>> [round(h, 3) for h in jnp.sort(found.points[found.absent_from(ro.Map(cell, jnp.zeros(1))), 0]).tolist()]
+    [-0.051, 0.051]
+
+    ```
     """
 
     points: Float[Array, "n N"]
@@ -119,13 +132,18 @@ class FixedPoints(eqx.Module):
         """
         points = jnp.where(self.converged[:, None], self.points, 0)
         speeds = jax.vmap(lambda h: jnp.linalg.norm(system.residual(h)))(points)
-        allowed = jnp.finfo(points.dtype).eps ** 0.5 * (1 + jnp.linalg.norm(points, axis=1))
+        allowed = _roundoff(points) ** 0.5 * (1 + jnp.linalg.norm(points, axis=1))
         return self.converged & ~(speeds <= allowed)
 
 
+def _roundoff(array) -> float:
+    return float(jnp.finfo(array.dtype).eps)
+
+
 def _names(enumeration, items) -> list[str]:
-    one = [jax.tree.map(lambda values, i=i: values[i], items) for i in range(jax.tree.leaves(items)[0].shape[0])]
-    return [enumeration[item].split(":")[0] for item in one]
+    items = jax.tree.map(np.asarray, items)
+    rows = range(len(jax.tree.leaves(items)[0]))
+    return [enumeration[jax.tree.map(lambda values, i=i: values[i], items)].split(":")[0] for i in rows]
 
 
 def draw_guesses(key: PRNGKeyArray, n: int, states: PyTree, spread: float = 0.0) -> Float[Array, "n N"]:
@@ -220,8 +238,8 @@ def _fixed_points(system, guesses, slow) -> FixedPoints:
         described = jax.lax.map(
             lambda row: jax.lax.cond(row[0], describe, _blank, row[1]), (found, jax.lax.stop_gradient(ends))
         )
-    failed = RESULTS.where(jnp.all(reached >= 0), RESULTS.successful, RESULTS.guesses_failed)
-    return FixedPoints(*described, reached, failed)
+    result = RESULTS.where(jnp.any(reached < 0), RESULTS.guesses_failed, RESULTS.successful)  # pyright: ignore
+    return FixedPoints(**described, reached=reached, result=result)
 
 
 def _each(function, rows):
@@ -245,7 +263,7 @@ class _End(NamedTuple):
 
 
 def _follow(system, guess, slow: bool) -> _End:
-    u = jnp.finfo(guess.dtype).eps
+    u = _roundoff(guess)
 
     def residual(h, _=None):
         return system.residual(h)
@@ -262,7 +280,7 @@ def _follow(system, guess, slow: bool) -> _End:
 
 def _judged(residual, h, settled) -> _End:
     """Whether a point is a fixed point, and how uncertain its place is; `settled` if the search came to rest there."""
-    u = jnp.finfo(h.dtype).eps
+    u = _roundoff(h)
     r, J = residual(h), jax.jacfwd(residual)(h)
     inverse, size = inv(J), jnp.linalg.norm(h)
     noise = u * (jnp.linalg.norm(jnp.abs(J) @ jnp.abs(h)) + size)
@@ -283,7 +301,7 @@ def _second_try(residual, guess, reached):
 
 def _damped(residual, guess):
     # moved a little, lest it sits on top of a symmetric hill of the speed
-    u = jnp.finfo(guess.dtype).eps
+    u = _roundoff(guess)
     nudge = u**0.5 * (1 + jnp.linalg.norm(guess)) * jax.random.normal(jax.random.key(0), guess.shape, guess.dtype)
     solver = optx.LevenbergMarquardt(u**0.75, u**0.75, linear_solver=_Dense())
     found = optx.least_squares(residual, solver, guess + nudge, max_steps=_DAMPED_STEPS, throw=False)
@@ -306,11 +324,11 @@ def _slow_end(residual, end: _End) -> _End:
     gradient = jax.grad(lambda h: 0.5 * jnp.sum(residual(h) ** 2))
     h = _descend(gradient, end.point, 2 * _POLISHING_STEPS)
     r, J = residual(h), jax.jacfwd(residual)(h)
-    tolerance = jnp.finfo(h.dtype).eps ** 0.5
+    tolerance = _roundoff(h) ** 0.5
     at_rest = jnp.linalg.norm(gradient(h)) <= tolerance * jnp.linalg.norm(J) * jnp.linalg.norm(r)
     curvatures = jnp.linalg.eigvalsh(jax.jacfwd(gradient)(h))
     minimum = jnp.all(curvatures > -tolerance * jnp.max(jnp.abs(curvatures)))
-    widest = jnp.finfo(h.dtype).eps ** 0.25 * (1 + jnp.linalg.norm(h))
+    widest = _roundoff(h) ** 0.25 * (1 + jnp.linalg.norm(h))
     return _End(h, widest / 2, end.fixed, at_rest & minimum & (jnp.linalg.norm(r) > 0) & jnp.all(jnp.isfinite(h)))
 
 
@@ -375,7 +393,7 @@ def _lead(ends: _End) -> Int[Array, " n"]:
 # What is said of one point.
 
 
-def _describe(system, end: _End) -> tuple[Any, ...]:
+def _describe(system, end: _End) -> dict[str, Any]:
     h = _differentiable(system, end)
     J = system.jacobian(h)
     eigenvalues, condition = system.modes(J)
@@ -383,20 +401,33 @@ def _describe(system, end: _End) -> tuple[Any, ...]:
     boundary = jnp.abs(system.reading.contour(eigenvalues, jnp.zeros_like(change)) - eigenvalues)
     verdict = system.verdict(J, eigenvalues, condition)
     # of a Jacobian that is the wrong one by `change`, at a fold for instance
-    moved = change * jnp.minimum(condition[0], jnp.finfo(h.dtype).eps ** -0.5)
+    moved = change * jnp.minimum(condition[0], _roundoff(h) ** -0.5)
     unsure = (verdict != Verdict.PERSISTS) & (boundary[0] <= moved)
     verdict = Verdict.where(kink | unsure | ~end.fixed, Verdict.UNDETERMINED, verdict)
     kind = _kind(system, verdict, eigenvalues, boundary, condition * backward_error(J))
     kind = Kind.where(end.fixed, kind, Kind.SLOW)
-    return h, jnp.linalg.norm(system.residual(end.point)), eigenvalues, verdict, kind, end.fixed, kink
+    return {
+        "points": h,
+        "residuals": jnp.linalg.norm(system.residual(end.point)),
+        "eigenvalues": eigenvalues,
+        "verdicts": verdict,
+        "kinds": kind,
+        "converged": end.fixed,
+        "on_kink": kink,
+    }
 
 
-def _blank(end: _End) -> tuple[Any, ...]:
-    nothing = jnp.full_like(end.point, jnp.nan)
-    values = nothing.astype(jnp.result_type(nothing, jnp.complex64))
-    no = jnp.array(False)
-    undetermined = Verdict.where(no, Verdict.DECAYS, Verdict.UNDETERMINED)
-    return nothing, nothing[0], values, undetermined, Kind.where(no, Kind.NODE, Kind.NONE), no, no
+def _blank(end: _End) -> dict[str, Any]:
+    nothing, no = jnp.full_like(end.point, jnp.nan), jnp.array(False)
+    return {
+        "points": nothing,
+        "residuals": nothing[0],
+        "eigenvalues": nothing.astype(jnp.result_type(nothing, jnp.complex64)),
+        "verdicts": Verdict.where(no, Verdict.DECAYS, Verdict.UNDETERMINED),
+        "kinds": Kind.where(no, Kind.NODE, Kind.NONE),
+        "converged": no,
+        "on_kink": no,
+    }
 
 
 def _differentiable(system, end: _End) -> Float[Array, " N"]:
@@ -408,10 +439,12 @@ def _differentiable(system, end: _End) -> Float[Array, " N"]:
 
 def _surroundings(system, h, radius):
     """Whether the Jacobian jumps at h (see the top of the module), and how much it changes within the uncertainty of h."""
-    u = jnp.finfo(h.dtype).eps
+    u = _roundoff(h)
     delta = 16 * radius + u ** (2 / 3) * (1 + jnp.linalg.norm(h))
     v = jax.random.normal(jax.random.key(0), (1, 4, h.shape[0]), h.dtype)
-    offsets = delta * jnp.array([-1, 1, -1 / 8, 1 / 8], h.dtype)[:, None, None] * v / jnp.max(jnp.abs(v), axis=2)[..., None]
+    offsets = (
+        delta * jnp.array([-1, 1, -1 / 8, 1 / 8], h.dtype)[:, None, None] * v / jnp.max(jnp.abs(v), axis=2)[..., None]
+    )
     around = jax.lax.map(jax.vmap(lambda offset: system.jacobian(h + offset)), offsets)
     far, near = jnp.linalg.norm(around[1::2] - around[::2], axis=(2, 3))
     size = jnp.max(jnp.linalg.norm(around, axis=(2, 3)))
@@ -422,7 +455,7 @@ def _kind(system, verdict, eigenvalues, boundary, reach) -> Kind:
     """The kind of a fixed point with these eigenvalues, fastest growing first, each at that distance from the boundary and
     known to within `reach`."""
     # a double one is ill conditioned without end, and yet moves by no more than √u
-    reach = jnp.minimum(reach, jnp.finfo(reach.dtype).eps ** 0.5 * (1 + jnp.abs(eigenvalues)))
+    reach = jnp.minimum(reach, _roundoff(reach) ** 0.5 * (1 + jnp.abs(eigenvalues)))
     turns, on_boundary = jnp.abs(eigenvalues.imag) > reach, boundary <= 10 * reach
     growing = verdict == Verdict.GROWS
     leading = jnp.where(growing, -1, 0)
