@@ -15,6 +15,10 @@ from ._cycles import Coverage as Coverage
 from ._cycles import Cycles as Cycles
 from ._cycles import cycles as cycles
 from ._errors import RESULTS as RESULTS
+from ._fixed_points import FixedPoints as FixedPoints
+from ._fixed_points import Kind as Kind
+from ._fixed_points import draw_guesses as draw_guesses
+from ._fixed_points import fixed_points as fixed_points
 from ._gradients import GradientBounds as GradientBounds
 from ._gradients import GradientFlow as GradientFlow
 from ._gradients import gradient_examples as gradient_examples

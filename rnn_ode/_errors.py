@@ -18,6 +18,7 @@ from jaxtyping import Array
 class RESULTS(diffrax.RESULTS):  # pyright: ignore[reportGeneralTypeIssues]
     """How a run ended: `diffrax.RESULTS`, and the other ends that networks and their flows have besides.
 
+
     `RESULTS[trajectory.result]` is the text, with what to do next; `successful` has the empty text.
     """
 
@@ -46,6 +47,11 @@ class RESULTS(diffrax.RESULTS):  # pyright: ignore[reportGeneralTypeIssues]
         "The cell's derivative is not finite at a state of the run, though the state is (√h has none at h = 0), or a product "
         "of derivatives leaves the float range. Start from another h0, smooth the cell there or use float64; with "
         "`throw=False` the lags before it are kept and the others are NaN."
+    )
+    guesses_failed = (
+        "Some guesses reached no fixed point: `reached` is −1 for them. They ran off, or came to rest where the speed has a "
+        "minimum that is not zero (`slow=True` returns those). Guess nearer, from the states of a run (`draw_guesses`), "
+        "or take float64."
     )
 
 

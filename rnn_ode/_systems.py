@@ -17,7 +17,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Array, Float, Inexact
+from jaxtyping import Array, Bool, Float, Inexact
 
 from ._cells import Pieces, as_state, initial_state
 from ._errors import as_floats, as_number, as_step, check_callable, check_solver, is_concrete
@@ -132,6 +132,10 @@ class AbstractSystem(eqx.Module):
         """The time that the input's samples cover, beyond which the last one holds; infinite for any other input."""
         return self.path.xs.shape[0] * self.path.dt if isinstance(self.path, SampledPath) else math.inf
 
+    @abc.abstractmethod
+    def flips(self, eigenvalues: Inexact[Array, "..."]) -> Bool[Array, "..."]:
+        """Whether a mode changes sides at every step, as that of a negative multiplier does."""
+
 
 class Map(AbstractSystem):
     """A network as a dynamical system: h ↦ cell(x, h), every `dt`.
@@ -214,6 +218,9 @@ class Map(AbstractSystem):
             raise TypeError("the pieces of a network are read on the host: its weights and input must not be traced.")
         return ask(x) or super().pieces()
 
+    def flips(self, eigenvalues: Inexact[Array, "..."]) -> Bool[Array, "..."]:
+        return jnp.real(eigenvalues) < 0
+
 
 class Flow(AbstractSystem):
     """A field as a dynamical system: dh/dt = field(t, h, path).
@@ -287,6 +294,9 @@ class Flow(AbstractSystem):
 
     def propagator(self, J: Float[Array, "N N"], t: Float[Array, ""]) -> Float[Array, "N N"]:
         return jax.scipy.linalg.expm(J * t, max_squarings=64)
+
+    def flips(self, eigenvalues: Inexact[Array, "..."]) -> Bool[Array, "..."]:
+        return jnp.zeros(jnp.shape(eigenvalues), bool)
 
 
 def _rk4(rate, h):

@@ -7,7 +7,8 @@ and quartiles, and belong to this machine and hour. The first call less a later 
 
 Every contender's values are compared too: those of `iterate` with a NumPy loop in float64, those of `integrate` with an
 eighth-order solution at tolerance 1e-12 that stops at every jump of the input. A contender with an error to choose gets
-the cheapest setting of its own that brings the error below 1e-6. One whose values are wrong has no ratio.
+the cheapest setting of its own that brings the error below 1e-6. One whose values are wrong has no ratio. The error of a
+search for fixed points is the median over the guesses of the residual that each ended with (infinite for none).
 
 Ours runs with `throw=False`: inside `jit` an error raised is a callback to the host, which no peer pays either.
 """
@@ -24,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import diffrax
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -38,6 +40,7 @@ TOLERANCES = tuple(10 ** (-quarter / 4) for quarter in range(8, 53))
 SUBSTEPS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 SLOW_ROUNDS = 3
 IMPORT_ROUNDS = 11
+SEARCH_GAIN = 1.5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,12 +97,14 @@ def run(
     seed: int = 0,
     progress: Callable[[str], None] | None = None,
 ) -> list[Row]:
-    """Time a tanh network, its flow under a held input, and the import of the package, each against its peers.
+    """Time a tanh network, its flow under a held input, a search for fixed points, and the import of the package, each
+    against its peers.
 
-    **Arguments:** `hidden` units; `steps` samples of a random input; `repeats` timed rounds (at most three of them for
-    a Python loop, eleven for the import); `cases` some of "iterate", "integrate" and "import", all by default; `seed`
-    of the weights, the input and the order in a round; `progress` a function called with a line of text as each part
-    begins.
+    **Arguments:** `hidden` units (of the network whose fixed points are searched, twice as many, from 32 times as many
+    guesses); `steps` samples of a random input (of Adam, three times as many); `repeats` timed rounds (at most three of
+    them for a Python loop and for a search, eleven for the import); `cases` some of "iterate", "integrate",
+    "fixed_points" and "import", all by default; `seed` of the weights, the input and the order in a round; `progress` a
+    function called with a line of text as each part begins.
 
     **Returns:** a list of `Row`, ours the first of its case. `table(rows)` is their text, `row.to_dict()` is ready for
     json.
@@ -126,7 +131,8 @@ def table(rows: Iterable[Row]) -> str:
     text.insert(1, "  ".join("─" * width for width in widths).rstrip())
     legend = (
         "ratio: the contender's time over ours in the same round, median of the rounds; above 1, ours is faster.",
-        "error: largest relative distance from the reference. Seconds are this machine's, now; compare the ratios.",
+        "error: largest relative distance from the reference; of fixed_points, the median residual. "
+        "Seconds are this machine's, now; compare the ratios.",
     )
     return "\n".join([*text, "", *legend])
 
@@ -148,14 +154,14 @@ def _seconds(value: float | None) -> str:
 # Measuring.
 
 
-def _race(case: str, contenders: Sequence[_Contender], reference: np.ndarray | None, allowed: float, plan) -> list[Row]:
+def _race(case: str, contenders: Sequence[_Contender], error_of: Callable | None, allowed: float, plan) -> list[Row]:
     """Call each contender once, which compiles it and gives the values to compare; then time all in rounds."""
     first, errors = [], []
     for contender in contenders:
         plan.progress(f"{case}: {contender.name}")
         seconds, values = _timed(contender.call)
         first.append(seconds if contender.first_s is None else contender.first_s)
-        errors.append(None if reference is None else _distance(values, reference))
+        errors.append(None if error_of is None else error_of(values))
     plan.progress(f"{case}: {plan.repeats} rounds")
     times = np.full((len(contenders), plan.repeats), np.nan)
     order = np.random.default_rng(plan.seed)
@@ -230,7 +236,9 @@ def _iterate(plan: _Plan) -> list[Row]:
             _Contender("Python loop, un-jitted JAX", partial(_loop, _step, *problem), rounds=SLOW_ROUNDS),
         ]
         exact = _numpy_loop(*(np.asarray(array, float) for array in problem))
-        return _race("iterate", contenders, exact, 1e3 * float(np.finfo(np.float32).eps), plan)
+        return _race(
+            "iterate", contenders, partial(_distance, reference=exact), 1e3 * float(np.finfo(np.float32).eps), plan
+        )
 
 
 def _ours_iterate(W_h, W_x, b, xs, h0):
@@ -290,7 +298,7 @@ def _integrate(plan: _Plan) -> list[Row]:
         contenders.append(_Contender("Python loop, jitted RK4 step", call, note, SLOW_ROUNDS, first))
         eager = partial(_rk4_loop, _rk4, count, *problem)
         contenders.append(_Contender("Python loop, un-jitted JAX", eager, note, SLOW_ROUNDS))
-        return _race("integrate", contenders, exact, TARGET, plan)
+        return _race("integrate", contenders, partial(_distance, reference=exact), TARGET, plan)
 
 
 def _tuned(solve: Callable, settings: Sequence, problem, exact: np.ndarray):
@@ -361,6 +369,63 @@ def _rk4_loop(step, count, W_h, W_x, b, xs, h):
     return jnp.stack(states)
 
 
+# The fixed points of a gated network, h' = GRU(0, h), from uniform guesses in (−1, 1).
+
+
+def _fixed_points(plan: _Plan) -> list[Row]:
+    with jax.enable_x64(True):
+        cell, guesses = _gated(plan)
+        search = jax.jit(_ours_fixed_points)
+        contenders = [_Contender(OURS, partial(search, cell, guesses), "float64, jitted, with verdicts", SLOW_ROUNDS)]
+        count = 3 * plan.steps
+        adam = _adam(count)
+        if adam is None:
+            note = f"{contenders[0].note}; for Adam on the speed: pip install 'rnn_ode[bench]'"
+            contenders = [dataclasses.replace(contenders[0], note=note)]
+        else:
+            note = f"{count} steps, jitted, rate 0.05 with cosine decay"
+            contenders.append(_Contender("Adam on the speed", partial(jax.jit(adam), cell, guesses), note, 1))
+        return _race("fixed_points", contenders, lambda residuals: float(jnp.median(residuals)), 1.0, plan)
+
+
+def _gated(plan: _Plan):
+    """A random GRU of gain 1.5 (at 1 all of them have one fixed point, at 2 most guesses of most of them end in none)."""
+    size = 2 * plan.hidden
+    keys = jax.random.split(jax.random.key(plan.seed), 3)
+    cell = eqx.nn.GRUCell(1, size, key=keys[0])
+    weights = SEARCH_GAIN * jax.random.normal(keys[1], (3 * size, size)) / size**0.5
+    guesses = jax.random.uniform(keys[2], (32 * plan.hidden, size), minval=-1, maxval=1)
+    return eqx.tree_at(lambda cell: cell.weight_hh, cell, weights), guesses
+
+
+def _ours_fixed_points(cell, guesses):
+    found = ro.fixed_points(ro.Map(cell, jnp.zeros(1)), guesses)
+    return jnp.where(found.reached < 0, jnp.inf, found.residuals[found.reached])
+
+
+def _adam(count: int) -> Callable | None:
+    """Adam on the speed ½‖cell(0, h) − h‖² of every guess at once, as fixed-point finders do it; `None` without optax."""
+    try:
+        import optax
+    except ModuleNotFoundError:
+        return None
+
+    def search(cell, guesses):
+        def residuals(h):
+            return jax.vmap(lambda h: cell(jnp.zeros(1), h) - h)(h)
+
+        def step(carry, _):
+            h, state = carry
+            updates, state = optimiser.update(jax.grad(lambda h: 0.5 * jnp.sum(residuals(h) ** 2))(h), state)
+            return (optax.apply_updates(h, updates), state), None
+
+        optimiser = optax.adam(optax.cosine_decay_schedule(0.05, count))
+        h = jax.lax.scan(step, (guesses, optimiser.init(guesses)), length=count)[0][0]
+        return jnp.linalg.norm(residuals(h), axis=1)
+
+    return search
+
+
 # The import, in processes of its own.
 
 
@@ -381,4 +446,4 @@ def _import_seconds(module: str) -> float:
     return float(done.stdout)
 
 
-CASES = {"iterate": _iterate, "integrate": _integrate, "import": _import}
+CASES = {"iterate": _iterate, "integrate": _integrate, "fixed_points": _fixed_points, "import": _import}

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import math
+import sys
 
 import jax.numpy as jnp
 import jaxtyping
@@ -120,6 +121,20 @@ def test_a_setting_that_reaches_the_error_is_the_cheapest():
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("installed", [True, False])
+def test_a_search_for_fixed_points_is_timed(installed, monkeypatch):
+    """At this size and length Adam comes to a thousandth; without optax the row says what to install."""
+    if not installed:
+        monkeypatch.setitem(sys.modules, "optax", None)
+    with as_user_runs():
+        ours, *adam = bench.run(hidden=2, steps=100, repeats=1, cases="fixed_points")
+    assert ours.ok and ours.error < 1e-12 and ours.ratio == 1
+    assert [row.contender for row in adam] == (["Adam on the speed"] if installed else [])
+    assert all(row.ok and ours.error < row.error < 1e-2 and row.ratio > 0 for row in adam)
+    assert ("rnn_ode[bench]" in ours.note) == (not installed)
+
+
+@pytest.mark.slow
 def test_the_import_is_timed():
     ours, diffrax = bench.run(repeats=1, cases=("import",))
     assert (ours.contender, diffrax.contender) == ("rnn_ode", "diffrax")
@@ -134,7 +149,7 @@ def test_the_import_is_timed():
         ({"steps": 2.5}, TypeError, "steps must be a whole number"),
         ({"repeats": 0}, ValueError, "repeats must be at least 1; got 0"),
         ({"seed": -1}, ValueError, "seed must be at least 0; got -1"),
-        ({"cases": ("iterate", "evolve")}, ValueError, "some of iterate, integrate, import; got evolve"),
+        ({"cases": ("iterate", "evolve")}, ValueError, "some of iterate, integrate, fixed_points, import; got evolve"),
         ({"cases": ()}, ValueError, "got none"),
     ],
 )
