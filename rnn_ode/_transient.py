@@ -10,7 +10,8 @@ Trefethen & Embree, "Spectra and Pseudospectra", 2005, ch. 14-18). Norms are spe
 **The peak.** The norm is followed step by step, a flow's every ½/‖A‖, and from there on with 32 samples an octave. Norms
 are submultiplicative: once one is at most 1 nothing later exceeds what came before. The best samples are refined, those of
 an octave between its steps, a flow's in continuous time by bisection of the slope (log ‖exp(A t)‖)' = uᵀ A u, u the first
-left singular vector. Beyond the first 1024 steps a hump that is narrower than 3 % of its time may be missed.
+left singular vector. Beyond the steps that are all looked at (8192 for N ≤ 8, at least
+1024) a hump that is narrower than 3 % of its time may be missed, and an oscillation of every few steps under a slow hump.
 
 **The Kreiss constant.** With d the distance of z from the boundary of stability it is the maximum of d/σ_min(z − W): on a
 grid, logarithmic in d, along the boundary opposite every eigenvalue, in the middle between each two and in even steps; then
@@ -34,7 +35,6 @@ from ._linalg import batched_map, climb, eig, numerical_abscissa, spectral_norm
 from ._systems import AbstractSystem, Grain, Map
 from ._verdict import Verdict
 
-_DENSE = 1024  # steps that are all looked at
 _LEAST = 64  # of them even where the first already shrinks: for the picture
 _PER_OCTAVE = 32
 _CANDIDATES = 8
@@ -42,8 +42,10 @@ _ROUGH_ROUNDS = 12  # bisections of half a grain: its 4096th part is the peak to
 
 _DISTANCES = 32
 _PLACES = 24
+_OPPOSITE = 24
 _SEEDS = 12
 _NEWTON_STEPS = 20
+_POLISHING_STEPS = 6
 
 
 class Transient(eqx.Module):
@@ -167,39 +169,41 @@ class _Curve(NamedTuple):
     unbounded: Array
 
 
-def _octaves(dtype) -> int:
-    """Octaves beyond the dense steps up to 1/ε of them: further on no digit of a power is right."""
-    return jnp.finfo(dtype).nmant - int(math.log2(_DENSE))
+def _extent(E) -> tuple[int, int]:
+    """How many steps of E (N, N) are all looked at, 8192 for N ≤ 8 and at least 1024, and how many octaves there are from
+    there to 1/ε steps, beyond which no digit of a power is right."""
+    bits = min(13, max(10, 16 - math.ceil(math.log2(E.shape[0]))))
+    return 2**bits, jnp.finfo(E.dtype).nmant - bits
 
 
 def _follow(E: Float[Array, "N N"], verdict: Verdict) -> _Curve:
     """The norms of powers of E until they are seen to stay bounded, or for as long as rounding leaves them a meaning."""
     grows = verdict == Verdict.GROWS
-    norms, P, settled = _dense_norms(E, ~grows)
+    dense, octaves = _extent(E)
+    norms, P, settled = _dense_norms(E, ~grows, dense)
     # What decays, as is verified, falls below 1 one day; of anything else 1/√ε steps must do.
-    octaves = _octaves(E.dtype)
-    limit = jnp.where(verdict == Verdict.DECAYS, octaves, max(1, octaves // 2 - 5))
-    late, ratio = _octave_norms(E, P @ E, jnp.where(settled | grows, 0, limit), octaves)
-    spacing = _DENSE // _PER_OCTAVE * 2.0 ** np.arange(octaves)
+    limit = jnp.where(verdict == Verdict.DECAYS, octaves, max(1, octaves - jnp.finfo(E.dtype).nmant // 2))
+    late, ratio = _octave_norms(E, P @ E, jnp.where(settled | grows, 0, limit), dense, octaves)
+    spacing = dense // _PER_OCTAVE * 2.0 ** np.arange(octaves)
     counts = spacing[:, None] * np.arange(_PER_OCTAVE, 2 * _PER_OCTAVE)
     norms = jnp.concatenate([norms, late.ravel()])
     growing = (verdict == Verdict.UNDETERMINED) & (ratio > 1.25)
     return _Curve(
-        jnp.asarray(np.concatenate([np.arange(_DENSE), counts.ravel()]), E.dtype),
-        jnp.asarray(np.concatenate([np.ones(_DENSE), np.repeat(spacing, _PER_OCTAVE)]), E.dtype),
+        jnp.asarray(np.concatenate([np.arange(dense), counts.ravel()]), E.dtype),
+        jnp.asarray(np.concatenate([np.ones(dense), np.repeat(spacing, _PER_OCTAVE)]), E.dtype),
         norms,
         grows | growing | ~jnp.all(jnp.isfinite(norms)),
     )
 
 
-def _dense_norms(E, wanted):
-    """‖Eᵏ‖ for k < 1024, the last power, and whether what comes after it is of no interest.
+def _dense_norms(E, wanted, dense):
+    """‖Eᵏ‖ for k < dense, the last power, and whether what comes after it is of no interest.
 
     That is where a norm is at most 1, or smaller than its rounding error: the sum over the steps of ε ‖E‖ ‖Eʲ⁻¹‖, each
     of them carried on by ‖Eᵏ⁻ʲ‖.
     """
     eps, size = jnp.finfo(E.dtype).eps, spectral_norm(E)
-    index = jnp.arange(_DENSE)
+    index = jnp.arange(dense)
 
     def step(state):
         k, P, norms, small, _ = state
@@ -207,24 +211,24 @@ def _dense_norms(E, wanted):
         norm = spectral_norm(P)
         largest = jnp.maximum(jnp.max(norms), norm)
         past = norms / jnp.where(jnp.isfinite(largest), largest, 1)
-        error = eps * size * jnp.dot(past, past[(k - 1 - index) % _DENSE])
+        error = eps * size * jnp.dot(past, past[(k - 1 - index) % dense])
         return k + 1, P, norms.at[k].set(norm), small | (norm <= 1), norm / largest / largest < error
 
     def unfinished(state):
         k, _, norms, small, lost = state
         last = norms[k - 1]
-        return (k < _DENSE) & wanted & ~lost & ((k < _LEAST) | ~small) & (last > 0) & jnp.isfinite(last)
+        return (k < dense) & wanted & ~lost & ((k < _LEAST) | ~small) & (last > 0) & jnp.isfinite(last)
 
     eye = jnp.eye(E.shape[0], dtype=E.dtype)
-    start = (jnp.ones((), int), eye, jnp.zeros(_DENSE, E.dtype).at[0].set(1), jnp.zeros((), bool), jnp.zeros((), bool))
+    start = (jnp.ones((), int), eye, jnp.zeros(dense, E.dtype).at[0].set(1), jnp.zeros((), bool), jnp.zeros((), bool))
     k, P, norms, small, lost = jax.lax.while_loop(unfinished, step, start)
-    return norms, P, small | lost | (k < _DENSE)
+    return norms, P, small | lost | (k < dense)
 
 
-def _octave_norms(E, P, limit, octaves):
-    """Norms (octaves, 32) of the powers from P = E¹⁰²⁴ on, until one is at most 1 or `limit` octaves are done, and the
-    growth over the last of them."""
-    stride = jnp.linalg.matrix_power(E, _DENSE // _PER_OCTAVE)
+def _octave_norms(E, P, limit, dense, octaves):
+    """Norms (octaves, 32) of the powers from P on, after `dense` steps, until one is at most 1 or `limit` octaves are
+    done, and the growth over the last of them."""
+    stride = jnp.linalg.matrix_power(E, dense // _PER_OCTAVE)
 
     def octave(state):
         j, P, S, norms, _ = state
@@ -240,23 +244,27 @@ def _octave_norms(E, P, limit, octaves):
 
 def _time_of_peak(grain: Grain, curve: _Curve) -> Float[Array, ""]:
     """Where the norm is largest, from its samples."""
-    f, eps = curve.norms, jnp.finfo(curve.norms.dtype).eps
-    beside = jnp.concatenate([jnp.zeros(1, f.dtype), f, jnp.zeros(1, f.dtype)])
-    crest = (f >= beside[:-2]) & (f >= beside[2:]) & jnp.isfinite(f)
-    # rounding must not prefer a later one
-    _, best = jax.lax.top_k(jnp.where(crest, f / (1 + 4 * eps * (2 + curve.count)), 0), _CANDIDATES)
-    powers = _squarings(grain.step, curve.count.dtype)
-    count, norms = _between_samples(powers, curve.count[best], curve.spacing[best], f[best])
-    first = jnp.argmax(norms / (1 + 4 * eps * (2 + count)))
+    f = _without_rounding(grain, curve.count, jnp.where(jnp.isfinite(curve.norms), curve.norms, 0))
+    beside = jnp.pad(f, 1)
+    crest = (f >= beside[:-2]) & (f >= beside[2:])
+    values, best = jax.lax.top_k(jnp.where(crest, f, 0), _CANDIDATES)
+    best = jnp.where(values < values[0] / 2, best[0], best)  # not worth a refinement
+    powers = _squarings(grain.step)
+    count, norms = _between_samples(powers, curve.count[best], curve.spacing[best], curve.norms[best])
+    first = jnp.argmax(_without_rounding(grain, count, norms))
     if grain.rate is None:
         return count[first] * grain.length
     return _between_grains(grain, powers, count, norms)
 
 
-def _squarings(E, dtype):
+def _without_rounding(grain: Grain, count, norms):
+    """Norms less what rounding errors may have added to them, so that these do not prefer a later one of equals."""
+    return norms / (1 + jnp.finfo(norms.dtype).eps * (4 + grain.step.shape[0]) * (2 + count))
+
+
+def _squarings(E):
     """E to the powers 1, 2, 4, … (n, N, N)."""
-    length = int(math.log2(_DENSE)) + _octaves(dtype) + 1
-    return jax.lax.scan(lambda P, _: (P @ P, P), E, length=length)[1]
+    return jax.lax.scan(lambda P, _: (P @ P, P), E, length=jnp.finfo(E.dtype).nmant + 1)[1]
 
 
 def _power(powers, count):
@@ -290,6 +298,7 @@ def _between_grains(grain: Grain, powers, count, norms):
     """The time of the largest norm of a flow, near the whole numbers of grains that are candidates (C,)."""
     rate, length = grain.rate, grain.length
     eye = jnp.eye(rate.shape[0], dtype=rate.dtype)
+    rises = numerical_abscissa(rate) * length > jnp.finfo(rate.dtype).eps * (4 + rate.shape[0])
 
     def later(P, s):
         """exp(rate · s) P for |s| ≤ length: ‖rate · s‖ ≤ ½, and the first term left out is ½¹⁵/15! = 2e-17."""
@@ -305,14 +314,14 @@ def _between_grains(grain: Grain, powers, count, norms):
     def rough(k):
         P = _power(powers, k)
         # at 0 all singular values are alike, and the slope is that of the fastest direction
-        start = jnp.where(k == 0, numerical_abscissa(rate), slope(P, jnp.zeros_like(length)))
-        end = jnp.where(k == 0, jnp.maximum(0, jnp.sign(start)), jnp.sign(start)) * length
+        start = jnp.where(k == 0, jnp.where(rises, 1.0, 0.0), slope(P, jnp.zeros_like(length)))
+        end = jnp.sign(start) * length
         ends = climb(lambda s: slope(P, s), jnp.zeros_like(end), end, _ROUGH_ROUNDS)
         return *ends, spectral_norm(later(P, ends[0])), P
 
     near, far, found, P = jax.lax.map(rough, count)
     values = jnp.where(norms > 0, jnp.maximum(found, norms), 0)
-    best = jnp.argmax(values / (1 + 4 * jnp.finfo(values.dtype).eps * (2 + count)))
+    best = jnp.argmax(_without_rounding(grain, count, values))
     rounds = jnp.finfo(values.dtype).nmant - _ROUGH_ROUNDS
     ends = climb(lambda s: slope(P[best], s), near[best], far[best], rounds)
     shift = jnp.where(found[best] >= norms[best], ends[0], 0)
@@ -352,13 +361,15 @@ def _kreiss_point(system: AbstractSystem, J, eigenvalues) -> Complex[Array, ""]:
     _, seeds = jax.lax.top_k(jnp.where(crest, values, -jnp.inf).ravel(), _SEEDS)
     found = batched_map(lambda seed: _newton(system, J, noise, *seed), pairs.reshape(-1, 2)[seeds], n)
     best = found.place[jnp.argmax(found.value)], found.distance[jnp.argmax(found.value)]
-    return system.outside(*best)
+    # a few short steps without δ, which had moved the maximum of a matrix near to unstable
+    best = _newton(system, J, 0.0, *best, _POLISHING_STEPS, 0.25)
+    return system.outside(best.place, best.distance)
 
 
 def _places(system, at, size):
-    """Places on the boundary, in order: opposite the eigenvalues, between each two, and opposite a circle of the size of
-    the matrix. J is real, so that one half of the plane will do."""
-    at = jnp.sort(jnp.abs(at))
+    """Places on the boundary, in order: opposite the fastest eigenvalues, between each two, and opposite a circle of the
+    size of the matrix. J is real, so that one half of the plane will do."""
+    at = jnp.sort(jnp.abs(at[:_OPPOSITE]))
     circle = size * jnp.exp(1j * (jnp.arange(_PLACES, dtype=at.dtype) + 0.25) * (jnp.pi / _PLACES))
     return jnp.sort(jnp.concatenate([jnp.zeros(1, at.dtype), at, (at[1:] + at[:-1]) / 2, system.position(circle)[0]]))
 
@@ -371,7 +382,7 @@ class _Point(NamedTuple):
     hessian: Array
 
 
-def _newton(system: AbstractSystem, J, noise, place, distance) -> _Point:
+def _newton(system: AbstractSystem, J, noise, place, distance, steps=_NEWTON_STEPS, reach=2.0) -> _Point:
     """A local maximum of log d − log(σ_min + noise), by Newton's method in a trust region, in the coordinates log d and
     shift along the boundary over d."""
 
@@ -384,10 +395,10 @@ def _newton(system: AbstractSystem, J, noise, place, distance) -> _Point:
         to = _look(system, J, noise, *_moved(system, point.place, point.distance, move))
         better = (to.value > point.value) & jnp.all(jnp.isfinite(to.hessian)) & jnp.all(jnp.isfinite(to.gradient))
         point = jax.tree.map(lambda new, old: jnp.where(better, new, old), to, point)
-        return point, jnp.where(better, jnp.minimum(2 * radius, 2), jnp.minimum(radius, length) / 4)
+        return point, jnp.where(better, jnp.minimum(2 * radius, reach), jnp.minimum(radius, length) / 4)
 
     start = _look(system, J, noise, place, distance)
-    return jax.lax.fori_loop(0, _NEWTON_STEPS, step, (start, jnp.full((), 0.5, J.dtype)))[0]
+    return jax.lax.fori_loop(0, steps, step, (start, jnp.full((), reach / 4, J.dtype)))[0]
 
 
 def _moved(system, place, distance, q):
