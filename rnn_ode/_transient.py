@@ -57,8 +57,8 @@ class Transient(eqx.Module):
     `peak` the supremum over all times of ‖Wᵏ‖ or ‖exp(A t)‖, at `peak_time`; `kreiss` the Kreiss constant. All three are
     infinite where the verdict is GROWS or the norm overflows. Where it is PERSISTS the peak is the largest norm met within
     1/√ε steps (ε that of the precision), 1 at 0 for an orthogonal map. Where it is UNDETERMINED, it is the supremum if a
-    norm fell to 1 again, else infinite if the norm still grew by a quarter over the last octave of these steps, else the
-    largest norm met up to there or until rounding errors took over: then it is a lower bound.
+    norm fell to 1 again, else, of these steps or those before rounding errors took over, infinite if the norm grew by a
+    quarter over the last octave and else the largest norm: then it is a lower bound.
 
     `numerical_radius` max |xᴴ W x| of a map, `numerical_abscissa` max Re xᴴ A x of a flow, which is the slope of the norm at
     0; the other is `None`. `departure` from normality (Henrici), √(‖W‖_F² − Σ|λ|²).
@@ -135,8 +135,10 @@ def _transient(system: AbstractSystem, J: Float[Array, "N N"]) -> Transient:
         verdict = system.verdict(fixed, *modes)
         grain = system.grain(fixed)
         curve = _follow(grain.step, verdict)
-        time = jnp.where(curve.unbounded, 0, _time_of_peak(grain, curve))
-        peak = spectral_norm(system.propagator(J, time))
+        time, found = _peak(grain, curve)
+        again = spectral_norm(system.propagator(J, jnp.where(curve.unbounded, 0, time)))
+        # the value of the search, step by step, is the more exact one, and this the differentiable one
+        peak = found + again - jax.lax.stop_gradient(again)
         unbounded = curve.unbounded | ~jnp.isfinite(peak)
         z = _kreiss_point(system, fixed, modes[0])
         kreiss = jnp.maximum(1, system.position(z)[1] / _smallest(J, z))
@@ -180,14 +182,14 @@ def _follow(E: Float[Array, "N N"], verdict: Verdict) -> _Curve:
     """The norms of powers of E until they are seen to stay bounded, or for as long as rounding leaves them a meaning."""
     grows = verdict == Verdict.GROWS
     dense, octaves = _extent(E)
-    norms, P, settled = _dense_norms(E, ~grows, dense)
+    norms, P, settled, early = _dense_norms(E, ~grows, dense)
     # What decays, as is verified, falls below 1 one day; of anything else 1/√ε steps must do.
     limit = jnp.where(verdict == Verdict.DECAYS, octaves, max(1, octaves - jnp.finfo(E.dtype).nmant // 2))
     late, ratio = _octave_norms(E, P @ E, jnp.where(settled | grows, 0, limit), dense, octaves)
     spacing = dense // _PER_OCTAVE * 2.0 ** np.arange(octaves)
     counts = spacing[:, None] * np.arange(_PER_OCTAVE, 2 * _PER_OCTAVE)
     norms = jnp.concatenate([norms, late.ravel()])
-    growing = (verdict == Verdict.UNDETERMINED) & (ratio > 1.25)
+    growing = (verdict == Verdict.UNDETERMINED) & (jnp.where(settled, early, ratio) > 1.25)
     return _Curve(
         jnp.asarray(np.concatenate([np.arange(dense), counts.ravel()]), E.dtype),
         jnp.asarray(np.concatenate([np.ones(dense), np.repeat(spacing, _PER_OCTAVE)]), E.dtype),
@@ -197,7 +199,8 @@ def _follow(E: Float[Array, "N N"], verdict: Verdict) -> _Curve:
 
 
 def _dense_norms(E, wanted, dense):
-    """‖Eᵏ‖ for k < dense, the last power, and whether what comes after it is of no interest.
+    """‖Eᵏ‖ for k < dense, the last power, whether what comes after it is of no interest, and the growth over the last
+    octave, or 0 where a norm was at most 1.
 
     That is where a norm is at most 1, or smaller than its rounding error: the sum over the steps of ε ‖E‖ ‖Eʲ⁻¹‖, each
     of them carried on by ‖Eᵏ⁻ʲ‖.
@@ -222,7 +225,7 @@ def _dense_norms(E, wanted, dense):
     eye = jnp.eye(E.shape[0], dtype=E.dtype)
     start = (jnp.ones((), int), eye, jnp.zeros(dense, E.dtype).at[0].set(1), jnp.zeros((), bool), jnp.zeros((), bool))
     k, P, norms, small, lost = jax.lax.while_loop(unfinished, step, start)
-    return norms, P, small | lost | (k < dense)
+    return norms, P, small | lost | (k < dense), jnp.where(small, 0, norms[k - 1] / norms[(k - 1) // 2])
 
 
 def _octave_norms(E, P, limit, dense, octaves):
@@ -242,8 +245,8 @@ def _octave_norms(E, P, limit, dense, octaves):
     return norms, jnp.where(above & (j > 0), last[-1] / last[0], 0)
 
 
-def _time_of_peak(grain: Grain, curve: _Curve) -> Float[Array, ""]:
-    """Where the norm is largest, from its samples."""
+def _peak(grain: Grain, curve: _Curve) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    """The time at which the norm is largest, from its samples, and the norm."""
     f = _without_rounding(grain, curve.count, jnp.where(jnp.isfinite(curve.norms), curve.norms, 0))
     beside = jnp.pad(f, 1)
     crest = (f >= beside[:-2]) & (f >= beside[2:])
@@ -253,7 +256,7 @@ def _time_of_peak(grain: Grain, curve: _Curve) -> Float[Array, ""]:
     count, norms = _between_samples(powers, curve.count[best], curve.spacing[best], curve.norms[best])
     first = jnp.argmax(_without_rounding(grain, count, norms))
     if grain.rate is None:
-        return count[first] * grain.length
+        return count[first] * grain.length, norms[first]
     return _between_grains(grain, powers, count, norms)
 
 
@@ -295,7 +298,7 @@ def _between_samples(powers, count, spacing, norms):
 
 
 def _between_grains(grain: Grain, powers, count, norms):
-    """The time of the largest norm of a flow, near the whole numbers of grains that are candidates (C,)."""
+    """Time and value of the largest norm of a flow, near the whole numbers of grains that are candidates (C,)."""
     rate, length = grain.rate, grain.length
     eye = jnp.eye(rate.shape[0], dtype=rate.dtype)
     rises = numerical_abscissa(rate) * length > jnp.finfo(rate.dtype).eps * (4 + rate.shape[0])
@@ -325,7 +328,7 @@ def _between_grains(grain: Grain, powers, count, norms):
     rounds = jnp.finfo(values.dtype).nmant - _ROUGH_ROUNDS
     ends = climb(lambda s: slope(P[best], s), near[best], far[best], rounds)
     shift = jnp.where(found[best] >= norms[best], ends[0], 0)
-    return count[best] * length + shift
+    return count[best] * length + shift, spectral_norm(later(P[best], shift))
 
 
 # --- the Kreiss constant ---------------------------------------------------------------------------------------------
