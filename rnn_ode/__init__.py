@@ -46,6 +46,9 @@ from ._spectrum import Spectrum as Spectrum
 from ._spectrum import spectrum as spectrum
 from ._systems import Flow as Flow
 from ._systems import Map as Map
+from ._transient import Transient as Transient
+from ._transient import pseudospectrum as pseudospectrum
+from ._transient import transient as transient
 from ._types import Trajectory as Trajectory
 from ._verdict import Verdict as Verdict
 from ._verdict import verdict_name as verdict_name

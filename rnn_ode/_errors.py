@@ -18,7 +18,6 @@ from jaxtyping import Array
 class RESULTS(diffrax.RESULTS):  # pyright: ignore[reportGeneralTypeIssues]
     """How a run ended: `diffrax.RESULTS`, and the other ends that networks and their flows have besides.
 
-
     `RESULTS[trajectory.result]` is the text, with what to do next; `successful` has the empty text.
     """
 

@@ -17,12 +17,20 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Array, Bool, Float, Inexact
+from jaxtyping import Array, Bool, Complex, Float, Inexact
 
 from ._cells import Pieces, as_state, initial_state
 from ._errors import as_floats, as_number, as_step, check_callable, check_solver, is_concrete
 from ._integrate import Interval
-from ._linalg import eig, eigenvalue_condition
+from ._linalg import (
+    eig,
+    eigenvalue_condition,
+    exponential,
+    matrix_power,
+    numerical_abscissa,
+    numerical_radius,
+    spectral_norm,
+)
 from ._methods import Exact, Textbook
 from ._paths import Constant, Hold, SampledPath
 from ._types import Cell, Field, State
@@ -34,6 +42,15 @@ class Stepper(NamedTuple):
 
     advance: Callable[[Array, Array], Array]
     length: float
+
+
+class Grain(NamedTuple):
+    """A stretch of time short enough to see growth by: `step` (N, N) is what a small disturbance is multiplied by in
+    `length` time. `rate` (N, N), with step = exp(rate · length), is `None` where nothing happens in between."""
+
+    step: Array
+    length: Array
+    rate: Array | None
 
 
 class AbstractSystem(eqx.Module):
@@ -136,6 +153,24 @@ class AbstractSystem(eqx.Module):
     def flips(self, eigenvalues: Inexact[Array, "..."]) -> Bool[Array, "..."]:
         """Whether a mode changes sides at every step, as that of a negative multiplier does."""
 
+    @abc.abstractmethod
+    def grain(self, J: Float[Array, "N N"]) -> Grain:
+        """The finest stretch of time in which the growth of disturbances under the Jacobian J has to be followed."""
+
+    @abc.abstractmethod
+    def outside(self, place: Float[Array, "..."], distance: Float[Array, "..."]) -> Complex[Array, "..."]:
+        """The point of the plane of eigenvalues at a distance from the boundary of stability, on its unstable side where
+        the distance is positive, opposite a place on the boundary: (1 + d) e^{iθ} for the angle θ, or d + iω."""
+
+    @abc.abstractmethod
+    def position(self, z: Complex[Array, "..."]) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
+        """Place and distance of a point of the plane, the inverse of `outside`: arg z and |z| − 1, or Im z and Re z."""
+
+    @abc.abstractmethod
+    def numerical_range(self, J: Float[Array, "N N"]) -> tuple[Float[Array, ""] | None, Float[Array, ""] | None]:
+        """How far the numerical range of J reaches, in the way that counts: its radius and `None`, or `None` and its
+        abscissa."""
+
 
 class Map(AbstractSystem):
     """A network as a dynamical system: h ↦ cell(x, h), every `dt`.
@@ -206,7 +241,19 @@ class Map(AbstractSystem):
         return jnp.log(jnp.abs(eigenvalues)) / self.dt
 
     def propagator(self, J: Float[Array, "N N"], t: Float[Array, ""]) -> Float[Array, "N N"]:
-        return _power(J, jnp.round(t / self.dt).astype(int))
+        return matrix_power(J, jnp.round(t / self.dt).astype(int))
+
+    def grain(self, J: Float[Array, "N N"]) -> Grain:
+        return Grain(J, jnp.asarray(self.dt, J.dtype), None)
+
+    def outside(self, place: Float[Array, "..."], distance: Float[Array, "..."]) -> Complex[Array, "..."]:
+        return (1 + distance) * jnp.exp(1j * place)
+
+    def position(self, z: Complex[Array, "..."]) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
+        return jnp.angle(z), jnp.abs(z) - 1
+
+    def numerical_range(self, J: Float[Array, "N N"]) -> tuple[Float[Array, ""] | None, Float[Array, ""] | None]:
+        return numerical_radius(J), None
 
     def pieces(self) -> Pieces:
         ask = getattr(self.cell, "pieces", None)
@@ -293,7 +340,21 @@ class Flow(AbstractSystem):
         return jnp.real(eigenvalues)
 
     def propagator(self, J: Float[Array, "N N"], t: Float[Array, ""]) -> Float[Array, "N N"]:
-        return jax.scipy.linalg.expm(J * t, max_squarings=64)
+        return exponential(J * t)
+
+    def grain(self, J: Float[Array, "N N"]) -> Grain:
+        size = jax.lax.stop_gradient(spectral_norm(J))
+        length = 0.5 / jnp.where(size == 0, 1, size)
+        return Grain(exponential(J * length), length, J)
+
+    def outside(self, place: Float[Array, "..."], distance: Float[Array, "..."]) -> Complex[Array, "..."]:
+        return distance + 1j * place
+
+    def position(self, z: Complex[Array, "..."]) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
+        return jnp.imag(z), jnp.real(z)
+
+    def numerical_range(self, J: Float[Array, "N N"]) -> tuple[Float[Array, ""] | None, Float[Array, ""] | None]:
+        return None, numerical_abscissa(J)
 
     def flips(self, eigenvalues: Inexact[Array, "..."]) -> Bool[Array, "..."]:
         return jnp.zeros(jnp.shape(eigenvalues), bool)
@@ -306,17 +367,6 @@ def _rk4(rate, h):
     k3 = rate(jnp.full((), 0.5, h.dtype), h + k2 / 2, None)
     k4 = rate(jnp.ones((), h.dtype), h + k3, None)
     return h + (k1 + 2 * k2 + 2 * k3 + k4) / 6
-
-
-def _power(J, k):
-    """Jᵏ for a traced whole number k ≥ 0, by squaring."""
-
-    def body(carry):
-        k, base, total = carry
-        total = jnp.where(k % 2 == 1, total @ base, total)
-        return k // 2, base @ base, total
-
-    return jax.lax.while_loop(lambda carry: carry[0] > 0, body, (k, J, jnp.eye(J.shape[0], dtype=J.dtype)))[2]
 
 
 def _as_input(x, dt: float):
