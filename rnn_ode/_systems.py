@@ -119,6 +119,11 @@ class AbstractSystem(eqx.Module):
         like = _template(self.owner)
         return None if like is None else sum(leaf.size for leaf in jax.tree.leaves(like))
 
+    def bifurcation(self, eigenvalue: complex) -> str:
+        """What befalls a fixed point when this eigenvalue of its Jacobian crosses the boundary of stability; "fold" stands
+        for a fold or a branch point, which the eigenvalue cannot tell apart."""
+        raise NotImplementedError(f"{type(self).__name__} must say which bifurcations it has: bifurcation(eigenvalue).")
+
 
 class Map(AbstractSystem):
     """A network as a dynamical system: h ↦ cell(x, h), every `dt`.
@@ -190,6 +195,9 @@ class Map(AbstractSystem):
 
     def propagator(self, J: Float[Array, "N N"], t: Float[Array, ""]) -> Float[Array, "N N"]:
         return _power(J, jnp.round(t / self.dt).astype(int))
+
+    def bifurcation(self, eigenvalue: complex) -> str:
+        return "neimark-sacker" if eigenvalue.imag else "flip" if eigenvalue.real < 0 else "fold"
 
 
 class Flow(AbstractSystem):
@@ -264,6 +272,9 @@ class Flow(AbstractSystem):
 
     def propagator(self, J: Float[Array, "N N"], t: Float[Array, ""]) -> Float[Array, "N N"]:
         return jax.scipy.linalg.expm(J * t, max_squarings=64)
+
+    def bifurcation(self, eigenvalue: complex) -> str:
+        return "hopf" if eigenvalue.imag else "fold"
 
 
 def _rk4(rate, h):
