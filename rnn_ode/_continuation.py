@@ -215,6 +215,11 @@ def _branch_point(make_system, guess, direction, units) -> _Point:
     )
 
 
+@eqx.filter_jit
+def _look(make_system, z, direction, units) -> _Point:
+    return _describe(make_system, z, direction, units)
+
+
 def _describe(make_system, z, direction, units) -> _Point:
     """What is asked of a point, with the tangent that makes an acute angle with `direction`."""
     residual, jacobian = _equations(make_system)
@@ -254,6 +259,14 @@ def _verdict(make_system, z) -> Verdict:
     return system.verdict(J, *system.modes(J))
 
 
+class _Crossing(NamedTuple):
+    """Where tests change, a point just after, and which of them do."""
+
+    at: _Point
+    after: _Point
+    changed: np.ndarray
+
+
 class _Walk:
     """The host's side: where to look for the next point, and what happened on the way."""
 
@@ -264,6 +277,7 @@ class _Walk:
         self.located, self.near, self.shortest, self.crease = eps**0.75, eps**0.4, eps**0.5, eps**0.3
         self.continuous, self.real = eps**0.25, 100 * eps**0.5
         self.size = 0.0  # of the largest Jacobian so far
+        self.signs = np.zeros(0)
         self.slack = 16 * eps * (1 + max(map(abs, ends)) / self.width)
 
     def units(self, z) -> np.ndarray:
@@ -315,38 +329,54 @@ class _Walk:
         bend = _STRAIGHT if length > self.crease else 0.05
         return b if b.converged and b.iterations <= 10 and straight >= bend else None, float(straight)
 
+    def turn(self, a: _Point) -> tuple[_Point | None, list["_Crossing"] | None]:
+        """A step round a corner where the branch turns back, as relu's: along the tangent that the system has just beyond
+        it, in the sense that keeps the sign of the bordered determinant (Allgower & Georg, ch. 12)."""
+        units = self.units(a.z)
+        beyond = self.correct(a.z + 4 * self.shortest * _unit(a.tangent, units), a.tangent, units, _look)
+        direction = _unit(beyond.tangent, units) * beyond.tests[1] * a.tests[1]
+        b = self.correct(a.z + 4 * self.shortest * direction, direction, units)
+        on_course = b.converged and (b.z - a.z) @ (direction / units**2) > 0 and b.tests[1] == a.tests[1]
+        return (b, self.crossings(a, b)) if on_course else (None, None)
+
     def outside(self, point: _Point) -> bool:
         p0, p1 = self.ends
         return not -self.slack <= (point.z[-1] - p0) / (p1 - p0) <= 1 + self.slack
 
-    def tests(self, point: _Point) -> tuple:
-        return (self.outside(point), *point.tests.tolist())
+    def tests(self, point: _Point) -> np.ndarray:
+        """The signs of the tests, and whether p is outside. One that is zero within rounding counts as it was before, so that
+        touching zero is no event, nor are eigenvalues that stay on the boundary."""
+        return np.append(np.where(point.tests == 0, self.signs, point.tests), self.outside(point))
 
-    def crossings(self, a: _Point, b: _Point) -> list[tuple[_Point, _Point, _Point]] | None:
-        """(a point just before, a point just after, the point itself) of every change of a test between a and b, in order;
-        `None` where a and b are not on one curve."""
-        found = []
-        while self.tests(a) != self.tests(b):
+    def crossings(self, a: _Point, b: _Point) -> list["_Crossing"] | None:
+        """Every change of a test between a and b, in order; `None` where a and b are not on one curve."""
+        found, signs = [], self.signs
+        while np.any(self.tests(a) != self.tests(b)):
+            now = self.tests(a)
             low, high = before, after = a, b
             while (length := _length((high.z - low.z) / self.units(low.z))) > self.located:
                 if length > self.near / 2:
                     before, after = low, high
                 middle = self.between(low, high)
                 if middle is None and length > self.near:
+                    self.signs = signs
                     return None
                 if middle is None:  # where curves meet, the plane tells them apart no better than this
                     break
-                low, high = (middle, high) if self.tests(middle) == self.tests(a) else (low, middle)
-            found.append((before, after, low))
+                low, high = (low, middle) if np.any(self.tests(middle) != now) else (middle, high)
+            found.append(_Crossing(low, after, now != self.tests(after)))
+            self.signs = self.tests(after)[:-1]
             a = after
         return found
 
-    def name(self, before: _Point, after: _Point, at: _Point) -> dict[str, complex]:
-        """The bifurcations at a crossing: kind and critical eigenvalue."""
-        turned, crossed, *grown = before.tests != after.tests
+    def name(self, at: _Point, changed: np.ndarray) -> dict[str, complex]:
+        """The bifurcations where these tests change: kind and critical eigenvalue."""
+        turned, crossed, *grown = changed[:-1]
         real = np.where(abs(at.eigenvalues.imag) <= self.real * at.size, at.eigenvalues.real, at.eigenvalues)
         kinds = [self.system.bifurcation(complex(value)) for value in real]
         steady = [(abs(g), complex(v)) for g, v, kind in zip(at.growths, real, kinds, strict=True) if kind == "fold"]
+        # det ∂F/∂h is the product of these two tests: one of them alone comes with an eigenvalue, or is rounding
+        turned = turned and (any(grown) or np.any(at.tests[2:] == 0))
         found: dict[str, complex] = {}
         if crossed or turned:
             found["branch point" if crossed else "fold"] = min(steady, default=(0, complex("nan")), key=lambda s: s[0])[1]
@@ -388,7 +418,7 @@ class _Walk:
     def follow(self, home: _Point, max_step: float, max_points: int) -> Branch:
         record = _Record(self.near)
         record.add(home)
-        a, length = home, max_step / 4
+        a, length, self.signs = home, max_step / 4, home.tests
         far = _INFINITY * max(1.0, _length(home.z[:-1]))
         while len(record.points) < max_points:
             b, straight = self.step(a, length)
@@ -397,11 +427,13 @@ class _Walk:
             crossings = None if b is None else self.crossings(a, b)
             if b is None or crossings is None:
                 length /= 2 if b is None else 4
-                if length < self.shortest:
+                if length > self.shortest:
+                    continue
+                b, crossings = self.turn(a)
+                if b is None or crossings is None:
                     return self.branch(record, RESULTS.branch_lost)
-                continue
-            for before, after, at in crossings:
-                kinds = self.name(before, after, at)
+            for at, after, changed in crossings:
+                kinds = self.name(at, changed)
                 at = self.refined(at) if "branch point" in kinds else at
                 for kind, critical in kinds.items():
                     record.bifurcation(kind, at, critical, self.units(at.z))
