@@ -32,17 +32,22 @@ import jax.numpy as jnp
 import lineax as lx
 import numpy as np
 import optimistix as optx
-from jaxtyping import Array, Complex, Float
+from jax.typing import ArrayLike
+from jaxtyping import Array, Complex, Float, PyTree
 
 from ._errors import RESULTS, as_number, as_step, check_callable, check_count
 from ._linalg import solve
 from ._systems import AbstractSystem
-from ._types import State
 from ._verdict import Verdict, backward_error
 
 _NEWTON = {64: 1e-10, 32: 1e-5}  # the step before the last, and the residual before it
 _STRAIGHT = 0.98  # the least cosine between the tangents of a step, and between chord and tangents
 _INFINITY = 1e6
+_UNTRACEABLE = (
+    jax.errors.ConcretizationTypeError,
+    jax.errors.TracerArrayConversionError,
+    jax.errors.TracerIntegerConversionError,
+)
 
 
 class Bifurcation(NamedTuple):
@@ -84,8 +89,8 @@ class Branch(eqx.Module):
 
 def continue_branch(
     make_system: Callable[[Array], AbstractSystem],
-    start: State,
-    interval: tuple[float, float],
+    start: PyTree[ArrayLike],
+    interval: tuple[ArrayLike, ArrayLike],
     *,
     max_step: float = 0.05,
     max_points: int = 2000,
@@ -123,8 +128,6 @@ def continue_branch(
     h = systems[0].as_point("start", start)
     if systems[1].as_point("start", h).shape != h.shape or type(systems[0]) is not type(systems[1]):
         raise ValueError("make_system must return systems of one kind and size for every p.")
-    if not bool(jnp.all(jnp.isfinite(h))):
-        raise ValueError(f"start must be finite; got {h}.")
     walk = _Walk(make_system, systems[0], ends, np.asarray(h).dtype)
     return walk.follow(walk.start(np.asarray(h)), max_step, max_points)
 
@@ -155,25 +158,28 @@ class _Point(NamedTuple):
     iterations: np.ndarray
     residual: np.ndarray
     eigenvalues: np.ndarray
+    condition: np.ndarray
+    """Of the eigenvalues."""
     growths: np.ndarray
-    size: np.ndarray
-    """Of the Jacobian, a norm."""
+    jacobian: np.ndarray
     tests: np.ndarray
     """Of the tangent's parameter component, of the bordered determinant, of each eigenvalue's growth."""
 
 
-def _equations(make_system):
+def _equations(make_system, units):
+    """F(z), and its derivative in those units: the extended Jacobian (N, N + 1)."""
+
     def residual(z):
         return make_system(z[-1]).residual(z[:-1])
 
-    return residual, jax.jacfwd(residual)
+    return residual, lambda z: jax.jacfwd(residual)(z) * units[None]
 
 
 @eqx.filter_jit
 def _correct(make_system, guess, direction, units) -> _Point:
     """The point of the curve in the plane through `guess` across `direction`."""
-    residual, jacobian = _equations(make_system)
-    scale = jnp.maximum(1, jnp.max(jnp.abs(jacobian(guess) * units)))
+    residual, jacobian = _equations(make_system, units)
+    scale = jnp.maximum(1, jnp.max(jnp.abs(jacobian(guess))))
     normal = direction / units
 
     def equations(v, _):
@@ -193,15 +199,15 @@ def _correct(make_system, guess, direction, units) -> _Point:
 @eqx.filter_jit
 def _branch_point(make_system, guess, direction, units) -> _Point:
     """The point near `guess` at which two curves cross, by the system of Griewank and Reddien."""
-    residual, jacobian = _equations(make_system)
-    left, _, right = jnp.linalg.svd(jacobian(guess) * units)
+    residual, jacobian = _equations(make_system, units)
+    left, _, right = jnp.linalg.svd(jacobian(guess))
     n = left.shape[0]
     psi, phi = left[:, -1:], right[-2:]
     corner = jnp.eye(n + 2, 2, -n, dtype=guess.dtype)
 
     def equations(y, _):
         z = y[:-1] * units
-        bordered = jnp.block([[jacobian(z) * units, psi], [phi, jnp.zeros((2, 1), z.dtype)]])
+        bordered = jnp.block([[jacobian(z), psi], [phi, jnp.zeros((2, 1), z.dtype)]])
         return jnp.append(residual(z) + y[-1] * psi[:, 0], solve(bordered, corner)[-1])
 
     tolerance = _NEWTON[jnp.finfo(guess.dtype).bits]
@@ -222,16 +228,15 @@ def _look(make_system, z, direction, units) -> _Point:
 
 def _describe(make_system, z, direction, units) -> _Point:
     """What is asked of a point, with the tangent that makes an acute angle with `direction`."""
-    residual, jacobian = _equations(make_system)
+    residual, jacobian = _equations(make_system, units)
     system, h, eps = make_system(z[-1]), z[:-1], jnp.finfo(z.dtype).eps
-    A = _finite(jacobian(z) * units)
+    A = _finite(jacobian(z))
     null = jnp.linalg.svd(A)[2][-1]
     null = null * jnp.where(null @ (direction / units) < 0, -1, 1).astype(z.dtype)
     J = _finite(system.jacobian(h))
     values, condition = system.modes(J)
     growths = jnp.real(system.reading.exponent(values))
-    size = jnp.linalg.norm(J)
-    rounding = jnp.minimum(8 * condition * backward_error(J), eps**0.5 * size)
+    rounding = jnp.minimum(8 * condition * backward_error(J), eps**0.5 * jnp.linalg.norm(J))
     tests = jnp.concatenate(
         [
             _sign(null[-1:], 64 * eps),
@@ -240,7 +245,7 @@ def _describe(make_system, z, direction, units) -> _Point:
         ]
     )
     none = jnp.zeros((), int)
-    return _Point(z, null * units, none > 0, none, jnp.max(jnp.abs(residual(z))), values, growths, size, tests)
+    return _Point(z, null * units, none > 0, none, jnp.max(jnp.abs(residual(z))), values, condition, growths, J, tests)
 
 
 def _finite(A):
@@ -250,13 +255,6 @@ def _finite(A):
 
 def _sign(values, rounding):
     return jnp.where(jnp.abs(values) <= rounding, 0, jnp.sign(values))
-
-
-@eqx.filter_jit
-def _verdict(make_system, z) -> Verdict:
-    system = make_system(z[-1])
-    J = system.jacobian(z[:-1])
-    return system.verdict(J, *system.modes(J))
 
 
 class _Crossing(NamedTuple):
@@ -288,14 +286,14 @@ class _Walk:
     def correct(self, guess, direction, units, kernel=_correct) -> _Point:
         point = kernel(self.make_system, guess.astype(self.dtype), direction.astype(self.dtype), units)
         point = jax.device_get(point)
-        self.size = max(self.size, float(point.size))
+        self.size = max(self.size, _length(point.jacobian))
         return point
 
     def start(self, h) -> _Point:
         guess, along = np.append(h, self.ends[0]), np.append(np.zeros(len(h)), self.ends[1] - self.ends[0])
         try:
             point = self.correct(guess, along, self.units(guess))
-        except jax.errors.ConcretizationTypeError as error:
+        except _UNTRACEABLE as error:
             raise TypeError(
                 "make_system(p) must be traceable in p: no float(p), int(p), numpy functions or if on p, which is traced "
                 f"where it is compiled. ({str(error).splitlines()[0]})"
@@ -364,15 +362,23 @@ class _Walk:
                 if middle is None:  # where curves meet, the plane tells them apart no better than this
                     break
                 low, high = (low, middle) if np.any(self.tests(middle) != now) else (middle, high)
-            found.append(_Crossing(low, after, now != self.tests(after)))
+            self._append(found, _Crossing(low, after, now != self.tests(after)))
             self.signs = self.tests(after)[:-1]
             a = after
         return found
 
+    def _append(self, found: list["_Crossing"], new: "_Crossing") -> None:
+        """One crossing more, or one with the last where the two are too near to be told apart."""
+        if found and _length((new.at.z - found[-1].at.z) / self.units(new.at.z)) < self.near:
+            old = found.pop()
+            new = _Crossing(old.at if old.changed[1] else new.at, new.after, old.changed ^ new.changed)
+        if np.any(new.changed):
+            found.append(new)
+
     def name(self, at: _Point, changed: np.ndarray) -> dict[str, complex]:
         """The bifurcations where these tests change: kind and critical eigenvalue."""
         turned, crossed, *grown = changed[:-1]
-        real = np.where(abs(at.eigenvalues.imag) <= self.real * at.size, at.eigenvalues.real, at.eigenvalues)
+        real = np.where(abs(at.eigenvalues.imag) <= self.real * _length(at.jacobian), at.eigenvalues.real, at.eigenvalues)
         kinds = [self.system.bifurcation(complex(value)) for value in real]
         steady = [(abs(g), complex(v)) for g, v, kind in zip(at.growths, real, kinds, strict=True) if kind == "fold"]
         # det ∂F/∂h is the product of these two tests: one of them alone comes with an eigenvalue, or is rounding
@@ -452,7 +458,8 @@ class _Walk:
     def branch(self, record: "_Record", result: RESULTS, closed: bool = False) -> Branch:
         points = record.points
         z = np.stack([point.z for point in points])
-        verdicts = [_verdict(self.make_system, row) for row in z]
+        seen = [map(jnp.asarray, (point.jacobian, point.eigenvalues, point.condition)) for point in points]
+        verdicts = [self.system.verdict(*values) for values in seen]
         return Branch(
             z[:, -1],
             z[:, :-1],
