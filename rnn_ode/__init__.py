@@ -11,6 +11,9 @@ from ._cells import PiecewiseLinearCell as PiecewiseLinearCell
 from ._cells import VanillaCell as VanillaCell
 from ._compare import Comparison as Comparison
 from ._compare import compare as compare
+from ._continuation import Bifurcation as Bifurcation
+from ._continuation import Branch as Branch
+from ._continuation import continue_branch as continue_branch
 from ._cycles import Coverage as Coverage
 from ._cycles import Cycles as Cycles
 from ._cycles import cycles as cycles

@@ -53,6 +53,20 @@ class RESULTS(diffrax.RESULTS):  # pyright: ignore[reportGeneralTypeIssues]
         "or take float64."
     )
 
+    branch_cut_short = (
+        "The branch is partial: it was out of `max_points` before it reached an end of the interval. Give it more, or longer "
+        "steps with `max_step`, or a shorter interval."
+    )
+    branch_diverged = (
+        "The branch is partial: its state runs off to infinity (a millionfold by now) inside the interval. Beyond that "
+        "parameter there is nothing to follow; other branches start from other fixed points, or from the other end."
+    )
+    branch_lost = (
+        "The branch is partial: after its last point Newton's method finds no next one, however short the step. It may turn "
+        "back or end on a kink (relu), or the system may not be smooth or finite there. Look at the last points, start from "
+        "the other side, or use float64."
+    )
+
 
 def is_concrete(*values: Any) -> bool:
     """Whether none of the values is traced, so that Python may look at them."""

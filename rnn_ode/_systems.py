@@ -171,6 +171,11 @@ class AbstractSystem(eqx.Module):
         """How far the numerical range of J reaches, in the way that counts: its radius and `None`, or `None` and its
         abscissa."""
 
+    def bifurcation(self, eigenvalue: complex) -> str:
+        """What befalls a fixed point when this eigenvalue of its Jacobian crosses the boundary of stability; "fold" stands
+        for a fold or a branch point, which the eigenvalue cannot tell apart."""
+        raise NotImplementedError(f"{type(self).__name__} must say which bifurcations it has: bifurcation(eigenvalue).")
+
 
 class Map(AbstractSystem):
     """A network as a dynamical system: h ↦ cell(x, h), every `dt`.
@@ -268,6 +273,9 @@ class Map(AbstractSystem):
     def flips(self, eigenvalues: Inexact[Array, "..."]) -> Bool[Array, "..."]:
         return jnp.real(eigenvalues) < 0
 
+    def bifurcation(self, eigenvalue: complex) -> str:
+        return "neimark-sacker" if eigenvalue.imag else "flip" if eigenvalue.real < 0 else "fold"
+
 
 class Flow(AbstractSystem):
     """A field as a dynamical system: dh/dt = field(t, h, path).
@@ -358,6 +366,9 @@ class Flow(AbstractSystem):
 
     def flips(self, eigenvalues: Inexact[Array, "..."]) -> Bool[Array, "..."]:
         return jnp.zeros(jnp.shape(eigenvalues), bool)
+
+    def bifurcation(self, eigenvalue: complex) -> str:
+        return "hopf" if eigenvalue.imag else "fold"
 
 
 def _rk4(rate, h):
