@@ -5,6 +5,8 @@ and the flow (`integrate`), converts either into the other (`to_ode`, `to_rnn`),
 each (`spectrum`) and measures whether they are right (`compare`).
 """
 
+from ._analyse import Analysis as Analysis
+from ._analyse import analyse as analyse
 from ._bridge import to_ode as to_ode
 from ._bridge import to_rnn as to_rnn
 from ._cells import PiecewiseLinearCell as PiecewiseLinearCell

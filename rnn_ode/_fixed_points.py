@@ -141,8 +141,7 @@ def _roundoff(array) -> float:
 
 
 def _names(enumeration, items) -> list[str]:
-    items = jax.tree.map(np.asarray, items)
-    rows = range(len(jax.tree.leaves(items)[0]))
+    rows = range(len(jax.tree.leaves(items)[0]))  # an Enumeration reads JAX's scalars, not NumPy's
     return [enumeration[jax.tree.map(lambda values, i=i: values[i], items)].split(":")[0] for i in rows]
 
 

@@ -146,6 +146,7 @@ class RungeKutta(AbstractScheme):
             h,
             Constant(x),
             stepsize_controller=diffrax.ConstantStepSize(),
+            adjoint=diffrax.DirectAdjoint(),  # derivatives in both modes
             max_steps=self.substeps,
             throw=False,
         )

@@ -27,6 +27,7 @@ FLOORS = (
     "_systems _tangent",
     "_spectrum _transient _fixed_points _cycles _lyapunov _continuation",
     "_gradients _compare",
+    "_analyse",
     "__init__",
     "learn interop datasets",
     "plot bench",
@@ -35,7 +36,10 @@ FLOORS = (
 )
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names.split()}
 # Upward, and so only inside a function: what draws is loaded when it is asked for.
-ON_DEMAND = {("_compare", "plot"): "comparison.plot() draws itself"}
+ON_DEMAND = {
+    ("_compare", "plot"): "comparison.plot() draws itself",
+    ("_analyse", "plot"): "analysis.plot() draws itself",
+}
 
 
 def entry(file: str) -> str:

@@ -1,0 +1,349 @@
+"""A network and one of its flows under a constant input: every question of this package, asked of both side by side."""
+
+import dataclasses
+import json
+import math
+import textwrap
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.flatten_util import ravel_pytree
+from jax.typing import ArrayLike
+from jaxtyping import PyTree
+
+from ._bridge import to_ode, to_rnn
+from ._cells import as_state, initial_state
+from ._errors import as_floats, as_step, check_count
+from ._fixed_points import FixedPoints, draw_guesses, fixed_points
+from ._gradients import GradientFlow, gradient_flow
+from ._lyapunov import Lyapunov, lyapunov
+from ._methods import AbstractMethod, Forward
+from ._schemes import RungeKutta
+from ._systems import AbstractSystem, Flow, Map
+from ._transient import Transient, transient
+from ._types import Cell
+
+SUBSTEPS = 20  # of the flow, in a step of the network
+GRID = 121  # points a side, for the nullclines of two units
+SHOWN = 6  # fixed points and exponents in the table
+
+
+@dataclasses.dataclass(frozen=True)
+class Side:
+    """What one system answered. Whatever could not be computed is `None`, and `reason` says why."""
+
+    name: str
+    system: AbstractSystem | None
+    times: np.ndarray
+    """(n,) times of `orbit`."""
+    orbit: np.ndarray
+    """(n, N) flat states from h0 on."""
+    points: FixedPoints | None
+    added: np.ndarray
+    """(n,) which fixed points the other system does not have."""
+    exponents: Lyapunov | None
+    gradients: GradientFlow | None
+    transient: Transient | None
+    """Of the fixed point nearest to the end of the orbit."""
+    nullclines: np.ndarray | None
+    """(2, m, m) components of the residual on `Analysis.grid`, for two units."""
+    reason: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """The answers as plain numbers and strings, ready for json (no NaN, no infinity)."""
+        return {
+            "name": self.name,
+            "reason": self.reason,
+            "fixed_points": self._points(),
+            "exponents": None if self.exponents is None else _plain(self.exponents.exponents),
+            "exponents_stderr": None if self.exponents is None else _plain(self.exponents.stderr),
+            "kaplan_yorke": None if self.exponents is None else _plain(self.exponents.kaplan_yorke),
+            "gradient_log_norms": None if self.gradients is None else _plain(self.gradients.log_norms),
+            "gradient_rate": None if self.gradients is None else _plain(self.gradients.measured_rate),
+            "transient_peak": None if self.transient is None else _plain(self.transient.peak),
+            "transient_peak_time": None if self.transient is None else _plain(self.transient.peak_time),
+            "kreiss": None if self.transient is None else _plain(self.transient.kreiss),
+        }
+
+    def _points(self) -> list[dict[str, Any]]:
+        if self.points is None:
+            return []
+        found = self.points
+        kinds, verdicts = found.kind_names, found.verdict_names
+        return [
+            {
+                "point": _plain(found.points[i]),
+                "residual": _plain(found.residuals[i]),
+                "kind": kinds[i],
+                "verdict": verdicts[i],
+                "leading_eigenvalue": _plain(jnp.stack([found.eigenvalues[i, 0].real, found.eigenvalues[i, 0].imag])),
+                "on_kink": bool(found.on_kink[i]),
+                "added_by_the_conversion": bool(self.added[i]),
+            }
+            for i in range(int(found.count))
+        ]
+
+
+@dataclasses.dataclass(frozen=True)
+class Analysis:
+    """A network beside its flow: `sides` the two of them, `x` the constant input, `method` the conversion.
+
+    `axes` (2, N) and `centre` (N,) span the plane of the phase portraits, `grid` (m,) its coordinates for two units.
+    `table()` is a text table, `plot()` one page, `to_json()` the same as data.
+    """
+
+    sides: tuple[Side, Side]
+    x: np.ndarray
+    method: AbstractMethod
+    centre: np.ndarray
+    axes: np.ndarray
+    grid: np.ndarray
+
+    def table(self) -> str:
+        """Every answer as a text table, the network and the flow in two columns."""
+        return _table(self)
+
+    def plot(self):
+        """Every answer as one page (needs the `app` extra)."""
+        from .plot import analysis
+
+        return analysis(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The answers as plain numbers and strings, ready for json."""
+        network, flow = (side.to_dict() for side in self.sides)
+        return {"x": _plain(self.x), "method": self.method.label, "network": network, "flow": flow}
+
+    def to_json(self) -> str:
+        """`to_dict` as one JSON object."""
+        return json.dumps(self.to_dict(), allow_nan=False)
+
+
+def analyse(
+    cell: Cell,
+    x: ArrayLike,
+    method: AbstractMethod | None = None,
+    *,
+    h0: PyTree[ArrayLike] | None = None,
+    dt: float = 1.0,
+    steps: int = 400,
+    guesses: int = 64,
+    seed: int = 0,
+    progress: Callable[[str], None] | None = None,
+) -> Analysis:
+    """Ask a network and its flow the same questions under a constant input.
+
+    **Arguments:** `cell` any cell; `x` (D,) the input; `method` the conversion, `Forward(1)` by default; `h0` where the run
+    starts, by default a small random state; `dt` the network's step, time; `steps` of the network in the run, the
+    exponents and the gradients; `guesses` for the fixed points, drawn with `seed` about the run; `progress` a function
+    called with a line of text as each part begins.
+
+    **Returns:** an `Analysis` of two `Side`s. A question that one of them cannot answer (no logarithm here, a run that
+    leaves the float range) leaves a gap, with the reason.
+
+    **Raises:** `ValueError` or `TypeError` for input that does not fit the network.
+
+    ```python
+    >>> import jax.numpy as jnp, rnn_ode as ro
+    >>> cell = ro.VanillaCell([[1.5]], [[1.0]], [0.0], jnp.tanh)
+    >>> a = ro.analyse(cell, jnp.zeros(1), steps=100)
+    >>> [(side.name, int(side.points.count)) for side in a.sides]
+    [('network', 3), ('forward:1', 3)]
+
+    ```
+    """
+    x, method, dt = as_floats("x", x), method or Forward(1), as_step("dt", dt)
+    check_count("steps", steps, 20)
+    check_count("guesses", guesses)
+    report = progress or (lambda _: None)
+    network = Map(cell, x, dt)
+    start = network.as_point("h0", _small(initial_state(cell), seed) if h0 is None else as_state("h0", h0, cell))
+    ask = _Questions(x, start, dt, steps, guesses, seed, report)
+    first = ask.of("network", network, cell, None)
+    try:
+        field = to_ode(cell, method, dt=dt)
+    except (TypeError, ValueError) as error:
+        second = _nothing(method.label, str(error))
+    else:
+        stepped = to_rnn(field, RungeKutta(substeps=SUBSTEPS), dt)
+        second = ask.of(method.label, Flow(field, x), stepped, dt / SUBSTEPS)
+    sides = _mark_added(first, second)
+    centre, axes = _plane(sides)
+    reach = _reach(sides, centre)
+    grid = np.linspace(-reach, reach, GRID)
+    sides = tuple(_with_nullclines(side, centre, grid) for side in sides)
+    return Analysis(sides, np.asarray(x), method, centre, axes, grid)  # pyright: ignore
+
+
+@dataclasses.dataclass(frozen=True)
+class _Questions:
+    x: Any
+    start: Any
+    dt: float
+    steps: int
+    guesses: int
+    seed: int
+    report: Callable[[str], None]
+
+    def of(self, name: str, system: AbstractSystem, stepped: Cell, step: float | None) -> Side:
+        """Every question, asked of a system; `stepped` is it as a cell, of the network's step."""
+        self.report(f"{name}: a run")
+        times, orbit = _orbit(system, self.start, self.steps * self.dt, step)
+        alive = orbit[np.isfinite(orbit).all(axis=1)]
+        reason = "" if len(alive) == len(orbit) else f"left the float range after t = {times[len(alive) - 1]:g}"
+        self.report(f"{name}: fixed points")
+        spread = float(np.std(alive)) or 1.0
+        about_run = draw_guesses(jax.random.key(self.seed), self.guesses, jnp.asarray(alive), spread)
+        points = fixed_points(system, jnp.concatenate([jnp.zeros_like(about_run[:1]), about_run]))
+        self.report(f"{name}: Lyapunov exponents")
+        burn = self.dt * (self.steps // 10)
+        exponents = _unless(
+            reason, lambda: lyapunov(system, self.start, self.dt * self.steps, transient=burn, step=step)
+        )
+        self.report(f"{name}: gradients")
+        xs = jnp.broadcast_to(self.x, (min(self.steps, 100), *self.x.shape))
+        state = system.unravel(jnp.asarray(alive[-1]))
+        gradients = _unless(reason, lambda: gradient_flow(stepped, xs, state, throw=False))
+        self.report(f"{name}: transients")
+        about = _nearest(points, alive[-1])
+        disturbance = None if about is None else transient(system, about)
+        none_added = np.zeros(points.points.shape[0], bool)
+        return Side(name, system, times, orbit, points, none_added, exponents, gradients, disturbance, None, reason)
+
+
+def _unless(reason: str, answer: Callable[[], Any]):
+    return None if reason else answer()
+
+
+def _nothing(name: str, reason: str) -> Side:
+    return Side(name, None, np.zeros(0), np.zeros((0, 0)), None, np.zeros(0, bool), None, None, None, None, reason)
+
+
+def _small(state, seed: int):
+    """A state near zero that is on no symmetry of the network."""
+    flat, unravel = ravel_pytree(state)
+    return unravel(0.1 * jax.random.normal(jax.random.key(seed), flat.shape, flat.dtype))
+
+
+def _orbit(system: AbstractSystem, start, duration: float, step: float | None) -> tuple[np.ndarray, np.ndarray]:
+    stepper = system.stepper(step)
+    count = round(duration / stepper.length)
+
+    @jax.jit
+    def run(h):
+        def advance(h, k):
+            h = stepper.advance(k, h)
+            return h, h
+
+        return jax.lax.scan(advance, h, jnp.arange(count))[1]
+
+    states = np.concatenate([np.asarray(start)[None], np.asarray(run(start))])
+    gone = np.cumsum(~np.isfinite(states).all(axis=1)) > 0
+    return stepper.length * np.arange(count + 1), np.where(gone[:, None], np.inf, states)
+
+
+def _nearest(points: FixedPoints, state: np.ndarray) -> np.ndarray | None:
+    """The fixed point nearest to a state, if there is one."""
+    rows = np.asarray(points.points)[np.asarray(points.converged)]
+    return rows[np.argmin(np.linalg.norm(rows - state, axis=1))] if len(rows) else None
+
+
+def _mark_added(first: Side, second: Side) -> tuple[Side, Side]:
+    """Both sides, with the fixed points marked that the other one does not have."""
+
+    def marked(side, other):
+        if side.points is None or other.system is None:
+            return side
+        return dataclasses.replace(side, added=np.asarray(side.points.absent_from(other.system)))
+
+    return marked(first, second), marked(second, first)
+
+
+def _plane(sides) -> tuple[np.ndarray, np.ndarray]:
+    """The centre and the two directions of the phase portraits: two units as they are, principal components beyond."""
+    size = sides[0].orbit.shape[1]
+    if size <= 2:
+        return np.zeros(size), np.eye(2, size)
+    rows = sides[0].orbit[np.isfinite(sides[0].orbit).all(axis=1)]
+    centre = rows.mean(axis=0)
+    return centre, np.linalg.svd(rows - centre, full_matrices=False)[2][:2]
+
+
+def _reach(sides, centre: np.ndarray) -> float:
+    """How far from the centre the portraits go: the network's run and every fixed point within a few times of it."""
+    run = np.abs(sides[0].orbit - centre)
+    reach = float(np.quantile(run[np.isfinite(run)], 0.99)) or 1.0
+    for side in sides:
+        if side.points is not None:
+            far = np.abs(np.asarray(side.points.points) - centre).max(axis=1)
+            reach = max(reach, *far[np.asarray(side.points.converged) & (far < 5 * reach)], 0.0)
+    return 1.15 * reach
+
+
+def _with_nullclines(side: Side, centre: np.ndarray, grid: np.ndarray) -> Side:
+    """The side with its residual on the grid, where there are two units."""
+    system = side.system
+    if system is None or len(centre) != 2:
+        return side
+    plane = jnp.stack(jnp.meshgrid(jnp.asarray(grid), jnp.asarray(grid)), axis=-1).reshape(-1, 2)
+    values = np.asarray(jax.jit(lambda rows: jax.lax.map(system.residual, rows))(plane))
+    return dataclasses.replace(side, nullclines=np.moveaxis(values.reshape(len(grid), len(grid), 2), -1, 0))
+
+
+def _table(a: Analysis) -> str:
+    columns = [_column(side) for side in a.sides]
+    height = max(map(len, columns))
+    width = max(len(line) for line in columns[0]) + 4
+    left, right = (column + [""] * (height - len(column)) for column in columns)
+    lines = [(one.ljust(width) + two).rstrip() for one, two in zip(left, right, strict=True)]
+    legend = (
+        "Fixed points: kind, verdict, leading eigenvalue (a multiplier of the network, an exponent of the flow).",
+        "Exponents in nats per unit time ± standard error; gradients: slope of log ‖∂h_T/∂h_{T−k}‖ against the lag, nats",
+        "per step; transient: the largest growth of a disturbance of the fixed point nearest to the end of the run.",
+    )
+    return "\n".join([*lines, "", *legend])
+
+
+def _column(side: Side) -> list[str]:
+    lines = [side.name, "─" * max(len(side.name), 12)]
+    if side.reason:
+        lines += [f"  {part}" for part in textwrap.wrap(side.reason, 60)]
+    if side.points is None:
+        return lines
+    answers = side.to_dict()
+    found = answers["fixed_points"]
+    lines.append(f"fixed points: {len(found)}")
+    for point in found[:SHOWN]:
+        real, imaginary = point["leading_eigenvalue"]
+        value = f"{real:.3g}" + (f" ± {abs(imaginary):.3g}i" if imaginary else "")
+        notes = [note for note in ("on_kink", "added_by_the_conversion") if point[note]]
+        lines.append("  " + ", ".join([point["kind"].lower(), point["verdict"], value, *notes]).replace("_", " "))
+    if len(found) > SHOWN:
+        lines.append(f"  … and {len(found) - SHOWN} more (--json has them all)")
+    if side.exponents is not None:
+        pairs = zip(answers["exponents"][:SHOWN], answers["exponents_stderr"], strict=False)
+        lines.append("Lyapunov exponents:")
+        lines += [f"  {_number(value)} ± {_number(error, 1)}" for value, error in pairs]
+        lines.append(f"  Kaplan–Yorke dimension {_number(answers['kaplan_yorke'])}")
+    if side.gradients is not None:
+        lines.append(f"gradients: {_number(answers['gradient_rate'])} nats per step")
+    if side.transient is not None:
+        lines.append(
+            f"transient: peak {_number(answers['transient_peak'])} at {_number(answers['transient_peak_time'])}"
+        )
+        lines.append(f"  Kreiss constant {_number(answers['kreiss'])}")
+    return lines
+
+
+def _number(value, digits: int = 4) -> str:
+    return "–" if value is None else f"{value:.{digits}g}"
+
+
+def _plain(value):
+    """Numbers and nested lists of them for json, `None` for what is not finite."""
+    if np.ndim(value):
+        return [_plain(entry) for entry in np.asarray(value)]
+    return float(value) if math.isfinite(float(value)) else None
