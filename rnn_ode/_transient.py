@@ -35,7 +35,7 @@ from ._linalg import batched_map, climb, eig, numerical_abscissa, spectral_norm
 from ._systems import AbstractSystem, Grain, Map
 from ._verdict import Verdict
 
-_LEAST = 64  # of them even where the first already shrinks: for the picture
+_LEAST = 64  # of them even where the first already shrinks, or what grows is known to: for the picture
 _PER_OCTAVE = 32
 _CANDIDATES = 8
 _ROUGH_ROUNDS = 12  # bisections of half a grain: its 4096th part is the peak to 1e-8
@@ -182,7 +182,7 @@ def _follow(E: Float[Array, "N N"], verdict: Verdict) -> _Curve:
     """The norms of powers of E until they are seen to stay bounded, or for as long as rounding leaves them a meaning."""
     grows = verdict == Verdict.GROWS
     dense, octaves = _extent(E)
-    norms, P, settled, early = _dense_norms(E, ~grows, dense)
+    norms, P, settled, early = _dense_norms(E, grows, dense)
     # What decays, as is verified, falls below 1 one day; of anything else 1/√ε steps must do.
     limit = jnp.where(verdict == Verdict.DECAYS, octaves, max(1, octaves - jnp.finfo(E.dtype).nmant // 2))
     late, ratio = _octave_norms(E, P @ E, jnp.where(settled | grows, 0, limit), dense, octaves)
@@ -198,7 +198,7 @@ def _follow(E: Float[Array, "N N"], verdict: Verdict) -> _Curve:
     )
 
 
-def _dense_norms(E, wanted, dense):
+def _dense_norms(E, grows, dense):
     """‖Eᵏ‖ for k < dense, the last power, whether what comes after it is of no interest, and the growth over the last
     octave, or 0 where a norm was at most 1.
 
@@ -220,7 +220,7 @@ def _dense_norms(E, wanted, dense):
     def unfinished(state):
         k, _, norms, small, lost = state
         last = norms[k - 1]
-        return (k < dense) & wanted & ~lost & ((k < _LEAST) | ~small) & (last > 0) & jnp.isfinite(last)
+        return (k < dense) & ~lost & ((k < _LEAST) | ~(small | grows)) & (last > 0) & jnp.isfinite(last)
 
     eye = jnp.eye(E.shape[0], dtype=E.dtype)
     start = (jnp.ones((), int), eye, jnp.zeros(dense, E.dtype).at[0].set(1), jnp.zeros((), bool), jnp.zeros((), bool))
