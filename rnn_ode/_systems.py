@@ -137,6 +137,10 @@ class AbstractSystem(eqx.Module):
         return None if like is None else sum(leaf.size for leaf in jax.tree.leaves(like))
 
     @abc.abstractmethod
+    def linear(self, J: Float[Array, "N N"]) -> "AbstractSystem":
+        """The system of the same kind of time in which small disturbances move under the Jacobian J, without input."""
+
+    @abc.abstractmethod
     def grain(self, J: Float[Array, "N N"]) -> Grain:
         """The finest stretch of time in which the growth of disturbances under the Jacobian J has to be followed."""
 
@@ -226,6 +230,9 @@ class Map(AbstractSystem):
     def propagator(self, J: Float[Array, "N N"], t: Float[Array, ""]) -> Float[Array, "N N"]:
         return matrix_power(J, jnp.round(t / self.dt).astype(int))
 
+    def linear(self, J: Float[Array, "N N"]) -> "Map":
+        return Map(_LinearCell(J), None, self.dt)
+
     def grain(self, J: Float[Array, "N N"]) -> Grain:
         return Grain(J, jnp.asarray(self.dt, J.dtype), None)
 
@@ -312,6 +319,9 @@ class Flow(AbstractSystem):
     def propagator(self, J: Float[Array, "N N"], t: Float[Array, ""]) -> Float[Array, "N N"]:
         return exponential(J * t)
 
+    def linear(self, J: Float[Array, "N N"]) -> "Flow":
+        return Flow(_LinearField(J))
+
     def grain(self, J: Float[Array, "N N"]) -> Grain:
         size = jax.lax.stop_gradient(spectral_norm(J))
         length = 0.5 / jnp.where(size == 0, 1, size)
@@ -325,6 +335,24 @@ class Flow(AbstractSystem):
 
     def numerical_range(self, J: Float[Array, "N N"]) -> tuple[Float[Array, ""] | None, Float[Array, ""] | None]:
         return None, numerical_abscissa(J)
+
+
+class _LinearCell(eqx.Module):
+    """The cell h ↦ W h."""
+
+    W: Float[Array, "N N"]
+
+    def __call__(self, x, h):
+        return self.W @ h
+
+
+class _LinearField(eqx.Module):
+    """The field dh/dt = A h."""
+
+    A: Float[Array, "N N"]
+
+    def __call__(self, t, h, path):
+        return self.A @ h
 
 
 def _rk4(rate, h):

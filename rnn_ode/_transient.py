@@ -80,15 +80,6 @@ class Transient(eqx.Module):
     norms: Float[Array, " n"]
 
 
-class _Linear(eqx.Module):
-    """The cell h ↦ W h."""
-
-    W: Float[Array, "N N"]
-
-    def __call__(self, x, h):
-        return self.W @ h
-
-
 def transient(system: AbstractSystem | ArrayLike | list, at: Any = None) -> Transient:
     """Transient growth of the map h ↦ W h, or of a system's small disturbances at a state.
 
@@ -113,11 +104,16 @@ def transient(system: AbstractSystem | ArrayLike | list, at: Any = None) -> Tran
                 f"transient(system, at) needs the state at which the Jacobian is taken; got {system!r} alone."
             )
         system.require_constant("transient")
-        return _transient(system, system.jacobian(system.as_point("at", at)))
+        return _of_jacobian(system, system.jacobian(system.as_point("at", at)))
     if at is not None:
         raise TypeError(f"at is a state of a Map or Flow, and a matrix has the same Jacobian at all; got at={at!r}.")
     W = _as_square(system)
-    return _transient(Map(_Linear(W)), W)
+    return _of_jacobian(Map(lambda x, h: W @ h), W)
+
+
+def _of_jacobian(system: AbstractSystem, J: Float[Array, "N N"]) -> Transient:
+    # of the system only the kind of time matters, and one program serves all of a kind
+    return _transient(system.linear(J), J)
 
 
 def _as_square(W) -> Float[Array, "N N"]:
@@ -305,10 +301,7 @@ def _between_grains(grain: Grain, powers, count, norms):
 
     def later(P, s):
         """exp(rate · s) P for |s| ≤ length: ‖rate · s‖ ≤ ½, and the first term left out is ½¹⁵/15! = 2e-17."""
-        X = eye
-        for k in range(14, 0, -1):
-            X = eye + s * rate @ X / k
-        return X @ P
+        return jax.lax.fori_loop(0, 14, lambda i, X: eye + s * rate @ X / (14 - i), eye) @ P
 
     def slope(P, s):
         u = jnp.linalg.svd(later(P, s))[0][:, 0]
@@ -390,18 +383,21 @@ def _newton(system: AbstractSystem, J, noise, place, distance, steps=_NEWTON_STE
     shift along the boundary over d."""
 
     def step(_, state):
-        point, radius = state
+        point, trial, radius = state
+        to = _look(system, J, noise, *trial)
+        finite = jnp.all(jnp.isfinite(to.hessian)) & jnp.all(jnp.isfinite(to.gradient))
+        better = (to.value > point.value) & finite
+        point = jax.tree.map(lambda new, old: jnp.where(better, new, old), to, point)
+        radius = jnp.where(better, jnp.minimum(2 * radius, reach), radius / 4)
         values, vectors = jnp.linalg.eigh(point.hessian)
         move = vectors @ ((vectors.T @ point.gradient) / jnp.maximum(jnp.abs(values), 1e-6))
         length = jnp.linalg.norm(move)
         move = move * jnp.minimum(1, radius / jnp.where(length == 0, 1, length))
-        to = _look(system, J, noise, *_moved(system, point.place, point.distance, move))
-        better = (to.value > point.value) & jnp.all(jnp.isfinite(to.hessian)) & jnp.all(jnp.isfinite(to.gradient))
-        point = jax.tree.map(lambda new, old: jnp.where(better, new, old), to, point)
-        return point, jnp.where(better, jnp.minimum(2 * radius, reach), jnp.minimum(radius, length) / 4)
+        return point, _moved(system, point.place, point.distance, move), radius
 
-    start = _look(system, J, noise, place, distance)
-    return jax.lax.fori_loop(0, steps, step, (start, jnp.full((), reach / 4, J.dtype)))[0]
+    nothing = jnp.zeros(2, J.dtype), jnp.zeros((2, 2), J.dtype)
+    start = _Point(place, distance, jnp.full((), -jnp.inf, J.dtype), *nothing)
+    return jax.lax.fori_loop(0, steps, step, (start, (place, distance), jnp.full((), reach / 8, J.dtype)))[0]
 
 
 def _moved(system, place, distance, q):

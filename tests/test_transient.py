@@ -159,6 +159,7 @@ def test_scales_of_time_and_size():
     assert t.peak == 1 and t.departure == pytest.approx(1e-149, rel=1e-12)
 
 
+@pytest.mark.slow
 def test_time_is_the_systems():
     cell, h = ro.VanillaCell(REFERENCE["map-1"]["W"], np.zeros((2, 1)), np.zeros(2), None), jnp.zeros(2)
     t = ro.transient(ro.Map(cell, np.zeros(1), dt=0.1), h)
