@@ -11,7 +11,7 @@ import numpy as np
 from jax import lax
 from jax.scipy.linalg import expm
 from jax.typing import ArrayLike
-from jaxtyping import Array, Complex, Float, Inexact
+from jaxtyping import Array, Complex, Float, Inexact, Integer
 
 from ._errors import check_finite, is_concrete
 
@@ -357,9 +357,7 @@ def exponential(A: Float[Array, "N N"]) -> Float[Array, "N N"]:
         size = lax.stop_gradient(jnp.linalg.norm(A, 1))
         squarings = jnp.clip(jnp.ceil(jnp.log2(jnp.where(size == 0, 1, size))) + 1, 0, _MAX_SQUARINGS)
         scaled, eye = A * 2**-squarings, jnp.eye(A.shape[0], dtype=A.dtype)
-        X = eye
-        for k in range(_TAYLOR_TERMS, 0, -1):
-            X = eye + scaled @ X / k
+        X = lax.fori_loop(0, _TAYLOR_TERMS, lambda i, X: eye + scaled @ X / (_TAYLOR_TERMS - i), eye)
         return lax.fori_loop(0, _MAX_SQUARINGS, lambda i, X: jnp.where(i < squarings, X @ X, X), X)
 
 
@@ -383,9 +381,17 @@ def matrix_power(A: Inexact[Array, "N N"], k: Array) -> Inexact[Array, "N N"]:
         return lax.fori_loop(0, bits, step, (k, A, jnp.eye(A.shape[0], dtype=A.dtype)))[2]
 
 
-def batched_map(f, xs, n: int):
-    """`lax.map` of f over the leading axis of `xs`, as many (n, n) matrices at a time as 64 MB of complex128 hold."""
-    return lax.map(f, xs, batch_size=max(1, min(256, 2**22 // n**2)))
+def batched_map(f, xs: Inexact[Array, "K *rest"] | Integer[Array, "K *rest"], n: int):
+    """f of each row of `xs` (K, …), by `vmap` of as many at a time as make 64 MB of (n, n) matrices of complex128.
+
+    Unlike `lax.map(…, batch_size=…)` it fills the last batch up, and so compiles f once.
+    """
+    count = xs.shape[0]
+    batches = -(-count // max(1, min(256, 2**22 // n**2)))
+    size = -(-count // batches)
+    filled = jnp.concatenate([xs, jnp.repeat(xs[-1:], batches * size - count, axis=0)])
+    found = lax.map(jax.vmap(f), filled.reshape(batches, size, *xs.shape[1:]))
+    return jax.tree.map(lambda y: y.reshape(batches * size, *y.shape[2:])[:count], found)
 
 
 def climb(slope, start: Float[Array, ""], end: Float[Array, ""], rounds: int) -> tuple[Array, Array]:

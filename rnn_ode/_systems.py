@@ -154,6 +154,10 @@ class AbstractSystem(eqx.Module):
         """Whether a mode changes sides at every step, as that of a negative multiplier does."""
 
     @abc.abstractmethod
+    def linear(self, J: Float[Array, "N N"]) -> "AbstractSystem":
+        """The system of the same kind of time in which small disturbances move under the Jacobian J, without input."""
+
+    @abc.abstractmethod
     def grain(self, J: Float[Array, "N N"]) -> Grain:
         """The finest stretch of time in which the growth of disturbances under the Jacobian J has to be followed."""
 
@@ -247,6 +251,9 @@ class Map(AbstractSystem):
 
     def propagator(self, J: Float[Array, "N N"], t: Float[Array, ""]) -> Float[Array, "N N"]:
         return matrix_power(J, jnp.round(t / self.dt).astype(int))
+
+    def linear(self, J: Float[Array, "N N"]) -> "Map":
+        return Map(_LinearCell(J), None, self.dt)
 
     def grain(self, J: Float[Array, "N N"]) -> Grain:
         return Grain(J, jnp.asarray(self.dt, J.dtype), None)
@@ -350,6 +357,9 @@ class Flow(AbstractSystem):
     def propagator(self, J: Float[Array, "N N"], t: Float[Array, ""]) -> Float[Array, "N N"]:
         return exponential(J * t)
 
+    def linear(self, J: Float[Array, "N N"]) -> "Flow":
+        return Flow(_LinearField(J))
+
     def grain(self, J: Float[Array, "N N"]) -> Grain:
         size = jax.lax.stop_gradient(spectral_norm(J))
         length = 0.5 / jnp.where(size == 0, 1, size)
@@ -369,6 +379,24 @@ class Flow(AbstractSystem):
 
     def bifurcation(self, eigenvalue: complex) -> str:
         return "hopf" if eigenvalue.imag else "fold"
+
+
+class _LinearCell(eqx.Module):
+    """The cell h ↦ W h."""
+
+    W: Float[Array, "N N"]
+
+    def __call__(self, x, h):
+        return self.W @ h
+
+
+class _LinearField(eqx.Module):
+    """The field dh/dt = A h."""
+
+    A: Float[Array, "N N"]
+
+    def __call__(self, t, h, path):
+        return self.A @ h
 
 
 def _rk4(rate, h):

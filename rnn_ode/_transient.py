@@ -35,7 +35,7 @@ from ._linalg import batched_map, climb, eig, numerical_abscissa, spectral_norm
 from ._systems import AbstractSystem, Grain, Map
 from ._verdict import Verdict
 
-_LEAST = 64  # of them even where the first already shrinks: for the picture
+_LEAST = 64  # of them even where the first already shrinks, or what grows is known to: for the picture
 _PER_OCTAVE = 32
 _CANDIDATES = 8
 _ROUGH_ROUNDS = 12  # bisections of half a grain: its 4096th part is the peak to 1e-8
@@ -80,15 +80,6 @@ class Transient(eqx.Module):
     norms: Float[Array, " n"]
 
 
-class _Linear(eqx.Module):
-    """The cell h ↦ W h."""
-
-    W: Float[Array, "N N"]
-
-    def __call__(self, x, h):
-        return self.W @ h
-
-
 def transient(system: AbstractSystem | ArrayLike | list, at: Any = None) -> Transient:
     """Transient growth of the map h ↦ W h, or of a system's small disturbances at a state.
 
@@ -113,11 +104,16 @@ def transient(system: AbstractSystem | ArrayLike | list, at: Any = None) -> Tran
                 f"transient(system, at) needs the state at which the Jacobian is taken; got {system!r} alone."
             )
         system.require_constant("transient")
-        return _transient(system, system.jacobian(system.as_point("at", at)))
+        return _of_jacobian(system, system.jacobian(system.as_point("at", at)))
     if at is not None:
         raise TypeError(f"at is a state of a Map or Flow, and a matrix has the same Jacobian at all; got at={at!r}.")
     W = _as_square(system)
-    return _transient(Map(_Linear(W)), W)
+    return _of_jacobian(Map(lambda x, h: W @ h), W)
+
+
+def _of_jacobian(system: AbstractSystem, J: Float[Array, "N N"]) -> Transient:
+    # of the system only the kind of time matters, and one program serves all of a kind
+    return _transient(system.linear(J), J)
 
 
 def _as_square(W) -> Float[Array, "N N"]:
@@ -182,7 +178,7 @@ def _follow(E: Float[Array, "N N"], verdict: Verdict) -> _Curve:
     """The norms of powers of E until they are seen to stay bounded, or for as long as rounding leaves them a meaning."""
     grows = verdict == Verdict.GROWS
     dense, octaves = _extent(E)
-    norms, P, settled, early = _dense_norms(E, ~grows, dense)
+    norms, P, settled, early = _dense_norms(E, grows, dense)
     # What decays, as is verified, falls below 1 one day; of anything else 1/√ε steps must do.
     limit = jnp.where(verdict == Verdict.DECAYS, octaves, max(1, octaves - jnp.finfo(E.dtype).nmant // 2))
     late, ratio = _octave_norms(E, P @ E, jnp.where(settled | grows, 0, limit), dense, octaves)
@@ -198,7 +194,7 @@ def _follow(E: Float[Array, "N N"], verdict: Verdict) -> _Curve:
     )
 
 
-def _dense_norms(E, wanted, dense):
+def _dense_norms(E, grows, dense):
     """‖Eᵏ‖ for k < dense, the last power, whether what comes after it is of no interest, and the growth over the last
     octave, or 0 where a norm was at most 1.
 
@@ -220,7 +216,7 @@ def _dense_norms(E, wanted, dense):
     def unfinished(state):
         k, _, norms, small, lost = state
         last = norms[k - 1]
-        return (k < dense) & wanted & ~lost & ((k < _LEAST) | ~small) & (last > 0) & jnp.isfinite(last)
+        return (k < dense) & ~lost & ((k < _LEAST) | ~(small | grows)) & (last > 0) & jnp.isfinite(last)
 
     eye = jnp.eye(E.shape[0], dtype=E.dtype)
     start = (jnp.ones((), int), eye, jnp.zeros(dense, E.dtype).at[0].set(1), jnp.zeros((), bool), jnp.zeros((), bool))
@@ -305,10 +301,7 @@ def _between_grains(grain: Grain, powers, count, norms):
 
     def later(P, s):
         """exp(rate · s) P for |s| ≤ length: ‖rate · s‖ ≤ ½, and the first term left out is ½¹⁵/15! = 2e-17."""
-        X = eye
-        for k in range(14, 0, -1):
-            X = eye + s * rate @ X / k
-        return X @ P
+        return jax.lax.fori_loop(0, 14, lambda i, X: eye + s * rate @ X / (14 - i), eye) @ P
 
     def slope(P, s):
         u = jnp.linalg.svd(later(P, s))[0][:, 0]
@@ -390,18 +383,21 @@ def _newton(system: AbstractSystem, J, noise, place, distance, steps=_NEWTON_STE
     shift along the boundary over d."""
 
     def step(_, state):
-        point, radius = state
+        point, trial, radius = state
+        to = _look(system, J, noise, *trial)
+        finite = jnp.all(jnp.isfinite(to.hessian)) & jnp.all(jnp.isfinite(to.gradient))
+        better = (to.value > point.value) & finite
+        point = jax.tree.map(lambda new, old: jnp.where(better, new, old), to, point)
+        radius = jnp.where(better, jnp.minimum(2 * radius, reach), radius / 4)
         values, vectors = jnp.linalg.eigh(point.hessian)
         move = vectors @ ((vectors.T @ point.gradient) / jnp.maximum(jnp.abs(values), 1e-6))
         length = jnp.linalg.norm(move)
         move = move * jnp.minimum(1, radius / jnp.where(length == 0, 1, length))
-        to = _look(system, J, noise, *_moved(system, point.place, point.distance, move))
-        better = (to.value > point.value) & jnp.all(jnp.isfinite(to.hessian)) & jnp.all(jnp.isfinite(to.gradient))
-        point = jax.tree.map(lambda new, old: jnp.where(better, new, old), to, point)
-        return point, jnp.where(better, jnp.minimum(2 * radius, reach), jnp.minimum(radius, length) / 4)
+        return point, _moved(system, point.place, point.distance, move), radius
 
-    start = _look(system, J, noise, place, distance)
-    return jax.lax.fori_loop(0, steps, step, (start, jnp.full((), reach / 4, J.dtype)))[0]
+    nothing = jnp.zeros(2, J.dtype), jnp.zeros((2, 2), J.dtype)
+    start = _Point(place, distance, jnp.full((), -jnp.inf, J.dtype), *nothing)
+    return jax.lax.fori_loop(0, steps, step, (start, (place, distance), jnp.full((), reach / 8, J.dtype)))[0]
 
 
 def _moved(system, place, distance, q):

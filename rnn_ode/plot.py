@@ -253,9 +253,7 @@ def transient(t: Transient) -> Figure:
         axes.plot(float(t.peak_time), float(t.peak), "o", ms=8, mfc="white", mew=1.8, color="tab:red", zorder=4,
                   label=f"peak {float(t.peak):.4g} at {float(t.peak_time):.4g}")  # fmt: skip
     top = max(float(np.max(norms)), float(t.kreiss) if np.isfinite(t.kreiss) else 1.0)
-    axes.set(
-        xlabel="steps · dt" if discrete else "time", ylabel="norm", ylim=(max(norms.min() / 2, 1e-6 * top), 3 * top)
-    )
+    axes.set(xlabel="steps · dt" if discrete else "time", ylabel="norm", ylim=(max(norms.min() / 2, 1e-3), 3 * top))
     axes.margins(x=0.02)
     axes.set_title(f"How far a disturbance grows before the eigenvalues have the say: {name}", loc="left", fontsize=11)
     axes.legend(fontsize=9, loc="best")
@@ -299,13 +297,13 @@ def pseudospectrum(t: Transient, grid, smallest) -> Figure:
     shades = np.arange(low, np.ceil(levels.max() * 2) / 2 + 0.25, 0.5)
     filled = axes.contourf(x, y, levels, levels=shades, cmap="viridis_r", alpha=0.75, extend="min")
     axes.contour(x, y, levels, levels=shades, colors="white", linewidths=0.5)
-    figure.colorbar(filled, ax=axes, label="log₁₀ σ_min(z − W): distance from the nearest matrix with eigenvalue z")
+    figure.colorbar(filled, ax=axes, label="log₁₀ σ_min(z − W)")
     points = np.asarray(t.eigenvalues)
     axes.plot(points.real, points.imag, "o", ms=5, color=NETWORK, mfc="white", mew=1.4, ls="", label="eigenvalues")
     _boundaries(axes, t)
     axes.set(xlim=(x.min(), x.max()), ylim=(y.min(), y.max()), aspect="equal", xlabel="Re z", ylabel="Im z")
-    axes.set_title("Pseudospectra: where eigenvalues may go when the matrix is disturbed", loc="left", fontsize=11)
-    axes.legend(fontsize=9, loc="upper left")
+    axes.set_title("Pseudospectra", loc="left", fontsize=11)
+    figure.legend(fontsize=9, loc="outside lower center", ncols=3, frameon=False)
     return figure
 
 
@@ -313,9 +311,9 @@ def _boundaries(axes: Axes, t: Transient) -> None:
     """The boundary of stability and how far the numerical range reaches: circles for a map, upright lines for a flow."""
     solid, dashed = {"color": NETWORK, "lw": 2.0}, {"color": "tab:red", "lw": 1.4, "ls": "--"}
     if t.numerical_radius is not None:
-        axes.add_patch(Circle((0, 0), 1, fill=False, label="boundary of stability, |z| = 1", **solid))
-        radius = float(t.numerical_radius)
-        axes.add_patch(Circle((0, 0), radius, fill=False, label=f"numerical radius {radius:.3g}", **dashed))
+        radius, turn = float(t.numerical_radius), np.exp(2j * np.pi * np.linspace(0, 1, 361))
+        axes.plot(turn.real, turn.imag, label="boundary of stability, |z| = 1", **solid)
+        axes.plot(radius * turn.real, radius * turn.imag, label=f"numerical radius {radius:.3g}", **dashed)
     elif t.numerical_abscissa is not None:
         abscissa = float(t.numerical_abscissa)
         axes.axvline(0, label="boundary of stability, Re z = 0", **solid)
