@@ -331,11 +331,15 @@ def _column(side: Side) -> list[str]:
     if side.gradients is not None:
         lines.append(f"gradients: {_number(answers['gradient_rate'])} nats per step")
     if side.transient is not None:
-        lines.append(
-            f"transient: peak {_number(answers['transient_peak'])} at {_number(answers['transient_peak_time'])}"
-        )
-        lines.append(f"  Kreiss constant {_number(answers['kreiss'])}")
+        lines.append(_transient_line(answers))
     return lines
+
+
+def _transient_line(answers: dict[str, Any]) -> str:
+    peak, at, kreiss = (answers[name] for name in ("transient_peak", "transient_peak_time", "kreiss"))
+    if peak is None:
+        return "transient: grows without bound"
+    return f"transient: peak {_number(peak)} at t = {_number(at)}, Kreiss constant {_number(kreiss)}"
 
 
 def _number(value, digits: int = 4) -> str:

@@ -17,6 +17,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from ._analyse import Analysis, analyse
 from ._bridge import ALTERNATIVES, obstacle
 from ._cells import VanillaCell
 from ._compare import METHODS, Comparison, compare, predict
@@ -151,7 +152,7 @@ def compare_command(
         methods = tuple(parse_method(text) for text in method) if method else METHODS
         series = sunspots() if input is None else load_csv(input, column)
         xs = _standardised(series)
-        cell = _network(weights, activation, xs.shape[1], hidden, gain, recurrent, seed)
+        cell = _network(weights, activation, xs.shape[1], hidden, gain, recurrent, seed, Activation.relu)
         with progress("running the network") as step:
             c = compare(cell, xs, methods=methods, progress=lambda part: step(f"computing: {part}"))
             step("drawing")
@@ -179,12 +180,12 @@ def _standardised(series: Series) -> np.ndarray:
     return (values - values.mean(axis=0)) / spread
 
 
-def _network(weights, activation, inputs: int, hidden: int, gain: float, recurrent: Recurrent, seed: int):
+def _network(weights, activation, inputs: int, hidden: int, gain: float, recurrent: Recurrent, seed: int, default):
     if weights is not None:
         return read_cell(weights) if activation is None else read_cell(weights, ACTIVATIONS[activation])
     if not np.isfinite(gain):
         raise ValueError(f"--gain must be a finite number; got {gain}.")
-    chosen = ACTIVATIONS[activation or Activation.relu]
+    chosen = ACTIVATIONS[activation or default]
     key = jax.random.key(seed)
     return VanillaCell.random(key, inputs, hidden, activation=chosen, recurrent=initializer(recurrent, gain))
 
@@ -203,7 +204,7 @@ def _check_figure(out: Path) -> None:
         raise ValueError(f"--out {out}: the folder {out.parent} does not exist.")
 
 
-def _save_figure(c: Comparison, out: Path) -> None:
+def _save_figure(c: Comparison | Analysis, out: Path) -> None:
     """The figure beside its final name and then renamed, so that an interrupted run leaves no half of it."""
     handle, beside = tempfile.mkstemp(suffix=out.suffix, dir=out.parent)
     os.close(handle)
@@ -298,6 +299,41 @@ def _spectrum_text(report: dict) -> str:
     if hidden > 0:
         lines.append(f"… and {hidden} smaller ones (--json has them all)")
     return "\n".join(lines)
+
+
+@app.command("analyse")
+def analyse_command(
+    context: typer.Context,
+    weights: Annotated[Path | None, typer.Option(help="A network: .npz, .json or .safetensors.")] = None,
+    hidden: Annotated[int, typer.Option(min=1, help="Units of the built-in network.")] = 2,
+    activation: Annotated[Activation | None, typer.Option(help="tanh if none is given, or the weights' own.")] = None,
+    gain: Annotated[float, typer.Option(help="Factor of its recurrent matrix.")] = 1.5,
+    recurrent: Annotated[Recurrent, typer.Option(help="Kind of its recurrent matrix.")] = Recurrent.orthogonal,
+    seed: Annotated[int, typer.Option(help="Seed of the network and of the guesses.")] = 0,
+    method: Annotated[str, typer.Option(help="The flow's method, such as forward:1 or tustin.")] = "forward:1",
+    x: Annotated[
+        list[float] | None, typer.Option(help="The constant input, repeatable; zeros if none is given.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Where the page goes: .png, .pdf or .svg.")] = Path("rnn_ode_analyse.png"),
+    as_json: Json = False,
+) -> None:
+    """Ask a network and its flow the same questions: fixed points, exponents, gradients, transients; a table and a page."""
+    with job():
+        _check_figure(out)
+        if weights is not None:
+            _refuse_unused(context, "with --weights", "hidden", "gain", "recurrent")
+        chosen = parse_method(method)
+        cell = _network(weights, activation, len(x) if x else 1, hidden, gain, recurrent, seed, Activation.tanh)
+        constant = jnp.asarray(x) if x else jnp.zeros(getattr(cell, "input_size", 1))
+        with progress("preparing") as step:
+            a = analyse(cell, constant, chosen, seed=seed, progress=lambda part: step(f"computing: {part}"))
+            step("drawing")
+            _save_figure(a, out)
+        if as_json:
+            typer.echo(json.dumps({"figure": str(out), **a.to_dict()}, allow_nan=False))
+            return
+        source = "built-in network" if weights is None else str(weights)
+        typer.echo(f"{_describe(cell)} ({source})\n\n{a.table()}\n\nfigure: {out}")
 
 
 @app.command("bench")

@@ -437,13 +437,14 @@ def _portrait(axes: Axes, a: Analysis, side: Side) -> None:
                   mfc="tab:blue" if verdicts[i] == "DECAYS" else "white", ls="",
                   label=None if label in seen else label)  # fmt: skip
         seen.add(label)
-    axes.legend(fontsize=8, loc="upper right")
+    axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False)
 
 
 def _exponents(axes: Axes, side: Side) -> None:
     """Lyapunov exponents, largest first, with their standard errors."""
     axes.set_title("Lyapunov exponents", loc="left")
-    axes.set(xlabel="number", ylabel="nats per unit time")
+    axes.set(xlabel="number, largest first", ylabel="nats per unit time")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.axhline(0, color="0.7", lw=0.8)
     if side.exponents is None:
         return _gap(axes, side)

@@ -1,0 +1,87 @@
+"""A network and its flow on one page: the flagship contrast, gaps with their reasons, the command."""
+
+import json
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import rnn_ode as ro
+from rnn_ode._cli import app
+
+c, s = np.cos(np.pi / 3), np.sin(np.pi / 3)
+TURN = np.array([[c, -s], [s, c]])
+
+
+@pytest.fixture(scope="module")
+def turning():
+    """g R(60°) with g = 1.5: beyond the map's Neimark–Sacker point (g = 1), before the flow's Hopf point (g = 2)."""
+    return ro.analyse(ro.VanillaCell(1.5 * TURN, np.ones((2, 1)), np.zeros(2), jnp.tanh), np.zeros(1), steps=200)
+
+
+@pytest.mark.slow
+def test_the_network_turns_for_ever_and_its_flow_comes_to_rest(turning):
+    network, flow = (side.to_dict() for side in turning.sides)
+    assert [p["verdict"] for p in network["fixed_points"]] == ["GROWS"]
+    assert [p["verdict"] for p in flow["fixed_points"]] == ["DECAYS"]
+    np.testing.assert_allclose(network["fixed_points"][0]["leading_eigenvalue"], [1.5 * c, 1.5 * s], rtol=1e-9)
+    assert abs(network["exponents"][0]) < 0.01 > network["exponents"][1] + 0.5  # an invariant circle
+    np.testing.assert_allclose(flow["exponents"], [1.5 * c - 1] * 2, atol=1e-6)
+    assert network["transient_peak"] is None and flow["transient_peak"] == pytest.approx(1)
+    np.testing.assert_allclose(flow["gradient_rate"], 1.5 * c - 1, atol=1e-6)
+
+
+@pytest.mark.slow
+def test_the_page_and_the_table_have_a_column_each(turning):
+    text = turning.table()
+    assert "network" in text.splitlines()[0] and "forward:1" in text.splitlines()[0]
+    assert "focus, GROWS" in text and "focus, DECAYS" in text and "grows without bound" in text
+    assert len(turning.plot().axes) == 8
+    json.loads(turning.to_json())
+
+
+@pytest.mark.slow
+def test_equilibria_that_the_conversion_added_are_marked():
+    """tanh(5 h) under Forward(2) has two that the network lacks."""
+    cell = ro.VanillaCell([[5.0]], [[1.0]], [0.0], jnp.tanh)
+    flow = ro.analyse(cell, np.zeros(1), ro.Forward(2), h0=np.full(1, 0.01), steps=100).sides[1].to_dict()
+    added = [p["point"][0] for p in flow["fixed_points"] if p["added_by_the_conversion"]]
+    np.testing.assert_allclose(sorted(added), [-0.0513, 0.0513], atol=1e-3)
+
+
+@pytest.mark.slow
+def test_a_flow_that_does_not_exist_leaves_a_gap_with_its_reason():
+    cell = ro.VanillaCell(np.diag([0.5, 0.0]), np.ones((2, 1)), np.zeros(2), activation=None)
+    a = ro.analyse(cell, np.zeros(1), ro.Backward(1), steps=40)
+    assert "singular" in a.sides[1].reason and a.sides[1].to_dict()["fixed_points"] == []
+    assert "singular" in a.table() and len(a.plot().axes) == 8
+
+
+@pytest.mark.slow
+def test_the_command_prints_one_json_object_and_draws(tmp_path):
+    out = tmp_path / "page.png"
+    done = CliRunner().invoke(app, ["analyse", "--hidden", "1", "--gain", "0.5", "--json", "--out", str(out)])
+    assert done.exit_code == 0, done.stderr
+    answers = json.loads(done.stdout)
+    assert answers["method"] == "forward:1" and answers["figure"] == str(out) and out.stat().st_size > 1000
+    assert {"fixed_points", "exponents", "gradient_rate", "transient_peak", "kreiss"} <= set(answers["flow"])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--weights", "w.npz", "--hidden", "3"], "--hidden would do nothing with --weights"),
+        (["--method", "magic"], "--method magic: unknown"),
+        (["--out", "page.txt"], "--out must end in"),
+    ],
+)
+def test_the_command_names_what_is_wrong(options, message):
+    done = CliRunner().invoke(app, ["analyse", *options])
+    assert done.exit_code == 2 and message in done.stderr
+
+
+@pytest.mark.parametrize(("how", "message"), [({"steps": 3}, "steps"), ({"x": np.zeros(3)}, "x")])
+def test_bad_input_is_named(how, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        ro.analyse(**{"cell": ro.VanillaCell(TURN, np.ones((2, 1)), np.zeros(2)), "x": np.zeros(1), **how})
