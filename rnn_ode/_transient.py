@@ -21,7 +21,7 @@ Both are searches: the sampled values are lower bounds to rounding, and nothing 
 """
 
 import math
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import equinox as eqx
 import jax
@@ -99,6 +99,7 @@ def transient(system: AbstractSystem | ArrayLike | list, at: Any = None) -> Tran
     ```
     """
     if hasattr(system, "jacobian"):
+        system = cast(AbstractSystem, system)
         if at is None:
             raise TypeError(
                 f"transient(system, at) needs the state at which the Jacobian is taken; got {system!r} alone."
@@ -253,7 +254,7 @@ def _peak(grain: Grain, curve: _Curve) -> tuple[Float[Array, ""], Float[Array, "
     first = jnp.argmax(_without_rounding(grain, count, norms))
     if grain.rate is None:
         return count[first] * grain.length, norms[first]
-    return _between_grains(grain, powers, count, norms)
+    return _between_grains(grain, grain.rate, powers, count, norms)
 
 
 def _without_rounding(grain: Grain, count, norms):
@@ -293,9 +294,9 @@ def _between_samples(powers, count, spacing, norms):
     return jax.lax.while_loop(lambda s: jnp.any((s[1] > 1) & (s[2] > 0)), finer, (count, spacing, norms))[::2]
 
 
-def _between_grains(grain: Grain, powers, count, norms):
+def _between_grains(grain: Grain, rate: Array, powers, count, norms):
     """Time and value of the largest norm of a flow, near the whole numbers of grains that are candidates (C,)."""
-    rate, length = grain.rate, grain.length
+    length = grain.length
     eye = jnp.eye(rate.shape[0], dtype=rate.dtype)
     rises = numerical_abscissa(rate) * length > jnp.finfo(rate.dtype).eps * (4 + rate.shape[0])
 

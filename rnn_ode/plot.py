@@ -291,7 +291,7 @@ def pseudospectrum(t: Transient, grid, smallest) -> Figure:
         raise ValueError(f"grid and smallest must both be (m, n), m, n ≥ 2; got {grid.shape} and {smallest.shape}.")
     figure = Figure(figsize=(7.5, 6), layout="constrained")
     axes = figure.subplots()
-    x, y = grid.real, grid.imag
+    x, y = np.real(grid), np.imag(grid)
     levels = np.log10(np.maximum(smallest, np.finfo(smallest.dtype).tiny))
     low = max(np.floor(levels.min() * 2) / 2, np.ceil(levels.max() * 2) / 2 - 12)  # deeper is rounding, or a pole
     shades = np.arange(low, np.ceil(levels.max() * 2) / 2 + 0.25, 0.5)
@@ -299,7 +299,9 @@ def pseudospectrum(t: Transient, grid, smallest) -> Figure:
     axes.contour(x, y, levels, levels=shades, colors="white", linewidths=0.5)
     figure.colorbar(filled, ax=axes, label="log₁₀ σ_min(z − W)")
     points = np.asarray(t.eigenvalues)
-    axes.plot(points.real, points.imag, "o", ms=5, color=NETWORK, mfc="white", mew=1.4, ls="", label="eigenvalues")
+    axes.plot(
+        np.real(points), np.imag(points), "o", ms=5, color=NETWORK, mfc="white", mew=1.4, ls="", label="eigenvalues"
+    )
     _boundaries(axes, t)
     axes.set(xlim=(x.min(), x.max()), ylim=(y.min(), y.max()), aspect="equal", xlabel="Re z", ylabel="Im z")
     axes.set_title("Pseudospectra", loc="left", fontsize=11)
@@ -311,9 +313,10 @@ def _boundaries(axes: Axes, t: Transient) -> None:
     """The boundary of stability and how far the numerical range reaches: circles for a map, upright lines for a flow."""
     solid, dashed = {"color": NETWORK, "lw": 2.0}, {"color": "tab:red", "lw": 1.4, "ls": "--"}
     if t.numerical_radius is not None:
-        radius, turn = float(t.numerical_radius), np.exp(2j * np.pi * np.linspace(0, 1, 361))
-        axes.plot(turn.real, turn.imag, label="boundary of stability, |z| = 1", **solid)
-        axes.plot(radius * turn.real, radius * turn.imag, label=f"numerical radius {radius:.3g}", **dashed)
+        radius, angle = float(t.numerical_radius), np.linspace(0, 2 * np.pi, 361)
+        x, y = np.cos(angle), np.sin(angle)
+        axes.plot(x, y, label="boundary of stability, |z| = 1", **solid)
+        axes.plot(radius * x, radius * y, label=f"numerical radius {radius:.3g}", **dashed)
     elif t.numerical_abscissa is not None:
         abscissa = float(t.numerical_abscissa)
         axes.axvline(0, label="boundary of stability, Re z = 0", **solid)

@@ -1,6 +1,5 @@
 """Transient growth and pseudospectra, against closed forms, powers one by one, scipy's optimisers and numpy's SVD."""
 
-import json
 import os
 import subprocess
 import sys
@@ -85,15 +84,6 @@ def test_the_published_flow():
     slope = scipy.optimize.approx_fprime([float(t.peak_time)], lambda s: norm_of_flow(row["A"], s[0]), 1e-6)
     assert abs(slope[0]) < 1e-4 and t.numerical_radius is None
     assert t.condition == pytest.approx([101**0.5] * 2, rel=1e-10)
-
-
-def test_the_reference_file_agrees():
-    path = Path("/work/shared/reference.json")
-    if not path.exists():
-        pytest.skip("the values are in this file as well")
-    rows = {row["id"]: row for row in json.loads(path.read_text(encoding="utf-8"))["transient"]}
-    for key, row in REFERENCE.items():
-        assert row.items() <= rows[key].items()
 
 
 def test_normal_matrices_do_not_grow():
@@ -315,7 +305,7 @@ def test_rounding_does_not_make_a_nilpotent_matrix_unstable():
 @pytest.mark.slow
 def test_stiff_flows():
     """A slow hump beside a mode a million times faster: rounding of A itself is 2e-7 of the slow rate."""
-    A = scipy.linalg.block_diag(jordan(2, -1e-3), [[-1e6]])
+    A = scipy.linalg.block_diag(jordan(2, -1e-3), np.diag([-1e6, -1e5, -1e4]))
     times = np.linspace(990, 1010, 20001)
     peak = jordan_norm(np.exp(-1e-3 * times), times * np.exp(-1e-3 * times)).max()
     t = of_flow(A)
@@ -403,8 +393,8 @@ def numbers(t):
 
 @pytest.mark.slow
 def test_jitted_equals_eager_and_vmapped_equals_a_loop():
-    many = jnp.stack([jnp.asarray(zoo(3, 0)[kind]) for kind in ("gauss", "triangle", "beats", "normal")])
-    for f in (of_map, lambda W: of_flow(W - jnp.eye(3))):
+    many = jnp.stack([jnp.asarray(zoo(2, 0)[kind]) for kind in ("gauss", "triangle", "beats", "normal")])
+    for f in (of_map, lambda W: of_flow(W - jnp.eye(2))):
         eager = np.stack([numbers(f(W)) for W in many])
         np.testing.assert_allclose(jax.jit(lambda W, f=f: numbers(f(W)))(many[0]), eager[0], rtol=1e-9, atol=1e-12)
         np.testing.assert_allclose(jax.jit(jax.vmap(lambda W, f=f: numbers(f(W))))(many), eager, rtol=1e-9, atol=1e-12)
@@ -414,8 +404,8 @@ def test_jitted_equals_eager_and_vmapped_equals_a_loop():
 @pytest.mark.parametrize("flow", [False, True], ids=["map", "flow"])
 def test_gradients(flow):
     """In reverse mode against central differences of 1e-5: 1e-10 and the rounding of the search, 1e-15/1e-5."""
-    W = jnp.asarray(zoo(3, 4)["triangle"]) - (jnp.eye(3) if flow else 0)
-    D = jnp.asarray(np.random.default_rng(1).normal(size=(3, 3)))
+    W = jnp.asarray(zoo(2, 4)["triangle"]) - (jnp.eye(2) if flow else 0)
+    D = jnp.asarray(np.random.default_rng(1).normal(size=(2, 2)))
 
     def answers(W):
         t = of_flow(W) if flow else of_map(W)
