@@ -162,14 +162,14 @@ def analyse(
     network = Map(cell, x, dt)
     start = network.as_point("h0", _small(initial_state(cell), seed) if h0 is None else as_state("h0", h0, cell))
     ask = _Questions(x, start, dt, steps, guesses, seed, report)
-    first = ask.of("network", network, cell, None)
+    first = ask.of("network", network, cell, None, ())
     try:
         field = to_ode(cell, method, dt=dt)
     except (TypeError, ValueError) as error:
         second = _nothing(method.label, str(error))
     else:
         stepped = to_rnn(field, RungeKutta(substeps=SUBSTEPS), dt)
-        second = ask.of(method.label, Flow(field, x), stepped, dt / SUBSTEPS)
+        second = ask.of(method.label, Flow(field, x), stepped, dt / SUBSTEPS, (_finite_rows(first.orbit),))
     sides = _mark_added(first, second)
     centre, axes = _plane(sides)
     reach = _reach(sides, centre)
@@ -188,16 +188,14 @@ class _Questions:
     seed: int
     report: Callable[[str], None]
 
-    def of(self, name: str, system: AbstractSystem, stepped: Cell, step: float | None) -> Side:
-        """Every question, asked of a system; `stepped` is it as a cell, of the network's step."""
+    def of(self, name: str, system: AbstractSystem, stepped: Cell, step: float | None, seen) -> Side:
+        """Every question, asked of a system; `stepped` is it as a cell, of the network's step; `seen` are others' runs."""
         self.report(f"{name}: a run")
         times, orbit = _orbit(system, self.start, self.steps * self.dt, step)
-        alive = orbit[np.isfinite(orbit).all(axis=1)]
+        alive = _finite_rows(orbit)
         reason = "" if len(alive) == len(orbit) else f"left the float range after t = {times[len(alive) - 1]:g}"
         self.report(f"{name}: fixed points")
-        spread = float(np.std(alive)) or 1.0
-        about_run = draw_guesses(jax.random.key(self.seed), self.guesses, jnp.asarray(alive), spread)
-        points = fixed_points(system, jnp.concatenate([jnp.zeros_like(about_run[:1]), about_run]))
+        points = fixed_points(system, self._guesses(alive, *seen))
         self.report(f"{name}: Lyapunov exponents")
         burn = self.dt * (self.steps // 10)
         exponents = _unless(
@@ -212,6 +210,19 @@ class _Questions:
         disturbance = None if about is None else transient(system, about)
         none_added = np.zeros(points.points.shape[0], bool)
         return Side(name, system, times, orbit, points, none_added, exponents, gradients, disturbance, None, reason)
+
+    def _guesses(self, *runs: np.ndarray):
+        """Zero, and for each run guesses about its states and, of their size, about zero."""
+        key, guesses = jax.random.key(self.seed), [jnp.zeros((1, runs[0].shape[1]), runs[0].dtype)]
+        for run in map(jnp.asarray, runs):
+            size = float(jnp.sqrt(jnp.mean(run**2))) or 1.0
+            guesses.append(draw_guesses(key, self.guesses, run, float(jnp.std(run)) or size))
+            guesses.append(draw_guesses(key, self.guesses, guesses[0], size))
+        return jnp.concatenate(guesses)
+
+
+def _finite_rows(orbit: np.ndarray) -> np.ndarray:
+    return orbit[np.isfinite(orbit).all(axis=1)]
 
 
 def _unless(reason: str, answer: Callable[[], Any]):
@@ -267,7 +278,7 @@ def _plane(sides) -> tuple[np.ndarray, np.ndarray]:
     size = sides[0].orbit.shape[1]
     if size <= 2:
         return np.zeros(size), np.eye(2, size)
-    rows = sides[0].orbit[np.isfinite(sides[0].orbit).all(axis=1)]
+    rows = _finite_rows(sides[0].orbit)
     centre = rows.mean(axis=0)
     return centre, np.linalg.svd(rows - centre, full_matrices=False)[2][:2]
 

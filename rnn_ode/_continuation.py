@@ -1,9 +1,9 @@
 """Branches of fixed points along a parameter, through folds, with their bifurcations.
 
 A branch is a curve F(h, p) = 0 in the space of z = (h, p), F the system's residual. Pseudo-arclength continuation (Keller
-1977; Allgower & Georg, "Introduction to Numerical Continuation Methods", ch. 2 and 8) goes on along the tangent t, the null
-vector of the extended Jacobian A = [∂F/∂h, ∂F/∂p], and returns to the curve by Newton's method in the plane across t, so that
-a fold is a point like any other. Test functions that change sign between two points of the curve:
+1977; Allgower & Georg, "Introduction to Numerical Continuation Methods", ch. 2 and 8) goes on along the tangent t, the
+null vector of the extended Jacobian A = [∂F/∂h, ∂F/∂p], and returns to the curve by Newton's method in the plane across t,
+so that a fold is a point like any other. Test functions that change sign between two points of the curve:
 
 - the parameter's component of t, at a fold;
 - the determinant of A bordered by t, at a branch point, where A loses rank (Keller). (On an arm of a pitchfork the former
@@ -14,17 +14,19 @@ a fold is a point like any other. Test functions that change sign between two po
 The growths stand in for det(J + I) and the bialternate products of Kuznetsov, "Elements of Applied Bifurcation Theory",
 ch. 10: a neutral saddle (λ₁λ₂ = 1, μ₁ + μ₂ = 0) is no zero of theirs, and two eigenvalues that cross at once do not cancel.
 
-Between the two points the curve is halved, each time along the cubic through both ends and their tangents, down to the
-precision below, for every test at once. A determinant also changes sign where a step has jumped to another curve: the halves
-do not shrink then, and the step is taken again, shorter. A branch point is refined by Newton's method on the regular system of
-Griewank & Reddien (1984): F + β ψ = 0 and g₁ = g₂ = 0, g the corner of the inverse of A bordered to a regular matrix.
+Between the two points the curve is halved, each time along the cubic through both ends and their tangents, down to
+`located`, for every test at once. A determinant also changes sign where a step has jumped to another curve: the halves do
+not shrink then, and the step is taken again, shorter. A branch point is refined by Newton's method on the regular system
+of Griewank & Reddien (1984): F + β ψ = 0 and g = 0, the two numbers g the corner of the inverse of A bordered to a regular
+matrix.
 
-Lengths are those of (h / max(1, ‖h‖), p / |p1 − p0|).
+Lengths are those of (h / max(1, ‖h‖), p / |p1 − p0|). What it cannot see: two crossings of one eigenvalue within one step,
+and bifurcations of eigenvalues that stay on the boundary (a conservative system's).
 """
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -51,8 +53,11 @@ _UNTRACEABLE = (
 
 
 class Bifurcation(NamedTuple):
-    """A bifurcation of a branch: `kind` is "fold", "branch point", "flip", "neimark-sacker" or "hopf", and "border collision"
-    where the eigenvalues jump across the boundary of stability, as on a kink of relu; `parameter` and `point` (N,) say where."""
+    """A bifurcation of a branch: `parameter` and `point` (N,) say where.
+
+    `kind` is "fold", "branch point", "flip", "neimark-sacker" or "hopf", or "border collision", where eigenvalues jump across
+    the boundary of stability, as on a kink of relu.
+    """
 
     kind: str
     parameter: float
@@ -62,12 +67,12 @@ class Bifurcation(NamedTuple):
 class Branch(eqx.Module):
     """A curve of fixed points along a parameter: what `continue_branch` returns.
 
-    **Fields:** `parameters` (m,), `points` (m, N) flat states, in the order in which the branch was followed, bifurcations
-    included; `residuals` (m,), the largest entries of cell(x, h) − h or dh/dt; `eigenvalues` (m, N) of the system's Jacobian,
-    fastest growing first; `verdicts` (m,); `bifurcations`, a list of (kind, parameter, point) in branch order, with `indices`,
-    their places among the points, and `critical` (k,), the eigenvalue of each that crosses: 1 or 0 at a fold, ±iω at a Hopf
-    point, exp(±iθ) at a Neimark–Sacker point, with Im ≥ 0. `closed` says whether the branch returned to its start; `result` is
-    a `RESULTS`, `successful` or why and where the branch is partial, and what to try; `complete` whether it is successful.
+    **Fields:** `parameters` (m,) and `points` (m, N), flat states, in the order in which the branch was followed,
+    bifurcations included; `residuals` (m,), the largest entries of cell(x, h) − h or dh/dt; `eigenvalues` (m, N) of the
+    system's Jacobian, fastest growing first; `verdicts` (m,); `bifurcations`, a list of (kind, parameter, point) in branch
+    order, with `indices`, their places among the points, and `critical` (k,), the eigenvalue of each that crosses: 1 or 0 at
+    a fold, iω at a Hopf point, exp(iθ) at a Neimark–Sacker point; `closed`, whether the branch returned to its start;
+    `result`, a `RESULTS`: `successful`, or why the branch is partial and what to try.
     """
 
     parameters: Float[np.ndarray, " m"]
@@ -97,13 +102,15 @@ def continue_branch(
 ) -> Branch:
     """The branch of fixed points from p0 on, until p leaves [p0, p1] at either end, through folds.
 
-    **Arguments:** `make_system(p)`, a `Map` or `Flow` with a constant input for a scalar p; it is compiled and differentiated,
-    so p is traced; `start` a guess of the fixed point at p0, flat (N,) or as the cell or field has it; `interval` (p0, p1), p1
-    may be the smaller one; `max_step` the longest step, in units of |p1 − p0| and of max(1, ‖h‖); `max_points` when to give up.
+    **Arguments:** `make_system(p)`, a `Map` or `Flow` with a constant input for a scalar p, which is traced, since the system
+    is compiled and differentiated; `start` a guess of the fixed point at p0, flat (N,) or as the cell or field has it;
+    `interval` (p0, p1), of which p1 may be the smaller; `max_step` the longest step, in units of |p1 − p0| and max(1, ‖h‖);
+    `max_points` after how many to give up.
 
-    **Returns:** a `Branch`. A point has moved by at most 1e-10 (float64; 1e-5 in float32) in Newton's last step but one, and a
-    bifurcation is located to 2e-12 (float64; 1e-5 in float32) of the same units. A partial branch (out of points, diverging,
-    lost) says so in its `result`. Two bifurcations of a kind within one step can cancel: shorten `max_step` to look closer.
+    **Returns:** a `Branch`. Newton's method ends with a step and a residual of at most 1e-10 (float32: 1e-5), relative to the
+    state's size and the Jacobian's, before its last step; bifurcations are located to 2e-12 (float32: some 1e-5) of
+    those units. A partial branch (out of points, running off to infinity, lost) says so in its `result`. An eigenvalue that
+    crosses twice within one step goes unseen: a smaller `max_step` looks closer.
 
     **Raises:** `ValueError` where no fixed point is found from `start` at p0, for an empty interval, an input that is not
     constant, or systems of different sizes; `TypeError` where `make_system` returns no system or cannot be traced in p.
@@ -150,20 +157,22 @@ def _made(make_system, p: float) -> AbstractSystem:
 
 
 class _Point(NamedTuple):
-    """A point z = (h, p) with the unit tangent, and what is asked of it. `tests` are signs: −1, 0 (within rounding) or 1."""
+    """A point z = (h, p) with the unit tangent, and what is asked of it. Arrays of JAX in the kernels, of NumPy outside.
 
-    z: np.ndarray
-    tangent: np.ndarray
-    converged: np.ndarray
-    iterations: np.ndarray
-    residual: np.ndarray
-    eigenvalues: np.ndarray
-    condition: np.ndarray
-    """Of the eigenvalues."""
-    growths: np.ndarray
-    jacobian: np.ndarray
-    tests: np.ndarray
-    """Of the tangent's parameter component, of the bordered determinant, of each eigenvalue's growth."""
+    `growths` and `condition` are the eigenvalues'; `tests` the signs (0 within rounding) of the tangent's parameter
+    component, of the bordered determinant, and of every growth.
+    """
+
+    z: Any
+    tangent: Any
+    converged: Any
+    iterations: Any
+    residual: Any
+    eigenvalues: Any
+    condition: Any
+    growths: Any
+    jacobian: Any
+    tests: Any
 
 
 def _equations(make_system, units):
@@ -298,8 +307,9 @@ class _Walk:
             ) from None
         if not point.converged:
             raise ValueError(
-                f"start must be near a fixed point at p0 = {self.ends[0]:g}; Newton's method finds none from it (largest entry "
-                f"of the residual there: {point.residual:.3g}). rnn_ode.fixed_points(make_system(p0), guesses) finds them."
+                f"start must be near a fixed point at p0 = {self.ends[0]:g}; Newton's method finds none from it (largest "
+                f"entry of the residual there: {point.residual:.3g}). rnn_ode.fixed_points(make_system(p0), guesses) finds "
+                "them."
             )
         return point
 
@@ -349,10 +359,10 @@ class _Walk:
         found, signs = [], self.signs
         while np.any(self.tests(a) != self.tests(b)):
             now = self.tests(a)
-            low, high = before, after = a, b
+            low, high, after = a, b, b
             while (length := _length((high.z - low.z) / self.units(low.z))) > self.located:
                 if length > self.near / 2:
-                    before, after = low, high
+                    after = high
                 middle = self.between(low, high)
                 if middle is None and length > self.near:
                     self.signs = signs
@@ -393,7 +403,7 @@ class _Walk:
                 found = {"border collision": complex(real[k])}
                 break
             if kinds[k] != "fold":
-                found.setdefault(kinds[k], complex(real[k].real, abs(real[k].imag)))
+                found.setdefault(kinds[k], complex(np.real(real[k]), abs(np.imag(real[k]))))
             elif not found.keys() & {"fold", "branch point"}:
                 found["branch point"] = complex(real[k])
         return found
@@ -457,7 +467,7 @@ class _Walk:
             length = min(max_step, 1.6 * length) if straight > 0.995 and b.iterations <= 5 else length
         return self.branch(record, RESULTS.branch_cut_short)
 
-    def branch(self, record: "_Record", result: RESULTS, closed: bool = False) -> Branch:
+    def branch(self, record: "_Record", result: Any, closed: bool = False) -> Branch:
         points = record.points
         z = np.stack([point.z for point in points])
         seen = [map(jnp.asarray, (point.jacobian, point.eigenvalues, point.condition)) for point in points]
