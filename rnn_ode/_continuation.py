@@ -238,8 +238,7 @@ def _describe(make_system, z, direction, units) -> _Point:
     residual, jacobian = _equations(make_system, units)
     system, h, eps = make_system(z[-1]), z[:-1], jnp.finfo(z.dtype).eps
     A = _finite(jacobian(z))
-    null = jnp.linalg.svd(A)[2][-1]
-    null = null * jnp.where(null @ (direction / units) < 0, -1, 1).astype(z.dtype)
+    null = _tangent(A, direction / units)
     J = _finite(system.jacobian(h))
     values, condition = system.modes(J)
     growths = jnp.real(system.reading.exponent(values))
@@ -253,6 +252,15 @@ def _describe(make_system, z, direction, units) -> _Point:
     )
     none = jnp.zeros((), int)
     return _Point(z, null * units, none > 0, none, jnp.max(jnp.abs(residual(z))), values, condition, growths, J, tests)
+
+
+def _tangent(A, direction):
+    """The unit null vector of A (N, N + 1) at an acute angle with `direction`; the nearest one where there are several."""
+    _, sizes, rows = jnp.linalg.svd(A)
+    rounding = A.shape[1] * jnp.finfo(A.dtype).eps * jnp.maximum(1, sizes[0])
+    parts = jnp.append(sizes <= rounding, True) * (rows @ direction)
+    nearest, length = parts @ rows, jnp.linalg.norm(parts)
+    return jnp.where(length > 0, nearest / jnp.where(length > 0, length, 1), rows[-1])
 
 
 def _finite(A):

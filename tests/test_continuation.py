@@ -243,6 +243,12 @@ def test_two_eigenvalues_that_cross_at_once_do_not_cancel():
     assert kinds(four) == ["hopf"] and np.isclose(parameters(four)[0], 2, atol=1e-8)
 
 
+def test_a_start_on_a_branch_point_goes_along_the_parameter():
+    branch = ro.continue_branch(network(False, V=1.0), np.zeros(1), (1.0, 1.5))
+    assert branch.complete and kinds(branch) == ["branch point"] and parameters(branch) == [1.0]
+    np.testing.assert_array_equal(branch.points, 0)
+
+
 # --- no jump is silent -----------------------------------------------------------------------------------------------
 
 
