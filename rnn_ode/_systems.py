@@ -4,7 +4,8 @@ An analysis asks a system for what differs between the two: what is zero at a fi
 on, how an eigenvalue of its Jacobian is read (|λ| against 1, Re μ against 0), which bifurcations there are. States are
 flat, (N,): the coordinates of `jax.flatten_util.ravel_pytree`, so that an LSTM's (h, c) is one vector of 2N.
 
-A new kind of system is a subclass of `AbstractSystem`; no analysis asks for the class.
+A new kind of system is a subclass of `DiscreteTime` or `ContinuousTime`, which read its eigenvalues, and says what its state
+is, where it rests and how it moves; no analysis asks for the class.
 """
 
 import abc
@@ -181,7 +182,81 @@ class AbstractSystem(eqx.Module):
         raise NotImplementedError(f"{type(self).__name__} must say which bifurcations it has: bifurcation(eigenvalue).")
 
 
-class Map(AbstractSystem):
+class DiscreteTime(AbstractSystem):
+    """Systems that move by steps of `dt`: disturbances decay where |λ| < 1."""
+
+    dt: eqx.AbstractVar[float]
+
+    @property
+    def reading(self) -> Reading:
+        return Reading(Exact().exponent, Exact().contour)
+
+    def growth(self, eigenvalues: Inexact[Array, "..."]) -> Float[Array, "..."]:
+        return jnp.log(jnp.abs(eigenvalues)) / self.dt
+
+    def propagator(self, J: Float[Array, "N N"], t: Float[Array, ""]) -> Float[Array, "N N"]:
+        return matrix_power(J, jnp.round(t / self.dt).astype(int))
+
+    def linear(self, J: Float[Array, "N N"]) -> "Map":
+        return Map(_LinearCell(J), None, self.dt)
+
+    def grain(self, J: Float[Array, "N N"]) -> Grain:
+        return Grain(J, jnp.asarray(self.dt, J.dtype), None)
+
+    def outside(self, place: Float[Array, "..."], distance: Float[Array, "..."]) -> Complex[Array, "..."]:
+        return (1 + distance) * jnp.exp(1j * place)
+
+    def position(self, z: Complex[Array, "..."]) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
+        return jnp.angle(z), jnp.abs(z) - 1
+
+    def numerical_range(self, J: Float[Array, "N N"]) -> tuple[Float[Array, ""] | None, Float[Array, ""] | None]:
+        return numerical_radius(J), None
+
+    def flips(self, eigenvalues: Inexact[Array, "..."]) -> Bool[Array, "..."]:
+        return jnp.real(eigenvalues) < 0
+
+    def bifurcation(self, eigenvalue: complex) -> str:
+        return "neimark-sacker" if eigenvalue.imag else "flip" if eigenvalue.real < 0 else "fold"
+
+
+class ContinuousTime(AbstractSystem):
+    """Systems that move continuously: disturbances decay where Re μ < 0."""
+
+    @property
+    def reading(self) -> Reading:
+        return Reading(Textbook().exponent, Textbook().contour)
+
+    def growth(self, eigenvalues: Inexact[Array, "..."]) -> Float[Array, "..."]:
+        return jnp.real(eigenvalues)
+
+    def propagator(self, J: Float[Array, "N N"], t: Float[Array, ""]) -> Float[Array, "N N"]:
+        return exponential(J * t)
+
+    def linear(self, J: Float[Array, "N N"]) -> "Flow":
+        return Flow(_LinearField(J))
+
+    def grain(self, J: Float[Array, "N N"]) -> Grain:
+        size = jax.lax.stop_gradient(spectral_norm(J))
+        length = 0.5 / jnp.where(size == 0, 1, size)
+        return Grain(exponential(J * length), length, J)
+
+    def outside(self, place: Float[Array, "..."], distance: Float[Array, "..."]) -> Complex[Array, "..."]:
+        return distance + 1j * place
+
+    def position(self, z: Complex[Array, "..."]) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
+        return jnp.imag(z), jnp.real(z)
+
+    def numerical_range(self, J: Float[Array, "N N"]) -> tuple[Float[Array, ""] | None, Float[Array, ""] | None]:
+        return None, numerical_abscissa(J)
+
+    def flips(self, eigenvalues: Inexact[Array, "..."]) -> Bool[Array, "..."]:
+        return jnp.zeros(jnp.shape(eigenvalues), bool)
+
+    def bifurcation(self, eigenvalue: complex) -> str:
+        return "hopf" if eigenvalue.imag else "fold"
+
+
+class Map(DiscreteTime):
     """A network as a dynamical system: h ↦ cell(x, h), every `dt`.
 
     **Arguments:** `cell` any cell; `x` a constant input (D,), held samples (T, D), a path with samples `dt` apart, or `None`
@@ -242,31 +317,6 @@ class Map(AbstractSystem):
 
         return Stepper(advance, self.dt)
 
-    @property
-    def reading(self) -> Reading:
-        return Reading(Exact().exponent, Exact().contour)
-
-    def growth(self, eigenvalues: Inexact[Array, "..."]) -> Float[Array, "..."]:
-        return jnp.log(jnp.abs(eigenvalues)) / self.dt
-
-    def propagator(self, J: Float[Array, "N N"], t: Float[Array, ""]) -> Float[Array, "N N"]:
-        return matrix_power(J, jnp.round(t / self.dt).astype(int))
-
-    def linear(self, J: Float[Array, "N N"]) -> "Map":
-        return Map(_LinearCell(J), None, self.dt)
-
-    def grain(self, J: Float[Array, "N N"]) -> Grain:
-        return Grain(J, jnp.asarray(self.dt, J.dtype), None)
-
-    def outside(self, place: Float[Array, "..."], distance: Float[Array, "..."]) -> Complex[Array, "..."]:
-        return (1 + distance) * jnp.exp(1j * place)
-
-    def position(self, z: Complex[Array, "..."]) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
-        return jnp.angle(z), jnp.abs(z) - 1
-
-    def numerical_range(self, J: Float[Array, "N N"]) -> tuple[Float[Array, ""] | None, Float[Array, ""] | None]:
-        return numerical_radius(J), None
-
     def pieces(self) -> Pieces:
         ask = getattr(self.cell, "pieces", None)
         if ask is None:
@@ -277,14 +327,8 @@ class Map(AbstractSystem):
             raise TypeError("the pieces of a network are read on the host: its weights and input must not be traced.")
         return ask(x) or super().pieces()
 
-    def flips(self, eigenvalues: Inexact[Array, "..."]) -> Bool[Array, "..."]:
-        return jnp.real(eigenvalues) < 0
 
-    def bifurcation(self, eigenvalue: complex) -> str:
-        return "neimark-sacker" if eigenvalue.imag else "flip" if eigenvalue.real < 0 else "fold"
-
-
-class Flow(AbstractSystem):
+class Flow(ContinuousTime):
     """A field as a dynamical system: dh/dt = field(t, h, path).
 
     **Arguments:** `field` any field; `x` a constant input (D,), held samples (T, D) one time unit apart, a path, or `None`
@@ -346,39 +390,6 @@ class Flow(AbstractSystem):
         term = diffrax.ODETerm(rate)
         state = solver.init(term, start, end, h, None)
         return solver.step(term, start, end, h, None, state, made_jump=False)[0]
-
-    @property
-    def reading(self) -> Reading:
-        return Reading(Textbook().exponent, Textbook().contour)
-
-    def growth(self, eigenvalues: Inexact[Array, "..."]) -> Float[Array, "..."]:
-        return jnp.real(eigenvalues)
-
-    def propagator(self, J: Float[Array, "N N"], t: Float[Array, ""]) -> Float[Array, "N N"]:
-        return exponential(J * t)
-
-    def linear(self, J: Float[Array, "N N"]) -> "Flow":
-        return Flow(_LinearField(J))
-
-    def grain(self, J: Float[Array, "N N"]) -> Grain:
-        size = jax.lax.stop_gradient(spectral_norm(J))
-        length = 0.5 / jnp.where(size == 0, 1, size)
-        return Grain(exponential(J * length), length, J)
-
-    def outside(self, place: Float[Array, "..."], distance: Float[Array, "..."]) -> Complex[Array, "..."]:
-        return distance + 1j * place
-
-    def position(self, z: Complex[Array, "..."]) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
-        return jnp.imag(z), jnp.real(z)
-
-    def numerical_range(self, J: Float[Array, "N N"]) -> tuple[Float[Array, ""] | None, Float[Array, ""] | None]:
-        return None, numerical_abscissa(J)
-
-    def flips(self, eigenvalues: Inexact[Array, "..."]) -> Bool[Array, "..."]:
-        return jnp.zeros(jnp.shape(eigenvalues), bool)
-
-    def bifurcation(self, eigenvalue: complex) -> str:
-        return "hopf" if eigenvalue.imag else "fold"
 
 
 class _LinearCell(eqx.Module):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import rnn_ode as ro
+from rnn_ode._systems import DiscreteTime, Stepper
 
 W = np.array([[0.5, 0.2], [-0.3, 0.4]])
 CELL = ro.VanillaCell(W, np.eye(2), np.array([0.1, -0.2]), jnp.tanh)
@@ -89,3 +90,40 @@ def test_states_are_flat():
 def test_bad_input_is_named(make, error, message):
     with pytest.raises(error, match=message):
         make()
+
+
+class Poincare(DiscreteTime):
+    """A new kind of system: the return map of dr/dt = r (1 − r²), dθ/dt = 1 to a ray, in closed form, every turn."""
+
+    path: None = None
+    dt: float = eqx.field(static=True, default=2 * np.pi)
+
+    @property
+    def owner(self):
+        return self
+
+    def _after_a_turn(self, r):
+        return (1 + (r**-2 - 1) * jnp.exp(-4 * jnp.pi)) ** -0.5
+
+    def residual(self, r):
+        return self._after_a_turn(r) - r
+
+    def jacobian(self, r):
+        return jax.jacfwd(self._after_a_turn)(r)
+
+    def stepper(self, step=None, solver=None):
+        return Stepper(lambda k, r: self._after_a_turn(r), self.dt)
+
+
+@pytest.mark.slow
+def test_every_analysis_takes_a_new_kind_of_system():
+    """The cycle r = 1 has the multiplier e^{−4π}, and so the exponent −2 per unit time."""
+    system, rest = Poincare(), jnp.ones(1)
+    found = ro.fixed_points(system, jnp.array([[0.5], [1.5]]))
+    assert int(found.count) == 1 and found.verdict_names[0] == "DECAYS"
+    np.testing.assert_allclose(found.points[0], rest, rtol=1e-12)
+    np.testing.assert_allclose(found.eigenvalues[0], np.exp(-4 * np.pi), rtol=1e-9)
+    np.testing.assert_allclose(ro.lyapunov(system, rest, 200.0).exponents, -2.0, rtol=1e-6)
+    assert ro.transient(system, rest).peak == 1
+    branch = ro.continue_branch(lambda p: Poincare(), rest, (0.0, 1.0))
+    assert branch.complete and branch.bifurcations == []
