@@ -14,7 +14,8 @@ and, where that is shorter than a tenth of the duration, first along the first t
 order 1/duration. The mean is therefore taken with a window that is flat over the middle half and falls smoothly, with
 all derivatives, to zero at both ends: for quasi-periodic motion the error then vanishes faster than any power of the
 duration (Das, Saiki, Sander & Yorke, Nonlinearity 30, 2017, whose window is narrower). A chaotic system's error grows
-by a tenth. With all N exponents, their sum remains the plain mean of log|det J|: the difference is shared evenly.
+by a tenth. With all N exponents their sum is kept at the plain mean of log|det J|, exactly: what the window makes of it
+beyond that is shared evenly among them, of order 1/(N duration) along a cycle and nothing where the determinant is constant.
 
 *What is zero.* A vector that a step sends into the span of those before it, to within rounding, is lost for good, and
 its exponent is −∞. Rounding cannot tell a factor below 4√k u (u the unit roundoff) of the step's largest from zero.
@@ -32,7 +33,7 @@ from jaxtyping import Array, Float, PyTree
 
 from ._errors import RESULTS, as_number, as_step, check_count
 from ._systems import AbstractSystem
-from ._tangent import Growth, carry, first_frame
+from ._tangent import Growth, carry, first_frame, no_growth
 
 _ROWS = 200  # of the history, at most
 _BATCHES = 20  # for the standard error, at most
@@ -104,13 +105,14 @@ def lyapunov(
     count out of 1 … N, and a run that goes past the last sample of its input, beyond which the exponents would be another
     system's.
 
-    At a fixed point, a cycle or a torus the error falls faster than any power of the duration (as 1/duration where
-    multipliers are defective); along a chaotic trajectory as its square root, see `stderr`. Give a transient that takes the
-    state to where it stays: what is averaged before that counts, and costs an error of order 1/duration.
+    At a fixed point the error falls faster than any power of the duration, once that is many times the period of every
+    complex pair and the inverse of every gap between exponents (as 1/duration where multipliers are defective); along a
+    cycle it does for `count` < N, and as 1/duration for all N, whose sum is kept exact; along a chaotic trajectory as the
+    square root, see `stderr`. Give a transient that takes the state to where it stays: what is averaged before that
+    counts, and costs an error of order 1/duration. Memory does not grow with the duration.
 
-    Memory does not grow with the duration. All but `system` and `h0` must be known when traced by `jit`. Gradients, in both
-    modes, are those of the finite run: for chaotic motion they grow as the disturbances do, and over long durations are of
-    no use.
+    All but `system` and `h0` must be known when traced by `jit`. Gradients, in both modes, are those of the finite run: for
+    chaotic motion they grow as the disturbances do, and over long durations are of no use.
 
     ```python
     >>> import jax.numpy as jnp, rnn_ode as ro
@@ -185,27 +187,28 @@ def _run(system, h0, frame, plan: _Plan, step, solver) -> Lyapunov:
         h, Q, patient = state
         h, patient = jnp.where(first == 0, h0, h), patient | (number % _RETRY == 0)
 
-        def stride(state, offset):
+        def stride(state, _):
+            offset, h, Q, patient, total = state
             steps = jnp.clip(live - offset, 0, plan.stride)
-            h, Q, patient = state
-            h, Q, growth, patient = carry(stepper.advance, weigh, first + offset, steps, h, Q, patient, plan.stride)
-            return (h, Q, patient), growth
+            h, Q, gain, patient = carry(stepper.advance, weigh, first + offset, steps, h, Q, patient, plan.stride)
+            return (offset + plan.stride, h, Q, patient, _together(total, gain)), None
 
-        return jax.lax.scan(stride, (h, Q, patient), jnp.arange(0, plan.block, plan.stride))
+        start = (jnp.zeros_like(first), h, Q, patient, no_growth(Q))
+        (_, h, Q, patient, total), _ = jax.lax.scan(stride, start, length=plan.block // plan.stride)
+        return (h, Q, patient), total
 
     start = (h0, jnp.asarray(frame, h0.dtype), jnp.ones((), bool))
     blocks = tuple(jnp.asarray(numbers) for numbers in (np.arange(len(first)), first, live))
-    (h, *_), rows = jax.lax.scan(lambda state, row: _summed(*block(state, row)), start, blocks)
+    (h, *_), rows = jax.lax.scan(block, start, blocks)
     # the trial run is of steps that the run itself makes: what they destroy is gone
     lost, failed = jnp.cumsum(rows.lost, axis=0) > 0, jnp.cumsum(~rows.finite) > 0
     rows = rows._replace(lost=lost, finite=~failed)
     return _summary(h, jax.tree.map(lambda row: row[skipped:], rows), live[skipped:], stepper.length)
 
 
-def _summed(state, rows: Growth):
-    """What a block's strides gained, together."""
-    logs, weighted, weight = (jnp.sum(row, axis=0) for row in (rows.logs, rows.weighted, rows.weight))
-    return state, Growth(logs, weighted, weight, jnp.any(rows.lost, axis=0), jnp.all(rows.finite))
+def _together(a: Growth, b: Growth) -> Growth:
+    sums = (x + y for x, y in zip(a[:3], b[:3], strict=True))
+    return Growth(*sums, a.lost | b.lost, a.finite & b.finite)  # pyright: ignore
 
 
 def _window(x):

@@ -57,7 +57,7 @@ def carry(advance: Advance, weigh: Callable[[Array], Array], start: Array, live:
     often than every half-turn would pass for slow ones.
     """
 
-    nothing = _nothing(Q)
+    nothing = no_growth(Q)
 
     def every_step(h, Q):
         def step(i, h, Q, total):
@@ -81,7 +81,7 @@ def carry(advance: Advance, weigh: Callable[[Array], Array], start: Array, live:
         (h, P, finite), _ = lax.scan(body, (h, P, finite), jnp.arange(1, count))
         L, Q, total = _orthonormalise(P, nothing._replace(finite=finite), weigh(start + count / 2), count)
         kept = jnp.abs(jnp.diagonal(L)) / jnp.linalg.norm(L, axis=1)
-        bears = jnp.all(kept > jnp.finfo(L.dtype).eps ** 0.5) & (turn < 0.75 * math.pi / count)
+        bears = jnp.all((kept > jnp.finfo(L.dtype).eps ** 0.5) & ~total.lost) & (turn < 0.75 * math.pi / count)
         return (h, Q, total), bears
 
     if count == 1:
@@ -92,7 +92,7 @@ def carry(advance: Advance, weigh: Callable[[Array], Array], start: Array, live:
     return *state, bears | (patient & (live < count))
 
 
-def _nothing(Q: Float[Array, "k N"]) -> Growth:
+def no_growth(Q: Float[Array, "k N"]) -> Growth:
     zeros, zero = jnp.zeros(Q.shape[0], Q.dtype), jnp.zeros((), Q.dtype)
     return Growth(zeros, zeros, zero, zeros > 0, jnp.ones((), bool))
 

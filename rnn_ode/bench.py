@@ -6,9 +6,10 @@ the same round, the median of the rounds, so that whatever else the machine does
 and quartiles, and belong to this machine and hour. The first call less a later one is the compilation, given apart.
 
 Every contender's values are compared too: those of `iterate` with a NumPy loop in float64, those of `integrate` with an
-eighth-order solution at tolerance 1e-12 that stops at every jump of the input. A contender with an error to choose gets
-the cheapest setting of its own that brings the error below 1e-6. One whose values are wrong has no ratio. The error of a
-search for fixed points is the median over the guesses of the residual that each ended with (infinite for none).
+eighth-order solution at tolerance 1e-12 that stops at every jump of the input, those of `lyapunov`, by the sum of all
+exponents, with the mean of log|det J| in NumPy. A contender with an error to choose gets the cheapest setting of its own
+that brings the error below 1e-6. One whose values are wrong has no ratio. The error of a search for fixed points is the
+median over the guesses of the residual that each ended with (infinite for none).
 
 Ours runs with `throw=False`: inside `jit` an error raised is a callback to the host, which no peer pays either.
 """
@@ -39,6 +40,8 @@ TARGET = 1e-6
 TOLERANCES = tuple(10 ** (-quarter / 4) for quarter in range(8, 53))
 SUBSTEPS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 SLOW_ROUNDS = 3
+RATE_NETWORK = (100, 2500, 0.05)  # units, steps and step of the case "lyapunov"
+RATE_ROUNDS = 7
 IMPORT_ROUNDS = 11
 SEARCH_GAIN = 1.5
 
@@ -97,14 +100,14 @@ def run(
     seed: int = 0,
     progress: Callable[[str], None] | None = None,
 ) -> list[Row]:
-    """Time a tanh network, its flow under a held input, a search for fixed points, and the import of the package, each
-    against its peers.
+    """Time a tanh network, its flow under a held input, a search for fixed points, the Lyapunov exponents of a rate network
+    (100 units, 2500 steps, whatever `hidden` and `steps` are), and the import of the package, each against its peers.
 
     **Arguments:** `hidden` units (of the network whose fixed points are searched, twice as many, from 32 times as many
     guesses); `steps` samples of a random input (of Adam, three times as many); `repeats` timed rounds (at most three of
-    them for a Python loop and for a search, eleven for the import); `cases` some of "iterate", "integrate",
-    "fixed_points" and "import", all by default; `seed` of the weights, the input and the order in a round; `progress` a
-    function called with a line of text as each part begins.
+    them for a Python loop and for a search, seven for the exponents, eleven for the import); `cases` some of "iterate",
+    "integrate", "fixed_points", "lyapunov" and "import", all by default; `seed` of the weights, the input and the order in
+    a round; `progress` a function called with a line of text as each part begins.
 
     **Returns:** a list of `Row`, ours the first of its case. `table(rows)` is their text, `row.to_dict()` is ready for
     json.
@@ -446,4 +449,92 @@ def _import_seconds(module: str) -> float:
     return float(done.stdout)
 
 
-CASES = {"iterate": _iterate, "integrate": _integrate, "fixed_points": _fixed_points, "import": _import}
+# All Lyapunov exponents of a rate network, dh/dt = W tanh(h) − h, by Runge–Kutta steps.
+
+
+def _lyapunov(plan: _Plan) -> list[Row]:
+    units, steps, step = RATE_NETWORK
+    with jax.enable_x64(True):
+        keys = jax.random.split(jax.random.key(plan.seed))
+        problem = (1.8 * jax.random.normal(keys[0], (units, units)) / units**0.5, jax.random.normal(keys[1], (units,)))
+        before = max(steps // 5, 1)
+        contenders = [
+            (OURS, partial(_ours_lyapunov, steps, before, step), "float64, jitted, RK4"),
+            ("hand-written lax.scan", partial(_frame_scan, steps, before, step), "RK4, vmap of jvp and QR, every step"),
+        ]
+        try:
+            import lyapax
+        except ImportError:
+            contenders[0] = (*contenders[0][:2], "float64, jitted, RK4; no lyapax here: pip install lyapax")
+        else:
+            for every, note in ((1, "RK4, QR every step, its default"), (10, "RK4, QR every 10 steps")):
+                if steps % every == before % every == 0:
+                    call = partial(_lyapax, lyapax, every, steps, before, step)
+                    contenders.append((f"lyapax, renorm_every={every}", call, note))
+        plan.progress("lyapunov: the reference, in NumPy")
+        exact = _mean_log_det(steps, before, step, *map(np.asarray, problem))
+        timed = [_Contender(name, partial(_jit(call), *problem), note, RATE_ROUNDS) for name, call, note in contenders]
+        return _race(
+            "lyapunov", timed, exact, TARGET, dataclasses.replace(plan, repeats=min(plan.repeats, RATE_ROUNDS))
+        )
+
+
+def _ours_lyapunov(steps, before, step, W, h):
+    flow = ro.Flow(lambda t, h, path: W @ jnp.tanh(h) - h)
+    return jnp.sum(ro.lyapunov(flow, h, steps * step, transient=before * step, step=step).exponents)[None, None]
+
+
+def _frame_scan(steps, before, step, W, h):
+    def advance(h):
+        return _rate_step(jnp.tanh, step, W, h)
+
+    def body(state, _):
+        h, Q = state
+        h, P = jax.vmap(lambda v: jax.jvp(advance, (h,), (v,)), in_axes=1, out_axes=(None, 1))(Q)
+        Q, R = jnp.linalg.qr(P)
+        return (h, Q), jnp.log(jnp.abs(jnp.diagonal(R)))
+
+    logs = jax.lax.scan(body, (h, jnp.eye(len(h))), length=before + steps)[1]
+    return jnp.sum(jnp.mean(logs[before:], axis=0))[None, None] / step
+
+
+def _lyapax(lyapax, every, steps, before, step, W, h):
+    problem = lyapax.ode_problem(lambda h: W @ jnp.tanh(h) - h, h, dt=step)
+    run = lyapax.lyapunov_spectrum(problem, n_steps=steps, renorm_every=every, t_transient=before * step)
+    return jnp.sum(run.exponents)[None, None]
+
+
+def _mean_log_det(steps, before, step, W, h):
+    """The mean over the counted steps of log|det J|/step, J by the chain rule through the stages: (1, 1)."""
+    total, eye = 0.0, np.eye(len(h))
+    for k in range(before + steps):
+        if k >= before:
+            total += np.linalg.slogdet(_rate_jacobian(step, W, h, eye))[1]
+        h = _rate_step(np.tanh, step, W, h)
+    return np.full((1, 1), total / (steps * step))
+
+
+def _rate_step(tanh, step, W, h):
+    k1 = W @ tanh(h) - h
+    k2 = W @ tanh(h + step / 2 * k1) - (h + step / 2 * k1)
+    k3 = W @ tanh(h + step / 2 * k2) - (h + step / 2 * k2)
+    k4 = W @ tanh(h + step * k3) - (h + step * k3)
+    return h + step / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
+
+
+def _rate_jacobian(step, W, h, eye):
+    k, K, total = 0 * h, 0 * eye, eye
+    for reach, weight in ((0, 1), (step / 2, 2), (step / 2, 2), (step, 1)):
+        at, P = h + reach * k, eye + reach * K
+        k, K = W @ np.tanh(at) - at, (W * (1 - np.tanh(at) ** 2)[None]) @ P - P
+        total = total + step * weight / 6 * K
+    return total
+
+
+CASES = {
+    "iterate": _iterate,
+    "integrate": _integrate,
+    "fixed_points": _fixed_points,
+    "lyapunov": _lyapunov,
+    "import": _import,
+}
