@@ -475,7 +475,11 @@ def _lyapunov(plan: _Plan) -> list[Row]:
         exact = _mean_log_det(steps, before, step, *map(np.asarray, problem))
         timed = [_Contender(name, partial(_jit(call), *problem), note, RATE_ROUNDS) for name, call, note in contenders]
         return _race(
-            "lyapunov", timed, exact, TARGET, dataclasses.replace(plan, repeats=min(plan.repeats, RATE_ROUNDS))
+            "lyapunov",
+            timed,
+            partial(_distance, reference=exact),
+            TARGET,
+            dataclasses.replace(plan, repeats=min(plan.repeats, RATE_ROUNDS)),
         )
 
 

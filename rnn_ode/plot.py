@@ -387,7 +387,7 @@ def _runs(styles: list[str]):
             first = i + 1
 
 
-MARKERS = {"NODE": "o", "FOCUS": "o", "FLIP": "D", "SADDLE": "X", "CENTRE": "P", "UNDETERMINED": "s"}
+SHAPES = {"NODE": "o", "FOCUS": "o", "FLIP": "D", "SADDLE": "X", "CENTRE": "P", "UNDETERMINED": "s"}
 
 
 def analysis(a: Analysis) -> Figure:
@@ -436,7 +436,7 @@ def _portrait(axes: Axes, a: Analysis, side: Side) -> None:
     for i in range(int(found.count)):
         x, y = (np.asarray(found.points[i]) - a.centre) @ a.axes.T
         label = f"{kinds[i].lower()}, {verdicts[i]}" + (" (added)" if side.added[i] else "")
-        axes.plot(x, y, MARKERS.get(kinds[i], "s"), ms=8, mec="tab:red" if side.added[i] else NETWORK,
+        axes.plot(x, y, SHAPES.get(kinds[i], "s"), ms=8, mec="tab:red" if side.added[i] else NETWORK,
                   mfc="tab:blue" if verdicts[i] == "DECAYS" else "white", ls="",
                   label=None if label in seen else label)  # fmt: skip
         seen.add(label)

@@ -152,6 +152,7 @@ def test_the_exponents_are_timed(monkeypatch):
     assert len(peers) == 3 or "pip install lyapax" in ours.note
 
 
+@pytest.mark.slow
 def test_a_missing_peer_is_named(monkeypatch):
     monkeypatch.setattr(bench, "RATE_NETWORK", (2, 4, 0.05))
     monkeypatch.setitem(sys.modules, "lyapax", None)

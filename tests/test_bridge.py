@@ -652,6 +652,7 @@ def test_exact_keeps_its_digits_as_the_states_grow(gain, anchored):
     assert error.max() < 1e-9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1.0, 1e6, 1e12])
 def test_large_inputs_cost_the_logarithm_no_digits(size):
     cell = ro.VanillaCell([[0.9, 0.3], [-0.3, 0.8]], size * np.ones((2, 1)), size * np.ones(2), activation=None)

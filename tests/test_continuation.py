@@ -116,6 +116,7 @@ def check(make_system, branch, tolerance=1e-10):
 # --- the reference block ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flow", [False, True], ids=["map", "flow"])
 def test_an_s_shaped_branch_has_both_folds_and_the_unstable_middle(flow):
     make_system = network(flow, W=2.0, c=1.0)
@@ -133,6 +134,7 @@ def test_an_s_shaped_branch_has_both_folds_and_the_unstable_middle(flow):
     check(make_system, branch)
 
 
+@pytest.mark.slow
 def test_a_flip_belongs_to_the_map_alone():
     expected = (["flip", "branch point"], ["branch point"])
     for flow, found in zip((False, True), expected, strict=True):
@@ -301,6 +303,7 @@ def settled(W, b):
     return h if np.max(np.abs(step)) < 1e-8 else None
 
 
+@pytest.mark.slow
 def test_one_make_system_is_compiled_once():
     calls = []
     template = network(False, W=2.0, c=1.0)
@@ -419,20 +422,17 @@ def test_bad_input_is_named(arguments, error, message):
         ro.continue_branch(*arguments)
 
 
+@pytest.mark.slow
 def test_a_start_that_does_not_converge_is_refused_with_its_residual():
     """dh/dt = 1 + h² has no equilibrium."""
     with pytest.raises(ValueError, match=r"p0 = 1; .*residual there: 1.*fixed_points"):
         ro.continue_branch(polynomial(h0p1=1, h2p0=1), np.zeros(1), (1.0, 2.0))
 
 
-def test_a_system_must_say_which_bifurcations_it_has():
-    with pytest.raises(NotImplementedError, match="bifurcation"):
-        super(ro.Map, FIXED(jnp.zeros(()))).bifurcation(1.0 + 0j)
-
-
 # --- the picture -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_picture_draws_what_is_stable_solid_and_marks_each_kind():
     branch = ro.continue_branch(FIXED, np.array([-1.0]), (-1.0, 1.0))
     axes = ro.plot.branch(branch).axes[0]

@@ -218,6 +218,7 @@ def test_a_continuum_of_orbits_is_not_passed_over():
     assert ro.cycles(slow, 2).complete
 
 
+@pytest.mark.slow
 def test_an_affine_network_has_its_fixed_point_alone():
     W, b = np.array([[0.5, 2.0], [-2.0, 0.5]]), np.array([1.0, 2.0])
     system = ro.Map(ro.VanillaCell(W, np.zeros((2, 1)), b, None), np.zeros(1))

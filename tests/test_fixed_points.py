@@ -445,6 +445,7 @@ def led(points, radius):
     return _fixed_points._lead(end)
 
 
+@pytest.mark.slow
 def test_copies_collapse_and_neighbours_do_not_chain():
     copies = 0.3 + 1e-12 * np.random.default_rng(0).uniform(size=2000)
     assert set(np.asarray(led([*copies, 0.3001], 1e-12)).tolist()) == {0, 2000}
@@ -452,6 +453,7 @@ def test_copies_collapse_and_neighbours_do_not_chain():
     assert len(set(chain.tolist())) == 15 and (np.abs(chain - np.arange(30)) <= 1).all()
 
 
+@pytest.mark.slow
 def test_an_end_that_is_no_point_leads_nothing():
     no = jnp.zeros(3, bool)
     end = _fixed_points._End(jnp.full((3, 1), jnp.nan), jnp.full(3, jnp.nan), no.at[1].set(True), no)
@@ -460,6 +462,7 @@ def test_an_end_that_is_no_point_leads_nothing():
     assert order[0] == 1 and used.tolist() == [True, False, False] and reached.tolist() == [-1, 0, -1]
 
 
+@pytest.mark.slow
 def test_guesses_are_states_of_a_run_with_noise():
     states = (np.arange(10.0)[:, None] * np.ones(2), np.zeros((10, 1)))
     drawn = np.asarray(ro.draw_guesses(jax.random.key(0), 50, states))

@@ -75,6 +75,7 @@ def brute_force(cell, xs, h0):
     return [np.linalg.norm(jacobians[:, len(xs) - k], 2) for k in range(len(xs) + 1)]
 
 
+@pytest.mark.slow
 @cells
 def test_norms_are_those_of_the_jacobian_of_the_whole_run(name):
     h0 = jax.tree.map(jnp.asarray, START[name])
@@ -85,6 +86,7 @@ def test_norms_are_those_of_the_jacobian_of_the_whole_run(name):
     assert g.result == ro.RESULTS.successful
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(5))
 def test_linear_norms_are_those_of_the_powers(seed):
     W = np.random.default_rng(seed).normal(size=(SIZE, SIZE))
@@ -112,6 +114,7 @@ def test_eigenvalues_that_lie_say_that_they_cannot_tell():
     np.testing.assert_allclose(g.log_norms, np.log(2) * np.arange(64), atol=1e-10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("activation", [None, jnp.tanh, jax.nn.relu])
 def test_orthogonal_networks_keep_every_gradient(activation):
     """Linear ones everywhere, tanh at zero. A ReLU network keeps it where every unit is active (here: the identity)."""
@@ -133,6 +136,7 @@ def test_an_antisymmetric_network_at_rest():
     np.testing.assert_allclose([g.predicted_rate, g.measured_rate], rate, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_an_lstm_forgets_at_the_rate_of_its_gate():
     """Without weights ∂c_T/∂c_{T−k} = fᵏ and ∂h_T/∂c_{T−k} = o tanh'(c_T) fᵏ = fᵏ/2; the state's own norm is √1.25 fᵏ."""
     cell = jax.tree.map(jnp.zeros_like, CELLS["lstm"])
@@ -319,6 +323,7 @@ def test_a_run_out_of_the_float_range():
     assert all(np.all(np.isnan(value)) for value in numbers)
 
 
+@pytest.mark.slow
 def test_a_run_without_a_derivative_keeps_the_lags_before_it():
     def root(x, h):
         return jnp.sqrt(h) + x  # which has no derivative at the first state, 0

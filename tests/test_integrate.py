@@ -290,6 +290,7 @@ def test_a_fixed_step_out_of_the_domain():
     np.testing.assert_allclose(run.states[:, 0], [0.5, 0.5 + np.log(0.5), np.inf, np.inf, np.inf])
 
 
+@pytest.mark.slow
 def test_a_solution_that_ends_in_finite_time_says_what_to_do():
     """h' = h² from 1.25 is 1/(0.8 − t), which is nowhere at the end of the first step."""
     path, h0 = ro.Hold(np.zeros((4, 1))), np.full(1, 1.25)

@@ -130,6 +130,7 @@ def test_a_partial_spectrum_is_the_beginning_of_the_full_one():
 # What a step destroys.
 
 
+@pytest.mark.slow
 def test_what_a_step_destroys_has_minus_infinity():
     rank_2 = 0.1 * RNG.normal(size=(4, 2)) @ RNG.normal(size=(2, 4))
     turned = np.linalg.qr(RNG.normal(size=(4, 4)))[0]
@@ -243,6 +244,7 @@ def test_along_a_flow_that_does_not_settle_there_is_a_zero():
 # Identities.
 
 
+@pytest.mark.slow
 def test_the_sum_is_the_mean_log_determinant():
     system, h = ro.Map(tanh_network(4, 1.5), RNG.normal(size=(500, 4))), jnp.asarray(RNG.normal(size=4))
     run = ro.lyapunov(system, h, 450.0, transient=50.0)
@@ -275,6 +277,7 @@ def test_strides_change_nothing(monkeypatch):
     np.testing.assert_allclose(run.exponents, logs(np.diag([1.0, 0.01]) + 1e-3), atol=1e-12)
 
 
+@pytest.mark.slow
 def test_time_is_in_the_units_of_the_system():
     A = MATRICES["diagonal"]
     run = ro.lyapunov(linear(A, dt=0.5), np.zeros(4), 1000.0, transient=200.0)
@@ -399,6 +402,7 @@ def test_it_lowers_everywhere(platform, monkeypatch):
     assert run.trace(jnp.zeros(2)).lower(lowering_platforms=(platform,)).as_text()
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_duration():
     def memory(duration):
         run = jax.jit(lambda h: ro.lyapunov(HENON, h, duration).exponents)
@@ -411,6 +415,7 @@ def test_memory_does_not_grow_with_the_duration():
 # Trouble.
 
 
+@pytest.mark.slow
 def test_divergence_is_said():
     run = ro.lyapunov(HENON, np.array([5.0, 5.0]), 1000.0)
     assert run.result == ro.RESULTS.left_float_range

@@ -49,6 +49,7 @@ def test_residuals_and_jacobians_are_the_step_and_the_velocity():
         np.testing.assert_allclose(system.jacobian(h), jacobian, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_eigenvalues_are_read_by_the_kind_of_time():
     J = jnp.diag(jnp.array([0.5, -2.0]))
     for system, first, growth, verdict in (

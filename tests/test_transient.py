@@ -75,6 +75,7 @@ def test_the_published_map():
     assert name(t) == "DECAYS"
 
 
+@pytest.mark.slow
 def test_the_published_flow():
     row, t = REFERENCE["ode-1"], of_flow(REFERENCE["ode-1"]["A"])
     for key in ("peak", "kreiss", "numerical_abscissa"):
@@ -111,6 +112,7 @@ def test_what_grows_has_no_peak():
         assert np.isfinite(t.norms).sum() >= 60  # the curve is there to be drawn
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gap", [1e-1, 1e-3, 1e-5])
 def test_a_hump_however_late(gap):
     """‖Jᵏ‖ of J = [[λ, 1], [0, λ]] in closed form; K = 1/4(1 − λ) + … by maximising (r − 1)‖(r − J)⁻¹‖ over r > 1."""
@@ -136,6 +138,7 @@ def jordan_norm(a, b):
     return np.sqrt(half + np.sqrt(half**2 - a**4))
 
 
+@pytest.mark.slow
 def test_scales_of_time_and_size():
     """A flow runs faster in proportion, to the ends of the float range; a nilpotent map's powers end."""
     A = np.array(REFERENCE["ode-1"]["A"], float)
@@ -459,6 +462,7 @@ def test_everything_lowers():
 # --- pictures --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_pictures():
     x = np.linspace(-3, 3, 21)
     grid = x[None] + 1j * x[:, None]
