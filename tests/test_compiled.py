@@ -120,6 +120,7 @@ def test_gradients_of_integrate_with_every_kind_of_field(case):
     _gradients_of_a_flow(case)
 
 
+@pytest.mark.slow
 def test_gradients_of_logm():
     def loss(W):
         return number(ro.logm(W))

@@ -75,6 +75,7 @@ def lower(f, *args):
 # logm
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float64, np.complex128])
 def test_logm_agrees_with_scipy(dtype):
     rng = np.random.default_rng(0)
@@ -250,6 +251,7 @@ def example_matrices(n=8):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("index", "name"), list(enumerate(example_matrices())))
 def test_eig_qr_of_examples(index, name):
     As = np.stack(list(example_matrices().values()))

@@ -259,6 +259,7 @@ def step_of(method, W):
     return scipy.linalg.expm(G / max(1.0, np.linalg.norm(G)))
 
 
+@pytest.mark.slow
 def test_the_simulated_long_run():
     rng = np.random.default_rng(7)
     Ws = rng.standard_normal((2 * CHUNK, N, N)) / N**0.5 * rng.uniform(0.8, 1.2, (2 * CHUNK, 1, 1))
@@ -337,6 +338,7 @@ def test_large_nonnormal_matrices():
     assert found[4] == "DECAYS" and found[7] == found[8] == "UNDETERMINED" and found[9] == "PERSISTS"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("offset", range(-8, 9))
 def test_one_multiplier_within_ulps_of_the_boundary(offset):
     W = 1 + offset * (np.spacing(1.0) if offset > 0 else np.spacing(0.5))
@@ -570,6 +572,7 @@ def test_complex_matrices_are_refused():
         ro.spectrum(np.eye(2) * 1j)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("W", "method", "verdict"),
     [

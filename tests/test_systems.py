@@ -28,6 +28,7 @@ def test_a_map_is_its_network_along_the_input_and_beyond_it():
     np.testing.assert_allclose(carried(ro.Map(CELL, XS), jnp.zeros(2), 7), run.states[-1], rtol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("solver", [None, diffrax.Tsit5()], ids=["rk4", "Tsit5"])
 def test_a_flow_is_its_field_along_the_input(solver):
     """Steps of 0.3 become quarters of the sampling interval, and none of them crosses a jump: fourth order at least."""

@@ -315,6 +315,7 @@ def test_stiff_flows():
     assert t.peak == pytest.approx(peak, rel=1e-6) and t.peak_time == pytest.approx(1000, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_numerical_radius_and_abscissa():
     """c cos(π/(N + 1)) of c · shift; of a matrix with entries ≥ 0 that of its symmetric part."""
     radius = jax.jit(numerical_radius)
