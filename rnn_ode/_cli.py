@@ -146,9 +146,9 @@ def compare_command(
         started = time.perf_counter()
         _check_figure(out)
         if input is None:
-            _refuse_unused(context, "without --input", "column")
+            _mention_unused(context, "without --input", "column")
         if weights is not None:
-            _refuse_unused(context, "with --weights", "hidden", "gain", "recurrent", "seed")
+            _mention_unused(context, "with --weights", "hidden", "gain", "recurrent", "seed")
         methods = tuple(parse_method(text) for text in method) if method else METHODS
         series = sunspots() if input is None else load_csv(input, column)
         xs = _standardised(series)
@@ -165,11 +165,11 @@ def compare_command(
         typer.echo(f"figure: {out}  ({time.perf_counter() - started:.1f} s)")
 
 
-def _refuse_unused(context: typer.Context, cause: str, *names: str) -> None:
-    """`ValueError` for options that were given and would do nothing."""
+def _mention_unused(context: typer.Context, cause: str, *names: str) -> None:
+    """A line on standard error for options that were given and do nothing."""
     given = [name for name in names if str(context.get_parameter_source(name)).endswith("COMMANDLINE")]
     if given:
-        raise ValueError(f"{', '.join(f'--{name}' for name in given)} would do nothing {cause}; leave it out.")
+        messages.print(f"[yellow]note:[/] {', '.join(f'--{name}' for name in given)} does nothing {cause}.")
 
 
 def _standardised(series: Series) -> np.ndarray:
@@ -321,7 +321,7 @@ def analyse_command(
     with job():
         _check_figure(out)
         if weights is not None:
-            _refuse_unused(context, "with --weights", "hidden", "gain", "recurrent")
+            _mention_unused(context, "with --weights", "hidden", "gain", "recurrent")
         chosen = parse_method(method)
         cell = _network(weights, activation, len(x) if x else 1, hidden, gain, recurrent, seed, Activation.tanh)
         constant = jnp.asarray(x) if x else jnp.zeros(getattr(cell, "input_size", 1))

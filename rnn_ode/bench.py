@@ -104,7 +104,7 @@ def run(
     (100 units, 2500 steps, whatever `hidden` and `steps` are), and the import of the package, each against its peers.
 
     **Arguments:** `hidden` units (of the network whose fixed points are searched, twice as many, from 32 times as many
-    guesses); `steps` samples of a random input (of Adam, three times as many); `repeats` timed rounds (at most three of
+    guesses); `steps` samples of a random input (of Adam, ten times as many); `repeats` timed rounds (at most three of
     them for a Python loop and for a search, seven for the exponents, eleven for the import); `cases` some of "iterate",
     "integrate", "fixed_points", "lyapunov" and "import", all by default; `seed` of the weights, the input and the order in
     a round; `progress` a function called with a line of text as each part begins.
@@ -380,7 +380,7 @@ def _fixed_points(plan: _Plan) -> list[Row]:
         cell, guesses = _gated(plan)
         search = jax.jit(_ours_fixed_points)
         contenders = [_Contender(OURS, partial(search, cell, guesses), "float64, jitted, with verdicts", SLOW_ROUNDS)]
-        count = 3 * plan.steps
+        count = 10 * plan.steps
         adam = _adam(count)
         if adam is None:
             note = f"{contenders[0].note}; for Adam on the speed: pip install 'rnn_ode[bench]'"

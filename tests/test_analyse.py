@@ -42,15 +42,6 @@ def test_the_page_and_the_table_have_a_column_each(turning):
 
 
 @pytest.mark.slow
-def test_equilibria_that_the_conversion_added_are_marked():
-    """tanh(5 h) under Forward(2) has two that the network lacks."""
-    cell = ro.VanillaCell([[5.0]], [[1.0]], [0.0], jnp.tanh)
-    flow = ro.analyse(cell, np.zeros(1), ro.Forward(2), h0=np.full(1, 0.01), steps=100).sides[1].to_dict()
-    added = [p["point"][0] for p in flow["fixed_points"] if p["added_by_the_conversion"]]
-    np.testing.assert_allclose(sorted(added), [-0.0513, 0.0513], atol=1e-3)
-
-
-@pytest.mark.slow
 def test_a_flow_that_does_not_exist_leaves_a_gap_with_its_reason():
     cell = ro.VanillaCell(np.diag([0.5, 0.0]), np.ones((2, 1)), np.zeros(2), activation=None)
     a = ro.analyse(cell, np.zeros(1), ro.Backward(1), steps=40)
@@ -71,7 +62,7 @@ def test_the_command_prints_one_json_object_and_draws(tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--weights", "w.npz", "--hidden", "3"], "--hidden would do nothing with --weights"),
+        (["--weights", "none.npz", "--hidden", "3"], "--hidden does nothing with --weights"),
         (["--method", "magic"], "--method magic: unknown"),
         (["--out", "page.txt"], "--out must end in"),
     ],
