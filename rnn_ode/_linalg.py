@@ -141,10 +141,16 @@ def logm(A: ArrayLike | Sequence) -> Inexact[Array, "N N"]:
         values = np.linalg.eigvals(np.asarray(A))
         nearest = values[np.argmin(np.abs(np.angle(-values)) * (values != 0))]
         raise ValueError(
-            f"A has no principal logarithm: its eigenvalue {nearest:.6g} is on (−∞, 0], or too near to it. A negative one "
-            "has a complex logarithm, Exact(complex=True).generator(A); a zero has none."
+            f"A has no principal logarithm: its eigenvalue {_spelled(nearest)} is on (−∞, 0], or too near to it. A negative "
+            "one has a complex logarithm, Exact(complex=True).generator(A); a zero has none."
         )
     return log
+
+
+def _spelled(value) -> str:
+    """A number for a message, without an imaginary part that is zero (NumPy may or may not leave one)."""
+    value = complex(value)
+    return f"{value:.6g}" if value.imag else f"{value.real:.6g}"
 
 
 @jax.custom_jvp
