@@ -39,7 +39,7 @@ from jaxtyping import Array, Complex, Float, PyTree
 
 from ._errors import RESULTS, as_number, as_step, check_callable, check_count
 from ._linalg import solve
-from ._systems import AbstractSystem
+from ._systems import AbstractSystem, check_system
 from ._verdict import Verdict, backward_error
 
 _NEWTON = {64: 1e-10, 32: 1e-5}  # the step before the last, and the residual before it
@@ -150,8 +150,7 @@ def _as_interval(interval) -> tuple[float, float]:
 
 def _made(make_system, p: float) -> AbstractSystem:
     made = make_system(jnp.asarray(p, float))
-    if not isinstance(made, AbstractSystem):
-        raise TypeError(f"make_system(p) must return a Map or a Flow; at p = {p:g} it returned {made!r}.")
+    check_system(f"what make_system returns at p = {p:g}", made)
     made.require_constant("continue_branch")
     return made
 

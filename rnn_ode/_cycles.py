@@ -38,7 +38,7 @@ from jaxtyping import Array, Bool, Complex, Float, PRNGKeyArray
 
 from ._cells import Pieces
 from ._errors import check_count
-from ._systems import AbstractSystem
+from ._systems import AbstractSystem, check_system
 from ._verdict import Verdict
 
 _EPS = float(np.finfo(np.float64).eps)
@@ -117,6 +117,7 @@ def cycles(map: AbstractSystem, period: int, *, limit: int | None = None, key: P
 
     ```
     """
+    check_system("map", map)
     check_count("period", period)
     if limit is not None:
         check_count("limit", limit)

@@ -1,9 +1,10 @@
 """Fixed points of maps and flows: where they are, and what the eigenvalues say of each.
 
-Every guess is followed by itself: Newton's method on the residual r(h), which is cell(x, h) − h or dh/dt; where it cycles
-or runs off, Levenberg–Marquardt from the same guess, which never raises ‖r‖; then a few steps of Newton's again, each kept
-if it lowers ‖r‖. Levenberg–Marquardt ends at minima of the speed q = ½‖r‖² that need not be zeros: the *slow points* of
-Sussillo & Barak ("Opening the black box", Neural Computation 25, 2013), found to full accuracy by Newton's method on ∇q.
+Every guess is followed by itself: Newton's method on the residual r(h), which is cell(x, h) − h or dh/dt, with steps
+halved until they lower ‖r‖ (undamped, it cycles or runs off from most guesses at a random GRU); where that sticks,
+Levenberg–Marquardt from the same guess, and a few steps of Newton's again. Levenberg–Marquardt ends at minima of the
+speed q = ½‖r‖² that need not be zeros: the *slow points* of Sussillo & Barak ("Opening the black box", Neural Computation
+25, 2013), found to full accuracy by Newton's method on ∇q.
 
 What counts as one point. A computed zero is off by about ρ = ‖J⁻¹ r‖ + ‖J⁻¹‖ e, where J = ∂r/∂h and e is the rounding
 error of r itself, u (‖|J| |h|‖ + ‖h‖). Two are the same if they are within 4 (ρ₁ + ρ₂) of each other (four, because near
@@ -34,12 +35,13 @@ from jaxtyping import Array, Bool, Complex, Float, Int, PRNGKeyArray, PyTree
 
 from ._errors import RESULTS, as_number, check_count, check_finite, check_flag
 from ._linalg import inv, solve
-from ._systems import AbstractSystem
+from ._systems import AbstractSystem, check_system
 from ._verdict import Verdict, backward_error
 
-_NEWTON_STEPS = 32
+_NEWTON_STEPS = 40
 _DAMPED_STEPS = 100
 _POLISHING_STEPS = 5
+_HALVINGS = 8
 _RESIDUAL = {64: 1e-12, 32: 1e-6}
 
 
@@ -195,8 +197,7 @@ def fixed_points(system: AbstractSystem, guesses: ArrayLike | Sequence | PyTree,
 
     ```
     """
-    if not isinstance(system, AbstractSystem):
-        raise TypeError(f"system must be a Map or a Flow; got {system!r}.")
+    check_system("system", system)
     check_flag("slow", slow)
     system.require_constant("fixed_points")
     rows = _as_rows("guesses", guesses)
@@ -261,18 +262,12 @@ class _End(NamedTuple):
 
 
 def _follow(system, guess, slow: bool) -> _End:
-    u = _roundoff(guess)
-
     def residual(h, _=None):
         return system.residual(h)
 
-    solver = optx.Newton(u**0.5, u**0.5, linear_solver=_Dense())
-    newton = optx.root_find(residual, solver, guess, max_steps=_NEWTON_STEPS, throw=False)
-    settled = newton.result == optx.RESULTS.successful
-    h, settled = jax.lax.cond(
-        settled, lambda: (newton.value, settled), lambda: _second_try(residual, guess, newton.value)
-    )
-    end = _judged(residual, _descend(residual, h, _POLISHING_STEPS), settled)
+    newton, settled = _descend(residual, guess, _NEWTON_STEPS)
+    h, settled = jax.lax.cond(settled, lambda: (newton, settled), lambda: _second_try(residual, guess, newton))
+    end = _judged(residual, h, settled)
     return jax.lax.cond(end.fixed, lambda end: end, lambda end: _slow_end(residual, end), end) if slow else end
 
 
@@ -303,24 +298,46 @@ def _damped(residual, guess):
     nudge = u**0.5 * (1 + jnp.linalg.norm(guess)) * jax.random.normal(jax.random.key(0), guess.shape, guess.dtype)
     solver = optx.LevenbergMarquardt(u**0.75, u**0.75, linear_solver=_Dense())
     found = optx.least_squares(residual, solver, guess + nudge, max_steps=_DAMPED_STEPS, throw=False)
-    return found.value, found.result == optx.RESULTS.successful
+    polished, _ = _descend(residual, found.value, _POLISHING_STEPS)
+    return polished, found.result == optx.RESULTS.successful
 
 
 def _descend(function, h, count: int):
-    """Newton's method for a zero of the function, where every step that does not lower its norm is refused."""
+    """Newton's method for a zero of the function, where a step that does not lower its norm is halved and, if eight halves
+    do not either, refused, which is the end; and whether it came to rest at a step of no size."""
 
-    def step(_, h):
-        value = function(h)
-        moved = h - solve(jax.jacfwd(function)(h), value)
-        return jnp.where(jnp.linalg.norm(function(moved)) < jnp.linalg.norm(value), moved, h)
+    def advance(state):
+        h, value, k, _, _ = state
+        step, size = solve(jax.jacfwd(function)(h), value), jnp.linalg.norm(value)
+        rested = jnp.linalg.norm(step) <= _roundoff(h) ** 0.75 * (1 + jnp.linalg.norm(h))
 
-    return jax.lax.fori_loop(0, count, step, h)
+        def halve(trial):
+            part, *_ = trial
+            moved = h - part / 2 * step
+            return part / 2, moved, function(moved)
+
+        def too_long(trial):
+            part, _, value = trial
+            return ~(jnp.linalg.norm(value) < size) & (part > jnp.where(rested, 1, 2.0**-_HALVINGS))
+
+        start = (jnp.full_like(size, 2.0), h, jnp.full_like(value, jnp.inf))
+        _, moved, lower = jax.lax.while_loop(too_long, halve, start)
+        kept = jnp.linalg.norm(lower) < size
+        h, value = (jnp.where(kept, new, old) for new, old in ((moved, h), (lower, value)))
+        return h, value, k + 1, kept & ~rested, rested
+
+    def moves(state):
+        return state[3] & (state[2] < count)
+
+    start = (h, function(h), jnp.zeros((), int), jnp.array(True), jnp.array(False))
+    h, _, _, _, rested = jax.lax.while_loop(moves, advance, start)
+    return h, rested
 
 
 def _slow_end(residual, end: _End) -> _End:
     """The local minimum of the speed next to where the search for a zero came to rest, if there is one."""
     gradient = jax.grad(lambda h: 0.5 * jnp.sum(residual(h) ** 2))
-    h = _descend(gradient, end.point, 2 * _POLISHING_STEPS)
+    h, _ = _descend(gradient, end.point, 2 * _POLISHING_STEPS)
     r, J = residual(h), jax.jacfwd(residual)(h)
     tolerance = _roundoff(h) ** 0.5
     at_rest = jnp.linalg.norm(gradient(h)) <= tolerance * jnp.linalg.norm(J) * jnp.linalg.norm(r)

@@ -32,7 +32,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, PyTree
 
 from ._errors import RESULTS, as_number, as_step, check_count
-from ._systems import AbstractSystem
+from ._systems import AbstractSystem, check_system
 from ._tangent import Growth, carry, first_frame, no_growth
 
 _ROWS = 200  # of the history, at most
@@ -123,6 +123,7 @@ def lyapunov(
 
     ```
     """
+    check_system("system", system)
     h0 = system.as_point("h0", h0)
     size = h0.shape[0]
     count = size if count is None else count

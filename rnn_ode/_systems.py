@@ -182,6 +182,12 @@ class AbstractSystem(eqx.Module):
         raise NotImplementedError(f"{type(self).__name__} must say which bifurcations it has: bifurcation(eigenvalue).")
 
 
+def check_system(name: str, value: Any) -> None:
+    """`TypeError` for what is no system, so that no analysis needs to ask for the class."""
+    if not isinstance(value, AbstractSystem):
+        raise TypeError(f"{name} must be a Map or a Flow; got {value!r}.")
+
+
 class DiscreteTime(AbstractSystem):
     """Systems that move by steps of `dt`: disturbances decay where |λ| < 1."""
 

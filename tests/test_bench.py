@@ -123,14 +123,15 @@ def test_a_setting_that_reaches_the_error_is_the_cheapest():
 @pytest.mark.slow
 @pytest.mark.parametrize("installed", [True, False])
 def test_a_search_for_fixed_points_is_timed(installed, monkeypatch):
-    """At this size and length Adam comes to a thousandth; without optax the row says what to install."""
+    """At this size and length Adam leaves less than a tenth; without optax the row says what to install."""
+    monkeypatch.setattr(bench, "SEARCH", (4, 64, 1000))
     if not installed:
         monkeypatch.setitem(sys.modules, "optax", None)
     with as_user_runs():
-        ours, *adam = bench.run(hidden=2, steps=100, repeats=1, cases="fixed_points")
+        ours, *adam = bench.run(repeats=1, cases="fixed_points")
     assert ours.ok and ours.error < 1e-12 and ours.ratio == 1
     assert [row.contender for row in adam] == (["Adam on the speed"] if installed else [])
-    assert all(row.ok and ours.error < row.error < 1e-2 and row.ratio > 0 for row in adam)
+    assert all(row.ok and ours.error < row.error < 0.1 and row.ratio > 0 for row in adam)
     assert ("rnn_ode[bench]" in ours.note) == (not installed)
 
 

@@ -400,7 +400,7 @@ FIXED = network(False, W=2.0, c=1.0)
     ("arguments", "error", "message"),
     [
         ((3, np.zeros(1), (0.0, 1.0)), TypeError, "make_system"),
-        ((lambda p: p, np.zeros(1), (0.0, 1.0)), TypeError, "must return a Map or a Flow"),
+        ((lambda p: p, np.zeros(1), (0.0, 1.0)), TypeError, "make_system returns at p = 0 must be a Map or a Flow"),
         ((lambda p: ro.Map(FIXED(p).cell, np.zeros((3, 1))), np.zeros(1), (0.0, 1.0)), ValueError, "constant input"),
         ((FIXED, np.zeros(1), (1.0, 1.0)), ValueError, "two different, finite ends"),
         ((FIXED, np.zeros(1), (0.0, np.inf)), ValueError, "two different, finite ends"),

@@ -271,6 +271,7 @@ class Resting(eqx.Module):
             TypeError,
             "tanh",
         ),
+        (lambda: ro.cycles(lambda h: h, 1), TypeError, "map must be a Map or a Flow"),
         (lambda: ro.cycles(tent(1.9), 0), ValueError, "period"),
         (lambda: ro.cycles(tent(1.9), 1.5), TypeError, "period"),
         (lambda: ro.cycles(tent(1.9), 1, limit=0), ValueError, "limit"),
