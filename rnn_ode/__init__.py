@@ -20,6 +20,7 @@ from ._cycles import Coverage as Coverage
 from ._cycles import Cycles as Cycles
 from ._cycles import cycles as cycles
 from ._errors import RESULTS as RESULTS
+from ._evolve import evolve as evolve
 from ._fixed_points import FixedPoints as FixedPoints
 from ._fixed_points import Kind as Kind
 from ._fixed_points import draw_guesses as draw_guesses
@@ -42,6 +43,8 @@ from ._paths import BandLimited as BandLimited
 from ._paths import Cubic as Cubic
 from ._paths import Hold as Hold
 from ._paths import Linear as Linear
+from ._roots import RootCondition as RootCondition
+from ._roots import root_condition as root_condition
 from ._schemes import BackwardEuler as BackwardEuler
 from ._schemes import Euler as Euler
 from ._schemes import ExponentialEuler as ExponentialEuler

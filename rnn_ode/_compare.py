@@ -20,9 +20,10 @@ from ._cells import AbstractCell, VanillaCell, as_state, initial_state
 from ._errors import RESULTS, as_step
 from ._fields import LinearField
 from ._integrate import integrate
-from ._iterate import check_inputs, iterate, promote
+from ._iterate import check_inputs, iterate
 from ._methods import AbstractMethod, Backward, Exact, Forward, Textbook, Tustin
 from ._paths import Hold
+from ._runs import promote
 from ._spectrum import Spectrum, spectrum
 from ._types import Cell, Trajectory, flat_rows
 from ._verdict import verdict_name

@@ -52,6 +52,17 @@ class RESULTS(diffrax.RESULTS):  # pyright: ignore[reportGeneralTypeIssues]
         "minimum that is not zero (`slow=True` returns those). Guess nearer, from the states of a run (`draw_guesses`), "
         "or take float64."
     )
+    unstable_scheme = (
+        "The scheme is unstable, so that its rows are not to be trusted, and infinite from where they leave the float range: "
+        "at the fixed point under the mean input it has a root outside the root condition, and its errors grow. "
+        "`rnn_ode.root_condition(cell, x, gap)` lists the pairs (ahead, behind) that are stable; fewer states behind, or "
+        "more applications ahead, are the usual cure."
+    )
+    gap_too_long = (
+        "A gap between two times is longer than 8 steps of the network more than `ahead` reaches, and the times are traced: "
+        "nobody knows how many applications to compile. Pass `ts` as a NumPy array from outside `jit`, or put times in "
+        "between; with `throw=False` the rows before it are kept."
+    )
 
     branch_cut_short = (
         "The branch is partial: it was out of `max_points` before it reached an end of the interval. Give it more, or longer "
@@ -136,6 +147,14 @@ def as_step(name: str, value: Any) -> float:
     if not (math.isfinite(step) and step > 0):
         raise ValueError(f"{name} must be positive and finite; got {step}.")
     return step
+
+
+def as_band(name: str, value: Any) -> float:
+    """A frequency in cycles per step, half of what could be sampled at most."""
+    band = as_number(name, value)
+    if not 0 <= band < 0.25:
+        raise ValueError(f"{name} must be in cycles per step of the network, from 0 to below 0.25; got {band}.")
+    return band
 
 
 def check_count(name: str, value: Any, least: int = 1) -> None:

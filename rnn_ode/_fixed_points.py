@@ -36,6 +36,7 @@ from jaxtyping import Array, Bool, Complex, Float, Int, PRNGKeyArray, PyTree
 from ._errors import RESULTS, as_number, check_count, check_finite, check_flag
 from ._linalg import inv, solve
 from ._systems import AbstractSystem, check_system
+from ._types import frozen
 from ._verdict import Verdict, backward_error
 
 _NEWTON_STEPS = 40
@@ -229,8 +230,8 @@ def _as_rows(name: str, states) -> Float[Array, "n N"]:
 @eqx.filter_jit
 def _fixed_points(system, guesses, slow) -> FixedPoints:
     with jax.default_matmul_precision("highest"):
-        frozen = jax.tree.map(lambda a: jax.lax.stop_gradient(a) if eqx.is_inexact_array(a) else a, system)
-        ends = _each(lambda guess: _follow(frozen, guess, slow), jax.lax.stop_gradient(guesses))
+        still = frozen(system)
+        ends = _each(lambda guess: _follow(still, guess, slow), jax.lax.stop_gradient(guesses))
         rows, found, reached = _distinct(ends)
         ends = jax.tree.map(lambda leaf: leaf[rows], ends)
         describe = partial(_describe, system)

@@ -71,22 +71,11 @@ class SampledPath(AbstractPath):
         return self.start + (whole + jnp.asarray(fraction, jnp.result_type(float))) * self.dt
 
     def split(self, t) -> tuple[Int[Array, "..."], Float[Array, "..."]]:
-        """A float of time as whole steps since the start and a fraction in [0, 1).
-
-        A time within two roundings, of its own type, of a whole step is that step, fraction 0: nearer floats cannot be
-        told apart.
-        """
+        """A float of time as whole steps since the start and a fraction in [0, 1)."""
         t = jnp.asarray(t)
         kind = jnp.result_type(float)
         eps = jnp.finfo(t.dtype if jnp.issubdtype(t.dtype, jnp.floating) else kind).eps
-        t = t.astype(kind)
-        steps = (t - self.start) / self.dt
-        nearest = jnp.round(steps)
-        unit = float(eps) * jnp.maximum(jnp.abs(steps), jnp.maximum(jnp.abs(t), abs(self.start)) / self.dt)
-        same = jnp.abs(steps - nearest) <= 2 * unit
-        whole = jnp.where(same, nearest, jnp.floor(steps))
-        # a difference, not a constant 0, so that a derivative with respect to t is that of what follows
-        return whole.astype(int), steps - jax.lax.stop_gradient(jnp.where(same, steps, whole))
+        return split(t.astype(kind), self.start, self.dt, float(eps))
 
     @abc.abstractmethod
     def at(self, whole: Int[Array, ""], fraction: Float[Array, ""], after=0.0) -> Array:
@@ -253,6 +242,22 @@ class Moment(AbstractPath):
     def __call__(self, t, after=0.0) -> Array:
         path = self.piece.path
         return path.at(self.piece.whole, self.fraction + (t - self.t) / path.dt, after)
+
+
+def split(t, start: float, dt: float, eps: float, xp: Any = jnp):
+    """Floats of time as whole steps of dt since the start and a fraction of one, in [0, 1).
+
+    A time within two roundings, `eps` of its own type, of a whole step is that step, fraction 0: nearer floats cannot be
+    told apart.
+    """
+    steps = (t - start) / dt
+    nearest = xp.round(steps)
+    unit = eps * xp.maximum(xp.abs(steps), xp.maximum(xp.abs(t), abs(start)) / dt)
+    same = xp.abs(steps - nearest) <= 2 * unit
+    whole = xp.where(same, nearest, xp.floor(steps))
+    taken = xp.where(same, steps, whole)
+    # a difference, not a constant 0, so that a derivative with respect to t is that of what follows
+    return whole.astype(int), steps - (jax.lax.stop_gradient(taken) if xp is jnp else taken)
 
 
 def read(path, t, after: Any = 0.0) -> Array:

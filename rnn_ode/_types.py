@@ -70,6 +70,11 @@ def real_dtype(state: State):
     return jnp.finfo(jnp.result_type(*jax.tree.leaves(state))).dtype
 
 
+def frozen(tree: PyTree) -> PyTree:
+    """The same without derivatives."""
+    return jax.tree.map(lambda leaf: jax.lax.stop_gradient(leaf) if eqx.is_inexact_array(leaf) else leaf, tree)
+
+
 def flat_rows(states: State) -> np.ndarray:
     """States (n, …) as rows of real numbers (n, M) on the host, every leaf side by side."""
     leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(states)]

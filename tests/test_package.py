@@ -21,8 +21,8 @@ FILES = sorted(str(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.py"))
 FLOORS = (
     "_errors",
     "_linalg _types",
-    "_cells _paths _verdict",
-    "_fields _methods _schemes _dopri8",
+    "_cells _paths _verdict _runs _orbit",
+    "_fields _methods _schemes _dopri8 _clock _roots",
     "_bridge _iterate _integrate _evolve",
     "_systems _tangent",
     "_spectrum _transient _fixed_points _cycles _lyapunov _continuation",

@@ -67,6 +67,11 @@ class AbstractCell(eqx.Module):
         return self.step(self.drive(x), h)
 
 
+def hoisted(cell):
+    """`drive` and `step` with cell(x, h) = step(drive(x), h): what needs no state can be computed for all steps at once."""
+    return (cell.drive, cell.step) if isinstance(cell, AbstractCell) else (lambda x: x, cell)
+
+
 def initial_state(cell):
     """The zero state of our own cells and of Equinox's, or `ValueError`: h (N,), or (h, c) for an LSTM."""
     if isinstance(cell, AbstractCell):

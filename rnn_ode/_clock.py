@@ -1,0 +1,96 @@
+"""When a run gives its states: each time's place on the input's grid, and the gaps between them in steps of the network.
+
+Both are differences of large numbers, which a float32 of the time does not hold: at 44.1 kHz it is off by a hundredth of a
+sample after three seconds. Times that are known while Python runs are therefore split in float64 on the host, and a uniform
+grid is recognised as one within the rounding of its own type.
+"""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from ._cells import as_state, initial_state
+from ._errors import as_step, as_times, check_callable, is_concrete
+from ._paths import SampledPath, read, split
+from ._runs import promote
+from ._types import State
+
+ROWS = 1024  # read from the input at a time
+
+
+class Clock(eqx.Module):
+    """Times `ts` (n,); `whole` and `fraction` (n,), their places in sampling intervals of the path (zeros for a path
+    without samples); `gaps` (n − 1,) between them in steps of `dt`. `known` unless they are traced, and `uniform` if all
+    gaps are known to be equal."""
+
+    ts: Float[Array, " n"]
+    whole: Int[Array | np.ndarray, " n"]
+    fraction: Float[Array | np.ndarray, " n"]
+    gaps: Float[Array | np.ndarray, " n-1"]
+    dt: float = eqx.field(static=True)
+    known: bool = eqx.field(static=True)
+    uniform: bool = eqx.field(static=True)
+
+    @classmethod
+    def of(cls, path, ts, dt: float) -> "Clock":
+        checked = as_times("ts", ts)
+        concrete = is_concrete(ts)
+        xp: Any = np if concrete else jnp
+        t = np.asarray(ts, np.float64) if concrete else checked
+        eps = float(jnp.finfo(_kind(t if concrete and not hasattr(ts, "dtype") else ts)).eps)
+        gaps = (t[1:] - t[:-1]) / dt
+        rounding = 2 * eps * (xp.maximum(abs(t[1:]), abs(t[:-1])) / dt + gaps)
+        uniform = False
+        if concrete and len(t) > 1:
+            mean = (t[-1] - t[0]) / (len(t) - 1)
+            uniform = bool(np.all(np.abs(gaps - mean / dt) <= rounding))
+            if uniform:
+                t, gaps = t[0] + mean * np.arange(len(t)), np.full(len(t) - 1, mean / dt)
+        nearest = xp.round(gaps)
+        snaps = (abs(gaps - nearest) <= rounding) & (nearest > 0)
+        off = xp.where(snaps, gaps - nearest, 0)
+        # a difference, not `nearest` itself, which has no derivative
+        gaps = gaps - (off if concrete else jax.lax.stop_gradient(off))
+        if isinstance(path, SampledPath):
+            whole, fraction = split(t, path.start, path.dt, eps, xp)
+        else:
+            whole, fraction = np.zeros(t.shape, int), 0 * t
+        kind = jnp.result_type(float)
+        fraction, gaps = fraction.astype(kind), gaps.astype(kind)
+        return cls(checked, whole, fraction, gaps, dt, concrete, uniform)
+
+    def read(self, path, i, after) -> Array:
+        """The input `after` time units past the i-th time."""
+        if isinstance(path, SampledPath):
+            return path.at(self.whole[i], self.fraction[i], after)
+        return read(path, self.ts[i], after)
+
+    def mean_input(self, path) -> Array:
+        """The mean of the input's samples, or of the input at the times."""
+        if isinstance(path, SampledPath):
+            return jnp.mean(path.xs, axis=0)
+        return jnp.mean(jax.lax.map(lambda t: read(path, t), self.ts, batch_size=ROWS), axis=0)
+
+
+def prepared(cell, path, ts, h0, dt, save) -> tuple[Clock, State, float]:
+    """The times, the initial state and the step of a run at any times, checked."""
+    dt = as_step("dt", dt)
+    check_callable("cell", cell, "cell(x, h)")
+    check_callable("path", path, "path(t); samples (T, D) become one with Hold(xs) or BandLimited(xs)")
+    width = getattr(cell, "input_size", None)
+    if isinstance(path, SampledPath) and isinstance(width, int) and path.xs.shape[1:] != (width,):
+        raise ValueError(f"path must have samples of shape ({width},) for this cell; they are {path.xs.shape[1:]}.")
+    h0 = initial_state(cell) if h0 is None else as_state("h0", h0, cell)
+    if save is not None:
+        check_callable("save", save, "save(h)")
+    clock = Clock.of(path, ts, dt)
+    x = jax.eval_shape(lambda: clock.read(path, 0, 0.0))
+    return clock, promote(h0, cell, x), dt
+
+
+def _kind(ts):
+    return ts.dtype if jnp.issubdtype(ts.dtype, jnp.floating) else jnp.result_type(float)
