@@ -21,6 +21,8 @@ from ._cycles import Cycles as Cycles
 from ._cycles import cycles as cycles
 from ._errors import RESULTS as RESULTS
 from ._evolve import evolve as evolve
+from ._feedback import delayed_feedback as delayed_feedback
+from ._feedback import state_trajectory as state_trajectory
 from ._fixed_points import FixedPoints as FixedPoints
 from ._fixed_points import Kind as Kind
 from ._fixed_points import draw_guesses as draw_guesses
@@ -43,6 +45,8 @@ from ._paths import BandLimited as BandLimited
 from ._paths import Cubic as Cubic
 from ._paths import Hold as Hold
 from ._paths import Linear as Linear
+from ._recommend import Recommendation as Recommendation
+from ._recommend import recommend as recommend
 from ._roots import RootCondition as RootCondition
 from ._roots import root_condition as root_condition
 from ._schemes import BackwardEuler as BackwardEuler

@@ -23,10 +23,10 @@ from jaxtyping import Array, Bool, Float, PyTree, Real
 from ._cells import hoisted
 from ._clock import ROWS, Clock, prepared
 from ._errors import RESULTS, as_band, check_count
-from ._orbit import lagrange, whole_steps
+from ._orbit import combined, lagrange, whole_steps
 from ._paths import Hold
 from ._roots import TOLERANCE, beyond, companion, radii_of, resting_multipliers
-from ._runs import after, conclude, keep, like
+from ._runs import after, conclude, finished, keep, like
 from ._types import Cell, Path, State, Trajectory, frozen
 
 _TRACED_WHOLE = 8
@@ -83,11 +83,8 @@ def evolve(
     count = clock.ts.shape[0] - 1
     rows, ended = _run(cell, path, clock, h0, scheme, _bounds(path, clock, scheme), save)
     radius, stable = _roots(*frozen((cell, path, clock, h0)), scheme) if count else (jnp.nan, jnp.array(True))
-    result = RESULTS.where(stable | (ended == RESULTS.gap_too_long), ended, RESULTS.unstable_scheme)  # pyright: ignore
-    if throw:
-        rows = result.error_if(rows, ended != RESULTS.successful)
     stats = {"num_steps": count, "num_applications": count * ahead, "radius": radius}
-    return Trajectory(clock.ts, rows, result, stats)
+    return finished(clock.ts, rows, ended, stable, throw, stats)
 
 
 class _Bounds(NamedTuple):
@@ -185,23 +182,10 @@ def advance(step, past: Past, drives, gap, scheme, weights=None) -> Past:
     if weights is None:
         nodes = jnp.concatenate([past.offsets, jnp.arange(ahead + 1, dtype=past.offsets.dtype)])
         weights = lagrange(nodes, gap, band)
-    h = _combined(weights, [*past.behind, *orbit])
+    h = combined(weights, [*past.behind, *orbit])
     if not behind:
         return Past(h, (), past.offsets)
     return Past(h, (*past.behind[1:], past.h), jnp.concatenate([past.offsets[1:], jnp.zeros(1, gap.dtype)]) - gap)
-
-
-def _combined(weights, states):
-    """Σ w_j h_j, where a state that is not finite and has no weight does not count: at whole steps this is the network."""
-
-    def total(*leaves):
-        terms = (
-            w.astype(leaf.dtype) * jnp.where((w == 0) & ~jnp.isfinite(leaf), 0, leaf)
-            for w, leaf in zip(weights, leaves, strict=True)
-        )
-        return sum(terms)
-
-    return jax.tree.map(total, *states)
 
 
 def _walk(cell, path, clock: Clock, past: Past, i, whole, cap: int) -> Past:
@@ -257,7 +241,7 @@ def _read_off(orbit, place, scheme):
     begin = jnp.minimum(whole_steps(place, nodes - 1), jax.tree.leaves(orbit)[0].shape[0] - nodes)
     window = jax.tree.map(lambda leaf: jax.lax.dynamic_slice_in_dim(leaf, begin, nodes), orbit)
     weights = lagrange(jnp.arange(nodes, dtype=place.dtype), place - begin, band)
-    return _combined(weights, [jax.tree.map(lambda leaf, k=k: leaf[k], window) for k in range(nodes)])
+    return combined(weights, [jax.tree.map(lambda leaf, k=k: leaf[k], window) for k in range(nodes)])
 
 
 def _unless(failed, state):

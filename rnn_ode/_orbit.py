@@ -15,6 +15,7 @@ cost. Sources: Lagrange 1795; Gauss, "Theoria interpolationis methodo nova tract
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -38,6 +39,19 @@ def lagrange(nodes, at, band: float = 0.0, xp: Any = jnp):
     for column in range(1, count):  # as a chain of products, which has a derivative where a factor is 0
         weights = weights * ratios[:, column]
     return weights / xp.sum(weights) if band else weights
+
+
+def combined(weights, states):
+    """Σ w_j h_j, where a state that is not finite and has no weight does not count: at whole steps this is the network."""
+
+    def total(*leaves):
+        terms = (
+            w.astype(leaf.dtype) * jnp.where((w == 0) & ~jnp.isfinite(leaf), 0, leaf)
+            for w, leaf in zip(weights, leaves, strict=True)
+        )
+        return sum(terms)
+
+    return jax.tree.map(total, *states)
 
 
 def whole_steps(gap, ahead: int, xp: Any = jnp):

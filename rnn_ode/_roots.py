@@ -113,11 +113,12 @@ def companion(weights, multipliers, behind: int, whole: int = 0, xp: Any = jnp):
 
 
 def feedback_companion(weights, multipliers, lag: int, xp: Any = jnp):
-    """The same for z(t) = λ Σ w_k z(t − k gap), the weights (P,), oldest first, beginning `lag` results back."""
+    """The same for z(t) = λ Σ w_k z(t_k), with the weights (P,), oldest first, of results of which `lag` are newer."""
     size = weights.shape[0] + lag
-    row = xp.concatenate([xp.zeros(lag), weights[::-1]])
-    shift = xp.eye(size, k=-1)[1:]
-    return xp.stack([xp.concatenate([(z * row)[None], shift + 0 * z]) for z in multipliers])
+    row = xp.concatenate([xp.zeros(lag, weights.dtype), weights[::-1]])
+    first = multipliers[:, None] * row[None]
+    shift = xp.broadcast_to(xp.eye(size, dtype=first.dtype)[:-1], (len(multipliers), size - 1, size))
+    return xp.concatenate([first[:, None], shift], axis=1)
 
 
 def radii_of(matrices: Complex[Array, "N B B"]) -> Float[Array, " N"]:

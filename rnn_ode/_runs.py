@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from ._errors import RESULTS
-from ._types import State, is_finite, keep_before
+from ._types import State, Trajectory, is_finite, keep_before
 
 
 class Kept(NamedTuple):
@@ -90,3 +90,12 @@ def like(h: State, new: State) -> State:
             "Pass an h0 of the state's own structure, shape and type."
         )
     return new
+
+
+def finished(ts, rows: State, ended: RESULTS, stable: Array, throw: bool, stats: dict[str, Any]) -> Trajectory:
+    """The trajectory of a scheme that may be unstable: it says so, and raises only where rows are missing."""
+    known = (ended == RESULTS.gap_too_long) | stable
+    result = RESULTS.where(known, ended, RESULTS.unstable_scheme)
+    if throw:
+        rows = result.error_if(rows, ended != RESULTS.successful)
+    return Trajectory(ts, rows, result, stats)
