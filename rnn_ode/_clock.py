@@ -66,7 +66,7 @@ class Clock(eqx.Module):
     def read(self, path, i, after) -> Array:
         """The input `after` time units past the i-th time."""
         if isinstance(path, SampledPath):
-            return path.at(self.whole[i], self.fraction[i], after)
+            return path.at(jnp.asarray(self.whole)[i], jnp.asarray(self.fraction)[i], after)
         return read(path, self.ts[i], after)
 
     def mean_input(self, path) -> Array:

@@ -82,7 +82,7 @@ def evolve(
     clock, h0, dt = prepared(cell, path, ts, h0, dt, save)
     count = clock.ts.shape[0] - 1
     rows, ended = _run(cell, path, clock, h0, scheme, _bounds(path, clock, scheme), save)
-    radius, stable = _roots(*frozen((cell, path, clock, h0)), scheme) if count else (jnp.nan, jnp.array(True))
+    radius, stable = _roots(frozen((cell, path, clock, h0)), scheme) if count else (jnp.nan, jnp.array(True))
     stats = {"num_steps": count, "num_applications": count * ahead, "radius": radius}
     return finished(clock.ts, rows, ended, stable, throw, stats)
 
@@ -295,9 +295,10 @@ def _held(cell, path, clock: Clock, h0, scheme, bounds: _Bounds, save):
 
 
 @eqx.filter_jit
-def _roots(cell, path, clock: Clock, h0, scheme) -> tuple[Float[Array, ""], Bool[Array, ""]]:
+def _roots(run, scheme) -> tuple[Float[Array, ""], Bool[Array, ""]]:
     """The largest modulus of the scheme's roots on the multipliers at rest, for the mean gap, and whether all satisfy the
     root condition. A held input has no feedback between the times, only between its samples."""
+    cell, path, clock, h0 = run
     ahead, behind, band = scheme
     if isinstance(path, Hold):
         ahead, behind, gap = ahead + behind, 0, jnp.asarray(path.dt / clock.dt, clock.gaps.dtype)

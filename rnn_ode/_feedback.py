@@ -70,7 +70,7 @@ def delayed_feedback(
     rows, ended = _feed_back(cell, path, reading, h0, (lags, nodes), slots, band, save)
     radius, stable = jnp.nan, jnp.array(True)
     if clock.uniform:
-        radius, stable = _feedback_roots(*frozen((cell, path, clock, h0)), nodes[-1], int(lags[-1]), band)
+        radius, stable = _feedback_roots(frozen((cell, path, clock, h0)), nodes[-1], int(lags[-1]), band)
     count = len(clock.gaps)
     return finished(
         clock.ts, rows, ended, stable, throw, {"num_steps": count, "num_applications": count, "radius": radius}
@@ -102,7 +102,7 @@ def state_trajectory(
     clock, h0, dt = prepared(cell, path, ts, h0, dt, save)
     rows, ended = _euler(cell, path, clock, h0, save)
     count = clock.gaps.shape[0]
-    radius, stable = _euler_roots(*frozen((cell, path, clock, h0))) if count else (jnp.nan, jnp.array(True))
+    radius, stable = _euler_roots(frozen((cell, path, clock, h0))) if count else (jnp.nan, jnp.array(True))
     return finished(
         clock.ts, rows, ended, stable, throw, {"num_steps": count, "num_applications": count, "radius": radius}
     )
@@ -165,7 +165,8 @@ def _euler(cell, path, clock: Clock, h0, save):
 
 
 @eqx.filter_jit
-def _feedback_roots(cell, path, clock: Clock, h0, nodes, lag: int, band: float):
+def _feedback_roots(run, nodes, lag: int, band: float):
+    cell, path, clock, h0 = run
     nodes = jnp.asarray(nodes, clock.gaps.dtype)
     weights = lagrange(nodes, jnp.zeros((), nodes.dtype), band)
     multipliers = resting_multipliers(cell, clock.mean_input(path), h0)
@@ -173,7 +174,8 @@ def _feedback_roots(cell, path, clock: Clock, h0, nodes, lag: int, band: float):
 
 
 @eqx.filter_jit
-def _euler_roots(cell, path, clock: Clock, h0):
+def _euler_roots(run):
+    cell, path, clock, h0 = run
     gap = jnp.mean(jnp.asarray(clock.gaps))
     multipliers = resting_multipliers(cell, clock.mean_input(path), h0)
     return _judged(radii_of(companion(jnp.stack([1 - gap, gap]), multipliers, 0)), multipliers, clock)
