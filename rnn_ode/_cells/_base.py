@@ -1,5 +1,5 @@
 import abc
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -84,7 +84,7 @@ def initial_state(cell):
     )
 
 
-def output_of(cell, state):
+def output_of(cell, state) -> Any:
     """What a cell hands to the layer above it: `cell.output(state)` of a cell that tells it, h of an LSTM's (h, c), and
     otherwise the state. `TypeError` where that is no array: which of its parts is the output, only the cell can say."""
     if hasattr(cell, "output"):

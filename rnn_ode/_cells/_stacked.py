@@ -1,3 +1,4 @@
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -41,7 +42,7 @@ class StackedCell(eqx.Module):
             raise ValueError("cells must hold at least one cell; it is empty.")
         for k, cell in enumerate(self.cells):
             check_callable(f"cells[{k}]", cell, "cell(x, h)")
-        for k, (below, above) in enumerate(zip(self.cells, self.cells[1:], strict=False)):
+        for k, (below, above) in enumerate(itertools.pairwise(self.cells)):
             given, wanted = output_shape(below), getattr(above, "input_size", None)
             if None not in (given, wanted) and given != (wanted,):
                 raise ValueError(
