@@ -10,6 +10,7 @@ from ._analyse import analyse as analyse
 from ._bridge import to_ode as to_ode
 from ._bridge import to_rnn as to_rnn
 from ._cells import PiecewiseLinearCell as PiecewiseLinearCell
+from ._cells import StackedCell as StackedCell
 from ._cells import VanillaCell as VanillaCell
 from ._compare import Comparison as Comparison
 from ._compare import compare as compare

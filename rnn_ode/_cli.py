@@ -2,8 +2,6 @@
 
 import contextlib
 import json
-import os
-import tempfile
 import time
 from collections.abc import Iterator
 from enum import StrEnum
@@ -19,8 +17,9 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from ._analyse import Analysis, analyse
 from ._bridge import ALTERNATIVES, obstacle
-from ._cells import VanillaCell
+from ._cells import StackedCell, VanillaCell
 from ._compare import METHODS, Comparison, compare, predict
+from ._files import written_beside
 from ._methods import AbstractMethod, Backward, Exact, Forward, Textbook, Tustin
 from ._verdict import Verdict, verdict_name
 from .datasets import Series, load_csv, sunspots
@@ -194,6 +193,8 @@ def _describe(cell) -> str:
     name = type(cell).__name__
     if isinstance(cell, VanillaCell):
         name = "affine network" if cell.activation is None else f"{getattr(cell.activation, '__name__', '')} network"
+    if isinstance(cell, StackedCell):
+        return "stack of a " + ", a ".join(map(_describe, cell.cells))
     return f"{cell.hidden_size}-unit {name}"
 
 
@@ -205,15 +206,8 @@ def _check_figure(out: Path) -> None:
 
 
 def _save_figure(c: Comparison | Analysis, out: Path) -> None:
-    """The figure beside its final name and then renamed, so that an interrupted run leaves no half of it."""
-    handle, beside = tempfile.mkstemp(suffix=out.suffix, dir=out.parent)
-    os.close(handle)
-    try:
+    with written_beside(out) as beside:
         c.plot().savefig(beside, dpi=120)
-        os.chmod(beside, 0o644)
-        os.replace(beside, out)
-    finally:
-        Path(beside).unlink(missing_ok=True)
 
 
 @app.command("spectrum")

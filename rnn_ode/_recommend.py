@@ -18,7 +18,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import PyTree, Real
 
-from ._cells import as_state, initial_state
+from ._cells import as_state, initial_state, output_of
 from ._clock import ROWS
 from ._errors import as_number, check_callable, check_count
 from ._evolve import evolve
@@ -96,7 +96,8 @@ def recommend(
 
     **Arguments:** `cell` any cell; `xs` (T, D) a typical input at the network's own rate, of which the first 16,384 samples
     are used; `ratio` of the new rate to the old, 48/44.1 say; `h0` the state at the start; `budget` applications of the
-    network per result, at most; `output` what of a state is compared, a function of it (its first array by default).
+    network per result, at most; `output` what of a state is compared, a function of it (by default the cell's output, h
+    of an LSTM's (h, c)).
 
     **Returns:** a `Recommendation`, with `evolve` for several (ahead, behind, band), `delayed_feedback` of several orders
     and bands and `state_trajectory` in it. Recommended is the cheapest of the stable schemes within 0.5 dB of the best in
@@ -121,7 +122,7 @@ def recommend(
     if len(xs) < 64:
         raise ValueError(f"xs must have at least 64 samples for a trial; got {len(xs)}.")
     h0 = initial_state(cell) if h0 is None else as_state("h0", h0, cell)
-    pick = (lambda h: jax.tree.leaves(h)[0]) if output is None else output
+    pick = partial(output_of, cell) if output is None else output
     outputs = _rows(iterate(cell, xs, h0, save=pick))
     known = _Known(1 / ratio, _resting(cell, xs, h0), *_spectrum(outputs))
     schemes = sorted(_distinct(_candidates(known, budget)), key=lambda s: (not s.stable, -s.fit, s.applications))

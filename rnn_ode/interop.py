@@ -1,65 +1,98 @@
-"""Weights from files and from PyTorch.
+"""Networks from files and to them, and from PyTorch and back.
 
-Nothing here unpickles: a pickle runs whatever code its author put into it. Files may be npz and npy (without pickled
-objects), json, safetensors, and csv or txt for one matrix. Entries are real and finite; floating types are kept, but
-for float16, which becomes float32, and integers, which become float64. JAX makes float64 into float32 unless
-`jax_enable_x64` is set.
+Files hold arrays by name (`read_arrays`, `write_arrays`; never a pickle, which runs whatever code its author put into
+it). A cell is what one file or one layer makes, a `Network` a cell with its linear readout. JAX makes float64 into
+float32 unless `jax_enable_x64` is set.
+
+PyTorch names the arrays of layer k of `torch.nn.RNN`, `GRU` and `LSTM` `weight_ih_lk` (gN, D), `weight_hh_lk` (gN, N),
+`bias_ih_lk` and `bias_hh_lk` (gN,), with 1, 3 or 4 gates g, which tell the kind; the module's own name stands before
+them (`rec.weight_ih_l0`). Equinox keeps PyTorch's order of gates, reset, update, new for a GRU and input, forget, cell,
+output for an LSTM, but holds one bias where PyTorch holds two; a plain RNN's nonlinearity is not among the arrays.
 """
 
-import json
-import os
-import zipfile
-import zlib
-from collections.abc import Callable, Mapping
+import itertools
+import re
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import EllipsisType
-from typing import Any
+from typing import Any, cast
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float
 
-from ._cells import PiecewiseLinearCell, VanillaCell
+from ._arrays import PathLike, as_host_floats, read_json_object, shape_of, shapes_of
+from ._arrays import read_arrays as read_arrays
+from ._arrays import write_arrays as write_arrays
+from ._cells import PiecewiseLinearCell, StackedCell, VanillaCell, output_of, output_shape
+from ._errors import check_callable, check_flag
+from ._types import Cell
 
-PathLike = str | os.PathLike[str]
 Activation = Callable[[Array], Array] | None
 
 _GATES = {1: "RNN", 3: "GRU", 4: "LSTM"}
+_PARTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+_LAYER_KEY = re.compile(
+    r"(?P<prefix>.*)(weight_ih|weight_hh|weight_hr|bias_ih|bias_hh)_l(?P<layer>0|[1-9][0-9]{0,2})(?P<backward>_reverse)?"
+)
 
 
-def read_arrays(path: PathLike) -> dict[str, np.ndarray]:
-    """All arrays of a file, by name.
+class Network(eqx.Module):
+    """A cell and what is read from its state: the readout of the top layer's output, plus the input where `residual`.
 
-    **Arguments:** `path`, ending in `.npz`, `.npy` (one array, called "W"), `.json` (an object of nested lists, such as
-    `{"W_h": [[0.5]]}`, or one of those under the key "state_dict"), `.safetensors`, or `.csv` or `.txt` (one matrix,
-    called "W": a row a line, separated by commas or blanks, `#` for comments).
+    **Fields:** `cell`; `readout` an `equinox.nn.Linear` (M outputs), or `None` for the output itself; `residual`, whether
+    the first M channels of the input are added to the output, as in networks that learn what an amplifier changes.
 
-    **Raises:** `ValueError` naming the file and the key or line, for a malformed file and for entries that are not
-    numbers, not real or not finite, for ragged lists and for empty arrays; `ImportError` for safetensors where that
-    package is missing; `OSError` where the file cannot be opened.
+    **Raises:** `TypeError` for fields of other types; `ValueError` where the readout does not take the cell's output or
+    the input has fewer than M channels, as far as the cell says its sizes.
 
     ```python
-    >>> import pathlib, tempfile
+    >>> import equinox as eqx, jax, jax.numpy as jnp, rnn_ode as ro
     >>> from rnn_ode import interop
-    >>> path = pathlib.Path(tempfile.mkdtemp()) / "weights.json"
-    >>> _ = path.write_text('{"W_h": [[0.5, 0], [0, -2]], "b": [0, 1]}')
-    >>> {key: array.shape for key, array in interop.read_arrays(path).items()}
-    {'W_h': (2, 2), 'b': (2,)}
+    >>> keys = jax.random.split(jax.random.key(0))
+    >>> network = interop.Network(eqx.nn.LSTMCell(1, 4, key=keys[0]), eqx.nn.Linear(4, 1, key=keys[1]), residual=True)
+    >>> xs = jnp.ones((10, 1))
+    >>> states = jax.tree.map(lambda rows: rows[1:], ro.iterate(network.cell, xs).states)
+    >>> jax.vmap(network.output)(xs, states).shape
+    (10, 1)
 
     ```
     """
-    path = Path(path)
-    if path.suffix.lower() not in _READERS:
-        raise ValueError(
-            f"{path}: weights are read from {', '.join(_READERS)}; got a name ending in {path.suffix!r}. Pickles (.pt, "
-            ".pth, .pkl) are never read: write the weights with safetensors or numpy.savez instead."
-        )
-    arrays = _READERS[path.suffix.lower()](path)
-    if not arrays:
-        raise ValueError(f"{path}: the file holds no arrays.")
-    return {key: _as_floats(f"{path}, key {key!r}", value) for key, value in arrays.items()}
+
+    cell: Cell
+    readout: eqx.nn.Linear | None = None
+    residual: bool = eqx.field(static=True, default=False)
+
+    def __check_init__(self):
+        check_callable("cell", self.cell, "cell(x, h)")
+        check_flag("residual", self.residual)
+        given = output_shape(self.cell)
+        if self.readout is not None:
+            if not isinstance(self.readout, eqx.nn.Linear):
+                raise TypeError(f"readout must be an equinox.nn.Linear or None; got {self.readout!r}.")
+            sizes = self.readout.in_features, self.readout.out_features
+            if "scalar" in sizes:
+                raise ValueError(f"readout must map vectors to vectors; it maps {sizes[0]} to {sizes[1]}.")
+            if given not in (None, sizes[:1]):
+                raise ValueError(f"readout must take the cell's outputs {given}; it takes {sizes[:1]}.")
+        outputs, inputs = self.output_size, getattr(self.cell, "input_size", None)
+        if self.residual and outputs is not None and inputs is not None and outputs > inputs:
+            raise ValueError(f"residual needs an input for each of the {outputs} outputs; the cell takes {inputs}.")
+
+    @property
+    def output_size(self) -> int | None:
+        """M, or `None` where there is no readout and the cell does not say."""
+        shape = output_shape(self.cell) if self.readout is None else (self.readout.out_features,)
+        return None if shape is None else cast(int, shape[0])
+
+    def output(self, x: Float[Array, " D"], h: Any) -> Float[Array, " M"]:
+        """The output of the step that took the input x (D,) and ended in the state h."""
+        y = output_of(self.cell, h)
+        y = y if self.readout is None else self.readout(y)
+        return y + x[: y.shape[0]] if self.residual else y
 
 
 def read_matrix(path: PathLike, key: str | None = None) -> Float[np.ndarray, "N N"]:
@@ -90,7 +123,7 @@ def read_matrix(path: PathLike, key: str | None = None) -> Float[np.ndarray, "N 
         key = next(iter(known + only + plain), None)
     if key not in square:
         wanted = "one square matrix, or a key that names one" if key is None else f"a square matrix under key {key!r}"
-        raise ValueError(f"{path}: {wanted} is wanted; the file holds {_shapes(arrays)}.")
+        raise ValueError(f"{path}: {wanted} is wanted; the file holds {shapes_of(arrays)}.")
     return arrays[key]
 
 
@@ -98,9 +131,10 @@ def read_cell(path: PathLike, activation: Activation | EllipsisType = ...) -> Ca
     """The cell whose weights a file holds.
 
     **Arguments:** `path` as in `read_arrays`, with the keys `W_h` (N, N), `W_x` (N, D), `b` (N,) of a `VanillaCell`; or
-    `A`, `W`, `W_x`, `b` of a `PiecewiseLinearCell`; or PyTorch's names of one layer, whatever their prefix, as in
-    `from_torch`. Other keys (a readout's, say) are left alone. `activation` of the vanilla network, `None` for affine;
-    left out, it is relu for the first set of names and tanh, PyTorch's, for the third. Other cells have their own.
+    `A`, `W`, `W_x`, `b` of a `PiecewiseLinearCell`; or PyTorch's names of one network, whatever their prefix: one layer
+    as in `from_torch`, several as a `StackedCell`. Other keys are left alone (`read_network` reads a readout).
+    `activation` of the vanilla network, `None` for affine; left out, it is relu for the first set of names and tanh,
+    PyTorch's, for the third. Other cells have their own.
 
     **Raises:** `ValueError` for keys that make no cell and shapes that do not fit; otherwise as `read_arrays`.
 
@@ -122,9 +156,60 @@ def read_cell(path: PathLike, activation: Activation | EllipsisType = ...) -> Ca
             return VanillaCell(**_take(arrays, "W_h", "W_x", "b"), **chosen)
         if "A" in arrays:
             return PiecewiseLinearCell(**_take(arrays, "A", "W", "W_x", "b"))
-        return from_torch(arrays, _only_prefix(arrays), **chosen)
+        return _as_one(_torch_layers(arrays, _only_prefix(arrays), **chosen))
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
+
+
+def read_network(
+    path: PathLike,
+    prefix: str | None = None,
+    readout: str | EllipsisType | None = ...,
+    *,
+    activation: Activation = jnp.tanh,
+    residual: bool | EllipsisType = ...,
+) -> Network:
+    """The network, with its readout, whose PyTorch weights a file holds.
+
+    **Arguments:** `path` as in `read_arrays`; the others as in `from_torch_network`. `residual` left out is what a json
+    file says under `model_data`, `skip`, as those of trained amplifiers do (the input is added where `skip` is 1), and
+    otherwise `False`.
+
+    **Raises:** `ValueError` naming the file and the key; otherwise as `read_arrays`.
+
+    ```python
+    >>> import json, pathlib, tempfile
+    >>> from rnn_ode import interop
+    >>> weights = {"rec.weight_ih_l0": [[1]], "rec.weight_hh_l0": [[0.5]], "lin.weight": [[2]], "lin.bias": [0]}
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "amplifier.json"
+    >>> _ = path.write_text(json.dumps({"model_data": {"skip": 1}, "state_dict": weights}))
+    >>> network = interop.read_network(path)
+    >>> network.readout.weight.tolist(), network.residual
+    ([[2.0]], True)
+
+    ```
+    """
+    path = Path(path)
+    arrays = read_arrays(path)
+    try:
+        if not isinstance(residual, EllipsisType):
+            return from_torch_network(arrays, prefix, readout, activation=activation, residual=residual)
+        network = from_torch_network(arrays, prefix, readout, activation=activation)
+        return Network(network.cell, network.readout, _skips(path, network))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _skips(path: Path, network: Network) -> bool:
+    """Whether the file says that the input is added to the output."""
+    about = read_json_object(path).get("model_data") if path.suffix.lower() == ".json" else None
+    skip = about.get("skip", 0) if isinstance(about, dict) else 0
+    if skip not in (0, network.output_size):
+        raise ValueError(
+            "key 'model_data': skip, the number of inputs that are added to the output, must be 0 or that of outputs, "
+            f"{network.output_size}; got {skip!r}. Pass residual=True or residual=False."
+        )
+    return bool(skip)
 
 
 def from_torch(
@@ -158,35 +243,232 @@ def from_torch(
     (rows, size), inputs = W_h.shape, W_x.shape[1]
     if rows == size:
         return VanillaCell(W_h, W_x, b_x + b_h, activation)
-    # Equinox keeps PyTorch's gate order: reset, update, new for a GRU; input, forget, cell, output for an LSTM.
     if rows == 4 * size:
-        cell = eqx.nn.LSTMCell(inputs, size, key=jr.PRNGKey(0))
-        return _place(cell, weight_ih=W_x, weight_hh=W_h, bias=b_x + b_h)
+        return _filled(eqx.nn.LSTMCell, inputs, size, weight_ih=W_x, weight_hh=W_h, bias=b_x + b_h)
     # The reset gate multiplies the candidate's recurrent bias, so that one may not be summed into the other.
     gates, candidate = np.split(b_h, [2 * size])
     bias = b_x + np.concatenate([gates, np.zeros_like(candidate)])
-    cell = eqx.nn.GRUCell(inputs, size, key=jr.PRNGKey(0))
-    return _place(cell, weight_ih=W_x, weight_hh=W_h, bias=bias, bias_n=candidate)
+    return _filled(eqx.nn.GRUCell, inputs, size, weight_ih=W_x, weight_hh=W_h, bias=bias, bias_n=candidate)
 
 
-def _place(cell, **arrays: np.ndarray):
-    """The cell with those arrays in place of its random ones."""
-    return eqx.tree_at(lambda c: [getattr(c, name) for name in arrays], cell, list(map(jnp.asarray, arrays.values())))
+def _filled(cls, *args, **arrays: np.ndarray):
+    """An Equinox layer with those arrays for its weights; its random ones are never drawn, only their shapes."""
+    layer = eqx.filter_eval_shape(lambda key: cls(*args, use_bias="bias" in arrays, key=key), jr.PRNGKey(0))
+    return eqx.tree_at(
+        lambda it: [getattr(it, name) for name in arrays], layer, list(map(jnp.asarray, arrays.values()))
+    )
+
+
+def from_torch_network(
+    state_dict: Mapping[str, Any],
+    prefix: str | None = None,
+    readout: str | EllipsisType | None = ...,
+    *,
+    activation: Activation = jnp.tanh,
+    residual: bool = False,
+) -> Network:
+    """The network in a PyTorch state dictionary: all layers of an RNN, GRU or LSTM, and its linear readout.
+
+    **Arguments:** `state_dict`, arrays or tensors by name; `prefix`, what stands before the recurrent layers' names
+    (`"rec."`), found where there is one network only; `readout`, what stands before the readout's `weight` and `bias`
+    (`"lin."`), or `None` for none. Left out, it is the one weight (M, N) with a bias (M,) whose N is the top layer's
+    size, if there is one; a readout without bias must be named. Where both are given, other keys are left alone;
+    otherwise there may be none. `activation` of a plain RNN, as in `from_torch`; `residual`, whether the input is added
+    to the readout's output, which the state dictionary does not say.
+
+    **Returns:** a `Network`, its cell that of `from_torch` for one layer and a `StackedCell` for several.
+
+    **Raises:** `ValueError` naming the key, its shape and what is wanted: for shapes that do not fit, for keys without a
+    meaning here or with two, for a second direction and for projections.
+
+    ```python
+    >>> import numpy as np
+    >>> from rnn_ode import interop
+    >>> weights = {"rec.weight_ih_l0": np.ones((8, 1)), "rec.weight_hh_l0": np.ones((8, 2))}
+    >>> weights |= {"rec.weight_ih_l1": np.ones((8, 2)), "rec.weight_hh_l1": np.ones((8, 2))}
+    >>> network = interop.from_torch_network(weights | {"lin.weight": np.ones((1, 2)), "lin.bias": np.ones(1)})
+    >>> [type(cell).__name__ for cell in network.cell.cells], network.readout.out_features
+    (['LSTMCell', 'LSTMCell'], 1)
+
+    ```
+    """
+    named = prefix is not None and not isinstance(readout, EllipsisType)
+    prefix = _only_prefix(state_dict) if prefix is None else prefix
+    cells = _torch_layers(state_dict, prefix, activation)
+    size = cells[-1].hidden_size
+    layers = {match[0] for match in _layer_keys(state_dict, prefix)}
+    others = {key: value for key, value in state_dict.items() if key not in layers}
+    if isinstance(readout, EllipsisType):
+        readout = _only_readout(others, size)
+    linear = None if readout is None else _torch_linear(state_dict, readout, size)
+    unknown = [key for key in others if linear is None or key not in (f"{readout}weight", f"{readout}bias")]
+    if unknown and not named:
+        raise ValueError(
+            f"key {unknown[0]!r} {shape_of(others[unknown[0]])} belongs neither to the recurrent layers {prefix!r} nor to a "
+            f"linear readout, a weight (M, {size}) with a bias (M,). Give both prefix and readout (None for none) to leave "
+            "other keys alone."
+        )
+    return Network(_as_one(cells), linear, residual)
+
+
+def to_torch(network: Network | Cell, prefix: str = "", readout: str = "readout.") -> dict[str, np.ndarray]:
+    """The state dictionary that makes PyTorch compute what a cell or a network computes.
+
+    **Arguments:** `network`, a `VanillaCell` with tanh or relu, an `equinox.nn.GRUCell` or `LSTMCell`, a `StackedCell` of
+    several of one kind and size, or a `Network` of these; `prefix` and `readout`, what to write before the names of the
+    recurrent layers and of the readout, as in `from_torch_network`.
+
+    **Returns:** arrays by PyTorch's names, for `write_arrays`, or for `load_state_dict` of the module with these names:
+
+        module.load_state_dict({key: torch.from_numpy(array) for key, array in to_torch(network).items()})
+
+    `bias_ih` is the cell's bias and `bias_hh` zero, but for the part of a GRU's that its reset gate multiplies. Cells
+    without biases give none (`bias=False`). Build the `torch.nn.RNN` of relu cells with `nonlinearity="relu"`, and add the
+    input in `forward` where the network is `residual`: the state dictionary tells neither.
+
+    **Raises:** `TypeError` for a cell that PyTorch has no counterpart of; `ValueError` for another activation and for
+    layers of several kinds or sizes.
+
+    ```python
+    >>> import jax.numpy as jnp, rnn_ode as ro
+    >>> from rnn_ode import interop
+    >>> cell = ro.VanillaCell([[0.5]], [[1.0]], [0.25], activation=jnp.tanh)
+    >>> {key: array.tolist() for key, array in interop.to_torch(cell).items()}
+    {'weight_ih_l0': [[1.0]], 'weight_hh_l0': [[0.5]], 'bias_ih_l0': [0.25], 'bias_hh_l0': [0.0]}
+
+    ```
+    """
+    if isinstance(network, Network):
+        linear = network.readout
+        arrays = {} if linear is None else {"weight": linear.weight, "bias": linear.bias}
+        named = {f"{readout}{part}": np.array(value) for part, value in arrays.items() if value is not None}
+        return to_torch(network.cell, prefix) | named
+    cells = network.cells if isinstance(network, StackedCell) else (network,)
+    layers = [_torch_parts(cell) for cell in cells]
+    kinds = {kind for kind, _ in layers}
+    if len(kinds) > 1:
+        raise ValueError(
+            f"PyTorch stacks layers of one kind and size; got {', '.join(kind for kind, _ in layers)}. Convert each alone."
+        )
+    biased = any("bias_ih" in parts for _, parts in layers)
+    return {
+        f"{prefix}{part}_l{layer}": np.array(parts[part]) if part in parts else np.zeros_like(parts["weight_hh"][:, 0])
+        for layer, (_, parts) in enumerate(layers)
+        for part in (_PARTS if biased else _PARTS[:2])
+    }
+
+
+_ACTIVATIONS = {"tanh": (jnp.tanh, jax.nn.tanh, jax.lax.tanh), "relu": (jax.nn.relu,)}
+
+
+def _torch_parts(cell: Any) -> tuple[str, dict[str, Any]]:
+    """The kind of a layer, in words, and its arrays by PyTorch's names; without biases where the cell has none."""
+    if isinstance(cell, VanillaCell):
+        known = [name for name, group in _ACTIVATIONS.items() if any(cell.activation is f for f in group)]
+        if not known:
+            name = getattr(cell.activation, "__name__", cell.activation)
+            raise ValueError(
+                f"PyTorch's RNN has the activations tanh and relu (jax.nn.relu) only; the cell has {name}."
+            )
+        kind, (W_x, W_h, b, b_n) = f"{known[0]} RNN", (cell.W_x, cell.W_h, cell.b, None)
+    elif isinstance(cell, eqx.nn.GRUCell):
+        kind, (W_x, W_h, b, b_n) = "GRU", (cell.weight_ih, cell.weight_hh, cell.bias, cell.bias_n)
+    elif isinstance(cell, eqx.nn.LSTMCell):
+        kind, (W_x, W_h, b, b_n) = "LSTM", (cell.weight_ih, cell.weight_hh, cell.bias, None)
+    else:
+        raise TypeError(
+            f"PyTorch has no counterpart of a {type(cell).__name__}: VanillaCell, equinox.nn.GRUCell, equinox.nn.LSTMCell "
+            "and stacks of one of them are written."
+        )
+    parts = {"weight_ih": np.asarray(W_x), "weight_hh": np.asarray(W_h)}
+    if b is not None:
+        parts |= {"bias_ih": np.asarray(b), "bias_hh": np.zeros_like(b)}
+    if b_n is not None:
+        parts["bias_hh"][2 * cell.hidden_size :] = b_n
+    return f"{kind} of {cell.hidden_size} units", parts
+
+
+def _torch_layers(
+    state_dict: Mapping[str, Any], prefix: str, activation: Activation = jnp.tanh
+) -> list[VanillaCell | eqx.nn.GRUCell | eqx.nn.LSTMCell]:
+    """The cells of all layers under one prefix, the bottom one first."""
+    keys = _layer_keys(state_dict, prefix)
+    backward = [match[0] for match in keys if match["backward"]]
+    if backward:
+        raise ValueError(
+            f"key {backward[0]!r}: a network that reads its input backward too has no counterpart here, as a step knows no "
+            "later input. One direction of one layer is interop.from_torch(state_dict, prefix, layer)."
+        )
+    count = 1 + max((int(match["layer"]) for match in keys), default=0)
+    cells = [from_torch(state_dict, prefix, layer, activation=activation) for layer in range(count)]
+    for layer, (below, cell) in enumerate(itertools.pairwise(cells), start=1):
+        if cell.input_size != below.hidden_size:
+            key = f"{prefix}weight_ih_l{layer}"
+            shape = shape_of(state_dict[key])
+            raise ValueError(
+                f"key {key!r} has shape {shape}; wanted is {(shape[0], below.hidden_size)}, as the layer below has "
+                f"{below.hidden_size} units."
+            )
+    return cells
+
+
+def _as_one(cells: Sequence[Callable]) -> Callable:
+    return cells[0] if len(cells) == 1 else StackedCell(cells)
+
+
+def _layer_keys(state_dict: Mapping[str, Any], prefix: str) -> list[re.Match[str]]:
+    """The keys of recurrent layers under a prefix, taken apart."""
+    return [match for match in map(_LAYER_KEY.fullmatch, state_dict) if match and match["prefix"] == prefix]
+
+
+def _only_readout(arrays: Mapping[str, Any], size: int) -> str | None:
+    """What stands before the names of the one linear layer, with a bias, that takes the network's output."""
+    shapes = {key: shape_of(value) for key, value in arrays.items()}
+    found = []
+    for key, shape in shapes.items():
+        stem = key.removesuffix("weight")
+        named = stem != key and (not stem or stem.endswith("."))
+        if named and shape[1:] == (size,) and shapes.get(f"{stem}bias") == shape[:1]:
+            found.append(stem)
+    if len(found) > 1:
+        raise ValueError(
+            f"one linear readout of the network's {size} outputs is wanted; there are several, "
+            f"{', '.join(map(repr, found))}. Choose with readout; None is for none."
+        )
+    return found[0] if found else None
+
+
+def _torch_linear(state_dict: Mapping[str, Any], prefix: str, size: int) -> eqx.nn.Linear:
+    """The linear layer under a prefix, with or without a bias, of shapes that fit."""
+    names = [f"{prefix}weight", f"{prefix}bias"]
+    if names[0] not in state_dict:
+        raise ValueError(f"no key {names[0]!r} for the readout; there are {shapes_of(state_dict)}.")
+    weight, *bias = [as_host_floats(f"key {name!r}", state_dict[name]) for name in names if name in state_dict]
+    if weight.ndim != 2 or weight.shape[1] != size:
+        raise ValueError(
+            f"key {names[0]!r} has shape {weight.shape}; wanted is (M, {size}), as the network has {size} outputs."
+        )
+    if bias and bias[0].shape != weight.shape[:1]:
+        raise ValueError(f"key {names[1]!r} has shape {bias[0].shape}; wanted is {weight.shape[:1]}.")
+    arrays = {"weight": weight, **({"bias": bias[0]} if bias else {})}
+    return _filled(eqx.nn.Linear, size, len(weight), **arrays)
 
 
 def _torch_layer(state_dict: Mapping[str, Any], prefix: str, layer: int):
     """W_x (kN, D), W_h (kN, N) and the two biases (kN,), of shapes that fit."""
-    names = {part: f"{prefix}{part}_l{layer}" for part in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")}
+    names = {part: f"{prefix}{part}_l{layer}" for part in _PARTS}
     missing = [name for part, name in names.items() if name not in state_dict and not part.startswith("bias")]
     has_bias = names["bias_ih"] in state_dict
     if has_bias != (names["bias_hh"] in state_dict):
         missing.append(names["bias_hh" if has_bias else "bias_ih"])
     if missing:
-        raise ValueError(f"no key {missing[0]!r}; there are {_shapes(state_dict)}. prefix and layer choose the keys.")
+        raise ValueError(f"no key {missing[0]!r}; there are {shapes_of(state_dict)}. prefix and layer choose the keys.")
     if f"{prefix}weight_hr_l{layer}" in state_dict:
         raise ValueError(f"key '{prefix}weight_hr_l{layer}': an LSTM with a projection has no counterpart here.")
 
-    arrays = {part: _as_floats(f"key {name!r}", state_dict[name]) for part, name in names.items() if name in state_dict}
+    arrays = {
+        part: as_host_floats(f"key {name!r}", state_dict[name]) for part, name in names.items() if name in state_dict
+    }
     W_h = arrays["weight_hh"]
     if W_h.ndim != 2 or W_h.shape[0] not in [k * W_h.shape[1] for k in _GATES]:
         kinds = ", ".join(f"({'' if k == 1 else k}N, N) {kind}" for k, kind in _GATES.items())
@@ -203,139 +485,25 @@ def _torch_layer(state_dict: Mapping[str, Any], prefix: str, layer: int):
     return arrays["weight_ih"], W_h, arrays.get("bias_ih", zeros), arrays.get("bias_hh", zeros)
 
 
-def _only_prefix(arrays: Mapping[str, np.ndarray]) -> str:
-    """What stands before PyTorch's names, where the file holds one layer of one network in one direction."""
-    layers = [key for key in arrays if "weight_hh_l" in key]
-    if len(layers) == 1 and layers[0].endswith("weight_hh_l0"):
-        return layers[0].removesuffix("weight_hh_l0")
-    if layers:
+def _only_prefix(arrays: Mapping[str, Any]) -> str:
+    """What stands before PyTorch's names, where there is one recurrent network."""
+    matches = [match for match in map(_LAYER_KEY.fullmatch, arrays) if match]
+    prefixes = sorted({match["prefix"] for match in matches})
+    if len(prefixes) == 1:
+        return prefixes[0]
+    if prefixes:
         raise ValueError(
-            f"a cell is one layer, one direction; the file holds {', '.join(map(repr, layers))}. "
-            "Choose with interop.from_torch(interop.read_arrays(path), prefix, layer)."
+            f"one recurrent network is wanted; there are several, {', '.join(map(repr, prefixes))}. Choose with prefix: "
+            "interop.read_network(path, prefix, readout), interop.from_torch(interop.read_arrays(path), prefix)."
         )
     raise ValueError(
-        "the keys of a cell are wanted: W_h, W_x, b; or A, W, W_x, b; or PyTorch's weight_ih_l0, weight_hh_l0, "
-        f"bias_ih_l0, bias_hh_l0. The file holds {_shapes(arrays)}."
+        "no keys of a network: a cell has W_h, W_x, b or A, W, W_x, b, or PyTorch's weight_ih_l0, weight_hh_l0, bias_ih_l0, "
+        f"bias_hh_l0; a network with a readout PyTorch's. There are {shapes_of(arrays)}."
     )
 
 
 def _take(arrays: Mapping[str, np.ndarray], *keys: str) -> dict[str, np.ndarray]:
     missing = [key for key in keys if key not in arrays]
     if missing:
-        raise ValueError(f"no key {missing[0]!r}; wanted are {', '.join(keys)}, the file holds {_shapes(arrays)}.")
+        raise ValueError(f"no key {missing[0]!r}; wanted are {', '.join(keys)}, the file holds {shapes_of(arrays)}.")
     return {key: arrays[key] for key in keys}
-
-
-def _shapes(arrays: Mapping[str, Any]) -> str:
-    return ", ".join(f"{key!r} {tuple(np.shape(array))}" for key, array in arrays.items()) or "nothing"
-
-
-def _as_floats(name: str, value: Any) -> np.ndarray:
-    """`value` as a finite real array that is not empty; `name` heads the messages."""
-    if hasattr(value, "detach"):  # a torch tensor that requires a gradient does not convert
-        value = value.detach().cpu()
-    try:
-        array = np.asarray(value)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{name}: an array of numbers is wanted; got {type(value).__name__} ({error}).") from None
-    if array.size == 0:
-        raise ValueError(f"{name}: the array is empty, of shape {array.shape}.")
-    if array.dtype.kind in "iu":
-        array = array.astype(np.float64)
-    if not jnp.issubdtype(array.dtype, jnp.floating):
-        raise ValueError(f"{name}: real numbers are wanted; got entries of type {array.dtype}.")
-    if array.dtype.itemsize < 4:
-        array = array.astype(np.float32)
-    if not np.isfinite(array).all():
-        where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
-        raise ValueError(f"{name}: finite numbers are wanted; the entry at {where} is {array[where]}.")
-    return array
-
-
-def _read_numpy(path: Path) -> Mapping[str, Any]:
-    with path.open("rb") as file:
-        try:
-            loaded = np.load(file, allow_pickle=False)
-        except _NOT_NUMPY as error:
-            raise ValueError(f"{path}: not a file of arrays that NumPy reads without pickle{_detail(error)}.") from None
-        if not isinstance(loaded, np.lib.npyio.NpzFile):
-            return {"W": loaded}
-        with loaded:
-            return {key: _npz_entry(path, loaded, key) for key in loaded.files}
-
-
-def _npz_entry(path: Path, archive: np.lib.npyio.NpzFile, key: str) -> Any:
-    try:
-        return archive[key]
-    except _NOT_NUMPY as error:
-        raise ValueError(
-            f"{path}, key {key!r}: not an array that NumPy reads without pickle{_detail(error)}."
-        ) from None
-
-
-def _detail(error: Exception) -> str:
-    """What NumPy said, unless it is advice to unpickle."""
-    return "" if "pickle" in str(error) else f" ({error})"
-
-
-# What numpy and zipfile raise on files that were cut, altered or made up (a header may claim any size).
-_NOT_NUMPY = (ValueError, EOFError, KeyError, MemoryError, NotImplementedError, OSError, zipfile.BadZipFile, zlib.error)
-
-
-def _read_json(path: Path) -> Mapping[str, Any]:
-    data = path.read_bytes()
-    try:
-        content = json.loads(data)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path}, line {error.lineno}: not json ({error.msg}).") from None
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise ValueError(f"{path}, line {line}: not json (not UTF-8 text).") from None
-    except (RecursionError, ValueError) as error:  # nested too deep; a whole number of too many digits
-        raise ValueError(f"{path}: not json that can be read ({error}).") from None
-    if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
-        content = content["state_dict"]
-    if not isinstance(content, dict):
-        raise ValueError(f"{path}: an object of nested lists is wanted, by name; got a {type(content).__name__}.")
-    return content
-
-
-def _read_safetensors(path: Path) -> Mapping[str, Any]:
-    try:
-        from safetensors import SafetensorError
-        from safetensors.numpy import load
-    except ImportError as error:
-        raise ImportError(f"{path}: reading it needs safetensors: pip install 'rnn_ode[app]'") from error
-    data = path.read_bytes()
-    try:
-        return load(data)
-    except (SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path}: not a safetensors file that NumPy can hold ({error}).") from None
-
-
-def _read_text(path: Path) -> Mapping[str, Any]:
-    rows: list[list[float]] = []
-    for number, line in enumerate(path.read_bytes().decode("utf-8-sig", "replace").splitlines(), start=1):
-        line = line.partition("#")[0].strip()
-        if not line:
-            continue
-        try:
-            rows.append([float(cell) for cell in (line.split(",") if "," in line else line.split())])
-        except ValueError as error:
-            raise ValueError(f"{path}, line {number}: a row of numbers is wanted ({error}).") from None
-        if len(rows[-1]) != len(rows[0]):
-            raise ValueError(
-                f"{path}, line {number}: every row must have as many entries as the first, {len(rows[0])}; "
-                f"got {len(rows[-1])}."
-            )
-    return {"W": rows} if rows else {}
-
-
-_READERS: dict[str, Callable[[Path], Mapping[str, Any]]] = {
-    ".npz": _read_numpy,
-    ".npy": _read_numpy,
-    ".json": _read_json,
-    ".safetensors": _read_safetensors,
-    ".csv": _read_text,
-    ".txt": _read_text,
-}

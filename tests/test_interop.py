@@ -1,5 +1,8 @@
 import builtins
+import importlib
+import itertools
 import json
+import os
 import pickle
 import zipfile
 
@@ -9,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import rnn_ode as ro
 from rnn_ode import interop
 from rnn_ode._cells import PiecewiseLinearCell, VanillaCell
 
@@ -25,6 +29,17 @@ def torch_weights(gates, prefix="", layer=0, bias=True, seed=0):
     if bias:
         shapes |= {"bias_ih": (gates * N,), "bias_hh": (gates * N,)}
     return {f"{prefix}{name}_l{layer}": rng.normal(size=shape) for name, shape in shapes.items()}
+
+
+def torch_stack(gates, layers, prefix="", bias=True, seed=0):
+    """Several layers: those above the first take its N units."""
+    rng = np.random.default_rng(seed)
+    weights = {}
+    for layer in range(layers):
+        weights |= torch_weights(gates, prefix, layer, bias, seed + layer)
+        if layer:
+            weights[f"{prefix}weight_ih_l{layer}"] = rng.normal(size=(gates * N, N))
+    return weights
 
 
 def gates_of(weights, x, h):
@@ -281,8 +296,11 @@ def test_safetensors_missing(tmp_path, monkeypatch):
         return real(name, *args, **kwargs)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(ImportError, match=r"pip install 'rnn_ode\[app\]'"):
+    with pytest.raises(ImportError, match=r"pip install 'rnn_ode\[interop\]'"):
         interop.read_arrays(write(tmp_path, "w.safetensors", b""))
+    with pytest.raises(ImportError, match=r"writing .* pip install 'rnn_ode\[interop\]'"):
+        interop.write_arrays(tmp_path / "new.safetensors", {"W": SQUARE})
+    assert not list(tmp_path.glob("*new*"))
 
 
 # --- read_matrix and read_cell
@@ -335,6 +353,8 @@ def test_read_cell(save):
     assert interop.read_cell(rnn).activation is jnp.tanh
     assert interop.read_cell(rnn, jax.nn.relu).activation is jax.nn.relu
     assert isinstance(interop.read_cell(save("t.safetensors", torch_weights(4))), eqx.nn.LSTMCell)
+    stack = interop.read_cell(save("s.npz", torch_stack(1, 2)), jax.nn.relu)
+    assert [(type(cell), cell.activation) for cell in stack.cells] == 2 * [(VanillaCell, jax.nn.relu)]
 
 
 @pytest.mark.parametrize(
@@ -342,9 +362,12 @@ def test_read_cell(save):
     [
         ({"W_h": SQUARE, "W_x": TALL}, r"no key 'b'; wanted are W_h, W_x, b, the file holds 'W_h' \(2, 2\)"),
         ({"W_h": TALL, "W_x": TALL, "b": np.ones(2)}, r"\(2, 1\)"),
-        ({"U": SQUARE}, r"the keys of a cell are wanted.*'U' \(2, 2\)"),
-        (torch_weights(1) | torch_weights(1, layer=1), "one layer, one direction; .*'weight_hh_l0', 'weight_hh_l1'"),
-        (torch_weights(1, "a.") | torch_weights(1, "b."), r"'a\.weight_hh_l0', 'b\.weight_hh_l0'"),
+        ({"U": SQUARE}, r"a cell has W_h, W_x, b or A, .*'U' \(2, 2\)"),
+        (torch_weights(1) | torch_weights(1, layer=1), r"'weight_ih_l1' has shape \(3, 2\); wanted is \(3, 3\)"),
+        (
+            torch_weights(1, "a.") | torch_weights(1, "b."),
+            r"there are several, 'a\.', 'b\.'\. Choose with prefix",
+        ),
         ({"weight_hh_l0": SQUARE}, "no key 'weight_ih_l0'"),
     ],
 )
@@ -353,3 +376,356 @@ def test_read_cell_refuses(save, keys, message):
     with pytest.raises(ValueError, match=message) as error:
         interop.read_cell(path)
     assert str(path) in str(error.value)
+
+
+# --- networks
+
+LINEAR = {"lin.weight": np.array([[1.0, -2.0, 0.5]]), "lin.bias": np.array([0.25])}
+
+
+def run(network, xs, h0=None):
+    """Outputs (T, M) and states (T, …)."""
+    states = jax.tree.map(lambda rows: rows[1:], ro.iterate(network.cell, xs, h0).states)
+    return jax.vmap(network.output)(xs, states), states
+
+
+def test_an_output_is_the_readout_of_the_top_layer_and_the_input():
+    weights = torch_stack(4, 2, "rec.")
+    network = interop.from_torch_network(weights | LINEAR, residual=True)
+    xs = np.random.default_rng(1).normal(size=(5, D))
+    outputs, states = run(network, jnp.asarray(xs))
+    (top, _) = states[-1]
+    wanted = np.asarray(top) @ LINEAR["lin.weight"].T + LINEAR["lin.bias"] + xs[:, :1]  # the first channel only
+    np.testing.assert_allclose(outputs, wanted, rtol=1e-12)
+    assert network.output_size == 1
+
+    bare = interop.from_torch_network(weights)
+    assert bare.readout is None and not bare.residual and bare.output_size == N
+    np.testing.assert_array_equal(run(bare, jnp.asarray(xs))[0], top)
+
+
+def test_names_choose_and_leave_other_keys_alone():
+    weights = torch_weights(3, "enc.") | torch_weights(1, "dec.", seed=1) | LINEAR
+    weights |= {"head.weight": np.ones((2, N)), "step": np.array(7)}
+    network = interop.from_torch_network(weights, "dec.", "head.", activation=jax.nn.relu)
+    assert isinstance(network.cell, VanillaCell) and network.cell.activation is jax.nn.relu
+    assert network.readout.bias is None
+    np.testing.assert_array_equal(network.readout.weight, np.ones((2, N)))
+    assert interop.from_torch_network(weights, "enc.", None).readout is None
+    only = interop.from_torch_network(torch_weights(1) | {"weight": np.ones((1, N)), "bias": np.ones(1)})
+    np.testing.assert_array_equal(only.readout.weight, np.ones((1, N)))
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (
+            {"rec.weight_ih_l0_reverse": np.ones((12, D))},
+            r"l0_reverse': .* backward too .* interop\.from_torch",
+        ),
+        ({"rec.weight_hr_l0": np.ones((2, N))}, r"'rec\.weight_hr_l0': an LSTM with a projection"),
+        ({"rec.weight_hh_l1": None}, r"no key 'rec\.weight_hh_l1'; there are"),
+        ({"rec.weight_ih_l3": np.ones((12, N))}, r"no key 'rec\.weight_ih_l2'; there are"),
+        (
+            {"rec.weight_ih_l1": np.ones((12, 2))},
+            r"_ih_l1' has shape \(12, 2\); wanted is \(12, 3\), as .* 3 units",
+        ),
+        ({"other.weight_hh_l0": np.ones((3, 3))}, r"there are several, 'other\.', 'rec\.'\. Choose with prefix"),
+        (
+            {"lin.weight": np.ones((1, 4))},
+            r"\(1, 4\) belongs neither .* \(M, 3\) .* Give both prefix and readout",
+        ),
+        ({"lin.bias": None}, r"'lin\.weight' \(1, 3\) belongs neither"),
+        ({"lin.bias": np.ones(2)}, r"'lin\.weight' \(1, 3\) belongs neither"),
+        ({"rec.weight_ih_l00": np.ones(1)}, r"'rec\.weight_ih_l00' \(1,\) belongs neither"),
+        ({"note": [[1.0], [2.0, 3.0]]}, r"'note' \(2,\) belongs neither"),
+        (
+            {"a.weight": np.ones((2, 3)), "a.bias": np.ones(2)},
+            r"3 outputs .* 'lin\.', 'a\.'\. Choose with readout",
+        ),
+        (
+            dict.fromkeys(torch_stack(4, 2, "rec.")),
+            r"no keys of a network: .* There are 'lin\.weight' \(1, 3\)",
+        ),
+    ],
+)
+def test_a_network_that_is_unclear_is_refused(change, message):
+    weights = torch_stack(4, 2, "rec.") | LINEAR | change
+    with pytest.raises(ValueError, match=message):
+        interop.from_torch_network({key: value for key, value in weights.items() if value is not None})
+
+
+@pytest.mark.parametrize(
+    "prefix, readout, message",
+    [
+        ("rec", ..., r"no key 'recweight_ih_l0'; there are 'rec\.weight_ih_l0' \(12, 2\)"),
+        (None, "head.", r"no key 'head\.weight' for the readout; there are "),
+        ("rec.", "rec.", r"no key 'rec\.weight' for the readout"),
+        (None, None, r"key 'lin\.weight' \(1, 3\) belongs neither"),
+        ("rec.", "flat.", r"key 'flat\.weight' has shape \(3,\); wanted is \(M, 3\), as the network has 3 outputs"),
+        ("rec.", "wide.", r"key 'wide\.bias' has shape \(2,\); wanted is \(1,\)"),
+        ("rec.", "nan.", r"key 'nan\.weight': finite numbers are wanted"),
+    ],
+)
+def test_names_that_choose_nothing_are_refused(prefix, readout, message):
+    weights = torch_stack(4, 1, "rec.") | LINEAR
+    if prefix and isinstance(readout, str):
+        weights |= {"flat.weight": np.ones(3), "wide.weight": np.ones((1, 3)), "wide.bias": np.ones(2)}
+        weights |= {"nan.weight": np.full((1, 3), np.nan)}
+    with pytest.raises(ValueError, match=message):
+        interop.from_torch_network(weights, prefix, readout)
+
+
+KEY = jax.random.key(0)
+
+
+@pytest.mark.parametrize(
+    "make, error, message",
+    [
+        (lambda cell: interop.Network(0.5), TypeError, r"cell must be a callable cell\(x, h\); got 0\.5"),
+        (
+            lambda cell: interop.Network(cell, np.ones((1, N))),
+            TypeError,
+            r"readout must be an equinox\.nn\.Linear or None",
+        ),
+        (lambda cell: interop.Network(cell, residual=1), TypeError, "residual must be True or False; got 1"),
+        (
+            lambda cell: interop.Network(cell, eqx.nn.Linear(4, 1, key=KEY)),
+            ValueError,
+            r"readout must take the cell's outputs \(3,\); it takes \(4,\)",
+        ),
+        (
+            lambda cell: interop.Network(cell, eqx.nn.Linear(N, "scalar", key=KEY)),
+            ValueError,
+            "readout must map vectors to vectors; it maps 3 to scalar",
+        ),
+        (
+            lambda cell: interop.Network(cell, residual=True),
+            ValueError,
+            "residual needs an input for each of the 3 outputs; the cell takes 2",
+        ),
+    ],
+)
+def test_a_network_that_does_not_fit_is_refused(make, error, message, as_user):
+    with pytest.raises(error, match=message):
+        make(interop.from_torch(torch_weights(4)))
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".json", ".safetensors"])
+def test_a_network_comes_back_from_a_file(tmp_path, suffix):
+    network = interop.from_torch_network(torch_stack(3, 2, "rec.") | LINEAR)
+    path = tmp_path / f"w{suffix}"
+    interop.write_arrays(path, interop.to_torch(network, "gru."))
+    assert eqx.tree_equal(interop.read_network(path), network)
+    assert not interop.read_network(path).residual and interop.read_network(path, residual=True).residual
+
+
+def test_a_file_says_whether_the_input_is_added(tmp_path):
+    weights = {key: value.tolist() for key, value in (torch_weights(4, "rec.") | LINEAR).items()}
+
+    def read(skip, **options):
+        text = json.dumps({"model_data": {"unit_type": "LSTM", **skip}, "state_dict": weights})
+        return interop.read_network(write(tmp_path, "amp.json", text), **options).residual
+
+    assert [read({"skip": 1}), read({"skip": 0}), read({})] == [True, False, False]
+    assert not read({"skip": 1}, residual=False)
+    assert read({"skip": 2}, residual=True)
+    for skip in (2, "1", [1]):
+        with pytest.raises(ValueError, match=r"amp\.json: key 'model_data': skip, .*, 1; got .*Pass residual"):
+            read({"skip": skip})
+
+
+def test_a_network_s_file_is_named(save, tmp_path):
+    with pytest.raises(ValueError, match=r"w\.npz: key 'lin\.weight' \(1, 4\) belongs neither"):
+        interop.read_network(save("w.npz", torch_weights(1) | {"lin.weight": np.ones((1, 4))}))
+    with pytest.raises(ValueError, match=r"Pickles .* are never read"):
+        interop.read_network(write(tmp_path, "w.pt", pickle.dumps(Bomb())))
+
+
+# --- to_torch and write_arrays
+
+
+def test_to_torch_refuses_what_pytorch_does_not_have():
+    square = VanillaCell(np.eye(3), np.ones((3, D)), np.zeros(3), jnp.tanh)
+    wide = VanillaCell(np.eye(4), np.ones((4, 3)), np.zeros(4), jnp.tanh)
+    gru = interop.from_torch(torch_stack(3, 2), layer=1)
+    two = SQUARE, TALL, np.ones(2)
+    cases = [
+        (PiecewiseLinearCell(SQUARE, *two), TypeError, "no counterpart of a PiecewiseLinearCell"),
+        (lambda x, h: h, TypeError, "no counterpart of a function"),
+        (ro.StackedCell([ro.StackedCell([square])]), TypeError, "no counterpart of a StackedCell"),
+        (VanillaCell(*two, jax.nn.sigmoid), ValueError, r"tanh and relu .* only; .* sigmoid"),
+        (VanillaCell(*two, None), ValueError, "the cell has None"),
+        (ro.StackedCell([square, gru]), ValueError, "got tanh RNN of 3 units, GRU of 3 units"),
+        (ro.StackedCell([square, wide]), ValueError, "of one kind and size; got .*, tanh RNN of 4 units"),
+    ]
+    for cell, error, message in cases:
+        with pytest.raises(error, match=message):
+            interop.to_torch(cell)
+
+
+def test_biases_that_only_some_layers_have():
+    bare, biased = (eqx.nn.GRUCell(3, 3, use_bias=flag, key=KEY) for flag in (False, True))
+    assert set(interop.to_torch(bare)) == {"weight_ih_l0", "weight_hh_l0"}
+    weights = interop.to_torch(ro.StackedCell([bare, biased]))
+    assert np.array_equal(weights["bias_ih_l0"], np.zeros(9)) and np.array_equal(weights["bias_hh_l0"], np.zeros(9))
+    np.testing.assert_array_equal(weights["bias_ih_l1"], biased.bias)
+    np.testing.assert_array_equal(weights["bias_hh_l1"], np.concatenate([np.zeros(6), biased.bias_n]))
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".json", ".safetensors"])
+def test_written_arrays_come_back(tmp_path, suffix):
+    # names that np.savez takes for its own; a transposed view; a scalar
+    arrays = {"file": SQUARE.T, "allow_pickle": TALL, "a.npy": np.float64(0.1), "a/b": np.ones(3, np.float32) / 3}
+    path = tmp_path / f"w{suffix}"
+    interop.write_arrays(path, {"old": SQUARE})
+    interop.write_arrays(path, arrays)
+    read = interop.read_arrays(path)
+    assert set(read) == set(arrays)
+    for key, value in arrays.items():
+        np.testing.assert_array_equal(read[key], value)
+        assert suffix == ".json" or read[key].dtype == value.dtype
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
+def test_what_cannot_be_written_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "w.npz"
+    interop.write_arrays(path, {"old": SQUARE})
+    cases = [
+        (path, {}, ValueError, r"w\.npz: there are no arrays"),
+        (path, {"W": SQUARE, "b": [np.nan]}, ValueError, r"w\.npz, key 'b': finite numbers are wanted"),
+        (path, {"b": []}, ValueError, r"w\.npz, key 'b': the array is empty"),
+        (
+            tmp_path / "w.pt",
+            {"W": SQUARE},
+            ValueError,
+            r"w\.pt: arrays are written to \.npz, .*; got .*'\.pt'",
+        ),
+        (tmp_path / "no" / "w.npz", {"W": SQUARE}, FileNotFoundError, r"w\.npz: the folder .*no does not exist"),
+    ]
+    for file, arrays, error, message in cases:
+        with pytest.raises(error, match=message):
+            interop.write_arrays(file, arrays)
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        interop.write_arrays(path, {"new": SQUARE})
+    assert [file.name for file in tmp_path.iterdir()] == ["w.npz"]
+    assert set(interop.read_arrays(path)) == {"old"}
+
+
+# --- against PyTorch itself
+
+
+@pytest.fixture(scope="module")
+def torch():
+    """PyTorch, whose absence skips the test, but where the environment says that it must be there."""
+    if os.environ.get("RNN_ODE_REQUIRE_TORCH"):
+        return importlib.import_module("torch")
+    return pytest.importorskip("torch")
+
+
+MODULES = {"tanh": "RNN", "relu": "RNN", "gru": "GRU", "lstm": "LSTM"}
+LENGTH, UNITS = 30, 8
+
+
+def torch_module(torch, kind, layers, bias, seed=0):
+    """A network with a readout, as people write them. Gates get twice PyTorch's weights, so that they saturate here and
+    there; a plain network with such weights would amplify rounding instead."""
+
+    class Model(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            options = {"nonlinearity": kind} if MODULES[kind] == "RNN" else {}
+            self.rec = getattr(torch.nn, MODULES[kind])(D, UNITS, layers, bias=bias, **options)
+            self.lin = torch.nn.Linear(UNITS, 1)
+
+        def forward(self, xs, h0=None):
+            hidden, last = self.rec(xs, h0)
+            return self.lin(hidden) + xs[:, :1], hidden, last
+
+    torch.manual_seed(seed)
+    model = Model()
+    with torch.no_grad():
+        for weight in model.rec.parameters():
+            weight.mul_(1 if MODULES[kind] == "RNN" else 2)
+    return model
+
+
+def activation_of(kind):
+    return {"relu": jax.nn.relu}.get(kind, jnp.tanh)
+
+
+def assert_same_outputs(torch, model, network):
+    """Outputs, the top layer's states and every layer's last, from random states: to 1e-6 in float32, to 1e-13 in float64."""
+    rng, dtype = np.random.default_rng(3), model.lin.weight.detach().numpy().dtype
+    tolerance = {"rtol": 0, "atol": 1e-6 if dtype == np.float32 else 1e-13}
+    xs = rng.normal(size=(LENGTH, D)).astype(dtype)
+    layers, lstm = model.rec.num_layers, isinstance(model.rec, torch.nn.LSTM)
+    starts = 0.5 * rng.normal(size=(1 + lstm, layers, UNITS)).astype(dtype)
+    with torch.no_grad():
+        h0 = [torch.from_numpy(start) for start in starts]
+        outputs, hidden, last = model(torch.from_numpy(xs), tuple(h0) if lstm else h0[0])
+    states0 = [(h, c) for h, c in zip(*starts, strict=True)] if lstm else list(starts[0])
+    came, states = run(
+        network, jnp.asarray(xs), jax.tree.map(jnp.asarray, tuple(states0) if layers > 1 else states0[0])
+    )
+    tops = states if layers > 1 else (states,)
+    ends = [np.stack(rows) for rows in zip(*[jax.tree.leaves(state) for state in tops], strict=True)]
+    top = tops[-1][0] if lstm else tops[-1]
+    assert came.dtype == dtype
+    np.testing.assert_allclose(came, outputs.numpy(), **tolerance)
+    np.testing.assert_allclose(top, hidden.numpy(), **tolerance)
+    for end, wanted in zip(ends, last if lstm else [last], strict=True):
+        np.testing.assert_allclose(end[:, -1], wanted.numpy(), **tolerance)
+
+
+def there_and_back(torch, model, kind):
+    network = interop.from_torch_network(model.state_dict(), activation=activation_of(kind), residual=True)
+    assert_same_outputs(torch, model, network)
+
+    weights = interop.to_torch(network, "rec.", "lin.")
+    back = torch_module(torch, kind, model.rec.num_layers, bias=True, seed=1).to(model.lin.weight.dtype)
+    back.load_state_dict({key: torch.from_numpy(value) for key, value in weights.items()})
+    assert_same_outputs(torch, back, network)
+    assert eqx.tree_equal(interop.from_torch_network(weights, activation=activation_of(kind), residual=True), network)
+
+
+QUICK = [("tanh", 1, True), ("relu", 3, True), ("gru", 2, False), ("lstm", 2, True)]
+COMPARED = [
+    pytest.param(*case, marks=[] if case in QUICK else pytest.mark.slow)
+    for case in itertools.product(MODULES, (1, 2, 3), (True, False))
+]
+
+
+@pytest.mark.parametrize("kind, layers, bias", COMPARED)
+def test_pytorch_s_network_here_and_ours_there(torch, kind, layers, bias, float32):
+    there_and_back(torch, torch_module(torch, kind, layers, bias), kind)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", MODULES)
+def test_nothing_but_rounding_parts_it_from_pytorch(torch, kind):
+    there_and_back(torch, torch_module(torch, kind, 2, bias=True).double(), kind)
+
+
+@pytest.mark.parametrize("make", [eqx.nn.GRUCell, pytest.param(eqx.nn.LSTMCell, marks=pytest.mark.slow)])
+def test_equinox_s_cells_without_biases_in_pytorch(torch, make, float32):
+    keys = jax.random.split(KEY, 3)
+    stack = ro.StackedCell(
+        [make(D, UNITS, use_bias=False, key=keys[0]), make(UNITS, UNITS, use_bias=False, key=keys[1])]
+    )
+    network = interop.Network(stack, eqx.nn.Linear(UNITS, 1, key=keys[2]), residual=True)
+    model = torch_module(torch, "gru" if make is eqx.nn.GRUCell else "lstm", 2, bias=False)
+    weights = interop.to_torch(network, "rec.", "lin.")
+    model.load_state_dict({key: torch.from_numpy(value) for key, value in weights.items()})
+    assert_same_outputs(torch, model, network)
+
+
+def test_pytorch_s_other_networks_are_refused(torch):
+    for options, key in (({"bidirectional": True}, "weight_ih_l0_reverse"), ({"proj_size": 2}, "weight_hr_l0")):
+        with pytest.raises(ValueError, match=f"key '{key}'"):
+            interop.from_torch_network(torch.nn.LSTM(D, UNITS, 2, **options).state_dict())

@@ -26,9 +26,15 @@ CELLS = {
     "piecewise": ro.PiecewiseLinearCell(np.diag(WEIGHTS[2]), *WEIGHTS),
     "gru": eqx.nn.GRUCell(D, N, key=KEY),
     "lstm": eqx.nn.LSTMCell(D, N, key=KEY),
+    "stacked": ro.StackedCell(
+        [eqx.nn.LSTMCell(D, 2, key=KEY), ro.VanillaCell(*WEIGHTS), eqx.nn.GRUCell(N, N, key=KEY)]
+    ),
     "function": gated,
 }
-START = {name: np.linspace(-1, 1, N) for name in CELLS} | {"lstm": (np.linspace(-1, 1, N), np.ones(N))}
+START = {name: np.linspace(-1, 1, N) for name in CELLS} | {
+    "lstm": (np.linspace(-1, 1, N), np.ones(N)),
+    "stacked": ((np.linspace(-1, 1, 2), np.ones(2)), np.linspace(0, 1, N), np.linspace(-1, 1, N)),
+}
 
 cells = pytest.mark.parametrize("name", CELLS)
 
@@ -59,7 +65,8 @@ def test_a_run_is_the_loop_with_the_initial_state_first(name):
     cell = by_hand(name) if name in ("relu", "tanh", "affine", "piecewise") else CELLS[name]
     run = ro.iterate(CELLS[name], XS, START[name])
     assert jax.tree.structure(run.states) == jax.tree.structure(START[name])
-    assert_states_equal(run.states, loop(cell, XS, START[name]), rtol=1e-12, atol=1e-14)
+    xs, h0 = (XS, START[name]) if cell is not CELLS[name] else jax.tree.map(jnp.asarray, (XS, START[name]))
+    assert_states_equal(run.states, loop(cell, xs, h0), rtol=1e-12, atol=1e-14)
     assert_states_equal(jax.tree.map(lambda rows: rows[0], run.states), START[name], rtol=0)
     assert np.array_equal(run.ts, np.arange(T + 1))
     assert run.result == ro.RESULTS.successful
@@ -75,6 +82,43 @@ def test_a_run_starts_from_zeros_unless_told(name):
 def test_a_converted_cell_starts_from_its_own_zeros():
     cell = ro.to_rnn(ro.to_ode(CELLS["lstm"], ro.Forward(1)), ro.Euler())
     assert_states_equal(ro.iterate(cell, XS).states, ro.iterate(CELLS["lstm"], XS).states, atol=1e-14)
+
+
+def test_a_layer_reads_the_output_of_the_layer_below():
+    """One layer at a time, each over the whole sequence, as PyTorch runs them."""
+    bottom, middle, top = CELLS["stacked"].cells
+    h, c = ro.iterate(bottom, XS, START["stacked"][0]).states
+    relu = ro.iterate(middle, h[1:], START["stacked"][1]).states
+    gru = ro.iterate(top, relu[1:], START["stacked"][2]).states
+    states = ro.iterate(CELLS["stacked"], XS, START["stacked"]).states
+    assert_states_equal(states, ((h, c), relu, gru), rtol=1e-13, atol=1e-15)
+    assert CELLS["stacked"].output(states) is states[-1]
+
+
+def test_stacks_stack():
+    bottom, middle, top = CELLS["stacked"].cells
+    nested = ro.StackedCell([ro.StackedCell([bottom, middle]), top])
+    (lstm, relu), gru = ro.iterate(nested, XS).states
+    assert_states_equal((lstm, relu, gru), ro.iterate(CELLS["stacked"], XS).states, rtol=1e-14)
+    assert nested.input_size == D
+
+
+def test_a_layer_of_its_own_kind_says_what_its_output_is():
+    class Pair(eqx.Module):
+        def __call__(self, x, h):
+            return (h[0] + x, 2.0 * x)
+
+    class Telling(Pair):
+        def output(self, h):
+            return h[1]
+
+    def run(cell):
+        start = ((np.zeros(D), np.zeros(D)), np.zeros(D))
+        return ro.iterate(ro.StackedCell([cell, lambda x, h: x]), XS, start).states[1]
+
+    np.testing.assert_allclose(run(Telling())[1:], 2 * XS)
+    with pytest.raises(TypeError, match=r"the state of a Pair is PyTreeDef.* only the cell can say.* `output\(h\)`"):
+        run(Pair())
 
 
 def test_ts_count_in_units_of_time():
@@ -189,6 +233,12 @@ def test_bad_inputs_are_named(cell, xs, error, message, as_user):
         ("relu", np.ones((4, 3)), ValueError, r"h0 must have shape \(3,\) for this VanillaCell; got \(4, 3\)"),
         ("gru", 1.0, ValueError, r"h0 must have shape \(3,\) for this GRUCell; got \(\)"),
         ("lstm", np.ones(3), ValueError, r"h0 must have shape \(\(3,\), \(3,\)\) for this LSTMCell; got \(3,\)"),
+        (
+            "stacked",
+            np.ones(3),
+            ValueError,
+            r"shape \(\(\(2,\), \(2,\)\), \(3,\), \(3,\)\) for this StackedCell; got \(3,",
+        ),
         ("relu", np.array([0, np.inf, 0]), ValueError, r"h0 must be finite; 1 of 3 entries .* \(1,\): inf"),
         ("lstm", (np.ones(3), np.full(3, np.nan)), ValueError, r"h0 must be finite; 3 of 3"),
         ("relu", [1.0, 2.0, 3.0], ValueError, r"h0 must have shape \(3,\) .* got \[\(\), \(\), \(\)\]"),  # a pytree
@@ -252,6 +302,13 @@ W, W_X, B = (np.asarray(w) for w in WEIGHTS)
         (lambda: ro.VanillaCell(W, W_X, B, "relu"), TypeError, r"activation must be a function or None .* got 'relu'"),
         (lambda: ro.PiecewiseLinearCell(W, W * np.inf, W_X, B), ValueError, r"W must be finite"),
         (lambda: ro.PiecewiseLinearCell(W[:2, :2], W, W_X, B), ValueError, r"A, W, W_x and b must .* got \(2, 2\)"),
+        (lambda: ro.StackedCell([]), ValueError, r"cells must hold at least one cell; it is empty"),
+        (lambda: ro.StackedCell([gated, 0.5]), TypeError, r"cells\[1\] must be a callable cell\(x, h\); got 0\.5"),
+        (
+            lambda: ro.StackedCell([CELLS["relu"], CELLS["lstm"], CELLS["gru"]]),
+            ValueError,
+            r"cells\[1\] takes inputs \(2,\), but the layer below it, cells\[0\], gives outputs \(3,\)\.",
+        ),
         (lambda: ro.VanillaCell.random(KEY, 0, 3), ValueError, r"input_size must be at least 1; got 0"),
         (lambda: ro.VanillaCell.random(KEY, 1, 3.0), TypeError, r"hidden_size must be a whole number, .* got 3\.0"),
     ],

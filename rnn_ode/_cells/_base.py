@@ -1,5 +1,5 @@
 import abc
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -39,6 +39,9 @@ class AbstractCell(eqx.Module):
     def hidden_size(self) -> int:
         return self.W_x.shape[0]
 
+    def initial_state(self) -> Float[Array, " N"]:
+        return jnp.zeros(self.hidden_size, self.b.dtype)
+
     def drive(self, x: Float[Array, " D"]) -> Float[Array, " N"]:
         """What the input contributes to the step before the state is known: W_x x + b."""
         return self.W_x @ x + self.b
@@ -73,18 +76,31 @@ def hoisted(cell):
 
 
 def initial_state(cell):
-    """The zero state of our own cells and of Equinox's, or `ValueError`: h (N,), or (h, c) for an LSTM."""
-    if isinstance(cell, AbstractCell):
-        return jnp.zeros(cell.hidden_size, cell.b.dtype)
+    """The zero state of a cell that tells it, `cell.initial_state()`, and of Equinox's, or `ValueError`: h (N,), or (h, c)
+    for an LSTM."""
+    if hasattr(cell, "initial_state"):
+        return cell.initial_state()
     if isinstance(cell, eqx.nn.GRUCell | eqx.nn.LSTMCell):
         zeros = jnp.zeros(cell.hidden_size, cell.weight_hh.dtype)
         return (zeros, zeros) if isinstance(cell, eqx.nn.LSTMCell) else zeros
-    if hasattr(cell, "initial_state"):
-        return cell.initial_state()
     raise ValueError(
         f"h0=None means zeros, and the state's shape is known only for rnn_ode's and Equinox's cells; "
         f"got {type(cell).__name__}. Pass h0."
     )
+
+
+def output_of(cell, state) -> Any:
+    """What a cell hands to the layer above it: `cell.output(state)` of a cell that tells it, h of an LSTM's (h, c), and
+    otherwise the state. `TypeError` where that is no array: which of its parts is the output, only the cell can say."""
+    if hasattr(cell, "output"):
+        return cell.output(state)
+    output = state[0] if isinstance(cell, eqx.nn.LSTMCell) else state
+    if not isinstance(output, jax.Array | np.ndarray):
+        raise TypeError(
+            f"the state of a {type(cell).__name__} is {jax.tree.structure(state)}, and which part of it is the output only "
+            "the cell can say: give it a method `output(h)`."
+        )
+    return output
 
 
 def as_state(name: str, h0, owner=None):
