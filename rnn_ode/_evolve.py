@@ -182,10 +182,15 @@ def advance(step, past: Past, drives, gap, scheme, weights=None) -> Past:
     if weights is None:
         nodes = jnp.concatenate([past.offsets, jnp.arange(ahead + 1, dtype=past.offsets.dtype)])
         weights = lagrange(nodes, gap, band)
-    h = combined(weights, [*past.behind, *orbit])
-    if not behind:
+    return moved(past, combined(weights, [*past.behind, *orbit]), gap)
+
+
+def moved(past: Past, h, by) -> Past:
+    """With `h` for its last result, `by` steps after the one that was."""
+    if not past.behind:
         return Past(h, (), past.offsets)
-    return Past(h, (*past.behind[1:], past.h), jnp.concatenate([past.offsets[1:], jnp.zeros(1, gap.dtype)]) - gap)
+    offsets = jnp.concatenate([past.offsets[1:], jnp.zeros(1, past.offsets.dtype)]) - by
+    return Past(h, (*past.behind[1:], past.h), offsets)
 
 
 def _walk(cell, path, clock: Clock, past: Past, i, whole, cap: int) -> Past:
@@ -195,11 +200,7 @@ def _walk(cell, path, clock: Clock, past: Past, i, whole, cap: int) -> Past:
 
     def one(past, j):
         def go():
-            h = cell(clock.read(path, i, (j + 1) * clock.dt), past.h)
-            if not past.behind:
-                return Past(h, (), past.offsets)
-            offsets = jnp.concatenate([past.offsets[1:], jnp.zeros(1, past.offsets.dtype)]) - 1
-            return Past(h, (*past.behind[1:], past.h), offsets)
+            return moved(past, cell(clock.read(path, i, (j + 1) * clock.dt), past.h), 1)
 
         return jax.lax.cond(j < whole, go, lambda: past), None
 
@@ -215,12 +216,17 @@ def _start(cell, path, clock: Clock, h0, scheme, first: int, length: int):
     if first == 0:
         return Past(h0, (), jnp.zeros(0, kind)), None
     drive, step = hoisted(cell)
-    places = jnp.cumsum(clock.gaps[:first])
-    ahead = jnp.arange(1, length + 1)
-    orbit = _orbit(step, h0, jax.vmap(lambda j: drive(clock.read(path, 0, j * clock.dt)))(ahead))
+    drives = jax.vmap(lambda j: drive(clock.read(path, 0, j * clock.dt)))(jnp.arange(1, length + 1))
+    return begun(step, h0, drives, clock.gaps[:first], scheme)
+
+
+def begun(step, h0, drives, gaps, scheme):
+    """The results after `gaps` (n,) from h0, read off its orbit under the drives (L, …): the past of the next one, and rows."""
+    places = jnp.cumsum(gaps)
+    orbit = _orbit(step, h0, drives)
     rows = jax.vmap(lambda place: _read_off(orbit, place, scheme))(places)
-    states = [h0, *(jax.tree.map(lambda leaf, k=k: leaf[k], rows) for k in range(first))]
-    offsets = jnp.concatenate([jnp.zeros(1, kind), places[:-1]]) - places[-1]
+    states = [h0, *(jax.tree.map(lambda leaf, k=k: leaf[k], rows) for k in range(len(gaps)))]
+    offsets = jnp.concatenate([jnp.zeros(1, places.dtype), places[:-1]]) - places[-1]
     return Past(states[-1], tuple(states[:-1]), offsets), rows
 
 
