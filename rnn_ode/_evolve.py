@@ -175,7 +175,7 @@ def _uniform_weights(clock: Clock, scheme, cap: int):
 
 def advance(step, past: Past, drives, gap, scheme, weights=None) -> Past:
     """The next result, `gap` steps after the last one, from the orbit's `ahead` next states under those `drives`."""
-    ahead, behind, band = scheme
+    ahead, _, band = scheme
     orbit = [past.h]
     for j in range(ahead):
         orbit.append(like(past.h, step(jax.tree.map(lambda leaf, j=j: leaf[j], drives), orbit[-1])))
@@ -221,7 +221,8 @@ def _start(cell, path, clock: Clock, h0, scheme, first: int, length: int):
 
 
 def begun(step, h0, drives, gaps, scheme):
-    """The results after `gaps` (n,) from h0, read off its orbit under the drives (L, …): the past of the next one, and rows."""
+    """The results after the `gaps` (n,) from h0, read off its orbit under the drives (L, …): as the past of the next one,
+    and as rows."""
     places = jnp.cumsum(gaps)
     orbit = _orbit(step, h0, drives)
     rows = jax.vmap(lambda place: _read_off(orbit, place, scheme))(places)

@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from ._cells import hoisted, initial_state
-from ._errors import as_band, check_callable, check_count
+from ._errors import as_band, as_step, check_callable, check_count
 from ._evolve import Past, advance, begun, moved
 from ._orbit import lagrange, uniform_nodes, whole_steps
 from ._paths import BandLimited
@@ -72,7 +72,9 @@ class Stream:
         check_count("behind", behind, 0)
         self._scheme = (int(ahead), int(behind), as_band("band", band))
         self._model = (cell, output)
-        rates = [as_rate(name, rate) for name, rate in (("rate_in", rate_in), ("rate_out", rate_out), ("trained", trained))]
+        rates = [
+            as_rate(name, rate) for name, rate in (("rate_in", rate_in), ("rate_out", rate_out), ("trained", trained))
+        ]
         self._result, self._step, self._unit = _whole_numbers(*rates)
         self._gap = float(rates[2] / rates[1])
         self._whole = int(whole_steps(np.float64(self._gap), self._scheme[0], np))
@@ -81,10 +83,12 @@ class Stream:
         check_count("block", self._block)
         self._h0 = initial_state(cell)
         self._kind = np.dtype(jnp.result_type(*jax.tree.leaves(eqx.filter((cell, self._h0), eqx.is_inexact_array))))
-        self._width = cell.input_size  # pyright: ignore[reportFunctionMemberAccess]
+        self._width = cell.input_size  # pyright: ignore[reportAttributeAccessIssue]
         x = jnp.zeros(self._width, self._kind)
         self._outputs = eqx.filter_eval_shape(output, x, self._h0).shape
-        self._samples = np.zeros((0, self._width), self._kind)  # those that are still to be read, ending with the latest
+        self._samples = np.zeros(
+            (0, self._width), self._kind
+        )  # those that are still to be read, ending with the latest
         self._count = 0  # of all samples so far
         self._done = 0  # results so far
         self._past: Past | None = None if behind else Past(self._h0, (), jnp.zeros(0, self._kind))
@@ -131,8 +135,8 @@ class Stream:
         if not np.isfinite(rows).all():
             bad = self._done + int(np.argmin(np.isfinite(rows.reshape(len(rows), -1)).all(axis=1)))
             raise ValueError(
-                f"result {bad} is not finite: the network's state left the float range, or is not defined. An unstable scheme "
-                "does that; `rnn_ode.root_condition` lists the stable ones."
+                f"result {bad} is not finite: the network's state left the float range, or is not defined. An unstable "
+                "scheme does that; `rnn_ode.root_condition` lists the stable ones."
             )
         self._done += len(rows)
         self._forget()

@@ -29,8 +29,8 @@ FLOORS = (
     "_gradients _compare _recommend",
     "_analyse",
     "__init__",
-    "learn interop datasets",
-    "plot bench",
+    "learn interop datasets audio",
+    "plot bench _resample",
     "_cli",
     "__main__",
 )
@@ -178,7 +178,7 @@ for name in MODULES:
     results = doctest.testmod(module, optionflags=flags)
     print("doctests", name, results.attempted, "tried", results.failed, "failed")
 """
-EXTRAS = ("matplotlib", "typer", "rich", "optax", "safetensors")
+EXTRAS = ("matplotlib", "typer", "rich", "optax", "safetensors", "soundfile")
 
 
 def modules_with_examples() -> list[str]:
