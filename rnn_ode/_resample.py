@@ -26,7 +26,7 @@ from ._iterate import iterate
 from ._paths import BandLimited
 from ._recommend import recommend
 from ._roots import RootCondition, root_condition
-from ._stream import Stream, as_rate
+from ._stream import Rate, Stream, as_rate
 from .audio import Recording, wav_writer
 from .datasets import load_csv
 from .interop import Network
@@ -110,8 +110,8 @@ def resample(
     network: Network,
     source: Source,
     out: Path,
-    to: float | Fraction,
-    trained: float | Fraction,
+    to: Rate,
+    trained: Rate,
     *,
     scheme: Scheme | None = None,
     hold: Sequence[float] = (),
@@ -146,7 +146,7 @@ def resample(
     with written_beside(out) as beside, _writer(beside, source, to, network, subtype, total) as write:
         for rows, done in _run(stream(), source, hold):
             clipped += write(rows)
-            kept.append(rows[: max(0, wanted - sum(map(len, kept)))])
+            _keep(kept, rows, wanted)
             progress(done, source.frames)
     seconds = time.perf_counter() - started
     return Report(
@@ -187,8 +187,15 @@ def _survey(source: Source, hold) -> tuple[np.ndarray, np.ndarray]:
     total, head = np.zeros(source.channels), []
     for block in source.blocks():
         total += block.sum(axis=0)
-        head.append(block[: max(0, size - sum(map(len, head)))])
+        _keep(head, block, size)
     return _held((total / source.frames)[None], hold)[0], _held(np.concatenate(head), hold)
+
+
+def _keep(parts: list[np.ndarray], rows: np.ndarray, most: int) -> None:
+    """Append what is missing to so many rows: a copy, since a view would keep all of them."""
+    left = most - sum(map(len, parts))
+    if left > 0:
+        parts.append(rows[:left].copy())
 
 
 class _Own(NamedTuple):

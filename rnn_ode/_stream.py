@@ -23,6 +23,8 @@ from ._orbit import lagrange, uniform_nodes, whole_steps
 from ._paths import BandLimited
 from ._types import Cell
 
+Rate = float | int | Fraction
+
 _READS = 16_384  # of the input in a block, unless told otherwise
 _LARGEST = 10**13  # of the whole numbers, so that a block's stay in 64 bits
 
@@ -57,9 +59,9 @@ class Stream:
         self,
         cell: Cell,
         output: Callable[[Any, Any], Any],
-        rate_in: float | Fraction,
-        rate_out: float | Fraction,
-        trained: float | Fraction,
+        rate_in: Rate,
+        rate_out: Rate,
+        trained: Rate,
         *,
         ahead: int = 3,
         behind: int = 3,
