@@ -97,7 +97,7 @@ class Report:
             f"at {self.trained:g}",
             f"scheme: ahead={scheme['ahead']}, behind={scheme['behind']}, band={scheme['band']:g}; roots within "
             f"{scheme['radius']:.5f} of 0 at rest, {stable}",
-            f"real-time factor: {self.real_time_factor:.2f}, input per time ({self.seconds:.2f} s, compilation aside)",
+            f"real-time factor: {self.real_time_factor:.2f} ({self.seconds:.2f} s, compilation aside)",
             f"round trip: {ratio}, signal to error of the",
             "  output's beginning, read band-limited at the network's own steps, against the network itself there",
         ]

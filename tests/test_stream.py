@@ -124,6 +124,7 @@ def test_bad_samples(as_user):
         stream.push(np.array([[0.0], [np.nan]]))
 
 
+@pytest.mark.slow
 def test_an_unstable_scheme_does_not_pass_in_silence():
     cell = ro.VanillaCell([[-0.9]], [[1.0]], [0.0], activation=None)
     assert (1, 4) not in ro.root_condition(cell, np.zeros(1), 0.5).stable
