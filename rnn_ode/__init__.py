@@ -57,6 +57,7 @@ from ._schemes import RungeKutta as RungeKutta
 from ._schemes import Trapezoidal as Trapezoidal
 from ._spectrum import Spectrum as Spectrum
 from ._spectrum import spectrum as spectrum
+from ._stream import Stream as Stream
 from ._systems import Flow as Flow
 from ._systems import Map as Map
 from ._transient import Transient as Transient

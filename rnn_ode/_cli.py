@@ -1,6 +1,7 @@
 """The command `rnn-ode`: one subcommand per job. With `--json` standard output holds one JSON object and nothing else."""
 
 import contextlib
+import dataclasses
 import json
 import time
 from collections.abc import Iterator
@@ -8,12 +9,13 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import typer
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from ._analyse import Analysis, analyse
 from ._bridge import ALTERNATIVES, obstacle
@@ -21,9 +23,12 @@ from ._cells import StackedCell, VanillaCell
 from ._compare import METHODS, Comparison, compare, predict
 from ._files import written_beside
 from ._methods import AbstractMethod, Backward, Exact, Forward, Textbook, Tustin
+from ._resample import Scheme, Source, Table, resample
+from ._stream import as_rate
 from ._verdict import Verdict, verdict_name
+from .audio import SUBTYPES, read_wav
 from .datasets import Series, load_csv, sunspots
-from .interop import read_cell, read_matrix
+from .interop import Network, read_cell, read_matrix, read_network
 
 app = typer.Typer(
     name="rnn-ode",
@@ -83,6 +88,24 @@ def progress(start: str):
     with Progress(*columns, console=messages, transient=True) as bar:
         task = bar.add_task(start, total=None)
         yield lambda text: bar.update(task, description=text)
+
+
+@contextlib.contextmanager
+def percentage(text: str):
+    """A bar on standard error once two seconds have passed; yields the function that says how much of all is done."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    bar, started = Progress(*columns, console=messages, transient=True), time.perf_counter()
+    task = bar.add_task(text, total=None)
+
+    def update(done: int, total: int) -> None:
+        if time.perf_counter() - started > 2:
+            bar.start()
+        bar.update(task, completed=done, total=total)
+
+    try:
+        yield update
+    finally:
+        bar.stop()
 
 
 def parse_method(text: str) -> AbstractMethod:
@@ -347,3 +370,69 @@ def bench_command(
             typer.echo(json.dumps({"rows": [row.to_dict() for row in rows]}, allow_nan=False))
             return
         typer.echo(benchmark.table(rows))
+
+
+@app.command("resample")
+def resample_command(
+    context: typer.Context,
+    weights: Annotated[Path, typer.Option(help="A network: .json, .npz or .safetensors, with PyTorch's names.")],
+    input: Annotated[Path, typer.Option(help="Its input: a .wav file or a .csv series.")],
+    out: Annotated[Path, typer.Option(help="Where its output goes, of the same kind.")],
+    to: Annotated[float, typer.Option(help="The rate it is to run at: Hz, or samples per time unit of a csv series.")],
+    trained: Annotated[
+        float | None, typer.Option(help="The rate it was trained at; the input's if none is given.")
+    ] = None,
+    rate: Annotated[float, typer.Option(help="The rate of a csv series.")] = 1.0,
+    column: Annotated[list[str] | None, typer.Option(help="A column of a csv series; repeatable.")] = None,
+    hold: Annotated[list[float] | None, typer.Option(help="A constant further input (a knob); repeatable.")] = None,
+    ahead: Annotated[int, typer.Option(min=1, help="Applications of the network per result.")] = 3,
+    behind: Annotated[int, typer.Option(min=0, help="Earlier states per result.")] = 3,
+    band: Annotated[float, typer.Option(help="Frequency to fit up to, cycles per step; 0: polynomials.")] = 0.0,
+    best: Annotated[bool, typer.Option("--recommend", help="Choose these three by a trial on the beginning.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Run an unstable scheme all the same.")] = False,
+    subtype: Annotated[
+        str | None, typer.Option(help=f"Of the output wav: {', '.join(SUBTYPES)}; the input's if none is given.")
+    ] = None,
+    residual: Annotated[
+        bool | None, typer.Option(help="Add the input to the output; the file says, if neither.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Run a trained network at another rate than its own, on a recording or a series of any length."""
+    with job():
+        if best:
+            _mention_unused(context, "with --recommend", "ahead", "behind", "band", "force")
+        source = _source(context, input, out, to, rate, column, subtype)
+        network = _floats(read_network(weights, residual=... if residual is None else residual))
+        scheme = None if best else Scheme(ahead, behind, band)
+        own = source.rate if trained is None else trained
+        with percentage("resampling") as update:
+            report = resample(
+                network, source, out, to, own,
+                scheme=scheme, hold=hold or (), subtype=subtype, force=force, progress=update,
+            )  # fmt: skip
+        typer.echo(json.dumps(dataclasses.asdict(report), allow_nan=False) if as_json else report.text())
+
+
+def _source(context, input: Path, out: Path, to: float, rate: float, column, subtype: str | None) -> Source:
+    """The input, and whether the output can be written at all, before anything takes time."""
+    kind = input.suffix.lower()
+    if kind not in (".wav", ".csv") or out.suffix.lower() != kind:
+        raise ValueError(f"--input and --out must both end in .wav or both in .csv; got {input} and {out}.")
+    if not out.parent.is_dir():
+        raise ValueError(f"--out {out}: the folder {out.parent} does not exist.")
+    hz = as_rate("--to", to)
+    if kind == ".csv":
+        _mention_unused(context, "with a csv series", "subtype")
+        return Table(input, as_rate("--rate", rate), column)
+    _mention_unused(context, "with a wav file", "rate", "column")
+    if hz.denominator != 1 or hz >= 2**31:
+        raise ValueError(f"--to must be a whole number of Hz for a wav file, below 2^31; got {to}.")
+    if subtype is not None and subtype not in SUBTYPES:
+        raise ValueError(f"--subtype must be one of {', '.join(SUBTYPES)}; got {subtype!r}.")
+    return read_wav(input)
+
+
+def _floats(network: Network) -> Network:
+    """The network in the precision of the command, whatever its file has."""
+    return jax.tree.map(lambda leaf: leaf.astype(float) if eqx.is_inexact_array(leaf) else leaf, network)

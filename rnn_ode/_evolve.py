@@ -174,17 +174,22 @@ def _uniform_weights(clock: Clock, scheme, cap: int):
 
 def advance(step, past: Past, drives, gap, scheme, weights=None) -> Past:
     """The next result, `gap` steps after the last one, from the orbit's `ahead` next states under those `drives`."""
-    ahead, behind, band = scheme
+    ahead, _, band = scheme
     orbit = [past.h]
     for j in range(ahead):
         orbit.append(like(past.h, step(jax.tree.map(lambda leaf, j=j: leaf[j], drives), orbit[-1])))
     if weights is None:
         nodes = jnp.concatenate([past.offsets, jnp.arange(ahead + 1, dtype=past.offsets.dtype)])
         weights = lagrange(nodes, gap, band)
-    h = combined(weights, [*past.behind, *orbit])
-    if not behind:
+    return moved(past, combined(weights, [*past.behind, *orbit]), gap)
+
+
+def moved(past: Past, h, by) -> Past:
+    """With `h` for its last result, `by` steps after the one that was."""
+    if not past.behind:
         return Past(h, (), past.offsets)
-    return Past(h, (*past.behind[1:], past.h), jnp.concatenate([past.offsets[1:], jnp.zeros(1, gap.dtype)]) - gap)
+    offsets = jnp.concatenate([past.offsets[1:], jnp.zeros(1, past.offsets.dtype)]) - by
+    return Past(h, (*past.behind[1:], past.h), offsets)
 
 
 def _walk(cell, path, clock: Clock, past: Past, i, whole, cap: int) -> Past:
@@ -194,11 +199,7 @@ def _walk(cell, path, clock: Clock, past: Past, i, whole, cap: int) -> Past:
 
     def one(past, j):
         def go():
-            h = cell(clock.read(path, i, (j + 1) * clock.dt), past.h)
-            if not past.behind:
-                return Past(h, (), past.offsets)
-            offsets = jnp.concatenate([past.offsets[1:], jnp.zeros(1, past.offsets.dtype)]) - 1
-            return Past(h, (*past.behind[1:], past.h), offsets)
+            return moved(past, cell(clock.read(path, i, (j + 1) * clock.dt), past.h), 1)
 
         return jax.lax.cond(j < whole, go, lambda: past), None
 
@@ -214,12 +215,18 @@ def _start(cell, path, clock: Clock, h0, scheme, first: int, length: int):
     if first == 0:
         return Past(h0, (), jnp.zeros(0, kind)), jax.tree.map(lambda leaf: leaf[None], h0)
     drive, step = hoisted(cell)
-    places = jnp.cumsum(clock.gaps[:first])
-    orbit = _orbit(step, h0, jax.vmap(drive)(clock.read_ahead(path, 0, clock.dt, length)))
-    rows = jax.vmap(lambda place: _read_off(orbit, place, scheme))(places)
-    rows = after(h0, rows)
-    states = [jax.tree.map(lambda leaf, k=k: leaf[k], rows) for k in range(first + 1)]
-    offsets = jnp.concatenate([jnp.zeros(1, kind), places[:-1]]) - places[-1]
+    drives = jax.vmap(drive)(clock.read_ahead(path, 0, clock.dt, length))
+    return begun(step, h0, drives, clock.gaps[:first], scheme)
+
+
+def begun(step, h0, drives, gaps, scheme):
+    """h0 and the results after the `gaps` (n,), read off its orbit under the drives (L, …): as the past of the next one, and
+    as rows."""
+    places = jnp.cumsum(jnp.asarray(gaps))
+    orbit = _orbit(step, h0, drives)
+    rows = after(h0, jax.vmap(lambda place: _read_off(orbit, place, scheme))(places))
+    states = [jax.tree.map(lambda leaf, k=k: leaf[k], rows) for k in range(len(gaps) + 1)]
+    offsets = jnp.concatenate([jnp.zeros(1, places.dtype), places[:-1]]) - places[-1]
     return Past(states[-1], tuple(states[:-1]), offsets), rows
 
 

@@ -24,13 +24,13 @@ FLOORS = (
     "_cells _paths _verdict _runs _orbit",
     "_fields _methods _schemes _dopri8 _clock _roots",
     "_bridge _iterate _integrate _evolve _feedback",
-    "_systems _tangent",
+    "_systems _tangent _stream",
     "_spectrum _transient _fixed_points _cycles _lyapunov _continuation",
     "_gradients _compare _recommend",
     "_analyse",
     "__init__",
-    "learn interop datasets",
-    "plot bench",
+    "learn interop datasets audio",
+    "plot bench _resample",
     "_cli",
     "__main__",
 )
@@ -178,7 +178,7 @@ for name in MODULES:
     results = doctest.testmod(module, optionflags=flags)
     print("doctests", name, results.attempted, "tried", results.failed, "failed")
 """
-EXTRAS = ("matplotlib", "typer", "rich", "optax", "safetensors")
+EXTRAS = ("matplotlib", "typer", "rich", "optax", "safetensors", "soundfile")
 
 
 def modules_with_examples() -> list[str]:

@@ -1,0 +1,296 @@
+"""The job of `rnn-ode resample`: a file through a network at another rate, block by block, and how well that went.
+
+The file is read twice: once for the mean of its samples, at whose fixed point the scheme's stability is asked (and so that
+a sample that is not finite is found before anything is written), and once for the run.
+"""
+
+import contextlib
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ._clock import ROWS
+from ._evolve import evolve
+from ._files import written_beside
+from ._iterate import iterate
+from ._paths import BandLimited
+from ._recommend import recommend
+from ._roots import RootCondition, root_condition
+from ._stream import Rate, Stream, as_rate
+from .audio import Recording, wav_writer
+from .datasets import load_csv
+from .interop import Network
+
+EXCERPT = 5, 16_384  # seconds or samples, whichever are more: what the round trip and the recommendation look at
+
+
+class Scheme(NamedTuple):
+    """The interpolation of `evolve`."""
+
+    ahead: int = 3
+    behind: int = 3
+    band: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """A csv series with the interface of an `audio.Recording`; `rate` in samples per time unit."""
+
+    path: Path
+    rate: Fraction
+    columns: Sequence[str] | None = None
+
+    @cached_property
+    def values(self) -> np.ndarray:
+        return load_csv(self.path, self.columns).values
+
+    @property
+    def channels(self) -> int:
+        return self.values.shape[1]
+
+    @property
+    def frames(self) -> int:
+        return len(self.values)
+
+    def blocks(self, size: int = 65_536) -> Iterator[np.ndarray]:
+        yield from (self.values[i : i + size] for i in range(0, self.frames, size))
+
+
+Source = Recording | Table
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """What was done: `input`, `output`, rates in Hz (or per time unit of a csv series), `frames` written, the `scheme` with
+    the `radius` of its roots, whether it is `stable` and where it is `recommended` by a trial; samples that were `clipped`;
+    seconds of input per second of `seconds`, without compilation; the `round_trip_snr_db`, `None` where it is not defined."""
+
+    input: str
+    output: str
+    rate_in: float
+    rate_out: float
+    trained: float
+    frames: int
+    scheme: dict[str, Any]
+    clipped: int
+    seconds: float
+    real_time_factor: float
+    round_trip_snr_db: float | None
+
+    def text(self) -> str:
+        """The same in words."""
+        scheme, snr = self.scheme, self.round_trip_snr_db
+        stable = "stable" if scheme["stable"] else "UNSTABLE"
+        ratio = "not defined (too short, or no error)" if snr is None else f"{snr:.1f} dB"
+        lines = [
+            f"{self.input} at {self.rate_in:g} → {self.output} at {self.rate_out:g}, {self.frames} frames; network trained "
+            f"at {self.trained:g}",
+            f"scheme: ahead={scheme['ahead']}, behind={scheme['behind']}, band={scheme['band']:g}; roots within "
+            f"{scheme['radius']:.5f} of 0 at rest, {stable}",
+            f"real-time factor: {self.real_time_factor:.2f} ({self.seconds:.2f} s, compilation aside)",
+            f"round trip: {ratio}, signal to error of the",
+            "  output's beginning, read band-limited at the network's own steps, against the network itself there",
+        ]
+        if self.clipped:
+            lines.append(f"clipped: {self.clipped} samples beyond full scale; --subtype float has none")
+        return "\n".join(lines)
+
+
+def resample(
+    network: Network,
+    source: Source,
+    out: Path,
+    to: Rate,
+    trained: Rate,
+    *,
+    scheme: Scheme | None = None,
+    hold: Sequence[float] = (),
+    subtype: str | None = None,
+    force: bool = False,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Report:
+    """Write to `out` what a network gives at the rate `to`.
+
+    **Arguments:** `network`; `source` its input; `out` of the kind of the source; `to` and `trained` in the unit of the
+    source's rate; `scheme`, or `None` for the best of a trial; `hold` constants for the last channels of the input;
+    `subtype` of a wav file, the source's unless given; whether to run an unstable scheme, `force`; `progress`, called with
+    the frames done and all of them.
+
+    **Raises:** `ValueError` for channels and rates that do not fit, samples that are not finite, an unstable scheme.
+    """
+    to, trained, rate_in = as_rate("--to", to), as_rate("--trained", trained), as_rate("rate", source.rate)
+    check_channels(network, source, hold)
+    mean, head = _survey(source, hold)
+    own = _own_run(network, head, float(trained / rate_in))
+    recommended = scheme is None
+    scheme = _recommended(network, own, float(to / trained)) if scheme is None else scheme
+    roots = _checked(network, mean, float(trained / to), scheme, force)
+
+    def stream():
+        return Stream(network.cell, network.output, rate_in, to, trained, **scheme._asdict())
+
+    _compile(stream(), math.ceil((scheme.behind + 2) * rate_in / to), len(mean))
+    total = math.ceil(source.frames * to / rate_in)
+    started, clipped, kept = time.perf_counter(), 0, []
+    wanted = math.ceil(len(head) * to / rate_in)
+    with written_beside(out) as beside, _writer(beside, source, to, network, subtype, total) as write:
+        for rows, done in _run(stream(), source, hold):
+            clipped += write(rows)
+            _keep(kept, rows, wanted)
+            progress(done, source.frames)
+    seconds = time.perf_counter() - started
+    return Report(
+        input=str(source.path),
+        output=str(out),
+        rate_in=float(rate_in),
+        rate_out=float(to),
+        trained=float(trained),
+        frames=total,
+        scheme={**scheme._asdict(), **roots, "recommended": recommended},
+        clipped=clipped,
+        seconds=seconds,
+        real_time_factor=float(source.frames / rate_in) / seconds,
+        round_trip_snr_db=_round_trip(own.outputs, np.concatenate(kept), float(trained / to)),
+    )
+
+
+def check_channels(network: Network, source: Source, hold: Sequence[float]) -> None:
+    """`ValueError` where the file's channels and the constants are not the network's inputs."""
+    wanted = network.cell.input_size  # pyright: ignore[reportAttributeAccessIssue]
+    if source.channels + len(hold) != wanted:
+        raise ValueError(
+            f"{source.path}: {source.channels} channels came, with {len(hold)} constants (--hold); the network takes "
+            f"{wanted} inputs in all."
+        )
+    if not np.isfinite(hold).all():
+        raise ValueError(f"--hold must be finite numbers; got {list(hold)}.")
+
+
+def _held(block: np.ndarray, hold: Sequence[float]) -> np.ndarray:
+    """Samples (n, D) of the network's input."""
+    return np.hstack([block, np.broadcast_to(np.asarray(hold, float), (len(block), len(hold)))])
+
+
+def _survey(source: Source, hold) -> tuple[np.ndarray, np.ndarray]:
+    """The mean input (D,), and its beginning (n, D)."""
+    size = max(math.ceil(EXCERPT[0] * source.rate), EXCERPT[1])
+    total, head = np.zeros(source.channels), []
+    for block in source.blocks():
+        total += block.sum(axis=0)
+        _keep(head, block, size)
+    return _held((total / source.frames)[None], hold)[0], _held(np.concatenate(head), hold)
+
+
+def _keep(parts: list[np.ndarray], rows: np.ndarray, most: int) -> None:
+    """Append what is missing to so many rows: a copy, since a view would keep all of them."""
+    left = most - sum(map(len, parts))
+    if left > 0:
+        parts.append(rows[:left].copy())
+
+
+class _Own(NamedTuple):
+    """The network at its own rate: inputs (K, D) and outputs (K, M), the first at the stamp of the first sample."""
+
+    xs: np.ndarray
+    outputs: np.ndarray
+
+
+def _own_run(network: Network, head: np.ndarray, steps: float) -> _Own:
+    """Of the beginning of the input, whose samples are so many `steps` of the network apart."""
+    count = int((len(head) - 1) * steps + 1e-9) + 1
+    xs = head if steps == 1 else _read(head, steps, count)
+    states = jax.tree.map(lambda rows: rows[1:], iterate(network.cell, xs).states)
+    return _Own(xs, np.asarray(jax.vmap(network.output)(jnp.asarray(xs), states)))
+
+
+def _read(rows: np.ndarray, steps: float, count: int) -> np.ndarray:
+    """Rows so many `steps` apart, read band-limited at the first `count` whole steps from the first row on."""
+    path = BandLimited(rows, dt=steps, t0=1.0, half_width=64)
+    return np.asarray(_along(path, 1.0 + np.arange(count)))
+
+
+@eqx.filter_jit
+def _along(path, ts):
+    return jax.lax.map(path, ts, batch_size=ROWS)
+
+
+def _recommended(network: Network, own: _Own, ratio: float) -> Scheme:
+    """The best of the stable schemes that a stream can run."""
+    plain, x = Network(network.cell, network.readout), jnp.asarray(own.xs[0])
+    found = recommend(network.cell, own.xs, ratio, output=lambda h: plain.output(x, h))
+    for one in found.schemes:
+        if one.stable and one.run.func is evolve:
+            return Scheme(**one.run.keywords)
+    raise ValueError(f"--recommend: no scheme of evolve is stable at a ratio of {ratio:g}:\n{found.table()}")
+
+
+def _checked(network: Network, mean: np.ndarray, gap: float, scheme: Scheme, force: bool) -> dict[str, Any]:
+    """The radius of the scheme's roots at rest under the mean input, and whether it is stable; `ValueError` if not."""
+    most = {"ahead": max(6, scheme.ahead), "behind": max(5, scheme.behind)}
+    roots: RootCondition = root_condition(network.cell, mean, gap, **most, band=scheme.band)
+    radius, stable = roots.radii[scheme.ahead - 1, scheme.behind], scheme[:2] in roots.stable
+    if not (stable or force):
+        pairs = ", ".join(map(str, roots.stable)) or "none"
+        raise ValueError(
+            f"--ahead {scheme.ahead} --behind {scheme.behind}: unstable at {gap:.4g} steps of the network a result, with a "
+            f"root of modulus {radius:.4f} at rest under the mean input. Stable (ahead, behind): {pairs}. --force runs it "
+            "all the same."
+        )
+    return {"radius": float(radius), "stable": bool(stable)}
+
+
+def _compile(stream: Stream, samples: int, width: int) -> None:
+    """So that the next stream of that kind need not."""
+    stream.push(np.zeros((samples, width)))
+    stream.flush()
+
+
+def _run(stream: Stream, source: Source, hold) -> Iterator[tuple[np.ndarray, int]]:
+    """Results as they come, and the frames that have gone in."""
+    done = 0
+    for block in source.blocks():
+        done += len(block)
+        yield stream.push(_held(block, hold)), done
+    yield stream.flush(), done
+
+
+@contextlib.contextmanager
+def _writer(path: Path, source: Source, to: Fraction, network: Network, subtype: str | None, frames: int):
+    """A function that appends outputs (n, M), in a file of the source's kind, and returns how many it clipped."""
+    outputs = network.output_size or network.cell.hidden_size  # pyright: ignore[reportAttributeAccessIssue]
+    if isinstance(source, Recording):
+        with wav_writer(path, int(to), outputs, subtype or source.subtype, frames) as write:
+            yield write
+        return
+    with path.open("w", encoding="utf-8") as file:
+        names = ["output"] if outputs == 1 else [f"output{m}" for m in range(outputs)]
+        file.write(",".join(["time", *names]) + "\n")
+        done = 0
+
+        def append(rows: np.ndarray) -> int:
+            nonlocal done
+            for row in rows.tolist():
+                file.write(",".join(map(repr, [float(done / to), *row])) + "\n")
+                done += 1
+            return 0
+
+        yield append
+
+
+def _round_trip(own: np.ndarray, ours: np.ndarray, gap: float) -> float | None:
+    """Signal to error, dB, of our outputs read at the network's own steps, without what the start and the ends spoil."""
+    count = len(own)
+    inner = slice(min(2000, count // 4), count - count // 16)
+    noise = np.sum((_read(ours, gap, count) - own)[inner] ** 2)
+    power = np.sum((own - own.mean(axis=0))[inner] ** 2)
+    return float(10 * np.log10(power / noise)) if noise > 0 and power > 0 else None

@@ -1,0 +1,188 @@
+"""Recordings in wav files, read and written in blocks, with what is wrong with them said beforehand.
+
+Reading and writing is libsndfile's, through the package `soundfile` (`pip install 'rnn_ode[audio]'`), which overlooks that
+a file is shorter than its header says, so that the header is read here first. Samples are floats, full scale 1: an integer
+of b bits is divided by 2^(b − 1), and written as the nearest one, so that what is read and written again is the same.
+"""
+
+import contextlib
+import os
+import struct
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+PathLike = str | os.PathLike[str]
+
+SUBTYPES = {"pcm16": "PCM_16", "pcm24": "PCM_24", "pcm32": "PCM_32", "float": "FLOAT", "double": "DOUBLE"}
+_BYTES = {"pcm16": 2, "pcm24": 3, "pcm32": 4, "float": 4, "double": 8}
+_CLASSIC = 2**32 - 2**16  # bytes of samples that a wav file's 32-bit sizes hold, with room for the rest of the file
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A wav file that can be read.
+
+    **Fields:** `path`; `rate` in Hz; `channels`; `frames`, samples of each channel; `subtype`, a key of `SUBTYPES`.
+    """
+
+    path: Path
+    rate: int
+    channels: int
+    frames: int
+    subtype: str
+
+    def blocks(self, size: int = 65_536) -> Iterator[Float[np.ndarray, "n channels"]]:
+        """All samples from the first one on, `size` frames at a time. `ValueError` for one that is not finite, and where
+        the file has become shorter."""
+        done = 0
+        with _soundfile().SoundFile(self.path) as file:
+            while len(block := file.read(size, dtype="float64", always_2d=True)):
+                finite = np.isfinite(block)
+                if not finite.all():
+                    frame, channel = (int(i) for i in np.argwhere(~finite)[0])
+                    raise ValueError(
+                        f"{self.path}: sample {done + frame} of channel {channel} is {block[frame, channel]}; finite samples "
+                        "are wanted."
+                    )
+                yield block
+                done += len(block)
+        if done != self.frames:
+            raise ValueError(f"{self.path}: {self.frames} frames are promised; {done} could be read.")
+
+
+def read_wav(path: PathLike) -> Recording:
+    """What a wav file holds, its header checked against the file; the samples come with `blocks`.
+
+    **Raises:** `ValueError` naming the file and the field: a file that is empty, no wav or truncated, a rate of 0, no
+    channels, no samples, a codec that is not one of `SUBTYPES`. `OSError` where it cannot be opened; `ImportError`
+    without the package `soundfile`.
+
+    ```python
+    >>> import pathlib, tempfile
+    >>> import numpy as np
+    >>> from rnn_ode import audio
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "tone.wav"
+    >>> with audio.wav_writer(path, 8000, 1, "pcm16") as write:
+    ...     clipped = write(0.5 * np.ones((100, 1)))
+    >>> tone = audio.read_wav(path)
+    >>> tone.rate, tone.frames, tone.subtype, next(tone.blocks())[0].tolist()
+    (8000, 100, 'pcm16', [0.5])
+
+    ```
+    """
+    path = Path(path)
+    channels, rate, align, promised, present = _header(path)
+    if rate == 0 or channels == 0:
+        raise ValueError(f"{path}: chunk 'fmt ': {rate} Hz and {channels} channels came; positive numbers are wanted.")
+    soundfile = _soundfile()
+    try:
+        about = soundfile.info(path)
+    except soundfile.LibsndfileError as error:
+        raise ValueError(f"{path}: chunk 'fmt ': {error.error_string} {_wanted()}") from None
+    names = {code: name for name, code in SUBTYPES.items()}
+    if about.subtype not in names:
+        raise ValueError(f"{path}: chunk 'fmt ': the codec is {about.subtype_info} ({about.subtype}). {_wanted()}")
+    if promised > present:
+        raise ValueError(
+            f"{path}: chunk 'data': {promised // align} frames ({promised} bytes) are promised, and the file ends after "
+            f"{present // align} ({present} bytes): it is truncated."
+        )
+    if promised < align:
+        raise ValueError(f"{path}: chunk 'data': the file holds no samples.")
+    if promised % align:
+        raise ValueError(f"{path}: chunk 'data': {promised} bytes are no whole number of frames of {align} bytes each.")
+    return Recording(path, rate, channels, promised // align, names[about.subtype])
+
+
+@contextlib.contextmanager
+def wav_writer(
+    path: PathLike, rate: int, channels: int, subtype: str, frames: int = 0
+) -> Iterator[Callable[[Any], int]]:
+    """A function that appends samples (n, channels) to a new wav file, and returns how many of them it had to clip.
+
+    **Arguments:** `rate` in Hz; `subtype`, a key of `SUBTYPES`, of which the floats are not clipped; `frames` that will
+    come, about, since a file of more than 4 GiB is written as RF64. **Raises:** `ValueError` for another subtype, `OSError`
+    where the file cannot be written, `ImportError` without the package `soundfile`.
+    """
+    if subtype not in SUBTYPES:
+        raise ValueError(f"subtype must be one of {', '.join(SUBTYPES)}; got {subtype!r}.")
+    kind = "WAV" if frames * channels * _BYTES[subtype] < _CLASSIC else "RF64"
+    soundfile = _soundfile()
+    try:
+        with soundfile.SoundFile(path, "w", rate, channels, SUBTYPES[subtype], format=kind) as file:
+
+            def write(samples: Float[np.ndarray, "n channels"]) -> int:
+                stored, clipped = _stored(np.asarray(samples), subtype)
+                file.write(stored)
+                return clipped
+
+            yield write
+    except soundfile.LibsndfileError as error:
+        raise OSError(f"{path}: {error.error_string}") from error
+
+
+def _stored(samples: np.ndarray, subtype: str) -> tuple[np.ndarray, int]:
+    """Samples as the file has them, and how many are beyond full scale."""
+    if subtype in ("float", "double"):
+        return samples.astype("float32" if subtype == "float" else "float64"), 0
+    size = _BYTES[subtype]
+    full = 2 ** (8 * size - 1)
+    whole = np.rint(samples * full)
+    fitting = np.clip(whole, -full, full - 1)
+    clipped = int(np.sum(whole != fitting))
+    if subtype == "pcm16":
+        return fitting.astype(np.int16), clipped
+    return fitting.astype(np.int32) << (32 - 8 * size), clipped  # libsndfile takes the upper bits
+
+
+def _header(path: Path) -> tuple[int, int, int, int, int]:
+    """Channels, rate, bytes a frame, bytes of samples that the header promises, and those that are there."""
+    total = path.stat().st_size
+    if total == 0:
+        raise ValueError(f"{path}: the file is empty.")
+    with path.open("rb") as file:
+        start = file.read(12)
+        if start[:4] not in (b"RIFF", b"RF64") or (len(start) == 12 and start[8:] != b"WAVE"):
+            raise ValueError(
+                f"{path}: no wav file: it begins with {start!r}; RIFF or RF64, a size, and WAVE are wanted."
+            )
+        form, long = None, None
+        for name, size in _chunks(file, total):
+            if name == b"ds64":
+                long = struct.unpack("<Q", file.read(16)[8:].ljust(8, b"\0"))[0]
+            elif name == b"fmt " and len(body := file.read(16)) == 16:
+                form = struct.unpack("<2xHL4xH2x", body)
+            elif name == b"data":
+                if form is None:
+                    raise ValueError(f"{path}: chunk 'fmt ': missing before the samples.")
+                promised = long if long is not None and size == 0xFFFFFFFF else size
+                channels, rate, align = form
+                return channels, rate, max(align, 1), promised, total - file.tell()
+    raise ValueError(f"{path}: chunk 'data': missing; the file is truncated after {total} bytes.")
+
+
+def _chunks(file, total: int) -> Iterator[tuple[bytes, int]]:
+    """Name and size of each chunk, the file at its body."""
+    place = file.tell()
+    while place + 8 <= total:
+        file.seek(place)
+        name, size = struct.unpack("<4sL", file.read(8))
+        yield name, size
+        place += 8 + size + size % 2
+
+
+def _wanted() -> str:
+    return "Samples of 16, 24 or 32 bits, or floats of 32 or 64 bits, are wanted."
+
+
+def _soundfile():
+    try:
+        import soundfile
+    except ImportError as error:
+        raise ImportError("wav files need the package soundfile: pip install 'rnn_ode[audio]'") from error
+    return soundfile
