@@ -69,6 +69,13 @@ class Clock(eqx.Module):
             return path.at(jnp.asarray(self.whole)[i], jnp.asarray(self.fraction)[i], after)
         return read(path, self.ts[i], after)
 
+    def read_ahead(self, path, i, after, count: int) -> Array:
+        """The inputs (count, …) `after` time units past the i-th time and every step of the network from there on."""
+        if isinstance(path, SampledPath):
+            place = jnp.asarray(self.whole)[i], jnp.asarray(self.fraction)[i]
+            return path.ahead(*place, after, self.dt, count)
+        return jax.vmap(lambda j: self.read(path, i, after + j * self.dt))(jnp.arange(count))
+
     def mean_input(self, path) -> Array:
         """The mean of the input's samples, or of the input at the times."""
         if isinstance(path, SampledPath):

@@ -112,11 +112,9 @@ def _bounds(path, clock: Clock, scheme) -> _Bounds:
 @eqx.filter_jit
 def _run(cell, path, clock: Clock, h0, scheme, bounds: _Bounds, save):
     """What is kept of the states at the times, and how the run ended."""
-    if clock.gaps.shape[0] == 0:
-        return conclude(jax.tree.map(lambda leaf: leaf[None], keep(h0, save)))
     run = _held if isinstance(path, Hold) else _smooth
     rows, within = run(cell, path, clock, h0, scheme, bounds, save)
-    states, result = conclude(after(keep(h0, save), rows))
+    states, result = conclude(rows)
     return states, RESULTS.where(within, result, RESULTS.gap_too_long)
 
 
@@ -132,20 +130,20 @@ class Past(eqx.Module):
 
 
 def _smooth(cell, path, clock: Clock, h0, scheme, bounds: _Bounds, save):
-    """What is kept at ts[1:], and whether every gap could be bridged."""
+    """What is kept at the times, and whether every gap could be bridged."""
     ahead, behind, _ = scheme
     drive, step = hoisted(cell)
     count = clock.gaps.shape[0]
     first = min(behind, count)
     within = jnp.all(whole_steps(clock.gaps, ahead) <= bounds.whole)
     past, rows = _start(cell, path, clock, h0, scheme, first, bounds.start)
-    kept = jax.vmap(lambda h: keep(h, save))(rows) if first else None
+    early = jax.vmap(lambda h: keep(h, save))(rows)
     if first == count:
-        return kept, within
+        return early, within
 
     def inputs(i):
-        whole = whole_steps(clock.gaps[i], ahead)
-        return jax.vmap(lambda j: drive(clock.read(path, i, (whole + j) * clock.dt)))(jnp.arange(1, ahead + 1))
+        after = (whole_steps(clock.gaps[i], ahead) + 1) * clock.dt
+        return jax.vmap(drive)(clock.read_ahead(path, i, after, ahead))
 
     index = jnp.arange(first, count)
     drives = jax.lax.map(inputs, index, batch_size=ROWS)
@@ -156,11 +154,12 @@ def _smooth(cell, path, clock: Clock, h0, scheme, bounds: _Bounds, save):
         whole = whole_steps(clock.gaps[i], ahead)
         past = _walk(cell, path, clock, past, i, whole, bounds.whole)
         past = advance(step, past, drives, clock.gaps[i] - whole, scheme, always)
-        past = eqx.tree_at(lambda p: p.h, past, _unless(whole > bounds.whole, past.h))
+        if not clock.known:
+            past = eqx.tree_at(lambda p: p.h, past, _unless(whole > bounds.whole, past.h))
         return past, keep(past.h, save)
 
     _, late = jax.lax.scan(body, past, (index, drives))
-    return late if kept is None else jax.tree.map(lambda a, b: jnp.concatenate([a, b]), kept, late), within
+    return jax.tree.map(lambda a, b: jnp.concatenate([a, b]), early, late), within
 
 
 def _uniform_weights(clock: Clock, scheme, cap: int):
@@ -211,22 +210,22 @@ def _walk(cell, path, clock: Clock, past: Past, i, whole, cap: int) -> Past:
 
 
 def _start(cell, path, clock: Clock, h0, scheme, first: int, length: int):
-    """The first results, read off the orbit of h0 alone, as the past of the next one, and as rows."""
+    """h0 and the first results, read off the orbit of h0 alone, as the past of the next one, and as rows."""
     kind = clock.gaps.dtype
     if first == 0:
-        return Past(h0, (), jnp.zeros(0, kind)), None
+        return Past(h0, (), jnp.zeros(0, kind)), jax.tree.map(lambda leaf: leaf[None], h0)
     drive, step = hoisted(cell)
-    drives = jax.vmap(lambda j: drive(clock.read(path, 0, j * clock.dt)))(jnp.arange(1, length + 1))
+    drives = jax.vmap(drive)(clock.read_ahead(path, 0, clock.dt, length))
     return begun(step, h0, drives, clock.gaps[:first], scheme)
 
 
 def begun(step, h0, drives, gaps, scheme):
-    """The results after the `gaps` (n,) from h0, read off its orbit under the drives (L, …): as the past of the next one,
-    and as rows."""
+    """h0 and the results after the `gaps` (n,) from it, read off its orbit under the drives (L, …): as the past of the next
+    one, and as rows."""
     places = jnp.cumsum(gaps)
     orbit = _orbit(step, h0, drives)
-    rows = jax.vmap(lambda place: _read_off(orbit, place, scheme))(places)
-    states = [h0, *(jax.tree.map(lambda leaf, k=k: leaf[k], rows) for k in range(len(gaps)))]
+    rows = after(h0, jax.vmap(lambda place: _read_off(orbit, place, scheme))(places))
+    states = [jax.tree.map(lambda leaf, k=k: leaf[k], rows) for k in range(len(gaps) + 1)]
     offsets = jnp.concatenate([jnp.zeros(1, places.dtype), places[:-1]]) - places[-1]
     return Past(states[-1], tuple(states[:-1]), offsets), rows
 
@@ -298,7 +297,8 @@ def _held(cell, path, clock: Clock, h0, scheme, bounds: _Bounds, save):
         place = (clock.fraction[i] - jnp.where(k == 0, entered, 0)) * each
         return keep(_unless(k > samples, part(clock.whole[i], anchor, place)), save)
 
-    return jax.lax.map(at, jnp.arange(1, clock.ts.shape[0]), batch_size=ROWS), clock.whole[-1] - begin <= samples
+    rows = jax.lax.map(at, jnp.arange(1, clock.ts.shape[0]), batch_size=ROWS)
+    return after(keep(h0, save), rows), clock.whole[-1] - begin <= samples
 
 
 @eqx.filter_jit

@@ -89,16 +89,26 @@ class SampledPath(AbstractPath):
         whole, fraction = self.split(t)
         return self.at(whole, fraction, after)
 
+    def ahead(self, whole: Int[Array, ""], fraction: Float[Array, ""], after, step: float, count: int) -> Array:
+        """The inputs (count, …) at a time given exactly, `after` time units later, and every `step` from there on."""
+        return jax.vmap(lambda j: self.at(whole, fraction, after + j * step))(jnp.arange(count))
+
     def _position(self, whole, fraction, after) -> tuple[Array, Array]:
         """Index of the stamp at or before, and the fraction towards the next; the end stamps outside."""
+        index, fraction = self._place(whole, fraction, after)
+        fraction = jnp.where(self._between(index), fraction, 0.0).astype(self.xs.dtype)
+        return jnp.clip(index, 0, self.xs.shape[0] - 1), fraction
+
+    def _place(self, whole, fraction, after) -> tuple[Array, Array]:
+        """The same wherever it is, as if there were stamps everywhere."""
         steps = after / self.dt
         whole_steps = jnp.floor(steps)
         fraction = fraction + (steps - whole_steps)
         carry = jnp.floor(fraction)
-        index = whole + (whole_steps + carry).astype(int) - 1
-        inside = (index >= 0) & (index < self.xs.shape[0] - 1)
-        fraction = jnp.where(inside, fraction - carry, 0.0).astype(self.xs.dtype)
-        return jnp.clip(index, 0, self.xs.shape[0] - 1), fraction
+        return whole + (whole_steps + carry).astype(int) - 1, fraction - carry
+
+    def _between(self, index) -> Array:
+        return (index >= 0) & (index < self.xs.shape[0] - 1)
 
     def _sample(self, index) -> Array:
         return _take(self.xs, index)
@@ -208,15 +218,38 @@ class BandLimited(_Smooth):
 
     def at(self, whole, fraction, after=0.0) -> Array:
         i, f = self._position(whole, fraction, after)
-        offsets = jnp.arange(1 - self.half_width, self.half_width + 1)
-        distance = f - offsets.astype(f.dtype)
+        return self._tapped(i, self._weights(f))
+
+    def ahead(self, whole, fraction, after, step: float, count: int) -> Array:
+        every = step / self.dt
+        if every != round(every):
+            return super().ahead(whole, fraction, after, step, count)
+        # whole intervals apart they have the same weights, which cost more than the products with them
+        index, f = self._place(whole, fraction, after)
+        weights = self._weights(f.astype(self.xs.dtype))
+
+        def read(k):
+            return jnp.where(self._between(k), self._tapped(k, weights), self._sample(k))
+
+        return jax.vmap(read)(index + round(every) * jnp.arange(count))
+
+    def _tapped(self, index, weights) -> Array:
+        return jnp.tensordot(weights, self._sample(index + self._offsets), 1)
+
+    @property
+    def _offsets(self):
+        return jnp.arange(1 - self.half_width, self.half_width + 1)
+
+    def _weights(self, f: Float[Array, ""]) -> Float[Array, " taps"]:
+        """What the samples around count for, a fraction f after the stamp."""
+        distance = f - self._offsets.astype(f.dtype)
         window = jnp.i0(8.6 * jnp.sqrt(jnp.maximum(1 - (distance / self.half_width) ** 2, 1e-12)))
         # sinc with its sine taken once, of the distance to the nearer stamp: exact at the stamps in float32 too
-        sine = (1 - 2 * (offsets % 2)) * jnp.sin(jnp.pi * jnp.minimum(f, 1 - f))
+        sine = (1 - 2 * (self._offsets % 2)) * jnp.sin(jnp.pi * jnp.minimum(f, 1 - f))
         at_stamp = distance == 0
         sinc = jnp.where(at_stamp, 1.0, sine / (jnp.pi * jnp.where(at_stamp, 1.0, distance)))
         weights = sinc * window
-        return jnp.tensordot(weights / jnp.sum(weights), self._sample(i + offsets), 1)
+        return weights / jnp.sum(weights)
 
 
 class Piece(AbstractPath):

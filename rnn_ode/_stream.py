@@ -204,8 +204,8 @@ def _begin(model, h0, samples, whole, fraction, gaps, scheme):
     drive, step = hoisted(cell)
     xs = jax.vmap(BandLimited(samples).at)(whole + 1, fraction)
     steps = len(whole) - len(gaps)
-    past, states = begun(step, h0, jax.vmap(drive)(xs[:steps]), gaps, scheme)
-    return past, jax.vmap(output)(xs[steps:], states)
+    past, rows = begun(step, h0, jax.vmap(drive)(xs[:steps]), gaps, scheme)
+    return past, jax.vmap(output)(xs[steps:], jax.tree.map(lambda leaf: leaf[1:], rows))
 
 
 @eqx.filter_jit

@@ -7,9 +7,10 @@ and quartiles, and belong to this machine and hour. The first call less a later 
 
 Every contender's values are compared too: those of `iterate` with a NumPy loop in float64, those of `integrate` with an
 eighth-order solution at tolerance 1e-12 that stops at every jump of the input, those of `lyapunov`, by the sum of all
-exponents, with the mean of log|det J| in NumPy. A contender with an error to choose gets the cheapest setting of its own
-that brings the error below 1e-6. One whose values are wrong has no ratio. The error of a search for fixed points is the
-largest residual that a guess ended with (infinite for one that reached none): Adam leaves a few on the way.
+exponents, with the mean of log|det J| in NumPy; those of `evolve` with the network itself, run on the input read between
+its samples. A contender with an error to choose gets the cheapest setting of
+its own that brings the error below 1e-6. One whose values are wrong has no ratio. The error of a search for fixed points
+is the largest residual that a guess ended with (infinite for one that reached none): Adam leaves a few on the way.
 
 Ours runs with `throw=False`: inside `jit` an error raised is a callback to the host, which no peer pays either.
 """
@@ -45,6 +46,7 @@ RATE_ROUNDS = 7
 IMPORT_ROUNDS = 11
 SEARCH = (64, 1024, 5000)  # units, guesses and steps of Adam (fixed-point-finder's default) of the case "fixed_points"
 SEARCH_GAIN = 1.5
+AUDIO = (40, 48_000, 147, 160)  # units of an LSTM, results, and steps of it in how many results, of the case "evolve"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,12 +103,14 @@ def run(
     seed: int = 0,
     progress: Callable[[str], None] | None = None,
 ) -> list[Row]:
-    """Time a tanh network, its flow under a held input, a search for fixed points (of a GRU of 64 units, from 1024 guesses),
-    the Lyapunov exponents of a rate network (100 units, 2500 steps), and the import of the package, each against its peers.
+    """Time a tanh network, its flow under a held input, an LSTM (40 units) at another rate, a search for fixed points (of a
+    GRU of 64 units, from 1024 guesses), the Lyapunov exponents of a rate network (100 units, 2500 steps), and the import of
+    the package, each against its peers.
 
     **Arguments:** `hidden` units and `steps` samples of a random input, of the network and its flow; `repeats` timed
-    rounds (at most three of them for a Python loop and for a search, seven for the exponents, eleven for the import);
-    `cases` some of "iterate", "integrate", "fixed_points", "lyapunov" and "import", all by default; `seed` of the weights,
+    rounds (at most three of them for a Python loop and for a search, seven for the exponents and for the LSTM, eleven for
+    the import); `cases` some of "iterate", "integrate", "evolve", "fixed_points", "lyapunov" and "import", all by default;
+    `seed` of the weights,
     the input and the order in a round; `progress` a function called with a line of text as each part begins.
 
     **Returns:** a list of `Row`, ours the first of its case. `table(rows)` is their text, `row.to_dict()` is ready for
@@ -372,6 +376,57 @@ def _rk4_loop(step, count, W_h, W_x, b, xs, h):
     return jnp.stack(states)
 
 
+# An LSTM at another rate than its own, under a smooth input.
+
+
+def _evolve(plan: _Plan) -> list[Row]:
+    units, count, steps, results = AUDIO
+    with jax.enable_x64(False):
+        keys = jax.random.split(jax.random.key(plan.seed))
+        cell = eqx.nn.LSTMCell(1, units, key=keys[0])
+        noise = jax.random.normal(keys[1], (count * steps // results + 64,))
+        xs = jnp.convolve(noise, jnp.hanning(15) / 3, mode="same")[:, None]
+        ts = 1 + steps / results * np.arange(count)
+        plan.progress("evolve: the reference")
+        # the results results//2, 3·results//2, … are steps apart: the network's own, where it has forgotten its start
+        begin = results // 2
+        shifted = jax.jit(lambda xs: jax.vmap(ro.BandLimited(xs))(ts[begin] + 1 + jnp.arange(len(xs) - steps - 2)))(xs)
+        rows = np.arange(begin, count, results)[len(range(begin, count, results)) // 2 :]
+        exact = np.asarray(ro.iterate(cell, shifted).states[0])[(rows - begin) // results * steps]
+
+        def error(states):
+            return _distance(states[0][rows], exact) if len(states) == 2 else None
+
+        def at_rate(scheme, cell, xs):
+            return scheme(cell, ro.BandLimited(xs), ts, throw=False).states
+
+        fed_back = partial(ro.delayed_feedback, order=5)
+        calls = {
+            OURS: (partial(at_rate, ro.evolve), cell, xs, "ahead=3, behind=3, float32, jitted, throw=False"),
+            "delayed_feedback": (partial(at_rate, fed_back), cell, xs, "order=5, one application a result"),
+            "… with band=0.075": (partial(at_rate, partial(fed_back, band=0.075)), cell, xs, "the same cost"),
+            "3 hand-written lax.scan": (_three_scans, cell, jnp.resize(xs, (count, 1)), "the network, three times"),
+        }
+        contenders = [
+            _Contender(name, partial(_jit(call), *arguments), note, RATE_ROUNDS)
+            for name, (call, *arguments, note) in calls.items()
+        ]
+        return _race(
+            "evolve", contenders, error, 1e-2, dataclasses.replace(plan, repeats=min(plan.repeats, RATE_ROUNDS))
+        )
+
+
+def _three_scans(cell, xs):
+    """As much as `evolve` has to compute, and nothing else: its values are another run's."""
+
+    def body(h, x):
+        h = cell(x, h)
+        return h, h
+
+    zeros = jnp.zeros(cell.hidden_size)
+    return [jax.lax.scan(body, (zeros, zeros), xs + k)[1] for k in range(3)]
+
+
 # The fixed points of a gated network, h' = GRU(0, h), from uniform guesses in (−1, 1).
 
 
@@ -538,6 +593,7 @@ def _rate_jacobian(step, W, h, eye):
 CASES = {
     "iterate": _iterate,
     "integrate": _integrate,
+    "evolve": _evolve,
     "fixed_points": _fixed_points,
     "lyapunov": _lyapunov,
     "import": _import,

@@ -121,6 +121,17 @@ def test_a_setting_that_reaches_the_error_is_the_cheapest():
 
 
 @pytest.mark.slow
+def test_another_rate_is_timed(monkeypatch):
+    """At this length the values are right to a thousandth; the plain scans have none to compare."""
+    monkeypatch.setattr(bench, "AUDIO", (3, 400, 9, 10))
+    with as_user_runs():
+        ours, *peers = bench.run(repeats=1, cases="evolve")
+    assert [row.contender for row in peers] == ["delayed_feedback", "… with band=0.075", "3 hand-written lax.scan"]
+    assert ours.error < 1e-3 and all(row.error < 1e-2 for row in peers[:2]) and peers[2].error is None
+    assert all(row.ok and row.ratio > 0 for row in (ours, *peers))
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("installed", [True, False])
 def test_a_search_for_fixed_points_is_timed(installed, monkeypatch):
     """At this size and length Adam leaves less than a tenth; without optax the row says what to install."""
@@ -169,7 +180,7 @@ def test_a_missing_peer_is_named(monkeypatch):
         ({"steps": 2.5}, TypeError, "steps must be a whole number"),
         ({"repeats": 0}, ValueError, "repeats must be at least 1; got 0"),
         ({"seed": -1}, ValueError, "seed must be at least 0; got -1"),
-        ({"cases": ("iterate", "evolve")}, ValueError, "some of iterate, .*, import; got evolve"),
+        ({"cases": ("iterate", "resample")}, ValueError, "some of iterate, .*, import; got resample"),
         ({"cases": ()}, ValueError, "got none"),
     ],
 )

@@ -86,8 +86,16 @@ def test_nodes_of_equal_gaps_are_the_states_at_hand(gap, ahead, whole):
 # The states.
 
 
-@pytest.mark.parametrize("cell", [AFFINE, TANH, LSTM, GRU], ids=["affine", "tanh", "lstm", "gru"])
-@pytest.mark.parametrize("path", [ro.Hold, ro.Linear, ro.Cubic, ro.BandLimited])
+@pytest.mark.parametrize(
+    ("cell", "path"),
+    [
+        pytest.param(AFFINE, ro.Hold, id="affine-Hold"),
+        pytest.param(TANH, ro.Linear, id="tanh-Linear"),
+        pytest.param(GRU, ro.Cubic, id="gru-Cubic", marks=pytest.mark.slow),
+        pytest.param(LSTM, ro.BandLimited, id="lstm-BandLimited"),
+        pytest.param(LSTM, ro.Hold, id="lstm-Hold", marks=pytest.mark.slow),
+    ],
+)
 def test_at_whole_steps_it_is_the_network(cell, path):
     run = ro.evolve(cell, path(SLOW), np.arange(30.0))
     network = ro.iterate(cell, SLOW)
@@ -96,7 +104,7 @@ def test_at_whole_steps_it_is_the_network(cell, path):
     assert bool(run.result == ro.RESULTS.successful)
 
 
-@pytest.mark.parametrize("gap", [2.0, 5.0])
+@pytest.mark.parametrize("gap", [5.0])
 def test_long_whole_steps_are_the_network(gap):
     ts = np.arange(0, 31, gap)
     run = ro.evolve(TANH, ro.Cubic(SLOW), ts, dt=1.0)
@@ -104,10 +112,15 @@ def test_long_whole_steps_are_the_network(gap):
 
 
 @pytest.mark.parametrize(
-    "ts", [np.arange(0, 12, 0.37), poisson(25), np.arange(0.4, 20, 3.1)], ids=["fine", "poisson", "long"]
+    ("kind", "ts"),
+    [
+        pytest.param("held", poisson(25), id="held-poisson"),
+        pytest.param("smooth", np.arange(0, 12, 0.37), id="smooth-fine", marks=pytest.mark.slow),
+        pytest.param("smooth", poisson(25), id="smooth-poisson", marks=pytest.mark.slow),
+        pytest.param("smooth", np.arange(0.4, 20, 3.1), id="smooth-long", marks=pytest.mark.slow),
+    ],
 )
-@pytest.mark.parametrize("kind", ["held", "smooth"])
-def test_an_affine_network_under_a_constant_input_follows_its_flow(ts, kind):
+def test_an_affine_network_under_a_constant_input_follows_its_flow(kind, ts):
     """With 12 nodes and a turn of 0.4 a step; the error is that of interpolation, and falls with the nodes."""
     x, h0 = np.array([0.3]), np.array([1.0, -0.5, 2.0])
     path = ro.Hold(np.tile(x, (40, 1))) if kind == "held" else (lambda t: jnp.asarray(x) + 0 * t)
@@ -131,7 +144,8 @@ def test_a_held_input_is_never_interpolated_across():
         np.testing.assert_allclose(state, affine_flow([k, t], network[k], xs[k])[1], atol=2e-6)
 
 
-@pytest.mark.parametrize("each", [0.5, 1.3, 2.0, 4.6])
+@pytest.mark.slow
+@pytest.mark.parametrize("each", [0.5, 4.6])
 def test_a_held_input_may_have_an_interval_of_its_own(each):
     xs = np.random.default_rng(5).normal(size=(6, 1))
     ts = np.linspace(0.3 * each, 5.6 * each, 23)
@@ -144,6 +158,7 @@ def test_a_held_input_may_have_an_interval_of_its_own(each):
     np.testing.assert_allclose(run.states, np.stack([states[t] for t in ts]), atol=2e-5)
 
 
+@pytest.mark.slow
 def test_dt_is_a_scale_of_time():
     ts = np.arange(0, 12, 0.37)
     one = ro.evolve(TANH, ro.Cubic(SLOW), ts)
@@ -166,6 +181,7 @@ def response(cell, ts, steps=400):
     return h
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ts", [np.arange(0, 20, 0.45), poisson(40, 1.5)], ids=["uniform", "poisson"])
 def test_a_tanh_network_under_a_smooth_input_converges_as_nodes_are_added(ts):
     """To its own response, at small signals: the n-th harmonic of the input has n times its frequency, and n-th power of
@@ -179,17 +195,18 @@ def test_a_tanh_network_under_a_smooth_input_converges_as_nodes_are_added(ts):
     assert error[0] < 0.05 and error[1] < error[0] / 10 and error[2] < error[1] / 4, error
 
 
+@pytest.mark.slow
 def test_integrating_the_forward_series_agrees_as_orders_grow():
     """Both take the logarithm of the same steps: of an affine network with multipliers near 1, and of its tanh."""
     ts = np.linspace(0, 12, 25)
     for activation in (None, jnp.tanh):
         cell, difference = gentle(activation), []
-        for order in (2, 4, 6):
+        for order in (2, 4):
             flow = ro.integrate(ro.to_ode(cell, ro.Forward(order)), wave, np.full(3, 0.2), ts=ts).states
             difference.append(
                 np.abs(ro.evolve(cell, wave, ts, np.full(3, 0.2), ahead=order, behind=order).states - flow).max()
             )
-        assert difference[1] < difference[0] / 5 and difference[2] < difference[1] / 2, difference
+        assert difference[1] < difference[0] / 5 and difference[1] < 0.005, difference
 
 
 def test_full_accuracy_from_the_first_step_on():
@@ -217,6 +234,7 @@ def test_a_band_beats_polynomials_for_what_it_holds():
     assert fitted < 1e-9 and polynomial > 1e-4
 
 
+@pytest.mark.slow
 def test_stacked_states_and_save():
     run = ro.evolve(LSTM, ro.Cubic(SLOW), np.arange(0, 9, 0.4), save=lambda h: h[0][:2])
     whole = ro.evolve(LSTM, ro.Cubic(SLOW), np.arange(0, 9, 0.4))
@@ -231,6 +249,7 @@ def test_one_time_is_the_initial_state():
 # Time.
 
 
+@pytest.mark.slow
 def test_float32_times_of_a_uniform_grid_are_taken_for_one(float32):
     """At 40 000 steps a float32 of the time is off by 0.002 steps; the grid is recognised, and the phase of a turn kept."""
     angle = 0.01
@@ -245,6 +264,7 @@ def test_float32_times_of_a_uniform_grid_are_taken_for_one(float32):
     np.testing.assert_allclose(np.diff(phase), 2.1 * angle, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_float64_times_keep_their_digits_in_a_float32_session(float32):
     ts = 10_000 + np.cumsum(np.random.default_rng(0).uniform(0.5, 1.5, 50))
     late = ro.evolve(TANH_32, lambda t: jnp.full(1, 0.3), ts)
@@ -259,7 +279,8 @@ TANH_32 = jax.tree.map(lambda leaf: np.asarray(leaf, np.float32) if eqx.is_array
 # Stability.
 
 
-@pytest.mark.parametrize("gap", [0.5, 44.1 / 48, 1.3, 2.7])
+@pytest.mark.slow
+@pytest.mark.parametrize("gap", [0.5, 1.3, 2.7])
 def test_the_root_condition_by_simulation(gap):
     """Pairs said to be stable keep every mode of a decaying network bounded, and the others make one grow."""
     cell = ro.VanillaCell(np.diag([0.95, 0.3, -0.7]), np.zeros((3, 1)), np.zeros(3), activation=None)
@@ -301,6 +322,7 @@ def test_an_unstable_scheme_that_leaves_the_float_range_raises():
         ro.evolve(cell, wave, ts, ahead=1, behind=5)
 
 
+@pytest.mark.slow
 def test_an_exploding_network_is_not_called_unstable():
     cell = ro.VanillaCell([[1.2]], [[0.0]], [0.0], None)
     run = ro.evolve(cell, wave, np.arange(0, 20, 0.5), np.ones(1))
@@ -354,6 +376,7 @@ def test_the_derivative_in_time_at_a_whole_step_is_that_of_the_orbit():
     np.testing.assert_allclose(jax.grad(state)(1.5), exact, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_jitted_equals_eager_and_vmapped_equals_a_loop():
     ts = np.arange(0.2, 9, 0.7)
 
@@ -366,6 +389,7 @@ def test_jitted_equals_eager_and_vmapped_equals_a_loop():
     np.testing.assert_allclose(jax.vmap(states)(batch), loop, rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_traced_times_are_the_same_up_to_a_length():
     ts = np.array([0.0, 0.6, 1.7, 6.5, 7.0, 7.2, 12.0])
     known = ro.evolve(TANH, ro.Cubic(SLOW), ts)
@@ -376,6 +400,7 @@ def test_traced_times_are_the_same_up_to_a_length():
     assert np.isfinite(late.states[:5]).all() and np.isinf(late.states[5:]).all()
 
 
+@pytest.mark.slow
 def test_shapes_are_traced_once():
     traces = 0
 
@@ -402,6 +427,7 @@ def test_it_lowers_everywhere(platform, monkeypatch):
         assert run.trace(SLOW, jnp.arange(0, 9, 0.7)).lower(lowering_platforms=(platform,)).as_text()
 
 
+@pytest.mark.slow
 def test_float32_stays_float32(float32):
     cell = eqx.nn.GRUCell(1, 3, key=jax.random.key(0))
     run = ro.evolve(cell, ro.BandLimited(SLOW.astype(np.float32)), np.arange(0, 9, 0.7))
