@@ -53,16 +53,38 @@ def _lu_solve_batch(size, batched, A, B):
 def solve(A: Inexact[Array, "N N"], B: Inexact[Array, "N *K"]) -> Inexact[Array, "N *K"]:
     """X (N,) or (N, K) of A X = B, by LU with partial pivoting; infinite or NaN where A is singular.
 
-    It is `jnp.linalg.solve`, but safe under `vmap` on the CPU with every JAX this package supports.
+    It is `jnp.linalg.solve`, but safe under `vmap` on the CPU with every JAX this package supports, and a solution that
+    nothing depends on passes no gradient back, also where it is not finite.
     """
     kind = jnp.result_type(A, B)
     A, B = A.astype(kind), B.astype(kind)
-    columns = B if B.ndim == 2 else B[:, None]
-    fixed = lax.stop_gradient(A)
-    X = lax.custom_linear_solve(
-        lambda X: A @ X, columns, lambda _, Y: _lu_solve(fixed, Y), lambda _, Y: _lu_solve(fixed.T, Y)
-    )
+    X = _solve(A, B if B.ndim == 2 else B[:, None])
     return X if B.ndim == 2 else X[:, 0]
+
+
+@jax.custom_jvp
+def _solve(A: Inexact[Array, "N N"], B: Inexact[Array, "N K"]) -> Inexact[Array, "N K"]:
+    fixed = lax.stop_gradient(A)
+    return lax.custom_linear_solve(
+        lambda X: A @ X,
+        B,
+        lambda _, Y: _lu_solve(fixed, Y),
+        lambda _, Y: _zero_to_zero(_lu_solve(fixed.T, Y), Y),
+    )
+
+
+@_solve.defjvp
+def _solve_jvp(primals, tangents):
+    (A, B), (dA, dB) = primals, tangents
+    X = _solve(A, B)
+    finite = jnp.where(lax.stop_gradient(jnp.all(jnp.isfinite(X))), X, 0)
+    return X, _solve(A, dB - dA @ finite)
+
+
+def _zero_to_zero(image: Array, Y: Array) -> Array:
+    """The image of Y under a linear map, zero for Y = 0 also where the map is not finite: an adaptive solver throws its
+    failed trial steps away, and 0 · NaN from one of them would spoil the gradient of the steps it kept."""
+    return jnp.where(jnp.any(Y != 0), image, 0)
 
 
 def inv(A: Inexact[Array, "N N"]) -> Inexact[Array, "N N"]:
@@ -178,7 +200,7 @@ def _logm_jvp(primals, tangents):
         derivative_of_exp,
         dA,
         solve=lambda _, E: derivative_of_log(A, E),
-        transpose_solve=lambda _, E: derivative_of_log(A.T, E),
+        transpose_solve=lambda _, E: _zero_to_zero(derivative_of_log(A.T, E), E),
     )
 
 
