@@ -144,6 +144,8 @@ class Obstacle(NamedTuple):
 def obstacle(W, method: AbstractMethod) -> Obstacle | None:
     """Why the method does not exist for a concrete matrix W (N, N), or `None`. It runs on the host, in NumPy."""
     W = np.asarray(W)
+    if not np.isfinite(W).all():
+        return Obstacle("its Jacobian is not finite", zero=False)
     if method.inverts and (why := singular(W)):
         return Obstacle(why, zero=True)
     multipliers, vectors = np.linalg.eig(W.astype(complex))

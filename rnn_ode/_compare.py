@@ -404,11 +404,9 @@ def _growth(s: Spectrum, count: int = 40) -> Growth:
         for _ in range(count + 1):
             sizes.append([_norm(power), _norm(exponential)])
             power, exponential = W @ power, flow @ exponential
-    _, vectors = np.linalg.eig(W)
+    condition = np.linalg.cond(np.linalg.eig(W)[1]) if np.isfinite(W).all() else np.inf
     network, textbook = np.array(sizes).T
-    return Growth(
-        np.arange(count + 1), network, textbook, float(s.radius), float(s.abscissa), float(np.linalg.cond(vectors))
-    )
+    return Growth(np.arange(count + 1), network, textbook, float(s.radius), float(s.abscissa), float(condition))
 
 
 def _norm(A: np.ndarray) -> float:
