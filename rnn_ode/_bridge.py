@@ -163,7 +163,8 @@ def obstacle(W, method: AbstractMethod) -> Obstacle | None:
 
 def _reach(W: np.ndarray, vectors: np.ndarray) -> np.ndarray:
     """`_verdict.eigenvalue_reach` in NumPy: a concrete matrix may be asked about while something else is traced."""
-    eps, size = np.finfo(W.dtype).eps, np.linalg.norm(W)
+    eps, largest = np.finfo(W.dtype).eps, np.max(np.abs(W))
+    size = largest * np.linalg.norm(W / (largest or 1))
     try:
         condition = np.linalg.norm(np.linalg.inv(vectors), axis=1)
     except np.linalg.LinAlgError:

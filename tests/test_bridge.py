@@ -673,3 +673,10 @@ def test_weights_in_half_precision_are_refused_where_a_system_is_solved():
         ro.to_ode(cell, ro.Forward(2))(0.0, jnp.ones(1, jnp.float16), lambda t: jnp.ones(1, jnp.float16)).dtype
         == "float16"
     )
+
+
+def test_huge_weights_are_not_refused():
+    """Squares of them leave the float range, which is no reason for a pole at −1 or a zero multiplier."""
+    cell = ro.VanillaCell(1e160 * np.eye(2), np.ones((2, 1)), np.zeros(2), activation=None)
+    np.testing.assert_allclose(ro.to_ode(cell, ro.Tustin()).A, 2 * np.eye(2))
+    np.testing.assert_allclose(ro.to_ode(cell, ro.Exact()).A, np.log(1e160) * np.eye(2), rtol=1e-12)
