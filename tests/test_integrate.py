@@ -472,3 +472,21 @@ def test_trial_steps_to_where_the_field_is_undefined_leave_the_gradient_alone(ac
     for w in (0.3, 0.5):
         wanted = (last(w + step) - last(w - step)) / (2 * step)
         np.testing.assert_allclose(jax.grad(last)(w), wanted, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("W", "method"),
+    [
+        (np.array([[-(3**0.5), -1.0], [1.0, -(3**0.5)]]) / 2, ro.Exact()),
+        (np.array([[-1.05]]), ro.Exact(complex=True)),
+    ],
+    ids=["rotation by 150°", "sign change"],
+)
+def test_long_runs_of_linear_fields_meet_the_network(W, method):
+    steps, n = 1000, len(W)
+    cell = ro.VanillaCell(W, np.ones((n, 1)), np.zeros(n), activation=None)
+    xs, h0 = np.random.default_rng(0).normal(size=(steps, 1)), np.ones(n)
+    network = np.asarray(ro.iterate(cell, xs, h0).states)
+    run = ro.integrate(ro.to_ode(cell, method), ro.Hold(xs), h0)
+    assert np.max(np.abs(run.states - network)) < 1e-10 * np.max(np.abs(network))
+    assert int(run.stats["num_steps"]) < 20 * steps
