@@ -17,11 +17,11 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from ._analyse import Analysis, analyse
-from ._bridge import ALTERNATIVES, obstacle
+from ._bridge import ALTERNATIVES
 from ._cells import StackedCell, VanillaCell
 from ._compare import METHODS, Comparison, compare, predict
 from ._files import written_beside
-from ._methods import AbstractMethod, Backward, Exact, Forward, Textbook, Tustin
+from ._methods import AbstractMethod, Backward, Exact, Forward, Textbook, Tustin, obstacle
 from ._verdict import Verdict, verdict_name
 from .datasets import Series, load_csv, sunspots
 from .interop import read_cell, read_matrix

@@ -15,13 +15,13 @@ from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, PyTree, Real
 
-from ._bridge import obstacle, to_ode
+from ._bridge import to_ode
 from ._cells import AbstractCell, VanillaCell, as_state, initial_state
 from ._errors import RESULTS, as_step
 from ._fields import is_linear
 from ._integrate import integrate
 from ._iterate import check_inputs, iterate
-from ._methods import AbstractMethod, Backward, Exact, Forward, Textbook, Tustin
+from ._methods import AbstractMethod, Backward, Exact, Forward, Textbook, Tustin, obstacle
 from ._paths import Hold
 from ._runs import promote
 from ._spectrum import Spectrum, spectrum

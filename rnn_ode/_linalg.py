@@ -13,7 +13,7 @@ from jax.scipy.linalg import expm
 from jax.typing import ArrayLike
 from jaxtyping import Array, Complex, Float, Inexact, Integer
 
-from ._errors import check_finite, is_concrete
+from ._errors import as_matrix, is_concrete
 
 # ||X||_1 up to which the 7-node rule gives log(I + X) to working precision, by the bits of a real number: float64 from
 # Higham, "Functions of Matrices", Table 11.1; float32 from the scalar worst case X = -theta.
@@ -153,13 +153,9 @@ def logm(A: ArrayLike | Sequence) -> Inexact[Array, "N N"]:
     Differentiable to any order in forward and reverse mode, also where eigenvalues coincide. Raises `ValueError` for a
     matrix that is not square or has no principal logarithm; of a traced one all entries are NaN then.
     """
-    A = jnp.asarray(A)
-    if not jnp.issubdtype(A.dtype, jnp.inexact):
-        A = A.astype(jnp.result_type(float))
-    _check_square(A)
+    A = as_matrix("A", A, complex=True)
     log = _differentiable_logm(A)
     if is_concrete(A, log) and not np.isfinite(np.asarray(log)).all():
-        check_finite("A", A)
         values = np.linalg.eigvals(np.asarray(A))
         nearest = values[np.argmin(np.abs(np.angle(-values)) * (values != 0))]
         raise ValueError(

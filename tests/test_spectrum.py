@@ -629,3 +629,10 @@ def test_semisimple_boundary_multipliers_persist(n):
 
 def test_semisimple_boundary_multipliers_persist_in_float32(float32):
     assert discrete_verdicts([W.astype(np.float32) for W in semisimple_boundaries(16)]) == {"PERSISTS"}
+
+
+@pytest.mark.parametrize("ask", ["continuous", "exists", "rate", "series_converges", "neglected"])
+@pytest.mark.parametrize("method", ["exact", ro.Exact])
+def test_what_is_no_method_is_refused_by_name(ask, method, as_user):
+    with pytest.raises(TypeError, match=r"^method must be one of rnn_ode's methods"):
+        getattr(ro.spectrum(np.eye(2)), ask)(method)

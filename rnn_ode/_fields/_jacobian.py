@@ -16,7 +16,7 @@ from .._types import Cell, is_finite
 class Conversion(Protocol):
     """What the field needs of a method: g(J), and φ(J) v with φ(z) = g(z)/(z − 1)."""
 
-    def generator(self, W: Array) -> Array: ...
+    def of_matrix(self, W: Array) -> Array: ...
 
     def phi(self, J: Array, v: Array) -> Array: ...
 
@@ -68,7 +68,7 @@ class JacobianField(eqx.Module):
 
     def generator(self, t, h, path):
         """g(J)/dt at the state: what linearly implicit and exponential schemes use."""
-        return self.method.generator(self._local(t, h, path)[0]) / self.dt
+        return self.method.of_matrix(self._local(t, h, path)[0]) / self.dt
 
     def anchor(self, t, h, path) -> "AnchoredField":
         """The affine flow of the step that starts at (t, h): g(J)/dt (h − h₀) + φ(J)(cell(x, h₀) − h₀)/dt."""
