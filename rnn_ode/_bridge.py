@@ -1,18 +1,27 @@
 """The bridge: a network as a field, and a field as a network."""
 
-from typing import NamedTuple
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array
 
 from ._cells import AbstractCell, VanillaCell, initial_state, is_affine
 from ._errors import as_step, check_callable, is_concrete
 from ._fields import JacobianField, LinearField, SeriesField
 from ._linalg import inv, solve
-from ._methods import AbstractMethod, Backward, Exact, Forward, Textbook, Tustin
+from ._methods import (
+    AbstractMethod,
+    Backward,
+    Exact,
+    Forward,
+    Obstacle,
+    Textbook,
+    Tustin,
+    check_method,
+    obstacle,
+    singular,
+)
 from ._schemes import AbstractScheme
 from ._types import Cell, Field
 
@@ -41,8 +50,7 @@ def to_ode(cell: Cell, method: AbstractMethod, *, dt: float = 1.0) -> Field:
     """
     dt = as_step("dt", dt)
     check_callable("cell", cell, "cell(x, h)")
-    if not isinstance(method, AbstractMethod):
-        raise TypeError(f"method must be one of rnn_ode's methods, such as Forward(1) or Exact(); got {method!r}.")
+    check_method("method", method)
     if isinstance(method, Forward):
         return SeriesField(cell, method.order, dt)
     _require_single(cell, method)
@@ -132,55 +140,6 @@ ALTERNATIVES = (Forward(1), Backward(1), Tustin(), Exact(), Exact(complex=True),
 def existing(W) -> list[AbstractMethod]:
     """The methods that exist for a concrete matrix W and have to do with its network."""
     return [method for method in ALTERNATIVES if not isinstance(method, Textbook) and obstacle(W, method) is None]
-
-
-class Obstacle(NamedTuple):
-    """Why a method does not exist for a matrix, and whether a zero multiplier is the reason."""
-
-    text: str
-    zero: bool
-
-
-def obstacle(W, method: AbstractMethod) -> Obstacle | None:
-    """Why the method does not exist for a concrete matrix W (N, N), or `None`. It runs on the host, in NumPy."""
-    W = np.asarray(W)
-    if method.inverts and (why := singular(W)):
-        return Obstacle(why, zero=True)
-    multipliers, vectors = np.linalg.eig(W.astype(complex))
-    reach = _reach(W, vectors)
-    bad = np.flatnonzero(method.excluded(multipliers, reach))
-    if not len(bad):
-        return None
-    value, within = complex(multipliers[bad[0]]), float(reach[bad[0]])
-    if isinstance(method, Tustin):
-        return Obstacle(f"its multiplier {value.real:.6g} is a pole of the Cayley transform", zero=False)
-    if value.real < -within:
-        return Obstacle(f"its multiplier {value.real:.6g} is negative", zero=False)
-    return Obstacle(f"its multiplier {value.real:.6g} is zero to within rounding", zero=True)
-
-
-def _reach(W: np.ndarray, vectors: np.ndarray) -> np.ndarray:
-    """`_verdict.eigenvalue_reach` in NumPy: a concrete matrix may be asked about while something else is traced."""
-    eps, size = np.finfo(W.dtype).eps, np.linalg.norm(W)
-    try:
-        condition = np.linalg.norm(np.linalg.inv(vectors), axis=1)
-    except np.linalg.LinAlgError:
-        condition = np.inf
-    return np.broadcast_to(np.minimum((4 + len(W) ** 0.5) * eps * condition, eps**0.5) * size, len(W))
-
-
-def singular(W: np.ndarray) -> str | None:
-    """Why a concrete W (N, N) cannot be inverted, if it cannot: its condition number is above 1/(N u)."""
-    condition = np.linalg.cond(W)
-    if condition * len(W) * np.finfo(W.dtype).eps < 1:
-        return None
-    return f"W_h is singular or nearly so, a multiplier zero to within rounding (condition number {condition:.3g})"
-
-
-def nearly_singular(W: Float[Array, "N N"]) -> Bool[Array, ""]:
-    """Whether W cannot be told from a singular matrix, as `singular` has it; traceable."""
-    s = jnp.linalg.svd(W, compute_uv=False)
-    return s[-1] <= W.shape[0] * jnp.finfo(W.dtype).eps * s[0]
 
 
 def require_method(W, method: AbstractMethod) -> None:

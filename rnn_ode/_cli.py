@@ -16,13 +16,14 @@ import numpy as np
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from ._analyse import Analysis, analyse
-from ._bridge import ALTERNATIVES, obstacle
+from ._bridge import ALTERNATIVES
 from ._cells import StackedCell, VanillaCell
 from ._compare import METHODS, Comparison, compare, predict
 from ._files import written_beside
-from ._methods import AbstractMethod, Backward, Exact, Forward, Textbook, Tustin
+from ._methods import AbstractMethod, Backward, Exact, Forward, Textbook, Tustin, obstacle
 from ._resample import Scheme, Source, Table, resample
 from ._stream import as_rate
 from ._verdict import Verdict, verdict_name
@@ -77,14 +78,19 @@ def job() -> Iterator[None]:
     try:
         yield
     except (ValueError, TypeError, OSError, ImportError) as error:
-        messages.print(f"[red]error:[/] {error}", highlight=False, soft_wrap=True)
+        _say("error", "red", str(error))
         raise typer.Exit(2) from None
+
+
+def _say(kind: str, colour: str, text: str) -> None:
+    """A line on standard error. What users typed is in it: neither markup nor emoji codes are read in a `Text`."""
+    messages.print(Text.assemble((f"{kind}:", colour), f" {text}"), soft_wrap=True)
 
 
 @contextlib.contextmanager
 def progress(start: str):
     """A spinner with the current step on standard error; yields the function that names the step."""
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
     with Progress(*columns, console=messages, transient=True) as bar:
         task = bar.add_task(start, total=None)
         yield lambda text: bar.update(task, description=text)
@@ -115,9 +121,12 @@ def parse_method(text: str) -> AbstractMethod:
         return KINDS[kind]()
     if kind in ("forward", "backward") and len(flags) <= 1:
         order = flags[0] if flags else "1"
-        if not order.isdigit():
+        if not order.isdecimal():
             raise ValueError(f"--method {text}: the order must be a whole number, as in {kind}:3; got {order!r}.")
-        return KINDS[kind](int(order))
+        try:
+            return KINDS[kind](int(order))
+        except ValueError as error:
+            raise ValueError(f"--method {text}: {error}") from None
     if kind == "exact" and set(flags) <= {"complex", "anchored"}:
         return Exact(complex="complex" in flags, anchored="anchored" in flags)
     raise ValueError(
@@ -191,7 +200,7 @@ def _mention_unused(context: typer.Context, cause: str, *names: str) -> None:
     """A line on standard error for options that were given and do nothing."""
     given = [name for name in names if str(context.get_parameter_source(name)).endswith("COMMANDLINE")]
     if given:
-        messages.print(f"[yellow]note:[/] {', '.join(f'--{name}' for name in given)} does nothing {cause}.")
+        _say("note", "yellow", f"{', '.join(f'--{name}' for name in given)} does nothing {cause}.")
 
 
 def _standardised(series: Series) -> np.ndarray:

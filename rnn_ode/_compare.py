@@ -15,13 +15,13 @@ from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, PyTree, Real
 
-from ._bridge import obstacle, to_ode
+from ._bridge import to_ode
 from ._cells import AbstractCell, VanillaCell, as_state, initial_state
 from ._errors import RESULTS, as_step
-from ._fields import LinearField
+from ._fields import is_linear
 from ._integrate import integrate
 from ._iterate import check_inputs, iterate
-from ._methods import AbstractMethod, Backward, Exact, Forward, Textbook, Tustin
+from ._methods import AbstractMethod, Backward, Exact, Forward, Textbook, Tustin, obstacle
 from ._paths import Hold
 from ._runs import promote
 from ._spectrum import Spectrum, spectrum
@@ -290,7 +290,7 @@ def _run(cell, method, xs, h0, dt) -> tuple[Trajectory | None, str]:
 def _effort(field, samples: int) -> dict[str, Any]:
     """Tolerances and steps: default ones for a linear field; less where kinks of the activation cost steps, and where a
     step costs linear algebra and the field may jump with the Jacobian."""
-    if isinstance(field, LinearField) or getattr(field, "anchored", False):
+    if is_linear(field):
         return {}
     if getattr(field, "partial", False):
         return {"rtol": 1e-6, "atol": 1e-8, "max_steps": max(1024, 16 * samples)}
@@ -404,11 +404,9 @@ def _growth(s: Spectrum, count: int = 40) -> Growth:
         for _ in range(count + 1):
             sizes.append([_norm(power), _norm(exponential)])
             power, exponential = W @ power, flow @ exponential
-    _, vectors = np.linalg.eig(W)
+    condition = np.linalg.cond(np.linalg.eig(W)[1]) if np.isfinite(W).all() else np.inf
     network, textbook = np.array(sizes).T
-    return Growth(
-        np.arange(count + 1), network, textbook, float(s.radius), float(s.abscissa), float(np.linalg.cond(vectors))
-    )
+    return Growth(np.arange(count + 1), network, textbook, float(s.radius), float(s.abscissa), float(condition))
 
 
 def _norm(A: np.ndarray) -> float:

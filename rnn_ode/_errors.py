@@ -84,22 +84,39 @@ def is_concrete(*values: Any) -> bool:
     return not any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(values))
 
 
-def as_floats(name: str, value: Any, shape: tuple[int | str, ...] | None = None) -> Array:
-    """`value` as a real floating array of that shape (letters stand for any size), finite where it can be seen."""
+def as_floats(name: str, value: Any, shape: tuple[int | str, ...] | None = None, complex: bool = False) -> Array:
+    """`value` as a floating array of that shape (letters stand for any size), finite where it can be seen; real but
+    with `complex`."""
+    if any(
+        leaf is None or isinstance(leaf, str | bytes) for leaf in jax.tree.leaves(value, is_leaf=lambda v: v is None)
+    ):
+        raise TypeError(
+            f"{name} must be an array of numbers; got {type(value).__name__}."
+        )  # JAX would read NaN and dtypes
     try:
         array = jnp.asarray(value)
     except (TypeError, ValueError) as error:
         raise TypeError(f"{name} must be an array of numbers; got {type(value).__name__} ({error}).") from None
     if jnp.issubdtype(array.dtype, jnp.integer) or array.dtype == bool:
         array = array.astype(jnp.result_type(float))
-    if not jnp.issubdtype(array.dtype, jnp.floating):
-        raise TypeError(f"{name} must hold real floating-point numbers; got dtype {array.dtype}.")
+    if not jnp.issubdtype(array.dtype, jnp.inexact if complex else jnp.floating):
+        raise TypeError(
+            f"{name} must hold {'' if complex else 'real '}floating-point numbers; got dtype {array.dtype}."
+        )
     if shape is not None and (
         array.ndim != len(shape) or any(isinstance(n, int) and n != m for n, m in zip(shape, array.shape, strict=True))
     ):
         wanted = "(" + ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "") + ")"
         raise ValueError(f"{name} must have shape {wanted}; got {array.shape}.")
     check_finite(name, array)
+    return array
+
+
+def as_matrix(name: str, value: Any, complex: bool = False) -> Array:
+    """`value` as a square matrix (N, N) with N ≥ 1, else as `as_floats`."""
+    array = as_floats(name, value, ("N", "N"), complex)
+    if array.shape[0] != array.shape[1] or array.shape[0] == 0:
+        raise ValueError(f"{name} must be a square matrix (N, N), such as a network's W_h; got {array.shape}.")
     return array
 
 

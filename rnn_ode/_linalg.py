@@ -13,7 +13,7 @@ from jax.scipy.linalg import expm
 from jax.typing import ArrayLike
 from jaxtyping import Array, Complex, Float, Inexact, Integer
 
-from ._errors import check_finite, is_concrete
+from ._errors import as_matrix, is_concrete
 
 # ||X||_1 up to which the 7-node rule gives log(I + X) to working precision, by the bits of a real number: float64 from
 # Higham, "Functions of Matrices", Table 11.1; float32 from the scalar worst case X = -theta.
@@ -53,16 +53,38 @@ def _lu_solve_batch(size, batched, A, B):
 def solve(A: Inexact[Array, "N N"], B: Inexact[Array, "N *K"]) -> Inexact[Array, "N *K"]:
     """X (N,) or (N, K) of A X = B, by LU with partial pivoting; infinite or NaN where A is singular.
 
-    It is `jnp.linalg.solve`, but safe under `vmap` on the CPU with every JAX this package supports.
+    It is `jnp.linalg.solve`, but safe under `vmap` on the CPU with every JAX this package supports, and a solution that
+    nothing depends on passes no gradient back, also where it is not finite.
     """
     kind = jnp.result_type(A, B)
     A, B = A.astype(kind), B.astype(kind)
-    columns = B if B.ndim == 2 else B[:, None]
-    fixed = lax.stop_gradient(A)
-    X = lax.custom_linear_solve(
-        lambda X: A @ X, columns, lambda _, Y: _lu_solve(fixed, Y), lambda _, Y: _lu_solve(fixed.T, Y)
-    )
+    X = _solve(A, B if B.ndim == 2 else B[:, None])
     return X if B.ndim == 2 else X[:, 0]
+
+
+@jax.custom_jvp
+def _solve(A: Inexact[Array, "N N"], B: Inexact[Array, "N K"]) -> Inexact[Array, "N K"]:
+    fixed = lax.stop_gradient(A)
+    return lax.custom_linear_solve(
+        lambda X: A @ X,
+        B,
+        lambda _, Y: _lu_solve(fixed, Y),
+        lambda _, Y: _zero_to_zero(_lu_solve(fixed.T, Y), Y),
+    )
+
+
+@_solve.defjvp
+def _solve_jvp(primals, tangents):
+    (A, B), (dA, dB) = primals, tangents
+    X = _solve(A, B)
+    finite = jnp.where(lax.stop_gradient(jnp.all(jnp.isfinite(X))), X, 0)
+    return X, _solve(A, dB - dA @ finite)
+
+
+def _zero_to_zero(image: Array, Y: Array) -> Array:
+    """The image of Y under a linear map, zero for Y = 0 also where the map is not finite: an adaptive solver throws its
+    failed trial steps away, and 0 · NaN from one of them would spoil the gradient of the steps it kept."""
+    return jnp.where(jnp.any(Y != 0), image, 0)
 
 
 def inv(A: Inexact[Array, "N N"]) -> Inexact[Array, "N N"]:
@@ -131,13 +153,9 @@ def logm(A: ArrayLike | Sequence) -> Inexact[Array, "N N"]:
     Differentiable to any order in forward and reverse mode, also where eigenvalues coincide. Raises `ValueError` for a
     matrix that is not square or has no principal logarithm; of a traced one all entries are NaN then.
     """
-    A = jnp.asarray(A)
-    if not jnp.issubdtype(A.dtype, jnp.inexact):
-        A = A.astype(jnp.result_type(float))
-    _check_square(A)
+    A = as_matrix("A", A, complex=True)
     log = _differentiable_logm(A)
     if is_concrete(A, log) and not np.isfinite(np.asarray(log)).all():
-        check_finite("A", A)
         values = np.linalg.eigvals(np.asarray(A))
         nearest = values[np.argmin(np.abs(np.angle(-values)) * (values != 0))]
         raise ValueError(
@@ -178,7 +196,7 @@ def _logm_jvp(primals, tangents):
         derivative_of_exp,
         dA,
         solve=lambda _, E: derivative_of_log(A, E),
-        transpose_solve=lambda _, E: derivative_of_log(A.T, E),
+        transpose_solve=lambda _, E: _zero_to_zero(derivative_of_log(A.T, E), E),
     )
 
 

@@ -11,15 +11,16 @@ The same g of a matrix makes the generator: g(W) is the system's matrix, and the
 
 import abc
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Array, Complex, Float
+from jaxtyping import Array, Bool, Complex, Float
 
-from ._errors import as_floats, check_count, check_flag
+from ._errors import as_matrix, check_count, check_flag, is_concrete
 from ._linalg import column_lengths, eig, inv, logm, solve
 
 
@@ -58,10 +59,14 @@ class AbstractMethod(eqx.Module):
 
     def generator(self, W: ArrayLike | Sequence) -> Array:
         """g(W) (N, N) of a real matrix W. Raises `ValueError` for what is not one, or where g(W) is seen not to exist."""
-        return self._g_of(as_floats("W", W, ("N", "N")))
+        W = as_matrix("W", W)
+        if self.pole is not None and is_concrete(W) and (why := obstacle(W, self)):
+            raise ValueError(f"{self.label} does not exist for this W: {why.text}.")
+        return self.of_matrix(W)
 
     @abc.abstractmethod
-    def _g_of(self, W: Float[Array, "N N"]) -> Array: ...
+    def of_matrix(self, W: Float[Array, "N N"]) -> Array:
+        """g(W) (N, N) of a real matrix, without a look at it: NaN or infinite where it does not exist."""
 
     def phi(self, J: Float[Array, "N N"], v: Float[Array, " N"]) -> Array:
         """φ(J) v (N,) with φ(z) = g(z)/(z − 1)."""
@@ -75,7 +80,7 @@ class AbstractMethod(eqx.Module):
         n, m = V.shape
         lengths = jax.lax.stop_gradient(column_lengths(V))
         bottom = jnp.concatenate([jnp.zeros((m, n), J.dtype), jnp.eye(m, dtype=J.dtype)], axis=1)
-        blocks = self.generator(jnp.concatenate([jnp.concatenate([J, V / lengths[None]], axis=1), bottom]))
+        blocks = self.of_matrix(jnp.concatenate([jnp.concatenate([J, V / lengths[None]], axis=1), bottom]))
         return blocks[:n, :n], blocks[:n, n:] * lengths[None]
 
     def excluded(self, multiplier, tolerance):
@@ -89,6 +94,13 @@ class AbstractMethod(eqx.Module):
     @abc.abstractmethod
     def neglected(self, multiplier: Complex[Array, "..."]) -> Complex[Array, "..."]:
         """The first term of the series that the method leaves out, per step."""
+
+
+def check_method(name: str, value) -> AbstractMethod:
+    """A method as it is, `TypeError` for anything else."""
+    if not isinstance(value, AbstractMethod):
+        raise TypeError(f"{name} must be one of rnn_ode's methods, such as Forward(1) or Exact(); got {value!r}.")
+    return value
 
 
 class Textbook(AbstractMethod):
@@ -111,7 +123,7 @@ class Textbook(AbstractMethod):
     def _g(self, z):
         return z
 
-    def _g_of(self, W: Float[Array, "N N"]) -> Array:
+    def of_matrix(self, W: Float[Array, "N N"]) -> Array:
         return W
 
     def excluded(self, multiplier, tolerance):
@@ -156,7 +168,7 @@ class Forward(AbstractMethod):
             total = delta * ((-1) ** (k + 1) / k + total)
         return total
 
-    def _g_of(self, W: Float[Array, "N N"]) -> Array:
+    def of_matrix(self, W: Float[Array, "N N"]) -> Array:
         eye = jnp.eye(W.shape[0], dtype=W.dtype)
         delta = W - eye
         total = jnp.zeros_like(W)
@@ -211,8 +223,8 @@ class Backward(AbstractMethod):
     def contour(self, multiplier, level):
         return 1 / Forward(self.order).contour(1 / multiplier, -level)
 
-    def _g_of(self, W: Float[Array, "N N"]) -> Array:
-        return -Forward(self.order)._g_of(inv(W))
+    def of_matrix(self, W: Float[Array, "N N"]) -> Array:
+        return -Forward(self.order).of_matrix(inv(W))
 
     def phi(self, J: Float[Array, "N N"], v: Float[Array, " N"]) -> Array:
         term = total = solve(J, v)
@@ -256,7 +268,7 @@ class Tustin(AbstractMethod):
         half = (level + 1j * self._g(multiplier).imag) / 2
         return (1 + half) / (1 - half)
 
-    def _g_of(self, W: Float[Array, "N N"]) -> Array:
+    def of_matrix(self, W: Float[Array, "N N"]) -> Array:
         eye = jnp.eye(W.shape[0], dtype=W.dtype)
         return 2 * solve(W + eye, W - eye)
 
@@ -312,7 +324,7 @@ class Exact(AbstractMethod):
     def contour(self, multiplier, level):
         return jnp.exp(level + 1j * jnp.angle(multiplier))
 
-    def _g_of(self, W: Float[Array, "N N"]) -> Array:
+    def of_matrix(self, W: Float[Array, "N N"]) -> Array:
         return _complex_logm(W) if self.complex else logm(W)
 
     def excluded(self, multiplier, tolerance):
@@ -347,3 +359,55 @@ def _complex_logm(W: Float[Array, "N N"]) -> Complex[Array, "N N"]:
     theta = jnp.minimum(theta, ladder[first] + 0.5)
     turn = jnp.exp(-1j * theta)
     return logm(turn * W) + 1j * theta * jnp.eye(W.shape[0], dtype=turn.dtype)
+
+
+class Obstacle(NamedTuple):
+    """Why a method does not exist for a matrix, and whether a zero multiplier is the reason."""
+
+    text: str
+    zero: bool
+
+
+def obstacle(W, method: AbstractMethod) -> Obstacle | None:
+    """Why the method does not exist for a concrete matrix W (N, N), or `None`. It runs on the host, in NumPy."""
+    W = np.asarray(W)
+    if not np.isfinite(W).all():
+        return Obstacle("its Jacobian is not finite", zero=False)
+    if method.inverts and (why := singular(W)):
+        return Obstacle(why, zero=True)
+    multipliers, vectors = np.linalg.eig(W.astype(complex))
+    reach = _reach(W, vectors)
+    bad = np.flatnonzero(method.excluded(multipliers, reach))
+    if not len(bad):
+        return None
+    value, within = complex(multipliers[bad[0]]), float(reach[bad[0]])
+    if isinstance(method, Tustin):
+        return Obstacle(f"its multiplier {value.real:.6g} is a pole of the Cayley transform", zero=False)
+    if value.real < -within:
+        return Obstacle(f"its multiplier {value.real:.6g} is negative", zero=False)
+    return Obstacle(f"its multiplier {value.real:.6g} is zero to within rounding", zero=True)
+
+
+def _reach(W: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    """`_verdict.eigenvalue_reach` in NumPy: a concrete matrix may be asked about while something else is traced."""
+    eps, largest = np.finfo(W.dtype).eps, np.max(np.abs(W))
+    size = largest * np.linalg.norm(W / (largest or 1))
+    try:
+        condition = np.linalg.norm(np.linalg.inv(vectors), axis=1)
+    except np.linalg.LinAlgError:
+        condition = np.inf
+    return np.broadcast_to(np.minimum((4 + len(W) ** 0.5) * eps * condition, eps**0.5) * size, len(W))
+
+
+def singular(W: np.ndarray) -> str | None:
+    """Why a concrete W (N, N) cannot be inverted, if it cannot: its condition number is above 1/(N u)."""
+    condition = np.linalg.cond(W)
+    if condition * len(W) * np.finfo(W.dtype).eps < 1:
+        return None
+    return f"W_h is singular or nearly so, a multiplier zero to within rounding (condition number {condition:.3g})"
+
+
+def nearly_singular(W: Float[Array, "N N"]) -> Bool[Array, ""]:
+    """Whether W cannot be told from a singular matrix, as `singular` has it; traceable."""
+    s = jnp.linalg.svd(W, compute_uv=False)
+    return s[-1] <= W.shape[0] * jnp.finfo(W.dtype).eps * s[0]

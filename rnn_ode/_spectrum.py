@@ -7,10 +7,9 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Complex, Float
 
-from ._bridge import nearly_singular
-from ._errors import as_floats
+from ._errors import as_matrix
 from ._linalg import eig, eigenvalue_condition
-from ._methods import AbstractMethod, Exact
+from ._methods import AbstractMethod, Exact, check_method, nearly_singular
 from ._verdict import Reading, Verdict, eigenvalue_reach, judge
 
 
@@ -47,16 +46,17 @@ class Spectrum(eqx.Module):
 
         It asks g alone: whether the method may be used is `exists(method)`. At a pole of g it is UNDETERMINED.
         """
-        return self.verdicts(method)[1]
+        return self.verdicts(check_method("method", method))[1]
 
     def verdicts(self, *methods: AbstractMethod) -> tuple[Verdict, ...]:
         """`discrete`, and then `continuous` of each method: cheaper than one by one."""
         network = Reading(Exact().exponent, Exact().contour)
-        flows = [Reading(method.exponent, method.contour, method.pole) for method in methods]
+        flows = [Reading(m.exponent, m.contour, m.pole) for m in (check_method("methods", m) for m in methods)]
         return judge(self.matrix, self.multipliers, self.condition, (network, *flows))
 
     def exists(self, method: AbstractMethod) -> Bool[Array, ""]:
         """Whether the method may be used on this matrix, to within rounding (`Exact()`: no multiplier on (−∞, 0], …)."""
+        check_method("method", method)
         reach = eigenvalue_reach(self.matrix, self.condition)
         excluded = jnp.any(method.excluded(self.multipliers, reach))
         return ~excluded & ~nearly_singular(self.matrix) if method.inverts else ~excluded
@@ -65,7 +65,7 @@ class Spectrum(eqx.Module):
         """Growth of the linear part in nats per step: log |λ| of the largest, or the largest Re g(λ) of a method."""
         if method is None:
             return jnp.log(self.radius)
-        return jnp.max(method.exponent(self.multipliers).real)
+        return jnp.max(check_method("method", method).exponent(self.multipliers).real)
 
     @property
     def timescales(self) -> Float[Array, " N"]:
@@ -83,11 +83,11 @@ class Spectrum(eqx.Module):
         `Forward`: every |λ − 1| < 1; `Backward`: every Re λ > ½; `Tustin` (the first term of an artanh): every Re λ > 0;
         `Exact` cuts nothing off; `Textbook` is no part of such a series and says False.
         """
-        return jnp.all(method.series_ratio(self.multipliers) < 1)
+        return jnp.all(check_method("method", method).series_ratio(self.multipliers) < 1)
 
     def neglected(self, method: AbstractMethod) -> Float[Array, ""]:
         """The first term that the method leaves out, relative to what it keeps: the largest |term| / |g(λ)|."""
-        kept = jnp.abs(method.exponent(self.multipliers))
+        kept = jnp.abs(check_method("method", method).exponent(self.multipliers))
         term = jnp.abs(method.neglected(self.multipliers))
         return jnp.max(jnp.where(term == 0, 0.0, term / kept))
 
@@ -108,9 +108,7 @@ def spectrum(W: ArrayLike | Sequence) -> Spectrum:
 
     ```
     """
-    W = as_floats("W", W, ("N", "N"))
-    if W.shape[0] != W.shape[1] or W.shape[0] == 0:
-        raise ValueError(f"W must be a square matrix (N, N), such as a network's W_h; got {W.shape}.")
+    W = as_matrix("W", W)
     W = W.astype(jnp.promote_types(W.dtype, jnp.float32))  # there are no eigenvalues in half precision
     multipliers, vectors = eig(W)
     order = jnp.argsort(-jnp.abs(multipliers), stable=True)

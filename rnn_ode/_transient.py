@@ -30,7 +30,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Complex, Float
 
-from ._errors import as_floats, check_finite
+from ._errors import as_matrix, check_finite
 from ._linalg import batched_map, climb, eig, numerical_abscissa, spectral_norm
 from ._systems import AbstractSystem, Grain, Map
 from ._verdict import Verdict
@@ -108,20 +108,13 @@ def transient(system: AbstractSystem | ArrayLike | list, at: Any = None) -> Tran
         return _of_jacobian(system, system.jacobian(system.as_point("at", at)))
     if at is not None:
         raise TypeError(f"at is a state of a Map or Flow, and a matrix has the same Jacobian at all; got at={at!r}.")
-    W = _as_square(system)
+    W = as_matrix("W", system)
     return _of_jacobian(Map(lambda x, h: W @ h), W)
 
 
 def _of_jacobian(system: AbstractSystem, J: Float[Array, "N N"]) -> Transient:
     # of the system only the kind of time matters, and one program serves all of a kind
     return _transient(system.linear(J), J)
-
-
-def _as_square(W) -> Float[Array, "N N"]:
-    W = as_floats("W", W, ("N", "N"))
-    if W.shape[0] != W.shape[1] or W.shape[0] == 0:
-        raise ValueError(f"W must be a square matrix (N, N), such as a network's W_h; got {W.shape}.")
-    return W
 
 
 @eqx.filter_jit
@@ -491,7 +484,7 @@ def pseudospectrum(W: ArrayLike | list, grid: ArrayLike | list) -> Float[Array, 
 
     ```
     """
-    W = _as_square(W)
+    W = as_matrix("W", W)
     try:
         points = jnp.asarray(grid)
     except (TypeError, ValueError) as error:

@@ -8,7 +8,8 @@ z − W exceeds ε for every z on it (Trefethen & Embree, "Spectra and Pseudospe
 
 - DECAYS: nothing computed lies at Re g ≥ 0, and the curve Re g = 0 is clear;
 - GROWS: something computed lies beyond Re g = s, and that curve is clear, for an s ≥ 0;
-- PERSISTS: neither, and to first order (Wilkinson: condition × ε) what may lie on Re g = 0 is well conditioned there;
+- PERSISTS: neither, and to first order (Wilkinson: condition × ε) what may lie on Re g = 0 is well conditioned there, or at
+  least alone;
 - UNDETERMINED: anything else, and a pole of g that is an eigenvalue of W to within ε.
 
 The curve is looked at next to the eigenvalues that come nearest to it, and at other points spread over the size of W.
@@ -133,7 +134,7 @@ class _Crossings(eqx.Module):
         boundary = curves[0, :n]
         reached = _on_curve(reading.exponent, boundary, multipliers, levels[0], backward_error(W))
         on_boundary = reached & (jnp.abs(multipliers - boundary) <= 10 * reach)
-        well_conditioned = condition <= 0.1 / jnp.finfo(W.dtype).eps ** 0.5
+        well_conditioned = condition <= _condition_limit(W, multipliers, reach)
         return cls(
             growth,
             levels,
@@ -155,6 +156,19 @@ class _Crossings(eqx.Module):
         verdict = Verdict.where(decays, Verdict.DECAYS, verdict)
         verdict = Verdict.where(grows, Verdict.GROWS, verdict)
         return Verdict.where(at_pole | self.overflow, Verdict.UNDETERMINED, verdict)
+
+
+def _condition_limit(W, multipliers, reach) -> Float[Array, " N"]:
+    """Up to which condition an eigenvalue on the boundary may pass for semisimple.
+
+    Rounding E splits a Jordan block with c above its diagonal into a pair of condition κ = √(c/‖E‖)/2, a distance c/κ
+    apart, which is of the order of their reach, κ ε. So one that is alone within ten times its reach is limited by where
+    first order ends, and one with company by the smallest block to be told from rounding: u^0.7, a heuristic.
+    """
+    eps, n = jnp.finfo(W.dtype).eps, len(multipliers)
+    gaps = jnp.abs(multipliers[:, None] - multipliers[None, :])
+    alone = jnp.min(jnp.where(jnp.eye(n, dtype=bool), jnp.inf, gaps), axis=1) > 10 * reach
+    return jnp.where(alone, 0.1 / eps**0.5, eps**-0.15)
 
 
 def _middle_of_largest_gap(growth: Float[Array, " N"]) -> Float[Array, ""]:

@@ -673,3 +673,38 @@ def test_weights_in_half_precision_are_refused_where_a_system_is_solved():
         ro.to_ode(cell, ro.Forward(2))(0.0, jnp.ones(1, jnp.float16), lambda t: jnp.ones(1, jnp.float16)).dtype
         == "float16"
     )
+
+
+def test_huge_weights_are_not_refused():
+    """Squares of them leave the float range, which is no reason for a pole at −1 or a zero multiplier."""
+    cell = ro.VanillaCell(1e160 * np.eye(2), np.ones((2, 1)), np.zeros(2), activation=None)
+    np.testing.assert_allclose(ro.to_ode(cell, ro.Tustin()).A, 2 * np.eye(2))
+    np.testing.assert_allclose(ro.to_ode(cell, ro.Exact()).A, np.log(1e160) * np.eye(2), rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("method", "matrix", "words"),
+    [
+        (ro.Backward(1), np.diag([1.0, 0.0]), "backward:1 does not exist for this W: W_h is singular"),
+        (ro.Backward(2), [[1.0, 1.0], [1.0, 1.0]], "singular"),
+        (ro.Tustin(), np.diag([1.0, -1.0]), "its multiplier -1 is a pole of the Cayley transform"),
+        (ro.Tustin(), [[0.0, 1.0], [1.0, 0.0]], "its multiplier -1 is a pole"),
+        (ro.Exact(), np.diag([1.0, -1.0]), "its multiplier -1 is negative"),
+        (ro.Textbook(), np.ones((2, 3)), r"W must be a square matrix \(N, N\), .* got \(2, 3\)"),
+        (ro.Forward(2), np.ones((2, 3)), r"W must be a square matrix \(N, N\), .* got \(2, 3\)"),
+    ],
+)
+def test_a_generator_that_does_not_exist_is_refused(method, matrix, words):
+    with pytest.raises(ValueError, match=words):
+        method.generator(matrix)
+
+
+@pytest.mark.parametrize("method", [ro.Textbook(), ro.Forward(2), ro.Tustin()], **labelled)
+def test_a_zero_multiplier_leaves_the_generators_without_an_inverse(method):
+    assert np.isfinite(method.generator(np.diag([1.0, 0.0]))).all()
+
+
+@pytest.mark.parametrize(("A", "error"), [(None, TypeError), ([["a"]], TypeError), (np.ones((2, 3)), ValueError)])
+def test_logm_of_what_is_not_a_matrix_names_the_argument(A, error, as_user):
+    with pytest.raises(error, match=r"^A must"):
+        ro.logm(A)

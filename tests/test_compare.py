@@ -182,3 +182,17 @@ def test_bad_input(as_user):
 def test_the_simulator_keeps_to_the_float_range(size):
     """Two thousand steps of it do not, and neither do the squares of one."""
     assert measured_rate(size * jnp.eye(3), flow=False) == pytest.approx(np.log(size), rel=1e-12)
+
+
+def root_of_half(x, h):
+    return jnp.sqrt(jnp.abs(0.5 * h))
+
+
+@pytest.mark.parametrize(
+    "cell", [ro.VanillaCell([[0.5]], [[0.0]], [0.0], activation=lambda z: jnp.sqrt(z)), root_of_half]
+)
+def test_a_jacobian_that_is_not_finite_is_said_and_not_raised(cell):
+    """√ has no derivative at the state 0 where the run starts."""
+    c = ro.compare(cell, np.zeros((3, 1)), np.zeros(1), methods=(ro.Backward(1), ro.Exact()))
+    assert {row.reason for row in c.rows} == {"does not exist here: the local step's Jacobian is not finite at t = 0"}
+    assert "is not finite" in c.table()

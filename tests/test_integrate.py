@@ -456,3 +456,37 @@ def test_a_linear_overflow_is_one_from_rest_too(h0):
     cell = ro.VanillaCell([[800.0]], [[1.0]], [0.0], activation=None)
     run = ro.integrate(ro.to_ode(cell, ro.Textbook()), ro.Hold(np.ones((3, 1))), np.full(1, h0), throw=False)
     assert run.result == ro.RESULTS.left_float_range
+
+
+@pytest.mark.parametrize("activation", [jnp.tanh, jax.nn.sigmoid], ids=lambda f: f.__name__)
+def test_trial_steps_to_where_the_field_is_undefined_leave_the_gradient_alone(activation):
+    """The first trial step of these runs ends where the activation is saturated and its Jacobian zero; it is refused."""
+
+    @jax.jit
+    def last(w):
+        cell = ro.VanillaCell(w[None, None], jnp.ones((1, 1)), jnp.zeros(1), activation=activation)
+        run = ro.integrate(ro.to_ode(cell, ro.Backward(1)), ro.Hold(jnp.ones((4, 1))), jnp.zeros(1), throw=False)
+        return run.states[-1, 0]
+
+    step = 1e-5
+    for w in (0.3, 0.5):
+        wanted = (last(w + step) - last(w - step)) / (2 * step)
+        np.testing.assert_allclose(jax.grad(last)(w), wanted, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("W", "method"),
+    [
+        (np.array([[-(3**0.5), -1.0], [1.0, -(3**0.5)]]) / 2, ro.Exact()),
+        (np.array([[-1.05]]), ro.Exact(complex=True)),
+    ],
+    ids=["rotation by 150°", "sign change"],
+)
+def test_long_runs_of_linear_fields_meet_the_network(W, method):
+    steps, n = 1000, len(W)
+    cell = ro.VanillaCell(W, np.ones((n, 1)), np.zeros(n), activation=None)
+    xs, h0 = np.random.default_rng(0).normal(size=(steps, 1)), np.ones(n)
+    network = np.asarray(ro.iterate(cell, xs, h0).states)
+    run = ro.integrate(ro.to_ode(cell, method), ro.Hold(xs), h0)
+    assert np.max(np.abs(run.states - network)) < 1e-10 * np.max(np.abs(network))
+    assert int(run.stats["num_steps"]) < 20 * steps

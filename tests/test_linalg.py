@@ -10,7 +10,7 @@ import pytest
 import scipy.linalg
 import scipy.optimize
 
-from rnn_ode._linalg import _eig_qr, eig, eigenvalue_condition, inverse_norm, logm
+from rnn_ode._linalg import _eig_qr, eig, eigenvalue_condition, inv, inverse_norm, logm
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 
@@ -440,3 +440,12 @@ def test_a_matrix_without_a_logarithm_is_named():
         with pytest.raises(ValueError, match=r"no principal logarithm: its eigenvalue (-1|0) is on"):
             logm(W)
     assert np.isnan(jax.jit(logm)(-jnp.eye(2))).all()
+
+
+@pytest.mark.parametrize("f", [inv, logm], ids=["inv", "logm"])
+def test_what_nothing_depends_on_passes_no_gradient_back(f):
+    """Also where it is not finite, and NaN where something does depend on it."""
+    singular = jnp.diag(jnp.array([0.0, 2.0]))
+    kept, used = jax.jit(lambda A: [jax.vjp(f, A)[1](ct)[0] for ct in (jnp.zeros((2, 2)), jnp.eye(2))])(singular)
+    np.testing.assert_array_equal(kept, np.zeros((2, 2)))
+    assert not np.isfinite(used).all()

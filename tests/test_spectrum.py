@@ -584,3 +584,55 @@ def test_complex_matrices_are_refused():
 def test_where_g_is_flat_or_overflows_no_boundary_is_seen(W, method, verdict):
     """g' is 0 at λ = 2 under Forward(2) and at ½ under Backward(2): from there no point of the curve is found."""
     assert ro.verdict_name(ro.spectrum(W).continuous(method)) == verdict
+
+
+def boundary_blocks(n, coupling, rng):
+    """Q diag([[1, c], [0, 1]], inner multipliers) Qᵀ: a Jordan block on the boundary, hidden by a rotation."""
+    T = np.diag(np.r_[1.0, 1.0, rng.uniform(-0.8, 0.8, n - 2)])
+    T[0, 1] = coupling
+    return rotated(rng, T)
+
+
+def discrete_verdicts(Ws):
+    return {NAMES[i] for i in np.asarray(_discrete(jnp.asarray(np.stack(Ws))))}
+
+
+@pytest.mark.parametrize(("n", "coupling"), [(2, 1e-4), (8, 1e-2), (32, 1e-1)])
+def test_defective_boundary_multipliers_do_not_persist(n, coupling):
+    """‖Wᵏ‖ grows as k c, however small the c above the diagonal of the Jordan block, so long as rounding cannot hide it."""
+    rng = np.random.default_rng(3)
+    Ws = [boundary_blocks(n, coupling, rng) for _ in range(16)]
+    assert discrete_verdicts(Ws) == {"UNDETERMINED"}
+    assert {name(ro.spectrum(Ws[0]).continuous(m)) for m in (ro.Forward(2), ro.Tustin(), ro.Exact())} == {
+        "UNDETERMINED"
+    }
+
+
+def test_defective_boundary_multipliers_do_not_persist_in_float32(float32):
+    rng = np.random.default_rng(4)
+    assert discrete_verdicts([boundary_blocks(4, 1e-2, rng).astype(np.float32) for _ in range(16)]) == {"UNDETERMINED"}
+
+
+def semisimple_boundaries(n):
+    rng = np.random.default_rng(5)
+    permutations = [np.eye(n)[rng.permutation(n)] for _ in range(3)]
+    inner = np.diag(np.r_[1.0, rng.uniform(-0.9, 0.9, n - 1)])
+    V = np.eye(n) + rng.standard_normal((n, n)) / (4 * n**0.5)
+    Q = scipy.linalg.qr(rng.standard_normal((n, n)))[0]
+    return [np.eye(n), -np.eye(n), rotated(rng, np.eye(n)), Q, V @ inner @ np.linalg.inv(V), *permutations]
+
+
+@pytest.mark.parametrize("n", [2, 64])
+def test_semisimple_boundary_multipliers_persist(n):
+    assert discrete_verdicts(semisimple_boundaries(n)) == {"PERSISTS"}
+
+
+def test_semisimple_boundary_multipliers_persist_in_float32(float32):
+    assert discrete_verdicts([W.astype(np.float32) for W in semisimple_boundaries(16)]) == {"PERSISTS"}
+
+
+@pytest.mark.parametrize("ask", ["continuous", "exists", "rate", "series_converges", "neglected"])
+@pytest.mark.parametrize("method", ["exact", ro.Exact])
+def test_what_is_no_method_is_refused_by_name(ask, method, as_user):
+    with pytest.raises(TypeError, match=r"^method must be one of rnn_ode's methods"):
+        getattr(ro.spectrum(np.eye(2)), ask)(method)

@@ -9,14 +9,14 @@ from jaxtyping import Array
 
 from .._cells import initial_state
 from .._paths import read
-from .._types import Cell
+from .._types import Cell, is_finite
 
 
 @runtime_checkable
 class Conversion(Protocol):
     """What the field needs of a method: g(J), and φ(J) v with φ(z) = g(z)/(z − 1)."""
 
-    def generator(self, W: Array) -> Array: ...
+    def of_matrix(self, W: Array) -> Array: ...
 
     def phi(self, J: Array, v: Array) -> Array: ...
 
@@ -60,12 +60,15 @@ class JacobianField(eqx.Module):
         return jax.jacfwd(step)(flat), step(flat) - flat, flat, unravel
 
     def __call__(self, t, h, path):
-        J, displacement, _, unravel = self._local(t, h, path)
-        return _unravel(unravel, self.method.phi(J, displacement) / self.dt)
+        # a stage of a trial step that failed may be anywhere; nothing of it is used, no gradient of it either
+        finite = is_finite(h)
+        safe = jax.tree.map(lambda leaf: jnp.where(finite, leaf, 0), h)
+        J, displacement, _, unravel = self._local(t, safe, path)
+        return _unravel(unravel, jnp.where(finite, self.method.phi(J, displacement) / self.dt, jnp.nan))
 
     def generator(self, t, h, path):
         """g(J)/dt at the state: what linearly implicit and exponential schemes use."""
-        return self.method.generator(self._local(t, h, path)[0]) / self.dt
+        return self.method.of_matrix(self._local(t, h, path)[0]) / self.dt
 
     def anchor(self, t, h, path) -> "AnchoredField":
         """The affine flow of the step that starts at (t, h): g(J)/dt (h − h₀) + φ(J)(cell(x, h₀) − h₀)/dt."""

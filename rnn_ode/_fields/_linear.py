@@ -26,3 +26,8 @@ class LinearField(eqx.Module):
 
     def initial_state(self):
         return jnp.zeros(self.c.shape, self.c.dtype)
+
+
+def is_linear(field) -> bool:
+    """Whether the flow of a step is linear: everywhere, or as anchored where the step starts."""
+    return isinstance(field, LinearField) or getattr(field, "anchored", False)
