@@ -370,8 +370,7 @@ class Flow(ContinuousTime):
     def stepper(self, step: float | None = None, solver: diffrax.AbstractSolver | None = None) -> Stepper:
         """Steps of equal length, `step` or the next shorter one of which a whole number fits the sampling interval; by the
         classical fourth-order Runge–Kutta method, or by any explicit diffrax solver."""
-        if solver is not None:
-            check_solver("solver", solver)
+        solver = None if solver is None else _explicit(solver)
         step = 0.005 if step is None else as_step("step", step)
         if not isinstance(self.path, SampledPath):
             return Stepper(lambda k, h: self._advance((jnp.zeros((), int), k * step, (k + 1) * step), h, solver), step)
@@ -396,6 +395,20 @@ class Flow(ContinuousTime):
         term = diffrax.ODETerm(rate)
         state = solver.init(term, start, end, h, None)
         return solver.step(term, start, end, h, None, state, made_jump=False)[0]
+
+
+def _explicit(solver: diffrax.AbstractSolver) -> diffrax.AbstractSolver:
+    """An explicit solver, checked, in the form that takes derivatives in both modes: diffrax scans over the stages by a loop
+    of reverse mode alone where nothing else is asked for."""
+    check_solver("solver", solver)
+    if isinstance(solver, diffrax.AbstractImplicitSolver):
+        raise ValueError(
+            "solver must be an explicit one for a flow carried on in fixed steps, such as diffrax.Tsit5(); got "
+            f"{type(solver).__name__}(), which is implicit."
+        )
+    if getattr(solver, "scan_kind", "lax") is not None:
+        return solver
+    return eqx.tree_at(lambda s: s.scan_kind, solver, "lax", is_leaf=lambda leaf: leaf is None)
 
 
 class _LinearCell(eqx.Module):

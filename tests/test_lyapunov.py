@@ -1,5 +1,6 @@
 """Lyapunov exponents against eigenvalues, published values and NumPy; their sum against log|det J| in every one of them."""
 
+import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -452,11 +453,24 @@ DRIVEN = ro.Map(tanh_network(4, 1.0), XS)
         (lambda: ro.lyapunov(DRIVEN, np.zeros(4), 45.0, transient=6.0), ValueError, "a time of 50; got 6 . 45"),
         (lambda: ro.lyapunov(DRIVEN, np.zeros(3), 45.0), ValueError, "h0"),
         (lambda: jax.jit(lambda d: ro.lyapunov(HENON, np.zeros(2), d))(5.0), TypeError, "duration"),
+        (
+            lambda: ro.lyapunov(ro.Flow(lambda t, h, p: -h), np.ones(1), 1.0, solver=diffrax.Kvaerno3()),
+            ValueError,
+            "solver must be an explicit one.*Kvaerno3",
+        ),
     ],
 )
 def test_bad_input_is_named(as_user, make, error, message):
     with pytest.raises(error, match=message):
         make()
+
+
+@pytest.mark.parametrize("solver", [diffrax.Tsit5(), diffrax.Heun(), diffrax.Euler()], ids=lambda s: type(s).__name__)
+def test_the_solver_may_be_chosen(solver):
+    """One step of length 0.1 multiplies by 1 − 0.1 + …, to the solver's order: the exponent is the logarithm of that."""
+    order = solver.order(None)
+    run = ro.lyapunov(ro.Flow(lambda t, h, path: -h), np.ones(1), 2.0, step=0.1, solver=solver)
+    np.testing.assert_allclose(run.exponents, -1, atol=0.1**order)
 
 
 @pytest.mark.slow
