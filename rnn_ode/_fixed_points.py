@@ -7,9 +7,10 @@ speed q = ½‖r‖² that need not be zeros: the *slow points* of Sussillo & Ba
 25, 2013), found to full accuracy by Newton's method on ∇q.
 
 What counts as one point. A computed zero is off by about ρ = ‖J⁻¹ r‖ + ‖J⁻¹‖ e, where J = ∂r/∂h and e is the rounding
-error of r itself, u (‖|J| |h|‖ + ‖h‖). Two are the same if they are within 4 (ρ₁ + ρ₂) of each other (four, because near
-a zero of multiplicity m a Newton step is the distance over m), and never beyond u^¼ (1 + ‖h‖) each. The most accurate one
-leads and others join it, nearest leader first, so that a chain of neighbours does not grow into one point.
+error of r itself, u (‖|J| (1 + |h|)‖ + 1 + ‖h‖): the ones stand for what r is summed of, which need not be small where h
+is. Two are the same if they are within 4 (ρ₁ + ρ₂) of each other (four, because near a zero of multiplicity m a Newton
+step is the distance over m), and never beyond u^¼ (1 + ‖h‖) each. The most accurate one leads and others join it, nearest
+leader first, so that a chain of neighbours does not grow into one point.
 
 Kinds are named by the *leading* eigenvalue, the one nearest to the boundary (Kuznetsov, "Elements of Applied Bifurcation
 Theory", 2.2, with the node whose orbits change sides at every step taken apart as a flip).
@@ -277,7 +278,7 @@ def _judged(residual, h, settled) -> _End:
     u = _roundoff(h)
     r, J = residual(h), jax.jacfwd(residual)(h)
     inverse, size = inv(J), jnp.linalg.norm(h)
-    noise = u * (jnp.linalg.norm(jnp.abs(J) @ jnp.abs(h)) + size)
+    noise = u * (jnp.linalg.norm(jnp.abs(J) @ (1 + jnp.abs(h))) + 1 + size)
     step, widest = jnp.linalg.norm(inverse @ r), u**0.25 * (1 + size)
     small = jnp.linalg.norm(r) <= jnp.maximum(_RESIDUAL[jnp.finfo(h.dtype).bits], noise)
     # towards infinity ‖r‖ may vanish as well, but no Newton step is small there
