@@ -38,6 +38,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Complex, Float, PyTree
 
 from ._errors import RESULTS, as_number, as_step, check_callable, check_count
+from ._kinks import surroundings
 from ._linalg import solve
 from ._systems import AbstractSystem, check_system
 from ._verdict import Verdict, backward_error
@@ -69,10 +70,10 @@ class Branch(eqx.Module):
 
     **Fields:** `parameters` (m,) and `points` (m, N), flat states, in the order in which the branch was followed,
     bifurcations included; `residuals` (m,), the largest entries of cell(x, h) − h or dh/dt; `eigenvalues` (m, N) of the
-    system's Jacobian, fastest growing first; `verdicts` (m,); `bifurcations`, a list of (kind, parameter, point) in branch
-    order, with `indices`, their places among the points, and `critical` (k,), the eigenvalue of each that crosses: 1 or 0 at
-    a fold, iω at a Hopf point, exp(iθ) at a Neimark–Sacker point; `closed`, whether the branch returned to its start;
-    `result`, a `RESULTS`: `successful`, or why the branch is partial and what to try.
+    system's Jacobian, fastest growing first; `verdicts` (m,), UNDETERMINED on a kink; `bifurcations`, a list of (kind,
+    parameter, point) in branch order, with `indices`, their places among the points, and `critical` (k,), the eigenvalue of
+    each that crosses: 1 or 0 at a fold, iω at a Hopf point, exp(iθ) at a Neimark–Sacker point; `closed`, whether the branch
+    returned to its start; `result`, a `RESULTS`: `successful`, or why the branch is partial and what to try.
     """
 
     parameters: Float[np.ndarray, " m"]
@@ -230,6 +231,11 @@ def _branch_point(make_system, guess, direction, units) -> _Point:
 @eqx.filter_jit
 def _look(make_system, z, direction, units) -> _Point:
     return _describe(make_system, z, direction, units)
+
+
+@eqx.filter_jit
+def _on_kink(make_system, z):
+    return surroundings(make_system(z[-1]).jacobian, z[:-1]).kink
 
 
 def _describe(make_system, z, direction, units) -> _Point:
@@ -474,11 +480,14 @@ class _Walk:
             length = min(max_step, 1.6 * length) if straight > 0.995 and b.iterations <= 5 else length
         return self.branch(record, RESULTS.branch_cut_short)
 
+    def verdict(self, point: _Point) -> Verdict:
+        verdict = self.system.verdict(*map(jnp.asarray, (point.jacobian, point.eigenvalues, point.condition)))
+        return Verdict.where(_on_kink(self.make_system, point.z), Verdict.UNDETERMINED, verdict)
+
     def branch(self, record: "_Record", result: Any, closed: bool = False) -> Branch:
         points = record.points
         z = np.stack([point.z for point in points])
-        seen = [map(jnp.asarray, (point.jacobian, point.eigenvalues, point.condition)) for point in points]
-        verdicts = [self.system.verdict(*values) for values in seen]
+        verdicts = [self.verdict(point) for point in points]
         return Branch(
             z[:, -1],
             z[:, :-1],

@@ -14,11 +14,6 @@ leader first, so that a chain of neighbours does not grow into one point.
 
 Kinds are named by the *leading* eigenvalue, the one nearest to the boundary (Kuznetsov, "Elements of Applied Bifurcation
 Theory", 2.2, with the node whose orbits change sides at every step taken apart as a flip).
-
-Kinks are found without asking what the cell is made of: across one the Jacobian jumps, by an amount that does not depend
-on how far apart one looks. J is compared at h ± δv and at h ± δv/8, for four directions v: a smooth cell, however curved,
-has a difference that shrinks eightfold, a kink one that stays. δ is the uncertainty of h (16ρ) and u^⅔ (1 + ‖h‖), which
-is 4e-11 in float64 and 2e-5 in float32; a difference below √u ‖J‖ is taken for rounding.
 """
 
 from collections.abc import Sequence
@@ -35,6 +30,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Complex, Float, Int, PRNGKeyArray, PyTree
 
 from ._errors import RESULTS, as_number, check_count, check_finite, check_flag
+from ._kinks import surroundings
 from ._linalg import inv, solve
 from ._systems import AbstractSystem, check_system
 from ._types import frozen
@@ -414,7 +410,7 @@ def _describe(system, end: _End) -> dict[str, Any]:
     h = _differentiable(system, end)
     J = system.jacobian(h)
     eigenvalues, condition = system.modes(J)
-    kink, change = _surroundings(system, end.point, end.radius)
+    kink, change = surroundings(system.jacobian, end.point, end.radius)
     boundary = jnp.abs(system.reading.contour(eigenvalues, jnp.zeros_like(change)) - eigenvalues)
     verdict = system.verdict(J, eigenvalues, condition)
     # of a Jacobian that is the wrong one by `change`, at a fold for instance
@@ -452,20 +448,6 @@ def _differentiable(system, end: _End) -> Float[Array, " N"]:
     step = solve(jax.jacfwd(system.residual)(end.point), system.residual(end.point))
     moves = end.fixed & jnp.all(jnp.isfinite(step))
     return end.point - jnp.where(moves, step - jax.lax.stop_gradient(step), 0)
-
-
-def _surroundings(system, h, radius):
-    """Whether the Jacobian jumps at h (see the top of the module), and how much it changes within the uncertainty of h."""
-    u = _roundoff(h)
-    delta = 16 * radius + u ** (2 / 3) * (1 + jnp.linalg.norm(h))
-    v = jax.random.normal(jax.random.key(0), (1, 4, h.shape[0]), h.dtype)
-    offsets = (
-        delta * jnp.array([-1, 1, -1 / 8, 1 / 8], h.dtype)[:, None, None] * v / jnp.max(jnp.abs(v), axis=2)[..., None]
-    )
-    around = jax.lax.map(jax.vmap(lambda offset: system.jacobian(h + offset)), offsets)
-    far, near = jnp.linalg.norm(around[1::2] - around[::2], axis=(2, 3))
-    size = jnp.max(jnp.linalg.norm(around, axis=(2, 3)))
-    return jnp.any((near > far / 2) & (near > u**0.5 * size)), jnp.max(near)
 
 
 def _kind(system, verdict, eigenvalues, boundary, reach) -> Kind:
