@@ -149,7 +149,10 @@ def _transient(system: AbstractSystem, J: Float[Array, "N N"], kink: Bool[Array,
         peak = found + again - jax.lax.stop_gradient(again)
         unbounded = curve.unbounded | ~jnp.isfinite(peak)
         z = _kreiss_point(system, fixed, modes[0])
-        kreiss = jnp.maximum(1, system.position(z)[1] / _smallest(J, z))
+        # rounding may hide how near to the boundary an ill-conditioned eigenvalue lies, and so how large the quotient is,
+        # but never below what the theorem makes of the peak
+        theorem = peak / (math.e * J.shape[0])
+        kreiss = jnp.maximum(jnp.maximum(1, theorem), system.position(z)[1] / _smallest(J, z))
         radius, abscissa = system.numerical_range(J)
     return Transient(
         eigenvalues,

@@ -486,3 +486,10 @@ def test_nothing_is_sure_on_a_kink():
     for bias, verdict in ((0.0, "UNDETERMINED"), (1.0, "DECAYS")):
         network = ro.Map(ro.VanillaCell(W, np.eye(2), np.full(2, bias)), jnp.zeros(2))
         assert ro.verdict_name(ro.transient(network, bias / (1 - np.diag(W))).verdict) == verdict
+
+
+def test_the_kreiss_constant_is_never_below_what_the_peak_proves():
+    """(1 − ε) + 1000 of a Jordan block: within rounding of the boundary, where the resolvent cannot be computed."""
+    found = of_map([[1 - 1e-6, 1e3], [0, 1 - 1e-6]])
+    np.testing.assert_allclose(found.peak, 1e3 / (1e-6 * np.e), rtol=1e-3)
+    assert found.peak <= 2 * np.e * found.kreiss * (1 + 1e-12)
