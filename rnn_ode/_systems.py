@@ -21,7 +21,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Complex, Float, Inexact
 
 from ._cells import Pieces, as_state, initial_state
-from ._errors import as_floats, as_number, as_step, check_callable, check_solver, is_concrete
+from ._errors import RESULTS, as_floats, as_number, as_step, check_callable, check_solver, is_concrete
 from ._integrate import Interval
 from ._linalg import (
     eig,
@@ -75,6 +75,11 @@ class AbstractSystem(eqx.Module):
     @abc.abstractmethod
     def stepper(self, step: float | None = None, solver: diffrax.AbstractSolver | None = None) -> Stepper:
         """How the system is carried on in time, along its input; `step` and `solver` are for flows."""
+
+    @property
+    @abc.abstractmethod
+    def undefined(self) -> Any:
+        """What a run ends with, among `RESULTS`, where the system does not exist at a state of it."""
 
     @property
     @abc.abstractmethod
@@ -194,6 +199,10 @@ class DiscreteTime(AbstractSystem):
     dt: eqx.AbstractVar[float]
 
     @property
+    def undefined(self) -> Any:
+        return RESULTS.not_a_number
+
+    @property
     def reading(self) -> Reading:
         return Reading(Exact().exponent, Exact().contour)
 
@@ -227,6 +236,10 @@ class DiscreteTime(AbstractSystem):
 
 class ContinuousTime(AbstractSystem):
     """Systems that move continuously: disturbances decay where Re μ < 0."""
+
+    @property
+    def undefined(self) -> Any:
+        return RESULTS.field_undefined
 
     @property
     def reading(self) -> Reading:
