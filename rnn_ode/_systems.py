@@ -279,8 +279,8 @@ class Map(DiscreteTime):
     """A network as a dynamical system: h ↦ cell(x, h), every `dt`.
 
     **Arguments:** `cell` any cell; `x` a constant input (D,), held samples (T, D), a path with samples `dt` apart, or `None`
-    for a cell that ignores it; `dt` time per step. Beyond the samples the last one holds. Raises `ValueError` for dt ≤ 0 and
-    for a path of another sampling interval.
+    for a cell that ignores it; `dt` time per step. Beyond the samples the last one holds. Raises `ValueError` for dt ≤ 0, for
+    a path of another sampling interval and for an input of another width than the cell declares, or none.
 
     ```python
     >>> import jax.numpy as jnp, rnn_ode as ro
@@ -298,7 +298,7 @@ class Map(DiscreteTime):
         check_callable("cell", cell, "cell(x, h)")
         self.cell = cell
         self.dt = as_step("dt", dt)
-        self.path = _as_input(x, self.dt)
+        self.path = _as_input(cell, x, self.dt)
         if not self.autonomous and not isinstance(self.path, SampledPath):
             raise TypeError(f"x must be an input (D,), samples (T, D) or one of rnn_ode's paths; got {x!r}.")
         if isinstance(self.path, SampledPath) and self.path.dt != self.dt:
@@ -351,7 +351,8 @@ class Flow(ContinuousTime):
     """A field as a dynamical system: dh/dt = field(t, h, path).
 
     **Arguments:** `field` any field; `x` a constant input (D,), held samples (T, D) one time unit apart, a path, or `None`
-    for a field that ignores it. Raises `TypeError` for what is none of these.
+    for a field that ignores it. Raises `TypeError` for what is none of these, and `ValueError` for an input of another width
+    than the field declares, or none.
 
     ```python
     >>> import jax.numpy as jnp, rnn_ode as ro
@@ -367,7 +368,7 @@ class Flow(ContinuousTime):
     def __init__(self, field: Field, x=None):
         check_callable("field", field, "field(t, h, path)")
         self.field = field
-        self.path = _as_input(x, 1.0)
+        self.path = _as_input(field, x, 1.0)
 
     @property
     def owner(self) -> Field:
@@ -451,13 +452,21 @@ def _rk4(rate, h):
     return h + (k1 + 2 * k2 + 2 * k3 + k4) / 6
 
 
-def _as_input(x, dt: float):
-    if x is None or isinstance(x, SampledPath | Constant):
-        return x
-    if callable(x):
-        return x
-    x = as_floats("x", x)
-    return Constant(x) if x.ndim < 2 else Hold(x, dt)
+def _as_input(owner, x, dt: float):
+    """An input as a path, of the width that the cell or field declares."""
+    width = getattr(owner, "input_size", None)
+    if not (x is None or callable(x)):
+        x = as_floats("x", x)
+        x = Constant(x) if x.ndim < 2 else Hold(x, dt)
+    shape = x.x.shape if isinstance(x, Constant) else x.xs.shape[1:] if isinstance(x, SampledPath) else None
+    if isinstance(width, int) and (x is None or shape not in (None, (width,))):
+        came = "None" if x is None else f"one of shape {shape}" + (
+            f" in each of {x.xs.shape[0]} samples" if isinstance(x, SampledPath) else ""
+        )
+        raise ValueError(
+            f"x must be an input of shape ({width},) for this {type(owner).__name__}, or samples (T, {width}); got {came}."
+        )
+    return x
 
 
 def _checked(rate, h):

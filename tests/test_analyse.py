@@ -11,6 +11,7 @@ import rnn_ode as ro
 from rnn_ode._cli import app
 
 c, s = np.cos(np.pi / 3), np.sin(np.pi / 3)
+WIDE = "two_inputs.npz"
 TURN = np.array([[c, -s], [s, c]])
 
 
@@ -65,9 +66,12 @@ def test_the_command_prints_one_json_object_and_draws(tmp_path):
         (["--weights", "none.npz", "--hidden", "3"], "--hidden does nothing with --weights"),
         (["--method", "magic"], "--method magic: unknown"),
         (["--out", "page.txt"], "--out must end in"),
+        (["--x", "0.3", "--weights", WIDE], "x must be an input of shape (2,)"),
     ],
 )
-def test_the_command_names_what_is_wrong(options, message):
+def test_the_command_names_what_is_wrong(options, message, tmp_path):
+    np.savez(tmp_path / WIDE, W_h=TURN, W_x=np.ones((2, 2)), b=np.zeros(2))
+    options = [str(tmp_path / WIDE) if option == WIDE else option for option in options]
     done = CliRunner().invoke(app, ["analyse", *options])
     assert done.exit_code == 2 and message in done.stderr
 
