@@ -16,13 +16,14 @@ from jaxtyping import PyTree
 
 from ._bridge import to_ode, to_rnn
 from ._cells import as_state, initial_state
-from ._errors import as_floats, as_step, check_count
+from ._errors import RESULTS, as_floats, as_step, check_count
 from ._fixed_points import FixedPoints, draw_guesses, fixed_points
 from ._gradients import GradientFlow, gradient_flow
 from ._lyapunov import Lyapunov, lyapunov
 from ._methods import AbstractMethod, Forward
 from ._schemes import RungeKutta
 from ._systems import AbstractSystem, Flow, Map
+from ._tangent import is_undefined
 from ._transient import Transient, transient
 from ._types import Cell
 
@@ -40,7 +41,7 @@ class Side:
     times: np.ndarray
     """(n,) times of `orbit`."""
     orbit: np.ndarray
-    """(n, N) flat states from h0 on."""
+    """(n, N) flat states from h0 on, as far as they are finite."""
     points: FixedPoints | None
     added: np.ndarray
     """(n,) which fixed points the other system does not have."""
@@ -169,7 +170,7 @@ def analyse(
         second = _nothing(method.label, str(error))
     else:
         stepped = to_rnn(field, RungeKutta(substeps=SUBSTEPS), dt)
-        second = ask.of(method.label, Flow(field, x), stepped, dt / SUBSTEPS, (_finite_rows(first.orbit),))
+        second = ask.of(method.label, Flow(field, x), stepped, dt / SUBSTEPS, (first.orbit,))
     sides = _mark_added(first, second)
     centre, axes = _plane(sides)
     reach = _reach(sides, centre)
@@ -193,7 +194,7 @@ class _Questions:
         self.report(f"{name}: a run")
         times, orbit = _orbit(system, self.start, self.steps * self.dt, step)
         alive = _finite_rows(orbit)
-        reason = "" if len(alive) == len(orbit) else f"left the float range after t = {times[len(alive) - 1]:g}"
+        reason = "" if len(alive) == len(orbit) else _why(system, orbit[: len(alive) + 1], times[len(alive) - 1])
         self.report(f"{name}: fixed points")
         points = fixed_points(system, self._guesses(alive, *seen))
         self.report(f"{name}: Lyapunov exponents")
@@ -206,15 +207,15 @@ class _Questions:
         state = system.unravel(jnp.asarray(alive[-1]))
         gradients = _unless(reason, lambda: gradient_flow(stepped, xs, state, throw=False))
         self.report(f"{name}: transients")
-        about = _nearest(points, alive[-1])
+        about = _nearest(points, _moderate(alive[-1]))
         disturbance = None if about is None else transient(system, about)
         none_added = np.zeros(points.points.shape[0], bool)
-        return Side(name, system, times, orbit, points, none_added, exponents, gradients, disturbance, None, reason)
+        return Side(name, system, times[: len(alive)], alive, points, none_added, exponents, gradients, disturbance, None, reason)
 
     def _guesses(self, *runs: np.ndarray):
         """Zero, and for each run guesses about its states and, of their size, about zero."""
         key, guesses = jax.random.key(self.seed), [jnp.zeros((1, runs[0].shape[1]), runs[0].dtype)]
-        for run in map(jnp.asarray, runs):
+        for run in map(jnp.asarray, map(_moderate, runs)):
             size = float(jnp.sqrt(jnp.mean(run**2))) or 1.0
             guesses.append(draw_guesses(key, self.guesses, run, float(jnp.std(run)) or size))
             guesses.append(draw_guesses(key, self.guesses, guesses[0], size))
@@ -222,7 +223,22 @@ class _Questions:
 
 
 def _finite_rows(orbit: np.ndarray) -> np.ndarray:
-    return orbit[np.isfinite(orbit).all(axis=1)]
+    """The states of a run before the first one that is not finite."""
+    return orbit[np.cumprod(np.isfinite(orbit).all(axis=1)).astype(bool)]
+
+
+def _moderate(states: np.ndarray) -> np.ndarray:
+    """States clipped to where products of two of them, and sums of these, are in the float range."""
+    limit = np.finfo(states.dtype).max ** 0.25
+    return np.clip(states, -limit, limit)
+
+
+def _why(system: AbstractSystem, rows: np.ndarray, time: float) -> str:
+    """Why the last of the rows of a run, the first one that is not finite, is not, from the one before it at that time."""
+    if is_undefined(*jnp.asarray(rows[-2:])):
+        sentence = RESULTS[system.undefined].split(". ")[0].split("; ")[0]
+        return f"does not exist here: {sentence[0].lower()}{sentence[1:]} (at t = {time:g})"
+    return f"left the float range after t = {time:g}"
 
 
 def _unless(reason: str, answer: Callable[[], Any]):
@@ -252,8 +268,7 @@ def _orbit(system: AbstractSystem, start, duration: float, step: float | None) -
         return jax.lax.scan(advance, h, jnp.arange(count))[1]
 
     states = np.concatenate([np.asarray(start)[None], np.asarray(run(start))])
-    gone = np.cumsum(~np.isfinite(states).all(axis=1)) > 0
-    return stepper.length * np.arange(count + 1), np.where(gone[:, None], np.inf, states)
+    return stepper.length * np.arange(count + 1), states
 
 
 def _nearest(points: FixedPoints, state: np.ndarray) -> np.ndarray | None:
@@ -278,15 +293,15 @@ def _plane(sides) -> tuple[np.ndarray, np.ndarray]:
     size = sides[0].orbit.shape[1]
     if size <= 2:
         return np.zeros(size), np.eye(2, size)
-    rows = _finite_rows(sides[0].orbit)
+    rows = _moderate(sides[0].orbit)
     centre = rows.mean(axis=0)
     return centre, np.linalg.svd(rows - centre, full_matrices=False)[2][:2]
 
 
 def _reach(sides, centre: np.ndarray) -> float:
     """How far from the centre the portraits go: the network's run and every fixed point within a few times of it."""
-    run = np.abs(sides[0].orbit - centre)
-    reach = float(np.quantile(run[np.isfinite(run)], 0.99)) or 1.0
+    run = np.abs(_moderate(sides[0].orbit) - centre)
+    reach = float(np.quantile(run, 0.99)) or 1.0
     for side in sides:
         if side.points is not None:
             far = np.abs(np.asarray(side.points.points) - centre).max(axis=1)

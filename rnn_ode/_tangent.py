@@ -100,13 +100,16 @@ def no_growth(Q: Float[Array, "k N"]) -> Growth:
     return Growth(zeros, zeros, zero, zeros > 0, jnp.ones((), bool), jnp.zeros((), bool))
 
 
+def is_undefined(before: Float[Array, "... N"], after: Float[Array, "... N"]) -> Bool[Array, "..."]:
+    """Whether a step made a NaN of a state of ordinary size: one that does not overflow within the four stages of a cubic,
+    which might make a NaN of infinities."""
+    ordinary = jnp.all(jnp.abs(before) <= jnp.finfo(before.dtype).max ** (1 / 27), axis=-1)
+    return ordinary & jnp.any(jnp.isnan(after), axis=-1)
+
+
 def _with_health(total: Growth, before, after) -> Growth:
-    # up to here nothing overflows within the four stages of a cubic, which might make a NaN of infinities
-    ordinary = jnp.all(jnp.abs(before) <= jnp.finfo(before.dtype).max ** (1 / 27))
-    undefined = ordinary & jnp.any(jnp.isnan(after))
-    return total._replace(
-        finite=total.finite & jnp.all(jnp.isfinite(after)), undefined=total.undefined | undefined
-    )
+    finite, undefined = jnp.all(jnp.isfinite(after)), is_undefined(before, after)
+    return total._replace(finite=total.finite & finite, undefined=total.undefined | undefined)
 
 
 def _orthonormalise(P, total: Growth, weight, steps) -> tuple[Array, Array, Growth]:

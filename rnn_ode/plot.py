@@ -428,7 +428,7 @@ def _portrait(axes: Axes, a: Analysis, side: Side) -> None:
         for unit, (values, colour) in enumerate(zip(side.nullclines, ("tab:orange", "tab:green"), strict=True)):
             axes.contour(a.grid, a.grid, values, levels=[0.0], colors=[colour], linewidths=1.0, alpha=0.8)
             axes.plot([], [], color=colour, lw=1, label=f"unit {unit} at rest")
-    run = (side.orbit[np.isfinite(side.orbit).all(axis=1)] - a.centre) @ a.axes.T
+    run = (side.orbit - a.centre) @ a.axes.T
     discrete = len(run) < 1000
     axes.plot(run[:, 0], run[:, 1], "." if discrete else "-", ms=3, lw=0.8, color=NETWORK, alpha=0.6, label="the run")
     found, kinds, verdicts = side.points, side.points.kind_names, side.points.verdict_names

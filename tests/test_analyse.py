@@ -80,3 +80,22 @@ def test_the_command_names_what_is_wrong(options, message, tmp_path):
 def test_bad_input_is_named(how, message):
     with pytest.raises((ValueError, TypeError), match=message):
         ro.analyse(**{"cell": ro.VanillaCell(TURN, np.ones((2, 1)), np.zeros(2)), "x": np.zeros(1), **how})
+
+
+@pytest.mark.slow
+def test_a_run_that_grows_large_but_stays_finite_is_analysed():
+    """2.6 I under a linear activation: in 400 steps to 1e165, whose square is beyond the float range."""
+    a = ro.analyse(ro.VanillaCell(2.6 * np.eye(2), np.ones((2, 1)), np.zeros(2), activation=None), np.zeros(1))
+    network = a.sides[0].to_dict()
+    assert network["reason"] == "" and [p["verdict"] for p in network["fixed_points"]] == ["GROWS"]
+    np.testing.assert_allclose(network["exponents"], [np.log(2.6)] * 2, rtol=1e-6)
+    assert np.isfinite(a.grid).all() and a.sides[1].points is not None
+    a.plot().canvas.draw()
+
+
+@pytest.mark.slow
+def test_a_flow_that_does_not_exist_at_the_start_says_so():
+    """The step multiplies by about −1 and 0.5, so that there is no real logarithm: no overflow, but no field."""
+    cell = ro.VanillaCell(np.diag([-1.0, 0.5]), np.ones((2, 1)), np.zeros(2), jnp.tanh)
+    side = ro.analyse(cell, np.zeros(1), ro.Exact(), steps=20, guesses=4).sides[1]
+    assert side.reason.startswith("does not exist here: the vector field") and "(at t = 0)" in side.reason
