@@ -44,7 +44,12 @@ class Side:
     """(n, N) flat states from h0 on, as far as they are finite."""
     points: FixedPoints | None
     added: np.ndarray
-    """(n,) which fixed points the other system does not have."""
+    """(n,) which fixed points the other system does not have: of the flow those that the conversion added, of the network
+    those that it lost."""
+    undefined: np.ndarray
+    """(n,) at which of them the other system does not exist, so that it cannot be said."""
+    mark: str
+    """What the conversion did to those that the other system does not have, "lost" or "added"."""
     exponents: Lyapunov | None
     gradients: GradientFlow | None
     transient: Transient | None
@@ -82,7 +87,8 @@ class Side:
                 "verdict": verdicts[i],
                 "leading_eigenvalue": _plain(jnp.stack([found.eigenvalues[i, 0].real, found.eigenvalues[i, 0].imag])),
                 "on_kink": bool(found.on_kink[i]),
-                "added_by_the_conversion": bool(self.added[i]),
+                f"{self.mark}_by_the_conversion": bool(self.added[i]),
+                "undefined_in_the_other": bool(self.undefined[i]),
             }
             for i in range(int(found.count))
         ]
@@ -163,14 +169,14 @@ def analyse(
     network = Map(cell, x, dt)
     start = network.as_point("h0", _small(initial_state(cell), seed) if h0 is None else as_state("h0", h0, cell))
     ask = _Questions(x, start, dt, steps, guesses, seed, report)
-    first = ask.of("network", network, cell, None, ())
+    first = ask.of("network", "lost", network, cell, None, ())
     try:
         field = to_ode(cell, method, dt=dt)
     except (TypeError, ValueError) as error:
         second = _nothing(method.label, str(error))
     else:
         stepped = to_rnn(field, RungeKutta(substeps=SUBSTEPS), dt)
-        second = ask.of(method.label, Flow(field, x), stepped, dt / SUBSTEPS, (first.orbit,))
+        second = ask.of(method.label, "added", Flow(field, x), stepped, dt / SUBSTEPS, (first.orbit,))
     sides = _mark_added(first, second)
     centre, axes = _plane(sides)
     reach = _reach(sides, centre)
@@ -189,7 +195,7 @@ class _Questions:
     seed: int
     report: Callable[[str], None]
 
-    def of(self, name: str, system: AbstractSystem, stepped: Cell, step: float | None, seen) -> Side:
+    def of(self, name: str, mark: str, system: AbstractSystem, stepped: Cell, step: float | None, seen) -> Side:
         """Every question, asked of a system; `stepped` is it as a cell, of the network's step; `seen` are others' runs."""
         self.report(f"{name}: a run")
         times, orbit = _orbit(system, self.start, self.steps * self.dt, step)
@@ -209,8 +215,8 @@ class _Questions:
         self.report(f"{name}: transients")
         about = _nearest(points, _moderate(alive[-1]))
         disturbance = None if about is None else transient(system, about)
-        none_added = np.zeros(points.points.shape[0], bool)
-        return Side(name, system, times[: len(alive)], alive, points, none_added, exponents, gradients, disturbance, None, reason)
+        none = np.zeros(points.points.shape[0], bool)
+        return Side(name, system, times[: len(alive)], alive, points, none, none, mark, exponents, gradients, disturbance, None, reason)
 
     def _guesses(self, *runs: np.ndarray):
         """Zero, and for each run guesses about its states and, of their size, about zero."""
@@ -246,7 +252,8 @@ def _unless(reason: str, answer: Callable[[], Any]):
 
 
 def _nothing(name: str, reason: str) -> Side:
-    return Side(name, None, np.zeros(0), np.zeros((0, 0)), None, np.zeros(0, bool), None, None, None, None, reason)
+    none = np.zeros(0, bool)
+    return Side(name, None, np.zeros(0), np.zeros((0, 0)), None, none, none, "added", None, None, None, None, reason)
 
 
 def _small(state, seed: int):
@@ -278,12 +285,16 @@ def _nearest(points: FixedPoints, state: np.ndarray) -> np.ndarray | None:
 
 
 def _mark_added(first: Side, second: Side) -> tuple[Side, Side]:
-    """Both sides, with the fixed points marked that the other one does not have."""
+    """Both sides, with the fixed points marked that the other one does not have, and those at which it does not exist."""
 
     def marked(side, other):
         if side.points is None or other.system is None:
             return side
-        return dataclasses.replace(side, added=np.asarray(side.points.absent_from(other.system)))
+        points = jnp.where(side.points.converged[:, None], side.points.points, 0)
+        defined = jnp.isfinite(jax.vmap(other.system.residual)(points)).all(axis=1)
+        undefined = np.asarray(side.points.converged & ~defined)
+        added = np.asarray(side.points.absent_from(other.system)) & ~undefined
+        return dataclasses.replace(side, added=added, undefined=undefined)
 
     return marked(first, second), marked(second, first)
 
@@ -345,7 +356,7 @@ def _column(side: Side) -> list[str]:
     for point in found[:SHOWN]:
         real, imaginary = point["leading_eigenvalue"]
         value = f"{real:.3g}" + (f" ± {abs(imaginary):.3g}i" if imaginary else "")
-        notes = [note for note in ("on_kink", "added_by_the_conversion") if point[note]]
+        notes = [note for note in ("on_kink", f"{side.mark}_by_the_conversion", "undefined_in_the_other") if point[note]]
         lines.append("  " + ", ".join([point["kind"].lower(), point["verdict"], value, *notes]).replace("_", " "))
     if len(found) > SHOWN:
         lines.append(f"  … and {len(found) - SHOWN} more (--json has them all)")

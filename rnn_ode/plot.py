@@ -435,7 +435,7 @@ def _portrait(axes: Axes, a: Analysis, side: Side) -> None:
     seen = set()
     for i in range(int(found.count)):
         x, y = (np.asarray(found.points[i]) - a.centre) @ a.axes.T
-        label = f"{kinds[i].lower()}, {verdicts[i]}" + (" (added)" if side.added[i] else "")
+        label = f"{kinds[i].lower()}, {verdicts[i]}" + (f" ({side.mark})" if side.added[i] else "")
         axes.plot(x, y, SHAPES.get(kinds[i], "s"), ms=8, mec="tab:red" if side.added[i] else NETWORK,
                   mfc="tab:blue" if verdicts[i] == "DECAYS" else "white", ls="",
                   label=None if label in seen else label)  # fmt: skip

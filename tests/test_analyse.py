@@ -99,3 +99,18 @@ def test_a_flow_that_does_not_exist_at_the_start_says_so():
     cell = ro.VanillaCell(np.diag([-1.0, 0.5]), np.ones((2, 1)), np.zeros(2), jnp.tanh)
     side = ro.analyse(cell, np.zeros(1), ro.Exact(), steps=20, guesses=4).sides[1]
     assert side.reason.startswith("does not exist here: the vector field") and "(at t = 0)" in side.reason
+
+
+@pytest.mark.slow
+def test_what_the_conversion_adds_loses_and_leaves_undefined():
+    """dh/dt = W h + W⁻¹ b for the tanh network 1.5 h + 0.1: one fixed point of its own, and the network's three are lost. The
+    flow of `Exact` does not exist where the network multiplies by −1.5 + …, and so cannot be said to have lost that."""
+    textbook = ro.analyse(ro.VanillaCell([[1.5]], [[1.0]], [0.1], jnp.tanh), np.zeros(1), ro.Textbook(), steps=20)
+    network, flow = (side.to_dict()["fixed_points"] for side in textbook.sides)
+    assert len(network) == 3 and all(p["lost_by_the_conversion"] for p in network)
+    assert [p["added_by_the_conversion"] for p in flow] == [True]
+    assert "lost by the conversion" in textbook.table()
+    exact = ro.analyse(ro.VanillaCell([[-1.5]], [[1.0]], [0.0], jnp.tanh), np.zeros(1), ro.Exact(), steps=20)
+    found = exact.sides[0].to_dict()["fixed_points"]
+    assert [(p["lost_by_the_conversion"], p["undefined_in_the_other"]) for p in found] == [(False, True)]
+    assert "undefined in the other" in exact.table()
