@@ -216,7 +216,21 @@ class _Questions:
         about = _nearest(points, _moderate(alive[-1]))
         disturbance = None if about is None else transient(system, about)
         none = np.zeros(points.points.shape[0], bool)
-        return Side(name, system, times[: len(alive)], alive, points, none, none, mark, exponents, gradients, disturbance, None, reason)
+        return Side(
+            name,
+            system,
+            times[: len(alive)],
+            alive,
+            points,
+            none,
+            none,
+            mark,
+            exponents,
+            gradients,
+            disturbance,
+            None,
+            reason,
+        )
 
     def _guesses(self, *runs: np.ndarray):
         """Zero, and for each run guesses about its states and, of their size, about zero."""
@@ -356,7 +370,9 @@ def _column(side: Side) -> list[str]:
     for point in found[:SHOWN]:
         real, imaginary = point["leading_eigenvalue"]
         value = f"{real:.3g}" + (f" ± {abs(imaginary):.3g}i" if imaginary else "")
-        notes = [note for note in ("on_kink", f"{side.mark}_by_the_conversion", "undefined_in_the_other") if point[note]]
+        notes = [
+            note for note in ("on_kink", f"{side.mark}_by_the_conversion", "undefined_in_the_other") if point[note]
+        ]
         lines.append("  " + ", ".join([point["kind"].lower(), point["verdict"], value, *notes]).replace("_", " "))
     if len(found) > SHOWN:
         lines.append(f"  … and {len(found) - SHOWN} more (--json has them all)")

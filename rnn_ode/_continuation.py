@@ -20,7 +20,8 @@ not shrink then, and the step is taken again, shorter. A branch point is refined
 of Griewank & Reddien (1984): F + β ψ = 0 and g = 0, the two numbers g the corner of the inverse of A bordered to a regular
 matrix.
 
-Lengths are those of (h / max(1, ‖h‖), p / |p1 − p0|). What it cannot see: two crossings of one eigenvalue within one step,
+Lengths are those of (h / max(s, ‖h‖), p / |p1 − p0|), with s the size of the states at hand: the larger of ‖h‖ at the start
+and of |p1 − p0| ‖dh/dp‖ there, and 1 where that is larger, or nothing (a branch that rests at 0). What it cannot see: two crossings of one eigenvalue within one step,
 and bifurcations of eigenvalues that stay on the boundary (a conservative system's).
 """
 
@@ -105,7 +106,7 @@ def continue_branch(
 
     **Arguments:** `make_system(p)`, a `Map` or `Flow` with a constant input for a scalar p, which is traced, since the system
     is compiled and differentiated; `start` a guess of the fixed point at p0, flat (N,) or as the cell or field has it;
-    `interval` (p0, p1), of which p1 may be the smaller; `max_step` the longest step, in units of |p1 − p0| and max(1, ‖h‖);
+    `interval` (p0, p1), of which p1 may be the smaller; `max_step` the longest step, in units of |p1 − p0| and of the state's size;
     `max_points` after how many to give up.
 
     **Returns:** a `Branch`. Newton's method ends with a step and a residual of at most 1e-10 (float32: 1e-5), relative to the
@@ -295,11 +296,12 @@ class _Walk:
         self.located, self.near, self.shortest, self.crease = eps**0.75, eps**0.4, eps**0.5, eps**0.3
         self.continuous, self.real = eps**0.25, 100 * eps**0.5
         self.size = 0.0  # of the largest Jacobian so far
+        self.small = 1.0  # the size of a state below which it is no matter how small it is
         self.signs = np.zeros(0)
         self.slack = 16 * eps * (1 + max(map(abs, ends)) / self.width)
 
     def units(self, z) -> np.ndarray:
-        units = np.full(len(z), max(1.0, float(np.linalg.norm(z[:-1]))), self.dtype)
+        units = np.full(len(z), max(self.small, _length(z[:-1])), self.dtype)
         units[-1] = self.width
         return units
 
@@ -311,6 +313,7 @@ class _Walk:
 
     def start(self, h) -> _Point:
         guess, along = np.append(h, self.ends[0]), np.append(np.zeros(len(h)), self.ends[1] - self.ends[0])
+        self.small = self.scale(_length(h))
         try:
             point = self.correct(guess, along, self.units(guess))
         except _UNTRACEABLE as error:
@@ -324,7 +327,13 @@ class _Walk:
                 f"entry of the residual there: {point.residual:.3g}). rnn_ode.fixed_points(make_system(p0), guesses) finds "
                 "them."
             )
-        return point
+        slope = point.tangent[:-1] / max(abs(point.tangent[-1]), self.near)
+        self.small = self.scale(max(_length(point.z[:-1]), _length(slope) * self.width))
+        return self.correct(point.z, along, self.units(point.z))
+
+    def scale(self, size: float) -> float:
+        """A size of states as their unit: at most 1, and 1 for what is 0 to within half the digits."""
+        return min(size, 1.0) if size > self.shortest else 1.0
 
     def between(self, a: _Point, b: _Point) -> _Point | None:
         """A point of the curve half way between two, on the cubic through both; `None` where there is none."""

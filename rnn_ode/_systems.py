@@ -460,8 +460,11 @@ def _as_input(owner, x, dt: float):
         x = Constant(x) if x.ndim < 2 else Hold(x, dt)
     shape = x.x.shape if isinstance(x, Constant) else x.xs.shape[1:] if isinstance(x, SampledPath) else None
     if isinstance(width, int) and (x is None or shape not in (None, (width,))):
-        came = "None" if x is None else f"one of shape {shape}" + (
-            f" in each of {x.xs.shape[0]} samples" if isinstance(x, SampledPath) else ""
+        came = (
+            "None"
+            if x is None
+            else f"one of shape {shape}"
+            + (f" in each of {x.xs.shape[0]} samples" if isinstance(x, SampledPath) else "")
         )
         raise ValueError(
             f"x must be an input of shape ({width},) for this {type(owner).__name__}, or samples (T, {width}); got {came}."
