@@ -21,8 +21,9 @@ of Griewank & Reddien (1984): F + β ψ = 0 and g = 0, the two numbers g the cor
 matrix.
 
 Lengths are those of (h / max(s, ‖h‖), p / |p1 − p0|), with s the size of the states at hand: the larger of ‖h‖ at the start
-and of |p1 − p0| ‖dh/dp‖ there, and 1 where that is larger, or nothing (a branch that rests at 0). What it cannot see: two crossings of one eigenvalue within one step,
-and bifurcations of eigenvalues that stay on the boundary (a conservative system's).
+and of |p1 − p0| ‖dh/dp‖ there, and 1 where that is larger, or nothing (a branch that rests at 0). What it cannot see: two
+crossings of one eigenvalue within one step, and bifurcations of eigenvalues that stay on the boundary (a conservative
+system's).
 """
 
 import math
@@ -106,8 +107,8 @@ def continue_branch(
 
     **Arguments:** `make_system(p)`, a `Map` or `Flow` with a constant input for a scalar p, which is traced, since the system
     is compiled and differentiated; `start` a guess of the fixed point at p0, flat (N,) or as the cell or field has it;
-    `interval` (p0, p1), of which p1 may be the smaller; `max_step` the longest step, in units of |p1 − p0| and of the state's size;
-    `max_points` after how many to give up.
+    `interval` (p0, p1), of which p1 may be the smaller; `max_step` the longest step, in units of |p1 − p0| and the state's
+    size; `max_points` after how many to give up.
 
     **Returns:** a `Branch`. Newton's method ends with a step and a residual of at most 1e-10 (float32: 1e-5), relative to the
     state's size and the Jacobian's, before its last step; bifurcations are located to 2e-12 (float32: some 1e-5) of
