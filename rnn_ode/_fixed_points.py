@@ -77,6 +77,7 @@ class FixedPoints(eqx.Module):
 
     **Fields:** `points` (n, N) flat states (`system.unravel` has them as the cell does); `residuals` (n,) 2-norms of
     cell(x, h) − h or of dh/dt; `eigenvalues` (n, N) of the step's or the velocity's Jacobian, fastest growing first;
+    `leading` (n,) the one nearest to the boundary, which names the kind;
     `verdicts` (n,) `Verdict` items and `kinds` (n,) `Kind` items; `converged` (n,) whether the row is a fixed point;
     `on_kink` (n,) whether the Jacobian jumps there, so that its eigenvalues are a convention and the verdict UNDETERMINED;
     `reached` (n,) for each *guess* the row it ended in, −1 for none; `result` a `RESULTS`, `successful` if none is −1.
@@ -95,6 +96,7 @@ class FixedPoints(eqx.Module):
     points: Float[Array, "n N"]
     residuals: Float[Array, " n"]
     eigenvalues: Complex[Array, "n N"]
+    leading: Complex[Array, " n"]
     verdicts: Verdict
     kinds: Kind
     converged: Bool[Array, " n"]
@@ -417,12 +419,14 @@ def _describe(system, end: _End) -> dict[str, Any]:
     moved = change * jnp.minimum(condition[0], _roundoff(h) ** -0.5)
     unsure = (verdict != Verdict.PERSISTS) & (boundary[0] <= moved)
     verdict = Verdict.where(kink | unsure | ~end.fixed, Verdict.UNDETERMINED, verdict)
-    kind = _kind(system, verdict, eigenvalues, boundary, condition * backward_error(J))
+    leading = jnp.argmin(jnp.where(jnp.isnan(boundary), jnp.inf, boundary))
+    kind = _kind(system, verdict, eigenvalues, leading, boundary, condition * backward_error(J))
     kind = Kind.where(end.fixed, kind, Kind.SLOW)
     return {
         "points": h,
         "residuals": jnp.linalg.norm(system.residual(end.point)),
         "eigenvalues": eigenvalues,
+        "leading": eigenvalues[leading],
         "verdicts": verdict,
         "kinds": kind,
         "converged": end.fixed,
@@ -432,10 +436,12 @@ def _describe(system, end: _End) -> dict[str, Any]:
 
 def _blank(end: _End) -> dict[str, Any]:
     nothing, no = jnp.full_like(end.point, jnp.nan), jnp.array(False)
+    eigenvalues = nothing.astype(jnp.result_type(nothing, jnp.complex64))
     return {
         "points": nothing,
         "residuals": nothing[0],
-        "eigenvalues": nothing.astype(jnp.result_type(nothing, jnp.complex64)),
+        "eigenvalues": eigenvalues,
+        "leading": eigenvalues[0],
         "verdicts": Verdict.where(no, Verdict.DECAYS, Verdict.UNDETERMINED),
         "kinds": Kind.where(no, Kind.NODE, Kind.NONE),
         "converged": no,
@@ -450,14 +456,13 @@ def _differentiable(system, end: _End) -> Float[Array, " N"]:
     return end.point - jnp.where(moves, step - jax.lax.stop_gradient(step), 0)
 
 
-def _kind(system, verdict, eigenvalues, boundary, reach) -> Kind:
-    """The kind of a fixed point with these eigenvalues, fastest growing first, each at that distance from the boundary and
-    known to within `reach`."""
+def _kind(system, verdict, eigenvalues, leading, boundary, reach) -> Kind:
+    """The kind of a fixed point with these eigenvalues, fastest growing first, of which `leading` is the number of the one
+    nearest to the boundary, each at that distance from it and known to within `reach`."""
     # a double one is ill conditioned without end, and yet moves by no more than √u
     reach = jnp.minimum(reach, _roundoff(reach) ** 0.5 * (1 + jnp.abs(eigenvalues)))
     turns, on_boundary = jnp.abs(eigenvalues.imag) > reach, boundary <= 10 * reach
     growing = verdict == Verdict.GROWS
-    leading = jnp.where(growing, -1, 0)
     kind = Kind.where(system.flips(eigenvalues)[leading], Kind.FLIP, Kind.NODE)
     kind = Kind.where(turns[leading], Kind.FOCUS, kind)
     decays = (system.growth(eigenvalues) < 0) & ~on_boundary
