@@ -26,6 +26,7 @@ from ._systems import AbstractSystem, Flow, Map
 from ._tangent import is_undefined
 from ._transient import Transient, transient
 from ._types import Cell
+from ._verdict import verdict_name
 
 SUBSTEPS = 20  # of the flow, in a step of the network
 GRID = 121  # points a side, for the nullclines of two units
@@ -53,13 +54,16 @@ class Side:
     exponents: Lyapunov | None
     gradients: GradientFlow | None
     transient: Transient | None
-    """Of the fixed point nearest to the end of the orbit."""
+    """Of `about`."""
+    about: np.ndarray | None
+    """(N,) the fixed point nearest to the end of the orbit."""
     nullclines: np.ndarray | None
     """(2, m, m) components of the residual on `Analysis.grid`, for two units."""
     reason: str
 
     def to_dict(self) -> dict[str, Any]:
-        """The answers as plain numbers and strings, ready for json (no NaN, no infinity)."""
+        """The answers as plain numbers and strings, ready for json: `None` for no answer, "-inf" and "inf" for an exponent or
+        a slope that is infinite, and `None` for the peak, its time and the Kreiss constant where growth has no bound."""
         return {
             "name": self.name,
             "reason": self.reason,
@@ -69,9 +73,10 @@ class Side:
             "kaplan_yorke": None if self.exponents is None else _plain(self.exponents.kaplan_yorke),
             "gradient_log_norms": None if self.gradients is None else _plain(self.gradients.log_norms),
             "gradient_rate": None if self.gradients is None else _plain(self.gradients.measured_rate),
-            "transient_peak": None if self.transient is None else _plain(self.transient.peak),
-            "transient_peak_time": None if self.transient is None else _plain(self.transient.peak_time),
-            "kreiss": None if self.transient is None else _plain(self.transient.kreiss),
+            "transient_verdict": None if self.transient is None else verdict_name(self.transient.verdict),
+            "transient_peak": None if self.transient is None else _bounded(self.transient.peak),
+            "transient_peak_time": None if self.transient is None else _bounded(self.transient.peak_time),
+            "kreiss": None if self.transient is None else _bounded(self.transient.kreiss),
         }
 
     def _points(self) -> list[dict[str, Any]]:
@@ -85,7 +90,7 @@ class Side:
                 "residual": _plain(found.residuals[i]),
                 "kind": kinds[i],
                 "verdict": verdicts[i],
-                "leading_eigenvalue": _plain(jnp.stack([found.eigenvalues[i, 0].real, found.eigenvalues[i, 0].imag])),
+                "leading_eigenvalue": _plain(jnp.stack([found.leading[i].real, abs(found.leading[i].imag)])),
                 "on_kink": bool(found.on_kink[i]),
                 f"{self.mark}_by_the_conversion": bool(self.added[i]),
                 "undefined_in_the_other": bool(self.undefined[i]),
@@ -214,22 +219,10 @@ class _Questions:
         gradients = _unless(reason, lambda: gradient_flow(stepped, xs, state, throw=False))
         self.report(f"{name}: transients")
         about = _nearest(points, _moderate(alive[-1]))
-        disturbance = None if about is None else transient(system, about)
-        none = np.zeros(points.points.shape[0], bool)
+        none, disturbance = np.zeros(points.points.shape[0], bool), None if about is None else transient(system, about)
+        run = times[: len(alive)], alive
         return Side(
-            name,
-            system,
-            times[: len(alive)],
-            alive,
-            points,
-            none,
-            none,
-            mark,
-            exponents,
-            gradients,
-            disturbance,
-            None,
-            reason,
+            name, system, *run, points, none, none, mark, exponents, gradients, disturbance, about, None, reason
         )
 
     def _guesses(self, *runs: np.ndarray):
@@ -267,7 +260,9 @@ def _unless(reason: str, answer: Callable[[], Any]):
 
 def _nothing(name: str, reason: str) -> Side:
     none = np.zeros(0, bool)
-    return Side(name, None, np.zeros(0), np.zeros((0, 0)), None, none, none, "added", None, None, None, None, reason)
+    return Side(
+        name, None, np.zeros(0), np.zeros((0, 0)), None, none, none, "added", None, None, None, None, None, reason
+    )
 
 
 def _small(state, seed: int):
@@ -351,7 +346,8 @@ def _table(a: Analysis) -> str:
     left, right = (column + [""] * (height - len(column)) for column in columns)
     lines = [(one.ljust(width) + two).rstrip() for one, two in zip(left, right, strict=True)]
     legend = (
-        "Fixed points: kind, verdict, leading eigenvalue (a multiplier of the network, an exponent of the flow).",
+        "Fixed points: kind, verdict, leading eigenvalue (the one nearest to the boundary: a multiplier of the network,",
+        "|λ| = 1, an exponent of the flow, Re μ = 0).",
         "Exponents in nats per unit time ± standard error; gradients: slope of log ‖∂h_T/∂h_{T−k}‖ against the lag, nats",
         "per step; transient: the largest growth of a disturbance of the fixed point nearest to the end of the run.",
     )
@@ -391,16 +387,23 @@ def _column(side: Side) -> list[str]:
 def _transient_line(answers: dict[str, Any]) -> str:
     peak, at, kreiss = (answers[name] for name in ("transient_peak", "transient_peak_time", "kreiss"))
     if peak is None:
-        return "transient: grows without bound"
+        return f"transient: grows without bound{'' if answers['transient_verdict'] == 'GROWS' else ', as far as can be seen'}"
     return f"transient: peak {_number(peak)} at t = {_number(at)}, Kreiss constant {_number(kreiss)}"
 
 
 def _number(value, digits: int = 4) -> str:
-    return "–" if value is None else f"{value:.{digits}g}"
+    """A number as `_plain` has it, for the table."""
+    infinities = {"inf": "∞", "-inf": "−∞"}
+    return "–" if value is None else infinities.get(value) or f"{value:.{digits}g}"
 
 
 def _plain(value):
-    """Numbers and nested lists of them for json, `None` for what is not finite."""
+    """Numbers and nested lists of them for json, which has no NaN (`None`) and no infinity ("inf", "-inf")."""
     if np.ndim(value):
         return [_plain(entry) for entry in np.asarray(value)]
+    value = float(value)
+    return value if math.isfinite(value) else None if math.isnan(value) else str(value)
+
+
+def _bounded(value) -> float | None:
     return float(value) if math.isfinite(float(value)) else None

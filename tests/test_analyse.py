@@ -90,7 +90,7 @@ def test_a_run_that_grows_large_but_stays_finite_is_analysed():
     assert network["reason"] == "" and [p["verdict"] for p in network["fixed_points"]] == ["GROWS"]
     np.testing.assert_allclose(network["exponents"], [np.log(2.6)] * 2, rtol=1e-6)
     assert np.isfinite(a.grid).all() and a.sides[1].points is not None
-    a.plot().canvas.draw()
+    a.plot().draw_without_rendering()
 
 
 @pytest.mark.slow
@@ -114,3 +114,24 @@ def test_what_the_conversion_adds_loses_and_leaves_undefined():
     found = exact.sides[0].to_dict()["fixed_points"]
     assert [(p["lost_by_the_conversion"], p["undefined_in_the_other"]) for p in found] == [(False, True)]
     assert "undefined in the other" in exact.table()
+
+
+@pytest.mark.slow
+def test_infinite_exponents_are_said_and_the_leading_eigenvalue_is_the_one_that_names_the_kind():
+    """diag(0.5, 0) has an exponent of −∞; diag(2, −1.1) is a flip by the −1.1, which is nearer to the boundary than the 2."""
+    lost = ro.analyse(ro.VanillaCell(np.diag([0.5, 0.0]), np.ones((2, 1)), np.zeros(2), None), np.zeros(1), steps=20)
+    assert lost.sides[0].to_dict()["exponents"][1] == "-inf" and "−∞" in lost.table()
+    page = lost.plot()
+    assert "−∞" in [text.get_text() for text in page.axes[2].texts]
+    assert "nearest to the end of the run" in page.axes[6].get_title(loc="left")
+    page.draw_without_rendering()
+    right = page.bbox.width
+    for axes in page.axes:
+        if axes.get_legend() is not None:
+            box = axes.get_legend().get_window_extent()
+            assert box.x0 >= 0 and box.x1 <= right
+    grows = ro.analyse(ro.VanillaCell(np.diag([2.0, -1.1]), np.ones((2, 1)), np.zeros(2), None), np.zeros(1), steps=20)
+    (point,) = grows.sides[0].to_dict()["fixed_points"]
+    assert point["kind"] == "FLIP" and point["leading_eigenvalue"] == [-1.1, 0.0]
+    gap = ro.analyse(ro.VanillaCell([[0.0]], [[1.0]], [0.0], None), np.zeros(1), ro.Backward(1), steps=20)
+    assert "singular" in gap.plot().axes[1].texts[0].get_text()
