@@ -16,15 +16,17 @@ from jaxtyping import PyTree
 
 from ._bridge import to_ode, to_rnn
 from ._cells import as_state, initial_state
-from ._errors import as_floats, as_step, check_count
+from ._errors import RESULTS, as_floats, as_step, check_count
 from ._fixed_points import FixedPoints, draw_guesses, fixed_points
 from ._gradients import GradientFlow, gradient_flow
 from ._lyapunov import Lyapunov, lyapunov
 from ._methods import AbstractMethod, Forward
 from ._schemes import RungeKutta
 from ._systems import AbstractSystem, Flow, Map
+from ._tangent import is_undefined
 from ._transient import Transient, transient
 from ._types import Cell
+from ._verdict import verdict_name
 
 SUBSTEPS = 20  # of the flow, in a step of the network
 GRID = 121  # points a side, for the nullclines of two units
@@ -40,20 +42,28 @@ class Side:
     times: np.ndarray
     """(n,) times of `orbit`."""
     orbit: np.ndarray
-    """(n, N) flat states from h0 on."""
+    """(n, N) flat states from h0 on, as far as they are finite."""
     points: FixedPoints | None
     added: np.ndarray
-    """(n,) which fixed points the other system does not have."""
+    """(n,) which fixed points the other system does not have: of the flow those that the conversion added, of the network
+    those that it lost."""
+    undefined: np.ndarray
+    """(n,) at which of them the other system does not exist, so that it cannot be said."""
+    mark: str
+    """What the conversion did to those that the other system does not have, "lost" or "added"."""
     exponents: Lyapunov | None
     gradients: GradientFlow | None
     transient: Transient | None
-    """Of the fixed point nearest to the end of the orbit."""
+    """Of `about`."""
+    about: np.ndarray | None
+    """(N,) the fixed point nearest to the end of the orbit."""
     nullclines: np.ndarray | None
     """(2, m, m) components of the residual on `Analysis.grid`, for two units."""
     reason: str
 
     def to_dict(self) -> dict[str, Any]:
-        """The answers as plain numbers and strings, ready for json (no NaN, no infinity)."""
+        """The answers as plain numbers and strings, ready for json: `None` for no answer, "-inf" and "inf" for an exponent or
+        a slope that is infinite, and `None` for the peak, its time and the Kreiss constant where growth has no bound."""
         return {
             "name": self.name,
             "reason": self.reason,
@@ -63,9 +73,10 @@ class Side:
             "kaplan_yorke": None if self.exponents is None else _plain(self.exponents.kaplan_yorke),
             "gradient_log_norms": None if self.gradients is None else _plain(self.gradients.log_norms),
             "gradient_rate": None if self.gradients is None else _plain(self.gradients.measured_rate),
-            "transient_peak": None if self.transient is None else _plain(self.transient.peak),
-            "transient_peak_time": None if self.transient is None else _plain(self.transient.peak_time),
-            "kreiss": None if self.transient is None else _plain(self.transient.kreiss),
+            "transient_verdict": None if self.transient is None else verdict_name(self.transient.verdict),
+            "transient_peak": None if self.transient is None else _bounded(self.transient.peak),
+            "transient_peak_time": None if self.transient is None else _bounded(self.transient.peak_time),
+            "kreiss": None if self.transient is None else _bounded(self.transient.kreiss),
         }
 
     def _points(self) -> list[dict[str, Any]]:
@@ -79,9 +90,10 @@ class Side:
                 "residual": _plain(found.residuals[i]),
                 "kind": kinds[i],
                 "verdict": verdicts[i],
-                "leading_eigenvalue": _plain(jnp.stack([found.eigenvalues[i, 0].real, found.eigenvalues[i, 0].imag])),
+                "leading_eigenvalue": _plain(jnp.stack([found.leading[i].real, abs(found.leading[i].imag)])),
                 "on_kink": bool(found.on_kink[i]),
-                "added_by_the_conversion": bool(self.added[i]),
+                f"{self.mark}_by_the_conversion": bool(self.added[i]),
+                "undefined_in_the_other": bool(self.undefined[i]),
             }
             for i in range(int(found.count))
         ]
@@ -162,14 +174,14 @@ def analyse(
     network = Map(cell, x, dt)
     start = network.as_point("h0", _small(initial_state(cell), seed) if h0 is None else as_state("h0", h0, cell))
     ask = _Questions(x, start, dt, steps, guesses, seed, report)
-    first = ask.of("network", network, cell, None, ())
+    first = ask.of("network", "lost", network, cell, None, ())
     try:
         field = to_ode(cell, method, dt=dt)
     except (TypeError, ValueError) as error:
         second = _nothing(method.label, str(error))
     else:
         stepped = to_rnn(field, RungeKutta(substeps=SUBSTEPS), dt)
-        second = ask.of(method.label, Flow(field, x), stepped, dt / SUBSTEPS, (_finite_rows(first.orbit),))
+        second = ask.of(method.label, "added", Flow(field, x), stepped, dt / SUBSTEPS, (first.orbit,))
     sides = _mark_added(first, second)
     centre, axes = _plane(sides)
     reach = _reach(sides, centre)
@@ -188,12 +200,12 @@ class _Questions:
     seed: int
     report: Callable[[str], None]
 
-    def of(self, name: str, system: AbstractSystem, stepped: Cell, step: float | None, seen) -> Side:
+    def of(self, name: str, mark: str, system: AbstractSystem, stepped: Cell, step: float | None, seen) -> Side:
         """Every question, asked of a system; `stepped` is it as a cell, of the network's step; `seen` are others' runs."""
         self.report(f"{name}: a run")
         times, orbit = _orbit(system, self.start, self.steps * self.dt, step)
         alive = _finite_rows(orbit)
-        reason = "" if len(alive) == len(orbit) else f"left the float range after t = {times[len(alive) - 1]:g}"
+        reason = "" if len(alive) == len(orbit) else _why(system, orbit[: len(alive) + 1], times[len(alive) - 1])
         self.report(f"{name}: fixed points")
         points = fixed_points(system, self._guesses(alive, *seen))
         self.report(f"{name}: Lyapunov exponents")
@@ -206,15 +218,17 @@ class _Questions:
         state = system.unravel(jnp.asarray(alive[-1]))
         gradients = _unless(reason, lambda: gradient_flow(stepped, xs, state, throw=False))
         self.report(f"{name}: transients")
-        about = _nearest(points, alive[-1])
-        disturbance = None if about is None else transient(system, about)
-        none_added = np.zeros(points.points.shape[0], bool)
-        return Side(name, system, times, orbit, points, none_added, exponents, gradients, disturbance, None, reason)
+        about = _nearest(points, _moderate(alive[-1]))
+        none, disturbance = np.zeros(points.points.shape[0], bool), None if about is None else transient(system, about)
+        run = times[: len(alive)], alive
+        return Side(
+            name, system, *run, points, none, none, mark, exponents, gradients, disturbance, about, None, reason
+        )
 
     def _guesses(self, *runs: np.ndarray):
         """Zero, and for each run guesses about its states and, of their size, about zero."""
         key, guesses = jax.random.key(self.seed), [jnp.zeros((1, runs[0].shape[1]), runs[0].dtype)]
-        for run in map(jnp.asarray, runs):
+        for run in map(jnp.asarray, map(_moderate, runs)):
             size = float(jnp.sqrt(jnp.mean(run**2))) or 1.0
             guesses.append(draw_guesses(key, self.guesses, run, float(jnp.std(run)) or size))
             guesses.append(draw_guesses(key, self.guesses, guesses[0], size))
@@ -222,7 +236,22 @@ class _Questions:
 
 
 def _finite_rows(orbit: np.ndarray) -> np.ndarray:
-    return orbit[np.isfinite(orbit).all(axis=1)]
+    """The states of a run before the first one that is not finite."""
+    return orbit[np.cumprod(np.isfinite(orbit).all(axis=1)).astype(bool)]
+
+
+def _moderate(states: np.ndarray) -> np.ndarray:
+    """States clipped to where products of two of them, and sums of these, are in the float range."""
+    limit = np.finfo(states.dtype).max ** 0.25
+    return np.clip(states, -limit, limit)
+
+
+def _why(system: AbstractSystem, rows: np.ndarray, time: float) -> str:
+    """Why the last of the rows of a run, the first one that is not finite, is not, from the one before it at that time."""
+    if is_undefined(*jnp.asarray(rows[-2:])):
+        sentence = RESULTS[system.undefined].split(". ")[0].split("; ")[0]
+        return f"does not exist here: {sentence[0].lower()}{sentence[1:]} (at t = {time:g})"
+    return f"left the float range after t = {time:g}"
 
 
 def _unless(reason: str, answer: Callable[[], Any]):
@@ -230,7 +259,10 @@ def _unless(reason: str, answer: Callable[[], Any]):
 
 
 def _nothing(name: str, reason: str) -> Side:
-    return Side(name, None, np.zeros(0), np.zeros((0, 0)), None, np.zeros(0, bool), None, None, None, None, reason)
+    none = np.zeros(0, bool)
+    return Side(
+        name, None, np.zeros(0), np.zeros((0, 0)), None, none, none, "added", None, None, None, None, None, reason
+    )
 
 
 def _small(state, seed: int):
@@ -252,8 +284,7 @@ def _orbit(system: AbstractSystem, start, duration: float, step: float | None) -
         return jax.lax.scan(advance, h, jnp.arange(count))[1]
 
     states = np.concatenate([np.asarray(start)[None], np.asarray(run(start))])
-    gone = np.cumsum(~np.isfinite(states).all(axis=1)) > 0
-    return stepper.length * np.arange(count + 1), np.where(gone[:, None], np.inf, states)
+    return stepper.length * np.arange(count + 1), states
 
 
 def _nearest(points: FixedPoints, state: np.ndarray) -> np.ndarray | None:
@@ -263,12 +294,16 @@ def _nearest(points: FixedPoints, state: np.ndarray) -> np.ndarray | None:
 
 
 def _mark_added(first: Side, second: Side) -> tuple[Side, Side]:
-    """Both sides, with the fixed points marked that the other one does not have."""
+    """Both sides, with the fixed points marked that the other one does not have, and those at which it does not exist."""
 
     def marked(side, other):
         if side.points is None or other.system is None:
             return side
-        return dataclasses.replace(side, added=np.asarray(side.points.absent_from(other.system)))
+        points = jnp.where(side.points.converged[:, None], side.points.points, 0)
+        defined = jnp.isfinite(jax.vmap(other.system.residual)(points)).all(axis=1)
+        undefined = np.asarray(side.points.converged & ~defined)
+        added = np.asarray(side.points.absent_from(other.system)) & ~undefined
+        return dataclasses.replace(side, added=added, undefined=undefined)
 
     return marked(first, second), marked(second, first)
 
@@ -278,15 +313,15 @@ def _plane(sides) -> tuple[np.ndarray, np.ndarray]:
     size = sides[0].orbit.shape[1]
     if size <= 2:
         return np.zeros(size), np.eye(2, size)
-    rows = _finite_rows(sides[0].orbit)
+    rows = _moderate(sides[0].orbit)
     centre = rows.mean(axis=0)
     return centre, np.linalg.svd(rows - centre, full_matrices=False)[2][:2]
 
 
 def _reach(sides, centre: np.ndarray) -> float:
     """How far from the centre the portraits go: the network's run and every fixed point within a few times of it."""
-    run = np.abs(sides[0].orbit - centre)
-    reach = float(np.quantile(run[np.isfinite(run)], 0.99)) or 1.0
+    run = np.abs(_moderate(sides[0].orbit) - centre)
+    reach = float(np.quantile(run, 0.99)) or 1.0
     for side in sides:
         if side.points is not None:
             far = np.abs(np.asarray(side.points.points) - centre).max(axis=1)
@@ -311,7 +346,8 @@ def _table(a: Analysis) -> str:
     left, right = (column + [""] * (height - len(column)) for column in columns)
     lines = [(one.ljust(width) + two).rstrip() for one, two in zip(left, right, strict=True)]
     legend = (
-        "Fixed points: kind, verdict, leading eigenvalue (a multiplier of the network, an exponent of the flow).",
+        "Fixed points: kind, verdict, leading eigenvalue (the one nearest to the boundary: a multiplier of the network,",
+        "|λ| = 1, an exponent of the flow, Re μ = 0).",
         "Exponents in nats per unit time ± standard error; gradients: slope of log ‖∂h_T/∂h_{T−k}‖ against the lag, nats",
         "per step; transient: the largest growth of a disturbance of the fixed point nearest to the end of the run.",
     )
@@ -330,7 +366,9 @@ def _column(side: Side) -> list[str]:
     for point in found[:SHOWN]:
         real, imaginary = point["leading_eigenvalue"]
         value = f"{real:.3g}" + (f" ± {abs(imaginary):.3g}i" if imaginary else "")
-        notes = [note for note in ("on_kink", "added_by_the_conversion") if point[note]]
+        notes = [
+            note for note in ("on_kink", f"{side.mark}_by_the_conversion", "undefined_in_the_other") if point[note]
+        ]
         lines.append("  " + ", ".join([point["kind"].lower(), point["verdict"], value, *notes]).replace("_", " "))
     if len(found) > SHOWN:
         lines.append(f"  … and {len(found) - SHOWN} more (--json has them all)")
@@ -349,16 +387,23 @@ def _column(side: Side) -> list[str]:
 def _transient_line(answers: dict[str, Any]) -> str:
     peak, at, kreiss = (answers[name] for name in ("transient_peak", "transient_peak_time", "kreiss"))
     if peak is None:
-        return "transient: grows without bound"
+        return f"transient: grows without bound{'' if answers['transient_verdict'] == 'GROWS' else ', as far as can be seen'}"
     return f"transient: peak {_number(peak)} at t = {_number(at)}, Kreiss constant {_number(kreiss)}"
 
 
 def _number(value, digits: int = 4) -> str:
-    return "–" if value is None else f"{value:.{digits}g}"
+    """A number as `_plain` has it, for the table."""
+    infinities = {"inf": "∞", "-inf": "−∞"}
+    return "–" if value is None else infinities.get(value) or f"{value:.{digits}g}"
 
 
 def _plain(value):
-    """Numbers and nested lists of them for json, `None` for what is not finite."""
+    """Numbers and nested lists of them for json, which has no NaN (`None`) and no infinity ("inf", "-inf")."""
     if np.ndim(value):
         return [_plain(entry) for entry in np.asarray(value)]
+    value = float(value)
+    return value if math.isfinite(value) else None if math.isnan(value) else str(value)
+
+
+def _bounded(value) -> float | None:
     return float(value) if math.isfinite(float(value)) else None

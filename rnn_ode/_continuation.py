@@ -20,8 +20,10 @@ not shrink then, and the step is taken again, shorter. A branch point is refined
 of Griewank & Reddien (1984): F + β ψ = 0 and g = 0, the two numbers g the corner of the inverse of A bordered to a regular
 matrix.
 
-Lengths are those of (h / max(1, ‖h‖), p / |p1 − p0|). What it cannot see: two crossings of one eigenvalue within one step,
-and bifurcations of eigenvalues that stay on the boundary (a conservative system's).
+Lengths are those of (h / max(s, ‖h‖), p / |p1 − p0|), with s the size of the states at hand: the larger of ‖h‖ at the start
+and of |p1 − p0| ‖dh/dp‖ there, and 1 where that is larger, or nothing (a branch that rests at 0). What it cannot see: two
+crossings of one eigenvalue within one step, and bifurcations of eigenvalues that stay on the boundary (a conservative
+system's).
 """
 
 import math
@@ -38,6 +40,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Complex, Float, PyTree
 
 from ._errors import RESULTS, as_number, as_step, check_callable, check_count
+from ._kinks import surroundings
 from ._linalg import solve
 from ._systems import AbstractSystem, check_system
 from ._verdict import Verdict, backward_error
@@ -69,10 +72,10 @@ class Branch(eqx.Module):
 
     **Fields:** `parameters` (m,) and `points` (m, N), flat states, in the order in which the branch was followed,
     bifurcations included; `residuals` (m,), the largest entries of cell(x, h) − h or dh/dt; `eigenvalues` (m, N) of the
-    system's Jacobian, fastest growing first; `verdicts` (m,); `bifurcations`, a list of (kind, parameter, point) in branch
-    order, with `indices`, their places among the points, and `critical` (k,), the eigenvalue of each that crosses: 1 or 0 at
-    a fold, iω at a Hopf point, exp(iθ) at a Neimark–Sacker point; `closed`, whether the branch returned to its start;
-    `result`, a `RESULTS`: `successful`, or why the branch is partial and what to try.
+    system's Jacobian, fastest growing first; `verdicts` (m,), UNDETERMINED on a kink; `bifurcations`, a list of (kind,
+    parameter, point) in branch order, with `indices`, their places among the points, and `critical` (k,), the eigenvalue of
+    each that crosses: 1 or 0 at a fold, iω at a Hopf point, exp(iθ) at a Neimark–Sacker point; `closed`, whether the branch
+    returned to its start; `result`, a `RESULTS`: `successful`, or why the branch is partial and what to try.
     """
 
     parameters: Float[np.ndarray, " m"]
@@ -104,8 +107,8 @@ def continue_branch(
 
     **Arguments:** `make_system(p)`, a `Map` or `Flow` with a constant input for a scalar p, which is traced, since the system
     is compiled and differentiated; `start` a guess of the fixed point at p0, flat (N,) or as the cell or field has it;
-    `interval` (p0, p1), of which p1 may be the smaller; `max_step` the longest step, in units of |p1 − p0| and max(1, ‖h‖);
-    `max_points` after how many to give up.
+    `interval` (p0, p1), of which p1 may be the smaller; `max_step` the longest step, in units of |p1 − p0| and the state's
+    size; `max_points` after how many to give up.
 
     **Returns:** a `Branch`. Newton's method ends with a step and a residual of at most 1e-10 (float32: 1e-5), relative to the
     state's size and the Jacobian's, before its last step; bifurcations are located to 2e-12 (float32: some 1e-5) of
@@ -232,6 +235,11 @@ def _look(make_system, z, direction, units) -> _Point:
     return _describe(make_system, z, direction, units)
 
 
+@eqx.filter_jit
+def _on_kink(make_system, z):
+    return surroundings(make_system(z[-1]).jacobian, z[:-1]).kink
+
+
 def _describe(make_system, z, direction, units) -> _Point:
     """What is asked of a point, with the tangent that makes an acute angle with `direction`."""
     residual, jacobian = _equations(make_system, units)
@@ -289,11 +297,12 @@ class _Walk:
         self.located, self.near, self.shortest, self.crease = eps**0.75, eps**0.4, eps**0.5, eps**0.3
         self.continuous, self.real = eps**0.25, 100 * eps**0.5
         self.size = 0.0  # of the largest Jacobian so far
+        self.small = 1.0  # the size of a state below which it is no matter how small it is
         self.signs = np.zeros(0)
         self.slack = 16 * eps * (1 + max(map(abs, ends)) / self.width)
 
     def units(self, z) -> np.ndarray:
-        units = np.full(len(z), max(1.0, float(np.linalg.norm(z[:-1]))), self.dtype)
+        units = np.full(len(z), max(self.small, _length(z[:-1])), self.dtype)
         units[-1] = self.width
         return units
 
@@ -305,6 +314,7 @@ class _Walk:
 
     def start(self, h) -> _Point:
         guess, along = np.append(h, self.ends[0]), np.append(np.zeros(len(h)), self.ends[1] - self.ends[0])
+        self.small = self.scale(_length(h))
         try:
             point = self.correct(guess, along, self.units(guess))
         except _UNTRACEABLE as error:
@@ -318,7 +328,13 @@ class _Walk:
                 f"entry of the residual there: {point.residual:.3g}). rnn_ode.fixed_points(make_system(p0), guesses) finds "
                 "them."
             )
-        return point
+        slope = point.tangent[:-1] / max(abs(point.tangent[-1]), self.near)
+        self.small = self.scale(max(_length(point.z[:-1]), _length(slope) * self.width))
+        return self.correct(point.z, along, self.units(point.z))
+
+    def scale(self, size: float) -> float:
+        """A size of states as their unit: at most 1, and 1 for what is 0 to within half the digits."""
+        return min(size, 1.0) if size > self.shortest else 1.0
 
     def between(self, a: _Point, b: _Point) -> _Point | None:
         """A point of the curve half way between two, on the cubic through both; `None` where there is none."""
@@ -474,11 +490,14 @@ class _Walk:
             length = min(max_step, 1.6 * length) if straight > 0.995 and b.iterations <= 5 else length
         return self.branch(record, RESULTS.branch_cut_short)
 
+    def verdict(self, point: _Point) -> Verdict:
+        verdict = self.system.verdict(*map(jnp.asarray, (point.jacobian, point.eigenvalues, point.condition)))
+        return Verdict.where(_on_kink(self.make_system, point.z), Verdict.UNDETERMINED, verdict)
+
     def branch(self, record: "_Record", result: Any, closed: bool = False) -> Branch:
         points = record.points
         z = np.stack([point.z for point in points])
-        seen = [map(jnp.asarray, (point.jacobian, point.eigenvalues, point.condition)) for point in points]
-        verdicts = [self.system.verdict(*values) for values in seen]
+        verdicts = [self.verdict(point) for point in points]
         return Branch(
             z[:, -1],
             z[:, :-1],

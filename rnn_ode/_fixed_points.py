@@ -7,17 +7,13 @@ speed q = ½‖r‖² that need not be zeros: the *slow points* of Sussillo & Ba
 25, 2013), found to full accuracy by Newton's method on ∇q.
 
 What counts as one point. A computed zero is off by about ρ = ‖J⁻¹ r‖ + ‖J⁻¹‖ e, where J = ∂r/∂h and e is the rounding
-error of r itself, u (‖|J| |h|‖ + ‖h‖). Two are the same if they are within 4 (ρ₁ + ρ₂) of each other (four, because near
-a zero of multiplicity m a Newton step is the distance over m), and never beyond u^¼ (1 + ‖h‖) each. The most accurate one
-leads and others join it, nearest leader first, so that a chain of neighbours does not grow into one point.
+error of r itself, u (‖|J| (1 + |h|)‖ + 1 + ‖h‖): the ones stand for what r is summed of, which need not be small where h
+is. Two are the same if they are within 4 (ρ₁ + ρ₂) of each other (four, because near a zero of multiplicity m a Newton
+step is the distance over m), and never beyond u^¼ (1 + ‖h‖) each. The most accurate one leads and others join it, nearest
+leader first, so that a chain of neighbours does not grow into one point.
 
 Kinds are named by the *leading* eigenvalue, the one nearest to the boundary (Kuznetsov, "Elements of Applied Bifurcation
 Theory", 2.2, with the node whose orbits change sides at every step taken apart as a flip).
-
-Kinks are found without asking what the cell is made of: across one the Jacobian jumps, by an amount that does not depend
-on how far apart one looks. J is compared at h ± δv and at h ± δv/8, for four directions v: a smooth cell, however curved,
-has a difference that shrinks eightfold, a kink one that stays. δ is the uncertainty of h (16ρ) and u^⅔ (1 + ‖h‖), which
-is 4e-11 in float64 and 2e-5 in float32; a difference below √u ‖J‖ is taken for rounding.
 """
 
 from collections.abc import Sequence
@@ -34,6 +30,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Complex, Float, Int, PRNGKeyArray, PyTree
 
 from ._errors import RESULTS, as_number, check_count, check_finite, check_flag
+from ._kinks import surroundings
 from ._linalg import inv, solve
 from ._systems import AbstractSystem, check_system
 from ._types import frozen
@@ -80,6 +77,7 @@ class FixedPoints(eqx.Module):
 
     **Fields:** `points` (n, N) flat states (`system.unravel` has them as the cell does); `residuals` (n,) 2-norms of
     cell(x, h) − h or of dh/dt; `eigenvalues` (n, N) of the step's or the velocity's Jacobian, fastest growing first;
+    `leading` (n,) the one nearest to the boundary, which names the kind;
     `verdicts` (n,) `Verdict` items and `kinds` (n,) `Kind` items; `converged` (n,) whether the row is a fixed point;
     `on_kink` (n,) whether the Jacobian jumps there, so that its eigenvalues are a convention and the verdict UNDETERMINED;
     `reached` (n,) for each *guess* the row it ended in, −1 for none; `result` a `RESULTS`, `successful` if none is −1.
@@ -98,6 +96,7 @@ class FixedPoints(eqx.Module):
     points: Float[Array, "n N"]
     residuals: Float[Array, " n"]
     eigenvalues: Complex[Array, "n N"]
+    leading: Complex[Array, " n"]
     verdicts: Verdict
     kinds: Kind
     converged: Bool[Array, " n"]
@@ -277,7 +276,7 @@ def _judged(residual, h, settled) -> _End:
     u = _roundoff(h)
     r, J = residual(h), jax.jacfwd(residual)(h)
     inverse, size = inv(J), jnp.linalg.norm(h)
-    noise = u * (jnp.linalg.norm(jnp.abs(J) @ jnp.abs(h)) + size)
+    noise = u * (jnp.linalg.norm(jnp.abs(J) @ (1 + jnp.abs(h))) + 1 + size)
     step, widest = jnp.linalg.norm(inverse @ r), u**0.25 * (1 + size)
     small = jnp.linalg.norm(r) <= jnp.maximum(_RESIDUAL[jnp.finfo(h.dtype).bits], noise)
     # towards infinity ‖r‖ may vanish as well, but no Newton step is small there
@@ -413,19 +412,21 @@ def _describe(system, end: _End) -> dict[str, Any]:
     h = _differentiable(system, end)
     J = system.jacobian(h)
     eigenvalues, condition = system.modes(J)
-    kink, change = _surroundings(system, end.point, end.radius)
+    kink, change = surroundings(system.jacobian, end.point, end.radius)
     boundary = jnp.abs(system.reading.contour(eigenvalues, jnp.zeros_like(change)) - eigenvalues)
     verdict = system.verdict(J, eigenvalues, condition)
     # of a Jacobian that is the wrong one by `change`, at a fold for instance
     moved = change * jnp.minimum(condition[0], _roundoff(h) ** -0.5)
     unsure = (verdict != Verdict.PERSISTS) & (boundary[0] <= moved)
     verdict = Verdict.where(kink | unsure | ~end.fixed, Verdict.UNDETERMINED, verdict)
-    kind = _kind(system, verdict, eigenvalues, boundary, condition * backward_error(J))
+    leading = jnp.argmin(jnp.where(jnp.isnan(boundary), jnp.inf, boundary))
+    kind = _kind(system, verdict, eigenvalues, leading, boundary, condition * backward_error(J))
     kind = Kind.where(end.fixed, kind, Kind.SLOW)
     return {
         "points": h,
         "residuals": jnp.linalg.norm(system.residual(end.point)),
         "eigenvalues": eigenvalues,
+        "leading": eigenvalues[leading],
         "verdicts": verdict,
         "kinds": kind,
         "converged": end.fixed,
@@ -435,10 +436,12 @@ def _describe(system, end: _End) -> dict[str, Any]:
 
 def _blank(end: _End) -> dict[str, Any]:
     nothing, no = jnp.full_like(end.point, jnp.nan), jnp.array(False)
+    eigenvalues = nothing.astype(jnp.result_type(nothing, jnp.complex64))
     return {
         "points": nothing,
         "residuals": nothing[0],
-        "eigenvalues": nothing.astype(jnp.result_type(nothing, jnp.complex64)),
+        "eigenvalues": eigenvalues,
+        "leading": eigenvalues[0],
         "verdicts": Verdict.where(no, Verdict.DECAYS, Verdict.UNDETERMINED),
         "kinds": Kind.where(no, Kind.NODE, Kind.NONE),
         "converged": no,
@@ -453,28 +456,13 @@ def _differentiable(system, end: _End) -> Float[Array, " N"]:
     return end.point - jnp.where(moves, step - jax.lax.stop_gradient(step), 0)
 
 
-def _surroundings(system, h, radius):
-    """Whether the Jacobian jumps at h (see the top of the module), and how much it changes within the uncertainty of h."""
-    u = _roundoff(h)
-    delta = 16 * radius + u ** (2 / 3) * (1 + jnp.linalg.norm(h))
-    v = jax.random.normal(jax.random.key(0), (1, 4, h.shape[0]), h.dtype)
-    offsets = (
-        delta * jnp.array([-1, 1, -1 / 8, 1 / 8], h.dtype)[:, None, None] * v / jnp.max(jnp.abs(v), axis=2)[..., None]
-    )
-    around = jax.lax.map(jax.vmap(lambda offset: system.jacobian(h + offset)), offsets)
-    far, near = jnp.linalg.norm(around[1::2] - around[::2], axis=(2, 3))
-    size = jnp.max(jnp.linalg.norm(around, axis=(2, 3)))
-    return jnp.any((near > far / 2) & (near > u**0.5 * size)), jnp.max(near)
-
-
-def _kind(system, verdict, eigenvalues, boundary, reach) -> Kind:
-    """The kind of a fixed point with these eigenvalues, fastest growing first, each at that distance from the boundary and
-    known to within `reach`."""
+def _kind(system, verdict, eigenvalues, leading, boundary, reach) -> Kind:
+    """The kind of a fixed point with these eigenvalues, fastest growing first, of which `leading` is the number of the one
+    nearest to the boundary, each at that distance from it and known to within `reach`."""
     # a double one is ill conditioned without end, and yet moves by no more than √u
     reach = jnp.minimum(reach, _roundoff(reach) ** 0.5 * (1 + jnp.abs(eigenvalues)))
     turns, on_boundary = jnp.abs(eigenvalues.imag) > reach, boundary <= 10 * reach
     growing = verdict == Verdict.GROWS
-    leading = jnp.where(growing, -1, 0)
     kind = Kind.where(system.flips(eigenvalues)[leading], Kind.FLIP, Kind.NODE)
     kind = Kind.where(turns[leading], Kind.FOCUS, kind)
     decays = (system.growth(eigenvalues) < 0) & ~on_boundary

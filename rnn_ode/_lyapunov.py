@@ -49,7 +49,8 @@ class Lyapunov(eqx.Module):
     run failed. `history` (m, k), m ≤ 200, the running means at `times` (m,), counted from the end of the transient; its
     last row is `exponents`. `stderr` (k,), standard errors by the means of 20 batches: for chaotic motion; too large for
     regular motion, 0 for −∞, NaN for a run of one step. `state` (N,) at the end. `result` a `RESULTS`: `successful`, or
-    `left_float_range`, with NaN in `exponents` and in the rows of `history` from there on.
+    `left_float_range`, or where the system does not exist at a state of the run `field_undefined` of a flow and
+    `not_a_number` of a map, with NaN in `exponents` and in the rows of `history` from there on.
     """
 
     exponents: Float[Array, " k"]
@@ -204,12 +205,13 @@ def _run(system, h0, frame, plan: _Plan, step, solver) -> Lyapunov:
     # the trial run is of steps that the run itself makes: what they destroy is gone
     lost, failed = jnp.cumsum(rows.lost, axis=0) > 0, jnp.cumsum(~rows.finite) > 0
     rows = rows._replace(lost=lost, finite=~failed)
-    return _summary(h, jax.tree.map(lambda row: row[skipped:], rows), live[skipped:], stepper.length)
+    why = RESULTS.where(jnp.any(rows.undefined), system.undefined, RESULTS.left_float_range)  # pyright: ignore
+    return _summary(h, jax.tree.map(lambda row: row[skipped:], rows), live[skipped:], stepper.length, why)
 
 
 def _together(a: Growth, b: Growth) -> Growth:
     sums = (x + y for x, y in zip(a[:3], b[:3], strict=True))
-    return Growth(*sums, a.lost | b.lost, a.finite & b.finite)  # pyright: ignore
+    return Growth(*sums, a.lost | b.lost, a.finite & b.finite, a.undefined | b.undefined)  # pyright: ignore
 
 
 def _window(x):
@@ -218,8 +220,9 @@ def _window(x):
     return jax.nn.sigmoid(1 / (1 - y) - 1 / y)
 
 
-def _summary(h, rows: Growth, live, length: float) -> Lyapunov:
-    """What follows from each block's growth and number of steps (m,); here `lost` and `finite` are of all up to its end."""
+def _summary(h, rows: Growth, live, length: float, why: RESULTS) -> Lyapunov:
+    """What follows from each block's growth and number of steps (m,), and from why the run failed, if it did; here `lost`
+    and `finite` are of all up to its end."""
     steps = np.cumsum(live).astype(h.dtype)
     running = jnp.cumsum(rows.logs, axis=0) / steps[:, None]
     plain, smooth = running[-1], jnp.sum(rows.weighted, axis=0) / jnp.sum(rows.weight)
@@ -231,7 +234,7 @@ def _summary(h, rows: Growth, live, length: float) -> Lyapunov:
         jnp.where(ok, x, jnp.nan) for ok, x in ((rows.finite[:, None], running), (rows.finite[-1], stderr))
     )
     order = jnp.argsort(-running[-1], stable=True)
-    result = RESULTS.where(rows.finite[-1], RESULTS.successful, RESULTS.left_float_range)  # pyright: ignore
+    result = RESULTS.where(rows.finite[-1], RESULTS.successful, why)  # pyright: ignore
     history, stderr = running[:, order] / length, stderr[order] / length
     return Lyapunov(history[-1], history, jnp.asarray(steps * length, h.dtype), stderr, h, result)
 

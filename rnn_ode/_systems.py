@@ -21,7 +21,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Complex, Float, Inexact
 
 from ._cells import Pieces, as_state, initial_state
-from ._errors import as_floats, as_number, as_step, check_callable, check_solver, is_concrete
+from ._errors import RESULTS, as_floats, as_number, as_step, check_callable, check_solver, is_concrete
 from ._integrate import Interval
 from ._linalg import (
     eig,
@@ -75,6 +75,11 @@ class AbstractSystem(eqx.Module):
     @abc.abstractmethod
     def stepper(self, step: float | None = None, solver: diffrax.AbstractSolver | None = None) -> Stepper:
         """How the system is carried on in time, along its input; `step` and `solver` are for flows."""
+
+    @property
+    @abc.abstractmethod
+    def undefined(self) -> Any:
+        """What a run ends with, among `RESULTS`, where the system does not exist at a state of it."""
 
     @property
     @abc.abstractmethod
@@ -194,6 +199,10 @@ class DiscreteTime(AbstractSystem):
     dt: eqx.AbstractVar[float]
 
     @property
+    def undefined(self) -> Any:
+        return RESULTS.not_a_number
+
+    @property
     def reading(self) -> Reading:
         return Reading(Exact().exponent, Exact().contour)
 
@@ -227,6 +236,10 @@ class DiscreteTime(AbstractSystem):
 
 class ContinuousTime(AbstractSystem):
     """Systems that move continuously: disturbances decay where Re μ < 0."""
+
+    @property
+    def undefined(self) -> Any:
+        return RESULTS.field_undefined
 
     @property
     def reading(self) -> Reading:
@@ -266,8 +279,8 @@ class Map(DiscreteTime):
     """A network as a dynamical system: h ↦ cell(x, h), every `dt`.
 
     **Arguments:** `cell` any cell; `x` a constant input (D,), held samples (T, D), a path with samples `dt` apart, or `None`
-    for a cell that ignores it; `dt` time per step. Beyond the samples the last one holds. Raises `ValueError` for dt ≤ 0 and
-    for a path of another sampling interval.
+    for a cell that ignores it; `dt` time per step. Beyond the samples the last one holds. Raises `ValueError` for dt ≤ 0, for
+    a path of another sampling interval and for an input of another width than the cell declares, or none.
 
     ```python
     >>> import jax.numpy as jnp, rnn_ode as ro
@@ -285,7 +298,7 @@ class Map(DiscreteTime):
         check_callable("cell", cell, "cell(x, h)")
         self.cell = cell
         self.dt = as_step("dt", dt)
-        self.path = _as_input(x, self.dt)
+        self.path = _as_input(cell, x, self.dt)
         if not self.autonomous and not isinstance(self.path, SampledPath):
             raise TypeError(f"x must be an input (D,), samples (T, D) or one of rnn_ode's paths; got {x!r}.")
         if isinstance(self.path, SampledPath) and self.path.dt != self.dt:
@@ -338,7 +351,8 @@ class Flow(ContinuousTime):
     """A field as a dynamical system: dh/dt = field(t, h, path).
 
     **Arguments:** `field` any field; `x` a constant input (D,), held samples (T, D) one time unit apart, a path, or `None`
-    for a field that ignores it. Raises `TypeError` for what is none of these.
+    for a field that ignores it. Raises `TypeError` for what is none of these, and `ValueError` for an input of another width
+    than the field declares, or none.
 
     ```python
     >>> import jax.numpy as jnp, rnn_ode as ro
@@ -354,7 +368,7 @@ class Flow(ContinuousTime):
     def __init__(self, field: Field, x=None):
         check_callable("field", field, "field(t, h, path)")
         self.field = field
-        self.path = _as_input(x, 1.0)
+        self.path = _as_input(field, x, 1.0)
 
     @property
     def owner(self) -> Field:
@@ -370,8 +384,7 @@ class Flow(ContinuousTime):
     def stepper(self, step: float | None = None, solver: diffrax.AbstractSolver | None = None) -> Stepper:
         """Steps of equal length, `step` or the next shorter one of which a whole number fits the sampling interval; by the
         classical fourth-order Runge–Kutta method, or by any explicit diffrax solver."""
-        if solver is not None:
-            check_solver("solver", solver)
+        solver = None if solver is None else _explicit(solver)
         step = 0.005 if step is None else as_step("step", step)
         if not isinstance(self.path, SampledPath):
             return Stepper(lambda k, h: self._advance((jnp.zeros((), int), k * step, (k + 1) * step), h, solver), step)
@@ -396,6 +409,20 @@ class Flow(ContinuousTime):
         term = diffrax.ODETerm(rate)
         state = solver.init(term, start, end, h, None)
         return solver.step(term, start, end, h, None, state, made_jump=False)[0]
+
+
+def _explicit(solver: diffrax.AbstractSolver) -> diffrax.AbstractSolver:
+    """An explicit solver, checked, in the form that takes derivatives in both modes: diffrax scans over the stages by a loop
+    of reverse mode alone where nothing else is asked for."""
+    check_solver("solver", solver)
+    if isinstance(solver, diffrax.AbstractImplicitSolver):
+        raise ValueError(
+            "solver must be an explicit one for a flow carried on in fixed steps, such as diffrax.Tsit5(); got "
+            f"{type(solver).__name__}(), which is implicit."
+        )
+    if getattr(solver, "scan_kind", "lax") is not None:
+        return solver
+    return eqx.tree_at(lambda s: s.scan_kind, solver, "lax", is_leaf=lambda leaf: leaf is None)
 
 
 class _LinearCell(eqx.Module):
@@ -425,13 +452,24 @@ def _rk4(rate, h):
     return h + (k1 + 2 * k2 + 2 * k3 + k4) / 6
 
 
-def _as_input(x, dt: float):
-    if x is None or isinstance(x, SampledPath | Constant):
-        return x
-    if callable(x):
-        return x
-    x = as_floats("x", x)
-    return Constant(x) if x.ndim < 2 else Hold(x, dt)
+def _as_input(owner, x, dt: float):
+    """An input as a path, of the width that the cell or field declares."""
+    width = getattr(owner, "input_size", None)
+    if not (x is None or callable(x)):
+        x = as_floats("x", x)
+        x = Constant(x) if x.ndim < 2 else Hold(x, dt)
+    shape = x.x.shape if isinstance(x, Constant) else x.xs.shape[1:] if isinstance(x, SampledPath) else None
+    if isinstance(width, int) and (x is None or shape not in (None, (width,))):
+        came = (
+            "None"
+            if x is None
+            else f"one of shape {shape}"
+            + (f" in each of {x.xs.shape[0]} samples" if isinstance(x, SampledPath) else "")
+        )
+        raise ValueError(
+            f"x must be an input of shape ({width},) for this {type(owner).__name__}, or samples (T, {width}); got {came}."
+        )
+    return x
 
 
 def _checked(rate, h):

@@ -26,13 +26,15 @@ Advance = Callable[[Array, Array], Array]
 class Growth(NamedTuple):
     """What a frame gained over some steps, row by row: `logs` (k,) in nats, 0 where a row is `lost` (k,), that is, in the
     span of the rows before it to within rounding; the same `weighted` step by step, and the sum of the weights, `weight`;
-    and whether the state and the frame were `finite` all along."""
+    whether the state and the frame were `finite` all along; and whether a step made a NaN of a state of ordinary size, so
+    that it is `undefined` there, which a state that overflows is not."""
 
     logs: Float[Array, " k"]
     weighted: Float[Array, " k"]
     weight: Float[Array, ""]
     lost: Bool[Array, " k"]
     finite: Bool[Array, ""]
+    undefined: Bool[Array, ""]
 
 
 def first_frame(count: int, size: int) -> np.ndarray:
@@ -61,8 +63,9 @@ def carry(advance: Advance, weigh: Callable[[Array], Array], start: Array, live:
 
     def every_step(h, Q):
         def step(i, h, Q, total):
+            before = h
             h, P = push(advance, start + i, h, Q)
-            total = total._replace(finite=total.finite & jnp.all(jnp.isfinite(h)))
+            total = _with_health(total, before, h)
             return h, *_orthonormalise(P, total, weigh(start + i + 0.5), 1)[1:]
 
         def body(state, i):
@@ -72,14 +75,14 @@ def carry(advance: Advance, weigh: Callable[[Array], Array], start: Array, live:
 
     def once(h, Q):
         def body(state, i):
-            h, P, finite = state
-            h, P = push(advance, start + i, h, P)
-            return (h, P, finite & jnp.all(jnp.isfinite(h))), None
+            before, P, total = state
+            h, P = push(advance, start + i, before, P)
+            return (h, P, _with_health(total, before, h)), None
 
-        (h, P, finite), _ = body((h, Q, nothing.finite), 0)
+        (h, P, total), _ = body((h, Q, nothing), 0)
         turn = _turn(P, Q)
-        (h, P, finite), _ = lax.scan(body, (h, P, finite), jnp.arange(1, count))
-        L, Q, total = _orthonormalise(P, nothing._replace(finite=finite), weigh(start + count / 2), count)
+        (h, P, total), _ = lax.scan(body, (h, P, total), jnp.arange(1, count))
+        L, Q, total = _orthonormalise(P, total, weigh(start + count / 2), count)
         kept = jnp.abs(jnp.diagonal(L)) / jnp.linalg.norm(L, axis=1)
         bears = jnp.all((kept > jnp.finfo(L.dtype).eps ** 0.5) & ~total.lost) & (turn < 0.75 * math.pi / count)
         return (h, Q, total), bears
@@ -94,7 +97,19 @@ def carry(advance: Advance, weigh: Callable[[Array], Array], start: Array, live:
 
 def no_growth(Q: Float[Array, "k N"]) -> Growth:
     zeros, zero = jnp.zeros(Q.shape[0], Q.dtype), jnp.zeros((), Q.dtype)
-    return Growth(zeros, zeros, zero, zeros > 0, jnp.ones((), bool))
+    return Growth(zeros, zeros, zero, zeros > 0, jnp.ones((), bool), jnp.zeros((), bool))
+
+
+def is_undefined(before: Float[Array, "... N"], after: Float[Array, "... N"]) -> Bool[Array, "..."]:
+    """Whether a step made a NaN of a state of ordinary size: one that does not overflow within the four stages of a cubic,
+    which might make a NaN of infinities."""
+    ordinary = jnp.all(jnp.abs(before) <= jnp.finfo(before.dtype).max ** (1 / 27), axis=-1)
+    return ordinary & jnp.any(jnp.isnan(after), axis=-1)
+
+
+def _with_health(total: Growth, before, after) -> Growth:
+    finite, undefined = jnp.all(jnp.isfinite(after)), is_undefined(before, after)
+    return total._replace(finite=total.finite & finite, undefined=total.undefined | undefined)
 
 
 def _orthonormalise(P, total: Growth, weight, steps) -> tuple[Array, Array, Growth]:
@@ -109,6 +124,7 @@ def _orthonormalise(P, total: Growth, weight, steps) -> tuple[Array, Array, Grow
         total.weight + weight * steps,
         total.lost | lost,
         total.finite & jnp.all(jnp.isfinite(logs)),
+        total.undefined,
     )
     return L, Q, total
 

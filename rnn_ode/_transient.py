@@ -28,9 +28,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Array, Complex, Float
+from jaxtyping import Array, Bool, Complex, Float
 
 from ._errors import as_matrix, check_finite
+from ._kinks import surroundings
 from ._linalg import batched_map, climb, eig, numerical_abscissa, spectral_norm
 from ._systems import AbstractSystem, Grain, Map
 from ._verdict import Verdict
@@ -59,6 +60,9 @@ class Transient(eqx.Module):
     1/√ε steps (ε that of the precision), 1 at 0 for an orthogonal map. Where it is UNDETERMINED, it is the supremum if a
     norm fell to 1 again, else, of these steps or those before rounding errors took over, infinite if the norm grew by a
     quarter over the last octave and else the largest norm: then it is a lower bound.
+
+    At a kink, a state at which the Jacobian jumps as that of a ReLU network does at 0 without bias, the verdict is
+    UNDETERMINED and everything else is of the one Jacobian that the derivative's convention picks there.
 
     `numerical_radius` max |xᴴ W x| of a map, `numerical_abscissa` max Re xᴴ A x of a flow, which is the slope of the norm at
     0; the other is `None`. `departure` from normality (Henrici), √(‖W‖_F² − Σ|λ|²).
@@ -105,24 +109,31 @@ def transient(system: AbstractSystem | ArrayLike | list, at: Any = None) -> Tran
                 f"transient(system, at) needs the state at which the Jacobian is taken; got {system!r} alone."
             )
         system.require_constant("transient")
-        return _of_jacobian(system, system.jacobian(system.as_point("at", at)))
+        J, kink = _look_at(system, system.as_point("at", at))
+        return _of_jacobian(system, J, kink)
     if at is not None:
         raise TypeError(f"at is a state of a Map or Flow, and a matrix has the same Jacobian at all; got at={at!r}.")
     W = as_matrix("W", system)
-    return _of_jacobian(Map(lambda x, h: W @ h), W)
-
-
-def _of_jacobian(system: AbstractSystem, J: Float[Array, "N N"]) -> Transient:
-    # of the system only the kind of time matters, and one program serves all of a kind
-    return _transient(system.linear(J), J)
+    return _of_jacobian(Map(lambda x, h: W @ h), W, jnp.zeros((), bool))
 
 
 @eqx.filter_jit
-def _transient(system: AbstractSystem, J: Float[Array, "N N"]) -> Transient:
+def _look_at(system: AbstractSystem, h: Float[Array, " N"]) -> tuple[Float[Array, "N N"], Bool[Array, ""]]:
+    """The Jacobian at a state, and whether it jumps there."""
+    return system.jacobian(h), surroundings(system.jacobian, jax.lax.stop_gradient(h)).kink
+
+
+def _of_jacobian(system: AbstractSystem, J: Float[Array, "N N"], kink: Bool[Array, ""]) -> Transient:
+    # of the system only the kind of time matters, and one program serves all of a kind
+    return _transient(system.linear(J), J, kink)
+
+
+@eqx.filter_jit
+def _transient(system: AbstractSystem, J: Float[Array, "N N"], kink: Bool[Array, ""]) -> Transient:
     eigenvalues, condition = system.modes(J)
     with jax.default_matmul_precision("highest"):
         fixed, *modes = jax.lax.stop_gradient((J, eigenvalues, condition))
-        verdict = system.verdict(fixed, *modes)
+        verdict = Verdict.where(kink, Verdict.UNDETERMINED, system.verdict(fixed, *modes))
         grain = system.grain(fixed)
         curve = _follow(grain.step, verdict)
         time, found = _peak(grain, curve)
@@ -131,7 +142,10 @@ def _transient(system: AbstractSystem, J: Float[Array, "N N"]) -> Transient:
         peak = found + again - jax.lax.stop_gradient(again)
         unbounded = curve.unbounded | ~jnp.isfinite(peak)
         z = _kreiss_point(system, fixed, modes[0])
-        kreiss = jnp.maximum(1, system.position(z)[1] / _smallest(J, z))
+        # rounding may hide how near to the boundary an ill-conditioned eigenvalue lies, and so how large the quotient is,
+        # but never below what the theorem makes of the peak
+        theorem = peak / (math.e * J.shape[0])
+        kreiss = jnp.maximum(jnp.maximum(1, theorem), system.position(z)[1] / _smallest(J, z))
         radius, abscissa = system.numerical_range(J)
     return Transient(
         eigenvalues,

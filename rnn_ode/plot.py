@@ -1,5 +1,6 @@
 """Pictures of what other modules computed. Every function returns a matplotlib figure and computes nothing but the axes."""
 
+import textwrap
 from collections.abc import Mapping
 
 import jax.numpy as jnp
@@ -420,7 +421,7 @@ def _portrait(axes: Axes, a: Analysis, side: Side) -> None:
     planar = len(a.centre) > 2
     reach = a.grid[-1]
     axes.set_title(f"{side.name}: phase portrait", loc="left")
-    axes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
+    axes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", anchor="W")  # room for the legend
     axes.set(xlabel="first principal component" if planar else "unit 0", ylabel="second" if planar else "unit 1")
     if side.points is None:
         return _gap(axes, side)
@@ -428,14 +429,14 @@ def _portrait(axes: Axes, a: Analysis, side: Side) -> None:
         for unit, (values, colour) in enumerate(zip(side.nullclines, ("tab:orange", "tab:green"), strict=True)):
             axes.contour(a.grid, a.grid, values, levels=[0.0], colors=[colour], linewidths=1.0, alpha=0.8)
             axes.plot([], [], color=colour, lw=1, label=f"unit {unit} at rest")
-    run = (side.orbit[np.isfinite(side.orbit).all(axis=1)] - a.centre) @ a.axes.T
+    run = (side.orbit - a.centre) @ a.axes.T
     discrete = len(run) < 1000
     axes.plot(run[:, 0], run[:, 1], "." if discrete else "-", ms=3, lw=0.8, color=NETWORK, alpha=0.6, label="the run")
     found, kinds, verdicts = side.points, side.points.kind_names, side.points.verdict_names
     seen = set()
     for i in range(int(found.count)):
         x, y = (np.asarray(found.points[i]) - a.centre) @ a.axes.T
-        label = f"{kinds[i].lower()}, {verdicts[i]}" + (" (added)" if side.added[i] else "")
+        label = f"{kinds[i].lower()}, {verdicts[i]}" + (f" ({side.mark})" if side.added[i] else "")
         axes.plot(x, y, SHAPES.get(kinds[i], "s"), ms=8, mec="tab:red" if side.added[i] else NETWORK,
                   mfc="tab:blue" if verdicts[i] == "DECAYS" else "white", ls="",
                   label=None if label in seen else label)  # fmt: skip
@@ -456,6 +457,9 @@ def _exponents(axes: Axes, side: Side) -> None:
     axes.errorbar(
         np.arange(1, len(values) + 1)[shown], values[shown], errors[shown], fmt="o", ms=4, capsize=3, color=NETWORK
     )
+    for number in 1 + np.flatnonzero(np.isneginf(values)):
+        axes.plot(number, 0.03, "v", ms=5, color=NETWORK, transform=axes.get_xaxis_transform())
+        axes.annotate("−∞", (number, 0.05), xycoords=axes.get_xaxis_transform(), ha="center", va="bottom", fontsize=9)
 
 
 def _gradients(axes: Axes, side: Side) -> None:
@@ -471,7 +475,10 @@ def _gradients(axes: Axes, side: Side) -> None:
 
 def _disturbance(axes: Axes, side: Side) -> None:
     """How a disturbance of the fixed point nearest to the end of the run may grow, with the peak."""
-    axes.set_title("Growth of a disturbance of a fixed point", loc="left")
+    where = "" if side.about is None else f" {_input(side.about)}"
+    axes.set_title(
+        f"Growth of a disturbance of the fixed point{where}\nthat is nearest to the end of the run", loc="left"
+    )
     axes.set(xlabel="time", ylabel="log₁₀ of the norm")
     axes.axhline(0, color="0.7", lw=0.8)
     if side.transient is None:
@@ -486,4 +493,5 @@ def _disturbance(axes: Axes, side: Side) -> None:
 
 
 def _gap(axes: Axes, side: Side) -> None:
-    axes.text(0.5, 0.5, "no answer here", transform=axes.transAxes, ha="center", color="0.4", wrap=True)
+    reason = textwrap.fill(side.reason or "no fixed point was found", 44)
+    axes.text(0.5, 0.5, f"no answer here:\n{reason}", transform=axes.transAxes, ha="center", va="center", color="0.4")

@@ -444,3 +444,25 @@ def test_the_picture_draws_what_is_stable_solid_and_marks_each_kind():
     assert ro.plot.branch(branch, axes=axes).axes[0] is axes
     with pytest.raises(ValueError, match="coordinate must be one of 0 to 0"):
         ro.plot.branch(branch, 1)
+
+
+def test_no_verdict_of_a_branch_is_sure_on_a_kink():
+    """h ↦ relu(p h) rests at 0, on its kink, for every p; h ↦ relu(p h + 1) off it, at 1/(1 − p)."""
+    for bias, verdict in ((0.0, "UNDETERMINED"), (1.0, "DECAYS")):
+        branch = ro.continue_branch(
+            lambda p, bias=bias: ro.Map(lambda x, h: jax.nn.relu(p * h + bias)), jnp.full(1, 2 * bias), (0.5, 0.7)
+        )
+        verdicts = branch.verdicts
+        names = [ro.verdict_name(jax.tree.map(lambda v, i=i: v[i], verdicts)) for i in range(len(branch.parameters))]
+        assert branch.complete and set(names) == {verdict}
+
+
+@pytest.mark.parametrize("size", [1.0, 1e-4, 1e-6])
+def test_states_may_be_small(size):
+    """0 = b + x − x³ with x = h/size folds at b = ±2/√27, whatever the size."""
+    branch = ro.continue_branch(
+        lambda b: ro.Flow(lambda t, h, path: b + h / size - (h / size) ** 3), jnp.array([-2.0 * size]), (-5.0, 5.0)
+    )
+
+    assert branch.complete and [kind for kind, *_ in branch.bifurcations] == ["fold", "fold"]
+    np.testing.assert_allclose([b for _, b, _ in branch.bifurcations], [2 / 27**0.5, -2 / 27**0.5], rtol=1e-9)

@@ -126,6 +126,37 @@ def test_pitchfork():
     assert found.reached.tolist() == [0, 0, 0, 0, 1, 2, 2, 2, 2]
 
 
+def sigmoid_population(x, a, threshold):
+    return jax.nn.sigmoid(a * (x - threshold)) - jax.nn.sigmoid(-a * threshold)
+
+
+def wilson_cowan(t, h, path):
+    """Wilson and Cowan (1972), figure 4: two rates, each at rest at 0."""
+    e = -h[0] + (1 - h[0]) * sigmoid_population(12 * h[0] - 4 * h[1], 1.2, 2.8)
+    i = -h[1] + (1 - h[1]) * sigmoid_population(13 * h[0] - 11 * h[1], 1.0, 4.0)
+    return jnp.stack([e, i])
+
+
+AT_ORIGIN = {
+    "a sigmoid": (ro.Flow(lambda t, h, p: -h + jax.nn.sigmoid(0.9 * h + 2) - jax.nn.sigmoid(2.0)), 1, 1),
+    "Wilson and Cowan": (ro.Flow(wilson_cowan), 2, 3),
+    "an exponential": (ro.Map(lambda x, h: jnp.exp(0.5 * h) - 1), 1, 2),
+}
+
+
+@pytest.mark.parametrize("name", AT_ORIGIN)
+def test_a_point_at_the_origin_is_one_point_though_what_the_field_is_summed_of_is_large(name):
+    system, size, count = AT_ORIGIN[name]
+    guesses = np.random.default_rng(0).uniform(-0.1, 3 if size == 1 else 0.6, size=(60, size))
+    assert int(ro.fixed_points(system, guesses).count) == count
+
+
+def test_a_point_at_the_origin_is_one_point_in_float32(float32):
+    system, size, count = AT_ORIGIN["a sigmoid"]
+    guesses = np.random.default_rng(0).normal(size=(60, size)).astype(np.float32)
+    assert int(ro.fixed_points(system, guesses).count) == count
+
+
 @pytest.mark.parametrize(
     ("w", "kind", "verdict"),
     [

@@ -1,5 +1,6 @@
 """Lyapunov exponents against eigenvalues, published values and NumPy; their sum against log|det J| in every one of them."""
 
+import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -10,6 +11,7 @@ import rnn_ode as ro
 from rnn_ode import _lyapunov
 
 RNG = np.random.default_rng(0)
+NONE = np.zeros(2)
 
 
 def linear(A, dt=1.0):
@@ -452,11 +454,24 @@ DRIVEN = ro.Map(tanh_network(4, 1.0), XS)
         (lambda: ro.lyapunov(DRIVEN, np.zeros(4), 45.0, transient=6.0), ValueError, "a time of 50; got 6 . 45"),
         (lambda: ro.lyapunov(DRIVEN, np.zeros(3), 45.0), ValueError, "h0"),
         (lambda: jax.jit(lambda d: ro.lyapunov(HENON, np.zeros(2), d))(5.0), TypeError, "duration"),
+        (
+            lambda: ro.lyapunov(ro.Flow(lambda t, h, p: -h), np.ones(1), 1.0, solver=diffrax.Kvaerno3()),
+            ValueError,
+            "solver must be an explicit one.*Kvaerno3",
+        ),
     ],
 )
 def test_bad_input_is_named(as_user, make, error, message):
     with pytest.raises(error, match=message):
         make()
+
+
+@pytest.mark.parametrize("solver", [diffrax.Tsit5(), diffrax.Heun(), diffrax.Euler()], ids=lambda s: type(s).__name__)
+def test_the_solver_may_be_chosen(solver):
+    """One step of length 0.1 multiplies by 1 − 0.1 + …, to the solver's order: the exponent is the logarithm of that."""
+    order = solver.order(None)
+    run = ro.lyapunov(ro.Flow(lambda t, h, path: -h), np.ones(1), 2.0, step=0.1, solver=solver)
+    np.testing.assert_allclose(run.exponents, -1, atol=0.1**order)
 
 
 @pytest.mark.slow
@@ -465,3 +480,20 @@ def test_the_whole_input_may_be_used():
     check_sum(run, DRIVEN, jnp.zeros(4), 5, 45)
     short = ro.lyapunov(DRIVEN, np.zeros(4), 1.0)
     assert np.isfinite(short.exponents).all() and np.isnan(short.stderr).all()
+
+
+@pytest.mark.parametrize(
+    ("system", "h0", "result"),
+    [
+        # at 0 the step multiplies by −1 and by 0.5: no real logarithm
+        (ro.Flow(ro.to_ode(ro.VanillaCell(np.diag([-1.0, 0.5]), np.eye(2), np.zeros(2), jnp.tanh), ro.Exact()), NONE),
+         np.zeros(2), "field_undefined"),
+        (ro.Map(lambda x, h: jnp.sqrt(h - 1)), np.array([3.0]), "not_a_number"),
+        (ro.Map(lambda x, h: h**3), np.array([3.0]), "left_float_range"),
+        (ro.Flow(lambda t, h, path: -(h**3)), np.array([1e3]), "left_float_range"),
+    ],
+    ids=["flow undefined", "map undefined", "map overflows", "flow overflows with both signs"],
+)  # fmt: skip
+def test_a_run_that_fails_says_why(system, h0, result):
+    run = ro.lyapunov(system, h0, 20.0, step=0.1 if isinstance(system, ro.Flow) else None)
+    assert np.isnan(run.exponents).all() and run.result == getattr(ro.RESULTS, result)

@@ -24,7 +24,7 @@ FLOORS = (
     "_cells _paths _verdict _runs _orbit",
     "_fields _methods _schemes _dopri8 _clock _roots",
     "_bridge _iterate _integrate _evolve _feedback",
-    "_systems _tangent _stream",
+    "_systems _tangent _kinks _stream",
     "_spectrum _transient _fixed_points _cycles _lyapunov _continuation",
     "_gradients _compare _recommend",
     "_analyse",

@@ -478,3 +478,18 @@ def test_pictures():
         np.testing.assert_allclose(np.sort(points.get_xdata()), np.sort(np.diag(W)), atol=1e-7)
     with pytest.raises(ValueError, match="both be"):
         rnn_ode.plot.pseudospectrum(t, grid, np.ones(3))
+
+
+def test_nothing_is_sure_on_a_kink():
+    """Without bias a ReLU network has one at 0; the same network with a bias has none at its fixed point."""
+    W = np.diag([0.5, -0.3])
+    for bias, verdict in ((0.0, "UNDETERMINED"), (1.0, "DECAYS")):
+        network = ro.Map(ro.VanillaCell(W, np.eye(2), np.full(2, bias)), jnp.zeros(2))
+        assert ro.verdict_name(ro.transient(network, bias / (1 - np.diag(W))).verdict) == verdict
+
+
+def test_the_kreiss_constant_is_never_below_what_the_peak_proves():
+    """(1 − ε) + 1000 of a Jordan block: within rounding of the boundary, where the resolvent cannot be computed."""
+    found = of_map([[1 - 1e-6, 1e3], [0, 1 - 1e-6]])
+    np.testing.assert_allclose(found.peak, 1e3 / (1e-6 * np.e), rtol=1e-3)
+    assert found.peak <= 2 * np.e * found.kreiss * (1 + 1e-12)
