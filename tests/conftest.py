@@ -1,6 +1,8 @@
 """The suite runs in float64 unless a test asks for float32, with silent rank promotion refused."""
 
+import gc
 import os
+from pathlib import Path
 
 # threads of LAPACK's that spin while XLA's work slow small matrices down twentyfold on two cores
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -8,6 +10,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # almost all of the suite's time is compiling programs that run once or twice
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true")
 
+import equinox as eqx
 import jax
 import jaxtyping
 import pytest
@@ -18,6 +21,18 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 
 with install_import_hook("rnn_ode", "beartype.beartype"):
     import rnn_ode  # noqa: F401  (shapes and types of every call are checked while the suite runs)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def few_mappings():
+    """Compiled programs are let go of in time: each holds memory mappings, of which Linux allows a process 65,530, and with
+    none left XLA crashes."""
+    yield
+    mappings = Path("/proc/self/maps")
+    if mappings.exists() and mappings.read_bytes().count(b"\n") > 25_000:
+        eqx.clear_caches()
+        jax.clear_caches()
+        gc.collect()
 
 
 @pytest.fixture
