@@ -40,6 +40,7 @@ _NEWTON_STEPS = 40
 _DAMPED_STEPS = 100
 _POLISHING_STEPS = 5
 _HALVINGS = 8
+_HALVED = 4  # as many steps as a halved one counts for, since Levenberg–Marquardt is the better cure
 _RESIDUAL = {64: 1e-12, 32: 1e-6}
 
 
@@ -321,10 +322,10 @@ def _descend(function, h, count: int):
             return ~(jnp.linalg.norm(value) < size) & (part > jnp.where(rested, 1, 2.0**-_HALVINGS))
 
         start = (jnp.full_like(size, 2.0), h, jnp.full_like(value, jnp.inf))
-        _, moved, lower = jax.lax.while_loop(too_long, halve, start)
+        part, moved, lower = jax.lax.while_loop(too_long, halve, start)
         kept = jnp.linalg.norm(lower) < size
         h, value = (jnp.where(kept, new, old) for new, old in ((moved, h), (lower, value)))
-        return h, value, k + 1, kept & ~rested, rested
+        return h, value, k + jnp.where(part < 1, _HALVED, 1), kept & ~rested, rested
 
     def moves(state):
         return state[3] & (state[2] < count)
