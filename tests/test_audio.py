@@ -159,6 +159,7 @@ def expected(samples, rate_in, rate_out):
     return np.asarray(jax.vmap(net.output)(jax.vmap(path)(ts[1:]), states))
 
 
+@pytest.mark.slow
 def test_a_recording_at_another_rate(folder):
     result = invoke("--weights", "net.npz", "--input", "in.wav", "--out", "out.wav", "--to", 9600, "--json")
     assert result.exit_code == 0, result.output

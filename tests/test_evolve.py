@@ -300,6 +300,7 @@ def test_a_gap_of_whole_steps_has_the_powers_of_the_multipliers():
         np.testing.assert_allclose(roots.radii, 0.9**gap, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_an_unstable_scheme_runs_and_says_so():
     """tanh keeps the states finite: the run is complete, and its result and the table of pairs tell."""
     cell = ro.VanillaCell(np.diag([0.95, -0.9]), np.ones((2, 1)), np.zeros(2), jnp.tanh)
@@ -315,6 +316,7 @@ def test_an_unstable_scheme_runs_and_says_so():
     assert bool(well.result == ro.RESULTS.successful) and float(well.stats["radius"]) < 1
 
 
+@pytest.mark.slow
 def test_an_unstable_scheme_that_leaves_the_float_range_raises():
     cell = ro.VanillaCell(np.diag([0.95, -0.9]), np.ones((2, 1)), np.zeros(2), None)
     ts = np.arange(0, 3000, 0.5)

@@ -458,6 +458,7 @@ def test_a_linear_overflow_is_one_from_rest_too(h0):
     assert run.result == ro.RESULTS.left_float_range
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("activation", [jnp.tanh, jax.nn.sigmoid], ids=lambda f: f.__name__)
 def test_trial_steps_to_where_the_field_is_undefined_leave_the_gradient_alone(activation):
     """The first trial step of these runs ends where the activation is saturated and its Jacobian zero; it is refused."""

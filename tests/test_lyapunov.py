@@ -482,6 +482,7 @@ def test_the_whole_input_may_be_used():
     assert np.isfinite(short.exponents).all() and np.isnan(short.stderr).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("system", "h0", "result"),
     [

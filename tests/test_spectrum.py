@@ -597,6 +597,7 @@ def discrete_verdicts(Ws):
     return {NAMES[i] for i in np.asarray(_discrete(jnp.asarray(np.stack(Ws))))}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n", "coupling"), [(2, 1e-4), (8, 1e-2), (32, 1e-1)])
 def test_defective_boundary_multipliers_do_not_persist(n, coupling):
     """‖Wᵏ‖ grows as k c, however small the c above the diagonal of the Jordan block, so long as rounding cannot hide it."""
