@@ -164,10 +164,12 @@ def _smooth(cell, path, clock: Clock, h0, scheme, bounds: _Bounds, save):
 
 def _uniform_weights(clock: Clock, scheme, cap: int):
     """The weights of every step where they are the same, `None` where each step has its own."""
+    return _weights(clock.gaps[0], scheme) if clock.uniform and not cap else None
+
+
+def _weights(gap, scheme):
+    """The weights of a scheme whose gaps are equal and no longer than it reaches without whole steps."""
     ahead, behind, band = scheme
-    if not clock.uniform or cap:
-        return None
-    gap = clock.gaps[0]
     nodes = jnp.concatenate([-gap * jnp.arange(behind, 0, -1), jnp.arange(ahead + 1)])
     return lagrange(nodes, gap, band)
 
@@ -312,8 +314,7 @@ def _roots(run, scheme) -> tuple[Float[Array, ""], Bool[Array, ""]]:
     else:
         gap = jnp.mean(clock.gaps)
     multipliers = resting_multipliers(cell, clock.mean_input(path), h0)
-    nodes = jnp.concatenate([-gap * jnp.arange(behind, 0, -1), jnp.arange(ahead + 1)])
-    radii = radii_of(companion(lagrange(nodes, gap, band), multipliers, behind))
+    radii = radii_of(companion(_weights(gap, (ahead, behind, band)), multipliers, behind))
     asked = (whole_steps(gap, ahead) == 0) & jnp.all(jnp.isfinite(radii))
     stable = ~asked | (beyond(radii, multipliers, gap) <= TOLERANCE)
     return jnp.where(asked, jnp.max(radii), jnp.nan), stable
