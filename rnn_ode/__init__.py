@@ -5,6 +5,7 @@ and the flow (`integrate`), converts either into the other (`to_ode`, `to_rnn`),
 each (`spectrum`) and measures whether they are right (`compare`).
 """
 
+from . import initializers as initializers
 from ._analyse import Analysis as Analysis
 from ._analyse import analyse as analyse
 from ._bridge import to_ode as to_ode
@@ -24,6 +25,10 @@ from ._errors import RESULTS as RESULTS
 from ._evolve import evolve as evolve
 from ._feedback import delayed_feedback as delayed_feedback
 from ._feedback import state_trajectory as state_trajectory
+from ._fields import CTRNN as CTRNN
+from ._fields import GRUODE as GRUODE
+from ._fields import AntisymmetricRNN as AntisymmetricRNN
+from ._fields import CoRNN as CoRNN
 from ._fixed_points import FixedPoints as FixedPoints
 from ._fixed_points import Kind as Kind
 from ._fixed_points import draw_guesses as draw_guesses

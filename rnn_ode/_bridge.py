@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from ._cells import AbstractCell, VanillaCell, initial_state, is_affine
+from ._cells import AbstractCell, VanillaCell, initial_state, is_affine, output_of
 from ._errors import as_step, check_callable, is_concrete
 from ._fields import JacobianField, LinearField, SeriesField
 from ._linalg import inv, solve
@@ -104,11 +104,20 @@ class SchemeCell(eqx.Module):
     scheme: AbstractScheme
     dt: float = eqx.field(static=True)
 
+    @property
+    def input_size(self) -> int | None:
+        """That of the field, where it has one."""
+        return getattr(self.field, "input_size", None)
+
     def __call__(self, x: Array, h):
         return self.scheme.step(self.field, x, h, self.dt)
 
     def initial_state(self):
         return initial_state(self.field)
+
+    def output(self, h):
+        """What the field's state hands to a layer above."""
+        return output_of(self.field, h)
 
 
 def to_rnn(field: Field, scheme: AbstractScheme, dt: float = 1.0) -> SchemeCell:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import equinox as eqx
 import jax
@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from . import initializers
 from ._analyse import Analysis, analyse
 from ._bridge import ALTERNATIVES
 from ._cells import StackedCell, VanillaCell
@@ -135,21 +136,9 @@ def parse_method(text: str) -> AbstractMethod:
     )
 
 
-def initializer(kind: Recurrent, gain: float) -> Any:
-    """A JAX initializer of W_h, scaled by the gain."""
-    base = jax.nn.initializers
-    if kind is Recurrent.orthogonal:
-        return base.orthogonal(gain)
-    if kind is Recurrent.gaussian:
-        return lambda key, shape, dtype: gain * jax.random.normal(key, shape, dtype) / shape[0] ** 0.5
-    if kind is Recurrent.identity:
-        return lambda key, shape, dtype: gain * jnp.eye(shape[0], dtype=dtype)
-
-    def antisymmetric(key, shape, dtype):
-        M = jax.random.normal(key, shape, dtype) / shape[0] ** 0.5
-        return gain * (M - M.T) / 2**0.5
-
-    return antisymmetric
+def initializer(kind: Recurrent, gain: float) -> jax.nn.initializers.Initializer:
+    """The initializer of W_h of that name, scaled by the gain."""
+    return getattr(initializers, kind)(gain)
 
 
 @app.command("compare")

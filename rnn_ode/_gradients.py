@@ -35,6 +35,7 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree, Real
 from ._bridge import to_rnn
 from ._cells import AbstractCell, VanillaCell
 from ._errors import RESULTS, as_floats, check_count
+from ._fields import AntisymmetricRNN
 from ._iterate import iterate
 from ._schemes import Euler
 from ._spectrum import Spectrum, spectrum
@@ -254,19 +255,6 @@ def _bounds(gain, log_steps, n: int) -> GradientBounds:
     return GradientBounds(gain, log_weights, log_steps, gain < 1 - rounding, ~(gain <= 1 + rounding))
 
 
-class _Antisymmetric(eqx.Module):
-    """dh/dt = tanh((A − Aᵀ) h + W_x x), whose Jacobian has imaginary eigenvalues where tanh' = 1."""
-
-    A: Float[Array, "N N"]
-    W_x: Float[Array, "N D"]
-
-    def __call__(self, t, h, path):
-        return jnp.tanh((self.A - self.A.T) @ h + self.W_x @ path(t))
-
-    def initial_state(self):
-        return jnp.zeros(len(self.A), self.A.dtype)
-
-
 def gradient_examples(key: PRNGKeyArray, input_size: int, hidden_size: int) -> dict[str, Any]:
     """Five networks that treat gradients differently, of one size: for `gradient_flow` on the same input, side by side.
 
@@ -292,13 +280,13 @@ def gradient_examples(key: PRNGKeyArray, input_size: int, hidden_size: int) -> d
     check_count("hidden_size", hidden_size)
     keys, size = jax.random.split(key, 5), (input_size, hidden_size)
     gauss, orthogonal = jax.nn.initializers.normal, jax.nn.initializers.orthogonal
-    skew = VanillaCell.random(keys[3], *size, recurrent=gauss(0.5 / hidden_size**0.5))
+    field = AntisymmetricRNN.random(keys[3], *size, recurrent=gauss(0.5 / hidden_size**0.5))
     lstm = eqx.nn.LSTMCell(input_size, hidden_size, key=keys[4])
     forget = jnp.asarray(lstm.bias).at[hidden_size : 2 * hidden_size].set(3.0)
     return {
         "ReLU": VanillaCell.random(keys[0], *size, recurrent=gauss(2 / hidden_size**0.5)),
         "tanh": VanillaCell.random(keys[1], *size, activation=jnp.tanh, recurrent=orthogonal(0.9)),
         "orthogonal": VanillaCell.random(keys[2], *size, activation=None, recurrent=orthogonal()),
-        "antisymmetric": to_rnn(_Antisymmetric(skew.W_h, skew.W_x), Euler(), dt=0.1),
+        "antisymmetric": to_rnn(field, Euler(), dt=0.1),
         "LSTM": eqx.tree_at(lambda cell: cell.bias, lstm, forget),
     }

@@ -21,7 +21,7 @@ FILES = sorted(str(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.py"))
 FLOORS = (
     "_errors _files",
     "_linalg _types _arrays",
-    "_cells _paths _verdict _runs _orbit",
+    "_cells _paths _verdict _runs _orbit initializers",
     "_fields _methods _schemes _dopri8 _clock _roots",
     "_bridge _iterate _integrate _evolve _feedback",
     "_systems _tangent _kinks _stream",

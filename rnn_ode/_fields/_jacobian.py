@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array
 
-from .._cells import initial_state
+from .._cells import initial_state, output_of
 from .._paths import read
 from .._types import Cell, is_finite
 
@@ -78,6 +78,10 @@ class JacobianField(eqx.Module):
 
     def initial_state(self):
         return initial_state(self.cell)
+
+    def output(self, h):
+        """What the cell's state hands to a layer above."""
+        return output_of(self.cell, h)
 
 
 class AnchoredField(eqx.Module):

@@ -3,7 +3,7 @@ import itertools
 import equinox as eqx
 import jax
 
-from .._cells import initial_state
+from .._cells import initial_state, output_of
 from .._paths import read
 from .._types import Cell
 
@@ -39,3 +39,7 @@ class SeriesField(eqx.Module):
 
     def initial_state(self):
         return initial_state(self.cell)
+
+    def output(self, h):
+        """What the cell's state hands to a layer above."""
+        return output_of(self.cell, h)

@@ -1,0 +1,218 @@
+"""Initial recurrent matrices W_h (N, N) that place the spectrum, in the manner of `jax.nn.initializers`.
+
+Each function returns a function `(key, shape, dtype=None)` that draws a real matrix of shape (N, N): `ValueError` for other
+shapes, `TypeError` for a dtype that is not real and floating. They are what the `recurrent` of a cell's or field's `random`
+takes.
+
+What places a spectrum is different for the two kinds of time. A network forgets where |λ| < 1, so that it is the radius
+that counts (`orthogonal`, `with_radius`); a flow where Re μ < 0, so that it is the abscissa (`antisymmetric`,
+`with_abscissa`); `with_multipliers` takes all of them. Eigenvalues are what is asked for to within the rounding of the
+matrix times their condition, which is 1 for normal matrices (`orthogonal`, `identity`, `antisymmetric`,
+`with_multipliers`).
+
+```python
+>>> import jax, rnn_ode as ro
+>>> cell = ro.VanillaCell.random(jax.random.key(0), 1, 8, recurrent=ro.initializers.with_radius(0.9))
+>>> round(ro.spectrum(cell.W_h).radius.item(), 4)
+0.9
+
+```
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.nn.initializers import Initializer
+from jax.typing import ArrayLike
+from jaxtyping import Array, PRNGKeyArray
+
+from ._errors import as_floats, as_number, is_concrete
+from ._linalg import eig
+
+
+def _square(matrix: Callable[[PRNGKeyArray, int, Any], Array]) -> Initializer:
+    """An initializer from `matrix(key, N, dtype)`, which is asked for float32 at least."""
+
+    def initialize(key, shape, dtype=None):
+        if len(shape) != 2 or shape[0] != shape[1] or shape[0] < 1:
+            raise ValueError(f"shape must be (N, N) with N ≥ 1, that of a recurrent matrix W_h; got {tuple(shape)}.")
+        dtype = jnp.result_type(float if dtype is None else dtype)
+        if not jnp.issubdtype(dtype, jnp.floating):
+            raise TypeError(f"dtype must be real and floating; got {dtype}.")
+        return matrix(key, shape[0], jnp.promote_types(dtype, jnp.float32)).astype(dtype)
+
+    return cast(Initializer, initialize)  # JAX's own take a sharding besides
+
+
+def _as_finite(name: str, value: float) -> float:
+    number = as_number(name, value)
+    if not math.isfinite(number):
+        raise ValueError(f"{name} must be finite; got {number}.")
+    return number
+
+
+def orthogonal(scale: float = 1.0) -> Initializer:
+    """`scale` times a random orthogonal matrix, uniform in the sense of Haar: every |λ| is `scale` (Saxe, McClelland &
+    Ganguli, ICLR 2014). The draws are those of `jax.nn.initializers.orthogonal`.
+
+    ```python
+    >>> import jax, rnn_ode as ro
+    >>> W = ro.initializers.orthogonal(0.5)(jax.random.key(0), (4, 4))
+    >>> (W @ W.T).round(3).diagonal().tolist()
+    [0.25, 0.25, 0.25, 0.25]
+
+    ```
+    """
+    base = jax.nn.initializers.orthogonal(_as_finite("scale", scale))
+    return _square(lambda key, n, dtype: base(key, (n, n), dtype))
+
+
+def gaussian(gain: float = 1.0) -> Initializer:
+    """Independent normal entries of standard deviation gain/√N: for large N the eigenvalues fill the disc of radius
+    |gain| (Ginibre 1965; in recurrent networks: Sompolinsky, Crisanti & Sommers, Phys. Rev. Lett. 61, 1988).
+
+    ```python
+    >>> import jax, rnn_ode as ro
+    >>> W = ro.initializers.gaussian(0.5)(jax.random.key(0), (100, 100))
+    >>> round(W.std().item(), 2)
+    0.05
+
+    ```
+    """
+    gain = _as_finite("gain", gain)
+    return _square(lambda key, n, dtype: gain / n**0.5 * jax.random.normal(key, (n, n), dtype))
+
+
+def identity(gain: float = 1.0) -> Initializer:
+    """`gain` times the identity, whatever the key (for ReLU networks: Le, Jaitly & Hinton, arXiv 1504.00941, 2015).
+
+    ```python
+    >>> import jax, rnn_ode as ro
+    >>> ro.initializers.identity(0.5)(jax.random.key(0), (2, 2)).tolist()
+    [[0.5, 0.0], [0.0, 0.5]]
+
+    ```
+    """
+    gain = _as_finite("gain", gain)
+    return _square(lambda key, n, dtype: gain * jnp.eye(n, dtype=dtype))
+
+
+def antisymmetric(gain: float = 1.0) -> Initializer:
+    """gain (M − Mᵀ)/√2 with M normal of standard deviation 1/√N: eigenvalues on the imaginary axis, for large N from −2i gain
+    to 2i gain by Wigner's semicircle. The flow of such a matrix rotates and neither grows nor decays (Chang, Chen, Haber &
+    Chi, ICLR 2019); a network of it, with |λ| ≠ 1, does.
+
+    ```python
+    >>> import jax, jax.numpy as jnp, rnn_ode as ro
+    >>> W = ro.initializers.antisymmetric()(jax.random.key(0), (4, 4))
+    >>> bool(jnp.all(W == -W.T))
+    True
+
+    ```
+    """
+    gain = _as_finite("gain", gain)
+
+    def matrix(key, n, dtype):
+        M = jax.random.normal(key, (n, n), dtype)
+        return gain / (2 * n) ** 0.5 * (M - M.T)
+
+    return _square(matrix)
+
+
+def with_radius(radius: float, base: Initializer = gaussian()) -> Initializer:  # noqa: B008
+    """A draw of `base`, scaled so that its spectral radius max |λ| is `radius`, a number ≥ 0 (echo state networks: Jaeger,
+    GMD Report 148, 2001).
+
+    `ValueError` where the draw has no eigenvalue but 0, which no factor scales; compiled, its entries are NaN, which every
+    cell refuses.
+
+    ```python
+    >>> import jax, rnn_ode as ro
+    >>> W = ro.initializers.with_radius(1.1)(jax.random.key(0), (8, 8))
+    >>> round(ro.spectrum(W).radius.item(), 4)
+    1.1
+
+    ```
+    """
+    radius = _as_finite("radius", radius)
+    if radius < 0:
+        raise ValueError(f"radius must be a modulus max |λ|, 0 or more; got {radius}.")
+
+    def matrix(key, n, dtype):
+        W = base(key, (n, n), dtype)
+        found = jnp.max(jnp.abs(eig(W)[0]))
+        if is_concrete(found) and found == 0:
+            raise ValueError(f"base must draw matrices with an eigenvalue other than 0, to be scaled; got {W}.")
+        return radius / found * W
+
+    return _square(matrix)
+
+
+def with_abscissa(abscissa: float, base: Initializer = gaussian()) -> Initializer:  # noqa: B008
+    """A draw of `base` plus a multiple of the identity, so that its largest real part max Re λ is `abscissa`: the rate per
+    unit time at which the flow dh/dt = W h grows or, below 0, decays.
+
+    ```python
+    >>> import jax, rnn_ode as ro
+    >>> W = ro.initializers.with_abscissa(-0.25)(jax.random.key(0), (8, 8))
+    >>> round(ro.spectrum(W).abscissa.item(), 4)
+    -0.25
+
+    ```
+    """
+    abscissa = _as_finite("abscissa", abscissa)
+
+    def matrix(key, n, dtype):
+        W = base(key, (n, n), dtype)
+        return W + (abscissa - jnp.max(jnp.real(eig(W)[0]))) * jnp.eye(n, dtype=dtype)
+
+    return _square(matrix)
+
+
+def with_multipliers(multipliers: ArrayLike | Sequence) -> Initializer:
+    """A random real normal matrix with these eigenvalues: Q B Qᵀ with Q orthogonal, uniform in the sense of Haar, and B of
+    blocks (λ) and ((a, b), (−b, a)) for a ± ib, the real normal form (Horn & Johnson, "Matrix Analysis", theorem 2.5.8).
+
+    **Arguments:** `multipliers` (N,), real or complex, in any order; with each complex one its conjugate, as `np.conj` gives
+    it and as often. **Raises:** `ValueError` for others, and for a shape that is not (N, N) for as many.
+
+    ```python
+    >>> import jax, rnn_ode as ro
+    >>> W = ro.initializers.with_multipliers([0.6 + 0.6j, 0.6 - 0.6j, 0.9])(jax.random.key(0), (3, 3))
+    >>> [round(abs(z), 3) for z in ro.spectrum(W).multipliers.tolist()]
+    [0.9, 0.849, 0.849]
+
+    ```
+    """
+    B = _normal_form(np.asarray(as_floats("multipliers", multipliers, ("N",), complex=True)))
+
+    def matrix(key, n, dtype):
+        if n != len(B):
+            raise ValueError(f"shape must be {B.shape} for {len(B)} multipliers; got {(n, n)}.")
+        Q = jax.nn.initializers.orthogonal()(key, (n, n), dtype)
+        with jax.default_matmul_precision("highest"):
+            return Q @ jnp.asarray(B, dtype) @ Q.T
+
+    return _square(matrix)
+
+
+def _normal_form(multipliers: np.ndarray) -> np.ndarray:
+    """The block diagonal real matrix (N, N) with these eigenvalues (N,), N ≥ 1."""
+    if len(multipliers) == 0:
+        raise ValueError("multipliers must hold at least one eigenvalue; it is empty.")
+    for z in multipliers:
+        counts = np.sum(multipliers == z), np.sum(multipliers == np.conj(z))
+        if counts[0] != counts[1]:
+            raise ValueError(
+                "multipliers must hold with each complex one its conjugate, as np.conj gives it and as often, for the matrix "
+                f"to be real; got {z} {counts[0]} times and its conjugate {counts[1]} times."
+            )
+    re, im = np.real(multipliers), np.imag(multipliers)
+    B = np.diag(np.concatenate([re[im == 0], np.repeat(re[im > 0], 2)]))
+    first = np.arange(np.sum(im == 0), len(B), 2)
+    B[first, first + 1], B[first + 1, first] = im[im > 0], -im[im > 0]
+    return B

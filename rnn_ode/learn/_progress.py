@@ -1,0 +1,56 @@
+"""A bar on standard error while a training runs."""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from ._step import Record
+
+Show = Callable[[int, Record, list[dict[str, np.ndarray]]], None]
+
+
+@contextlib.contextmanager
+def training_bar(start: int, steps: int, wanted: bool) -> Iterator[Show]:
+    """Yields what is told of a step: its number, what was seen of it and the checks so far; ten times a second at most it
+    is shown, where rich is installed and the bar wanted."""
+    bar = _bar() if wanted else None
+    if bar is None:
+        yield lambda step, record, checks: None
+        return
+    began, shown = time.perf_counter(), 0.0
+    with bar:
+        task = bar.add_task("training", total=steps, completed=start, speed="–", seen="compiling")
+
+        def show(step: int, record: Record, checks: list[dict[str, np.ndarray]]) -> None:
+            nonlocal shown
+            now = time.perf_counter()
+            if now - shown < 0.1:
+                return
+            shown = now
+            seen = f"loss {float(record.loss):.3g}, gradient {float(record.gradient_norm):.3g}"
+            if checks and "validation" in checks[-1]:
+                seen += f", validation {float(checks[-1]['validation']):.3g}"
+            bar.update(task, completed=step, speed=f"{(step - start) / (now - began):.3g}", seen=seen)
+
+        yield show
+
+
+def _bar() -> Any:
+    try:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    except ImportError:
+        return None
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=20),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[speed]} steps/s"),
+        TimeRemainingColumn(compact=True),
+        TextColumn("{task.fields[seen]}"),
+        console=Console(stderr=True),
+        transient=True,
+    )

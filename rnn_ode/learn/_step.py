@@ -1,0 +1,82 @@
+"""One compiled step of training, which never leaves a state that is not finite."""
+
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
+
+from .._types import is_finite
+
+FAULTS = {1: "the loss", 2: "the norm of the gradient", 3: "the update of the optimiser"}
+
+
+class Task(eqx.Module):
+    """What stays the same from step to step: what of the model is not trained, the loss, the optimiser, the key."""
+
+    static: PyTree
+    loss: Callable[[PyTree, PyTree, PRNGKeyArray], Any]
+    optimiser: optax.GradientTransformationExtraArgs
+    clip: float | None = eqx.field(static=True)
+    key: PRNGKeyArray
+
+    def model(self, params: PyTree) -> PyTree:
+        return eqx.combine(params, self.static)
+
+
+class State(eqx.Module):
+    """What a step changes: `fault` is 0, or says what was not finite at step `step`, which then did not count."""
+
+    params: PyTree
+    optimiser: PyTree
+    step: Int[Array, ""]
+    fault: Int[Array, ""]
+
+
+class Record(eqx.Module):
+    """What is seen of a step."""
+
+    loss: Float[Array, ""]
+    gradient_norm: Float[Array, ""]
+    fault: Int[Array, ""]
+
+
+def begin(task: Task, params: PyTree) -> State:
+    return State(params, task.optimiser.init(params), jnp.zeros((), int), jnp.zeros((), int))
+
+
+@eqx.filter_jit
+def advance(task: Task, state: State, source) -> tuple[State, Record]:
+    """The state a step later; the same but for `fault`, where the loss, its gradient or the update is not finite."""
+    batch_key, loss_key = jax.random.split(task.key)
+    batch = source.at(state.step, batch_key)
+    loss_key = jax.random.fold_in(loss_key, state.step)
+
+    def value_of(params):
+        value = jnp.asarray(task.loss(task.model(params), batch, loss_key))
+        if value.shape != () or not jnp.issubdtype(value.dtype, jnp.floating):
+            raise ValueError(f"loss must return one real number; it returned {value.dtype}{list(value.shape)}.")
+        return value
+
+    value, gradient = jax.value_and_grad(value_of)(state.params)
+    norm = optax.tree.norm(gradient)
+    if task.clip is not None:
+        scale = jnp.minimum(1, task.clip / jnp.where(norm == 0, 1, norm))
+        gradient = jax.tree.map(lambda leaf: scale.astype(leaf.dtype) * leaf, gradient)
+    extra = {"value": value, "grad": gradient, "value_fn": value_of}  # what line searches want
+    updates, optimiser = task.optimiser.update(gradient, state.optimiser, state.params, **extra)
+    params = optax.apply_updates(state.params, updates)
+
+    fault = jnp.select([~jnp.isfinite(value), ~jnp.isfinite(norm), ~is_finite(params)], [1, 2, 3], 0)
+    new = State(params, optimiser, state.step + 1, state.fault)
+    state = jax.tree.map(lambda new, old: jnp.where(fault == 0, new, old), new, state)
+    return eqx.tree_at(lambda s: s.fault, state, fault.astype(state.fault.dtype)), Record(value, norm, fault)
+
+
+@eqx.filter_jit
+def evaluate(task: Task, params: PyTree, function: Callable[[PyTree], Any]) -> Any:
+    """A function of the model, compiled."""
+    return function(task.model(params))
