@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import equinox as eqx
 import jax
@@ -19,17 +19,17 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn
 from rich.text import Text
 
 from . import initializers
-from ._analyse import Analysis, analyse
+from ._analyse import analyse
 from ._bridge import ALTERNATIVES
 from ._cells import StackedCell, VanillaCell
-from ._compare import METHODS, Comparison, compare, predict
+from ._compare import METHODS, compare, predict
 from ._files import written_beside
 from ._methods import AbstractMethod, Backward, Exact, Forward, Textbook, Tustin, obstacle
 from ._resample import Scheme, Source, Table, resample
 from ._stream import as_rate
 from ._verdict import Verdict, verdict_name
 from .audio import SUBTYPES, read_wav
-from .datasets import Series, load_csv, sunspots
+from .datasets import Series, load, load_csv, sunspots
 from .interop import Network, read_cell, read_matrix, read_network
 
 app = typer.Typer(
@@ -226,7 +226,7 @@ def _check_figure(out: Path) -> None:
         raise ValueError(f"--out {out}: the folder {out.parent} does not exist.")
 
 
-def _save_figure(c: Comparison | Analysis, out: Path) -> None:
+def _save_figure(c: Any, out: Path) -> None:
     with written_beside(out) as beside:
         c.plot().savefig(beside, dpi=120)
 
@@ -349,6 +349,70 @@ def analyse_command(
             return
         source = "built-in network" if weights is None else str(weights)
         typer.echo(f"{_describe(cell)} ({source})\n\n{a.table()}\n\nfigure: {out}")
+
+
+@app.command("forecast")
+def forecast_command(
+    context: typer.Context,
+    series: Annotated[str, typer.Argument(help="pendulum, sunspots, co2, nile, elnino, elec_equip, or a csv file.")],
+    column: Annotated[list[str] | None, typer.Option(help="A column of a csv file; repeatable.")] = None,
+    model: Annotated[str, typer.Option(help="gru, lstm, rnn, tanh, cornn, antisymmetric, neural-ode, ….")] = "gru",
+    hidden: Annotated[int, typer.Option(min=1, help="Units of each network.")] = 32,
+    history: Annotated[int | None, typer.Option(min=1, help="Rows given: 100, or a tenth of the series.")] = None,
+    gap: Annotated[int | None, typer.Option(min=0, help="Rows skipped: 10 for the pendulum, else 0.")] = None,
+    horizon: Annotated[int, typer.Option(min=1, help="Rows wanted.")] = 1,
+    season: Annotated[int, typer.Option(min=1, help="Rows in a season, for the naive forecasts.")] = 1,
+    members: Annotated[int, typer.Option(min=1, help="Networks, trained side by side.")] = 5,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Steps of training: 8000 for rnn, whose steps are short, else 3000.")
+    ] = None,
+    rate: Annotated[float, typer.Option(help="Learning rate at the start.")] = 0.02,
+    autoregressive: Annotated[bool, typer.Option("--autoregressive", help="Row by row, on its own forecasts.")] = False,
+    share: Annotated[float, typer.Option(help="Of the values that the intervals are to cover.")] = 0.9,
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    checkpoint: Annotated[Path | None, typer.Option(help="A file to go on from, if killed.")] = None,
+    out: Annotated[Path, typer.Option(help="Where the figure goes: .png, .pdf or .svg.")] = Path(
+        "rnn_ode_forecast.png"
+    ),
+    as_json: Json = False,
+) -> None:
+    """Train networks to forecast a series, and set them beside the naive forecasts: a table and a figure.
+
+    The last 30 % of the series are the test, which nothing is fitted on. The pendulum is the published one: history 100, gap
+    10, a random tenth of the other windows validating. Training is in float32.
+    """
+    from . import learn
+
+    with job(), jax.enable_x64(False):
+        _check_figure(out)
+        if model not in learn.CORES:
+            raise ValueError(f"--model must be one of {', '.join(learn.CORES)}; got {model!r}.")
+        if not Path(series).suffix:
+            _mention_unused(context, "without a csv file", "column")
+        rows = (load_csv(series, column or None) if Path(series).suffix else load(series)).values
+        published = series == "pendulum"
+        f = learn.forecast(
+            rows,
+            learn.many_to_one(model, hidden),
+            history=history or (100 if published else max(1, min(100, len(rows) // 10))),
+            gap=gap if gap is not None else 10 * published,
+            horizon=horizon,
+            key=jax.random.key(seed),
+            members=members,
+            steps=steps or (8000 if model == "rnn" else 3000),
+            rate=rate,
+            direct=not autoregressive,
+            share=share,
+            shuffle=published,
+            season=season,
+            checkpoint=checkpoint,
+        )
+        _save_figure(f, out)
+        if as_json:
+            described = {"series": series, "model": model, "hidden": hidden, "figure": str(out)}
+            typer.echo(json.dumps({**described, **f.to_dict()}, allow_nan=False))
+            return
+        typer.echo(f"{series}: {len(rows)} rows; {model}, {hidden} units\n\n{f.table()}\n\nfigure: {out}")
 
 
 @app.command("bench")

@@ -55,6 +55,7 @@ def vanishing_gradient(
     after = run(shifts)
     gradients = jax.grad(lambda shifts: loss(jax.vmap(unravel)(run(shifts))))(shifts)
     before = jnp.concatenate([flat[None], after[:-1]])
+    before, gradients = frozen((before, gradients))  # the loss may have weights of its own
 
     def term(x, h, g):
         size = jnp.linalg.norm(jnp.where(jnp.any(g != 0), g, 1))
@@ -86,7 +87,7 @@ def flossing(cell: Cell, xs: Float[Array, "T D"], count: int, h0: State | None =
     ```
     """
     h0 = initial_state(cell) if h0 is None else h0
-    return jnp.mean(lyapunov(Map(cell, xs), h0, xs.shape[0], count=count).exponents ** 2)
+    return jnp.mean(lyapunov(Map(cell, xs), h0, float(xs.shape[0]), count=count).exponents ** 2)
 
 
 def spectral_penalty(W: Float[Array, "N N"], radius: ArrayLike = 1.0) -> Float[Array, ""]:

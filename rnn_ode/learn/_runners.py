@@ -1,8 +1,9 @@
 """Ways of running something recurrent over a sequence, which all wirings share: a network by `iterate`, a differential
 equation by `integrate`, two of either in opposite directions, and one above the other.
 
-**Padding.** A sequence of `length` samples may stand in a longer array. Its padding is replaced by the last sample before
-anything is computed, and the state rests from there on: what stands in it, NaN included, changes no state and no gradient.
+**Padding.** A sequence of `length` samples, 1 to T, may stand in a longer array. Its padding is replaced by samples of the
+sequence before anything is computed, and the state rests: what stands in it, NaN included, changes no state and no gradient.
+A length outside 1 to T is a `ValueError`; a traced one is not looked at.
 """
 
 import abc
@@ -17,7 +18,7 @@ from jaxtyping import Array, Float, Int
 
 from .. import Hold, RungeKutta, integrate, iterate, to_rnn
 from .._cells import initial_state, output_of
-from .._errors import as_step, check_callable
+from .._errors import as_step, check_callable, is_concrete
 from .._types import Cell, Field, State
 
 Length = Int[Array, ""] | int | None
@@ -81,22 +82,31 @@ class Iterated(Recurrent):
     def states(self, xs: Float[Array, "T D"], h0: State | None = None, length: Length = None) -> State:
         if length is None:
             return iterate(self.cell, xs, h0, throw=False).states
+        _check_length(xs, length)
         h0 = initial_state(self.cell) if h0 is None else h0
-        marked = jnp.concatenate([_without_padding(xs, length), _counts(xs, length)[:, None]], axis=1)
-        return iterate(_Resting(self.cell), marked, h0, throw=False).states
+        rows = jnp.arange(xs.shape[0])
+        counts = (rows < length).astype(xs.dtype)
+        marked = jnp.concatenate([xs[jnp.where(rows < length, rows, 0)], counts[:, None]], axis=1)
+        return iterate(_Resting(self.cell, h0), marked, h0, throw=False).states
 
     def as_cell(self) -> Cell:
         return self.cell
 
 
 class _Resting(eqx.Module):
-    """A cell that keeps its state where the input's last column is 0."""
+    """A cell that keeps its state where the input's last column is 0.
+
+    What it computes there and throws away starts from h0, like the run's first step: a step from where the state rests might
+    overflow, and 0 · ∞ would spoil the gradient."""
 
     cell: Cell
+    h0: State
 
     def __call__(self, x, h):
-        moved = self.cell(x[:-1], h)
-        return jax.tree.map(lambda new, old: jnp.where(x[-1] > 0, new, old), moved, h)
+        def choose(moving, resting):
+            return jax.tree.map(lambda a, b: jnp.where(x[-1] > 0, a, b), moving, resting)
+
+        return choose(self.cell(x[:-1], choose(h, self.h0)), h)
 
 
 class Integrated(Recurrent):
@@ -106,7 +116,7 @@ class Integrated(Recurrent):
     between, one of rnn_ode's paths; `dt` the time between them; `solver`, `rtol`, `atol` and `adjoint` as `integrate` takes
     them: the default adjoint differentiates the solver's own steps (discretise, then optimise), and
     `diffrax.BacksolveAdjoint()` solves the adjoint equation. `Cubic` and `BandLimited` look ahead, and see the last sample
-    held in place of padding.
+    held in place of padding. With a `length` the solver stops there.
 
     ```python
     >>> import jax, jax.numpy as jnp, rnn_ode as ro
@@ -132,18 +142,28 @@ class Integrated(Recurrent):
         as_step("dt", self.dt)
 
     def states(self, xs: Float[Array, "T D"], h0: State | None = None, length: Length = None) -> State:
-        path = self.path(xs if length is None else _without_padding(xs, length), self.dt)
+        if length is None:
+            return self._solve(self.path(xs, self.dt), h0)
+        _check_length(xs, length)
+        return _solve_until(self, xs, h0, jnp.asarray(length))
+
+    def _solve(self, path, h0: State | None, ts: Float[Array, " n"] | None = None) -> State:
         h0 = initial_state(self.field) if h0 is None else h0
         how = {"solver": self.solver, "rtol": self.rtol, "atol": self.atol, "adjoint": self.adjoint}
-        states = integrate(self.field, path, h0, throw=False, **how).states
-        if length is None:
-            return states
-        rows = jnp.minimum(jnp.arange(xs.shape[0] + 1), length)
-        return jax.tree.map(lambda leaf: leaf[rows], states)
+        return integrate(self.field, path, h0, ts=ts, throw=False, **how).states
 
     def as_cell(self) -> Cell:
         solver = diffrax.Tsit5() if self.solver is None else self.solver
         return to_rnn(self.field, RungeKutta(solver, substeps=4), self.dt)
+
+
+@eqx.filter_jit
+def _solve_until(runner: Integrated, xs: Float[Array, "T D"], h0: State | None, length: Int[Array, ""]) -> State:
+    """The states up to a sample, and then that one's: intervals of no length, in which nothing moves. Compiled, since only
+    traced times may repeat."""
+    rows = jnp.minimum(jnp.arange(xs.shape[0] + 1), length)
+    path = runner.path(xs[jnp.maximum(rows[1:], 1) - 1], runner.dt)
+    return runner._solve(path, h0, path.time(rows, 0.0))
 
 
 class Bidirectional(AbstractRunner):
@@ -202,18 +222,17 @@ class Stacked(AbstractRunner):
         return self.layers[-1].last(xs, length)
 
 
-def _counts(xs: Float[Array, "T D"], length: Int[Array, ""] | int) -> Float[Array, " T"]:
-    """1 for the samples that count, 0 for padding."""
-    return (jnp.arange(xs.shape[0]) < length).astype(xs.dtype)
-
-
-def _without_padding(xs: Float[Array, "T D"], length: Int[Array, ""] | int) -> Float[Array, "T D"]:
-    """The samples that count, and after them the last of them."""
-    return xs[jnp.clip(jnp.arange(xs.shape[0]), 0, jnp.maximum(length, 1) - 1)]
-
-
 def _reversed(xs: Float[Array, "T D"], length: Length) -> Float[Array, "T D"]:
-    """The samples that count in the opposite order, padding where it was."""
-    rows = jnp.arange(xs.shape[0])
+    """The samples that count in the opposite order, and then the last one of that order, which was the first."""
+    if length is not None:
+        _check_length(xs, length)
     last = xs.shape[0] if length is None else length
-    return xs[jnp.where(rows < last, last - 1 - rows, rows)]
+    return xs[jnp.maximum(last - 1 - jnp.arange(xs.shape[0]), 0)]
+
+
+def _check_length(xs: Float[Array, "T D"], length: Int[Array, ""] | int) -> None:
+    """`ValueError` for a known length outside 1 to T, `TypeError` for what is no whole number."""
+    if jnp.ndim(length) or not jnp.issubdtype(jnp.result_type(length), jnp.integer):
+        raise TypeError(f"length must be a whole number, how many of the samples count; got {length!r}.")
+    if is_concrete(length) and not 1 <= length <= xs.shape[0]:
+        raise ValueError(f"length must be from 1 to the number of samples, {xs.shape[0]}; got {length}.")

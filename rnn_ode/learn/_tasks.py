@@ -115,7 +115,7 @@ class Copy(AbstractTask):
     solved: ClassVar[float] = 0.05
 
     def __check_init__(self):
-        check_count("symbols", self.symbols)
+        check_count("symbols", self.symbols, 2)
         check_count("items", self.items)
 
     @property
@@ -227,7 +227,7 @@ class FlipFlop(AbstractTask):
         return sum((1 - 1 / lag) * (1 - (1 - 1 / lag) ** k) for k in range(5 * lag)) / (5 * lag)
 
     def draw(self, key: PRNGKeyArray, lag: int, size: int) -> tuple[Float[Array, "size T B"], Float[Array, "size T B"]]:
-        _check(lag, size, 1)
+        _check(lag, size, 2)
         when, which = jax.random.split(key)
         shape = (size, 5 * lag, self.bits)
         signs = jax.random.rademacher(which, shape, float)
@@ -242,8 +242,10 @@ class FlipFlop(AbstractTask):
 
 
 def _held(pulses: Float[Array, "size T B"]) -> Float[Array, "size T B"]:
-    """The last pulse that was not 0."""
-    return jax.lax.associative_scan(lambda before, now: jnp.where(now == 0, before, now), pulses, axis=1)
+    """The last pulse that was not 0, or 0 before the first."""
+    rows = jnp.arange(pulses.shape[1])[None, :, None]
+    last = jax.lax.cummax(jnp.where(pulses == 0, 0, rows), axis=1)
+    return jnp.take_along_axis(pulses, last, axis=1)
 
 
 def _check(lag: int, size: int, least: int) -> None:

@@ -134,7 +134,9 @@ class EncoderDecoder(_Wiring):
     where `targets` are given.
 
     **Arguments:** `encoder`, `runner` (the decoder), each an `Iterated` or `Integrated`; `readout`, whose output the decoder
-    takes as its input.
+    takes as its input. A decoder that is `Integrated` holds that input during a step, whatever its path, and solves the step
+    in four of its solver's. **Raises:** `TypeError` for an encoder or decoder of another kind, `ValueError` for targets of
+    another shape than the output's.
 
     ```python
     >>> import jax, jax.numpy as jnp, equinox as eqx
@@ -152,6 +154,13 @@ class EncoderDecoder(_Wiring):
     runner: Recurrent
     readout: Readout
 
+    def __check_init__(self):
+        for name, runner in (("encoder", self.encoder), ("runner", self.runner)):
+            if not isinstance(runner, Recurrent):
+                raise TypeError(
+                    f"{name} must hand on one state, as Iterated(cell) and Integrated(field) do; got {type(runner).__name__}."
+                )
+
     def __call__(
         self,
         xs: Float[Array, "T D"],
@@ -163,10 +172,15 @@ class EncoderDecoder(_Wiring):
         h = jax.tree.map(lambda leaf: leaf[-1], self.encoder.states(xs, length=length))
         y = self.readout(self.runner.read(jax.tree.map(lambda leaf: leaf[None], h))[0])
         start = jnp.zeros_like(y)
+        cell = self.runner.as_cell()
         if targets is not None:
-            fed = jnp.concatenate([start[None], targets[: steps - 1]])
-            return jax.vmap(self.readout)(self.runner.read(self.runner.states(fed, h))[1:])
-        unroll = _FeedingBack(self.runner.as_cell(), self.readout)
+            if targets.shape != (steps, *y.shape):
+                raise ValueError(
+                    f"targets must have shape {(steps, *y.shape)}, a value for each step; got {targets.shape}."
+                )
+            fed = jnp.concatenate([start[None], targets[:-1]])
+            return jax.vmap(self.readout)(self.runner.read(iterate(cell, fed, h, throw=False).states)[1:])
+        unroll = _FeedingBack(cell, self.readout)
         return iterate(unroll, jnp.zeros((steps, 0)), (h, start), save=lambda state: state[1], throw=False).states[1:]
 
 

@@ -1,0 +1,80 @@
+"""Models by name, from a key: what the command `forecast` and the memory study choose from.
+
+A *core* is something recurrent of D inputs and N units, as a runner; on it stands a linear readout.
+
+| name | what |
+|---|---|
+| tanh | h' = tanh(W_h h + W_x x + b), W_h Gaussian of radius 1 |
+| orthogonal | the same, W_h orthogonal |
+| irnn | the same with relu, W_h the identity (Le, Jaitly & Hinton 2015) |
+| rnn | the leaky one: an Euler step of `CTRNN`, h' = h + (tanh(W_h h + W_x x + b) − h)/τ, τ = 8 at first and trained |
+| antisymmetric, cornn, gru-ode | Euler steps of those fields |
+| gru, lstm | Equinox's; the LSTM's forget gate begins near one (Jozefowicz, Zaremba & Sutskever 2015) |
+| neural-ode | `CTRNN` as a differential equation, the input linear between samples, by diffrax's Tsit5 |
+"""
+
+from collections.abc import Callable
+
+import diffrax
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import PRNGKeyArray
+
+from .. import CTRNN, GRUODE, AntisymmetricRNN, CoRNN, Euler, Linear, VanillaCell, initializers, to_rnn
+from .._errors import check_count
+from ._runners import Integrated, Iterated, Recurrent
+from ._wirings import ManyToOne
+
+Core = Callable[[PRNGKeyArray, int, int], Recurrent]
+
+
+def _vanilla(activation, recurrent) -> Core:
+    return lambda key, D, N: Iterated(VanillaCell.random(key, D, N, activation=activation, recurrent=recurrent))
+
+
+def _euler(field, dt: float) -> Core:
+    return lambda key, D, N: Iterated(to_rnn(field(key, D, N), Euler(), dt))
+
+
+def _lstm(key: PRNGKeyArray, D: int, N: int) -> Recurrent:
+    cell = eqx.nn.LSTMCell(D, N, key=key)
+    return Iterated(eqx.tree_at(lambda cell: cell.bias, cell, jnp.asarray(cell.bias).at[N : 2 * N].set(1.0)))
+
+
+def _neural_ode(key: PRNGKeyArray, D: int, N: int) -> Recurrent:
+    field = CTRNN.random(key, D, N, tau=8.0)
+    return Integrated(field, Linear, solver=diffrax.Tsit5(), rtol=1e-3, atol=1e-4)
+
+
+CORES: dict[str, Core] = {
+    "tanh": _vanilla(jnp.tanh, initializers.gaussian()),
+    "orthogonal": _vanilla(jnp.tanh, initializers.orthogonal()),
+    "irnn": _vanilla(jax.nn.relu, initializers.identity()),
+    "rnn": _euler(lambda key, D, N: CTRNN.random(key, D, N, tau=8.0), 1.0),
+    "antisymmetric": _euler(lambda key, D, N: AntisymmetricRNN.random(key, D, N, gamma=0.01), 0.1),
+    "cornn": _euler(lambda key, D, N: CoRNN.random(key, D, N, gamma=2.7, epsilon=4.7), 0.05),
+    "gru": lambda key, D, N: Iterated(eqx.nn.GRUCell(D, N, key=key)),
+    "lstm": _lstm,
+    "gru-ode": _euler(lambda key, D, N: GRUODE.random(key, D, N), 0.5),
+    "neural-ode": _neural_ode,
+}
+
+
+def many_to_one(name: str, hidden: int) -> Callable[[PRNGKeyArray, int, int], ManyToOne]:
+    """`make(key, inputs, outputs)` of a named core with a linear readout at the end, as `forecast` takes it. `ValueError` for
+    an unknown name."""
+    core = _core(name)
+    check_count("hidden", hidden)
+
+    def make(key: PRNGKeyArray, inputs: int, outputs: int) -> ManyToOne:
+        keys = jax.random.split(key)
+        return ManyToOne(core(keys[0], inputs, hidden), eqx.nn.Linear(hidden, outputs, key=keys[1]))
+
+    return make
+
+
+def _core(name: str) -> Core:
+    if name not in CORES:
+        raise ValueError(f"name must be one of {', '.join(CORES)}; got {name!r}.")
+    return CORES[name]
