@@ -115,8 +115,8 @@ class Integrated(Recurrent):
     **Arguments:** `field` any field that tells its zero state, `field.initial_state()`; `path` how the samples are read in
     between, one of rnn_ode's paths; `dt` the time between them; `solver`, `rtol`, `atol` and `adjoint` as `integrate` takes
     them: the default adjoint differentiates the solver's own steps (discretise, then optimise), and
-    `diffrax.BacksolveAdjoint()` solves the adjoint equation. `Cubic` and `BandLimited` look ahead, and see the last sample
-    held in place of padding. With a `length` the solver stops there.
+    `diffrax.BacksolveAdjoint()`, with one of diffrax's solvers, solves the adjoint equation. `Cubic` and `BandLimited` look
+    ahead, and see the last sample held in place of padding. With a `length` nothing moves beyond it.
 
     ```python
     >>> import jax, jax.numpy as jnp, rnn_ode as ro

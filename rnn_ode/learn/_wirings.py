@@ -128,7 +128,7 @@ class ManyToMany(_Wiring):
         return jax.vmap(self.readout)(self.runner.outputs(xs, length))
 
 
-class EncoderDecoder(_Wiring):
+class EncoderDecoder(eqx.Module):
     """A sequence is read into a state, which another network of the same kind of state unrolls into values (Sutskever,
     Vinyals & Le 2014). The decoder's input is the value before, zeros at first: its own, or during training the true one,
     where `targets` are given.
@@ -160,6 +160,7 @@ class EncoderDecoder(_Wiring):
                 raise TypeError(
                     f"{name} must hand on one state, as Iterated(cell) and Integrated(field) do; got {type(runner).__name__}."
                 )
+        check_callable("readout", self.readout, "readout(output)")
 
     def __call__(
         self,
