@@ -415,6 +415,47 @@ def forecast_command(
         typer.echo(f"{series}: {len(rows)} rows; {model}, {hidden} units\n\n{f.table()}\n\nfigure: {out}")
 
 
+@app.command("memory")
+def memory_command(
+    task: Annotated[str, typer.Option(help="adding, copy, order or flip-flop.")] = "order",
+    cell: Annotated[
+        list[str] | None, typer.Option(help="A network, such as lstm or 'tanh + flossing'; repeatable.")
+    ] = None,
+    lag: Annotated[list[int] | None, typer.Option(min=1, help="A lag; repeatable.")] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Networks of each kind and lag.")] = 5,
+    hidden: Annotated[int, typer.Option(min=1, help="Units of each network.")] = 32,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of training at most.")] = 2000,
+    rate: Annotated[float, typer.Option(help="Learning rate.")] = 0.001,
+    results: Annotated[Path | None, typer.Option(help="A .json file of the trials, to go on from if killed.")] = None,
+    out: Annotated[Path, typer.Option(help="Where the figure goes: .png, .pdf or .svg.")] = Path("rnn_ode_memory.png"),
+    as_json: Json = False,
+) -> None:
+    """Which networks learn which lag, beside what their eigenvalues and gradients said before: a table and a figure."""
+    from . import learn
+
+    tasks = {"adding": learn.Adding, "copy": learn.Copy, "order": learn.TemporalOrder, "flip-flop": learn.FlipFlop}
+    with job(), jax.enable_x64(False):
+        _check_figure(out)
+        if task not in tasks:
+            raise ValueError(f"--task must be one of {', '.join(tasks)}; got {task!r}.")
+        with progress("training") as step:
+            found = learn.study(
+                tasks[task](),
+                cell or ["tanh", "tanh + flossing", "orthogonal", "antisymmetric", "gru", "lstm"],
+                lag or [20, 40, 80],
+                seeds=seeds,
+                hidden=hidden,
+                steps=steps,
+                rate=rate,
+                path=results,
+                progress=lambda done, total, text: step(f"{done} of {total} trained; training: {text}"),
+            )
+        _save_figure(found, out)
+        typer.echo(
+            json.dumps({"figure": str(out), **found.to_dict()}) if as_json else f"{found.table()}\n\nfigure: {out}"
+        )
+
+
 @app.command("bench")
 def bench_command(
     hidden: Annotated[int, typer.Option(min=1, help="Units of the network.")] = 48,

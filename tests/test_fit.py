@@ -114,6 +114,14 @@ def test_the_best_by_validation_is_returned_and_patience_ends():
     assert done.model[0] == 3
 
 
+def test_a_validation_that_is_good_enough_ends():
+    """The parameter halves at every step, and so does what validates; a resumed run does not begin again."""
+    way = {**QUIET, "optimiser": optax.sgd(0.5), "validate": lambda model: jnp.sum(model), "every": 1, "target": 0.3}
+    done = learn.fit(jnp.ones(1), lambda model, batch: 0.5 * jnp.sum(model**2), [0.0], **way, steps=100)
+    assert done.stopped_because == "the validation reached 0.25, at most 0.3, within 2 steps"
+    assert done.model[0] == 0.25
+
+
 def test_what_is_watched_is_logged_with_the_loss():
     watch = learn.Dynamics(XS[0])
     done = learn.fit(small(), squares, [(XS, TARGETS)], **QUIET, steps=4, every=2, watch=watch)
@@ -260,7 +268,8 @@ def test_line_searches_work():
     [
         ({"steps": 0}, ValueError, "steps"),
         ({"every": 0}, ValueError, "every"),
-        ({"patience": 2}, ValueError, "patience counts validations"),
+        ({"patience": 2}, ValueError, "patience and target look at validations"),
+        ({"target": 0.1}, ValueError, "patience and target look at validations"),
         ({"clip": -1.0}, ValueError, "clip must be a number above 0"),
         ({"optimiser": "adam"}, TypeError, "optimiser must be one of optax's"),
         ({"batches": 3}, TypeError, "batches must be a function of a key"),

@@ -39,6 +39,7 @@ FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names.spl
 ON_DEMAND = {
     ("_compare", "plot"): "comparison.plot() draws itself",
     ("_analyse", "plot"): "analysis.plot() draws itself",
+    ("learn", "plot"): "forecast.plot() and study.plot() draw themselves",
 }
 
 

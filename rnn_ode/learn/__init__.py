@@ -31,6 +31,9 @@ from ._runners import Integrated as Integrated
 from ._runners import Iterated as Iterated
 from ._runners import Recurrent as Recurrent
 from ._runners import Stacked as Stacked
+from ._study import Study as Study
+from ._study import Trial as Trial
+from ._study import study as study
 from ._tasks import AbstractTask as AbstractTask
 from ._tasks import Adding as Adding
 from ._tasks import Copy as Copy

@@ -67,6 +67,7 @@ def fit(
     progress: bool = True,
     every: int = 100,
     patience: int | None = None,
+    target: float | None = None,
     clip: float | None = None,
     watch: Callable[[Any], dict[str, Any]] | None = None,
 ) -> Fit:
@@ -79,15 +80,15 @@ def fit(
     random is drawn from.
 
     `validate` a function of the model, or a batch for the loss: the lower the better, and the best model is returned;
-    `patience` stops after so many validations without a better one. Validation, `watch` (a function of the model that
-    returns numbers or arrays by name, such as `Dynamics`) and checkpoints come `every` so many steps and at the end. `clip`
-    scales a gradient of a larger global norm down to it (Pascanu, Mikolov & Bengio 2013). `checkpoint` is a file, replaced
-    in one go, and with `resume` continued from where it exists. `progress` shows a bar on standard error, where rich is
-    installed.
+    `patience` stops after so many validations without a better one, `target` at one of at most that. Validation, `watch` (a
+    function of the model that returns numbers or arrays by name, such as `Dynamics`) and checkpoints come `every` so many
+    steps and at the end. `clip` scales a gradient of a larger global norm down to it (Pascanu, Mikolov & Bengio 2013).
+    `checkpoint` is a file, replaced in one go, and with `resume` continued from where it exists. `progress` shows a bar on
+    standard error, where rich is installed.
 
     **Returns:** a `Fit`. A run stops early, with the last good parameters, when the loss, its gradient or the update is not
-    finite, when the batches end, when patience ends and at Ctrl-C. **Raises:** `ValueError` for a checkpoint of another
-    model, optimiser, key or version, with the difference; `ValueError` and `TypeError` for arguments that do not fit.
+    finite, when the batches end, at Ctrl-C, and by `patience` and `target`. **Raises:** `ValueError` for a checkpoint of
+    another model, optimiser, key or version, with the difference; `ValueError` and `TypeError` for arguments that do not fit.
 
     ```python
     >>> import jax, jax.numpy as jnp, optax, rnn_ode as ro
@@ -109,8 +110,10 @@ def fit(
     check_flag("progress", progress)
     if patience is not None:
         check_count("patience", patience)
-        if validate is None:
-            raise ValueError("patience counts validations: give validate, a function of the model or a batch.")
+    if target is not None:
+        target = as_number("target", target)
+    if validate is None and not patience is target is None:
+        raise ValueError("patience and target look at validations: give validate, a function of the model or a batch.")
     if clip is not None and not as_number("clip", clip) > 0:
         raise ValueError(f"clip must be a number above 0, or None; got {clip}.")
     if not isinstance(optimiser, optax.GradientTransformation):
@@ -126,7 +129,7 @@ def fit(
     run = _Run(task, begin(task, params), validate, watch, None if checkpoint is None else Path(checkpoint))
     if resume and run.path is not None and run.path.exists():
         run.resume()
-    return run.go(batches, steps, every, patience, progress)
+    return run.go(batches, steps, every, patience, target, progress)
 
 
 class _Run:
@@ -153,22 +156,28 @@ class _Run:
         checks = {name: np.stack([row[name] for row in self.checks]) for name in (self.checks or [{}])[0]}
         return History(seen[:, 0], seen[:, 1], np.array(self.checked_at, int), checks)
 
-    def go(self, batches, steps: int, every: int, patience: int | None, progress: bool) -> Fit:
-        feed, why = sources(batches, self.step), None
+    def go(self, batches, steps: int, every: int, patience: int | None, target: float | None, progress: bool) -> Fit:
+        feed, why = sources(batches, self.step), self.enough(patience, target)
         with training_bar(self.step, steps, progress) as show:
             try:
                 while why is None and self.step < steps:
-                    if patience is not None and self.since_best >= patience:
-                        why = f"no better validation in {patience} checks"
-                        break
                     why = self.stretch(feed, min(steps, (self.step // every + 1) * every), show)
                     if int(self.state.fault):
                         break  # the last checkpoint is a better place to go back to than the step before a disaster
                     self.check()
+                    why = why or self.enough(patience, target)
             except KeyboardInterrupt:
                 why = f"interrupted after {self.step} steps"
                 self.save()
         return Fit(self.model, self.history, why or f"all {steps} steps are done")
+
+    def enough(self, patience: int | None, target: float | None) -> str | None:
+        """Why the validations say to stop, or `None`."""
+        if target is not None and self.best_validation <= target:
+            return f"the validation reached {self.best_validation:.3g}, at most {target:g}, within {self.step} steps"
+        if patience is not None and self.since_best >= patience:
+            return f"no better validation in {patience} checks"
+        return None
 
     def stretch(self, feed: Iterator, until: int, show: Callable) -> str | None:
         """Steps, until so many are made in all; why there can be no more, or `None`."""

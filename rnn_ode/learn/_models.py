@@ -9,7 +9,7 @@ A *core* is something recurrent of D inputs and N units, as a runner; on it stan
 | irnn | the same with relu, W_h the identity (Le, Jaitly & Hinton 2015) |
 | rnn | the leaky one: an Euler step of `CTRNN`, h' = h + (tanh(W_h h + W_x x + b) − h)/τ, τ = 8 at first and trained |
 | antisymmetric, cornn, gru-ode | Euler steps of those fields |
-| gru, lstm | Equinox's; the LSTM's forget gate begins near one (Jozefowicz, Zaremba & Sutskever 2015) |
+| gru, lstm | Equinox's; the LSTM's gates begin with memories of 1 to 256 steps (Tallec & Ollivier 2018, "chrono") |
 | neural-ode | `CTRNN` as a differential equation, the input linear between samples, by diffrax's Tsit5 |
 """
 
@@ -24,7 +24,10 @@ from jaxtyping import PRNGKeyArray
 from .. import CTRNN, GRUODE, AntisymmetricRNN, CoRNN, Euler, Linear, VanillaCell, initializers, to_rnn
 from .._errors import check_count
 from ._runners import Integrated, Iterated, Recurrent
-from ._wirings import ManyToOne
+from ._tasks import AbstractTask
+from ._wirings import ManyToMany, ManyToOne
+
+_SPAN = 256.0
 
 Core = Callable[[PRNGKeyArray, int, int], Recurrent]
 
@@ -38,8 +41,12 @@ def _euler(field, dt: float) -> Core:
 
 
 def _lstm(key: PRNGKeyArray, D: int, N: int) -> Recurrent:
-    cell = eqx.nn.LSTMCell(D, N, key=key)
-    return Iterated(eqx.tree_at(lambda cell: cell.bias, cell, jnp.asarray(cell.bias).at[N : 2 * N].set(1.0)))
+    cell, spans = (
+        eqx.nn.LSTMCell(D, N, key=key),
+        jax.random.uniform(jax.random.fold_in(key, 1), (N,), minval=1, maxval=_SPAN),
+    )
+    bias = jnp.zeros(4 * N).at[N : 2 * N].set(jnp.log(spans)).at[:N].set(-jnp.log(spans))
+    return Iterated(eqx.tree_at(lambda cell: cell.bias, cell, bias))
 
 
 def _neural_ode(key: PRNGKeyArray, D: int, N: int) -> Recurrent:
@@ -64,7 +71,7 @@ CORES: dict[str, Core] = {
 def many_to_one(name: str, hidden: int) -> Callable[[PRNGKeyArray, int, int], ManyToOne]:
     """`make(key, inputs, outputs)` of a named core with a linear readout at the end, as `forecast` takes it. `ValueError` for
     an unknown name."""
-    core = _core(name)
+    core = check_core(name)
     check_count("hidden", hidden)
 
     def make(key: PRNGKeyArray, inputs: int, outputs: int) -> ManyToOne:
@@ -74,7 +81,16 @@ def many_to_one(name: str, hidden: int) -> Callable[[PRNGKeyArray, int, int], Ma
     return make
 
 
-def _core(name: str) -> Core:
+def wired(name: str, hidden: int, task: AbstractTask, key: PRNGKeyArray) -> ManyToOne | ManyToMany:
+    """A named core wired for a memory task."""
+    keys, core = jax.random.split(key), check_core(name)
+    wiring = ManyToMany if task.every_step else ManyToOne
+    readout = eqx.nn.Linear(hidden, task.output_size, key=keys[1])
+    return wiring(core(keys[0], task.input_size, hidden), readout)
+
+
+def check_core(name: str) -> Core:
+    """A core by name, or `ValueError` with the names there are."""
     if name not in CORES:
         raise ValueError(f"name must be one of {', '.join(CORES)}; got {name!r}.")
     return CORES[name]
