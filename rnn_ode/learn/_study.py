@@ -2,8 +2,8 @@
 
 One *trial* is one network, one lag and one seed. Before training it is asked for the verdict of its eigenvalues, and for how
 much of the gradient reaches back over the lag on an input of the task; then it is trained until it has learnt the task, or
-for so many steps; then it is asked again. A network named "… + flossing" is flossed first: all but one of its Lyapunov exponents
-along such inputs are pushed towards zero (`flossing`).
+for so many steps; then it is asked again. A network named "… + flossing" is flossed first: all but one of its Lyapunov
+exponents along such inputs are pushed towards zero (`flossing`).
 """
 
 import dataclasses
@@ -37,9 +37,10 @@ _HELD_OUT = 256  # sequences
 class Trial:
     """One network, trained once.
 
-    **Fields:** `cell`, `lag`, `seed`; before training, `verdict` and `radius` of the eigenvalues (of the cell's linear
-    part, or of its Jacobian at the end of a run) and `gradient_before`, log ‖∂h_T/∂h_{T−lag}‖ in nats, of which `gradient_after` is that
-    after training; the best `score` on held out data, and whether that makes the task `learnt`; `steps` of training made.
+    **Fields:** `cell`, `lag`, `seed`; before training, `verdict` and `radius` of the eigenvalues (of the cell's linear part,
+    or of its Jacobian at the end of a run) and `gradient_before`, log ‖∂h_T/∂h_{T−lag}‖ in nats, of which `gradient_after` is
+    that after training; the best `score` on held out data, and whether that makes the task `learnt`; `steps` of training
+    made.
     """
 
     cell: str

@@ -1,0 +1,96 @@
+"""The memory study: what it records, that it goes on where it stopped, and that it tells networks apart."""
+
+import json
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from rnn_ode import learn
+from rnn_ode._cli import app
+
+WAY = {"seeds": 2, "hidden": 6, "steps": 3, "size": 4}
+
+
+@pytest.fixture(scope="module")
+def small():
+    return learn.study(learn.TemporalOrder(), ["tanh", "gru"], [10, 20], **WAY)
+
+
+def test_a_row_for_every_network_lag_and_seed(small):
+    found = [(trial.cell, trial.lag, trial.seed) for trial in small.trials]
+    assert found == [(c, lag, s) for c in ("tanh", "gru") for lag in (10, 20) for s in (0, 1)]
+    assert all(trial.steps == 3 and trial.stopped_because == "all 3 steps are done" for trial in small.trials)
+    assert len(small.groups()) == 4 and small.longest("tanh") == 0
+
+
+def test_what_is_said_before_is_said_of_the_untrained_network(small):
+    """The radius of the matrix that the seed gives, by NumPy."""
+    import jax
+
+    trial = small.trials[1]
+    keys = jax.random.split(jax.random.key(trial.seed), 3)
+    cell = learn.CORES["tanh"](jax.random.split(keys[0])[0], 6, 6).cell
+    radius = np.abs(np.linalg.eigvals(np.asarray(cell.W_h, float))).max()
+    assert trial.radius == pytest.approx(radius, rel=1e-5)
+    assert trial.verdict == ("DECAYS" if radius < 1 else "GROWS")
+
+
+def test_a_killed_study_goes_on_and_ends_the_same(small, tmp_path):
+    path, told = tmp_path / "study.json", []
+
+    def kill(done, total, text):
+        told.append((done, total, text))
+        if len(told) == 4:
+            raise SystemError("killed")
+
+    with pytest.raises(SystemError):
+        learn.study(learn.TemporalOrder(), ["tanh", "gru"], [10, 20], path=path, progress=kill, **WAY)
+    assert len(json.loads(path.read_text())["trials"]) == 3 and told[-1] == (3, 8, "tanh, lag 20, seed 1")
+    again = learn.study(learn.TemporalOrder(), ["tanh", "gru"], [10, 20], path=path, **WAY)
+    assert again.trials == small.trials
+    with pytest.raises(ValueError, match="the study there has hidden = 6, this one 7"):
+        learn.study(learn.TemporalOrder(), ["tanh"], [10], path=path, **{**WAY, "hidden": 7})
+    path.write_text("[]")
+    with pytest.raises(ValueError, match="not the file of a study"):
+        learn.study(learn.TemporalOrder(), ["tanh"], [10], path=path, **WAY)
+
+
+def test_the_table_and_the_page(small):
+    lines = small.table().splitlines()
+    assert sum("of 2" in line for line in lines) == 4 and "DECAYS" in small.table()
+    assert len(small.plot().axes) == 2
+    json.dumps(small.to_dict())
+
+
+@pytest.mark.parametrize(
+    ("cells", "changes"), [(["transformer"], {}), (["tanh"], {"seeds": 0}), (["tanh"], {"lags": [3]})]
+)
+def test_bad_input_is_named(cells, changes):
+    with pytest.raises(ValueError, match=r"name must be one of|seeds|lag must be at least 10"):
+        learn.study(**{"task": learn.TemporalOrder(), "cells": cells, "lags": [10], **WAY, **changes})
+
+
+@pytest.mark.slow
+def test_a_gated_network_learns_what_a_gaussian_one_does_not():
+    """The adding problem over 60 steps, in 600 steps of training."""
+    found = learn.study(learn.Adding(), ["tanh", "gru"], [60], seeds=1, hidden=24, steps=600, rate=0.01)
+    assert found.longest("gru") == 60 and found.longest("tanh") == 0
+
+
+@pytest.mark.slow
+def test_flossing_carries_gradients_over_the_lag():
+    """Of the same networks, before any training for the task: most of the way from where the gradient was, in nats, to 0."""
+    found = learn.study(learn.TemporalOrder(), ["tanh", "tanh + flossing"], [40], seeds=3, hidden=24, steps=1)
+    plain, flossed = (np.mean([abs(trial.gradient_before) for trial in group]) for group in found.groups())
+    assert flossed < 0.5 * plain and plain > 4
+
+
+@pytest.mark.slow
+def test_the_command(tmp_path):
+    way = ["memory", "--cell", "gru", "--lag", "10", "--seeds", "1", "--steps", "2", "--out", str(tmp_path / "a.png")]
+    done = CliRunner().invoke(app, [*way, "--json"])
+    assert done.exit_code == 0, done.stderr
+    assert json.loads(done.stdout)["trials"][0]["cell"] == "gru" and (tmp_path / "a.png").stat().st_size > 1000
+    wrong = CliRunner().invoke(app, ["memory", "--task", "juggling"])
+    assert wrong.exit_code == 2 and "--task must be one of adding" in wrong.stderr
