@@ -8,9 +8,10 @@ and quartiles, and belong to this machine and hour. The first call less a later 
 Every contender's values are compared too: those of `iterate` with a NumPy loop in float64, those of `integrate` with an
 eighth-order solution at tolerance 1e-12 that stops at every jump of the input, those of `lyapunov`, by the sum of all
 exponents, with the mean of log|det J| in NumPy; those of `evolve` with the network itself, run on the input read between
-its samples. A contender with an error to choose gets the cheapest setting of
-its own that brings the error below 1e-6. One whose values are wrong has no ratio. The error of a search for fixed points
-is the largest residual that a guess ended with (infinite for one that reached none): Adam leaves a few on the way.
+its samples; those of training, by the predictions at its end, with a hand-written loop's. A contender with an error to
+choose gets the cheapest setting of its own that brings the error below 1e-6. One whose values are wrong has no ratio. The
+error of a search for fixed points is the largest residual that a guess ended with (infinite for one that reached none):
+Adam leaves a few on the way.
 
 Ours runs with `throw=False`: inside `jit` an error raised is a callback to the host, which no peer pays either.
 """
@@ -46,6 +47,8 @@ RATE_ROUNDS = 7
 IMPORT_ROUNDS = 11
 SEARCH = (64, 1024, 5000)  # units, guesses and steps of Adam (fixed-point-finder's default) of the case "fixed_points"
 SEARCH_GAIN = 1.5
+LESSON = (32, 100, 32, 75)  # units, steps of a history, windows of a batch and batches of the case "train"
+LESSON_ROUNDS = 5
 AUDIO = (40, 48_000, 147, 160)  # units of an LSTM, results, and steps of it in how many results, of the case "evolve"
 
 
@@ -104,14 +107,14 @@ def run(
     progress: Callable[[str], None] | None = None,
 ) -> list[Row]:
     """Time a tanh network, its flow under a held input, an LSTM (40 units) at another rate, a search for fixed points (of a
-    GRU of 64 units, from 1024 guesses), the Lyapunov exponents of a rate network (100 units, 2500 steps), and the import of
-    the package, each against its peers.
+    GRU of 64 units, from 1024 guesses), the Lyapunov exponents of a rate network (100 units, 2500 steps), an epoch of
+    training (32 units, 75 batches of 32 windows of the pendulum), and the import of the package, each against its peers.
 
     **Arguments:** `hidden` units and `steps` samples of a random input, of the network and its flow; `repeats` timed
-    rounds (at most three of them for a Python loop and for a search, seven for the exponents and for the LSTM, eleven for
-    the import); `cases` some of "iterate", "integrate", "evolve", "fixed_points", "lyapunov" and "import", all by default;
-    `seed` of the weights,
-    the input and the order in a round; `progress` a function called with a line of text as each part begins.
+    rounds (at most three of them for a Python loop and for a search, seven for the exponents and for the LSTM, five for
+    training, eleven for the import); `cases` some of "iterate", "integrate", "evolve", "fixed_points", "lyapunov", "train"
+    and "import", all by default; `seed` of the weights, the input and the order in a round; `progress` a function called
+    with a line of text as each part begins.
 
     **Returns:** a list of `Row`, ours the first of its case. `table(rows)` is their text, `row.to_dict()` is ready for
     json.
@@ -483,6 +486,119 @@ def _adam(count: int) -> Callable | None:
     return search
 
 
+# An epoch of training on the pendulum: Adam, the mean squared error of the value 11 samples ahead.
+
+
+def _train(plan: _Plan) -> list[Row]:
+    try:
+        import optax  # noqa: F401
+    except ModuleNotFoundError:
+        plan.progress("train: left out; pip install 'rnn_ode[bench]'")
+        return []
+    with jax.enable_x64(False):
+        model, batches = _lesson(plan)
+        rounds = min(LESSON_ROUNDS, plan.repeats)
+        contenders = [_Contender(OURS, _ours_train(model, batches), "learn.fit, float32, history kept", rounds)]
+        hand = _hand_train(model, batches)
+        contenders.append(_Contender("hand-written optax loop", hand, "lax.scan, one jitted step", rounds))
+        torch_epoch = _torch_train(model, batches)
+        if torch_epoch is not None:
+            contenders.append(_Contender("PyTorch nn.RNN", torch_epoch, "CPU, all its threads", rounds))
+        return _race("train", contenders, partial(_distance, reference=np.asarray(hand(), float)), 1e-2, plan)
+
+
+def _lesson(plan: _Plan):
+    """The network, and histories (batches, size, T, 1) with targets (batches, size, 1)."""
+    from . import datasets, learn
+
+    units, steps, size, count = LESSON
+    windows = learn.windows(datasets.pendulum().values[:2800], steps, 10, 1)
+    chosen = np.random.default_rng(plan.seed).integers(len(windows), size=(count, size))
+    model = learn.ManyToOne(
+        learn.Iterated(ro.VanillaCell.random(jax.random.key(plan.seed), 1, units, activation=jnp.tanh)),
+        eqx.nn.Linear(units, 1, key=jax.random.key(plan.seed + 1)),
+    )
+    return model, (windows.inputs[chosen].astype(np.float32), windows.targets[chosen][..., 0].astype(np.float32))
+
+
+def _ours_train(model, batches) -> Callable:
+    import optax
+
+    from . import learn
+
+    def loss(model, batch):
+        return jnp.mean((jax.vmap(model)(batch[0]) - batch[1]) ** 2)
+
+    given = [(jnp.asarray(xs), jnp.asarray(ys)) for xs, ys in zip(*batches, strict=True)]
+    way = {"optimiser": optax.adam(1e-3), "steps": len(given), "key": jax.random.key(0), "progress": False}
+    predict = eqx.filter_jit(lambda model: jax.vmap(model)(batches[0][0]))
+    return lambda: predict(learn.fit(model, loss, given, **way).model)
+
+
+def _hand_train(model, batches) -> Callable:
+    import optax
+
+    optimiser = optax.adam(1e-3)
+    cell, readout = model.runner.cell, model.readout
+    start = (cell.W_h, cell.W_x, cell.b, readout.weight, readout.bias)
+    given = [(jnp.asarray(xs), jnp.asarray(ys)) for xs, ys in zip(*batches, strict=True)]
+
+    def predict(params, xs):
+        W_h, W_x, b, R, c = params
+        drives = jnp.swapaxes(xs, 0, 1) @ W_x.T + b[None, None]
+        h, _ = jax.lax.scan(lambda h, d: (jnp.tanh(h @ W_h.T + d), None), jnp.zeros(drives.shape[1:]), drives)
+        return h @ R.T + c[None]
+
+    @jax.jit
+    def step(params, state, xs, ys):
+        gradient = jax.grad(lambda params: jnp.mean((predict(params, xs) - ys) ** 2))(params)
+        updates, state = optimiser.update(gradient, state)
+        return optax.apply_updates(params, updates), state
+
+    def epoch():
+        params, state = start, optimiser.init(start)
+        for xs, ys in given:
+            params, state = step(params, state, xs, ys)
+        return predict(params, given[0][0])
+
+    return epoch
+
+
+def _torch_train(model, batches) -> Callable | None:
+    """The same in PyTorch, or `None` where it is not installed."""
+    try:
+        import torch
+    except ModuleNotFoundError:
+        return None
+    cell, readout = model.runner.cell, model.readout
+    given = [(torch.from_numpy(xs), torch.from_numpy(ys)) for xs, ys in zip(*batches, strict=True)]
+
+    def epoch():
+        network = torch.nn.RNN(1, cell.hidden_size, batch_first=True)
+        head = torch.nn.Linear(cell.hidden_size, 1)
+        weights = (cell.W_h, cell.W_x, cell.b, 0 * cell.b, readout.weight, readout.bias)
+        places = (
+            network.weight_hh_l0,
+            network.weight_ih_l0,
+            network.bias_ih_l0,
+            network.bias_hh_l0,
+            *head.parameters(),
+        )
+        with torch.no_grad():
+            for place, weight in zip(places, weights, strict=True):
+                place.copy_(torch.from_numpy(np.array(weight)))
+        network.bias_hh_l0.requires_grad_(False)  # one bias, as ours
+        optimiser = torch.optim.Adam([p for p in (*network.parameters(), *head.parameters()) if p.requires_grad], 1e-3)
+        for xs, ys in given:
+            optimiser.zero_grad()
+            torch.mean((head(network(xs)[1][0]) - ys) ** 2).backward()
+            optimiser.step()
+        with torch.no_grad():
+            return head(network(given[0][0])[1][0]).numpy()
+
+    return epoch
+
+
 # The import, in processes of its own.
 
 
@@ -596,5 +712,6 @@ CASES = {
     "evolve": _evolve,
     "fixed_points": _fixed_points,
     "lyapunov": _lyapunov,
+    "train": _train,
     "import": _import,
 }

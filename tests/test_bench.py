@@ -187,3 +187,12 @@ def test_a_missing_peer_is_named(monkeypatch):
 def test_bad_arguments_are_refused(arguments, error, text):
     with pytest.raises(error, match=text):
         bench.run(**arguments)
+
+
+@pytest.mark.slow
+def test_training_ends_where_a_hand_written_loop_ends(monkeypatch):
+    monkeypatch.setattr(bench, "LESSON", (4, 10, 3, 6))
+    with as_user_runs():
+        rows = bench.run(**TINY, cases="train")
+    assert [row.contender for row in rows][:2] == ["rnn_ode", "hand-written optax loop"]
+    assert all(row.ok and row.ratio > 0 for row in rows) and max(row.error for row in rows) < 1e-4
