@@ -577,13 +577,13 @@ def _torch_train(model, batches) -> Callable | None:
         network = torch.nn.RNN(1, cell.hidden_size, batch_first=True)
         head = torch.nn.Linear(cell.hidden_size, 1)
         weights = (cell.W_h, cell.W_x, cell.b, 0 * cell.b, readout.weight, readout.bias)
-        places = (
+        places: list[Any] = [
             network.weight_hh_l0,
             network.weight_ih_l0,
             network.bias_ih_l0,
             network.bias_hh_l0,
             *head.parameters(),
-        )
+        ]
         with torch.no_grad():
             for place, weight in zip(places, weights, strict=True):
                 place.copy_(torch.from_numpy(np.array(weight)))
