@@ -13,12 +13,18 @@ from rnn_ode._cli import app
 c, s = np.cos(np.pi / 3), np.sin(np.pi / 3)
 WIDE = "two_inputs.npz"
 TURN = np.array([[c, -s], [s, c]])
+# Compiling is nearly all of the time here: networks of one shape, activation and number of steps share it.
+STEPS = 200
+
+
+def two_units(W, activation=jnp.tanh, b=(0.0, 0.0)):
+    return ro.VanillaCell(W, np.ones((2, 1)), np.array(b), activation)
 
 
 @pytest.fixture(scope="module")
 def turning():
     """g R(60°) with g = 1.5: beyond the map's Neimark–Sacker point (g = 1), before the flow's Hopf point (g = 2)."""
-    return ro.analyse(ro.VanillaCell(1.5 * TURN, np.ones((2, 1)), np.zeros(2), jnp.tanh), np.zeros(1), steps=200)
+    return ro.analyse(two_units(1.5 * TURN), np.zeros(1), steps=STEPS)
 
 
 @pytest.mark.slow
@@ -44,8 +50,7 @@ def test_the_page_and_the_table_have_a_column_each(turning):
 
 @pytest.mark.slow
 def test_a_flow_that_does_not_exist_leaves_a_gap_with_its_reason():
-    cell = ro.VanillaCell(np.diag([0.5, 0.0]), np.ones((2, 1)), np.zeros(2), activation=None)
-    a = ro.analyse(cell, np.zeros(1), ro.Backward(1), steps=40)
+    a = ro.analyse(two_units(np.diag([0.5, 0.0]), None), np.zeros(1), ro.Backward(1))
     assert "singular" in a.sides[1].reason and a.sides[1].to_dict()["fixed_points"] == []
     assert "singular" in a.table() and len(a.plot().axes) == 8
 
@@ -85,7 +90,7 @@ def test_bad_input_is_named(how, message):
 @pytest.mark.slow
 def test_a_run_that_grows_large_but_stays_finite_is_analysed():
     """2.6 I under a linear activation: in 400 steps to 1e165, whose square is beyond the float range."""
-    a = ro.analyse(ro.VanillaCell(2.6 * np.eye(2), np.ones((2, 1)), np.zeros(2), activation=None), np.zeros(1))
+    a = ro.analyse(two_units(2.6 * np.eye(2), None), np.zeros(1))
     network = a.sides[0].to_dict()
     assert network["reason"] == "" and [p["verdict"] for p in network["fixed_points"]] == ["GROWS"]
     np.testing.assert_allclose(network["exponents"], [np.log(2.6)] * 2, rtol=1e-6)
@@ -96,8 +101,7 @@ def test_a_run_that_grows_large_but_stays_finite_is_analysed():
 @pytest.mark.slow
 def test_a_flow_that_does_not_exist_at_the_start_says_so():
     """The step multiplies by about −1 and 0.5, so that there is no real logarithm: no overflow, but no field."""
-    cell = ro.VanillaCell(np.diag([-1.0, 0.5]), np.ones((2, 1)), np.zeros(2), jnp.tanh)
-    side = ro.analyse(cell, np.zeros(1), ro.Exact(), steps=20, guesses=4).sides[1]
+    side = ro.analyse(two_units(np.diag([-1.0, 0.5])), np.zeros(1), ro.Exact(), steps=STEPS).sides[1]
     assert side.reason.startswith("does not exist here: the vector field") and "(at t = 0)" in side.reason
 
 
@@ -105,12 +109,13 @@ def test_a_flow_that_does_not_exist_at_the_start_says_so():
 def test_what_the_conversion_adds_loses_and_leaves_undefined():
     """dh/dt = W h + W⁻¹ b for the tanh network 1.5 h + 0.1: one fixed point of its own, and the network's three are lost. The
     flow of `Exact` does not exist where the network multiplies by −1.5 + …, and so cannot be said to have lost that."""
-    textbook = ro.analyse(ro.VanillaCell([[1.5]], [[1.0]], [0.1], jnp.tanh), np.zeros(1), ro.Textbook(), steps=20)
+    cell = two_units(np.diag([1.5, 0.5]), b=(0.1, 0.0))
+    textbook = ro.analyse(cell, np.zeros(1), ro.Textbook(), steps=STEPS)
     network, flow = (side.to_dict()["fixed_points"] for side in textbook.sides)
     assert len(network) == 3 and all(p["lost_by_the_conversion"] for p in network)
     assert [p["added_by_the_conversion"] for p in flow] == [True]
     assert "lost by the conversion" in textbook.table()
-    exact = ro.analyse(ro.VanillaCell([[-1.5]], [[1.0]], [0.0], jnp.tanh), np.zeros(1), ro.Exact(), steps=20)
+    exact = ro.analyse(two_units(np.diag([-1.5, 0.5])), np.zeros(1), ro.Exact(), steps=STEPS)
     found = exact.sides[0].to_dict()["fixed_points"]
     assert [(p["lost_by_the_conversion"], p["undefined_in_the_other"]) for p in found] == [(False, True)]
     assert "undefined in the other" in exact.table()
@@ -119,7 +124,7 @@ def test_what_the_conversion_adds_loses_and_leaves_undefined():
 @pytest.mark.slow
 def test_infinite_exponents_are_said_and_the_leading_eigenvalue_is_the_one_that_names_the_kind():
     """diag(0.5, 0) has an exponent of −∞; diag(2, −1.1) is a flip by the −1.1, which is nearer to the boundary than the 2."""
-    lost = ro.analyse(ro.VanillaCell(np.diag([0.5, 0.0]), np.ones((2, 1)), np.zeros(2), None), np.zeros(1), steps=20)
+    lost = ro.analyse(two_units(np.diag([0.5, 0.0]), None), np.zeros(1))
     assert lost.sides[0].to_dict()["exponents"][1] == "-inf" and "−∞" in lost.table()
     page = lost.plot()
     assert "−∞" in [text.get_text() for text in page.axes[2].texts]
@@ -130,8 +135,8 @@ def test_infinite_exponents_are_said_and_the_leading_eigenvalue_is_the_one_that_
         if axes.get_legend() is not None:
             box = axes.get_legend().get_window_extent()
             assert box.x0 >= 0 and box.x1 <= right
-    grows = ro.analyse(ro.VanillaCell(np.diag([2.0, -1.1]), np.ones((2, 1)), np.zeros(2), None), np.zeros(1), steps=20)
+    grows = ro.analyse(two_units(np.diag([2.0, -1.1]), None), np.zeros(1))
     (point,) = grows.sides[0].to_dict()["fixed_points"]
     assert point["kind"] == "FLIP" and point["leading_eigenvalue"] == [-1.1, 0.0]
-    gap = ro.analyse(ro.VanillaCell([[0.0]], [[1.0]], [0.0], None), np.zeros(1), ro.Backward(1), steps=20)
+    gap = ro.analyse(two_units(np.zeros((2, 2)), None), np.zeros(1), ro.Backward(1))
     assert "singular" in gap.plot().axes[1].texts[0].get_text()
