@@ -65,8 +65,8 @@ class Kind(eqx.Enumeration):
     SADDLE = "SADDLE: some directions grow and some decay."
     CENTRE = "CENTRE: complex pairs lie on the boundary to within rounding, and nothing grows."
     UNDETERMINED = (
-        "UNDETERMINED: a real eigenvalue lies on the boundary (a fold, a branch point, a flip, a line of fixed points), the "
-        "point is on a kink, or the eigenvalues are too ill conditioned to say."
+        "UNDETERMINED: a real eigenvalue lies on the boundary (a fold, a branch point, a flip, a line of fixed points, a gate "
+        "that rounds to 1), the point is on a kink, or the eigenvalues are too ill conditioned to say."
     )
     SLOW = "SLOW: no fixed point, but a local minimum of the speed."
     NONE = "NONE: an empty row."
@@ -468,6 +468,6 @@ def _kind(system, verdict, eigenvalues, leading, boundary, reach) -> Kind:
     kind = Kind.where(turns[leading], Kind.FOCUS, kind)
     decays = (system.growth(eigenvalues) < 0) & ~on_boundary
     kind = Kind.where(growing & jnp.any(decays), Kind.SADDLE, kind)
-    circling = jnp.any(on_boundary) & jnp.all(turns | ~on_boundary)
-    kind = Kind.where(verdict == Verdict.PERSISTS, Kind.where(circling, Kind.CENTRE, Kind.UNDETERMINED), kind)
-    return Kind.where(verdict == Verdict.UNDETERMINED, Kind.UNDETERMINED, kind)
+    kind = Kind.where(verdict == Verdict.PERSISTS, Kind.CENTRE, kind)
+    unclear = (verdict == Verdict.UNDETERMINED) | jnp.any(on_boundary & ~turns)
+    return Kind.where(unclear, Kind.UNDETERMINED, kind)

@@ -524,3 +524,14 @@ def test_guesses_are_states_of_a_run_with_noise():
 def test_bad_input_is_named(make, error, message, as_user):
     with pytest.raises(error, match=message):
         make()
+
+
+def test_where_gates_round_to_one_the_kind_is_undetermined():
+    """A GRU of huge weights: whatever state shuts its update gates rests there, in floats, be it in the network's range
+    (−1, 1) or not. No point outside it passes for an isolated one."""
+    gru = eqx.nn.GRUCell(1, 4, key=jax.random.key(0))
+    gru = eqx.tree_at(lambda g: g.weight_hh, gru, 40 * jax.random.normal(jax.random.key(3), (12, 4)))
+    found = ro.fixed_points(ro.Map(gru, jnp.zeros(1)), 5 * jax.random.normal(jax.random.key(1), (40, 4)))
+    outside = np.abs(np.asarray(found.points)).max(axis=1) > 1 + 1e-9  # NaN, of an empty row, is not
+    kinds = {kind for kind, out in zip(found.kind_names, outside, strict=True) if out}
+    assert kinds == {"UNDETERMINED"}
