@@ -504,7 +504,7 @@ def forecast(f: Any) -> Figure:
     figure = Figure(figsize=(13, 9), layout="constrained")
     axes = figure.subplots(2, 2)
     forecast_rows(axes[0, 0], f, None)
-    forecast_rows(axes[0, 1], f, 3 * (f.split.test.inputs.shape[1] + f.split.test.gap))
+    forecast_rows(axes[0, 1], f, max(20, len(f.split.test) // 4))
     forecast_errors(axes[1, 0], f)
     training(axes[1, 1], f.fit.history)
     handles, labels = axes[0, 0].get_legend_handles_labels()
@@ -541,7 +541,7 @@ def forecast_errors(axes: Axes, f: Any) -> None:
         axes.semilogy(test.starts, np.maximum(error, 1e-16), lw=1, color=f"C{i}", label=label, zorder=10 - i)
     axes.set(xlabel="first row of the window", ylabel="absolute error")
     axes.set_title("Errors of everything, with their means", loc="left")
-    axes.legend(fontsize=9, frameon=False, loc="center right")
+    axes.legend(fontsize=9, framealpha=0.9, edgecolor="none", loc="lower right")
 
 
 def training(axes: Axes, history: Any) -> None:
