@@ -65,8 +65,8 @@ class Kind(eqx.Enumeration):
     SADDLE = "SADDLE: some directions grow and some decay."
     CENTRE = "CENTRE: complex pairs lie on the boundary to within rounding, and nothing grows."
     UNDETERMINED = (
-        "UNDETERMINED: a real eigenvalue lies on the boundary (a fold, a branch point, a flip, a line of fixed points, a gate "
-        "that rounds to 1), the point is on a kink, or the eigenvalues are too ill conditioned to say."
+        "UNDETERMINED: a real eigenvalue lies on the boundary (a fold, a branch point, a flip, a line of fixed points, a "
+        "gate that rounds to 1), the point is on a kink, or the eigenvalues are too ill conditioned to say."
     )
     SLOW = "SLOW: no fixed point, but a local minimum of the speed."
     NONE = "NONE: an empty row."

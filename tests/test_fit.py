@@ -3,11 +3,8 @@
 import itertools
 import json
 import os
-import random
-import signal
 import subprocess
 import sys
-import time
 
 import diffrax
 import equinox as eqx
@@ -348,8 +345,8 @@ assert not any("test_" in name for name in sys.modules)
 """
 
 
-def in_another_process(script: str, *arguments: object) -> subprocess.Popen:
-    env = os.environ | {"JAX_ENABLE_X64": "1"}
+def in_another_process(script: str, *arguments: object, **settings: str) -> subprocess.Popen:
+    env = os.environ | {"JAX_ENABLE_X64": "1", **settings}
     command = [sys.executable, "-c", script, *map(str, arguments)]
     return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
@@ -398,18 +395,45 @@ def test_what_cannot_be_stored_is_named(tmp_path):
 
 
 TRAINING = """
-import sys
+import os, random, signal, sys, time
 import jax, jax.numpy as jnp, equinox as eqx, optax, rnn_ode as ro
 from rnn_ode import learn
-cell = ro.VanillaCell.random(jax.random.key(0), 1, 4, activation=jnp.tanh)
-xs = jax.random.normal(jax.random.key(1), (64, 20, 1))
-def loss(cell, xs):
-    return jnp.mean((jax.vmap(lambda x: ro.iterate(cell, x, throw=False).states[-1])(xs) - xs.mean(1)) ** 2)
-print("ready", flush=True)
-done = learn.fit(cell, loss, learn.Minibatches(xs, 16), optimiser=optax.adam(1e-3), steps=600, key=jax.random.key(2),
-                 checkpoint=sys.argv[1], validate=xs, every=10, progress=False)
-learn.save(sys.argv[2], done.model)
-print("done", flush=True)
+
+whole, broken, path, kills = *sys.argv[1:4], int(sys.argv[4])
+
+def train(checkpoint, result):
+    cell = ro.VanillaCell.random(jax.random.key(0), 1, 4, activation=jnp.tanh)
+    xs = jax.random.normal(jax.random.key(1), (64, 20, 1))
+    def loss(cell, xs):
+        return jnp.mean((jax.vmap(lambda x: ro.iterate(cell, x, throw=False).states[-1])(xs) - xs.mean(1)) ** 2)
+    done = learn.fit(cell, loss, learn.Minibatches(xs, 16), optimiser=optax.adam(1e-3), steps=900, key=jax.random.key(2),
+                     checkpoint=checkpoint, validate=xs, every=10, progress=False)
+    learn.save(result, done.model)
+
+def started(checkpoint, result):
+    child = os.fork()  # nothing was computed yet, so that JAX has no threads to lose
+    if child == 0:
+        train(checkpoint, result)
+        os._exit(0)
+    return child
+
+os.waitpid(started(whole + ".ckpt", whole), 0)
+begin = time.perf_counter()
+moments = random.Random(0)
+for _ in range(kills):
+    child = started(path, broken)
+    time.sleep(moments.uniform(0.2, 1.8))
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    if os.path.exists(path):
+        reader = os.fork()
+        if reader == 0:
+            learn.load(path)
+            os._exit(0)
+        assert os.waitpid(reader, 0)[1] == 0, "a checkpoint that cannot be read"
+print("unfinished" if not os.path.exists(broken) else "finished", os.path.exists(path), flush=True)
+assert os.waitpid(started(path, broken), 0)[1] == 0
+print("done")
 """
 
 
@@ -417,17 +441,12 @@ print("done", flush=True)
 def test_twenty_kills(tmp_path):
     """SIGKILL at random moments, and on again each time: the parameters of an unbroken run bit by bit, and at no moment a
     checkpoint that cannot be read."""
-    whole = in_another_process(TRAINING, tmp_path / "whole.ckpt", tmp_path / "whole")
-    path, moments = tmp_path / "run.ckpt", random.Random(0)
-    for _ in range(20):
-        process = in_another_process(TRAINING, path, tmp_path / "broken")
-        assert process.stdout.readline() == "ready\n"
-        time.sleep(moments.uniform(0, 2.5))
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-        if path.exists():
-            learn.load(path)
-    assert whole.communicate()[0].endswith("done\n")
-    out, err = in_another_process(TRAINING, path, tmp_path / "broken").communicate()
-    assert out.endswith("done\n"), err
-    assert (tmp_path / "broken").read_bytes() == (tmp_path / "whole").read_bytes()
+    files = [tmp_path / name for name in ("whole", "broken", "run.ckpt")]
+    cache = {
+        "JAX_COMPILATION_CACHE_DIR": str(tmp_path / "compiled"),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+    }
+    out, err = in_another_process(TRAINING, *files, 20, **cache).communicate()
+    assert out.endswith("True\ndone\n"), f"{out}\n{err}"
+    assert files[0].read_bytes() == files[1].read_bytes()
