@@ -2,7 +2,7 @@
 
 Nothing here unpickles: a pickle runs whatever code its author put into it. Files may be npz and npy (without pickled
 objects), json, safetensors, and csv or txt for one matrix. Entries are real and finite; floating types are kept, but
-for float16, which becomes float32, and integers, which become float64.
+for float16 and bfloat16, which become float32, and integers, which become float64.
 """
 
 import io
@@ -10,7 +10,7 @@ import json
 import os
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +104,8 @@ def as_host_floats(name: str, value: Any) -> np.ndarray:
     """`value` as a finite real array that is not empty; `name` heads the messages."""
     if hasattr(value, "detach"):  # a torch tensor that requires a gradient does not convert
         value = value.detach().cpu()
+    if str(getattr(value, "dtype", "")) == "torch.bfloat16":  # of which NumPy knows nothing
+        value = value.float()
     try:
         array = np.asarray(value)
     except (TypeError, ValueError) as error:
@@ -150,8 +152,8 @@ def _detail(error: Exception) -> str:
 
 _WANTS_SAFETENSORS = "needs safetensors: pip install 'rnn_ode[interop]'"
 
-# What numpy and zipfile raise on files that were cut, altered or made up (a header may claim any size).
-_NOT_NUMPY = (ValueError, EOFError, KeyError, MemoryError, NotImplementedError, OSError, zipfile.BadZipFile, zlib.error)
+# What numpy and zipfile raise on files that were cut, altered, encrypted or made up (a header may claim any size).
+_NOT_NUMPY = (ValueError, EOFError, KeyError, MemoryError, RuntimeError, OSError, zipfile.BadZipFile, zlib.error)
 
 
 def read_json_object(path: Path) -> dict[str, Any]:
@@ -179,15 +181,30 @@ def _read_json(path: Path) -> Mapping[str, Any]:
 
 def _read_safetensors(path: Path) -> Mapping[str, Any]:
     try:
-        from safetensors import SafetensorError
-        from safetensors.numpy import load
+        from safetensors import SafetensorError, deserialize
     except ImportError as error:
         raise ImportError(f"{path}: reading it {_WANTS_SAFETENSORS}") from error
-    data = path.read_bytes()
     try:
-        return load(data)
+        entries = deserialize(path.read_bytes())
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path}: not a safetensors file that NumPy can hold ({error}).") from None
+        raise ValueError(f"{path}: not a safetensors file ({error}).") from None
+    return {key: _safetensors_entry(path, key, **entry) for key, entry in entries}
+
+
+def _safetensors_entry(path: Path, key: str, dtype: str, shape: Sequence[int], data: bytes) -> np.ndarray:
+    if dtype not in _SAFETENSORS_TYPES:
+        raise ValueError(f"{path}, key {key!r}: entries of {', '.join(_SAFETENSORS_TYPES)} are read; got {dtype}.")
+    return np.frombuffer(data, _SAFETENSORS_TYPES[dtype]).reshape(shape)
+
+
+_SAFETENSORS_TYPES = {
+    "F64": np.float64,
+    "F32": np.float32,
+    "F16": np.float16,
+    "BF16": jnp.bfloat16,
+    "BOOL": np.bool_,
+    **{f"{kind}{bits}": f"{kind.lower()}{bits // 8}" for kind in "IU" for bits in (64, 32, 16, 8)},
+}
 
 
 def _read_text(path: Path) -> Mapping[str, Any]:

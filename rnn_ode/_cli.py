@@ -3,6 +3,8 @@
 import contextlib
 import dataclasses
 import json
+import signal
+import sys
 import time
 from collections.abc import Iterator
 from enum import StrEnum
@@ -69,8 +71,11 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and no
 
 @app.callback()
 def main() -> None:
-    """A recurrent network beside its differential equation. Everything is computed in float64."""
+    """A recurrent network beside its differential equation. Everything is computed in float64, but for training."""
     jax.config.update("jax_enable_x64", True)
+    # ended by another process, a command still removes what it has half written
+    with contextlib.suppress(ValueError):  # not in the main thread
+        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
 
 
 @contextlib.contextmanager

@@ -24,8 +24,8 @@ ROWS = 1024  # read from the input at a time
 
 class Clock(eqx.Module):
     """Times `ts` (n,); `whole` and `fraction` (n,), their places in sampling intervals of the path (zeros for a path
-    without samples); `gaps` (n − 1,) between them in steps of `dt`. `known` unless they are traced, and `uniform` if all
-    gaps are known to be equal."""
+    without samples), or those of what is `lead` before them; `gaps` (n − 1,) between them in steps of `dt`. `known` unless
+    they are traced, and `uniform` if all gaps are known to be equal."""
 
     ts: Float[Array, " n"]
     whole: Int[Array | np.ndarray, " n"]
@@ -36,7 +36,7 @@ class Clock(eqx.Module):
     uniform: bool = eqx.field(static=True)
 
     @classmethod
-    def of(cls, path, ts, dt: float) -> "Clock":
+    def of(cls, path, ts, dt: float, lead: float = 0.0) -> "Clock":
         checked = as_times("ts", ts)
         concrete = is_concrete(ts)
         xp: Any = np if concrete else jnp
@@ -56,12 +56,17 @@ class Clock(eqx.Module):
         # a difference, not `nearest` itself, which has no derivative
         gaps = gaps - (off if concrete else jax.lax.stop_gradient(off))
         if isinstance(path, SampledPath):
-            whole, fraction = split(t, path.start, path.dt, eps, xp)
+            whole, fraction = split(t, path.start + lead, path.dt, eps, xp)
         else:
             whole, fraction = np.zeros(t.shape, int), 0 * t
         kind = jnp.result_type(float)
         fraction, gaps = fraction.astype(kind), gaps.astype(kind)
         return cls(checked, whole, fraction, gaps, dt, concrete, uniform)
+
+    @property
+    def mean_gap(self) -> Array:
+        """The very gap where all are equal."""
+        return jnp.asarray(self.gaps[0]) if self.uniform else jnp.mean(jnp.asarray(self.gaps))
 
     def read(self, path, i, after) -> Array:
         """The input `after` time units past the i-th time."""

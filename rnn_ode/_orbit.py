@@ -21,24 +21,24 @@ import numpy as np
 
 
 def lagrange(nodes, at, band: float = 0.0, xp: Any = jnp):
-    """Weights (P,) of the values at the nodes (P,), in steps, in the value at `at`: Lagrange's, or Gauss's up to the
+    """Weights (…, P) of the values at the nodes (…, P), in steps, in the value at `at`: Lagrange's, or Gauss's up to the
     frequency `band`, in cycles per step. At a node its own weight is exactly 1 and all others exactly 0."""
-    count = nodes.shape[0]
+    count = nodes.shape[-1]
 
     def factor(distance):
         if band == 0 or count < 2:
             return distance
         # within half a period of the slowest sine, whatever the nodes: beyond it the sines come back
-        span = xp.maximum(xp.max(nodes), at) - xp.minimum(xp.min(nodes), at)
-        return xp.sin(xp.minimum(2 * np.pi * band / (count - 1), np.pi / 2 / span) * distance)
+        span = xp.maximum(xp.max(nodes, axis=-1), at) - xp.minimum(xp.min(nodes, axis=-1), at)
+        return xp.sin(xp.minimum(2 * np.pi * band / (count - 1), np.pi / 2 / span)[..., None, None] * distance)
 
     own = np.eye(count, dtype=bool)
-    among = factor(xp.where(own, 1, nodes[:, None] - nodes[None, :]))
-    ratios = xp.where(own, 1, factor(at - nodes)[None, :] / among)
-    weights = ratios[:, 0]
+    among = factor(xp.where(own, 1, nodes[..., :, None] - nodes[..., None, :]))
+    ratios = xp.where(own, 1, factor(at - nodes[..., None, :]) / among)
+    weights = ratios[..., 0]
     for column in range(1, count):  # as a chain of products, which has a derivative where a factor is 0
-        weights = weights * ratios[:, column]
-    return weights / xp.sum(weights) if band else weights
+        weights = weights * ratios[..., column]
+    return weights / xp.sum(weights, axis=-1, keepdims=True) if band else weights
 
 
 def combined(weights, states):
@@ -59,13 +59,11 @@ def whole_steps(gap, ahead: int, xp: Any = jnp):
     return xp.maximum(xp.floor(gap - ahead / 2), 0).astype(int)
 
 
-def uniform_nodes(gap: float, ahead: int, behind: int) -> tuple[np.ndarray, int]:
+def uniform_nodes(gap: Any, ahead: int, behind: int, xp: Any = np) -> tuple[Any, Any]:
     """The nodes (behind + 1 + ahead,) of a scheme with equal gaps, in steps from the state that is interpolated from, oldest
     first; and how many whole steps that state is after the last result."""
-    whole = int(whole_steps(np.float64(gap), ahead, np))
-    before_last = [0.0, gap - whole]  # distances of the last result's predecessors, the nearest first
-    back = []
-    for k in range(1, behind + 1):
-        back.append(k if k <= whole else whole + before_last[k - whole])
-        before_last.append(gap - whole + back[-1])
-    return np.array([*(-distance for distance in reversed(back)), *range(ahead + 1)], float), whole
+    gap = xp.asarray(gap)
+    whole = whole_steps(gap, ahead, xp)
+    back = np.arange(behind, 0, -1)
+    results, steps = back // (whole + 1), back % (whole + 1)  # every result has its whole steps after it
+    return xp.concatenate([-results * gap - steps, xp.arange(ahead + 1, dtype=gap.dtype)]), whole

@@ -24,7 +24,7 @@ from ._evolve import evolve
 from ._files import written_beside
 from ._iterate import iterate
 from ._paths import BandLimited
-from ._recommend import recommend
+from ._recommend import ALIKE, LONGEST, recommend
 from ._roots import RootCondition, root_condition
 from ._stream import Rate, Stream, as_rate
 from .audio import Recording, wav_writer
@@ -73,7 +73,8 @@ Source = Recording | Table
 class Report:
     """What was done: `input`, `output`, rates in Hz (or per time unit of a csv series), `frames` written, the `scheme` with
     the `radius` of its roots, whether it is `stable` and where it is `recommended` by a trial; samples that were `clipped`;
-    seconds of input per second of `seconds`, without compilation; the `round_trip_snr_db`, `None` where it is not defined."""
+    seconds of input per second of `seconds`, without compilation; the `round_trip_snr_db`, `None` where it is not defined;
+    the call of a scheme that did `better` in the trial, and that does not stream, `None` where there is none."""
 
     input: str
     output: str
@@ -86,6 +87,7 @@ class Report:
     seconds: float
     real_time_factor: float
     round_trip_snr_db: float | None
+    better: str | None
 
     def text(self) -> str:
         """The same in words."""
@@ -101,6 +103,8 @@ class Report:
             f"round trip: {ratio}, signal to error of the",
             "  output's beginning, read band-limited at the network's own steps, against the network itself there",
         ]
+        if self.better:
+            lines.append(f"better in the trial, and not a scheme of this command: {self.better}")
         if self.clipped:
             lines.append(f"clipped: {self.clipped} samples beyond full scale; --subtype float has none")
         return "\n".join(lines)
@@ -122,7 +126,7 @@ def resample(
     """Write to `out` what a network gives at the rate `to`.
 
     **Arguments:** `network`; `source` its input; `out` of the kind of the source; `to` and `trained` in the unit of the
-    source's rate; `scheme`, or `None` for the best of a trial; `hold` constants for the last channels of the input;
+    source's rate; `scheme`, or `None` for the best `evolve` of a trial; `hold` constants for the last channels of the input;
     `subtype` of a wav file, the source's unless given; whether to run an unstable scheme, `force`; `progress`, called with
     the frames done and all of them.
 
@@ -132,8 +136,9 @@ def resample(
     check_channels(network, source, hold)
     mean, head = _survey(source, hold)
     own = _own_run(network, head, float(trained / rate_in))
-    recommended = scheme is None
-    scheme = _recommended(network, own, float(to / trained)) if scheme is None else scheme
+    recommended, better = scheme is None, None
+    if scheme is None:
+        scheme, better = _recommended(network, own, float(to / trained))
     roots = _checked(network, mean, float(trained / to), scheme, force)
 
     def stream():
@@ -161,6 +166,7 @@ def resample(
         seconds=seconds,
         real_time_factor=float(source.frames / rate_in) / seconds,
         round_trip_snr_db=_round_trip(own.outputs, np.concatenate(kept), float(trained / to)),
+        better=better,
     )
 
 
@@ -224,14 +230,24 @@ def _along(path, ts):
     return jax.lax.map(path, ts, batch_size=ROWS)
 
 
-def _recommended(network: Network, own: _Own, ratio: float) -> Scheme:
-    """The best of the stable schemes that a stream can run."""
+def _recommended(network: Network, own: _Own, ratio: float) -> tuple[Scheme, str | None]:
+    """The best in a trial of the schemes that a stream can run, and what else did better by more than `ALIKE`."""
     plain, x = Network(network.cell, network.readout), jnp.asarray(own.xs[0])
-    found = recommend(network.cell, own.xs, ratio, output=lambda h: plain.output(x, h))
-    for one in found.schemes:
-        if one.stable and one.run.func is evolve:
-            return Scheme(**one.run.keywords)
-    raise ValueError(f"--recommend: no scheme of evolve is stable at a ratio of {ratio:g}:\n{found.table()}")
+    found = recommend(network.cell, _liveliest(own), ratio, output=lambda h: plain.output(x, h))
+    ours = next((one for one in found.schemes if one.run.func is evolve and one.snr > -math.inf), None)
+    if ours is None:
+        raise ValueError(f"--recommend: no scheme of evolve is stable at a ratio of {ratio:g}:\n{found.table()}")
+    top = found.schemes[0]
+    better = f"{top.label}, by {top.snr - ours.snr:.1f} dB" if top.snr > ours.snr + ALIKE else None
+    return Scheme(**ours.run.keywords), better
+
+
+def _liveliest(own: _Own) -> np.ndarray:
+    """The inputs while the outputs change the most, as many as a trial looks at: a recording may begin with silence."""
+    length = min(LONGEST, len(own.xs))
+    so_far = np.append(0.0, np.cumsum(np.square(np.diff(own.outputs, axis=0)).sum(axis=1)))
+    begin = int(np.argmax(so_far[length - 1 :] - so_far[: len(so_far) - length + 1]))
+    return own.xs[begin : begin + length]
 
 
 def _checked(network: Network, mean: np.ndarray, gap: float, scheme: Scheme, force: bool) -> dict[str, Any]:

@@ -70,8 +70,8 @@ def root_condition(
     **Arguments:** `cell` any cell; `x` (D,) the input, such as the mean of a recording; `gap` between results, in steps
     of the network: 44.1/48 runs one that was trained at 44.1 kHz at 48; `h0` a state from which the network comes to
     rest, zeros by default for our cells and Equinox's; `band` as in `evolve`. **Returns:** a `RootCondition`, computed on
-    the host. **Raises:** `ValueError` or `TypeError` for a gap that is not positive and finite, and counts that are not
-    whole.
+    the host. **Raises:** `ValueError` or `TypeError` for a gap that is not positive and finite, an x that does not fit the
+    cell, and counts that are not whole.
 
     ```python
     >>> import jax.numpy as jnp, rnn_ode as ro
@@ -89,7 +89,10 @@ def root_condition(
     if not 0 < gap < np.inf:
         raise ValueError(f"gap must be positive and finite, in steps of the network; got {gap}.")
     h0 = initial_state(cell) if h0 is None else as_state("h0", h0, cell)
-    multipliers = np.asarray(_resting(cell, as_floats("x", x), h0)).astype(complex)
+    x, width = as_floats("x", x), getattr(cell, "input_size", None)
+    if isinstance(width, int) and x.shape != (width,):
+        raise ValueError(f"x must be a constant input ({width},) for this cell; got {x.shape}.")
+    multipliers = np.asarray(_resting(cell, x, h0)).astype(complex)
     radii = np.empty((ahead, behind + 1))
     excess = np.empty_like(radii)
     for i, j in np.ndindex(radii.shape):
@@ -100,13 +103,16 @@ def root_condition(
     return RootCondition(gap, multipliers, radii, excess)
 
 
-def companion(weights, multipliers, behind: int, whole: int = 0, xp: Any = jnp):
+def companion(weights, multipliers, behind: int, whole: Any = 0, xp: Any = jnp):
     """What a result and its `behind` predecessors, newest first, are multiplied by to give the next ones, for networks that
     multiply by `multipliers` (N,): (N, B, B) with B = behind + 1. `weights` are of the nodes as `uniform_nodes` has them."""
     ahead = weights.shape[0] - behind - 1
     z, unit = multipliers[:, None], xp.eye(behind + 1, dtype=multipliers.dtype)[:, None]
     # the state interpolated from, and those behind it: powers of the network on the last result, then its predecessors
-    back = [z ** (whole - k) * unit[0] if k <= whole else 0 * z + unit[k - whole] for k in range(behind + 1)]
+    back = [
+        xp.where(k <= whole, z ** xp.maximum(whole - k, 0) * unit[0], unit[xp.maximum(k - whole, 0)])
+        for k in range(behind + 1)
+    ]
     nodes = [*reversed(back[1:]), *(z ** (whole + j) * unit[0] for j in range(ahead + 1))]
     result = sum(weight * node for weight, node in zip(weights, nodes, strict=True))
     return xp.stack([result, *back[:behind]], axis=1)

@@ -33,15 +33,17 @@ class Stream:
     """A network at `rate_out`, driven by samples at `rate_in`, where its own step is one `trained`-th of the time unit.
 
     **Arguments:** `cell` any cell that tells its `input_size`, from its zero state on; `output(x, h)` what is read of a
-    state and the input there, such as `interop.Network.output`; the rates, whole numbers, fractions or floats, which are
-    taken for the decimals that they print as; `ahead`, `behind` and `band` as in `evolve`; `block`, results computed at a
-    time, which does not change them (about 4000 for a small change of rate, unless told otherwise).
+    state and the input there, one array, such as `interop.Network.output`; the rates, whole numbers, fractions or floats,
+    which are taken for the decimals that they print as; `ahead`, `behind` and `band` as in `evolve`; `block`, results
+    computed at a time, which changes them by no more than rounding (about 4000 for a small change of rate, unless told
+    otherwise).
 
     The first result is at the first sample's stamp, the zero state one result before it. T samples have ⌈T·rate_out/rate_in⌉
-    results; before the first stamp and after the last the input is held.
+    results; before the first stamp and after the last the input is held. `flush` ends the series: another one wants a
+    `Stream` of its own.
 
     **Raises:** `ValueError` or `TypeError` for rates that are not positive or have no common measure of reasonable size,
-    counts that are not whole, a band outside 0 … 0.25.
+    counts that are not whole, a band outside 0 … 0.25, a cell without `input_size`, an output that is not one array.
 
     ```python
     >>> import jax, numpy as np, equinox as eqx, rnn_ode as ro
@@ -85,26 +87,34 @@ class Stream:
         check_count("block", self._block)
         self._h0 = initial_state(cell)
         self._kind = np.dtype(jnp.result_type(*jax.tree.leaves(eqx.filter((cell, self._h0), eqx.is_inexact_array))))
-        self._width = cell.input_size  # pyright: ignore[reportAttributeAccessIssue]
-        x = jnp.zeros(self._width, self._kind)
-        self._outputs = eqx.filter_eval_shape(output, x, self._h0).shape
+        self._width = _width_of(cell)
+        self._outputs = _shape_of(output, jnp.zeros(self._width, self._kind), self._h0)
         self._samples = np.zeros(
             (0, self._width), self._kind
         )  # those that are still to be read, ending with the latest
         self._count = 0  # of all samples so far
         self._done = 0  # results so far
+        self._ended = False
         self._past: Past | None = None if behind else Past(self._h0, (), jnp.zeros(0, self._kind))
 
     def push(self, xs: Float[np.ndarray, "T D"]) -> Float[np.ndarray, "n ..."]:
         """The results that T more samples complete, often none: they come a block at a time. `ValueError` for samples of
-        another width and such as are not finite."""
+        another width, such as are not real or not finite, and after `flush`."""
+        if self._ended:
+            raise ValueError(
+                f"the series ended with flush, after {self._count} samples; another one wants another Stream."
+            )
         xs = np.asarray(xs)
         if xs.ndim != 2 or xs.shape[1] != self._width:
             raise ValueError(f"xs must have shape (T, {self._width}) for this cell; got {xs.shape}.")
-        if not np.isfinite(xs).all():
-            t = int(np.argmin(np.isfinite(xs).all(axis=1)))
-            raise ValueError(f"xs must be finite; sample {self._count + t} is {xs[t].tolist()}.")
-        self._samples = np.concatenate([self._samples, xs.astype(self._kind)])
+        if xs.dtype.kind not in "fiub":
+            raise ValueError(f"xs must be real numbers; got entries of type {xs.dtype}.")
+        with np.errstate(over="ignore"):
+            samples = xs.astype(self._kind)
+        if not np.isfinite(samples).all():
+            t = int(np.argmin(np.isfinite(samples).all(axis=1)))
+            raise ValueError(f"xs must be finite in {self._kind}; sample {self._count + t} is {xs[t].tolist()}.")
+        self._samples = np.concatenate([self._samples, samples])
         self._count += len(xs)
         rows = []
         while self._places()[0].max() + BandLimited.half_width + 1 < self._count:
@@ -112,9 +122,11 @@ class Stream:
         return self._joined(rows)
 
     def flush(self) -> Float[np.ndarray, "n ..."]:
-        """The results that are left when the series has ended. `ValueError` where there were no samples."""
+        """The results that are left when the series has ended, which it has with this. `ValueError` where there were no
+        samples."""
         if self._count == 0:
             raise ValueError("a series needs at least one sample; none was pushed.")
+        self._ended = True
         total, rows = -(-self._count * self._unit // self._result), []
         while self._done < total:
             left = total - self._done
@@ -184,6 +196,20 @@ def as_rate(name: str, value: Any) -> Fraction:
     if isinstance(rate, bool) or rate <= 0:
         raise ValueError(f"{name} must be a positive rate; got {value!r}.")
     return Fraction(repr(rate)) if isinstance(rate, float) else Fraction(rate)
+
+
+def _width_of(cell) -> int:
+    width = getattr(cell, "input_size", None)
+    if not isinstance(width, int):
+        raise TypeError(f"cell must tell its input_size, a whole number; the {type(cell).__name__} has {width!r}.")
+    return width
+
+
+def _shape_of(output, x, h) -> tuple[int, ...]:
+    row = eqx.filter_eval_shape(output, x, h)
+    if not isinstance(row, jax.ShapeDtypeStruct):
+        raise TypeError(f"output(x, h) must return one array; it returns {jax.tree.structure(row)}.")
+    return row.shape
 
 
 def _whole_numbers(rate_in: Fraction, rate_out: Fraction, trained: Fraction) -> tuple[int, int, int]:

@@ -1,8 +1,9 @@
 """Recordings in wav files, read and written in blocks, with what is wrong with them said beforehand.
 
-Reading and writing is libsndfile's, through the package `soundfile` (`pip install 'rnn_ode[audio]'`), which overlooks that
-a file is shorter than its header says, so that the header is read here first. Samples are floats, full scale 1: an integer
-of b bits is divided by 2^(b − 1), and written as the nearest one, so that what is read and written again is the same.
+Writing, and naming codecs, is libsndfile's, through the package `soundfile` (`pip install 'rnn_ode[audio]'`). It overlooks
+that a file is shorter than its header says, and that a pipe's header knows no length, so that header and samples are read
+here. Samples are floats, full scale 1: an integer of b bits is divided by 2^(b − 1), and written as the nearest one, so that
+what is read and written again is the same.
 """
 
 import contextlib
@@ -27,7 +28,8 @@ _CLASSIC = 2**32 - 2**16  # bytes of samples that a wav file's 32-bit sizes hold
 class Recording:
     """A wav file that can be read.
 
-    **Fields:** `path`; `rate` in Hz; `channels`; `frames`, samples of each channel; `subtype`, a key of `SUBTYPES`.
+    **Fields:** `path`; `rate` in Hz; `channels`; `frames`, samples of each channel; `subtype`, a key of `SUBTYPES`; `start`,
+    the bytes before the first sample.
     """
 
     path: Path
@@ -35,13 +37,21 @@ class Recording:
     channels: int
     frames: int
     subtype: str
+    start: int
 
     def blocks(self, size: int = 65_536) -> Iterator[Float[np.ndarray, "n channels"]]:
         """All samples from the first one on, `size` frames at a time. `ValueError` for one that is not finite, and where
         the file has become shorter."""
-        done = 0
-        with _soundfile().SoundFile(self.path) as file:
-            while len(block := file.read(size, dtype="float64", always_2d=True)):
+        frame_size = self.channels * _BYTES[self.subtype]
+        with self.path.open("rb") as file:
+            file.seek(self.start)
+            for done in range(0, self.frames, size):
+                count = min(size, self.frames - done)
+                data = file.read(count * frame_size)
+                if len(data) < count * frame_size:
+                    came = done + len(data) // frame_size
+                    raise ValueError(f"{self.path}: {self.frames} frames are promised; {came} could be read.")
+                block = _loaded(data, self.subtype).reshape(count, self.channels)
                 finite = np.isfinite(block)
                 if not finite.all():
                     frame, channel = (int(i) for i in np.argwhere(~finite)[0])
@@ -50,17 +60,17 @@ class Recording:
                         "are wanted."
                     )
                 yield block
-                done += len(block)
-        if done != self.frames:
-            raise ValueError(f"{self.path}: {self.frames} frames are promised; {done} could be read.")
 
 
 def read_wav(path: PathLike) -> Recording:
     """What a wav file holds, its header checked against the file; the samples come with `blocks`.
 
+    Where the header promises 0 or 2³² − 1 bytes of samples, as a program must that writes into a pipe, they go on to the
+    end of the file.
+
     **Raises:** `ValueError` naming the file and the field: a file that is empty, no wav or truncated, a rate of 0, no
-    channels, no samples, a codec that is not one of `SUBTYPES`. `OSError` where it cannot be opened; `ImportError`
-    without the package `soundfile`.
+    channels, no samples, a codec that is not one of `SUBTYPES`, frames of another size than its samples. `OSError` where it
+    cannot be opened; `ImportError` without the package `soundfile`.
 
     ```python
     >>> import pathlib, tempfile
@@ -76,7 +86,7 @@ def read_wav(path: PathLike) -> Recording:
     ```
     """
     path = Path(path)
-    channels, rate, align, promised, present = _header(path)
+    channels, rate, align, promised, start = _header(path)
     if rate == 0 or channels == 0:
         raise ValueError(f"{path}: chunk 'fmt ': {rate} Hz and {channels} channels came; positive numbers are wanted.")
     soundfile = _soundfile()
@@ -87,6 +97,15 @@ def read_wav(path: PathLike) -> Recording:
     names = {code: name for name, code in SUBTYPES.items()}
     if about.subtype not in names:
         raise ValueError(f"{path}: chunk 'fmt ': the codec is {about.subtype_info} ({about.subtype}). {_wanted()}")
+    size = channels * _BYTES[names[about.subtype]]
+    if align != size:
+        raise ValueError(
+            f"{path}: chunk 'fmt ': a block alignment of {align} bytes came; {channels} channels of {about.subtype_info} "
+            f"take {size}."
+        )
+    present = path.stat().st_size - start
+    if promised is None:
+        promised = present // align * align
     if promised > present:
         raise ValueError(
             f"{path}: chunk 'data': {promised // align} frames ({promised} bytes) are promised, and the file ends after "
@@ -96,7 +115,7 @@ def read_wav(path: PathLike) -> Recording:
         raise ValueError(f"{path}: chunk 'data': the file holds no samples.")
     if promised % align:
         raise ValueError(f"{path}: chunk 'data': {promised} bytes are no whole number of frames of {align} bytes each.")
-    return Recording(path, rate, channels, promised // align, names[about.subtype])
+    return Recording(path, rate, channels, promised // align, names[about.subtype], start)
 
 
 @contextlib.contextmanager
@@ -126,6 +145,16 @@ def wav_writer(
         raise OSError(f"{path}: {error.error_string}") from error
 
 
+def _loaded(data: bytes, subtype: str) -> np.ndarray:
+    """Samples of a file's bytes."""
+    if subtype in ("float", "double"):
+        return np.frombuffer(data, "<f4" if subtype == "float" else "<f8").astype(np.float64)
+    size = _BYTES[subtype]
+    upper = np.zeros((len(data) // size, 4), np.uint8)
+    upper[:, 4 - size :] = np.frombuffer(data, np.uint8).reshape(-1, size)
+    return upper.view("<i4")[:, 0] / 2.0**31
+
+
 def _stored(samples: np.ndarray, subtype: str) -> tuple[np.ndarray, int]:
     """Samples as the file has them, and how many are beyond full scale."""
     if subtype in ("float", "double"):
@@ -140,8 +169,9 @@ def _stored(samples: np.ndarray, subtype: str) -> tuple[np.ndarray, int]:
     return fitting.astype(np.int32) << (32 - 8 * size), clipped  # libsndfile takes the upper bits
 
 
-def _header(path: Path) -> tuple[int, int, int, int, int]:
-    """Channels, rate, bytes a frame, bytes of samples that the header promises, and those that are there."""
+def _header(path: Path) -> tuple[int, int, int, int | None, int]:
+    """Channels, rate, bytes a frame, bytes of samples that the header promises, `None` where it knows of no end, and those
+    before the first one."""
     total = path.stat().st_size
     if total == 0:
         raise ValueError(f"{path}: the file is empty.")
@@ -160,9 +190,9 @@ def _header(path: Path) -> tuple[int, int, int, int, int]:
             elif name == b"data":
                 if form is None:
                     raise ValueError(f"{path}: chunk 'fmt ': missing before the samples.")
-                promised = long if long is not None and size == 0xFFFFFFFF else size
                 channels, rate, align = form
-                return channels, rate, max(align, 1), promised, total - file.tell()
+                start = file.tell()
+                return channels, rate, align, _promised(file, size, long, total), start
     raise ValueError(f"{path}: chunk 'data': missing; the file is truncated after {total} bytes.")
 
 
@@ -174,6 +204,20 @@ def _chunks(file, total: int) -> Iterator[tuple[bytes, int]]:
         name, size = struct.unpack("<4sL", file.read(8))
         yield name, size
         place += 8 + size + size % 2
+
+
+def _promised(file, size: int, long: int | None, total: int) -> int | None:
+    """Bytes of samples by the header, or `None`: a pipe's has 2³² − 1, or 0 with samples after it that are no chunks."""
+    if size == 0xFFFFFFFF:
+        return long
+    if size:
+        return size
+    end = file.tell()
+    for name, more in _chunks(file, total):
+        if not (name.isascii() and name.decode().isprintable()):
+            return None
+        end += 8 + more + more % 2
+    return 0 if end in (total, total + 1) else None
 
 
 def _wanted() -> str:

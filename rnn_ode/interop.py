@@ -225,9 +225,11 @@ def from_torch(
     `bias_hh_l{layer}` (kN,), both or neither. k tells the kind: 1 is an RNN, 3 a GRU, 4 an LSTM.
 
     **Returns:** a `VanillaCell` with the two biases summed; an `equinox.nn.GRUCell`; or an `equinox.nn.LSTMCell` with
-    the biases summed and state (h, c). Without biases theirs are zero.
+    the biases summed and state (h, c). Without biases the gated ones have none (`use_bias=False`), and a `VanillaCell`
+    zeros.
 
-    **Raises:** `ValueError` naming the key, its shape and what is wanted.
+    **Raises:** `ValueError` naming the key, its shape and what is wanted, also for a number that leaves the float range of
+    the cell; `TypeError` for what is no dictionary by name.
 
     ```python
     >>> import jax.numpy as jnp, numpy as np
@@ -239,16 +241,45 @@ def from_torch(
 
     ```
     """
-    W_x, W_h, b_x, b_h = _torch_layer(state_dict, prefix, layer)
+    _check_names(state_dict)
+    W_x, W_h, *biases = _torch_layer(state_dict, prefix, layer)
     (rows, size), inputs = W_h.shape, W_x.shape[1]
+    biases = _biases(*biases, gated=rows == 3 * size) if biases else {}
+    if biases:
+        name = f"keys '{prefix}bias_ih_l{layer}' and '{prefix}bias_hh_l{layer}', summed"
+        biases["bias"] = _as_weights(name, biases["bias"])
     if rows == size:
-        return VanillaCell(W_h, W_x, b_x + b_h, activation)
-    if rows == 4 * size:
-        return _filled(eqx.nn.LSTMCell, inputs, size, weight_ih=W_x, weight_hh=W_h, bias=b_x + b_h)
-    # The reset gate multiplies the candidate's recurrent bias, so that one may not be summed into the other.
-    gates, candidate = np.split(b_h, [2 * size])
-    bias = b_x + np.concatenate([gates, np.zeros_like(candidate)])
-    return _filled(eqx.nn.GRUCell, inputs, size, weight_ih=W_x, weight_hh=W_h, bias=bias, bias_n=candidate)
+        return VanillaCell(W_h, W_x, biases.get("bias", np.zeros(size, W_h.dtype)), activation)
+    cls = eqx.nn.LSTMCell if rows == 4 * size else eqx.nn.GRUCell
+    return _filled(cls, inputs, size, weight_ih=W_x, weight_hh=W_h, **biases)
+
+
+def _biases(b_x: np.ndarray, b_h: np.ndarray, gated: bool) -> dict[str, np.ndarray]:
+    """The two summed, but for the part of a GRU's (`gated`) that its reset gate multiplies with the candidate's state."""
+    kept = np.zeros_like(b_h)
+    if gated:
+        kept[len(b_h) // 3 * 2 :] = b_h[len(b_h) // 3 * 2 :]
+    with np.errstate(over="ignore"):
+        summed = {"bias": b_x + (b_h - kept)}
+    return summed | ({"bias_n": kept[len(b_h) // 3 * 2 :]} if gated else {})
+
+
+def _check_names(state_dict: Any) -> None:
+    if not isinstance(state_dict, Mapping):
+        raise TypeError(f"state_dict must be a dictionary of arrays by name; got {type(state_dict).__name__}.")
+    other = [key for key in state_dict if not isinstance(key, str)]
+    if other:
+        raise TypeError(f"state_dict must have names for keys; got {other[0]!r}.")
+
+
+def _as_weights(name: str, value: Any) -> np.ndarray:
+    """As `as_host_floats`, and finite in the type that JAX makes of it."""
+    array = as_host_floats(name, value)
+    kind = jax.dtypes.canonicalize_dtype(array.dtype)
+    largest = array.flat[np.argmax(np.abs(array))]
+    if abs(largest) > jnp.finfo(kind).max:
+        raise ValueError(f"{name}: numbers of {kind} are wanted (jax_enable_x64 is for larger ones); got {largest}.")
+    return array
 
 
 def _filled(cls, *args, **arrays: np.ndarray):
@@ -279,7 +310,7 @@ def from_torch_network(
     **Returns:** a `Network`, its cell that of `from_torch` for one layer and a `StackedCell` for several.
 
     **Raises:** `ValueError` naming the key, its shape and what is wanted: for shapes that do not fit, for keys without a
-    meaning here or with two, for a second direction and for projections.
+    meaning here or with two, for a second direction and for projections; otherwise as `from_torch`.
 
     ```python
     >>> import numpy as np
@@ -292,6 +323,7 @@ def from_torch_network(
 
     ```
     """
+    _check_names(state_dict)
     named = prefix is not None and not isinstance(readout, EllipsisType)
     prefix = _only_prefix(state_dict) if prefix is None else prefix
     cells = _torch_layers(state_dict, prefix, activation)
@@ -311,23 +343,27 @@ def from_torch_network(
     return Network(_as_one(cells), linear, residual)
 
 
-def to_torch(network: Network | Cell, prefix: str = "", readout: str = "readout.") -> dict[str, np.ndarray]:
+def to_torch(
+    network: Network | Cell, prefix: str = "", readout: str = "readout.", *, bias: bool | None = None
+) -> dict[str, np.ndarray]:
     """The state dictionary that makes PyTorch compute what a cell or a network computes.
 
     **Arguments:** `network`, a `VanillaCell` with tanh or relu, an `equinox.nn.GRUCell` or `LSTMCell`, a `StackedCell` of
     several of one kind and size, or a `Network` of these; `prefix` and `readout`, what to write before the names of the
-    recurrent layers and of the readout, as in `from_torch_network`.
+    recurrent layers and of the readout, as in `from_torch_network`; `bias`, as PyTorch's layers take it: `False` leaves the
+    recurrent biases out, which must be zero, `True` writes them where the cells have none, and unless given the cells say.
 
     **Returns:** arrays by PyTorch's names, for `write_arrays`, or for `load_state_dict` of the module with these names:
 
         module.load_state_dict({key: torch.from_numpy(array) for key, array in to_torch(network).items()})
 
     `bias_ih` is the cell's bias and `bias_hh` zero, but for the part of a GRU's that its reset gate multiplies. Cells
-    without biases give none (`bias=False`). Build the `torch.nn.RNN` of relu cells with `nonlinearity="relu"`, and add the
-    input in `forward` where the network is `residual`: the state dictionary tells neither.
+    without biases give none, for a module built with `bias=False`; a `VanillaCell` always has one. Build the `torch.nn.RNN`
+    of relu cells with `nonlinearity="relu"`, and add the input in `forward` where the network is `residual`: the state
+    dictionary tells neither.
 
-    **Raises:** `TypeError` for a cell that PyTorch has no counterpart of; `ValueError` for another activation and for
-    layers of several kinds or sizes.
+    **Raises:** `TypeError` for a cell that PyTorch has no counterpart of; `ValueError` for another activation, for layers of
+    several kinds or sizes, and for biases that are left out and not zero.
 
     ```python
     >>> import jax.numpy as jnp, rnn_ode as ro
@@ -342,7 +378,7 @@ def to_torch(network: Network | Cell, prefix: str = "", readout: str = "readout.
         linear = network.readout
         arrays = {} if linear is None else {"weight": linear.weight, "bias": linear.bias}
         named = {f"{readout}{part}": np.array(value) for part, value in arrays.items() if value is not None}
-        return to_torch(network.cell, prefix) | named
+        return to_torch(network.cell, prefix, bias=bias) | named
     cells = network.cells if isinstance(network, StackedCell) else (network,)
     layers = [_torch_parts(cell) for cell in cells]
     kinds = {kind for kind, _ in layers}
@@ -350,7 +386,10 @@ def to_torch(network: Network | Cell, prefix: str = "", readout: str = "readout.
         raise ValueError(
             f"PyTorch stacks layers of one kind and size; got {', '.join(kind for kind, _ in layers)}. Convert each alone."
         )
-    biased = any("bias_ih" in parts for _, parts in layers)
+    biased = any("bias_ih" in parts for _, parts in layers) if bias is None else bias
+    lost = [name for _, parts in layers for name, part in parts.items() if name not in _PARTS[:2] and np.any(part)]
+    if lost and not biased:
+        raise ValueError(f"bias=False leaves the biases out, which must be zero; a layer's {lost[0]} is not.")
     return {
         f"{prefix}{part}_l{layer}": np.array(parts[part]) if part in parts else np.zeros_like(parts["weight_hh"][:, 0])
         for layer, (_, parts) in enumerate(layers)
@@ -443,7 +482,7 @@ def _torch_linear(state_dict: Mapping[str, Any], prefix: str, size: int) -> eqx.
     names = [f"{prefix}weight", f"{prefix}bias"]
     if names[0] not in state_dict:
         raise ValueError(f"no key {names[0]!r} for the readout; there are {shapes_of(state_dict)}.")
-    weight, *bias = [as_host_floats(f"key {name!r}", state_dict[name]) for name in names if name in state_dict]
+    weight, *bias = [_as_weights(f"key {name!r}", state_dict[name]) for name in names if name in state_dict]
     if weight.ndim != 2 or weight.shape[1] != size:
         raise ValueError(
             f"key {names[0]!r} has shape {weight.shape}; wanted is (M, {size}), as the network has {size} outputs."
@@ -455,7 +494,7 @@ def _torch_linear(state_dict: Mapping[str, Any], prefix: str, size: int) -> eqx.
 
 
 def _torch_layer(state_dict: Mapping[str, Any], prefix: str, layer: int):
-    """W_x (kN, D), W_h (kN, N) and the two biases (kN,), of shapes that fit."""
+    """W_x (kN, D), W_h (kN, N) and the two biases (kN,), where it has them, of shapes that fit."""
     names = {part: f"{prefix}{part}_l{layer}" for part in _PARTS}
     missing = [name for part, name in names.items() if name not in state_dict and not part.startswith("bias")]
     has_bias = names["bias_ih"] in state_dict
@@ -467,7 +506,7 @@ def _torch_layer(state_dict: Mapping[str, Any], prefix: str, layer: int):
         raise ValueError(f"key '{prefix}weight_hr_l{layer}': an LSTM with a projection has no counterpart here.")
 
     arrays = {
-        part: as_host_floats(f"key {name!r}", state_dict[name]) for part, name in names.items() if name in state_dict
+        part: _as_weights(f"key {name!r}", state_dict[name]) for part, name in names.items() if name in state_dict
     }
     W_h = arrays["weight_hh"]
     if W_h.ndim != 2 or W_h.shape[0] not in [k * W_h.shape[1] for k in _GATES]:
@@ -481,8 +520,7 @@ def _torch_layer(state_dict: Mapping[str, Any], prefix: str, layer: int):
                 f"key {names[part]!r} has shape {array.shape}; wanted is {wanted}, as {names['weight_hh']!r} "
                 f"has shape {W_h.shape}."
             )
-    zeros = np.zeros(W_h.shape[0], W_h.dtype)
-    return arrays["weight_ih"], W_h, arrays.get("bias_ih", zeros), arrays.get("bias_hh", zeros)
+    return tuple(arrays.values())
 
 
 def _only_prefix(arrays: Mapping[str, Any]) -> str:

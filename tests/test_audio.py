@@ -24,6 +24,7 @@ from typer.testing import CliRunner
 import rnn_ode as ro
 from rnn_ode import _resample, audio, interop
 from rnn_ode._cli import app
+from rnn_ode._files import written_beside
 from rnn_ode._resample import Scheme, Table, resample
 
 TONE = (0.4 * np.sin(0.05 * np.arange(1500)) + 0.2 * np.sin(0.31 * np.arange(1500)))[:, None]
@@ -57,8 +58,8 @@ def invoke(*arguments):
     return CliRunner().invoke(app, ["resample", *(str(a) for a in arguments)])
 
 
-def wav_bytes(rate=8000, channels=1, promised=8, present=8, codec=1, bits=16):
-    form = struct.pack("<HHLLHH", codec, channels, rate, rate * 2, 2 * max(channels, 1), bits)
+def wav_bytes(rate=8000, channels=1, promised=8, present=8, codec=1, bits=16, align=None):
+    form = struct.pack("<HHLLHH", codec, channels, rate, rate * 2, align or 2 * max(channels, 1), bits)
     chunks = b"fmt " + struct.pack("<L", 16) + form + b"data" + struct.pack("<L", promised) + bytes(present)
     return b"RIFF" + struct.pack("<L", 4 + len(chunks)) + b"WAVE" + chunks
 
@@ -105,6 +106,29 @@ def test_headers_may_be_long_and_chunks_unknown(tmp_path):
     assert audio.read_wav(tmp_path / "a.wav").frames == 4
 
 
+@pytest.mark.parametrize("promised", [0, 2**32 - 1])
+def test_a_header_that_knows_no_end_means_the_file_s(promised, tmp_path):
+    """As programs write it into a pipe; a frame that is cut there does not count."""
+    for sound in (TONE, np.zeros((1500, 1))):
+        path = write(tmp_path / "a.wav", sound, "pcm16")
+        samples = next(audio.read_wav(path).blocks())
+        data = bytearray(path.read_bytes())
+        at = data.index(b"data") + 4
+        data[4:8] = data[at : at + 4] = struct.pack("<L", promised)
+        for tail in (b"", b"\1"):
+            path.write_bytes(bytes(data) + tail)
+            recording = audio.read_wav(path)
+            assert recording.frames == 1500
+            assert np.array_equal(np.concatenate(list(recording.blocks(400))), samples)
+
+
+def test_no_samples_and_a_chunk_after_them_are_no_samples(tmp_path):
+    path = tmp_path / "a.wav"
+    path.write_bytes(wav_bytes(promised=0, present=0) + b"LIST" + struct.pack("<L", 4) + b"abcd")
+    with pytest.raises(ValueError, match="chunk 'data': the file holds no samples"):
+        audio.read_wav(path)
+
+
 BAD = {
     "the file is empty": b"",
     "no wav file: it begins with b'hello'": b"hello",
@@ -118,6 +142,7 @@ BAD = {
     "chunk 'fmt ': 8000 Hz and 0 channels": wav_bytes(channels=0),
     "Samples of 16, 24 or 32 bits, or floats of 32 or 64 bits, are wanted": wav_bytes(codec=0x1234),
     "the codec is U-Law (ULAW)": "ULAW",
+    "chunk 'fmt ': a block alignment of 8 bytes came; 1 channels of Signed 16 bit PCM take 2": wav_bytes(align=8),
 }
 
 
@@ -250,17 +275,34 @@ def test_an_unstable_scheme_is_refused_unless_forced(folder):
 def test_recommended_is_the_best_stable_scheme_of_evolve(monkeypatch):
     """Of a ranking made up here: what streams, and is stable."""
 
-    def scheme(function, stable, **arguments):
-        return SimpleNamespace(run=partial(function, **arguments), stable=stable)
+    def scheme(function, stable, snr, **arguments):
+        label = f"{function.__name__}{tuple(arguments.values())}"
+        return SimpleNamespace(run=partial(function, **arguments), stable=stable, snr=snr, label=label)
 
     ranking = (
-        scheme(ro.delayed_feedback, True, order=3, band=0.0),
-        scheme(ro.evolve, False, ahead=1, behind=2, band=0.0),
-        scheme(ro.evolve, True, ahead=2, behind=3, band=0.1),
-        scheme(ro.evolve, True, ahead=3, behind=3, band=0.0),
+        scheme(ro.delayed_feedback, True, 61.5, order=3, band=0.0),
+        scheme(ro.evolve, True, 58.0, ahead=2, behind=3, band=0.1),
+        scheme(ro.evolve, True, 57.0, ahead=3, behind=3, band=0.0),
+        scheme(ro.evolve, False, np.nan, ahead=1, behind=2, band=0.0),
     )
-    monkeypatch.setattr(_resample, "recommend", lambda *_, **__: SimpleNamespace(schemes=ranking))
-    assert _resample._recommended(network(), _resample._Own(TONE, TONE), 1.2) == Scheme(2, 3, 0.1)
+
+    def recommended(*ranking):
+        monkeypatch.setattr(
+            _resample, "recommend", lambda *_, **__: SimpleNamespace(schemes=ranking, table=lambda: "-")
+        )
+        return _resample._recommended(network(), _resample._Own(TONE, TONE), 1.2)
+
+    assert recommended(*ranking) == (Scheme(2, 3, 0.1), "delayed_feedback(3, 0.0), by 3.5 dB")
+    assert recommended(*ranking[1:]) == (Scheme(2, 3, 0.1), None)
+    with pytest.raises(ValueError, match=r"no scheme of evolve is stable at a ratio of 1\.2"):
+        recommended(ranking[0], ranking[3])
+
+
+def test_a_trial_looks_at_what_is_not_silence():
+    outputs = np.concatenate([np.zeros((20_000, 1)), np.random.default_rng(0).normal(size=(20_000, 1))])
+    xs = np.arange(40_000.0)[:, None]
+    assert _resample._liveliest(_resample._Own(xs, outputs))[0] >= 19_999
+    assert np.array_equal(_resample._liveliest(_resample._Own(TONE, TONE)), TONE)
 
 
 @pytest.mark.slow
@@ -270,7 +312,9 @@ def test_the_command_recommends(folder):
         "--weights", "net.npz", "--input", "in.wav", "--out", "out.wav", "--to", 9600, "--recommend", "--json"
     )
     assert result.exit_code == 0, result.output
-    assert json.loads(result.stdout)["scheme"]["recommended"]
+    report = json.loads(result.stdout)
+    assert report["scheme"]["recommended"] and report["scheme"]["stable"]
+    assert report["better"] is None or report["better"].endswith(" dB")
 
 
 def test_what_fails_on_the_way_leaves_the_old_file(folder, monkeypatch):
@@ -300,6 +344,27 @@ def test_a_killed_run_leaves_the_old_file(folder):
     assert run.wait() == -signal.SIGKILL
     assert (folder / "out.wav").read_bytes() == b"old"
     assert len(list(folder.glob(".out.*.wav"))) == 1
+    resample(network(), audio.read_wav("in.wav"), folder / "out.wav", 9600, 8000, scheme=Scheme(1, 1))
+    assert not list(folder.glob(".out.*")) and audio.read_wav("out.wav").frames == 1800
+
+
+def test_what_dead_runs_have_left_is_removed_and_nothing_else(tmp_path):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    path = tmp_path / "a[1].wav"
+    with written_beside(path) as beside:
+        host = beside.name.rsplit("-", 2)[0]
+        leftover = tmp_path / f"{host}-{dead.pid}-00000000.wav"
+        kept = (f"{host}-{os.getpid()}-00000000.wav", leftover.name.replace("a[1]", "a1"), ".a[1].wav", "b.wav")
+        others = [tmp_path / name for name in kept]
+        for other in (leftover, *others):
+            other.write_bytes(b"-")
+        beside.write_bytes(b"live")
+        with written_beside(path) as second:
+            second.write_bytes(b"second")
+        assert not leftover.exists() and beside.exists()
+    assert path.read_bytes() == b"live"
+    assert sorted(tmp_path.iterdir()) == sorted([path, *others])
 
 
 @pytest.mark.slow

@@ -174,6 +174,37 @@ def test_from_torch_refuses(change, message):
         interop.from_torch(weights)
 
 
+@pytest.mark.parametrize(
+    "weights, message",
+    [
+        (None, "state_dict must be a dictionary of arrays by name; got NoneType"),
+        ([1, 2], "state_dict must be a dictionary of arrays by name; got list"),
+        ({1: np.zeros(2)} | torch_weights(3), "state_dict must have names for keys; got 1"),
+    ],
+)
+def test_what_is_no_state_dictionary_is_named(weights, message, as_user):
+    for read in (interop.from_torch, interop.from_torch_network):
+        with pytest.raises(TypeError, match=message):
+            read(weights)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_numbers_that_float32_does_not_hold_are_named(kind, float32, save):
+    """In the weights, and where only the two biases' sum does not fit."""
+    weights = torch_weights(KINDS[kind][0], "rec.")
+    huge = weights | {"rec.weight_ih_l0": np.full_like(weights["rec.weight_ih_l0"], -1e308)}
+    message = r"key 'rec\.weight_ih_l0': numbers of float32 are wanted .*; got -1e\+308"
+    with pytest.raises(ValueError, match=message):
+        interop.from_torch(huge, "rec.")
+    with pytest.raises(ValueError, match=rf"huge\.json: {message}"):
+        interop.read_network(save("huge.json", huge))
+    biases = {name: np.full(len(weights[name]), 3e38, np.float32) for name in ("rec.bias_ih_l0", "rec.bias_hh_l0")}
+    with pytest.raises(ValueError, match=r"keys 'rec\.bias_ih_l0' and 'rec\.bias_hh_l0', summed: finite numbers"):
+        interop.from_torch(weights | biases, "rec.")
+    with pytest.raises(ValueError, match=r"key 'lin\.weight': numbers of float32 are wanted"):
+        interop.from_torch_network(weights | {"lin.weight": np.full((1, N), 1e39), "lin.bias": np.zeros(1)})
+
+
 # --- read_arrays
 
 
@@ -273,6 +304,32 @@ def test_a_damaged_archive(save):
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("notes.txt", "no array")
     with pytest.raises(ValueError, match=r"w\.npz, key 'notes\.txt'"):
+        interop.read_arrays(path)
+
+
+def test_an_encrypted_archive(save):
+    path = save("w.npz", {"W": np.eye(2)})
+    data = bytearray(path.read_bytes())
+    for header, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        data[data.index(header) + flags] |= 1
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match=r"w\.npz, key 'W': not an array .*encrypted"):
+        interop.read_arrays(path)
+
+
+def test_bfloat16_becomes_float32(tmp_path):
+    """A bfloat16 is the upper half of a float32."""
+    values = np.array([[1.5, -2.0], [0.15625, 3.0e38]], np.float32)
+    upper = (values.view(np.uint32) >> 16).astype(np.uint16)
+    header = json.dumps({"W": {"dtype": "BF16", "shape": [2, 2], "data_offsets": [0, 8]}}).encode()
+    path = write(tmp_path, "w.safetensors", len(header).to_bytes(8, "little") + header + upper.tobytes())
+    wanted = (upper.astype(np.uint32) << 16).view(np.float32)
+    pytest.importorskip("safetensors")
+    read = interop.read_arrays(path)["W"]
+    assert read.dtype == np.float32 and np.array_equal(read, wanted)
+    other = header.replace(b"BF16", b"F8_E5M2").replace(b"[0, 8]", b"[0, 4]")
+    path.write_bytes(len(other).to_bytes(8, "little") + other + bytes(4))
+    with pytest.raises(ValueError, match=r"w\.safetensors, key 'W': entries of F64, .* are read; got F8_E5M2"):
         interop.read_arrays(path)
 
 
@@ -573,6 +630,20 @@ def test_biases_that_only_some_layers_have():
     np.testing.assert_array_equal(weights["bias_hh_l1"], np.concatenate([np.zeros(6), biased.bias_n]))
 
 
+def test_biases_are_left_out_and_put_in_as_pytorch_says():
+    cell = interop.from_torch(torch_weights(1, bias=False))
+    assert set(interop.to_torch(cell)) == {f"{part}_l0" for part in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")}
+    assert set(interop.to_torch(cell, bias=False)) == {"weight_ih_l0", "weight_hh_l0"}
+    bare = interop.from_torch(torch_weights(3, bias=False))
+    assert not bare.use_bias and bare.bias is None
+    np.testing.assert_array_equal(interop.to_torch(bare, bias=True)["bias_hh_l0"], np.zeros(9))
+    for gates in (1, 3, 4):
+        with pytest.raises(
+            ValueError, match="bias=False leaves the biases out, which must be zero; a layer's bias_ih is not"
+        ):
+            interop.to_torch(interop.from_torch(torch_weights(gates)), bias=False)
+
+
 @pytest.mark.parametrize("suffix", [".npz", ".json", ".safetensors"])
 def test_written_arrays_come_back(tmp_path, suffix):
     # names that np.savez takes for its own; a transposed view; a scalar
@@ -687,8 +758,9 @@ def there_and_back(torch, model, kind):
     network = interop.from_torch_network(model.state_dict(), activation=activation_of(kind), residual=True)
     assert_same_outputs(torch, model, network)
 
-    weights = interop.to_torch(network, "rec.", "lin.")
-    back = torch_module(torch, kind, model.rec.num_layers, bias=True, seed=1).to(model.lin.weight.dtype)
+    # a plain cell's biases are always there, and may be zeros
+    weights = interop.to_torch(network, "rec.", "lin.", bias=None if model.rec.bias else False)
+    back = torch_module(torch, kind, model.rec.num_layers, model.rec.bias, seed=1).to(model.lin.weight.dtype)
     back.load_state_dict({key: torch.from_numpy(value) for key, value in weights.items()})
     assert_same_outputs(torch, back, network)
     assert eqx.tree_equal(interop.from_torch_network(weights, activation=activation_of(kind), residual=True), network)
@@ -723,6 +795,13 @@ def test_equinox_s_cells_without_biases_in_pytorch(torch, make, float32):
     weights = interop.to_torch(network, "rec.", "lin.")
     model.load_state_dict({key: torch.from_numpy(value) for key, value in weights.items()})
     assert_same_outputs(torch, model, network)
+
+
+def test_tensors_of_half_the_digits(torch):
+    weights = {key: torch.from_numpy(value).bfloat16() for key, value in torch_weights(4).items()}
+    cell = interop.from_torch(weights)
+    assert cell.weight_ih.dtype == np.float32
+    np.testing.assert_array_equal(cell.weight_ih, weights["weight_ih_l0"].float().numpy())
 
 
 def test_pytorch_s_other_networks_are_refused(torch):

@@ -124,6 +124,33 @@ def test_bad_samples(as_user):
         stream.push(np.array([[0.0], [np.nan]]))
 
 
+def test_flush_ends_the_series(as_user):
+    stream = ro.Stream(TANH, state, 1, 2, 1)
+    rows = [stream.push(XS), stream.flush()]
+    assert len(np.concatenate(rows)) == 2 * len(XS) and len(stream.flush()) == 0
+    with pytest.raises(ValueError, match="the series ended with flush, after 211 samples"):
+        stream.push(XS)
+
+
+def test_models_and_samples_that_do_not_serve_are_named(as_user, float32):
+    class Bare(eqx.Module):
+        def initial_state(self):
+            return jnp.zeros(2)
+
+        def __call__(self, x, h):
+            return jnp.tanh(h + x)
+
+    with pytest.raises(TypeError, match="cell must tell its input_size, a whole number; the Bare has None"):
+        ro.Stream(Bare(), state, 1, 2, 1)
+    with pytest.raises(TypeError, match=r"output\(x, h\) must return one array; it returns .*\*, \*"):
+        ro.Stream(eqx.nn.LSTMCell(1, 3, key=jax.random.key(0)), state, 1, 2, 1)
+    stream = ro.Stream(eqx.nn.GRUCell(1, 3, key=jax.random.key(0)), state, 1, 2, 1)
+    with pytest.raises(ValueError, match="xs must be real numbers; got entries of type complex128"):
+        stream.push(np.ones((3, 1), complex))
+    with pytest.raises(ValueError, match=r"xs must be finite in float32; sample 1 is \[1e\+300\]"):
+        stream.push(np.array([[0.0], [1e300]]))
+
+
 @pytest.mark.slow
 def test_an_unstable_scheme_does_not_pass_in_silence():
     cell = ro.VanillaCell([[-0.9]], [[1.0]], [0.0], activation=None)
