@@ -149,6 +149,90 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_parameters(quan
     assert equal(learn.load(path), learn.fit(jnp.ones(2), loss, batches, **way, steps=3).model)
 
 
+def test_a_bad_batch_is_not_forgotten_over_the_next_good_one():
+    """The third of six batches is NaN, and the fourth is under way when Python sees it."""
+    good = jnp.ones(3)
+    way = {**QUIET, "optimiser": optax.sgd(0.1)}
+
+    def loss(model, batch):
+        return jnp.mean((model * batch - 1) ** 2)
+
+    done = learn.fit(jnp.zeros(3), loss, [good, good, jnp.nan * good, good, good, good], **way, steps=6)
+    assert done.stopped_because.startswith("the loss was not finite at step 3 (loss nan")
+    assert (
+        equal(done.model, learn.fit(jnp.zeros(3), loss, [good], **way, steps=2).model) and len(done.history.loss) == 2
+    )
+
+
+def test_a_gradient_whose_square_overflows_is_clipped():
+    with jax.enable_x64(False):
+        way = {**QUIET, "optimiser": optax.sgd(1.0)}
+        done = learn.fit(jnp.zeros(2), lambda model, batch: 1e25 * jnp.sum(model), [0.0], **way, steps=1, clip=1.0)
+        np.testing.assert_allclose(done.model, -np.full(2, 0.5**0.5), rtol=1e-6)
+        np.testing.assert_allclose(done.history.gradient_norm, [2**0.5 * 1e25], rtol=1e-6)
+
+
+def test_complex_parameters_go_downhill():
+    way = {**QUIET, "optimiser": optax.sgd(0.1)}
+    done = learn.fit(jnp.array([0.5j]), lambda w, batch: jnp.sum(jnp.abs(w - (1 + 1j)) ** 2), [0.0], **way, steps=50)
+    np.testing.assert_allclose(done.model, [1 + 1j], atol=1e-4)
+
+
+@pytest.mark.parametrize("when", ["validation", "history"])
+def test_an_interruption_at_an_odd_moment_leaves_nothing_half_done(when, tmp_path, monkeypatch):
+    """During a validation, and while the history is read: resumed, the run ends as an unbroken one."""
+    way = {**QUIET, "validate": (XS, TARGETS), "every": 4, "checkpoint": tmp_path / "run.ckpt"}
+    whole = learn.fit(small(), squares, [(XS, TARGETS)], **{**way, "checkpoint": None}, steps=12)
+    from rnn_ode.learn import _training
+
+    calls = itertools.count()
+
+    def stopped(function):
+        def call(*arguments, **settings):
+            if next(calls) == (1 if when == "validation" else 6):
+                raise KeyboardInterrupt
+            return function(*arguments, **settings)
+
+        return call
+
+    with monkeypatch.context() as patch:
+        name = "evaluate" if when == "validation" else "advance"
+        patch.setattr(_training, name, stopped(getattr(_training, name)))
+        first = learn.fit(small(), squares, [(XS, TARGETS)], **way, steps=12)
+    assert first.interrupted and len(first.history.loss) == (8 if when == "validation" else 6)
+    again = learn.fit(small(), squares, [(XS, TARGETS)], **way, steps=12)
+    assert equal(again.model, whole.model) and not again.interrupted
+    for a, b in zip(jax.tree.leaves(again.history), jax.tree.leaves(whole.history), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_what_cannot_be_saved_is_said_before_the_first_step(tmp_path):
+    steps = []
+
+    def loss(model, batch):
+        steps.append(1)
+        return jnp.sum(model["w"])
+
+    model = {"w": jnp.ones(2), "f": lambda x: x}
+    with pytest.raises(TypeError, match="cannot be stored as data"):
+        learn.fit(model, loss, [0.0], **QUIET, steps=5, checkpoint=tmp_path / "run.ckpt")
+    assert steps == []
+
+
+def test_checks_may_change_between_runs(tmp_path):
+    way = {**QUIET, "every": 2, "checkpoint": tmp_path / "run.ckpt"}
+    learn.fit(small(), squares, [(XS, TARGETS)], **way, steps=4, validate=(XS, TARGETS))
+    learn.fit(small(), squares, [(XS, TARGETS)], **way, steps=6)
+    done = learn.fit(small(), squares, [(XS, TARGETS)], **way, steps=8, watch=lambda model: {"one": jnp.ones(2)})
+    assert np.isnan(done.history.checks["validation"]).tolist() == [False, False, True, True]
+    assert np.isnan(done.history.checks["one"]).all(axis=1).tolist() == [True, True, True, False]
+
+
+def test_batches_that_end_at_a_check_are_checked_once():
+    done = learn.fit(small(), squares, iter([(XS, TARGETS)] * 4), **QUIET, steps=9, every=2, validate=(XS, TARGETS))
+    assert done.history.checked_at.tolist() == [2, 4] and done.stopped_because == "the batches ended after 4 steps"
+
+
 def test_interrupting_returns_what_there_is_and_saves_it(tmp_path):
     def batches():
         for k in itertools.count():
@@ -178,7 +262,7 @@ def test_a_resumed_run_ends_as_an_unbroken_one(stop, tmp_path):
 
     with pytest.raises(SystemError):
         learn.fit(small(), squares, broken(), **way, steps=20, checkpoint=path)
-    assert path.exists() == (stop > 5)
+    assert path.exists()
     again = learn.fit(small(), squares, batches, **way, steps=20, checkpoint=path)
     assert equal(again.model, whole.model) and again.stopped_because == whole.stopped_because
     for a, b in zip(jax.tree.leaves(again.history), jax.tree.leaves(whole.history), strict=True):
@@ -199,6 +283,7 @@ def test_a_finished_run_is_not_run_again(tmp_path):
         ({"model": small(hidden=4)}, r"model\.runner\.cell\.W_h is float64\[3, 3\] there and float64\[4, 4\] here"),
         ({"optimiser": optax.sgd(0.1, momentum=0.9)}, "optimiser"),
         ({"key": jax.random.key(2)}, r"key\[1\] is 1 there and 2 here"),
+        ({"notes": {"data": "tides"}}, "data is None there and 'tides' here"),
         ({"version": "9.9"}, "the version of rnn_ode is '9.9' there"),
         ({"model": eqx.tree_at(lambda m: m.runner, small(), learn.Iterated(eqx.nn.GRUCell(1, 3, key=jax.random.key(0))))},
          r"model\.runner\.cell"),
@@ -270,6 +355,7 @@ def test_line_searches_work():
         ({"clip": -1.0}, ValueError, "clip must be a number above 0"),
         ({"optimiser": "adam"}, TypeError, "optimiser must be one of optax's"),
         ({"batches": 3}, TypeError, "batches must be a function of a key"),
+        ({"batches": np.asarray(XS)}, TypeError, r"For one batch at every step write \[batch\]"),
         ({"batches": XS}, TypeError, r"For one batch at every step write \[batch\]"),
         ({"loss": 3}, TypeError, "loss"),
         (
@@ -306,6 +392,7 @@ MODELS = {
     "stack": lambda key: ro.StackedCell(
         [eqx.nn.GRUCell(2, 1, key=key), ro.to_rnn(FIELD, ro.RungeKutta(diffrax.Heun()))]
     ),
+    "bfloat16": lambda key: eqx.nn.Linear(2, 2, key=key, dtype=jnp.bfloat16),
     "pytree": lambda key: {
         "a": [1, 2.5, None, "text", jnp.arange(3), True],
         "b": (jnp.ones(2, jnp.float32), jax.nn.relu),
@@ -363,6 +450,9 @@ def test_a_checkpoint_loads_in_a_fresh_process(tmp_path):
     [
         (lambda data: b"hello\n" + data, "not a checkpoint of rnn_ode; its first line is b'hello'"),
         (lambda data: data[:-40], "damaged or cut short"),
+        (lambda data: data[:-3] + bytes([data[-3] ^ 1]) + data[-2:], "another checksum"),
+        (lambda data: data.replace(b'"array": [3, 3]', b'"array": [300000000, 300000000]'), "damaged"),
+        (lambda data: b"[" * 100_000 + b"\n", "not a checkpoint"),
         (lambda data: data.replace(b"checkpoint 1", b"checkpoint 7"), "reads files of the kind"),
         (lambda data: data.replace(b"rnn_ode:VanillaCell", b"os:VanillaCell"), "the model has a part 'os:VanillaCell'"),
         (lambda data: data.replace(b"jax.numpy:tanh", b"os:system"), "the model has a part 'os:system'"),

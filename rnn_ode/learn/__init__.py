@@ -9,11 +9,14 @@ from ._checkpoint import load as load
 from ._checkpoint import save as save
 from ._ensemble import Ensemble as Ensemble
 from ._fit import Fit as Fit
-from ._fit import History as History
 from ._fit import fit as fit
 from ._forecast import Band as Band
 from ._forecast import Forecast as Forecast
 from ._forecast import forecast as forecast
+from ._irregular import ODERNN as ODERNN
+from ._irregular import IrregularToOne as IrregularToOne
+from ._irregular import Thinned as Thinned
+from ._irregular import thin as thin
 from ._metrics import coverage as coverage
 from ._metrics import mae as mae
 from ._metrics import mase as mase
@@ -39,6 +42,7 @@ from ._tasks import Adding as Adding
 from ._tasks import Copy as Copy
 from ._tasks import FlipFlop as FlipFlop
 from ._tasks import TemporalOrder as TemporalOrder
+from ._training import History as History
 from ._watch import Dynamics as Dynamics
 from ._windows import Scaler as Scaler
 from ._windows import Split as Split

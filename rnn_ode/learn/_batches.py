@@ -6,6 +6,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Int, PRNGKeyArray, PyTree
 
 from .._errors import check_count
@@ -83,7 +84,7 @@ def sources(batches: Any, start: int) -> Iterator[Minibatches | Drawn | Given]:
     """What gives the batch of step `start`, of the next one, and so on; an end means that there are no more."""
     if isinstance(batches, Minibatches) or callable(batches):
         return _repeat(batches if isinstance(batches, Minibatches) else Drawn(batches))
-    if isinstance(batches, Iterable) and not isinstance(batches, str | bytes | dict | jax.Array):
+    if isinstance(batches, Iterable) and not isinstance(batches, str | bytes | dict | jax.Array | np.ndarray):
         return _listed(batches, start)
     raise TypeError(
         "batches must be a function of a key, batches(key) -> batch, a Minibatches(data, size), or an iterable of batches; "

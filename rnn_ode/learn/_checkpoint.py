@@ -5,6 +5,7 @@ shapes of everything else. After it come the arrays, in NumPy's own format (`equ
 is pickled, and nothing of it is run.
 """
 
+import hashlib
 import io
 import json
 import os
@@ -69,16 +70,19 @@ def load(path: PathLike, known: Iterable[Any] = ()) -> PyTree:
 
 def write(path: Path, checkpoint: Checkpoint) -> None:
     """Writes the file beside and renames it, so that a process killed at any moment leaves the old one or the new one."""
+    body = io.BytesIO()
+    eqx.tree_serialise_leaves(body, _arrays(checkpoint))
     header = {
         "kind": KIND,
         "rnn_ode": __version__,
         "model": describe(checkpoint.model),
         "state": describe(checkpoint.state, "state"),
         "notes": checkpoint.notes,
+        "sha256": hashlib.sha256(body.getbuffer()).hexdigest(),
     }
     with written_beside(path) as beside, open(beside, "wb") as file:
         file.write(json.dumps(header).encode() + b"\n")
-        eqx.tree_serialise_leaves(file, _arrays(checkpoint))
+        file.write(body.getbuffer())
         file.flush()
         os.fsync(file.fileno())
 
@@ -88,7 +92,7 @@ def read_header(path: Path) -> tuple[dict[str, Any], io.BytesIO]:
     first, _, rest = path.read_bytes().partition(b"\n")
     try:
         header = json.loads(first)
-    except ValueError:
+    except (ValueError, RecursionError):
         header = None
     if not isinstance(header, dict) or not str(header.get("kind")).startswith("rnn_ode checkpoint"):
         raise ValueError(f"{path}: not a checkpoint of rnn_ode; its first line is {first[:60]!r}.")
@@ -103,12 +107,14 @@ def read(path: Path, known: Iterable[Any] = (), model: PyTree | None = None) -> 
     """The whole of a checkpoint, the model's arrays JAX's, those of the state NumPy's; in a `model` of the same description
     where there is one."""
     header, body = read_header(path)
+    if hashlib.sha256(body.getbuffer()).hexdigest() != header.get("sha256"):
+        raise ValueError(f"{path}: its arrays are damaged or cut short: they have another checksum than its first line says.")
     try:
         model = build(header["model"], known) if model is None else model
         like = Checkpoint(model, build(header["state"]), header["notes"])
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, MemoryError, RecursionError) as error:
         raise ValueError(f"{path}: what it says of the model is damaged ({error!r}).") from None
     try:
         arrays = eqx.tree_deserialise_leaves(body, _arrays(like))

@@ -57,7 +57,9 @@ def build(description: Any, known: Iterable[Any] = ()) -> PyTree:
         if not isinstance(data, dict):
             return data
         if "array" in data:
-            return np.zeros(data["array"], _dtype(data["dtype"]))
+            dtype = _dtype(data["dtype"])
+            # NumPy's files do not know bfloat16, which Equinox writes and reads as JAX's arrays
+            return (np.zeros if dtype.isbuiltin == 1 else jnp.zeros)(data["array"], dtype)
         if "tuple" in data:
             return tuple(part(item) for item in data["tuple"])
         if "dict" in data:

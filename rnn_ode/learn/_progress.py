@@ -7,9 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ._step import Record
-
-Show = Callable[[int, Record, list[dict[str, np.ndarray]]], None]
+Show = Callable[[int, tuple[float, float], list[dict[str, np.ndarray]]], None]
 
 
 @contextlib.contextmanager
@@ -18,22 +16,22 @@ def training_bar(start: int, steps: int, wanted: bool) -> Iterator[Show]:
     is shown, where rich is installed and the bar wanted."""
     bar = _bar() if wanted else None
     if bar is None:
-        yield lambda step, record, checks: None
+        yield lambda step, seen, checks: None
         return
     began, shown = time.perf_counter(), 0.0
     with bar:
         task = bar.add_task("training", total=steps, completed=start, speed="–", seen="compiling")
 
-        def show(step: int, record: Record, checks: list[dict[str, np.ndarray]]) -> None:
+        def show(step: int, seen: tuple[float, float], checks: list[dict[str, np.ndarray]]) -> None:
             nonlocal shown
             now = time.perf_counter()
             if now - shown < 0.1:
                 return
             shown = now
-            seen = f"loss {float(record.loss):.3g}, gradient {float(record.gradient_norm):.3g}"
+            text = f"loss {seen[0]:.3g}, gradient {seen[1]:.3g}"
             if checks and "validation" in checks[-1]:
-                seen += f", validation {float(checks[-1]['validation']):.3g}"
-            bar.update(task, completed=step, speed=f"{(step - start) / (now - began):.3g}", seen=seen)
+                text += f", validation {float(checks[-1]['validation']):.3g}"
+            bar.update(task, completed=step, speed=f"{(step - start) / (now - began):.3g}", seen=text)
 
         yield show
 

@@ -62,7 +62,8 @@ def advance(task: Task, state: State, source) -> tuple[State, Record]:
         return value
 
     value, gradient = jax.value_and_grad(value_of)(state.params)
-    norm = optax.tree.norm(gradient)
+    gradient = jax.tree.map(jnp.conj, gradient)  # of complex parameters optax wants the direction of steepest ascent
+    norm = _norm(gradient)
     if task.clip is not None:
         scale = jnp.minimum(1, task.clip / jnp.where(norm == 0, 1, norm))
         gradient = jax.tree.map(lambda leaf: scale.astype(leaf.dtype) * leaf, gradient)
@@ -71,9 +72,19 @@ def advance(task: Task, state: State, source) -> tuple[State, Record]:
     params = optax.apply_updates(state.params, updates)
 
     fault = jnp.select([~jnp.isfinite(value), ~jnp.isfinite(norm), ~is_finite(params)], [1, 2, 3], 0)
+    # once failed, for good: the next step may have been begun before anybody looked
+    fault = jnp.where(state.fault == 0, fault, state.fault)
     new = State(params, optimiser, state.step + 1, state.fault)
     state = jax.tree.map(lambda new, old: jnp.where(fault == 0, new, old), new, state)
     return eqx.tree_at(lambda s: s.fault, state, fault.astype(state.fault.dtype)), Record(value, norm, fault)
+
+
+def _norm(gradient: PyTree) -> Float[Array, ""]:
+    """The global norm, which is finite if the gradient is, in float32 at least."""
+    leaves = [jnp.abs(leaf).astype(jnp.result_type(leaf.real.dtype, jnp.float32)) for leaf in jax.tree.leaves(gradient)]
+    largest = jnp.max(jnp.stack([jnp.max(leaf, initial=0) for leaf in leaves]))
+    unit = jnp.where(largest > 0, largest, 1)
+    return unit * optax.tree.norm([leaf / unit for leaf in leaves])
 
 
 @eqx.filter_jit
