@@ -457,7 +457,9 @@ def memory_command(
             )
         _save_figure(found, out)
         typer.echo(
-            json.dumps({"figure": str(out), **found.to_dict()}) if as_json else f"{found.table()}\n\nfigure: {out}"
+            json.dumps({"figure": str(out), **found.to_dict()}, allow_nan=False)
+            if as_json
+            else f"{found.table()}\n\nfigure: {out}"
         )
 
 

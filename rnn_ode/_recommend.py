@@ -40,7 +40,7 @@ ORDERS = range(1, 6)
 KINDS = (evolve, delayed_feedback, state_trajectory)
 TRIED = 6  # of each kind
 LONGEST = 16_384  # samples of a trial
-ALIKE = 0.5  # dB, the cheapest of those within which is recommended
+WORTH = 0.4  # dB that twice the applications have to bring
 
 
 class Scheme(eqx.Module):
@@ -111,8 +111,8 @@ def recommend(
     `output` what of a state is compared, a function of it (by default the cell's output, h of an LSTM's (h, c)).
 
     **Returns:** a `Recommendation`, with `evolve` for several (ahead, behind, band), `delayed_feedback` of several orders
-    and bands and `state_trajectory` in it, as far as the budget allows. Recommended is the cheapest of the stable schemes
-    within 0.5 dB of the best in the trial. Driven from the host, in some twenty seconds.
+    and bands and `state_trajectory` in it, as far as the budget allows. Recommended is the best of the stable
+    schemes in the trial, where twice the applications have to bring 0.4 dB. Driven from the host, in some twenty seconds.
 
     **Raises:** `ValueError` where no scheme within the budget is stable, with the table of all of them; for an output that
     is constant but for its beginning, which has no signal to set an error against; `ValueError` or `TypeError` for a ratio
@@ -154,8 +154,8 @@ def recommend(
             f"no scheme is stable at a ratio of {ratio:g} within a budget of {budget} applications a result (evolve needs at "
             f"least {int(whole_steps(np.float64(1 / ratio), 1, np)) + 1}):\n{_table(ranking, None)}"
         )
-    near = [scheme for scheme in tried if scheme.snr >= tried[0].snr - ALIKE]
-    return Recommendation(ranking, min(near, key=lambda scheme: scheme.applications), ratio)
+    best = max(tried, key=lambda scheme: scheme.snr - WORTH * np.log2(scheme.applications))
+    return Recommendation(ranking, best, ratio)
 
 
 class _Known(NamedTuple):

@@ -24,7 +24,7 @@ from ._evolve import evolve
 from ._files import written_beside
 from ._iterate import iterate
 from ._paths import BandLimited
-from ._recommend import ALIKE, LONGEST, recommend
+from ._recommend import LONGEST, WORTH, recommend
 from ._roots import RootCondition, root_condition
 from ._stream import Rate, Stream, as_rate
 from .audio import Recording, wav_writer
@@ -231,14 +231,14 @@ def _along(path, ts):
 
 
 def _recommended(network: Network, own: _Own, ratio: float) -> tuple[Scheme, str | None]:
-    """The best in a trial of the schemes that a stream can run, and what else did better by more than `ALIKE`."""
+    """The best in a trial of the schemes that a stream can run, and what else did better by more than `WORTH`."""
     plain, x = Network(network.cell, network.readout), jnp.asarray(own.xs[0])
     found = recommend(network.cell, _liveliest(own), ratio, output=lambda h: plain.output(x, h))
     ours = next((one for one in found.schemes if one.run.func is evolve and one.snr > -math.inf), None)
     if ours is None:
         raise ValueError(f"--recommend: no scheme of evolve is stable at a ratio of {ratio:g}:\n{found.table()}")
     top = found.schemes[0]
-    better = f"{top.label}, by {top.snr - ours.snr:.1f} dB" if top.snr > ours.snr + ALIKE else None
+    better = f"{top.label}, by {top.snr - ours.snr:.1f} dB" if top.snr > ours.snr + WORTH else None
     return Scheme(**ours.run.keywords), better
 
 

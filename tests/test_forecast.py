@@ -120,6 +120,31 @@ def test_bad_input_is_named(changes, error, message, as_user):
         learn.forecast(**{"values": SINE, "make": gru, "history": 10, "steps": 5, **QUIET, **changes})
 
 
+def test_what_cannot_be_measured_is_said_before_the_training(monkeypatch):
+    monkeypatch.setattr("rnn_ode.learn._forecast.fit", lambda *arguments, **settings: pytest.fail("trained"))
+    for values, season, message in (
+        (SINE, 200, "more rows than season"),
+        (np.tile(SINE[:4], (60, 1)), 4, "repeats itself"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            learn.forecast(values, gru, history=10, steps=5, season=season, **QUIET)
+
+
+def test_a_checkpoint_of_other_data_is_refused(tmp_path):
+    way = {"history": 10, "steps": 2, "checkpoint": tmp_path / "run.ckpt", **QUIET}
+    learn.forecast(SINE, gru, **way)
+    with pytest.raises(ValueError, match=r"another training: data is '\w+' there"):
+        learn.forecast(SINE + 1, gru, **way)
+    with pytest.raises(ValueError, match=r"rate is 0\.02 there and 0\.01 here"):
+        learn.forecast(SINE, gru, **way, rate=0.01)
+
+
+def test_few_windows_promise_no_more_than_they_can():
+    f = learn.forecast(SINE[:70], gru, history=10, steps=5, **QUIET)
+    n = len(f.split.validation)
+    assert n < 9 and f.share == n / (n + 1) and f"intervals of {f.share:.0%}" in f.table()
+
+
 def run(*arguments) -> "CliRunner":
     return CliRunner().invoke(app, ["forecast", *map(str, arguments)])
 

@@ -201,3 +201,18 @@ def test_what_penalties_refuse(as_user):
         learn.flossing(TANH, XS, 4)
     with pytest.raises(ValueError, match="h0=None means zeros"):
         learn.vanishing_gradient(lambda x, h: h, XS, of_the_end)
+
+
+def test_a_gradient_smaller_than_any_float_keeps_its_length():
+    """Halving 400 times in float32: every step's factor is ½, and so Ω = ¼, with the gradient of that."""
+    with jax.enable_x64(False):
+        cell = ro.VanillaCell(0.5 * jnp.eye(3), jnp.ones((3, 1)), jnp.zeros(3), activation=None)
+
+        def omega(W):
+            return learn.vanishing_gradient(
+                eqx.tree_at(lambda cell: cell.W_h, cell, W), jnp.ones((400, 1)), lambda states: jnp.sum(states[-1])
+            )
+
+        value, gradient = jax.value_and_grad(omega)(cell.W_h)
+        np.testing.assert_allclose(value, 0.25, rtol=1e-5)
+        np.testing.assert_allclose(gradient, np.full((3, 3), -1 / 3), rtol=1e-4)  # (‖Wᵀu‖ − 1)² at u = (1, 1, 1)/√3

@@ -56,6 +56,35 @@ def test_a_killed_study_goes_on_and_ends_the_same(small, tmp_path):
         learn.study(learn.TemporalOrder(), ["tanh"], [10], path=path, **WAY)
 
 
+def test_an_interrupted_trial_is_none(tmp_path, monkeypatch):
+    """Ctrl-C ends the study, and leaves in the file what was whole."""
+    from rnn_ode.learn import _training
+
+    path, steps, advance = tmp_path / "study.json", [], _training.advance
+
+    def stopped(*arguments):
+        steps.append(1)
+        if len(steps) == 5:
+            raise KeyboardInterrupt
+        return advance(*arguments)
+
+    monkeypatch.setattr(_training, "advance", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        learn.study(learn.TemporalOrder(), ["tanh"], [10], path=path, **WAY)
+    assert len(json.loads(path.read_text())["trials"]) == 1
+
+
+@pytest.mark.slow
+def test_what_is_not_finite_is_null_and_comes_back(tmp_path):
+    """At a rate of 1e38 a network is gone after a step; a neural ODE is asked through its steps."""
+    way = {**WAY, "seeds": 1, "rate": 1e38, "path": tmp_path / "study.json"}
+    found = learn.study(learn.TemporalOrder(), ["irnn", "neural-ode"], [10], **way)
+    assert not np.isfinite([found.trials[0].gradient_after, found.trials[0].score]).all()
+    json.dumps(found.to_dict(), allow_nan=False)
+    again = learn.study(learn.TemporalOrder(), ["irnn", "neural-ode"], [10], **way)
+    assert [trial.stopped_because for trial in again.trials] == [trial.stopped_because for trial in found.trials]
+
+
 def test_the_table_and_the_page(small):
     lines = small.table().splitlines()
     assert sum("of 2" in line for line in lines) == 4 and "DECAYS" in small.table()

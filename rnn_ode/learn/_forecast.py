@@ -6,6 +6,7 @@ ensemble is in disagreement, by a factor for each step ahead that makes them cov
 validation windows (split conformal prediction with normalised residuals: Lei et al., JASA 113, 2018).
 """
 
+import hashlib
 import math
 from collections.abc import Callable
 from typing import Any
@@ -94,6 +95,7 @@ class Forecast(eqx.Module):
         )
         lines.append(f"forecast one {'season' if self.season > 1 else 'sample'} ahead in the past")
         lines.append(f"intervals of {self.share:.0%} cover {self.coverage:.1%} of the test targets")
+        lines.append(f"training: {self.fit.stopped_because}")
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
@@ -150,9 +152,9 @@ def forecast(
     `members` networks are trained at once, by Adam at a rate that falls from `rate` to zero in `steps` steps (a cosine), on
     batches of `size` windows. `direct`: the model gives all of the horizon at once; otherwise the next row alone, and what it
     gave is appended to the history until the horizon is reached (`rollout`). `share` of the targets that the intervals are
-    to cover; `test` and `validation` shares, and `shuffle` whether random windows validate (see `split`; what validates
-    chooses the best networks and the width of the intervals); `season` in rows, for the baselines; `checkpoint` and
-    `progress` as in `fit`.
+    to cover: n/(n + 1) at most with n validation windows, and only as far as the test part is like them. `test` and
+    `validation` shares, and `shuffle` whether random windows validate (see `split`; what validates chooses the best networks
+    and the width of the intervals); `season` in rows, for the baselines; `checkpoint` and `progress` as in `fit`.
 
     **Returns:** a `Forecast`. **Raises:** `ValueError` for too few rows for a window, a constant series and what
     does not fit.
@@ -184,6 +186,8 @@ def forecast(
     shares = {"test": test, "validation": validation, "key": keys[0] if shuffle else None}
     parts = split(values, history=history, gap=gap, horizon=horizon, **shares)
     rows = np.asarray(values, float)
+    past = rows[: parts.test.starts[0]]
+    mase(past[-1:], past[-1:], past, season)  # what has no unit of error is refused before the training
 
     task = _Task(parts.scaler, gap, horizon, direct)
     width = rows.shape[1]
@@ -199,13 +203,22 @@ def forecast(
         every=max(1, steps // 20),
         checkpoint=checkpoint,
         progress=progress,
+        notes={"data": hashlib.sha256(rows.tobytes()).hexdigest()[:16], "gap": gap, "direct": direct, "rate": rate},
     )
+    if done.interrupted:
+        raise KeyboardInterrupt
     valid, tested = (task.predict(done.model, part.inputs) for part in (parts.validation, parts.test))
+    if not (np.isfinite(valid).all() and np.isfinite(tested).all()):
+        raise ValueError(
+            f"the networks give no finite forecasts after {len(done.history.loss)} steps ({done.stopped_because}): a smaller "
+            f"rate than {rate:g} may help."
+        )
+    share = min(share, len(parts.validation) / (len(parts.validation) + 1))  # no wider than the widest error seen
     width_of = _Interval.fit(valid, parts.validation.targets, share)
     future = width_of(task.predict(done.model, rows[None, -history:]))
     return Forecast(
         split=parts,
-        past=rows[: parts.test.starts[0]],
+        past=past,
         band=width_of(tested),
         members=tested,
         future=jax.tree.map(lambda leaf: leaf[0], future),
@@ -268,8 +281,8 @@ class _Interval(eqx.Module):
         errors = np.abs(predictions.mean(axis=0) - targets)
         floor = np.sqrt(np.mean(errors**2, axis=0)) + np.finfo(float).tiny
         ratios = np.sort(errors / (predictions.std(axis=0) + floor), axis=0)
-        place = math.ceil((len(ratios) + 1) * share) - 1
-        return cls(ratios[min(place, len(ratios) - 1)], floor)
+        place = math.ceil((len(ratios) + 1) * share * (1 - 1e-12)) - 1
+        return cls(ratios[place], floor)
 
     def __call__(self, predictions: np.ndarray) -> Band:
         mean, half = predictions.mean(axis=0), self.factor * (predictions.std(axis=0) + self.floor)

@@ -41,31 +41,40 @@ def vanishing_gradient(
     """
     h0 = frozen(initial_state(cell) if h0 is None else h0)
     flat, unravel = ravel_pytree(h0)
-    still = frozen(cell)
 
-    def run(shifts):
-        def step(h, inputs):
-            x, shift = inputs
-            after = ravel_pytree(still(x, unravel(h)))[0] + shift
-            return after, after
+    def step(cell, x, h):
+        return ravel_pytree(cell(x, unravel(h)))[0]
 
-        return jax.lax.scan(step, flat, (xs, shifts))[1]
-
-    shifts = jnp.zeros((xs.shape[0], flat.shape[0]), flat.dtype)
-    after = run(shifts)
-    gradients = jax.grad(lambda shifts: loss(jax.vmap(unravel)(run(shifts))))(shifts)
+    _, after = jax.lax.scan(lambda h, x: (step(frozen(cell), x, h),) * 2, flat, xs)
     before = jnp.concatenate([flat[None], after[:-1]])
-    before, gradients = frozen((before, gradients))  # the loss may have weights of its own
+    direct = frozen(jax.grad(lambda rows: loss(jax.vmap(unravel)(rows)))(after))
 
-    def term(x, h, g):
-        size = jnp.linalg.norm(jnp.where(jnp.any(g != 0), g, 1))
-        _, pull = jax.vjp(lambda h: ravel_pytree(cell(x, unravel(h)))[0], h)
+    def back(later, inputs):
+        x, h, own = inputs
+        g, scale = _sum(later, (own, jnp.zeros((), own.dtype)))
+        alive = jnp.any(g != 0)
+        size = jnp.linalg.norm(jnp.where(alive, g, 1))
+        _, pull = jax.vjp(lambda h: step(cell, x, h), h)
         pulled = pull(g / size)[0]
         squares = jnp.sum(pulled**2)
         length = jnp.sqrt(jnp.where(squares > 0, squares, 1))
-        return jnp.where(jnp.any(g != 0), (jnp.where(squares > 0, length, 0) - 1) ** 2, 0)
+        term = jnp.where(alive, (jnp.where(squares > 0, length, 0) - 1) ** 2, 0)
+        return frozen((pulled, scale + jnp.log2(size))), term
 
-    return jnp.mean(jax.vmap(term)(xs, before, gradients))
+    start = (jnp.zeros_like(flat), jnp.zeros((), flat.dtype))
+    _, terms = jax.lax.scan(back, start, frozen((xs, before, direct)), reverse=True)
+    return jnp.mean(terms)
+
+
+def _sum(a, b):
+    """The sum of two vectors v 2^e, given as (v, e), in the same form: gradients may be smaller than any float."""
+
+    def top(vector, exponent):
+        size = jnp.max(jnp.abs(vector))
+        return jnp.where(size > 0, exponent + jnp.log2(jnp.where(size > 0, size, 1)), -1e6)
+
+    scale = jnp.maximum(top(*a), top(*b))
+    return sum(vector * jnp.exp2(jnp.minimum(exponent - scale, 126)) for vector, exponent in (a, b)), scale
 
 
 def flossing(cell: Cell, xs: Float[Array, "T D"], count: int, h0: State | None = None) -> Float[Array, ""]:

@@ -9,6 +9,7 @@ exponents along such inputs are pushed towards zero (`flossing`).
 import dataclasses
 import itertools
 import json
+import math
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from .. import gradient_flow, verdict_name
 from .._errors import check_count
 from .._files import written_beside
 from ._checkpoint import PathLike
-from ._fit import fit
+from ._fit import Fit, fit
 from ._models import check_core, wired
 from ._penalties import flossing
 from ._tasks import AbstractTask
@@ -99,8 +100,8 @@ class Study:
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it, as JSON."""
-        return {"settings": self.settings, "trials": [dataclasses.asdict(trial) for trial in self.trials]}
+        """All of it, as JSON; what is not finite is null."""
+        return {"settings": self.settings, "trials": [_plain(trial) for trial in self.trials]}
 
     def plot(self):
         """One page: the share that learnt against the lag, and the outcome against the gradient before; matplotlib."""
@@ -190,14 +191,13 @@ class _Lesson(eqx.Module):
 
     def floss(self, model, batch, key):
         inputs, _ = self.task.draw(key, self.lag, 1)
-        cell = model.runner.cell
-        return flossing(cell, inputs[0], max(1, model.readout.in_features - 1))
+        return flossing(model.runner.as_cell(), inputs[0], max(1, model.readout.in_features - 1))
 
     @eqx.filter_jit
     def seen(self, model):
         """The verdict and the radius of the eigenvalues, and log ‖∂h_T/∂h_{T−lag}‖, on an input of the task."""
         inputs, _ = self.task.draw(jax.random.key(0), self.lag, 1)
-        flow = gradient_flow(model.runner.cell, inputs[0], throw=False)
+        flow = gradient_flow(model.runner.as_cell(), inputs[0], throw=False)
         return flow.spectrum.discrete, flow.spectrum.radius, flow.log_norms[min(self.lag, len(inputs[0]))]
 
 
@@ -206,19 +206,21 @@ def _try(lesson: _Lesson, cell: str, seed: int, hidden: int, steps: int, optimis
     model = wired(cell.removesuffix(FLOSSED), hidden, lesson.task, keys[0])
     if cell.endswith(FLOSSED):
         way = {"optimiser": optax.adam(_FLOSSING_RATE), "steps": _FLOSSING_STEPS, "key": keys[1], "progress": False}
-        model = fit(model, lesson.floss, [0.0], **way).model
+        model = _uninterrupted(fit(model, lesson.floss, [0.0], **way)).model
     verdict, radius, before = lesson.seen(model)
-    done = fit(
-        model,
-        lesson.loss,
-        lesson.draw,
-        optimiser=optimiser,
-        steps=steps,
-        key=keys[2],
-        validate=lesson.score,
-        target=lesson.task.solved,
-        clip=1.0,
-        progress=False,
+    done = _uninterrupted(
+        fit(
+            model,
+            lesson.loss,
+            lesson.draw,
+            optimiser=optimiser,
+            steps=steps,
+            key=keys[2],
+            validate=lesson.score,
+            target=lesson.task.solved,
+            clip=1.0,
+            progress=False,
+        )
     )
     scores = done.history.checks.get("validation", np.array([np.inf]))
     return Trial(
@@ -236,6 +238,13 @@ def _try(lesson: _Lesson, cell: str, seed: int, hidden: int, steps: int, optimis
     )
 
 
+def _uninterrupted(done: Fit) -> Fit:
+    """A training that was not cut short: half a trial is none."""
+    if done.interrupted:
+        raise KeyboardInterrupt
+    return done
+
+
 def _share(group: Sequence[Trial]) -> float:
     return sum(trial.learnt for trial in group) / len(group)
 
@@ -246,7 +255,7 @@ def _read(path: PathLike | None, settings: dict[str, Any]) -> dict[tuple[str, in
         return {}
     try:
         stored = json.loads(Path(path).read_text(encoding="utf-8"))
-        trials = [Trial(**trial) for trial in stored["trials"]]
+        trials = [_trial(fields) for fields in stored["trials"]]
         theirs = {name: stored["settings"].get(name) for name in settings}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path}: not the file of a study ({error}).") from None
@@ -258,8 +267,18 @@ def _read(path: PathLike | None, settings: dict[str, Any]) -> dict[tuple[str, in
     return {(trial.cell, trial.lag, trial.seed): trial for trial in trials}
 
 
+def _trial(fields: dict[str, Any]) -> Trial:
+    numbers: dict[str, Any] = {name: math.nan if value is None else value for name, value in fields.items()}
+    return Trial(**numbers)
+
+
+def _plain(trial: Trial) -> dict[str, Any]:
+    pairs = dataclasses.asdict(trial).items()
+    return {name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in pairs}
+
+
 def _write(path: PathLike | None, settings: dict[str, Any], trials: Iterable[Trial]) -> None:
     if path is not None:
         with written_beside(Path(path)) as beside:
-            rows = {"settings": settings, "trials": [dataclasses.asdict(trial) for trial in trials]}
-            beside.write_text(json.dumps(rows), encoding="utf-8")
+            rows = {"settings": settings, "trials": [_plain(trial) for trial in trials]}
+            beside.write_text(json.dumps(rows, allow_nan=False), encoding="utf-8")

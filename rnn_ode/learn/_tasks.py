@@ -147,7 +147,7 @@ class Copy(AbstractTask):
 
 
 class TemporalOrder(AbstractTask):
-    """Temporal order (Hochreiter & Schmidhuber 1997, task 6a; as in Pascanu, Mikolov & Bengio 2013): in a sequence of T = lag
+    """Temporal order (Hochreiter & Schmidhuber 1997, task 6a): in a sequence of T = lag
     distractors two symbols, A or B, one in the second tenth and one in the sixth; which of the four pairs was it? Score: the
     share of wrong answers, ¾ by chance.
 

@@ -34,7 +34,7 @@ class Dynamics(eqx.Module):
     of: Callable[[Any], Cell] = eqx.field(static=True)
     h0: State | None
 
-    def __init__(self, xs, of: Callable[[Any], Cell] = lambda model: model.runner.cell, h0: State | None = None):
+    def __init__(self, xs, of: Callable[[Any], Cell] = lambda model: model.runner.as_cell(), h0: State | None = None):
         self.xs, self.of, self.h0 = jnp.asarray(xs), of, h0
 
     def __call__(self, model: Any) -> dict[str, Array]:
