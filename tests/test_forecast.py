@@ -97,9 +97,9 @@ def test_the_table_and_the_page_say_everything(sine):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("model", learn.CORES)
-def test_every_core_forecasts(model):
-    f = learn.forecast(SINE, learn.many_to_one(model, 6), history=8, steps=5, **QUIET)
-    assert np.isfinite(f.band.mean).all() and f.fit.stopped_because == "all 5 steps are done"
+def test_every_core_gives_a_forecast(model):
+    given = learn.many_to_one(model, 6)(jax.random.key(1), 1, 2)(jnp.asarray(SINE[:8]))
+    assert given.shape == (2,) and jnp.isfinite(given).all()
 
 
 @pytest.mark.parametrize(
