@@ -1,0 +1,295 @@
+"""Series whose samples come at irregular times: a network that flows between them, and what thins a regular series out.
+
+A discrete network knows the order of its inputs and not their times. Of a series with samples missing it sees either those
+that are there, as if they were equally far apart, or a regular series whose gaps somebody filled. `ODERNN` lets time pass.
+"""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float, Int, PRNGKeyArray, Real
+
+from .._cells import initial_state, output_of
+from .._errors import as_floats, as_times, check_callable, check_count, is_concrete
+from .._paths import Constant
+from .._types import Cell, Field, State, real_dtype
+from ._runners import Iterated, Length, _check_length
+from ._windows import Windows, _share
+from ._wirings import Readout
+
+
+class ODERNN(eqx.Module):
+    """A network that takes observations when they come (ODE-RNN: Rubanova, Chen & Duvenaud, NeurIPS 2019): between
+    observations the state flows, dh/dt = field(t, h, path) under a zero input, and at each it jumps, h ← cell(x, h).
+
+    **Arguments:** `field` any field that does not depend on t; its input, of `field.input_size` entries (none where it has no
+    such attribute), is zero. `cell` any cell that tells its zero state, which is the state before the first observation;
+    the field's state must be of the same structure (a `CoRNN` flows with an `LSTMCell`, (h, c) for (y, z); `CTRNN` and
+    `GRUODE` with a `GRUCell`). `substeps` equal steps of the classical Runge–Kutta method of fourth order (Kutta 1901) take
+    the state from one observation to the next, however long the gap: count time in units in which gaps are a few of the
+    field's time constants at most.
+
+    It is itself a cell, whose input (D + 1,) ends with the time since the observation before; `Iterated`, `iterate` and the
+    analyses take it so.
+
+    **Raises:** `ValueError` for a field and a cell whose states differ.
+
+    ```python
+    >>> import jax, jax.numpy as jnp, equinox as eqx, rnn_ode as ro
+    >>> from rnn_ode import learn
+    >>> keys = jax.random.split(jax.random.key(0))
+    >>> model = learn.ODERNN(ro.GRUODE.random(keys[0], 1, 8), eqx.nn.GRUCell(2, 8, key=keys[1]))
+    >>> ts, xs = jnp.array([0.0, 0.3, 2.0]), jnp.ones((3, 2))
+    >>> model.outputs(ts, xs).shape, model.last(ts, xs, at=2.5).shape
+    ((3, 8), (8,))
+
+    ```
+    """
+
+    field: Field
+    cell: Cell
+    substeps: int = eqx.field(static=True, default=2)
+
+    def __check_init__(self):
+        check_callable("field", self.field, "field(t, h, path)")
+        check_callable("cell", self.cell, "cell(x, h)")
+        check_count("substeps", self.substeps)
+        state = jax.eval_shape(self.initial_state)
+        try:
+            rate = jax.eval_shape(self._rate, state)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"field must take the state of the cell, of shape {_shapes(state)}: {error}") from error
+        if _shapes(rate) != _shapes(state):
+            raise ValueError(f"field must return a rate of the cell's state, {_shapes(state)}; got {_shapes(rate)}.")
+
+    def outputs(
+        self, ts: Real[ArrayLike, " T"], xs: Real[ArrayLike, "T D"], length: Length = None
+    ) -> Float[Array, "T H"]:
+        """The output (H,) after every observation; after the last one that counts, that one's.
+
+        **Arguments:** `ts` (T,) increasing times; `xs` (T, D) what was observed; `length` how many of them count, all by
+        default: what stands in the others, NaN included, changes nothing. Only differences of times matter; in float32 those
+        of large times lose digits. **Raises:** `ValueError` for times that do not increase, arrays that do not fit and a
+        length out of range; traced values are not looked at.
+        """
+        return Iterated(self).outputs(_with_gaps(*self._observations(ts, xs, length)), length)
+
+    def last(
+        self,
+        ts: Real[ArrayLike, " T"],
+        xs: Real[ArrayLike, "T D"],
+        at: Real[ArrayLike, ""] | None = None,
+        length: Length = None,
+    ) -> Float[Array, " H"]:
+        """The output (H,) at the time `at`, not before the last observation that counts; by default at that one.
+
+        **Arguments:** as `outputs`. **Raises:** as `outputs`, and `ValueError` for a time before the last observation.
+        """
+        times, values = self._observations(ts, xs, length)
+        states = Iterated(self).states(_with_gaps(times, values), length=length)
+        h = jax.tree.map(lambda leaf: leaf[-1], states)
+        if at is not None:
+            end, until = times[-1 if length is None else length - 1], as_floats("at", at, ())
+            if is_concrete(until, end) and until < end:
+                raise ValueError(f"at must not be before the last observation's time, {end}; got {until}.")
+            h = self._flow(h, until - end)
+        return self.output(h)
+
+    def __call__(self, x: Float[Array, " D_1"], h: State) -> State:
+        return self.cell(x[:-1], self._flow(h, x[-1]))
+
+    @property
+    def input_size(self) -> int | None:
+        """D + 1, where the cell tells its D."""
+        width = getattr(self.cell, "input_size", None)
+        return width + 1 if isinstance(width, int) else None
+
+    def initial_state(self) -> State:
+        return initial_state(self.cell)
+
+    def output(self, h: State) -> Array:
+        """What the cell's state hands to a readout."""
+        return output_of(self.cell, h)
+
+    def _observations(self, ts, xs, length: Length) -> tuple[Float[Array, " T"], Float[Array, "T D"]]:
+        """Times and what was observed, as floating arrays; `ValueError` for what is known not to fit."""
+        shape = jnp.shape(xs)
+        if len(shape) != 2 or jnp.shape(ts) != shape[:1] or not shape[0]:
+            raise ValueError(f"ts (T,) and xs (T, D) must have one T ≥ 1; got {jnp.shape(ts)} and {shape}.")
+        width = getattr(self.cell, "input_size", None)
+        if isinstance(width, int) and shape[1] != width:
+            raise ValueError(f"xs must have shape (T, {width}) for this cell; got {shape}.")
+        if length is not None:
+            _check_length(xs, length)
+        if is_concrete(length):
+            as_times("ts", ts[:length])
+            as_floats("xs", xs[:length])
+        return _floats(ts), _floats(xs)
+
+    def _rate(self, h: State) -> State:
+        nothing = jnp.zeros(getattr(self.field, "input_size", None) or 0, real_dtype(h))
+        return self.field(0.0, h, Constant(nothing))
+
+    @eqx.filter_jit
+    def _flow(self, h: State, gap: Float[Array, ""]) -> State:
+        """The state a time `gap` later, without an observation."""
+        dt = (gap / self.substeps).astype(real_dtype(h))
+
+        def moved(h, by, velocity):
+            return jax.tree.map(lambda a, v: (a + by * v).astype(a.dtype), h, velocity)
+
+        def step(h, _):
+            k1 = self._rate(h)
+            k2 = self._rate(moved(h, dt / 2, k1))
+            k3 = self._rate(moved(h, dt / 2, k2))
+            k4 = self._rate(moved(h, dt, k3))
+            mean = jax.tree.map(lambda a, b, c, d: (a + 2 * b + 2 * c + d) / 6, k1, k2, k3, k4)
+            return moved(h, dt, mean), None
+
+        return jax.lax.scan(step, h, length=self.substeps)[0]
+
+
+class IrregularToOne(eqx.Module):
+    """Observations at irregular times, and a value at a time after them: `ManyToOne` for an `ODERNN`.
+
+    **Arguments:** `runner` an `ODERNN`; `readout` any function of its output (H,). Called with `ts` (T,), `xs` (T, D), the
+    time `at` (by default that of the last observation) and `length`, as `ODERNN.last`; batches come from `jax.vmap`.
+
+    ```python
+    >>> import jax, jax.numpy as jnp, equinox as eqx, rnn_ode as ro
+    >>> from rnn_ode import learn
+    >>> keys = jax.random.split(jax.random.key(0), 3)
+    >>> runner = learn.ODERNN(ro.GRUODE.random(keys[0], 1, 8), eqx.nn.GRUCell(1, 8, key=keys[1]))
+    >>> model = learn.IrregularToOne(runner, eqx.nn.Linear(8, 1, key=keys[2]))
+    >>> ts, xs = jnp.array([0.0, 0.3, 2.0, jnp.nan]), jnp.array([[1.0], [0.9], [-0.4], [jnp.nan]])
+    >>> bool(jnp.allclose(model(ts, xs, at=2.5, length=3), model(ts[:3], xs[:3], at=2.5)))
+    True
+
+    ```
+    """
+
+    runner: ODERNN
+    readout: Readout
+
+    def __check_init__(self):
+        if not isinstance(self.runner, ODERNN):
+            raise TypeError(f"runner must be an ODERNN(field, cell), which takes times; got {self.runner!r}.")
+        check_callable("readout", self.readout, "readout(output)")
+
+    def __call__(
+        self,
+        ts: Real[ArrayLike, " T"],
+        xs: Real[ArrayLike, "T D"],
+        at: Real[ArrayLike, ""] | None = None,
+        length: Length = None,
+    ) -> Float[Array, " O"]:
+        return self.readout(self.runner.last(ts, xs, at, length))
+
+
+class Thinned(eqx.Module):
+    """Histories of which some samples are missing: what `thin` makes of n windows.
+
+    **Fields:** `ts` (n, most) when the samples that are there were taken, in rows of the window from 0 to `history` − 1;
+    `xs` (n, most, D) those samples; `lengths` (n,) how many each window has, after which `ts` and `xs` are NaN; `history` how
+    many rows a window has, so that the targets begin at the time `history` + `gap`.
+
+    ```python
+    >>> import jax, numpy as np
+    >>> from rnn_ode import learn
+    >>> every = learn.windows(np.arange(8.0)[:, None], history=5, gap=0, horizon=1)
+    >>> thinned = learn.thin(jax.random.key(10), every, 0.5)
+    >>> thinned.ts[0].tolist(), thinned.xs[0, :, 0].tolist()
+    ([0.0, 3.0, nan], [0.0, 3.0, nan])
+    >>> thinned.filled()[0].T.tolist()
+    [[0.0, 1.0, 2.0, 3.0, 3.0], [1.0, 0.0, 0.0, 1.0, 0.0], [0.0, 1.0, 2.0, 0.0, 1.0]]
+
+    ```
+    """
+
+    ts: Float[np.ndarray, "n most"]
+    xs: Float[np.ndarray, "n most D"]
+    lengths: Int[np.ndarray, " n"]
+    history: int = eqx.field(static=True)
+
+    def filled(self, forward: bool = False) -> Float[np.ndarray, "n history columns"]:
+        """Regular histories for a network that knows no times: D columns with the gaps filled, a mask, and the time since the
+        last sample that is there (the inputs of GRU-D: Che et al., Scientific Reports 8 (2018) 6085).
+
+        **Arguments:** `forward` whether a gap holds the sample before it; by default samples are joined by straight lines.
+        Before the first sample that is there its value stands, after the last one that one's. **Returns:** (n, history, D +
+        2): after the values, 1 where the sample is there and 0 elsewhere, and the time in rows since the last one there, or
+        before the first since the window's start.
+        """
+        return np.stack(
+            [_fill(*window, self.history, forward) for window in zip(self.ts, self.xs, self.lengths, strict=True)]
+        )
+
+
+def thin(key: PRNGKeyArray, windows: Windows, share: float = 0.7) -> Thinned:
+    """Takes samples away from the windows' histories at random.
+
+    Each row of the series is away with probability `share`, or there, in all windows that hold it; a key takes the same rows
+    from all parts of one `split`. A window of which nothing would be left keeps one sample. Targets stay as they are.
+
+    **Arguments:** `key` for `jax.random`; `windows` of `learn.windows` or `learn.split`; `share` from 0 to below 1.
+
+    **Returns:** a `Thinned`. **Raises:** `ValueError` for a share out of range and no windows.
+
+    ```python
+    >>> import jax
+    >>> from rnn_ode import datasets, learn
+    >>> parts = learn.split(datasets.lorenz(500).values, history=40, gap=0, horizon=5)
+    >>> thinned = learn.thin(jax.random.key(0), parts.train)
+    >>> thinned.lengths.min().item(), thinned.lengths.max().item(), thinned.filled().shape
+    (5, 15, (271, 40, 5))
+
+    ```
+    """
+    share = _share("share", share)
+    if not len(windows):
+        raise ValueError("windows must hold at least one window; there is none.")
+    n, history, _ = windows.inputs.shape
+    rows = windows.starts[:, None] + np.arange(history)
+    draws = _draws(key, rows.max() + 1)[rows]
+    there = (draws >= share) | (draws == draws.max(axis=1, keepdims=True))
+    lengths = there.sum(axis=1)
+    order = np.argsort(~there, axis=1, kind="stable")[:, : lengths.max()]
+    counts = np.arange(order.shape[1]) < lengths[:, None]
+    kind = windows.inputs.dtype
+    ts = np.where(counts, order, np.nan).astype(kind)
+    xs = np.where(counts[:, :, None], windows.inputs[np.arange(n)[:, None], order], np.nan).astype(kind)
+    return Thinned(ts, xs, lengths, history)
+
+
+def _draws(key: PRNGKeyArray, count: int) -> Float[np.ndarray, " count"]:
+    """A number between 0 and 1 for each row, which depends on the row alone."""
+    return np.asarray(jax.vmap(lambda row: jax.random.uniform(jax.random.fold_in(key, row)))(jnp.arange(count)))
+
+
+def _fill(ts, xs, length: int, history: int, forward: bool) -> Float[np.ndarray, "history columns"]:
+    times, values, rows = ts[:length], xs[:length], np.arange(history)
+    before = np.searchsorted(times, rows, side="right") - 1  # −1 before the first
+    if forward:
+        columns = values[np.maximum(before, 0)]
+    else:
+        columns = np.stack([np.interp(rows, times, column) for column in values.T], axis=1)
+    mask = np.isin(rows, times)
+    since = rows - np.where(before < 0, 0, times[before])
+    return np.concatenate([columns, mask[:, None], since[:, None]], axis=1).astype(xs.dtype)
+
+
+def _shapes(tree):
+    return jax.tree.map(jnp.shape, tree)
+
+
+def _floats(array) -> Float[Array, "..."]:
+    array = jnp.asarray(array)
+    return array if jnp.issubdtype(array.dtype, jnp.floating) else array.astype(jnp.result_type(float))
+
+
+def _with_gaps(ts: Float[Array, " T"], xs: Float[Array, "T D"]) -> Float[Array, "T D_1"]:
+    """What was observed, and the time since the observation before."""
+    gaps = jnp.diff(ts, prepend=ts[:1])
+    return jnp.concatenate([xs, gaps[:, None].astype(xs.dtype)], axis=1)
