@@ -108,7 +108,9 @@ def read(path: Path, known: Iterable[Any] = (), model: PyTree | None = None) -> 
     where there is one."""
     header, body = read_header(path)
     if hashlib.sha256(body.getbuffer()).hexdigest() != header.get("sha256"):
-        raise ValueError(f"{path}: its arrays are damaged or cut short: they have another checksum than its first line says.")
+        raise ValueError(
+            f"{path}: its arrays are damaged or cut short: they have another checksum than its first line says."
+        )
     try:
         model = build(header["model"], known) if model is None else model
         like = Checkpoint(model, build(header["state"]), header["notes"])

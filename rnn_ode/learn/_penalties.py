@@ -45,7 +45,11 @@ def vanishing_gradient(
     def step(cell, x, h):
         return ravel_pytree(cell(x, unravel(h)))[0]
 
-    _, after = jax.lax.scan(lambda h, x: (step(frozen(cell), x, h),) * 2, flat, xs)
+    def forth(h, x):
+        after = step(frozen(cell), x, h)
+        return after, after
+
+    _, after = jax.lax.scan(forth, flat, xs)
     before = jnp.concatenate([flat[None], after[:-1]])
     direct = frozen(jax.grad(lambda rows: loss(jax.vmap(unravel)(rows)))(after))
 
