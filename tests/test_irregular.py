@@ -39,7 +39,7 @@ FIELDS = {
 
 
 def model_of(name, substeps=2):
-    return learn.ODERNN(*FIELDS[name], substeps)
+    return learn.ODERNN(*FIELDS[name], substeps)  # pyright: ignore[reportCallIssue]
 
 
 def solved(field, h, gap):
@@ -87,7 +87,7 @@ def test_on_equal_gaps_it_is_a_network():
     flow = ro.to_rnn(field, ro.RungeKutta(substeps=16), 0.5)
 
     def cell(x, h):
-        return GRU(x, flow(jnp.zeros(1), h))
+        return GRU(x, flow(jnp.zeros(1), h))  # pyright: ignore[reportArgumentType]
 
     # zero is an equilibrium of the field, so that it does not matter whether it flows before the first observation
     states = ro.iterate(cell, XS, jnp.zeros(N)).states
