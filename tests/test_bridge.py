@@ -70,6 +70,7 @@ def flow_of(G, x, s, h=H0):
 # affine cells: the field, its flow at the samples and between them
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dt", [1.0, pytest.param(0.25, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("method", MATRIX_FUNCTIONS, **labelled)
 def test_the_field_of_an_affine_cell_is_g_of_its_matrix(method, dt):
@@ -82,6 +83,7 @@ def test_the_field_of_an_affine_cell_is_g_of_its_matrix(method, dt):
     np.testing.assert_allclose(method.generator(jnp.asarray(W)), MATRIX_FUNCTIONS[method](W), rtol=1e-11, atol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "methods",
     [[ro.Exact()], pytest.param([*MATRIX_FUNCTIONS], marks=pytest.mark.slow)],
@@ -272,6 +274,7 @@ def test_the_complex_exponential_pair_returns_the_cell_and_it_is_real():
 KINDS = [ro.Hold, *(pytest.param(kind, marks=pytest.mark.slow) for kind in (ro.Linear, ro.Cubic, ro.BandLimited))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_euler_on_forward_1_is_the_network_step_by_step(kind):
     names = ("tanh", "gru", "lstm")

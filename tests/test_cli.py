@@ -118,6 +118,7 @@ def test_recurrent_matrices(kind, radius, tolerance):
     assert abs(np.abs(np.linalg.eigvals(W)).max() - radius) < tolerance
 
 
+@pytest.mark.slow
 def test_without_the_app_extra_the_command_says_what_to_install():
     blocked = "import sys; sys.modules['typer'] = None; from rnn_ode.__main__ import main; main()"
     result = subprocess.run([sys.executable, "-c", blocked], capture_output=True, text=True, env=dict(os.environ))

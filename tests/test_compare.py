@@ -188,6 +188,7 @@ def root_of_half(x, h):
     return jnp.sqrt(jnp.abs(0.5 * h))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "cell", [ro.VanillaCell([[0.5]], [[0.0]], [0.0], activation=lambda z: jnp.sqrt(z)), root_of_half]
 )

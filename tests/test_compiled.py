@@ -207,6 +207,7 @@ class Log(list):
         return self is other
 
 
+@pytest.mark.slow
 def test_repeated_shapes_trace_once():
     cell_log, field_log = Log(), Log()
 
@@ -222,6 +223,7 @@ def test_repeated_shapes_trace_once():
     assert (len(cell_log), len(field_log)) == first and min(first) > 0
 
 
+@pytest.mark.slow
 def test_verdicts_compile_once():
     traces = []
 
@@ -422,6 +424,7 @@ def test_everything_lowers(lowered, platform):
     assert {name: outcome for name, outcome in outcomes.items() if outcome != "ok"} == {}
 
 
+@pytest.mark.slow
 def test_import_changes_no_configuration():
     script = """
 import jax

@@ -143,6 +143,7 @@ def test_a_flip_belongs_to_the_map_alone():
         np.testing.assert_allclose(parameters(branch), [-1.0, 1.0][-len(found) :], atol=1e-8)
 
 
+@pytest.mark.slow
 def test_neimark_sacker_of_the_map_is_at_1_and_hopf_of_the_flow_at_2():
     for flow, kind, gain, critical in (
         (False, "neimark-sacker", 1.0, np.exp(1j * np.pi / 3)),
@@ -446,6 +447,7 @@ def test_the_picture_draws_what_is_stable_solid_and_marks_each_kind():
         ro.plot.branch(branch, 1)
 
 
+@pytest.mark.slow
 def test_no_verdict_of_a_branch_is_sure_on_a_kink():
     """h ↦ relu(p h) rests at 0, on its kink, for every p; h ↦ relu(p h + 1) off it, at 1/(1 − p)."""
     for bias, verdict in ((0.0, "UNDETERMINED"), (1.0, "DECAYS")):

@@ -71,6 +71,7 @@ def necklaces(k):
     return sum(mobius[d] * 2 ** (k // d) for d in range(1, k + 1) if k % d == 0) // k
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("period", "count"), [(1, 2), (2, 1), (3, 2), (4, 3)])
 def test_the_tent_map_has_the_counts_and_multipliers_of_the_reference(period, count):
     m = 1.9

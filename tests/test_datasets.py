@@ -130,6 +130,7 @@ def test_the_installed_series_without_statsmodels(monkeypatch):
         assert error.value.name == "statsmodels"
 
 
+@pytest.mark.slow
 def test_reading_the_installed_series_imports_no_statsmodels(tmp_path):
     script = (
         "import sys; from rnn_ode import datasets; datasets.co2(); print({'statsmodels', 'scipy'} & set(sys.modules))"
@@ -138,6 +139,7 @@ def test_reading_the_installed_series_imports_no_statsmodels(tmp_path):
     assert done.stdout.strip() == "set()", done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["lorenz", "pendulum", "sunspots", "van_der_pol"])
 def test_load_is_the_function_of_that_name(name):
     loaded, called = datasets.load(name), getattr(datasets, name)()

@@ -86,6 +86,7 @@ def test_nodes_of_equal_gaps_are_the_states_at_hand(gap, ahead, whole):
 # The states.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("cell", "path"),
     [
@@ -104,6 +105,7 @@ def test_at_whole_steps_it_is_the_network(cell, path):
     assert bool(run.result == ro.RESULTS.successful)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gap", [5.0])
 def test_long_whole_steps_are_the_network(gap):
     ts = np.arange(0, 31, gap)
@@ -111,6 +113,7 @@ def test_long_whole_steps_are_the_network(gap):
     np.testing.assert_allclose(run.states, ro.iterate(TANH, SLOW).states[ts.astype(int)], rtol=1e-13, atol=1e-15)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "ts"),
     [
@@ -133,6 +136,7 @@ def test_an_affine_network_under_a_constant_input_follows_its_flow(kind, ts):
     assert errors[0] < 0.05
 
 
+@pytest.mark.slow
 def test_a_held_input_is_never_interpolated_across():
     """At every time the flow of the sample's own step, from the network's own state before it."""
     xs = np.random.default_rng(3).normal(size=(8, 1))
@@ -209,6 +213,7 @@ def test_integrating_the_forward_series_agrees_as_orders_grow():
         assert difference[1] < difference[0] / 5 and difference[1] < 0.005, difference
 
 
+@pytest.mark.slow
 def test_full_accuracy_from_the_first_step_on():
     """The first results are no worse than later ones, and much better than with the same applications and nothing behind."""
     ts, h0 = np.arange(0, 20, 0.45), np.array([1.0, -0.5, 2.0])
@@ -220,6 +225,7 @@ def test_full_accuracy_from_the_first_step_on():
     assert error[1:4].max() < 5 * error[4:8].max() and error[1:4].max() < alone[1:4].max() / 20
 
 
+@pytest.mark.slow
 def test_a_band_beats_polynomials_for_what_it_holds():
     """A network that turns by 0.08 cycles a step: at two applications a result, a hundred times less error."""
     angle = 2 * np.pi * 0.08
@@ -316,6 +322,7 @@ def test_an_unstable_scheme_runs_and_says_so():
     assert bool(well.result == ro.RESULTS.successful) and float(well.stats["radius"]) < 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("gap", "pair"), [(3.4, (3, 3)), pytest.param(1.7, (1, 4), marks=pytest.mark.slow), (np.nan, (3, 3))]
 )
@@ -335,6 +342,7 @@ def test_gaps_of_whole_steps_are_asked_too(gap, pair):
         np.testing.assert_allclose(np.log(run.stats["radius"]), growth, atol=2e-3)
 
 
+@pytest.mark.slow
 def test_traced_long_gaps_are_asked_too():
     cell = ro.VanillaCell([[-0.95]], [[1.0]], [0.1], jnp.tanh)
     known = ro.evolve(cell, wave, 3.4 * np.arange(20))

@@ -33,6 +33,7 @@ def jittered(count):
     return np.cumsum(np.random.default_rng(1).uniform(0.4, 0.9, count))
 
 
+@pytest.mark.slow
 def test_a_whole_number_of_gaps_delays_exactly():
     """Results a step apart are the network's, started at each of the first times."""
     ts = 0.5 * np.arange(60)
@@ -69,6 +70,7 @@ def test_windows_are_around_a_step_ago_and_move_with_the_times():
     assert lags.min() >= 0 and np.all(np.diff(nodes, axis=1) > 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dt", [0.1, pytest.param(0.37, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("run", [ro.delayed_feedback, ro.state_trajectory])
 def test_at_whole_steps_told_by_float32_they_are_the_network(run, dt, float32):
@@ -186,6 +188,7 @@ def test_companions_are_the_recurrences():
     assert np.allclose(fed @ old, [z[0] * (0.8 * 2 + 0.3 * 3), 1, 2])
 
 
+@pytest.mark.slow
 def test_an_unstable_order_says_so():
     cell = ro.VanillaCell(np.diag([0.95, -0.9]), np.ones((2, 1)), np.zeros(2), jnp.tanh)
     run = ro.delayed_feedback(cell, wave, 1.2 * np.arange(30), order=5)
@@ -254,6 +257,7 @@ def test_where_nothing_is_stable_it_says_so():
     assert "state_trajectory()" in str(error.value) and "evolve(" not in str(error.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("budget", [1, pytest.param(3, marks=pytest.mark.slow)])
 def test_the_budget_is_kept(budget):
     cell = ro.VanillaCell([[0.8]], [[0.2]], [0.0], jnp.tanh)
@@ -277,6 +281,7 @@ def test_large_states_have_a_signal_to_error_too(float32):
     assert large.best.label == found.best.label and abs(large.best.snr - found.best.snr) < 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gap", [0.3, *(pytest.param(gap, marks=pytest.mark.slow) for gap in (48 / 44.1, 3.4))])
 def test_what_is_expected_is_what_comes(gap):
     """The signal to error of a wave through one mode, against the network's own answer by its transfer function."""

@@ -75,6 +75,7 @@ def test_it_says_its_sizes_as_a_field_and_as_a_cell(field):
         ro.iterate(cell, XS, jnp.zeros(N + 1))
 
 
+@pytest.mark.slow
 @each
 def test_it_stacks(field):
     """A layer above reads the output, N numbers whatever the state is."""
@@ -193,6 +194,7 @@ def test_the_two_common_forms_are_one():
     np.testing.assert_allclose(found, (-v + W_h @ np.tanh(v) + W_x @ x + b) / 0.3, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_the_linear_field_follows_its_exponential():
     W_h = weights((N, N))[0]
     field = ro.CTRNN(W_h, np.zeros((N, D)), np.zeros(N), tau=0.5, activation=None)

@@ -58,6 +58,7 @@ def test_a_step_is_the_optimisers():
     np.testing.assert_allclose(done.history.gradient_norm, norms, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_clipping_scales_the_gradient_down_to_the_norm():
     model, way = small(), {**QUIET, "optimiser": optax.sgd(1.0)}
     norm = learn.fit(model, squares, [(XS, TARGETS)], **way, steps=1).history.gradient_norm[0]
@@ -69,6 +70,7 @@ def test_clipping_scales_the_gradient_down_to_the_norm():
         np.testing.assert_allclose(done.history.gradient_norm[0], norm, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_an_epoch_sees_every_row_once_and_another_order_each_time():
     batches = learn.Minibatches(jnp.arange(12), 4)
     epochs = [jnp.concatenate([batches.at(3 * e + k, jax.random.key(0)) for k in range(3)]).tolist() for e in range(2)]
@@ -119,6 +121,7 @@ def test_a_validation_that_is_good_enough_ends():
     assert done.model[0] == 0.25
 
 
+@pytest.mark.slow
 def test_what_is_watched_is_logged_with_the_loss():
     watch = learn.Dynamics(XS[0])
     done = learn.fit(small(), squares, [(XS, TARGETS)], **QUIET, steps=4, every=2, watch=watch)
@@ -246,6 +249,7 @@ def test_interrupting_returns_what_there_is_and_saves_it(tmp_path):
     assert equal(again.model, learn.fit(small(), squares, [(XS, TARGETS)], **QUIET, steps=9).model)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop", [1, 7, 10, 19])
 def test_a_resumed_run_ends_as_an_unbroken_one(stop, tmp_path):
     """Random batches, a stateful optimiser, validation and a history: all of it, bit by bit."""
@@ -277,6 +281,7 @@ def test_a_finished_run_is_not_run_again(tmp_path):
     assert equal(first.model, second.model) and second.stopped_because == "all 5 steps are done"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -302,6 +307,7 @@ def test_the_checkpoint_of_another_training_is_refused_with_the_difference(chang
     assert learn.fit(loss=squares, batches=[(XS, TARGETS)], **way, resume=False).stopped_because.startswith("all 3")
 
 
+@pytest.mark.slow
 def test_compiled_once_per_shape():
     traces = []
 
@@ -340,6 +346,7 @@ def test_every_runner_is_trained(how):
     assert done.history.loss[-1] < 0.3 * done.history.loss[0]
 
 
+@pytest.mark.slow
 def test_line_searches_work():
     done = learn.fit(small(), squares, [(XS, TARGETS)], **{**QUIET, "optimiser": optax.lbfgs()}, steps=40)
     assert done.history.loss[-1] < 1e-2 * done.history.loss[0]

@@ -144,6 +144,7 @@ AT_ORIGIN = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", AT_ORIGIN)
 def test_a_point_at_the_origin_is_one_point_though_what_the_field_is_summed_of_is_large(name):
     system, size, count = AT_ORIGIN[name]
@@ -151,6 +152,7 @@ def test_a_point_at_the_origin_is_one_point_though_what_the_field_is_summed_of_i
     assert int(ro.fixed_points(system, guesses).count) == count
 
 
+@pytest.mark.slow
 def test_a_point_at_the_origin_is_one_point_in_float32(float32):
     system, size, count = AT_ORIGIN["a sigmoid"]
     guesses = np.random.default_rng(0).normal(size=(60, size)).astype(np.float32)
@@ -526,6 +528,7 @@ def test_bad_input_is_named(make, error, message, as_user):
         make()
 
 
+@pytest.mark.slow
 def test_where_gates_round_to_one_the_kind_is_undetermined():
     """A GRU of huge weights: whatever state shuts its update gates rests there, in floats, be it in the network's range
     (−1, 1) or not. No point outside it passes for an isolated one."""

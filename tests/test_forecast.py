@@ -51,6 +51,7 @@ def test_the_future_is_what_follows_the_series(sine):
     assert off.max() < 0.5 and np.all(sine.future.lower < sine.future.upper)
 
 
+@pytest.mark.slow
 def test_what_is_tested_was_never_seen():
     """Another test part gives the same networks, the same intervals' widths, and another forecast there."""
     changed = SINE.copy()
@@ -60,6 +61,7 @@ def test_what_is_tested_was_never_seen():
     assert not np.allclose(a.band.mean, b.band.mean)
 
 
+@pytest.mark.slow
 def test_the_ensemble_is_its_members_trained_alone():
     """Adam does not see the factor of the mean over members; every member has its own key."""
     keys = jax.random.split(jax.random.key(4), 3)
@@ -70,6 +72,7 @@ def test_the_ensemble_is_its_members_trained_alone():
     np.testing.assert_allclose(ensemble(xs)[1], ensemble.member(1)(xs), rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_intervals_cover_what_they_are_meant_to():
     """Noise about a mean that a network can only learn: nine tenths of the noise, within its sampling error."""
     noise = np.random.default_rng(1).normal(size=(600, 1))
@@ -78,6 +81,7 @@ def test_intervals_cover_what_they_are_meant_to():
     assert abs(f.coverage - 0.9) < 4 * np.sqrt(0.9 * 0.1 * (1 / n + 1 / len(f.split.validation)))
 
 
+@pytest.mark.slow
 def test_row_by_row_is_the_rollout():
     f = learn.forecast(SINE, gru, history=10, gap=1, horizon=2, direct=False, steps=30, **QUIET)
     member, scaler = f.fit.model.member(1), f.split.scaler
@@ -130,6 +134,7 @@ def test_what_cannot_be_measured_is_said_before_the_training(monkeypatch):
             learn.forecast(values, gru, history=10, steps=5, season=season, **QUIET)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_other_data_is_refused(tmp_path):
     way = {"history": 10, "steps": 2, "checkpoint": tmp_path / "run.ckpt", **QUIET}
     learn.forecast(SINE, gru, **way)
@@ -139,6 +144,7 @@ def test_a_checkpoint_of_other_data_is_refused(tmp_path):
         learn.forecast(SINE, gru, **way, rate=0.01)
 
 
+@pytest.mark.slow
 def test_few_windows_promise_no_more_than_they_can():
     f = learn.forecast(SINE[:70], gru, history=10, steps=5, **QUIET)
     n = len(f.split.validation)

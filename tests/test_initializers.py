@@ -88,6 +88,7 @@ def test_radius_and_abscissa_of_another_base():
 parts = st.floats(-2, 2).map(lambda v: round(v, 3))
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(st.lists(parts, max_size=3), st.lists(st.tuples(parts, parts), max_size=3), st.randoms(use_true_random=False))
 def test_multipliers_are_those_asked_for(reals, pairs, shuffler):

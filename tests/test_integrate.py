@@ -93,6 +93,7 @@ def saturating_by_hand(t, h, x):
 # against closed forms
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("times", TIMES)
 def test_held_input_meets_the_closed_form_at_any_times(times):
     ts = TIMES[times]
@@ -475,6 +476,7 @@ def test_trial_steps_to_where_the_field_is_undefined_leave_the_gradient_alone(ac
         np.testing.assert_allclose(jax.grad(last)(w), wanted, rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("W", "method"),
     [

@@ -773,6 +773,7 @@ COMPARED = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind, layers, bias", COMPARED)
 def test_pytorch_s_network_here_and_ours_there(torch, kind, layers, bias, float32):
     there_and_back(torch, torch_module(torch, kind, layers, bias), kind)

@@ -59,6 +59,7 @@ def output(h):
     return h[0] if isinstance(h, tuple) else h
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FIELDS)
 def test_between_observations_it_is_the_solution(name):
     field, cell = FIELDS[name]
@@ -72,6 +73,7 @@ def test_between_observations_it_is_the_solution(name):
     np.testing.assert_allclose(model.last(TS, XS, 4.5), output(solved(field, h, 1.0)), rtol=1e-6, atol=1e-7)
 
 
+@pytest.mark.slow
 def test_a_linear_flow_is_the_exponential_to_fourth_order():
     h = GRU(XS[0], jnp.zeros(N))
     wanted = expm(A * 1.5) @ np.asarray(h)
@@ -82,6 +84,7 @@ def test_a_linear_flow_is_the_exponential_to_fourth_order():
     np.testing.assert_allclose(np.log2(errors[:-1]) - np.log2(errors[1:]), 4, atol=0.2)
 
 
+@pytest.mark.slow
 def test_on_equal_gaps_it_is_a_network():
     field = FIELDS["ctrnn"][0]
     flow = ro.to_rnn(field, ro.RungeKutta(substeps=16), 0.5)
@@ -119,6 +122,7 @@ def gradients(model, ts, xs, at, lengths):
     return jax.vmap(lambda length: eqx.filter_value_and_grad(total)((model, ts, xs), length))(lengths)
 
 
+@pytest.mark.slow
 def test_padding_changes_nothing():
     model, lengths = model_of("cornn and lstm"), jnp.array([1, 3])
     clean = gradients(model, TS, XS, 6.0, lengths)
@@ -157,6 +161,7 @@ def test_vmapped_is_a_loop_and_compiles_once():
         np.testing.assert_allclose(rows[k], model.last(ts[k], xs[k], ats[k]), rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_float32_stays_float32(float32):
     keys = jax.random.split(jax.random.key(1))
     model = learn.ODERNN(ro.GRUODE.random(keys[0], 1, N), eqx.nn.GRUCell(D, N, key=keys[1]))
@@ -217,6 +222,7 @@ def loss(model, batch):
     return jnp.mean((jax.vmap(model)(*inputs)[:, 0] - targets) ** 2)
 
 
+@pytest.mark.slow
 def test_it_is_trained_stored_and_read(tmp_path):
     keys = jax.random.split(jax.random.key(2), 3)
     runner = learn.ODERNN(ro.GRUODE.random(keys[0], 1, N), eqx.nn.GRUCell(1, N, key=keys[1]))

@@ -127,6 +127,7 @@ def test_ts_count_in_units_of_time():
     assert_states_equal(run.states, ro.iterate(CELLS["relu"], XS).states, rtol=0)
 
 
+@pytest.mark.slow
 def test_save_keeps_what_it_returns():
     everything = ro.iterate(CELLS["lstm"], XS).states
     run = ro.iterate(CELLS["lstm"], XS, save=lambda state: {"out": state[0][:2], "big": state[1][0] > 0})

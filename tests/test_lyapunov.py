@@ -172,6 +172,7 @@ def test_logistic_map():
     check_sum(run, logistic(4.0), h, 100, 20_000)
 
 
+@pytest.mark.slow
 def test_henon_map():
     run = ro.lyapunov(HENON, np.zeros(2), 100_000.0, transient=100.0)
     np.testing.assert_allclose(run.exponents, [0.41922, -1.62319], atol=0.005)

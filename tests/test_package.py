@@ -135,6 +135,7 @@ print(sorted(heavy), sorted(changed), jax.config.jax_enable_x64)
 """
 
 
+@pytest.mark.slow
 def test_importing_is_light_and_changes_no_configuration(tmp_path):
     assert run_python(IMPORT_SCRIPT, tmp_path).split("\n")[0] == "[] [] False"
 

@@ -30,6 +30,7 @@ def evaluate(path, ts, after=0.0):
 # conventions
 
 
+@pytest.mark.slow
 @kinds
 @pytest.mark.parametrize(("dt", "t0"), [(0.1, None), (0.25, -3.5)])
 def test_sample_k_is_stamped_one_step_after_the_start_of_its_step(kind, dt, t0):
@@ -123,6 +124,7 @@ def test_after_is_ignored_by_a_held_input_and_added_for_any_other_function():
 # accuracy
 
 
+@pytest.mark.slow
 def test_linear_is_exact_on_lines():
     path = ro.Linear(3 - 2 * 0.1 * np.arange(1, 7), 0.1)
     ts = np.linspace(0.1, 0.6, 41)
@@ -156,6 +158,7 @@ def test_cubic_has_one_continuous_derivative():
     np.testing.assert_allclose(slopes[:4], slopes[4:], atol=1e-7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("half_width", [16, *(pytest.param(n, marks=pytest.mark.slow) for n in (8, 32))])
 def test_band_limited_errs_by_less_than_79_decibels_in_its_band(half_width):
     edge = np.pi * (1 - 2.8 / half_width)  # radians per sample

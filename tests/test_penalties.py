@@ -70,6 +70,7 @@ def vanishing_gradient(cell, loss):
     return eqx.filter_value_and_grad(lambda cell: learn.vanishing_gradient(cell, XS, loss))(cell)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "cell, loss",
     [
@@ -89,6 +90,7 @@ def test_the_vanishing_gradient_term_is_the_formula(cell, loss):
     np.testing.assert_allclose(ravel_pytree(gradient)[0] @ direction, measured, rtol=1e-7)
 
 
+@pytest.mark.slow
 def test_a_step_that_no_loss_depends_on_counts_nothing():
     def second(states):
         return jnp.sum(states[1] ** 2)
@@ -117,6 +119,7 @@ def test_the_weights_in_the_loss_are_held():
     assert value > 0 and value != penalty(weights[::-1])[0] and not gradient.any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("h0", [None, jnp.array([1.0, 0.0, -1.0])])
 def test_orthogonal_weights_times_a_gain(h0):
     """‖g J‖/‖g‖ is the gain at every step, and every exponent its logarithm."""
@@ -136,6 +139,7 @@ def test_flossing_of_a_diagonal_matrix(count):
     np.testing.assert_allclose(learn.flossing(cell, jnp.zeros((200, 2)), count), wanted, rtol=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", [TANH, pytest.param(LSTM, marks=pytest.mark.slow)], ids=["tanh", "LSTM"])
 def test_the_gradient_of_flossing_is_that_of_differences(cell):
     penalty = eqx.filter_jit(eqx.filter_value_and_grad(lambda cell: learn.flossing(cell, XS, 2)))
@@ -185,6 +189,7 @@ def test_a_matrix_penalty_and_its_gradient(penalty, formula):
     np.testing.assert_allclose(single, value, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_singular_matrix_has_a_finite_gradient():
     gradient = jax.grad(learn.spectral_penalty)(jnp.diag(jnp.array([0.0, 0.5, 2.0])))
     np.testing.assert_allclose(jnp.diag(gradient)[1:], [-1 / 3, 2 / 3], rtol=1e-12)
@@ -203,6 +208,7 @@ def test_what_penalties_refuse(as_user):
         learn.vanishing_gradient(lambda x, h: h, XS, of_the_end)
 
 
+@pytest.mark.slow
 def test_a_gradient_smaller_than_any_float_keeps_its_length():
     """Halving 400 times in float32: every step's factor is ½, and so Ω = ¼, with the gradient of that."""
     with jax.enable_x64(False):

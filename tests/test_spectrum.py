@@ -292,6 +292,7 @@ def undetermined_fraction(Ws, margin, clear_of_pole) -> np.ndarray:
     return ((found == "UNDETERMINED") & asked).sum(axis=0) / asked.sum(axis=0)
 
 
+@pytest.mark.slow
 def test_no_excuses_for_random_matrices():
     assert np.all(undetermined_fraction(gaussian(N, 5 * CHUNK, float), 1e-6, 1e-6) <= 0.025)
 
@@ -379,6 +380,7 @@ def judged(W) -> dict[str, str]:
     return dict(zip(("network", *CONVERSIONS), map(name, answers), strict=True))
 
 
+@pytest.mark.slow
 def test_conversions_of_the_design():
     rows = [
         {"multiplier": 0.5, "network": "DECAYS", "textbook": "GROWS"},
@@ -498,6 +500,7 @@ def test_series_exponents_converge_to_the_logarithm():
             assert np.allclose(kind(order).exponent(points), g(kind(order), points))
 
 
+@pytest.mark.slow
 def test_exponents_are_the_eigenvalues_of_the_generator():
     rng = np.random.default_rng(3)
     W = 0.3 * rng.standard_normal((4, 4)) + np.eye(4)
@@ -623,6 +626,7 @@ def semisimple_boundaries(n):
     return [np.eye(n), -np.eye(n), rotated(rng, np.eye(n)), Q, V @ inner @ np.linalg.inv(V), *permutations]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [2, 64])
 def test_semisimple_boundary_multipliers_persist(n):
     assert discrete_verdicts(semisimple_boundaries(n)) == {"PERSISTS"}

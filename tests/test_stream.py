@@ -47,6 +47,7 @@ CASES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", [pytest.param(c, marks=[pytest.mark.slow] * (c[0] != "a")) for c in CASES])
 def test_blocks_are_one_call_of_evolve(case):
     cell, *rates, scheme = CASES[case]
@@ -132,6 +133,7 @@ def test_flush_ends_the_series(as_user):
         stream.push(XS)
 
 
+@pytest.mark.slow
 def test_models_and_samples_that_do_not_serve_are_named(as_user, float32):
     class Bare(eqx.Module):
         def initial_state(self):

@@ -9,6 +9,8 @@ from typer.testing import CliRunner
 from rnn_ode import learn
 from rnn_ode._cli import app
 
+pytestmark = pytest.mark.slow
+
 WAY = {"seeds": 2, "hidden": 6, "steps": 3, "size": 4}
 
 
@@ -74,7 +76,6 @@ def test_an_interrupted_trial_is_none(tmp_path, monkeypatch):
     assert len(json.loads(path.read_text())["trials"]) == 1
 
 
-@pytest.mark.slow
 def test_what_is_not_finite_is_null_and_comes_back(tmp_path):
     """At a rate of 1e38 a network is gone after a step; a neural ODE is asked through its steps."""
     way = {**WAY, "seeds": 1, "rate": 1e38, "path": tmp_path / "study.json"}
@@ -100,14 +101,12 @@ def test_bad_input_is_named(cells, changes):
         learn.study(**{"task": learn.TemporalOrder(), "cells": cells, "lags": [10], **WAY, **changes})
 
 
-@pytest.mark.slow
 def test_a_gated_network_learns_what_a_gaussian_one_does_not():
     """The adding problem over 60 steps, in 600 steps of training."""
     found = learn.study(learn.Adding(), ["tanh", "gru"], [60], seeds=1, hidden=24, steps=600, rate=0.01)
     assert found.longest("gru") == 60 and found.longest("tanh") == 0
 
 
-@pytest.mark.slow
 def test_flossing_carries_gradients_over_the_lag():
     """Of the same networks, before any training for the task: most of the way from where the gradient was, in nats, to 0."""
     found = learn.study(learn.TemporalOrder(), ["tanh", "tanh + flossing"], [40], seeds=3, hidden=24, steps=1)
@@ -115,7 +114,6 @@ def test_flossing_carries_gradients_over_the_lag():
     assert flossed < 0.5 * plain and plain > 4
 
 
-@pytest.mark.slow
 def test_the_command(tmp_path):
     way = ["memory", "--cell", "gru", "--lag", "10", "--seeds", "1", "--steps", "2", "--out", str(tmp_path / "a.png")]
     done = CliRunner().invoke(app, [*way, "--json"])

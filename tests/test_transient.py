@@ -66,6 +66,7 @@ def name(t):
 # --- values known beforehand -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_published_map():
     row, t = REFERENCE["map-1"], of_map(REFERENCE["map-1"]["W"])
     for key in ("peak", "peak_time", "kreiss"):

@@ -97,6 +97,7 @@ def test_a_linear_field_is_its_matrix_exponentials(path, straight, dt, h0):
     np.testing.assert_allclose(states[1:], linear_steps(XS[0], start, straight), rtol=1e-9, atol=1e-10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("length", [None, 3])
 def test_both_directions_are_two_loops(length):
     n = length or T
@@ -110,6 +111,7 @@ def test_both_directions_are_two_loops(length):
     np.testing.assert_allclose(runner.last(XS[0], length), end, rtol=1e-12, atol=1e-14)
 
 
+@pytest.mark.slow
 def test_layers_of_networks_are_a_stacked_cell():
     below, above = CELLS["lstm"], eqx.nn.GRUCell(N, 4, key=KEYS[9])
     layers = learn.Stacked([learn.Iterated(below), learn.Iterated(above)])
@@ -165,6 +167,7 @@ def test_compiled_and_batched_is_one_by_one(name):
             np.testing.assert_allclose(rows[key][k], value, rtol=1e-9, atol=1e-11, err_msg=f"{key}, {length}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", named(CELLS))
 def test_what_the_wirings_of_a_network_are(name):
     model = everything(name)
@@ -202,6 +205,7 @@ def gradients(model, xs, lengths):
 PADDINGS = {"noise": jax.random.normal(KEYS[11], (3, T, D)), "huge": 1e300, "infinite": -jnp.inf, "NaN": jnp.nan}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", named(RUNNERS, quick=("lstm", "bidirectional")))
 def test_padding_changes_nothing(name):
     model = everything(name)
@@ -236,6 +240,7 @@ def test_a_padded_sequence_is_a_shorter_one_to_a_field(path, straight, length):
     np.testing.assert_array_equal(outputs[length:], jnp.broadcast_to(outputs[length - 1], (T - length, N)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "runner, length, total",
     [
@@ -327,6 +332,7 @@ def test_taught_its_own_outputs_a_decoder_says_them_again(name):
     np.testing.assert_allclose(model(XS[0], T, targets=free), free, rtol=1e-12, atol=1e-14)
 
 
+@pytest.mark.slow
 def test_a_field_decodes_with_its_input_held():
     readout = eqx.nn.Linear(N, D, key=KEYS[10])
     model = learn.EncoderDecoder(learn.Integrated(LINEAR), learn.Integrated(LINEAR, ro.Linear), readout)
