@@ -255,6 +255,7 @@ PAIRED = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("method", "scheme", "name", "dt"), PAIRED, **labelled)
 def test_a_pair_returns_the_cell(method, scheme, name, dt):
     cell, x, h = CELLS[name], jnp.asarray(XS[0]), jax.tree.map(jnp.asarray, STATES[name])
@@ -331,6 +332,7 @@ def test_forward_errors_fall_monotonically_on_a_tanh_network_of_small_amplitude(
     assert errors[-1] < errors[0] / 20
 
 
+@pytest.mark.slow
 def test_the_series_of_a_nonlinear_cell_is_asymptotic():
     """reference.json, asymptotic-series: |λ − 1| = 0.83, and yet the field of Forward(p) diverges by p = 10."""
     angle = np.deg2rad(50)
@@ -372,6 +374,7 @@ FIXED_POINT_METHODS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", FIXED_POINT_METHODS, **labelled)
 def test_fixed_points_of_a_network_are_equilibria_with_exponents_g(method):
     cell, dt = CELLS["tanh"], 0.5

@@ -156,6 +156,7 @@ def test_table_and_json(affine):
     assert max(len(line) for line in table.splitlines()) <= 118
 
 
+@pytest.mark.slow
 def test_figure_holds_the_four_panels(affine):
     figure = affine.plot()
     assert len(figure.axes) == 4

@@ -78,6 +78,7 @@ def number(states):
 # --- gradients -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("activation", [None, jnp.tanh], ids=["affine", "tanh"])
 def test_gradients_of_iterate(activation):
     def loss(*values):
@@ -290,6 +291,7 @@ def everything(W_h, W_x, b, xs, h0):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("x64", [True, False], ids=["x64 on", "x64 off"])
 def test_float32_stays_float32(x64):
     with jax.enable_x64(x64):

@@ -459,6 +459,7 @@ def test_no_verdict_of_a_branch_is_sure_on_a_kink():
         assert branch.complete and set(names) == {verdict}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1.0, 1e-4, 1e-6])
 def test_states_may_be_small(size):
     """0 = b + x − x³ with x = h/size folds at b = ±2/√27, whatever the size."""

@@ -351,6 +351,7 @@ def test_traced_long_gaps_are_asked_too():
     np.testing.assert_allclose(traced.stats["radius"], known.stats["radius"], rtol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("ahead", "radius"), [(1, 0.95**2 * (0.4 + 1.4 * 0.95)), (4, None)])
 def test_a_long_held_interval_is_asked_too(ahead, radius):
     """From a sample to the next, 3.4 steps: two whole ones, then z² (1.4 z − 0.4) for z = −0.95, by hand."""

@@ -93,6 +93,7 @@ def loss(field, xs):
     return sum(jnp.sum(jnp.sin(leaf)) for leaf in jax.tree.leaves(states))
 
 
+@pytest.mark.slow
 @each
 def test_gradients_are_those_of_finite_differences(field):
     """In every weight and constant, along one direction: reverse mode against a five-point difference."""
@@ -110,6 +111,7 @@ def test_gradients_are_those_of_finite_differences(field):
     np.testing.assert_allclose(slope, (8 * (at(e) - at(-e)) - (at(2 * e) - at(-2 * e))) / (12 * e), rtol=1e-8)
 
 
+@pytest.mark.slow
 @each
 def test_jitted_equals_eager_and_vmapped_equals_a_loop(field):
     other = jax.tree.map(lambda leaf: 0.5 * leaf, field)
@@ -213,6 +215,7 @@ def test_tau_stays_positive_in_training():
 # --- AntisymmetricRNN ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gamma", [0.0, 0.3])
 def test_the_antisymmetric_jacobian_turns_and_is_damped_by_gamma(gamma):
     A, W_x = weights((5, 5), (5, D))
@@ -230,6 +233,7 @@ def test_the_antisymmetric_jacobian_turns_and_is_damped_by_gamma(gamma):
 # --- CoRNN -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_uncoupled_oscillators_are_damped_in_closed_form():
     """y'' = −γ y − ε y' from (y₀, z₀): e^{−εt/2} (y₀ cos ωt + (z₀ + ε y₀/2)/ω sin ωt), ω² = γ − ε²/4."""
     gamma, epsilon = 4.0, 0.6
@@ -279,6 +283,7 @@ def test_a_step_of_one_is_equinox_gru_where_the_reset_gates_agree():
     np.testing.assert_allclose(step(ours, h), step(theirs, h), rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_a_gru_flow_stays_within_one():
     """Weights that saturate every gate, and inputs that turn."""
     field = ro.GRUODE(*(10 * v for v in weights((3, N, N), (3, N, D), (3, N))))
@@ -319,6 +324,7 @@ def test_bad_input(make, error, match, as_user):
         make()
 
 
+@pytest.mark.slow
 def test_an_lstm_as_a_field_hands_its_h_to_the_layer_above():
     """There and back again it is the LSTM, in a stack as well."""
     lower, upper = eqx.nn.LSTMCell(D, N, key=jax.random.key(0)), eqx.nn.GRUCell(N, 2, key=jax.random.key(1))

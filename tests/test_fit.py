@@ -79,6 +79,7 @@ def test_an_epoch_sees_every_row_once_and_another_order_each_time():
     assert left_out.epoch == 2 and left_out.at(7, jax.random.key(0)).shape == (2,)
 
 
+@pytest.mark.slow
 def test_batches_of_every_kind_are_those_they_say():
     """The parameter follows the mean of the batches under this loss and rate."""
 
@@ -331,6 +332,7 @@ RUNS = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "how", [how if how == "iterate" else pytest.param(how, marks=pytest.mark.slow) for how in RUNS]
 )

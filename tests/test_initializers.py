@@ -65,6 +65,7 @@ def test_antisymmetric():
     assert abs(np.abs(eigenvalues(W)).max() - 1.4) < 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n", "seed"), [(1, 0), (2, 1), (12, 2), (12, 3)])
 def test_radius_and_abscissa(n, seed):
     base = draw(init.gaussian(), n, seed)
@@ -75,6 +76,7 @@ def test_radius_and_abscissa(n, seed):
     np.testing.assert_allclose(shifted, base - (0.4 + eigenvalues(base).real.max()) * np.eye(n), atol=1e-13)
 
 
+@pytest.mark.slow
 def test_radius_and_abscissa_of_another_base():
     skew = draw(init.antisymmetric(), 5)
     np.testing.assert_allclose(
@@ -107,6 +109,7 @@ def test_multipliers_leave_the_rest_to_chance():
     np.testing.assert_array_equal(draw(init.with_multipliers([0.5]), 1), [[0.5]])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("x64", [True, False], ids=["x64 on", "x64 off"])
 @each
 def test_dtypes(initializer, x64):
@@ -118,6 +121,7 @@ def test_dtypes(initializer, x64):
             initializer(KEY, (4, 4), jnp.complex64)
 
 
+@pytest.mark.slow
 def test_float32_places_the_spectrum_to_its_rounding():
     assert abs(np.abs(eigenvalues(draw(EVERY["with_radius"], 16, dtype=np.float32))).max() - 0.9) < 1e-5
     assert abs(eigenvalues(draw(EVERY["with_abscissa"], 16, dtype=np.float32)).real.max() + 0.2) < 1e-5

@@ -102,6 +102,7 @@ def test_held_input_meets_the_closed_form_at_any_times(times):
     np.testing.assert_allclose(run.states, closed_form(held, ts), rtol=1e-9, atol=1e-10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("times", TIMES)
 def test_linear_input_meets_the_closed_form_at_any_times(times):
     ts = TIMES[times]
@@ -203,6 +204,7 @@ def euler_by_hand(points):
     return np.array(h)
 
 
+@pytest.mark.slow
 def test_a_fixed_step_solver_takes_one_step_a_sample_and_save_keeps_what_it_returns():
     run = euler(save=lambda h: {"all": h, "sum": h.sum(), "up": h[0] > 0})
     wanted = euler_by_hand(SAMPLES)
@@ -222,6 +224,7 @@ def test_a_fixed_step_solver_stops_at_samples_and_times_alike():
     assert run.stats["num_steps"] == len(points) - 1
 
 
+@pytest.mark.slow
 def test_steps_run_out_in_total():
     run = euler(max_steps=T - 2, throw=False)
     assert run.result == ro.RESULTS.max_steps_reached
@@ -274,6 +277,7 @@ def exploding(t, h, path):
     return 1e200 * h
 
 
+@pytest.mark.slow
 def test_a_fixed_step_out_of_the_float_range():
     path = ro.Hold(np.zeros((4, 1)))
     run = ro.integrate(exploding, path, np.ones(1), solver=diffrax.Euler(), throw=False)

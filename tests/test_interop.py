@@ -785,6 +785,7 @@ def test_nothing_but_rounding_parts_it_from_pytorch(torch, kind):
     there_and_back(torch, torch_module(torch, kind, 2, bias=True).double(), kind)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [eqx.nn.GRUCell, pytest.param(eqx.nn.LSTMCell, marks=pytest.mark.slow)])
 def test_equinox_s_cells_without_biases_in_pytorch(torch, make, float32):
     keys = jax.random.split(KEY, 3)

@@ -107,6 +107,7 @@ def test_it_is_a_cell_of_observations_and_gaps():
         ro.iterate(model, XS)
 
 
+@pytest.mark.slow
 def test_only_differences_of_times_matter():
     model = model_of("gru-ode")
     np.testing.assert_allclose(model.last(TS + 64, XS, 70.0), model.last(TS, XS, 6.0), rtol=1e-12)
@@ -151,6 +152,7 @@ def test_gradients_are_finite_differences():
     check_grads(total, (params, TS, XS, jnp.asarray(4.0)), order=1, modes=("fwd", "rev"), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_vmapped_is_a_loop_and_compiles_once():
     model = model_of("gru-ode")
     run = eqx.filter_jit(eqx.debug.assert_max_traces(lambda *args: jax.vmap(model.last)(*args), max_traces=1))
@@ -253,6 +255,7 @@ def test_what_is_thinned_is_what_was_there(share):
         assert abs(len(there) / 400 - 0.3) < 0.1
 
 
+@pytest.mark.slow
 def test_a_row_is_missing_everywhere_or_nowhere():
     parts = learn.split(np.sin(np.arange(300.0))[:, None], history=20, gap=0, horizon=2)
     seen = np.full(300, -1)

@@ -60,6 +60,7 @@ def assert_states_equal(came, wanted, **tolerance):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, **tolerance), came, wanted)
 
 
+@pytest.mark.slow
 @cells
 def test_a_run_is_the_loop_with_the_initial_state_first(name):
     cell = by_hand(name) if name in ("relu", "tanh", "affine", "piecewise") else CELLS[name]
@@ -84,6 +85,7 @@ def test_a_converted_cell_starts_from_its_own_zeros():
     assert_states_equal(ro.iterate(cell, XS).states, ro.iterate(CELLS["lstm"], XS).states, atol=1e-14)
 
 
+@pytest.mark.slow
 def test_a_layer_reads_the_output_of_the_layer_below():
     """One layer at a time, each over the whole sequence, as PyTorch runs them."""
     bottom, middle, top = CELLS["stacked"].cells
@@ -137,6 +139,7 @@ def test_save_keeps_what_it_returns():
     assert np.array_equal(constant.states, np.ones(T + 1))
 
 
+@pytest.mark.slow
 def test_the_widest_type_wins():
     single = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), CELLS["relu"])
     xs = XS.astype(np.float32)

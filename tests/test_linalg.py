@@ -259,6 +259,7 @@ def test_eig_qr_of_examples(index, name):
     assert_eigenpairs(As[index], values[index], V[index], 1e-11)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("n", "dtype", "tol"),
     [
@@ -413,6 +414,7 @@ def test_lowers_for_every_platform(f, dtype):
     assert "geev" not in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("f", [logm_loss, eig_loss])
 def test_gradients_lower_for_every_platform(f):
     text = lower(jax.vmap(jax.grad(f)), np.ones((2, 3, 3), np.float32))["tpu"]
@@ -434,6 +436,7 @@ def test_a_batch_is_refused(f):
         f(jnp.ones((2, 3, 3)))
 
 
+@pytest.mark.slow
 def test_a_matrix_without_a_logarithm_is_named():
     np.testing.assert_allclose(logm([[1, 0], [0, 2]]), np.diag([0.0, np.log(2)]), atol=1e-15)
     for W in (-np.eye(2), np.diag([1.0, 0.0])):

@@ -467,6 +467,7 @@ def test_bad_input_is_named(as_user, make, error, message):
         make()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("solver", [diffrax.Tsit5(), diffrax.Heun(), diffrax.Euler()], ids=lambda s: type(s).__name__)
 def test_the_solver_may_be_chosen(solver):
     """One step of length 0.1 multiplies by 1 − 0.1 + …, to the solver's order: the exponent is the logarithm of that."""

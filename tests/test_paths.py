@@ -298,6 +298,7 @@ def test_the_interval_is_static(as_user):
         jax.jit(lambda dt: ro.Hold(XS, dt)(0.0))(0.1)
 
 
+@pytest.mark.slow
 def test_a_float32_time_finds_its_sample_in_a_float64_session():
     """A stamp rounded to float32 is that sample, though float64 can tell the two apart."""
     path, k = ro.Hold(np.arange(1000.0)[:, None], 1 / 44100), np.arange(1000)

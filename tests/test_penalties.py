@@ -131,6 +131,7 @@ def test_orthogonal_weights_times_a_gain(h0):
     np.testing.assert_allclose(learn.spectral_penalty(cell.W_h, 0.5), 0.3**2, rtol=1e-10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [pytest.param(1, marks=pytest.mark.slow), 2, 3])
 def test_flossing_of_a_diagonal_matrix(count):
     """Its exponents are log|λ|, once the frame is aligned; of all three the sum is exact from the start."""
@@ -169,6 +170,7 @@ def test_flossing_moves_the_exponents_to_zero():
 MATRIX = np.random.default_rng(0).standard_normal((4, 4))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "penalty, formula",
     [

@@ -402,6 +402,7 @@ def _with_multiplier(value):
     return np.array([[a, -b], [b, a]])
 
 
+@pytest.mark.slow
 def test_poles():
     W = np.diag([0.5, -1.0])
     assert judged(W)["tustin"] == "UNDETERMINED" and not ro.spectrum(W).exists(ro.Tustin())
@@ -612,6 +613,7 @@ def test_defective_boundary_multipliers_do_not_persist(n, coupling):
     }
 
 
+@pytest.mark.slow
 def test_defective_boundary_multipliers_do_not_persist_in_float32(float32):
     rng = np.random.default_rng(4)
     assert discrete_verdicts([boundary_blocks(4, 1e-2, rng).astype(np.float32) for _ in range(16)]) == {"UNDETERMINED"}
@@ -632,6 +634,7 @@ def test_semisimple_boundary_multipliers_persist(n):
     assert discrete_verdicts(semisimple_boundaries(n)) == {"PERSISTS"}
 
 
+@pytest.mark.slow
 def test_semisimple_boundary_multipliers_persist_in_float32(float32):
     assert discrete_verdicts([W.astype(np.float32) for W in semisimple_boundaries(16)]) == {"PERSISTS"}
 

@@ -59,6 +59,7 @@ def test_blocks_are_one_call_of_evolve(case):
         np.testing.assert_allclose(rows, want, rtol=0, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_at_its_own_rate_it_is_the_network():
     rows = streamed(ro.Stream(TANH, state, 1, 1, 1, block=50), XS)
     assert np.array_equal(rows, ro.iterate(TANH, XS).states[1:])
@@ -87,6 +88,7 @@ def test_hours_are_as_exact_as_seconds():
         np.testing.assert_allclose(row[1], [float(place % 1) for place in places], rtol=1e-15)
 
 
+@pytest.mark.slow
 def test_samples_that_are_done_with_are_forgotten():
     stream = ro.Stream(TANH, state, 3, 2, 3, block=16)
     for _ in range(40):

@@ -65,6 +65,7 @@ def test_eigenvalues_are_read_by_the_kind_of_time():
     assert ro.verdict_name(flow.verdict(-J[:1, :1], *flow.modes(-J[:1, :1]))) == "DECAYS"
 
 
+@pytest.mark.slow
 def test_states_are_flat():
     lstm = eqx.nn.LSTMCell(1, 3, key=jax.random.key(0))
     system = ro.Map(lstm, np.ones(1))

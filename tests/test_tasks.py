@@ -118,6 +118,7 @@ def test_the_score_of_copy_is_of_the_symbols_alone():
     assert task.score(answers, targets) == 0.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TASKS)
 def test_the_key_decides_compiled_or_not(drawn, name):
     task, lag, *first = drawn[name]
@@ -136,6 +137,7 @@ def test_draws_are_of_the_default_precision(name, float32):
     assert inputs.dtype == jnp.float32 and targets.dtype in (jnp.float32, jnp.int32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task, least", [(learn.Adding(), 2), (learn.TemporalOrder(), 10), (learn.FlipFlop(), 2)])
 def test_the_shortest_lag(task, least):
     inputs, _ = task.draw(KEY, least, 3)

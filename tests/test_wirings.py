@@ -77,6 +77,7 @@ def linear_steps(xs, h, straight=False):
 # Runners
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CELLS)
 def test_a_network_is_a_loop_over_its_cell(name):
     outputs, last = loop(name, XS[0])
@@ -87,6 +88,7 @@ def test_a_network_is_a_loop_over_its_cell(name):
         np.testing.assert_allclose(a[-1], b, rtol=1e-12, atol=1e-14)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path, straight, dt", [(ro.Hold, False, 1.0), (ro.Linear, True, 0.25)])
 @pytest.mark.parametrize("h0", [None, jnp.array([1.0, -2.0, 0.5])])
 def test_a_linear_field_is_its_matrix_exponentials(path, straight, dt, h0):
@@ -230,6 +232,7 @@ def test_a_padded_sequence_is_a_shorter_one(name, length):
     np.testing.assert_array_equal(outputs[length:], jnp.broadcast_to(outputs[length - 1], (T - length, N)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path, straight", [(ro.Hold, False), (ro.Linear, True)])
 @pytest.mark.parametrize("length", [1, 3, T])
 def test_a_padded_sequence_is_a_shorter_one_to_a_field(path, straight, length):
