@@ -25,7 +25,7 @@ from ._schemes import RungeKutta
 from ._systems import AbstractSystem, Flow, Map
 from ._tangent import is_undefined
 from ._transient import Transient, transient
-from ._types import Cell
+from ._types import Cell, finite_or_none
 from ._verdict import verdict_name
 
 SUBSTEPS = 20  # of the flow, in a step of the network
@@ -74,9 +74,9 @@ class Side:
             "gradient_log_norms": None if self.gradients is None else _plain(self.gradients.log_norms),
             "gradient_rate": None if self.gradients is None else _plain(self.gradients.measured_rate),
             "transient_verdict": None if self.transient is None else verdict_name(self.transient.verdict),
-            "transient_peak": None if self.transient is None else _bounded(self.transient.peak),
-            "transient_peak_time": None if self.transient is None else _bounded(self.transient.peak_time),
-            "kreiss": None if self.transient is None else _bounded(self.transient.kreiss),
+            "transient_peak": None if self.transient is None else finite_or_none(self.transient.peak),
+            "transient_peak_time": None if self.transient is None else finite_or_none(self.transient.peak_time),
+            "kreiss": None if self.transient is None else finite_or_none(self.transient.kreiss),
         }
 
     def _points(self) -> list[dict[str, Any]]:
@@ -403,7 +403,3 @@ def _plain(value):
         return [_plain(entry) for entry in np.asarray(value)]
     value = float(value)
     return value if math.isfinite(value) else None if math.isnan(value) else str(value)
-
-
-def _bounded(value) -> float | None:
-    return float(value) if math.isfinite(float(value)) else None

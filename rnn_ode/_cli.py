@@ -29,6 +29,7 @@ from ._files import written_beside
 from ._methods import AbstractMethod, Backward, Exact, Forward, Textbook, Tustin, obstacle
 from ._resample import Scheme, Source, Table, resample
 from ._stream import as_rate
+from ._types import finite_or_none
 from ._verdict import Verdict, verdict_name
 from .audio import SUBTYPES, read_wav
 from .datasets import Series, load, load_csv, sunspots
@@ -254,9 +255,6 @@ def spectrum_command(
 
 
 def _spectrum_report(W: np.ndarray) -> dict:
-    def plain(value):
-        return float(value) if np.isfinite(value) else None
-
     s, verdict, predictions = predict(jnp.asarray(W), ALTERNATIVES)
     modes = zip(*map(np.asarray, (s.multipliers, s.timescales, s.frequencies, s.condition)), strict=True)
     methods = []
@@ -266,7 +264,7 @@ def _spectrum_report(W: np.ndarray) -> dict:
             {
                 "method": m.label,
                 "verdict": verdict_name(its_verdict),
-                "rate": plain(rate),
+                "rate": finite_or_none(rate),
                 "exists": why_not is None,
                 "why_not": why_not and why_not.text,
                 "series_converges": bool(converges),
@@ -274,18 +272,18 @@ def _spectrum_report(W: np.ndarray) -> dict:
         )
     return {
         "size": len(W),
-        "network": {"verdict": verdict_name(verdict), "says": Verdict[verdict], "rate": plain(s.rate())},
+        "network": {"verdict": verdict_name(verdict), "says": Verdict[verdict], "rate": finite_or_none(s.rate())},
         "radius": float(s.radius),
         "abscissa": float(s.abscissa),
-        "condition_number": plain(np.linalg.cond(W)),
+        "condition_number": finite_or_none(np.linalg.cond(W)),
         "multipliers": [
             {
                 "re": float(z.real),
                 "im": float(z.imag),
                 "modulus": float(abs(z)),
-                "timescale": plain(timescale),
+                "timescale": finite_or_none(timescale),
                 "frequency": float(frequency),
-                "condition": plain(condition),
+                "condition": finite_or_none(condition),
             }
             for z, timescale, frequency, condition in modes
         ],

@@ -25,7 +25,7 @@ from ._methods import AbstractMethod, Backward, Exact, Forward, Textbook, Tustin
 from ._paths import Hold
 from ._runs import promote
 from ._spectrum import Spectrum, spectrum
-from ._types import Cell, Trajectory, flat_rows
+from ._types import Cell, Trajectory, finite_or_none, flat_rows
 from ._verdict import verdict_name
 
 METHODS = (Textbook(), Forward(1), Backward(1), Tustin(), Exact())
@@ -79,7 +79,7 @@ class Row:
     def to_dict(self) -> dict[str, Any]:
         """The row as plain numbers and strings, ready for json (no NaN, no infinity)."""
         numbers = {
-            name: _plain(getattr(self, name))
+            name: finite_or_none(getattr(self, name))
             for name in ("error_max", "error_rms", "parted_at", "predicted_rate", "measured_rate", "neglected")
         }
         return {
@@ -140,10 +140,10 @@ class Comparison:
             "network": {
                 "verdict": self.network_verdict,
                 "linear_part": self.linear_part,
-                "predicted_rate": _plain(s.rate()),
-                "measured_rate": _plain(self.measured_rate),
-                "radius": _plain(s.radius),
-                "abscissa": _plain(s.abscissa),
+                "predicted_rate": finite_or_none(s.rate()),
+                "measured_rate": finite_or_none(self.measured_rate),
+                "radius": finite_or_none(s.radius),
+                "abscissa": finite_or_none(s.abscissa),
                 "steps": int(self.network.ts.shape[0]) - 1,
                 "reason": _ended(self.network),
             },
@@ -411,11 +411,6 @@ def _growth(s: Spectrum, count: int = 40) -> Growth:
 
 def _norm(A: np.ndarray) -> float:
     return float(np.linalg.norm(A, 2)) if np.isfinite(A).all() else np.inf
-
-
-def _plain(value) -> float | None:
-    """A number for json: `None` for what is missing or not finite."""
-    return None if value is None or not math.isfinite(float(value)) else float(value)
 
 
 def _table(c: Comparison) -> str:

@@ -34,6 +34,7 @@ from ._linalg import (
 )
 from ._methods import Exact, Textbook
 from ._paths import Constant, Hold, SampledPath
+from ._schemes import runge_kutta_4
 from ._types import Cell, Field, State
 from ._verdict import Reading, Verdict, judge
 
@@ -405,7 +406,7 @@ class Flow(ContinuousTime):
 
         start, end = jnp.zeros((), h.dtype), jnp.ones((), h.dtype)
         if solver is None:
-            return _rk4(rate, h)
+            return runge_kutta_4(lambda s, v: rate(s, v, None), h)
         term = diffrax.ODETerm(rate)
         state = solver.init(term, start, end, h, None)
         return solver.step(term, start, end, h, None, state, made_jump=False)[0]
@@ -441,15 +442,6 @@ class _LinearField(eqx.Module):
 
     def __call__(self, t, h, path):
         return self.A @ h
-
-
-def _rk4(rate, h):
-    """One step of the classical Runge–Kutta method over a local time of 0 to 1."""
-    k1 = rate(jnp.zeros((), h.dtype), h, None)
-    k2 = rate(jnp.full((), 0.5, h.dtype), h + k1 / 2, None)
-    k3 = rate(jnp.full((), 0.5, h.dtype), h + k2 / 2, None)
-    k4 = rate(jnp.ones((), h.dtype), h + k3, None)
-    return h + (k1 + 2 * k2 + 2 * k3 + k4) / 6
 
 
 def _as_input(owner, x, dt: float):

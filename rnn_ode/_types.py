@@ -4,6 +4,7 @@ A *cell* is any callable `cell(x, h) -> h` (Equinox's convention), a *field* any
 diffrax vector field whose `args` is the path), a *path* an input as a function of time. States may be any pytree.
 """
 
+import math
 from typing import Any, Protocol, runtime_checkable
 
 import equinox as eqx
@@ -73,6 +74,11 @@ def real_dtype(state: State):
 def frozen(tree: PyTree) -> PyTree:
     """The same without derivatives."""
     return jax.tree.map(lambda leaf: jax.lax.stop_gradient(leaf) if eqx.is_inexact_array(leaf) else leaf, tree)
+
+
+def finite_or_none(value: Any) -> float | None:
+    """A number for json: `None` for what is missing or not finite."""
+    return None if value is None or not math.isfinite(float(value)) else float(value)
 
 
 def flat_rows(states: State) -> np.ndarray:

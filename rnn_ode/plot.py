@@ -565,7 +565,7 @@ def memory(study: Any) -> Figure:
     colours = dict(zip(cells, colormaps["tab10"].colors, strict=False))  # pyright: ignore[reportAttributeAccessIssue]
     for i, cell in enumerate(cells):
         groups = [group for group in study.groups() if group[0].cell == cell]
-        shares = [sum(trial.learnt for trial in group) / len(group) for group in groups]
+        shares = [study.share(group) for group in groups]
         shift = 0.012 * (i - (len(cells) - 1) / 2)  # so that no line hides another
         left.plot([g[0].lag for g in groups], np.array(shares) + shift, "o-", color=colours[cell], label=cell)
         for learnt in (True, False):

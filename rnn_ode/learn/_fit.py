@@ -128,6 +128,13 @@ def fit(
     return Fit(training.model, training.history, why)
 
 
+def uninterrupted(done: Fit) -> Fit:
+    """The same, or `KeyboardInterrupt` where Ctrl-C ended it: for callers to whom half a training is none."""
+    if done.interrupted:
+        raise KeyboardInterrupt
+    return done
+
+
 class _Keyless(eqx.Module):
     """A loss that uses nothing random."""
 

@@ -24,7 +24,7 @@ from ._baselines import LinearAutoregression, drift, last_value, seasonal
 from ._batches import Minibatches
 from ._checkpoint import PathLike
 from ._ensemble import Ensemble
-from ._fit import Fit, fit
+from ._fit import Fit, fit, uninterrupted
 from ._metrics import coverage, mae, mase, mse, smape
 from ._windows import Scaler, Split, Windows, split
 from ._wirings import rollout
@@ -192,21 +192,21 @@ def forecast(
     task = _Task(parts.scaler, gap, horizon, direct)
     width = rows.shape[1]
     ensemble = Ensemble(lambda key: make(key, width, horizon * width if direct else width), members, key=keys[1])
-    done = fit(
-        ensemble,
-        task.loss,
-        Minibatches(task.scaled(parts.train, rows), min(size, len(parts.train))),
-        optimiser=optax.adam(optax.cosine_decay_schedule(rate, steps)),
-        steps=steps,
-        key=keys[2],
-        validate=task.scaled(parts.validation, rows),
-        every=max(1, steps // 20),
-        checkpoint=checkpoint,
-        progress=progress,
-        notes={"data": hashlib.sha256(rows.tobytes()).hexdigest()[:16], "gap": gap, "direct": direct, "rate": rate},
+    done = uninterrupted(
+        fit(
+            ensemble,
+            task.loss,
+            Minibatches(task.scaled(parts.train, rows), min(size, len(parts.train))),
+            optimiser=optax.adam(optax.cosine_decay_schedule(rate, steps)),
+            steps=steps,
+            key=keys[2],
+            validate=task.scaled(parts.validation, rows),
+            every=max(1, steps // 20),
+            checkpoint=checkpoint,
+            progress=progress,
+            notes={"data": hashlib.sha256(rows.tobytes()).hexdigest()[:16], "gap": gap, "direct": direct, "rate": rate},
+        )
     )
-    if done.interrupted:
-        raise KeyboardInterrupt
     valid, tested = (task.predict(done.model, part.inputs) for part in (parts.validation, parts.test))
     if not (np.isfinite(valid).all() and np.isfinite(tested).all()):
         raise ValueError(

@@ -14,9 +14,10 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray, Real
 from .._cells import initial_state, output_of
 from .._errors import as_floats, as_times, check_callable, check_count, is_concrete
 from .._paths import Constant
+from .._schemes import runge_kutta_4
 from .._types import Cell, Field, State, real_dtype
-from ._runners import Iterated, Length, _check_length
-from ._windows import Windows, _share
+from ._runners import Iterated, Length, check_length
+from ._windows import Windows, as_share
 from ._wirings import Readout
 
 
@@ -122,7 +123,7 @@ class ODERNN(eqx.Module):
         if isinstance(width, int) and shape[1] != width:
             raise ValueError(f"xs must have shape (T, {width}) for this cell; got {shape}.")
         if length is not None:
-            _check_length(xs, length)
+            check_length(xs, length)
         if is_concrete(length):
             as_times("ts", ts[:length])
             as_floats("xs", xs[:length])
@@ -137,18 +138,10 @@ class ODERNN(eqx.Module):
         """The state a time `gap` later, without an observation."""
         dt = (gap / self.substeps).astype(real_dtype(h))
 
-        def moved(h, by, velocity):
-            return jax.tree.map(lambda a, v: (a + by * v).astype(a.dtype), h, velocity)
+        def rate(s, h):
+            return jax.tree.map(lambda a, v: (dt * v).astype(a.dtype), h, self._rate(h))
 
-        def step(h, _):
-            k1 = self._rate(h)
-            k2 = self._rate(moved(h, dt / 2, k1))
-            k3 = self._rate(moved(h, dt / 2, k2))
-            k4 = self._rate(moved(h, dt, k3))
-            mean = jax.tree.map(lambda a, b, c, d: (a + 2 * b + 2 * c + d) / 6, k1, k2, k3, k4)
-            return moved(h, dt, mean), None
-
-        return jax.lax.scan(step, h, length=self.substeps)[0]
+        return jax.lax.scan(lambda h, _: (runge_kutta_4(rate, h), None), h, length=self.substeps)[0]
 
 
 class IrregularToOne(eqx.Module):
@@ -247,7 +240,7 @@ def thin(key: PRNGKeyArray, windows: Windows, share: float = 0.7) -> Thinned:
 
     ```
     """
-    share = _share("share", share)
+    share = as_share("share", share)
     if not len(windows):
         raise ValueError("windows must hold at least one window; there is none.")
     n, history, _ = windows.inputs.shape

@@ -71,22 +71,25 @@ CORES: dict[str, Core] = {
 def many_to_one(name: str, hidden: int) -> Callable[[PRNGKeyArray, int, int], ManyToOne]:
     """`make(key, inputs, outputs)` of a named core with a linear readout at the end, as `forecast` takes it. `ValueError` for
     an unknown name."""
-    core = check_core(name)
+    check_core(name)
     check_count("hidden", hidden)
 
     def make(key: PRNGKeyArray, inputs: int, outputs: int) -> ManyToOne:
-        keys = jax.random.split(key)
-        return ManyToOne(core(keys[0], inputs, hidden), eqx.nn.Linear(hidden, outputs, key=keys[1]))
+        return ManyToOne(*_read_out(name, hidden, key, inputs, outputs))
 
     return make
 
 
 def wired(name: str, hidden: int, task: AbstractTask, key: PRNGKeyArray) -> ManyToOne | ManyToMany:
     """A named core wired for a memory task."""
-    keys, core = jax.random.split(key), check_core(name)
     wiring = ManyToMany if task.every_step else ManyToOne
-    readout = eqx.nn.Linear(hidden, task.output_size, key=keys[1])
-    return wiring(core(keys[0], task.input_size, hidden), readout)
+    return wiring(*_read_out(name, hidden, key, task.input_size, task.output_size))
+
+
+def _read_out(name: str, hidden: int, key: PRNGKeyArray, inputs: int, outputs: int) -> tuple[Recurrent, eqx.nn.Linear]:
+    """A named core and a linear readout of it."""
+    keys = jax.random.split(key)
+    return check_core(name)(keys[0], inputs, hidden), eqx.nn.Linear(hidden, outputs, key=keys[1])
 
 
 def check_core(name: str) -> Core:

@@ -82,7 +82,7 @@ class Iterated(Recurrent):
     def states(self, xs: Float[Array, "T D"], h0: State | None = None, length: Length = None) -> State:
         if length is None:
             return iterate(self.cell, xs, h0, throw=False).states
-        _check_length(xs, length)
+        check_length(xs, length)
         h0 = initial_state(self.cell) if h0 is None else h0
         rows = jnp.arange(xs.shape[0])
         counts = (rows < length).astype(xs.dtype)
@@ -144,7 +144,7 @@ class Integrated(Recurrent):
     def states(self, xs: Float[Array, "T D"], h0: State | None = None, length: Length = None) -> State:
         if length is None:
             return self._solve(self.path(xs, self.dt), h0)
-        _check_length(xs, length)
+        check_length(xs, length)
         return _solve_until(self, xs, h0, jnp.asarray(length))
 
     def _solve(self, path, h0: State | None, ts: Float[Array, " n"] | None = None) -> State:
@@ -225,12 +225,12 @@ class Stacked(AbstractRunner):
 def _reversed(xs: Float[Array, "T D"], length: Length) -> Float[Array, "T D"]:
     """The samples that count in the opposite order, and then the last one of that order, which was the first."""
     if length is not None:
-        _check_length(xs, length)
+        check_length(xs, length)
     last = xs.shape[0] if length is None else length
     return xs[jnp.maximum(last - 1 - jnp.arange(xs.shape[0]), 0)]
 
 
-def _check_length(xs: Float[Array, "T D"], length: Int[Array, ""] | int) -> None:
+def check_length(xs: Float[Array, "T D"], length: Int[Array, ""] | int) -> None:
     """`ValueError` for a known length outside 1 to T, `TypeError` for what is no whole number."""
     if jnp.ndim(length) or not jnp.issubdtype(jnp.result_type(length), jnp.integer):
         raise TypeError(f"length must be a whole number, how many of the samples count; got {length!r}.")

@@ -23,8 +23,9 @@ from jaxtyping import PRNGKeyArray
 from .. import gradient_flow, verdict_name
 from .._errors import check_count
 from .._files import written_beside
+from .._types import finite_or_none
 from ._checkpoint import PathLike
-from ._fit import Fit, fit
+from ._fit import fit, uninterrupted
 from ._models import check_core, wired
 from ._penalties import flossing
 from ._tasks import AbstractTask
@@ -69,9 +70,13 @@ class Study:
         together = itertools.groupby(self.trials, lambda trial: (trial.cell, trial.lag))
         return [tuple(group) for _, group in together]
 
+    def share(self, group: Sequence[Trial]) -> float:
+        """How many of these trials, of all of them, learnt."""
+        return sum(trial.learnt for trial in group) / len(group)
+
     def longest(self, cell: str) -> int:
         """The longest lag that more than half of the seeds learnt, 0 if none."""
-        return max((g[0].lag for g in self.groups() if g[0].cell == cell and _share(g) > 0.5), default=0)
+        return max((g[0].lag for g in self.groups() if g[0].cell == cell and self.share(g) > 0.5), default=0)
 
     def table(self) -> str:
         """A row for each network and lag: what was said before, beside what came of it."""
@@ -206,9 +211,9 @@ def _try(lesson: _Lesson, cell: str, seed: int, hidden: int, steps: int, optimis
     model = wired(cell.removesuffix(FLOSSED), hidden, lesson.task, keys[0])
     if cell.endswith(FLOSSED):
         way = {"optimiser": optax.adam(_FLOSSING_RATE), "steps": _FLOSSING_STEPS, "key": keys[1], "progress": False}
-        model = _uninterrupted(fit(model, lesson.floss, [0.0], **way)).model
+        model = uninterrupted(fit(model, lesson.floss, [0.0], **way)).model
     verdict, radius, before = lesson.seen(model)
-    done = _uninterrupted(
+    done = uninterrupted(
         fit(
             model,
             lesson.loss,
@@ -238,17 +243,6 @@ def _try(lesson: _Lesson, cell: str, seed: int, hidden: int, steps: int, optimis
     )
 
 
-def _uninterrupted(done: Fit) -> Fit:
-    """A training that was not cut short: half a trial is none."""
-    if done.interrupted:
-        raise KeyboardInterrupt
-    return done
-
-
-def _share(group: Sequence[Trial]) -> float:
-    return sum(trial.learnt for trial in group) / len(group)
-
-
 def _read(path: PathLike | None, settings: dict[str, Any]) -> dict[tuple[str, int, int], Trial]:
     """The trials of a file of these settings, none where there is no file."""
     if path is None or not Path(path).exists():
@@ -274,7 +268,7 @@ def _trial(fields: dict[str, Any]) -> Trial:
 
 def _plain(trial: Trial) -> dict[str, Any]:
     pairs = dataclasses.asdict(trial).items()
-    return {name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in pairs}
+    return {name: finite_or_none(value) if isinstance(value, float) else value for name, value in pairs}
 
 
 def _write(path: PathLike | None, settings: dict[str, Any], trials: Iterable[Trial]) -> None:

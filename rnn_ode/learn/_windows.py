@@ -178,7 +178,7 @@ def split(
     ```
     """
     rows, span = _as_series(values), _span(history, gap, horizon)
-    test, validation = _share("test", test, above_zero=True), _share("validation", validation)
+    test, validation = as_share("test", test, above_zero=True), as_share("validation", validation)
     cut = len(rows) - round(test * len(rows))
     _require_rows("the test part of values", len(rows) - cut, history, gap, horizon)
     _require_rows("the part of values before the test", cut, history, gap, horizon)
@@ -232,7 +232,7 @@ def _require_rows(name: str, count: int, history: int, gap: int, horizon: int) -
         )
 
 
-def _share(name: str, value: float, above_zero: bool = False) -> float:
+def as_share(name: str, value: float, above_zero: bool = False) -> float:
     share = as_number(name, value)
     if not 0 <= share < 1 or (above_zero and share == 0):
         raise ValueError(
