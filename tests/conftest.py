@@ -7,8 +7,17 @@ from pathlib import Path
 # threads of LAPACK's that spin while XLA's work slow small matrices down twentyfold on two cores
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+import jaxlib.version
+
 # almost all of the suite's time is compiling programs that run once or twice
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true")
+QUICK_TO_COMPILE = [
+    "--xla_backend_optimization_level=0",
+    "--xla_llvm_disable_expensive_passes=true",
+    "--xla_cpu_parallel_codegen_split_count=1",
+]
+if jaxlib.version.__version_info__ < (0, 11):  # later ones know no others, and XLA ends at a flag that it does not know
+    QUICK_TO_COMPILE.append("--xla_cpu_use_fusion_emitters=false")
+os.environ.setdefault("XLA_FLAGS", " ".join(QUICK_TO_COMPILE))
 
 import equinox as eqx
 import jax
