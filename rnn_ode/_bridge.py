@@ -78,7 +78,7 @@ def to_ode(cell: Cell, method: AbstractMethod, *, dt: float = 1.0) -> Field:
 @eqx.filter_jit
 def _textbook(cell: VanillaCell, dt: float) -> LinearField:
     inputs = solve(cell.W_h, jnp.concatenate([cell.W_x, cell.b[:, None]], axis=1)) / dt
-    return LinearField(cell.W_h / dt, inputs[:, :-1], inputs[:, -1], jnp.zeros((), cell.W_h.dtype))
+    return LinearField(cell.W_h / dt, inputs[:, :-1], inputs[:, -1], 0.0)
 
 
 @eqx.filter_jit
@@ -87,7 +87,7 @@ def _affine(cell: VanillaCell, method: AbstractMethod, dt: float) -> LinearField
     kind = jnp.result_type(cell.W_h, cell.W_x, cell.b)
     inputs = jnp.concatenate([cell.W_x, cell.b[:, None]], axis=1).astype(kind)
     A, B = method.affine_generator(cell.W_h.astype(kind), inputs)
-    return LinearField(A / dt, B[:, :-1] / dt, B[:, -1] / dt, jnp.asarray(method.input_lead * dt, kind))
+    return LinearField(A / dt, B[:, :-1] / dt, B[:, -1] / dt, method.input_lead * dt)
 
 
 @eqx.filter_jit

@@ -18,7 +18,7 @@ from jaxtyping import Array, Float, PyTree, Real
 from ._bridge import to_ode
 from ._cells import AbstractCell, VanillaCell, as_state, initial_state
 from ._errors import RESULTS, as_step
-from ._fields import is_linear
+from ._fields import is_linear_in_steps
 from ._integrate import integrate
 from ._iterate import check_inputs, iterate
 from ._methods import AbstractMethod, Backward, Exact, Forward, Textbook, Tustin, obstacle
@@ -290,7 +290,7 @@ def _run(cell, method, xs, h0, dt) -> tuple[Trajectory | None, str]:
 def _effort(field, samples: int) -> dict[str, Any]:
     """Tolerances and steps: default ones for a linear field; less where kinks of the activation cost steps, and where a
     step costs linear algebra and the field may jump with the Jacobian."""
-    if is_linear(field):
+    if is_linear_in_steps(field):
         return {}
     if getattr(field, "partial", False):
         return {"rtol": 1e-6, "atol": 1e-8, "max_steps": max(1024, 16 * samples)}

@@ -15,13 +15,16 @@ import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, PyTree, Real
 
 from ._cells import as_state
 from ._dopri8 import Dopri8
 from ._errors import RESULTS, as_number, as_times, check_callable, check_count, check_solver, is_concrete
-from ._fields import is_linear
+from ._fields import is_linear_in_steps
+from ._intervals import Interval, segments_of
+from ._linear_flow import is_exact, linear_flow
 from ._paths import SampledPath
 from ._types import Field, State, Trajectory, is_finite, keep_before, real_dtype
 
@@ -44,9 +47,12 @@ def integrate(
 
     **Arguments:** `field` any callable `field(t, h, path)`; `path` one of our paths, or any function of time, or `None`
     (the last two need `ts`); `h0` the state at the first time; `ts` (n,) increasing times, by default the start of the
-    first step (0) and then every stamp of the path; `solver` Dopri8 by default; a solver without an error estimate takes one
-    step from each time (or sample, whichever comes first) to the next; `rtol`, `atol` tolerances of a step, 1e-10 and
-    1e-12 in float64 (a hundredth of it for the linear fields of `Textbook`, `Tustin` and `Exact`), 1e-5 and 1e-7 in float32;
+    first step (0) and then every stamp of the path; `solver` by default none for a linear field at the stamps (those of
+    `Textbook`, of any method on an affine cell, `CTRNN(…, activation=None)`) under any path but `BandLimited`, which is
+    solved exactly by one matrix exponential (`adjoint` and tolerances then have no use), and Dopri8 for all others; a solver
+    without an error estimate takes one step from each time (or sample, whichever comes first) to the next; `rtol`, `atol`
+    tolerances of a step, 1e-10 and 1e-12 in float64 (a hundredth of it where the flow of a step is linear), 1e-5 and 1e-7
+    in float32;
     `max_steps` steps in total, by default 65,536 and 64 more for every interval; `adjoint` how gradients are taken, by
     default `RecursiveCheckpointAdjoint(checkpoints=8)` an interval, in reverse mode (`diffrax.ForwardMode()` for `jvp`);
     `save` what to keep of each state; `throw` whether a failed run raises.
@@ -69,6 +75,9 @@ def integrate(
     h0 = as_state("h0", h0, field)
     ts = None if ts is None else as_times("ts", ts)
     _check_path(field, path)
+    if isinstance(path, SampledPath) and ts is not None and is_concrete(ts):
+        with jax.ensure_compile_time_eval():
+            ts = None if np.array_equal(ts, segments_of(path, None)[1]) else ts
     if save is not None:
         check_callable("save", save, "save(h)")
     if adjoint is not None and not isinstance(adjoint, diffrax.AbstractAdjoint):
@@ -77,8 +86,8 @@ def integrate(
         raise ValueError(
             f"ts must be given for a path without samples ({type(path).__name__}): nothing says when to stop."
         )
-    solver = Dopri8() if solver is None else solver
-    check_solver("solver", solver)
+    if solver is not None:
+        check_solver("solver", solver)
     if max_steps is not None:
         check_count("max_steps", max_steps)
     tolerances = _tolerances(field, h0, rtol, atol)
@@ -114,7 +123,7 @@ def _tolerances(field, h0, rtol, atol):
     if jnp.result_type(*jax.tree.leaves(h0)) in (jnp.float64, jnp.complex128):
         # a linear field meets the network's samples, so that the errors of the steps are all there is, and they add up: at
         # 1e-10 to 4e-9 in a thousand steps of a fast rotation; at 1e-12 to 3e-11, for 1.8 times the steps
-        defaults = (1e-12, 1e-14) if is_linear(field) else (1e-10, 1e-12)
+        defaults = (1e-12, 1e-14) if is_linear_in_steps(field) else (1e-10, 1e-12)
     chosen = (defaults[0] if rtol is None else rtol, defaults[1] if atol is None else atol)
     for name, value in zip(("rtol", "atol"), chosen, strict=True):
         if is_concrete(value) and not as_number(name, value) > 0:
@@ -135,7 +144,10 @@ class _Run(eqx.Module):
 
 @eqx.filter_jit
 def _run(field, path, h0, ts, solver, tolerances, max_steps, adjoint, save):
-    (whole, *ends), times, picks = _segments(path, ts)
+    if solver is None and ts is None and is_exact(field, path):
+        return _run_exactly(field, path, h0, max_steps, save)
+    solver = Dopri8() if solver is None else solver
+    (whole, *ends), times, picks = segments_of(path, ts)
 
     def in_kind(state):
         """The intervals and the tolerances in the state's own type: a wider time would widen the state."""
@@ -168,82 +180,19 @@ def _run(field, path, h0, ts, solver, tolerances, max_steps, adjoint, save):
     return keep_before(failed, states), times, result, stats
 
 
-def _segments(path, ts):
-    """Intervals (whole step, from, to; the last two fractions of it), the output times, and the rows to keep.
-
-    Without `ts` the intervals are the steps. With it they end at every sample and at every output time.
-    """
-    if not isinstance(path, SampledPath):
-        return (jnp.zeros(ts.shape[0] - 1, int), ts[:-1], ts[1:]), ts, None
+def _run_exactly(field, path, h0, max_steps, save):
+    """A linear field from sample to sample, a step of the solution's own each: see `_linear_flow`."""
     total = path.xs.shape[0]
-    unit = jnp.result_type(float)
-    if ts is None:
-        whole = jnp.arange(total)
-        times = jnp.concatenate([jnp.full(1, path.start, unit), path.stamps])
-        return (whole, jnp.zeros(total, unit), jnp.ones(total, unit)), times, None
-    whole, fraction = jax.vmap(path.split)(ts)
-    first = (whole[0], fraction[0])
-    samples = jnp.arange(total + 1)
-    outside = (samples < whole[0] + (fraction[0] > 0)) | (samples > whole[-1])
-    # a sample outside the times asked for becomes an interval of no length at the start
-    all_whole = jnp.concatenate([jnp.where(outside, first[0], samples), whole])
-    all_fraction = jnp.concatenate([jnp.where(outside, first[1], 0), fraction])
-    kind = jnp.concatenate([jnp.zeros(total + 1, int), jnp.arange(1, ts.shape[0] + 1)])
-    all_whole, all_fraction, kind = jax.lax.sort((all_whole, all_fraction, kind), num_keys=2)
-    from_whole, from_fraction = all_whole[:-1], all_fraction[:-1]
-    to_fraction = all_fraction[1:] + (all_whole[1:] - from_whole)  # a step's end is fraction 1 of it
-    picks = jnp.zeros(ts.shape[0] + 1, int).at[kind].set(jnp.arange(kind.shape[0]))[1:]
-    return (from_whole, from_fraction, to_fraction), ts, picks
-
-
-class Interval(eqx.Module):
-    """The field in the local time of one interval, 0 to 1: a part of a step, or of time for a path without samples."""
-
-    field: Field
-    piece: Any
-    segment: tuple[Array, Array, Array]
-    moving: Array
-    start: float | None = eqx.field(static=True)
-    dt: float = eqx.field(static=True)
-
-    @classmethod
-    def of(cls, field, path, segment, moving=True) -> "Interval":
-        moving = jnp.asarray(moving)
-        if isinstance(path, SampledPath):
-            return cls(field, path.piece(segment[0]), segment, moving, path.start, path.dt)
-        return cls(field, path, segment, moving, None, 1.0)
-
-    def at(self, s):
-        """The time, and the input as a function of it, at s."""
-        whole, begin, end = self.segment
-        u = begin + s * (end - begin)
-        return self._moment(whole, u)
-
-    def _moment(self, whole, u):
-        if self.start is None:
-            return u, self.piece
-        t = self.start + (whole + u) * self.dt
-        return t, self.piece.moment(t, u)
-
-    def rate(self, s, h):
-        """dh/ds; nothing moves in an interval that need not be solved."""
-        t, path = self.at(s)
-        scale = self.dt * (self.segment[2] - self.segment[1])
-
-        def scaled(leaf):
-            return jnp.where(self.moving, scale.astype(jnp.finfo(leaf.dtype).dtype) * leaf, 0)
-
-        return jax.tree.map(scaled, self.field(t, h, path))
-
-    def anchored(self, h, anchor) -> tuple["Interval", State]:
-        """The interval with its field anchored where its step starts, if the field asks for that."""
-        if not getattr(self.field, "anchored", False):
-            return self, anchor
-        whole, begin, _ = self.segment
-        at_start = begin == 0 if self.start is not None else True
-        anchor = jax.tree.map(lambda old, new: jnp.where(at_start, new, old), anchor, h)
-        t, path = self._moment(whole, jnp.zeros_like(begin) if self.start is not None else begin)
-        return eqx.tree_at(lambda i: i.field, self, self.field.anchor(t, anchor, path)), anchor  # pyright: ignore
+    zeros, ones = jnp.zeros(total, real_dtype(h0)), jnp.ones(total, real_dtype(h0))
+    h0 = _promote(field, path, h0, (jnp.arange(total), zeros, ones))
+    states, result = linear_flow(field, path, h0, save)
+    budget, none = total if max_steps is None else int(max_steps), jnp.zeros((), int)
+    if budget < total:
+        states = keep_before(jnp.arange(total + 1) > budget, states)
+        result = RESULTS.where(result == RESULTS.successful, RESULTS.max_steps_reached, result)  # pyright: ignore
+    steps = jnp.full((), min(budget, total), int)
+    stats = {"num_steps": steps, "num_accepted_steps": steps, "num_rejected_steps": none, "max_steps": budget}
+    return states, segments_of(path, None)[1], result, stats
 
 
 def _promote(field, path, h0, segments):

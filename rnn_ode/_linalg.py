@@ -3,6 +3,7 @@
 Every function takes one matrix (batch it with `jax.vmap`), keeps its precision, and lowers for CPU, CUDA and TPU.
 """
 
+import math
 from collections.abc import Sequence
 
 import jax
@@ -366,23 +367,55 @@ def inverse_norm(A: Inexact[Array, "N N"]) -> Float[Array, ""]:
     return jnp.where(jnp.all(jnp.isfinite(A)) & jnp.isfinite(norm), norm, jnp.inf)
 
 
-_TAYLOR_TERMS = 16
 _MAX_SQUARINGS = 64
 
 
-def exponential(A: Float[Array, "N N"]) -> Float[Array, "N N"]:
-    """exp(A) of a real matrix (N, N), by scaling and squaring of the Taylor polynomial: matrix products alone, so that
-    a batch of them is safe on a CPU (see `solve`), and up to ‖A‖ = 2⁶³ (JAX's gives NaN past 2¹⁶ by default).
+def phi_functions(A: Inexact[Array, "N N"], count: int) -> list[Inexact[Array, "N N"]]:
+    """exp(A), φ₁(A), …, φ_count(A) of a matrix (N, N); φ_j(z) = Σ zⁱ/(i + j)!. What dh/ds = A h + Σ_j c_j sʲ/j! makes of
+    h in s = 0 … 1 is exp(A) h + Σ_j φ_{j+1}(A) c_j.
 
-    At ‖A‖₁ ≤ ½ sixteen terms leave ½¹⁷/17! = 2e-20. Differentiable in both modes.
+    Scaling and squaring: the last by its Taylor polynomial, the others from φ_{j−1}(z) = 1/(j−1)! + z φ_j(z), then
+    φ_j(2z) = 2⁻ʲ (eᶻ φ_j(z) + Σᵢ φᵢ(z)/(j−i)!), i = 1 … j (Skaflestad & Wright 2009). Matrix products alone, so that a
+    batch is safe on a CPU (see `solve`); zero and defective eigenvalues are like others, and ‖A‖ may be up to 2⁶³
+    (JAX's `expm` gives NaN past 2¹⁶ by default). At ‖A‖₁ ≤ ½ sixteen terms leave ½¹⁶/16! = 7e-19. Differentiable in both
+    modes.
     """
     _check_square(A)
+    last = max(count, 1)
+    weights = [1 / math.factorial(i) for i in range(16 + last)]
+    eye = jnp.eye(A.shape[0], dtype=A.dtype)
+
+    def double(functions):
+        # exp(z) − 1 keeps the digits of what is near 1 however often it is squared, exp(z) those of what is near 0
+        power, less, *phis = functions
+        sums = [sum(phi * weights[j - i] for i, phi in enumerate(phis[:j], start=1)) for j in range(1, count + 1)]
+        phis = [(phi + less @ phi + rest) / 2**j for j, (phi, rest) in enumerate(zip(phis, sums, strict=True), start=1)]
+        less = 2 * less + less @ less
+        return [jnp.where(jnp.linalg.norm(power, 1) < 0.5, power @ power, eye + less), less, *phis]
+
     with jax.default_matmul_precision("highest"):
         size = lax.stop_gradient(jnp.linalg.norm(A, 1))
         squarings = jnp.clip(jnp.ceil(jnp.log2(jnp.where(size == 0, 1, size))) + 1, 0, _MAX_SQUARINGS)
-        scaled, eye = A * 2**-squarings, jnp.eye(A.shape[0], dtype=A.dtype)
-        X = lax.fori_loop(0, _TAYLOR_TERMS, lambda i, X: eye + scaled @ X / (_TAYLOR_TERMS - i), eye)
-        return lax.fori_loop(0, _MAX_SQUARINGS, lambda i, X: jnp.where(i < squarings, X @ X, X), X)
+        z = A * 2**-squarings
+        square = z @ z
+        powers, fourth = (eye, z, square, z @ square), square @ square
+        phi = jnp.zeros_like(A)
+        for first in (12, 8, 4, 0):
+            phi = fourth @ phi + sum(power * weights[first + i + last] for i, power in enumerate(powers))
+        functions = [phi]
+        for j in range(last - 1, 0, -1):
+            functions.insert(0, weights[j] * eye + z @ functions[0])
+        less = z @ functions[0]
+        functions = [eye + less, less, *functions[:count]]
+        power, _, *phis = lax.fori_loop(
+            0, _MAX_SQUARINGS, lambda i, functions: lax.cond(i < squarings, double, list, functions), functions
+        )
+        return [power, *phis]
+
+
+def exponential(A: Inexact[Array, "N N"]) -> Inexact[Array, "N N"]:
+    """exp(A) of a matrix (N, N): see `phi_functions`."""
+    return phi_functions(A, 0)[0]
 
 
 def spectral_norm(A: Inexact[Array, "N N"]) -> Float[Array, ""]:

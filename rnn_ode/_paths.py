@@ -11,7 +11,7 @@ fifth of five seconds of audio.
 
 import abc
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -47,6 +47,8 @@ class SampledPath(AbstractPath):
     xs: Float[Array, "T ..."]
     dt: float = eqx.field(static=True, default=1.0)
     t0: float | None = eqx.field(static=True, default=None)
+
+    degree: ClassVar[int | None] = None  # of the polynomial in t that the input is between two stamps
 
     def __init__(self, xs, dt: float = 1.0, t0: float | None = None):
         self.xs = as_floats("xs", xs)
@@ -133,6 +135,8 @@ class Hold(SampledPath):
     ```
     """
 
+    degree = 0
+
     def at(self, whole, fraction, after=0.0) -> Array:
         return self._sample(whole)
 
@@ -157,6 +161,8 @@ class Linear(_Smooth):
     ```
     """
 
+    degree = 1
+
     def at(self, whole, fraction, after=0.0) -> Array:
         i, f = self._position(whole, fraction, after)
         return (1 - f) * self._sample(i) + f * self._sample(i + 1)
@@ -176,6 +182,8 @@ class Cubic(_Smooth):
 
     ```
     """
+
+    degree = 3
 
     slopes: Float[Array, "T ..."]  # pyright: ignore[reportGeneralTypeIssues]  (our __init__ sets it)
 

@@ -22,7 +22,7 @@ from jaxtyping import Array, Bool, Complex, Float, Inexact
 
 from ._cells import Pieces, as_state, initial_state
 from ._errors import RESULTS, as_floats, as_number, as_step, check_callable, check_solver, is_concrete
-from ._integrate import Interval
+from ._intervals import Interval
 from ._linalg import (
     eig,
     eigenvalue_condition,

@@ -4,20 +4,18 @@ import gc
 import os
 from pathlib import Path
 
+import jaxlib.version
+
 # threads of LAPACK's that spin while XLA's work slow small matrices down twentyfold on two cores
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-import jaxlib.version
-
-# almost all of the suite's time is compiling programs that run once or twice
-QUICK_TO_COMPILE = [
-    "--xla_backend_optimization_level=0",
-    "--xla_llvm_disable_expensive_passes=true",
-    "--xla_cpu_parallel_codegen_split_count=1",
-]
-if jaxlib.version.__version_info__ < (0, 11):  # later ones know no others, and XLA ends at a flag that it does not know
-    QUICK_TO_COMPILE.append("--xla_cpu_use_fusion_emitters=false")
-os.environ.setdefault("XLA_FLAGS", " ".join(QUICK_TO_COMPILE))
+# almost all of the suite's time is compiling programs that run once or twice; jaxlib 0.11 and later know no emitters but
+# the slow ones, and XLA ends at a flag that it does not know
+os.environ.setdefault(
+    "XLA_FLAGS",
+    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true --xla_cpu_parallel_codegen_split_count=1"
+    + (" --xla_cpu_use_fusion_emitters=false" if jaxlib.version.__version_info__ < (0, 11) else ""),
+)
 
 import equinox as eqx
 import jax

@@ -119,6 +119,8 @@ def test_no_times_are_the_start_and_the_stamps():
     np.testing.assert_allclose(run.states, again.states, rtol=1e-13)
     assert run.result == again.result == ro.RESULTS.successful
     assert run.stats["num_steps"] == again.stats["num_steps"]
+    traced = jax.jit(lambda xs: ro.integrate(LINEAR, ro.Hold(xs, DT), H0, ts=SAMPLES, throw=False).states)(XS)
+    np.testing.assert_allclose(run.states, traced, rtol=1e-13)
 
 
 @pytest.mark.slow

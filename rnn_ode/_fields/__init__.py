@@ -5,4 +5,6 @@ from ._gruode import GRUODE as GRUODE
 from ._jacobian import JacobianField as JacobianField
 from ._linear import LinearField as LinearField
 from ._linear import is_linear as is_linear
+from ._linear import is_linear_in_steps as is_linear_in_steps
+from ._linear import leads_of as leads_of
 from ._series import SeriesField as SeriesField

@@ -86,6 +86,10 @@ class CTRNN(AbstractField):
     def tau(self) -> Float[Array, ""] | Float[Array, " N"]:
         return jnp.exp(self.log_tau)
 
+    @property
+    def linear(self) -> bool:
+        return self.activation is None
+
     def __call__(self, t, h: Float[Array, " N"], path) -> Float[Array, " N"]:
         z = self.W_h @ h + self.drive(t, path)
         return ((z if self.activation is None else self.activation(z)) - h) / self.tau

@@ -1,6 +1,6 @@
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Inexact
+from jaxtyping import Array, Inexact
 
 from .._paths import read
 
@@ -11,7 +11,7 @@ class LinearField(eqx.Module):
     A: Inexact[Array, "N N"]
     B: Inexact[Array, "N D"]
     c: Inexact[Array, " N"]
-    lead: Float[Array, ""]
+    lead: float = eqx.field(static=True)
 
     @property
     def input_size(self) -> int:
@@ -19,6 +19,14 @@ class LinearField(eqx.Module):
 
     def __call__(self, t, h, path):
         return self.A @ h + self.B @ read(path, t, self.lead) + self.c
+
+    @property
+    def linear(self) -> bool:
+        return True
+
+    @property
+    def leads(self) -> tuple[float, ...]:
+        return (self.lead,)
 
     def generator(self, t, h, path):
         """The matrix that linearly implicit and exponential schemes use: A."""
@@ -29,5 +37,15 @@ class LinearField(eqx.Module):
 
 
 def is_linear(field) -> bool:
+    """Whether the field says (`field.linear`) that it is one matrix times the state, and something that the input drives."""
+    return getattr(field, "linear", False)
+
+
+def is_linear_in_steps(field) -> bool:
     """Whether the flow of a step is linear: everywhere, or as anchored where the step starts."""
-    return isinstance(field, LinearField) or getattr(field, "anchored", False)
+    return is_linear(field) or getattr(field, "anchored", False)
+
+
+def leads_of(field) -> tuple[float, ...]:
+    """How far ahead of the time the field reads its input, in time: its `leads`, or where it has none not at all."""
+    return getattr(field, "leads", (0.0,))

@@ -3,7 +3,7 @@ import itertools
 import equinox as eqx
 import jax
 
-from .._cells import initial_state, output_of
+from .._cells import initial_state, is_affine, output_of
 from .._paths import read
 from .._types import Cell
 
@@ -25,10 +25,17 @@ class SeriesField(eqx.Module):
     def input_size(self) -> int | None:
         return getattr(self.cell, "input_size", None)
 
+    @property
+    def linear(self) -> bool:
+        return is_affine(self.cell)
+
+    @property
+    def leads(self) -> tuple[float, ...]:
+        return tuple(-j * self.dt if self.reverse else (j + 1) * self.dt for j in range(self.order))
+
     def __call__(self, t, h, path):
         orbit = [h]
-        for j in range(self.order):
-            after = -j * self.dt if self.reverse else (j + 1) * self.dt
+        for after in self.leads:
             orbit.append(self.cell(read(path, t, after), orbit[-1]))
         total = jax.tree.map(lambda leaf: 0 * leaf, h)
         for k in range(1, self.order + 1):

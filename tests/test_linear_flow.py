@@ -1,0 +1,162 @@
+"""Linear fields, from sample to sample in closed form: against SciPy's `expm` and against diffrax at 1e-12."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.linalg
+
+import rnn_ode as ro
+from rnn_ode._linalg import phi_functions
+from rnn_ode._linear_flow import doubled, scanned
+
+T, N, D = 9, 4, 2
+RNG = np.random.default_rng(0)
+W = 0.7 * np.eye(N) + 0.2 * RNG.standard_normal((N, N))
+W_x, B, XS, H0 = (0.5 * RNG.standard_normal(shape) for shape in ((N, D), N, (T, D), N))
+PATHS = {"hold": ro.Hold, "linear": ro.Linear, "cubic": ro.Cubic}
+METHODS = (ro.Textbook(), ro.Forward(1), ro.Forward(3), ro.Backward(2), ro.Tustin(), ro.Exact())
+MATRICES = {
+    "random": RNG.standard_normal((N, N)),
+    "large": 40 * RNG.standard_normal((N, N)),
+    "defective": np.diag(np.full(N - 1, 3.0), 1),
+    "zero": np.zeros((N, N)),
+    "stiff": np.diag([-1e6, -1e3, -1.0, 0.0]),
+}
+
+
+def affine(W=W) -> ro.VanillaCell:
+    return ro.VanillaCell(W, W_x, B, activation=None)
+
+
+@pytest.mark.parametrize("name", MATRICES)
+@pytest.mark.parametrize("count", [0, 1, 4])
+def test_phi_functions_are_blocks_of_an_exponential(name, count):
+    """exp of [[A, 1, 0], [0, 0, 1], [0, 0, 0]] has exp(A), φ₁(A), φ₂(A) in its first row."""
+    A = MATRICES[name]
+    block = np.zeros(((count + 1) * N, (count + 1) * N))
+    block[:N, :N] = A
+    block[: count * N, N:] += np.eye(count * N)
+    wanted = scipy.linalg.expm(block)[:N]
+    found = np.concatenate(phi_functions(jnp.asarray(A), count), axis=1)
+    # both lose a rounding per squaring
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=2e-13 * np.abs(wanted).max())
+
+
+def test_phi_functions_are_differentiated_in_both_modes():
+    def entry(A):
+        return jnp.sum(jnp.stack(phi_functions(A, 2)) * jnp.arange(48.0).reshape(3, N, N))
+
+    A, along = jnp.asarray(3 * MATRICES["random"]), jnp.asarray(RNG.standard_normal((N, N)))
+    forward = jax.jvp(entry, (A,), (along,))[1]
+    np.testing.assert_allclose(forward, jnp.vdot(jax.grad(entry)(A), along), rtol=1e-12)
+    size = 1e-5
+    np.testing.assert_allclose(forward, (entry(A + size * along) - entry(A - size * along)) / (2 * size), rtol=1e-7)
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.label)
+@pytest.mark.parametrize("rate", [1.0, 0.7], ids=["its own rate", "another"])
+def test_it_is_what_the_solver_converges_to(path, method, rate):
+    """At another rate than the network's own the input's kinks fall into the steps."""
+    field, given = ro.to_ode(affine(), method), PATHS[path](XS, dt=rate)
+    # with output just before and after the kinks of Tustin, Exact and the series
+    exact = ro.integrate(field, given, H0)
+    solved = ro.integrate(field, given, H0, solver=ro_solver(), rtol=1e-12, atol=1e-14)
+    assert exact.result == ro.RESULTS.successful
+    np.testing.assert_allclose(exact.ts, solved.ts)
+    np.testing.assert_allclose(exact.states, solved.states, rtol=0, atol=3e-10 * np.abs(solved.states).max())
+
+
+def ro_solver():
+    import diffrax
+
+    return diffrax.Dopri8()
+
+
+def test_it_takes_a_step_a_sample_and_meets_the_network_to_rounding():
+    run = ro.integrate(ro.to_ode(affine(), ro.Exact()), ro.Hold(XS), H0)
+    assert run.stats["num_steps"] == run.stats["max_steps"] == T and run.stats["num_rejected_steps"] == 0
+    np.testing.assert_allclose(run.states, ro.iterate(affine(), XS, H0).states, rtol=1e-13, atol=1e-14)
+
+
+@pytest.mark.parametrize("W", [np.zeros((N, N)), np.eye(N), np.diag(np.ones(N - 1), 1)], ids=["0", "1", "shift"])
+def test_zero_and_defective_eigenvalues_are_like_others(W):
+    """dh/dt = (W − 1) h + W_x x + b under a straight line, by SciPy's exponential of the system with its input beside it."""
+    field = ro.to_ode(affine(W), ro.Forward(1))
+    run = ro.integrate(field, ro.Linear(XS), H0)
+    h = H0
+    before = np.concatenate([XS[:1], XS])  # Forward(1) reads x(t + 1): the sample after the step's, held at the end
+    for k in range(T):
+        start, end = XS[k], XS[min(k + 1, T - 1)]
+        h = line_step(W - np.eye(N), W_x @ start + B, W_x @ (end - start), h)
+        np.testing.assert_allclose(run.states[k + 1], h, rtol=1e-12, atol=1e-12)
+    assert before.shape == (T + 1, D)
+
+
+def line_step(A, c, slope, h):
+    """h(1) of dh/ds = A h + c + s·slope."""
+    block = np.zeros((N + 2, N + 2))
+    block[:N, :N], block[:N, N], block[:N, N + 1] = A, slope, c
+    block[N, N + 1] = 1
+    return scipy.linalg.expm(block)[:N] @ np.concatenate([h, [0, 1]])
+
+
+@pytest.mark.parametrize("steps", [1, 31, 32, 33, 100])
+def test_blocks_are_the_scan(steps):
+    u = jnp.asarray(RNG.standard_normal((steps, N)))
+    E = jnp.asarray(0.9 * np.linalg.qr(W)[0])
+    np.testing.assert_allclose(doubled(E, u, jnp.asarray(H0)), scanned(E, u, jnp.asarray(H0)), rtol=1e-12, atol=1e-13)
+
+
+def test_complex_logarithms_save_and_a_ctrnn():
+    turning = affine(-0.5 * np.eye(N) + 0.1 * W)
+    field = ro.to_ode(turning, ro.Exact(complex=True))
+    network = ro.iterate(turning, XS, H0).states
+    np.testing.assert_allclose(ro.integrate(field, ro.Hold(XS), H0).states, network, rtol=0, atol=1e-12)
+    kept = ro.integrate(field, ro.Hold(XS), H0, save=lambda h: h.real[0]).states
+    np.testing.assert_allclose(kept, network[:, 0], rtol=0, atol=1e-12)
+    ctrnn = ro.CTRNN(W, W_x, B, tau=2.0, activation=None)
+    run, solved = (ro.integrate(ctrnn, ro.Cubic(XS), H0, solver=s, rtol=1e-12) for s in (None, ro_solver()))
+    np.testing.assert_allclose(run.states, solved.states, rtol=1e-9, atol=1e-11)
+    assert run.stats["num_steps"] == T < solved.stats["num_steps"]
+
+
+def test_what_leaves_the_float_range_and_what_runs_out_of_steps():
+    grows = ro.to_ode(affine(1e60 * np.eye(N)), ro.Exact())
+    run = ro.integrate(grows, ro.Hold(XS), H0, throw=False)
+    assert run.result == ro.RESULTS.left_float_range
+    finite = np.isfinite(run.states).all(axis=1)
+    assert finite.tolist() == [True] * 6 + [False] * 4 and np.isposinf(run.states[6:]).all()
+    short = ro.integrate(ro.to_ode(affine(), ro.Exact()), ro.Hold(XS), H0, max_steps=3, throw=False)
+    assert short.result == ro.RESULTS.max_steps_reached and np.isfinite(short.states).all(axis=1).sum() == 4
+    undefined = jax.jit(lambda W: ro.integrate(ro.to_ode(affine(W), ro.Textbook()), ro.Hold(XS), H0, throw=False))
+    assert undefined(jnp.zeros((N, N))).result == ro.RESULTS.field_undefined
+
+
+def test_gradients_three_ways():
+    def end(W, xs, h0):
+        cell = ro.VanillaCell(W, W_x, B, activation=None)
+        return jnp.sum(ro.integrate(ro.to_ode(cell, ro.Tustin()), ro.Linear(xs), h0, throw=False).states ** 2)
+
+    values = tuple(jnp.asarray(v) for v in (W, XS, H0))
+    along = tuple(jnp.asarray(RNG.standard_normal(v.shape)) for v in values)
+    forward = jax.jit(lambda *v: jax.jvp(end, v, along)[1])(*values)
+    reverse = jax.jit(jax.grad(end, argnums=(0, 1, 2)))(*values)
+    np.testing.assert_allclose(forward, sum(jnp.vdot(g, a) for g, a in zip(reverse, along, strict=True)), rtol=1e-11)
+    size = 1e-6
+    ahead, behind = (end(*(v + sign * size * a for v, a in zip(values, along, strict=True))) for sign in (1, -1))
+    np.testing.assert_allclose(forward, (ahead - behind) / (2 * size), rtol=1e-6)
+
+
+def test_it_holds_in_float32_and_lowers_everywhere(float32):
+    field = ro.to_ode(affine(), ro.Exact())
+    run = ro.integrate(field, ro.Hold(XS), H0)
+    assert run.states.dtype == jnp.float32
+    np.testing.assert_allclose(run.states, ro.iterate(affine(), XS, H0).states, rtol=2e-5, atol=2e-6)
+
+    def states(xs):
+        return ro.integrate(field, ro.Linear(xs), H0, throw=False).states
+
+    for platform in ("cpu", "cuda", "tpu"):
+        jax.jit(states).trace(jnp.asarray(XS, jnp.float32)).lower(lowering_platforms=(platform,))
