@@ -463,21 +463,59 @@ def memory_command(
 
 @app.command("bench")
 def bench_command(
-    hidden: Annotated[int, typer.Option(min=1, help="Units of the network.")] = 48,
+    case: Annotated[list[str] | None, typer.Option(help="A case, such as iterate; repeatable. All if none.")] = None,
+    hidden: Annotated[list[int] | None, typer.Option(min=1, help="Units of a network; repeatable. 48 if none.")] = None,
+    batch: Annotated[list[int] | None, typer.Option(min=1, help="Sequences at once; repeatable. 1 if none.")] = None,
     steps: Annotated[int, typer.Option(min=2, help="Steps of a run.")] = 60,
-    repeats: Annotated[int, typer.Option(min=2, help="Timed runs of each contender.")] = 20,
+    repeats: Annotated[int, typer.Option(min=2, help="Timed runs of each contender, at most.")] = 20,
+    peers: Annotated[bool, typer.Option("--peers/--no-peers", help="PyTorch, flax, SciPy, …, too.")] = True,
+    seed: Annotated[int, typer.Option(min=0, help="Of weights, inputs and the order of the runs.")] = 0,
+    keep: Annotated[Path | None, typer.Option(help="A .json file of the rows, to go on from if interrupted.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Where a figure goes: .png, .pdf or .svg.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Time `iterate` and `integrate` against what one would use instead, as ratios in one run."""
+    """Time the package against what one would use instead, as ratios in one run: a table, and a figure if wanted."""
     from . import bench as benchmark
 
     with job():
-        with progress("preparing") as step:
-            rows = benchmark.run(hidden=hidden, steps=steps, repeats=repeats, progress=step)
+        if out is not None:
+            _check_figure(out)
+            benchmark.check_writable("--out", out)
+        rows, interrupted = [], False
+        try:
+            with progress("preparing") as step:
+                benchmark.run(
+                    cases=case or None,
+                    hidden=hidden or 48,
+                    batch=batch or 1,
+                    steps=steps,
+                    repeats=repeats,
+                    peers=peers,
+                    seed=seed,
+                    progress=step,
+                    each=rows.extend,
+                    keep=keep,
+                )
+        except KeyboardInterrupt:
+            interrupted = True
+        if out is not None and rows:
+            _save_bench(rows, out)
         if as_json:
-            typer.echo(json.dumps({"rows": [row.to_dict() for row in rows]}, allow_nan=False))
-            return
-        typer.echo(benchmark.table(rows))
+            report = {"rows": [row.to_dict() for row in rows], "interrupted": interrupted}
+            typer.echo(json.dumps(report, allow_nan=False))
+        elif rows:
+            typer.echo(benchmark.table(rows) + (f"\n\nfigure: {out}" if out else ""))
+        if interrupted:
+            way = "--keep FILE.json would keep them" if keep is None else f"the same command goes on from {keep}"
+            _say("interrupted", "yellow", f"the cases that were done are above; {way}.")
+            raise typer.Exit(130)
+
+
+def _save_bench(rows: list, out: Path) -> None:
+    from . import plot
+
+    with written_beside(out) as beside:
+        plot.bench(rows).savefig(beside, dpi=120)
 
 
 @app.command("resample")

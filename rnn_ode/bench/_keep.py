@@ -1,0 +1,88 @@
+"""Rows kept in a file as they come, so that a benchmark that is interrupted goes on where it was."""
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from .._files import written_beside
+from . import _machine
+from ._rows import Row
+
+KIND = "rows of rnn_ode.bench"
+
+
+def check_writable(name: str, path: Path) -> None:
+    """`OSError` naming the argument where a file at `path` cannot be written, before anything takes time."""
+    if path.is_dir():
+        raise IsADirectoryError(f"{name} {path}: a file is wanted; that is a folder.")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"{name} {path}: the folder {path.parent} does not exist.")
+    try:
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise type(error)(f"{name} {path}: the folder {path.parent} cannot be written to ({error.strerror}).") from None
+
+
+class Kept:
+    """The rows of a run by part (a case at a size), and the file they are in; without a path nothing is kept.
+
+    **Raises:** `ValueError` for a file that is not one of these, or of a run with other settings: arguments, machine,
+    versions or code.
+    """
+
+    def __init__(self, path: str | Path | None, arguments: dict[str, Any]):
+        self.path = None if path is None else Path(path)
+        self.parts: dict[str, list[Row]] = {}
+        if self.path is None:
+            return
+        check_writable("keep", self.path)
+        self.settings = {**arguments, "machine": _machine.description(), **_machine.versions(), "code": _code()}
+        if self.path.exists():
+            self.parts = _read(self.path, self.settings)
+
+    def rows(self, part: str, measure: Callable[[], list[Row]]) -> list[Row]:
+        """Those of the part: from the file, or measured now and added to it."""
+        if part not in self.parts:
+            self.parts[part] = measure()
+            self._write()
+        return self.parts[part]
+
+    def _write(self) -> None:
+        if self.path is None:
+            return
+        parts = {part: [row.to_dict() for row in rows] for part, rows in self.parts.items()}
+        with written_beside(self.path) as beside:
+            text = json.dumps({"kind": KIND, "settings": self.settings, "parts": parts}, allow_nan=False)
+            beside.write_text(text, encoding="utf-8")
+
+
+def _read(path: Path, settings: dict[str, Any]) -> dict[str, list[Row]]:
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        if stored["kind"] != KIND:
+            raise ValueError(f"its kind is {stored['kind']!r}")
+        theirs = dict(stored["settings"])
+        parts = {part: [Row.from_dict(fields) for fields in rows] for part, rows in stored["parts"].items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"keep {path}: not a file of {KIND}, or damaged ({error}); remove it or give another."
+        ) from None
+    for name in {**settings, **theirs}:
+        if theirs.get(name) != settings.get(name):
+            raise ValueError(
+                f"keep {path}: the run there has {name} {theirs.get(name)!r}, this one {settings.get(name)!r}; give another "
+                "file."
+            )
+    return parts
+
+
+def _code() -> str:
+    """A fingerprint of this package's files: rows of other code are not taken for this one's."""
+    digest, package = hashlib.sha256(), Path(__file__).parents[1]
+    for file in sorted(package.rglob("*.py")):
+        digest.update(file.relative_to(package).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]

@@ -1,0 +1,119 @@
+"""The machine that is timed: what it is, how fast it multiplies matrices and moves memory, and how much a call takes."""
+
+import ctypes
+import functools
+import gc
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+PRODUCT = {"cpu": 1024}  # rows of the square matrices that are multiplied; 8192 on an accelerator
+COPIED = 2**27  # bytes, beyond what caches hold
+TRIALS = 7
+PACKAGES = ("jax", "jaxlib", "equinox", "diffrax", "numpy", "torch", "torchdiffeq", "flax", "scipy", "lyapax", "optax")
+
+
+def cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def description() -> str:
+    """The machine in a line: cores, processor, system, and the accelerator if JAX runs on one."""
+    count, device = cores(), jax.devices()[0]
+    text = f"{count} core{'s' * (count > 1)}, {_processor()}, {platform.system()} {platform.machine()}"
+    return text if device.platform == "cpu" else f"{device.device_kind} ({device.platform}), {text}"
+
+
+def _processor() -> str:
+    """The processor's name, where the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or "unknown processor"
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else "unknown processor"
+
+
+def versions() -> dict[str, str]:
+    """Python, and the packages of the contenders that are installed, with their versions."""
+    found = {"Python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+class Rates:
+    """What the machine does at most, each measured when it is first asked for: anew in every run."""
+
+    @functools.cache  # noqa: B019 (a run has one of these)
+    def product(self, dtype: str) -> float:
+        """Operations a second of a large matrix product, best of a few: n³ multiplications and as many additions."""
+        n = PRODUCT.get(jax.default_backend(), 8192)
+        matrix = jnp.ones((n, n), dtype)
+        multiply = jax.jit(jnp.matmul)
+        return 2 * n**3 / _best(lambda: jax.block_until_ready(multiply(matrix, matrix)))
+
+    @functools.cache  # noqa: B019
+    def bandwidth(self) -> float:
+        """Bytes a second of a large copy on all cores, best of a few, read and written ones counted."""
+        if jax.default_backend() != "cpu":
+            source, copy = jnp.ones(COPIED // 4, jnp.float32), jax.jit(lambda a: a + 1)
+            return 2 * COPIED / _best(lambda: jax.block_until_ready(copy(source)))
+        parts = [(np.ones(COPIED // cores(), np.int8), np.ones(COPIED // cores(), np.int8)) for _ in range(cores())]
+        with ThreadPoolExecutor(cores()) as pool:
+            seconds = _best(lambda: list(pool.map(lambda pair: np.copyto(*pair), parts)))
+        return 2 * COPIED / seconds
+
+
+def _best(call: Callable[[], Any]) -> float:
+    """The fewest seconds that the call took, after a warm-up."""
+    call()
+    seconds = []
+    for _ in range(TRIALS):
+        start = time.perf_counter()
+        call()
+        seconds.append(time.perf_counter() - start)
+    return min(seconds)
+
+
+def peak_memory(call: Callable[[], Any]) -> int | None:
+    """The most bytes of memory that the process held during the call, above what it held before.
+
+    The kernel's own count: its high-water mark is reset, after what is free has been given back, and read again when the
+    call is done. `None` on systems that keep no such count, and on an accelerator, whose memory it is not.
+    """
+    if jax.default_backend() != "cpu":
+        return None
+    gc.collect()
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's
+        if trim is not None:
+            trim(0)
+    try:
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+        before = _status("VmRSS")
+        jax.block_until_ready(call())
+        return max(_status("VmHWM") - before, 0)
+    except (OSError, KeyError):
+        return None
+
+
+def _status(name: str) -> int:
+    """A line of the kernel's report on this process, in bytes."""
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    fields = dict(line.split(":", 1) for line in lines)
+    return int(fields[name].split()[0]) * 1024

@@ -1,0 +1,123 @@
+"""What the benchmark returns: rows, and their table."""
+
+import dataclasses
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One contender in one case at one size. Times are in seconds; what was not measured, or is not finite, is `None`.
+
+    `hidden`, `batch` and `steps` are the size, `dtype` the precision, `backend` and `machine` where it ran. `low_s` and
+    `high_s` are the quartiles around `median_s` of so many `rounds`; `error` is the largest relative distance from the
+    reference, and `ok` says whether it is small enough. `ratio` is the contender's time over ours: above 1, ours is faster.
+    It is `None` where the contender's values are wrong, or ours. A contender that could not run is `skipped`: its `note`
+    says why.
+
+    `peak_bytes` is the most memory a call held above what was held before it. `flops` and `bytes` are what any
+    step-by-step computation has to do (the weights read once a step), `of_peak` and `of_bandwidth` which share of the
+    machine's own `matrix_rate` (operations a second of a matrix product) and `memory_rate` (bytes a second of a copy), both
+    measured in the same run, that makes; weights that stay in a cache are read faster than memory, so that the latter may be
+    above 1. `curve` holds pairs (error, median seconds) of a contender that has an error to choose.
+    """
+
+    case: str
+    contender: str
+    hidden: int | None
+    batch: int | None
+    steps: int | None
+    dtype: str
+    backend: str
+    machine: str
+    median_s: float | None = None
+    low_s: float | None = None
+    high_s: float | None = None
+    rounds: int = 0
+    compile_s: float | None = None
+    peak_bytes: int | None = None
+    error: float | None = None
+    ratio: float | None = None
+    ok: bool = True
+    skipped: bool = False
+    note: str = ""
+    flops: float | None = None
+    bytes: float | None = None
+    of_peak: float | None = None
+    of_bandwidth: float | None = None
+    matrix_rate: float | None = None
+    memory_rate: float | None = None
+    curve: list[tuple[float, float]] | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The row as plain numbers and strings, ready for json (no NaN, no infinity)."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> "Row":
+        """The row that `to_dict` gave, also after json; `TypeError` where a field is missing or unknown."""
+        curve = fields["curve"]
+        return cls(**{**fields, "curve": None if curve is None else [(error, seconds) for error, seconds in curve]})
+
+
+HEAD = ("case", "size", "contender", "ratio", "median", "quartiles", "compile", "memory", "of peak", "error", "")
+
+
+def table(rows: Iterable[Row]) -> str:
+    """The rows as a text table, with what its columns mean and which machine it was underneath."""
+    rows = list(rows)
+    lines = [HEAD, *(_words(row) for row in rows)]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(HEAD))]
+    text = ["  ".join(word.ljust(width) for word, width in zip(line, widths, strict=True)).rstrip() for line in lines]
+    text.insert(1, "  ".join("─" * width for width in widths).rstrip())
+    legend = (
+        "size: units × batch × steps. memory: the most a call held above what was held before it.",
+        "of peak: share of the machine's own matrix-product rate in that precision, by the operations the case needs.",
+        "ratio: the contender's time over ours in the same round, median of the rounds; above 1, ours is faster.",
+        "error: largest relative distance from the reference; of fixed_points, the largest residual. "
+        "Seconds are this machine's, now; compare the ratios.",
+    )
+    return "\n".join([*text, "", *_machines(rows), *legend])
+
+
+def _machines(rows: list[Row]) -> list[str]:
+    """Each machine that the rows are of, with its rates."""
+    lines = []
+    for machine in dict.fromkeys(row.machine for row in rows):
+        its = [row for row in rows if row.machine == machine]
+        rates = {row.dtype: row.matrix_rate for row in its if row.matrix_rate}
+        parts = [f"{rate / 1e9:.3g} GFLOP/s of matrix product in {dtype}" for dtype, rate in rates.items()]
+        parts += [f"{row.memory_rate / 1e9:.3g} GB/s copied" for row in its if row.memory_rate][:1]
+        lines.append(f"machine: {'; '.join([machine, *parts])}.")
+    return lines
+
+
+def _words(row: Row) -> tuple[str, ...]:
+    ratio = "skipped" if row.skipped else "WRONG" if not row.ok else "–" if row.ratio is None else _number(row.ratio)
+    quartiles = "–" if row.median_s is None else f"{_seconds(row.low_s)} … {_seconds(row.high_s)}"
+    error = "–" if row.error is None else f"{row.error:.1e}"
+    size = "–" if row.hidden is None else f"{row.hidden}×{row.batch}×{row.steps}"
+    share = "–" if row.of_peak is None else f"{100 * row.of_peak:.2g} %"
+    return (
+        *(row.case, size, row.contender, ratio, _seconds(row.median_s), quartiles, _seconds(row.compile_s)),
+        *(_memory(row.peak_bytes), share, error, row.note),
+    )
+
+
+def _number(value: float) -> str:
+    return f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
+
+
+def _seconds(value: float | None) -> str:
+    return "–" if value is None else _scaled(value, ((1e-3, 1e6, "µs"), (1.0, 1e3, "ms"), (np.inf, 1.0, "s")))
+
+
+def _memory(value: int | None) -> str:
+    return "–" if value is None else _scaled(value, ((1e6, 1e-3, "kB"), (1e9, 1e-6, "MB"), (np.inf, 1e-9, "GB")))
+
+
+def _scaled(value: float, units) -> str:
+    scale, unit = next((scale, unit) for below, scale, unit in units if value < below)
+    return f"{_number(scale * value)} {unit}"
