@@ -1,6 +1,7 @@
 """Running a network: `lax.scan` with everything that needs no state computed before it."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import equinox as eqx
@@ -9,10 +10,13 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, PyTree, Real
 
-from ._cells import as_state, hoisted, initial_state
-from ._errors import RESULTS, as_floats, as_step, check_callable
+from ._cells import as_state, hoisted, initial_state, recurrence
+from ._errors import RESULTS, as_floats, as_step, check_callable, check_count
 from ._runs import after, conclude, keep, like, promote
+from ._scan import scan_states
 from ._types import Cell, Trajectory
+
+_SEGMENT = 1024  # steps whose states are there at a time where something else is kept of them
 
 
 def iterate(
@@ -22,19 +26,26 @@ def iterate(
     *,
     dt: float = 1.0,
     save: Callable[[Any], Any] | None = None,
+    checkpoints: int | None = None,
     throw: bool = True,
 ) -> Trajectory:
     """Run a network over a sequence: h_k = cell(x_k, h_{k−1}).
 
     **Arguments:** `cell` any callable `cell(x, h) -> h`; `xs` (T, D) inputs, time first; `h0` the state before the first
     step, zeros by default for our cells and Equinox's; `dt` time per step; `save` what to keep of each state, a function of
-    it (all of it by default); `throw` whether a run that leaves the float range raises.
+    it (all of it by default); `checkpoints` for gradients through very long runs, see below; `throw` whether a run that
+    leaves the float range raises.
 
     **Returns:** a `Trajectory` of T + 1 states at the times 0, dt, …, T·dt, the initial state first: the outputs are
     `states[1:]`. Its `result` is `successful`, `left_float_range` or `not_a_number`; rows from there on are infinite.
 
-    **Raises:** `ValueError` or `TypeError` for inputs of the wrong shape, empty or not finite, for dt ≤ 0, and for a cell
-    that does not return a state like its own. Under `jit` values are not looked at.
+    Reverse mode keeps what it needs of every step. With `checkpoints` it keeps that many states, and runs the steps from
+    each to the next once more on the way back: memory for `checkpoints` + T/`checkpoints` steps, least for √T of them, at the
+    cost of one more run. What `save` returns is kept for every step, so let it be small.
+
+    **Raises:** `ValueError` or `TypeError` for inputs of the wrong shape, empty or not finite, for dt ≤ 0, for checkpoints
+    that are not a whole number of at least 1, and for a cell that does not return a state like its own. Under `jit` values
+    are not looked at.
 
     ```python
     >>> import jax, jax.numpy as jnp, equinox as eqx, rnn_ode as ro
@@ -51,7 +62,9 @@ def iterate(
     h0 = initial_state(cell) if h0 is None else as_state("h0", h0, cell)
     if save is not None:
         check_callable("save", save, "save(h)")
-    states, result = _run(cell, xs, h0, save)
+    if checkpoints is not None:
+        check_count("checkpoints", checkpoints)
+    states, result = _run(cell, xs, h0, save, checkpoints)
     ts = dt * jnp.arange(xs.shape[0] + 1)
     if throw:
         states = result.error_if(states, result != RESULTS.successful)
@@ -59,17 +72,49 @@ def iterate(
 
 
 @eqx.filter_jit
-def _run(cell, xs, h0, save):
+def _run(cell, xs, h0, save, checkpoints):
     h0 = promote(h0, cell, xs)
+    if checkpoints is not None:
+        rows = _by_segments(cell, save, xs, h0, -(-xs.shape[0] // checkpoints), jax.checkpoint)
+    elif save is None or recurrence(cell) is None:
+        _, rows = _rows(cell, save, xs, h0)
+    else:
+        rows = _by_segments(cell, save, xs, h0, min(xs.shape[0], _SEGMENT), lambda segment, **options: segment)
+    return conclude(after(keep(h0, save), rows))
+
+
+def _rows(cell, save, xs, h0):
+    """The last state, and what is kept of every one (T, …)."""
     drive, step = hoisted(cell)
-    inputs = jax.vmap(drive)(xs)
+    apart, inputs = recurrence(cell), jax.vmap(drive)(xs)
+    if save is None and apart is not None:
+        jax.eval_shape(lambda x: like(h0, step(x, h0)), inputs[0])
+        states = scan_states(apart, inputs, h0)
+        return jax.tree.map(lambda leaf: leaf[-1], states), keep(states, None)
 
     def body(h, x):
         new = like(h, step(x, h))
         return new, keep(new, save)
 
-    _, rows = jax.lax.scan(body, h0, inputs, unroll=2)
-    return conclude(after(keep(h0, save), rows))
+    return jax.lax.scan(body, h0, inputs, unroll=2)
+
+
+def _by_segments(cell, save, xs, h0, length, checkpoint):
+    """What is kept of every state, of which no more than a segment's are there at a time; with `jax.checkpoint`, reverse
+    mode keeps the states between segments alone."""
+
+    @partial(checkpoint, prevent_cse=False)  # in a scan there is nothing that it could be shared with
+    def segment(h, xs):
+        end, states = _rows(cell, None, xs, h)
+        return end, jax.vmap(lambda state: keep(state, save))(states.state)
+
+    whole = xs.shape[0] // length * length
+    end, rows = jax.lax.scan(segment, h0, xs[:whole].reshape(-1, length, *xs.shape[1:]))
+    rows = jax.tree.map(lambda leaf: leaf.reshape(whole, *leaf.shape[2:]), rows)
+    if whole == xs.shape[0]:
+        return rows
+    _, rest = segment(end, xs[whole:])
+    return jax.tree.map(lambda a, b: jnp.concatenate([a, b]), rows, rest)
 
 
 def check_inputs(cell, xs) -> Float[Array, "T ..."]:

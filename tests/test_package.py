@@ -22,6 +22,7 @@ FLOORS = (
     "_errors _files",
     "_linalg _types _arrays",
     "_cells _paths _verdict _runs _orbit initializers",
+    "_scan",
     "_fields _methods _schemes _dopri8 _clock _roots _intervals",
     "_linear_flow",
     "_bridge _iterate _integrate _evolve _feedback",

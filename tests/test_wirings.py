@@ -204,6 +204,14 @@ def gradients(model, xs, lengths):
     return eqx.filter_vmap(lambda xs, length: pull((model, xs), length), in_axes=(0, 0))(xs, lengths)
 
 
+@pytest.mark.slow
+def test_checkpoints_change_no_gradient():
+    readout = eqx.nn.Linear(N, D, key=KEYS[10])
+    models = [Everything(learn.Iterated(CELLS["lstm"], checkpoints=k), readout) for k in (None, 2)]
+    for a, b in zip(*(jax.tree.leaves(gradients(model, XS, LENGTHS)) for model in models), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-13)
+
+
 PADDINGS = {"noise": jax.random.normal(KEYS[11], (3, T, D)), "huge": 1e300, "infinite": -jnp.inf, "NaN": jnp.nan}
 
 

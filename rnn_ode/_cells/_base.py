@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from .._errors import check_finite
+from ._recurrence import Recurrence, recurrence
 
 
 class Pieces(NamedTuple):
@@ -25,7 +26,7 @@ class Pieces(NamedTuple):
 class AbstractCell(eqx.Module):
     """A cell whose input enters through a *drive*, which needs no state and so can be computed for all steps at once.
 
-    Subclasses give `drive` and `step`; `cell(x, h)` is `step(drive(x), h)`.
+    Subclasses give their `recurrence`; `cell(x, h)` is `step(drive(x), h)`.
     """
 
     W_x: eqx.AbstractVar[Float[Array, "N D"]]
@@ -52,9 +53,14 @@ class AbstractCell(eqx.Module):
             raise ValueError(f"x must be a constant input ({self.input_size},) for this network; got {np.shape(x)}.")
         return np.asarray(self.W_x, np.float64) @ np.asarray(x, np.float64) + np.asarray(self.b, np.float64)
 
+    @property
     @abc.abstractmethod
+    def recurrence(self) -> Recurrence:
+        """The cell taken apart."""
+
     def step(self, drive: Float[Array, " N"], h: Float[Array, " N"]) -> Float[Array, " N"]:
         """The next state."""
+        return self.recurrence.step(drive, h)
 
     @property
     @abc.abstractmethod
@@ -72,7 +78,8 @@ class AbstractCell(eqx.Module):
 
 def hoisted(cell):
     """`drive` and `step` with cell(x, h) = step(drive(x), h): what needs no state can be computed for all steps at once."""
-    return (cell.drive, cell.step) if isinstance(cell, AbstractCell) else (lambda x: x, cell)
+    apart = recurrence(cell)
+    return (lambda x: x, cell) if apart is None else (apart.drive, apart.step)
 
 
 def initial_state(cell):

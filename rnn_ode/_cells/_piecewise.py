@@ -5,6 +5,7 @@ from jaxtyping import Array, Float
 
 from .._errors import as_floats
 from ._base import AbstractCell, Pieces
+from ._recurrence import Recurrence
 
 
 class PiecewiseLinearCell(AbstractCell):
@@ -51,8 +52,10 @@ class PiecewiseLinearCell(AbstractCell):
         """‖A‖₂ + ‖W‖₂: the Jacobian is A + W D, where D has ones for the active units and zeros for the others."""
         return jnp.linalg.norm(self.A, 2) + jnp.linalg.norm(self.W, 2)
 
-    def step(self, drive: Float[Array, " N"], h: Float[Array, " N"]) -> Float[Array, " N"]:
-        return self.A @ h + self.W @ jax.nn.relu(h) + drive
+    @property
+    def recurrence(self) -> Recurrence:
+        both = jnp.concatenate([self.A, self.W], axis=1)
+        return Recurrence(self.drive, both, lambda z, h: z, read=lambda h: jnp.concatenate([h, jax.nn.relu(h)]))
 
     def pieces(self, x: Float[Array, " D"]) -> Pieces:
         """The network under the constant input x (D,)."""

@@ -8,6 +8,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._errors import as_floats, check_count
 from ._base import AbstractCell, Pieces
+from ._recurrence import Recurrence
 
 # sup |f'| of the activations for which it is known
 _STEEPEST = (
@@ -89,9 +90,9 @@ class VanillaCell(AbstractCell):
         known = (slope for slope, group in _STEEPEST if any(self.activation is f for f in group))
         return next(known, jnp.nan) * jnp.linalg.norm(self.W_h, 2)
 
-    def step(self, drive: Float[Array, " N"], h: Float[Array, " N"]) -> Float[Array, " N"]:
-        z = self.W_h @ h + drive
-        return z if self.activation is None else self.activation(z)
+    @property
+    def recurrence(self) -> Recurrence:
+        return Recurrence(self.drive, self.W_h, lambda z, h: z if self.activation is None else self.activation(z))
 
     def pieces(self, x: Float[Array, " D"]) -> Pieces | None:
         """The network under the constant input x (D,), in what relu is applied to; `None` for other activations."""

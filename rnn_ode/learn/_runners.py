@@ -8,6 +8,7 @@ A length outside 1 to T is a `ValueError`; a traced one is not looked at.
 
 import abc
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import diffrax
@@ -18,7 +19,7 @@ from jaxtyping import Array, Float, Int
 
 from .. import Hold, RungeKutta, integrate, iterate, to_rnn
 from .._cells import initial_state, output_of
-from .._errors import as_step, check_callable, is_concrete
+from .._errors import as_step, check_callable, check_count, is_concrete
 from .._types import Cell, Field, State
 
 Length = Int[Array, ""] | int | None
@@ -62,7 +63,8 @@ class Recurrent(AbstractRunner):
 class Iterated(Recurrent):
     """A network, run by `iterate`.
 
-    **Arguments:** `cell` any cell; of a state of several arrays the output is what the cell says (h of an LSTM's (h, c)).
+    **Arguments:** `cell` any cell; of a state of several arrays the output is what the cell says (h of an LSTM's (h, c));
+    `checkpoints` for gradients through long sequences in little memory, as `iterate` takes them.
 
     ```python
     >>> import jax, jax.numpy as jnp, equinox as eqx
@@ -75,19 +77,23 @@ class Iterated(Recurrent):
     """
 
     cell: Cell
+    checkpoints: int | None = eqx.field(static=True, default=None)
 
     def __check_init__(self):
         check_callable("cell", self.cell, "cell(x, h)")
+        if self.checkpoints is not None:
+            check_count("checkpoints", self.checkpoints)
 
     def states(self, xs: Float[Array, "T D"], h0: State | None = None, length: Length = None) -> State:
+        run = partial(iterate, checkpoints=self.checkpoints, throw=False)
         if length is None:
-            return iterate(self.cell, xs, h0, throw=False).states
+            return run(self.cell, xs, h0).states
         check_length(xs, length)
         h0 = initial_state(self.cell) if h0 is None else h0
         rows = jnp.arange(xs.shape[0])
         counts = (rows < length).astype(xs.dtype)
         marked = jnp.concatenate([xs[jnp.where(rows < length, rows, 0)], counts[:, None]], axis=1)
-        return iterate(_Resting(self.cell, h0), marked, h0, throw=False).states
+        return run(_Resting(self.cell, h0), marked, h0).states
 
     def as_cell(self) -> Cell:
         return self.cell
