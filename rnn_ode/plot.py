@@ -602,10 +602,11 @@ def bench(rows: Iterable[Any]) -> Figure:
     lines = sum(len(group) for group in groups.values()) + 1.0 * len(groups)
     height = max(1.6 + 0.24 * lines, 0.6 + 3.6 * len(curved), 3.0)
     figure = Figure(figsize=(14 if curved else 8.5, height), layout="constrained")
-    left, *right = figure.subfigures(1, 2, width_ratios=(1, 0.9)) if curved else [figure]
-    bench_ratios(left.subplots(), list(groups.values()))
-    for part in right:
-        for axes, group in zip(part.subplots(len(curved), 1, squeeze=False)[:, 0], curved, strict=True):
+    widths = (1, 0.9) if curved else (1,)
+    parts = figure.subfigures(1, len(widths), squeeze=False, width_ratios=widths)[0]
+    bench_ratios(parts[0].subplots(), list(groups.values()))
+    if curved:
+        for axes, group in zip(parts[1].subplots(len(curved), 1, squeeze=False)[:, 0], curved, strict=True):
             bench_curves(axes, group)
     return figure
 

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from rnn_ode import bench, plot
 from rnn_ode._cli import app
-from rnn_ode.bench import _evolve, _fixed_points, _keep, _lyapunov, _machine, _precision, _race, _tanh, _train
+from rnn_ode.bench import _evolve, _fixed_points, _keep, _long, _lyapunov, _machine, _precision, _race, _tanh, _train
 
 TINY = {"hidden": 3, "steps": 5, "repeats": 2}
 JAX = ["hand-written lax.scan"]
@@ -399,6 +399,14 @@ def test_linear_flows_are_exact():
     all_is_well(rows, bench.TARGET)
     assert [row.contender for row in rows[1:]] == ["hand-written expm, lax.scan", *DIFFRAX]
     assert rows[0].error < 1e-13 and len(rows[0].curve) == 1 and len(rows[2].curve) > 3
+
+
+@pytest.mark.slow
+def test_long_gradients_agree(monkeypatch):
+    monkeypatch.setattr(_long, "SIZE", (3, 1, 20))
+    ours, plain = run(cases="long", repeats=1)
+    all_is_well([ours, plain], 1e-5)
+    assert ours.steps == 20 and "checkpoints=4" in ours.note
 
 
 @pytest.mark.slow

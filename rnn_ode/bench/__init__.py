@@ -37,6 +37,7 @@ from . import (
     _import,
     _iterate,
     _linear,
+    _long,
     _lstm,
     _lyapunov,
     _train,
@@ -57,6 +58,7 @@ SIZED: dict[str, Callable[[Plan], list[Row]]] = {
     "linear": _linear.rows,
 }
 CASES: dict[str, Callable[[Plan], list[Row]]] = SIZED | {
+    "long": _long.rows,
     "evolve": _evolve.rows,
     "fixed_points": _fixed_points.rows,
     "lyapunov": _lyapunov.rows,
@@ -83,7 +85,8 @@ def run(
 
     "iterate" and "lstm" are the states of a tanh network and of an LSTM, "gradient" the first one's gradient; "integrate"
     is the flow of the tanh network under a held input and "integrate_linear_input" under a linear one; "linear" is the flow
-    of an affine network. These run at every size. The others have their own: "evolve" is an LSTM (40 units) at another rate, "fixed_points" a search in a GRU (64 units, 1024 guesses),
+    of an affine network. These run at every size. The others have their own: "long" is a gradient over 10⁵ steps (128
+    units), "evolve" an LSTM (40 units) at another rate, "fixed_points" a search in a GRU (64 units, 1024 guesses),
     "lyapunov" all exponents of a rate network (100 units, 2500 steps), "train" an epoch on the pendulum (32 units, 75
     batches of 32 windows), "import" that of the package, "compare" the command of that name in a cold process.
 

@@ -76,20 +76,11 @@ def race(
     `error` is that of a contender's values, `None` where it has none to compare; more than `allowed` is wrong. A contender
     other than the first that fails in its first call is skipped.
     """
-    starts = [_start(case, contender, plan, error, first=i == 0) for i, contender in enumerate(contenders)]
-    runners = [start for start in starts if start.row is None]
+    entries = [_enter(case, contender, plan, error, allowed) for contender in contenders[:1]]
+    entries += [_enter(case, contender, plan, error, allowed, may_fail=True) for contender in contenders[1:]]
     plan.progress(f"{label(case, plan)}: up to {plan.repeats} rounds")
-    times = _rounds(runners, plan)
-    rows, right = [], {id(start): start.right(allowed) for start in starts}
-    for start in starts:
-        if start.row is not None:
-            rows.append(start.row)
-            continue
-        its = times[id(start)]
-        comparable = right[id(start)] and right[id(starts[0])] and starts[0].row is None
-        ratio = float(np.nanmedian(its / times[id(starts[0])])) if comparable else None
-        rows.append(_row(case, start, plan, its, ratio, right[id(start)], allowed, work))
-    return rows
+    _time([entry for entry in entries if entry.skipped is None], plan)
+    return [_row(case, entry, entries[0], plan, work) for entry in entries]
 
 
 def label(case: str, plan: Plan) -> str:
@@ -98,95 +89,92 @@ def label(case: str, plan: Plan) -> str:
 
 
 @dataclasses.dataclass
-class _Start:
-    """A contender after its first calls, or the row of one that is skipped."""
+class _Entry:
+    """A contender in a race: what its first calls were, or why it is `skipped`, and the seconds of its rounds."""
 
     contender: Contender
+    skipped: str | None = None
     first_s: float = 0.0
     warm_s: float = 0.0
-    error: float | None = None
     peak: int | None = None
-    row: Row | None = None
-
-    def right(self, allowed: float) -> bool:
-        bound = allowed if self.contender.allowed is None else self.contender.allowed
-        return self.error is None or self.error <= bound
+    error: float | None = None
+    wrong: str = ""
+    times: np.ndarray = dataclasses.field(default_factory=lambda: np.array([]))
 
 
-def _start(case: str, contender: Contender, plan: Plan, error, first: bool) -> _Start:
+def _enter(case: str, contender: Contender, plan: Plan, error, allowed: float, may_fail: bool = False) -> _Entry:
     plan.progress(f"{label(case, plan)}: {contender.name}")
     if contender.call is None:
-        return _Start(contender, row=_blank(case, contender.name, plan, skipped=True, note=contender.note))
+        return _Entry(contender, skipped=contender.note)
     try:
         first_s, results = timed(contender.call)
     except Exception as failure:
-        if first:
+        if not may_fail:
             raise
-        note = f"failed: {type(failure).__name__}: {str(failure).partition(chr(10))[0][:100]}"
-        return _Start(contender, row=_blank(case, contender.name, plan, skipped=True, note=note))
-    its = None if error is None else error(contender.values(results))
+        text = str(failure).partition("\n")[0][:100]
+        return _Entry(contender, skipped=f"failed: {type(failure).__name__}: {text}")
+    entry = _Entry(contender, first_s=contender.first_s or first_s, warm_s=first_s)
+    if error is None:
+        return entry
+    entry.error = error(contender.values(results))
     del results
-    peak = None if error is None else _machine.peak_memory(contender.call)
-    warm_s = first_s if peak is None else timed(contender.call)[0]
-    return _Start(contender, first_s if contender.first_s is None else contender.first_s, warm_s, its, peak)
+    bound = allowed if contender.allowed is None else contender.allowed
+    if entry.error is not None and not entry.error <= bound:
+        entry.wrong = f"values differ from the reference by more than {bound:.0e}"
+    entry.peak = _machine.peak_memory(contender.call)
+    entry.warm_s = timed(contender.call)[0]
+    return entry
 
 
-def _rounds(runners: list[_Start], plan: Plan) -> dict[int, np.ndarray]:
-    """Seconds of every round; NaN from where a contender has had its time."""
-    times = np.full((len(runners), plan.repeats), np.nan)
-    counts = [min(plan.repeats, max(1, int(CONTENDER_S / max(start.warm_s, 1e-9)))) for start in runners]
+def _time(entries: list[_Entry], plan: Plan) -> None:
+    """Give every entry the seconds of its rounds: NaN from where it has had its time."""
+    for entry in entries:
+        entry.times = np.full(plan.repeats, np.nan)
+    counts = [min(plan.repeats, max(1, int(CONTENDER_S / max(entry.warm_s, 1e-9)))) for entry in entries]
     order = np.random.default_rng(plan.seed)
     for k in range(max(counts, default=0)):
-        for i in order.permutation(len(runners)):
-            call = runners[i].contender.call
+        for i in order.permutation(len(entries)):
+            call = entries[i].contender.call
             if k < counts[i] and call is not None:
                 time.sleep(PAUSE_S)
-                if runners[i].warm_s < QUICK_S:
+                if entries[i].warm_s < QUICK_S:
                     timed(call)
-                times[i, k] = timed(call)[0]
-    return {id(start): its for start, its in zip(runners, times, strict=True)}
+                entries[i].times[k] = timed(call)[0]
 
 
-def _blank(case: str, name: str, plan: Plan, **fields: Any) -> Row:
-    """A row with its size and machine."""
+def _row(case: str, entry: _Entry, ours: _Entry, plan: Plan, work: Work | None) -> Row:
+    fields: dict[str, Any] = {
+        "case": case,
+        "contender": entry.contender.name,
+        "hidden": plan.hidden or None,
+        "batch": plan.batch or None,
+        "steps": plan.steps or None,
+        "dtype": str(jnp.result_type(float)),
+        "backend": jax.default_backend(),
+        "machine": _machine.description(),
+    }
+    if entry.skipped is not None:
+        return Row(**fields, skipped=True, note=entry.skipped)
+    low, median, high = (float(q) for q in np.nanpercentile(entry.times, (25, 50, 75)))
+    comparable = not entry.wrong and not ours.wrong and ours.skipped is None
     return Row(
-        case=case,
-        contender=name,
-        hidden=plan.hidden or None,
-        batch=plan.batch or None,
-        steps=plan.steps or None,
-        dtype=str(jnp.result_type(float)),
-        backend=jax.default_backend(),
-        machine=_machine.description(),
         **fields,
-    )
-
-
-def _row(case, start: _Start, plan: Plan, times, ratio, right, allowed, work: Work | None) -> Row:
-    contender, error = start.contender, start.error
-    low, median, high = (float(q) for q in np.nanpercentile(times, (25, 50, 75)))
-    bound = allowed if contender.allowed is None else contender.allowed
-    wrong = "" if right else f"values differ from the reference by more than {bound:.0e}"
-    return _blank(
-        case,
-        contender.name,
-        plan,
         median_s=median,
         low_s=low,
         high_s=high,
-        rounds=int(np.sum(np.isfinite(times))),
-        compile_s=None if error is None else max(start.first_s - median, 0.0),
-        peak_bytes=start.peak,
-        error=error if error is not None and math.isfinite(error) else None,
-        ratio=ratio,
-        ok=right,
-        note="; ".join(filter(None, (wrong, contender.note))),
-        curve=contender.curve,
+        rounds=int(np.sum(np.isfinite(entry.times))),
+        compile_s=None if entry.error is None else max(entry.first_s - median, 0.0),
+        peak_bytes=entry.peak,
+        error=entry.error if entry.error is not None and math.isfinite(entry.error) else None,
+        ratio=float(np.nanmedian(entry.times / ours.times)) if comparable else None,
+        ok=not entry.wrong,
+        note="; ".join(filter(None, (entry.wrong, entry.contender.note))),
+        curve=entry.contender.curve,
         **({} if work is None else _shares(work, median, plan)),
     )
 
 
-def _shares(work: Work, seconds: float, plan: Plan) -> dict[str, float]:
+def _shares(work: Work, seconds: float, plan: Plan) -> dict[str, Any]:
     matrix_rate, memory_rate = plan.rates.product(str(jnp.result_type(float))), plan.rates.bandwidth()
     return {
         "flops": work.flops,

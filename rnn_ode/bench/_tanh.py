@@ -1,6 +1,7 @@
 """The tanh network h' = tanh(W_h h + W_x x + b), as each contender writes it. Everything is time-major: a batch is the
 second axis of inputs (T, B, D) and of states (T, B, N), so that nobody pays for a transposition."""
 
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -94,7 +95,7 @@ def in_flax(flax: ModuleType, given: Problem):
     return as_function(cell, given.h0)
 
 
-def as_function(cell, start):
+def as_function(cell, start) -> tuple[Callable[[Any, Any], Any], Any]:
     """A flax cell as a pure function `states(params, xs)` from that state on, and its parameters."""
     from flax import nnx
 
