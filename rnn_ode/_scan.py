@@ -23,9 +23,10 @@ def scan_states(apart: Recurrence, drives, h0: State) -> State:
 
 def _plain(functions, weight, parameters, drives, h0):
     combine, read, place = functions
+    transposed = weight.T  # of a batch of rows, XLA makes the faster product
 
     def body(h, drive):
-        h = combine(drive + place(weight @ read(h)), h, *parameters)
+        h = combine(drive + place(read(h) @ transposed), h, *parameters)
         return h, h
 
     return jax.lax.scan(body, h0, drives, unroll=2)[1]
