@@ -10,9 +10,9 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, PyTree, Real
 
-from ._cells import as_state, hoisted, initial_state, recurrence
+from ._cells import as_state, initial_state, recurrence
 from ._errors import RESULTS, as_floats, as_step, check_callable, check_count
-from ._runs import after, conclude, keep, like, promote
+from ._runs import after, conclude, conclude_states, keep, like, promote
 from ._scan import scan_states
 from ._types import Cell, Trajectory
 
@@ -73,40 +73,48 @@ def iterate(
 
 @eqx.filter_jit
 def _run(cell, xs, h0, save, checkpoints):
-    h0 = promote(h0, cell, xs)
+    h0, apart = promote(h0, cell, xs), recurrence(cell)
     if checkpoints is not None:
         rows = _by_segments(cell, save, xs, h0, -(-xs.shape[0] // checkpoints), jax.checkpoint)
-    elif save is None or recurrence(cell) is None:
-        _, rows = _rows(cell, save, xs, h0)
+    elif apart is None:
+        _, rows = _any_cell(cell, save, xs, h0)
+    elif save is None:
+        states, fine = _apart(apart, xs, h0)
+        return conclude_states(after(h0, states), fine)
     else:
         rows = _by_segments(cell, save, xs, h0, min(xs.shape[0], _SEGMENT), lambda segment, **options: segment)
     return conclude(after(keep(h0, save), rows))
 
 
-def _rows(cell, save, xs, h0):
+def _any_cell(cell, save, xs, h0):
     """The last state, and what is kept of every one (T, …)."""
-    drive, step = hoisted(cell)
-    apart, inputs = recurrence(cell), jax.vmap(drive)(xs)
-    if save is None and apart is not None:
-        jax.eval_shape(lambda x: like(h0, step(x, h0)), inputs[0])
-        states = scan_states(apart, inputs, h0)
-        return jax.tree.map(lambda leaf: leaf[-1], states), keep(states, None)
 
     def body(h, x):
-        new = like(h, step(x, h))
+        new = like(h, cell(x, h))
         return new, keep(new, save)
 
-    return jax.lax.scan(body, h0, inputs, unroll=2)
+    return jax.lax.scan(body, h0, xs, unroll=2)
+
+
+def _apart(apart, xs, h0):
+    """Every state (T, …), and whether all of them are known to be finite."""
+    jax.eval_shape(lambda x: like(h0, apart.step(apart.drive(x), h0)), xs[0])
+    return scan_states(apart, xs, h0)
 
 
 def _by_segments(cell, save, xs, h0, length, checkpoint):
     """What is kept of every state, of which no more than a segment's are there at a time; with `jax.checkpoint`, reverse
     mode keeps the states between segments alone."""
+    apart = recurrence(cell)
 
     @partial(checkpoint, prevent_cse=False)  # in a scan there is nothing that it could be shared with
     def segment(h, xs):
-        end, states = _rows(cell, None, xs, h)
-        return end, jax.vmap(lambda state: keep(state, save))(states.state)
+        if apart is None:
+            end, (states, _) = _any_cell(cell, None, xs, h)
+        else:
+            states, _ = _apart(apart, xs, h)
+            end = jax.tree.map(lambda leaf: leaf[-1], states)
+        return end, jax.vmap(lambda state: keep(state, save))(states)
 
     whole = xs.shape[0] // length * length
     end, rows = jax.lax.scan(segment, h0, xs[:whole].reshape(-1, length, *xs.shape[1:]))

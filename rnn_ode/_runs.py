@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array
 
 from ._errors import RESULTS
@@ -37,6 +38,52 @@ def conclude(rows: Kept) -> tuple[State, RESULTS]:
     why = RESULTS.where(undefined, RESULTS.not_a_number, RESULTS.left_float_range)  # pyright: ignore
     result = RESULTS.where(end < total, why, RESULTS.successful)  # pyright: ignore
     return keep_before(jnp.arange(total) >= end, states), result
+
+
+def conclude_states(states: State, fine: Array) -> tuple[State, RESULTS]:
+    """`conclude` of whole states (n, …), which need not be looked at where they are known to be `fine`."""
+    states, code = _concluded(states, fine)
+    return states, jax.tree.unflatten(jax.tree.structure(RESULTS.successful), [code])
+
+
+@jax.custom_jvp
+def _concluded(states, fine):
+    return _look_unless_fine(states, fine)
+
+
+@_concluded.defjvp
+def _concluded_jvp(primals, tangents):
+    states, code = _look(primals[0])
+    failed = ~_finite_rows(states)
+    tangent = jax.tree.map(
+        lambda leaf: jnp.where(failed.reshape(failed.shape + (1,) * (leaf.ndim - 1)), 0, leaf), tangents[0]
+    )
+    return (states, code), (tangent, np.zeros((), jax.dtypes.float0))
+
+
+@jax.custom_batching.custom_vmap
+def _look_unless_fine(states, fine):
+    return jax.lax.cond(fine, _take_as_fine, _look, states)
+
+
+@_look_unless_fine.def_vmap
+def _look_unless_all_fine(size, batched, states, fine):
+    """Of a batch all are looked at or none: under `vmap` a branch is no branch, and looking costs twice the memory."""
+    states, fine = (
+        jax.tree.map(lambda leaf, has: leaf if has else jnp.broadcast_to(leaf, (size, *jnp.shape(leaf))), value, has)
+        for value, has in zip((states, fine), batched, strict=True)
+    )
+    out = jax.lax.cond(jnp.all(fine), jax.vmap(_take_as_fine), jax.vmap(_look), states)
+    return out, jax.tree.map(lambda _: True, out)
+
+
+def _take_as_fine(states):
+    return states, jax.tree.leaves(RESULTS.successful)[0]
+
+
+def _look(states):
+    states, result = conclude(keep(states, None))
+    return states, jax.tree.leaves(result)[0]
 
 
 class _Health(NamedTuple):
