@@ -26,6 +26,10 @@ from jaxtyping import install_import_hook
 # tracing makes millions of small objects that live on, and looking through them again and again takes 8 % of the time
 gc.set_threshold(200_000, 20, 100)
 
+# nobody reads in a compiled program where each of its operations was called, and writing it down takes 3 %
+jax.config.update("jax_include_full_tracebacks_in_locations", False)
+jax.config.update("jax_traceback_in_locations_limit", 0)
+
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 

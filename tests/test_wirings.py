@@ -32,7 +32,7 @@ CELLS = {
 OUTPUT = {"lstm": lambda h: h[0], "cornn-cell": lambda h: h[0]}
 ITERATED = {name: learn.Iterated(cell) for name, cell in CELLS.items()}
 RECURRENT = ITERATED | {
-    "cornn": FLOW(OSCILLATORS(KEYS[7], D, N), ro.Linear, dt=0.5, solver=diffrax.Heun()),
+    "cornn": FLOW(OSCILLATORS(KEYS[7], D, N), ro.Linear, dt=0.5, solver=diffrax.Heun(), rtol=1e-3, atol=1e-5),
 }
 ABOVE = eqx.nn.GRUCell(2 * N, N, key=KEYS[8])
 RUNNERS = RECURRENT | {
