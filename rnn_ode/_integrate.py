@@ -77,7 +77,7 @@ def integrate(
     _check_path(field, path)
     if isinstance(path, SampledPath) and ts is not None and is_concrete(ts):
         with jax.ensure_compile_time_eval():
-            ts = None if np.array_equal(ts, segments_of(path, None)[1]) else ts
+            ts = None if np.array_equal(ts, path.times) else ts
     if save is not None:
         check_callable("save", save, "save(h)")
     if adjoint is not None and not isinstance(adjoint, diffrax.AbstractAdjoint):
@@ -192,7 +192,7 @@ def _run_exactly(field, path, h0, max_steps, save):
         result = RESULTS.where(result == RESULTS.successful, RESULTS.max_steps_reached, result)  # pyright: ignore
     steps = jnp.full((), min(budget, total), int)
     stats = {"num_steps": steps, "num_accepted_steps": steps, "num_rejected_steps": none, "max_steps": budget}
-    return states, segments_of(path, None)[1], result, stats
+    return states, path.times, result, stats
 
 
 def _promote(field, path, h0, segments):

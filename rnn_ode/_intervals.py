@@ -11,7 +11,7 @@ from ._paths import SampledPath
 from ._types import Field, State
 
 
-def segments_of(path, ts):
+def segments_of(path, ts) -> tuple[tuple[Array, Array, Array], Array, Array | None]:
     """Intervals (whole step, from, to; the last two fractions of it), the output times, and the rows to keep.
 
     Without `ts` the intervals are the steps. With it they end at every sample and at every output time.
@@ -22,8 +22,7 @@ def segments_of(path, ts):
     unit = jnp.result_type(float)
     if ts is None:
         whole = jnp.arange(total)
-        times = jnp.concatenate([jnp.full(1, path.start, unit), path.stamps])
-        return (whole, jnp.zeros(total, unit), jnp.ones(total, unit)), times, None
+        return (whole, jnp.zeros(total, unit), jnp.ones(total, unit)), path.times, None
     whole, fraction = jax.vmap(path.split)(ts)
     first = (whole[0], fraction[0])
     samples = jnp.arange(total + 1)

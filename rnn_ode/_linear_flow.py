@@ -24,8 +24,8 @@ from jaxtyping import Array, Bool, Inexact
 from ._errors import RESULTS
 from ._fields import is_linear, leads_of
 from ._intervals import Interval
-from ._linalg import phi_functions
-from ._paths import Hold, SampledPath
+from ._linalg import matrix_power, phi_functions
+from ._paths import Cubic, Hold, Linear, SampledPath
 from ._runs import after, conclude, keep
 from ._types import Field, State, real_dtype
 
@@ -34,7 +34,7 @@ _BLOCK = 32
 
 def is_exact(field: Field, path: Any) -> bool:
     """Whether the flow from sample to sample is known in closed form."""
-    return is_linear(field) and isinstance(path, SampledPath) and path.degree is not None
+    return is_linear(field) and type(path) in (Hold, Linear, Cubic)  # a subclass may read its samples in another way
 
 
 def linear_flow(field: Field, path: SampledPath, h0: State, save: Callable[[Any], Any] | None) -> tuple[State, RESULTS]:
@@ -42,12 +42,12 @@ def linear_flow(field: Field, path: SampledPath, h0: State, save: Callable[[Any]
     flat, unravel = ravel_pytree(h0)
     E, u, defined = _steps(field, path, flat, unravel)
     if save is None:
-        rows = jax.lax.platform_dependent(E, u, flat, cpu=scanned, default=doubled)
+        rows = jax.lax.platform_dependent(E, u, flat, cpu=scanned, default=doubled_where_finite)
         rows = keep(jax.vmap(unravel)(rows), None)
     else:
 
         def body(h, u):
-            h = E @ h + u
+            h = jnp.matmul(E, h, precision="highest") + u
             return h, keep(unravel(h), save)
 
         _, rows = jax.lax.scan(body, flat, u)
@@ -77,7 +77,8 @@ def _steps(field, path, flat, unravel) -> tuple[Inexact[Array, "N N"], Inexact[A
             return ravel_pytree(interval.rate(s, unravel(h)))[0]
 
         _, along = jax.linearize(lambda h: rate(whole[0], jnp.zeros((), kind), h), zero)
-        M = jax.vmap(along, out_axes=1)(jnp.eye(len(flat), dtype=flat.dtype))
+        with jax.default_matmul_precision("highest"):
+            M = jax.vmap(along, out_axes=1)(jnp.eye(len(flat), dtype=flat.dtype))
         values = jax.vmap(lambda k: jax.vmap(lambda s: rate(k, s, zero))(jnp.asarray(points, kind)))(whole)
         added = jnp.einsum("js,tsn->jtn", jnp.asarray(derivatives, kind), values)
         defined &= jnp.all(jnp.isfinite(M)) & jnp.all(jnp.isfinite(values))
@@ -92,8 +93,9 @@ def _kinks(field, path) -> list[float]:
     """The fractions of a step, 0 and 1 aside, at which the input that the field reads has a kink."""
     if isinstance(path, Hold):
         return []
-    fractions = {round(-lead / path.dt % 1, 9) % 1 for lead in leads_of(field)}
-    return sorted(fractions - {0.0})
+    # what rounding tells apart is one kink, at 0 none
+    fractions = {round(-lead / path.dt % 1, 9) % 1: -lead / path.dt % 1 for lead in leads_of(field)}
+    return [fractions[key] for key in sorted(fractions) if key]
 
 
 def scanned(E: Inexact[Array, "N N"], u: Inexact[Array, "T N"], h0: Inexact[Array, " N"]) -> Inexact[Array, "T N"]:
@@ -104,6 +106,12 @@ def scanned(E: Inexact[Array, "N N"], u: Inexact[Array, "T N"], h0: Inexact[Arra
         return h, h
 
     return jax.lax.scan(body, h0, u, unroll=2)[1]
+
+
+def doubled_where_finite(E, u, h0) -> Inexact[Array, "T N"]:
+    """`doubled` if the power of E that it needs is finite, `scanned` otherwise."""
+    power = jax.lax.stop_gradient(matrix_power(E, jnp.asarray(_BLOCK)))
+    return jax.lax.cond(jnp.all(jnp.isfinite(power)), doubled, scanned, E, u, h0)
 
 
 def doubled(E: Inexact[Array, "N N"], u: Inexact[Array, "T N"], h0: Inexact[Array, " N"]) -> Inexact[Array, "T N"]:

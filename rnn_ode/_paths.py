@@ -68,6 +68,11 @@ class SampledPath(AbstractPath):
     def stamps(self) -> Float[Array, " T"]:
         return self.time(jnp.arange(1, self.xs.shape[0] + 1), 0.0)
 
+    @property
+    def times(self) -> Float[Array, " n"]:
+        """When the first step begins, and every stamp."""
+        return jnp.concatenate([jnp.full(1, self.start, jnp.result_type(float)), self.stamps])
+
     def time(self, whole: Int[Array, "..."], fraction) -> Array:
         """The float of a time given as whole steps since the start and a fraction of a step."""
         return self.start + (whole + jnp.asarray(fraction, jnp.result_type(float))) * self.dt

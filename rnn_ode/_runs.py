@@ -54,7 +54,7 @@ def _concluded(states, fine):
 @_concluded.defjvp
 def _concluded_jvp(primals, tangents):
     states, code = _look(primals[0])
-    failed = ~_finite_rows(states)
+    failed = jnp.cumsum(~_finite_rows(primals[0])) > 0
     tangent = jax.tree.map(
         lambda leaf: jnp.where(failed.reshape(failed.shape + (1,) * (leaf.ndim - 1)), 0, leaf), tangents[0]
     )

@@ -10,6 +10,7 @@ A narrow input's drives are computed step by step: fresh memory costs more than 
 third of the run).
 """
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -24,28 +25,41 @@ _NARROW = 4
 
 def scan_states(apart: Recurrence, xs: Float[Array, "T ..."], h0: State) -> tuple[State, Bool[Array, ""]]:
     """The states (T, …) after each input, and whether all of them are known to be finite."""
-    drive, drive_parameters = jax.closure_convert(lambda x: apart.drive(x), xs[0])
-    z = jax.eval_shape(lambda x, h: apart.drive(x) + apart.place(apart.weight @ apart.read(h)), xs[0], h0)
-    # what combine closes over, an activation's slope for one, has derivatives too
-    combine, parameters = jax.closure_convert(apart.combine, z, h0)
-    return _states((drive, combine, apart.read, apart.place), apart.weight, drive_parameters, parameters, xs, h0)
+
+    def wide_drive(x):
+        drive = apart.drive(x)
+        return drive.astype(jnp.result_type(drive, apart.place(apart.weight @ apart.read(h0))))
+
+    # what drive and combine close over, weights, an activation's slope, a mask, are arguments like others
+    drive = eqx.filter_closure_convert(wide_drive, xs[0])
+    combine = eqx.filter_closure_convert(apart.combine, drive(xs[0]), h0)
+    traced, static = eqx.partition((drive, combine), eqx.is_array)
+    slopes, others = eqx.partition(traced, eqx.is_inexact_array)
+    leaves, structure = jax.tree.flatten(static)
+    functions = (tuple(leaves), structure, apart.read, apart.place)
+    return _states(functions, others, apart.weight, slopes, xs, h0)
 
 
-def _plain(functions, weight, drive_parameters, parameters, xs, h0):
-    drive, *_ = functions
+def _together(functions, others, slopes):
+    """`drive` and `combine`, from what custom rules take apart: constants, arrays without derivatives, arrays with them."""
+    leaves, structure, *_ = functions
+    return eqx.combine(slopes, others, jax.tree.unflatten(structure, leaves))
+
+
+def _plain(functions, others, weight, slopes, xs, h0):
+    drive, combine = _together(functions, others, slopes)
     if xs.size > _NARROW * xs.shape[0]:
-        drives = jax.vmap(lambda x: drive(x, *drive_parameters))(xs)
-        return _driven(functions, lambda d: d, weight, parameters, drives, h0)
-    return _driven(functions, lambda x: drive(x, *drive_parameters), weight, parameters, xs, h0)
+        return _driven(functions, combine, lambda d: d, weight, jax.vmap(drive)(xs), h0)
+    return _driven(functions, combine, drive, weight, xs, h0)
 
 
-def _driven(functions, drive, weight, parameters, inputs, h0):
-    _, combine, read, place = functions
+def _driven(functions, combine, drive, weight, inputs, h0):
+    *_, read, place = functions
     transposed = weight.T  # of a batch of rows, XLA makes the faster product
 
     def body(carry, x):
         h, zero = carry
-        h = combine(drive(x) + place(read(h) @ transposed), h, *parameters)
+        h = combine(drive(x) + place(read(h) @ transposed), h)
         return (h, jax.tree.map(lambda total, leaf: total + 0 * leaf, zero, h)), h
 
     (_, zero), states = jax.lax.scan(body, (h0, jax.tree.map(lambda leaf: 0 * leaf, h0)), inputs, unroll=2)
@@ -58,16 +72,19 @@ _states = jax.custom_jvp(_plain, nondiff_argnums=(0,))
 
 @_states.defjvp  # pyright: ignore[reportArgumentType]  (the tangent of a boolean is NumPy's)
 def _states_jvp(functions, primals, tangents):
-    drive, _, read, place = functions
-    weight, drive_parameters, parameters, xs, h0 = primals
-    d_weight, d_drive_parameters, d_parameters, d_xs, d_h0 = tangents
-    drives, drives_along = jax.linearize(lambda p, xs: jax.vmap(lambda x: drive(x, *p))(xs), drive_parameters, xs)
+    *_, read, place = functions
+    others, weight, slopes, xs, h0 = primals
+    _, d_weight, d_slopes, d_xs, d_h0 = tangents
 
-    def run(parameters, drives, h0):
-        return _driven(functions, lambda d: d, weight, parameters, drives, h0)[0]
+    def drives_of(slopes, xs):
+        return jax.vmap(_together(functions, others, slopes)[0])(xs)
 
-    states, along = jax.linearize(run, parameters, drives, h0)
+    def run(slopes, drives, h0):
+        return _driven(functions, _together(functions, others, slopes)[1], lambda d: d, weight, drives, h0)[0]
+
+    drives, drives_along = jax.linearize(drives_of, slopes, xs)
+    states, along = jax.linearize(run, slopes, drives, h0)
     before = jax.tree.map(lambda leaf: leaf[:-1], after(h0, states))
     pushes = jax.vmap(place)(jax.vmap(read)(before) @ d_weight.T)
-    tangent = along(d_parameters, drives_along(d_drive_parameters, d_xs) + pushes, d_h0)
+    tangent = along(d_slopes, drives_along(d_slopes, d_xs) + pushes.astype(drives.dtype), d_h0)
     return (states, jnp.array(False)), (tangent, np.zeros((), jax.dtypes.float0))

@@ -144,16 +144,18 @@ class RungeKutta(AbstractScheme):
             self.solver,
             stepsize_controller=diffrax.ConstantStepSize(),
             adjoint=diffrax.DirectAdjoint(),  # derivatives in both modes
-            max_steps=1,
             throw=False,
         )
+        # one solve a substep, for the derivatives of one of several steps take much longer; but what remembers the steps
+        # before it must not forget them
+        solves = self.substeps if isinstance(self.solver, diffrax.AbstractRungeKutta) else 1
+        steps = self.substeps // solves
 
-        # one solve a substep: the derivatives of one of several steps take twenty times longer
-        def substep(h, t):
-            solution = solve(t, t + size, size, h, Constant(x))
+        def advance(h, t):
+            solution = solve(t, t + steps * size, size, h, Constant(x), max_steps=steps)
             return jax.tree.map(lambda leaf: leaf[-1], solution.ys), None
 
-        return jax.lax.scan(substep, h, size * jnp.arange(self.substeps))[0]
+        return jax.lax.scan(advance, h, steps * size * jnp.arange(solves))[0]
 
 
 def runge_kutta_4(rate, h):

@@ -1,5 +1,8 @@
 """Linear fields, from sample to sample in closed form: against SciPy's `expm` and against diffrax at 1e-12."""
 
+import itertools
+
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,7 +11,7 @@ import scipy.linalg
 
 import rnn_ode as ro
 from rnn_ode._linalg import phi_functions
-from rnn_ode._linear_flow import doubled, scanned
+from rnn_ode._linear_flow import doubled, doubled_where_finite, scanned
 
 T, N, D = 9, 4, 2
 RNG = np.random.default_rng(0)
@@ -107,6 +110,51 @@ def test_blocks_are_the_scan(steps):
     u = jnp.asarray(RNG.standard_normal((steps, N)))
     E = jnp.asarray(0.9 * np.linalg.qr(W)[0])
     np.testing.assert_allclose(doubled(E, u, jnp.asarray(H0)), scanned(E, u, jnp.asarray(H0)), rtol=1e-12, atol=1e-13)
+
+
+def test_blocks_are_left_where_the_power_they_need_is_not_finite():
+    E, u, h0 = (jnp.asarray(v, jnp.float32) for v in (np.diag([20.0, 0.5]), np.ones((5, 2)), np.ones(2)))
+    found = jax.grad(lambda h: doubled_where_finite(E, u, h).sum())(h0)
+    np.testing.assert_allclose(found, jax.grad(lambda h: scanned(E, u, h).sum())(h0), rtol=1e-6)
+    np.testing.assert_allclose(doubled_where_finite(0.1 * E, u, h0), scanned(0.1 * E, u, h0), rtol=1e-5)
+
+
+@pytest.mark.parametrize("dt", [0.37, 0.7])
+def test_kinks_are_where_they_are(dt):
+    """Against the solution of the network's own linear system, from kink to kink by SciPy."""
+    field, path = ro.to_ode(affine(), ro.Exact()), ro.Linear(XS, dt=dt)
+    A, Bx, c = (np.asarray(v) for v in (field.A, field.B, field.c))
+    stamps = np.arange(T + 1) * dt
+    edges = np.unique(np.concatenate([stamps, np.clip(dt * np.arange(1, 2 * T) - 0.5, 0, stamps[-1])]))
+
+    def x(t):
+        return np.stack([np.interp(t + 0.5, dt * np.arange(1, T + 1), XS[:, d]) for d in range(D)])
+
+    h = H0
+    for a, b in itertools.pairwise(edges):
+        h = line_step(A * (b - a), (Bx @ x(a) + c) * (b - a), Bx @ (x(b) - x(a)) * (b - a), h)
+    found = ro.integrate(field, path, H0).states[-1]
+    np.testing.assert_allclose(found, h, rtol=1e-13, atol=1e-14)
+
+
+def test_what_only_looks_linear_is_solved():
+    class Layered(eqx.Module):
+        linear: eqx.nn.Linear
+
+        def __call__(self, t, h, path):
+            return jnp.tanh(self.linear(h)) + path(t).sum()
+
+    class Clipped(ro.VanillaCell):
+        def __call__(self, x, h):
+            return jnp.clip(super().__call__(x, h), -1, 1)
+
+    fields = (
+        Layered(eqx.nn.Linear(N, N, key=jax.random.key(0))),
+        ro.to_ode(Clipped(W, W_x, B, activation=None), ro.Forward(1)),
+    )
+    for field in fields:
+        run, solved = (ro.integrate(field, ro.Hold(XS), H0, solver=solver).states for solver in (None, ro_solver()))
+        np.testing.assert_allclose(run, solved, rtol=1e-9, atol=1e-10)
 
 
 def test_complex_logarithms_save_and_a_ctrnn():

@@ -128,6 +128,50 @@ def test_a_slope_that_the_activation_closes_over_has_a_gradient():
     assert_close(jax.grad(number)(slope, ours), jax.grad(number)(slope, plain))
 
 
+@pytest.mark.parametrize("masks", [jnp.array([True, False, True]), jnp.array([1, 0, 2])], ids=["bool", "int"])
+def test_a_mask_that_the_activation_closes_over_is_an_argument_like_others(masks):
+    def number(W_h, mask, run):
+        cell = ro.VanillaCell(W_h, CELLS["tanh"].W_x, CELLS["tanh"].b, lambda z: mask * jnp.tanh(z))
+        return weighed(run(cell, XS, start("tanh")))
+
+    found = jax.jit(jax.vmap(jax.grad(lambda W, mask: number(W, mask, ours)), in_axes=(None, 0)))
+    wanted = [jax.grad(number)(CELLS["tanh"].W_h, mask, plain) for mask in (masks, masks[::-1])]
+    assert_close(found(CELLS["tanh"].W_h, jnp.stack([masks, masks[::-1]])), jnp.stack(wanted))
+
+
+@pytest.mark.parametrize("name", ["tanh", "lstm", "gru"])
+def test_a_state_wider_than_the_weights_has_the_gradient_of_the_wide_run(name):
+    single = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), CELLS[name])
+    gradient = eqx.filter_grad(lambda cell, run: weighed(run(cell, XS.astype(jnp.float32), start(name))))
+    assert_close(gradient(single, ours), gradient(single, plain), 2e-6)
+
+
+def test_complex_states_have_derivatives(as_user):
+    def number(h0, run):
+        return jnp.sum(jnp.abs(run(CELLS["affine"], XS, h0)) ** 2)
+
+    h0 = start("affine") + 0.3j
+    assert_close(jax.grad(number)(h0, ours), jax.grad(number)(h0, plain))
+
+
+def test_a_subclass_with_its_own_step_is_run_by_it():
+    class Leaky(ro.VanillaCell):
+        def step(self, drive, h):
+            return 0.5 * h + 0.5 * super().step(drive, h)
+
+    class Named(eqx.Module):
+        recurrence: eqx.nn.Linear
+
+        def __call__(self, x, h):
+            return jnp.tanh(self.recurrence(h) + x.sum())
+
+    for cell in (
+        Leaky(*(getattr(CELLS["tanh"], k) for k in ("W_h", "W_x", "b")), jnp.tanh),
+        Named(eqx.nn.Linear(N, N, key=KEYS[0])),
+    ):
+        assert_close(ours(cell, XS, start("tanh")), plain(cell, XS, start("tanh")))
+
+
 def test_a_batch_of_gradients_is_a_loop_over_it():
     batch = jnp.stack([XS, 2 * XS, -XS])
 

@@ -4,9 +4,9 @@ from ._base import as_state as as_state
 from ._base import hoisted as hoisted
 from ._base import initial_state as initial_state
 from ._base import output_of as output_of
+from ._base import recurrence as recurrence
 from ._piecewise import PiecewiseLinearCell as PiecewiseLinearCell
 from ._recurrence import Recurrence as Recurrence
-from ._recurrence import recurrence as recurrence
 from ._stacked import StackedCell as StackedCell
 from ._stacked import output_shape as output_shape
 from ._vanilla import VanillaCell as VanillaCell

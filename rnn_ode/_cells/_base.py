@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from .._errors import check_finite
-from ._recurrence import Recurrence, recurrence
+from ._recurrence import Recurrence, of_equinox
 
 
 class Pieces(NamedTuple):
@@ -78,8 +78,19 @@ class AbstractCell(eqx.Module):
 
 def hoisted(cell):
     """`drive` and `step` with cell(x, h) = step(drive(x), h): what needs no state can be computed for all steps at once."""
-    apart = recurrence(cell)
+    if isinstance(cell, AbstractCell):
+        return cell.drive, cell.step
+    apart = of_equinox(cell)
     return (lambda x: x, cell) if apart is None else (apart.drive, apart.step)
+
+
+def recurrence(cell: Any) -> Recurrence | None:
+    """One of our cells or Equinox's taken apart; `None` for others, and where a subclass has a step of its own."""
+    if not isinstance(cell, AbstractCell):
+        return of_equinox(cell)
+    kind = type(cell)
+    own = kind.step is AbstractCell.step and kind.__call__ is AbstractCell.__call__
+    return cell.recurrence if own else None
 
 
 def initial_state(cell):

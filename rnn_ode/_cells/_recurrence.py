@@ -28,8 +28,8 @@ class Recurrence(NamedTuple):
         return self.combine(drive + self.place(self.weight @ self.read(h)), h)
 
 
-def recurrence(cell: Any) -> Recurrence | None:
-    """One of our cells or Equinox's taken apart, `None` for others, of which only the cell itself knows what it does."""
+def of_equinox(cell: Any) -> Recurrence | None:
+    """One of Equinox's cells taken apart, `None` for others: a subclass may do something else."""
     if type(cell) is eqx.nn.LSTMCell:
         return Recurrence(lambda x: _affine(cell, x), cell.weight_hh, _long_short, read=lambda h: h[0])
     if type(cell) is eqx.nn.GRUCell:
@@ -41,7 +41,7 @@ def recurrence(cell: Any) -> Recurrence | None:
             _gated,
             place=_beside,
         )
-    return getattr(cell, "recurrence", None)
+    return None
 
 
 def _affine(cell, x):

@@ -38,7 +38,7 @@ class LinearField(eqx.Module):
 
 def is_linear(field) -> bool:
     """Whether the field says (`field.linear`) that it is one matrix times the state, and something that the input drives."""
-    return getattr(field, "linear", False)
+    return getattr(field, "linear", False) is True
 
 
 def is_linear_in_steps(field) -> bool:

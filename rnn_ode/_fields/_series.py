@@ -3,7 +3,7 @@ import itertools
 import equinox as eqx
 import jax
 
-from .._cells import initial_state, is_affine, output_of
+from .._cells import VanillaCell, initial_state, is_affine, output_of
 from .._paths import read
 from .._types import Cell
 
@@ -27,7 +27,7 @@ class SeriesField(eqx.Module):
 
     @property
     def linear(self) -> bool:
-        return is_affine(self.cell)
+        return type(self.cell) is VanillaCell and is_affine(self.cell)
 
     @property
     def leads(self) -> tuple[float, ...]:
