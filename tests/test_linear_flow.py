@@ -154,7 +154,8 @@ def test_what_only_looks_linear_is_solved():
     )
     for field in fields:
         run, solved = (ro.integrate(field, ro.Hold(XS), H0, solver=solver).states for solver in (None, ro_solver()))
-        np.testing.assert_allclose(run, solved, rtol=1e-9, atol=1e-10)
+        # two runs of one solver whose steps meet the clip's kinks elsewhere; taken for linear, they were 1 and 199 apart
+        np.testing.assert_allclose(run, solved, rtol=0, atol=1e-6)
 
 
 def test_complex_logarithms_save_and_a_ctrnn():
