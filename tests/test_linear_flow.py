@@ -199,13 +199,15 @@ def test_gradients_three_ways():
 
 
 def test_it_holds_in_float32_and_lowers_everywhere(float32):
-    field = ro.to_ode(affine(), ro.Exact())
-    run = ro.integrate(field, ro.Hold(XS), H0)
+    xs, h0, *weights = (v.astype(np.float32) for v in (XS, H0, W, W_x, B))
+    cell = ro.VanillaCell(*weights, activation=None)
+    field = ro.to_ode(cell, ro.Exact())
+    run = ro.integrate(field, ro.Hold(xs), h0)
     assert run.states.dtype == jnp.float32
-    np.testing.assert_allclose(run.states, ro.iterate(affine(), XS, H0).states, rtol=2e-5, atol=2e-6)
+    np.testing.assert_allclose(run.states, ro.iterate(cell, xs, h0).states, rtol=2e-5, atol=2e-6)
 
     def states(xs):
-        return ro.integrate(field, ro.Linear(xs), H0, throw=False).states
+        return ro.integrate(field, ro.Linear(xs), h0, throw=False).states
 
     for platform in ("cpu", "cuda", "tpu"):
-        jax.jit(states).trace(jnp.asarray(XS, jnp.float32)).lower(lowering_platforms=(platform,))
+        jax.jit(states).trace(jnp.asarray(xs)).lower(lowering_platforms=(platform,))
