@@ -52,10 +52,9 @@ def integrate(
     solved exactly by one matrix exponential (`adjoint` and tolerances then have no use), and Dopri8 for all others; a solver
     without an error estimate takes one step from each time (or sample, whichever comes first) to the next; `rtol`, `atol`
     tolerances of a step, 1e-10 and 1e-12 in float64 (a hundredth of it where the flow of a step is linear), 1e-5 and 1e-7
-    in float32;
-    `max_steps` steps in total, by default 65,536 and 64 more for every interval; `adjoint` how gradients are taken, by
-    default `RecursiveCheckpointAdjoint(checkpoints=8)` an interval, in reverse mode (`diffrax.ForwardMode()` for `jvp`);
-    `save` what to keep of each state; `throw` whether a failed run raises.
+    in float32; `max_steps` steps in total, by default 65,536 and 64 more for every interval; `adjoint` how gradients are
+    taken, by default `RecursiveCheckpointAdjoint(checkpoints=8)` an interval, in reverse mode (`diffrax.ForwardMode()` for
+    `jvp`); `save` what to keep of each state; `throw` whether a failed run raises.
 
     **Returns:** a `Trajectory` at `ts`, the initial state first. Its `result` says how it ended: rows past a failure are
     infinite. `stats` holds `num_steps`, `num_accepted_steps`, `num_rejected_steps` and `max_steps`.

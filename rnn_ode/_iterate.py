@@ -75,14 +75,14 @@ def iterate(
 def _run(cell, xs, h0, save, checkpoints):
     h0, apart = promote(h0, cell, xs), recurrence(cell)
     if checkpoints is not None:
-        rows = _by_segments(cell, save, xs, h0, -(-xs.shape[0] // checkpoints), jax.checkpoint)
+        rows = _by_segments(cell, apart, save, xs, h0, -(-xs.shape[0] // checkpoints), jax.checkpoint)
     elif apart is None:
         _, rows = _any_cell(cell, save, xs, h0)
     elif save is None:
         states, fine = _apart(apart, xs, h0)
         return conclude_states(after(h0, states), fine)
     else:
-        rows = _by_segments(cell, save, xs, h0, min(xs.shape[0], _SEGMENT), lambda segment, **options: segment)
+        rows = _by_segments(cell, apart, save, xs, h0, min(xs.shape[0], _SEGMENT), lambda segment, **options: segment)
     return conclude(after(keep(h0, save), rows))
 
 
@@ -102,10 +102,9 @@ def _apart(apart, xs, h0):
     return scan_states(apart, xs, h0)
 
 
-def _by_segments(cell, save, xs, h0, length, checkpoint):
+def _by_segments(cell, apart, save, xs, h0, length, checkpoint):
     """What is kept of every state, of which no more than a segment's are there at a time; with `jax.checkpoint`, reverse
     mode keeps the states between segments alone."""
-    apart = recurrence(cell)
 
     @partial(checkpoint, prevent_cse=False)  # in a scan there is nothing that it could be shared with
     def segment(h, xs):

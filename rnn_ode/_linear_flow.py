@@ -45,12 +45,7 @@ def linear_flow(field: Field, path: SampledPath, h0: State, save: Callable[[Any]
         rows = jax.lax.platform_dependent(E, u, flat, cpu=scanned, default=doubled_where_finite)
         rows = keep(jax.vmap(unravel)(rows), None)
     else:
-
-        def body(h, u):
-            h = jnp.matmul(E, h, precision="highest") + u
-            return h, keep(unravel(h), save)
-
-        _, rows = jax.lax.scan(body, flat, u)
+        rows = scanned(E, u, flat, lambda h: keep(unravel(h), save))
     states, result = conclude(after(keep(h0, save), rows))
     why = RESULTS.where(defined, RESULTS.left_float_range, RESULTS.field_undefined)  # pyright: ignore
     return states, RESULTS.where(result == RESULTS.successful, result, why)
@@ -65,11 +60,8 @@ def _steps(field, path, flat, unravel) -> tuple[Inexact[Array, "N N"], Inexact[A
     derivatives = np.diag([math.factorial(j) for j in range(len(points))]) @ np.linalg.inv(
         np.vander(points, increasing=True)
     )
-    E, u, defined = (
-        jnp.eye(len(flat), dtype=flat.dtype),
-        jnp.zeros((len(whole), len(flat)), flat.dtype),
-        jnp.array(True),
-    )
+    eye = jnp.eye(len(flat), dtype=flat.dtype)
+    E, u, defined = eye, jnp.zeros((len(whole), len(flat)), flat.dtype), jnp.array(True)
     for begin, end in itertools.pairwise((0.0, *_kinks(field, path), 1.0)):
 
         def rate(k, s, h, ends=(begin, end)):
@@ -78,7 +70,7 @@ def _steps(field, path, flat, unravel) -> tuple[Inexact[Array, "N N"], Inexact[A
 
         _, along = jax.linearize(lambda h: rate(whole[0], jnp.zeros((), kind), h), zero)
         with jax.default_matmul_precision("highest"):
-            M = jax.vmap(along, out_axes=1)(jnp.eye(len(flat), dtype=flat.dtype))
+            M = jax.vmap(along, out_axes=1)(eye)
         values = jax.vmap(lambda k: jax.vmap(lambda s: rate(k, s, zero))(jnp.asarray(points, kind)))(whole)
         added = jnp.einsum("js,tsn->jtn", jnp.asarray(derivatives, kind), values)
         defined &= jnp.all(jnp.isfinite(M)) & jnp.all(jnp.isfinite(values))
@@ -98,12 +90,12 @@ def _kinks(field, path) -> list[float]:
     return [fractions[key] for key in sorted(fractions) if key]
 
 
-def scanned(E: Inexact[Array, "N N"], u: Inexact[Array, "T N"], h0: Inexact[Array, " N"]) -> Inexact[Array, "T N"]:
-    """h(k+1) = E h(k) + u(k), step by step."""
+def scanned(E: Inexact[Array, "N N"], u: Inexact[Array, "T N"], h0: Inexact[Array, " N"], kept=lambda h: h):
+    """What is kept of every h(k+1) = E h(k) + u(k), (T, …), step by step."""
 
     def body(h, u):
         h = jnp.matmul(E, h, precision="highest") + u
-        return h, h
+        return h, kept(h)
 
     return jax.lax.scan(body, h0, u, unroll=2)[1]
 

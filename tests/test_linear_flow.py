@@ -63,7 +63,6 @@ def test_phi_functions_are_differentiated_in_both_modes():
 def test_it_is_what_the_solver_converges_to(path, method, rate):
     """At another rate than the network's own the input's kinks fall into the steps."""
     field, given = ro.to_ode(affine(), method), PATHS[path](XS, dt=rate)
-    # with output just before and after the kinks of Tustin, Exact and the series
     exact = ro.integrate(field, given, H0)
     solved = ro.integrate(field, given, H0, solver=ro_solver(), rtol=1e-12, atol=1e-14)
     assert exact.result == ro.RESULTS.successful
