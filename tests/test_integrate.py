@@ -150,8 +150,10 @@ def test_no_path_and_a_plain_function():
 
 @pytest.mark.slow
 def test_float32(float32):
-    field = ro.to_ode(ro.VanillaCell(A, A @ B, A @ C, activation=None), ro.Textbook())
-    run = ro.integrate(field, ro.Hold(XS, DT), H0)
+    # of its own type: JAX 0.12 has been seen to give an array met in float64 again in float64
+    xs, h0, *weights = (v.astype(np.float32) for v in (XS, H0, A, A @ B, A @ C))
+    field = ro.to_ode(ro.VanillaCell(*weights, activation=None), ro.Textbook())
+    run = ro.integrate(field, ro.Hold(xs, DT), h0)
     assert run.states.dtype == run.ts.dtype == jnp.float32
     np.testing.assert_allclose(run.states, closed_form(held, SAMPLES), rtol=1e-4, atol=1e-4)
 
