@@ -37,6 +37,15 @@ with install_import_hook("rnn_ode", "beartype.beartype"):
     import rnn_ode  # noqa: F401  (shapes and types of every call are checked while the suite runs)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """A module's tests run in one worker, as far as no other is asked for: they share what is compiled, a tenth of all."""
+    if config.option.dist == "load":
+        from xdist.scheduler import LoadFileScheduling
+
+        return LoadFileScheduling(config, log)
+
+
 @pytest.fixture(autouse=True, scope="module")
 def few_mappings():
     """Compiled programs are let go of in time: each holds memory mappings, of which Linux allows a process 65,530, and with

@@ -505,7 +505,7 @@ def train(checkpoint, result):
     xs = jax.random.normal(jax.random.key(1), (64, 20, 1))
     def loss(cell, xs):
         return jnp.mean((jax.vmap(lambda x: ro.iterate(cell, x, throw=False).states[-1])(xs) - xs.mean(1)) ** 2)
-    done = learn.fit(cell, loss, learn.Minibatches(xs, 16), optimiser=optax.adam(1e-3), steps=900, key=jax.random.key(2),
+    done = learn.fit(cell, loss, learn.Minibatches(xs, 16), optimiser=optax.adam(1e-3), steps=4000, key=jax.random.key(2),
                      checkpoint=checkpoint, validate=xs, every=10, progress=False)
     learn.save(result, done.model)
 
@@ -517,11 +517,19 @@ def started(checkpoint, result):
     return child
 
 os.waitpid(started(whole + ".ckpt", whole), 0)
-begin = time.perf_counter()
 moments = random.Random(0)
+
+def written():
+    return os.stat(path).st_mtime_ns if os.path.exists(path) else 0
+
 for _ in range(kills):
+    before, writes = written(), moments.randrange(4)
     child = started(path, broken)
-    time.sleep(moments.uniform(0.2, 1.8))
+    while writes > 0:  # so that it is killed in the midst of training, however fast that is
+        assert os.waitpid(child, os.WNOHANG)[0] == 0, "the training ended before it was killed"
+        time.sleep(1e-3)
+        before, writes = written(), writes - (written() != before)
+    time.sleep(moments.uniform(0, 0.02))
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     if os.path.exists(path):
@@ -547,5 +555,5 @@ def test_twenty_kills(tmp_path):
         "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
     }
     out, err = in_another_process(TRAINING, *files, 20, **cache).communicate()
-    assert out.endswith("True\ndone\n"), f"{out}\n{err}"
+    assert out.endswith("unfinished True\ndone\n"), f"{out}\n{err}"
     assert files[0].read_bytes() == files[1].read_bytes()

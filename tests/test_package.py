@@ -191,9 +191,8 @@ def modules_with_examples() -> list[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("part", range(3))  # three processes, so that workers share them
-def test_the_examples_in_docstrings_run(part, tmp_path):
-    modules = modules_with_examples()[part::3]
+def test_the_examples_in_docstrings_run(tmp_path):
+    modules = modules_with_examples()
     output = run_python(f"MODULES, EXTRAS = {modules!r}, {EXTRAS!r}\n{DOCTEST_SCRIPT}", tmp_path)
     for module in modules:
         # "0 tried" would be an example in a place where doctest does not look.
