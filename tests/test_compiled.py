@@ -424,21 +424,3 @@ def lowered() -> dict[tuple[str, str], str]:
 def test_everything_lowers(lowered, platform):
     outcomes = {name: lowered[name, platform] for name in LOWERED}
     assert {name: outcome for name, outcome in outcomes.items() if outcome != "ok"} == {}
-
-
-@pytest.mark.slow
-def test_import_changes_no_configuration():
-    script = """
-import jax
-before = dict(jax.config.values)
-import equinox, diffrax, warnings
-theirs = dict(jax.config.values)
-filters = list(warnings.filters)
-import rnn_ode
-assert dict(jax.config.values) == theirs, "configuration changed"
-assert list(warnings.filters) == filters, "warning filters changed"
-print("same")
-"""
-    env = os.environ | {"PYTHONPATH": str(Path(ro.__file__).parent.parent), "JAX_PLATFORMS": "cpu"}
-    done = subprocess.run([sys.executable, "-c", script], env=env, capture_output=True, text=True)
-    assert done.stdout == "same\n", done.stderr
