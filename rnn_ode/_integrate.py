@@ -219,7 +219,8 @@ def _advance(field, path, run, segment, solver, tolerances, budget, adjoint):
     # a solver that meets an undefined field at once would shrink its step to nothing before giving up
     defined = is_finite(interval.rate(begin, run.h)) if partial else True
     moving = alive & defined & (segment[1] < segment[2])
-    interval = eqx.tree_at(lambda i: i.moving, interval, moving)
+    # as large as the state: in a batch, a mask of one value a member costs small states half their speed
+    masks = jax.tree.map(lambda leaf: jnp.full(leaf.shape, moving), run.h)
     end = jnp.where(moving, end, begin) if partial else end
     adaptive = isinstance(solver, diffrax.AbstractAdaptiveSolver)
     solution = diffrax.diffeqsolve(
@@ -229,7 +230,7 @@ def _advance(field, path, run, segment, solver, tolerances, budget, adjoint):
         end,
         run.dt0 if adaptive else end,
         run.h,
-        interval,
+        (interval, masks),
         stepsize_controller=_controller(*tolerances, end.dtype) if adaptive else diffrax.ConstantStepSize(),  # pyright: ignore
         adjoint=adjoint,
         max_steps=budget,
@@ -251,8 +252,10 @@ def _advance(field, path, run, segment, solver, tolerances, budget, adjoint):
     return _Run(h, anchor, result, dt0, accepted, rejected)
 
 
-def _rate(s, h, interval):
-    return interval.rate(s, h)
+def _rate(s, h, args):
+    """dh/ds; nothing moves in an interval that need not be solved."""
+    interval, masks = args
+    return jax.tree.map(lambda moving, leaf: jnp.where(moving, leaf, 0), masks, interval.rate(s, h))
 
 
 def _controller(rtol, atol, dtype):

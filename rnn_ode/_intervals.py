@@ -44,16 +44,14 @@ class Interval(eqx.Module):
     field: Field
     piece: Any
     segment: tuple[Array, Array, Array]
-    moving: Array
     start: float | None = eqx.field(static=True)
     dt: float = eqx.field(static=True)
 
     @classmethod
-    def of(cls, field, path, segment, moving=True) -> "Interval":
-        moving = jnp.asarray(moving)
+    def of(cls, field, path, segment) -> "Interval":
         if isinstance(path, SampledPath):
-            return cls(field, path.piece(segment[0]), segment, moving, path.start, path.dt)
-        return cls(field, path, segment, moving, None, 1.0)
+            return cls(field, path.piece(segment[0]), segment, path.start, path.dt)
+        return cls(field, path, segment, None, 1.0)
 
     def at(self, s):
         """The time, and the input as a function of it, at s."""
@@ -68,14 +66,10 @@ class Interval(eqx.Module):
         return t, self.piece.moment(t, u)
 
     def rate(self, s, h):
-        """dh/ds; nothing moves in an interval that need not be solved."""
+        """dh/ds."""
         t, path = self.at(s)
         scale = self.dt * (self.segment[2] - self.segment[1])
-
-        def scaled(leaf):
-            return jnp.where(self.moving, scale.astype(jnp.finfo(leaf.dtype).dtype) * leaf, 0)
-
-        return jax.tree.map(scaled, self.field(t, h, path))
+        return jax.tree.map(lambda leaf: scale.astype(jnp.finfo(leaf.dtype).dtype) * leaf, self.field(t, h, path))
 
     def anchored(self, h, anchor) -> tuple["Interval", State]:
         """The interval with its field anchored where its step starts, if the field asks for that."""
