@@ -5,6 +5,8 @@ units its stages cost two to three times what the field does; here a stage is th
 to diffrax's, to rounding. There is no dense output: `integrate` ends an interval at every time it is asked for.
 """
 
+import functools
+
 import diffrax
 import jax
 import jax.numpy as jnp
@@ -56,7 +58,14 @@ class Dopri8(diffrax.AbstractAdaptiveSolver):
         return y1, error, {"y0": y0, "y1": y1}, None, diffrax.RESULTS.successful
 
 
+@jax.custom_jvp
 def _weighted(weights, rates):
     """Σᵢ weightsᵢ ratesᵢ of rates (stages, …), written out: XLA then takes whole vectors of entries at a time, where
     `jnp.sum` goes through the stages of one entry after another. In batches that makes a solve twice as fast."""
-    return sum(weights[i] * rates[i] for i in range(_STAGES))
+    return functools.reduce(jnp.add, (weights[i] * rates[i] for i in range(_STAGES)))
+
+
+# written out, it would be transposed to as many arrays of all stages, to be added up
+_weighted.defjvps(
+    None, lambda along, _, weights, rates: jnp.sum(weights.reshape(-1, *(1,) * (along.ndim - 1)) * along, axis=0)
+)
