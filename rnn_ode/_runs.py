@@ -57,7 +57,7 @@ def _concluded_jvp(primals, tangents):
 
 @jax.custom_batching.custom_vmap
 def _look_unless_fine(states, fine):
-    return jax.lax.cond(fine, _take_as_fine, _look, states)
+    return _looked_unless(fine, _look, states, jax.tree.leaves(RESULTS.successful)[0])
 
 
 @_look_unless_fine.def_vmap
@@ -67,12 +67,17 @@ def _look_unless_all_fine(size, batched, states, fine):
         jax.tree.map(lambda leaf, has: leaf if has else jnp.broadcast_to(leaf, (size, *jnp.shape(leaf))), value, has)
         for value, has in zip((states, fine), batched, strict=True)
     )
-    out = jax.lax.cond(jnp.all(fine), jax.vmap(_take_as_fine), jax.vmap(_look), states)
+    code = jnp.broadcast_to(jax.tree.leaves(RESULTS.successful)[0], (size,))
+    out = _looked_unless(jnp.all(fine), jax.vmap(_look), states, code)
     return out, jax.tree.map(lambda _: True, out)
 
 
-def _take_as_fine(states):
-    return states, jax.tree.leaves(RESULTS.successful)[0]
+def _looked_unless(fine, look, states, code):
+    """A loop of one trip or none: its result takes the place of what it began with, where a conditional copies it."""
+    _, states, code = jax.lax.while_loop(
+        lambda run: ~run[0], lambda run: (jnp.array(True), *look(run[1])), (fine, states, code)
+    )
+    return states, code
 
 
 def _look(states):
