@@ -7,13 +7,13 @@ and no sample is ever looked up by a float of the time. A limit: the field is sm
 input whole steps ahead. `Tustin` and `Exact` read it half a step ahead, meet `Linear`'s and `Cubic`'s kinks in
 mid-interval, and take six to twelve times the steps.
 
-The defaults are what measured best on a CPU in float64 (tanh networks, N = 8 to 512, batches of 1 to 256; the table is in
-docs/benchmarks.md). Tsit5, the best of lower order, takes 1.2 to 4.6 times as long as Dopri8 at an error of 1e-9, and 0.76 to
-3.2 times at 1e-6, where it is ahead by more than an eighth at 512 units under linear input alone. Neither a first step that
-carries on from the last interval's nor steps of equal length took less time. A batch waits for the slowest of its members in
-each interval alone: of 64, one that is 200 times faster than the others in one of 60 intervals costs a third more than none.
-Gradients: 8 checkpoints an interval are within 4 % of the best of 1, 4, 8 and 16, whatever N, batch and tolerance;
-`BacksolveAdjoint` takes 1.2 to 14 times as long, and is right to the tolerance only.
+The defaults are what measured best on a CPU in float64 (tanh networks, N = 8 to 160 in batches of 1 to 256, 512 in 1 and 16;
+the table is in docs/benchmarks.md). Tsit5, the best of lower order, takes 0.93 to 4.6 times as long as Dopri8 at an error of
+1e-9, and 0.76 to 3.2 times at 1e-6, where it is ahead by more than an eighth at 512 units under linear input alone. Neither a
+first step that carries on from the last interval's nor steps of equal length took less time. A batch waits for the slowest of
+its members in each interval alone: of 64, one that is 200 times faster than the others in one of 60 intervals costs a third
+more than none. Gradients: 8 checkpoints an interval are within 4 % of the best of 1, 4, 8 and 16, whatever N, batch and
+tolerance; `BacksolveAdjoint` takes 1.2 to 14 times as long, and is right to the tolerance only.
 """
 
 from collections.abc import Callable

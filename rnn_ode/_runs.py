@@ -57,7 +57,7 @@ def _concluded_jvp(primals, tangents):
 
 @jax.custom_batching.custom_vmap
 def _look_unless_fine(states, fine):
-    return _looked_unless(fine, _look, states, jax.tree.leaves(RESULTS.successful)[0])
+    return _looked_unless(fine, _look, states)
 
 
 @_look_unless_fine.def_vmap
@@ -67,13 +67,13 @@ def _look_unless_all_fine(size, batched, states, fine):
         jax.tree.map(lambda leaf, has: leaf if has else jnp.broadcast_to(leaf, (size, *jnp.shape(leaf))), value, has)
         for value, has in zip((states, fine), batched, strict=True)
     )
-    code = jnp.broadcast_to(jax.tree.leaves(RESULTS.successful)[0], (size,))
-    out = _looked_unless(jnp.all(fine), jax.vmap(_look), states, code)
+    out = _looked_unless(jnp.all(fine), jax.vmap(_look), states, (size,))
     return out, jax.tree.map(lambda _: True, out)
 
 
-def _looked_unless(fine, look, states, code):
+def _looked_unless(fine, look, states, batch=()):
     """A loop of one trip or none: its result takes the place of what it began with, where a conditional copies it."""
+    code = jnp.full(batch, jax.tree.leaves(RESULTS.successful)[0])
     _, states, code = jax.lax.while_loop(
         lambda run: ~run[0], lambda run: (jnp.array(True), *look(run[1])), (fine, states, code)
     )

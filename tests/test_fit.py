@@ -528,7 +528,8 @@ for _ in range(kills):
     while writes > 0:  # so that it is killed in the midst of training, however fast that is
         assert os.waitpid(child, os.WNOHANG)[0] == 0, "the training ended before it was killed"
         time.sleep(1e-3)
-        before, writes = written(), writes - (written() != before)
+        now = written()
+        before, writes = now, writes - (now != before)
     time.sleep(moments.uniform(0, 0.02))
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)

@@ -132,7 +132,7 @@ import diffrax, jax
 before, filters = dict(jax.config.values), list(warnings.filters)
 import rnn_ode
 heavy = {"matplotlib", "typer", "rich", "optax", "scipy", "pandas"} & sys.modules.keys()
-changed = {key for key, value in jax.config.values.items() if key in before and before[key] != value}
+changed = {key for key, _ in before.items() ^ jax.config.values.items()}
 print(sorted(heavy), sorted(changed), warnings.filters == filters, jax.config.jax_enable_x64)
 """
 
