@@ -300,7 +300,7 @@ def _mark_added(first: Side, second: Side) -> tuple[Side, Side]:
         if side.points is None or other.system is None:
             return side
         points = jnp.where(side.points.converged[:, None], side.points.points, 0)
-        defined = jnp.isfinite(jax.vmap(other.system.residual)(points)).all(axis=1)
+        defined = jnp.isfinite(jax.jit(jax.vmap(other.system.residual))(points)).all(axis=1)
         undefined = np.asarray(side.points.converged & ~defined)
         added = np.asarray(side.points.absent_from(other.system)) & ~undefined
         return dataclasses.replace(side, added=added, undefined=undefined)

@@ -489,18 +489,19 @@ def _describe(map: AbstractSystem, pieces: Pieces, problem: _Problem, found: _Fo
     N = len(pieces.c)
     kind = jax.eval_shape(map.residual, jnp.zeros(N)).dtype
     z, kink = _in_order(found.orbits.z, found.orbits.kink, pieces.rectified)
-    h = jnp.asarray(np.maximum(z, 0) if pieces.rectified else z, kind)
-    on_kink = jnp.asarray(kink.any(axis=(1, 2)))
+    h = np.asarray(np.maximum(z, 0) if pieces.rectified else z, kind)
+    on_kink = kink.any(axis=(1, 2))
     judged = [
         (_residual(map, points), *_judged(map, jnp.asarray(_monodromy(pieces, *orbit), kind), touches))
         for points, touches, orbit in zip(h, on_kink, zip(z, kink, strict=True), strict=True)
     ]
     like = (jnp.zeros((), kind), *eqx.filter_eval_shape(_judged, map, jnp.eye(N, dtype=kind), jnp.array(True)))
     none = jax.tree.map(lambda leaf: jnp.zeros((0, *leaf.shape), leaf.dtype), like)
-    residuals, multipliers, verdicts = jax.tree.map(lambda *leaves: jnp.stack(leaves), *judged) if judged else none
+    residuals, multipliers, verdicts = jax.tree.map(lambda *leaves: np.stack(leaves), *judged) if judged else none
     coverage, degenerate = found.coverage, found.degenerate
     complete = coverage.settled == coverage.patterns and degenerate == 0
-    return Cycles(h, multipliers, verdicts, on_kink, residuals, complete, degenerate, coverage)
+    arrays = jax.tree.map(jnp.asarray, (h, multipliers, verdicts, on_kink, residuals))
+    return Cycles(*arrays, complete, degenerate, coverage)
 
 
 def _monodromy(pieces: Pieces, z, kink):

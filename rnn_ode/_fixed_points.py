@@ -24,6 +24,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import lineax as lx
+import numpy as np
 import optimistix as optx
 from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
@@ -125,6 +126,7 @@ class FixedPoints(eqx.Module):
         """The names of the verdicts, row by row, on the host."""
         return _names(Verdict, self.verdicts)
 
+    @eqx.filter_jit
     def absent_from(self, system: AbstractSystem) -> Bool[Array, " n"]:
         """Which of these fixed points `system` does not have: there its residual is above √u (1 + ‖h‖).
 
@@ -143,8 +145,10 @@ def _roundoff(array) -> float:
 
 
 def _names(enumeration, items) -> list[str]:
-    rows = range(len(jax.tree.leaves(items)[0]))  # an Enumeration reads JAX's scalars, not NumPy's
-    return [enumeration[jax.tree.map(lambda values, i=i: values[i], items)].split(":")[0] for i in rows]
+    (codes,) = (np.asarray(leaf).tolist() for leaf in jax.tree.leaves(items))
+    # an Enumeration reads JAX's scalars, not NumPy's
+    names = {c: enumeration[jax.tree.map(lambda _, c=c: jnp.asarray(c), items)].split(":")[0] for c in set(codes)}
+    return [names[c] for c in codes]
 
 
 def draw_guesses(key: PRNGKeyArray, n: int, states: PyTree, spread: float = 0.0) -> Float[Array, "n N"]:
@@ -166,7 +170,11 @@ def draw_guesses(key: PRNGKeyArray, n: int, states: PyTree, spread: float = 0.0)
     spread = as_number("spread", spread)
     if not 0 <= spread < float("inf"):
         raise ValueError(f"spread must be a finite number of at least 0; got {spread}.")
-    rows = _as_rows("states", states)
+    return _drawn(key, n, _as_rows("states", states), spread)
+
+
+@partial(jax.jit, static_argnums=1)
+def _drawn(key, n: int, rows, spread):
     which, noise = jax.random.split(key)
     chosen = rows[jax.random.randint(which, (n,), 0, rows.shape[0])]
     return chosen + spread * jax.random.normal(noise, chosen.shape, chosen.dtype)
@@ -263,19 +271,28 @@ class _End(NamedTuple):
 
 
 def _follow(system, guess, slow: bool) -> _End:
-    def residual(h, _=None):
-        return system.residual(h)
+    """Where Newton's method ends from the guess or, if that neither comes to rest nor is on the way to a multiple zero, from
+    where Levenberg–Marquardt ends: twice round one loop, so that it is compiled once."""
+    residual = system.residual
 
-    newton, settled = _descend(residual, guess, _NEWTON_STEPS)
-    h, settled = jax.lax.cond(settled, lambda: (newton, settled), lambda: _second_try(residual, guess, newton))
-    end = _judged(residual, h, settled)
+    def attempt(state):
+        first, _, _ = state
+        start, settled = jax.lax.cond(first, lambda: (guess, jnp.array(False)), lambda: _damped(residual, guess))
+        h, rested = _descend(residual, start, jnp.where(first, _NEWTON_STEPS, _POLISHING_STEPS))
+        settled = jnp.where(first, rested, settled)
+        end = _judged(residual, h, settled)
+        return jnp.array(False), first & ~settled & ~end.fixed, end
+
+    no = jnp.array(False)
+    nothing = _End(guess, jnp.zeros((), guess.dtype), no, no)
+    *_, end = jax.lax.while_loop(lambda state: state[1], attempt, (jnp.array(True), jnp.array(True), nothing))
     return jax.lax.cond(end.fixed, lambda end: end, lambda end: _slow_end(residual, end), end) if slow else end
 
 
 def _judged(residual, h, settled) -> _End:
     """Whether a point is a fixed point, and how uncertain its place is; `settled` if the search came to rest there."""
     u = _roundoff(h)
-    r, J = residual(h), jax.jacfwd(residual)(h)
+    r, J = _value_and_jacobian(residual, h)
     inverse, size = inv(J), jnp.linalg.norm(h)
     noise = u * (jnp.linalg.norm(jnp.abs(J) @ (1 + jnp.abs(h))) + 1 + size)
     step, widest = jnp.linalg.norm(inverse @ r), u**0.25 * (1 + size)
@@ -286,52 +303,54 @@ def _judged(residual, h, settled) -> _End:
     return _End(h, jnp.where(radius <= widest, radius, widest), fixed, jnp.array(False))
 
 
-def _second_try(residual, guess, reached):
-    """Where a guess ends that Newton's method did not settle from, having `reached` this, and whether it settled now: the
-    same, if it was on the way to a multiple zero, or where Levenberg–Marquardt ends."""
-    on_the_way = _judged(residual, reached, False).fixed
-    return jax.lax.cond(on_the_way, lambda: (reached, on_the_way), lambda: _damped(residual, guess))
-
-
 def _damped(residual, guess):
+    """Where Levenberg–Marquardt ends from the guess, and whether it came to rest."""
     # moved a little, lest it sits on top of a symmetric hill of the speed
     u = _roundoff(guess)
     nudge = u**0.5 * (1 + jnp.linalg.norm(guess)) * jax.random.normal(jax.random.key(0), guess.shape, guess.dtype)
     solver = optx.LevenbergMarquardt(u**0.75, u**0.75, linear_solver=_Dense())
-    found = optx.least_squares(residual, solver, guess + nudge, max_steps=_DAMPED_STEPS, throw=False)
-    polished, _ = _descend(residual, found.value, _POLISHING_STEPS)
-    return polished, found.result == optx.RESULTS.successful
+    search = optx.least_squares(lambda h, _: residual(h), solver, guess + nudge, max_steps=_DAMPED_STEPS, throw=False)
+    return search.value, search.result == optx.RESULTS.successful
 
 
-def _descend(function, h, count: int):
+def _value_and_jacobian(function, h):
+    def twice(h):
+        value = function(h)
+        return value, value
+
+    jacobian, value = jax.jacfwd(twice, has_aux=True)(h)
+    return value, jacobian
+
+
+def _descend(function, h, count):
     """Newton's method for a zero of the function, where a step that does not lower its norm is halved and, if eight halves
     do not either, refused, which is the end; and whether it came to rest at a step of no size."""
 
     def advance(state):
-        h, value, k, _, _ = state
-        step, size = solve(jax.jacfwd(function)(h), value), jnp.linalg.norm(value)
+        h, k, _, _ = state
+        value, jacobian = _value_and_jacobian(function, h)
+        step, size = solve(jacobian, value), jnp.linalg.norm(value)
         rested = jnp.linalg.norm(step) <= _roundoff(h) ** 0.75 * (1 + jnp.linalg.norm(h))
 
         def halve(trial):
             part, *_ = trial
             moved = h - part / 2 * step
-            return part / 2, moved, function(moved)
+            return part / 2, moved, jnp.linalg.norm(function(moved))
 
         def too_long(trial):
-            part, _, value = trial
-            return ~(jnp.linalg.norm(value) < size) & (part > jnp.where(rested, 1, 2.0**-_HALVINGS))
+            part, _, lower = trial
+            return ~(lower < size) & (part > jnp.where(rested, 1, 2.0**-_HALVINGS))
 
-        start = (jnp.full_like(size, 2.0), h, jnp.full_like(value, jnp.inf))
+        start = (jnp.full_like(size, 2.0), h, jnp.full_like(size, jnp.inf))
         part, moved, lower = jax.lax.while_loop(too_long, halve, start)
-        kept = jnp.linalg.norm(lower) < size
-        h, value = (jnp.where(kept, new, old) for new, old in ((moved, h), (lower, value)))
-        return h, value, k + jnp.where(part < 1, _HALVED, 1), kept & ~rested, rested
+        kept = lower < size
+        return jnp.where(kept, moved, h), k + jnp.where(part < 1, _HALVED, 1), kept & ~rested, rested
 
     def moves(state):
-        return state[3] & (state[2] < count)
+        return state[2] & (state[1] < count)
 
-    start = (h, function(h), jnp.zeros((), int), jnp.array(True), jnp.array(False))
-    h, _, _, _, rested = jax.lax.while_loop(moves, advance, start)
+    start = (h, jnp.zeros((), int), jnp.array(True), jnp.array(False))
+    h, _, _, rested = jax.lax.while_loop(moves, advance, start)
     return h, rested
 
 
@@ -339,7 +358,7 @@ def _slow_end(residual, end: _End) -> _End:
     """The local minimum of the speed next to where the search for a zero came to rest, if there is one."""
     gradient = jax.grad(lambda h: 0.5 * jnp.sum(residual(h) ** 2))
     h, _ = _descend(gradient, end.point, 2 * _POLISHING_STEPS)
-    r, J = residual(h), jax.jacfwd(residual)(h)
+    r, J = _value_and_jacobian(residual, h)
     tolerance = _roundoff(h) ** 0.5
     at_rest = jnp.linalg.norm(gradient(h)) <= tolerance * jnp.linalg.norm(J) * jnp.linalg.norm(r)
     curvatures = jnp.linalg.eigvalsh(jax.jacfwd(gradient)(h))
@@ -452,7 +471,8 @@ def _blank(end: _End) -> dict[str, Any]:
 
 def _differentiable(system, end: _End) -> Float[Array, " N"]:
     """The point as it is, with the derivative that a Newton step at it has: that of the implicit function theorem."""
-    step = solve(jax.jacfwd(system.residual)(end.point), system.residual(end.point))
+    residual, jacobian = _value_and_jacobian(system.residual, end.point)
+    step = solve(jacobian, residual)
     moves = end.fixed & jnp.all(jnp.isfinite(step))
     return end.point - jnp.where(moves, step - jax.lax.stop_gradient(step), 0)
 

@@ -51,6 +51,7 @@ def _lu_solve_batch(size, batched, A, B):
     return lax.platform_dependent(A, B, cpu=one_by_one, default=together), True
 
 
+@jax.jit
 def solve(A: Inexact[Array, "N N"], B: Inexact[Array, "N *K"]) -> Inexact[Array, "N *K"]:
     """X (N,) or (N, K) of A X = B, by LU with partial pivoting; infinite or NaN where A is singular.
 
@@ -319,6 +320,11 @@ def eig(A: Inexact[Array, "N N"]) -> tuple[Complex[Array, " N"], Complex[Array, 
     exactly equal eigenvalues F is taken as 0, which keeps dλ finite; dV has no meaning there.
     """
     _check_square(A)
+    return _eig_anywhere(A)
+
+
+@jax.jit
+def _eig_anywhere(A):
     return lax.platform_dependent(A, cpu=_eig_lapack, cuda=_eig_lapack, default=_eig_qr)
 
 
@@ -340,6 +346,7 @@ def column_lengths(V: Inexact[Array, "N M"]) -> Float[Array, " M"]:
     return jnp.exp2(jnp.floor(jnp.log2(jnp.where(usable, largest, 1))))
 
 
+@jax.jit
 def eigenvalue_condition(vectors: Inexact[Array, "N N"]) -> Float[Array, " N"]:
     """How many times a perturbation of a matrix can be magnified in each of its eigenvalues, to first order.
 

@@ -93,8 +93,7 @@ class SampledPath(AbstractPath):
         """The input during step `whole`, both ends included."""
 
     def __call__(self, t, after=0.0) -> Array:
-        whole, fraction = self.split(t)
-        return self.at(whole, fraction, after)
+        return _value(self, t, after)
 
     def ahead(self, whole: Int[Array, ""], fraction: Float[Array, ""], after, step: float, count: int) -> Array:
         """The inputs (count, …) at a time given exactly, `after` time units later, and every `step` from there on."""
@@ -306,6 +305,11 @@ def split(t, start: float, dt: float, eps: float, xp: Any = jnp):
     return whole.astype(int), steps - (jax.lax.stop_gradient(taken) if xp is jnp else taken)
 
 
+@jax.jit
+def _value(path: SampledPath, t, after) -> Array:
+    return path.at(*path.split(t), after)
+
+
 def read(path, t, after: Any = 0.0) -> Array:
     """The input `after` time units past t, of one of our paths or of any other function of time."""
     return path(t, after) if isinstance(path, AbstractPath) else jnp.asarray(path(t + after))
@@ -323,6 +327,7 @@ def _as_stamp(t0) -> float:
     return stamp
 
 
+@jax.jit
 def _slopes(xs: Array) -> Array:
     """Slopes per step at the samples, from the nearest five of them: exact for polynomials of degree four."""
     total = xs.shape[0]

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Complex, Float
@@ -109,7 +110,11 @@ def spectrum(W: ArrayLike | Sequence) -> Spectrum:
     ```
     """
     W = as_matrix("W", W)
-    W = W.astype(jnp.promote_types(W.dtype, jnp.float32))  # there are no eigenvalues in half precision
+    return _of(W.astype(jnp.promote_types(W.dtype, jnp.float32)))  # there are no eigenvalues in half precision
+
+
+@jax.jit
+def _of(W: Float[Array, "N N"]) -> Spectrum:
     multipliers, vectors = eig(W)
     order = jnp.argsort(-jnp.abs(multipliers), stable=True)
     return Spectrum(W, multipliers[order], eigenvalue_condition(vectors)[order])

@@ -97,7 +97,8 @@ def rows(found):
 
 def check_layout(found):
     """Fixed points first, slow ones next, NaN after; nothing that has not converged says that it has."""
-    fixed, slow = np.asarray(found.converged), np.asarray(found.slow)
+    found = jax.tree.map(np.asarray, found)
+    fixed, slow = found.converged, np.asarray(found.slow)
     used = fixed | slow
     assert not (fixed & slow).any()
     for flags in (fixed, used):

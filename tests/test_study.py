@@ -109,7 +109,7 @@ def test_a_gated_network_learns_what_a_gaussian_one_does_not():
 
 def test_flossing_carries_gradients_over_the_lag():
     """Of the same networks, before any training for the task: most of the way from where the gradient was, in nats, to 0."""
-    found = learn.study(learn.TemporalOrder(), ["tanh", "tanh + flossing"], [40], seeds=3, hidden=24, steps=1)
+    found = learn.study(learn.TemporalOrder(), ["tanh", "tanh + flossing"], [30], seeds=2, hidden=12, steps=1)
     plain, flossed = (np.mean([abs(trial.gradient_before) for trial in group]) for group in found.groups())
     assert flossed < 0.5 * plain and plain > 4
 
