@@ -116,7 +116,8 @@ def errors(axes: Axes, c: Comparison, colours) -> None:
         if np.any(np.isfinite(seen)):
             axes.semilogy(times, np.clip(seen, 1e-18, 1e6), color=colours[row.method.label], lw=1.4)
     axes.axhline(PARTED, color="0.5", lw=0.8, ls="--")
-    axes.annotate("parted", (times[-1], PARTED), xytext=(0, 3), textcoords="offset points", ha="right", color="0.4")
+    label = axes.annotate("parted", (times[-1], PARTED), xytext=(-3, 3), textcoords="offset points", ha="right")
+    label.set(color="0.3", bbox={"facecolor": "white", "alpha": 0.8, "linewidth": 0, "pad": 1})
     axes.set(xlabel="time", ylabel="relative error at the samples", xlim=(times[0], times[-1]))
     low, high = axes.get_ylim()
     axes.set_ylim(max(low, 1e-18), min(max(high, 1.0), 1e3))

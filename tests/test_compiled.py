@@ -414,7 +414,7 @@ def lowered() -> dict[tuple[str, str], str]:
     # Equinox reads the switch when it is imported
     env = os.environ | {"EQX_ON_ERROR": "nan", "JAX_PLATFORMS": "cpu"}
     env["PYTHONPATH"] = os.pathsep.join([str(Path(ro.__file__).parent.parent), str(Path(__file__).parent)])
-    script = "import test_compiled; test_compiled.lower_everything()"
+    script = "import gc, test_compiled; gc.set_threshold(200_000, 20, 100); test_compiled.lower_everything()"
     done = subprocess.run([sys.executable, "-c", script], env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     rows = [line.split("|", 2) for line in done.stdout.splitlines()]

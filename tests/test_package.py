@@ -167,8 +167,11 @@ def test_public_names_are_there_once():
     assert set(getattr(rnn_ode, "__all__", names)) - {"__version__"} == set(names)
 
 
+# as in conftest.py: a twelfth of the time is looking through what tracing makes
+GARBAGE = "import gc; gc.set_threshold(200_000, 20, 100)"
+
 # One process for all modules: starting JAX costs more than the examples.
-DOCTEST_SCRIPT = """
+DOCTEST_SCRIPT = f"""{GARBAGE}
 import doctest, importlib
 flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 for name in MODULES:
@@ -199,12 +202,12 @@ def test_the_examples_in_docstrings_run(tmp_path):
         assert re.search(rf"^doctests {module} ([1-9]\d* tried 0 failed|not installed: .*)$", output, re.M), output
 
 
-README_SCRIPT = """
+README_SCRIPT = f"""{GARBAGE}
 import pathlib, re, sys
 text = pathlib.Path(PATH).read_text(encoding="utf-8")
 blocks = list(re.finditer(r"^```python\\n(.*?)^```", text, re.M | re.S))
 assert blocks, "the README has no example"
-namespace = {"__name__": "readme"}
+namespace = {{"__name__": "readme"}}
 for block in blocks:
     line = text.count("\\n", 0, block.start(1))  # so that a traceback gives the README's own lines
     exec(compile("\\n" * line + block[1], PATH, "exec"), namespace)
