@@ -48,9 +48,12 @@ def _together(functions, others, slopes):
 
 def _plain(functions, others, weight, slopes, xs, h0):
     drive, combine = _together(functions, others, slopes)
-    if xs.size > _NARROW * xs.shape[0]:
-        return _driven(functions, combine, lambda d: d, weight, jax.vmap(drive)(xs), h0)
-    return _driven(functions, combine, drive, weight, xs, h0)
+    drive, inputs = (drive, xs) if _narrow(xs) else (lambda d: d, jax.vmap(drive)(xs))
+    return _driven(functions, combine, drive, weight, inputs, h0)
+
+
+def _narrow(xs) -> bool:
+    return xs.size <= _NARROW * xs.shape[0]
 
 
 def _driven(functions, combine, drive, weight, inputs, h0):
@@ -79,11 +82,15 @@ def _states_jvp(functions, primals, tangents):
     def drives_of(slopes, xs):
         return jax.vmap(_together(functions, others, slopes)[0])(xs)
 
-    def run(slopes, drives, h0):
-        return _driven(functions, _together(functions, others, slopes)[1], lambda d: d, weight, drives, h0)[0]
-
     drives, drives_along = jax.linearize(drives_of, slopes, xs)
-    states, along = jax.linearize(run, slopes, drives, h0)
+    drive, inputs = (_together(functions, others, slopes)[0], xs) if _narrow(xs) else (lambda d: d, drives)
+
+    def run(slopes, changes, h0):
+        """Of the drives only changes from what they are, zeros, so that a narrow input's are in memory nowhere."""
+        combine = _together(functions, others, slopes)[1]
+        return _driven(functions, combine, lambda pair: drive(pair[0]) + pair[1], weight, (inputs, changes), h0)[0]
+
+    states, along = jax.linearize(run, slopes, jnp.zeros_like(drives), h0)
     before = jax.tree.map(lambda leaf: leaf[:-1], after(h0, states))
     pushes = jax.vmap(place)(jax.vmap(read)(before) @ d_weight.T)
     tangent = along(d_slopes, drives_along(d_slopes, d_xs) + pushes.astype(drives.dtype), d_h0)
