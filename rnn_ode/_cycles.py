@@ -500,8 +500,10 @@ def _describe(map: AbstractSystem, pieces: Pieces, problem: _Problem, found: _Fo
     residuals, multipliers, verdicts = jax.tree.map(lambda *leaves: np.stack(leaves), *judged) if judged else none
     coverage, degenerate = found.coverage, found.degenerate
     complete = coverage.settled == coverage.patterns and degenerate == 0
-    arrays = jax.tree.map(jnp.asarray, (h, multipliers, verdicts, on_kink, residuals))
-    return Cycles(*arrays, complete, degenerate, coverage)
+    h, multipliers, verdicts, on_kink, residuals = jax.tree.map(
+        jnp.asarray, (h, multipliers, verdicts, on_kink, residuals)
+    )
+    return Cycles(h, multipliers, verdicts, on_kink, residuals, complete, degenerate, coverage)
 
 
 def _monodromy(pieces: Pieces, z, kink):
