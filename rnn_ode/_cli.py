@@ -481,7 +481,7 @@ def bench_command(
         if out is not None:
             _check_figure(out)
             benchmark.check_writable("--out", out)
-        rows, interrupted = [], False
+        rows, status = [], 0
         try:
             with progress("preparing") as step:
                 benchmark.run(
@@ -496,19 +496,19 @@ def bench_command(
                     each=rows.extend,
                     keep=keep,
                 )
-        except KeyboardInterrupt:
-            interrupted = True
+        except (KeyboardInterrupt, SystemExit) as ended:
+            status = 128 + (signal.SIGINT if isinstance(ended, KeyboardInterrupt) else signal.SIGTERM)
         if out is not None and rows:
             _save_bench(rows, out)
         if as_json:
-            report = {"rows": [row.to_dict() for row in rows], "interrupted": interrupted}
+            report = {"rows": [row.to_dict() for row in rows], "interrupted": status != 0}
             typer.echo(json.dumps(report, allow_nan=False))
         elif rows:
             typer.echo(benchmark.table(rows) + (f"\n\nfigure: {out}" if out else ""))
-        if interrupted:
+        if status:
             way = "--keep FILE.json would keep them" if keep is None else f"the same command goes on from {keep}"
             _say("interrupted", "yellow", f"the cases that were done are above; {way}.")
-            raise typer.Exit(130)
+            raise typer.Exit(status)
 
 
 def _save_bench(rows: list, out: Path) -> None:
