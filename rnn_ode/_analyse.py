@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Callable
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -293,6 +294,11 @@ def _nearest(points: FixedPoints, state: np.ndarray) -> np.ndarray | None:
     return rows[np.argmin(np.linalg.norm(rows - state, axis=1))] if len(rows) else None
 
 
+@eqx.filter_jit
+def _residuals(system: AbstractSystem, rows):
+    return jax.lax.map(system.residual, rows)
+
+
 def _mark_added(first: Side, second: Side) -> tuple[Side, Side]:
     """Both sides, with the fixed points marked that the other one does not have, and those at which it does not exist."""
 
@@ -300,7 +306,7 @@ def _mark_added(first: Side, second: Side) -> tuple[Side, Side]:
         if side.points is None or other.system is None:
             return side
         points = jnp.where(side.points.converged[:, None], side.points.points, 0)
-        defined = jnp.isfinite(jax.jit(jax.vmap(other.system.residual))(points)).all(axis=1)
+        defined = jnp.isfinite(_residuals(other.system, points)).all(axis=1)
         undefined = np.asarray(side.points.converged & ~defined)
         added = np.asarray(side.points.absent_from(other.system)) & ~undefined
         return dataclasses.replace(side, added=added, undefined=undefined)
@@ -335,7 +341,7 @@ def _with_nullclines(side: Side, centre: np.ndarray, grid: np.ndarray) -> Side:
     if system is None or len(centre) != 2:
         return side
     plane = jnp.stack(jnp.meshgrid(jnp.asarray(grid), jnp.asarray(grid)), axis=-1).reshape(-1, 2)
-    values = np.asarray(jax.jit(lambda rows: jax.lax.map(system.residual, rows))(plane))
+    values = np.asarray(_residuals(system, plane))
     return dataclasses.replace(side, nullclines=np.moveaxis(values.reshape(len(grid), len(grid), 2), -1, 0))
 
 

@@ -359,9 +359,10 @@ def _slow_end(residual, end: _End) -> _End:
     gradient = jax.grad(lambda h: 0.5 * jnp.sum(residual(h) ** 2))
     h, _ = _descend(gradient, end.point, 2 * _POLISHING_STEPS)
     r, J = _value_and_jacobian(residual, h)
+    slope, curvature = _value_and_jacobian(gradient, h)
     tolerance = _roundoff(h) ** 0.5
-    at_rest = jnp.linalg.norm(gradient(h)) <= tolerance * jnp.linalg.norm(J) * jnp.linalg.norm(r)
-    curvatures = jnp.linalg.eigvalsh(jax.jacfwd(gradient)(h))
+    at_rest = jnp.linalg.norm(slope) <= tolerance * jnp.linalg.norm(J) * jnp.linalg.norm(r)
+    curvatures = jnp.linalg.eigvalsh(curvature)
     minimum = jnp.all(curvatures > -tolerance * jnp.max(jnp.abs(curvatures)))
     widest = _roundoff(h) ** 0.25 * (1 + jnp.linalg.norm(h))
     return _End(h, widest / 2, end.fixed, at_rest & minimum & (jnp.linalg.norm(r) > 0) & jnp.all(jnp.isfinite(h)))

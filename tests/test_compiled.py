@@ -1,5 +1,6 @@
 """Everything that computes can be differentiated, compiled and batched, keeps its precision, and lowers everywhere."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -414,7 +415,7 @@ def lowered() -> dict[tuple[str, str], str]:
     # Equinox reads the switch when it is imported
     env = os.environ | {"EQX_ON_ERROR": "nan", "JAX_PLATFORMS": "cpu"}
     env["PYTHONPATH"] = os.pathsep.join([str(Path(ro.__file__).parent.parent), str(Path(__file__).parent)])
-    script = "import gc, test_compiled; gc.set_threshold(200_000, 20, 100); test_compiled.lower_everything()"
+    script = f"import gc, test_compiled; gc.set_threshold(*{gc.get_threshold()}); test_compiled.lower_everything()"
     done = subprocess.run([sys.executable, "-c", script], env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     rows = [line.split("|", 2) for line in done.stdout.splitlines()]

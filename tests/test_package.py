@@ -1,6 +1,7 @@
 """The package as a whole: its layout, its imports, its documentation and its examples."""
 
 import ast
+import gc
 import inspect
 import os
 import re
@@ -167,11 +168,11 @@ def test_public_names_are_there_once():
     assert set(getattr(rnn_ode, "__all__", names)) - {"__version__"} == set(names)
 
 
-# as in conftest.py: a twelfth of the time is looking through what tracing makes
-GARBAGE = "import gc; gc.set_threshold(200_000, 20, 100)"
+# as here, see conftest.py: a twelfth of the time is looking through what tracing makes
+GARBAGE = f"import gc; gc.set_threshold(*{gc.get_threshold()})"
 
 # One process for all modules: starting JAX costs more than the examples.
-DOCTEST_SCRIPT = f"""{GARBAGE}
+DOCTEST_SCRIPT = """
 import doctest, importlib
 flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 for name in MODULES:
@@ -196,18 +197,18 @@ def modules_with_examples() -> list[str]:
 @pytest.mark.slow
 def test_the_examples_in_docstrings_run(tmp_path):
     modules = modules_with_examples()
-    output = run_python(f"MODULES, EXTRAS = {modules!r}, {EXTRAS!r}\n{DOCTEST_SCRIPT}", tmp_path)
+    output = run_python(f"{GARBAGE}\nMODULES, EXTRAS = {modules!r}, {EXTRAS!r}\n{DOCTEST_SCRIPT}", tmp_path)
     for module in modules:
         # "0 tried" would be an example in a place where doctest does not look.
         assert re.search(rf"^doctests {module} ([1-9]\d* tried 0 failed|not installed: .*)$", output, re.M), output
 
 
-README_SCRIPT = f"""{GARBAGE}
+README_SCRIPT = """
 import pathlib, re, sys
 text = pathlib.Path(PATH).read_text(encoding="utf-8")
 blocks = list(re.finditer(r"^```python\\n(.*?)^```", text, re.M | re.S))
 assert blocks, "the README has no example"
-namespace = {{"__name__": "readme"}}
+namespace = {"__name__": "readme"}
 for block in blocks:
     line = text.count("\\n", 0, block.start(1))  # so that a traceback gives the README's own lines
     exec(compile("\\n" * line + block[1], PATH, "exec"), namespace)
@@ -216,4 +217,4 @@ for block in blocks:
 
 @pytest.mark.slow
 def test_the_examples_in_the_readme_run(tmp_path):
-    run_python(f"PATH = {str(README)!r}\n{README_SCRIPT}", tmp_path)
+    run_python(f"{GARBAGE}\nPATH = {str(README)!r}\n{README_SCRIPT}", tmp_path)
