@@ -20,6 +20,7 @@ from ._cells import as_state, initial_state
 from ._errors import as_band, as_floats, as_number, check_callable, check_count
 from ._linalg import eig, solve
 from ._orbit import lagrange, uniform_nodes
+from ._runs import promote
 from ._types import Cell
 
 TOLERANCE = 1e-3
@@ -138,8 +139,10 @@ def beyond(radii, multipliers, gap, xp: Any = jnp):
 
 
 def resting_multipliers(cell, x, h) -> Complex[Array, " N"]:
-    """The eigenvalues of the network's step where it comes to rest under a constant input, or where it is after a while."""
-    flat, unravel = ravel_pytree(h)
+    """The eigenvalues of the network's step where it comes to rest under a constant input, or where it is after a while.
+
+    In float32 at least, since half precision has no eigenvalues."""
+    flat, unravel = ravel_pytree(promote(h, cell, x, least=jnp.float32))
 
     def step(h):
         return ravel_pytree(cell(x, unravel(h)))[0]

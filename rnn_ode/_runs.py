@@ -117,10 +117,11 @@ def _finite_rows(states):
     return jnp.stack([finite(leaf) for leaf in jax.tree.leaves(states)]).all(axis=0)
 
 
-def promote(h0: State, *others) -> State:
-    """`h0` in the widest floating type among it and the arrays it will meet."""
-    leaves = [leaf for leaf in jax.tree.leaves(others) if eqx.is_inexact_array(leaf)]
-    return jax.tree.map(lambda leaf: leaf.astype(jnp.result_type(leaf, *leaves)), h0)
+def promote(h0: State, *others, least: Any = None) -> State:
+    """`h0` in the widest floating type among it, the arrays (or their shapes and types) it will meet, and `least`, a type."""
+    met = [leaf.dtype for leaf in jax.tree.leaves(others) if hasattr(leaf, "dtype")]
+    types = [dtype for dtype in (*met, least) if dtype is not None and jnp.issubdtype(dtype, jnp.inexact)]
+    return jax.tree.map(lambda leaf: leaf.astype(jnp.result_type(leaf, *types)), h0)
 
 
 def like(h: State, new: State) -> State:

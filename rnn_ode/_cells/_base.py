@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from .._errors import check_finite
+from .._errors import as_floats, check_finite
 from ._recurrence import Recurrence, of_equinox
 
 
@@ -124,8 +124,11 @@ def output_of(cell, state) -> Any:
 def as_state(name: str, h0, owner=None):
     """An initial state as a pytree of floating arrays, finite where it can be seen, in the shape its owner's state has.
 
-    `owner` is the cell or field that takes it; where that does not say what its state looks like, any shape passes.
+    `owner` is the cell or field that takes it; where that does not say what its state looks like, any shape passes. A list
+    of Python numbers, nested or not, is one array, as in NumPy; a list of arrays is a pytree.
     """
+    if isinstance(h0, list) and all(isinstance(leaf, int | float) for leaf in jax.tree.leaves(h0)):
+        h0 = as_floats(name, h0)
 
     def one(leaf):
         try:
