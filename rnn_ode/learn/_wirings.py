@@ -11,6 +11,9 @@
 Each takes a *runner* (a network or a differential equation, `Iterated` or `Integrated`, in both directions or stacked) and a
 *readout*, any function of its output (H,), such as `eqx.nn.Linear`. Sequences are (T, D), time first and unbatched: batches
 come from `jax.vmap`. A sequence that stands in a longer array is told by its `length`.
+
+`ManyToMany` is causal: the value at a sample depends on the samples up to it alone, unless the runner is `Bidirectional`. The
+value of `ManyToOne`, and every value of `EncoderDecoder`, depends on the whole sequence.
 """
 
 from collections.abc import Callable
@@ -82,7 +85,7 @@ class OneToMany(_Wiring):
     def __call__(self, x: Float[Array, " D"], steps: int) -> Float[Array, "steps O"]:
         check_count("steps", steps)
         xs = jnp.zeros((steps, *x.shape), x.dtype).at[0].set(x)
-        return jax.vmap(self.readout)(self.runner.outputs(xs))
+        return jax.vmap(self.readout)(self.runner.offline(xs))
 
 
 class ManyToOne(_Wiring):
@@ -108,7 +111,8 @@ class ManyToOne(_Wiring):
 
 
 class ManyToMany(_Wiring):
-    """A sequence, and a value at each of its samples; after the last one that counts, that one's again.
+    """A sequence, and a value at each of its samples; after the last one that counts, that one's again. A value depends on
+    the samples up to its own; with a `Bidirectional` runner on all of them.
 
     ```python
     >>> import jax, jax.numpy as jnp, equinox as eqx
@@ -129,7 +133,7 @@ class ManyToMany(_Wiring):
 
 
 class EncoderDecoder(eqx.Module):
-    """A sequence is read into a state, which another network of the same kind of state unrolls into values (Sutskever,
+    """A whole sequence is read into a state, which another network of the same kind of state unrolls into values (Sutskever,
     Vinyals & Le 2014). The decoder's input is the value before, zeros at first: its own, or during training the true one,
     where `targets` are given.
 
@@ -170,7 +174,7 @@ class EncoderDecoder(eqx.Module):
         targets: Float[Array, "steps O"] | None = None,
     ) -> Float[Array, "steps O"]:
         check_count("steps", steps)
-        h = jax.tree.map(lambda leaf: leaf[-1], self.encoder.states(xs, length=length))
+        h = self.encoder.end(xs, length)
         y = self.readout(self.runner.read(jax.tree.map(lambda leaf: leaf[None], h))[0])
         start = jnp.zeros_like(y)
         cell = self.runner.as_cell()
