@@ -332,6 +332,12 @@ def _reversed(xs: Float[Array, "T D"], length: Length) -> Float[Array, "T D"]:
     return xs[jnp.maximum(last - 1 - jnp.arange(xs.shape[0]), 0)]
 
 
+def as_samples(xs: Any) -> Float[Array, "..."]:
+    """Samples as a floating array, in which padding may be anything."""
+    xs = jnp.asarray(xs)
+    return xs if jnp.issubdtype(xs.dtype, jnp.floating) else xs.astype(jnp.result_type(float))
+
+
 def check_length(xs: Float[Array, "T D"], length: Int[Array, ""] | int) -> None:
     """`ValueError` for a known length outside 1 to T, `TypeError` for what is no whole number."""
     if jnp.ndim(length) or not jnp.issubdtype(jnp.result_type(length), jnp.integer):
