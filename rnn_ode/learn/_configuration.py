@@ -97,7 +97,7 @@ def difference(stored: Any, here: Any, where: str = "model") -> str | None:
         for one, other, text in ((stored, here, "there and not here"), (here, stored, "here and not there")):
             if one.keys() - other.keys():
                 return f"{_place(where, min(one.keys() - other.keys()))} is {text}"
-        if "array" in stored or "key" in stored:
+        if _is_leaf(stored) and _is_leaf(here):
             return None if stored == here else f"{where} is {_shape(stored)} there and {_shape(here)} here"
         pairs = [(_place(where, key), stored[key], here[key]) for key in stored]
         return next(filter(None, (difference(a, b, place) for place, a, b in pairs)), None)
@@ -111,12 +111,17 @@ def _place(where: str, key: str) -> str:
     return where if key in ("fields", "dict", "tuple", "class") else f"{where}{'' if key[0] in '.[' else '.'}{key}"
 
 
+def _is_leaf(data: Any) -> bool:
+    """Whether it describes an array or random keys, not a dictionary that has a part of such a name."""
+    return isinstance(data, dict) and (data.keys() == {"array", "dtype"} or data.keys() == {"key", "kind"})
+
+
 def _shape(array: dict) -> str:
     return f"{array['dtype']}{array['array']}" if "array" in array else f"{array['kind']} key{array['key']}"
 
 
 def _brief(data: Any) -> str:
-    if isinstance(data, dict) and ("array" in data or "key" in data):
+    if _is_leaf(data):
         return _shape(data)
     if isinstance(data, dict):
         return str(data.get("class") or data.get("function") or ", ".join(data))

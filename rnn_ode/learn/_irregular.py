@@ -33,10 +33,10 @@ class ODERNN(eqx.Module):
     the state from one observation to the next, however long the gap: count time in units in which gaps are a few of the
     field's time constants at most (longer ones want more substeps; from 2.8 per substep on the method is unstable).
 
-    **Times.** Only differences of times matter. Times that are known while Python runs (NumPy, Python, JAX arrays outside `jit`
-    and `vmap`) are differenced in float64. JAX makes float32 of those of a batch, in which Unix seconds are wrong by a minute:
-    give `intervals(ts, at, lengths)` in place of `ts` and `at`. Traced times whose gaps their type does not resolve (below 4
-    roundings), or that do not increase, give NaN from there on, and `fit` then stops at the first step.
+    **Times.** Only differences of times matter. Times that are known while Python runs (NumPy, Python, JAX arrays outside
+    `jit` and `vmap`) are differenced in float64. JAX makes float32 of those of a batch, in which Unix seconds are wrong by a
+    minute: give `intervals(ts, at, lengths)` in place of `ts` and `at`. Traced times whose gaps their type does not resolve
+    (below 4 roundings), or that do not increase, give NaN from there on, and `fit` then stops at the first step.
 
     It is itself a cell, whose input (D + 1,) ends with the time since the observation before; `Iterated`, `iterate` and the
     analyses take it so.
@@ -288,7 +288,9 @@ def _gaps(ts, length: Length) -> Float[Array, " T"]:
     times = _numbers("ts", ts)
     gaps = differences(times)
     if is_concrete(length):
-        check_increasing("ts", times, np.arange(len(times)) < (len(times) if length is None else int(length)), _type(ts))
+        check_increasing(
+            "ts", times, np.arange(len(times)) < (len(times) if length is None else int(length)), _type(ts)
+        )
     else:  # what counts is not known, and padding may be anything
         gaps[1:] = np.where(gaps[1:] > 0, gaps[1:], np.nan)
     return jnp.asarray(gaps.astype(float))
@@ -320,8 +322,8 @@ def _numbers(name: str, value) -> np.ndarray:
     times = host_times(name, value)
     if times.dtype.kind == "M":
         raise TypeError(
-            f"{name} must hold numbers; got {times.dtype}. Give learn.intervals(ts, at, unit=np.timedelta64(1, 's')), say, in "
-            "place of times."
+            f"{name} must hold numbers; got {times.dtype}. In place of dates give, for seconds, "
+            "learn.intervals(ts, at, unit=np.timedelta64(1, 's'))."
         )
     return times
 

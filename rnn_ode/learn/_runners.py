@@ -19,13 +19,15 @@ import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+import numpy as np
+from jaxtyping import Array, Float, Int, Real
 
 from .. import Hold, RungeKutta, integrate, iterate, to_rnn
 from .._cells import initial_state, output_of
 from .._errors import as_step, check_callable, check_count, is_concrete
 from .._fields import is_linear, leads_of
 from .._paths import AbstractPath, SampledPath
+from .._runs import promote
 from .._types import Cell, Field, State
 
 Length = Int[Array, ""] | int | None
@@ -35,14 +37,14 @@ class AbstractRunner(eqx.Module):
     """Runs over inputs (T, D), of which `length` count, all by default."""
 
     @abc.abstractmethod
-    def outputs(self, xs: Float[Array, "T D"], length: Length = None) -> Float[Array, "T H"]:
+    def outputs(self, xs: Real[Array | np.ndarray, "T D"], length: Length = None) -> Float[Array, "T H"]:
         """The output after every sample, which depends on no later one; after the last one that counts, that one's."""
 
     @abc.abstractmethod
-    def last(self, xs: Float[Array, "T D"], length: Length = None) -> Float[Array, " H"]:
+    def last(self, xs: Real[Array | np.ndarray, "T D"], length: Length = None) -> Float[Array, " H"]:
         """What is known once all samples that count were seen."""
 
-    def offline(self, xs: Float[Array, "T D"], length: Length = None) -> Float[Array, "T H"]:
+    def offline(self, xs: Real[Array | np.ndarray, "T D"], length: Length = None) -> Float[Array, "T H"]:
         """`outputs` for those who have the whole sequence and let each output depend on all of it."""
         return self.outputs(xs, length)
 
@@ -51,21 +53,21 @@ class Recurrent(AbstractRunner):
     """One state, carried forward: what an encoder hands to a decoder."""
 
     @abc.abstractmethod
-    def states(self, xs: Float[Array, "T D"], h0: State | None = None, length: Length = None) -> State:
+    def states(self, xs: Real[Array | np.ndarray, "T D"], h0: State | None = None, length: Length = None) -> State:
         """The state before the first sample and after every one: a pytree of (T + 1, …)."""
 
     @abc.abstractmethod
     def as_cell(self) -> Cell:
         """One sample's worth of running, as a cell."""
 
-    def end(self, xs: Float[Array, "T D"], length: Length = None) -> State:
+    def end(self, xs: Real[Array | np.ndarray, "T D"], length: Length = None) -> State:
         """The state after all samples that count."""
         return jax.tree.map(lambda leaf: leaf[-1], self.states(xs, length=length))
 
-    def outputs(self, xs: Float[Array, "T D"], length: Length = None) -> Float[Array, "T H"]:
+    def outputs(self, xs: Real[Array | np.ndarray, "T D"], length: Length = None) -> Float[Array, "T H"]:
         return self.read(self.states(xs, length=length))[1:]
 
-    def last(self, xs: Float[Array, "T D"], length: Length = None) -> Float[Array, " H"]:
+    def last(self, xs: Real[Array | np.ndarray, "T D"], length: Length = None) -> Float[Array, " H"]:
         return self.read(jax.tree.map(lambda leaf: leaf[None], self.end(xs, length)))[0]
 
     def read(self, states: State) -> Float[Array, "n H"]:
@@ -98,7 +100,8 @@ class Iterated(Recurrent):
         if self.checkpoints is not None:
             check_count("checkpoints", self.checkpoints)
 
-    def states(self, xs: Float[Array, "T D"], h0: State | None = None, length: Length = None) -> State:
+    def states(self, xs: Real[Array | np.ndarray, "T D"], h0: State | None = None, length: Length = None) -> State:
+        xs = as_samples(xs)
         run = partial(iterate, checkpoints=self.checkpoints, throw=False)
         if length is None:
             return run(self.cell, xs, h0).states
@@ -167,8 +170,8 @@ class Integrated(Recurrent):
         check_callable("path", self.path, "path(xs, dt)")
         as_step("dt", self.dt)
 
-    def states(self, xs: Float[Array, "T D"], h0: State | None = None, length: Length = None) -> State:
-        path = self.path(xs, self.dt)
+    def states(self, xs: Real[Array | np.ndarray, "T D"], h0: State | None = None, length: Length = None) -> State:
+        path = self.path(as_samples(xs), self.dt)
         beyond = getattr(path, "beyond", None)
         if beyond != 0:
             ahead = "does not say which samples it reads" if beyond is None else f"reads up to {beyond} later samples"
@@ -179,21 +182,22 @@ class Integrated(Recurrent):
             )
         return self._states(xs, h0, length)
 
-    def end(self, xs: Float[Array, "T D"], length: Length = None) -> State:
+    def end(self, xs: Real[Array | np.ndarray, "T D"], length: Length = None) -> State:
         return jax.tree.map(lambda leaf: leaf[-1], self._states(xs, None, length))
 
-    def offline(self, xs: Float[Array, "T D"], length: Length = None) -> Float[Array, "T H"]:
+    def offline(self, xs: Real[Array | np.ndarray, "T D"], length: Length = None) -> Float[Array, "T H"]:
         return self.read(self._states(xs, None, length))[1:]
 
-    def _states(self, xs: Float[Array, "T D"], h0: State | None, length: Length) -> State:
+    def _states(self, xs: Real[Array | np.ndarray, "T D"], h0: State | None, length: Length) -> State:
         """The states, of whatever path."""
+        xs = as_samples(xs)
         if length is None:
             return self._solve(self.path(xs, self.dt), h0)
         check_length(xs, length)
         return _solve_until(self, xs, h0, jnp.asarray(length))
 
     def _solve(self, path, h0: State | None, ts: Float[Array, " n"] | None = None) -> State:
-        h0 = initial_state(self.field) if h0 is None else h0
+        h0 = promote(initial_state(self.field) if h0 is None else h0, self.field, path.xs)
         how = {"solver": self.solver, "rtol": self.rtol, "atol": self.atol, "adjoint": self.adjoint}
         return integrate(self.field, _causal(path, self.field), h0, ts=ts, throw=False, **how).states
 
@@ -280,11 +284,11 @@ class Bidirectional(AbstractRunner):
     forward: AbstractRunner
     backward: AbstractRunner
 
-    def outputs(self, xs: Float[Array, "T D"], length: Length = None) -> Float[Array, "T H"]:
+    def outputs(self, xs: Real[Array | np.ndarray, "T D"], length: Length = None) -> Float[Array, "T H"]:
         behind = _reversed(self.backward.offline(_reversed(xs, length), length), length)
         return jnp.concatenate([self.forward.offline(xs, length), behind], axis=1)
 
-    def last(self, xs: Float[Array, "T D"], length: Length = None) -> Float[Array, " H"]:
+    def last(self, xs: Real[Array | np.ndarray, "T D"], length: Length = None) -> Float[Array, " H"]:
         return jnp.concatenate([self.forward.last(xs, length), self.backward.last(_reversed(xs, length), length)])
 
 
@@ -308,27 +312,27 @@ class Stacked(AbstractRunner):
         if not self.layers:
             raise ValueError("layers must hold at least one runner; it is empty.")
 
-    def outputs(self, xs: Float[Array, "T D"], length: Length = None) -> Float[Array, "T H"]:
+    def outputs(self, xs: Real[Array | np.ndarray, "T D"], length: Length = None) -> Float[Array, "T H"]:
         for layer in self.layers:
             xs = layer.outputs(xs, length)
         return xs
 
-    def offline(self, xs: Float[Array, "T D"], length: Length = None) -> Float[Array, "T H"]:
+    def offline(self, xs: Real[Array | np.ndarray, "T D"], length: Length = None) -> Float[Array, "T H"]:
         for layer in self.layers:
             xs = layer.offline(xs, length)
         return xs
 
-    def last(self, xs: Float[Array, "T D"], length: Length = None) -> Float[Array, " H"]:
+    def last(self, xs: Real[Array | np.ndarray, "T D"], length: Length = None) -> Float[Array, " H"]:
         for layer in self.layers[:-1]:
             xs = layer.offline(xs, length)
         return self.layers[-1].last(xs, length)
 
 
-def _reversed(xs: Float[Array, "T D"], length: Length) -> Float[Array, "T D"]:
+def _reversed(xs: Real[Array | np.ndarray, "T D"], length: Length) -> Float[Array, "T D"]:
     """The samples that count in the opposite order, and then the last one of that order, which was the first."""
     if length is not None:
         check_length(xs, length)
-    last = xs.shape[0] if length is None else length
+    xs, last = as_samples(xs), xs.shape[0] if length is None else length
     return xs[jnp.maximum(last - 1 - jnp.arange(xs.shape[0]), 0)]
 
 
@@ -338,7 +342,7 @@ def as_samples(xs: Any) -> Float[Array, "..."]:
     return xs if jnp.issubdtype(xs.dtype, jnp.floating) else xs.astype(jnp.result_type(float))
 
 
-def check_length(xs: Float[Array, "T D"], length: Int[Array, ""] | int) -> None:
+def check_length(xs: Real[Array | np.ndarray, "T D"], length: Int[Array, ""] | int) -> None:
     """`ValueError` for a known length outside 1 to T, `TypeError` for what is no whole number."""
     if jnp.ndim(length) or not jnp.issubdtype(jnp.result_type(length), jnp.integer):
         raise TypeError(f"length must be a whole number, how many of the samples count; got {length!r}.")

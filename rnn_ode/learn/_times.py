@@ -1,8 +1,8 @@
 """Times of observations as what a network needs of them: the intervals in between.
 
-Intervals are differences of large numbers. A float32 of a time in Unix seconds is off by up to a minute, and JAX makes float32
-of every array unless `jax_enable_x64` is set; so times that are known while Python runs are differenced on the host, in
-float64 (integers and dates exactly), before JAX sees them.
+Intervals are differences of large numbers. A float32 of a time in Unix seconds is off by up to a minute, and JAX makes
+float32 of every array unless `jax_enable_x64` is set; so times that are known while Python runs are differenced on the host,
+in float64 (integers and dates exactly), before JAX sees them.
 """
 
 from typing import Any
@@ -30,8 +30,8 @@ def intervals(ts: Any, at: Any = None, lengths: Any = None, unit: Any = 1.0) -> 
     """The intervals between times, taken on the host in float64: for batches, which `jax.vmap`, `jax.jit` and `Minibatches`
     would make float32 first.
 
-    **Arguments:** `ts` (…, T) increasing times along the last axis, numbers or `datetime64`; `at` (…,) the time asked for, not
-    before the last observation that counts; `lengths` (…,) how many of each row count, all by default; `unit` what the
+    **Arguments:** `ts` (…, T) increasing times along the last axis, numbers or `datetime64`; `at` (…,) the time asked for,
+    not before the last observation that counts; `lengths` (…,) how many of each row count, all by default; `unit` what the
     intervals are counted in, in the unit of `ts` (60 for seconds to minutes), and a `timedelta64` for dates.
 
     **Returns:** an `Intervals` of NumPy's float64, to be handed to the model in place of `ts` and `at`. **Raises:**
@@ -60,7 +60,7 @@ def intervals(ts: Any, at: Any = None, lengths: Any = None, unit: Any = 1.0) -> 
     if dates != isinstance(unit, np.timedelta64):
         wanted = "a timedelta64, such as np.timedelta64(1, 's')" if dates else "a number"
         raise TypeError(f"unit must be {wanted}, for ts of {times.dtype}; got {unit!r}.")
-    if not dates and not 0 < as_number("unit", unit) < np.inf or dates and not unit > np.timedelta64(0):
+    if (not dates and not 0 < as_number("unit", unit) < np.inf) or (dates and not unit > np.timedelta64(0)):
         raise ValueError(f"unit must be finite and above 0; got {unit!r}.")
     counts = _counts(times.shape, lengths)
     counted = np.arange(times.shape[-1]) < counts[..., None]
@@ -109,7 +109,12 @@ def check_increasing(name: str, times: np.ndarray, counted: np.ndarray, came: An
         before = (*where[:-1], where[-1] - 1)
         kind = "a duplicate" if times[before] == times[where] else "out of order"
         hint = ""
-        if came is not None and jnp.issubdtype(came, jnp.floating) and jnp.finfo(came).bits < 64 and kind != "out of order":
+        if (
+            came is not None
+            and jnp.issubdtype(came, jnp.floating)
+            and jnp.finfo(came).bits < 64
+            and kind != "out of order"
+        ):
             hint = f" They came as {came}, which may have rounded them: give NumPy float64 times."
         raise ValueError(
             f"{name} must increase strictly; {name}{list(before)} = {_digits(times[before])} and {name}{list(where)} = "

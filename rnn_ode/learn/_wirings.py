@@ -21,13 +21,14 @@ from collections.abc import Callable
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+import numpy as np
+from jaxtyping import Array, Float, Real
 
 from .. import iterate
 from .._cells import output_of
 from .._errors import check_callable, check_count
 from .._types import Cell
-from ._runners import AbstractRunner, Length, Recurrent
+from ._runners import AbstractRunner, Length, Recurrent, as_samples
 
 Readout = Callable[[Array], Array]
 
@@ -61,7 +62,7 @@ class OneToOne(_Wiring):
     runner: AbstractRunner
     readout: Readout
 
-    def __call__(self, x: Float[Array, " D"]) -> Float[Array, " O"]:
+    def __call__(self, x: Real[Array | np.ndarray, " D"]) -> Float[Array, " O"]:
         return self.readout(self.runner.last(x[None]))
 
 
@@ -82,8 +83,9 @@ class OneToMany(_Wiring):
     runner: AbstractRunner
     readout: Readout
 
-    def __call__(self, x: Float[Array, " D"], steps: int) -> Float[Array, "steps O"]:
+    def __call__(self, x: Real[Array | np.ndarray, " D"], steps: int) -> Float[Array, "steps O"]:
         check_count("steps", steps)
+        x = as_samples(x)
         xs = jnp.zeros((steps, *x.shape), x.dtype).at[0].set(x)
         return jax.vmap(self.readout)(self.runner.offline(xs))
 
@@ -106,7 +108,7 @@ class ManyToOne(_Wiring):
     runner: AbstractRunner
     readout: Readout
 
-    def __call__(self, xs: Float[Array, "T D"], length: Length = None) -> Float[Array, " O"]:
+    def __call__(self, xs: Real[Array | np.ndarray, "T D"], length: Length = None) -> Float[Array, " O"]:
         return self.readout(self.runner.last(xs, length))
 
 
@@ -128,7 +130,7 @@ class ManyToMany(_Wiring):
     runner: AbstractRunner
     readout: Readout
 
-    def __call__(self, xs: Float[Array, "T D"], length: Length = None) -> Float[Array, "T O"]:
+    def __call__(self, xs: Real[Array | np.ndarray, "T D"], length: Length = None) -> Float[Array, "T O"]:
         return jax.vmap(self.readout)(self.runner.outputs(xs, length))
 
 
@@ -168,10 +170,10 @@ class EncoderDecoder(eqx.Module):
 
     def __call__(
         self,
-        xs: Float[Array, "T D"],
+        xs: Real[Array | np.ndarray, "T D"],
         steps: int,
         length: Length = None,
-        targets: Float[Array, "steps O"] | None = None,
+        targets: Real[Array | np.ndarray, "steps O"] | None = None,
     ) -> Float[Array, "steps O"]:
         check_count("steps", steps)
         h = self.encoder.end(xs, length)
@@ -183,7 +185,7 @@ class EncoderDecoder(eqx.Module):
                 raise ValueError(
                     f"targets must have shape {(steps, *y.shape)}, a value for each step; got {targets.shape}."
                 )
-            fed = jnp.concatenate([start[None], targets[:-1]])
+            fed = jnp.concatenate([start[None], as_samples(targets)[:-1]])
             return jax.vmap(self.readout)(self.runner.read(iterate(cell, fed, h, throw=False).states)[1:])
         unroll = _FeedingBack(cell, self.readout)
         return iterate(unroll, jnp.zeros((steps, 0)), (h, start), save=lambda state: state[1], throw=False).states[1:]
@@ -200,7 +202,9 @@ class _FeedingBack(eqx.Module):
         return h, self.readout(output_of(self.cell, h))
 
 
-def rollout(model: Callable[[Array], Array], history: Float[Array, "T D"], steps: int) -> Float[Array, "steps D"]:
+def rollout(
+    model: Callable[[Array], Array], history: Real[Array | np.ndarray, "T D"], steps: int
+) -> Float[Array, "steps D"]:
     """A forecast of any horizon by a model of the next sample: what it says is appended to the history it sees next.
 
     **Arguments:** `model` from histories (T, D) to the next sample (D,), or (1, D); `history` (T, D); `steps` how far.
@@ -215,9 +219,11 @@ def rollout(model: Callable[[Array], Array], history: Float[Array, "T D"], steps
     ```
     """
     check_count("steps", steps)
+    history = as_samples(history)
+    history = history.astype(jnp.result_type(history, jax.eval_shape(model, history).dtype))
 
     def advance(seen, _):
-        following = jnp.reshape(model(seen), history.shape[1:])
+        following = jnp.reshape(model(seen), history.shape[1:]).astype(seen.dtype)
         return jnp.concatenate([seen[1:], following[None]]), following
 
     return jax.lax.scan(advance, history, length=steps)[1]
