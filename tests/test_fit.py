@@ -471,20 +471,17 @@ def test_a_model_comes_back_from_its_file(name, tmp_path):
 
 
 def test_random_keys_come_back_with_their_kind(tmp_path):
-    keys = {
-        "one": jax.random.key(3),
-        "rows": jax.random.split(jax.random.key(4, impl="rbg"), 3),
-        "old": jax.random.PRNGKey(5),
-    }
+    rows = jax.random.split(jax.random.key(4, impl="rbg"), 3)
+    keys = {"one": jax.random.key(3), "rows": rows, "old": jax.random.PRNGKey(5)}
     learn.save(tmp_path / "keys", keys)
     found = learn.load(tmp_path / "keys")
     assert equal(found, keys) and all(found[name].dtype == key.dtype for name, key in keys.items())
     np.testing.assert_array_equal(jax.random.normal(found["rows"][1]), jax.random.normal(keys["rows"][1]))
     data = (tmp_path / "keys").read_bytes()
     (tmp_path / "keys").write_bytes(data.replace(b'"threefry2x32"', b'"os.system"'))
-    with pytest.raises(ValueError, match="'os.system' is no kind of random key"):
+    with pytest.raises(ValueError, match=r"'os\.system' is no kind of random key"):
         learn.load(tmp_path / "keys")
-    with pytest.raises(ValueError, match=r"rbg key\[\] there and fry|key\[\] there and"):
+    with pytest.raises(ValueError, match=r"model.key is rbg key\[\] there and \S+ key\[\] here"):
         way = {**QUIET, "steps": 1, "checkpoint": tmp_path / "run.ckpt"}
         for kind in ("rbg", "threefry2x32"):
             model = {"w": jnp.ones(1), "key": jax.random.key(0, impl=kind)}

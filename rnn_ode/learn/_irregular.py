@@ -36,7 +36,7 @@ class ODERNN(eqx.Module):
     **Times.** Only differences of times matter. Times that are known while Python runs (NumPy, Python, JAX arrays outside
     `jit` and `vmap`) are differenced in float64. JAX makes float32 of those of a batch, in which Unix seconds are wrong by a
     minute: give `intervals(ts, at, lengths)` in place of `ts` and `at`. Traced times whose gaps their type does not resolve
-    (below 4 roundings), or that do not increase, give NaN from there on, and `fit` then stops at the first step.
+    (below 4 roundings), or that do not increase, give infinite outputs from there on, at which `fit` stops.
 
     It is itself a cell, whose input (D + 1,) ends with the time since the observation before; `Iterated`, `iterate` and the
     analyses take it so.
@@ -116,7 +116,7 @@ class ODERNN(eqx.Module):
 
     def _observations(self, ts, xs, length: Length) -> Float[Array, "T D_1"]:
         """What was observed, and the time since the observation before; `ValueError` for what is known not to fit."""
-        shape, times = jnp.shape(xs), jnp.shape(ts.gaps if isinstance(ts, Intervals) else ts)
+        shape, times = np.shape(xs), np.shape(ts.gaps if isinstance(ts, Intervals) else ts)
         if len(shape) != 2 or times != shape[:1] or not shape[0]:
             raise ValueError(f"ts (T,) and xs (T, D) must have one T ≥ 1; got {times} and {shape}.")
         width = getattr(self.cell, "input_size", None)

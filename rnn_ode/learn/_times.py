@@ -64,7 +64,7 @@ def intervals(ts: Any, at: Any = None, lengths: Any = None, unit: Any = 1.0) -> 
         raise ValueError(f"unit must be finite and above 0; got {unit!r}.")
     counts = _counts(times.shape, lengths)
     counted = np.arange(times.shape[-1]) < counts[..., None]
-    check_increasing("ts", times, counted)
+    check_increasing("ts", times, counted, getattr(ts, "dtype", None))
     gaps = np.where(counted, differences(times) / unit, 0.0)
     if at is None:
         return Intervals(gaps)
