@@ -188,7 +188,7 @@ def _no_key(shape: list[int], kind: str) -> Array:
         numbers = jax.random.key_data(jax.random.key(0, impl=kind)).shape
     except (TypeError, ValueError) as error:
         raise ValueError(f"{kind!r} is no kind of random key that this JAX knows ({error}).") from None
-    return jax.random.wrap_key_data(np.zeros((*shape, *numbers), np.uint32), impl=kind)
+    return jax.random.wrap_key_data(jnp.zeros((*shape, *numbers), jnp.uint32), impl=kind)
 
 
 def _is_numeric(dtype) -> bool:

@@ -313,14 +313,16 @@ class Stacked(AbstractRunner):
             raise ValueError("layers must hold at least one runner; it is empty.")
 
     def outputs(self, xs: Real[Array | np.ndarray, "T D"], length: Length = None) -> Float[Array, "T H"]:
+        outputs = as_samples(xs)
         for layer in self.layers:
-            xs = layer.outputs(xs, length)
-        return xs
+            outputs = layer.outputs(outputs, length)
+        return outputs
 
     def offline(self, xs: Real[Array | np.ndarray, "T D"], length: Length = None) -> Float[Array, "T H"]:
+        outputs = as_samples(xs)
         for layer in self.layers:
-            xs = layer.offline(xs, length)
-        return xs
+            outputs = layer.offline(outputs, length)
+        return outputs
 
     def last(self, xs: Real[Array | np.ndarray, "T D"], length: Length = None) -> Float[Array, " H"]:
         for layer in self.layers[:-1]:
