@@ -50,6 +50,11 @@ class SampledPath(AbstractPath):
 
     degree: ClassVar[int | None] = None  # of the polynomial in t that the input is between two stamps
 
+    @property
+    def beyond(self) -> int | None:
+        """How many samples after the next stamp count at a time between two stamps; `None` where the path does not say."""
+        return None
+
     def __init__(self, xs, dt: float = 1.0, t0: float | None = None):
         self.xs = as_floats("xs", xs)
         self.dt = as_step("dt", dt)
@@ -141,6 +146,10 @@ class Hold(SampledPath):
 
     degree = 0
 
+    @property
+    def beyond(self) -> int:
+        return 0
+
     def at(self, whole, fraction, after=0.0) -> Array:
         return self._sample(whole)
 
@@ -166,6 +175,10 @@ class Linear(_Smooth):
     """
 
     degree = 1
+
+    @property
+    def beyond(self) -> int:
+        return 0
 
     def at(self, whole, fraction, after=0.0) -> Array:
         i, f = self._position(whole, fraction, after)
@@ -194,6 +207,10 @@ class Cubic(_Smooth):
     def __init__(self, xs, dt: float = 1.0, t0: float | None = None):
         super().__init__(xs, dt, t0)
         self.slopes = _slopes(self.xs) if self.xs.ndim and self.xs.shape[0] else self.xs
+
+    @property
+    def beyond(self) -> int:
+        return 3  # two from the third sample on, and near the start up to the fifth
 
     def at(self, whole, fraction, after=0.0) -> Array:
         i, f = self._position(whole, fraction, after)
@@ -227,6 +244,10 @@ class BandLimited(_Smooth):
         super().__init__(xs, dt, t0)
         check_count("half_width", half_width)
         self.half_width = int(half_width)
+
+    @property
+    def beyond(self) -> int:
+        return self.half_width - 1
 
     def at(self, whole, fraction, after=0.0) -> Array:
         i, f = self._position(whole, fraction, after)

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import diffrax
 import equinox as eqx
@@ -354,6 +355,59 @@ def test_line_searches_work():
     assert done.history.loss[-1] < 1e-2 * done.history.loss[0]
 
 
+CONTRIB = optax.contrib
+AWAY = optax.chain(CONTRIB.normalize(), optax.sgd(0.05))  # what sam climbs by
+OPTIMISERS = {
+    "noisy_sgd": optax.noisy_sgd(0.01, key=jax.random.key(3)),
+    "sam": CONTRIB.sam(optax.sgd(0.05), AWAY),
+    "sam, opaque": CONTRIB.sam(optax.adam(0.05), AWAY, opaque_mode=True),
+    "add_noise": optax.chain(optax.add_noise(0.01, 0.5, key=jax.random.key(3, impl="rbg")), optax.adam(0.01)),
+    "sam in a chain": optax.chain(optax.clip_by_global_norm(1.0), CONTRIB.sam(optax.sgd(0.05), AWAY, opaque_mode=True)),
+    "reduce_on_plateau": optax.chain(optax.adam(0.01), CONTRIB.reduce_on_plateau(patience=2)),
+    "lbfgs": optax.lbfgs(),
+    "backtracking": optax.chain(optax.sgd(1.0), optax.scale_by_backtracking_linesearch(15)),
+    "sophia": CONTRIB.sophia(0.01),
+    "momo": CONTRIB.momo(),
+    "polyak_sgd": optax.polyak_sgd(),
+    "schedule_free": CONTRIB.schedule_free_adamw(0.01),
+    "prodigy": CONTRIB.prodigy(),
+    "muon": CONTRIB.muon(0.01),
+    "several steps": optax.MultiSteps(optax.adam(0.01), 2),
+}
+
+
+@pytest.mark.parametrize(
+    "name", [n if n == "noisy_sgd" else pytest.param(n, marks=pytest.mark.slow) for n in OPTIMISERS]
+)
+def test_optimisers_get_what_they_ask_for_and_go_on_where_they_were(name, tmp_path):
+    """Bit by bit, with random keys of any kind in the optimiser and the model."""
+    model, way = {"net": small(), "key": jax.random.key(1, impl="rbg")}, {**QUIET, "optimiser": OPTIMISERS[name]}
+
+    def loss(model, batch):
+        return squares(model["net"], batch)
+
+    whole = learn.fit(model, loss, [(XS, TARGETS)], **way, steps=6)
+    learn.fit(model, loss, [(XS, TARGETS)], **way, steps=3, checkpoint=tmp_path / "run.ckpt")
+    again = learn.fit(model, loss, [(XS, TARGETS)], **way, steps=6, checkpoint=tmp_path / "run.ckpt")
+    assert equal(again.model, whole.model) and equal(learn.load(tmp_path / "run.ckpt"), whole.model)
+    assert whole.stopped_because == "all 6 steps are done" and not equal(whole.model["net"], model["net"])
+
+
+def test_sam_takes_the_gradient_where_it_climbed_to():
+    """f(w) = w²/2 from w = 1: up by 0.05 along the sign of the gradient, and down from 1 by 0.1 times the gradient there."""
+    sam = CONTRIB.sam(optax.sgd(0.1), AWAY, opaque_mode=True)
+    done = learn.fit(jnp.ones(1), lambda w, batch: jnp.sum(w**2) / 2, [0.0], **{**QUIET, "optimiser": sam}, steps=1)
+    np.testing.assert_allclose(done.model, [1 - 0.1 * 1.05], rtol=1e-12)
+
+
+def test_optimisers_that_want_different_things_are_refused():
+    both = optax.chain(CONTRIB.sam(optax.sgd(0.05), AWAY), CONTRIB.reduce_on_plateau())
+    with pytest.raises(
+        TypeError, match=r"optimiser takes none of what fit can give.*sam.*'value'.*cannot be used together"
+    ):
+        learn.fit(jnp.ones(1), lambda w, batch: jnp.sum(w**2), [0.0], **{**QUIET, "optimiser": both}, steps=1)
+
+
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
@@ -414,6 +468,31 @@ def test_a_model_comes_back_from_its_file(name, tmp_path):
     model = MODELS[name](jax.random.key(3))
     learn.save(tmp_path / "model", model)
     assert equal(learn.load(tmp_path / "model"), model)
+
+
+def test_random_keys_come_back_with_their_kind(tmp_path):
+    rows = jax.random.split(jax.random.key(4, impl="rbg"), 3)
+    keys = {"one": jax.random.key(3), "rows": rows, "old": jax.random.PRNGKey(5)}
+    learn.save(tmp_path / "keys", keys)
+    found = learn.load(tmp_path / "keys")
+    assert equal(found, keys) and all(found[name].dtype == key.dtype for name, key in keys.items())
+    np.testing.assert_array_equal(jax.random.normal(found["rows"][1]), jax.random.normal(keys["rows"][1]))
+    data = (tmp_path / "keys").read_bytes()
+    (tmp_path / "keys").write_bytes(data.replace(b'"threefry2x32"', b'"os.system"'))
+    with pytest.raises(ValueError, match=r"'os\.system' is no kind of random key"):
+        learn.load(tmp_path / "keys")
+    with pytest.raises(ValueError, match=r"model.key is rbg key\[\] there and \S+ key\[\] here"):
+        way = {**QUIET, "steps": 1, "checkpoint": tmp_path / "run.ckpt"}
+        for kind in ("rbg", "threefry2x32"):
+            model = {"w": jnp.ones(1), "key": jax.random.key(0, impl=kind)}
+            learn.fit(model, lambda model, batch: jnp.sum(model["w"]), [0.0], **way)
+
+
+def test_a_checkpoint_of_before_random_keys_had_a_type_is_read():
+    """A network and PRNGKey(7), in a training by Adam."""
+    model = learn.load(Path(__file__).parent / "data" / "checkpoint_1.ckpt")
+    assert model["key"].tolist() == [0, 7] and model["net"].runner.cell.W_h.shape == (2, 2)
+    assert jnp.isfinite(model["net"](jnp.ones((3, 1)))).all()
 
 
 class Own(eqx.Module):

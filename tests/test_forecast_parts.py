@@ -221,6 +221,23 @@ def test_scaling_in_float32(float32):
     np.testing.assert_allclose(scaled, (noise(5, 2) - scaler.mean) / scaler.std, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("size", [1e-200, 2.0**-20, 2.0**20, 1e200])
+def test_columns_of_any_size_are_scaled(size):
+    """The square of a deviation of 1e-200 vanishes, and that of 1e200 overflows."""
+    values = noise(50, 2) + 3
+    scaled = learn.Scaler.fit(values).transform(values)
+    np.testing.assert_allclose(learn.Scaler.fit(size * values).transform(size * values), scaled, rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize("units", [[2.0**20, 2.0**-20], [1e12, 1e-12]])
+def test_autoregression_takes_columns_of_unlike_size(units):
+    """More weights than windows too: the smallest ones do not depend on the units."""
+    for rows in (60, 20):
+        one, other = (learn.windows(noise(rows, 2) * unit, 8, 0, 2) for unit in (np.ones(2), np.array(units)))
+        found = learn.LinearAutoregression.fit(other)(other) / units
+        np.testing.assert_allclose(found, learn.LinearAutoregression.fit(one)(one), rtol=1e-8, atol=1e-9)
+
+
 def test_a_constant_column_is_named():
     values = noise(30, 3)
     values[:21, 1] = 0.1

@@ -393,6 +393,163 @@ def test_a_rollout_of_an_autoregression_is_a_damped_oscillation():
     np.testing.assert_allclose(forecast, wave[6:], atol=1e-13)
 
 
+# What comes later
+
+
+class Peeking(eqx.Module):
+    """A field that reads its input later than the time, and does not say so."""
+
+    def initial_state(self):
+        return jnp.zeros(N)
+
+    def __call__(self, t, h, path):
+        return jnp.sum(path(t + 1.25)) + path(t - 0.75)[0] - h
+
+
+CELL, AFFINE = (
+    CELLS["vanilla"],
+    eqx.tree_at(lambda cell: cell.W_h, CELLS["vanilla"], jnp.diag(jnp.array([0.9, 0.5, 0.7]))),
+)
+AFFINE = ro.VanillaCell(AFFINE.W_h, AFFINE.W_x, AFFINE.b, activation=None)
+FLOWS = {
+    "forward": ro.to_ode(CELL, ro.Forward(2)),
+    "peeking": Peeking(),
+    "tustin": ro.to_ode(CELL, ro.Tustin()),
+    "anchored": ro.to_ode(eqx.tree_at(lambda cell: cell.W_h, CELL, AFFINE.W_h), ro.Exact(anchored=True)),
+    "affine": ro.to_ode(AFFINE, ro.Exact()),
+    "backward": ro.to_ode(AFFINE, ro.Backward(2)),
+    "linear": LINEAR,
+    "ctrnn": ro.CTRNN.random(KEYS[4], D, N),
+    "cornn": OSCILLATORS(KEYS[5], D, N),
+    "antisymmetric": ro.AntisymmetricRNN.random(KEYS[5], D, N),
+    "gru-ode": ro.GRUODE.random(KEYS[5], D, N),
+    "gru": ro.to_ode(CELLS["gru"], ro.Forward(3)),
+}
+
+
+def changed_from(k):
+    return XS[0].at[k:].set(3 * XS[1, k:])
+
+
+@eqx.filter_jit
+def many(runner, xs):
+    model = learn.ManyToMany(runner, lambda output: output[-2:])
+    return jax.vmap(model)(xs)
+
+
+def leaves_the_past_alone(runner):
+    """Whether outputs[:k] stay what they are, bit by bit, when xs[k:] changes; what changes does count from then on."""
+    places = (1, 2, 4)
+    outputs, *rows = np.asarray(many(runner, jnp.stack([XS[0], *(changed_from(k) for k in places)])))
+    assert np.isfinite(outputs).all()
+    assert all((row[k] != outputs[k]).any() for k, row in zip(places, rows, strict=True))
+    return all((row[:k] == outputs[:k]).all() for k, row in zip(places, rows, strict=True))
+
+
+@pytest.mark.parametrize("name", named(FLOWS, quick=("forward", "peeking")))
+def test_no_output_depends_on_a_later_sample(name):
+    runner = learn.Integrated(FLOWS[name], ro.Linear, rtol=1e-4, atol=1e-6)
+    assert leaves_the_past_alone(runner)
+    if name != "peeking":
+        assert leaves_the_past_alone(learn.Integrated(FLOWS[name], ro.Hold, rtol=1e-4, atol=1e-6))
+
+
+@pytest.mark.slow
+def test_no_output_of_networks_layers_and_observations_depends_on_a_later_sample():
+    flow = learn.Integrated(FLOWS["forward"], ro.Linear, rtol=1e-4, atol=1e-6)
+    assert leaves_the_past_alone(ITERATED["lstm"])
+    assert leaves_the_past_alone(learn.Stacked([flow, learn.Iterated(eqx.nn.GRUCell(N, N, key=KEYS[8]))]))
+    assert not leaves_the_past_alone(RUNNERS["bidirectional"])
+
+
+@pytest.mark.slow
+def test_a_flow_of_a_series_that_ends_is_the_start_of_a_longer_one():
+    """What is read after a step's own sample is what is read after the last one: its value."""
+    for name in ("forward", "tustin", "affine"):
+        runner = learn.Integrated(FLOWS[name], ro.Linear, rtol=1e-8, atol=1e-10)
+        outputs = runner.outputs(XS[0])
+        np.testing.assert_allclose(runner.outputs(XS[0, :3]), outputs[:3], rtol=1e-9, atol=1e-11)
+        np.testing.assert_allclose(runner.outputs(XS[0], 3)[:3], outputs[:3], rtol=1e-9, atol=1e-11)
+        np.testing.assert_allclose(runner.last(XS[0]), outputs[-1], rtol=1e-12)
+    held = learn.Integrated(FLOWS["forward"], ro.Hold, rtol=1e-8, atol=1e-10)  # it reads nothing but what comes later
+    straight = learn.Integrated(FLOWS["forward"], ro.Linear, rtol=1e-8, atol=1e-10)
+    np.testing.assert_allclose(straight.outputs(XS[0]), held.outputs(XS[0]), rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.slow
+def test_white_noise_is_not_predicted():
+    """The share of the next sample's variance that a linear readout explains: of n = 600 samples and p = 3 outputs p/n on
+    average where nothing is known, and beyond 0.03 once in 10^3 (chi squared of 3 degrees)."""
+    xs = jax.random.normal(KEYS[6], (601, D))
+    for name in ("forward", "tustin", "anchored"):
+        runner = learn.Integrated(FLOWS[name], ro.Linear, rtol=1e-4, atol=1e-6)
+        outputs, following = np.asarray(runner.outputs(xs))[:-1], np.asarray(xs)[1:]
+        outputs, following = outputs - outputs.mean(0), following - following.mean(0)
+        left = following - outputs @ np.linalg.lstsq(outputs, following)[0]
+        assert (1 - left.var(0) / following.var(0)).max() < 0.03
+
+
+class Unsaid(ro.Hold):
+    beyond = None  # pyright: ignore[reportAssignmentType]
+
+
+@pytest.mark.parametrize("path", [ro.Cubic, ro.BandLimited, Unsaid])
+def test_paths_that_need_later_samples_are_refused_where_outputs_are_of_their_time(path):
+    runner = learn.Integrated(LINEAR, path)
+    for call in (runner.outputs, runner.states, learn.ManyToMany(runner, lambda output: output)):
+        with pytest.raises(ValueError, match=rf"path = {path.__name__} cannot give a state after.*rnn_ode\.Linear"):
+            call(XS[0])
+
+
+@pytest.mark.slow
+def test_paths_that_need_later_samples_serve_the_whole_sequence():
+    runner, h0 = learn.Integrated(LINEAR, ro.Cubic), jnp.zeros(N)
+    states = ro.integrate(LINEAR, ro.Cubic(XS[0]), h0).states
+    np.testing.assert_allclose(runner.last(XS[0]), states[-1], rtol=1e-12)
+    there = learn.Bidirectional(runner, ITERATED["gru"]).outputs(XS[0])[:, :N]
+    np.testing.assert_allclose(there, states[1:], rtol=1e-12)
+    np.testing.assert_allclose(learn.Stacked([runner, runner]).layers[1].last(XS[0]), states[-1], rtol=1e-12)
+    assert learn.EncoderDecoder(runner, runner, eqx.nn.Linear(N, D, key=KEYS[10]))(XS[0], 2).shape == (2, D)
+
+
+# Units and types
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("c", [2.0**20, 2.0**-20])
+def test_a_flow_in_another_unit_of_time_is_the_same(c):
+    fast = eqx.tree_at(lambda field: field.log_tau, FLOWS["ctrnn"], FLOWS["ctrnn"].log_tau + np.log(c))
+    one, other = (
+        learn.Integrated(f, ro.Linear, dt, rtol=1e-8, atol=1e-10) for f, dt in ((FLOWS["ctrnn"], 1.0), (fast, c))
+    )
+    np.testing.assert_allclose(other.outputs(XS[0]), one.outputs(XS[0]), rtol=1e-8, atol=1e-10)
+    np.testing.assert_allclose(other.outputs(XS[0], 3), one.outputs(XS[0], 3), rtol=1e-8, atol=1e-10)
+
+
+def single(tree):
+    return jax.tree.map(lambda leaf: leaf.astype(jnp.float32) if eqx.is_inexact_array(leaf) else leaf, tree)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["lstm", "cornn", "bidirectional"])
+def test_a_model_takes_samples_of_any_type_in_any_precision(name):
+    """float64 or float32, of a process that knows float64 or not; NumPy's numbers, whole ones too."""
+    model, xs = everything(name), np.round(3 * np.asarray(XS[0]))
+    wanted = model(xs, 3)
+    for kind in (xs.astype(int), xs, xs.astype(np.float32)):
+        for x64 in (True, False):
+            with jax.enable_x64(x64):
+                found = (model if x64 else single(model))(kind, 3)
+                mixed = single(model)(kind, 3)
+            for key, value in wanted.items():
+                np.testing.assert_allclose(found[key], value, rtol=1e-3, atol=1e-4)
+                np.testing.assert_allclose(mixed[key], value, rtol=1e-3, atol=1e-4)
+
+
+def test_a_rollout_takes_whole_numbers():
+    assert learn.rollout(lambda seen: 0.5 * seen[-1], np.ones((2, 1), int), 2)[:, 0].tolist() == [0.5, 0.25]
+
+
 # What is refused
 
 

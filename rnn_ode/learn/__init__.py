@@ -42,6 +42,8 @@ from ._tasks import Adding as Adding
 from ._tasks import Copy as Copy
 from ._tasks import FlipFlop as FlipFlop
 from ._tasks import TemporalOrder as TemporalOrder
+from ._times import Intervals as Intervals
+from ._times import intervals as intervals
 from ._training import History as History
 from ._watch import Dynamics as Dynamics
 from ._windows import Scaler as Scaler

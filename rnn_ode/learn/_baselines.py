@@ -102,16 +102,21 @@ class LinearAutoregression(eqx.Module):
     @classmethod
     def fit(cls, train: Windows) -> "LinearAutoregression":
         """The model of these windows, in float64. Where they leave weights undetermined (fewer windows than weights, or a
-        series without noise), the smallest do. `ValueError` for no windows."""
+        series without noise), the smallest do, each column in its standard deviations. `ValueError` for no windows."""
         if not len(train):
             raise ValueError("train must hold at least one window; it is empty.")
-        inputs, targets = (part.astype(np.float64).reshape(len(train), -1) for part in (train.inputs, train.targets))
+        # in the columns' own units, so that those of another size count as much, and rounding less
+        unit = train.inputs.astype(np.float64).std(axis=(0, 1))
+        unit = np.where(unit > 0, unit, 1.0)
+        inputs, targets = (
+            (part.astype(np.float64) / unit).reshape(len(train), -1) for part in (train.inputs, train.targets)
+        )
         centre, level = inputs.mean(axis=0), targets.mean(axis=0)
         weights = np.linalg.lstsq(inputs - centre, targets - level)[0]
         shape = train.targets.shape[1:]
-        return cls(
-            weights.reshape(*train.inputs.shape[1:], *shape), (level - centre @ weights).reshape(shape), train.gap
-        )
+        intercept = (level - centre @ weights).reshape(shape) * unit
+        weights = weights.reshape(*train.inputs.shape[1:], *shape) / unit[:, None, None] * unit
+        return cls(weights, intercept, train.gap)
 
     def __call__(self, windows: Windows) -> Float[np.ndarray, "n horizon D"]:
         """Predictions (n, horizon, D), in the windows' floating type. `ValueError` for windows of other sizes."""

@@ -2,7 +2,7 @@
 
 The first line is JSON: the kind of file, the version of the package that wrote it, the model as data and the names and
 shapes of everything else. After it come the arrays, in NumPy's own format (`equinox.tree_serialise_leaves`). Nothing in it
-is pickled, and nothing of it is run.
+is pickled, and nothing of it is run. Of a typed random key the numbers are stored, and the first line says its kind.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ from jaxtyping import PyTree
 
 from .. import __version__
 from .._files import written_beside
-from ._configuration import build, describe
+from ._configuration import build, describe, is_typed_key
 
 KIND = "rnn_ode checkpoint 1"
 
@@ -71,7 +71,7 @@ def load(path: PathLike, known: Iterable[Any] = ()) -> PyTree:
 def write(path: Path, checkpoint: Checkpoint) -> None:
     """Writes the file beside and renames it, so that a process killed at any moment leaves the old one or the new one."""
     body = io.BytesIO()
-    eqx.tree_serialise_leaves(body, _arrays(checkpoint))
+    eqx.tree_serialise_leaves(body, _plain_arrays(checkpoint))
     header = {
         "kind": KIND,
         "rnn_ode": __version__,
@@ -119,19 +119,26 @@ def read(path: Path, known: Iterable[Any] = (), model: PyTree | None = None) -> 
     except (KeyError, TypeError, AttributeError, MemoryError, RecursionError) as error:
         raise ValueError(f"{path}: what it says of the model is damaged ({error!r}).") from None
     try:
-        arrays = eqx.tree_deserialise_leaves(body, _arrays(like))
+        arrays = eqx.tree_deserialise_leaves(body, _plain_arrays(like))
     except (RuntimeError, ValueError, EOFError) as error:
         raise ValueError(f"{path}: its arrays are damaged or cut short ({str(error).splitlines()[0]}).") from None
     leaves, structure = jax.tree.flatten(like)
     remaining = iter(arrays)
-    leaves = [next(remaining) if _is_array(leaf) else leaf for leaf in leaves]
+    leaves = [_as_it_was(leaf, next(remaining)) if _is_array(leaf) else leaf for leaf in leaves]
     found: Checkpoint = jax.tree.unflatten(structure, leaves)
     model = jax.tree.map(lambda leaf: jnp.asarray(leaf) if isinstance(leaf, np.ndarray) else leaf, found.model)
     return Checkpoint(model, found.state, found.notes)
 
 
-def _arrays(tree: PyTree) -> list[Any]:
-    return [leaf for leaf in jax.tree.leaves(tree) if _is_array(leaf)]
+def _plain_arrays(tree: PyTree) -> list[Any]:
+    """The arrays of a tree, of typed random keys the numbers."""
+    arrays = [leaf for leaf in jax.tree.leaves(tree) if _is_array(leaf)]
+    return [np.asarray(jax.random.key_data(leaf)) if is_typed_key(leaf) else leaf for leaf in arrays]
+
+
+def _as_it_was(like: Any, array: Any) -> Any:
+    """The array, a typed random key where `like` is one."""
+    return jax.random.wrap_key_data(jnp.asarray(array), impl=jax.random.key_impl(like)) if is_typed_key(like) else array
 
 
 def _is_array(leaf: Any) -> bool:

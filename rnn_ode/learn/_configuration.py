@@ -14,13 +14,13 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import PyTree
+from jaxtyping import Array, PyTree
 
 LIBRARIES = ("rnn_ode", "equinox", "diffrax", "lineax", "optimistix")
 # where a class or a function is looked for first, so that a file names it as its users do
 _PUBLIC = ("rnn_ode", "rnn_ode.learn", "equinox.nn", "equinox", "diffrax", "jax.nn", "jax.numpy", "jax.lax")
 _DEFAULT = {"default": True}
-_KINDS = {"array", "class", "function", "tuple", "dict", "default"}
+_KINDS = {"array", "key", "class", "function", "tuple", "dict", "default"}
 
 
 def describe(tree: PyTree, where: str = "model") -> Any:
@@ -28,6 +28,8 @@ def describe(tree: PyTree, where: str = "model") -> Any:
     part that is none of these, with its place in the tree."""
     if tree is None or isinstance(tree, bool | int | float | str):
         return tree
+    if is_typed_key(tree):
+        return {"key": list(tree.shape), "kind": str(jax.random.key_impl(tree))}
     if isinstance(tree, jax.Array | np.ndarray) and _is_numeric(tree.dtype):
         return {"array": list(tree.shape), "dtype": str(tree.dtype)}
     if isinstance(tree, eqx.Module):
@@ -60,6 +62,8 @@ def build(description: Any, known: Iterable[Any] = ()) -> PyTree:
             dtype = _dtype(data["dtype"])
             # NumPy's files do not know bfloat16, which Equinox writes and reads as JAX's arrays
             return (np.zeros if dtype.isbuiltin == 1 else jnp.zeros)(data["array"], dtype)
+        if "key" in data:
+            return _no_key(data["key"], data["kind"])
         if "tuple" in data:
             return tuple(part(item) for item in data["tuple"])
         if "dict" in data:
@@ -93,7 +97,7 @@ def difference(stored: Any, here: Any, where: str = "model") -> str | None:
         for one, other, text in ((stored, here, "there and not here"), (here, stored, "here and not there")):
             if one.keys() - other.keys():
                 return f"{_place(where, min(one.keys() - other.keys()))} is {text}"
-        if "array" in stored:
+        if _is_leaf(stored) and _is_leaf(here):
             return None if stored == here else f"{where} is {_shape(stored)} there and {_shape(here)} here"
         pairs = [(_place(where, key), stored[key], here[key]) for key in stored]
         return next(filter(None, (difference(a, b, place) for place, a, b in pairs)), None)
@@ -107,12 +111,17 @@ def _place(where: str, key: str) -> str:
     return where if key in ("fields", "dict", "tuple", "class") else f"{where}{'' if key[0] in '.[' else '.'}{key}"
 
 
+def _is_leaf(data: Any) -> bool:
+    """Whether it describes an array or random keys, not a dictionary that has a part of such a name."""
+    return isinstance(data, dict) and (data.keys() == {"array", "dtype"} or data.keys() == {"key", "kind"})
+
+
 def _shape(array: dict) -> str:
-    return f"{array['dtype']}{array['array']}"
+    return f"{array['dtype']}{array['array']}" if "array" in array else f"{array['kind']} key{array['key']}"
 
 
 def _brief(data: Any) -> str:
-    if isinstance(data, dict) and "array" in data:
+    if _is_leaf(data):
         return _shape(data)
     if isinstance(data, dict):
         return str(data.get("class") or data.get("function") or ", ".join(data))
@@ -166,6 +175,20 @@ def _dtype(name: str) -> np.dtype:
     if not _is_numeric(dtype):
         raise ValueError(f"an array of dtype {name!r} is no array of numbers.")
     return dtype
+
+
+def is_typed_key(leaf: Any) -> bool:
+    """Whether it is an array of random keys with a type of their own, as `jax.random.key` makes them."""
+    return isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
+def _no_key(shape: list[int], kind: str) -> Array:
+    """Random keys of that shape and kind whose numbers are zeros."""
+    try:
+        numbers = jax.random.key_data(jax.random.key(0, impl=kind)).shape
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{kind!r} is no kind of random key that this JAX knows ({error}).") from None
+    return jax.random.wrap_key_data(jnp.zeros((*shape, *numbers), jnp.uint32), impl=kind)
 
 
 def _is_numeric(dtype) -> bool:

@@ -64,8 +64,10 @@ def fit(
     **Arguments:** `model` any Equinox module, whose floating arrays are trained; `loss(model, batch)` or `loss(model, batch,
     key)` one number, compiled; it may run `iterate`, `integrate` with any adjoint, or `evolve`. `batches` a function
     of a key that draws one (compiled too), a `Minibatches(data, size)`, or an iterable, begun again when it ends, if it can
-    be. `optimiser` one of optax's. `steps` how many in all, those before a resumption included. `key` what everything
-    random is drawn from.
+    be. `optimiser` one of optax's; those that ask for more than the gradient get it: `value`, `grad` and `value_fn` (line
+    searches, `optax.contrib.reduce_on_plateau`), `grad_fn` (`optax.contrib.sam` in opaque mode) or `obj_fn`
+    (`optax.contrib.sophia`), all on the step's own batch. `steps` how many in all, those before a resumption included.
+    `key` what everything random is drawn from.
 
     `validate` a function of the model, or a batch for the loss: the lower the better, and the best model is returned;
     `patience` stops after so many validations without a better one, `target` at one of at most that. Validation, `watch` (a

@@ -12,11 +12,12 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int, PRNGKeyArray, Real
 
 from .._cells import initial_state, output_of
-from .._errors import as_floats, as_times, check_callable, check_count, is_concrete
+from .._errors import as_floats, check_callable, check_count, is_concrete
 from .._paths import Constant
 from .._schemes import runge_kutta_4
 from .._types import Cell, Field, State, real_dtype
-from ._runners import Iterated, Length, check_length
+from ._runners import Iterated, Length, as_samples, check_length
+from ._times import Intervals, check_increasing, differences, host_times, time_after, traced_gaps
 from ._windows import Windows, as_share
 from ._wirings import Readout
 
@@ -30,7 +31,12 @@ class ODERNN(eqx.Module):
     the field's state must be of the same structure (a `CoRNN` flows with an `LSTMCell`, (h, c) for (y, z); `CTRNN` and
     `GRUODE` with a `GRUCell`). `substeps` equal steps of the classical Runge–Kutta method of fourth order (Kutta 1901) take
     the state from one observation to the next, however long the gap: count time in units in which gaps are a few of the
-    field's time constants at most.
+    field's time constants at most (longer ones want more substeps; from 2.8 per substep on the method is unstable).
+
+    **Times.** Only differences of times matter. Times that are known while Python runs (NumPy, Python, JAX arrays outside
+    `jit` and `vmap`) are differenced in float64. JAX makes float32 of those of a batch, in which Unix seconds are wrong by a
+    minute: give `intervals(ts, at, lengths)` in place of `ts` and `at`. Traced times whose gaps their type does not resolve
+    (below 4 roundings), or that do not increase, give infinite outputs from there on, at which `fit` stops.
 
     It is itself a cell, whose input (D + 1,) ends with the time since the observation before; `Iterated`, `iterate` and the
     analyses take it so.
@@ -66,37 +72,31 @@ class ODERNN(eqx.Module):
             raise ValueError(f"field must return a rate of the cell's state, {_shapes(state)}; got {_shapes(rate)}.")
 
     def outputs(
-        self, ts: Real[ArrayLike, " T"], xs: Real[ArrayLike, "T D"], length: Length = None
+        self, ts: Real[ArrayLike, " T"] | Intervals, xs: Real[ArrayLike, "T D"], length: Length = None
     ) -> Float[Array, "T H"]:
-        """The output (H,) after every observation; after the last one that counts, that one's.
+        """The output (H,) after every observation, which depends on no later one; after the last one that counts, that one's.
 
-        **Arguments:** `ts` (T,) increasing times; `xs` (T, D) what was observed; `length` how many of them count, all by
-        default: what stands in the others, NaN included, changes nothing. Only differences of times matter; in float32 those
-        of large times lose digits. **Raises:** `ValueError` for times that do not increase, arrays that do not fit and a
-        length out of range; traced values are not looked at.
+        **Arguments:** `ts` (T,) increasing times, or `intervals` of them; `xs` (T, D) what was observed; `length` how many of
+        them count, all by default: what stands in the others, NaN included, changes nothing. **Raises:** `ValueError` for
+        times that do not increase, arrays that do not fit and a length out of range; traced values are not looked at.
         """
-        return Iterated(self).outputs(_with_gaps(*self._observations(ts, xs, length)), length)
+        return Iterated(self).outputs(self._observations(ts, xs, length), length)
 
     def last(
         self,
-        ts: Real[ArrayLike, " T"],
+        ts: Real[ArrayLike, " T"] | Intervals,
         xs: Real[ArrayLike, "T D"],
         at: Real[ArrayLike, ""] | None = None,
         length: Length = None,
     ) -> Float[Array, " H"]:
         """The output (H,) at the time `at`, not before the last observation that counts; by default at that one.
 
-        **Arguments:** as `outputs`. **Raises:** as `outputs`, and `ValueError` for a time before the last observation.
+        **Arguments:** as `outputs`; of `intervals` no `at`, which they hold. **Raises:** as `outputs`, and `ValueError` for a
+        time before the last observation.
         """
-        times, values = self._observations(ts, xs, length)
-        states = Iterated(self).states(_with_gaps(times, values), length=length)
-        h = jax.tree.map(lambda leaf: leaf[-1], states)
-        if at is not None:
-            end, until = times[-1 if length is None else length - 1], as_floats("at", at, ())
-            if is_concrete(until, end) and until < end:
-                raise ValueError(f"at must not be before the last observation's time, {end}; got {until}.")
-            h = self._flow(h, until - end)
-        return self.output(h)
+        h = Iterated(self).end(self._observations(ts, xs, length), length)
+        after = _time_after(ts, at, length)
+        return self.output(h if after is None else self._flow(h, after))
 
     def __call__(self, x: Float[Array, " D_1"], h: State) -> State:
         return self.cell(x[:-1], self._flow(h, x[-1]))
@@ -114,20 +114,20 @@ class ODERNN(eqx.Module):
         """What the cell's state hands to a readout."""
         return output_of(self.cell, h)
 
-    def _observations(self, ts, xs, length: Length) -> tuple[Float[Array, " T"], Float[Array, "T D"]]:
-        """Times and what was observed, as floating arrays; `ValueError` for what is known not to fit."""
-        shape = jnp.shape(xs)
-        if len(shape) != 2 or jnp.shape(ts) != shape[:1] or not shape[0]:
-            raise ValueError(f"ts (T,) and xs (T, D) must have one T ≥ 1; got {jnp.shape(ts)} and {shape}.")
+    def _observations(self, ts, xs, length: Length) -> Float[Array, "T D_1"]:
+        """What was observed, and the time since the observation before; `ValueError` for what is known not to fit."""
+        shape, times = np.shape(xs), np.shape(ts.gaps if isinstance(ts, Intervals) else ts)
+        if len(shape) != 2 or times != shape[:1] or not shape[0]:
+            raise ValueError(f"ts (T,) and xs (T, D) must have one T ≥ 1; got {times} and {shape}.")
         width = getattr(self.cell, "input_size", None)
         if isinstance(width, int) and shape[1] != width:
             raise ValueError(f"xs must have shape (T, {width}) for this cell; got {shape}.")
         if length is not None:
             check_length(xs, length)
         if is_concrete(length):
-            as_times("ts", ts[:length])
             as_floats("xs", xs[:length])
-        return _floats(ts), _floats(xs)
+        values = as_samples(xs)
+        return jnp.concatenate([values, _gaps(ts, length)[:, None].astype(values.dtype)], axis=1)
 
     def _rate(self, h: State) -> State:
         nothing = jnp.zeros(getattr(self.field, "input_size", None) or 0, real_dtype(h))
@@ -148,7 +148,8 @@ class IrregularToOne(eqx.Module):
     """Observations at irregular times, and a value at a time after them: `ManyToOne` for an `ODERNN`.
 
     **Arguments:** `runner` an `ODERNN`; `readout` any function of its output (H,). Called with `ts` (T,), `xs` (T, D), the
-    time `at` (by default that of the last observation) and `length`, as `ODERNN.last`; batches come from `jax.vmap`.
+    time `at` (by default that of the last observation) and `length`, as `ODERNN.last`; batches come from `jax.vmap`, over
+    `intervals(ts, at, lengths)` in place of `ts` and `at` where float32 does not resolve the times.
 
     ```python
     >>> import jax, jax.numpy as jnp, equinox as eqx, rnn_ode as ro
@@ -173,7 +174,7 @@ class IrregularToOne(eqx.Module):
 
     def __call__(
         self,
-        ts: Real[ArrayLike, " T"],
+        ts: Real[ArrayLike, " T"] | Intervals,
         xs: Real[ArrayLike, "T D"],
         at: Real[ArrayLike, ""] | None = None,
         length: Length = None,
@@ -210,7 +211,8 @@ class Thinned(eqx.Module):
         """Regular histories for a network that knows no times: D columns with the gaps filled, a mask, and the time since the
         last sample that is there (the inputs of GRU-D: Che et al., Scientific Reports 8 (2018) 6085).
 
-        **Arguments:** `forward` whether a gap holds the sample before it; by default samples are joined by straight lines.
+        **Arguments:** `forward` whether a gap holds the sample before it; by default samples are joined by straight lines, so
+        that a row in a gap knows the sample after it (no matter to `ManyToOne`, which reads the whole history).
         Before the first sample that is there its value stands, after the last one that one's. **Returns:** (n, history, D +
         2): after the values, 1 where the sample is there and 0 elsewhere, and the time in rows since the last one there, or
         before the first since the window's start.
@@ -277,12 +279,54 @@ def _shapes(tree):
     return jax.tree.map(jnp.shape, tree)
 
 
-def _floats(array) -> Float[Array, "..."]:
-    array = jnp.asarray(array)
-    return array if jnp.issubdtype(array.dtype, jnp.floating) else array.astype(jnp.result_type(float))
+def _gaps(ts, length: Length) -> Float[Array, " T"]:
+    """The time since the observation before, of the times' own type or of float64's."""
+    if isinstance(ts, Intervals):
+        return jnp.asarray(ts.gaps)
+    if not is_concrete(ts):
+        return traced_gaps(jnp.asarray(ts))
+    times = _numbers("ts", ts)
+    gaps = differences(times)
+    if is_concrete(length):
+        check_increasing(
+            "ts", times, np.arange(len(times)) < (len(times) if length is None else int(length)), _type(ts)
+        )
+    else:  # what counts is not known, and padding may be anything
+        gaps[1:] = np.where(gaps[1:] > 0, gaps[1:], np.nan)
+    return jnp.asarray(gaps.astype(float))
 
 
-def _with_gaps(ts: Float[Array, " T"], xs: Float[Array, "T D"]) -> Float[Array, "T D_1"]:
-    """What was observed, and the time since the observation before."""
-    gaps = jnp.diff(ts, prepend=ts[:1])
-    return jnp.concatenate([xs, gaps[:, None].astype(xs.dtype)], axis=1)
+def _time_after(ts, at, length: Length) -> Float[Array, ""] | None:
+    """From the last observation that counts to the time asked for, `None` for no time at all."""
+    if isinstance(ts, Intervals):
+        if at is not None:
+            raise ValueError("at must not be given beside intervals, which hold it: learn.intervals(ts, at).")
+        return None if ts.after is None else jnp.asarray(ts.after)
+    if at is None:
+        return None
+    if jnp.ndim(at):
+        raise ValueError(f"at must have shape (), one time; got {jnp.shape(at)}.")
+    last = -1 if length is None else length - 1
+    if is_concrete(ts, at):
+        times, until = _numbers("ts", ts), _numbers("at", at)
+        if is_concrete(length):
+            return jnp.asarray(float(time_after(until, times[last])))
+        after = jnp.asarray((until - times).astype(float))[last]
+    else:
+        after = as_floats("at", at, ()) - as_samples(ts)[last]
+    return jnp.where(after >= 0, after, jnp.nan)
+
+
+def _numbers(name: str, value) -> np.ndarray:
+    """Known times, which are no dates."""
+    times = host_times(name, value)
+    if times.dtype.kind == "M":
+        raise TypeError(
+            f"{name} must hold numbers; got {times.dtype}. In place of dates give, for seconds, "
+            "learn.intervals(ts, at, unit=np.timedelta64(1, 's'))."
+        )
+    return times
+
+
+def _type(ts):
+    return getattr(ts, "dtype", None)

@@ -5,19 +5,21 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Real
 
 from .. import Map, lyapunov
 from .._cells import initial_state
-from .._errors import as_matrix, as_number
+from .._errors import as_floats, as_matrix, as_number
 from .._linalg import eig
+from .._runs import promote
 from .._types import Cell, State, frozen
 
 
 def vanishing_gradient(
-    cell: Cell, xs: Float[Array, "T D"], loss: Callable[[Any], Any], h0: State | None = None
+    cell: Cell, xs: Real[Array | np.ndarray, "T D"], loss: Callable[[Any], Any], h0: State | None = None
 ) -> Float[Array, ""]:
     """Pascanu's regulariser Ω: how far the gradient of a loss changes its length in a step back through a run,
 
@@ -39,7 +41,8 @@ def vanishing_gradient(
 
     ```
     """
-    h0 = frozen(initial_state(cell) if h0 is None else h0)
+    xs = as_floats("xs", xs)
+    h0 = frozen(promote(initial_state(cell) if h0 is None else h0, cell, xs))
     flat, unravel = ravel_pytree(h0)
 
     def step(cell, x, h):
@@ -81,7 +84,7 @@ def _sum(a, b):
     return sum(vector * jnp.exp2(jnp.minimum(exponent - scale, 126)) for vector, exponent in (a, b)), scale
 
 
-def flossing(cell: Cell, xs: Float[Array, "T D"], count: int, h0: State | None = None) -> Float[Array, ""]:
+def flossing(cell: Cell, xs: Real[Array | np.ndarray, "T D"], count: int, h0: State | None = None) -> Float[Array, ""]:
     """Gradient flossing: the mean square of the `count` largest conditional Lyapunov exponents of a run, in (nats per step)².
 
     Pushed towards zero, before training and during it, it leaves as many directions in which gradients neither vanish nor

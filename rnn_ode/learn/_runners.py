@@ -4,6 +4,10 @@ equation by `integrate`, two of either in opposite directions, and one above the
 **Padding.** A sequence of `length` samples, 1 to T, may stand in a longer array. Its padding is replaced by samples of the
 sequence before anything is computed, and the state rests: what stands in it, NaN included, changes no state and no gradient.
 A length outside 1 to T is a `ValueError`; a traced one is not looked at.
+
+**Causality.** Output k depends on the samples up to k alone: a runner that cannot keep this refuses (`Integrated` under a
+`Cubic` or `BandLimited` path) or says that it reads the whole sequence (`Bidirectional`). What is known of the whole sequence
+(`last`, and so `ManyToOne` and encoders) may read all of it.
 """
 
 import abc
@@ -15,11 +19,15 @@ import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+import numpy as np
+from jaxtyping import Array, Float, Int, Real
 
 from .. import Hold, RungeKutta, integrate, iterate, to_rnn
 from .._cells import initial_state, output_of
 from .._errors import as_step, check_callable, check_count, is_concrete
+from .._fields import is_linear, leads_of
+from .._paths import AbstractPath, SampledPath
+from .._runs import promote
 from .._types import Cell, Field, State
 
 Length = Int[Array, ""] | int | None
@@ -29,30 +37,38 @@ class AbstractRunner(eqx.Module):
     """Runs over inputs (T, D), of which `length` count, all by default."""
 
     @abc.abstractmethod
-    def outputs(self, xs: Float[Array, "T D"], length: Length = None) -> Float[Array, "T H"]:
-        """The output after every sample; after the last one that counts, that one's."""
+    def outputs(self, xs: Real[Array | np.ndarray, "T D"], length: Length = None) -> Float[Array, "T H"]:
+        """The output after every sample, which depends on no later one; after the last one that counts, that one's."""
 
     @abc.abstractmethod
-    def last(self, xs: Float[Array, "T D"], length: Length = None) -> Float[Array, " H"]:
+    def last(self, xs: Real[Array | np.ndarray, "T D"], length: Length = None) -> Float[Array, " H"]:
         """What is known once all samples that count were seen."""
+
+    def offline(self, xs: Real[Array | np.ndarray, "T D"], length: Length = None) -> Float[Array, "T H"]:
+        """`outputs` for those who have the whole sequence and let each output depend on all of it."""
+        return self.outputs(xs, length)
 
 
 class Recurrent(AbstractRunner):
     """One state, carried forward: what an encoder hands to a decoder."""
 
     @abc.abstractmethod
-    def states(self, xs: Float[Array, "T D"], h0: State | None = None, length: Length = None) -> State:
+    def states(self, xs: Real[Array | np.ndarray, "T D"], h0: State | None = None, length: Length = None) -> State:
         """The state before the first sample and after every one: a pytree of (T + 1, …)."""
 
     @abc.abstractmethod
     def as_cell(self) -> Cell:
         """One sample's worth of running, as a cell."""
 
-    def outputs(self, xs: Float[Array, "T D"], length: Length = None) -> Float[Array, "T H"]:
+    def end(self, xs: Real[Array | np.ndarray, "T D"], length: Length = None) -> State:
+        """The state after all samples that count."""
+        return jax.tree.map(lambda leaf: leaf[-1], self.states(xs, length=length))
+
+    def outputs(self, xs: Real[Array | np.ndarray, "T D"], length: Length = None) -> Float[Array, "T H"]:
         return self.read(self.states(xs, length=length))[1:]
 
-    def last(self, xs: Float[Array, "T D"], length: Length = None) -> Float[Array, " H"]:
-        return self.outputs(xs, length)[-1]
+    def last(self, xs: Real[Array | np.ndarray, "T D"], length: Length = None) -> Float[Array, " H"]:
+        return self.read(jax.tree.map(lambda leaf: leaf[None], self.end(xs, length)))[0]
 
     def read(self, states: State) -> Float[Array, "n H"]:
         """The outputs of states (n, …)."""
@@ -84,7 +100,8 @@ class Iterated(Recurrent):
         if self.checkpoints is not None:
             check_count("checkpoints", self.checkpoints)
 
-    def states(self, xs: Float[Array, "T D"], h0: State | None = None, length: Length = None) -> State:
+    def states(self, xs: Real[Array | np.ndarray, "T D"], h0: State | None = None, length: Length = None) -> State:
+        xs = as_samples(xs)
         run = partial(iterate, checkpoints=self.checkpoints, throw=False)
         if length is None:
             return run(self.cell, xs, h0).states
@@ -121,8 +138,14 @@ class Integrated(Recurrent):
     **Arguments:** `field` any field that tells its zero state, `field.initial_state()`; `path` how the samples are read in
     between, one of rnn_ode's paths; `dt` the time between them; `solver`, `rtol`, `atol` and `adjoint` as `integrate` takes
     them: the default adjoint differentiates the solver's own steps (discretise, then optimise), and
-    `diffrax.BacksolveAdjoint()`, with one of diffrax's solvers, solves the adjoint equation. `Cubic` and `BandLimited` look
-    ahead, and see the last sample held in place of padding. With a `length` nothing moves beyond it.
+    `diffrax.BacksolveAdjoint()`, with one of diffrax's solvers, solves the adjoint equation. With a `length` nothing moves
+    beyond it.
+
+    During the step of sample k the field is given the input up to that sample's stamp, the end of the step. A field that
+    reads its input ahead of the time (those of `Forward`, `Tustin` and `Exact`) gets, for any time after the stamp, the
+    value at the stamp: under `Linear` it does not see sample k + 1, as `integrate` alone would let it. `Cubic` and
+    `BandLimited` need later samples to draw the curve up to the stamp. `outputs` and `states` refuse them (`ValueError`);
+    `last`, which has the whole sequence, takes them, and sees the last sample held after it and in place of padding.
 
     ```python
     >>> import jax, jax.numpy as jnp, rnn_ode as ro
@@ -147,16 +170,36 @@ class Integrated(Recurrent):
         check_callable("path", self.path, "path(xs, dt)")
         as_step("dt", self.dt)
 
-    def states(self, xs: Float[Array, "T D"], h0: State | None = None, length: Length = None) -> State:
+    def states(self, xs: Real[Array | np.ndarray, "T D"], h0: State | None = None, length: Length = None) -> State:
+        path = self.path(as_samples(xs), self.dt)
+        beyond = getattr(path, "beyond", None)
+        if beyond != 0:
+            ahead = "does not say which samples it reads" if beyond is None else f"reads up to {beyond} later samples"
+            raise ValueError(
+                f"path = {type(path).__name__} cannot give a state after every sample: between two samples it {ahead}, so "
+                "that the state would depend on samples that come later. Take path=rnn_ode.Linear or path=rnn_ode.Hold, "
+                "or a wiring that reads the whole sequence first (ManyToOne, EncoderDecoder, Bidirectional)."
+            )
+        return self._states(xs, h0, length)
+
+    def end(self, xs: Real[Array | np.ndarray, "T D"], length: Length = None) -> State:
+        return jax.tree.map(lambda leaf: leaf[-1], self._states(xs, None, length))
+
+    def offline(self, xs: Real[Array | np.ndarray, "T D"], length: Length = None) -> Float[Array, "T H"]:
+        return self.read(self._states(xs, None, length))[1:]
+
+    def _states(self, xs: Real[Array | np.ndarray, "T D"], h0: State | None, length: Length) -> State:
+        """The states, of whatever path."""
+        xs = as_samples(xs)
         if length is None:
             return self._solve(self.path(xs, self.dt), h0)
         check_length(xs, length)
         return _solve_until(self, xs, h0, jnp.asarray(length))
 
     def _solve(self, path, h0: State | None, ts: Float[Array, " n"] | None = None) -> State:
-        h0 = initial_state(self.field) if h0 is None else h0
+        h0 = promote(initial_state(self.field) if h0 is None else h0, self.field, path.xs)
         how = {"solver": self.solver, "rtol": self.rtol, "atol": self.atol, "adjoint": self.adjoint}
-        return integrate(self.field, path, h0, ts=ts, throw=False, **how).states
+        return integrate(self.field, _causal(path, self.field), h0, ts=ts, throw=False, **how).states
 
     def as_cell(self) -> Cell:
         solver = diffrax.Tsit5() if self.solver is None else self.solver
@@ -172,9 +215,61 @@ def _solve_until(runner: Integrated, xs: Float[Array, "T D"], h0: State | None, 
     return runner._solve(path, h0, path.time(rows, 0.0))
 
 
+def _causal(path: SampledPath, field: Field) -> SampledPath:
+    """The path as a field may read it in a step: up to the step's own sample. It is itself where nothing else is read: an
+    input that is constant in a step, and a linear field that does not read ahead, whose flow is known in closed form."""
+    reads_ahead = not is_linear(field) or max(leads_of(field), default=0.0) > 0
+    return _UpToNow(path) if path.beyond == 0 != path.degree and reads_ahead else path
+
+
+class _UpToNow(SampledPath):
+    """A path of which each step reads what there is at its end: at any later time the value at its end."""
+
+    path: SampledPath  # pyright: ignore[reportGeneralTypeIssues]  (our __init__ sets it)
+
+    def __init__(self, path: SampledPath):
+        self.path, self.xs, self.dt, self.t0 = path, path.xs, path.dt, path.t0
+
+    def at(self, whole, fraction, after=0.0) -> Array:
+        return self.path.at(whole, fraction, after)
+
+    def piece(self, whole) -> "_Step":  # pyright: ignore[reportIncompatibleMethodOverride]
+        return _Step(self.path, whole)
+
+
+class _Step(AbstractPath):
+    """The input as a field reads it in step `whole`."""
+
+    path: SampledPath
+    whole: Int[Array, ""]
+
+    def moment(self, t, fraction) -> "_Moment":
+        return _Moment(self, t, fraction)
+
+    def __call__(self, t, after=0.0) -> Array:
+        whole, fraction = self.path.split(t)
+        return self.reading(whole - self.whole + fraction + after / self.path.dt)
+
+    def reading(self, steps) -> Array:
+        """The input so many steps after the step's start."""
+        return self.path.at(self.whole, jnp.minimum(steps, 1.0))
+
+
+class _Moment(AbstractPath):
+    """The input near an instant of a step known exactly, whose float is `t`: others are read by their distance from it."""
+
+    step: _Step
+    t: Array
+    fraction: Array
+
+    def __call__(self, t, after=0.0) -> Array:
+        return self.step.reading(self.fraction + (t - self.t + after) / self.step.path.dt)
+
+
 class Bidirectional(AbstractRunner):
     """Two runners, the second on the sequence from its end to its start; the output (2 H,) is both of theirs, the forward
-    one's first (Schuster & Paliwal 1997).
+    one's first (Schuster & Paliwal 1997). Every output depends on the whole sequence: it is no forecast of what comes after
+    a sample.
 
     ```python
     >>> import jax, jax.numpy as jnp, equinox as eqx
@@ -189,11 +284,11 @@ class Bidirectional(AbstractRunner):
     forward: AbstractRunner
     backward: AbstractRunner
 
-    def outputs(self, xs: Float[Array, "T D"], length: Length = None) -> Float[Array, "T H"]:
-        behind = _reversed(self.backward.outputs(_reversed(xs, length), length), length)
-        return jnp.concatenate([self.forward.outputs(xs, length), behind], axis=1)
+    def outputs(self, xs: Real[Array | np.ndarray, "T D"], length: Length = None) -> Float[Array, "T H"]:
+        behind = _reversed(self.backward.offline(_reversed(xs, length), length), length)
+        return jnp.concatenate([self.forward.offline(xs, length), behind], axis=1)
 
-    def last(self, xs: Float[Array, "T D"], length: Length = None) -> Float[Array, " H"]:
+    def last(self, xs: Real[Array | np.ndarray, "T D"], length: Length = None) -> Float[Array, " H"]:
         return jnp.concatenate([self.forward.last(xs, length), self.backward.last(_reversed(xs, length), length)])
 
 
@@ -217,26 +312,39 @@ class Stacked(AbstractRunner):
         if not self.layers:
             raise ValueError("layers must hold at least one runner; it is empty.")
 
-    def outputs(self, xs: Float[Array, "T D"], length: Length = None) -> Float[Array, "T H"]:
+    def outputs(self, xs: Real[Array | np.ndarray, "T D"], length: Length = None) -> Float[Array, "T H"]:
+        outputs = as_samples(xs)
         for layer in self.layers:
-            xs = layer.outputs(xs, length)
-        return xs
+            outputs = layer.outputs(outputs, length)
+        return outputs
 
-    def last(self, xs: Float[Array, "T D"], length: Length = None) -> Float[Array, " H"]:
+    def offline(self, xs: Real[Array | np.ndarray, "T D"], length: Length = None) -> Float[Array, "T H"]:
+        outputs = as_samples(xs)
+        for layer in self.layers:
+            outputs = layer.offline(outputs, length)
+        return outputs
+
+    def last(self, xs: Real[Array | np.ndarray, "T D"], length: Length = None) -> Float[Array, " H"]:
         for layer in self.layers[:-1]:
-            xs = layer.outputs(xs, length)
+            xs = layer.offline(xs, length)
         return self.layers[-1].last(xs, length)
 
 
-def _reversed(xs: Float[Array, "T D"], length: Length) -> Float[Array, "T D"]:
+def _reversed(xs: Real[Array | np.ndarray, "T D"], length: Length) -> Float[Array, "T D"]:
     """The samples that count in the opposite order, and then the last one of that order, which was the first."""
     if length is not None:
         check_length(xs, length)
-    last = xs.shape[0] if length is None else length
+    xs, last = as_samples(xs), xs.shape[0] if length is None else length
     return xs[jnp.maximum(last - 1 - jnp.arange(xs.shape[0]), 0)]
 
 
-def check_length(xs: Float[Array, "T D"], length: Int[Array, ""] | int) -> None:
+def as_samples(xs: Any) -> Float[Array, "..."]:
+    """Samples as a floating array, in which padding may be anything."""
+    xs = jnp.asarray(xs)
+    return xs if jnp.issubdtype(xs.dtype, jnp.floating) else xs.astype(jnp.result_type(float))
+
+
+def check_length(xs: Real[Array | np.ndarray, "T D"], length: Int[Array, ""] | int) -> None:
     """`ValueError` for a known length outside 1 to T, `TypeError` for what is no whole number."""
     if jnp.ndim(length) or not jnp.issubdtype(jnp.result_type(length), jnp.integer):
         raise TypeError(f"length must be a whole number, how many of the samples count; got {length!r}.")

@@ -62,13 +62,10 @@ def advance(task: Task, state: State, source) -> tuple[State, Record]:
         return value
 
     value, gradient = jax.value_and_grad(value_of)(state.params)
-    gradient = jax.tree.map(jnp.conj, gradient)  # of complex parameters optax wants the direction of steepest ascent
-    norm = _norm(gradient)
-    if task.clip is not None:
-        scale = jnp.minimum(1, task.clip / jnp.where(norm == 0, 1, norm))
-        gradient = jax.tree.map(lambda leaf: scale.astype(leaf.dtype) * leaf, gradient)
-    extra = {"value": value, "grad": gradient, "value_fn": value_of}  # what line searches want
-    updates, optimiser = task.optimiser.update(gradient, state.optimiser, state.params, **extra)
+    gradient, norm = _clipped(gradient, task.clip)
+    offers = {"value": value, "grad": gradient, "value_fn": value_of, "obj_fn": value_of}
+    offers["grad_fn"] = lambda params, index=0: _clipped(jax.grad(value_of)(params), task.clip)[0]
+    updates, optimiser = _update(task.optimiser, gradient, state, offers)
     params = optax.apply_updates(state.params, updates)
 
     fault = jnp.select([~jnp.isfinite(value), ~jnp.isfinite(norm), ~is_finite(params)], [1, 2, 3], 0)
@@ -77,6 +74,41 @@ def advance(task: Task, state: State, source) -> tuple[State, Record]:
     new = State(params, optimiser, state.step + 1, state.fault)
     state = jax.tree.map(lambda new, old: jnp.where(fault == 0, new, old), new, state)
     return eqx.tree_at(lambda s: s.fault, state, fault.astype(state.fault.dtype)), Record(value, norm, fault)
+
+
+# what optax's optimisers ask for beyond the gradient; most ignore what they do not know, the others take one set whole
+_OFFERED = (
+    ("value", "grad", "value_fn"),  # line searches, reduce_on_plateau, momo, polyak_sgd
+    ("value", "obj_fn"),  # sophia
+    ("grad_fn",),  # sam
+    (),
+)
+
+
+def _update(optimiser, gradient: PyTree, state: State, offers: dict[str, Any]) -> tuple[PyTree, PyTree]:
+    """The optimiser's update, given the first set of further arguments that it takes; `TypeError` where it takes none."""
+    refusal = None
+    for names in _OFFERED:
+        try:
+            return optimiser.update(gradient, state.optimiser, state.params, **{name: offers[name] for name in names})
+        except (TypeError, ValueError) as error:
+            refusal = refusal or error
+    sets = "; ".join(", ".join(names) or "nothing" for names in _OFFERED)
+    raise TypeError(
+        f"optimiser takes none of what fit can give it beyond the gradient ({sets}). With the first it says: {refusal} "
+        "Parts of a chain that want different ones (optax.contrib.sam takes grad_fn alone, reduce_on_plateau wants value) "
+        "cannot be used together."
+    ) from refusal
+
+
+def _clipped(gradient: PyTree, clip: float | None) -> tuple[PyTree, Float[Array, ""]]:
+    """What optax is given, of a norm of at most `clip`, and the norm before."""
+    gradient = jax.tree.map(jnp.conj, gradient)  # of complex parameters optax wants the direction of steepest ascent
+    norm = _norm(gradient)
+    if clip is None:
+        return gradient, norm
+    scale = jnp.minimum(1, clip / jnp.where(norm == 0, 1, norm))
+    return jax.tree.map(lambda leaf: scale.astype(leaf.dtype) * leaf, gradient), norm
 
 
 def _norm(gradient: PyTree) -> Float[Array, ""]:

@@ -103,7 +103,11 @@ class Scaler(eqx.Module):
                 f"values cannot be scaled: column {column} is constant, {rows[0, column]}, in all of the {len(rows)} rows; "
                 "a column that varies is wanted."
             )
-        return cls(rows.mean(axis=0), rows.std(axis=0))
+        # in units of the largest deviation, whose square neither vanishes nor overflows
+        size = np.abs(rows).max(axis=0)
+        mean = size * (rows / size).mean(axis=0)
+        size = np.abs(rows - mean).max(axis=0)
+        return cls(mean, size * ((rows - mean) / size).std(axis=0))
 
     def transform(self, values: _Values) -> _Values:
         """Scaled values, of the same shape (…, D) and floating type; also traced ones."""

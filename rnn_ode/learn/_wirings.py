@@ -11,6 +11,9 @@
 Each takes a *runner* (a network or a differential equation, `Iterated` or `Integrated`, in both directions or stacked) and a
 *readout*, any function of its output (H,), such as `eqx.nn.Linear`. Sequences are (T, D), time first and unbatched: batches
 come from `jax.vmap`. A sequence that stands in a longer array is told by its `length`.
+
+`ManyToMany` is causal: the value at a sample depends on the samples up to it alone, unless the runner is `Bidirectional`. The
+value of `ManyToOne`, and every value of `EncoderDecoder`, depends on the whole sequence.
 """
 
 from collections.abc import Callable
@@ -18,13 +21,14 @@ from collections.abc import Callable
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+import numpy as np
+from jaxtyping import Array, Float, Real
 
 from .. import iterate
 from .._cells import output_of
 from .._errors import check_callable, check_count
 from .._types import Cell
-from ._runners import AbstractRunner, Length, Recurrent
+from ._runners import AbstractRunner, Length, Recurrent, as_samples
 
 Readout = Callable[[Array], Array]
 
@@ -58,7 +62,7 @@ class OneToOne(_Wiring):
     runner: AbstractRunner
     readout: Readout
 
-    def __call__(self, x: Float[Array, " D"]) -> Float[Array, " O"]:
+    def __call__(self, x: Real[Array | np.ndarray, " D"]) -> Float[Array, " O"]:
         return self.readout(self.runner.last(x[None]))
 
 
@@ -79,10 +83,11 @@ class OneToMany(_Wiring):
     runner: AbstractRunner
     readout: Readout
 
-    def __call__(self, x: Float[Array, " D"], steps: int) -> Float[Array, "steps O"]:
+    def __call__(self, x: Real[Array | np.ndarray, " D"], steps: int) -> Float[Array, "steps O"]:
         check_count("steps", steps)
+        x = as_samples(x)
         xs = jnp.zeros((steps, *x.shape), x.dtype).at[0].set(x)
-        return jax.vmap(self.readout)(self.runner.outputs(xs))
+        return jax.vmap(self.readout)(self.runner.offline(xs))
 
 
 class ManyToOne(_Wiring):
@@ -103,12 +108,13 @@ class ManyToOne(_Wiring):
     runner: AbstractRunner
     readout: Readout
 
-    def __call__(self, xs: Float[Array, "T D"], length: Length = None) -> Float[Array, " O"]:
+    def __call__(self, xs: Real[Array | np.ndarray, "T D"], length: Length = None) -> Float[Array, " O"]:
         return self.readout(self.runner.last(xs, length))
 
 
 class ManyToMany(_Wiring):
-    """A sequence, and a value at each of its samples; after the last one that counts, that one's again.
+    """A sequence, and a value at each of its samples; after the last one that counts, that one's again. A value depends on
+    the samples up to its own; with a `Bidirectional` runner on all of them.
 
     ```python
     >>> import jax, jax.numpy as jnp, equinox as eqx
@@ -124,12 +130,12 @@ class ManyToMany(_Wiring):
     runner: AbstractRunner
     readout: Readout
 
-    def __call__(self, xs: Float[Array, "T D"], length: Length = None) -> Float[Array, "T O"]:
+    def __call__(self, xs: Real[Array | np.ndarray, "T D"], length: Length = None) -> Float[Array, "T O"]:
         return jax.vmap(self.readout)(self.runner.outputs(xs, length))
 
 
 class EncoderDecoder(eqx.Module):
-    """A sequence is read into a state, which another network of the same kind of state unrolls into values (Sutskever,
+    """A whole sequence is read into a state, which another network of the same kind of state unrolls into values (Sutskever,
     Vinyals & Le 2014). The decoder's input is the value before, zeros at first: its own, or during training the true one,
     where `targets` are given.
 
@@ -164,13 +170,13 @@ class EncoderDecoder(eqx.Module):
 
     def __call__(
         self,
-        xs: Float[Array, "T D"],
+        xs: Real[Array | np.ndarray, "T D"],
         steps: int,
         length: Length = None,
-        targets: Float[Array, "steps O"] | None = None,
+        targets: Real[Array | np.ndarray, "steps O"] | None = None,
     ) -> Float[Array, "steps O"]:
         check_count("steps", steps)
-        h = jax.tree.map(lambda leaf: leaf[-1], self.encoder.states(xs, length=length))
+        h = self.encoder.end(xs, length)
         y = self.readout(self.runner.read(jax.tree.map(lambda leaf: leaf[None], h))[0])
         start = jnp.zeros_like(y)
         cell = self.runner.as_cell()
@@ -179,7 +185,7 @@ class EncoderDecoder(eqx.Module):
                 raise ValueError(
                     f"targets must have shape {(steps, *y.shape)}, a value for each step; got {targets.shape}."
                 )
-            fed = jnp.concatenate([start[None], targets[:-1]])
+            fed = jnp.concatenate([start[None], as_samples(targets)[:-1]])
             return jax.vmap(self.readout)(self.runner.read(iterate(cell, fed, h, throw=False).states)[1:])
         unroll = _FeedingBack(cell, self.readout)
         return iterate(unroll, jnp.zeros((steps, 0)), (h, start), save=lambda state: state[1], throw=False).states[1:]
@@ -196,7 +202,9 @@ class _FeedingBack(eqx.Module):
         return h, self.readout(output_of(self.cell, h))
 
 
-def rollout(model: Callable[[Array], Array], history: Float[Array, "T D"], steps: int) -> Float[Array, "steps D"]:
+def rollout(
+    model: Callable[[Array], Array], history: Real[Array | np.ndarray, "T D"], steps: int
+) -> Float[Array, "steps D"]:
     """A forecast of any horizon by a model of the next sample: what it says is appended to the history it sees next.
 
     **Arguments:** `model` from histories (T, D) to the next sample (D,), or (1, D); `history` (T, D); `steps` how far.
@@ -211,9 +219,11 @@ def rollout(model: Callable[[Array], Array], history: Float[Array, "T D"], steps
     ```
     """
     check_count("steps", steps)
+    history = as_samples(history)
+    history = history.astype(jnp.result_type(history, jax.eval_shape(model, history).dtype))
 
     def advance(seen, _):
-        following = jnp.reshape(model(seen), history.shape[1:])
+        following = jnp.reshape(model(seen), history.shape[1:]).astype(seen.dtype)
         return jnp.concatenate([seen[1:], following[None]]), following
 
     return jax.lax.scan(advance, history, length=steps)[1]
