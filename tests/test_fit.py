@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ import pytest
 
 import rnn_ode as ro
 from rnn_ode import learn
+from rnn_ode.learn._configuration import build, describe
 
 XS = jax.random.normal(jax.random.key(0), (32, 6, 1))
 TARGETS = 0.3 * XS.sum(1)
@@ -637,3 +639,54 @@ def test_twenty_kills(tmp_path):
     out, err = in_another_process(TRAINING, *files, 20, **cache).communicate()
     assert out.endswith("unfinished True\ndone\n"), f"{out}\n{err}"
     assert files[0].read_bytes() == files[1].read_bytes()
+
+
+# Files that people have.
+
+OLD = Path(__file__).parent / "data" / "0.1.0"
+OLD_XS = jnp.sin(0.3 * jnp.arange(12.0))[:, None]
+
+
+@pytest.mark.parametrize("name", ["scheme", "stack", "tustin", "forward2"])
+def test_models_of_0_1_0_are_read_and_compute_the_same(name, tmp_path):
+    """Written by version 0.1.0, which named private modules, with the outputs that it computed in float32. Written again,
+    the file names no private module."""
+    model = learn.load(OLD / f"{name}.ckpt")
+    expected = json.loads((OLD / "expected.json").read_text())[name]
+    np.testing.assert_allclose(model(OLD_XS.astype(jnp.float32)).ravel(), expected, rtol=1e-4, atol=1e-5)
+    learn.save(tmp_path / "again", model)
+    header = (tmp_path / "again").read_bytes().partition(b"\n")[0].decode()
+    assert "rnn_ode._" not in header and equal(learn.load(tmp_path / "again"), model)
+
+
+def test_a_training_of_0_1_0_goes_on(tmp_path, float32):
+    """Six of twelve steps were made by 0.1.0; the losses and the result are those of its unbroken run, to rounding."""
+    shutil.copy(OLD / "training.ckpt", tmp_path / "run.ckpt")
+
+    def loss(model, batch):
+        return jnp.mean((jax.vmap(model)(batch)[:, 0] - batch.mean((1, 2))) ** 2)
+
+    done = learn.fit(
+        learn.load(OLD / "scheme.ckpt"),
+        loss,
+        lambda key: jax.random.normal(key, (4, 6, 1)),
+        optimiser=optax.adam(0.01),
+        steps=12,
+        key=jax.random.key(7),
+        every=3,
+        checkpoint=tmp_path / "run.ckpt",
+        progress=False,
+    )
+    expected = json.loads((OLD / "expected.json").read_text())["training"]
+    np.testing.assert_allclose(done.history.loss, expected["loss"], rtol=1e-4)
+    np.testing.assert_allclose(done.model(OLD_XS.astype(jnp.float32)).ravel(), expected["output"], rtol=1e-4, atol=1e-6)
+
+
+def test_a_field_that_a_later_version_added_has_its_default():
+    description = describe(Own(jnp.ones(2), "mine"))
+    del description["fields"]["name"]
+    with pytest.raises(ValueError, match="a Own has the fields weight, name; the file has weight"):
+        build(description, (Own,))
+    description = describe(learn.Iterated(ro.VanillaCell([[0.5]], [[1.0]], [0.0])))
+    del description["fields"]["checkpoints"]
+    assert build(description).checkpoints is None

@@ -16,9 +16,26 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PyTree
 
+from .._bridge import SchemeCell
+from .._fields import AnchoredField, JacobianField, LinearField, SeriesField
+from .._paths import Constant
+
 LIBRARIES = ("rnn_ode", "equinox", "diffrax", "lineax", "optimistix")
 # where a class or a function is looked for first, so that a file names it as its users do
-_PUBLIC = ("rnn_ode", "rnn_ode.learn", "equinox.nn", "equinox", "diffrax", "jax.nn", "jax.numpy", "jax.lax")
+_PUBLIC = (
+    "rnn_ode",
+    "rnn_ode.learn",
+    "rnn_ode.interop",
+    "equinox.nn",
+    "equinox",
+    "diffrax",
+    "jax.nn",
+    "jax.numpy",
+    "jax.lax",
+)
+# Parts of models that have no public name. A file names them `rnn_ode:<class>`, wherever they are defined; version 0.1.0
+# wrote the module in which they were, which is not looked at.
+_PARTS = {cls.__name__: cls for cls in (SchemeCell, AnchoredField, JacobianField, LinearField, SeriesField, Constant)}
 _DEFAULT = {"default": True}
 _KINDS = {"array", "key", "class", "function", "tuple", "dict", "default"}
 
@@ -91,6 +108,17 @@ def _default(cls: type, name: str) -> Any:
     return None if parameter is None else parameter.default
 
 
+def renamed(description: Any) -> Any:
+    """The same with the names that files have today, for what an earlier version wrote."""
+    if isinstance(description, list):
+        return [renamed(item) for item in description]
+    if not isinstance(description, dict):
+        return description
+    items = {key: renamed(value) for key, value in description.items()}
+    library, _, name = str(items.get("class")).partition(":")
+    return items | {"class": f"rnn_ode:{name}"} if library.split(".")[0] == "rnn_ode" and name in _PARTS else items
+
+
 def difference(stored: Any, here: Any, where: str = "model") -> str | None:
     """The first difference between two descriptions, in words, or `None`."""
     if isinstance(stored, dict) and isinstance(here, dict) and stored.keys() & _KINDS == here.keys() & _KINDS:
@@ -131,6 +159,8 @@ def _brief(data: Any) -> str:
 def _name_of(thing: Any, where: str) -> str:
     """`module:name` from which the thing can be found again."""
     name = getattr(thing, "__name__", "")
+    if _PARTS.get(name) is thing:
+        return f"rnn_ode:{name}"
     for module in _PUBLIC:
         if getattr(importlib.import_module(module), name or " ", None) is thing:
             return f"{module}:{name}"
@@ -144,8 +174,9 @@ def _find(name: str, known: dict[str, Any], suits) -> Any:
     if name in known:
         return known[name]
     module, _, path = name.partition(":")
-    thing = None
-    if module.split(".")[0] in LIBRARIES or module in _PUBLIC:
+    library = module.split(".")[0]
+    thing = _PARTS.get(path) if library == "rnn_ode" else None
+    if thing is None and (library in LIBRARIES or module in _PUBLIC):
         try:
             thing = importlib.import_module(module)
             for attribute in path.split("."):
@@ -196,10 +227,14 @@ def _is_numeric(dtype) -> bool:
 
 
 def _instance(cls: type, fields: dict[str, Any]) -> eqx.Module:
-    """A module with these fields, made as `jax.tree.unflatten` makes it: its checks ran when it was first built."""
-    wanted = [field.name for field in dataclasses.fields(cls)]  # pyright: ignore[reportArgumentType]
-    if set(wanted) != fields.keys():
-        raise ValueError(f"a {cls.__name__} has the fields {', '.join(wanted)}; the file has {', '.join(fields)}.")
+    """A module with these fields, made as `jax.tree.unflatten` makes it: its checks ran when it was first built. A field
+    that a later version added has its default."""
+    wanted = dataclasses.fields(cls)  # pyright: ignore[reportArgumentType]
+    defaults = {field.name: field.default for field in wanted if field.default is not dataclasses.MISSING}
+    fields = defaults | fields
+    names = [field.name for field in wanted]
+    if set(names) != fields.keys():
+        raise ValueError(f"a {cls.__name__} has the fields {', '.join(names)}; the file has {', '.join(fields)}.")
     module = object.__new__(cls)
     for name, value in fields.items():
         object.__setattr__(module, name, value)

@@ -13,7 +13,7 @@ from jaxtyping import Float, Int, PyTree
 from .. import __version__
 from ._batches import sources
 from ._checkpoint import Checkpoint, read, read_header, write
-from ._configuration import describe, difference
+from ._configuration import describe, difference, renamed
 from ._progress import training_bar
 from ._step import FAULTS, Record, State, Task, advance, evaluate
 
@@ -164,7 +164,7 @@ class Training:
         theirs, ours = header["state"]["dict"], describe(self._arrays())["dict"]
         unlike = [
             difference(header["rnn_ode"], __version__, "the version of rnn_ode"),
-            difference(header["model"], describe(self.model), "model"),
+            difference(renamed(header["model"]), describe(self.model), "model"),
             *(difference(theirs.get(name), ours[name], "the optimiser's state") for name in ("state", "best")),
             *(difference(header["notes"].get(name), value, name) for name, value in self.notes.items()),
         ]
