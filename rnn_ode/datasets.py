@@ -243,12 +243,14 @@ def load(name: str) -> Series:
 
     ```
     """
-    there = {
-        series.__name__: series for series in (co2, elec_equip, elnino, lorenz, nile, pendulum, sunspots, van_der_pol)
-    }
-    if name not in there:
-        raise ValueError(f"name must be one of {', '.join(there)}; got {name!r}. A csv file is read by load_csv.")
-    return there[name]()
+    if name not in SERIES:
+        raise ValueError(f"name must be one of {', '.join(SERIES)}; got {name!r}. A csv file is read by load_csv.")
+    return SERIES[name]()
+
+
+SERIES: dict[str, Callable[[], Series]] = {
+    series.__name__: series for series in (co2, elec_equip, elnino, lorenz, nile, pendulum, sunspots, van_der_pol)
+}
 
 
 def load_csv(path: PathLike, column: str | int | Sequence[str | int] | None = None) -> Series:

@@ -23,9 +23,9 @@ from typer.testing import CliRunner
 
 import rnn_ode as ro
 from rnn_ode import _resample, audio, interop
-from rnn_ode._cli import app
 from rnn_ode._files import written_beside
 from rnn_ode._resample import Scheme, Table, resample
+from rnn_ode.cli import app
 
 TONE = (0.4 * np.sin(0.05 * np.arange(1500)) + 0.2 * np.sin(0.31 * np.arange(1500)))[:, None]
 CELL = ro.VanillaCell(np.diag([0.8, -0.4]), np.ones((2, 1)), np.zeros(2), jnp.tanh)

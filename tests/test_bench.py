@@ -15,8 +15,8 @@ import pytest
 from typer.testing import CliRunner
 
 from rnn_ode import bench, plot
-from rnn_ode._cli import app
 from rnn_ode.bench import _evolve, _fixed_points, _keep, _long, _lyapunov, _machine, _precision, _race, _tanh, _train
+from rnn_ode.cli import app
 
 TINY = {"hidden": 3, "steps": 5, "repeats": 2}
 JAX = ["hand-written lax.scan"]

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from rnn_ode._cli import Recurrent, app, initializer, parse_method
+from rnn_ode.cli import app
+from rnn_ode.cli._common import Recurrent, initializer, parse_method
 
 # Small, and with one set of methods: every other set costs a compilation.
 SMALL = ["compare", "--hidden", "3", "--activation", "none", "--method", "textbook", "--method", "exact"]
