@@ -34,7 +34,7 @@ jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 with install_import_hook("rnn_ode", "beartype.beartype"):
-    import rnn_ode  # noqa: F401  (shapes and types of every call are checked while the suite runs)
+    from rnn_ode import *  # noqa: F403  (shapes and types of every call are checked while the suite runs)
 
 
 @pytest.hookimpl(optionalhook=True)
