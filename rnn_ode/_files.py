@@ -14,13 +14,16 @@ from ._stop import undone
 
 
 def check_readable(name: str, path: Path) -> None:
-    """`OSError` that begins with the name of the argument or option where there is no file at `path` that can be read."""
+    """An error that begins with the name of the argument or option where there is no file at `path` that can be read:
+    `OSError`, or `ValueError` for one that is empty."""
     if path.is_dir():
         raise IsADirectoryError(f"{name} {path}: a file is wanted; that is a folder.")
     if not path.exists():
         raise FileNotFoundError(f"{name} {path}: there is no such file.")
     if not os.access(path, os.R_OK):
         raise PermissionError(f"{name} {path}: you are not permitted to read this file.")
+    if path.is_file() and path.stat().st_size == 0:
+        raise ValueError(f"{name} {path}: the file is empty.")
 
 
 def check_writable(name: str, path: Path) -> None:

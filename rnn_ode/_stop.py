@@ -18,8 +18,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-PATIENCE = 1.0  # seconds that a `deferred` block has to end
-LONGEST = 1.7  # seconds after which the process ends, whatever is still to be said
+PATIENCE = 0.8  # seconds that a `deferred` block has to end
+LONGEST = 1.5  # seconds after which the process ends, whatever is still to be said
 SAME = 0.3  # seconds within which a second signal is the first one, passed on by the program that started this one
 
 _ENDS = (signal.SIGINT, signal.SIGTERM)

@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
+from ._arrays import decoded
 from ._errors import as_number, as_step, check_count
 
 PathLike = str | os.PathLike[str]
@@ -332,7 +333,7 @@ def _statsmodels(name: str) -> Path:
 def _rows(path: PathLike) -> Iterator[Row]:
     """The rows that hold cells, all of one length."""
     # A comment becomes an empty line, which csv skips and counts, so that line numbers stay the file's.
-    lines = ("\n" if line.lstrip().startswith("#") else line for line in io.StringIO(_text(path), newline=""))
+    lines = ("\n" if line.lstrip().startswith("#") else line for line in io.StringIO(decoded(path), newline=""))
     reader = csv.reader(lines, skipinitialspace=True)
     width = None
     try:
@@ -349,15 +350,6 @@ def _rows(path: PathLike) -> Iterator[Row]:
             yield reader.line_num, cells
     except csv.Error as error:
         raise ValueError(f"{path}, line {reader.line_num}: not comma-separated text ({error}).") from None
-
-
-def _text(path: PathLike) -> str:
-    data = Path(path).read_bytes()
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise ValueError(f"{path}, line {line}: not UTF-8 text; got byte 0x{data[error.start]:02x}.") from None
 
 
 def _choose(path: PathLike, header: list[str], rows: list[Row], column) -> list[int]:

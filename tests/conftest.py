@@ -46,6 +46,14 @@ def pytest_xdist_make_scheduler(config, log):
         return LoadFileScheduling(config, log)
 
 
+def pytest_collection_modifyitems(config, items):
+    """Thorough tests run where `-m` names them, and nowhere else."""
+    if "thorough" not in config.option.markexpr:
+        left_out = [item for item in items if item.get_closest_marker("thorough")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
 @pytest.fixture(autouse=True, scope="module")
 def few_mappings():
     """Compiled programs are let go of in time: each holds memory mappings, of which Linux allows a process 65,530, and with

@@ -81,7 +81,7 @@ def test_spectrum_of_a_matrix_file(invoke, tmp_path):
         (("compare", "--out", "figure.gif"), "--out must end in .png, .pdf or .svg"),
         (("compare", "--out", "nowhere/figure.png"), "does not exist"),
         (("compare", "--gain", "nan"), "--gain must be a finite number"),
-        (("compare", "--weights", "two.npz"), "xs must have shape (T, 2)"),
+        (("compare", "--weights", "two.npz"), "--weights two.npz: the network takes 2 inputs, and the series has 1"),
         (("spectrum", "series.csv"), "series.csv"),
     ],
 )

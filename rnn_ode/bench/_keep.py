@@ -50,11 +50,11 @@ def _read(path: Path, settings: dict[str, Any]) -> dict[str, list[Row]]:
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
         if stored["kind"] != KIND:
-            raise ValueError(f"its kind is {stored['kind']!r}")
+            raise ValueError
         theirs = dict(stored["settings"])
         parts = {part: [Row.from_dict(fields) for fields in rows] for part, rows in stored["parts"].items()}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path}: not a file of {KIND}, or damaged ({error}); remove it or give another.") from None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise ValueError(f"{path}: not a file of {KIND}, or damaged; remove it or give another.") from None
     for name in {**settings, **theirs}:
         if theirs.get(name) != settings.get(name):
             raise ValueError(

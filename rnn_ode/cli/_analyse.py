@@ -31,7 +31,7 @@ def analyse_command(
     activation: Annotated[Activation | None, typer.Option(help="tanh if none is given, or the weights' own.")] = None,
     gain: Annotated[float, typer.Option(help="Factor of its recurrent matrix.")] = 1.5,
     recurrent: Annotated[Recurrent, typer.Option(help="Kind of its recurrent matrix.")] = Recurrent.orthogonal,
-    seed: Annotated[int, typer.Option(help="Seed of the network and of the guesses.")] = 0,
+    seed: Annotated[int, typer.Option(max=2**31 - 1, help="Seed of the network and of the guesses.")] = 0,
     method: Annotated[str, typer.Option(help="The flow's method, such as forward:1 or tustin.")] = "forward:1",
     x: Annotated[
         list[float] | None, typer.Option(help="The constant input, repeatable; zeros if none is given.")
@@ -62,9 +62,8 @@ def _constant(x: list[float] | None, inputs: int | None):
     if x is None:
         return jnp.zeros(inputs or 1)
     if inputs not in (None, len(x)):
-        raise ValueError(
-            f"--x must be given once for each of the network's {inputs} inputs; it was given {len(x)} times."
-        )
+        got = " and ".join(map(str, x))
+        raise ValueError(f"--x must be given once for each of the network's {inputs} inputs; got {got} alone.")
     if not np.isfinite(x).all():
         raise ValueError(f"--x must be finite numbers; got {', '.join(map(str, x))}.")
     return jnp.asarray(x)

@@ -84,6 +84,9 @@ def _plain(error: Exception) -> str:
 
 
 def _in_terms_of(options: Mapping[str, str], text: str) -> str:
-    """The text, with an option for the argument that it begins with."""
-    match = re.match(r"[A-Za-z_]+(?= (must|cannot|needs) )", text)
-    return text if match is None else options.get(match[0], match[0]) + text[match.end() :]
+    """The text, with options for the arguments of functions that it begins with, as in `rate must be above 0`."""
+    match = re.match(r"[A-Za-z_, ]{1,60}?(?= (must|cannot|needs) )", text)
+    if match is None:
+        return text
+    subject = re.sub(r"[A-Za-z_]+", lambda word: options.get(word[0], word[0]), match[0])
+    return subject + text[match.end() :]

@@ -20,7 +20,7 @@ def bench_command(
     steps: Annotated[int, typer.Option(min=2, help="Steps of a run.")] = 60,
     repeats: Annotated[int, typer.Option(min=2, help="Timed runs of each contender, at most.")] = 20,
     peers: Annotated[bool, typer.Option("--peers/--no-peers", help="PyTorch, flax, SciPy, …, too.")] = True,
-    seed: Annotated[int, typer.Option(min=0, help="Of weights, inputs and the order of the runs.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Of weights, inputs and the order of the runs.")] = 0,
     keep: Annotated[Path | None, typer.Option(help="A .json file of the rows, to go on from if interrupted.")] = None,
     out: Annotated[Path | None, typer.Option(help="Where a figure goes: .png, .pdf or .svg.")] = None,
     as_json: Json = False,

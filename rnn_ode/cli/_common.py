@@ -137,7 +137,7 @@ def describe(cell) -> str:
 
 def check_figure(out: Path) -> None:
     if out.suffix not in (".png", ".pdf", ".svg"):
-        raise ValueError(f"--out must end in .png, .pdf or .svg; got {out}.")
+        raise ValueError(f"--out must end in .png, .pdf or .svg; got {str(out)!r}.")
     check_writable("--out", out)
 
 

@@ -38,7 +38,7 @@ def compare_command(
     gain: Annotated[float, typer.Option(help="Factor of the random recurrent matrix.")] = 0.9,
     recurrent: Annotated[Recurrent, typer.Option(help="Kind of the random recurrent matrix.")] = Recurrent.orthogonal,
     method: Annotated[list[str] | None, typer.Option(help="A method, such as forward:3; repeatable.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the random network.")] = 0,
+    seed: Annotated[int, typer.Option(max=2**31 - 1, help="Seed of the random network.")] = 0,
     out: Annotated[Path, typer.Option(help="Where the figure goes: .png, .pdf or .svg.")] = Path("rnn_ode_compare.png"),
     as_json: Json = False,
 ) -> None:

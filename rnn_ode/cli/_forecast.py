@@ -31,7 +31,7 @@ def forecast_command(
     rate: Annotated[float, typer.Option(help="Learning rate at the start.")] = 0.02,
     autoregressive: Annotated[bool, typer.Option("--autoregressive", help="Row by row, on its own forecasts.")] = False,
     share: Annotated[float, typer.Option(help="Of the values that the intervals are to cover.")] = 0.9,
-    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    seed: Annotated[int, typer.Option(max=2**31 - 1, help="Of everything random.")] = 0,
     checkpoint: Annotated[Path | None, typer.Option(help="A file to go on from, if killed.")] = None,
     out: Annotated[Path, typer.Option(help="Where the figure goes: .png, .pdf or .svg.")] = Path(
         "rnn_ode_forecast.png"

@@ -1,6 +1,7 @@
 """`rnn-ode memory`: which networks learn which lag."""
 
 import json
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -37,6 +38,8 @@ def memory_command(
     def kept() -> str:
         if results is None:
             return "Stopped; nothing was kept: give --results FILE.json to keep the networks that are done."
+        if not counts[0]:
+            return "Stopped before the first network was done; nothing was kept: run the same command again."
         return f"Stopped: {results} holds {counts[0]} of {counts[1]} networks; run the same command again to go on."
 
     names = {"name": "--cell", "cells": "--cell", "lags": "--lag", "lag": "--lag"}
@@ -46,6 +49,8 @@ def memory_command(
             check_writable("--results", results)
         if task not in tasks:
             raise ValueError(f"--task must be one of {', '.join(tasks)}; got {task!r}.")
+        if not 0 < rate < math.inf:
+            raise ValueError(f"--rate must be a finite number above 0; got {rate}.")
         with progress("training") as step:
 
             def told(done: int, total: int, text: str) -> None:
