@@ -18,12 +18,15 @@ LIMIT = 2.0  # seconds that the command may take to end
 SPARE = 3.0  # more of them for a machine that is busy with other tests
 
 
-def start(command, cwd, **pipes):
-    """A process of its own, in which SIGINT is not ignored, as it is for what a shell runs in the background."""
+# SIGINT is ignored in what a shell runs in the background, and so in the tests' own children there: set first of all
+ANEW = "import os, signal, sys; signal.signal(signal.SIGINT, {}); os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+
+
+def start(command, cwd, *, stderr=subprocess.PIPE, sigint="signal.SIG_DFL"):
+    """A Python process of its own."""
     env = os.environ | {"PYTHONPATH": str(PACKAGE), "MPLBACKEND": "Agg"}
-    defaults = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "cwd": cwd, "env": env}
-    reset = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
-    return subprocess.Popen([sys.executable, *command], **(defaults | reset | pipes))
+    anew = [sys.executable, "-c", ANEW.format(sigint), *command]
+    return subprocess.Popen(anew, stdout=subprocess.PIPE, stderr=stderr, text=True, cwd=cwd, env=env)
 
 
 def stopped(process, number=signal.SIGINT):
@@ -34,15 +37,15 @@ def stopped(process, number=signal.SIGINT):
     return process.returncode, time.monotonic() - began, out, err
 
 
-def begin_script(script, cwd, **pipes):
+def begin_script(script, cwd, **options):
     """A process that is watched and runs a script, and the line that the script prints when it is ready."""
     head = "import subprocess, sys, time\nfrom pathlib import Path\nfrom rnn_ode import _stop\n_stop.watch()\n"
-    process = start(["-c", head + script], cwd, **pipes)
+    process = start(["-c", head + script], cwd, **options)
     return process, process.stdout.readline()
 
 
-def run_script(script, cwd, number=signal.SIGINT, **pipes):
-    return stopped(begin_script(script, cwd, **pipes)[0], number)
+def run_script(script, cwd, number=signal.SIGINT, **options):
+    return stopped(begin_script(script, cwd, **options)[0], number)
 
 
 READY = "print('ready', flush=True)\n"
@@ -132,8 +135,7 @@ def test_the_terminal_s_cursor_is_shown_again(tmp_path):
 
 
 def test_a_process_that_was_told_to_ignore_ctrl_c_does(tmp_path):
-    ignored = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_IGN)}
-    code, _, out, err = run_script(f"{READY}time.sleep(0.3)\nprint('done')", tmp_path, **ignored)
+    code, _, out, err = run_script(f"{READY}time.sleep(0.3)\nprint('done')", tmp_path, sigint="signal.SIG_IGN")
     assert (code, out, err) == (0, "done\n", "")
 
 
@@ -220,6 +222,19 @@ def test_a_training_says_what_its_checkpoint_holds_and_goes_on_from_it(folder):
     assert (text, after) == ("Stopped: the checkpoint run.ckpt holds", "run the same command again to go on.")
     header = json.loads(checkpoint.read_bytes().partition(b"\n")[0])
     assert header["state"]["dict"]["loss"]["array"] == [int(done)] and int(done) >= 15
+
+
+@pytest.mark.slow
+def test_a_benchmark_prints_the_rows_that_it_has(folder):
+    process = start(["-m", "rnn_ode", *COMMANDS["bench"], "--keep", "rows.json"], folder)
+    rows, deadline = folder / "rows.json", time.monotonic() + 120
+    while not rows.exists():
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.02)
+    code, seconds, out, err = stopped(process, signal.SIGTERM)
+    assert code == 143 and seconds < LIMIT + SPARE and "goes on from rows.json" in err
+    printed = json.loads(out)
+    assert printed["interrupted"] and {row["case"] for row in printed["rows"]} == {"iterate"}
 
 
 @pytest.mark.thorough
