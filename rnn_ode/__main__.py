@@ -9,7 +9,7 @@ from types import FrameType
 def main() -> None:
     """Run the command line; without the `app` extra, say how to install it and exit with status 1."""
     signal.signal(signal.SIGINT, _stop_early)
-    from ._stop import watch
+    from ._stop import end_with, watch
 
     watch()
     # BLAS threads that spin while XLA's work cost more than they bring at these sizes
@@ -22,7 +22,11 @@ def main() -> None:
         sys.exit(f"rnn-ode needs {error.name}, which comes with the app extra: pip install 'rnn_ode[app]'")
     from .cli import app
 
-    app()
+    try:
+        app()
+    except SystemExit as ended:
+        end_with(ended.code)
+        raise
 
 
 def _stop_early(number: int, frame: FrameType | None) -> None:

@@ -9,10 +9,12 @@ Only the command calls `watch`. In a program or a notebook Ctrl-C raises `Keyboa
 here have no effect.
 """
 
+import atexit
 import contextlib
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -28,6 +30,7 @@ _undeferred = threading.Event()
 _undeferred.set()
 _undo: list[Callable[[], Any]] = []
 _said = False
+_status: Any = None
 
 
 def _farewell() -> str:
@@ -39,6 +42,7 @@ def watch() -> None:
 
     SIGINT stays ignored in a process that was started so, as shells start what a script runs in the background.
     """
+    atexit.register(_end_without_teardown)
     ours, theirs = socket.socketpair()
     theirs.setblocking(False)
     threading.Thread(target=_wait_for_signal, args=(ours, theirs), daemon=True).start()
@@ -46,6 +50,15 @@ def watch() -> None:
     for number in _ENDS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _rest_unless_deferred)
+
+
+def end_with(status: Any) -> None:
+    """The process is to end with this status when its exit handlers have run.
+
+    Python would then take all modules apart, which lasts a second after JAX and in which no signal is heard.
+    """
+    global _status
+    _status = status
 
 
 def requested() -> bool:
@@ -79,6 +92,14 @@ def undone(undo: Callable[[], Any]) -> Iterator[None]:
         yield
     finally:
         _undo.remove(undo)
+
+
+def _end_without_teardown() -> None:
+    if isinstance(_status, int):
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):  # nobody reads it any more
+                stream.flush()
+        os._exit(_status)
 
 
 def _rest_unless_deferred(number: int, frame: Any) -> None:

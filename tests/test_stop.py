@@ -37,10 +37,12 @@ def stopped(process, number=signal.SIGINT):
     return process.returncode, time.monotonic() - began, out, err
 
 
+HEAD = "import subprocess, sys, time\nfrom pathlib import Path\nfrom rnn_ode import _stop\n_stop.watch()\n"
+
+
 def begin_script(script, cwd, **options):
     """A process that is watched and runs a script, and the line that the script prints when it is ready."""
-    head = "import subprocess, sys, time\nfrom pathlib import Path\nfrom rnn_ode import _stop\n_stop.watch()\n"
-    process = start(["-c", head + script], cwd, **options)
+    process = start(["-c", HEAD + script], cwd, **options)
     return process, process.stdout.readline()
 
 
@@ -137,6 +139,22 @@ def test_the_terminal_s_cursor_is_shown_again(tmp_path):
 def test_a_process_that_was_told_to_ignore_ctrl_c_does(tmp_path):
     code, _, out, err = run_script(f"{READY}time.sleep(0.3)\nprint('done')", tmp_path, sigint="signal.SIG_IGN")
     assert (code, out, err) == (0, "done\n", "")
+
+
+def test_ctrl_c_is_heard_until_the_end(tmp_path):
+    """Also in exit handlers; the status is the command's where none comes, and what was printed is there."""
+    script = """
+import atexit
+atexit.register(lambda: (print('ready', flush=True), time.sleep(WAIT)))
+sys.stdout.write('printed\\n')
+_stop.end_with(3)
+sys.exit(3)
+"""
+    code, _, _, err = run_script(script.replace("WAIT", "30"), tmp_path)
+    assert (code, err) == (130, EARLY)
+    process = start(["-c", HEAD + script.replace("WAIT", "0")], tmp_path)
+    out, err = process.communicate()
+    assert (process.returncode, out, err) == (3, "printed\nready\n", "")
 
 
 # The command itself.
