@@ -317,6 +317,26 @@ def test_the_command_recommends(folder):
     assert report["better"] is None or report["better"].endswith(" dB")
 
 
+@pytest.mark.slow
+def test_the_command_writes_the_states_of_a_network_without_a_readout(folder):
+    """A file of W_h, W_x, b says neither its readout nor its activation: notes on standard error do."""
+    arrays = {"W_h": np.asarray(CELL.W_h), "W_x": np.asarray(CELL.W_x), "b": np.asarray(CELL.b)}
+    interop.write_arrays("plain.json", arrays)
+    (folder / "in.csv").write_text("\n".join(map(str, TONE[:60, 0])))
+    arguments = ("--weights", "plain.json", "--input", "in.csv", "--out", "out.csv", "--to", 1, "--ahead", 1, "--json")
+    result = invoke(*arguments)
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["frames"] == 60
+    assert "relu is taken; --activation" in result.stderr and "has no readout" in result.stderr
+    rows = np.loadtxt("out.csv", delimiter=",", skiprows=1)
+    states = ro.iterate(ro.VanillaCell(CELL.W_h, CELL.W_x, CELL.b), TONE[:60]).states[1:]
+    np.testing.assert_allclose(rows[:, 1:], states, atol=1e-12)  # at its own rate the network itself, to rounding
+    result = invoke(*arguments, "--activation", "tanh")
+    assert "relu" not in result.stderr
+    states = ro.iterate(CELL, TONE[:60]).states[1:]
+    np.testing.assert_allclose(np.loadtxt("out.csv", delimiter=",", skiprows=1)[:, 1:], states, atol=1e-12)
+
+
 def test_what_fails_on_the_way_leaves_the_old_file(folder, monkeypatch):
     (folder / "out.wav").write_bytes(b"old")
 

@@ -11,7 +11,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import typer
-from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
 
 from .. import initializers
 from .._cells import StackedCell, VanillaCell
@@ -50,7 +58,7 @@ KINDS = {"textbook": Textbook, "forward": Forward, "backward": Backward, "tustin
 def progress(start: str):
     """A spinner with the current step on standard error; yields the function that names the step."""
     columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
-    with Progress(*columns, console=messages, transient=True) as bar:
+    with _bar(*columns) as bar:
         task = bar.add_task(start, total=None)
         yield lambda text: bar.update(task, description=text)
 
@@ -59,7 +67,7 @@ def progress(start: str):
 def percentage(text: str):
     """A bar on standard error once two seconds have passed; yields the function that says how much of all is done."""
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
-    bar, started = Progress(*columns, console=messages, transient=True), time.perf_counter()
+    bar, started = _bar(*columns), time.perf_counter()
     task = bar.add_task(text, total=None)
 
     def update(done: int, total: int) -> None:
@@ -71,6 +79,11 @@ def percentage(text: str):
         yield update
     finally:
         bar.stop()
+
+
+def _bar(*columns: ProgressColumn) -> Progress:
+    """Shown in a terminal alone: elsewhere it would leave an empty line."""
+    return Progress(*columns, console=messages, transient=True, disable=not messages.is_terminal)
 
 
 def parse_method(text: str) -> AbstractMethod:
