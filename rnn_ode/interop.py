@@ -183,8 +183,8 @@ def read_network(
     """The network, with its readout, whose weights a file holds.
 
     **Arguments:** `path` as in `read_arrays`, with the names that `read_cell` knows. `prefix` and `readout` as in
-    `from_torch_network`; a `readout` is looked for beside `W_h`, `W_x`, `b` too, and where there is none the network's
-    output is its state. `activation` as in `read_cell`: left out, it is relu for `W_h`, `W_x`, `b` and tanh for PyTorch's
+    `from_torch_network`; a `readout` is looked for beside `W_h`, `W_x`, `b` too (given, it leaves other keys alone), and
+    where there is none the network's output is its state. `activation` as in `read_cell`: left out, it is relu for `W_h`, `W_x`, `b` and tanh for PyTorch's
     names. `residual` left out is what a json file says under `model_data`, `skip`, as those of trained amplifiers do (the
     input is added where `skip` is 1), and otherwise `False`.
 
@@ -205,11 +205,10 @@ def read_network(
     path = Path(path)
     arrays = read_arrays(path)
     try:
-        if names := _plain_names(arrays):
+        if prefix is None and (names := _plain_names(arrays)):
             others = {key: array for key, array in arrays.items() if key not in names}
-            network = _with_readout(
-                [_plain_cell(arrays, activation)], others, f"cell ({', '.join(names)})", readout, False
-            )
+            cell, layers = _plain_cell(arrays, activation), f"cell ({', '.join(names)})"
+            network = _with_readout([cell], others, layers, readout, not isinstance(readout, EllipsisType))
         else:
             chosen = jnp.tanh if isinstance(activation, EllipsisType) else activation
             network = from_torch_network(arrays, prefix, readout, activation=chosen)
@@ -366,7 +365,7 @@ def _with_readout(
         raise ValueError(
             f"key {unknown[0]!r} {shape_of(others[unknown[0]])} belongs neither to the {layers} nor to a linear readout. A "
             f"readout is a weight (M, {size}) with a bias (M,), such as 'readout.weight' and 'readout.bias'. Rename it so, "
-            "or write a file without the key; in Python, prefix and readout together choose what is read of PyTorch's names."
+            "or write a file without the key; in Python give readout, and with PyTorch's names prefix, to leave other keys alone."
         )
     return Network(_as_one(cells), linear)
 

@@ -490,7 +490,7 @@ def test_names_choose_and_leave_other_keys_alone():
         ({"other.weight_hh_l0": np.ones((3, 3))}, r"there are several, 'other\.', 'rec\.'\. Write a file of one"),
         (
             {"lin.weight": np.ones((1, 4))},
-            r"\(1, 4\) belongs neither .* \(M, 3\) .* prefix and readout together choose",
+            r"\(1, 4\) belongs neither .* \(M, 3\) .* in Python give readout, and",
         ),
         ({"lin.bias": None}, r"'lin\.weight' \(1, 3\) belongs neither"),
         ({"lin.bias": np.ones(2)}, r"'lin\.weight' \(1, 3\) belongs neither"),
@@ -610,6 +610,7 @@ def test_a_network_by_this_package_s_names(save):
         ValueError, match=r"key 'W_out' \(1, 2\) belongs neither to the cell \(W_h, W_x, b\) nor .*readout\.weight"
     ):
         interop.read_network(save("w.npz", vanilla | {"W_out": np.ones((1, 2))}))
+    assert interop.read_network(save("w.npz", vanilla | {"W_out": np.ones((1, 2))}), readout=None).readout is None
     with pytest.raises(ValueError, match="no key 'b'; wanted are W_h, W_x, b"):
         interop.read_network(save("w.npz", {"W_h": SQUARE, "W_x": TALL}))
 
