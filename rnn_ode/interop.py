@@ -184,9 +184,9 @@ def read_network(
 
     **Arguments:** `path` as in `read_arrays`, with the names that `read_cell` knows. `prefix` and `readout` as in
     `from_torch_network`; a `readout` is looked for beside `W_h`, `W_x`, `b` too (given, it leaves other keys alone), and
-    where there is none the network's output is its state. `activation` as in `read_cell`: left out, it is relu for `W_h`, `W_x`, `b` and tanh for PyTorch's
-    names. `residual` left out is what a json file says under `model_data`, `skip`, as those of trained amplifiers do (the
-    input is added where `skip` is 1), and otherwise `False`.
+    where there is none the network's output is its state. `activation` as in `read_cell`: left out, it is relu for `W_h`,
+    `W_x`, `b` and tanh for PyTorch's names. `residual` left out is what a json file says under `model_data`, `skip`, as
+    those of trained amplifiers do (the input is added where `skip` is 1), and otherwise `False`.
 
     **Raises:** `ValueError` naming the file and the key; otherwise as `read_arrays`.
 
@@ -365,7 +365,7 @@ def _with_readout(
         raise ValueError(
             f"key {unknown[0]!r} {shape_of(others[unknown[0]])} belongs neither to the {layers} nor to a linear readout. A "
             f"readout is a weight (M, {size}) with a bias (M,), such as 'readout.weight' and 'readout.bias'. Rename it so, "
-            "or write a file without the key; in Python give readout, and with PyTorch's names prefix, to leave other keys alone."
+            "or write a file without the key; in Python give readout, and prefix with PyTorch's names, to leave others alone."
         )
     return Network(_as_one(cells), linear)
 
