@@ -8,7 +8,8 @@ from types import FrameType
 
 def main() -> None:
     """Run the command line; without the `app` extra, say how to install it and exit with status 1."""
-    signal.signal(signal.SIGINT, _stop_early)
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, _stop_early)
     from ._stop import end_with, watch
 
     watch()

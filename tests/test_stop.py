@@ -157,6 +157,19 @@ sys.exit(3)
     assert (process.returncode, out, err) == (3, "printed\nready\n", "")
 
 
+def test_the_command_keeps_ignoring_it_too(tmp_path):
+    script = """
+import signal, sys
+from rnn_ode.__main__ import main
+sys.modules['typer'] = None
+try:
+    main()
+except SystemExit:
+    print(signal.getsignal(signal.SIGINT) is signal.SIG_IGN)
+"""
+    assert start(["-c", script], tmp_path, sigint="signal.SIG_IGN").communicate()[0] == "True\n"
+
+
 # The command itself.
 
 COMMANDS = {

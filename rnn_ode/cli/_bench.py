@@ -27,7 +27,6 @@ def bench_command(
 ) -> None:
     """Time the package against what one would use instead, as ratios in one run: a table, and a figure if wanted."""
     from .. import bench as benchmark
-    from .. import plot
 
     rows: list[benchmark.Row] = []
 
@@ -66,5 +65,7 @@ def bench_command(
                 keep=keep,
             )
         if out is not None:
+            from .. import plot
+
             save_figure(lambda: plot.bench(rows), out)
         finish(report(False, out))
