@@ -1,11 +1,18 @@
 """The entry point of `rnn-ode` and of `python -m rnn_ode`, which says what to install where the app extra is missing."""
 
 import os
+import signal
 import sys
+from types import FrameType
 
 
 def main() -> None:
     """Run the command line; without the `app` extra, say how to install it and exit with status 1."""
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, _stop_early)
+    from ._stop import end_with, watch
+
+    watch()
     # BLAS threads that spin while XLA's work cost more than they bring at these sizes
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
@@ -14,9 +21,19 @@ def main() -> None:
         import typer  # noqa: F401
     except ImportError as error:
         sys.exit(f"rnn-ode needs {error.name}, which comes with the app extra: pip install 'rnn_ode[app]'")
-    from ._cli import app
+    from .cli import app
 
-    app()
+    try:
+        app()
+    except SystemExit as ended:
+        end_with(ended.code)
+        raise
+
+
+def _stop_early(number: int, frame: FrameType | None) -> None:
+    """Ctrl-C while the modules are imported that handle it from then on."""
+    os.write(2, b"Stopped before the work began; run the same command again.\n")
+    os._exit(128 + number)
 
 
 if __name__ == "__main__":

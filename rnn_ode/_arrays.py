@@ -187,7 +187,8 @@ def _read_safetensors(path: Path) -> Mapping[str, Any]:
     try:
         entries = deserialize(path.read_bytes())
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path}: not a safetensors file ({error}).") from None
+        reason = str(error).removeprefix("Error while deserializing: ")
+        raise ValueError(f"{path}: not a safetensors file ({reason}).") from None
     return {key: _safetensors_entry(path, key, **entry) for key, entry in entries}
 
 
@@ -207,16 +208,26 @@ _SAFETENSORS_TYPES = {
 }
 
 
+def decoded(path: PathLike) -> str:
+    """The text of a file; `ValueError` naming the line that is not UTF-8."""
+    data = Path(path).read_bytes()
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ValueError(f"{path}, line {line}: not UTF-8 text; got byte 0x{data[error.start]:02x}.") from None
+
+
 def _read_text(path: Path) -> Mapping[str, Any]:
     rows: list[list[float]] = []
-    for number, line in enumerate(path.read_bytes().decode("utf-8-sig", "replace").splitlines(), start=1):
-        line = line.partition("#")[0].strip()
+    for number, whole in enumerate(decoded(path).splitlines(), start=1):
+        line = whole.partition("#")[0].strip()
         if not line:
             continue
         try:
             rows.append([float(cell) for cell in (line.split(",") if "," in line else line.split())])
-        except ValueError as error:
-            raise ValueError(f"{path}, line {number}: a row of numbers is wanted ({error}).") from None
+        except ValueError:
+            raise ValueError(f"{path}, line {number}: a row of numbers is wanted; got {whole[:60]!r}.") from None
         if len(rows[-1]) != len(rows[0]):
             raise ValueError(
                 f"{path}, line {number}: every row must have as many entries as the first, {len(rows[0])}; "

@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
+from ._arrays import decoded
 from ._errors import as_number, as_step, check_count
 
 PathLike = str | os.PathLike[str]
@@ -243,12 +244,14 @@ def load(name: str) -> Series:
 
     ```
     """
-    there = {
-        series.__name__: series for series in (co2, elec_equip, elnino, lorenz, nile, pendulum, sunspots, van_der_pol)
-    }
-    if name not in there:
-        raise ValueError(f"name must be one of {', '.join(there)}; got {name!r}. A csv file is read by load_csv.")
-    return there[name]()
+    if name not in SERIES:
+        raise ValueError(f"name must be one of {', '.join(SERIES)}; got {name!r}. A csv file is read by load_csv.")
+    return SERIES[name]()
+
+
+SERIES: dict[str, Callable[[], Series]] = {
+    series.__name__: series for series in (co2, elec_equip, elnino, lorenz, nile, pendulum, sunspots, van_der_pol)
+}
 
 
 def load_csv(path: PathLike, column: str | int | Sequence[str | int] | None = None) -> Series:
@@ -330,7 +333,7 @@ def _statsmodels(name: str) -> Path:
 def _rows(path: PathLike) -> Iterator[Row]:
     """The rows that hold cells, all of one length."""
     # A comment becomes an empty line, which csv skips and counts, so that line numbers stay the file's.
-    lines = ("\n" if line.lstrip().startswith("#") else line for line in io.StringIO(_text(path), newline=""))
+    lines = ("\n" if line.lstrip().startswith("#") else line for line in io.StringIO(decoded(path), newline=""))
     reader = csv.reader(lines, skipinitialspace=True)
     width = None
     try:
@@ -347,15 +350,6 @@ def _rows(path: PathLike) -> Iterator[Row]:
             yield reader.line_num, cells
     except csv.Error as error:
         raise ValueError(f"{path}, line {reader.line_num}: not comma-separated text ({error}).") from None
-
-
-def _text(path: PathLike) -> str:
-    data = Path(path).read_bytes()
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise ValueError(f"{path}, line {line}: not UTF-8 text; got byte 0x{data[error.start]:02x}.") from None
 
 
 def _choose(path: PathLike, header: list[str], rows: list[Row], column) -> list[int]:

@@ -122,7 +122,7 @@ def read_matrix(path: PathLike, key: str | None = None) -> Float[np.ndarray, "N 
         plain = ["W"] if "W" in square and "A" not in square else []
         key = next(iter(known + only + plain), None)
     if key not in square:
-        wanted = "one square matrix, or a key that names one" if key is None else f"a square matrix under key {key!r}"
+        wanted = "one square matrix, or the key of one," if key is None else f"a square matrix under key {key!r}"
         raise ValueError(f"{path}: {wanted} is wanted; the file holds {shapes_of(arrays)}.")
     return arrays[key]
 
@@ -152,13 +152,24 @@ def read_cell(path: PathLike, activation: Activation | EllipsisType = ...) -> Ca
     arrays = read_arrays(path)
     chosen: dict[str, Any] = {} if isinstance(activation, EllipsisType) else {"activation": activation}
     try:
-        if "W_h" in arrays:
-            return VanillaCell(**_take(arrays, "W_h", "W_x", "b"), **chosen)
-        if "A" in arrays:
-            return PiecewiseLinearCell(**_take(arrays, "A", "W", "W_x", "b"))
+        if _plain_names(arrays):
+            return _plain_cell(arrays, activation)
         return _as_one(_torch_layers(arrays, _only_prefix(arrays), **chosen))
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
+
+
+def _plain_names(arrays: Mapping[str, Any]) -> tuple[str, ...]:
+    """The names of this package's own cells that a file goes by, none where it goes by PyTorch's."""
+    return ("W_h", "W_x", "b") if "W_h" in arrays else ("A", "W", "W_x", "b") if "A" in arrays else ()
+
+
+def _plain_cell(arrays: Mapping[str, np.ndarray], activation: Activation | EllipsisType) -> Callable:
+    parts = _take(arrays, *_plain_names(arrays))
+    if "A" in parts:
+        return PiecewiseLinearCell(**parts)
+    chosen: dict[str, Any] = {} if isinstance(activation, EllipsisType) else {"activation": activation}
+    return VanillaCell(**parts, **chosen)
 
 
 def read_network(
@@ -166,14 +177,16 @@ def read_network(
     prefix: str | None = None,
     readout: str | EllipsisType | None = ...,
     *,
-    activation: Activation = jnp.tanh,
+    activation: Activation | EllipsisType = ...,
     residual: bool | EllipsisType = ...,
 ) -> Network:
-    """The network, with its readout, whose PyTorch weights a file holds.
+    """The network, with its readout, whose weights a file holds.
 
-    **Arguments:** `path` as in `read_arrays`; the others as in `from_torch_network`. `residual` left out is what a json
-    file says under `model_data`, `skip`, as those of trained amplifiers do (the input is added where `skip` is 1), and
-    otherwise `False`.
+    **Arguments:** `path` as in `read_arrays`, with the names that `read_cell` knows. `prefix` and `readout` as in
+    `from_torch_network`; a `readout` is looked for beside `W_h`, `W_x`, `b` too (given, it leaves other keys alone), and
+    where there is none the network's output is its state. `activation` as in `read_cell`: left out, it is relu for `W_h`,
+    `W_x`, `b` and tanh for PyTorch's names. `residual` left out is what a json file says under `model_data`, `skip`, as
+    those of trained amplifiers do (the input is added where `skip` is 1), and otherwise `False`.
 
     **Raises:** `ValueError` naming the file and the key; otherwise as `read_arrays`.
 
@@ -192,10 +205,15 @@ def read_network(
     path = Path(path)
     arrays = read_arrays(path)
     try:
-        if not isinstance(residual, EllipsisType):
-            return from_torch_network(arrays, prefix, readout, activation=activation, residual=residual)
-        network = from_torch_network(arrays, prefix, readout, activation=activation)
-        return Network(network.cell, network.readout, _skips(path, network))
+        if prefix is None and (names := _plain_names(arrays)):
+            others = {key: array for key, array in arrays.items() if key not in names}
+            cell, layers = _plain_cell(arrays, activation), f"cell ({', '.join(names)})"
+            network = _with_readout([cell], others, layers, readout, not isinstance(readout, EllipsisType))
+        else:
+            chosen = jnp.tanh if isinstance(activation, EllipsisType) else activation
+            network = from_torch_network(arrays, prefix, readout, activation=chosen)
+        adds = _skips(path, network) if isinstance(residual, EllipsisType) else residual
+        return Network(network.cell, network.readout, adds)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
 
@@ -207,7 +225,8 @@ def _skips(path: Path, network: Network) -> bool:
     if skip not in (0, network.output_size):
         raise ValueError(
             "key 'model_data': skip, the number of inputs that are added to the output, must be 0 or that of outputs, "
-            f"{network.output_size}; got {skip!r}. Pass residual=True or residual=False."
+            f"{network.output_size}; got {skip!r}. Say whether it is added: residual=True or False in Python, --residual or "
+            "--no-residual in a terminal."
         )
     return bool(skip)
 
@@ -327,20 +346,28 @@ def from_torch_network(
     named = prefix is not None and not isinstance(readout, EllipsisType)
     prefix = _only_prefix(state_dict) if prefix is None else prefix
     cells = _torch_layers(state_dict, prefix, activation)
-    size = cells[-1].hidden_size
     layers = {match[0] for match in _layer_keys(state_dict, prefix)}
     others = {key: value for key, value in state_dict.items() if key not in layers}
+    network = _with_readout(cells, others, f"recurrent layers {prefix!r}", readout, named)
+    return Network(network.cell, network.readout, residual)
+
+
+def _with_readout(
+    cells: Sequence[Callable], others: Mapping[str, Any], layers: str, readout: str | EllipsisType | None, named: bool
+) -> Network:
+    """The network of these cells and of the readout among the other arrays; `named`: there may be more of them."""
+    size = cells[-1].hidden_size  # pyright: ignore[reportFunctionMemberAccess]
     if isinstance(readout, EllipsisType):
         readout = _only_readout(others, size)
-    linear = None if readout is None else _torch_linear(state_dict, readout, size)
+    linear = None if readout is None else _torch_linear(others, readout, size)
     unknown = [key for key in others if linear is None or key not in (f"{readout}weight", f"{readout}bias")]
     if unknown and not named:
         raise ValueError(
-            f"key {unknown[0]!r} {shape_of(others[unknown[0]])} belongs neither to the recurrent layers {prefix!r} nor to a "
-            f"linear readout, a weight (M, {size}) with a bias (M,). Give both prefix and readout (None for none) to leave "
-            "other keys alone."
+            f"key {unknown[0]!r} {shape_of(others[unknown[0]])} belongs neither to the {layers} nor to a linear readout. A "
+            f"readout is a weight (M, {size}) with a bias (M,), such as 'readout.weight' and 'readout.bias'. Rename it so, "
+            "or write a file without the key; in Python give readout, and prefix with PyTorch's names, to leave others alone."
         )
-    return Network(_as_one(cells), linear, residual)
+    return Network(_as_one(cells), linear)
 
 
 def to_torch(
@@ -472,7 +499,8 @@ def _only_readout(arrays: Mapping[str, Any], size: int) -> str | None:
     if len(found) > 1:
         raise ValueError(
             f"one linear readout of the network's {size} outputs is wanted; there are several, "
-            f"{', '.join(map(repr, found))}. Choose with readout; None is for none."
+            f"{', '.join(map(repr, found))}. Write a file without the others, or choose in Python: "
+            f"interop.read_network(path, prefix, readout={found[0]!r}), with None for no readout."
         )
     return found[0] if found else None
 
@@ -501,7 +529,7 @@ def _torch_layer(state_dict: Mapping[str, Any], prefix: str, layer: int):
     if has_bias != (names["bias_hh"] in state_dict):
         missing.append(names["bias_hh" if has_bias else "bias_ih"])
     if missing:
-        raise ValueError(f"no key {missing[0]!r}; there are {shapes_of(state_dict)}. prefix and layer choose the keys.")
+        raise ValueError(f"no key {missing[0]!r}; there are {shapes_of(state_dict)}.")
     if f"{prefix}weight_hr_l{layer}" in state_dict:
         raise ValueError(f"key '{prefix}weight_hr_l{layer}': an LSTM with a projection has no counterpart here.")
 
@@ -531,12 +559,13 @@ def _only_prefix(arrays: Mapping[str, Any]) -> str:
         return prefixes[0]
     if prefixes:
         raise ValueError(
-            f"one recurrent network is wanted; there are several, {', '.join(map(repr, prefixes))}. Choose with prefix: "
-            "interop.read_network(path, prefix, readout), interop.from_torch(interop.read_arrays(path), prefix)."
+            f"one recurrent network is wanted; there are several, {', '.join(map(repr, prefixes))}. Write a file of one of "
+            f"them, or choose in Python: interop.read_network(path, prefix={prefixes[0]!r}, readout), or "
+            f"interop.from_torch(interop.read_arrays(path), prefix={prefixes[0]!r})."
         )
     raise ValueError(
-        "no keys of a network: a cell has W_h, W_x, b or A, W, W_x, b, or PyTorch's weight_ih_l0, weight_hh_l0, bias_ih_l0, "
-        f"bias_hh_l0; a network with a readout PyTorch's. There are {shapes_of(arrays)}."
+        "no recurrent network: its arrays are named W_h, W_x, b; or A, W, W_x, b; or weight_ih_l0, weight_hh_l0, bias_ih_l0, "
+        f"bias_hh_l0 as in PyTorch, after any prefix. There are {shapes_of(arrays)}."
     )
 
 

@@ -6,6 +6,11 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+
+try:
+    import matplotlib  # noqa: F401
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError("rnn_ode.plot needs matplotlib: pip install 'rnn_ode[app]'", name="matplotlib") from error
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure

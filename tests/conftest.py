@@ -34,7 +34,7 @@ jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 with install_import_hook("rnn_ode", "beartype.beartype"):
-    import rnn_ode  # noqa: F401  (shapes and types of every call are checked while the suite runs)
+    from rnn_ode import *  # noqa: F403  (shapes and types of every call are checked while the suite runs)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -44,6 +44,14 @@ def pytest_xdist_make_scheduler(config, log):
         from xdist.scheduler import LoadFileScheduling
 
         return LoadFileScheduling(config, log)
+
+
+def pytest_collection_modifyitems(config, items):
+    """Thorough tests run where `-m` names them, and nowhere else."""
+    if "thorough" not in config.option.markexpr:
+        left_out = [item for item in items if item.get_closest_marker("thorough")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.fixture(autouse=True, scope="module")

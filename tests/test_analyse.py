@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 import rnn_ode as ro
-from rnn_ode._cli import app
+from rnn_ode.cli import app
 
 c, s = np.cos(np.pi / 3), np.sin(np.pi / 3)
 WIDE = "two_inputs.npz"

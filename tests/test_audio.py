@@ -23,9 +23,9 @@ from typer.testing import CliRunner
 
 import rnn_ode as ro
 from rnn_ode import _resample, audio, interop
-from rnn_ode._cli import app
 from rnn_ode._files import written_beside
 from rnn_ode._resample import Scheme, Table, resample
+from rnn_ode.cli import app
 
 TONE = (0.4 * np.sin(0.05 * np.arange(1500)) + 0.2 * np.sin(0.31 * np.arange(1500)))[:, None]
 CELL = ro.VanillaCell(np.diag([0.8, -0.4]), np.ones((2, 1)), np.zeros(2), jnp.tanh)
@@ -315,6 +315,26 @@ def test_the_command_recommends(folder):
     report = json.loads(result.stdout)
     assert report["scheme"]["recommended"] and report["scheme"]["stable"]
     assert report["better"] is None or report["better"].endswith(" dB")
+
+
+@pytest.mark.slow
+def test_the_command_writes_the_states_of_a_network_without_a_readout(folder):
+    """A file of W_h, W_x, b says neither its readout nor its activation: notes on standard error do."""
+    arrays = {"W_h": np.asarray(CELL.W_h), "W_x": np.asarray(CELL.W_x), "b": np.asarray(CELL.b)}
+    interop.write_arrays("plain.json", arrays)
+    (folder / "in.csv").write_text("\n".join(map(str, TONE[:60, 0])))
+    arguments = ("--weights", "plain.json", "--input", "in.csv", "--out", "out.csv", "--to", 1, "--ahead", 1, "--json")
+    result = invoke(*arguments)
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["frames"] == 60
+    assert "relu is taken; --activation" in result.stderr and "has no readout" in result.stderr
+    rows = np.loadtxt("out.csv", delimiter=",", skiprows=1)
+    states = ro.iterate(ro.VanillaCell(CELL.W_h, CELL.W_x, CELL.b), TONE[:60]).states[1:]
+    np.testing.assert_allclose(rows[:, 1:], states, atol=1e-12)  # at its own rate the network itself, to rounding
+    result = invoke(*arguments, "--activation", "tanh")
+    assert "relu" not in result.stderr
+    states = ro.iterate(CELL, TONE[:60]).states[1:]
+    np.testing.assert_allclose(np.loadtxt("out.csv", delimiter=",", skiprows=1)[:, 1:], states, atol=1e-12)
 
 
 def test_what_fails_on_the_way_leaves_the_old_file(folder, monkeypatch):

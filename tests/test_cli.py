@@ -4,13 +4,15 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from rnn_ode._cli import Recurrent, app, initializer, parse_method
+from rnn_ode.cli import app
+from rnn_ode.cli._common import Recurrent, initializer, parse_method
 
 # Small, and with one set of methods: every other set costs a compilation.
 SMALL = ["compare", "--hidden", "3", "--activation", "none", "--method", "textbook", "--method", "exact"]
@@ -80,7 +82,7 @@ def test_spectrum_of_a_matrix_file(invoke, tmp_path):
         (("compare", "--out", "figure.gif"), "--out must end in .png, .pdf or .svg"),
         (("compare", "--out", "nowhere/figure.png"), "does not exist"),
         (("compare", "--gain", "nan"), "--gain must be a finite number"),
-        (("compare", "--weights", "two.npz"), "xs must have shape (T, 2)"),
+        (("compare", "--weights", "two.npz"), "--weights two.npz: the network takes 2 inputs, and the series has 1"),
         (("spectrum", "series.csv"), "series.csv"),
     ],
 )
@@ -90,6 +92,93 @@ def test_bad_input_is_one_line_and_status_2(invoke, arguments, words):
     assert result.exit_code == 2
     assert words in " ".join(result.stderr.split())
     assert result.stdout == "" and "Traceback" not in result.stderr
+
+
+READ = {
+    "compare --input": (("compare", "--input"), "csv"),
+    "compare --weights": (("compare", "--weights"), "npz"),
+    "analyse --weights": (("analyse", "--weights"), "json"),
+    "spectrum": (("spectrum",), "npy"),
+    "forecast": (("forecast",), "csv"),
+    "resample --weights": (
+        ("resample", "--input", "series.csv", "--out", "o.csv", "--to", "2", "--weights"),
+        "safetensors",
+    ),
+    "resample --input": (("resample", "--weights", "net.npz", "--out", "out.wav", "--to", "2", "--input"), "wav"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "ending"), READ.values(), ids=READ)
+def test_files_that_cannot_be_read(invoke, tmp_path, arguments, ending):
+    """Missing, a folder, empty, and something else: one line that names the file, without numbers or names of Python's."""
+    (tmp_path / f"folder.{ending}").mkdir()
+    (tmp_path / f"empty.{ending}").touch()
+    (tmp_path / f"other.{ending}").write_bytes(b"\xff\xfeno such thing\n1\n")
+    texts = {"missing": "there is no such ", "folder": "that is a folder", "empty": "the file is empty", "other": ": "}
+    for name, words in texts.items():
+        result = invoke(*arguments, f"{name}.{ending}")
+        assert result.exit_code == 2 and result.stdout == "", (name, result.output)
+        assert f"{name}.{ending}" in result.stderr and words in result.stderr
+        assert result.stderr.count("\n") == 1 and "Errno" not in result.stderr and "codec" not in result.stderr
+
+
+WRITTEN = {
+    "compare --out": ("compare", "--out", "png"),
+    "analyse --out": ("analyse", "--out", "svg"),
+    "forecast --out": ("forecast", "sunspots", "--out", "pdf"),
+    "forecast --checkpoint": ("forecast", "sunspots", "--checkpoint", "ckpt"),
+    "memory --results": ("memory", "--results", "json"),
+    "bench --keep": ("bench", "--keep", "json"),
+    "resample --out": ("resample", "--weights", "net.npz", "--input", "series.csv", "--to", "2", "--out", "csv"),
+}
+
+
+@pytest.mark.parametrize("arguments", WRITTEN.values(), ids=WRITTEN)
+def test_files_that_cannot_be_written(invoke, tmp_path, arguments):
+    """They are named with their option, before anything takes time."""
+    *arguments, option, ending = arguments
+    (tmp_path / f"folder.{ending}").mkdir()
+    paths = {f"folder.{ending}": "that is a folder", f"no/out.{ending}": "the folder no does not exist"}
+    if Path("/proc").exists():
+        paths[f"/proc/out.{ending}"] = "the folder /proc cannot be written to"
+    for path, words in paths.items():
+        result = invoke(*arguments, option, path)
+        assert (result.exit_code, result.stdout) == (2, "") and "Errno" not in result.stderr
+        assert result.stderr.startswith(f"error: {option} {path}: ") and words in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("forecast", "sunspots", "--rate", "-1"), "error: --rate must be a finite number above 0; got -1.0."),
+        (("forecast", "sunspots", "--share", "nan"), "error: --share must be between 0 and 1; got nan."),
+        (
+            ("forecast", "series.csv", "--history", "99"),
+            "error: the test part of the series series.csv must have at least 100",
+        ),
+        (
+            ("forecast", "tides"),
+            "error: SERIES tides: there is no such csv file, and no series of that name; there are co2",
+        ),
+        (("memory", "--lag", "3"), "error: --lag must be at least 10 for this task; got 3."),
+        (("memory", "--cell", "x"), "error: --cell must be one of tanh, "),
+        (("memory", "--rate", "nan"), "error: --rate must be a finite number above 0; got nan."),
+        (("bench", "--case", "x"), "error: --case must be some of iterate, "),
+        (("analyse", "--x", "nan"), "error: --x must be finite numbers; got nan."),
+        (
+            ("analyse", "--weights", "net.npz", "--x", "1", "--x", "2"),
+            "error: --x must be given once for each of the network's 1",
+        ),
+        (
+            ("resample", "--weights", "net.npz", "--input", "series.csv", "--out", "o.csv", "--to", "1e300"),
+            "error: --rate, --to and --trained must have a larger common measure",
+        ),
+    ],
+)
+def test_errors_name_the_option(invoke, arguments, words):
+    result = invoke(*arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith(words) and result.stderr.count("\n") == 1
 
 
 def test_constant_series(invoke, tmp_path):

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from rnn_ode import datasets, learn
-from rnn_ode._cli import app
+from rnn_ode.cli import app
 
 SINE = np.sin(np.arange(240) / 5)[:, None] + 3
 QUIET = {"key": jax.random.key(0), "progress": False, "members": 2, "size": 16}

@@ -285,7 +285,7 @@ def test_pickles_are_never_read(tmp_path):
         ("w.csv", "1,2\n3,x\n", "line 2: a row of numbers is wanted"),
         ("w.csv", "1,2\n\n3,\n", "line 3: a row of numbers is wanted"),
         ("w.txt", "1 2\n3\n", "line 2: every row must have as many entries as the first, 2; got 1"),
-        ("w.csv", b"\xff\xfe1\n", "line 1: a row of numbers"),
+        ("w.csv", b"\xff\xfe1\n", "line 1: not UTF-8 text"),
     ],
 )
 def test_malformed_files(tmp_path, name, content, message):
@@ -419,11 +419,11 @@ def test_read_cell(save):
     [
         ({"W_h": SQUARE, "W_x": TALL}, r"no key 'b'; wanted are W_h, W_x, b, the file holds 'W_h' \(2, 2\)"),
         ({"W_h": TALL, "W_x": TALL, "b": np.ones(2)}, r"\(2, 1\)"),
-        ({"U": SQUARE}, r"a cell has W_h, W_x, b or A, .*'U' \(2, 2\)"),
+        ({"U": SQUARE}, r"no recurrent network: its arrays are named W_h, W_x, b; or A, .*'U' \(2, 2\)"),
         (torch_weights(1) | torch_weights(1, layer=1), r"'weight_ih_l1' has shape \(3, 2\); wanted is \(3, 3\)"),
         (
             torch_weights(1, "a.") | torch_weights(1, "b."),
-            r"there are several, 'a\.', 'b\.'\. Choose with prefix",
+            r"there are several, 'a\.', 'b\.'\. Write a file of one .* prefix='a\.'",
         ),
         ({"weight_hh_l0": SQUARE}, "no key 'weight_ih_l0'"),
     ],
@@ -487,10 +487,10 @@ def test_names_choose_and_leave_other_keys_alone():
             {"rec.weight_ih_l1": np.ones((12, 2))},
             r"_ih_l1' has shape \(12, 2\); wanted is \(12, 3\), as .* 3 units",
         ),
-        ({"other.weight_hh_l0": np.ones((3, 3))}, r"there are several, 'other\.', 'rec\.'\. Choose with prefix"),
+        ({"other.weight_hh_l0": np.ones((3, 3))}, r"there are several, 'other\.', 'rec\.'\. Write a file of one"),
         (
             {"lin.weight": np.ones((1, 4))},
-            r"\(1, 4\) belongs neither .* \(M, 3\) .* Give both prefix and readout",
+            r"\(1, 4\) belongs neither .* \(M, 3\) .* in Python give readout, and",
         ),
         ({"lin.bias": None}, r"'lin\.weight' \(1, 3\) belongs neither"),
         ({"lin.bias": np.ones(2)}, r"'lin\.weight' \(1, 3\) belongs neither"),
@@ -498,11 +498,11 @@ def test_names_choose_and_leave_other_keys_alone():
         ({"note": [[1.0], [2.0, 3.0]]}, r"'note' \(2,\) belongs neither"),
         (
             {"a.weight": np.ones((2, 3)), "a.bias": np.ones(2)},
-            r"3 outputs .* 'lin\.', 'a\.'\. Choose with readout",
+            r"3 outputs .* 'lin\.', 'a\.'\. Write .* readout='lin\.'",
         ),
         (
             dict.fromkeys(torch_stack(4, 2, "rec.")),
-            r"no keys of a network: .* There are 'lin\.weight' \(1, 3\)",
+            r"no recurrent network: .* There are 'lin\.weight' \(1, 3\)",
         ),
     ],
 )
@@ -588,8 +588,31 @@ def test_a_file_says_whether_the_input_is_added(tmp_path):
     assert not read({"skip": 1}, residual=False)
     assert read({"skip": 2}, residual=True)
     for skip in (2, "1", [1]):
-        with pytest.raises(ValueError, match=r"amp\.json: key 'model_data': skip, .*, 1; got .*Pass residual"):
+        with pytest.raises(
+            ValueError,
+            match=r"amp\.json: key 'model_data': skip, .*, 1; got .*residual=True or False in Python, --residual",
+        ):
             read({"skip": skip})
+
+
+def test_a_network_by_this_package_s_names(save):
+    """Its output is the state, unless a readout stands beside the cell."""
+    vanilla = {"W_h": SQUARE, "W_x": TALL, "b": np.ones(2)}
+    bare = interop.read_network(save("v.json", vanilla))
+    assert bare.readout is None and bare.output_size == 2 and bare.cell.activation is jax.nn.relu
+    np.testing.assert_array_equal(bare.cell.W_h, SQUARE)
+    assert interop.read_network(save("v.json", vanilla), activation=None).cell.activation is None
+    read = interop.read_network(save("r.npz", vanilla | {"readout.weight": np.ones((1, 2)), "readout.bias": [3.0]}))
+    assert read.output_size == 1 and read.readout.bias.tolist() == [3.0]
+    piecewise = {"A": 0.5 * np.eye(2), "W": SQUARE, "W_x": TALL, "b": np.ones(2)}
+    assert isinstance(interop.read_network(save("p.npz", piecewise)).cell, PiecewiseLinearCell)
+    with pytest.raises(
+        ValueError, match=r"key 'W_out' \(1, 2\) belongs neither to the cell \(W_h, W_x, b\) nor .*readout\.weight"
+    ):
+        interop.read_network(save("w.npz", vanilla | {"W_out": np.ones((1, 2))}))
+    assert interop.read_network(save("w.npz", vanilla | {"W_out": np.ones((1, 2))}), readout=None).readout is None
+    with pytest.raises(ValueError, match="no key 'b'; wanted are W_h, W_x, b"):
+        interop.read_network(save("w.npz", {"W_h": SQUARE, "W_x": TALL}))
 
 
 def test_a_network_s_file_is_named(save, tmp_path):

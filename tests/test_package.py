@@ -18,8 +18,9 @@ README = Path(__file__).parent.parent / "README.md"
 FILES = sorted(str(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.py"))
 
 # A file imports only from floors below its own. A folder is one entry of the table, and the files inside it may import
-# each other. `__init__` re-exports floors 0 to 6 and may itself be imported from floor 7 up.
+# each other. `__init__` re-exports what is below it and may itself be imported from floor 7 up.
 FLOORS = (
+    "_stop",
     "_errors _files",
     "_linalg _types _arrays",
     "_cells _paths _verdict _runs _orbit initializers",
@@ -34,7 +35,7 @@ FLOORS = (
     "__init__",
     "learn interop datasets audio",
     "plot bench _resample",
-    "_cli",
+    "cli",
     "__main__",
 )
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names.split()}
@@ -106,10 +107,10 @@ def test_imports_are_understood():
     assert entries("_cells/_base.py", "from .._errors import RESULTS") == {"_errors"}
     assert entries("_cells/_base.py", "from .. import _linalg") == {"_linalg"}
     assert entries("_cells/__init__.py", "from ._base import x") == {"_cells"}
-    assert entries("_cli.py", "import rnn_ode as ro, numpy") == {"__init__"}
-    assert entries("_cli.py", "import rnn_ode.plot") == {"plot"}
-    assert entries("_cli.py", "from rnn_ode.learn.fit import fit") == {"learn"}
-    assert entries("_cli.py", "from numpy import linalg") == set()
+    assert entries("cli/_app.py", "import rnn_ode as ro, numpy") == {"__init__"}
+    assert entries("cli/_app.py", "import rnn_ode.plot") == {"plot"}
+    assert entries("cli/_app.py", "from rnn_ode.learn.fit import fit") == {"learn"}
+    assert entries("cli/_app.py", "from numpy import linalg") == set()
 
 
 @pytest.mark.parametrize("file", FILES)
@@ -131,7 +132,7 @@ IMPORT_SCRIPT = """
 import sys, warnings
 import diffrax, jax
 before, filters = dict(jax.config.values), list(warnings.filters)
-import rnn_ode
+from rnn_ode import *
 heavy = {"matplotlib", "typer", "rich", "optax", "scipy", "pandas"} & sys.modules.keys()
 changed = {key for key, _ in before.items() ^ jax.config.values.items()}
 print(sorted(heavy), sorted(changed), warnings.filters == filters, jax.config.jax_enable_x64)
@@ -143,11 +144,46 @@ def test_importing_is_light_and_changes_no_configuration(tmp_path):
     assert run_python(IMPORT_SCRIPT, tmp_path).split("\n")[0] == "[] [] True False"
 
 
+LAZY_SCRIPT = """
+import sys
+import rnn_ode
+loaded = {"jax", "numpy", "diffrax"} & sys.modules.keys()
+sys.modules |= {"optax": None, "matplotlib": None}
+print(rnn_ode.__version__, sorted(loaded), rnn_ode.datasets.pendulum.__name__)
+for name in ("learn", "plot", "nosuch"):
+    try:
+        getattr(rnn_ode, name)
+    except (ImportError, AttributeError) as error:
+        print(error)
+"""
+
+
+def test_the_root_imports_nothing_until_it_is_asked(tmp_path):
+    assert run_python(LAZY_SCRIPT, tmp_path).splitlines() == [
+        f"{rnn_ode.__version__} [] pendulum",
+        "rnn_ode.learn needs optax: pip install 'rnn_ode[learn]'",
+        "rnn_ode.plot needs matplotlib: pip install 'rnn_ode[app]'",
+        "module 'rnn_ode' has no attribute 'nosuch'",
+    ]
+
+
+def exports() -> dict[str, str]:
+    """What type checkers see in `__init__`: names, and the modules that they come from ("" for modules)."""
+    tree = ast.parse((PACKAGE / "__init__.py").read_text(encoding="utf-8"))
+    (block,) = [node for node in tree.body if isinstance(node, ast.If)]
+    statements = [node for node in block.body if isinstance(node, ast.ImportFrom)]
+    return {alias.name: node.module or "" for node in statements for alias in node.names if alias.asname == alias.name}
+
+
 def public_names() -> list[str]:
-    """What `__init__` re-exports."""
-    statements = ast.parse((PACKAGE / "__init__.py").read_text(encoding="utf-8")).body
-    aliases = [alias for node in statements if isinstance(node, ast.ImportFrom) for alias in node.names]
-    return [alias.asname or alias.name for alias in aliases]
+    return [name for name, home in exports().items() if home or name == "initializers"]
+
+
+def test_the_root_gives_what_type_checkers_see():
+    assert {name: home for name, home in exports().items() if home} == rnn_ode._HOMES
+    assert {name for name, home in exports().items() if not home} == set(rnn_ode._MODULES)
+    assert set(dir(rnn_ode)) == {*exports(), "__version__"}
+    assert all(inspect.ismodule(getattr(rnn_ode, name)) for name in rnn_ode._MODULES)
 
 
 @pytest.mark.parametrize("name", public_names())
@@ -165,7 +201,7 @@ def test_public_names_are_documented(name):
 def test_public_names_are_there_once():
     names = public_names()
     assert len(set(names)) == len(names) > 0
-    assert set(getattr(rnn_ode, "__all__", names)) - {"__version__"} == set(names)
+    assert set(rnn_ode.__all__) == set(names)
 
 
 # as here, see conftest.py: a twelfth of the time is looking through what tracing makes

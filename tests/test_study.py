@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from rnn_ode import learn
-from rnn_ode._cli import app
+from rnn_ode.cli import app
 
 pytestmark = pytest.mark.slow
 

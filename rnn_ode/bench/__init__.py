@@ -42,12 +42,12 @@ from . import (
     _lyapunov,
     _train,
 )
-from ._keep import Kept, check_writable
+from ._keep import Kept
 from ._machine import Rates
 from ._race import TARGET, Plan
 from ._rows import Row, table
 
-__all__ = ["CASES", "TARGET", "Row", "check_writable", "run", "table"]
+__all__ = ["CASES", "TARGET", "Row", "run", "table"]
 
 SIZED: dict[str, Callable[[Plan], list[Row]]] = {
     "iterate": _iterate.rows,

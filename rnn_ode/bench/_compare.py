@@ -1,11 +1,13 @@
 """The case "compare": the command `rnn-ode compare`, in a process of its own."""
 
-import subprocess
+import shutil
 import sys
 import tempfile
 import time
+from functools import partial
 
-from ._import import fresh_environment
+from .._stop import undone
+from ._import import output_of
 from ._race import OURS, Contender, Plan, race
 from ._rows import Row
 
@@ -20,7 +22,7 @@ def rows(plan: Plan) -> list[Row]:
 def _seconds() -> float:
     """Seconds from the start of an interpreter to its end; what it writes goes to a folder that is then removed."""
     command = [sys.executable, "-m", "rnn_ode", *COMMAND]
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, undone(partial(shutil.rmtree, folder, ignore_errors=True)):
         start = time.perf_counter()
-        subprocess.run(command, cwd=folder, env=fresh_environment(), capture_output=True, check=True)
+        output_of(command, cwd=folder)
         return time.perf_counter() - start

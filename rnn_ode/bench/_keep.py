@@ -2,29 +2,15 @@
 
 import hashlib
 import json
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from .._files import written_beside
+from .._files import check_writable, written_beside
 from . import _machine
 from ._rows import Row
 
 KIND = "rows of rnn_ode.bench"
-
-
-def check_writable(name: str, path: Path) -> None:
-    """`OSError` naming the argument where a file at `path` cannot be written, before anything takes time."""
-    if path.is_dir():
-        raise IsADirectoryError(f"{name} {path}: a file is wanted; that is a folder.")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"{name} {path}: the folder {path.parent} does not exist.")
-    try:
-        with tempfile.TemporaryFile(dir=path.parent):
-            pass
-    except OSError as error:
-        raise type(error)(f"{name} {path}: the folder {path.parent} cannot be written to ({error.strerror}).") from None
 
 
 class Kept:
@@ -64,18 +50,15 @@ def _read(path: Path, settings: dict[str, Any]) -> dict[str, list[Row]]:
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
         if stored["kind"] != KIND:
-            raise ValueError(f"its kind is {stored['kind']!r}")
+            raise ValueError
         theirs = dict(stored["settings"])
         parts = {part: [Row.from_dict(fields) for fields in rows] for part, rows in stored["parts"].items()}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(
-            f"keep {path}: not a file of {KIND}, or damaged ({error}); remove it or give another."
-        ) from None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise ValueError(f"{path}: not a file of {KIND}, or damaged; remove it or give another.") from None
     for name in {**settings, **theirs}:
         if theirs.get(name) != settings.get(name):
             raise ValueError(
-                f"keep {path}: the run there has {name} {theirs.get(name)!r}, this one {settings.get(name)!r}; give another "
-                "file."
+                f"{path}: the run there has {name} {theirs.get(name)!r}, this one {settings.get(name)!r}; give another file."
             )
     return parts
 

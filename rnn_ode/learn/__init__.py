@@ -1,5 +1,10 @@
 """Training, forecasting and memory tasks: `rnn_ode.learn` wants optax, in the extra `learn`."""
 
+try:
+    import optax  # noqa: F401
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError("rnn_ode.learn needs optax: pip install 'rnn_ode[learn]'", name="optax") from error
+
 from ._baselines import LinearAutoregression as LinearAutoregression
 from ._baselines import drift as drift
 from ._baselines import last_value as last_value

@@ -42,6 +42,7 @@ def _bar() -> Any:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
     except ImportError:
         return None
+    console = Console(stderr=True)
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(bar_width=20),
@@ -49,6 +50,7 @@ def _bar() -> Any:
         TextColumn("{task.fields[speed]} steps/s"),
         TimeRemainingColumn(compact=True),
         TextColumn("{task.fields[seen]}"),
-        console=Console(stderr=True),
+        console=console,
         transient=True,
+        disable=not (console.is_terminal or console.is_jupyter),  # elsewhere it would leave an empty line
     )

@@ -251,8 +251,8 @@ def _read(path: PathLike | None, settings: dict[str, Any]) -> dict[tuple[str, in
         stored = json.loads(Path(path).read_text(encoding="utf-8"))
         trials = [_trial(fields) for fields in stored["trials"]]
         theirs = {name: stored["settings"].get(name) for name in settings}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path}: not the file of a study ({error}).") from None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise ValueError(f"{path}: not the file of a study, or damaged; remove it or give another.") from None
     for name, value in settings.items():
         if theirs[name] != value:
             raise ValueError(

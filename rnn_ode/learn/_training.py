@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float, Int, PyTree
 
 from .. import __version__
+from .._stop import deferred, requested
 from ._batches import sources
 from ._checkpoint import Checkpoint, read, read_header, write
 from ._configuration import describe, difference, renamed
@@ -67,7 +68,7 @@ class Training:
     def run(self, batches, steps: int, every: int, patience: int | None, target: float | None, progress: bool) -> str:
         """Trains until so many steps are made in all; why it ended."""
         feed, why, checking = sources(batches, self.step), self.enough(patience, target), False
-        with training_bar(self.step, steps, progress) as show:
+        with deferred(), training_bar(self.step, steps, progress) as show:
             try:
                 while why is None and self.step < steps:
                     why = self.stretch(feed, min(steps, (self.step // every + 1) * every), show)
@@ -95,6 +96,8 @@ class Training:
     def stretch(self, feed: Iterator, until: int, show: Callable) -> str | None:
         """Steps, until so many are made in all; why there can be no more, or `None`."""
         for index in range(self.step, until):
+            if requested():  # Ctrl-C in the command
+                raise KeyboardInterrupt
             source = next(feed, None)
             if source is None:
                 break

@@ -1,0 +1,82 @@
+"""`rnn-ode compare`: a network and its continuous counterparts on a series."""
+
+import json
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .._compare import METHODS, compare
+from ..datasets import load_csv, sunspots
+from ._app import Json, app, finish, job
+from ._common import (
+    Activation,
+    Recurrent,
+    check_figure,
+    check_readable,
+    describe,
+    mention_unused,
+    network,
+    parse_method,
+    progress,
+    save_figure,
+    standardised,
+)
+
+
+@app.command("compare")
+def compare_command(
+    context: typer.Context,
+    input: Annotated[
+        Path | None, typer.Option(help="A csv series; the yearly sunspot numbers if none is given.")
+    ] = None,
+    column: Annotated[str | None, typer.Option(help="Its column, by name or number from 0.")] = None,
+    weights: Annotated[Path | None, typer.Option(help="A network: .npz, .json or .safetensors.")] = None,
+    hidden: Annotated[int, typer.Option(min=1, help="Units of the random network.")] = 32,
+    activation: Annotated[Activation | None, typer.Option(help="relu if none is given, or the weights' own.")] = None,
+    gain: Annotated[float, typer.Option(help="Factor of the random recurrent matrix.")] = 0.9,
+    recurrent: Annotated[Recurrent, typer.Option(help="Kind of the random recurrent matrix.")] = Recurrent.orthogonal,
+    method: Annotated[list[str] | None, typer.Option(help="A method, such as forward:3; repeatable.")] = None,
+    seed: Annotated[int, typer.Option(max=2**31 - 1, help="Seed of the random network.")] = 0,
+    out: Annotated[Path, typer.Option(help="Where the figure goes: .png, .pdf or .svg.")] = Path("rnn_ode_compare.png"),
+    as_json: Json = False,
+) -> None:
+    """Run a network and its continuous counterparts on a series: a table and a figure.
+
+    The series is scaled to mean 0 and standard deviation 1 before it drives the network.
+    """
+    with job(context):
+        started = time.perf_counter()
+        check_figure(out)
+        if input is None:
+            mention_unused(context, "without --input", "column")
+        else:
+            check_readable("--input", input)
+        if weights is not None:
+            mention_unused(context, "with --weights", "hidden", "gain", "recurrent", "seed")
+        methods = tuple(parse_method(text) for text in method) if method else METHODS
+        series = sunspots() if input is None else load_csv(input, column)
+        xs = standardised(series)
+        cell = network(weights, activation, xs.shape[1], hidden, gain, recurrent, seed, Activation.relu)
+        _check_inputs(cell, xs.shape[1], weights)
+        with progress("running the network") as step:
+            c = compare(cell, xs, methods=methods, progress=lambda part: step(f"computing: {part}"))
+            step("drawing")
+            save_figure(c.plot, out)
+        if as_json:
+            finish(json.dumps({"series": series.name, "figure": str(out), **c.to_dict()}, allow_nan=False))
+            return
+        source = "random network" if weights is None else str(weights)
+        finish(
+            f"{series.name}: {len(xs)} samples into a {describe(cell)} ({source})\n\n{c.table()}\n\n"
+            f"figure: {out}  ({time.perf_counter() - started:.1f} s)"
+        )
+
+
+def _check_inputs(cell, columns: int, weights: Path | None) -> None:
+    wanted = getattr(cell, "input_size", columns)
+    if wanted != columns:
+        raise ValueError(
+            f"--weights {weights}: the network takes {wanted} inputs, and the series has {columns} (--column)."
+        )

@@ -1,0 +1,102 @@
+"""`rnn-ode forecast`: networks trained to forecast a series."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import jax
+import typer
+
+from .._files import check_writable
+from ..datasets import SERIES, load_csv
+from ._app import Json, app, finish, job
+from ._common import check_figure, check_readable, mention_unused, save_figure
+
+
+@app.command("forecast")
+def forecast_command(
+    context: typer.Context,
+    series: Annotated[str, typer.Argument(help="pendulum, sunspots, co2, nile, elnino, elec_equip, or a csv file.")],
+    column: Annotated[list[str] | None, typer.Option(help="A column of a csv file; repeatable.")] = None,
+    model: Annotated[str, typer.Option(help="gru, lstm, rnn, tanh, cornn, antisymmetric, neural-ode, ….")] = "gru",
+    hidden: Annotated[int, typer.Option(min=1, help="Units of each network.")] = 32,
+    history: Annotated[int | None, typer.Option(min=1, help="Rows given: 100, or a tenth of the series.")] = None,
+    gap: Annotated[int | None, typer.Option(min=0, help="Rows skipped: 10 for the pendulum, else 0.")] = None,
+    horizon: Annotated[int, typer.Option(min=1, help="Rows wanted.")] = 1,
+    season: Annotated[int, typer.Option(min=1, help="Rows in a season, for the naive forecasts.")] = 1,
+    members: Annotated[int, typer.Option(min=1, help="Networks, trained side by side.")] = 5,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Steps of training: 8000 for rnn, whose steps are short, else 3000.")
+    ] = None,
+    rate: Annotated[float, typer.Option(help="Learning rate at the start.")] = 0.02,
+    autoregressive: Annotated[bool, typer.Option("--autoregressive", help="Row by row, on its own forecasts.")] = False,
+    share: Annotated[float, typer.Option(help="Of the values that the intervals are to cover.")] = 0.9,
+    seed: Annotated[int, typer.Option(max=2**31 - 1, help="Of everything random.")] = 0,
+    checkpoint: Annotated[Path | None, typer.Option(help="A file to go on from, if killed.")] = None,
+    out: Annotated[Path, typer.Option(help="Where the figure goes: .png, .pdf or .svg.")] = Path(
+        "rnn_ode_forecast.png"
+    ),
+    as_json: Json = False,
+) -> None:
+    """Train networks to forecast a series, and set them beside the naive forecasts: a table and a figure.
+
+    The last 30 % of the series are the test, which nothing is fitted on. The pendulum is the published one: history 100, gap
+    10, a random tenth of the other windows validating. Training is in float32.
+    """
+    from .. import learn
+
+    steps = steps or (8000 if model == "rnn" else 3000)
+    names = {"values": f"the series {series}", "training": f"the series {series}", "size": "the series"}
+    with job(context, lambda: _kept(checkpoint, steps), names), jax.enable_x64(False):
+        check_figure(out)
+        if checkpoint is not None:
+            check_writable("--checkpoint", checkpoint)
+        if model not in learn.CORES:
+            raise ValueError(f"--model must be one of {', '.join(learn.CORES)}; got {model!r}.")
+        rows = _rows(context, series, column)
+        published = series == "pendulum"
+        f = learn.forecast(
+            rows,
+            learn.many_to_one(model, hidden),
+            history=history or (100 if published else max(1, min(100, len(rows) // 10))),
+            gap=gap if gap is not None else 10 * published,
+            horizon=horizon,
+            key=jax.random.key(seed),
+            members=members,
+            steps=steps,
+            rate=rate,
+            direct=not autoregressive,
+            share=share,
+            shuffle=published,
+            season=season,
+            checkpoint=checkpoint,
+        )
+        save_figure(f.plot, out)
+        if as_json:
+            described = {"series": series, "model": model, "hidden": hidden, "figure": str(out)}
+            finish(json.dumps({**described, **f.to_dict()}, allow_nan=False))
+            return
+        finish(f"{series}: {len(rows)} rows; {model}, {hidden} units\n\n{f.table()}\n\nfigure: {out}")
+
+
+def _rows(context: typer.Context, series: str, column: list[str] | None):
+    if series in SERIES:
+        mention_unused(context, "without a csv file", "column")
+        return SERIES[series]().values
+    if not Path(series).exists():
+        raise FileNotFoundError(
+            f"SERIES {series}: there is no such csv file, and no series of that name; there are {', '.join(SERIES)}."
+        )
+    check_readable("SERIES", Path(series))
+    return load_csv(series, column or None).values
+
+
+def _kept(checkpoint: Path | None, steps: int) -> str:
+    from ..learn._checkpoint import read_header
+
+    if checkpoint is None:
+        return "Stopped; nothing was kept: give --checkpoint FILE to keep the training."
+    if not checkpoint.exists():
+        return "Stopped before the first checkpoint; nothing was kept: run the same command again."
+    done = read_header(checkpoint)[0]["state"]["dict"]["loss"]["array"][0]
+    return f"Stopped: the checkpoint {checkpoint} holds {done} of {steps} steps; run the same command again to go on."

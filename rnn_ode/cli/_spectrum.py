@@ -1,0 +1,102 @@
+"""`rnn-ode spectrum`: what the eigenvalues of a matrix say."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import jax.numpy as jnp
+import numpy as np
+import typer
+
+from .._bridge import ALTERNATIVES
+from .._compare import predict
+from .._methods import obstacle
+from .._types import finite_or_none
+from .._verdict import Verdict, verdict_name
+from ..interop import read_matrix
+from ._app import Json, app, finish, job
+from ._common import check_readable, progress
+
+
+@app.command("spectrum")
+def spectrum_command(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="A matrix or a network: .npz, .npy, .json, .safetensors, .csv or .txt.")],
+    key: Annotated[str | None, typer.Option(help="Which array of the file.")] = None,
+    as_json: Json = False,
+) -> None:
+    """What the eigenvalues of a matrix say of the network and of each counterpart."""
+    with job(context):
+        check_readable("the file", file)
+        W = read_matrix(file, key).astype(float)
+        with progress("eigenvalues"):
+            report = _spectrum_report(W)
+        if as_json:
+            finish(json.dumps(report, allow_nan=False))
+            return
+        finish(_spectrum_text(report))
+
+
+def _spectrum_report(W: np.ndarray) -> dict:
+    s, verdict, predictions = predict(jnp.asarray(W), ALTERNATIVES)
+    modes = zip(*map(np.asarray, (s.multipliers, s.timescales, s.frequencies, s.condition)), strict=True)
+    methods = []
+    for m, (its_verdict, rate, converges, _, _) in zip(ALTERNATIVES, predictions, strict=True):
+        why_not = obstacle(W, m)
+        methods.append(
+            {
+                "method": m.label,
+                "verdict": verdict_name(its_verdict),
+                "rate": finite_or_none(rate),
+                "exists": why_not is None,
+                "why_not": why_not and why_not.text,
+                "series_converges": bool(converges),
+            }
+        )
+    return {
+        "size": len(W),
+        "network": {"verdict": verdict_name(verdict), "says": Verdict[verdict], "rate": finite_or_none(s.rate())},
+        "radius": float(s.radius),
+        "abscissa": float(s.abscissa),
+        "condition_number": finite_or_none(np.linalg.cond(W)),
+        "multipliers": [
+            {
+                "re": float(z.real),
+                "im": float(z.imag),
+                "modulus": float(abs(z)),
+                "timescale": finite_or_none(timescale),
+                "frequency": float(frequency),
+                "condition": finite_or_none(condition),
+            }
+            for z, timescale, frequency, condition in modes
+        ],
+        "methods": methods,
+    }
+
+
+def _spectrum_text(report: dict) -> str:
+    def number(value):
+        return "–" if value is None else f"{value:.5g}"
+
+    lines = [
+        f"{report['size']} × {report['size']} matrix, condition number {number(report['condition_number'])}",
+        f"network h ↦ W h: {report['network']['says']}",
+        f"spectral radius {report['radius']:.6g}, abscissa {report['abscissa']:.6g}, "
+        f"rate {number(report['network']['rate'])} nats per step",
+        "",
+        f"{'method':<14}{'its flow':<14}{'nats per step':>14}   exists",
+    ]
+    for m in report["methods"]:
+        exists = "yes" if m["exists"] else f"no: {m['why_not']}"
+        lines.append(f"{m['method']:<14}{m['verdict']:<14}{number(m['rate']):>14}   {exists}")
+    lines += ["", f"{'multiplier':>26}{'modulus':>11}{'e-folding':>12}{'cycles/step':>13}{'condition':>11}"]
+    for z in report["multipliers"][:12]:
+        shown = f"{z['re']:.6g} {'+' if z['im'] >= 0 else '-'} {abs(z['im']):.6g}i"
+        lines.append(
+            f"{shown:>26}{z['modulus']:>11.5g}{number(z['timescale']):>12}{z['frequency']:>13.4f}"
+            f"{number(z['condition']):>11}"
+        )
+    hidden = len(report["multipliers"]) - 12
+    if hidden > 0:
+        lines.append(f"… and {hidden} smaller ones (--json has them all)")
+    return "\n".join(lines)
