@@ -40,14 +40,15 @@ class RESULTS(diffrax.RESULTS):  # pyright: ignore[reportGeneralTypeIssues]
     )
     step_vanished = (
         "The solver's step shrank to rounding: the solution runs off to infinity in finite time (as that of h' = h² does), "
-        "or the field jumps there or is not finite. Stop before it with `ts`, let a step have a larger error with `rtol` "
-        "and `atol`, or take a solver with fixed steps; with `throw=False` the rows before it are kept."
+        "or the field jumps there, or the tolerances ask for more digits than the type has. Stop before it with `ts`, let a step "
+        "have a larger error with `rtol` and `atol`, use float64, or take a solver with fixed steps; with `throw=False` the "
+        "rows before it are kept."
     )
     stiff = (
         "The field is stiff: a part of the state decays so fast that an explicit solver's steps must be far shorter than the "
-        "solution needs, and the steps or the precision ran out. Use an implicit solver, `solver=diffrax.Kvaerno5()`. A linear "
-        "field is solved exactly, at any speed, if neither `solver` nor `ts` is given. With `throw=False` the rows before "
-        "it are kept."
+        "solution needs, and the steps or the precision ran out. Use an implicit solver, `solver=diffrax.Kvaerno5()`, and "
+        "float64: float32 rarely has the digits to solve such a solver's equations. A linear field is solved exactly, at any "
+        "speed, if neither `solver` nor `ts` is given. With `throw=False` the rows before it are kept."
     )
     times_not_increasing = (
         "The times `ts` are traced and do not increase strictly: there is a duplicate, a time out of order, or one that is not "

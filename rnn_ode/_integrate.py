@@ -36,7 +36,7 @@ from ._intervals import Interval, segments_of
 from ._linear_flow import is_exact, linear_flow
 from ._outcome import Stop, diagnosed
 from ._paths import SampledPath
-from ._tolerances import controller_of, largest_of, moved_by, tolerances_of
+from ._tolerances import ATOL_PER_RTOL, Controller, largest_of, moved_by, tolerances_of
 from ._types import Field, State, Trajectory, is_finite, keep_before, real_dtype
 
 
@@ -103,7 +103,7 @@ def integrate(
         check_solver("solver", solver)
     if max_steps is not None:
         check_count("max_steps", max_steps)
-    tolerances = tolerances_of(field, h0, rtol, atol)
+    tolerances = tolerances_of(field, h0, solver, rtol, atol)
     rows, times, result, stats = _run(
         field,
         path,
@@ -282,11 +282,11 @@ def _rate(s, h, args):
     return jax.tree.map(lambda moving, leaf: jnp.where(moving, leaf, 0), masks, interval.rate(s, h))
 
 
-def _controller(solver, tolerances, interval, run):
-    """By default an explicit solver needs each component's size alone. An implicit one solves its equations to a tolerance of
-    the whole state, whose size from rest is told by the field."""
+def _controller(solver, tolerances, interval, run) -> Controller:
+    """An implicit solver also wants one tolerance for the whole state, whose size from rest is told by the field."""
     rtol, atol = tolerances
     size = largest_of(run.size)
     if atol is None and isinstance(solver, diffrax.AbstractImplicitSolver):
         size = jax.lax.stop_gradient(jnp.maximum(size, moved_by(interval, run.h)))
-    return controller_of(rtol, atol, run.size, size, run.dt0.dtype)
+    atol_of_all = jnp.maximum(ATOL_PER_RTOL * rtol * size, float(jnp.finfo(size.dtype).tiny))
+    return Controller(rtol, atol, atol_of_all, run.size)

@@ -14,7 +14,7 @@ from jaxtyping import Array, Bool
 
 from ._errors import RESULTS
 from ._intervals import Interval
-from ._tolerances import largest_of
+from ._tolerances import largest_of, shortest_step
 from ._types import State, frozen, is_finite
 
 _ITERATIONS = 20
@@ -54,7 +54,7 @@ def _why(interval: Interval, stop: Stop, result: RESULTS, solver) -> RESULTS:
     kind = interval.segment[1].dtype
     adaptive = isinstance(solver, diffrax.AbstractAdaptiveSolver)
     explicit = not isinstance(solver, diffrax.AbstractImplicitSolver)
-    shortest = float(16 * jnp.finfo(kind).eps)
+    shortest = shortest_step(stop.s)
     step = jnp.where(stop.step > 0, stop.step, shortest) if adaptive else jnp.ones((), kind)
     size, before = largest_of(stop.h), largest_of(stop.first)
     limit = jnp.log(jnp.finfo(size.dtype).max)

@@ -18,18 +18,21 @@ from ._types import Field, State
 ATOL_PER_RTOL = 0.01  # of a component's size
 
 
-def default_rtol(field: Field, h0: State) -> float:
-    """The relative tolerance of a step in the type of the state."""
-    if jnp.finfo(jnp.result_type(*jax.tree.leaves(h0))).bits < 64:
+def default_rtol(field: Field, h0: State, solver: diffrax.AbstractSolver | None = None) -> float:
+    """The relative tolerance of a step, by the type of the state."""
+    if jnp.finfo(jnp.result_type(*jax.tree.leaves(h0))).dtype.itemsize < 8:
         return 1e-5
+    if isinstance(solver, diffrax.AbstractImplicitSolver):
+        # below it Newton's iterations for a rate of 1e9 end at rounding before they count as converged (Kvaerno3 and 5)
+        return 1e-8
     # a linear field meets the network's samples, so that the errors of the steps are all there is, and they add up: at
     # 1e-10 to 4e-9 in a thousand steps of a fast rotation; at 1e-12 to 3e-11, for 1.8 times the steps
     return 1e-12 if is_linear_in_steps(field) else 1e-10
 
 
-def tolerances_of(field: Field, h0: State, rtol, atol) -> tuple[Array, Array | None]:
+def tolerances_of(field: Field, h0: State, solver, rtol, atol) -> tuple[Array, Array | None]:
     """`rtol` and `atol` as arrays, checked where they are known; `atol` stays `None` if it follows the state's size."""
-    rtol = default_rtol(field, h0) if rtol is None else rtol
+    rtol = default_rtol(field, h0, solver) if rtol is None else rtol
     for name, value in (("rtol", rtol), ("atol", atol)):
         if value is not None and is_concrete(value) and not as_number(name, value) > 0:
             raise ValueError(f"{name} must be positive; got {value}.")
@@ -37,62 +40,62 @@ def tolerances_of(field: Field, h0: State, rtol, atol) -> tuple[Array, Array | N
     return jnp.asarray(rtol, kind), None if atol is None else jnp.asarray(atol, kind)
 
 
-def controller_of(rtol, atol, size: State, implicit_size, dtype) -> diffrax.AbstractAdaptiveStepSizeController:
-    """Steps by the error. A step that shrinks to rounding is an error of its own: see `_outcome`.
-
-    `size` is the largest value so far of each component, `implicit_size` one number for the whole state, to which an implicit
-    solver solves its equations."""
-    smallest = float(16 * jnp.finfo(dtype).eps)
-    if atol is not None:
-        return diffrax.PIDController(rtol, atol, dtmin=smallest, force_dtmin=False)
-    steps = diffrax.PIDController(0.0, 1.0, dtmin=smallest, force_dtmin=False)
-    return _BySize(rtol, ATOL_PER_RTOL * rtol * implicit_size, steps, size)
+def shortest_step(s: Array) -> Array:
+    """The shortest step that a solver may take from a local time 0 ≤ s ≤ 1: one that s + step still tells from s."""
+    eps = float(jnp.finfo(s.dtype).eps)
+    return jnp.maximum(16 * eps * s, eps**2)
 
 
-class _BySize(diffrax.AbstractAdaptiveStepSizeController):
-    """A `PIDController` of the error relative to each component's own size. `rtol` and `atol` are what an implicit solver
-    reads; `steps` decides, of errors that are already relative to what they may be."""
+class Controller(diffrax.AbstractAdaptiveStepSizeController):
+    """`diffrax.PIDController`, for steps in a local time of 0 to 1, that ends where a step falls below `shortest_step`.
+
+    With `atol` the error of a step may be atol + rtol |h|, as diffrax has it. Without, atol is each component's own: see
+    the top of the file. An implicit solver solves its equations to `rtol` and `atol_of_all`."""
 
     rtol: Array
+    own: Array | None
     atol: Array
-    steps: diffrax.PIDController
     size: State
+    pid: diffrax.PIDController
+
+    def __init__(self, rtol, atol, atol_of_all, size: State):
+        self.rtol, self.own, self.atol, self.size = rtol, atol, atol_of_all if atol is None else atol, size
+        self.pid = diffrax.PIDController(0.0, 1.0)  # of errors that are relative to what they may be
 
     @property
     def norm(self):
-        return self.steps.norm
+        return self.pid.norm
 
     def wrap(self, direction):
         return self
 
     def init(self, terms, t0, t1, y0, dt0, args, func, error_order):
-        t1, state = self.steps.init(terms, t0, t1, y0, dt0, args, func, error_order)
+        t1, state = self.pid.init(terms, t0, t1, y0, dt0, args, func, error_order)
         return t1, (state, self.size)
 
     def adapt_step_size(self, t0, t1, y0, y1_candidate, args, y_error, error_order, controller_state):
-        state, size = controller_state
+        state, before = controller_state
         ends = jax.tree.map(lambda a, b: jnp.maximum(jnp.abs(a), _finite(jnp.abs(b))), y0, y1_candidate)
-        size = jax.lax.stop_gradient(jax.tree.map(jnp.maximum, size, ends))
-        floor = _floor(size)
-
-        def relative(error, end, size):
-            absolute = jnp.maximum(ATOL_PER_RTOL * self.rtol * size, floor.astype(size.dtype))
-            return error / (self.rtol * end + absolute)
-
-        errors = jax.tree.map(relative, y_error, ends, size)
+        size = jax.lax.stop_gradient(jax.tree.map(jnp.maximum, before, ends))
+        errors = jax.tree.map(lambda error, *sizes: error / self._allowed(*sizes, _rounding(size)), y_error, ends, size)
         none = jax.tree.map(jnp.zeros_like, y0)
-        keep, t0, t1, jumped, state, result = self.steps.adapt_step_size(
+        keep, t0, t1, jumped, state, result = self.pid.adapt_step_size(
             t0, t1, none, none, args, errors, error_order, state
         )
-        size = jax.tree.map(lambda new, old: jnp.where(keep, new, old), size, controller_state[1])
+        size = jax.tree.map(lambda new, old: jnp.where(keep, new, old), size, before)
+        result = diffrax.RESULTS.where(t1 - t0 < shortest_step(t0), diffrax.RESULTS.dt_min_reached, result)
         return keep, t0, t1, jumped, (state, size), result
+
+    def _allowed(self, end, size, rounding):
+        absolute = jnp.maximum(ATOL_PER_RTOL * self.rtol * size, rounding) if self.own is None else self.own
+        return self.rtol * end + absolute
 
 
 def _finite(size):
     return jnp.where(jnp.isfinite(size), size, 0)
 
 
-def _floor(size: State) -> Array:
+def _rounding(size: State) -> Array:
     """The rounding of the largest component; never zero."""
     largest = largest_of(size)
     info = jnp.finfo(largest.dtype)
