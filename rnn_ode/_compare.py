@@ -26,7 +26,7 @@ from ._paths import Hold
 from ._runs import promote
 from ._spectrum import Spectrum, spectrum
 from ._tolerances import default_rtol
-from ._types import Cell, Trajectory, finite_or_none, flat_rows
+from ._types import Cell, Trajectory, finite_or_none, flat_rows, real_dtype
 from ._verdict import verdict_name
 
 METHODS = (Textbook(), Forward(1), Backward(1), Tustin(), Exact())
@@ -330,7 +330,9 @@ def _ended(trajectory: Trajectory) -> str:
         (RESULTS.step_vanished, f"stopped after {at}: the solution runs off to infinity there, or the field jumps"),
     ):
         if bool(trajectory.result == result):
-            return words
+            single = real_dtype(trajectory.states) == jnp.float32
+            hinted = single and bool((result == RESULTS.left_float_range) | (result == RESULTS.step_vanished))
+            return words + (" (in float32; float64 may go on)" if hinted else "")
     return f"{RESULTS[trajectory.result]} ({at})"
 
 

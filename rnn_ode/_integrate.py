@@ -61,12 +61,16 @@ def integrate(
     first step (0) and then every stamp of the path; `solver` by default none for a linear field at the stamps (those of
     `Textbook`, of any method on an affine cell, `CTRNN(…, activation=None)`) under any path but `BandLimited`, which is
     solved exactly by one matrix exponential (`adjoint` and tolerances then have no use), and Dopri8 for all others; a solver
-    without an error estimate takes one step from each time (or sample, whichever comes first) to the next; `rtol`
-    the relative tolerance of a step, by default 1e-10 in float64 (1e-12 where the flow of a step is linear) and 1e-5 in
-    float32; `atol` the absolute one, in the state's unit, by default for each component a hundredth of `rtol` times the
-    largest value that it has had; `max_steps` steps in total, by default 65,536 and 64 more for every interval; `adjoint` how gradients are
-    taken, by default `RecursiveCheckpointAdjoint(checkpoints=8)` an interval, in reverse mode (`diffrax.ForwardMode()` for
-    `jvp`); `save` what to keep of each state; `throw` whether a failed run raises.
+    without an error estimate takes one step from each time (or sample, whichever comes first) to the next; `rtol` the
+    relative tolerance of a step, by default 1e-10 in float64 (1e-12 where the flow of a step is linear, 1e-8 for an
+    implicit solver) and 1e-5 in float32; `atol` the absolute one, in the state's unit, by default for each component a
+    hundredth of `rtol` times the largest value that the component has had; `max_steps` steps in total, by default 65,536
+    and 64 more for every interval; `adjoint` how gradients are taken, by default
+    `RecursiveCheckpointAdjoint(checkpoints=8)` an interval, in reverse mode (`diffrax.ForwardMode()` for `jvp`); `save`
+    what to keep of each state; `throw` whether a failed run raises.
+
+    Times known while Python runs are differenced in their own type, so that NumPy float64 times as large as Unix seconds
+    keep their digits in float32. The field itself is handed the time as a float of the state's type.
 
     **Returns:** a `Trajectory` at `ts`, the initial state first. Its `result` says how it ended: rows past a failure are
     infinite. `stats` holds `num_steps`, `num_accepted_steps`, `num_rejected_steps` and `max_steps`.

@@ -51,46 +51,46 @@ def diagnosed(field, path, segment, anchor, stop: Stop, result: RESULTS, solver)
 
 
 def _why(interval: Interval, stop: Stop, result: RESULTS, solver) -> RESULTS:
+    """The reason, the stronger ones last."""
     kind = interval.segment[1].dtype
     adaptive = isinstance(solver, diffrax.AbstractAdaptiveSolver)
     explicit = not isinstance(solver, diffrax.AbstractImplicitSolver)
     shortest = shortest_step(stop.s)
-    step = jnp.where(stop.step > 0, stop.step, shortest) if adaptive else jnp.ones((), kind)
-    size, before = largest_of(stop.h), largest_of(stop.first)
-    limit = jnp.log(jnp.finfo(size.dtype).max)
     at_first, at_stop = _exponents(interval, stop)
-    grown = (jnp.log(size) > 0.75 * limit) & (size > 10 * before)
+    size, before = largest_of(stop.h), largest_of(stop.first)
+    range_end = jnp.finfo(size.dtype).max
+    limit = jnp.log(range_end)
     ahead = shortest * 4.0 ** jnp.arange(-1, 4) if adaptive else jnp.linspace(0, 1, 9)
-    undefined = _undefined_near(interval, stop, ahead.astype(kind))
-    # an explicit step is stable while it is some units of 1/|λ| long
-    fast = (-at_stop > _FOLDS) & (-at_stop * jnp.maximum(step, shortest) > 0.5)
-    settled = (result != RESULTS.max_steps_reached) | (-at_stop * stop.s > _FOLDS)
-    stiff = explicit & fast & settled if adaptive else explicit & (-at_first > 2)
+    finite = _finite_near(interval, stop, ahead.astype(kind), range_end if adaptive else range_end**0.5)
+    grown = size > 10 * before
+    # powers of a large state leave the range before it does
+    large = (jnp.log(size) > 0.5 * limit) | ((jnp.log(size) > 0.25 * limit) & grown)
+    if adaptive:
+        # an explicit step is stable while it is some units of 1/|λ| long
+        step = jnp.maximum(stop.step, shortest)
+        stiff = (-at_stop > _FOLDS) & (-at_stop * step > 0.5)
+        stiff &= (result != RESULTS.max_steps_reached) | (-at_stop * stop.s > _FOLDS)
+        # growth so fast from the start that no step is short enough for it, and long enough to leave the range
+        speed = largest_of(interval.rate(jnp.zeros((), kind), stop.first))
+        reach = jnp.log(jnp.maximum(before, speed)) + at_first > limit
+        leaves = ((jnp.log(size) > 0.75 * limit) & grown) | ((at_first * shortest > 0.05) & reach & (stop.s < 0.5))
+    else:
+        stiff, leaves = -at_first > 2, jnp.array(False)
     result = RESULTS.where(result == RESULTS.dt_min_reached, RESULTS.step_vanished, result)  # pyright: ignore
-    if not adaptive:
-        result = RESULTS.where(stiff, RESULTS.stiff, result)  # pyright: ignore
-        return RESULTS.where(undefined, RESULTS.field_undefined, result)  # pyright: ignore
-    # growth so fast from the start that no step is short enough for it, and long enough to leave the range
-    speed = largest_of(interval.rate(jnp.zeros((), kind), stop.first))
-    reach = jnp.log(jnp.maximum(before, speed)) + at_first > limit
-    leaves = grown | ((at_first * shortest > 0.05) & reach & (stop.s < 0.5))
-    result = RESULTS.where(stiff, RESULTS.stiff, result)  # pyright: ignore
-    result = RESULTS.where(undefined, RESULTS.field_undefined, result)  # pyright: ignore
-    return RESULTS.where(leaves, RESULTS.left_float_range, result)  # pyright: ignore
+    result = RESULTS.where(stiff & explicit, RESULTS.stiff, result)  # pyright: ignore
+    result = RESULTS.where(~finite & ~large, RESULTS.field_undefined, result)  # pyright: ignore
+    return RESULTS.where(leaves | (~finite & large & ~stiff), RESULTS.left_float_range, result)  # pyright: ignore
 
 
-def _undefined_near(interval: Interval, stop: Stop, ahead: Array) -> Bool[Array, ""]:
-    """Whether the field is not finite a little ahead of where the solver stopped, along its rate, without an overflow."""
+def _finite_near(interval: Interval, stop: Stop, ahead: Array, too_far) -> Bool[Array, ""]:
+    """Whether the field is finite where the solver stopped, and ahead along its rate, at states that are not too far."""
     rate = interval.rate(stop.s, stop.h)
 
     def probe(length):
         h = jax.tree.map(lambda a, b: a + length.astype(jnp.finfo(a.dtype).dtype) * b, stop.h, rate)
-        size = largest_of(h)
-        finite = is_finite(interval.rate(jnp.minimum(stop.s + length, 1), h))
-        return ~finite & (size < jnp.finfo(size.dtype).max ** 0.5)
+        return is_finite(interval.rate(jnp.minimum(stop.s + length, 1), h)) | ~(largest_of(h) < too_far)
 
-    here = ~is_finite(rate) & (largest_of(stop.h) < jnp.finfo(largest_of(stop.h).dtype).max ** 0.5)
-    return here | jnp.any(jax.lax.map(probe, ahead))
+    return is_finite(rate) & jnp.all(jax.lax.map(probe, ahead))
 
 
 def _exponents(interval: Interval, stop: Stop) -> Array:
