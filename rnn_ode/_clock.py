@@ -25,8 +25,11 @@ ROWS = 1024  # read from the input at a time
 class Clock(eqx.Module):
     """Times `ts` (n,); `whole` and `fraction` (n,), their places in sampling intervals of the path (zeros for a path
     without samples), or those of what is `lead` before them; `gaps` (n − 1,) between them in steps of `dt`. `known` unless
-    they are traced, and `uniform` if all gaps are known to be equal. For traced times `increasing` (n,) says whether all up to
-    each are finite and increase; those that do not are replaced by a step of the network after the time before."""
+    they are traced, and `uniform` if all gaps are known to be equal.
+
+    For traced times `increasing` (n,) tells whether all up to each one are finite and increase. Those that do not are replaced
+    by a step of the network after the time before.
+    """
 
     ts: Float[Array, " n"]
     whole: Int[Array | np.ndarray, " n"]

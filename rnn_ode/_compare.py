@@ -375,27 +375,25 @@ def _expm(matrix):
 
 
 def simulate(step: Array, runs: int) -> np.ndarray:
-    """log ‖stepᵏ h‖ of a random h for k = 1 … 2000·runs, renormalised on the way."""
+    """log ‖stepᵏ h‖ of a random h for k = 1 … 2000·runs, renormalised on the way. The logarithms are added up in float64."""
     h = jax.random.normal(jax.random.key(0), step.shape[:1], jnp.finfo(step.dtype).dtype).astype(step.dtype)
-    carry, sizes = (h, jnp.zeros((), h.real.dtype)), []
+    growths = []
     for _ in range(runs):
-        carry, part = _log_sizes(step, carry)
-        sizes.append(np.asarray(part))
-    return np.concatenate(sizes)
+        h, part = _log_growths(step, h)
+        growths.append(np.asarray(part, float))
+    return np.cumsum(np.concatenate(growths))
 
 
 @eqx.filter_jit
-def _log_sizes(step, carry):
-    def body(carry, _):
-        h, log_size = carry
+def _log_growths(step, h):
+    def body(h, _):
         h = step @ h
         largest = jnp.max(jnp.abs(h))  # first, since squares may leave the float range
         h = h / jnp.where(largest > 0, largest, 1)
         size = jnp.linalg.norm(h)
-        carry = h / jnp.where(size > 0, size, 1), log_size + jnp.log(largest) + jnp.log(size)
-        return carry, carry[1]
+        return h / jnp.where(size > 0, size, 1), jnp.log(largest) + jnp.log(size)
 
-    return jax.lax.scan(body, carry, length=2000)
+    return jax.lax.scan(body, h, length=2000)
 
 
 def _growth(s: Spectrum, count: int = 40) -> Growth:
