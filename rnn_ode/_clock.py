@@ -27,8 +27,8 @@ class Clock(eqx.Module):
     without samples), or those of what is `lead` before them; `gaps` (n − 1,) between them in steps of `dt`. `known` unless
     they are traced, and `uniform` if all gaps are known to be equal.
 
-    For traced times `increasing` (n,) tells whether all up to each one are finite and increase. Those that do not are replaced
-    by a step of the network after the time before.
+    For traced times `increasing` (n,) tells whether all up to each one are finite and increase. Those that do not are
+    replaced by a step of the network after the time before.
     """
 
     ts: Float[Array, " n"]
@@ -49,8 +49,8 @@ class Clock(eqx.Module):
         eps = float(jnp.finfo(_kind(t if concrete and not hasattr(ts, "dtype") else ts)).eps)
         increasing = None
         if not concrete:
-            increasing = _increasing(t)
-            t = _continued(t, increasing, dt)
+            increasing = _increasing(checked)
+            t = _continued(checked, increasing, dt)
         gaps = (t[1:] - t[:-1]) / dt
         rounding = 2 * eps * (xp.maximum(abs(t[1:]), abs(t[:-1])) / dt + gaps)
         uniform = False

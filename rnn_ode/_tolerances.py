@@ -77,13 +77,14 @@ class Controller(diffrax.AbstractAdaptiveStepSizeController):
         state, before = controller_state
         ends = jax.tree.map(lambda a, b: jnp.maximum(jnp.abs(a), _finite(jnp.abs(b))), y0, y1_candidate)
         size = jax.lax.stop_gradient(jax.tree.map(jnp.maximum, before, ends))
-        errors = jax.tree.map(lambda error, *sizes: error / self._allowed(*sizes, _rounding(size)), y_error, ends, size)
+        rounding = _rounding(size)
+        errors = jax.tree.map(lambda error, a, b: error / self._allowed(a, b, rounding), y_error, ends, size)
         none = jax.tree.map(jnp.zeros_like, y0)
         keep, t0, t1, jumped, state, result = self.pid.adapt_step_size(
             t0, t1, none, none, args, errors, error_order, state
         )
         size = jax.tree.map(lambda new, old: jnp.where(keep, new, old), size, before)
-        result = diffrax.RESULTS.where(t1 - t0 < shortest_step(t0), diffrax.RESULTS.dt_min_reached, result)
+        result = diffrax.RESULTS.where(t1 - t0 < shortest_step(jnp.asarray(t0)), diffrax.RESULTS.dt_min_reached, result)
         return keep, t0, t1, jumped, (state, size), result
 
     def _allowed(self, end, size, rounding):
