@@ -11,7 +11,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from ._cells import as_state, initial_state
 from ._errors import as_step, as_times, check_callable, is_concrete
@@ -25,7 +25,11 @@ ROWS = 1024  # read from the input at a time
 class Clock(eqx.Module):
     """Times `ts` (n,); `whole` and `fraction` (n,), their places in sampling intervals of the path (zeros for a path
     without samples), or those of what is `lead` before them; `gaps` (n − 1,) between them in steps of `dt`. `known` unless
-    they are traced, and `uniform` if all gaps are known to be equal."""
+    they are traced, and `uniform` if all gaps are known to be equal.
+
+    For traced times `increasing` (n,) tells whether all up to each one are finite and increase. Those that do not are
+    replaced by a step of the network after the time before.
+    """
 
     ts: Float[Array, " n"]
     whole: Int[Array | np.ndarray, " n"]
@@ -34,6 +38,7 @@ class Clock(eqx.Module):
     dt: float = eqx.field(static=True)
     known: bool = eqx.field(static=True)
     uniform: bool = eqx.field(static=True)
+    increasing: Bool[Array, " n"] | None = None
 
     @classmethod
     def of(cls, path, ts, dt: float, lead: float = 0.0) -> "Clock":
@@ -42,6 +47,10 @@ class Clock(eqx.Module):
         xp: Any = np if concrete else jnp
         t = np.asarray(ts, np.float64) if concrete else checked
         eps = float(jnp.finfo(_kind(t if concrete and not hasattr(ts, "dtype") else ts)).eps)
+        increasing = None
+        if not concrete:
+            increasing = _increasing(checked)
+            t = _continued(checked, increasing, dt)
         gaps = (t[1:] - t[:-1]) / dt
         rounding = 2 * eps * (xp.maximum(abs(t[1:]), abs(t[:-1])) / dt + gaps)
         uniform = False
@@ -61,7 +70,7 @@ class Clock(eqx.Module):
             whole, fraction = np.zeros(t.shape, int), 0 * t
         kind = jnp.result_type(float)
         fraction, gaps = fraction.astype(kind), gaps.astype(kind)
-        return cls(checked, whole, fraction, gaps, dt, concrete, uniform)
+        return cls(checked, whole, fraction, gaps, dt, concrete, uniform, increasing)
 
     @property
     def mean_gap(self) -> Array:
@@ -102,6 +111,19 @@ def prepared(cell, path, ts, h0, dt, save) -> tuple[Clock, State, float]:
     clock = Clock.of(path, ts, dt)
     x = jax.eval_shape(lambda: clock.read(path, 0, 0.0))
     return clock, promote(h0, cell, x), dt
+
+
+def _increasing(t: Float[Array, " n"]) -> Bool[Array, " n"]:
+    """Whether the times up to each one are finite and increase strictly."""
+    each = jnp.isfinite(t) & jnp.concatenate([jnp.ones(1, bool), t[1:] > t[:-1]])
+    return jnp.cumsum(~each) == 0
+
+
+def _continued(t: Float[Array, " n"], increasing: Bool[Array, " n"], dt: float) -> Float[Array, " n"]:
+    """The times while they increase, and a step after another from there on, so that every gap is one that can be run."""
+    count = jnp.sum(increasing)
+    last = jnp.where(count > 0, t[jnp.maximum(count - 1, 0)], 0)
+    return jnp.where(increasing, t, last + dt * (jnp.arange(t.shape[0]) - count + 1).astype(t.dtype))
 
 
 def _kind(ts):

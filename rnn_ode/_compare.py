@@ -25,7 +25,8 @@ from ._methods import AbstractMethod, Backward, Exact, Forward, Textbook, Tustin
 from ._paths import Hold
 from ._runs import promote
 from ._spectrum import Spectrum, spectrum
-from ._types import Cell, Trajectory, finite_or_none, flat_rows
+from ._tolerances import default_rtol
+from ._types import Cell, Trajectory, finite_or_none, flat_rows, real_dtype
 from ._verdict import verdict_name
 
 METHODS = (Textbook(), Forward(1), Backward(1), Tustin(), Exact())
@@ -276,7 +277,7 @@ def _run(cell, method, xs, h0, dt) -> tuple[Trajectory | None, str]:
     local = getattr(field, "partial", False)
     if local and (why := _missing_at(cell, method, xs[0], h0)):
         return None, f"does not exist here: {why} at t = 0"
-    trajectory = integrate(field, Hold(xs, dt), h0, **_effort(field, len(xs)), throw=False)
+    trajectory = integrate(field, Hold(xs, dt), h0, **_effort(field, h0, len(xs)), throw=False)
     reason = _ended(trajectory)
     if local and bool(trajectory.result == RESULTS.field_undefined):
         k = _reached(trajectory)
@@ -287,14 +288,13 @@ def _run(cell, method, xs, h0, dt) -> tuple[Trajectory | None, str]:
     return trajectory, reason
 
 
-def _effort(field, samples: int) -> dict[str, Any]:
+def _effort(field, h0, samples: int) -> dict[str, Any]:
     """Tolerances and steps: default ones for a linear field; less where kinks of the activation cost steps, and where a
-    step costs linear algebra and the field may jump with the Jacobian."""
+    step costs linear algebra and the field may jump with the Jacobian; never less than the state's type can hold."""
     if is_linear_in_steps(field):
         return {}
-    if getattr(field, "partial", False):
-        return {"rtol": 1e-6, "atol": 1e-8, "max_steps": max(1024, 16 * samples)}
-    return {"rtol": 1e-8, "atol": 1e-10, "max_steps": max(4096, 64 * samples)}
+    rtol, least, each = (1e-6, 1024, 16) if getattr(field, "partial", False) else (1e-8, 4096, 64)
+    return {"rtol": max(rtol, default_rtol(field, h0)), "max_steps": max(least, each * samples)}
 
 
 def _by_matrix(cell, method) -> bool:
@@ -317,20 +317,23 @@ def _reached(trajectory: Trajectory) -> int:
 
 
 def _ended(trajectory: Trajectory) -> str:
+    """Why a run ended early and after which time; empty if it did not."""
+    if bool(trajectory.result == RESULTS.successful):
+        return ""
     at = f"t = {float(trajectory.ts[_reached(trajectory)]):g}"
     for result, words in (
         (RESULTS.left_float_range, f"left the float range after {at}"),
         (RESULTS.not_a_number, f"not a number after {at}"),
-        (RESULTS.field_undefined, f"does not exist after {at}"),
-        (RESULTS.max_steps_reached, f"stopped after {at}: out of solver steps, where the field is stiff or jumps"),
-        (
-            RESULTS.step_vanished,
-            f"stopped after {at}: the step fell to rounding, where the field is singular or jumps",
-        ),
+        (RESULTS.field_undefined, f"the field is not finite shortly after {at}"),
+        (RESULTS.max_steps_reached, f"stopped after {at}: out of solver steps"),
+        (RESULTS.stiff, f"stopped after {at}: the field is stiff; integrate it with solver=diffrax.Kvaerno5()"),
+        (RESULTS.step_vanished, f"stopped after {at}: the solution runs off to infinity there, or the field jumps"),
     ):
         if bool(trajectory.result == result):
-            return words
-    return "" if bool(trajectory.result == RESULTS.successful) else f"{RESULTS[trajectory.result]} ({at})"
+            single = real_dtype(trajectory.states) == jnp.float32
+            hinted = single and bool((result == RESULTS.left_float_range) | (result == RESULTS.step_vanished))
+            return words + (" (in float32; float64 may go on)" if hinted else "")
+    return f"{RESULTS[trajectory.result]} ({at})"
 
 
 def _errors(network: Trajectory, trajectory: Trajectory | None) -> np.ndarray:
@@ -350,14 +353,15 @@ def _errors(network: Trajectory, trajectory: Trajectory | None) -> np.ndarray:
 def measured_rate(matrix: Array, flow: bool = True) -> float | None:
     """Growth of dh/dt = matrix h, or without `flow` of h ↦ matrix h, in nats per step; measured, not from eigenvalues.
 
-    A random state is carried through 2000 steps, in halves of a step or less where the matrix is large, and a line is
-    fitted to the second half of log ‖h‖. `None` where the matrix is not finite.
+    A random state is carried through 2000 steps, and a line is fitted to the second half of log ‖h‖. Where the matrix is
+    large, a step is halved until its exponential has the float range; from 128 parts on fewer steps are taken. `None` where
+    the matrix is not finite.
     """
     if not np.all(np.isfinite(np.asarray(matrix))):
         return None
     norm = float(np.linalg.norm(np.asarray(matrix), 1))
-    halvings = min(7, max(0, math.ceil(math.log2(max(norm, 1e-300) / 16)))) if flow else 0
-    sizes = simulate(_expm(matrix / 2.0**halvings) if flow else matrix, 2**halvings)
+    halvings = max(0, math.ceil(math.log2(norm / 16))) if flow and norm > 0 else 0
+    sizes = simulate(_expm(matrix / 2.0**halvings) if flow else matrix, 2 ** min(halvings, 7))
     times = np.arange(1, len(sizes) + 1) / 2**halvings
     late = (times > times[-1] / 2) & np.isfinite(sizes)
     if np.any(np.isneginf(sizes)):
@@ -371,27 +375,25 @@ def _expm(matrix):
 
 
 def simulate(step: Array, runs: int) -> np.ndarray:
-    """log ‖stepᵏ h‖ of a random h for k = 1 … 2000·runs, renormalised on the way."""
+    """log ‖stepᵏ h‖ of a random h for k = 1 … 2000·runs, renormalised on the way. The logarithms are added up in float64."""
     h = jax.random.normal(jax.random.key(0), step.shape[:1], jnp.finfo(step.dtype).dtype).astype(step.dtype)
-    carry, sizes = (h, jnp.zeros((), h.real.dtype)), []
+    growths = []
     for _ in range(runs):
-        carry, part = _log_sizes(step, carry)
-        sizes.append(np.asarray(part))
-    return np.concatenate(sizes)
+        h, part = _log_growths(step, h)
+        growths.append(np.asarray(part, float))
+    return np.cumsum(np.concatenate(growths))
 
 
 @eqx.filter_jit
-def _log_sizes(step, carry):
-    def body(carry, _):
-        h, log_size = carry
+def _log_growths(step, h):
+    def body(h, _):
         h = step @ h
         largest = jnp.max(jnp.abs(h))  # first, since squares may leave the float range
         h = h / jnp.where(largest > 0, largest, 1)
         size = jnp.linalg.norm(h)
-        carry = h / jnp.where(size > 0, size, 1), log_size + jnp.log(largest) + jnp.log(size)
-        return carry, carry[1]
+        return h / jnp.where(size > 0, size, 1), jnp.log(largest) + jnp.log(size)
 
-    return jax.lax.scan(body, carry, length=2000)
+    return jax.lax.scan(body, h, length=2000)
 
 
 def _growth(s: Spectrum, count: int = 40) -> Growth:
@@ -426,9 +428,10 @@ def _table(c: Comparison) -> str:
         "rms",
         "parts at t",
     )
-    rates = (_rate(float(c.spectrum.rate())), _rate(c.measured_rate))
+    zero = _no_rate(c.spectrum)
+    rates = (_rate(float(c.spectrum.rate()), zero), _rate(c.measured_rate, zero))
     network = ("network", c.network_verdict, "", *rates, "", "", "", "", "")
-    lines = [head, network] + [_cells(row) for row in c.rows]
+    lines = [head, network] + [_cells(row, zero) for row in c.rows]
     widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
     text = ["  ".join(word.ljust(width) for word, width in zip(line, widths, strict=True)).rstrip() for line in lines]
     text.insert(1, "  ".join("─" * width for width in widths))
@@ -444,13 +447,13 @@ def _table(c: Comparison) -> str:
     return "\n".join([*text, "", *notes, *([""] if notes else []), *textwrap.wrap(legend, 110)])
 
 
-def _cells(row: Row) -> tuple[str, ...]:
+def _cells(row: Row, zero: float) -> tuple[str, ...]:
     return (
         row.method.label,
         row.verdict,
         "yes" if row.agrees else "NO",
-        _rate(row.predicted_rate),
-        _rate(row.measured_rate),
+        _rate(row.predicted_rate, zero),
+        _rate(row.measured_rate, zero),
         "–" if isinstance(row.method, Exact | Textbook) else "converges" if row.series_converges else "diverges",
         "–" if isinstance(row.method, Exact | Textbook) else _number(row.neglected),
         _number(row.error_max),
@@ -459,8 +462,14 @@ def _cells(row: Row) -> tuple[str, ...]:
     )
 
 
-def _rate(value) -> str:
-    return _number(value if value is None or abs(value) > 1e-12 else 0.0)
+def _no_rate(s: Spectrum) -> float:
+    """What rounding alone makes of a rate of zero: N roundings of a step, and those of 2000 sums of them."""
+    eps = float(jnp.finfo(s.matrix.dtype).eps)
+    return 4 * len(s.matrix) * eps
+
+
+def _rate(value, zero: float) -> str:
+    return _number(value if value is None or abs(value) > zero else 0.0)
 
 
 def _number(value) -> str:

@@ -27,10 +27,11 @@ class RESULTS(diffrax.RESULTS):  # pyright: ignore[reportGeneralTypeIssues]
         "float64."
     )
     field_undefined = (
-        "The vector field does not exist at a state that the run reached: the local step Jacobian there has no real "
-        "logarithm or no inverse (a multiplier that is zero, or negative). `Forward(order)` and `Tustin()` need "
-        "neither; `Exact(complex=True, anchored=True)` serves negative multipliers; with `throw=False` the rows before "
-        "it are kept."
+        "The vector field is not finite (NaN or infinity) at a state that the run reached. A field made by `Exact` or "
+        "`Backward` does not exist where the local step Jacobian has no real logarithm or no inverse (a multiplier that "
+        "is zero, or negative): `Forward(order)` and `Tustin()` need neither, and `Exact(complex=True, anchored=True)` "
+        "serves negative multipliers. For any other field, look at what it returns there, and whether its weights and its "
+        "input are finite. With `throw=False` the rows before it are kept."
     )
     not_a_number = (
         "The cell returned NaN for a state that is finite: it is not defined there (as a cell made by `to_rnn` is not where "
@@ -39,8 +40,20 @@ class RESULTS(diffrax.RESULTS):  # pyright: ignore[reportGeneralTypeIssues]
     )
     step_vanished = (
         "The solver's step shrank to rounding: the solution runs off to infinity in finite time (as that of h' = h² does), "
-        "or the field jumps there or is not finite. Stop before it with `ts`, let a step have a larger error with `rtol` "
-        "and `atol`, or take a solver with fixed steps; with `throw=False` the rows before it are kept."
+        "or the field jumps there, or the tolerances ask for more digits than the type has. Stop before it with `ts`, let "
+        "a step have a larger error with `rtol` and `atol`, use float64, or take a solver with fixed steps; with "
+        "`throw=False` the rows before it are kept."
+    )
+    stiff = (
+        "The field is stiff: a part of the state decays so fast that an explicit solver's steps must be far shorter than "
+        "the solution needs, and the steps or the precision ran out. Use an implicit solver, `solver=diffrax.Kvaerno5()`, "
+        "and float64: float32 rarely has the digits to solve such a solver's equations. A linear field is solved exactly, "
+        "at any speed, if neither `solver` nor `ts` is given. With `throw=False` the rows before it are kept."
+    )
+    times_not_increasing = (
+        "The times `ts` are traced and do not increase strictly: there is a duplicate, a time out of order, or one that is "
+        "not finite. Sort them and remove duplicates before the call. With `throw=False` the rows before the first such "
+        "time are kept."
     )
     derivative_undefined = (
         "The cell's derivative is not finite at a state of the run, though the state is (√h has none at h = 0), or a product "
@@ -183,16 +196,17 @@ def check_count(name: str, value: Any, least: int = 1) -> None:
 
 
 def as_times(name: str, value: Any) -> Array:
-    """Times (n,) in increasing order, without duplicates."""
+    """Times (n,) in increasing order, without duplicates: compared in their own type, which may be wider than JAX's."""
     ts = as_floats(name, value, ("n",))
     if ts.shape[0] == 0:
         raise ValueError(f"{name} must hold at least one time; it is empty.")
-    if is_concrete(ts):
-        steps = np.diff(np.asarray(ts))
+    if is_concrete(value):
+        own = np.asarray(value)
+        steps = np.diff(own)
         if np.any(steps <= 0):
             i = int(np.argmax(steps <= 0))
             kind = "a duplicate" if steps[i] == 0 else "out of order"
             raise ValueError(
-                f"{name} must increase strictly; {name}[{i}] = {ts[i]} and {name}[{i + 1}] = {ts[i + 1]} are {kind}."
+                f"{name} must increase strictly; {name}[{i}] = {own[i]} and {name}[{i + 1}] = {own[i + 1]} are {kind}."
             )
     return ts

@@ -54,18 +54,18 @@ def evolve(
     polynomials; `dt` the network's step, time; `save` what to keep of each state, a function of it; `throw` whether a run
     that fails raises.
 
-    **Returns:** a `Trajectory` at `ts`, h0 first. At whole steps of the network it is the network. `result` is
-    `successful`, `left_float_range`, `not_a_number`, `gap_too_long` (traced times only) or `unstable_scheme`: the run is
-    then complete, and does not raise. `stats` holds `num_steps`; `num_applications`, whole steps aside; and `radius`, of
-    the root condition: the largest modulus of the scheme's roots at the fixed point under the mean input, for the mean
-    gap (1 or less is stable; NaN where no network at rest is to be found).
+    **Returns:** a `Trajectory` at `ts`, h0 first. At whole steps of the network it is the network. `result` is `successful`,
+    `left_float_range`, `not_a_number`, `gap_too_long` or `times_not_increasing` (of traced times only), or `unstable_scheme`:
+    the run is then complete, and does not raise. `stats` holds `num_steps`; `num_applications`, whole steps aside; and
+    `radius`, of the root condition: the largest modulus of the scheme's roots at the fixed point under the mean input, for
+    the mean gap (1 or less is stable; NaN where no network at rest is to be found).
 
     **Raises:** `ValueError` or `TypeError` for times that do not increase, counts that are not whole, a state that does not
     fit, dt ≤ 0, a band outside 0 … 0.25.
 
-    Give times as NumPy float64 where there are many: they are split on the host, also without `jax_enable_x64`. Traced times
-    must increase, and nobody checks it. In float32 a scheme amplifies rounding as gaps get short: by (4, 4) at an eighth of
-    a step to 2e-4 on an LSTM of 16 units, where fewer states behind, or float64, lose less.
+    Give times as NumPy float64 where there are many: they are split on the host, also without `jax_enable_x64`. In float32
+    a scheme amplifies rounding as gaps get short: by (4, 4) at an eighth of a step to 2e-4 on an LSTM of 16 units, where
+    fewer states behind, or float64, lose less.
 
     ```python
     >>> import jax, jax.numpy as jnp, numpy as np, equinox as eqx, rnn_ode as ro
@@ -116,8 +116,9 @@ def _run(cell, path, clock: Clock, h0, scheme, bounds: _Bounds, save):
     """What is kept of the states at the times, and how the run ended."""
     run = _held if isinstance(path, Hold) else _smooth
     rows, within = run(cell, path, clock, h0, scheme, bounds, save)
-    states, result = conclude(rows)
-    return states, RESULTS.where(within, result, RESULTS.gap_too_long)
+    states, result = conclude(rows, clock.increasing)
+    told = within | (result == RESULTS.times_not_increasing)
+    return states, RESULTS.where(told, result, RESULTS.gap_too_long)
 
 
 # A smooth input.

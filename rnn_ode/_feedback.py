@@ -194,7 +194,7 @@ def _euler(cell, path, clock: Clock, h0, save):
         return new, keep(new, save)
 
     _, rows = jax.lax.scan(body, h0, (drives, gaps))
-    return conclude(after(keep(h0, save), rows))
+    return conclude(after(keep(h0, save), rows), clock.increasing)
 
 
 @eqx.filter_jit

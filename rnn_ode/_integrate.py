@@ -16,6 +16,7 @@ more than none. Gradients: 8 checkpoints an interval are within 4 % of the best 
 tolerance; `BacksolveAdjoint` takes 1.2 to 14 times as long, and is right to the tolerance only.
 """
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -28,12 +29,14 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, PyTree, Real
 
 from ._cells import as_state
+from ._clock import Clock
 from ._dopri8 import Dopri8
-from ._errors import RESULTS, as_number, as_times, check_callable, check_count, check_solver, is_concrete
-from ._fields import is_linear_in_steps
+from ._errors import RESULTS, check_callable, check_count, check_solver, is_concrete
 from ._intervals import Interval, segments_of
 from ._linear_flow import is_exact, linear_flow
+from ._outcome import Stop, diagnosed
 from ._paths import SampledPath
+from ._tolerances import ATOL_PER_RTOL, Controller, largest_of, moved_by, tolerances_of
 from ._types import Field, State, Trajectory, is_finite, keep_before, real_dtype
 
 
@@ -58,11 +61,16 @@ def integrate(
     first step (0) and then every stamp of the path; `solver` by default none for a linear field at the stamps (those of
     `Textbook`, of any method on an affine cell, `CTRNN(…, activation=None)`) under any path but `BandLimited`, which is
     solved exactly by one matrix exponential (`adjoint` and tolerances then have no use), and Dopri8 for all others; a solver
-    without an error estimate takes one step from each time (or sample, whichever comes first) to the next; `rtol`, `atol`
-    tolerances of a step, 1e-10 and 1e-12 in float64 (a hundredth of it where the flow of a step is linear), 1e-5 and 1e-7
-    in float32; `max_steps` steps in total, by default 65,536 and 64 more for every interval; `adjoint` how gradients are
-    taken, by default `RecursiveCheckpointAdjoint(checkpoints=8)` an interval, in reverse mode (`diffrax.ForwardMode()` for
-    `jvp`); `save` what to keep of each state; `throw` whether a failed run raises.
+    without an error estimate takes one step from each time (or sample, whichever comes first) to the next; `rtol` the
+    relative tolerance of a step, by default 1e-10 in float64 (1e-12 where the flow of a step is linear, 1e-8 for an
+    implicit solver) and 1e-5 in float32; `atol` the absolute one, in the state's unit, by default for each component a
+    hundredth of `rtol` times the largest value that the component has had; `max_steps` steps in total, by default 65,536
+    and 64 more for every interval; `adjoint` how gradients are taken, by default
+    `RecursiveCheckpointAdjoint(checkpoints=8)` an interval, in reverse mode (`diffrax.ForwardMode()` for `jvp`); `save`
+    what to keep of each state; `throw` whether a failed run raises.
+
+    Times known while Python runs are differenced in their own type, so that NumPy float64 times as large as Unix seconds
+    keep their digits in float32. The field itself is handed the time as a float of the state's type.
 
     **Returns:** a `Trajectory` at `ts`, the initial state first. Its `result` says how it ended: rows past a failure are
     infinite. `stats` holds `num_steps`, `num_accepted_steps`, `num_rejected_steps` and `max_steps`.
@@ -80,16 +88,18 @@ def integrate(
     """
     check_callable("field", field, "field(t, h, path)")
     h0 = as_state("h0", h0, field)
-    ts = None if ts is None else as_times("ts", ts)
+    clock = None if ts is None else Clock.of(path, ts, path.dt if isinstance(path, SampledPath) else 1.0)
     _check_path(field, path)
-    if isinstance(path, SampledPath) and ts is not None and is_concrete(ts):
+    if isinstance(path, SampledPath) and clock is not None and is_concrete(clock.ts):
         with jax.ensure_compile_time_eval():
-            ts = None if np.array_equal(ts, path.times) else ts
+            clock = None if np.array_equal(clock.ts, path.times) else clock
+    if clock is not None:
+        clock = dataclasses.replace(clock, uniform=False)  # of no use here, and would be compiled apart
     if save is not None:
         check_callable("save", save, "save(h)")
     if adjoint is not None and not isinstance(adjoint, diffrax.AbstractAdjoint):
         raise TypeError(f"adjoint must be one of diffrax's, such as diffrax.ForwardMode(); got {adjoint!r}.")
-    if not isinstance(path, SampledPath) and ts is None:
+    if not isinstance(path, SampledPath) and clock is None:
         raise ValueError(
             f"ts must be given for a path without samples ({type(path).__name__}): nothing says when to stop."
         )
@@ -97,12 +107,12 @@ def integrate(
         check_solver("solver", solver)
     if max_steps is not None:
         check_count("max_steps", max_steps)
-    tolerances = _tolerances(field, h0, rtol, atol)
+    tolerances = tolerances_of(field, h0, solver, rtol, atol)
     rows, times, result, stats = _run(
         field,
         path,
         h0,
-        ts,
+        clock,
         solver,
         tolerances,
         max_steps,
@@ -125,24 +135,14 @@ def _check_path(field, path):
         raise ValueError(f"path must have samples of shape ({width},) for this field; they are {path.xs.shape[1:]}.")
 
 
-def _tolerances(field, h0, rtol, atol):
-    defaults = (1e-5, 1e-7)
-    if jnp.result_type(*jax.tree.leaves(h0)) in (jnp.float64, jnp.complex128):
-        # a linear field meets the network's samples, so that the errors of the steps are all there is, and they add up: at
-        # 1e-10 to 4e-9 in a thousand steps of a fast rotation; at 1e-12 to 3e-11, for 1.8 times the steps
-        defaults = (1e-12, 1e-14) if is_linear_in_steps(field) else (1e-10, 1e-12)
-    chosen = (defaults[0] if rtol is None else rtol, defaults[1] if atol is None else atol)
-    for name, value in zip(("rtol", "atol"), chosen, strict=True):
-        if is_concrete(value) and not as_number(name, value) > 0:
-            raise ValueError(f"{name} must be positive; got {value}.")
-    return tuple(jnp.asarray(value, jnp.result_type(float)) for value in chosen)
-
-
 class _Run(eqx.Module):
-    """What is carried from interval to interval."""
+    """What is carried from interval to interval. `size` is the largest modulus so far of every component; `stop` is where
+    the last interval that was tried ended."""
 
     h: State
     anchor: State
+    size: State
+    stop: Stop
     result: RESULTS
     dt0: Array
     accepted: Array
@@ -150,34 +150,46 @@ class _Run(eqx.Module):
 
 
 @eqx.filter_jit
-def _run(field, path, h0, ts, solver, tolerances, max_steps, adjoint, save):
-    if solver is None and ts is None and is_exact(field, path):
+def _run(field, path, h0, clock, solver, tolerances, max_steps, adjoint, save):
+    if solver is None and clock is None and is_exact(field, path):
         return _run_exactly(field, path, h0, max_steps, save)
     solver = Dopri8() if solver is None else solver
-    (whole, *ends), times, picks = segments_of(path, ts)
+    (whole, *ends), times, picks, runs = segments_of(path, clock)
 
     def in_kind(state):
         """The intervals and the tolerances in the state's own type: a wider time would widen the state."""
         kind = real_dtype(state)
-        return (whole, *(end.astype(kind) for end in ends)), tuple(value.astype(kind) for value in tolerances)
+        return jax.tree.map(lambda value: value.astype(kind), (ends, tolerances))
 
-    h0 = _promote(field, path, h0, in_kind(h0)[0])
-    segments, tolerances = in_kind(h0)
-    budget = 65_536 + 64 * segments[0].shape[0] if max_steps is None else int(max_steps)
+    h0 = _promote(field, path, h0, (whole, *in_kind(h0)[0]))
+    ends, tolerances = in_kind(h0)
+    segments = (whole, *ends)
+    budget = 65_536 + 64 * whole.shape[0] if max_steps is None else int(max_steps)
     save = (lambda h: h) if save is None else save
-    zero = jnp.zeros((), int)
-    start = _Run(h0, h0, RESULTS.successful, jnp.ones((), real_dtype(h0)), zero, zero)  # pyright: ignore
+    zero, none = jnp.zeros((), int), jnp.zeros((), real_dtype(h0))
+    size = jax.lax.stop_gradient(jax.tree.map(jnp.abs, h0))
+    start = _Run(h0, h0, size, Stop(h0, h0, none, none), RESULTS.successful, none + 1, zero, zero)  # pyright: ignore
 
-    def body(run, segment):
+    def body(run, row):
+        segment, may_run = row
+        if may_run is not None:
+            refused = (run.result == RESULTS.successful) & ~may_run
+            result = RESULTS.where(refused, RESULTS.times_not_increasing, run.result)
+            run = eqx.tree_at(lambda r: r.result, run, result)
         run = _advance(field, path, run, segment, solver, tolerances, budget, adjoint)
         return run, (save(run.h), run.result != RESULTS.successful)
 
-    end, (rows, failed) = jax.lax.scan(body, start, segments)
-    result = _diagnosed(field, path, end, segments, failed)
+    end, (rows, failed) = jax.lax.scan(body, start, (segments, runs))
+    last = jax.tree.map(lambda leaf: leaf[jnp.argmax(failed)], segments)
+    result = diagnosed(field, path, last, end.anchor, end.stop, end.result, solver)
     states = jax.tree.map(lambda a, b: jnp.concatenate([jnp.asarray(a)[None], b]), save(h0), rows)
     failed = jnp.concatenate([~is_finite(h0)[None], failed])
     if picks is not None:
         states, failed = jax.tree.map(lambda leaf: leaf[picks], (states, failed))
+    if clock is not None and clock.increasing is not None:
+        failed |= ~clock.increasing
+        bad = (result == RESULTS.successful) & ~clock.increasing[-1]
+        result = RESULTS.where(bad, RESULTS.times_not_increasing, result)  # pyright: ignore
     stats = {
         "num_steps": end.accepted + end.rejected,
         "num_accepted_steps": end.accepted,
@@ -226,7 +238,7 @@ def _advance(field, path, run, segment, solver, tolerances, budget, adjoint):
     begin, end = jnp.zeros_like(segment[1]), jnp.ones_like(segment[1])
     # a solver that meets an undefined field at once would shrink its step to nothing before giving up
     defined = is_finite(interval.rate(begin, run.h)) if partial else True
-    moving = alive & defined & (segment[1] < segment[2])
+    moving = alive & defined & (interval.length > 0)
     # as large as the state: in a batch, a mask of one value a member costs small states half their speed
     masks = jax.tree.map(lambda leaf: jnp.full(leaf.shape, moving), run.h)
     end = jnp.where(moving, end, begin) if partial else end
@@ -239,7 +251,7 @@ def _advance(field, path, run, segment, solver, tolerances, budget, adjoint):
         run.dt0 if adaptive else end,
         run.h,
         (interval, masks),
-        stepsize_controller=_controller(*tolerances, end.dtype) if adaptive else diffrax.ConstantStepSize(),  # pyright: ignore
+        stepsize_controller=_controller(solver, tolerances, interval, run) if adaptive else diffrax.ConstantStepSize(),
         adjoint=adjoint,
         max_steps=budget,
         throw=False,
@@ -254,10 +266,18 @@ def _advance(field, path, run, segment, solver, tolerances, budget, adjoint):
     result = RESULTS.where(out_of_steps, RESULTS.max_steps_reached, result)  # pyright: ignore
     result = RESULTS.where(defined, result, RESULTS.field_undefined)
     result = RESULTS.where(alive, result, run.result)
-    h = jax.tree.map(lambda new, old: jnp.where(result == RESULTS.successful, new, old), h, run.h)
-    anchor = jax.tree.map(lambda new, old: jnp.where(alive, new, old), anchor, run.anchor)
+    s = solution.ts[-1].astype(run.dt0.dtype)  # pyright: ignore
+    reached = Stop(run.h, _where(is_finite(h), h, run.h), s, s / jnp.maximum(steps, 1).astype(s.dtype))
+    stop = _where(alive, reached, run.stop)
+    h = _where(result == RESULTS.successful, h, run.h)
+    anchor = _where(alive, anchor, run.anchor)
+    size = jax.tree.map(lambda size, leaf: jnp.maximum(size, jnp.abs(leaf)), run.size, h)
     dt0 = jnp.where(steps > 0, 1 / jnp.maximum(steps, 1).astype(run.dt0.dtype), run.dt0)
-    return _Run(h, anchor, result, dt0, accepted, rejected)
+    return _Run(h, anchor, *jax.lax.stop_gradient((size, stop)), result, dt0, accepted, rejected)
+
+
+def _where(condition, new, old):
+    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), new, old)
 
 
 def _rate(s, h, args):
@@ -266,60 +286,11 @@ def _rate(s, h, args):
     return jax.tree.map(lambda moving, leaf: jnp.where(moving, leaf, 0), masks, interval.rate(s, h))
 
 
-def _controller(rtol, atol, dtype):
-    """Steps by the error; a step that shrinks to rounding means that the field or the state is not finite."""
-    return diffrax.PIDController(rtol, atol, dtmin=float(16 * jnp.finfo(dtype).eps), force_dtmin=False)
-
-
-def _diagnosed(field, path, run, segments, failed) -> RESULTS:
-    """The result of a run, looked into at the interval that it ended in."""
-    known = (
-        (run.result == RESULTS.successful)
-        | (run.result == RESULTS.max_steps_reached)
-        | (run.result == RESULTS.field_undefined)
-    )
-
-    def why():
-        segment = jax.tree.map(lambda leaf: leaf[jnp.argmax(failed)], segments)
-        interval, _ = Interval.of(field, path, segment).anchored(run.h, run.anchor)
-        return jax.lax.stop_gradient(_why(interval, run.h, run.result))
-
-    return jax.lax.cond(known, lambda: run.result, why)
-
-
-def _why(interval, h, result) -> RESULTS:
-    """Why an interval could not be solved: the state leaves the float range in it, or the field is not finite in it.
-
-    The field is looked at along its first direction, which is a guess at the path that the solver failed to follow. The
-    state leaves the range if growth at the rate seen there takes it out of it: the speed over the size, or what the
-    velocity itself grows by along its own direction, which is the one that counts at h = 0.
-    """
-    kind = interval.segment[1].dtype
-    rate = interval.rate(jnp.zeros((), kind), h)
-    size, speed = _largest(h), _largest(rate)
-    largest = jnp.finfo(size.dtype).max
-    parts = jnp.linspace(0, 1, 9, dtype=kind)
-
-    def probe(s):
-        ahead = interval.rate(s, jax.tree.map(lambda a, b: a + s.astype(a.dtype) * b, h, rate))
-        return is_finite(ahead), _along(ahead, rate, speed)
-
-    defined, stretch = jax.lax.map(probe, parts)
-    defined = jnp.all(defined)
-    growth = jnp.maximum(speed / jnp.maximum(size, 1), (stretch[1] - stretch[0]) / parts[1])
-    leaves_range = (size > largest**0.5) | (jnp.log(jnp.maximum(size, speed)) + growth > 0.95 * jnp.log(largest))
-    result = RESULTS.where(result == RESULTS.dt_min_reached, RESULTS.step_vanished, result)  # pyright: ignore
-    why = RESULTS.where(defined, result, RESULTS.field_undefined)
-    return RESULTS.where(leaves_range, RESULTS.left_float_range, why)
-
-
-def _along(a, b, size):
-    """Re⟨a, b⟩ / ‖b‖², for a largest entry of b of that size."""
-    size = jnp.where(size > 0, size, 1)
-    pairs = [(x / size, y / size) for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)]
-    inner = sum(jnp.sum((x * y.conj()).real) for x, y in pairs)
-    return inner / jnp.maximum(sum(jnp.sum(jnp.abs(y) ** 2) for _, y in pairs), 1e-30)
-
-
-def _largest(state):
-    return jnp.max(jnp.stack([jnp.max(jnp.abs(leaf)) for leaf in jax.tree.leaves(state)]))
+def _controller(solver, tolerances, interval, run) -> Controller:
+    """An implicit solver also wants one tolerance for the whole state, whose size from rest is told by the field."""
+    rtol, atol = tolerances
+    size = largest_of(run.size)
+    if atol is None and isinstance(solver, diffrax.AbstractImplicitSolver):
+        size = jax.lax.stop_gradient(jnp.maximum(size, moved_by(interval, run.h)))
+    atol_of_all = jnp.maximum(ATOL_PER_RTOL * rtol * size, float(jnp.finfo(size.dtype).tiny))
+    return Controller(rtol, atol, atol_of_all, run.size)

@@ -7,35 +7,45 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from ._clock import Clock
 from ._paths import SampledPath
 from ._types import Field, State
 
 
-def segments_of(path, ts) -> tuple[tuple[Array, Array, Array], Array, Array | None]:
-    """Intervals (whole step, from, to; the last two fractions of it), the output times, and the rows to keep.
+def segments_of(path, clock: Clock | None) -> tuple[tuple[Array, ...], Array, Array | None, Array | None]:
+    """Intervals (whole step, from, to, length; the last three in fractions of it), the output times, the rows to keep, and
+    which intervals may be run: all, or those before the first traced time that does not increase.
 
-    Without `ts` the intervals are the steps. With it they end at every sample and at every output time.
+    Without times the intervals are the steps. With them they end at every sample and at every output time. For a path without
+    samples an interval begins at a time, and its length is the difference that the times have on the host.
     """
-    if not isinstance(path, SampledPath):
-        return (jnp.zeros(ts.shape[0] - 1, int), ts[:-1], ts[1:]), ts, None
-    total = path.xs.shape[0]
     unit = jnp.result_type(float)
-    if ts is None:
-        whole = jnp.arange(total)
-        return (whole, jnp.zeros(total, unit), jnp.ones(total, unit)), path.times, None
-    whole, fraction = jax.vmap(path.split)(ts)
+    if clock is None:
+        total = path.xs.shape[0]
+        zeros, ones = jnp.zeros(total, unit), jnp.ones(total, unit)
+        return (jnp.arange(total), zeros, ones, ones), path.times, None, None
+    count, increasing = clock.ts.shape[0], clock.increasing
+    if not isinstance(path, SampledPath):
+        ts = clock.ts if increasing is None else jnp.where(increasing, clock.ts, 0)
+        runs = None if increasing is None else increasing[1:]
+        return (jnp.zeros(count - 1, int), ts[:-1], ts[1:], jnp.asarray(clock.gaps)), clock.ts, None, runs
+    total = path.xs.shape[0]
+    whole, fraction = jnp.asarray(clock.whole), jnp.asarray(clock.fraction)
     first = (whole[0], fraction[0])
     samples = jnp.arange(total + 1)
     outside = (samples < whole[0] + (fraction[0] > 0)) | (samples > whole[-1])
     # a sample outside the times asked for becomes an interval of no length at the start
     all_whole = jnp.concatenate([jnp.where(outside, first[0], samples), whole])
     all_fraction = jnp.concatenate([jnp.where(outside, first[1], 0), fraction])
-    kind = jnp.concatenate([jnp.zeros(total + 1, int), jnp.arange(1, ts.shape[0] + 1)])
+    kind = jnp.concatenate([jnp.zeros(total + 1, int), jnp.arange(1, count + 1)])
     all_whole, all_fraction, kind = jax.lax.sort((all_whole, all_fraction, kind), num_keys=2)
     from_whole, from_fraction = all_whole[:-1], all_fraction[:-1]
     to_fraction = all_fraction[1:] + (all_whole[1:] - from_whole)  # a step's end is fraction 1 of it
-    picks = jnp.zeros(ts.shape[0] + 1, int).at[kind].set(jnp.arange(kind.shape[0]))[1:]
-    return (from_whole, from_fraction, to_fraction), ts, picks
+    picks = jnp.zeros(count + 1, int).at[kind].set(jnp.arange(kind.shape[0]))[1:]
+    runs = None
+    if increasing is not None:
+        runs = jnp.arange(kind.shape[0] - 1) < picks[jnp.maximum(jnp.sum(increasing) - 1, 0)]
+    return (from_whole, from_fraction, to_fraction, to_fraction - from_fraction), clock.ts, picks, runs
 
 
 class Interval(eqx.Module):
@@ -43,7 +53,7 @@ class Interval(eqx.Module):
 
     field: Field
     piece: Any
-    segment: tuple[Array, Array, Array]
+    segment: tuple[Array, ...]
     start: float | None = eqx.field(static=True)
     dt: float = eqx.field(static=True)
 
@@ -55,9 +65,14 @@ class Interval(eqx.Module):
 
     def at(self, s):
         """The time, and the input as a function of it, at s."""
-        whole, begin, end = self.segment
-        u = begin + s * (end - begin)
-        return self._moment(whole, u)
+        whole, begin, *_ = self.segment
+        return self._moment(whole, begin + s * self.length)
+
+    @property
+    def length(self):
+        """In steps, or in time for a path without samples; given where the ends are too large to tell it."""
+        _, begin, end, *length = self.segment
+        return length[0] if length else end - begin
 
     def _moment(self, whole, u):
         if self.start is None:
@@ -68,14 +83,14 @@ class Interval(eqx.Module):
     def rate(self, s, h):
         """dh/ds."""
         t, path = self.at(s)
-        scale = self.dt * (self.segment[2] - self.segment[1])
+        scale = self.dt * self.length
         return jax.tree.map(lambda leaf: scale.astype(jnp.finfo(leaf.dtype).dtype) * leaf, self.field(t, h, path))
 
     def anchored(self, h, anchor) -> tuple["Interval", State]:
         """The interval with its field anchored where its step starts, if the field asks for that."""
         if not getattr(self.field, "anchored", False):
             return self, anchor
-        whole, begin, _ = self.segment
+        whole, begin, *_ = self.segment
         at_start = begin == 0 if self.start is not None else True
         anchor = jax.tree.map(lambda old, new: jnp.where(at_start, new, old), anchor, h)
         t, path = self._moment(whole, jnp.zeros_like(begin) if self.start is not None else begin)

@@ -23,8 +23,11 @@ def keep(state: State, save: Callable[[Any], Any] | None) -> Kept:
     return Kept(state, None) if save is None else Kept(save(state), _health(state))
 
 
-def conclude(rows: Kept) -> tuple[State, RESULTS]:
-    """What was kept of the states (n, …), infinite from the first one that is not finite on, and how the run ended."""
+def conclude(rows: Kept, increasing: Array | None = None) -> tuple[State, RESULTS]:
+    """What was kept of the states (n, …), infinite from the first one that is not finite on, and how the run ended.
+
+    `increasing` (n,) says for traced times whether all times so far increase; rows from the first that does not are infinite.
+    """
     states, healths = rows
     if healths is None:
         finite, health = _finite_rows(states), lambda k: _health(jax.tree.map(lambda leaf: leaf[k], states))
@@ -35,6 +38,10 @@ def conclude(rows: Kept) -> tuple[State, RESULTS]:
     undefined = health(jnp.minimum(end, total - 1)).nan & health(jnp.maximum(end - 1, 0)).moderate
     why = RESULTS.where(undefined, RESULTS.not_a_number, RESULTS.left_float_range)  # pyright: ignore
     result = RESULTS.where(end < total, why, RESULTS.successful)  # pyright: ignore
+    if increasing is not None:
+        first = jnp.min(jnp.where(increasing, total, jnp.arange(total)))
+        result = RESULTS.where((first < total) & (first <= end), RESULTS.times_not_increasing, result)  # pyright: ignore
+        end = jnp.minimum(end, first)
     return keep_before(jnp.arange(total) >= end, states), result
 
 
@@ -140,7 +147,7 @@ def like(h: State, new: State) -> State:
 
 def finished(ts, rows: State, ended: RESULTS, stable: Array, throw: bool, stats: dict[str, Any]) -> Trajectory:
     """The trajectory of a scheme that may be unstable: it says so, and raises only where rows are missing."""
-    known = (ended == RESULTS.gap_too_long) | stable
+    known = (ended == RESULTS.gap_too_long) | (ended == RESULTS.times_not_increasing) | stable
     result = RESULTS.where(known, ended, RESULTS.unstable_scheme)
     if throw:
         rows = result.error_if(rows, ended != RESULTS.successful)

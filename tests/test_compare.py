@@ -198,3 +198,72 @@ def test_a_jacobian_that_is_not_finite_is_said_and_not_raised(cell):
     c = ro.compare(cell, np.zeros((3, 1)), np.zeros(1), methods=(ro.Backward(1), ro.Exact()))
     assert {row.reason for row in c.rows} == {"does not exist here: the local step's Jacobian is not finite at t = 0"}
     assert "is not finite" in c.table()
+
+
+class Step(eqx.Module):
+    """A cell that nobody knows to be linear: h ↦ s (A h/s + B tanh(h/s) + x), in the unit s of the state."""
+
+    A: jax.Array
+    B: jax.Array
+    s: jax.Array
+
+    def __call__(self, x, h):
+        h = h / self.s
+        return self.s * (self.A @ h + self.B @ jnp.tanh(h) + x)
+
+
+TURN = np.array([[0.0, -1.0], [1.0, 0.0]])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(
+    ("A", "reason"),
+    [
+        (0.5 * TURN, ""),
+        (-40 * np.eye(2), ""),  # its flow decays by 41 a step: no reason to give up
+        (-1e9 * np.eye(2), "the field is stiff"),
+        (np.eye(2) + 1e7 * TURN, "out of solver steps"),  # turns, and does not decay
+        (1e3 * np.eye(2), "left the float range"),
+    ],
+    ids=["smooth", "fast", "stiff", "turns", "grows"],
+)
+def test_a_row_says_why_its_run_ended(A, reason, dtype):
+    """Of h' = (A − 1) h + x: each reason where it holds, and none where nothing is wrong."""
+    cell = Step(jnp.asarray(A, dtype), jnp.zeros((2, 2), dtype), jnp.ones((), dtype))
+    xs, h0 = np.asarray(XS[:6], dtype), jnp.ones(2, dtype)
+    _, said = _compare._run(cell, ro.Forward(1), jnp.asarray(xs), h0, 1.0)
+    assert (reason in said) if reason else said == ""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_units_of_time_and_state_change_the_times_alone(dtype):
+    """Powers of two, so that every rounding is the same."""
+    A, B = jnp.asarray([[0.3, -0.4], [0.5, 0.2]], dtype), jnp.asarray([[0.5, 0.0], [-0.7, 0.6]], dtype)
+    xs, h0 = np.asarray(XS[:8], dtype), np.array([0.7, -0.2], dtype)
+
+    def compared(dt, s):
+        return ro.compare(Step(A, B, jnp.asarray(s, dtype)), xs, s * h0, (ro.Forward(1), ro.Forward(2)), dt=dt)
+
+    wanted = compared(1.0, 1.0)
+    assert all(not row.reason for row in wanted.rows)
+    assert [row.parted_at is None for row in wanted.rows] == [False, True]
+    for dt, s in ((2.0**-10, 2.0**20), (2.0**-10, 2.0**-20)):
+        got = compared(dt, s)
+        for ours, theirs in zip(got.rows, wanted.rows, strict=True):
+            np.testing.assert_array_equal(ours.errors, theirs.errors)
+            assert ours.parted_at == (theirs.parted_at and dt * theirs.parted_at)
+            a, b = ours.to_dict(), theirs.to_dict()
+            assert {**a, "parted_at": None} == {**b, "parted_at": None}
+        assert got.measured_rate == wanted.measured_rate
+
+
+@pytest.mark.parametrize("size", [5e3, 1e5, 1e30])
+def test_measured_rate_of_flows_beyond_the_exponential_of_a_step(size, float32):
+    matrix = jnp.asarray(size * np.diag([1.0, 0.5, -1.0]), jnp.float32)
+    assert measured_rate(matrix) == pytest.approx(size, rel=1e-3)
+    assert measured_rate(-matrix) == pytest.approx(size, rel=1e-3)
+    assert measured_rate(jnp.asarray(-size * np.diag([1.0, 0.5, 2.0]), jnp.float32)) == pytest.approx(
+        -size / 2, rel=1e-3
+    )

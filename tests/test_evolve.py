@@ -447,6 +447,21 @@ def test_traced_times_are_the_same_up_to_a_length():
     assert np.isfinite(late.states[:5]).all() and np.isinf(late.states[5:]).all()
 
 
+@pytest.mark.parametrize("run", [ro.evolve, ro.state_trajectory], ids=lambda run: run.__name__)
+@pytest.mark.parametrize("path", [wave, ro.Hold(SLOW)], ids=["smooth", "held"])
+def test_traced_times_that_do_not_increase_are_told(run, path):
+    ts = np.array([1.0, 1.5, 2.25, 3.0, 3.25, 4.5])
+    rows = np.stack([ts] * 5)
+    for row, (k, value) in enumerate([(3, 2.0), (2, 1.5), (1, np.nan), (0, np.inf)]):
+        rows[row, k] = value
+    got = jax.jit(jax.vmap(lambda ts: run(TANH, path, ts, throw=False)))(rows)
+    bad = np.asarray(got.result == ro.RESULTS.times_not_increasing)
+    assert bad.tolist() == [True, True, True, True, False]
+    for states, kept in zip(got.states, (3, 2, 1, 0), strict=False):
+        np.testing.assert_allclose(states[:kept], got.states[-1][:kept], rtol=1e-12, atol=1e-15)
+        assert np.all(np.isinf(states[kept:]))
+
+
 @pytest.mark.slow
 def test_shapes_are_traced_once():
     traces = 0

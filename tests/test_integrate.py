@@ -501,3 +501,193 @@ def test_long_runs_of_linear_fields_meet_the_network(W, method):
     run = ro.integrate(ro.to_ode(cell, method), ro.Hold(xs), h0)
     assert np.max(np.abs(run.states - network)) < 1e-10 * np.max(np.abs(network))
     assert int(run.stats["num_steps"]) < 20 * steps
+
+
+# why a run ended
+
+
+class Sum(eqx.Module):
+    """dh/dt = a h + b h² + c log(d − t) + e sign(h) + f (h₂, −h₁): one field, compiled once, for every way to end."""
+
+    a: jax.Array
+    b: jax.Array
+    c: jax.Array
+    d: jax.Array
+    e: jax.Array
+    f: jax.Array
+
+    def __call__(self, t, h, path):
+        logs = jnp.log(jnp.where(self.c == 0, 1, self.d - t))
+        turned = jnp.stack([h[1], -h[0]])
+        return self.a * h + self.b * h**2 + self.c * logs + self.e * jnp.sign(h) + self.f * turned
+
+
+def summed(**terms):
+    return Sum(*(jnp.asarray(terms.get(name, 0.0), float) for name in "abcdef"))
+
+
+REASONS = [
+    ("successful", {"a": -1.0}),
+    ("successful", {"a": -1.0, "f": 30.0}),
+    ("successful", {"a": -60.0}),  # fast, not stiff
+    ("stiff", {"a": -1e9}),
+    ("stiff", {"a": -3e6, "f": 1e6}),
+    ("left_float_range", {"a": 800.0}),
+    ("left_float_range", {"a": 1e6}),
+    ("left_float_range", {"a": 1e30}),
+    ("step_vanished", {"b": 1.25}),
+    ("step_vanished", {"a": -0.3, "b": 0.9}),
+    ("field_undefined", {"c": 1.0, "d": 1.5}),
+    ("max_steps_reached", {"f": 1e7}),  # nothing decays, and no implicit solver would take longer steps
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_each_reason_is_given_where_it_holds_and_nowhere_else(dtype):
+    """From 1, by the default solver; and again in a unit of time 2²⁰ times longer, and of state 2²⁰ times smaller."""
+    for wanted, terms in REASONS:
+        for c, s in ((1.0, 1.0), (2.0**-20, 2.0**20)):
+            rates = {"a": 1 / c, "b": 1 / (c * s), "c": s / c, "d": c, "f": 1 / c}
+            scaled = {name: jnp.asarray(value * rates[name], dtype) for name, value in terms.items()}
+            field = eqx.tree_at(
+                lambda f: jax.tree.leaves(f), summed(), [scaled.get(k, jnp.zeros((), dtype)) for k in "abcdef"]
+            )
+            if "c" in terms:  # log(c d − t) = log(d − t / c) + log c, whose last term does not matter here
+                field = eqx.tree_at(lambda f: f.d, field, jnp.asarray(terms["d"] * c, dtype))
+            run = ro.integrate(field, None, np.full(2, s, dtype), ts=c * np.arange(3.0), max_steps=5000, throw=False)
+            assert run.result == getattr(ro.RESULTS, wanted), (terms, c, ro.RESULTS[run.result])
+            assert bool(jnp.all(jnp.isfinite(run.states))) == (wanted == "successful")
+
+
+def test_the_reasons_say_what_to_do():
+    assert "Kvaerno5" in ro.RESULTS[ro.RESULTS.stiff] and "solved exactly" in ro.RESULTS[ro.RESULTS.stiff]
+    assert "float64" in ro.RESULTS[ro.RESULTS.stiff] and "float64" in ro.RESULTS[ro.RESULTS.step_vanished]
+
+
+@pytest.mark.slow
+def test_a_stiff_fixed_step_is_stiff_and_the_solver_that_the_text_names_solves_it():
+    run = ro.integrate(summed(a=-1e9), None, np.ones(2), ts=np.arange(60.0), solver=diffrax.Euler(), throw=False)
+    assert run.result == ro.RESULTS.stiff
+    field = Relaxing(jnp.asarray(1e9))
+    run = ro.integrate(field, None, np.zeros(2), ts=np.arange(3.0), solver=diffrax.Kvaerno5())
+    # it follows cos t within 1/rate
+    np.testing.assert_allclose(run.states[1:], np.cos([[1.0, 1.0], [2.0, 2.0]]), rtol=0, atol=1e-7)
+
+
+class Relaxing(eqx.Module):
+    rate: jax.Array
+
+    def __call__(self, t, h, path):
+        return self.rate * (jnp.cos(t) - h)
+
+
+# units
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("start", [[0.0, 0.0], [0.3, -0.7]], ids=["from rest", "from a state"])
+def test_units_of_time_and_state_change_nothing_else(dtype, start):
+    """Powers of two, so that every rounding is the same, and every step."""
+
+    def states(c, s):
+        # with t in the field, and a component that passes through zero
+        field = eqx.tree_at(
+            lambda f: (f.a, f.b, f.f),
+            summed(),
+            tuple(jnp.asarray(value, dtype) for value in (-0.3 / c, 0.2 / (c * s), 2.0 / c)),
+        )
+        path = ro.Hold(np.asarray(s / c * XS, dtype), float(c))
+        run = ro.integrate(
+            Driven(field), path, np.asarray(start, dtype) * dtype(s), ts=c * np.array([0.0, 0.7, 2.0, 5.0])
+        )
+        return np.asarray(run.states) / s, int(run.stats["num_steps"])
+
+    wanted, steps = states(1.0, 1.0)
+    for c, s in ((1.0, 2.0**20), (1.0, 2.0**-20), (2.0**20, 2.0**-20), (2.0**-20, 1.0)):
+        got, taken = states(c, s)
+        assert taken == steps
+        np.testing.assert_array_equal(got, wanted)
+
+
+class Driven(eqx.Module):
+    field: Sum
+
+    def __call__(self, t, h, path):
+        return self.field(t, h, None) + path(t)
+
+
+class Turning(eqx.Module):
+    """An oscillation whose components have units of their own."""
+
+    units: jax.Array
+
+    def __call__(self, t, h, path):
+        a, b = h / self.units
+        return self.units * jnp.stack([b, -a])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("dtype", "units", "tolerance"),
+    # measured: 2e-11 and 3e-11; 2e-5 and 4e-5
+    [
+        (np.float64, (1.0, 1.0), 1e-10),
+        (np.float64, (1e-6, 65.0), 1e-10),
+        (np.float32, (1.0, 1.0), 1e-4),
+        (np.float32, (0.065, 1.0), 1e-4),
+        (np.float32, (1e-6, 1e-6), 1e-4),
+    ],
+)
+def test_every_component_has_the_accuracy_of_its_own_size(dtype, units, tolerance):
+    ts = np.linspace(0, 10, 11)
+    units = np.asarray(units, dtype)
+    run = ro.integrate(Turning(jnp.asarray(units)), None, units * np.asarray([0, 1], dtype), ts=ts)
+    wanted = np.stack([np.sin(ts), np.cos(ts)], axis=1)
+    assert np.max(np.abs(np.asarray(run.states, float) / units - wanted)) < tolerance
+
+
+def test_a_zero_field_from_zero_stays_there():
+    run = ro.integrate(summed(), None, np.zeros(2), ts=np.arange(3.0))
+    np.testing.assert_array_equal(run.states, 0)
+
+
+# times
+
+
+def test_large_host_times_keep_their_differences_in_float32(float32):
+    ts = 1.6e9 + np.array([0.0, 0.1, 0.3])
+    run = ro.integrate(summed(a=-1.0), None, np.ones(2, np.float32), ts=ts)
+    np.testing.assert_allclose(run.states[:, 0], np.exp([0, -0.1, -0.3]), rtol=1e-5)  # the default rtol
+    ts = 1e6 + 0.1 * np.arange(101)
+    run = ro.integrate(summed(a=-1.0), None, np.ones(2, np.float32), ts=ts)
+    np.testing.assert_allclose(run.states[-1], np.exp(-10), rtol=1e-4)
+
+
+BAD_TIMES = [
+    ([1.0, 0.5, 0.0], 1),
+    ([0.0, 1.0, 1.0], 2),
+    ([0.0, np.nan, 1.0], 1),
+    ([np.nan, 0.0, 1.0], 0),
+    ([0.0, 1.0, np.inf], 2),
+    ([0.0, 2.5, 2.25], 2),
+]
+
+
+@pytest.mark.parametrize("path", [None, ro.Hold(XS, DT)], ids=["no samples", "samples"])
+def test_traced_times_that_do_not_increase_are_told(path):
+    field = summed(a=-1.0)
+    run = jax.jit(jax.vmap(lambda ts: ro.integrate(field, path, jnp.ones(2), ts=ts, throw=False)))
+    rows = np.array([ts for ts, _ in BAD_TIMES] + [[0.0, 0.5, 2.0]])
+    got = run(rows)
+    bad = np.asarray(got.result == ro.RESULTS.times_not_increasing)
+    assert bad.tolist() == [True] * len(BAD_TIMES) + [False]
+    assert bool(jax.tree.map(lambda leaf: leaf[-1], got.result) == ro.RESULTS.successful)
+    for states, ts, kept in zip(got.states, rows, [k for _, k in BAD_TIMES] + [3], strict=True):
+        np.testing.assert_allclose(states[:kept, 0], np.exp(-(ts - ts[0]))[:kept], rtol=1e-9)
+        assert np.all(np.isinf(states[kept:]))
+    with pytest.raises(Exception, match="do not increase strictly"):
+        jax.jit(lambda ts: ro.integrate(field, path, jnp.ones(2), ts=ts).states)(rows[0]).block_until_ready()
+    with pytest.raises(ValueError, match=r"ts must increase strictly; ts\[0\] = 1\.0"):  # h0 alone is traced
+        jax.jit(lambda h0: ro.integrate(field, path, h0, ts=rows[0]).states)(jnp.ones(2))
