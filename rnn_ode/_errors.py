@@ -42,6 +42,12 @@ class RESULTS(diffrax.RESULTS):  # pyright: ignore[reportGeneralTypeIssues]
         "or the field jumps there or is not finite. Stop before it with `ts`, let a step have a larger error with `rtol` "
         "and `atol`, or take a solver with fixed steps; with `throw=False` the rows before it are kept."
     )
+    step_too_long = (
+        "The step is too long for this flow: one step and two halves of it disagree, or it carries the state off where the "
+        "field points back (the field is stiff there). The exponents are wrong by more than a two-hundredth of the fastest "
+        "rate, and NaN where that is more than a tenth. Leave `step` out, so that it is measured, or give one of at most "
+        "`step_wanted`."
+    )
     derivative_undefined = (
         "The cell's derivative is not finite at a state of the run, though the state is (√h has none at h = 0), or a product "
         "of derivatives leaves the float range. Start from another h0, smooth the cell there or use float64; with "

@@ -493,9 +493,10 @@ def test_the_whole_input_may_be_used():
          np.zeros(2), "field_undefined"),
         (ro.Map(lambda x, h: jnp.sqrt(h - 1)), np.array([3.0]), "not_a_number"),
         (ro.Map(lambda x, h: h**3), np.array([3.0]), "left_float_range"),
-        (ro.Flow(lambda t, h, path: -(h**3)), np.array([1e3]), "left_float_range"),
+        (ro.Flow(lambda t, h, path: -(h**3)), np.array([1e3]), "step_too_long"),
+        (ro.Flow(lambda t, h, path: h**3), np.array([1e3]), "left_float_range"),
     ],
-    ids=["flow undefined", "map undefined", "map overflows", "flow overflows with both signs"],
+    ids=["flow undefined", "map undefined", "map overflows", "stiff flow", "flow overflows"],
 )  # fmt: skip
 def test_a_run_that_fails_says_why(system, h0, result):
     run = ro.lyapunov(system, h0, 20.0, step=0.1 if isinstance(system, ro.Flow) else None)
