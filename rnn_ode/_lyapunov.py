@@ -32,7 +32,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, PyTree
 
 from ._errors import RESULTS, as_number, as_step, check_count, is_concrete
-from ._steps import Step, divided, local_error, longer_by, some_rows, step_wanted
+from ._steps import Errors, Step, divided, local_error, longer_by, some_rows, step_wanted
 from ._systems import AbstractSystem, Stepper, check_system
 from ._tangent import Growth, Sum, carry, first_frame, no_growth
 from ._types import frozen
@@ -52,14 +52,18 @@ _FINER = 16  # times shorter steps follow a run that failed again
 class Lyapunov(eqx.Module):
     """Lyapunov exponents and how they came about.
 
-    **Fields:** `exponents` (k,), nats per unit time, largest first; −∞ for directions that a step destroys, NaN where the
-    run failed. `history` (m, k), m ≤ 200, the running means at `times` (m,), counted from the end of the transient; its
-    last row is `exponents`. `stderr` (k,), standard errors that allow for the correlation of what is averaged, and hold the
-    error of a flow's steps: for chaotic motion; too large for regular motion, 0 for −∞, NaN for a run of one step. `state`
-    (N,) at the end. `result` a `RESULTS`: `successful`; `left_float_range`; `field_undefined` of a flow and `not_a_number`
-    of a map, where the system does not exist at a state of the run; `step_too_long` of a flow, where the exponents are not
-    those of the flow. A run that fails has NaN in `exponents` and in the rows of `history` from there on. `step`, the length
-    of the steps taken, and `step_wanted`, that of the longest steps which suit the run (of a map both are its own).
+    **Fields:**
+    `exponents` (k,), nats per unit time, largest first; −∞ for directions that a step destroys, to within rounding (float64
+    sees factors that float32 does not); NaN where the run failed, or where a flow's steps are far too long.
+    `history` (m, k), m ≤ 200, the running means at `times` (m,), counted from the end of the transient; its last row is
+    `exponents`.
+    `stderr` (k,), standard errors, which allow for the correlation of what is averaged and for the error of a flow's steps;
+    0 for −∞, NaN for a run of one step. They are too small where the motion forgets more slowly than the run is long.
+    `state` (N,) at the end.
+    `result` a `RESULTS`: `successful`; `left_float_range`; `field_undefined` of a flow or `not_a_number` of a map, where the
+    system does not exist at a state of the run; `step_too_long` of a flow, whose exponents these are then not. A run that
+    fails has NaN in `exponents`, and in the rows of `history` from there on.
+    `step`, the length of the steps taken, and `step_wanted`, of the longest ones that suit the run; of a map, its own.
     """
 
     exponents: Float[Array, " k"]
@@ -125,7 +129,8 @@ def lyapunov(
     averaged, and `transient` the time before it, both rounded to the nearest whole number of steps; `count` how many
     exponents, all N by default (the cost is proportional to it); `step` and `solver` for a flow: fixed steps, by default
     the classical Runge–Kutta method's. Without `step` their length is measured in a trial along the beginning of the run,
-    so that their error is 2·10⁻⁷ of the fastest rate, and shortened where the run meets faster ones.
+    so that an exponent's error is about 2·10⁻⁷ of the fastest rate, and is checked along the run. Outside `jit` and `vmap`
+    a run whose steps turn out too long is made again with shorter ones.
 
     **Returns:** a `Lyapunov`. **Raises:** `ValueError` or `TypeError` for a duration under one step, a transient below 0, a
     count out of 1 … N, and a run that goes past the last sample of its input, beyond which the exponents would be another
@@ -169,8 +174,10 @@ def lyapunov(
         again, result = frozen(run.step_wanted), run.result
         if not is_concrete(wanted.parts, again, result) or result != RESULTS.step_too_long:
             break
+        if (transient + duration) / float(again) > 2**29:
+            break
         wanted = _static(system, float(again), duration)
-    return run
+    return run  # pyright: ignore[reportPossiblyUnboundVariable]
 
 
 def _wanted(system, h0, solver, duration: float, transient: float) -> Step:
@@ -240,17 +247,17 @@ def _schedule(plan: _Plan):
 
 
 class _Row(NamedTuple):
-    """What is kept of a block: its growth, the error of a step of it and how far that step turns the frame."""
+    """What is kept of a block: its growth, and the errors of a step of it."""
 
     growth: Growth
-    error: Array
-    move: Array
+    errors: Errors
 
 
 @eqx.filter_jit
 def _run(system, h0, frame, plan: _Plan, step: Step, solver) -> Lyapunov:
     stepper = step.stepper(system, solver)
     first, live, skipped = _schedule(plan)
+    size = frozen(jnp.maximum(jnp.max(jnp.abs(h0)), 1))
 
     def weigh(k, after):
         return _window(((k - plan.transient * step.parts) + jnp.asarray(after, h0.dtype)) / (plan.counted * step.parts))
@@ -265,7 +272,8 @@ def _run(system, h0, frame, plan: _Plan, step: Step, solver) -> Lyapunov:
         def stride(state):
             offset, h, Q, patient, total = state
             steps = jnp.clip(live - offset, 0, plan.stride)
-            h, Q, gain, patient = carry(stepper.advance, weigh, first + offset, steps, h, Q, patient, plan.stride)
+            how = patient, plan.stride, size
+            h, Q, gain, patient = carry(stepper.advance, weigh, first + offset, steps, h, Q, *how)
             return offset + plan.stride, h, Q, patient, total.plus(gain)
 
         start = (jnp.zeros_like(first), h, Q, patient, Sum.of(no_growth(Q)))
@@ -275,7 +283,7 @@ def _run(system, h0, frame, plan: _Plan, step: Step, solver) -> Lyapunov:
         else:
             end = jax.lax.while_loop(lambda state: state[0] < live, stride, start)
         _, h, Q, patient, total = end
-        return (h, Q, patient, last), _Row(total.value, *checked)
+        return (h, Q, patient, last), _Row(total.value, checked)
 
     blocks = tuple(jnp.asarray(numbers) for numbers in (np.arange(len(first)), first, live))
     blocks = (blocks[0], blocks[1] * step.parts, blocks[2] * step.parts)
@@ -289,7 +297,8 @@ def _run(system, h0, frame, plan: _Plan, step: Step, solver) -> Lyapunov:
     why = RESULTS.where(jnp.any(growth.undefined), system.undefined, RESULTS.left_float_range)  # pyright: ignore
     if not system.own_step:
         end = (blocks[1] + blocks[2])[jnp.argmax(failed)]
-        thrown = _is_thrown(step.stepper(frozen(system), solver, _FINER), *frozen(last), jnp.where(failed[-1], end, 0))
+        fine = step.stepper(frozen(system), solver, _FINER)
+        thrown = _is_thrown(fine, last[0], frozen(last[1]), jnp.where(failed[-1], end, 0))
         why = RESULTS.where(thrown & ~jnp.any(growth.undefined), RESULTS.step_too_long, why)  # pyright: ignore
     run = _summary(h, jax.tree.map(lambda row: row[skipped:], rows.growth), live[skipped:], plan.length, accuracy, why)
     return run if isinstance(step.parts, int) else _forward_only(run)
@@ -302,40 +311,48 @@ def _window(x):
 
 
 def _checked(system, step: Step, solver, k, h, Q, last):
-    """The error of step k on a frame, and how far it moves that; and (k, h), if the step is accurate, or else the `last` at
-    which one was. Nothing of a system with a step of its own, or after the end of its run."""
-    zero = jnp.zeros((), h.dtype)
+    """The errors of step k on a frame; and (k, h), if the step is accurate, or else the `last` at which one was. Nothing of a
+    system with a step of its own, or after the end of its run."""
+    rows = frozen(some_rows(Q))
     if system.own_step:
-        return (zero, zero), last
+        return Errors.none(rows), last
     alive = jnp.all(jnp.isfinite(h))
-    error, move = local_error(frozen(system), step, solver, k, frozen(h), frozen(some_rows(Q)))
-    measured = tuple(jnp.where(alive, frozen(x), 0) for x in (error, move))
-    accurate = alive & (error <= _INEXACT * move)
-    return measured, jax.tree.map(lambda new, old: jnp.where(accurate, new, old), (k, h), last)
+    errors = frozen(local_error(frozen(system), step, solver, k, frozen(h), rows))
+    errors = jax.tree.map(lambda x: jnp.where(alive, x, 0), errors)
+    accurate = alive & (errors.size <= _INEXACT * errors.move)
+    return errors, jax.tree.map(lambda new, old: jnp.where(accurate, new, old), (k, h), last)
 
 
 class _Accuracy(NamedTuple):
-    """Of a flow's steps: the error of an exponent, nats per unit time, and relative to the fastest rate; the length of a step
-    and the one wanted."""
+    """Of a flow's steps: the error of an exponent, nats per unit time; whether that is much beside the fastest rate, and too
+    much; the length of a step and the one wanted."""
 
     error: Array
-    relative: Array
+    inexact: Array
+    useless: Array
     length: Array
     wanted: Array
 
     @classmethod
     def of(cls, rows: _Row, skipped: int, length, solver) -> "_Accuracy":
-        length = jnp.asarray(length, rows.error.dtype)
-        alive = rows.move > 0
+        errors = rows.errors
+        length = jnp.asarray(length, errors.size.dtype)
+        alive = errors.move > 0
+        where = alive & ((np.arange(len(alive)) >= skipped) | ~rows.growth.finite[-1])
 
-        def mean(values, where):
-            return jnp.sum(jnp.where(where, values, 0)) / jnp.maximum(jnp.sum(where), 1)
+        def mean(values):
+            return jnp.sum(jnp.where(where, values, 0), axis=-1) / jnp.maximum(jnp.sum(where), 1)
 
-        counted = alive & (np.arange(len(alive)) >= skipped)
-        where = jnp.where(rows.growth.finite[-1], counted, alive)
-        error, move = mean(rows.error, where), mean(rows.move, where)
-        longer = jnp.where(jnp.any(alive), longer_by(error, length.dtype, solver), 1)
-        return cls(error / length, error / jnp.where(move > 0, move, 1), length, longer * length)
+        size, move = mean(errors.size), mean(errors.move)
+        # errors of either sign, as those at a kink are, leave the mean
+        error = jnp.max(jnp.abs(mean(errors.growth.T)))
+        ratio, ratio_of_sizes = (x / jnp.where(move > 0, move, 1) for x in (error, size))
+        inexact = (ratio > _INEXACT) | (ratio_of_sizes > _USELESS)
+        useless = (ratio > _USELESS) | (ratio_of_sizes > 3 * _USELESS)
+        longer = longer_by(size, length.dtype, solver)
+        rounding = size <= 32 * jnp.finfo(length.dtype).eps  # which does not ask for shorter steps
+        longer = jnp.where(jnp.any(alive), jnp.where(rounding, jnp.maximum(longer, 1), longer), 1)
+        return cls(error / length, inexact, useless, length, longer * length)
 
 
 def _is_thrown(fine: Stepper, k, h, end):
@@ -391,10 +408,10 @@ def _summary(h, rows: Growth, live, length: float, accuracy: _Accuracy, why: RES
     own = _standard_error(rows, live) / parts
     stderr = frozen(jnp.sqrt(own**2 + shift**2 + (accuracy.error * accuracy.length) ** 2))
     stderr = jnp.where(rows.lost[-1], 0, stderr)
-    good = rows.finite & ~(accuracy.relative > _USELESS)
+    good = rows.finite & ~accuracy.useless
     running, stderr = (jnp.where(ok, x, jnp.nan) for ok, x in ((good[:, None], running), (good[-1], stderr)))
     order = jnp.argsort(-running[-1], stable=True)
-    result = RESULTS.where(accuracy.relative > _INEXACT, RESULTS.step_too_long, RESULTS.successful)  # pyright: ignore
+    result = RESULTS.where(accuracy.inexact, RESULTS.step_too_long, RESULTS.successful)  # pyright: ignore
     result = RESULTS.where(rows.finite[-1], result, why)  # pyright: ignore
     history, stderr = running[:, order] / accuracy.length, stderr[order] / accuracy.length
     times = jnp.asarray(steps * length, h.dtype)
@@ -411,8 +428,10 @@ def _standard_error(rows: Growth, live):
     middle = (np.cumsum(live) - live / 2) / np.sum(live)
     angles = 2 * np.pi * np.arange(1, 4)[:, None] * middle
     waves = jnp.asarray(np.concatenate([np.cos(angles), np.sin(angles)]), share.dtype)
-    tapers = share * (waves - jnp.sum(share * waves, axis=1, keepdims=True))
+    tapers = share[None] * (waves - (waves @ share)[:, None])
     sizes = jnp.sum(tapers**2, axis=1)
     known = sizes > 1e-3 * jnp.sum(share**2)
-    density = (tapers @ (means - jnp.mean(means, axis=0))) ** 2 / jnp.where(known, sizes, jnp.inf)[:, None]
+    density = (tapers @ (means - jnp.mean(means, axis=0, keepdims=True))) ** 2 / jnp.where(known, sizes, jnp.inf)[
+        :, None
+    ]
     return jnp.sqrt(jnp.sum(density, axis=0) / jnp.sum(known) * jnp.sum(share**2))

@@ -39,8 +39,8 @@ from ._verdict import Reading, Verdict, judge
 
 
 class Stepper(NamedTuple):
-    """How a system moves: `advance(k, h)` is the state after step k, started at h (N,); a step takes `length` time; of a flow,
-    `rate(k, h)` is dh/dt when step k begins."""
+    """How a system moves: `advance(k, h)` is the state after step k, started at h (N,); a step takes `length` time; `rate(k, h)`
+    is dh/dt of a flow when step k begins."""
 
     advance: Callable[[Array, Array], Array]
     length: Any
@@ -407,10 +407,12 @@ class Flow(ContinuousTime):
         step = None if step is None else as_step("step", step)
         if isinstance(self.path, SampledPath):
             parts = parts * (1 if step is None else -int(-self.path.dt / step * (1 - 1e-9) // 1))
-            moment, unit = self._moment_of(self.path, parts), self.path.dt
+            moment, unit = _moment_of(self.path, parts), self.path.dt
         else:
             unit = 1.0 if step is None else step
-            moment = self._moment_of(None, parts, unit)
+
+            def moment(k, s):
+                return _time(k, s, jnp.asarray(unit, s.dtype) / jnp.asarray(parts, s.dtype)), self.path
 
         def rate(k, h, s=0.0):
             t, path = moment(k, jnp.asarray(s, h.dtype))
@@ -423,25 +425,23 @@ class Flow(ContinuousTime):
 
         return Stepper(advance, unit / parts, rate)
 
-    def _moment_of(self, path: SampledPath | None, parts, unit: float = 1.0):
-        """The time, and the input about it, a fraction s into the step k of a `parts`-th of a unit or sampling interval."""
 
-        def sampled(k, s):
-            whole, fraction = k // parts, ((k % parts).astype(s.dtype) + s) / jnp.asarray(parts, s.dtype)
-            t = _time(whole, fraction, path.dt) + jnp.asarray(path.start, s.dtype)
-            return t, path.piece(whole).moment(t, fraction)
+def _moment_of(path: SampledPath, parts):
+    """The time, and the input about it, a fraction s into the step k of a `parts`-th of the sampling interval."""
 
-        def free(k, s):
-            return _time(k, s, jnp.asarray(unit, s.dtype) / jnp.asarray(parts, s.dtype)), self.path
+    def moment(k, s):
+        whole, fraction = k // parts, (jnp.asarray(k % parts, s.dtype) + s) / jnp.asarray(parts, s.dtype)
+        t = _time(whole, fraction, path.dt) + jnp.asarray(path.start, s.dtype)
+        return t, path.piece(whole).moment(t, fraction)
 
-        return free if path is None else sampled
+    return moment
 
 
 def _time(k, fraction, step):
     """(k + fraction) · step, rounded at the end only: a float32 holds no k above 2²⁴ beside a fraction."""
     step = jnp.asarray(step, fraction.dtype)
-    high = k // 4096
-    return high.astype(fraction.dtype) * (4096 * step) + ((k - 4096 * high).astype(fraction.dtype) + fraction) * step
+    high, low = (jnp.asarray(part, fraction.dtype) for part in (k // 4096, k % 4096))
+    return high * (4096 * step) + (low + fraction) * step
 
 
 def _step_of(rate, h, solver: diffrax.AbstractSolver | None):

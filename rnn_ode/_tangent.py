@@ -10,7 +10,7 @@ On a CPU a factorisation costs two Runge–Kutta steps of the frame, so that one
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -68,7 +68,17 @@ def push(advance: Advance, k: Array, h: Float[Array, " N"], P: Float[Array, "k N
     return jax.vmap(lambda v: jax.jvp(lambda h: advance(k, h), (h,), (v,)), out_axes=(None, 0))(P)
 
 
-def carry(advance: Advance, weigh: Callable[[Array, float], Array], start: Array, live: Array, h, Q, patient, count: int):
+def carry(
+    advance: Advance,
+    weigh: Callable[[Array, float], Array],
+    start: Array,
+    live: Array,
+    h,
+    Q,
+    patient,
+    count: int,
+    size: Any = 1.0,
+):
     """The state, the orthonormal frame and its `Growth` after the steps start … start + live − 1 (live ≤ `count`, static);
     `weigh(k, s)` is the weight s steps after step k begins.
 
@@ -76,7 +86,7 @@ def carry(advance: Advance, weigh: Callable[[Array, float], Array], start: Array
     says whether the first is tried at all; it comes back as whether it did. What the frame has to bear: each row keeps
     more than √u of its length when those before it are taken out, so that half the digits of L are right, or more; and
     it turns by less than 135°, at the rate of the first step. What a row gains swings as it turns, and swings seen less
-    often than every half-turn would pass for slow ones.
+    often than every half-turn would pass for slow ones. `size` is that of an ordinary state.
     """
 
     nothing = no_growth(Q)
@@ -85,7 +95,7 @@ def carry(advance: Advance, weigh: Callable[[Array, float], Array], start: Array
         def step(i, h, Q, total):
             before = h
             h, P = push(advance, start + i, h, Q)
-            total = _with_health(total, before, h)
+            total = _with_health(total, before, h, size)
             return h, *_orthonormalise(P, total, weigh(start + i, 0.5), 1)[1:]
 
         def body(state, i):
@@ -97,7 +107,7 @@ def carry(advance: Advance, weigh: Callable[[Array, float], Array], start: Array
         def body(state, i):
             before, P, total = state
             h, P = push(advance, start + i, before, P)
-            return (h, P, _with_health(total, before, h)), None
+            return (h, P, _with_health(total, before, h, size)), None
 
         (h, P, total), _ = body((h, Q, nothing), 0)
         turn = _turn(P, Q)
@@ -120,19 +130,15 @@ def no_growth(Q: Float[Array, "k N"]) -> Growth:
     return Growth(zeros, zeros, zero, zeros > 0, jnp.ones((), bool), jnp.zeros((), bool))
 
 
-def is_undefined(before: Float[Array, "... N"], after: Float[Array, "... N"]) -> Bool[Array, "..."]:
+def is_undefined(before: Float[Array, "... N"], after: Float[Array, "... N"], size: Any = 1.0) -> Bool[Array, "..."]:
     """Whether a step made a NaN of a state of ordinary size: one that does not overflow within the four stages of a cubic,
-    which might make a NaN of infinities."""
-    return is_ordinary(before) & jnp.any(jnp.isnan(after), axis=-1)
+    which might make a NaN of infinities. States are counted in units of `size`."""
+    ordinary = jnp.all(jnp.abs(before) / size <= jnp.finfo(before.dtype).max ** (1 / 27), axis=-1)
+    return ordinary & jnp.any(jnp.isnan(after), axis=-1)
 
 
-def is_ordinary(h: Float[Array, "... N"]) -> Bool[Array, "..."]:
-    """Whether a state is finite, and far from the end of the float range."""
-    return jnp.all(jnp.abs(h) <= jnp.finfo(h.dtype).max ** (1 / 27), axis=-1)
-
-
-def _with_health(total: Growth, before, after) -> Growth:
-    finite, undefined = jnp.all(jnp.isfinite(after)), is_undefined(before, after)
+def _with_health(total: Growth, before, after, size) -> Growth:
+    finite, undefined = jnp.all(jnp.isfinite(after)), is_undefined(before, after, size)
     return total._replace(finite=total.finite & finite, undefined=total.undefined | undefined)
 
 
