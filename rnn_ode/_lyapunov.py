@@ -32,8 +32,8 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, PyTree
 
 from ._errors import RESULTS, as_number, as_step, check_count, is_concrete
-from ._steps import Errors, Step, divided, local_error, longer_by, some_rows, step_wanted
-from ._systems import AbstractSystem, Stepper, check_system
+from ._steps import INEXACT, Accuracy, Errors, Step, divided, is_thrown, local_error, some_rows, step_wanted
+from ._systems import AbstractSystem, check_system
 from ._tangent import Growth, Sum, carry, first_frame, no_growth
 from ._types import frozen
 
@@ -43,10 +43,7 @@ _BLOCKS = 4000  # for all of the run, at most
 _RETRY = 16  # blocks after which a longer stride is tried again
 _FEWEST = 256  # steps of a flow in the duration, at least, unless `step` says otherwise
 _COARSE = 2000  # the same where the number of steps is traced
-_INEXACT = 0.003  # the error of a flow's step, of the fastest rate: an exponent's is then up to twice as much
-_USELESS = 0.1
 _TRIES = 4  # of shorter steps
-_FINER = 16  # times shorter steps follow a run that failed again
 
 
 class Lyapunov(eqx.Module):
@@ -76,7 +73,7 @@ class Lyapunov(eqx.Module):
     step_wanted: Float[Array, ""] | None = None
 
     @property
-    def kaplan_yorke(self) -> Float[Array, ""]:
+    def kaplan_yorke(self) -> Float[Array, "..."]:
         """Kaplan–Yorke dimension: j + (λ₁ + … + λ_j) / |λ_{j+1}| for the last j with a sum that is not negative.
 
         An exponent within two standard errors of zero counts as zero: along a cycle of a flow one exponent is zero, and the
@@ -86,31 +83,37 @@ class Lyapunov(eqx.Module):
         return self._dimension(0.0)
 
     @property
-    def kaplan_yorke_range(self) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    def kaplan_yorke_range(self) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
         """The Kaplan–Yorke dimensions with every exponent two standard errors lower, and higher; those that count as zero
         stay zero."""
         return self._dimension(-2.0), self._dimension(2.0)
 
-    def _dimension(self, shift: float) -> Float[Array, ""]:
+    def _dimension(self, shift: float) -> Array:
         counted = jnp.where(jnp.abs(self.exponents) <= 2 * self.stderr, 0, self.exponents + shift * self.stderr)
         counted = jnp.where(jnp.isnan(self.stderr), self.exponents, counted)
-        sums = jnp.cumsum(counted)
-        j = jnp.sum(jnp.cumprod((sums >= 0).astype(int)))
-        last = counted.shape[0] - 1
-        total = jnp.where(j > 0, sums[jnp.maximum(j - 1, 0)], 0)
-        size = jnp.abs(counted[jnp.minimum(j, last)])
+        sums = jnp.cumsum(counted, axis=-1)
+        j = jnp.sum(jnp.cumprod((sums >= 0).astype(int), axis=-1), axis=-1)
+        last = counted.shape[-1] - 1
+        total = jnp.where(j > 0, _pick(sums, jnp.maximum(j - 1, 0)), 0)
+        size = jnp.abs(_pick(counted, jnp.minimum(j, last)))
         partial = j + total / jnp.where(j > last, 1, size)
-        return jnp.where(jnp.isnan(counted[0]), jnp.nan, jnp.where(j > last, self._unless_cut(j), partial))
+        dimension = jnp.where(j > last, self._unless_cut(j), partial)
+        return jnp.where(jnp.isnan(counted[..., 0]), jnp.nan, dimension)
 
     @property
-    def entropy_sum(self) -> Float[Array, ""]:
+    def entropy_sum(self) -> Float[Array, "..."]:
         """The sum of the positive exponents, nats per unit time: a bound of the metric entropy (Ruelle), which it equals for
         a smooth measure (Pesin). NaN where all the exponents that were asked for are positive and there are more."""
-        total = jnp.sum(jnp.where(self.exponents < 0, 0, self.exponents))
-        return jnp.where(self.exponents[-1] > 0, self._unless_cut(total), total)
+        total = jnp.sum(jnp.where(self.exponents < 0, 0, self.exponents), axis=-1)
+        return jnp.where(self.exponents[..., -1] > 0, self._unless_cut(total), total)
 
     def _unless_cut(self, value):
-        return value * jnp.ones((), self.exponents.dtype) if self.exponents.size == self.state.size else jnp.nan
+        whole = self.exponents.shape[-1] == self.state.shape[-1]
+        return value * jnp.ones((), self.exponents.dtype) if whole else jnp.nan
+
+
+def _pick(rows: Float[Array, "... k"], index) -> Array:
+    return jnp.take_along_axis(rows, index[..., None], axis=-1)[..., 0]
 
 
 def lyapunov(
@@ -293,12 +296,12 @@ def _run(system, h0, frame, plan: _Plan, step: Step, solver) -> Lyapunov:
     growth = rows.growth
     lost, failed = jnp.cumsum(growth.lost, axis=0) > 0, jnp.cumsum(~growth.finite) > 0
     rows = rows._replace(growth=growth._replace(lost=lost, finite=~failed))
-    accuracy = _Accuracy.of(rows, skipped, plan.length / step.parts, solver)
+    looked_at = jnp.asarray(np.arange(len(first)) >= skipped) | failed[-1]
+    accuracy = Accuracy.of(rows.errors, looked_at, plan.length / step.parts, solver)
     why = RESULTS.where(jnp.any(growth.undefined), system.undefined, RESULTS.left_float_range)  # pyright: ignore
     if not system.own_step:
         end = (blocks[1] + blocks[2])[jnp.argmax(failed)]
-        fine = step.stepper(frozen(system), solver, _FINER)
-        thrown = _is_thrown(fine, last[0], frozen(last[1]), jnp.where(failed[-1], end, 0))
+        thrown = is_thrown(frozen(system), step, solver, last[0], frozen(last[1]), jnp.where(failed[-1], end, 0))
         why = RESULTS.where(thrown & ~jnp.any(growth.undefined), RESULTS.step_too_long, why)  # pyright: ignore
     run = _summary(h, jax.tree.map(lambda row: row[skipped:], rows.growth), live[skipped:], plan.length, accuracy, why)
     return run if isinstance(step.parts, int) else _forward_only(run)
@@ -319,59 +322,8 @@ def _checked(system, step: Step, solver, k, h, Q, last):
     alive = jnp.all(jnp.isfinite(h))
     errors = frozen(local_error(frozen(system), step, solver, k, frozen(h), rows))
     errors = jax.tree.map(lambda x: jnp.where(alive, x, 0), errors)
-    accurate = alive & (errors.size <= _INEXACT * errors.move)
+    accurate = alive & (errors.size <= INEXACT * errors.move)
     return errors, jax.tree.map(lambda new, old: jnp.where(accurate, new, old), (k, h), last)
-
-
-class _Accuracy(NamedTuple):
-    """Of a flow's steps: the error of an exponent, nats per unit time; whether that is much beside the fastest rate, and too
-    much; the length of a step and the one wanted."""
-
-    error: Array
-    inexact: Array
-    useless: Array
-    length: Array
-    wanted: Array
-
-    @classmethod
-    def of(cls, rows: _Row, skipped: int, length, solver) -> "_Accuracy":
-        errors = rows.errors
-        length = jnp.asarray(length, errors.size.dtype)
-        alive = errors.move > 0
-        where = alive & ((np.arange(len(alive)) >= skipped) | ~rows.growth.finite[-1])
-
-        def mean(values):
-            return jnp.sum(jnp.where(where, values, 0), axis=-1) / jnp.maximum(jnp.sum(where), 1)
-
-        size, move = mean(errors.size), mean(errors.move)
-        # errors of either sign, as those at a kink are, leave the mean
-        error = jnp.max(jnp.abs(mean(errors.growth.T)))
-        ratio, ratio_of_sizes = (x / jnp.where(move > 0, move, 1) for x in (error, size))
-        inexact = (ratio > _INEXACT) | (ratio_of_sizes > _USELESS)
-        useless = (ratio > _USELESS) | (ratio_of_sizes > 3 * _USELESS)
-        longer = longer_by(size, length.dtype, solver)
-        rounding = size <= 32 * jnp.finfo(length.dtype).eps  # which does not ask for shorter steps
-        longer = jnp.where(jnp.any(alive), jnp.where(rounding, jnp.maximum(longer, 1), longer), 1)
-        return cls(error / length, inexact, useless, length, longer * length)
-
-
-def _is_thrown(fine: Stepper, k, h, end):
-    """Whether a run that left the float range before step `end` was thrown off by its steps, the last accurate one of which
-    is step k, from h: `_FINER` times shorter ones stay in the range, or leave it although the field points back."""
-    limit = jnp.finfo(h.dtype).max ** 0.25
-
-    def going(state):
-        k, _, after = state
-        return (k < _FINER * end) & jnp.all(jnp.abs(after) <= limit)
-
-    def advance(state):
-        k, _, h = state
-        return k + 1, h, fine.advance(k, h)
-
-    k, h, after = jax.lax.while_loop(going, advance, (_FINER * k, h, h))
-    size = jnp.max(jnp.abs(h))
-    outward = jnp.sum(h / jnp.where(size > 0, size, 1) * fine.rate(k, h)) > 0  # pyright: ignore[reportOptionalCall]
-    return frozen(jnp.all(jnp.abs(after) <= limit) | ~outward)
 
 
 @jax.custom_jvp
@@ -396,7 +348,7 @@ def _forward_only_jvp(primals, tangents):
     return primals[0], jax.tree.map(through, tangents[0])
 
 
-def _summary(h, rows: Growth, live, length: float, accuracy: _Accuracy, why: RESULTS) -> Lyapunov:
+def _summary(h, rows: Growth, live, length: float, accuracy: Accuracy, why: RESULTS) -> Lyapunov:
     """What follows from each block's growth and number of steps (m,), and from why the run failed, if it did; here `lost`
     and `finite` are of all up to its end. Time is in steps of that length until the end."""
     steps = np.cumsum(live)

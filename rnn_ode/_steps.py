@@ -17,9 +17,13 @@ from jaxtyping import Array, Float
 
 from ._systems import AbstractSystem, Stepper
 from ._tangent import first_frame, push
+from ._types import frozen
 
 _ERROR = 1e-4  # a known one: far above the rounding of float32, and z is 0.4
 _LARGEST = 0.05  # of a trial step; at a kink an error is about z/8
+INEXACT = 0.003  # an error of a step, of the fastest rate: that of an exponent is then up to twice as much
+_USELESS = 0.1
+_FINER = 16  # times shorter steps follow a run that failed again
 _SHARE = 1 / 6  # of that step
 _TRIALS = 2000  # steps, at most
 _ROWS = 4  # tangent vectors, at most
@@ -79,6 +83,57 @@ def longer_by(e, dtype, solver: diffrax.AbstractSolver | None) -> Array:
     order = 4 if solver is None else solver.order(diffrax.ODETerm(lambda t, y, args: y)) or 1
     eps = float(jnp.finfo(dtype).eps)
     return _SHARE * (_ERROR / jnp.maximum(e, 16 * eps)) ** (1 / (order + 1))
+
+
+class Accuracy(NamedTuple):
+    """Of a flow's steps: the error of an exponent, nats per unit time; whether that is much beside the fastest rate, and too
+    much; the length of a step and the one wanted."""
+
+    error: Array
+    inexact: Array
+    useless: Array
+    length: Array
+    wanted: Array
+
+    @classmethod
+    def of(cls, errors: Errors, where: Array, length, solver) -> "Accuracy":
+        """From the errors of some steps of a run (m, …), and which of them count."""
+        length = jnp.asarray(length, errors.size.dtype)
+        where = where & (errors.move > 0)
+
+        def mean(values):
+            return jnp.sum(jnp.where(where, values, 0), axis=-1) / jnp.maximum(jnp.sum(where), 1)
+
+        size, move = mean(errors.size), mean(errors.move)
+        # errors of either sign, as those at a kink are, leave the mean
+        error = jnp.max(jnp.abs(mean(errors.growth.T)))
+        ratio, ratio_of_sizes = (x / jnp.where(move > 0, move, 1) for x in (error, size))
+        inexact = (ratio > INEXACT) | (ratio_of_sizes > _USELESS)
+        useless = (ratio > _USELESS) | (ratio_of_sizes > 3 * _USELESS)
+        longer = longer_by(size, length.dtype, solver)
+        rounding = size <= 32 * jnp.finfo(length.dtype).eps  # which does not ask for shorter steps
+        longer = jnp.where(jnp.any(where), jnp.where(rounding, jnp.maximum(longer, 1), longer), 1)
+        return cls(error / length, inexact, useless, length, longer * length)
+
+
+def is_thrown(system: AbstractSystem, step: Step, solver, k, h, end) -> Array:
+    """Whether a run that left the float range before step `end` was thrown off by its steps, the last accurate one of which
+    is step k, from h: `_FINER` times shorter ones stay in the range, or leave it although the field points back."""
+    fine = step.stepper(system, solver, _FINER)
+    limit = jnp.finfo(h.dtype).max ** 0.25
+
+    def going(state):
+        k, _, after = state
+        return (k < _FINER * end) & jnp.all(jnp.abs(after) <= limit)
+
+    def advance(state):
+        k, _, h = state
+        return k + 1, h, fine.advance(k, h)
+
+    k, h, after = jax.lax.while_loop(going, advance, (_FINER * k, h, h))
+    size = jnp.max(jnp.abs(h))
+    outward = jnp.sum(h / jnp.where(size > 0, size, 1) * fine.rate(k, h)) > 0  # pyright: ignore[reportOptionalCall]
+    return frozen(jnp.all(jnp.abs(after) <= limit) | ~outward)
 
 
 @eqx.filter_jit

@@ -39,8 +39,8 @@ from ._verdict import Reading, Verdict, judge
 
 
 class Stepper(NamedTuple):
-    """How a system moves: `advance(k, h)` is the state after step k, started at h (N,); a step takes `length` time; `rate(k, h)`
-    is dh/dt of a flow when step k begins."""
+    """How a system moves: `advance(k, h)` is the state after step k, started at h (N,); a step takes `length` time;
+    `rate(k, h)` is dh/dt of a flow when step k begins."""
 
     advance: Callable[[Array, Array], Array]
     length: Any

@@ -455,6 +455,9 @@ def test_an_exponent_that_may_be_zero_is_zero_in_the_dimension():
     chaos = of([0.9, -0.01, -14.5], [0.01, 0.01, 0.01])
     np.testing.assert_allclose(chaos.kaplan_yorke, 2 + 0.9 / 14.5)
     np.testing.assert_allclose(chaos.kaplan_yorke_range, [2 + 0.88 / 14.52, 2 + 0.92 / 14.48])
+    both = jax.tree.map(lambda *leaves: jnp.stack(leaves), cycle, chaos)  # as `vmap` has them
+    np.testing.assert_allclose(both.kaplan_yorke, [1, chaos.kaplan_yorke])
+    np.testing.assert_allclose(both.entropy_sum, [0, 0.9])
 
 
 # Differentiation and transformations.

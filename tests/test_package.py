@@ -28,6 +28,7 @@ FLOORS = (
     "_linear_flow",
     "_bridge _iterate _integrate _evolve _feedback",
     "_systems _tangent _kinks _stream",
+    "_steps",
     "_spectrum _transient _fixed_points _cycles _lyapunov _continuation",
     "_gradients _compare _recommend",
     "_analyse",
