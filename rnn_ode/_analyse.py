@@ -72,6 +72,9 @@ class Side:
             "exponents": None if self.exponents is None else _plain(self.exponents.exponents),
             "exponents_stderr": None if self.exponents is None else _plain(self.exponents.stderr),
             "kaplan_yorke": None if self.exponents is None else _plain(self.exponents.kaplan_yorke),
+            "kaplan_yorke_range": None
+            if self.exponents is None
+            else _plain(jnp.stack(self.exponents.kaplan_yorke_range)),
             "gradient_log_norms": None if self.gradients is None else _plain(self.gradients.log_norms),
             "gradient_rate": None if self.gradients is None else _plain(self.gradients.measured_rate),
             "transient_verdict": None if self.transient is None else verdict_name(self.transient.verdict),
@@ -211,9 +214,7 @@ class _Questions:
         points = fixed_points(system, self._guesses(alive, *seen))
         self.report(f"{name}: Lyapunov exponents")
         burn = self.dt * (self.steps // 10)
-        exponents = _unless(
-            reason, lambda: lyapunov(system, self.start, self.dt * self.steps, transient=burn, step=step)
-        )
+        exponents = _unless(reason, lambda: lyapunov(system, self.start, self.dt * self.steps, transient=burn))
         self.report(f"{name}: gradients")
         xs = jnp.broadcast_to(self.x, (min(self.steps, 100), *self.x.shape))
         state = system.unravel(jnp.asarray(alive[-1]))
@@ -382,7 +383,9 @@ def _column(side: Side) -> list[str]:
         pairs = zip(answers["exponents"][:SHOWN], answers["exponents_stderr"], strict=False)
         lines.append("Lyapunov exponents:")
         lines += [f"  {_number(value)} ± {_number(error, 1)}" for value, error in pairs]
-        lines.append(f"  Kaplan–Yorke dimension {_number(answers['kaplan_yorke'])}")
+        least, most = map(_number, answers["kaplan_yorke_range"])
+        between = "" if least == most else f" ({least} to {most})"
+        lines.append(f"  Kaplan–Yorke dimension {_number(answers['kaplan_yorke'])}{between}")
     if side.gradients is not None:
         lines.append(f"gradients: {_number(answers['gradient_rate'])} nats per step")
     if side.transient is not None:

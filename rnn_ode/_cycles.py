@@ -436,23 +436,24 @@ def _continuum(problem: _Problem, B, signs, free):
     z = np.concatenate([signs[:, None] * x[:, None], signs[:, None] * V], axis=1).reshape(shape)
     if any(np.allclose(z, np.roll(z, d, axis=0), rtol=0, atol=1e-8 * scale) for d in _divisors(problem.period)):
         return free, np.zeros_like(x), none, False
-    ends = _ends(x[problem.kinked], V[problem.kinked], scale)
+    ends = _ends(x[problem.kinked] / scale, V[problem.kinked])
     if ends is None:
         return free, np.zeros_like(x), none, False
-    if np.ptp(ends, axis=0).max() > 1e-6 * scale:
+    if np.ptp(ends, axis=0).max() > 1e-6:
         return free, np.zeros_like(x), none, True
-    x = x + V @ ends[0]
+    x = x + scale * (V @ ends[0])
     point = _Orbits.of(problem, signs[None], x[None], np.full((1, len(x)), 1e-8 * scale))
     return free, np.zeros_like(x), point, False
 
 
-def _ends(x, V, scale: float):
-    """The two ends (2, q) in a direction at random of the set of s (q,) with x + V s ≥ 0; `None` if it is empty."""
+def _ends(x, V):
+    """The two ends (2, q) in a direction at random of the set of s (q,) with x + V s ≥ 0; `None` if it is empty. States are
+    in units of the drive, since the tolerances of the linear programme are absolute."""
     from scipy.optimize import linprog  # JAX's own dependency, which takes long to load and is needed here alone
 
     direction = np.random.default_rng(0).normal(size=V.shape[1])
-    box = (-_REACH * scale, _REACH * scale)
-    ends = [linprog(sign * direction, -V, x + 1e-9 * scale, bounds=box).x for sign in (1, -1)]
+    box = (-_REACH, _REACH)
+    ends = [linprog(sign * direction, -V, x + 1e-9, bounds=box).x for sign in (1, -1)]
     return None if ends[0] is None or ends[1] is None else np.array(ends)
 
 

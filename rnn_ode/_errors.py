@@ -55,6 +55,12 @@ class RESULTS(diffrax.RESULTS):  # pyright: ignore[reportGeneralTypeIssues]
         "not finite. Sort them and remove duplicates before the call. With `throw=False` the rows before the first such "
         "time are kept."
     )
+    step_too_long = (
+        "The step is too long for this flow: one step and two halves of it disagree, or it carries the state off where the "
+        "field points back (the field is stiff there). The exponents are wrong by more than a two-hundredth of the fastest "
+        "rate, and NaN where that is more than a tenth. Leave `step` out, so that it is measured, or give one of at most "
+        "`step_wanted`."
+    )
     derivative_undefined = (
         "The cell's derivative is not finite at a state of the run, though the state is (√h has none at h = 0), or a product "
         "of derivatives leaves the float range. Start from another h0, smooth the cell there or use float64; with "

@@ -22,7 +22,6 @@ from jaxtyping import Array, Bool, Complex, Float, Inexact
 
 from ._cells import Pieces, as_state, initial_state
 from ._errors import RESULTS, as_floats, as_number, as_step, check_callable, check_solver, is_concrete
-from ._intervals import Interval
 from ._linalg import (
     eig,
     eigenvalue_condition,
@@ -40,10 +39,12 @@ from ._verdict import Reading, Verdict, judge
 
 
 class Stepper(NamedTuple):
-    """How a system moves: `advance(k, h)` is the state after step k, started at h (N,); a step takes `length` time."""
+    """How a system moves: `advance(k, h)` is the state after step k, started at h (N,); a step takes `length` time;
+    `rate(k, h)` is dh/dt of a flow when step k begins."""
 
     advance: Callable[[Array, Array], Array]
-    length: float
+    length: Any
+    rate: Callable[[Array, Array], Array] | None = None
 
 
 class Grain(NamedTuple):
@@ -75,7 +76,13 @@ class AbstractSystem(eqx.Module):
 
     @abc.abstractmethod
     def stepper(self, step: float | None = None, solver: diffrax.AbstractSolver | None = None) -> Stepper:
-        """How the system is carried on in time, along its input; `step` and `solver` are for flows."""
+        """How the system is carried on in time, along its input; `step` and `solver` are for flows. A system in continuous
+        time also takes `parts`, into how many equal parts each step is divided, which may be traced."""
+
+    @property
+    @abc.abstractmethod
+    def own_step(self) -> bool:
+        """Whether the length of a step belongs to the system, so that no analysis has to choose it."""
 
     @property
     @abc.abstractmethod
@@ -200,6 +207,10 @@ class DiscreteTime(AbstractSystem):
     dt: eqx.AbstractVar[float]
 
     @property
+    def own_step(self) -> bool:
+        return True
+
+    @property
     def undefined(self) -> Any:
         return RESULTS.not_a_number
 
@@ -237,6 +248,10 @@ class DiscreteTime(AbstractSystem):
 
 class ContinuousTime(AbstractSystem):
     """Systems that move continuously: disturbances decay where Re μ < 0."""
+
+    @property
+    def own_step(self) -> bool:
+        return False
 
     @property
     def undefined(self) -> Any:
@@ -382,34 +397,61 @@ class Flow(ContinuousTime):
     def jacobian(self, h: Float[Array, " N"]) -> Float[Array, "N N"]:
         return jax.jacfwd(self.residual)(h)
 
-    def stepper(self, step: float | None = None, solver: diffrax.AbstractSolver | None = None) -> Stepper:
-        """Steps of equal length, `step` or the next shorter one of which a whole number fits the sampling interval; by the
-        classical fourth-order Runge–Kutta method, or by any explicit diffrax solver."""
+    def stepper(
+        self, step: float | None = None, solver: diffrax.AbstractSolver | None = None, parts: Any = 1
+    ) -> Stepper:
+        """Steps of equal length, `step` or the next shorter one of which a whole number fits the sampling interval, each
+        divided into `parts`; by the classical fourth-order Runge–Kutta method, or by any explicit diffrax solver. Without
+        `step`, of one sampling interval, or of one unit of time where the input has none."""
         solver = None if solver is None else _explicit(solver)
-        step = 0.005 if step is None else as_step("step", step)
-        if not isinstance(self.path, SampledPath):
-            return Stepper(lambda k, h: self._advance((jnp.zeros((), int), k * step, (k + 1) * step), h, solver), step)
-        parts = -int(-self.path.dt / step * (1 - 1e-9) // 1)
+        step = None if step is None else as_step("step", step)
+        if isinstance(self.path, SampledPath):
+            parts = parts * (1 if step is None else -int(-self.path.dt / step * (1 - 1e-9) // 1))
+            moment, unit = _moment_of(self.path, parts), self.path.dt
+        else:
+            unit = 1.0 if step is None else step
+
+            def moment(k, s):
+                return _time(k, s, jnp.asarray(unit, s.dtype) / jnp.asarray(parts, s.dtype)), self.path
+
+        def rate(k, h, s=0.0):
+            t, path = moment(k, jnp.asarray(s, h.dtype))
+            return _checked(ravel_pytree(self.field(t, self.unravel(h), path))[0], h)
 
         def advance(k, h):
-            part = (k % parts).astype(h.dtype)
-            return self._advance((k // parts, part / parts, (part + 1) / parts), h, solver)
+            # a step's length is a constant, and no difference of two times, which would lose its digits
+            length = jnp.asarray(unit, h.dtype) / jnp.asarray(parts, h.dtype)
+            return _step_of(lambda s, v: length * rate(k, v, s), h, solver)
 
-        return Stepper(advance, self.path.dt / parts)
+        return Stepper(advance, unit / parts, rate)
 
-    def _advance(self, segment, h, solver):
-        whole, *ends = segment
-        interval = Interval.of(self.field, self.path, (whole, *(jnp.asarray(end, h.dtype) for end in ends)))
 
-        def rate(s, v, _):
-            return _checked(ravel_pytree(interval.rate(s, self.unravel(v)))[0], v)
+def _moment_of(path: SampledPath, parts):
+    """The time, and the input about it, a fraction s into the step k of a `parts`-th of the sampling interval."""
 
-        start, end = jnp.zeros((), h.dtype), jnp.ones((), h.dtype)
-        if solver is None:
-            return runge_kutta_4(lambda s, v: rate(s, v, None), h)
-        term = diffrax.ODETerm(rate)
-        state = solver.init(term, start, end, h, None)
-        return solver.step(term, start, end, h, None, state, made_jump=False)[0]
+    def moment(k, s):
+        whole, fraction = k // parts, (jnp.asarray(k % parts, s.dtype) + s) / jnp.asarray(parts, s.dtype)
+        t = _time(whole, fraction, path.dt) + jnp.asarray(path.start, s.dtype)
+        return t, path.piece(whole).moment(t, fraction)
+
+    return moment
+
+
+def _time(k, fraction, step):
+    """(k + fraction) · step, rounded at the end only: a float32 holds no k above 2²⁴ beside a fraction."""
+    step = jnp.asarray(step, fraction.dtype)
+    high, low = (jnp.asarray(part, fraction.dtype) for part in (k // 4096, k % 4096))
+    return high * (4096 * step) + (low + fraction) * step
+
+
+def _step_of(rate, h, solver: diffrax.AbstractSolver | None):
+    """The state after a step over a local time of 0 to 1, `rate(s, h)` being dh/ds."""
+    if solver is None:
+        return runge_kutta_4(rate, h)
+    start, end = jnp.zeros((), h.dtype), jnp.ones((), h.dtype)
+    term = diffrax.ODETerm(lambda s, v, _: rate(s, v))
+    state = solver.init(term, start, end, h, None)
+    return solver.step(term, start, end, h, None, state, made_jump=False)[0]
 
 
 def _explicit(solver: diffrax.AbstractSolver) -> diffrax.AbstractSolver:

@@ -10,7 +10,7 @@ On a CPU a factorisation costs two Runge–Kutta steps of the frame, so that one
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -37,6 +37,26 @@ class Growth(NamedTuple):
     undefined: Bool[Array, ""]
 
 
+class Sum(NamedTuple):
+    """A growth, and what of its sums rounding has cut off: a sum of 10⁵ like numbers in float32 is else wrong by 1 %."""
+
+    value: Growth
+    rest: tuple[Array, ...]
+
+    @classmethod
+    def of(cls, growth: Growth) -> "Sum":
+        return cls(growth, tuple(jnp.zeros_like(x) for x in growth[:3]))
+
+    def plus(self, gain: Growth) -> "Sum":
+        """Kahan's sum (Communications of the ACM 8, 1965)."""
+        a, b = self.value, gain
+        terms = tuple(y + rest for y, rest in zip(b[:3], self.rest, strict=True))
+        sums = tuple(x + y for x, y in zip(a[:3], terms, strict=True))
+        rest = tuple(y - (s - x) for x, y, s in zip(a[:3], terms, sums, strict=True))
+        flags = a.lost | b.lost, a.finite & b.finite, a.undefined | b.undefined
+        return Sum(Growth(*sums, *flags), rest)  # pyright: ignore
+
+
 def first_frame(count: int, size: int) -> np.ndarray:
     """Random orthonormal rows, the same at every call; a smaller frame is the beginning of a larger one."""
     rows = np.random.default_rng(0).normal(size=(count, size))
@@ -48,15 +68,25 @@ def push(advance: Advance, k: Array, h: Float[Array, " N"], P: Float[Array, "k N
     return jax.vmap(lambda v: jax.jvp(lambda h: advance(k, h), (h,), (v,)), out_axes=(None, 0))(P)
 
 
-def carry(advance: Advance, weigh: Callable[[Array], Array], start: Array, live: Array, h, Q, patient, count: int):
+def carry(
+    advance: Advance,
+    weigh: Callable[[Array, float], Array],
+    start: Array,
+    live: Array,
+    h,
+    Q,
+    patient,
+    count: int,
+    size: Any = 1.0,
+):
     """The state, the orthonormal frame and its `Growth` after the steps start … start + live − 1 (live ≤ `count`, static);
-    `weigh(k)` is the weight at time k, counted in steps.
+    `weigh(k, s)` is the weight s steps after step k begins.
 
     The frame is made orthonormal once, after them all, if it bears that, and otherwise after every one of them. `patient`
     says whether the first is tried at all; it comes back as whether it did. What the frame has to bear: each row keeps
     more than √u of its length when those before it are taken out, so that half the digits of L are right, or more; and
     it turns by less than 135°, at the rate of the first step. What a row gains swings as it turns, and swings seen less
-    often than every half-turn would pass for slow ones.
+    often than every half-turn would pass for slow ones. `size` is that of an ordinary state.
     """
 
     nothing = no_growth(Q)
@@ -65,8 +95,8 @@ def carry(advance: Advance, weigh: Callable[[Array], Array], start: Array, live:
         def step(i, h, Q, total):
             before = h
             h, P = push(advance, start + i, h, Q)
-            total = _with_health(total, before, h)
-            return h, *_orthonormalise(P, total, weigh(start + i + 0.5), 1)[1:]
+            total = _with_health(total, before, h, size)
+            return h, *_orthonormalise(P, total, weigh(start + i, 0.5), 1)[1:]
 
         def body(state, i):
             return lax.cond(i < live, step, lambda i, *state: state, i, *state), None
@@ -77,12 +107,12 @@ def carry(advance: Advance, weigh: Callable[[Array], Array], start: Array, live:
         def body(state, i):
             before, P, total = state
             h, P = push(advance, start + i, before, P)
-            return (h, P, _with_health(total, before, h)), None
+            return (h, P, _with_health(total, before, h, size)), None
 
         (h, P, total), _ = body((h, Q, nothing), 0)
         turn = _turn(P, Q)
         (h, P, total), _ = lax.scan(body, (h, P, total), jnp.arange(1, count))
-        L, Q, total = _orthonormalise(P, total, weigh(start + count / 2), count)
+        L, Q, total = _orthonormalise(P, total, weigh(start, count / 2), count)
         kept = jnp.abs(jnp.diagonal(L)) / jnp.linalg.norm(L, axis=1)
         bears = jnp.all((kept > jnp.finfo(L.dtype).eps ** 0.5) & ~total.lost) & (turn < 0.75 * math.pi / count)
         return (h, Q, total), bears
@@ -100,15 +130,15 @@ def no_growth(Q: Float[Array, "k N"]) -> Growth:
     return Growth(zeros, zeros, zero, zeros > 0, jnp.ones((), bool), jnp.zeros((), bool))
 
 
-def is_undefined(before: Float[Array, "... N"], after: Float[Array, "... N"]) -> Bool[Array, "..."]:
+def is_undefined(before: Float[Array, "... N"], after: Float[Array, "... N"], size: Any = 1.0) -> Bool[Array, "..."]:
     """Whether a step made a NaN of a state of ordinary size: one that does not overflow within the four stages of a cubic,
-    which might make a NaN of infinities."""
-    ordinary = jnp.all(jnp.abs(before) <= jnp.finfo(before.dtype).max ** (1 / 27), axis=-1)
+    which might make a NaN of infinities. States are counted in units of `size`."""
+    ordinary = jnp.all(jnp.abs(before) / size <= jnp.finfo(before.dtype).max ** (1 / 27), axis=-1)
     return ordinary & jnp.any(jnp.isnan(after), axis=-1)
 
 
-def _with_health(total: Growth, before, after) -> Growth:
-    finite, undefined = jnp.all(jnp.isfinite(after)), is_undefined(before, after)
+def _with_health(total: Growth, before, after, size) -> Growth:
+    finite, undefined = jnp.all(jnp.isfinite(after)), is_undefined(before, after, size)
     return total._replace(finite=total.finite & finite, undefined=total.undefined | undefined)
 
 

@@ -197,6 +197,21 @@ def test_a_contraction_has_one_fixed_point_at_any_size():
     assert two.multipliers.shape == (0, 60) and two.residuals.shape == (0,)
 
 
+@pytest.mark.parametrize("unit", [2.0**-20, 2.0**20])
+def test_orbits_are_the_same_in_other_units(unit):
+    """The second network's pattern of period 1 is singular, and the linear programme has tolerances of its own."""
+    np.testing.assert_allclose(
+        canonical(ro.cycles(vanilla(tent(1.9).cell.W_h, unit * tent(1.9).cell.b), 4).points / unit),
+        canonical(ro.cycles(tent(1.9), 4).points),
+        atol=1.1e-6,  # `canonical` rounds
+    )
+    line = plrnn(np.diag([1.0, 0.5]), np.array([[0.0, 0.0], [0.0, 0.2]]), np.array([0.0, unit]))
+    assert ro.cycles(line, 1).degenerate > 0 and ro.cycles(line, 2).complete
+    turn = np.array([[-1, -(3**0.5)], [3**0.5, -1]]) / 2
+    rotation = vanilla(turn, unit * (np.ones(2) - turn @ np.ones(2)))
+    assert ro.cycles(rotation, 3).degenerate > 0 and ro.cycles(rotation, 1).complete
+
+
 def test_a_continuum_of_orbits_is_not_passed_over():
     """relu(h) alone: every h ≥ 0 is a fixed point. A rotation by a third of a turn about (1, 1): every state near is
     in a 3-cycle. A swap: every pair a 2-cycle, but the fixed points h1 = h2 are no 2-cycles."""

@@ -30,6 +30,7 @@ FLOORS = (
     "_linear_flow _outcome",
     "_bridge _iterate _integrate _evolve _feedback",
     "_systems _tangent _kinks _stream",
+    "_steps",
     "_spectrum _transient _fixed_points _cycles _lyapunov _continuation",
     "_gradients _compare _recommend",
     "_analyse",

@@ -40,6 +40,19 @@ def test_a_flow_is_its_field_along_the_input(solver):
     assert error[1] < error[0] / 12 and error[1] < 1e-4
 
 
+def test_late_steps_are_as_long_as_early_ones(float32):
+    """A step is no difference of two times: at 3·10⁷ in float32 those were −0.1 to 0.3 of what they should be. And time is
+    counted in steps and a fraction: a quarter into the 3001st period, cos is 0 to the rounding of the time, 3001·2π·6e-8."""
+    decay = ro.Flow(lambda t, h, path: -h).stepper(0.005).advance
+    after = [float(decay(jnp.asarray(k), jnp.ones(1))[0]) for k in (0, 30_000_001, 2**30 - 1)]
+    assert after[0] == after[1] == after[2] == pytest.approx(np.exp(-0.005), abs=1e-7)
+    wave = ro.Flow(lambda t, h, path: jnp.cos(2 * jnp.pi * t) - h).stepper(1 / 64).rate
+    assert wave is not None and abs(float(wave(jnp.asarray(3001 * 64 + 16), jnp.zeros(1))[0])) < 1.2e-3
+    driven = ro.Flow(lambda t, h, path: -h, XS)
+    late, early = (driven.stepper(1e-3).advance(jnp.asarray(k), jnp.ones(2)) for k in (4999, 0))
+    np.testing.assert_array_equal(late, early)
+
+
 def test_residuals_and_jacobians_are_the_step_and_the_velocity():
     x, h = XS[0], jnp.array([0.3, -0.4])
     z = W @ h + x + CELL.b
