@@ -14,6 +14,7 @@ from jax.scipy.linalg import expm
 from jax.typing import ArrayLike
 from jaxtyping import Array, Complex, Float, Inexact, Integer
 
+from ._balance import balancing, exponents, rescaled, times_power
 from ._errors import as_matrix, is_concrete
 
 # ||X||_1 up to which the 7-node rule gives log(I + X) to working precision, by the bits of a real number: float64 from
@@ -156,7 +157,8 @@ def logm(A: ArrayLike | Sequence) -> Inexact[Array, "N N"]:
     matrix that is not square or has no principal logarithm; of a traced one all entries are NaN then.
     """
     A = as_matrix("A", A, complex=True)
-    log = _differentiable_logm(A)
+    e = balancing(A)
+    log = rescaled(_differentiable_logm(rescaled(A, e)), -e)
     if is_concrete(A, log) and not np.isfinite(np.asarray(log)).all():
         values = np.linalg.eigvals(np.asarray(A))
         nearest = values[np.argmin(np.abs(np.angle(-values)) * (values != 0))]
@@ -300,19 +302,18 @@ def _eig_qr(A: Inexact[Array, "N N"]) -> tuple[Complex[Array, " N"], Complex[Arr
 
 def _eig_lapack(A: Inexact[Array, "N N"]) -> tuple[Complex[Array, " N"], Complex[Array, "N N"]]:
     # LAPACK's eigenvalues of matrices near the ends of the float range come back scaled; a power of two is exact
-    largest = jnp.max(jnp.abs(A))
-    size = 2 ** jnp.floor(jnp.log2(jnp.where(largest == 0, 1, largest)))
-    values, vectors = jnp.linalg.eig(A / size)
-    return size * values, vectors
+    size = exponents(A, axis=None)
+    values, vectors = jnp.linalg.eig(times_power(A, -size))
+    return times_power(values, size), vectors
 
 
-@jax.custom_jvp
+@jax.jit
 def eig(A: Inexact[Array, "N N"]) -> tuple[Complex[Array, " N"], Complex[Array, "N N"]]:
     """Eigenvalues and right eigenvectors of a general matrix, on every backend.
 
     `A`: (N, N), real or complex. Returns the (N,) eigenvalues, in no particular order, and the (N, N) eigenvectors as
     columns of unit 2-norm, both complex; NaN where the iteration does not converge or `A` is not finite. LAPACK on a
-    CPU, its counterpart on CUDA, and elsewhere a Hessenberg QR iteration in plain JAX.
+    CPU, its counterpart on CUDA, and elsewhere a Hessenberg QR iteration in plain JAX; each of the balanced matrix.
 
     The derivative, in both modes, is dλ = diag(C) and dV = V (F ∘ C) with C = V^{-1} dA V and F_ij = 1 / (λ_j - λ_i)
     off the diagonal, 0 on it. The scale and phase of a column are a gauge: this rule leaves each column's own component
@@ -320,6 +321,24 @@ def eig(A: Inexact[Array, "N N"]) -> tuple[Complex[Array, " N"], Complex[Array, 
     exactly equal eigenvalues F is taken as 0, which keeps dλ finite; dV has no meaning there.
     """
     _check_square(A)
+    e = balancing(A)
+    values, V = _eig(rescaled(A, e))
+    fixed = lax.stop_gradient(V)
+    largest = jnp.max(exponents(fixed[None], axis=0) + e[:, None], axis=0)
+    V = times_power(V, e[:, None] - largest[None, :])
+    return values, V / lax.stop_gradient(jnp.linalg.norm(V, axis=0, keepdims=True))
+
+
+@jax.jit
+def modes(A: Inexact[Array, "N N"]) -> tuple[Complex[Array, " N"], Float[Array, " N"]]:
+    """The eigenvalues (N,) of a matrix, in no particular order, and their condition numbers, those of the balanced matrix."""
+    _check_square(A)
+    values, V = _eig(rescaled(A, balancing(A)))
+    return values, eigenvalue_condition(V)
+
+
+@jax.custom_jvp
+def _eig(A: Inexact[Array, "N N"]) -> tuple[Complex[Array, " N"], Complex[Array, "N N"]]:
     return _eig_anywhere(A)
 
 
@@ -328,10 +347,10 @@ def _eig_anywhere(A):
     return lax.platform_dependent(A, cpu=_eig_lapack, cuda=_eig_lapack, default=_eig_qr)
 
 
-@eig.defjvp
+@_eig.defjvp
 def _eig_jvp(primals, tangents):
     (A,), (dA,) = primals, tangents
-    values, V = eig(A)
+    values, V = _eig(A)
     gap = values[None, :] - values[:, None]
     F = jnp.where(gap == 0, 0, 1 / jnp.where(gap == 0, 1, gap))
     with jax.default_matmul_precision("highest"):
@@ -341,9 +360,7 @@ def _eig_jvp(primals, tangents):
 
 def column_lengths(V: Inexact[Array, "N M"]) -> Float[Array, " M"]:
     """A power of two near the size of every column, 1 for a column of zeros; dividing by it rounds nothing."""
-    largest = jnp.max(jnp.abs(V), axis=0)
-    usable = (largest > 0) & jnp.isfinite(largest)
-    return jnp.exp2(jnp.floor(jnp.log2(jnp.where(usable, largest, 1))))
+    return times_power(jnp.ones(V.shape[1], V.real.dtype), exponents(V, axis=0))
 
 
 @jax.jit

@@ -9,7 +9,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Complex, Float
 
 from ._errors import as_matrix
-from ._linalg import eig, eigenvalue_condition
+from ._linalg import modes
 from ._methods import AbstractMethod, Exact, check_method, nearly_singular
 from ._verdict import Reading, Verdict, eigenvalue_reach, judge
 
@@ -115,6 +115,6 @@ def spectrum(W: ArrayLike | Sequence) -> Spectrum:
 
 @jax.jit
 def _of(W: Float[Array, "N N"]) -> Spectrum:
-    multipliers, vectors = eig(W)
+    multipliers, condition = modes(W)
     order = jnp.argsort(-jnp.abs(multipliers), stable=True)
-    return Spectrum(W, multipliers[order], eigenvalue_condition(vectors)[order])
+    return Spectrum(W, multipliers[order], condition[order])
