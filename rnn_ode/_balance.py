@@ -14,6 +14,7 @@ _MAX_SWEEPS = 40
 _WORTHWHILE = 0.95  # Parlett and Reinsch's: a smaller gain is not worth a change
 
 
+@jax.jit
 def balancing(A: Inexact[Array, "N N"]) -> Integer[Array, " N"]:
     """The exponents e of D = diag(2ᵉ) for which D⁻¹ A D has rows and columns of like norms.
 
@@ -56,6 +57,11 @@ def balancing(A: Inexact[Array, "N N"]) -> Integer[Array, " N"]:
 def rescaled(A: Inexact[Array, "N N"], e: Integer[Array, " N"]) -> Inexact[Array, "N N"]:
     """D⁻¹ A D for D = diag(2ᵉ), exact but for what falls below the float range."""
     return times_power(A, e[None, :] - e[:, None])
+
+
+def balanced(A: Inexact[Array, "N N"]) -> Inexact[Array, "N N"]:
+    """D⁻¹ A D for the D of `balancing`."""
+    return rescaled(A, balancing(A))
 
 
 def times_power(X: Inexact[Array, "*shape"], k: Integer[Array, "..."]) -> Inexact[Array, "*shape"]:

@@ -14,7 +14,7 @@ from jax.scipy.linalg import expm
 from jax.typing import ArrayLike
 from jaxtyping import Array, Complex, Float, Inexact, Integer
 
-from ._balance import balancing, exponents, rescaled, times_power
+from ._balance import balanced, balancing, exponents, rescaled, times_power
 from ._errors import as_matrix, is_concrete
 
 # ||X||_1 up to which the 7-node rule gives log(I + X) to working precision, by the bits of a real number: float64 from
@@ -333,7 +333,7 @@ def eig(A: Inexact[Array, "N N"]) -> tuple[Complex[Array, " N"], Complex[Array, 
 def modes(A: Inexact[Array, "N N"]) -> tuple[Complex[Array, " N"], Float[Array, " N"]]:
     """The eigenvalues (N,) of a matrix, in no particular order, and their condition numbers, those of the balanced matrix."""
     _check_square(A)
-    values, V = _eig(rescaled(A, balancing(A)))
+    values, V = _eig(balanced(A))
     return values, eigenvalue_condition(V)
 
 

@@ -35,7 +35,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Complex, Float
 
-from ._balance import balancing, frobenius, rescaled
+from ._balance import balanced, frobenius
 from ._linalg import inverse_norm, spectral_norm
 
 _DRIFT = 16  # units of u ‖B‖_F
@@ -61,7 +61,7 @@ class Verdict(eqx.Enumeration):
     GROWS = "GROWS: almost every solution grows without bound."
     UNDETERMINED = (
         "UNDETERMINED: the eigenvalues cannot say. They lie within rounding of the boundary and are ill conditioned or "
-        "defective there, or the method has a pole at one of them."
+        "defective there, or the method has a pole at one of them. Float64 decides much of what float32 leaves open."
     )
 
 
@@ -79,10 +79,11 @@ def verdict_name(verdict: Verdict) -> str:
 
 
 def float64_hint(dtype) -> str:
-    """What to try where rounding leaves a question open: float64, unless `dtype` has as many digits already. Empty then."""
+    """What to try where rounding leaves a question open: float64, unless `dtype` has as many digits already. Empty then. A
+    clause without a full stop."""
     if jnp.finfo(dtype).eps <= jnp.finfo(jnp.float64).eps:
         return ""
-    return "float64 may decide it: jax.config.update('jax_enable_x64', True) before the first array is made."
+    return "float64 may decide it: jax.config.update('jax_enable_x64', True) before the first array is made"
 
 
 class Rounding(NamedTuple):
@@ -96,14 +97,17 @@ class Rounding(NamedTuple):
 
     @classmethod
     def of(cls, B: Float[Array, "N N"]) -> "Rounding":
-        u, size = jnp.finfo(B.dtype).eps, spectral_norm(B)
-        return cls(_DRIFT * u * frobenius(B), _SCATTER * u * size, size)
+        return cls.from_norms(jnp.finfo(B.dtype).eps, frobenius(B), spectral_norm(B))
+
+    @classmethod
+    def from_norms(cls, eps, frobenius, spectral) -> "Rounding":
+        return cls(_DRIFT * eps * frobenius, _SCATTER * eps * spectral, spectral)
 
 
 def backward_error(W: Float[Array, "N N"]) -> Float[Array, ""]:
     """ε for which condition · ε bounds how far rounding moves an eigenvalue, of a condition from `modes`. See also
     `eigenvalue_reach`, which is less for ill-conditioned eigenvalues."""
-    rounding = Rounding.of(rescaled(W, balancing(W)))
+    rounding = Rounding.of(balanced(W))
     return rounding.drift + rounding.scatter
 
 
@@ -116,11 +120,11 @@ def eigenvalue_reach(
     defective one, it is at most ‖W‖ (scatter/‖W‖)^(1/m), by which a Jordan block of size m moves (Wilkinson, "The Algebraic
     Eigenvalue Problem", ch. 2). Without the `eigenvalues`, m = 2.
     """
-    rounding = Rounding.of(rescaled(W, balancing(W)))
-    return _reach(jnp, rounding, jnp.finfo(W.dtype).eps, condition, eigenvalues)
+    rounding = Rounding.of(balanced(W))
+    return reach(jnp, rounding, jnp.finfo(W.dtype).eps, condition, eigenvalues)
 
 
-def _reach(np, rounding: Rounding, eps, condition, eigenvalues):
+def reach(np, rounding: Rounding, eps, condition, eigenvalues):
     """`eigenvalue_reach`, by NumPy or its counterpart in JAX."""
     first = rounding.drift + rounding.scatter * condition
     block = _block_reach(rounding, 2)
@@ -160,7 +164,7 @@ def judge(
     readings: tuple[Reading, ...],
 ) -> tuple[Verdict, ...]:
     """The verdict of each linear system with exponents g(λ), for the computed eigenvalues λ of W and their conditions."""
-    B = rescaled(W, balancing(W))
+    B = balanced(W)
     rounding = Rounding.of(B)
     crossings = [_Crossings.of(B, rounding, multipliers, condition, reading) for reading in readings]
     points = jnp.stack([crossing.points for crossing in crossings])
