@@ -405,7 +405,8 @@ def _multipliers(W: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     except np.linalg.LinAlgError:
         condition = np.full(len(B), np.inf)
     eps = np.finfo(W.dtype).eps
-    rounding = Rounding.from_norms(eps, np.linalg.norm(B), np.linalg.norm(B, 2))
+    largest = np.max(np.abs(B)) or 1  # so that squares do not overflow
+    rounding = Rounding.from_norms(eps, *(largest * np.linalg.norm(B / largest, kind) for kind in ("fro", 2)))
     return multipliers, reach(np, rounding, eps, condition, multipliers)
 
 
