@@ -1,8 +1,8 @@
 """Balancing: a change of units that makes a matrix as small as its eigenvalues allow.
 
-A network whose states have different units (or a cell whose units were rescaled) has a matrix W = D R D⁻¹ with a norm that may
-be many times that of R, and what is known of eigenvalues in floating point is known relative to a norm. A diagonal
-similarity by powers of two rounds nothing, so that everything may be asked of the smaller matrix.
+A network whose states have different units has a matrix W = D R D⁻¹ with a norm that may be many times that of R, and what is
+known of eigenvalues in floating point is known relative to a norm. A diagonal similarity by powers of two rounds nothing,
+so that everything may be asked of the smaller matrix.
 """
 
 import jax
@@ -18,9 +18,9 @@ _WORTHWHILE = 0.95  # Parlett and Reinsch's: a smaller gain is not worth a chang
 def balancing(A: Inexact[Array, "N N"]) -> Integer[Array, " N"]:
     """The exponents e of D = diag(2ᵉ) for which D⁻¹ A D has rows and columns of like norms.
 
-    Osborne's iteration with the two-norm of rows and columns, diagonal included, as LAPACK's `gebal` has it since 3.5.2
-    (James, Langou & Lowery, "On matrix balancing and eigenvector computation", 2014; Parlett & Reinsch, Numer. Math. 13, 1969),
-    in logarithms, which cannot overflow. A normal matrix stays as it is. Instead of `gebal`'s permutations: a row or
+    Osborne's iteration with the two-norm of rows and columns, diagonal included, as newer versions of LAPACK's `gebal` have
+    it (James, Langou & Lowery, "On matrix balancing and eigenvector computation", 2014; Parlett & Reinsch, Numer. Math. 13,
+    1969), in logarithms, which cannot overflow. A normal matrix stays as it is. Instead of `gebal`'s permutations: a row or
     column of zeros counts as one of the size of a rounding error, so that a triangular matrix loses what is off its
     diagonal. Zeros for a matrix that is not finite.
     """

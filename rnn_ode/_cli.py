@@ -311,8 +311,7 @@ def _spectrum_text(report: dict) -> str:
         shown = f"{z['re']:.6g} {'+' if z['im'] >= 0 else '-'} {abs(z['im']):.6g}i"
         efolding = "∞" if z["timescale"] is None else number(z["timescale"])
         lines.append(
-            f"{shown:>26}{z['modulus']:>11.5g}{efolding:>12}{z['frequency']:>13.4f}"
-            f"{number(z['condition']):>11}"
+            f"{shown:>26}{z['modulus']:>11.5g}{efolding:>12}{z['frequency']:>13.4f}{number(z['condition']):>11}"
         )
     hidden = len(report["multipliers"]) - 12
     if hidden > 0:

@@ -391,7 +391,7 @@ def obstacle(W, method: AbstractMethod) -> Obstacle | None:
 
 
 def _with_hint(text: str, W: np.ndarray) -> str:
-    hint = float64_hint(W.dtype)
+    hint = float64_hint(W.dtype).removesuffix(".")
     return f"{text}; {hint}" if hint else text
 
 
