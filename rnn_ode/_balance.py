@@ -28,15 +28,15 @@ def balancing(A: Inexact[Array, "N N"]) -> Integer[Array, " N"]:
     sizes = jnp.log2(jnp.abs(lax.stop_gradient(A)).astype(jnp.promote_types(A.real.dtype, jnp.float32)))
     least = jnp.max(sizes) + jnp.log2(info.eps).astype(sizes.dtype)
 
-    def norm(logarithms):
+    def norm(logarithms, unit):
         largest = jnp.max(logarithms)
         empty = largest == -jnp.inf
         squares = jnp.sum(4 ** (logarithms - jnp.where(empty, 0, largest)))
-        return jnp.where(empty, least, largest + jnp.log2(jnp.where(empty, 1, squares)) / 2)
+        return jnp.where(empty, least, unit + largest + jnp.log2(jnp.where(empty, 1, squares)) / 2)
 
     def visit(i, state):
         e, moved = state
-        column, row = norm(sizes[:, i] - e) + e[i], norm(sizes[i] + e) - e[i]
+        column, row = norm(sizes[:, i] - e, e[i]), norm(sizes[i] + e, -e[i])
         shift = jnp.round((row - column) / 2)
         larger = jnp.maximum(row, column)
         before, after = (2 ** (column + k - larger) + 2 ** (row - k - larger) for k in (0, shift))
