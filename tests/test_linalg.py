@@ -10,7 +10,7 @@ import pytest
 import scipy.linalg
 import scipy.optimize
 
-from rnn_ode._balance import balanced, balancing, rescaled
+from rnn_ode._balance import balanced, balancing
 from rnn_ode._linalg import (
     _eig_qr,
     eig,
