@@ -13,7 +13,7 @@ from jax import lax
 from jax.typing import ArrayLike
 from jaxtyping import Array, Complex, Float, Inexact, Integer
 
-from ._balance import balanced, balancing, exponents, rescaled, times_power
+from ._balance import balancing, exponents, rescaled, times_power
 from ._errors import as_matrix, is_concrete
 
 # ||X||_1 up to which the 7-node rule gives log(I + X) to working precision, by the bits of a real number: float64 from
@@ -322,18 +322,24 @@ def eig(A: Inexact[Array, "N N"]) -> tuple[Complex[Array, " N"], Complex[Array, 
     _check_square(A)
     e = balancing(A)
     values, V = _eig(rescaled(A, e))
-    fixed = lax.stop_gradient(V)
-    largest = jnp.max(exponents(fixed[None], axis=0) + e[:, None], axis=0)
+    return values, _in_units(V, e)
+
+
+def _in_units(V: Complex[Array, "N N"], e: Integer[Array, " N"]) -> Complex[Array, "N N"]:
+    """D V with columns of unit 2-norm, D = diag(2ᵉ)."""
+    largest = jnp.max(exponents(lax.stop_gradient(V)[None], axis=0) + e[:, None], axis=0)
     V = times_power(V, e[:, None] - largest[None, :])
-    return values, V / lax.stop_gradient(jnp.linalg.norm(V, axis=0, keepdims=True))
+    return V / lax.stop_gradient(jnp.linalg.norm(V, axis=0, keepdims=True))
 
 
 @jax.jit
-def modes(A: Inexact[Array, "N N"]) -> tuple[Complex[Array, " N"], Float[Array, " N"]]:
-    """The eigenvalues (N,) of a matrix, in no particular order, and their condition numbers, those of the balanced matrix."""
+def modes(A: Inexact[Array, "N N"]) -> tuple[Complex[Array, " N"], Float[Array, " N"], Float[Array, " N"]]:
+    """The eigenvalues (N,) of a matrix, in no particular order, their condition numbers, and those of the balanced matrix,
+    by which rounding is judged (`_verdict`)."""
     _check_square(A)
-    values, V = _eig(balanced(A))
-    return values, eigenvalue_condition(V)
+    e = balancing(A)
+    values, V = _eig(rescaled(A, e))
+    return values, eigenvalue_condition(_in_units(V, e)), eigenvalue_condition(V)
 
 
 @jax.custom_jvp

@@ -20,12 +20,14 @@ class Spectrum(eqx.Module):
     All of it speaks of the linear part, with held input: a network with a nonlinearity has W at best at one state.
 
     **Fields:** `matrix` W; `multipliers` (N,) complex, the eigenvalues, largest first; `condition` (N,) their condition
-    numbers (1 for a normal matrix, infinite for a defective one), those of the matrix balanced by a scaling of its units.
+    numbers (1 for a normal matrix, infinite for a defective one); `balanced_condition` (N,) those of the matrix in units
+    that make it small, by which rounding is judged.
     """
 
     matrix: Float[Array, "N N"]
     multipliers: Complex[Array, " N"]
     condition: Float[Array, " N"]
+    balanced_condition: Float[Array, " N"]
 
     @property
     def radius(self) -> Float[Array, ""]:
@@ -40,7 +42,7 @@ class Spectrum(eqx.Module):
     @property
     def reach(self) -> Float[Array, " N"]:
         """How far each true eigenvalue may be from the computed one, for rounding."""
-        return jax.lax.stop_gradient(eigenvalue_reach(self.matrix, self.condition, self.multipliers))
+        return jax.lax.stop_gradient(eigenvalue_reach(self.matrix, self.balanced_condition, self.multipliers))
 
     @property
     def hint(self) -> str:
@@ -63,7 +65,7 @@ class Spectrum(eqx.Module):
         """`discrete`, and then `continuous` of each method: cheaper than one by one."""
         network = Reading(Exact().exponent, Exact().contour)
         flows = [Reading(m.exponent, m.contour, m.pole) for m in (check_method("methods", m) for m in methods)]
-        return judge(self.matrix, self.multipliers, self.condition, (network, *flows))
+        return judge(self.matrix, self.multipliers, self.balanced_condition, (network, *flows))
 
     def exists(self, method: AbstractMethod) -> Bool[Array, ""]:
         """Whether the method may be used on this matrix, to within rounding (`Exact()`: no multiplier on (−∞, 0], …)."""
@@ -134,6 +136,6 @@ def spectrum(W: ArrayLike | Sequence) -> Spectrum:
 
 @jax.jit
 def _of(W: Float[Array, "N N"]) -> Spectrum:
-    multipliers, condition = modes(W)
+    multipliers, *conditions = modes(W)
     order = jnp.argsort(-jnp.abs(multipliers), stable=True)
-    return Spectrum(W, multipliers[order], condition[order])
+    return Spectrum(W, multipliers[order], *(condition[order] for condition in conditions))

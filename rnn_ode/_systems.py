@@ -129,7 +129,7 @@ class AbstractSystem(eqx.Module):
 
     def modes(self, J: Float[Array, "N N"]):
         """Eigenvalues (N,) of a Jacobian, fastest growing first, and their condition numbers, those of the balanced one."""
-        values, condition = modes(J)
+        values, _, condition = modes(J)
         order = jnp.argsort(-self.growth(values), stable=True)
         return values[order], condition[order]
 
