@@ -21,6 +21,7 @@ from ._errors import RESULTS, as_step
 from ._fields import is_linear_in_steps
 from ._integrate import integrate
 from ._iterate import check_inputs, iterate
+from ._linalg import exponential
 from ._methods import AbstractMethod, Backward, Exact, Forward, Textbook, Tustin, obstacle
 from ._paths import Hold
 from ._runs import promote
@@ -371,7 +372,7 @@ def measured_rate(matrix: Array, flow: bool = True) -> float | None:
 
 @eqx.filter_jit
 def _expm(matrix):
-    return jax.scipy.linalg.expm(matrix, max_squarings=32)
+    return exponential(matrix)
 
 
 def simulate(step: Array, runs: int) -> np.ndarray:

@@ -20,8 +20,10 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Complex, Float
 
+from ._balance import balanced, balancing
 from ._errors import as_matrix, check_count, check_flag, is_concrete
 from ._linalg import column_lengths, eig, inv, logm, solve
+from ._verdict import Rounding, float64_hint, reach
 
 
 class AbstractMethod(eqx.Module):
@@ -375,39 +377,58 @@ def obstacle(W, method: AbstractMethod) -> Obstacle | None:
         return Obstacle("its Jacobian is not finite", zero=False)
     if method.inverts and (why := singular(W)):
         return Obstacle(why, zero=True)
-    multipliers, vectors = np.linalg.eig(W.astype(complex))
-    reach = _reach(W, vectors)
+    multipliers, reach = _multipliers(W)
     bad = np.flatnonzero(method.excluded(multipliers, reach))
     if not len(bad):
         return None
     value, within = complex(multipliers[bad[0]]), float(reach[bad[0]])
     if isinstance(method, Tustin):
-        return Obstacle(f"its multiplier {value.real:.6g} is a pole of the Cayley transform", zero=False)
+        text = f"its multiplier {value.real:.6g} is a pole of the Cayley transform"
+        return Obstacle(_with_hint(text, W), zero=False)
     if value.real < -within:
         return Obstacle(f"its multiplier {value.real:.6g} is negative", zero=False)
-    return Obstacle(f"its multiplier {value.real:.6g} is zero to within rounding", zero=True)
+    return Obstacle(_with_hint(f"its multiplier {value.real:.6g} is zero to within rounding", W), zero=True)
 
 
-def _reach(W: np.ndarray, vectors: np.ndarray) -> np.ndarray:
-    """`_verdict.eigenvalue_reach` in NumPy: a concrete matrix may be asked about while something else is traced."""
-    eps, largest = np.finfo(W.dtype).eps, np.max(np.abs(W))
-    size = largest * np.linalg.norm(W / (largest or 1))
+def _with_hint(text: str, W: np.ndarray) -> str:
+    hint = float64_hint(W.dtype).removesuffix(".")
+    return f"{text}; {hint}" if hint else text
+
+
+def _multipliers(W: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The eigenvalues and `_verdict.eigenvalue_reach`, in NumPy: a concrete matrix may be asked about while something else
+    is traced."""
+    B = _balanced(W)
+    multipliers, vectors = np.linalg.eig(B.astype(complex))
     try:
         condition = np.linalg.norm(np.linalg.inv(vectors), axis=1)
     except np.linalg.LinAlgError:
-        condition = np.inf
-    return np.broadcast_to(np.minimum((4 + len(W) ** 0.5) * eps * condition, eps**0.5) * size, len(W))
+        condition = np.full(len(B), np.inf)
+    eps = np.finfo(W.dtype).eps
+    largest = np.max(np.abs(B)) or 1  # so that squares do not overflow
+    rounding = Rounding.from_norms(eps, *(largest * np.linalg.norm(B / largest, kind) for kind in ("fro", 2)))
+    return multipliers, reach(np, rounding, eps, condition, multipliers)
+
+
+def _balanced(W: np.ndarray) -> np.ndarray:
+    """`_balance.balanced` of a concrete matrix, also while something else is traced."""
+    with jax.ensure_compile_time_eval():
+        e = np.asarray(balancing(jnp.asarray(W)))
+    return np.ldexp(W, e[None, :] - e[:, None])
 
 
 def singular(W: np.ndarray) -> str | None:
-    """Why a concrete W (N, N) cannot be inverted, if it cannot: its condition number is above 1/(N u)."""
-    condition = np.linalg.cond(W)
+    """Why a concrete W (N, N) cannot be inverted, if it cannot: the condition number of the balanced matrix is above
+    1/(N u)."""
+    condition = np.linalg.cond(_balanced(W))
     if condition * len(W) * np.finfo(W.dtype).eps < 1:
         return None
-    return f"W_h is singular or nearly so, a multiplier zero to within rounding (condition number {condition:.3g})"
+    return _with_hint(
+        f"W_h is singular or nearly so, a multiplier zero to within rounding (condition number {condition:.3g})", W
+    )
 
 
 def nearly_singular(W: Float[Array, "N N"]) -> Bool[Array, ""]:
     """Whether W cannot be told from a singular matrix, as `singular` has it; traceable."""
-    s = jnp.linalg.svd(W, compute_uv=False)
+    s = jnp.linalg.svd(balanced(W), compute_uv=False)
     return s[-1] <= W.shape[0] * jnp.finfo(W.dtype).eps * s[0]

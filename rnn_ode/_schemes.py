@@ -16,7 +16,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array
 
 from ._errors import check_count, check_solver
-from ._linalg import column_lengths, solve
+from ._linalg import phi_functions, solve
 from ._paths import Constant
 from ._types import Field, real_dtype
 
@@ -107,13 +107,8 @@ class ExponentialEuler(_FlatScheme):
     """
 
     def increment(self, generator, velocity, dt):
-        n = len(velocity)
-        kind = jnp.result_type(generator, velocity)
-        # φ₁ v is linear in v, and a long one would cost the exponential its digits
-        length = jax.lax.stop_gradient(column_lengths(velocity[:, None]))[0]
-        top = jnp.concatenate([generator, velocity[:, None] / length], axis=1).astype(kind)
-        block = jnp.concatenate([top, jnp.zeros((1, n + 1), kind)])
-        return jax.scipy.linalg.expm(dt * block, max_squarings=64)[:n, n] * length
+        phi = phi_functions(dt * generator, 1)[1]
+        return dt * jnp.matmul(phi, velocity, precision="highest")
 
 
 class RungeKutta(AbstractScheme):

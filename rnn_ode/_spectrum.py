@@ -9,9 +9,9 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Complex, Float
 
 from ._errors import as_matrix
-from ._linalg import eig, eigenvalue_condition
+from ._linalg import modes
 from ._methods import AbstractMethod, Exact, check_method, nearly_singular
-from ._verdict import Reading, Verdict, eigenvalue_reach, judge
+from ._verdict import Reading, Verdict, eigenvalue_reach, float64_hint, judge
 
 
 class Spectrum(eqx.Module):
@@ -20,12 +20,14 @@ class Spectrum(eqx.Module):
     All of it speaks of the linear part, with held input: a network with a nonlinearity has W at best at one state.
 
     **Fields:** `matrix` W; `multipliers` (N,) complex, the eigenvalues, largest first; `condition` (N,) their condition
-    numbers (1 for a normal matrix, infinite for a defective one).
+    numbers (1 for a normal matrix, infinite for a defective one); `balanced_condition` (N,) those of the matrix in units
+    that make it small, by which rounding is judged.
     """
 
     matrix: Float[Array, "N N"]
     multipliers: Complex[Array, " N"]
     condition: Float[Array, " N"]
+    balanced_condition: Float[Array, " N"]
 
     @property
     def radius(self) -> Float[Array, ""]:
@@ -36,6 +38,16 @@ class Spectrum(eqx.Module):
     def abscissa(self) -> Float[Array, ""]:
         """Spectral abscissa: the largest Re λ."""
         return jnp.max(self.multipliers.real)
+
+    @property
+    def reach(self) -> Float[Array, " N"]:
+        """How far each true eigenvalue may be from the computed one, for rounding."""
+        return jax.lax.stop_gradient(eigenvalue_reach(self.matrix, self.balanced_condition, self.multipliers))
+
+    @property
+    def hint(self) -> str:
+        """What to try where rounding leaves a verdict or a timescale open: float64, unless this is float64. Empty then."""
+        return float64_hint(self.matrix.dtype)
 
     @property
     def discrete(self) -> Verdict:
@@ -53,13 +65,12 @@ class Spectrum(eqx.Module):
         """`discrete`, and then `continuous` of each method: cheaper than one by one."""
         network = Reading(Exact().exponent, Exact().contour)
         flows = [Reading(m.exponent, m.contour, m.pole) for m in (check_method("methods", m) for m in methods)]
-        return judge(self.matrix, self.multipliers, self.condition, (network, *flows))
+        return judge(self.matrix, self.multipliers, self.balanced_condition, (network, *flows))
 
     def exists(self, method: AbstractMethod) -> Bool[Array, ""]:
         """Whether the method may be used on this matrix, to within rounding (`Exact()`: no multiplier on (−∞, 0], …)."""
         check_method("method", method)
-        reach = eigenvalue_reach(self.matrix, self.condition)
-        excluded = jnp.any(method.excluded(self.multipliers, reach))
+        excluded = jnp.any(method.excluded(self.multipliers, self.reach))
         return ~excluded & ~nearly_singular(self.matrix) if method.inverts else ~excluded
 
     def rate(self, method: AbstractMethod | None = None) -> Float[Array, ""]:
@@ -70,21 +81,31 @@ class Spectrum(eqx.Module):
 
     @property
     def timescales(self) -> Float[Array, " N"]:
-        """Steps in which each mode of the network falls, or grows (negative), by a factor e: −1 / log |λ|."""
-        return -1 / jnp.log(jnp.abs(self.multipliers))
+        """Steps in which each mode of the network falls, or grows (negative), by a factor e: −1 / log |λ|.
+
+        It is +∞ where rounding leaves open whether |λ| is above or below 1, and 0 where λ = 0.
+        """
+        modulus = jnp.abs(self.multipliers)
+        open = jnp.abs(modulus - 1) <= self.reach
+        return jnp.where(open, jnp.inf, -1 / jnp.log(jnp.where(open, 2, modulus)))
 
     @property
     def frequencies(self) -> Float[Array, " N"]:
-        """Cycles per step of each mode of the network: arg λ / 2π, in (−½, ½]."""
-        return jnp.angle(self.multipliers) / (2 * jnp.pi)
+        """Cycles per step of each mode of the network: arg λ / 2π, in (−½, ½]. It is 0 or ½ where rounding leaves open
+        whether λ is real, and 0 where it leaves open whether λ is zero."""
+        real, imag = self.multipliers.real, self.multipliers.imag
+        turns = jnp.abs(imag) > self.reach
+        angle = jnp.angle(jnp.where(turns, self.multipliers, 1j))
+        return jnp.where(turns, angle / (2 * jnp.pi), jnp.where(real < -self.reach, 0.5, 0.0))
 
     def series_converges(self, method: AbstractMethod) -> Bool[Array, ""]:
-        """Whether the series that the method cuts off converges to log W.
+        """Whether the series that the method cuts off converges to log W; `False` also where rounding leaves it open.
 
         `Forward`: every |λ − 1| < 1; `Backward`: every Re λ > ½; `Tustin` (the first term of an artanh): every Re λ > 0;
         `Exact` cuts nothing off; `Textbook` is no part of such a series and says False.
         """
-        return jnp.all(check_method("method", method).series_ratio(self.multipliers) < 1)
+        around = self.multipliers[None] + self.reach[None] * jnp.array([0, 1, -1, 1j, -1j])[:, None]
+        return jnp.all(check_method("method", method).series_ratio(around) < 1)
 
     def neglected(self, method: AbstractMethod) -> Float[Array, ""]:
         """The first term that the method leaves out, relative to what it keeps: the largest |term| / |g(λ)|."""
@@ -115,6 +136,6 @@ def spectrum(W: ArrayLike | Sequence) -> Spectrum:
 
 @jax.jit
 def _of(W: Float[Array, "N N"]) -> Spectrum:
-    multipliers, vectors = eig(W)
+    multipliers, *conditions = modes(W)
     order = jnp.argsort(-jnp.abs(multipliers), stable=True)
-    return Spectrum(W, multipliers[order], eigenvalue_condition(vectors)[order])
+    return Spectrum(W, multipliers[order], *(condition[order] for condition in conditions))

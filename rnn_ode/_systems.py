@@ -23,10 +23,9 @@ from jaxtyping import Array, Bool, Complex, Float, Inexact
 from ._cells import Pieces, as_state, initial_state
 from ._errors import RESULTS, as_floats, as_number, as_step, check_callable, check_solver, is_concrete
 from ._linalg import (
-    eig,
-    eigenvalue_condition,
     exponential,
     matrix_power,
+    modes,
     numerical_abscissa,
     numerical_radius,
     spectral_norm,
@@ -136,10 +135,10 @@ class AbstractSystem(eqx.Module):
         return judge(J, eigenvalues, condition, (self.reading,))[0]
 
     def modes(self, J: Float[Array, "N N"]):
-        """Eigenvalues (N,) of a Jacobian, fastest growing first, and their condition numbers."""
-        values, vectors = eig(J)
+        """Eigenvalues (N,) of a Jacobian, fastest growing first, and their condition numbers, those of the balanced one."""
+        values, _, condition = modes(J)
         order = jnp.argsort(-self.growth(values), stable=True)
-        return values[order], eigenvalue_condition(vectors)[order]
+        return values[order], condition[order]
 
     def unravel(self, h: Float[Array, " N"]) -> State:
         """A flat state as the pytree that the cell or field takes."""

@@ -32,7 +32,7 @@ from jaxtyping import Array, Bool, Complex, Float
 
 from ._errors import as_matrix, check_finite
 from ._kinks import surroundings
-from ._linalg import batched_map, climb, eig, numerical_abscissa, spectral_norm
+from ._linalg import batched_map, climb, eig, modes, numerical_abscissa, spectral_norm
 from ._systems import AbstractSystem, Grain, Map
 from ._verdict import Verdict
 
@@ -130,10 +130,12 @@ def _of_jacobian(system: AbstractSystem, J: Float[Array, "N N"], kink: Bool[Arra
 
 @eqx.filter_jit
 def _transient(system: AbstractSystem, J: Float[Array, "N N"], kink: Bool[Array, ""]) -> Transient:
-    eigenvalues, condition = system.modes(J)
+    eigenvalues, condition, of_balanced = modes(J)
+    order = jnp.argsort(-system.growth(eigenvalues), stable=True)
+    eigenvalues, condition, of_balanced = eigenvalues[order], condition[order], of_balanced[order]
     with jax.default_matmul_precision("highest"):
-        fixed, *modes = jax.lax.stop_gradient((J, eigenvalues, condition))
-        verdict = Verdict.where(kink, Verdict.UNDETERMINED, system.verdict(fixed, *modes))
+        fixed, *judged = jax.lax.stop_gradient((J, eigenvalues, of_balanced))
+        verdict = Verdict.where(kink, Verdict.UNDETERMINED, system.verdict(fixed, *judged))
         grain = system.grain(fixed)
         curve = _follow(grain.step, verdict)
         time, found = _peak(grain, curve)
@@ -141,7 +143,7 @@ def _transient(system: AbstractSystem, J: Float[Array, "N N"], kink: Bool[Array,
         # the value of the search, step by step, is the more exact one, and this the differentiable one
         peak = found + again - jax.lax.stop_gradient(again)
         unbounded = curve.unbounded | ~jnp.isfinite(peak)
-        z = _kreiss_point(system, fixed, modes[0])
+        z = _kreiss_point(system, fixed, judged[0])
         # rounding may hide how near to the boundary an ill-conditioned eigenvalue lies, and so how large the quotient is,
         # but never below what the theorem makes of the peak
         theorem = peak / (math.e * J.shape[0])

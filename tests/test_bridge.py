@@ -714,3 +714,31 @@ def test_a_zero_multiplier_leaves_the_generators_without_an_inverse(method):
 def test_logm_of_what_is_not_a_matrix_names_the_argument(A, error, as_user):
     with pytest.raises(error, match=r"^A must"):
         ro.logm(A)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_exponential_euler_is_the_exponential(dtype):
+    """dh/dt = a h over dt = 1; e^a by `math`, relative to what a step adds up: u (1 + |a|), measured 0.5."""
+    with jax.enable_x64(dtype == np.float64):
+        step = jax.jit(lambda a, h: ro.to_rnn(lambda t, h, path: a * h, ro.ExponentialEuler())(h, h)[0])
+        for a in (7.0, 10.7, 0.3, -3.0, 60.0):
+            a = float(dtype(a))
+            error = abs(float(step(jnp.asarray(a, dtype), jnp.ones(1, dtype))) - math.exp(a)) / max(1, math.exp(a))
+            assert error <= np.finfo(dtype).eps * (1 + abs(a)), a
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_exponential_euler_in_mixed_units(dtype):
+    """An oscillator in units that differ by 1e16, and so its input."""
+    with jax.enable_x64(dtype == np.float64):
+
+        @jax.jit
+        def step(s):
+            G = jnp.stack([jnp.stack([0 * s, s]), jnp.stack([-1 / s, 0 * s])])
+            field = lambda t, h, path: G @ h + path(t)  # noqa: E731
+            return ro.to_rnn(field, ro.ExponentialEuler())(jnp.stack([s, 0 * s]), jnp.stack([s, jnp.ones_like(s)]))
+
+        wanted = [np.cos(1) + np.sin(1) + np.sin(1), np.cos(1) - np.sin(1) + np.cos(1) - 1]
+        for s in (1.0, 1e5, 1e8):
+            found = np.asarray(step(jnp.asarray(s, dtype))) / [s, 1]
+            np.testing.assert_allclose(found, wanted, atol=16 * np.finfo(dtype).eps)  # measured 3

@@ -21,7 +21,7 @@ FILES = sorted(str(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.py"))
 # each other. `__init__` re-exports what is below it and may itself be imported from floor 7 up.
 FLOORS = (
     "_stop",
-    "_errors _files",
+    "_errors _files _balance",
     "_linalg _types _arrays",
     "_cells _paths _verdict _runs _orbit initializers",
     "_scan",

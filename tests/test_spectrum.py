@@ -354,6 +354,151 @@ def _one_by_one(W):
     return s.discrete, s.continuous(ro.Tustin()), s.continuous(ro.Forward(2))
 
 
+# --- units, and float32 -----------------------------------------------------------------------------------------------
+
+
+def near_the_boundary(n, count, margins, dtype, seed=0):
+    """(matrix, its rate) of Gaussian, trained-like and badly scaled matrices, half of them with their radius, half with
+    their abscissa at a distance from the boundary that is even in the logarithm. The rates are those of `dtype`'s matrices.
+    """
+    rng = np.random.default_rng(seed)
+    for k in range(count):
+        R = rng.standard_normal((n, n)) / n**0.5
+        if k % 3 == 1:  # a saturating tanh network with a strong direction
+            slopes = 1 - np.tanh(1.5 * rng.standard_normal(n)) ** 2
+            R = slopes[:, None] * (1.2 * R + 1.5 * np.outer(rng.standard_normal(n), rng.standard_normal(n)) / n)
+        values, margin = np.linalg.eigvals(R), rng.choice([-1, 1]) * 10 ** rng.uniform(*np.log10(margins))
+        R = R * (1 + margin) / np.abs(values).max() if k % 2 else R + (margin - values.real.max()) * np.eye(n)
+        d = 2.0 ** rng.integers(0, 40, n) if k % 3 == 2 else np.ones(n)  # scales over 12 decades
+        R = R.astype(dtype)
+        values = np.linalg.eigvals(R.astype(float))
+        yield (d[:, None] * R / d[None]).astype(dtype), np.log(np.abs(values).max()), values.real.max()
+
+
+@jax.jit
+def _map_and_flow(Ws):
+    return jax.lax.map(lambda W: jnp.stack([code(v) for v in ro.spectrum(W).verdicts(ro.Textbook())]), Ws)
+
+
+def assert_nearly_all_is_said(n, count, margins, dtype, asked):
+    Ws, maps, flows = zip(*near_the_boundary(n, count, margins, dtype, seed=n), strict=True)
+    rates = np.stack([maps, flows], axis=1)
+    found = np.array(NAMES)[np.asarray(_map_and_flow(jnp.asarray(np.stack(Ws))))]
+    assert not any(wrong(v, r) for v, r in zip(found.ravel(), rates.ravel(), strict=True))
+    open_ = np.isin(found, ["UNDETERMINED", "PERSISTS"])[np.abs(rates) > asked]
+    assert open_.mean() <= 0.025
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("n", "count"), [(2, 96), (16, 96), (128, 24)])
+def test_no_excuses_for_gaussian_trained_and_badly_scaled_matrices_in_float32(float32, n, count):
+    assert_nearly_all_is_said(n, count, (1e-4, 1e-1), np.float32, 1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("n", "count"), [(2, 96), (64, 48)])
+def test_no_excuses_for_gaussian_trained_and_badly_scaled_matrices(n, count):
+    # a margin of 1e-10 is met by NumPy's eigenvalues to 1e-13
+    assert_nearly_all_is_said(n, count, (2e-10, 1e-1), np.float64, 1e-10)
+
+
+@pytest.mark.slow
+def test_hard_matrices_in_float32(float32):
+    labels, Ws, spectra = zip(*hard_cases(), *normal_cases(), strict=True)
+    # the rounding of a matrix of size 10 to float32 moves its well-conditioned eigenvalues by 1e-6
+    assert_never_wrong(labels, [W.astype(np.float32) for W in Ws], spectra, margin=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_rotated_shift_keeps_its_secret(dtype):
+    """All multipliers are 0, the computed ones lie on a circle: of radius 1.13 in float64 for a shift of 64 by 2."""
+    rng = np.random.default_rng(12)
+    with jax.enable_x64(dtype == np.float64):
+        s = ro.spectrum(rotated(rng, 2 * np.eye(64, k=1)).astype(dtype))
+        assert name(s.discrete) == "UNDETERMINED" and not s.exists(ro.Exact())
+        assert np.all(np.abs(s.multipliers) <= s.reach) and np.all(np.isinf(s.timescales) & (s.frequencies == 0))
+
+
+def reach_cases():
+    """(matrix, its eigenvalues): defective and normal, in a rotated basis and in mixed units."""
+    rng = np.random.default_rng(13)
+    for size, value in ((2, 1.0), (3, 1.0), (4, -0.5), (2, 0.0)):
+        T = np.diag(np.r_[np.full(size, value), rng.uniform(0.2, 0.4, 8 - size)])
+        T[:size, :size] += np.eye(size, k=1)
+        W = rotated(rng, T)
+        for d in (np.ones(8), 2.0 ** rng.integers(-20, 20, 8)):
+            yield d[:, None] * W / d[None], np.diagonal(T)
+    values = np.r_[1, -1, rng.uniform(-1, 1, 6)]
+    yield rotated(rng, np.diag(values)), values
+    yield rotated(rng, np.eye(8)), np.ones(8)
+
+
+@jax.jit
+def _numbers(W):
+    s = ro.spectrum(W)
+    return s.multipliers, s.reach, s.timescales, s.frequencies
+
+
+def numbers(W, dtype):
+    return [np.asarray(value) for value in _numbers(jnp.asarray(np.asarray(W, dtype)))]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_every_eigenvalue_is_within_its_reach(dtype):
+    with jax.enable_x64(dtype == np.float64):
+        for W, values in reach_cases():
+            multipliers, reach, *_ = numbers(W, dtype)
+            # W itself was rounded, by no more than the algorithm rounds
+            distance = np.abs(multipliers[:, None] - values[None])
+            assert np.all(distance.min(axis=1) <= reach), (values, multipliers, reach)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_timescales_are_infinite_where_rounding_hides_the_sign(dtype):
+    u = np.finfo(dtype).eps
+    with jax.enable_x64(dtype == np.float64):
+        for top in (1.0, 1 + u, 1 - u, -1.0):
+            multipliers, _, timescales, _ = numbers(np.diag([top, 0.5]), dtype)
+            np.testing.assert_array_equal(multipliers.real, np.asarray([top, 0.5], dtype))
+            np.testing.assert_allclose(timescales, [np.inf, 1 / np.log(2)], rtol=1e-6)
+        assert np.all(numbers([[0, 1e4], [-1e-4, 0]], dtype)[2] == np.inf)
+        np.testing.assert_allclose(numbers(np.diag([2.0, 0.0]), dtype)[2], [-1 / np.log(2), 0], rtol=1e-6)
+
+
+def test_timescales_are_differentiable_beside_an_infinite_one():
+    slope = jax.jit(jax.grad(lambda a: ro.spectrum(jnp.diag(jnp.stack([jnp.ones(()), a]))).timescales[1]))
+    np.testing.assert_allclose(slope(0.5), 2 / np.log(2) ** 2, rtol=1e-12)
+
+
+def test_a_timescale_that_float64_alone_can_tell(float32):
+    assert numbers(np.diag([1.0000002, 0.5]), np.float32)[2][0] == np.inf
+    assert "jax_enable_x64" in ro.spectrum(np.float32([[1.0]])).hint
+    with jax.enable_x64(True):
+        assert np.isclose(numbers(np.diag([1.0000002, 0.5]), np.float64)[2][0], -5e6, rtol=1e-6)
+        assert ro.spectrum([[1.0]]).hint == ""
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_double_real_multiplier_that_rounding_splits_has_no_frequency(dtype):
+    rng = np.random.default_rng(14)
+    with jax.enable_x64(dtype == np.float64):
+        for value, frequency in ((0.5, 0.0), (-0.5, 0.5)):
+            T = scipy.linalg.block_diag(jordan(value, 3), np.diag(np.full(5, 0.1 * value)))
+            split = [numbers(rotated(rng, T), dtype) for _ in range(4)]
+            assert any(np.any(multipliers[:3].imag != 0) for multipliers, *_ in split)
+            assert all(np.all(frequencies == frequency) for *_, frequencies in split)
+        np.testing.assert_allclose(np.sort(numbers([[0, -0.9e6], [0.9e-6, 0]], dtype)[3]), [-0.25, 0.25], rtol=1e-6)
+
+
+def test_mixed_units_hide_no_method():
+    W = np.array([[0.5, 0.2e8], [0.1e-8, 0.6]])
+    s = ro.spectrum(W)
+    assert name(s.discrete) == "DECAYS" and all(bool(s.exists(m)) for m in (ro.Exact(), ro.Backward(1), ro.Textbook()))
+    log = scipy.linalg.logm([[0.5, 0.2], [0.1, 0.6]]) * [[1, 1e8], [1e-8, 1]]
+    np.testing.assert_allclose(ro.Exact().generator(W), log, rtol=1e-12)
+
+
 # --- values that others rely on --------------------------------------------------------------------------------------
 
 

@@ -495,3 +495,22 @@ def test_the_kreiss_constant_is_never_below_what_the_peak_proves():
     found = of_map([[1 - 1e-6, 1e3], [0, 1 - 1e-6]])
     np.testing.assert_allclose(found.peak, 1e3 / (1e-6 * np.e), rtol=1e-3)
     assert found.peak <= 2 * np.e * found.kreiss * (1 + 1e-12)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_times_and_rates_follow_the_unit_of_time(dtype):
+    """A flow of milliseconds in seconds, and in units of 2²⁰ and 2⁻²⁰: powers of two change no digit."""
+    A = np.array([[-0.5, 8.0, 0.0], [0.0, -0.6, 3.0], [0.01, 0.0, -1.0]])
+    with jax.enable_x64(dtype == np.float64):
+        found = [of_flow(A / c) for c in (1.0, 2.0**20, 2.0**-20, 1e-3)]
+        grid = jnp.asarray([0.1, 0.3 + 0.2j])
+        pseudo = [ro.pseudospectrum(jnp.asarray(A / c, dtype), grid / c) for c in (1.0, 2.0**20, 2.0**-20, 1e-3)]
+    rtol = 1e-5 if dtype == np.float32 else 1e-11  # 1e-3 is no power of two
+    for c, t, values in zip((1.0, 2.0**20, 2.0**-20, 1e-3), found, pseudo, strict=True):
+        assert name(t) == name(found[0]) == "DECAYS"
+        for field, unit in (("peak", 1), ("kreiss", 1), ("peak_time", c), ("rate", 1 / c), ("departure", 1 / c)):
+            np.testing.assert_allclose(getattr(t, field) / unit, getattr(found[0], field), rtol=rtol, err_msg=field)
+        np.testing.assert_allclose(t.numerical_abscissa * c, found[0].numerical_abscissa, rtol=rtol)
+        np.testing.assert_allclose(t.times / c, found[0].times, rtol=rtol)
+        np.testing.assert_allclose(np.asarray(values) * c, pseudo[0], rtol=10 * rtol)

@@ -92,9 +92,9 @@ def _spectrum_text(report: dict) -> str:
     lines += ["", f"{'multiplier':>26}{'modulus':>11}{'e-folding':>12}{'cycles/step':>13}{'condition':>11}"]
     for z in report["multipliers"][:12]:
         shown = f"{z['re']:.6g} {'+' if z['im'] >= 0 else '-'} {abs(z['im']):.6g}i"
+        efolding = "∞" if z["timescale"] is None else number(z["timescale"])
         lines.append(
-            f"{shown:>26}{z['modulus']:>11.5g}{number(z['timescale']):>12}{z['frequency']:>13.4f}"
-            f"{number(z['condition']):>11}"
+            f"{shown:>26}{z['modulus']:>11.5g}{efolding:>12}{z['frequency']:>13.4f}{number(z['condition']):>11}"
         )
     hidden = len(report["multipliers"]) - 12
     if hidden > 0:
