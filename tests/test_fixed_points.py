@@ -10,7 +10,7 @@ import pytest
 from scipy.optimize import brentq
 
 import rnn_ode as ro
-from rnn_ode import _fixed_points
+from rnn_ode import _fixed_points_search
 
 slow = pytest.mark.slow
 OUTER = brentq(lambda h: np.tanh(1.5 * h) - h, 0.5, 1, xtol=1e-15)
@@ -464,7 +464,7 @@ def test_it_lowers_everywhere(platform, monkeypatch):
 def test_side_by_side_the_search_is_the_same(monkeypatch):
     """What other platforms than a CPU run; seven guesses, so that it is traced anew."""
     one_by_one = ro.fixed_points(unit(1.5), LINE)
-    monkeypatch.setattr(_fixed_points, "_each", lambda function, rows: jax.vmap(function)(rows))
+    monkeypatch.setattr(_fixed_points_search, "_each", lambda function, rows: jax.vmap(function)(rows))
     together = ro.fixed_points(unit(1.5), LINE[:7])
     np.testing.assert_allclose(together.points[:3], one_by_one.points[:3], atol=1e-12)
     assert together.reached.tolist() == one_by_one.reached[:7].tolist()
@@ -476,8 +476,8 @@ def test_side_by_side_the_search_is_the_same(monkeypatch):
 def led(points, radius):
     points = jnp.asarray(points, float)[:, None]
     yes = jnp.ones(len(points), bool)
-    end = _fixed_points._End(points, jnp.full(len(points), radius), yes, ~yes)
-    return _fixed_points._lead(end)
+    end = _fixed_points_search.End(points, jnp.full(len(points), radius / 4), points[:, None], yes, ~yes)
+    return _fixed_points_search._lead(end)
 
 
 @pytest.mark.slow
@@ -491,9 +491,10 @@ def test_copies_collapse_and_neighbours_do_not_chain():
 @pytest.mark.slow
 def test_an_end_that_is_no_point_leads_nothing():
     no = jnp.zeros(3, bool)
-    end = _fixed_points._End(jnp.full((3, 1), jnp.nan), jnp.full(3, jnp.nan), no.at[1].set(True), no)
+    nan = jnp.full((3, 1, 1), jnp.nan)
+    end = _fixed_points_search.End(nan[:, 0], nan[:, 0, 0], nan, no.at[1].set(True), no)
     end = end._replace(point=end.point.at[1].set(0.0), radius=end.radius.at[1].set(0.1))
-    order, used, reached = _fixed_points._distinct(end)
+    order, used, reached = _fixed_points_search.distinct(end)
     assert order[0] == 1 and used.tolist() == [True, False, False] and reached.tolist() == [-1, 0, -1]
 
 
@@ -516,7 +517,8 @@ def test_guesses_are_states_of_a_run_with_noise():
         (lambda: ro.fixed_points(unit(1.5), np.zeros((2, 1), complex)), TypeError, "real"),
         (lambda: ro.fixed_points(unit(1.5), (np.zeros((2, 1)), np.zeros((3, 1)))), ValueError, "leading axis"),
         (lambda: ro.fixed_points(unit(1.5), [["h"]]), TypeError, "numbers"),
-        (lambda: ro.fixed_points(unit(1.5), LINE, slow=1), TypeError, "slow must be True or False"),
+        (lambda: ro.fixed_points(unit(1.5), LINE, slow="yes"), TypeError, "slow must be True, False or a speed"),
+        (lambda: ro.fixed_points(unit(1.5), LINE, slow=-1e-6), ValueError, "positive, finite speed"),
         (lambda: ro.fixed_points(lambda x, h: h, LINE), TypeError, "must be a Map or a Flow"),
         (lambda: ro.fixed_points(ro.Map(unit(1.5).cell, np.zeros((4, 1))), LINE), ValueError, "constant input"),
         (lambda: ro.draw_guesses(jax.random.key(0), 0, LINE), ValueError, "n must be at least 1"),

@@ -20,14 +20,14 @@ FILES = sorted(str(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.py"))
 # A file imports only from floors below its own. A folder is one entry of the table, and the files inside it may import
 # each other. `__init__` re-exports floors 0 to 6 and may itself be imported from floor 7 up.
 FLOORS = (
-    "_errors _files",
+    "_errors _files _dependence",
     "_linalg _types _arrays",
     "_cells _paths _verdict _runs _orbit initializers",
     "_scan",
     "_fields _methods _schemes _dopri8 _clock _roots _intervals",
     "_linear_flow",
     "_bridge _iterate _integrate _evolve _feedback",
-    "_systems _tangent _kinks _stream",
+    "_systems _tangent _kinks _stream _fixed_points_search",
     "_spectrum _transient _fixed_points _cycles _lyapunov _continuation",
     "_gradients _compare _recommend",
     "_analyse",
