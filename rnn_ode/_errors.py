@@ -53,7 +53,7 @@ class RESULTS(diffrax.RESULTS):  # pyright: ignore[reportGeneralTypeIssues]
         "or take float64."
     )
     guesses_not_slow = (
-        "Some guesses reached neither a fixed point nor a slow point: `reached` is −1 for them. They ran off, or the search "
+        "Some guesses reached no fixed point and no slow point: `reached` is −1 for them. They ran off, or the search "
         "ended at a state that is faster than `slow` allows. Ask for faster ones (slow=0.01, say; the residuals of the rows "
         "found and system.residual at a guess tell which speeds there are), or let the run that the guesses come from settle "
         "for longer."

@@ -170,7 +170,9 @@ def _is_absent(system, h, size):
     steps = (size + jnp.linalg.norm(h)) * v / jnp.linalg.norm(v, axis=1, keepdims=True)
     # the system may not exist far from the point
     steps = jnp.concatenate([steps, steps / 64])
-    speeds = jnp.linalg.norm(jax.vmap(system.residual)(h[None] + steps), axis=1) * jnp.repeat(jnp.array([1, 64], h.dtype), 8)
+    speeds = jnp.linalg.norm(jax.vmap(system.residual)(h[None] + steps), axis=1) * jnp.repeat(
+        jnp.array([1, 64], h.dtype), 8
+    )
     return ~(jnp.linalg.norm(system.residual(h)) <= roundoff(h) ** 0.5 * jnp.nanmax(speeds))
 
 
@@ -301,8 +303,8 @@ def _as_rows(name: str, states) -> Float[Array, "n N"]:
 def _fixed_points(system, guesses, slow: bool, limit) -> FixedPoints:
     with jax.default_matmul_precision("highest"):
         still = frozen(system)
-        slowness = Slowness(still.residual, limit, limit is None) if slow else None
-        ends, size = search(still.equation, jax.lax.stop_gradient(guesses), slowness)
+        slowness = Slowness(lambda h: still.residual(h), limit, limit is None) if slow else None
+        ends, size = search(lambda h: still.equation(h), jax.lax.stop_gradient(guesses), slowness)
         defined = jax.vmap(lambda h: jnp.all(jnp.isfinite(still.residual(h))))(ends.point)
         rows, found, reached = distinct(ends._replace(fixed=ends.fixed & defined))
         ends = jax.tree.map(lambda leaf: leaf[rows], ends)
@@ -320,10 +322,13 @@ def _fixed_points(system, guesses, slow: bool, limit) -> FixedPoints:
 
 def _describe(system, size, slow: bool, end: End) -> dict[str, Any]:
     h = _differentiable(system, end)
-    at_rest = system.jacobian_at_rest
-    J = jax.lax.cond(end.fixed, at_rest, system.jacobian, h) if slow else at_rest(h)
+
+    def at_rest(h):
+        return system.jacobian_at_rest(h)
+
+    J = jax.lax.cond(end.fixed, at_rest, lambda h: system.jacobian(h), h) if slow else at_rest(h)
     eigenvalues, condition, right, left = _modes(system, J)
-    moved = _moved(system, end, left, right)
+    moved = jax.lax.cond(end.fixed, lambda: _moved(system, end, left, right), lambda: jnp.zeros_like(condition))
     reach = condition * backward_error(J) + moved
     boundary = jnp.abs(system.reading.contour(eigenvalues, jnp.zeros_like(moved[0])) - eigenvalues)
     kink, _ = surroundings(at_rest, end.point, end.radius, size)

@@ -16,8 +16,8 @@ away. So a guess as slow as the tolerance τ is only moved in the directions in 
 size of a state: by Gauss–Newton steps with a constant damping.
 
 What counts as one point. A computed zero is off by about ρ = ‖J⁻¹ r‖ + ‖J⁻¹‖ e + u ‖h‖, where J = ∂r/∂h and e is the rounding
-error of r. That is measured, because r may be a sum of terms that are much larger than h: r(h + d) − r(h − d) differs from
-2 J d by rounding alone for d of u^⅔ (to third order in d, that is u²). Two ends are the same point if they are within
+error of r, at least u (1 + ‖h‖). More is measured, because r may be a sum of terms that are much larger: r(h + d) − r(h − d)
+differs from 2 J d by rounding alone for d of u^⅔ (to third order in d, that is u²). Two ends are the same point if they are within
 4 (ρ₁ + ρ₂) of each other (four, because near a zero of multiplicity m a Newton step is the distance over m), and never beyond
 u^¼ (1 + ‖h‖) each. The most accurate one leads and others join it, nearest leader first, so that a chain of neighbours does
 not grow into one point.
@@ -153,9 +153,9 @@ def _follow(F, guess, slow: Slowness | None) -> End:
     def attempt(state):
         first, _, _ = state
         start, settled = jax.lax.cond(first, lambda: (guess, jnp.array(False)), lambda: _damped(F, guess))
-        h, rested = _descend(F, start, jnp.where(first, _NEWTON_STEPS, _POLISHING_STEPS))
+        h, rested = _descend(F, start, jnp.where(first & ~crawls, _NEWTON_STEPS, _POLISHING_STEPS))
         settled = jnp.where(first, rested, settled)
-        end = _judged(F, h, settled)
+        end = _judged(F, h, settled, crawls)
         return jnp.array(False), first & ~settled & ~end.fixed & ~crawls, end
 
     no = jnp.array(False)
@@ -173,29 +173,61 @@ def _widest(h):
     return roundoff(h) ** 0.25 * (1 + jnp.linalg.norm(h))
 
 
-def _judged(F, h, settled) -> End:
-    """Whether a point is a fixed point, and how uncertain its place is; `settled` if the search came to rest there."""
+def _judged(F, h, settled, crawls) -> End:
+    """Whether a point is a fixed point, and how uncertain its place is; `settled` if the search came to rest there, `crawls`
+    if it began at a slow state, which is one of many fixed points if it moves by rounding alone."""
     r, J = value_and_jacobian(F, h)
     inverse = inv(J)
     noise = _rounding(F, J, h)
     step, widest = jnp.linalg.norm(inverse @ r), _widest(h)
-    small = jnp.linalg.norm(r) <= jnp.maximum(_RESIDUAL[jnp.finfo(h.dtype).bits], 2 * noise)
+    still = jnp.linalg.norm(r) <= 2 * noise
+    small = still | (jnp.linalg.norm(r) <= _RESIDUAL[jnp.finfo(h.dtype).bits])
     # towards infinity ‖r‖ may vanish as well, but no Newton step is small there
-    fixed = small & (settled | (step <= widest)) & jnp.all(jnp.isfinite(h))
+    fixed = jnp.where(crawls, still, small & settled) | (small & (step <= widest))
+    fixed = fixed & jnp.all(jnp.isfinite(h))
     radius = step + noise * jnp.linalg.norm(inverse) + roundoff(h) * jnp.linalg.norm(h)
     radius = jnp.where(radius <= widest / 4, radius, widest / 4)
     return End(h, radius, _errors(inverse, r, noise, radius), fixed, jnp.array(False))
 
 
 def _errors(inverse, r, noise, radius):
-    """By how much a zero may be missed: the Newton step from it, and what rounding errors in random directions make of it,
-    each no longer than the radius."""
+    """By how much a zero may be missed: four times the Newton step from it (its multiplicity, as above), and what rounding
+    errors in random directions make of it, each no longer than four times the radius."""
     v = jax.random.normal(jax.random.key(3), (_PROBES, *r.shape), r.dtype)
     v = v / jnp.linalg.norm(v, axis=1, keepdims=True)
-    errors = jnp.concatenate([r[None], 2 * noise * v]) @ inverse.T
-    length = jnp.linalg.norm(errors, axis=1, keepdims=True)
-    errors = jnp.where(length <= radius, errors, radius * errors / length)
-    return jnp.where(jnp.isfinite(errors), errors, radius * jnp.concatenate([v[:1], v]))
+    errors = jnp.concatenate([4 * r[None], 2 * noise * v]) @ inverse.T
+    length, most = jnp.linalg.norm(errors, axis=1, keepdims=True), 4 * radius
+    errors = jnp.where(length <= most, errors, most * errors / length)
+    return jnp.where(jnp.isfinite(errors), errors, most * jnp.concatenate([v[:1], v]))
+
+
+def _no_errors(h):
+    return jnp.zeros((_PROBES + 1, *h.shape), h.dtype)
+
+
+def _rounding(F, J, h):
+    """The rounding error of F: that of a sum of terms of order one and of h, or what is seen in differences over distances so
+    short that F has no curvature there (they may show none, where F hardly changes)."""
+    u, size = roundoff(h), jnp.linalg.norm(h)
+    distance = u ** (2 / 3) * (1 + size / h.shape[0] ** 0.5)
+
+    def difference(v):
+        ahead, behind = h + distance * v, h - distance * v
+        return jnp.linalg.norm(F(ahead) - F(behind) - J @ (ahead - behind))
+
+    seen = jax.vmap(difference)(jax.random.normal(jax.random.key(2), (_PROBES, *h.shape), h.dtype))
+    return jnp.maximum(jnp.max(seen), u * (1 + size))
+
+
+def _errors(inverse, r, noise, radius):
+    """By how much a zero may be missed: four times the Newton step from it (its multiplicity, as above), and what rounding
+    errors in random directions make of it, each no longer than four times the radius."""
+    v = jax.random.normal(jax.random.key(3), (_PROBES, *r.shape), r.dtype)
+    v = v / jnp.linalg.norm(v, axis=1, keepdims=True)
+    errors = jnp.concatenate([4 * r[None], 2 * noise * v]) @ inverse.T
+    length, most = jnp.linalg.norm(errors, axis=1, keepdims=True), 4 * radius
+    errors = jnp.where(length <= most, errors, most * errors / length)
+    return jnp.where(jnp.isfinite(errors), errors, most * jnp.concatenate([v[:1], v]))
 
 
 def _no_errors(h):
@@ -266,14 +298,19 @@ def _relaxed(slow: Slowness, h):
     """A state that has come to rest in every direction but the slow ones, next to the given one."""
     eye = jnp.eye(h.shape[0], dtype=h.dtype)
 
-    def advance(_, h):
+    def advance(state):
+        h, k, _ = state
         r, J = value_and_jacobian(slow.residual, h)
         # J is squared here, so that nothing below √u of it can be seen
         damping = jnp.maximum(slow.limit / h.shape[0] ** 0.5, 4 * roundoff(h) ** 0.5 * jnp.linalg.norm(J))
         moved = h - solve(J.T @ J + damping**2 * eye, J.T @ r)
-        return jnp.where(jnp.linalg.norm(slow.residual(moved)) < jnp.linalg.norm(r), moved, h)
+        lower = jnp.linalg.norm(slow.residual(moved)) < 0.99 * jnp.linalg.norm(r)
+        return jnp.where(lower, moved, h), k + 1, lower
 
-    return jax.lax.fori_loop(0, _RELAXING_STEPS, advance, h)
+    def moves(state):
+        return state[2] & (state[1] < _RELAXING_STEPS)
+
+    return jax.lax.while_loop(moves, advance, (h, jnp.zeros((), int), jnp.array(True)))[0]
 
 
 def _slow_end(slow: Slowness, start, crawls) -> End:
