@@ -188,8 +188,8 @@ def draw_guesses(key: PRNGKeyArray, n: int, states: PyTree, spread: float = 0.0)
 
     **Arguments:** `key` a random key; `n` how many; `states` (T, N) those of a run (`ro.iterate(…).states`), an array or a
     pytree of arrays of two axes each, or one row of zeros for guesses about the origin; `spread` the standard deviation of
-    the noise, in units of the state. **Returns:** flat rows (n, N). **Raises:** `ValueError` for states of three axes or more (a
-    batch of runs is to be flattened first), that are not finite or of no rows, n < 1 and a negative spread.
+    the noise, in units of the state. **Returns:** flat rows (n, N). **Raises:** `ValueError` for states of three axes or more
+    (a batch of runs is to be flattened first), that are not finite or of no rows, n < 1 and a negative spread.
 
     ```python
     >>> import jax, jax.numpy as jnp, rnn_ode as ro

@@ -15,11 +15,11 @@ along which the state hardly moves there is one about every state, and Newton's 
 away. So a guess as slow as the tolerance τ is only moved in the directions in which it decays or grows faster than τ per
 size of a state: by Gauss–Newton steps with a constant damping.
 
-What counts as one point. A computed zero is off by about ρ = ‖J⁻¹ r‖ + ‖J⁻¹‖ e + u ‖h‖, where J = ∂r/∂h and e is the rounding
-error of r, at least u (1 + ‖h‖). More is measured, because r may be a sum of terms that are much larger: r(h + d) − r(h − d)
-differs from 2 J d by rounding alone for d of u^⅔ (to third order in d, that is u²). Two ends are the same point if they are within
-4 (ρ₁ + ρ₂) of each other (four, because near a zero of multiplicity m a Newton step is the distance over m), and never beyond
-u^¼ (1 + ‖h‖) each. The most accurate one leads and others join it, nearest leader first, so that a chain of neighbours does
+What counts as one point. A computed zero is off by about ρ = ‖J⁻¹ r‖ + ‖J⁻¹‖ e + u ‖h‖, where J = ∂r/∂h and e is the
+rounding error of r, at least u (1 + ‖h‖). More is measured, because r may be a sum of terms that are much larger:
+r(h + d) − r(h − d) differs from 2 J d by rounding alone for d of u^⅔ (to third order in d, that is u²). Two ends are the same
+point if they are within 4 (ρ₁ + ρ₂) of each other (four, because near a zero of multiplicity m a Newton step is the distance
+over m), and never beyond u^¼ (1 + ‖h‖) each. The most accurate one leads and others join it, nearest leader first, so that a chain of neighbours does
 not grow into one point.
 """
 
@@ -190,21 +190,6 @@ def _judged(F, h, settled, crawls) -> End:
     return End(h, radius, _errors(inverse, r, noise, radius), fixed, jnp.array(False))
 
 
-def _errors(inverse, r, noise, radius):
-    """By how much a zero may be missed: four times the Newton step from it (its multiplicity, as above), and what rounding
-    errors in random directions make of it, each no longer than four times the radius."""
-    v = jax.random.normal(jax.random.key(3), (_PROBES, *r.shape), r.dtype)
-    v = v / jnp.linalg.norm(v, axis=1, keepdims=True)
-    errors = jnp.concatenate([4 * r[None], 2 * noise * v]) @ inverse.T
-    length, most = jnp.linalg.norm(errors, axis=1, keepdims=True), 4 * radius
-    errors = jnp.where(length <= most, errors, most * errors / length)
-    return jnp.where(jnp.isfinite(errors), errors, most * jnp.concatenate([v[:1], v]))
-
-
-def _no_errors(h):
-    return jnp.zeros((_PROBES + 1, *h.shape), h.dtype)
-
-
 def _rounding(F, J, h):
     """The rounding error of F: that of a sum of terms of order one and of h, or what is seen in differences over distances so
     short that F has no curvature there (they may show none, where F hardly changes)."""
@@ -232,17 +217,6 @@ def _errors(inverse, r, noise, radius):
 
 def _no_errors(h):
     return jnp.zeros((_PROBES + 1, *h.shape), h.dtype)
-
-
-def _rounding(F, J, h):
-    """The rounding error of F, as seen in differences over distances so short that F has no curvature there."""
-    distance = roundoff(h) ** (2 / 3) * (1 + jnp.linalg.norm(h) / h.shape[0] ** 0.5)
-
-    def difference(v):
-        ahead, behind = h + distance * v, h - distance * v
-        return jnp.linalg.norm(F(ahead) - F(behind) - J @ (ahead - behind))
-
-    return jnp.max(jax.vmap(difference)(jax.random.normal(jax.random.key(2), (_PROBES, *h.shape), h.dtype)))
 
 
 def _damped(F, guess):
