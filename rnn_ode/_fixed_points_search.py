@@ -19,8 +19,8 @@ What counts as one point. A computed zero is off by about ρ = ‖J⁻¹ r‖ + 
 rounding error of r, at least u (1 + ‖h‖). More is measured, because r may be a sum of terms that are much larger:
 r(h + d) − r(h − d) differs from 2 J d by rounding alone for d of u^⅔ (to third order in d, that is u²). Two ends are the same
 point if they are within 4 (ρ₁ + ρ₂) of each other (four, because near a zero of multiplicity m a Newton step is the distance
-over m), and never beyond u^¼ (1 + ‖h‖) each. The most accurate one leads and others join it, nearest leader first, so that a chain of neighbours does
-not grow into one point.
+over m), and never beyond u^¼ (1 + ‖h‖) each. The most accurate one leads and others join it, nearest leader first, so
+that a chain of neighbours does not grow into one point.
 """
 
 from collections.abc import Callable
