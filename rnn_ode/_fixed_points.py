@@ -99,7 +99,7 @@ class FixedPoints(eqx.Module):
     >>> W = jnp.array([[1.0, 0.5], [0.0, 0.5]])
     >>> at = ro.fixed_points(ro.Map(lambda x, h: W @ h), jnp.array([[1.0, 0.0]]))
     >>> slowest = int(jnp.argmax(jnp.abs(at.timescales[0])))
-    >>> at.timescales[0].round(2).tolist(), at.right[0, :, slowest].real.round(2).tolist()
+    >>> [round(time, 2) for time in at.timescales[0].tolist()], at.right[0, :, slowest].real.tolist()
     ([inf, 1.44], [1.0, 0.0])
     >>> at.left[0, slowest].real.round(2).tolist()
     [1.0, 1.0]

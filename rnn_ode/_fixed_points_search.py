@@ -121,7 +121,7 @@ def _with_rate(function, size, guesses):
     return (lambda z: plain(z) / rate), rate
 
 
-def _median_of_positive(values, default=1.0):
+def _median_of_positive(values, default: Float[Array, ""] | float = 1.0):
     positive = jnp.isfinite(values) & (values > 0)
     return jnp.where(jnp.any(positive), jnp.nanmedian(jnp.where(positive, values, jnp.nan)), default)
 
