@@ -485,6 +485,15 @@ def test_every_property_of_a_vmapped_result_is_that_of_each():
     assert [sum(row) for row in together.absent_from(other).tolist()] == [2, 0] and together.hint == ""
 
 
+@slow
+def test_order_copies_and_padding_of_the_guesses_do_not_change_the_points():
+    plain = rows(ro.fixed_points(unit(1.5), LINE))
+    for guesses in (LINE[::-1], LINE[[0, 0, 0, 0, 8, 8, 8, 4, 4]], np.where(np.arange(9)[:, None] % 8 == 0, LINE, 0.0)):
+        other = rows(ro.fixed_points(unit(1.5), guesses))
+        np.testing.assert_allclose(other[0], plain[0], atol=1e-12)
+        assert other[1] == plain[1]
+
+
 # Units and precision.
 
 
