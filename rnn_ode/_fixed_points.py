@@ -236,7 +236,7 @@ def fixed_points(
       merged where they are within u^¼ (1 + ‖h‖) of each other, in units of the guesses.
 
     **Returns:** `FixedPoints`, of as many rows as there are guesses. A point has converged when its residual (2-norm) is at
-    most 1e-12 (1e-6 in float32) in units of the guesses' median size and of the system's own time, or within the rounding
+    most 1e-12 (1e-6 in float32) in units of the guesses' lower quartile and of the system's own time, or within the rounding
     error of the residual. What did not is in no row, and `reached` says so. Points are differentiable in the system's
     weights and input, by the implicit function theorem; eigenvalues too.
 

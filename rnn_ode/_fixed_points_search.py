@@ -1,9 +1,10 @@
 """The search for fixed points: each guess is followed by itself, then the ends that are one point are put together.
 
-Units. The caller's units mean nothing, so the search takes its own from the guesses. A state is measured by the median size
-of the guesses (root mean square over a guess's entries; guesses of zeros do not count). The residual r is measured by the
-median size of ∂r/∂h at the guesses, one over a time for a flow. Medians, so that the units do not change with the number of
-guesses, with copies of them or with a few that are far away. In these units the tolerances below are plain numbers.
+Units. The caller's units mean nothing, so the search takes its own from the guesses. A state is measured by the lower
+quartile of the guesses' sizes (root mean square over a guess's entries; guesses of zeros do not count), since half of them may be far
+away, as those from a run that grows are. The residual r is measured by the median size of ∂r/∂h at the guesses, one over a
+time for a flow. Both hardly change with the number of guesses or with copies of them. In these units the tolerances below are
+plain numbers.
 
 A guess is followed by Newton's method on r(h) with steps halved until they lower ‖r‖ (undamped, it cycles or runs off from
 most guesses at a random GRU). Where that sticks, Levenberg–Marquardt starts from the same guess, and a few steps of Newton's
@@ -98,7 +99,7 @@ def search(
 
 def _sizes(guesses) -> tuple[Float[Array, ""], Float[Array, ""]]:
     """The unit of a state's entries, a power of two, and the size (2-norm) of a typical state."""
-    size = _median_of_positive(jnp.linalg.norm(guesses, axis=1) / guesses.shape[1] ** 0.5)
+    size = _quantile_of_positive(jnp.linalg.norm(guesses, axis=1) / guesses.shape[1] ** 0.5, 0.25)
     return _power_of_two(size), jnp.asarray(size * guesses.shape[1] ** 0.5)
 
 
@@ -116,14 +117,14 @@ def _with_rate(function, size, guesses):
     v = jax.random.normal(jax.random.key(1), guesses.shape[1:], guesses.dtype)
     v = v / jnp.linalg.norm(v)
     values, slopes = jax.lax.map(lambda z: jax.jvp(plain, (z,), (v,)), guesses)
-    speeds = _median_of_positive(jnp.linalg.norm(values, axis=1) / guesses.shape[1] ** 0.5)
-    rate = _power_of_two(_median_of_positive(jnp.linalg.norm(slopes, axis=1), speeds))
+    speeds = _quantile_of_positive(jnp.linalg.norm(values, axis=1) / guesses.shape[1] ** 0.5, 0.5)
+    rate = _power_of_two(_quantile_of_positive(jnp.linalg.norm(slopes, axis=1), 0.5, speeds))
     return (lambda z: plain(z) / rate), rate
 
 
-def _median_of_positive(values, default: Float[Array, ""] | float = 1.0):
+def _quantile_of_positive(values, share: float, default: Float[Array, ""] | float = 1.0):
     positive = jnp.isfinite(values) & (values > 0)
-    return jnp.where(jnp.any(positive), jnp.nanmedian(jnp.where(positive, values, jnp.nan)), default)
+    return jnp.where(jnp.any(positive), jnp.nanquantile(jnp.where(positive, values, jnp.nan), share), default)
 
 
 def _power_of_two(value):
