@@ -77,7 +77,7 @@ class FixedPoints(eqx.Module):
     - `converged` (n,) whether the row is a fixed point;
     - `on_kink` (n,) whether the Jacobian jumps there, so that its eigenvalues are a convention and the verdict UNDETERMINED;
     - `reached` (n,) for each *guess* the row it ended in, −1 for none;
-    - `size` () the size (2-norm) of a typical guess, by which tolerances are measured;
+    - `size` () the size (2-norm) of the guesses, their lower quartile, by which tolerances are measured;
     - `result` a `RESULTS`, `successful` if none of `reached` is −1.
 
     Under `jax.vmap` every field and property has the batch as its leading axes.

@@ -1,10 +1,10 @@
 """The search for fixed points: each guess is followed by itself, then the ends that are one point are put together.
 
 Units. The caller's units mean nothing, so the search takes its own from the guesses. A state is measured by the lower
-quartile of the guesses' sizes (root mean square over a guess's entries; guesses of zeros do not count), since half of them may be far
-away, as those from a run that grows are. The residual r is measured by the median size of ∂r/∂h at the guesses, one over a
-time for a flow. Both hardly change with the number of guesses or with copies of them. In these units the tolerances below are
-plain numbers.
+quartile of the guesses' sizes (root mean square over a guess's entries; guesses of zeros do not count), since half of them
+may be far away, as those from a run that grows are. The residual r is measured by the median size of ∂r/∂h at the guesses,
+one over a time for a flow. Both hardly change with the number of guesses or with copies of them. In these units the
+tolerances below are plain numbers.
 
 A guess is followed by Newton's method on r(h) with steps halved until they lower ‖r‖ (undamped, it cycles or runs off from
 most guesses at a random GRU). Where that sticks, Levenberg–Marquardt starts from the same guess, and a few steps of Newton's
