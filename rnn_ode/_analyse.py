@@ -186,7 +186,7 @@ def analyse(
     else:
         stepped = to_rnn(field, RungeKutta(substeps=SUBSTEPS), dt)
         second = ask.of(method.label, "added", Flow(field, x), stepped, dt / SUBSTEPS, (first.orbit,))
-    sides = _mark_added(first, second)
+    sides = _mark_added(_with_shared(first, second), _with_shared(second, first))
     centre, axes = _plane(sides)
     reach = _reach(sides, centre)
     grid = np.linspace(-reach, reach, GRID)
@@ -300,6 +300,23 @@ def _residuals(system: AbstractSystem, rows):
     return jax.lax.map(system.residual, rows)
 
 
+def _with_shared(side: Side, other: Side) -> Side:
+    """The side with those of the other's fixed points that it has and its own guesses did not reach."""
+    if side.points is None or side.system is None or other.points is None:
+        return side
+    own, theirs = side.points, other.points
+    found = np.asarray(own.points)[np.asarray(own.converged)]
+    shared = np.asarray(theirs.points)[np.asarray(theirs.converged & ~theirs.absent_from(side.system))]
+    distances = np.linalg.norm(shared[:, None] - found[None], axis=2).min(axis=1, initial=np.inf)
+    new = shared[distances > np.finfo(shared.dtype).eps ** 0.5 * float(own.size)]
+    if not len(new):
+        return side
+    rows = np.concatenate([found, new])
+    # as many as there were guesses, which is compiled already
+    padding = np.repeat(rows[:1], max(len(own.points) - len(rows), 0), axis=0)
+    return dataclasses.replace(side, points=fixed_points(side.system, np.concatenate([rows, padding])))
+
+
 def _mark_added(first: Side, second: Side) -> tuple[Side, Side]:
     """Both sides, with the fixed points marked that the other one does not have, and those at which it does not exist."""
 
@@ -379,6 +396,8 @@ def _column(side: Side) -> list[str]:
         lines.append("  " + ", ".join([point["kind"].lower(), point["verdict"], value, *notes]).replace("_", " "))
     if len(found) > SHOWN:
         lines.append(f"  … and {len(found) - SHOWN} more (--json has them all)")
+    if side.points.hint:
+        lines += [f"  {part}" for part in textwrap.wrap(f"Where undetermined, {side.points.hint}", 60)]
     if side.exponents is not None:
         pairs = zip(answers["exponents"][:SHOWN], answers["exponents_stderr"], strict=False)
         lines.append("Lyapunov exponents:")

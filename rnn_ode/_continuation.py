@@ -138,6 +138,7 @@ def continue_branch(
     h = systems[0].as_point("start", start)
     if systems[1].as_point("start", h).shape != h.shape or type(systems[0]) is not type(systems[1]):
         raise ValueError("make_system must return systems of one kind and size for every p.")
+    systems[0].require_constant("continue_branch", h)
     walk = _Walk(make_system, systems[0], ends, np.asarray(h).dtype)
     return walk.follow(walk.start(np.asarray(h)), max_step, max_points)
 

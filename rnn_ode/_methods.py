@@ -41,6 +41,11 @@ class AbstractMethod(eqx.Module):
     pole: ClassVar[float | None] = None
     """The multiplier at which g is infinite, if there is one."""
 
+    @property
+    def adds_equilibria(self) -> bool:
+        """Whether the flow of a nonlinear cell may rest where the network does not: φ(z) = g(z)/(z − 1) has zeros."""
+        return True
+
     def exponent(self, multiplier) -> Complex[Array, "..."]:
         """g(λ), elementwise: complex in, complex out; never raises (a pole gives an infinity or NaN)."""
         multiplier = jnp.asarray(multiplier)
@@ -213,6 +218,10 @@ class Backward(AbstractMethod):
     inverts: ClassVar[bool] = True
 
     @property
+    def adds_equilibria(self) -> bool:
+        return self.order > 1
+
+    @property
     def input_lead(self) -> float:
         """0 for order 1, whose own error of half a step it cancels; ½ beyond, where g approaches the logarithm."""
         return 0.0 if self.order == 1 else 0.5
@@ -260,6 +269,7 @@ class Tustin(AbstractMethod):
 
     label: ClassVar[str] = "tustin"
     input_lead: ClassVar[float] = 0.5
+    adds_equilibria: ClassVar[bool] = False
 
     pole: ClassVar[float | None] = -1.0
 
@@ -318,6 +328,7 @@ class Exact(AbstractMethod):
 
     input_lead: ClassVar[float] = 0.5
     inverts: ClassVar[bool] = True
+    adds_equilibria: ClassVar[bool] = False
     pole: ClassVar[float | None] = 0.0
 
     def _g(self, z):

@@ -21,6 +21,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Complex, Float, Inexact
 
 from ._cells import Pieces, as_state, initial_state
+from ._dependence import depends_on_first
 from ._errors import RESULTS, as_floats, as_number, as_step, check_callable, check_solver, is_concrete
 from ._linalg import (
     exponential,
@@ -106,8 +107,17 @@ class AbstractSystem(eqx.Module):
         """Whether the input is constant."""
         return self.path is None or isinstance(self.path, Constant)
 
-    def require_constant(self, name: str) -> None:
-        """`ValueError` where the input changes with time, for an analysis of that name."""
+    def equation(self, h: Float[Array, " N"]) -> Float[Array, "..."]:
+        """What a search for fixed points solves: zero where `residual` is, and cheaper to differentiate if that can be."""
+        return self.residual(h)
+
+    def jacobian_at_rest(self, h: Float[Array, " N"]) -> Float[Array, "N N"]:
+        """The Jacobian at a fixed point, cheaper than `jacobian` if that can be."""
+        return self.jacobian(h)
+
+    def require_constant(self, name: str, h: Float[Array, " N"] | None = None) -> None:
+        """`ValueError` where the input changes with time or, asked with a state, what the system does with it; for an
+        analysis of that name."""
         if not self.autonomous:
             raise ValueError(
                 f"{name} needs a system with a constant input, x (D,); this one's is a {type(self.path).__name__}. "
@@ -395,6 +405,26 @@ class Flow(ContinuousTime):
 
     def jacobian(self, h: Float[Array, " N"]) -> Float[Array, "N N"]:
         return jax.jacfwd(self.residual)(h)
+
+    def equation(self, h: Float[Array, " N"]) -> Float[Array, "..."]:
+        own = getattr(self.field, "equation", None)
+        return self.residual(h) if own is None else own(jnp.zeros((), h.dtype), self.unravel(h), self.path)
+
+    def jacobian_at_rest(self, h: Float[Array, " N"]) -> Float[Array, "N N"]:
+        own = getattr(self.field, "jacobian_at_rest", None)
+        return self.jacobian(h) if own is None else own(jnp.zeros((), h.dtype), self.unravel(h), self.path)
+
+    def require_constant(self, name: str, h: Float[Array, " N"] | None = None) -> None:
+        super().require_constant(name)
+        if h is not None and depends_on_first(
+            lambda t, h: self.field(t, self.unravel(h), self.path), jnp.zeros((), h.dtype), h
+        ):
+            raise ValueError(
+                f"{name} needs a field that does not depend on the time t, and this {type(self.field).__name__} uses t (also "
+                "where it multiplies t by 0). If it is periodic, ask for the map over a period instead: "
+                "Map(to_rnn(field, RungeKutta(substeps=100), dt=period), x). Otherwise hand it t as a part of the state or "
+                "as an input x."
+            )
 
     def stepper(
         self, step: float | None = None, solver: diffrax.AbstractSolver | None = None, parts: Any = 1

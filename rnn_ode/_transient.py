@@ -109,7 +109,9 @@ def transient(system: AbstractSystem | ArrayLike | list, at: Any = None) -> Tran
                 f"transient(system, at) needs the state at which the Jacobian is taken; got {system!r} alone."
             )
         system.require_constant("transient")
-        J, kink = _look_at(system, system.as_point("at", at))
+        h = system.as_point("at", at)
+        system.require_constant("transient", h)
+        J, kink = _look_at(system, h)
         return _of_jacobian(system, J, kink)
     if at is not None:
         raise TypeError(f"at is a state of a Map or Flow, and a matrix has the same Jacobian at all; got at={at!r}.")

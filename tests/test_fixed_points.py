@@ -10,7 +10,8 @@ import pytest
 from scipy.optimize import brentq
 
 import rnn_ode as ro
-from rnn_ode import _fixed_points
+from rnn_ode import _fixed_points_search
+from rnn_ode._dependence import depends_on_first
 
 slow = pytest.mark.slow
 OUTER = brentq(lambda h: np.tanh(1.5 * h) - h, 0.5, 1, xtol=1e-15)
@@ -464,10 +465,208 @@ def test_it_lowers_everywhere(platform, monkeypatch):
 def test_side_by_side_the_search_is_the_same(monkeypatch):
     """What other platforms than a CPU run; seven guesses, so that it is traced anew."""
     one_by_one = ro.fixed_points(unit(1.5), LINE)
-    monkeypatch.setattr(_fixed_points, "_each", lambda function, rows: jax.vmap(function)(rows))
+    monkeypatch.setattr(_fixed_points_search, "_each", lambda function, rows: jax.vmap(function)(rows))
     together = ro.fixed_points(unit(1.5), LINE[:7])
     np.testing.assert_allclose(together.points[:3], one_by_one.points[:3], atol=1e-12)
     assert together.reached.tolist() == one_by_one.reached[:7].tolist()
+
+
+@slow
+def test_every_property_of_a_vmapped_result_is_that_of_each():
+    gains = jnp.array([1.5, 0.5])
+    together = jax.vmap(lambda w: ro.fixed_points(unit(w), jnp.asarray(LINE)))(gains)
+    alone = [ro.fixed_points(unit(w), LINE) for w in gains]
+    other = unit(0.5)
+    assert together.count.tolist() == [3, 1] == [int(one.count) for one in alone]
+    assert together.kind_names == [one.kind_names for one in alone]
+    assert together.verdict_names == [one.verdict_names for one in alone]
+    assert together.slow.tolist() == [one.slow.tolist() for one in alone]
+    assert together.absent_from(other).tolist() == [one.absent_from(other).tolist() for one in alone]
+    assert [sum(row) for row in together.absent_from(other).tolist()] == [2, 0] and together.hint == ""
+
+
+@slow
+def test_order_copies_and_padding_of_the_guesses_do_not_change_the_points():
+    plain = rows(ro.fixed_points(unit(1.5), LINE))
+    for guesses in (LINE[::-1], LINE[[0, 0, 0, 0, 8, 8, 8, 4, 4]], np.where(np.arange(9)[:, None] % 8 == 0, LINE, 0.0)):
+        other = rows(ro.fixed_points(unit(1.5), guesses))
+        np.testing.assert_allclose(other[0], plain[0], atol=1e-12)
+        assert other[1] == plain[1]
+
+
+# Units and precision.
+
+
+class Scaled(eqx.Module):
+    """The cell or field tanh(W h + b), less h for the field, in other units of state and time."""
+
+    W: jax.Array
+    b: jax.Array
+    state: jax.Array
+    time: jax.Array | None
+
+    def __call__(self, *args):
+        h = args[1] / self.state
+        after = jnp.tanh(self.W @ h + self.b)
+        return self.state * (after if self.time is None else (after - h) / self.time)
+
+
+@slow
+@pytest.mark.parametrize("time", [2.0**-20, 2.0**20])
+@pytest.mark.parametrize("state", [2.0**-20, 2.0**20])
+def test_in_other_units_everything_is_the_same(time, state):
+    def ask(time, state):
+        field = Scaled(
+            jnp.array([[1.8, -0.4], [0.3, 1.5]]), jnp.array([0.1, 0.0]), jnp.asarray(state), jnp.asarray(time)
+        )
+        return ro.fixed_points(ro.Flow(field), state * GUESSES[:24])
+
+    plain, other = ask(1.0, 1.0), ask(time, state)
+    count = int(plain.count)
+    assert count == 3 and plain.kind_names == other.kind_names and plain.reached.tolist() == other.reached.tolist()
+    np.testing.assert_array_equal(other.points[:count] / state, plain.points[:count])  # powers of two round nothing
+    np.testing.assert_allclose(other.timescales[:count] / time, plain.timescales[:count], rtol=1e-12)
+    none = ro.Flow(Scaled(jnp.zeros((2, 2)), jnp.ones(2), jnp.asarray(state), jnp.asarray(time)))
+    assert other.absent_from(none).sum() == count
+
+
+@slow
+@pytest.mark.parametrize("margin", [1e-2, 1e-3, -1e-3])
+def test_float32_decides_where_its_eigenvalues_do(margin):
+    """64 units, eigenvectors of condition 2, a multiplier 1 − margin at a fixed point away from the origin; in a process that
+    has float64 as well."""
+    rng, n = np.random.default_rng(0), 64
+    left, _, right = np.linalg.svd(rng.normal(size=(n, n)))
+    V = left @ np.diag(np.linspace(1, 2, n)) @ right
+    J = V @ np.diag([1 - margin, *rng.uniform(-0.8, 0.8, n - 1)]) @ np.linalg.inv(V)
+    h = 0.1 * rng.normal(size=n)
+    W = J / (1 - h**2)[:, None]
+    single = [jnp.asarray(a, jnp.float32) for a in (W, np.arctanh(h) - W @ h, 1.0)]
+    found = ro.fixed_points(ro.Map(Scaled(*single, None)), (h + 1e-3 * rng.normal(size=(2, n))).astype(np.float32))
+    assert found.points.dtype == np.float32 and found.count == 1 and found.hint == ""
+    assert found.verdict_names[0] == ("DECAYS" if margin > 0 else "GROWS")
+    np.testing.assert_allclose(found.points[0], h, atol=1e-6 / abs(margin))  # its rounding, 1e-6, over the margin
+    assert abs(found.leading[0] - (1 - margin)) < 1e-5
+
+
+@slow
+def test_an_undecided_verdict_says_that_float64_may_decide():
+    found = ro.fixed_points(ro.Map(unit(1.0).cell, np.zeros(1)), LINE)
+    assert found.hint == ""  # in float64 there is nothing to be had from it
+    with jax.enable_x64(False):
+        near = jax.tree.map(lambda leaf: leaf.astype(np.float32), unit(1 + 1e-7))
+        found = ro.fixed_points(near, LINE.astype(np.float32))
+    assert found.verdict_names[0] != "DECAYS" and ("float64" in found.hint) == (
+        found.verdict_names[0] == "UNDETERMINED"
+    )
+
+
+# Nearly continuous attractors, eigenvectors.
+
+
+@slow
+def test_states_settled_on_a_nearly_continuous_attractor_stay_where_they_are():
+    """A ring of 32 units, W = 4/N cos(θᵢ − θⱼ), on which the state drifts by 2e-8 a step."""
+    n, count = 32, 24
+    angle = 2 * np.pi * np.arange(n) / n
+    W = jnp.asarray(4 / n * np.cos(angle[:, None] - angle[None]))
+    states = jax.random.normal(jax.random.key(0), (count, n))
+    settled = jax.lax.fori_loop(0, 2000, lambda _, h: jnp.tanh(h @ W), states)
+    found = ro.fixed_points(ro.Map(lambda x, h: jnp.tanh(W @ h)), settled, slow=1e-6)
+    assert (found.reached >= 0).all() and int(found.slow.sum()) + int(found.count) == count
+    assert np.nanmax(found.residuals) <= 1e-6
+    moved = np.linalg.norm(found.points[found.reached] - settled, axis=1)
+    assert moved.max() < 1e-3 * np.linalg.norm(settled[0])
+    assert (abs(found.timescales[:, 0]) > 1e5).all() and (abs(found.timescales[:, 1]) < 10).all()
+    # the direction of the ring is the slope of the bump, here by a central difference of 32 points
+    along = np.roll(found.points, -1, axis=1) - np.roll(found.points, 1, axis=1)
+    cosine = np.abs(np.sum(along * found.right[:, :, 0].real, axis=1)) / np.linalg.norm(along, axis=1)
+    assert cosine.min() > 0.98  # measured
+
+
+@slow
+def test_eigenvectors_are_biorthogonal_and_nan_where_there_are_none():
+    found = ro.fixed_points(network(LEAKY), GUESSES)
+    J = network(LEAKY).jacobian(found.points[0])
+    np.testing.assert_allclose(found.left[0] @ found.right[0], np.eye(2), atol=1e-12)
+    np.testing.assert_allclose(J @ found.right[0], found.right[0] * found.eigenvalues[0][None], atol=1e-12)
+    np.testing.assert_allclose(found.left[0] @ J, found.eigenvalues[0][:, None] * found.left[0], atol=1e-12)
+    np.testing.assert_allclose(np.linalg.norm(found.right[0], axis=0), 1, rtol=1e-12)
+    np.testing.assert_allclose(found.timescales[0], -1 / np.log(abs(found.eigenvalues[0])), rtol=1e-12)
+    assert np.isnan(found.left[1:]).all() and np.isnan(found.timescales[1:]).all()
+    line = ro.fixed_points(network(AFFINE), GUESSES)
+    assert np.isinf(line.timescales[0, 0]) and line.timescales[0, 0] > 0
+    np.testing.assert_allclose(line.left[0, 0] @ Q[0], line.right[0, :, 0] @ Q[0], atol=1e-12)  # symmetric
+    jordan = ro.fixed_points(ro.Map(lambda x, h: jnp.array([[0.5, 1.0], [0.0, 0.5]]) @ h), GUESSES)
+    assert np.isnan(jordan.left[0]).all() and np.isfinite(jordan.right[0]).all()
+
+
+# Time in the field; the cheap Jacobian.
+
+
+def test_what_depends_on_time_is_told_from_what_only_takes_it():
+    h = jnp.ones(2)
+    uses = {
+        "cosine": lambda t, h: -h + jnp.cos(t),
+        "a switch": lambda t, h: jnp.where(t > 1, h, -h),
+        "inside jit": jax.jit(lambda t, h: t * h),
+        "in a scan": lambda t, h: jax.lax.scan(lambda c, _: (c + t, None), h, None, 2)[0],
+        "through a carry": lambda t, h: jax.lax.scan(lambda c, _: ((c[0], c[1] + c[0]), None), (t, h), None, 2)[0][1],
+        "by a branch": lambda t, h: jax.lax.cond(t > 1, lambda h: h, lambda h: -h, h),
+    }
+    ignores = {
+        "nothing": lambda t, h: -h,
+        "inside jit": jax.jit(lambda t, h: -h),
+        "a constant path": lambda t, h: ro.Flow(lambda t, h, path: path(t) - h, h).path(t) - h,
+        "in a scan": lambda t, h: jax.lax.scan(lambda c, _: ((c[0] + 1, -c[1]), None), (t, h), None, 2)[0][1],
+        "in a branch": lambda t, h: jax.lax.cond(h[0] > 1, lambda t, h: h, lambda t, h: -h, t, h),
+        "relu": lambda t, h: jax.nn.relu(h),
+    }
+    assert [name for name, f in uses.items() if not depends_on_first(f, 0.0, h)] == []
+    assert [name for name, f in ignores.items() if depends_on_first(f, 0.0, h)] == []
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda flow: ro.fixed_points(flow, LINE),
+        lambda flow: ro.transient(flow, np.zeros(1)),
+        lambda flow: ro.continue_branch(lambda p: flow, np.zeros(1), (0.0, 1.0)),
+    ],
+    ids=["fixed_points", "transient", "continue_branch"],
+)
+def test_a_field_that_uses_time_is_refused(ask):
+    with pytest.raises(ValueError, match=r"does not depend on the time t.*Map\(to_rnn"):
+        ask(ro.Flow(lambda t, h, path: -h + 0.3 * jnp.cos(t)))
+
+
+@slow
+def test_the_map_over_a_period_has_the_periodic_orbit_as_its_fixed_point():
+    """h' = −h + 0.3 cos t settles on 0.15 (cos t + sin t), which is 0.15 at t = 0, with the multiplier e^{−2π}."""
+    field = lambda t, h, path: -h + 0.3 * jnp.cos(t)  # noqa: E731
+    found = ro.fixed_points(ro.Map(ro.to_rnn(field, ro.RungeKutta(substeps=100), 2 * np.pi), np.zeros(1)), LINE)
+    np.testing.assert_allclose(found.points[0], 0.15, atol=1e-8)  # Tsit5's error at these steps
+    np.testing.assert_allclose(found.eigenvalues[0].real, np.exp(-2 * np.pi), rtol=1e-6)
+
+
+@slow
+def test_the_flow_by_the_logarithm_has_the_network_s_points_and_the_logarithms_of_its_multipliers():
+    W = np.array([[1.3, 0.2, 0.0], [0.0, 0.7, 0.2], [0.1, 0.0, 0.6]])
+    cell = ro.VanillaCell(W, np.ones((3, 1)), 0.05 * np.ones(3), jnp.tanh)
+    flow, guesses = ro.to_ode(cell, ro.Exact(), dt=0.5), np.random.default_rng(0).normal(size=(12, 3))
+    network, found = ro.fixed_points(ro.Map(cell, NONE), guesses), ro.fixed_points(ro.Flow(flow, NONE), guesses)
+    count = int(network.count)
+    assert count == found.count > 1
+    np.testing.assert_allclose(found.points[:count], network.points[:count], atol=1e-12)
+    np.testing.assert_allclose(found.eigenvalues[:count], np.log(network.eigenvalues[:count]) / 0.5, atol=1e-12)
+    exact = jax.jacfwd(lambda h: flow(0.0, h, lambda t: jnp.zeros(1)))(found.points[0])
+    np.testing.assert_allclose(ro.Flow(flow, NONE).jacobian_at_rest(found.points[0]), exact, atol=1e-11)
+
+
+def test_a_conversion_that_may_add_equilibria_is_searched_as_it_is():
+    cell = unit(1.5).cell
+    said = {m.label: ro.to_ode(cell, m).equation is not None for m in (ro.Tustin(), ro.Exact(), ro.Backward(1))}
+    assert all(said.values()) and ro.to_ode(cell, ro.Backward(2)).equation is None
 
 
 # Which ends are one point; guesses; bad input.
@@ -476,8 +675,8 @@ def test_side_by_side_the_search_is_the_same(monkeypatch):
 def led(points, radius):
     points = jnp.asarray(points, float)[:, None]
     yes = jnp.ones(len(points), bool)
-    end = _fixed_points._End(points, jnp.full(len(points), radius), yes, ~yes)
-    return _fixed_points._lead(end)
+    end = _fixed_points_search.End(points, jnp.full(len(points), radius / 4), points[:, None], yes, ~yes)
+    return _fixed_points_search._lead(end)
 
 
 @pytest.mark.slow
@@ -491,9 +690,10 @@ def test_copies_collapse_and_neighbours_do_not_chain():
 @pytest.mark.slow
 def test_an_end_that_is_no_point_leads_nothing():
     no = jnp.zeros(3, bool)
-    end = _fixed_points._End(jnp.full((3, 1), jnp.nan), jnp.full(3, jnp.nan), no.at[1].set(True), no)
+    nan = jnp.full((3, 1, 1), jnp.nan)
+    end = _fixed_points_search.End(nan[:, 0], nan[:, 0, 0], nan, no.at[1].set(True), no)
     end = end._replace(point=end.point.at[1].set(0.0), radius=end.radius.at[1].set(0.1))
-    order, used, reached = _fixed_points._distinct(end)
+    order, used, reached = _fixed_points_search.distinct(end)
     assert order[0] == 1 and used.tolist() == [True, False, False] and reached.tolist() == [-1, 0, -1]
 
 
@@ -516,9 +716,12 @@ def test_guesses_are_states_of_a_run_with_noise():
         (lambda: ro.fixed_points(unit(1.5), np.zeros((2, 1), complex)), TypeError, "real"),
         (lambda: ro.fixed_points(unit(1.5), (np.zeros((2, 1)), np.zeros((3, 1)))), ValueError, "leading axis"),
         (lambda: ro.fixed_points(unit(1.5), [["h"]]), TypeError, "numbers"),
-        (lambda: ro.fixed_points(unit(1.5), LINE, slow=1), TypeError, "slow must be True or False"),
+        (lambda: ro.fixed_points(unit(1.5), LINE, slow="yes"), TypeError, "slow must be True, False or a speed"),
+        (lambda: ro.fixed_points(unit(1.5), LINE, slow=-1e-6), ValueError, "positive, finite speed"),
         (lambda: ro.fixed_points(lambda x, h: h, LINE), TypeError, "must be a Map or a Flow"),
         (lambda: ro.fixed_points(ro.Map(unit(1.5).cell, np.zeros((4, 1))), LINE), ValueError, "constant input"),
+        (lambda: ro.fixed_points(unit(1.5), LINE.astype(jnp.bfloat16)[None]), ValueError, "state of 1 numbers"),
+        (lambda: ro.draw_guesses(jax.random.key(0), 2, np.zeros((4, 9, 2))), ValueError, r"rows \(T, N\).*\(4, 9, 2\)"),
         (lambda: ro.draw_guesses(jax.random.key(0), 0, LINE), ValueError, "n must be at least 1"),
         (lambda: ro.draw_guesses(jax.random.key(0), 2, LINE, spread=-1.0), ValueError, "spread"),
         (lambda: ro.draw_guesses(jax.random.key(0), 2, LINE + np.inf), ValueError, "states must be finite"),

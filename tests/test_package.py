@@ -21,7 +21,7 @@ FILES = sorted(str(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.py"))
 # each other. `__init__` re-exports what is below it and may itself be imported from floor 7 up.
 FLOORS = (
     "_stop",
-    "_errors _files _balance",
+    "_errors _files _balance _dependence",
     "_linalg _types _arrays",
     "_cells _paths _verdict _runs _orbit initializers",
     "_scan",
@@ -29,7 +29,7 @@ FLOORS = (
     "_intervals _tolerances",
     "_linear_flow _outcome",
     "_bridge _iterate _integrate _evolve _feedback",
-    "_systems _tangent _kinks _stream",
+    "_systems _tangent _kinks _stream _fixed_points_search",
     "_steps",
     "_spectrum _transient _fixed_points _cycles _lyapunov _continuation",
     "_gradients _compare _recommend",

@@ -70,6 +70,19 @@ class JacobianField(eqx.Module):
         """g(J)/dt at the state: what linearly implicit and exponential schemes use."""
         return self.method.of_matrix(self._local(t, h, path)[0]) / self.dt
 
+    @property
+    def equation(self) -> Callable | None:
+        """What is zero exactly where the field is, cell(x, h) − h, if φ has no zeros: its derivative costs no logarithm's."""
+        return None if getattr(self.method, "adds_equilibria", True) else self._displacement
+
+    @property
+    def jacobian_at_rest(self) -> Callable | None:
+        """The field's Jacobian where it is zero, if φ has no zeros: g(J)/dt, since φ(J)(J − I) = g(J)."""
+        return None if self.equation is None else self.generator
+
+    def _displacement(self, t, h, path):
+        return self._local(t, h, path)[1]
+
     def anchor(self, t, h, path) -> "AnchoredField":
         """The affine flow of the step that starts at (t, h): g(J)/dt (h − h₀) + φ(J)(cell(x, h₀) − h₀)/dt."""
         J, displacement, flat, unravel = self._local(t, h, path)
