@@ -126,7 +126,8 @@ def to_rnn(field: Field, scheme: AbstractScheme, dt: float = 1.0) -> SchemeCell:
     **Arguments:** `field` any callable `field(t, h, path)` that does not depend on t but through the path; `scheme` one of
     `Euler()`, `BackwardEuler()`, `Trapezoidal()`, `ExponentialEuler()`, `RungeKutta(solver, substeps)`; `dt` the step, time.
 
-    **Returns:** a cell `cell(x, h)`. **Raises:** `ValueError` for dt ≤ 0, `TypeError` for a scheme that is none.
+    **Returns:** a cell `cell(x, h)`. **Raises:** `ValueError` for dt ≤ 0; `TypeError` for a scheme that is none, and for a
+    field in half precision.
 
     ```python
     >>> import jax.numpy as jnp, rnn_ode as ro
@@ -140,6 +141,10 @@ def to_rnn(field: Field, scheme: AbstractScheme, dt: float = 1.0) -> SchemeCell:
     if not isinstance(scheme, AbstractScheme):
         raise TypeError(f"scheme must be one of rnn_ode's schemes, such as Euler(); got {scheme!r}.")
     check_callable("field", field, "field(t, h, path)")
+    if half := _half_precision(field):
+        raise TypeError(
+            f"a step adds a small change to the state, which wants a field of float32 or wider; this one has {half}."
+        )
     return SchemeCell(field, scheme, as_step("dt", dt))
 
 
@@ -158,12 +163,17 @@ def require_method(W, method: AbstractMethod) -> None:
 
 
 def _require_single(cell, method) -> None:
-    half = {str(leaf.dtype) for leaf in jax.tree.leaves(cell) if eqx.is_inexact_array(leaf) and leaf.dtype.itemsize < 4}
-    if half:
+    if half := _half_precision(cell):
         raise TypeError(
-            f"{_call(method)} solves linear systems, which want weights of float32 or wider; this cell's are {half.pop()}. "
+            f"{_call(method)} solves linear systems, which want weights of float32 or wider; this cell's are {half}. "
             "Forward(order) takes them as they are."
         )
+
+
+def _half_precision(tree) -> str | None:
+    """The name of a floating type below float32 among the arrays, if there is one."""
+    arrays = [leaf for leaf in jax.tree.leaves(tree) if eqx.is_inexact_array(leaf)]
+    return next((str(leaf.dtype) for leaf in arrays if leaf.dtype.itemsize < 4), None)
 
 
 def _require_invertible(W, method) -> None:

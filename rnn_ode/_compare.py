@@ -193,7 +193,7 @@ def compare(
     dt = as_step("dt", dt)
     methods = _check_methods(methods)
     xs = check_inputs(cell, xs)
-    h0 = promote(initial_state(cell) if h0 is None else as_state("h0", h0), cell, xs)
+    h0 = promote(initial_state(cell) if h0 is None else as_state("h0", h0), cell, xs, least=jnp.float32)
     report = progress or (lambda _: None)
     report("network")
     network = iterate(cell, xs, h0, dt=dt, throw=False)

@@ -145,6 +145,11 @@ def as_matrix(name: str, value: Any, complex: bool = False) -> Array:
     return array
 
 
+def in_single(array: Array) -> Array:
+    """The array in float32 at least: there is no linear algebra in half precision."""
+    return array.astype(jnp.promote_types(array.dtype, jnp.float32))
+
+
 def check_finite(name: str, array: Any) -> None:
     if is_concrete(array):
         bad = np.argwhere(~np.isfinite(np.asarray(array)))

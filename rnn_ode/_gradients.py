@@ -33,10 +33,11 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree, Real
 
 from ._bridge import to_rnn
-from ._cells import AbstractCell, VanillaCell
-from ._errors import RESULTS, as_floats, check_count
+from ._cells import AbstractCell, VanillaCell, as_state, initial_state
+from ._errors import RESULTS, check_count
 from ._fields import AntisymmetricRNN
-from ._iterate import iterate
+from ._iterate import check_inputs, iterate
+from ._runs import promote
 from ._schemes import Euler
 from ._spectrum import Spectrum, spectrum
 from ._types import Cell
@@ -132,14 +133,15 @@ def gradient_flow(
 
     ```
     """
-    run = iterate(cell, xs, h0, throw=False)
+    xs = check_inputs(cell, xs)
+    h0 = initial_state(cell) if h0 is None else as_state("h0", h0, cell)
+    # singular values want float32 at least
+    run = iterate(cell, xs, promote(h0, cell, least=jnp.float32), throw=False)
     if any(jnp.iscomplexobj(leaf) for leaf in jax.tree.leaves(run.states)):
         raise TypeError(
             "gradient_flow needs real states; this run's are complex. Split them into real and imaginary parts."
         )
-    matrix, (log_norms, lyapunov_rate, measured_rate, bounds, result) = _measure(
-        cell, as_floats("xs", xs), run.states, run.result
-    )
+    matrix, (log_norms, lyapunov_rate, measured_rate, bounds, result) = _measure(cell, xs, run.states, run.result)
     if throw:
         log_norms = result.error_if(log_norms, result != RESULTS.successful)
     return GradientFlow(log_norms, _spectrum(matrix), lyapunov_rate, measured_rate, bounds, result)

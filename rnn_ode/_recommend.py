@@ -33,6 +33,7 @@ from ._iterate import check_inputs, iterate
 from ._orbit import lagrange, uniform_nodes, whole_steps
 from ._paths import BandLimited
 from ._roots import TOLERANCE, beyond, companion, feedback_companion, resting_multipliers
+from ._runs import promote
 from ._types import Cell, Trajectory, flat_rows
 
 BANDS = (0.0, 0.075, 0.1)
@@ -138,6 +139,7 @@ def recommend(
     if round(len(xs) * ratio) < 4:
         raise ValueError(f"xs must have at least 4 results in a trial; {len(xs)} samples have {len(xs) * ratio:.1f}.")
     h0 = initial_state(cell) if h0 is None else as_state("h0", h0, cell)
+    h0 = promote(h0, cell, xs, least=jnp.float32)
     pick = partial(output_of, cell) if output is None else output
     states = iterate(cell, xs, h0).states
     outputs = flat_rows(jax.vmap(pick)(states))[1:].astype(float)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Complex, Float
 
-from ._errors import as_matrix
+from ._errors import as_matrix, in_single
 from ._linalg import modes
 from ._methods import AbstractMethod, Exact, check_method, nearly_singular
 from ._verdict import Reading, Verdict, eigenvalue_reach, float64_hint, judge
@@ -131,7 +131,7 @@ def spectrum(W: ArrayLike | Sequence) -> Spectrum:
     ```
     """
     W = as_matrix("W", W)
-    return _of(W.astype(jnp.promote_types(W.dtype, jnp.float32)))  # there are no eigenvalues in half precision
+    return _of(in_single(W))
 
 
 @jax.jit

@@ -125,7 +125,8 @@ class AbstractSystem(eqx.Module):
             )
 
     def as_point(self, name: str, h) -> Float[Array, " N"]:
-        """A state, as a pytree or flat, as a flat one (N,) in the widest type among it and the system's; checked."""
+        """A state, as a pytree or flat, as a flat one (N,) in the widest type among it, the system's and float32, since there
+        is no linear algebra in half precision; checked."""
         flat = ravel_pytree(as_state(name, h))[0]
         size = self._size
         if size is not None and flat.shape != (size,):
@@ -138,7 +139,7 @@ class AbstractSystem(eqx.Module):
                 f"{name} must be a state like those the system returns, which have {after.shape[0]} numbers; "
                 f"got {flat.shape[0]}."
             )
-        return flat.astype(jnp.result_type(flat, after.dtype))
+        return flat.astype(jnp.result_type(flat, after.dtype, jnp.float32))
 
     def verdict(self, J: Float[Array, "N N"], eigenvalues, condition) -> Verdict:
         """What the eigenvalues of a Jacobian, with their conditions, say of small disturbances."""

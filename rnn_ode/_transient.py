@@ -30,7 +30,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Complex, Float
 
-from ._errors import as_matrix, check_finite
+from ._errors import as_matrix, check_finite, in_single
 from ._kinks import surroundings
 from ._linalg import batched_map, climb, eig, modes, numerical_abscissa, spectral_norm
 from ._systems import AbstractSystem, Grain, Map
@@ -115,7 +115,7 @@ def transient(system: AbstractSystem | ArrayLike | list, at: Any = None) -> Tran
         return _of_jacobian(system, J, kink)
     if at is not None:
         raise TypeError(f"at is a state of a Map or Flow, and a matrix has the same Jacobian at all; got at={at!r}.")
-    W = as_matrix("W", system)
+    W = in_single(as_matrix("W", system))
     return _of_jacobian(Map(lambda x, h: W @ h), W, jnp.zeros((), bool))
 
 

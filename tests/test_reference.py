@@ -331,7 +331,8 @@ def test_transients(setting):
         A = jnp.asarray(row["A"], dtype)
         found = ro.transient(flow_of(lambda h: A @ h, c), jnp.zeros(2, dtype))
         for name, power in (("peak", 0), ("peak_time", 1), ("kreiss", 0), ("numerical_abscissa", -1)):
-            # the peak is flat: its time is known to the root of the tolerance
-            near = tolerance(row["tol"], dtype, 10) ** (0.5 if name == "peak_time" and bits == 32 else 1)
+            near = tolerance(row["tol"], dtype, 10)
+            if name == "peak_time":  # told to five digits; and the peak is flat, so that its time is known to the root
+                near = max(5e-6 / row[name], near**0.5 if bits == 32 else 0)
             np.testing.assert_allclose(getattr(found, name) / c**power, row[name], rtol=near, err_msg=name)
         assert found.kreiss <= found.peak <= np.e * 2 * found.kreiss
