@@ -1,0 +1,340 @@
+"""The host's part of `continue_branch`: where to look for the next point, and what happened on the way.
+
+Between two points whose tests differ the curve is halved, each time along the cubic through both ends and their tangents,
+down to `located`, for every test at once. Whether something happened is decided by the signs that are sure at both ends;
+where it happened, by the signs as computed, so that the width of the uncertain stretch does not displace it. A determinant
+also changes sign where a step has jumped to another curve: the halves do not shrink then, and the step is taken again,
+shorter.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from ._branch_kernels import Local, branch_point, correct, look
+from ._branch_points import Point, describe
+from ._errors import RESULTS
+from ._systems import AbstractSystem
+
+_STRAIGHT = 0.98  # the least cosine between the tangents of a step, and between chord and tangents
+_INFINITY = 1e6  # times the state's size
+UNDECIDED = "undecided"
+_UNTRACEABLE = (
+    jax.errors.ConcretizationTypeError,
+    jax.errors.TracerArrayConversionError,
+    jax.errors.TracerIntegerConversionError,
+)
+
+
+class Found(NamedTuple):
+    """A bifurcation of that kind at a point of the branch, and the eigenvalue that crosses there."""
+
+    kind: str
+    index: int
+    critical: complex
+
+
+class Followed(NamedTuple):
+    """The points of a branch in order, its bifurcations, whether it closed, and how it ended."""
+
+    points: list[Point]
+    found: list[Found]
+    closed: bool
+    result: Any
+
+
+class _Crossing(NamedTuple):
+    """Where tests change, a point beyond for which that is sure, which tests do, and which of the eigenvalues jump there."""
+
+    at: Point
+    after: Point
+    changed: np.ndarray
+    jumped: np.ndarray
+
+
+class Walk:
+    """Follows one branch."""
+
+    def __init__(self, make_system, system: AbstractSystem, ends: tuple[float, float], dtype):
+        self.make_system, self.system, self.ends, self.dtype = make_system, system, ends, dtype
+        self.width = abs(ends[1] - ends[0])
+        self.eps = eps = float(np.finfo(dtype).eps)
+        self.located, self.near, self.shortest, self.crease = eps**0.75, eps**0.4, eps**0.5, eps**0.3
+        self.small = 1.0  # the size of a state below which it is no matter how small it is
+        self.signs = np.zeros(0)
+        self.slack = 16 * eps * (1 + max(map(abs, ends)) / self.width)
+
+    def units(self, z) -> np.ndarray:
+        units = np.full(len(z), max(self.small, _length(z[:-1])), self.dtype)
+        units[-1] = self.width
+        return units
+
+    def look(self, z, units) -> Local:
+        return jax.device_get(look(self.make_system, z.astype(self.dtype), units))
+
+    def correct(self, guess, direction, units, kernel=correct) -> Point:
+        local = kernel(self.make_system, guess.astype(self.dtype), direction.astype(self.dtype), units)
+        return self.point(jax.device_get(local), direction, units)
+
+    def point(self, local: Local, direction, units) -> Point:
+        return describe(self.system, local, direction, units, lambda z: self.look(z, units).jacobian)
+
+    def start(self, h) -> Point:
+        """The point of the branch at p0, found from h, which also sets the size of states."""
+        guess, along = np.append(h, self.ends[0]), np.append(np.zeros(len(h)), self.ends[1] - self.ends[0])
+        try:
+            natural = self.natural_size(guess)
+        except _UNTRACEABLE as error:
+            raise TypeError(
+                "make_system(p) must be traceable in p: no float(p), int(p), numpy functions or if on p, which is traced "
+                f"where it is compiled. ({str(error).splitlines()[0]})"
+            ) from None
+        self.small = self.size(_length(h), natural)
+        point = self.correct(guess, along, self.units(guess))
+        if not point.converged:
+            raise ValueError(
+                f"start must be near a fixed point at p0 = {self.ends[0]:g}; Newton's method finds none from it (largest "
+                f"entry of the residual there: {point.residual:.3g}). rnn_ode.fixed_points(make_system(p0), guesses) finds "
+                "them."
+            )
+        slope = point.tangent[:-1] / max(abs(point.tangent[-1]), self.near)
+        self.small = self.size(max(_length(point.z[:-1]), _length(slope) * self.width), natural)
+        return self.correct(point.z, along, self.units(point.z))
+
+    def natural_size(self, z) -> float:
+        """The distance from z over which the Jacobian changes by a quarter, to within a factor of 4: the system's own unit of
+        states. Infinite where it never does, or at once, as on a kink."""
+        here, units = self.look(z, self.units(z)).jacobian, self.units(z)
+        away = np.random.default_rng(0).standard_normal(len(z))
+        away[-1] = 0
+        away /= _length(away)
+        for k in range(-60, 61, 2):
+            there = self.look(z + 2.0**k * away, units).jacobian
+            if not np.all(np.isfinite(there)) or _length(there - here) > 0.25 * _length(here):
+                return 2.0**k if k > -60 else np.inf
+        return np.inf
+
+    def size(self, at_hand: float, natural: float) -> float:
+        """A size of states as their unit: the one at hand, but the system's own where that is smaller, or where the former
+        is 0 to within half the digits. 1 where neither says anything."""
+        if at_hand > self.shortest * natural or (natural == np.inf and at_hand > 0):
+            return min(at_hand, natural)
+        return natural if natural < np.inf else 1.0
+
+    def between(self, a: Point, b: Point) -> Point | None:
+        """A point of the curve half way between two, on the cubic through both; `None` where there is none."""
+        units = self.units(a.z)
+        chord = b.z - a.z
+        length = _length(chord / units)
+        ta, tb = (length * _unit(point.tangent, units) for point in (a, b))
+        middle = self.correct((a.z + b.z) / 2 + (ta - tb) / 8, _unit(1.5 * chord - (ta + tb) / 4, units), units)
+        halves = [_length((middle.z - end.z) / units) for end in (a, b)]
+        return middle if middle.converged and max(halves) < 0.85 * length else None
+
+    def step(self, a: Point, length: float) -> tuple[Point | None, float]:
+        """The point a step further, if it may be trusted to be the curve's next one, and how straight the step was."""
+        units = self.units(a.z)
+        direction = _unit(a.tangent, units)
+        b = self.correct(a.z + length * direction, direction, units)
+        chord = (b.z - a.z) / units
+        u, v = direction / units, _unit(b.tangent, units) / units
+        straight = min(u @ v, (u + v) @ chord / (_length(u + v) * max(_length(chord), 1e-30)))
+        # a step that is short enough may turn a corner, as that of a relu
+        bend = _STRAIGHT if length > self.crease else 0.05
+        return b if b.converged and b.iterations <= 10 and straight >= bend else None, float(straight)
+
+    def turn(self, a: Point) -> tuple[Point | None, list[_Crossing] | None]:
+        """A step round a corner where the branch turns back, as relu's: along the tangent that the system has just beyond
+        it, in the sense that keeps the sign of the bordered determinant (Allgower & Georg, ch. 12)."""
+        units = self.units(a.z)
+        ahead = self.look(a.z + 4 * self.shortest * _unit(a.tangent, units), units)
+        beyond = self.point(ahead, a.tangent, units)
+        side = np.sign(a.tests[1])
+        direction = _unit(beyond.tangent, units) * np.sign(beyond.tests[1]) * side
+        b = self.correct(a.z + 4 * self.shortest * direction, direction, units)
+        on_course = b.converged and (b.z - a.z) @ (direction / units**2) > 0 and np.sign(b.tests[1]) == side
+        return (b, self.crossings(a, b)) if on_course else (None, None)
+
+    def outside(self, point: Point) -> bool:
+        p0, p1 = self.ends
+        return not -self.slack <= (point.z[-1] - p0) / (p1 - p0) <= 1 + self.slack
+
+    def tests(self, point: Point) -> np.ndarray:
+        """The signs of the tests, and whether p is outside. One that is zero within rounding counts as it was before, so that
+        touching zero is no event, nor are eigenvalues that stay on the boundary."""
+        signs = point.signs
+        return np.append(np.where(signs == 0, self.signs, signs), self.outside(point))
+
+    def computed(self, point: Point) -> np.ndarray:
+        """The same as computed, be they rounding or not."""
+        return np.append(np.sign(point.tests), self.outside(point))
+
+    def crossings(self, a: Point, b: Point) -> list[_Crossing] | None:
+        """Every change of a test between a and b, in order; `None` where a and b are not on one curve."""
+        found, signs = [], self.signs
+        while np.any(self.tests(a) != self.tests(b)):
+            crossing = self.first_crossing(a, b)
+            if crossing is None:
+                self.signs = signs
+                return None
+            self._append(found, crossing)
+            a = crossing.after
+            self.signs = self.tests(a)[:-1]
+        return found
+
+    def first_crossing(self, a: Point, b: Point) -> _Crossing | None:
+        """The first change of a test between a and b, which differ in some."""
+        now, then = self.tests(a), self.tests(b)
+        due = now != then
+        low, high, after = a, b, b
+        while (length := self.distance(low, high)) > self.located:
+            past = due & (self.computed(high) == then)
+            if length > self.near / 2 and not np.any(past & (self.tests(high) == now)):
+                after = high
+            middle = self.between(low, high)
+            if middle is None and length > self.near:
+                return None
+            if middle is None:  # where curves meet, the plane tells them apart no better than this
+                break
+            passed = np.where(due, self.computed(middle) == then, self.tests(middle) != now)
+            low, high = (low, middle) if np.any(passed) else (middle, high)
+        whole, jump = (np.abs(y.spectrum.distance - x.spectrum.distance) for x, y in ((a, b), (low, high)))
+        jumped = (jump > whole / 2) & (10 * self.distance(low, high) < self.distance(a, b))
+        return _Crossing(low, after, now != self.tests(after), jumped)
+
+    def distance(self, a: Point, b: Point) -> float:
+        return _length((b.z - a.z) / self.units(a.z))
+
+    def _append(self, found: list[_Crossing], new: _Crossing) -> None:
+        """One crossing more, or one with the last where the two are too near to be told apart."""
+        if found and self.distance(found[-1].at, new.at) < self.near:
+            old = found.pop()
+            at = old.at if old.changed[1] else new.at
+            new = _Crossing(at, new.after, old.changed ^ new.changed, old.jumped | new.jumped)
+        if np.any(new.changed):
+            found.append(new)
+
+    def name(self, crossing: _Crossing) -> dict[str, complex]:
+        """The bifurcations of a crossing: kind and critical eigenvalue."""
+        at = crossing.at
+        turned, crossed, *grown = crossing.changed[:-1]
+        spectrum = at.spectrum
+        named = map(self.kind, spectrum.values, spectrum.reach, spectrum.least_condition)
+        kinds, values = zip(*named, strict=True)
+        real = [(d, v) for d, v, kind in zip(abs(spectrum.distance), values, kinds, strict=True) if kind == "fold"]
+        # det ∂F/∂h is the product of these two tests: one of them alone comes with an eigenvalue, or is rounding
+        turned = turned and (any(grown) or np.any(at.signs[2:] == 0))
+        found: dict[str, complex] = {}
+        if crossed or turned:
+            nearest = min(real, default=(0, complex("nan")), key=lambda pair: pair[0])
+            found["branch point" if crossed else "fold"] = nearest[1]
+        for k in np.flatnonzero(grown):
+            if crossing.jumped[k]:
+                return {"border collision": values[k]}
+            if kinds[k] != "fold":
+                found.setdefault(kinds[k], complex(values[k].real, abs(values[k].imag)))
+            elif not found.keys() & {"fold", "branch point"}:
+                found["branch point"] = values[k]
+        return found
+
+    def kind(self, value: complex, reach: float, condition: float) -> tuple[str, complex]:
+        """Which bifurcation it is when this eigenvalue crosses, and the eigenvalue, real where it may be."""
+        if 0 < abs(value.imag) <= reach:
+            # rounding makes such a pair of two real eigenvalues that are equal, or leaves open what a defective pair is
+            if condition > self.eps**-0.15:
+                return UNDECIDED if self.eps < 1e-12 else UNDECIDED + ": float64 will", complex(value)
+            value = value.real
+        return self.system.bifurcation(complex(value)), complex(value)
+
+    def refined(self, at: Point) -> Point:
+        """A branch point, better than the plane across the curve can tell it."""
+        units = self.units(at.z)
+        better = self.correct(at.z, at.tangent, units, branch_point)
+        return better if better.converged and self.distance(at, better) < 10 * self.near else at
+
+    def end(self, at: Point) -> Point:
+        """The point at the end of the interval at which the branch leaves it, exactly there if it is no fold."""
+        units = self.units(at.z)
+        guess = at.z.copy()
+        guess[-1] = min(self.ends, key=lambda p: abs(p - at.z[-1]))
+        direction = np.append(np.zeros(len(guess) - 1), np.sign(at.tangent[-1]) * self.width)
+        exact = self.correct(guess, direction, units)
+        return exact if exact.converged and self.distance(at, exact) < 10 * self.near else at
+
+    def returns(self, home: Point, a: Point, b: Point) -> bool:
+        """Whether the step from a to b passes the start again, in its direction."""
+        units = self.units(home.z)
+        u = _unit(home.tangent, units) / units
+        x, y = (a.z - home.z) / units, (b.z - home.z) / units
+        if not (u @ x < 0 <= u @ y and u @ (_unit(a.tangent, units) / units) > 0.9):
+            return False
+        nearest = x + (y - x) * (u @ x) / (u @ x - u @ y)
+        return _length(nearest) < 0.1 * _length(y - x)
+
+    def follow(self, home: Point, max_step: float, max_points: int) -> Followed:
+        """The branch from `home` on, to an end of the interval or back, or as far as it goes."""
+        record = _Record(self)
+        record.add(home)
+        a, length, self.signs = home, max_step / 4, home.signs
+        far = _INFINITY * max(self.small, _length(home.z[:-1]))
+        while len(record.points) < max_points:
+            b, straight = self.step(a, length)
+            closed = b is not None and len(record.points) > 2 and self.returns(home, a, b)
+            b = home if closed else b
+            crossings = None if b is None else self.crossings(a, b)
+            if b is None or crossings is None:
+                length /= 2 if b is None else 4
+                if length > self.shortest:
+                    continue
+                b, crossings = self.turn(a)
+                if b is None or crossings is None:
+                    return record.end(RESULTS.branch_lost)
+            for crossing in crossings:
+                record.bifurcations(crossing)
+                if self.outside(crossing.after):
+                    record.add(self.end(crossing.at))
+                    return record.end(RESULTS.successful)
+            record.add(b)
+            if closed:
+                return record.end(RESULTS.successful, closed=True)
+            if _length(b.z[:-1]) > far:
+                return record.end(RESULTS.branch_diverged)
+            a = b
+            length = min(max_step, 1.6 * length) if straight > 0.995 and b.iterations <= 5 else length
+        return record.end(RESULTS.branch_cut_short)
+
+
+class _Record:
+    """What a branch has shown so far."""
+
+    def __init__(self, walk: Walk):
+        self.walk = walk
+        self.points: list[Point] = []
+        self.found: list[Found] = []
+
+    def add(self, point: Point) -> int:
+        if not self.points or np.any(point.z != self.points[-1].z):
+            self.points.append(point)
+        return len(self.points) - 1
+
+    def bifurcations(self, crossing: _Crossing) -> None:
+        kinds = self.walk.name(crossing)
+        at = self.walk.refined(crossing.at) if "branch point" in kinds else crossing.at
+        for kind, critical in kinds.items():
+            # a point that lies on the bifurcation to rounding is one end of two steps
+            near = [other for other in self.found if self.walk.distance(at, self.points[other.index]) < 2 * self.walk.near]
+            if kind not in [other.kind for other in near]:
+                self.found.append(Found(kind, self.add(at), critical))
+
+    def end(self, result: Any, closed: bool = False) -> Followed:
+        return Followed(self.points, self.found, closed, result)
+
+
+def _length(v) -> float:
+    return float(np.linalg.norm(v))
+
+
+def _unit(v, units) -> np.ndarray:
+    """A vector of that direction with length one in those units."""
+    return v / max(_length(v / units), 1e-30)
