@@ -65,7 +65,9 @@ def describe(system: AbstractSystem, local: Local, direction, units, jacobian: C
     null = tangent(A, direction / units, eps)
     bordered = np.vstack([A, null])
     left, sizes, right = np.linalg.svd(bordered)
-    volume = np.linalg.slogdet(bordered)[0] * sizes[-1]
+    inverse = (right.T / np.maximum(sizes, 1e-300)) @ left.T
+    # the relative change of every entry that might make the matrix singular, which no units change
+    determinant = np.linalg.slogdet(bordered)[0] / np.sum(np.abs(inverse.T * bordered))
     z = local.z.astype(float)
     # how far rounding moves the point, and no further than half the digits
     inverse = (right.T / np.maximum(sizes, eps**0.5)) @ left.T
@@ -78,8 +80,8 @@ def describe(system: AbstractSystem, local: Local, direction, units, jacobian: C
         float(np.max(np.abs(local.residual))),
         local.jacobian,
         spectrum,
-        np.concatenate([[null[-1], volume], spectrum.distance]),
-        np.concatenate([[64 * eps, 0.0], spectrum.reach]),
+        np.concatenate([[null[-1], determinant], spectrum.distance]),
+        np.concatenate([[64 * eps, 8 * eps], spectrum.reach]),
         bool(local.converged),
         int(local.iterations),
     )

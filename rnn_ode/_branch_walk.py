@@ -13,7 +13,7 @@ import jax
 import numpy as np
 
 from ._branch_kernels import Local, branch_point, correct, look
-from ._branch_points import Point, describe
+from ._branch_points import Point, Spectrum, describe
 from ._errors import RESULTS
 from ._systems import AbstractSystem
 
@@ -45,10 +45,11 @@ class Followed(NamedTuple):
 
 
 class _Crossing(NamedTuple):
-    """Where tests change, a point beyond for which that is sure, which tests do, and which of the eigenvalues jump there."""
+    """Where tests change, a point just beyond with its tests, which of them change, and which of the eigenvalues jump."""
 
     at: Point
     after: Point
+    tests: np.ndarray
     changed: np.ndarray
     jumped: np.ndarray
 
@@ -61,6 +62,7 @@ class Walk:
         self.width = abs(ends[1] - ends[0])
         self.eps = eps = float(np.finfo(dtype).eps)
         self.located, self.near, self.shortest, self.crease = eps**0.75, eps**0.4, eps**0.5, eps**0.3
+        self.undecided = UNDECIDED if eps < 1e-12 else f"{UNDECIDED}: float64 will"
         self.small = 1.0  # the size of a state below which it is no matter how small it is
         self.signs = np.zeros(0)
         self.slack = 16 * eps * (1 + max(map(abs, ends)) / self.width)
@@ -103,16 +105,25 @@ class Walk:
         return self.correct(point.z, along, self.units(point.z))
 
     def natural_size(self, z) -> float:
-        """The distance from z over which the Jacobian changes by a quarter, to within a factor of 4: the system's own unit of
-        states. Infinite where it never does, or at once, as on a kink."""
-        here, units = self.look(z, self.units(z)).jacobian, self.units(z)
-        away = np.random.default_rng(0).standard_normal(len(z))
+        """The system's own unit of states, to within a factor of 4: the distance from z over which some row of the Jacobian
+        changes by a quarter. Where it does so at once, being 0 or on a kink: by a quarter of what p does over the interval.
+        Infinite where neither happens."""
+        units, away = np.ones_like(z, self.dtype), np.random.default_rng(0).standard_normal(len(z))
         away[-1] = 0
         away /= _length(away)
-        for k in range(-60, 61, 2):
-            there = self.look(z + 2.0**k * away, units).jacobian
-            if not np.all(np.isfinite(there)) or _length(there - here) > 0.25 * _length(here):
-                return 2.0**k if k > -60 else np.inf
+        here = self.look(z, units)
+        quarter = 0.25 * np.linalg.norm(here.jacobian, axis=1)
+        by_p = 0.25 * np.abs(here.extended[:, -1]) * self.width
+        at_once = None
+        for distance in 4.0 ** np.arange(-30, 31):
+            if distance < self.shortest * _length(z[:-1]):
+                continue
+            there = self.look(z + distance * away, units).jacobian
+            change = np.linalg.norm(there - here.jacobian, axis=1)
+            at_once = change > quarter if at_once is None else at_once
+            changed = np.where(at_once, (by_p > 0) & (change * distance > by_p), change > quarter)
+            if np.any(changed) or not np.all(np.isfinite(there)):
+                return float(distance)
         return np.inf
 
     def size(self, at_hand: float, natural: float) -> float:
@@ -179,19 +190,18 @@ class Walk:
                 self.signs = signs
                 return None
             self._append(found, crossing)
-            a = crossing.after
-            self.signs = self.tests(a)[:-1]
+            a, self.signs = crossing.after, crossing.tests[:-1]
         return found
 
     def first_crossing(self, a: Point, b: Point) -> _Crossing | None:
         """The first change of a test between a and b, which differ in some."""
         now, then = self.tests(a), self.tests(b)
+        if np.any((now != then)[2:-1] & (b.spectrum.values.imag == 0)):  # then one of the first two changes, sure or not
+            then[:2] = np.where(b.signs[:2] == 0, self.computed(b)[:2], then[:2])
         due = now != then
         low, high, after = a, b, b
         while (length := self.distance(low, high)) > self.located:
-            past = due & (self.computed(high) == then)
-            if length > self.near / 2 and not np.any(past & (self.tests(high) == now)):
-                after = high
+            after = high if length > self.near / 2 else after
             middle = self.between(low, high)
             if middle is None and length > self.near:
                 return None
@@ -201,7 +211,8 @@ class Walk:
             low, high = (low, middle) if np.any(passed) else (middle, high)
         whole, jump = (np.abs(y.spectrum.distance - x.spectrum.distance) for x, y in ((a, b), (low, high)))
         jumped = (jump > whole / 2) & (10 * self.distance(low, high) < self.distance(a, b))
-        return _Crossing(low, after, now != self.tests(after), jumped)
+        beyond = np.where(due & (self.computed(after) == then), then, self.tests(after))
+        return _Crossing(low, after, beyond, now != beyond, jumped)
 
     def distance(self, a: Point, b: Point) -> float:
         return _length((b.z - a.z) / self.units(a.z))
@@ -211,7 +222,7 @@ class Walk:
         if found and self.distance(found[-1].at, new.at) < self.near:
             old = found.pop()
             at = old.at if old.changed[1] else new.at
-            new = _Crossing(at, new.after, old.changed ^ new.changed, old.jumped | new.jumped)
+            new = _Crossing(at, new.after, new.tests, old.changed ^ new.changed, old.jumped | new.jumped)
         if np.any(new.changed):
             found.append(new)
 
@@ -219,33 +230,33 @@ class Walk:
         """The bifurcations of a crossing: kind and critical eigenvalue."""
         at = crossing.at
         turned, crossed, *grown = crossing.changed[:-1]
-        spectrum = at.spectrum
-        named = map(self.kind, spectrum.values, spectrum.reach, spectrum.least_condition)
-        kinds, values = zip(*named, strict=True)
-        real = [(d, v) for d, v, kind in zip(abs(spectrum.distance), values, kinds, strict=True) if kind == "fold"]
+        kinds, values = self.kinds(at.spectrum, crossing.after.spectrum)
         # det ∂F/∂h is the product of these two tests: one of them alone comes with an eigenvalue, or is rounding
         turned = turned and (any(grown) or np.any(at.signs[2:] == 0))
         found: dict[str, complex] = {}
         if crossed or turned:
-            nearest = min(real, default=(0, complex("nan")), key=lambda pair: pair[0])
-            found["branch point" if crossed else "fold"] = nearest[1]
+            order = np.argsort(abs(at.spectrum.distance), kind="stable")
+            nearest = next((k for k in order if kinds[k] == "fold"), order[0])
+            found["branch point" if crossed else "fold"] = complex(values[nearest].real)
         for k in np.flatnonzero(grown):
             if crossing.jumped[k]:
                 return {"border collision": values[k]}
-            if kinds[k] != "fold":
+            if kinds[k] not in ("fold", UNDECIDED):
                 found.setdefault(kinds[k], complex(values[k].real, abs(values[k].imag)))
-            elif not found.keys() & {"fold", "branch point"}:
-                found["branch point"] = values[k]
+            elif not found:
+                found["branch point" if kinds[k] == "fold" else self.undecided] = values[k]
         return found
 
-    def kind(self, value: complex, reach: float, condition: float) -> tuple[str, complex]:
-        """Which bifurcation it is when this eigenvalue crosses, and the eigenvalue, real where it may be."""
-        if 0 < abs(value.imag) <= reach:
-            # rounding makes such a pair of two real eigenvalues that are equal, or leaves open what a defective pair is
-            if condition > self.eps**-0.15:
-                return UNDECIDED if self.eps < 1e-12 else UNDECIDED + ": float64 will", complex(value)
-            value = value.real
-        return self.system.bifurcation(complex(value)), complex(value)
+    def kinds(self, at: Spectrum, after: Spectrum) -> tuple[list[str], list[complex]]:
+        """Which bifurcation it is when each eigenvalue crosses at a point, and the eigenvalue, real where it may be."""
+        values = at.values.copy()
+        close = (values.imag != 0) & (np.abs(values.imag) <= at.reach)
+        # rounding makes such a pair of two real eigenvalues that are equal; a defective one may be anything
+        equal = close & (at.least_condition <= self.eps**-0.15)
+        values.imag[equal] = 0
+        open_ = (close & ~equal) | ((values.imag != 0) & (after.values.imag == 0))
+        named = [self.system.bifurcation(complex(value)) for value in values]
+        return [UNDECIDED if o else name for o, name in zip(open_, named, strict=True)], [complex(v) for v in values]
 
     def refined(self, at: Point) -> Point:
         """A branch point, better than the plane across the curve can tell it."""
