@@ -18,6 +18,7 @@ from ._errors import RESULTS
 from ._systems import AbstractSystem
 
 _STRAIGHT = 0.98  # the least cosine between the tangents of a step, and between chord and tangents
+_SMALLER = 64.0  # how many times smaller than all a coordinate is that gets a unit of its own
 _INFINITY = 1e6  # times the state's size
 UNDECIDED = "undecided"
 _UNTRACEABLE = (
@@ -64,13 +65,16 @@ class Walk:
         self.located, self.near, self.shortest, self.crease = eps**0.75, eps**0.4, eps**0.5, eps**0.3
         self.undecided = UNDECIDED if eps < 1e-12 else f"{UNDECIDED}: float64 will"
         self.small = 1.0  # the size of a state below which it is no matter how small it is
+        self.sizes: Any = 0.0  # (N,) of each coordinate so far
         self.signs = np.zeros(0)
         self.slack = 16 * eps * (1 + max(map(abs, ends)) / self.width)
 
     def units(self, z) -> np.ndarray:
-        units = np.full(len(z), max(self.small, _length(z[:-1])), self.dtype)
-        units[-1] = self.width
-        return units
+        """The units (N + 1,) of lengths at z: of states their norm, and less for a coordinate that is always far smaller."""
+        whole = max(self.small, _length(z[:-1]))
+        sizes = np.maximum(self.sizes, np.abs(z[:-1]))
+        each = np.where(sizes == 0, whole, np.clip(_SMALLER * sizes, self.shortest * whole, whole))
+        return np.append(each, self.width).astype(self.dtype)
 
     def look(self, z, units) -> Local:
         return jax.device_get(look(self.make_system, z.astype(self.dtype), units))
@@ -100,8 +104,9 @@ class Walk:
                 f"entry of the residual there: {point.residual:.3g}). rnn_ode.fixed_points(make_system(p0), guesses) finds "
                 "them."
             )
-        slope = point.tangent[:-1] / max(abs(point.tangent[-1]), self.near)
-        self.small = self.size(max(_length(point.z[:-1]), _length(slope) * self.width), natural)
+        change = point.tangent[:-1] / max(abs(point.tangent[-1]), self.near) * self.width
+        self.small = self.size(max(_length(point.z[:-1]), _length(change)), natural)
+        self.sizes = np.maximum(np.abs(point.z[:-1]), np.abs(change))
         return self.correct(point.z, along, self.units(point.z))
 
     def natural_size(self, z) -> float:
@@ -311,7 +316,7 @@ class Walk:
                 return record.end(RESULTS.successful, closed=True)
             if _length(b.z[:-1]) > far:
                 return record.end(RESULTS.branch_diverged)
-            a = b
+            a, self.sizes = b, np.maximum(self.sizes, np.abs(b.z[:-1]))
             length = min(max_step, 1.6 * length) if straight > 0.995 and b.iterations <= 5 else length
         return record.end(RESULTS.branch_cut_short)
 
