@@ -66,6 +66,7 @@ class Walk:
         self.undecided = UNDECIDED if eps < 1e-12 else f"{UNDECIDED}: float64 will"
         self.small = 1.0  # the size of a state below which it is no matter how small it is
         self.sizes: Any = 0.0  # (N,) of each coordinate so far
+        self.size = 0.0  # of the largest Jacobian so far
         self.signs = np.zeros(0)
         self.slack = 16 * eps * (1 + max(map(abs, ends)) / self.width)
 
@@ -84,6 +85,7 @@ class Walk:
         return self.point(jax.device_get(local), direction, units)
 
     def point(self, local: Local, direction, units) -> Point:
+        self.size = np.fmax(self.size, np.max(np.abs(local.jacobian)))
         return describe(self.system, local, direction, units, lambda z: self.look(z, units).jacobian)
 
     def start(self, h) -> Point:
@@ -96,7 +98,7 @@ class Walk:
                 "make_system(p) must be traceable in p: no float(p), int(p), numpy functions or if on p, which is traced "
                 f"where it is compiled. ({str(error).splitlines()[0]})"
             ) from None
-        self.small = self.size(_length(h), natural)
+        self.small = self.state_size(_length(h), natural)
         point = self.correct(guess, along, self.units(guess))
         if not point.converged:
             raise ValueError(
@@ -105,7 +107,7 @@ class Walk:
                 "them."
             )
         change = point.tangent[:-1] / max(abs(point.tangent[-1]), self.near) * self.width
-        self.small = self.size(max(_length(point.z[:-1]), _length(change)), natural)
+        self.small = self.state_size(max(_length(point.z[:-1]), _length(change)), natural)
         self.sizes = np.maximum(np.abs(point.z[:-1]), np.abs(change))
         return self.correct(point.z, along, self.units(point.z))
 
@@ -131,7 +133,7 @@ class Walk:
                 return float(distance)
         return np.inf
 
-    def size(self, at_hand: float, natural: float) -> float:
+    def state_size(self, at_hand: float, natural: float) -> float:
         """A size of states as their unit: the one at hand, but the system's own where that is smaller, or where the former
         is 0 to within half the digits. 1 where neither says anything."""
         if at_hand > self.shortest * natural or (natural == np.inf and at_hand > 0):
@@ -215,7 +217,8 @@ class Walk:
             passed = np.where(due, self.computed(middle) == then, self.tests(middle) != now)
             low, high = (low, middle) if np.any(passed) else (middle, high)
         whole, jump = (np.abs(y.spectrum.distance - x.spectrum.distance) for x, y in ((a, b), (low, high)))
-        jumped = (jump > whole / 2) & (10 * self.distance(low, high) < self.distance(a, b))
+        halved = 10 * self.distance(low, high) < self.distance(a, b)
+        jumped = jump > (whole / 2 if halved else self.eps**0.25 * self.size)
         beyond = np.where(due & (self.computed(after) == then), then, self.tests(after))
         return _Crossing(low, after, beyond, now != beyond, jumped)
 
