@@ -32,6 +32,11 @@ class Spectrum(NamedTuple):
     condition: np.ndarray
     least_condition: np.ndarray
 
+    def nearest(self, other: "Spectrum") -> "Spectrum":
+        """Of these eigenvalues those nearest to another point's, in its order."""
+        places = np.argmin(np.abs(self.values[None] - other.values[:, None]), axis=1)
+        return Spectrum(*(array[places] for array in self))
+
 
 class Point(NamedTuple):
     """A point z = (h, p) (N + 1,) of the branch, with the tangent of length one in the units at hand.
@@ -64,12 +69,9 @@ def describe(system: AbstractSystem, local: Local, direction, units, jacobian: C
     A = A / row_lengths(A)[:, None]
     null = tangent(A, direction / units, eps)
     bordered = np.vstack([A, null])
-    left, sizes, right = np.linalg.svd(bordered)
-    inverse = (right.T / np.maximum(sizes, 1e-300)) @ left.T
-    # the relative change of every entry that might make the matrix singular, which no units change
-    determinant = np.linalg.slogdet(bordered)[0] / np.sum(np.abs(inverse.T * bordered))
     z = local.z.astype(float)
     # how far rounding moves the point, and no further than half the digits
+    left, sizes, right = np.linalg.svd(bordered)
     inverse = (right.T / np.maximum(sizes, eps**0.5)) @ left.T
     misses = 4 * eps * np.abs(A) @ np.abs(z / units) + np.abs(local.residual) / row_lengths(_finite(local.extended))
     moved = np.abs(inverse[:, :-1]) @ misses * units
@@ -80,7 +82,7 @@ def describe(system: AbstractSystem, local: Local, direction, units, jacobian: C
         float(np.max(np.abs(local.residual))),
         local.jacobian,
         spectrum,
-        np.concatenate([[null[-1], determinant], spectrum.distance]),
+        np.concatenate([[null[-1], _determinant(bordered)], spectrum.distance]),
         np.concatenate([[64 * eps, 8 * eps], spectrum.reach]),
         bool(local.converged),
         int(local.iterations),
@@ -95,6 +97,15 @@ def tangent(A, direction, eps: float) -> np.ndarray:
     parts = np.append(sizes <= rounding, True) * (rows @ direction)
     nearest, length = parts @ rows, np.linalg.norm(parts)
     return nearest / length if length > 0 else rows[-1]
+
+
+def _determinant(A) -> float:
+    """A number with the sign of det A: the relative change of every entry that might make A singular, to first order. No unit
+    of a row or column changes it."""
+    try:
+        return np.linalg.slogdet(A)[0] / float(np.sum(np.abs(np.linalg.inv(A).T * A)))
+    except np.linalg.LinAlgError:
+        return 0.0
 
 
 def _change(jacobian, local: Local, moved) -> np.ndarray:

@@ -98,8 +98,14 @@ class Walk:
                 "make_system(p) must be traceable in p: no float(p), int(p), numpy functions or if on p, which is traced "
                 f"where it is compiled. ({str(error).splitlines()[0]})"
             ) from None
-        self.small = self.state_size(_length(h), natural)
-        point = self.correct(guess, along, self.units(guess))
+        sizes = self.guessed_sizes(guess)
+        least = 0.0
+        for coarser in (1.0, 8.0, 64.0, 512.0):  # a state that large terms cancel in is known no better than they are
+            self.small = max(self.state_size(_length(sizes), natural), least)
+            point = self.correct(guess, along, self.units(np.append(coarser * sizes, 0)))
+            if point.converged:
+                break
+            least = 8 * coarser * _length(sizes)
         if not point.converged:
             raise ValueError(
                 f"start must be near a fixed point at p0 = {self.ends[0]:g}; Newton's method finds none from it (largest "
@@ -107,9 +113,18 @@ class Walk:
                 "them."
             )
         change = point.tangent[:-1] / max(abs(point.tangent[-1]), self.near) * self.width
-        self.small = self.state_size(max(_length(point.z[:-1]), _length(change)), natural)
+        self.small = max(self.state_size(max(_length(point.z[:-1]), _length(change)), natural), least)
         self.sizes = np.maximum(np.abs(point.z[:-1]), np.abs(change))
         return self.correct(point.z, along, self.units(point.z))
+
+    def guessed_sizes(self, z) -> np.ndarray:
+        """How large each coordinate (N,) may be, from a guess: where that is 0, by the first step of Newton's method."""
+        here = self.look(z, np.ones_like(z, self.dtype))
+        try:
+            step = np.linalg.solve(here.extended[:, :-1].astype(float), here.residual.astype(float))
+        except np.linalg.LinAlgError:
+            step = np.zeros(len(z) - 1)
+        return np.where((z[:-1] == 0) & np.isfinite(step), np.abs(step), np.abs(z[:-1]))
 
     def natural_size(self, z) -> float:
         """The system's own unit of states, to within a factor of 4: the distance from z over which some row of the Jacobian
@@ -119,14 +134,14 @@ class Walk:
         away[-1] = 0
         away /= _length(away)
         here = self.look(z, units)
-        quarter = 0.25 * np.linalg.norm(here.jacobian, axis=1)
-        by_p = 0.25 * np.abs(here.extended[:, -1]) * self.width
+        J = here.jacobian.astype(float)
+        quarter, by_p = 0.25 * np.linalg.norm(J, axis=1), 0.25 * np.abs(here.extended[:, -1]) * self.width
         at_once = None
         for distance in 4.0 ** np.arange(-30, 31):
             if distance < self.shortest * _length(z[:-1]):
                 continue
-            there = self.look(z + distance * away, units).jacobian
-            change = np.linalg.norm(there - here.jacobian, axis=1)
+            there = self.look(z + distance * away, units).jacobian.astype(float)
+            change = np.linalg.norm(there - J, axis=1)
             at_once = change > quarter if at_once is None else at_once
             changed = np.where(at_once, (by_p > 0) & (change * distance > by_p), change > quarter)
             if np.any(changed) or not np.all(np.isfinite(there)):
@@ -237,8 +252,13 @@ class Walk:
     def name(self, crossing: _Crossing) -> dict[str, complex]:
         """The bifurcations of a crossing: kind and critical eigenvalue."""
         at = crossing.at
-        turned, crossed, *grown = crossing.changed[:-1]
-        kinds, values = self.kinds(at.spectrum, crossing.after.spectrum)
+        turned, crossed, grown = *crossing.changed[:2], crossing.changed[2:-1]
+        same = crossing.after.spectrum.nearest(at.spectrum)
+        kinds, values = self.kinds(at.spectrum, same)
+        # the places in the order of growth tell how many cross; which, the signs of the same ones on both sides
+        crossing_ones = np.flatnonzero(np.sign(at.spectrum.distance) != np.sign(same.distance))
+        places = np.flatnonzero(grown)
+        places = crossing_ones if len(crossing_ones) == len(places) else places
         # det ∂F/∂h is the product of these two tests: one of them alone comes with an eigenvalue, or is rounding
         turned = turned and (any(grown) or np.any(at.signs[2:] == 0))
         found: dict[str, complex] = {}
@@ -246,9 +266,9 @@ class Walk:
             order = np.argsort(abs(at.spectrum.distance), kind="stable")
             nearest = next((k for k in order if kinds[k] == "fold"), order[0])
             found["branch point" if crossed else "fold"] = complex(values[nearest].real)
-        for k in np.flatnonzero(grown):
-            if crossing.jumped[k]:
-                return {"border collision": values[k]}
+        if np.any(crossing.jumped[grown]):
+            return {"border collision": values[np.flatnonzero(crossing.jumped & grown)[0]]}
+        for k in places:
             if kinds[k] not in ("fold", UNDECIDED):
                 found.setdefault(kinds[k], complex(values[k].real, abs(values[k].imag)))
             elif not found:
@@ -351,7 +371,7 @@ class _Record:
 
 
 def _length(v) -> float:
-    return float(np.linalg.norm(v))
+    return float(np.linalg.norm(v.astype(float)))  # float32 squares vanish where the state need not
 
 
 def _unit(v, units) -> np.ndarray:
