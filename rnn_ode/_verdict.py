@@ -64,6 +64,13 @@ def verdict_name(verdict: Verdict) -> str:
     return Verdict[verdict].split(":")[0]
 
 
+def float64_hint(dtype) -> str:
+    """What to try where rounding leaves a question open: float64, unless `dtype` has as many digits already. Empty then."""
+    if jnp.finfo(dtype).eps <= jnp.finfo(jnp.float64).eps:
+        return ""
+    return "float64 may decide it: jax.config.update('jax_enable_x64', True) before the first array is made."
+
+
 def backward_error(W: Float[Array, "N N"]) -> Float[Array, ""]:
     """A bound ε of ‖E‖ for the matrix W + E whose eigenvalues the computed ones are."""
     return (4 + W.shape[0] ** 0.5) * jnp.finfo(W.dtype).eps * _size(W)
