@@ -16,6 +16,7 @@ from ._branch_kernels import Local, branch_point, correct, look
 from ._branch_points import Point, Spectrum, describe
 from ._errors import RESULTS
 from ._systems import AbstractSystem
+from ._verdict import float64_hint
 
 _STRAIGHT = 0.98  # the least cosine between the tangents of a step, and between chord and tangents
 _SMALLER = 64.0  # how many times smaller than all a coordinate is that gets a unit of its own
@@ -110,7 +111,7 @@ class Walk:
             raise ValueError(
                 f"start must be near a fixed point at p0 = {self.ends[0]:g}; Newton's method finds none from it (largest "
                 f"entry of the residual there: {point.residual:.3g}). rnn_ode.fixed_points(make_system(p0), guesses) finds "
-                "them."
+                f"them. {float64_hint(self.dtype)}".strip()
             )
         change = point.tangent[:-1] / max(abs(point.tangent[-1]), self.near) * self.width
         self.small = max(self.state_size(max(_length(point.z[:-1]), _length(change)), natural), least)
@@ -218,7 +219,9 @@ class Walk:
     def first_crossing(self, a: Point, b: Point) -> _Crossing | None:
         """The first change of a test between a and b, which differ in some."""
         now, then = self.tests(a), self.tests(b)
-        if np.any((now != then)[2:-1] & (b.spectrum.values.imag == 0)):  # then one of the first two changes, sure or not
+        if np.any(
+            (now != then)[2:-1] & (np.imag(b.spectrum.values) == 0)
+        ):  # then one of the first two changes, sure or not
             then[:2] = np.where(b.signs[:2] == 0, self.computed(b)[:2], then[:2])
         due = now != then
         low, high, after = a, b, b
@@ -277,14 +280,14 @@ class Walk:
 
     def kinds(self, at: Spectrum, after: Spectrum) -> tuple[list[str], list[complex]]:
         """Which bifurcation it is when each eigenvalue crosses at a point, and the eigenvalue, real where it may be."""
-        values = at.values.copy()
-        close = (values.imag != 0) & (np.abs(values.imag) <= at.reach)
+        imaginary = np.imag(at.values)
+        close = (imaginary != 0) & (np.abs(imaginary) <= at.reach)
         # rounding makes such a pair of two real eigenvalues that are equal; a defective one may be anything
         equal = close & (at.least_condition <= self.eps**-0.15)
-        values.imag[equal] = 0
-        open_ = (close & ~equal) | ((values.imag != 0) & (after.values.imag == 0))
-        named = [self.system.bifurcation(complex(value)) for value in values]
-        return [UNDECIDED if o else name for o, name in zip(open_, named, strict=True)], [complex(v) for v in values]
+        values = [complex(value) for value in np.where(equal, np.real(at.values), at.values)]
+        undecided = (close & ~equal) | ((imaginary != 0) & (np.imag(after.values) == 0))
+        kinds = [UNDECIDED if u else self.system.bifurcation(v) for u, v in zip(undecided, values, strict=True)]
+        return kinds, values
 
     def refined(self, at: Point) -> Point:
         """A branch point, better than the plane across the curve can tell it."""
@@ -362,7 +365,9 @@ class _Record:
         at = self.walk.refined(crossing.at) if "branch point" in kinds else crossing.at
         for kind, critical in kinds.items():
             # a point that lies on the bifurcation to rounding is one end of two steps
-            near = [other for other in self.found if self.walk.distance(at, self.points[other.index]) < 2 * self.walk.near]
+            near = [
+                other for other in self.found if self.walk.distance(at, self.points[other.index]) < 2 * self.walk.near
+            ]
             if kind not in [other.kind for other in near]:
                 self.found.append(Found(kind, self.add(at), critical))
 

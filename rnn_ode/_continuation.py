@@ -8,22 +8,24 @@ so that a fold is a point like any other. Test functions that change sign betwee
 - the parameter's component of t, at a fold;
 - the determinant of A bordered by t, at a branch point, where A loses rank (Keller). (On an arm of a pitchfork the former
   changes sign there too: a branch point all the same.)
-- the growth of each eigenvalue of the system's Jacobian, sorted by it: log|λ| or Re μ. Which bifurcation it is, the system
-  says: flip (λ = −1), Neimark–Sacker (a pair on the circle), Hopf (a pair on the axis).
+- the distance of each eigenvalue of the system's Jacobian beyond the boundary of stability, sorted by it: |λ| − 1 or Re μ.
+  Which bifurcation it is, the system says: flip (λ = −1), Neimark–Sacker (a pair on the circle), Hopf (a pair on the axis).
 
-The growths stand in for det(J + I) and the bialternate products of Kuznetsov, "Elements of Applied Bifurcation Theory",
+The distances stand in for det(J + I) and the bialternate products of Kuznetsov, "Elements of Applied Bifurcation Theory",
 ch. 10: a neutral saddle (λ₁λ₂ = 1, μ₁ + μ₂ = 0) is no zero of theirs, and two eigenvalues that cross at once do not cancel.
 
-Between the two points the curve is halved, each time along the cubic through both ends and their tangents, down to
-`located`, for every test at once. A determinant also changes sign where a step has jumped to another curve: the halves do
-not shrink then, and the step is taken again, shorter. A branch point is refined by Newton's method on the regular system
-of Griewank & Reddien (1984): F + β ψ = 0 and g = 0, the two numbers g the corner of the inverse of A bordered to a regular
-matrix.
+A test counts as zero where its own uncertainty may have made its sign. That of an eigenvalue is measured (`_branch_points`);
+it depends neither on the units nor on modes that the eigenvalue has nothing to do with. A branch point is refined by Newton's
+method on the regular system of Griewank & Reddien (1984): F + β ψ = 0 and g = 0, the two numbers g the corner of the inverse
+of A bordered to a regular matrix.
 
-Lengths are those of (h / max(s, ‖h‖), p / |p1 − p0|), with s the size of the states at hand: the larger of ‖h‖ at the start
-and of |p1 − p0| ‖dh/dp‖ there, and 1 where that is larger, or nothing (a branch that rests at 0). What it cannot see: two
-crossings of one eigenvalue within one step, and bifurcations of eigenvalues that stay on the boundary (a conservative
-system's).
+Lengths are those of (h / max(s, ‖h‖), p / |p1 − p0|). A coordinate that is always more than 64 times smaller than ‖h‖ has a
+unit of its own, such as a gate beside millivolts. The size s of states is the larger of ‖h‖ at the start and of
+|p1 − p0| ‖dh/dp‖ there, or, where that is smaller or the former is zero, the distance over which the Jacobian changes by a
+quarter. What the method cannot see: two crossings of one eigenvalue within one step, and bifurcations of eigenvalues that
+stay on the boundary (a conservative system's).
+
+`_branch_kernels` holds what is compiled, `_branch_points` what is asked of a point, `_branch_walk` where to look next.
 """
 
 import math
@@ -48,8 +50,13 @@ from ._verdict import Verdict
 class Bifurcation(NamedTuple):
     """A bifurcation of a branch: `parameter` and `point` (N,) say where.
 
-    `kind` is "fold", "branch point", "flip", "neimark-sacker" or "hopf", or "border collision", where eigenvalues jump across
-    the boundary of stability, as on a kink of relu.
+    `kind` is one of
+
+    - "fold", "branch point", "flip", "neimark-sacker", "hopf";
+    - "border collision", where eigenvalues jump across the boundary of stability, as on a kink of relu;
+    - "undecided", where a pair crosses the boundary so close to two equal real eigenvalues that rounding may have made it: a
+      Hopf or Neimark–Sacker point of very low frequency, or two real eigenvalues. In float32 the kind then reads "undecided:
+      float64 will". The place is as good as that of any other kind.
     """
 
     kind: str
@@ -101,9 +108,10 @@ def continue_branch(
     size; `max_points` after how many to give up.
 
     **Returns:** a `Branch`. Newton's method ends with a step and a residual of at most 1e-10 (float32: 1e-5), relative to the
-    state's size and the Jacobian's, before its last step; bifurcations are located to 2e-12 (float32: some 1e-5) of
-    those units. A partial branch (out of points, running off to infinity, lost) says so in its `result`. An eigenvalue that
-    crosses twice within one step goes unseen: a smaller `max_step` looks closer.
+    state's size and to each row of the Jacobian, before its last step; bifurcations are located to 2e-12 (float32: some 1e-5)
+    of those units, or as well as rounding lets the critical eigenvalue tell. A partial branch (out of points, running off to
+    infinity, lost) says so in its `result`. An eigenvalue that crosses twice within one step goes unseen: a smaller
+    `max_step` looks closer.
 
     **Raises:** `ValueError` where no fixed point is found from `start` at p0, for an empty interval, an input that is not
     constant, or systems of different sizes; `TypeError` where `make_system` returns no system or cannot be traced in p.
