@@ -114,7 +114,8 @@ def continue_branch(
     `max_step` looks closer.
 
     **Raises:** `ValueError` where no fixed point is found from `start` at p0, for an empty interval, an input that is not
-    constant, or systems of different sizes; `TypeError` where `make_system` returns no system or cannot be traced in p.
+    constant, or systems of different sizes; `TypeError` where `make_system` returns no system or cannot be traced in p, and
+    for states of less than 32 bits.
 
     Drives compiled kernels from the host: it is not itself for `jit`. One `make_system` is compiled once.
 
@@ -136,6 +137,8 @@ def continue_branch(
     h = systems[0].as_point("start", start)
     if systems[1].as_point("start", h).shape != h.shape or type(systems[0]) is not type(systems[1]):
         raise ValueError("make_system must return systems of one kind and size for every p.")
+    if h.dtype not in (jnp.float32, jnp.float64):
+        raise TypeError(f"start must be float32 or float64, and so must the system; got {h.dtype}. Convert both.")
     walk = Walk(make_system, systems[0], ends, np.asarray(h).dtype)
     return _as_branch(walk, walk.follow(walk.start(np.asarray(h)), max_step, max_points))
 
