@@ -23,7 +23,8 @@ Lengths are those of (h / max(s, ‖h‖), p / |p1 − p0|). A coordinate that i
 unit of its own, such as a gate beside millivolts. The size s of states is the larger of ‖h‖ at the start and of
 |p1 − p0| ‖dh/dp‖ there, or, where that is smaller or the former is zero, the distance over which the Jacobian changes by a
 quarter. What the method cannot see: two crossings of one eigenvalue within one step, and bifurcations of eigenvalues that
-stay on the boundary (a conservative system's).
+stay on the boundary (a conservative system's), or within their own uncertainty of it all along (one of condition 10⁴ in
+float32); the verdicts there say UNDETERMINED.
 
 `_branch_kernels` holds what is compiled, `_branch_points` what is asked of a point, `_branch_walk` where to look next.
 """
