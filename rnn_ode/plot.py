@@ -338,6 +338,7 @@ MARKERS = {
     "neimark-sacker": ("^", "tab:orange"),
     "hopf": ("v", "tab:orange"),
     "border collision": ("X", "tab:brown"),
+    "undecided": ("P", "tab:gray"),
 }
 LINES = {"stable": ("-", 2.2), "unstable": ("--", 1.4), "undetermined": (":", 1.4)}
 
@@ -365,7 +366,7 @@ def branch(b: Branch, coordinate: int = 0, axes: Axes | None = None) -> Figure:
         line, width = LINES[style]
         axes.plot(x[first : last + 1], y[first : last + 1], line, lw=width, color=NETWORK, zorder=2, label=style)
     for kind, parameter, point in b.bifurcations:
-        marker, colour = MARKERS[kind]
+        marker, colour = MARKERS[kind.split(":")[0]]
         axes.plot(parameter, point[coordinate], marker, ms=9, color=colour, mec="white", mew=1, zorder=3, label=kind)
     if not b.complete:
         axes.plot(x[-1], y[-1], "P", ms=9, color="black", mec="white", zorder=3, label="stopped: partial branch")

@@ -10,7 +10,7 @@ import pytest
 
 import rnn_ode as ro
 import rnn_ode.plot
-from rnn_ode import _continuation
+from rnn_ode import _branch_kernels
 
 ROTATION = np.array([[0.5, -(0.75**0.5)], [0.75**0.5, 0.5]])
 FOLD = 2 * 0.5**0.5 - np.arctanh(0.5**0.5)  # |b| = w sqrt(1 − 1/w) − artanh sqrt(1 − 1/w) at w = 2
@@ -364,14 +364,14 @@ def test_float32(float32):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kernel", ["_correct", "_branch_point"])
+@pytest.mark.parametrize("kernel", ["correct", "branch_point"])
 def test_the_kernels_lower_everywhere(kernel, monkeypatch):
     monkeypatch.setenv("EQX_ON_ERROR", "nan")
     make_system = network(True, V=ROTATION)
     with jax.enable_x64(False):
         z = jnp.zeros(3, jnp.float32)
         make_system = jax.tree.map(lambda a: a.astype(jnp.float32), make_system)
-        run = jax.jit(lambda z, d, u: tuple(getattr(_continuation, kernel).__wrapped__(make_system, z, d, u)))
+        run = jax.jit(lambda z, d, u: tuple(getattr(_branch_kernels, kernel).__wrapped__(make_system, z, d, u)))
         for platform in ("cpu", "cuda", "tpu"):
             assert run.trace(z, z, z + 1).lower(lowering_platforms=(platform,)).as_text()
 
