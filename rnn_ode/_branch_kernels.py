@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import lineax as lx
 import optimistix as optx
 
-from ._kinks import surroundings
+from ._kinks import jumps
 from ._linalg import solve
 
 NEWTON = {64: 1e-10, 32: 1e-5}  # the step before the last, and the residual before it
@@ -103,7 +103,7 @@ def branch_point(make_system, guess, direction, units) -> Local:
 @eqx.filter_jit
 def on_kink(make_system, z):
     """Whether the Jacobian jumps at z."""
-    return surroundings(make_system(z[-1]).jacobian, z[:-1]).kink
+    return jumps(make_system(z[-1]).jacobian, z[:-1])
 
 
 def _finite(A):

@@ -23,7 +23,7 @@ from jaxtyping import Array, Bool, Complex, Float, Int, PRNGKeyArray, PyTree
 
 from ._errors import RESULTS, as_number, check_count, check_finite
 from ._fixed_points_search import End, Slowness, distinct, roundoff, search, value_and_jacobian
-from ._kinks import surroundings
+from ._kinks import jumps
 from ._linalg import eig, inv, modes, solve
 from ._systems import AbstractSystem, check_system
 from ._types import frozen
@@ -331,7 +331,7 @@ def _describe(system, size, slow: bool, end: End) -> dict[str, Any]:
     moved = jax.lax.cond(end.fixed, lambda: _moved(system, end, left, right), lambda: jnp.zeros_like(condition))
     reach = eigenvalue_reach(J, condition, eigenvalues) + moved
     boundary = jnp.abs(system.reading.contour(eigenvalues, jnp.zeros_like(moved[0])) - eigenvalues)
-    kink, _ = surroundings(at_rest, end.point, end.radius, size)
+    kink = jumps(at_rest, end.point, end.radius, size)
     verdict = system.verdict(J, eigenvalues, condition)
     unsure = (verdict != Verdict.PERSISTS) & (boundary[0] <= moved[0])
     verdict = Verdict.where(kink | unsure | ~end.fixed, Verdict.UNDETERMINED, verdict)

@@ -10,28 +10,20 @@ nothing follows from it for small disturbances, and the verdict is UNDETERMINED.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 
-class Surroundings(NamedTuple):
-    """Whether the Jacobian jumps at a state, and how much it changes within the state's uncertainty."""
-
-    kink: Bool[Array, ""]
-    change: Float[Array, ""]
-
-
-def surroundings(
+def jumps(
     jacobian: Callable[[Array], Array],
     h: Float[Array, " N"],
     radius: Float[Array, ""] | float = 0.0,
     size: Float[Array, ""] | float = 0.0,
-) -> Surroundings:
-    """What a Jacobian (N, N) does about a state that is known to within `radius`; `size` is that of a state of the system,
-    where `h` may be much smaller. Of a zero `h` without a size only a kink exactly there is seen."""
+) -> Bool[Array, ""]:
+    """Whether a Jacobian (N, N) jumps at a state that is known to within `radius`. `size` is that of a state of the system,
+    where `h` may be much smaller. At a zero `h` without a size only a kink exactly there is seen."""
     kind = jnp.finfo(h.dtype)
     u, least = float(kind.eps), float(kind.tiny) ** 0.5
     delta = 16 * radius + u ** (2 / 3) * jnp.maximum(size + jnp.linalg.norm(h), least)
@@ -42,4 +34,4 @@ def surroundings(
     around = jax.lax.map(jax.vmap(lambda offset: jacobian(h + offset)), offsets)
     far, near = jnp.linalg.norm(around[1::2] - around[::2], axis=(2, 3))
     largest = jnp.max(jnp.linalg.norm(around, axis=(2, 3)))
-    return Surroundings(jnp.any((near > far / 2) & (near > u**0.5 * largest)), jnp.max(near))
+    return jnp.any((near > far / 2) & (near > u**0.5 * largest))

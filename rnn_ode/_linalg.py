@@ -14,7 +14,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Complex, Float, Inexact, Integer
 
 from ._balance import balancing, exponents, rescaled, times_power
-from ._errors import as_matrix, is_concrete
+from ._errors import as_matrix, in_single, is_concrete
 
 # ||X||_1 up to which the 7-node rule gives log(I + X) to working precision, by the bits of a real number: float64 from
 # Higham, "Functions of Matrices", Table 11.1; float32 from the scalar worst case X = -theta.
@@ -453,7 +453,8 @@ def exponential(A: Inexact[Array, "N N"]) -> Inexact[Array, "N N"]:
 
 
 def spectral_norm(A: Inexact[Array, "N N"]) -> Float[Array, ""]:
-    """The largest singular value of A (N, N); infinite where A is not finite."""
+    """The largest singular value of A (N, N), in float32 at least; infinite where A is not finite."""
+    A = in_single(A)
     finite = jnp.all(jnp.isfinite(A))
     return jnp.where(finite, jnp.linalg.svd(jnp.where(finite, A, 0), compute_uv=False)[0], jnp.inf)
 

@@ -31,7 +31,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Complex, Float
 
 from ._errors import as_matrix, check_finite, in_single
-from ._kinks import surroundings
+from ._kinks import jumps
 from ._linalg import batched_map, climb, eig, modes, numerical_abscissa, spectral_norm
 from ._systems import AbstractSystem, Grain, Map
 from ._verdict import Verdict
@@ -122,7 +122,7 @@ def transient(system: AbstractSystem | ArrayLike | list, at: Any = None) -> Tran
 @eqx.filter_jit
 def _look_at(system: AbstractSystem, h: Float[Array, " N"]) -> tuple[Float[Array, "N N"], Bool[Array, ""]]:
     """The Jacobian at a state, and whether it jumps there."""
-    return system.jacobian(h), surroundings(system.jacobian, jax.lax.stop_gradient(h)).kink
+    return system.jacobian(h), jumps(system.jacobian, jax.lax.stop_gradient(h))
 
 
 def _of_jacobian(system: AbstractSystem, J: Float[Array, "N N"], kink: Bool[Array, ""]) -> Transient:

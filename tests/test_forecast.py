@@ -181,7 +181,7 @@ def test_the_command_reads_a_csv_and_goes_on_from_a_checkpoint(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["nothing"], "name must be one of"),
+        (["nothing"], "SERIES nothing: there is no such csv file"),
         (["nothing.csv"], "nothing.csv"),
         (["sunspots", "--model", "transformer"], "--model must be one of"),
         (["sunspots", "--out", "page.txt"], "--out must end in"),
