@@ -27,7 +27,7 @@ from ._kinks import jumps
 from ._linalg import eig, inv, modes, solve
 from ._systems import AbstractSystem, check_system
 from ._types import frozen
-from ._verdict import Verdict, eigenvalue_reach, float64_hint
+from ._verdict import Verdict, eigenvalue_reach, float64_hint, names_of
 
 
 class Kind(eqx.Enumeration):
@@ -135,12 +135,12 @@ class FixedPoints(eqx.Module):
     @property
     def kind_names(self) -> list:
         """The names of the kinds, row by row ("NODE", …, "NONE"), on the host."""
-        return _names(Kind, self.kinds)
+        return names_of(Kind, self.kinds)
 
     @property
     def verdict_names(self) -> list:
         """The names of the verdicts, row by row, on the host."""
-        return _names(Verdict, self.verdicts)
+        return names_of(Verdict, self.verdicts)
 
     @property
     def hint(self) -> str:
@@ -174,13 +174,6 @@ def _is_absent(system, h, size):
         jnp.array([1, 64], h.dtype), 8
     )
     return ~(jnp.linalg.norm(system.residual(h)) <= roundoff(h) ** 0.5 * jnp.nanmax(speeds))
-
-
-def _names(enumeration, items) -> list:
-    (codes,) = (np.asarray(leaf) for leaf in jax.tree.leaves(items))
-    # an Enumeration reads JAX's scalars, not NumPy's
-    names = {c: enumeration[jax.tree.map(lambda _, c=c: jnp.asarray(c), items)].split(":")[0] for c in np.unique(codes)}
-    return np.vectorize(names.__getitem__, otypes=[object])(codes).tolist()
 
 
 def draw_guesses(key: PRNGKeyArray, n: int, states: PyTree, spread: float = 0.0) -> Float[Array, "n N"]:

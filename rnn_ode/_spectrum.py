@@ -11,7 +11,10 @@ from jaxtyping import Array, Bool, Complex, Float
 from ._errors import as_matrix, in_single
 from ._linalg import modes
 from ._methods import AbstractMethod, Exact, check_method, nearly_singular
+from ._types import of_each
 from ._verdict import Reading, Verdict, eigenvalue_reach, float64_hint, judge
+
+_of_each = of_each("multipliers", ndim=1)
 
 
 class Spectrum(eqx.Module):
@@ -21,7 +24,7 @@ class Spectrum(eqx.Module):
 
     **Fields:** `matrix` W; `multipliers` (N,) complex, the eigenvalues, largest first; `condition` (N,) their condition
     numbers (1 for a normal matrix, infinite for a defective one); `balanced_condition` (N,) those of the matrix in units
-    that make it small, by which rounding is judged.
+    that make it small, by which rounding is judged. Under `vmap` everything is asked of each matrix.
     """
 
     matrix: Float[Array, "N N"]
@@ -30,16 +33,19 @@ class Spectrum(eqx.Module):
     balanced_condition: Float[Array, " N"]
 
     @property
+    @_of_each
     def radius(self) -> Float[Array, ""]:
         """Spectral radius: the largest |λ|."""
         return jnp.max(jnp.abs(self.multipliers))
 
     @property
+    @_of_each
     def abscissa(self) -> Float[Array, ""]:
         """Spectral abscissa: the largest Re λ."""
         return jnp.max(self.multipliers.real)
 
     @property
+    @_of_each
     def reach(self) -> Float[Array, " N"]:
         """How far each true eigenvalue may be from the computed one, for rounding."""
         return jax.lax.stop_gradient(eigenvalue_reach(self.matrix, self.balanced_condition, self.multipliers))
@@ -61,18 +67,21 @@ class Spectrum(eqx.Module):
         """
         return self.verdicts(check_method("method", method))[1]
 
+    @_of_each
     def verdicts(self, *methods: AbstractMethod) -> tuple[Verdict, ...]:
         """`discrete`, and then `continuous` of each method: cheaper than one by one."""
         network = Reading(Exact().exponent, Exact().contour)
         flows = [Reading(m.exponent, m.contour, m.pole) for m in (check_method("methods", m) for m in methods)]
         return judge(self.matrix, self.multipliers, self.balanced_condition, (network, *flows))
 
+    @_of_each
     def exists(self, method: AbstractMethod) -> Bool[Array, ""]:
         """Whether the method may be used on this matrix, to within rounding (`Exact()`: no multiplier on (−∞, 0], …)."""
         check_method("method", method)
         excluded = jnp.any(method.excluded(self.multipliers, self.reach))
         return ~excluded & ~nearly_singular(self.matrix) if method.inverts else ~excluded
 
+    @_of_each
     def rate(self, method: AbstractMethod | None = None) -> Float[Array, ""]:
         """Growth of the linear part in nats per step: log |λ| of the largest, or the largest Re g(λ) of a method."""
         if method is None:
@@ -80,6 +89,7 @@ class Spectrum(eqx.Module):
         return jnp.max(check_method("method", method).exponent(self.multipliers).real)
 
     @property
+    @_of_each
     def timescales(self) -> Float[Array, " N"]:
         """Steps in which each mode of the network falls, or grows (negative), by a factor e: −1 / log |λ|.
 
@@ -90,6 +100,7 @@ class Spectrum(eqx.Module):
         return jnp.where(open, jnp.inf, -1 / jnp.log(jnp.where(open, 2, modulus)))
 
     @property
+    @_of_each
     def frequencies(self) -> Float[Array, " N"]:
         """Cycles per step of each mode of the network: arg λ / 2π, in (−½, ½]. It is 0 or ½ where rounding leaves open
         whether λ is real, and 0 where it leaves open whether λ is zero."""
@@ -98,6 +109,7 @@ class Spectrum(eqx.Module):
         angle = jnp.angle(jnp.where(turns, self.multipliers, 1j))
         return jnp.where(turns, angle / (2 * jnp.pi), jnp.where(real < -self.reach, 0.5, 0.0))
 
+    @_of_each
     def series_converges(self, method: AbstractMethod) -> Bool[Array, ""]:
         """Whether the series that the method cuts off converges to log W; `False` also where rounding leaves it open.
 
@@ -107,6 +119,7 @@ class Spectrum(eqx.Module):
         around = self.multipliers[None] + self.reach[None] * jnp.array([0, 1, -1, 1j, -1j])[:, None]
         return jnp.all(check_method("method", method).series_ratio(around) < 1)
 
+    @_of_each
     def neglected(self, method: AbstractMethod) -> Float[Array, ""]:
         """The first term that the method leaves out, relative to what it keeps: the largest |term| / |g(λ)|."""
         kept = jnp.abs(check_method("method", method).exponent(self.multipliers))

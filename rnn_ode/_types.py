@@ -4,6 +4,7 @@ A *cell* is any callable `cell(x, h) -> h` (Equinox's convention), a *field* any
 diffrax vector field whose `args` is the path), a *path* an input as a function of time. States may be any pytree.
 """
 
+import functools
 import math
 from typing import Any, Protocol, runtime_checkable
 
@@ -59,6 +60,26 @@ class Trajectory(eqx.Module):
     states: State
     result: RESULTS
     stats: dict[str, Any]
+
+
+def of_each(name: str, ndim: int):
+    """Makes a method of a result one that a batch of results, from `vmap`, answers for each member.
+
+    `name` is a field that has `ndim` axes in a single result."""
+
+    def decorate(method):
+        @functools.wraps(method)
+        def ask(self, *args):
+            def one(result):
+                return method(result, *args)
+
+            for _ in range(jnp.ndim(getattr(self, name)) - ndim):
+                one = jax.vmap(one)
+            return one(self)
+
+        return ask
+
+    return decorate
 
 
 def is_finite(state: State) -> Array:

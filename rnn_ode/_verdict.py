@@ -28,11 +28,12 @@ This is a sample: a curve that is touched in between and nowhere near a computed
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Complex, Float
 
 from ._balance import balanced, frobenius
@@ -65,8 +66,8 @@ class Verdict(eqx.Enumeration):
     )
 
 
-def verdict_name(verdict: Verdict) -> str:
-    """The name of a concrete verdict: "DECAYS", "PERSISTS", "GROWS" or "UNDETERMINED".
+def verdict_name(verdict: Verdict) -> Any:
+    """The name of a concrete verdict: "DECAYS", "PERSISTS", "GROWS" or "UNDETERMINED". Of a batch of verdicts, a list of names.
 
     ```python
     >>> import rnn_ode as ro
@@ -75,7 +76,15 @@ def verdict_name(verdict: Verdict) -> str:
 
     ```
     """
-    return Verdict[verdict].split(":")[0]
+    return names_of(Verdict, verdict)
+
+
+def names_of(enumeration: Any, items: Any) -> Any:
+    """The names of concrete items of an enumeration, whose texts begin with them: a list for every axis of the batch."""
+    (codes,) = (np.asarray(leaf) for leaf in jax.tree.leaves(items))
+    # an Enumeration reads JAX's scalars, not NumPy's
+    names = {c: enumeration[jax.tree.map(lambda _, c=c: jnp.asarray(c), items)].split(":")[0] for c in np.unique(codes)}
+    return np.vectorize(names.__getitem__, otypes=[object])(codes).tolist()
 
 
 def float64_hint(dtype) -> str:
