@@ -67,7 +67,7 @@ class Verdict(eqx.Enumeration):
 
 
 def verdict_name(verdict: Verdict) -> Any:
-    """The name of a concrete verdict: "DECAYS", "PERSISTS", "GROWS" or "UNDETERMINED". Of a batch of verdicts, a list of names.
+    """The name of a concrete verdict ("DECAYS", "PERSISTS", "GROWS" or "UNDETERMINED"), or a list of the names of a batch.
 
     ```python
     >>> import rnn_ode as ro
