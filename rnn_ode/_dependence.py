@@ -1,8 +1,8 @@
 """Whether what a function returns depends on one of its arguments, read from the program that it is traced to.
 
 An operation depends on the argument if any of its inputs does. Programs inside (of `jit`, `scan`, `cond`, custom
-derivatives) are looked into, so that an argument which is handed on and not used does not count. What is multiplied by zero
-does count.
+derivatives) are looked into, so that an argument which is handed on and not used does not count. An argument that is
+multiplied by zero still counts as used.
 """
 
 from collections.abc import Callable

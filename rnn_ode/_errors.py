@@ -73,9 +73,8 @@ class RESULTS(diffrax.RESULTS):  # pyright: ignore[reportGeneralTypeIssues]
     )
     guesses_not_slow = (
         "Some guesses reached no fixed point and no slow point: `reached` is −1 for them. They ran off, or the search "
-        "ended at a state that is faster than `slow` allows. Ask for faster ones (slow=0.01, say; the residuals of the rows "
-        "found and system.residual at a guess tell which speeds there are), or let the run that the guesses come from settle "
-        "for longer."
+        "ended at a state that is faster than `slow` allows. Raise `slow`, for example slow=0.01 (`.residuals` lists the "
+        "speeds that were found), or let the run that the guesses come from settle for longer."
     )
     unstable_scheme = (
         "The scheme is unstable, so that its rows are not to be trusted, and infinite from where they leave the float range: "

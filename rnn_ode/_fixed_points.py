@@ -24,7 +24,7 @@ from jaxtyping import Array, Bool, Complex, Float, Int, PRNGKeyArray, PyTree
 from ._errors import RESULTS, as_number, check_count, check_finite
 from ._fixed_points_search import End, Slowness, distinct, roundoff, search, value_and_jacobian
 from ._kinks import jumps
-from ._linalg import eig, inv, modes, solve
+from ._linalg import inv, modes, solve
 from ._systems import AbstractSystem, check_system
 from ._types import frozen
 from ._verdict import Verdict, eigenvalue_reach, float64_hint, names_of
@@ -69,7 +69,7 @@ class FixedPoints(eqx.Module):
     - `eigenvalues` (n, N) of the step's or the velocity's Jacobian, fastest growing first;
     - `right` (n, N, N) right eigenvectors of length 1 in columns, in the same order;
     - `left` (n, N, N) left eigenvectors in rows, `left[i] @ right[i]` = 1, without a derivative, as the right ones. A row is
-      NaN where the eigenvalue has no left eigenvector that floats can tell (a defective matrix);
+      NaN where its eigenvector cannot be computed in this precision (of a defective matrix);
     - `timescales` (n, N) the time in which each mode decays by a factor e, −1/growth, in units of time: negative where
       it grows, +∞ where its growth is zero to within what is known of the eigenvalue;
     - `leading` (n,) the eigenvalue nearest to the boundary, which names the kind;
@@ -151,13 +151,15 @@ class FixedPoints(eqx.Module):
 
     @eqx.filter_jit
     def absent_from(self, system: AbstractSystem) -> Bool[Array, "... n"]:
-        """Which of these fixed points `system` does not have: its speed there is above √u of its speed a state's size away.
+        """Which of these fixed points `system` does not have: its speed there is more than √u times its speed at a distance
+        of one state's size.
 
         Asked of a flow's points with the network as `system`, the equilibria that the conversion added; the other way
         round, the fixed points that it lost. A residual is compared, not points, so that it does not matter which guesses
         either search was given.
         """
         points = jnp.where(self.converged[..., None], self.points, 0)
+        system.require_constant("absent_from", points.reshape(-1, points.shape[-1])[0])
         distance = jnp.broadcast_to(self.size[..., None], self.converged.shape)
         *batch, size = points.shape
         absent = jax.vmap(partial(_is_absent, system))(points.reshape(-1, size), distance.reshape(-1))
@@ -220,13 +222,12 @@ def fixed_points(
 
     - `system` a `Map` or `Flow` with a constant input, whose field does not depend on time;
     - `guesses` (n, N) flat states, or a pytree of states with that leading axis (`draw_guesses` draws some);
-    - `slow` whether to return slow points too. A number: states of at most that speed, the 2-norm ‖cell(x, h) − h‖ or
-      ‖dh/dt‖ (the q = ½‖·‖² of Sussillo & Barak is half its square), where the speed has a minimum or which
-      the search moves no further. `True`: every local minimum of the speed, whatever the speed there, and such states of at
-      most 1e-6 (float32: 3e-4) of the speed at which a typical guess would move by its own size in one of the system's
-      time units, the median size of the residual's Jacobian being one over that. A guess that is as slow is moved along no
-      direction slower than that, so that states settled on a nearly continuous attractor stay where they are. Slow points are
-      merged where they are within u^¼ (1 + ‖h‖) of each other, in units of the guesses.
+    - `slow` whether to return slow points too. A number: states of at most that speed, which is the 2-norm ‖cell(x, h) − h‖
+      or ‖dh/dt‖ (the q = ½‖·‖² of Sussillo & Barak is half its square). `True`: every local minimum of the speed, and every
+      state slower than 1e-6 (float32: 3e-4) × (size of a guess) / (time unit), where the time unit is 1 / the median size of
+      the Jacobian at the guesses. If a guess is already that slow, the search does not move it along slow directions: states
+      that have settled on a nearly continuous attractor stay where they are. Slow points are merged where they are within
+      u^¼ (1 + ‖h‖) of each other, in units of the guesses.
 
     **Returns:** `FixedPoints`, of as many rows as there are guesses. A point has converged when its residual (2-norm) is at
     most 1e-12 (1e-6 in float32) in units of the guesses' lower quartile and of the system's own time, or within the rounding
@@ -350,8 +351,7 @@ def _describe(system, size, slow: bool, end: End) -> dict[str, Any]:
 def _modes(system, J):
     """Eigenvalues of a Jacobian, fastest growing first, their conditions (those of the balanced matrix), and right and left
     eigenvectors, in columns of length 1 whose largest entry is positive and in the rows of the inverse."""
-    values, vectors = eig(J)
-    _, _, condition = modes(J)  # in the same order, of the same factorisation
+    values, vectors, _, condition = modes(J)
     vectors = jax.lax.stop_gradient(vectors)
     order = jnp.argsort(-system.growth(values), stable=True)
     largest = jnp.take_along_axis(vectors, jnp.argmax(jnp.abs(vectors), axis=0)[None], axis=0)

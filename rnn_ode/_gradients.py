@@ -34,7 +34,7 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree, Real
 
 from ._bridge import to_rnn
 from ._cells import AbstractCell, VanillaCell, as_state, initial_state
-from ._errors import RESULTS, check_count
+from ._errors import RESULTS, check_callable, check_count
 from ._fields import AntisymmetricRNN
 from ._iterate import check_inputs, iterate
 from ._runs import promote
@@ -133,6 +133,7 @@ def gradient_flow(
 
     ```
     """
+    check_callable("cell", cell, "cell(x, h)")
     xs = check_inputs(cell, xs)
     h0 = initial_state(cell) if h0 is None else as_state("h0", h0, cell)
     # singular values want float32 at least

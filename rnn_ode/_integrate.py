@@ -39,6 +39,8 @@ from ._paths import SampledPath
 from ._tolerances import ATOL_PER_RTOL, Controller, largest_of, moved_by, tolerances_of
 from ._types import Field, State, Trajectory, is_finite, keep_before, real_dtype
 
+_DEFAULT_ADJOINT = diffrax.RecursiveCheckpointAdjoint(checkpoints=8)
+
 
 def integrate(
     field: Field,
@@ -108,20 +110,19 @@ def integrate(
     if max_steps is not None:
         check_count("max_steps", max_steps)
     tolerances = tolerances_of(field, h0, solver, rtol, atol)
-    rows, times, result, stats = _run(
-        field,
-        path,
-        h0,
-        clock,
-        solver,
-        tolerances,
-        max_steps,
-        diffrax.RecursiveCheckpointAdjoint(checkpoints=8) if adjoint is None else adjoint,
-        save,
-    )
+    adjoint = _DEFAULT_ADJOINT if adjoint is None else adjoint
+    rows, times, result, stats = _run(field, path, h0, clock, solver, tolerances, max_steps, adjoint, save)
     if throw:
         rows = result.error_if(rows, result != RESULTS.successful)
     return Trajectory(times, rows, result, stats)
+
+
+def integrate_samples(field: Field, path: SampledPath, h0: State, count: Array, solver, rtol, atol, adjoint) -> State:
+    """The states (T + 1, …) of `integrate` at the stamps of a path, of which only the first `count` samples, which may be
+    traced, are run: the states after them are that of the last one."""
+    tolerances = tolerances_of(field, h0, solver, rtol, atol)
+    adjoint = _DEFAULT_ADJOINT if adjoint is None else adjoint
+    return _run(field, path, h0, None, solver, tolerances, None, adjoint, None, count)[0]
 
 
 def _check_path(field, path):
@@ -150,11 +151,13 @@ class _Run(eqx.Module):
 
 
 @eqx.filter_jit
-def _run(field, path, h0, clock, solver, tolerances, max_steps, adjoint, save):
-    if solver is None and clock is None and is_exact(field, path):
+def _run(field, path, h0, clock, solver, tolerances, max_steps, adjoint, save, count=None):
+    if solver is None and clock is None and count is None and is_exact(field, path):
         return _run_exactly(field, path, h0, max_steps, save)
     solver = Dopri8() if solver is None else solver
     (whole, *ends), times, picks, runs = segments_of(path, clock)
+    if count is not None:  # an interval without length is not run
+        ends = [jnp.where(whole < count, end, 0) for end in ends]
 
     def in_kind(state):
         """The intervals and the tolerances in the state's own type: a wider time would widen the state."""
@@ -237,7 +240,7 @@ def _advance(field, path, run, segment, solver, tolerances, budget, adjoint):
     partial = getattr(field, "partial", False)
     begin, end = jnp.zeros_like(segment[1]), jnp.ones_like(segment[1])
     # a solver that meets an undefined field at once would shrink its step to nothing before giving up
-    defined = is_finite(interval.rate(begin, run.h)) if partial else True
+    defined = is_finite(interval.rate(begin, run.h)) | (interval.length <= 0) if partial else True
     moving = alive & defined & (interval.length > 0)
     # as large as the state: in a batch, a mask of one value a member costs small states half their speed
     masks = jax.tree.map(lambda leaf: jnp.full(leaf.shape, moving), run.h)

@@ -5,6 +5,7 @@ Every function takes one matrix (batch it with `jax.vmap`), keeps its precision,
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -332,14 +333,24 @@ def _in_units(V: Complex[Array, "N N"], e: Integer[Array, " N"]) -> Complex[Arra
     return V / lax.stop_gradient(jnp.linalg.norm(V, axis=0, keepdims=True))
 
 
+class Modes(NamedTuple):
+    """The eigenvalues (N,) of a matrix, in no particular order; its right eigenvectors (N, N) in columns of unit 2-norm; the
+    condition numbers (N,) of the eigenvalues; and those of the balanced matrix, by which rounding is judged (`_verdict`)."""
+
+    values: Complex[Array, " N"]
+    vectors: Complex[Array, "N N"]
+    condition: Float[Array, " N"]
+    balanced_condition: Float[Array, " N"]
+
+
 @jax.jit
-def modes(A: Inexact[Array, "N N"]) -> tuple[Complex[Array, " N"], Float[Array, " N"], Float[Array, " N"]]:
-    """The eigenvalues (N,) of a matrix, in no particular order, their condition numbers, and those of the balanced matrix,
-    by which rounding is judged (`_verdict`)."""
+def modes(A: Inexact[Array, "N N"]) -> Modes:
+    """Eigenvalues, eigenvectors and conditions of a matrix, by one factorisation."""
     _check_square(A)
     e = balancing(A)
     values, V = _eig(rescaled(A, e))
-    return values, eigenvalue_condition(_in_units(V, e)), eigenvalue_condition(V)
+    vectors = _in_units(V, e)
+    return Modes(values, vectors, eigenvalue_condition(vectors), eigenvalue_condition(V))
 
 
 @jax.custom_jvp

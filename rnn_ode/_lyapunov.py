@@ -15,7 +15,8 @@ order 1/duration. The mean is therefore taken with a window that is flat over th
 all derivatives, to zero at both ends: for quasi-periodic motion the error then vanishes faster than any power of the
 duration (Das, Saiki, Sander & Yorke, Nonlinearity 30, 2017, whose window is narrower). A chaotic system's error grows
 by a tenth. With all N exponents their sum is kept at the plain mean of log|det J|, exactly: what the window makes of it
-beyond that is shared evenly among them, of order 1/(N duration) along a cycle and nothing where the determinant is constant.
+beyond that is shared among them in proportion to their variances. It is of order 1/duration along a cycle, and nothing where
+the determinant is constant.
 
 *What is zero.* A vector that a step sends into the span of those before it, to within rounding, is lost for good, and
 its exponent is −∞. Rounding cannot tell a factor below 4√k u (u the unit roundoff) of the step's largest from zero.
@@ -147,7 +148,8 @@ def lyapunov(
 
     All but `system` and `h0` must be known when traced by `jit`. Gradients, in both modes, are those of the finite run: for
     chaotic motion they grow as the disturbances do, and over long durations are of no use. Inside `jit` and `vmap` the number
-    of a flow's steps is not known without `step`: derivatives are then of forward mode alone.
+    of a flow's steps is not known without `step`: derivatives are then of forward mode alone, and the steps that are chosen
+    may have another length than outside, so that exponents differ within their standard errors.
 
     ```python
     >>> import jax.numpy as jnp, rnn_ode as ro
@@ -355,9 +357,9 @@ def _summary(h, rows: Growth, live, length: float, accuracy: Accuracy, why: RESU
     parts = length / accuracy.length
     running = jnp.cumsum(rows.logs, axis=0) / (parts * steps.astype(h.dtype))[:, None]
     plain, smooth = running[-1], jnp.sum(rows.weighted, axis=0) / jnp.sum(rows.weight)
-    shift = jnp.mean(plain - smooth) if plain.shape == h.shape else jnp.zeros((), h.dtype)
-    running = jnp.where(rows.lost, -jnp.inf, running.at[-1].set(smooth + shift))
     own = _standard_error(rows, live) / parts
+    shift = _shared(jnp.sum(plain - smooth), own) if plain.shape == h.shape else jnp.zeros_like(smooth)
+    running = jnp.where(rows.lost, -jnp.inf, running.at[-1].set(smooth + shift))
     stderr = frozen(jnp.sqrt(own**2 + shift**2 + (accuracy.error * accuracy.length) ** 2))
     stderr = jnp.where(rows.lost[-1], 0, stderr)
     good = rows.finite & ~accuracy.useless
@@ -368,6 +370,14 @@ def _summary(h, rows: Growth, live, length: float, accuracy: Accuracy, why: RESU
     history, stderr = running[:, order] / accuracy.length, stderr[order] / accuracy.length
     times = jnp.asarray(steps * length, h.dtype)
     return Lyapunov(history[-1], history, times, stderr, h, result, accuracy.length, accuracy.wanted)
+
+
+def _shared(total, stderr: Float[Array, " k"]) -> Float[Array, " k"]:
+    """A sum shared among exponents in proportion to their variances (equally, where there are none): the smallest change, in
+    standard errors, that makes their sum right."""
+    largest = jnp.max(stderr)
+    variance = jnp.where(largest > 0, (stderr / jnp.where(largest > 0, largest, 1)) ** 2, 1)
+    return total * variance / jnp.sum(variance)
 
 
 def _standard_error(rows: Growth, live):

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Complex, Float
 
@@ -52,8 +53,10 @@ class Spectrum(eqx.Module):
 
     @property
     def hint(self) -> str:
-        """What to try where rounding leaves a verdict or a timescale open: float64, unless this is float64. Empty then."""
-        return float64_hint(self.matrix.dtype)
+        """What to try where rounding leaves the network's verdict or a timescale open, on the host. Empty in float64, and
+        where neither is open."""
+        open_ = np.any(np.isinf(self.timescales)) or np.any(np.asarray(self.discrete == Verdict.UNDETERMINED))
+        return float64_hint(self.matrix.dtype) if open_ else ""
 
     @property
     def discrete(self) -> Verdict:
@@ -149,6 +152,6 @@ def spectrum(W: ArrayLike | Sequence) -> Spectrum:
 
 @jax.jit
 def _of(W: Float[Array, "N N"]) -> Spectrum:
-    multipliers, *conditions = modes(W)
+    multipliers, _, *conditions = modes(W)
     order = jnp.argsort(-jnp.abs(multipliers), stable=True)
     return Spectrum(W, multipliers[order], *(condition[order] for condition in conditions))

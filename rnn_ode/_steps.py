@@ -78,8 +78,8 @@ def some_rows(Q: Float[Array, "k N"]) -> Float[Array, "m N"]:
 
 
 def longer_by(e, dtype, solver: diffrax.AbstractSolver | None) -> Array:
-    """What to multiply a step with the mean error e by, to have a sixth of the step whose error is 10⁻⁴. By the classical
-    Runge–Kutta method an exponent's error is then 2·10⁻⁷ of the fastest rate."""
+    """What to multiply a step with the mean error e by, so that it is one sixth as long as the step with the error 10⁻⁴. By
+    the classical Runge–Kutta method an exponent's error is then 2·10⁻⁷ of the fastest rate."""
     order = 4 if solver is None else solver.order(diffrax.ODETerm(lambda t, y, args: y)) or 1
     eps = float(jnp.finfo(dtype).eps)
     return _SHARE * (_ERROR / jnp.maximum(e, 16 * eps)) ** (1 / (order + 1))

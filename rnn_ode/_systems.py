@@ -133,7 +133,14 @@ class AbstractSystem(eqx.Module):
             raise ValueError(
                 f"{name} must be a state of {size} numbers for this {type(self.owner).__name__}; got {flat.shape}."
             )
-        after = jax.eval_shape(self.stepper().advance, jnp.zeros((), int), flat)
+        try:
+            after = jax.eval_shape(self.stepper().advance, jnp.zeros((), int), flat)
+        except jax.errors.ConcretizationTypeError as error:
+            raise TypeError(
+                f"this {type(self.owner).__name__} cannot be compiled: it has a Python `if`, float() or int() of the state "
+                "or of the time. Use jnp.where or jax.lax.cond. A field that depends on the time has no fixed points. "
+                f"({str(error).splitlines()[0]})"
+            ) from None
         if after.shape != flat.shape:
             raise ValueError(
                 f"{name} must be a state like those the system returns, which have {after.shape[0]} numbers; "
@@ -147,7 +154,7 @@ class AbstractSystem(eqx.Module):
 
     def modes(self, J: Float[Array, "N N"]):
         """Eigenvalues (N,) of a Jacobian, fastest growing first, and their condition numbers, those of the balanced one."""
-        values, _, condition = modes(J)
+        values, *_, condition = modes(J)
         order = jnp.argsort(-self.growth(values), stable=True)
         return values[order], condition[order]
 
@@ -423,8 +430,8 @@ class Flow(ContinuousTime):
             raise ValueError(
                 f"{name} needs a field that does not depend on the time t, and this {type(self.field).__name__} uses t (also "
                 "where it multiplies t by 0). If it is periodic, ask for the map over a period instead: "
-                "Map(to_rnn(field, RungeKutta(substeps=100), dt=period), x). Otherwise hand it t as a part of the state or "
-                "as an input x."
+                "Map(to_rnn(field, RungeKutta(substeps=100), dt=period), x). Otherwise make t a part of the state, or give "
+                "its value as the input x."
             )
 
     def stepper(

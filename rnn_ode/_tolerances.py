@@ -71,7 +71,9 @@ class Controller(diffrax.AbstractAdaptiveStepSizeController):
 
     def init(self, terms, t0, t1, y0, dt0, args, func, error_order):
         t1, state = self.pid.init(terms, t0, t1, y0, dt0, args, func, error_order)
-        return t1, (state, self.size)
+        # an adjoint equation has another state, of which no sizes are known before
+        known = jax.tree.structure(y0) == jax.tree.structure(self.size)
+        return t1, (state, self.size if known else jax.tree.map(jnp.abs, y0))
 
     def adapt_step_size(self, t0, t1, y0, y1_candidate, args, y_error, error_order, controller_state):
         state, before = controller_state

@@ -132,7 +132,7 @@ def _of_jacobian(system: AbstractSystem, J: Float[Array, "N N"], kink: Bool[Arra
 
 @eqx.filter_jit
 def _transient(system: AbstractSystem, J: Float[Array, "N N"], kink: Bool[Array, ""]) -> Transient:
-    eigenvalues, condition, of_balanced = modes(J)
+    eigenvalues, _, condition, of_balanced = modes(J)
     order = jnp.argsort(-system.growth(eigenvalues), stable=True)
     eigenvalues, condition, of_balanced = eigenvalues[order], condition[order], of_balanced[order]
     with jax.default_matmul_precision("highest"):

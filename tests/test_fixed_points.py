@@ -742,3 +742,17 @@ def test_where_gates_round_to_one_the_kind_is_undetermined():
     outside = np.abs(np.asarray(found.points)).max(axis=1) > 1 + 1e-9  # NaN, of an empty row, is not
     kinds = {kind for kind, out in zip(found.kind_names, outside, strict=True) if out}
     assert kinds == {"UNDETERMINED"}
+
+
+def test_a_field_that_branches_on_time_in_python_is_named():
+    def branching(t, h, path):
+        return -h if t < 1 else h
+
+    with pytest.raises(TypeError, match=r"this function cannot be compiled: it has a Python `if`"):
+        ro.fixed_points(ro.Flow(branching), np.ones((2, 1)))
+
+
+def test_points_are_not_looked_for_in_a_field_that_uses_time():
+    found = ro.fixed_points(ro.Flow(lambda t, h, path: -h), np.ones((2, 1)))
+    with pytest.raises(ValueError, match="absent_from needs a field that does not depend on the time t"):
+        found.absent_from(ro.Flow(lambda t, h, path: -h + 0.3 * jnp.cos(t)))

@@ -636,3 +636,16 @@ def test_the_whole_input_may_be_used():
 def test_a_run_that_fails_says_why(system, h0, result):
     run = ro.lyapunov(system, h0, 20.0, step=0.1 if isinstance(system, ro.Flow) else None)
     assert np.isnan(run.exponents).all() and run.result == getattr(ro.RESULTS, result)
+
+
+@pytest.mark.slow
+def test_what_one_exponent_varies_by_does_not_move_another():
+    """The first rate is −1 all along; the second one changes by 500 on the way, and so does the sum of both, by which the
+    first one was moved to +9. Now it moves by its own standard error at most."""
+
+    def rate(t, h, path):
+        return jnp.stack([1 - h[0], -(1 + 500 * jax.nn.sigmoid(50 * (h[0] - 0.9))) * h[1]])
+
+    run = ro.lyapunov(ro.Flow(rate), jnp.array([-5.0, 0.5]), 20.0)
+    np.testing.assert_allclose(run.exponents[0], -1, atol=min(0.05, 2 * run.stderr[0]))
+    assert run.exponents[1] < -300 and run.stderr[1] > 100 * run.stderr[0]

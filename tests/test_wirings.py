@@ -572,3 +572,11 @@ def test_wirings_refuse_what_does_not_fit(as_user):
     ):
         with pytest.raises(ValueError, match="steps must be at least 1; got 0"):
             call()
+
+
+@pytest.mark.parametrize("path", [ro.Hold, ro.Linear])
+def test_a_later_sample_that_is_nan_changes_no_earlier_output(path):
+    runner = learn.Integrated(ro.CTRNN.random(jax.random.key(0), 1, 2), path=path)
+    xs = jnp.ones((6, 1))
+    outputs = eqx.filter_jit(runner.outputs)(xs.at[4:].set(jnp.nan))
+    np.testing.assert_array_equal(outputs[:4], runner.outputs(xs)[:4])

@@ -36,7 +36,7 @@ class ODERNN(eqx.Module):
     **Times.** Only differences of times matter. Times that are known while Python runs (NumPy, Python, JAX arrays outside
     `jit` and `vmap`) are differenced in float64. JAX makes float32 of those of a batch, in which Unix seconds are wrong by a
     minute: give `intervals(ts, at, lengths)` in place of `ts` and `at`. Traced times whose gaps their type does not resolve
-    (below 4 roundings), or that do not increase, give infinite outputs from there on, at which `fit` stops.
+    (below 4 roundings), or that do not increase, are not read: from there on all outputs are infinite, and `fit` stops.
 
     It is itself a cell, whose input (D + 1,) ends with the time since the observation before; `Iterated`, `iterate` and the
     analyses take it so.

@@ -26,6 +26,7 @@ from .. import Hold, RungeKutta, integrate, iterate, to_rnn
 from .._cells import initial_state, output_of
 from .._errors import as_step, check_callable, check_count, is_concrete
 from .._fields import is_linear, leads_of
+from .._integrate import integrate_samples
 from .._paths import AbstractPath, SampledPath
 from .._runs import promote
 from .._types import Cell, Field, State
@@ -171,7 +172,7 @@ class Integrated(Recurrent):
         as_step("dt", self.dt)
 
     def states(self, xs: Real[Array | np.ndarray, "T D"], h0: State | None = None, length: Length = None) -> State:
-        path = self.path(as_samples(xs), self.dt)
+        path = self.path(jnp.zeros_like(as_samples(xs)), self.dt)  # padding may be anything, which a path refuses
         beyond = getattr(path, "beyond", None)
         if beyond != 0:
             ahead = "does not say which samples it reads" if beyond is None else f"reads up to {beyond} later samples"
@@ -191,28 +192,19 @@ class Integrated(Recurrent):
     def _states(self, xs: Real[Array | np.ndarray, "T D"], h0: State | None, length: Length) -> State:
         """The states, of whatever path."""
         xs = as_samples(xs)
-        if length is None:
-            return self._solve(self.path(xs, self.dt), h0)
-        check_length(xs, length)
-        return _solve_until(self, xs, h0, jnp.asarray(length))
-
-    def _solve(self, path, h0: State | None, ts: Float[Array, " n"] | None = None) -> State:
-        h0 = promote(initial_state(self.field) if h0 is None else h0, self.field, path.xs)
+        h0 = promote(initial_state(self.field) if h0 is None else h0, self.field, xs)
         how = {"solver": self.solver, "rtol": self.rtol, "atol": self.atol, "adjoint": self.adjoint}
-        return integrate(self.field, _causal(path, self.field), h0, ts=ts, throw=False, **how).states
+        if length is None:
+            path = _causal(self.path(xs, self.dt), self.field)
+            return integrate(self.field, path, h0, throw=False, **how).states
+        check_length(xs, length)
+        rows = jnp.minimum(jnp.arange(xs.shape[0]), length - 1)
+        path = _causal(self.path(xs[rows], self.dt), self.field)
+        return integrate_samples(self.field, path, h0, jnp.asarray(length), **how)
 
     def as_cell(self) -> Cell:
         solver = diffrax.Tsit5() if self.solver is None else self.solver
         return to_rnn(self.field, RungeKutta(solver, substeps=4), self.dt)
-
-
-@eqx.filter_jit
-def _solve_until(runner: Integrated, xs: Float[Array, "T D"], h0: State | None, length: Int[Array, ""]) -> State:
-    """The states up to a sample, and then that one's: intervals of no length, in which nothing moves. Compiled, since only
-    traced times may repeat."""
-    rows = jnp.minimum(jnp.arange(xs.shape[0] + 1), length)
-    path = runner.path(xs[jnp.maximum(rows[1:], 1) - 1], runner.dt)
-    return runner._solve(path, h0, path.time(rows, 0.0))
 
 
 def _causal(path: SampledPath, field: Field) -> SampledPath:

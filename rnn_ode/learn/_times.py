@@ -102,24 +102,30 @@ def check_increasing(name: str, times: np.ndarray, counted: np.ndarray, came: An
         where = _first(missing)
         raise ValueError(f"{name} must be finite; {name}{list(where)} = {_digits(times[where])}.")
     steps = differences(times)
-    stuck = counted & ~(steps > steps.dtype.type(0))
-    stuck[..., 0] = False
+    before = np.concatenate([times[..., :1], times[..., :-1]], axis=-1)
+    later = np.arange(times.shape[-1]) > 0
+    if came is not None and jnp.issubdtype(came, jnp.floating) and jnp.finfo(came).bits < 64:
+        unresolved = counted & later & (np.abs(steps) <= _least_gap(np, times, before, came))
+        if unresolved.any():
+            where = _first(unresolved)
+            raise ValueError(
+                f"{name} came as {came}, which does not resolve the interval from {_digits(before[where])} to "
+                f"{_digits(times[where])}. Give NumPy float64 times, or times from a nearer origin."
+            )
+    stuck = counted & later & ~(steps > steps.dtype.type(0))
     if stuck.any():
         where = _first(stuck)
-        before = (*where[:-1], where[-1] - 1)
-        kind = "a duplicate" if times[before] == times[where] else "out of order"
-        hint = ""
-        if (
-            came is not None
-            and jnp.issubdtype(came, jnp.floating)
-            and jnp.finfo(came).bits < 64
-            and kind != "out of order"
-        ):
-            hint = f" They came as {came}, which may have rounded them: give NumPy float64 times."
+        kind = "a duplicate" if times[where] == before[where] else "out of order"
+        index = list(where)
         raise ValueError(
-            f"{name} must increase strictly; {name}{list(before)} = {_digits(times[before])} and {name}{list(where)} = "
-            f"{_digits(times[where])} are {kind}.{hint}"
+            f"{name} must increase strictly; {name}{[*index[:-1], index[-1] - 1]} = {_digits(before[where])} and "
+            f"{name}{index} = {_digits(times[where])} are {kind}."
         )
+
+
+def _least_gap(xp: Any, times, before, dtype) -> Any:
+    """The shortest interval that times of this type tell to a quarter: 4 of their roundings."""
+    return 4 * float(jnp.finfo(dtype).eps) * xp.maximum(abs(times), abs(before))
 
 
 def time_after(until: np.ndarray, end: np.ndarray) -> np.ndarray:
@@ -135,14 +141,13 @@ def time_after(until: np.ndarray, end: np.ndarray) -> np.ndarray:
 
 
 def traced_gaps(ts: Array) -> Array:
-    """The same under a transformation, NaN where the times' own type does not resolve a gap: below 4 of its roundings, where
-    the difference may be off by a quarter."""
+    """The same under a transformation, NaN where the times' own type does not resolve a gap."""
     if not jnp.issubdtype(ts.dtype, jnp.floating):
         gaps = jnp.diff(ts.astype(int)).astype(jnp.result_type(float))
         least = jnp.zeros_like(gaps)
     else:
         gaps = jnp.diff(ts)
-        least = 4 * jnp.finfo(ts.dtype).eps * jnp.maximum(jnp.abs(ts[1:]), jnp.abs(ts[:-1]))
+        least = _least_gap(jnp, ts[1:], ts[:-1], ts.dtype)
     return jnp.concatenate([jnp.zeros(1, gaps.dtype), jnp.where(gaps > least, gaps, jnp.nan)])
 
 
