@@ -4,6 +4,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from .._errors import as_floats
+from .._linalg import spectral_norm
 from ._base import AbstractCell, Pieces
 from ._recurrence import Recurrence
 
@@ -50,7 +51,7 @@ class PiecewiseLinearCell(AbstractCell):
     @property
     def gain(self) -> Float[Array, ""]:
         """‖A‖₂ + ‖W‖₂: the Jacobian is A + W D, where D has ones for the active units and zeros for the others."""
-        return jnp.linalg.norm(self.A, 2) + jnp.linalg.norm(self.W, 2)
+        return spectral_norm(self.A) + spectral_norm(self.W)
 
     @property
     def recurrence(self) -> Recurrence:

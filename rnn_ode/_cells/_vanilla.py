@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._errors import as_floats, check_count
+from .._linalg import spectral_norm
 from ._base import AbstractCell, Pieces
 from ._recurrence import Recurrence
 
@@ -88,7 +89,7 @@ class VanillaCell(AbstractCell):
         """γ ‖W_h‖₂ with γ = sup |f'| (1 for tanh, relu and None, ¼ for sigmoid): the Jacobian is diag(f') W_h. NaN for an
         activation whose γ is not known here."""
         known = (slope for slope, group in _STEEPEST if any(self.activation is f for f in group))
-        return next(known, jnp.nan) * jnp.linalg.norm(self.W_h, 2)
+        return next(known, jnp.nan) * spectral_norm(self.W_h)
 
     @property
     def recurrence(self) -> Recurrence:
