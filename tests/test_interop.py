@@ -559,7 +559,7 @@ KEY = jax.random.key(0)
         (
             lambda cell: interop.Network(cell, residual=True),
             ValueError,
-            "residual needs an input for each of the 3 outputs; the cell takes 2",
+            "residual needs at least as many inputs as outputs: 3; the cell takes 2 inputs",
         ),
     ],
 )
