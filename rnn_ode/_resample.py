@@ -293,7 +293,7 @@ def _not_finite(result: int, scheme: Scheme, stable: bool) -> str:
     given = f"--ahead {scheme.ahead} --behind {scheme.behind}"
     cause = f"--force ran the unstable scheme {given}: without --force the command lists the stable ones."
     if stable:
-        cause = f"The network grows without bound, or {given} fails on this input: give others, or --recommend."
+        cause = f"The network grows without bound, or {given} fails on this input: give smaller numbers."
     return f"sample {result} of the output is not finite: the network's state left the float range. {cause}"
 
 

@@ -500,7 +500,7 @@ def _only_readout(arrays: Mapping[str, Any], size: int) -> str | None:
             found.append(stem)
     if len(found) > 1:
         raise ValueError(
-            f"there must be one linear readout of the network's output ({size},); there are several, "
+            f"there must be one linear readout of the network's {counted(size, 'output')}; there are several, "
             f"{', '.join(map(repr, found))}. Write a file without the others, or choose in Python: "
             f"interop.read_network(path, prefix, readout={found[0]!r}), with None for no readout."
         )

@@ -29,7 +29,8 @@ from ._common import (
 def analyse_command(
     context: typer.Context,
     weights: Annotated[
-        Path | None, typer.Option(help="File of the network: .npz, .json or .safetensors. Without it: random.")
+        Path | None,
+        typer.Option(help="File of the network: .npz, .json or .safetensors. Without it: a random network."),
     ] = None,
     hidden: Annotated[int, typer.Option(min=1, help="Number of units of the random network.")] = 2,
     activation: Annotated[

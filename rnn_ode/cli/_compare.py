@@ -37,7 +37,8 @@ def compare_command(
         str | None, typer.Option(help="The column of the csv file: its name, or its number from 0.")
     ] = None,
     weights: Annotated[
-        Path | None, typer.Option(help="File of the network: .npz, .json or .safetensors. Without it: random.")
+        Path | None,
+        typer.Option(help="File of the network: .npz, .json or .safetensors. Without it: a random network."),
     ] = None,
     hidden: Annotated[int, typer.Option(min=1, help="Number of units of the random network.")] = 32,
     activation: Annotated[
@@ -47,7 +48,7 @@ def compare_command(
     recurrent: Annotated[Recurrent, typer.Option(help="Kind of the random recurrent matrix.")] = Recurrent.orthogonal,
     method: Annotated[
         list[str] | None,
-        typer.Option(help="A method, such as forward:3. Can be repeated. Without it: all, of order 1."),
+        typer.Option(help="A method, such as forward:3. Can be repeated. Without it: five methods."),
     ] = None,
     seed: Annotated[int, typer.Option(max=2**31 - 1, help="Seed of the random network.")] = 0,
     out: Annotated[Path, typer.Option(help="File of the figure: .png, .pdf or .svg.")] = Path("rnn_ode_compare.png"),

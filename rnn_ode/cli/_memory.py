@@ -19,7 +19,9 @@ def memory_command(
     task: Annotated[str, typer.Option(help="The task: adding, copy, order or flip-flop.")] = "order",
     cell: Annotated[
         list[str] | None,
-        typer.Option(help="A kind of network, such as lstm or 'tanh + flossing'. Can be repeated. Without it: six."),
+        typer.Option(
+            help="A kind of network, such as lstm or 'tanh + flossing'. Can be repeated. Without it: six kinds."
+        ),
     ] = None,
     lag: Annotated[
         list[int] | None, typer.Option(min=1, help="A lag, in steps. Can be repeated. Without it: 20, 40 and 80.")

@@ -46,7 +46,7 @@ def resample_command(
     ] = 3,
     behind: Annotated[int, typer.Option(min=0, help="Number of earlier states that each result also uses.")] = 3,
     band: Annotated[
-        float, typer.Option(help="Highest frequency of the input to fit, in cycles per step. 0: fit polynomials.")
+        float, typer.Option(help="Highest frequency that is fitted, in cycles per step. 0: polynomials are fitted.")
     ] = 0.0,
     best: Annotated[
         bool,

@@ -26,7 +26,7 @@ def spectrum_command(
     ],
     key: Annotated[
         str | None,
-        typer.Option(help="Name of the matrix in the file. Without it: the recurrent matrix, or the only one."),
+        typer.Option(help="Name of the matrix in the file. Without it: the recurrent matrix, or the only square one."),
     ] = None,
     as_json: Json = False,
 ) -> None:
