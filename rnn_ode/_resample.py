@@ -35,7 +35,7 @@ from .interop import Network
 
 EXCERPT = 5, 16_384  # seconds or samples, whichever are more: what the round trip and the recommendation look at
 DOUBTFUL = 20.0  # dB of the round trip below which a note says so
-LARGE = 10.0  # sum of the moduli of weights from which on they are named as a cause; about 3 at most for 3 and 3
+LARGE = 4.0  # how many times those of the default scheme the weights are, in sum, where they are named as the cause
 
 
 class Scheme(NamedTuple):
@@ -299,10 +299,9 @@ def _not_finite(result: int, scheme: Scheme, stable: bool) -> str:
 
 def _doubt(snr: float, scheme: Scheme, gap: float, recommended: bool) -> str:
     """What to say of a bad round trip, and what to do."""
-    nodes, whole = uniform_nodes(gap, scheme.ahead, scheme.behind)
-    weights = float(np.abs(lagrange(nodes, gap - whole, scheme.band, np)).sum())
     what = f"the output is not what the network gives at its own rate (round trip: {snr:.1f} dB, signal to error)"
-    if weights > LARGE:
+    weights = _weights(scheme, gap)
+    if weights > LARGE * _weights(Scheme(), gap):
         return (
             f"{what}. --ahead {scheme.ahead} --behind {scheme.behind} enlarge every small error up to {weights:.2g} times a "
             "result: give a smaller --ahead and --behind, such as 3 and 3."
@@ -310,6 +309,12 @@ def _doubt(snr: float, scheme: Scheme, gap: float, recommended: bool) -> str:
     if gap > 1:
         return f"{what}. The output can have frequencies up to half of --to: what the network has above is lost."
     return what + ("." if recommended else ". Try --recommend, which compares schemes.")
+
+
+def _weights(scheme: Scheme, gap: float) -> float:
+    """The sum of the moduli of the weights: an error of 1 in every state of the orbit is that in the result, at worst."""
+    nodes, whole = uniform_nodes(gap, scheme.ahead, scheme.behind)
+    return float(np.abs(lagrange(nodes, gap - whole, scheme.band, np)).sum())
 
 
 def _compile(stream: Stream, samples: int, width: int) -> None:

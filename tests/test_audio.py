@@ -302,6 +302,7 @@ def test_a_lower_rate_is_named_where_it_is_the_cause():
     assert "up to half of --to" in _resample._doubt(10.0, scheme, 4 / 3, False)
     assert _resample._doubt(10.0, scheme, 0.8, False).endswith("Try --recommend, which compares schemes.")
     assert "--recommend" not in _resample._doubt(10.0, scheme, 0.8, True)
+    assert "enlarge" not in _resample._doubt(10.0, scheme, 0.05, False)  # no smaller numbers would help the default
 
 
 @pytest.mark.parametrize("scale", [1e-300, 1.0, 1e250])
