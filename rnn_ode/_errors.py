@@ -211,6 +211,11 @@ def check_count(name: str, value: Any, least: int = 1) -> None:
         raise ValueError(f"{name} must be at least {least}; got {value}.")
 
 
+def counted(count: int, noun: str) -> str:
+    """As in `1 input` and `2 inputs`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def as_times(name: str, value: Any) -> Array:
     """Times (n,) in increasing order, without duplicates: compared in their own type, which may be wider than JAX's."""
     ts = as_floats(name, value, ("n",))

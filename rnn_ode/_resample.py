@@ -20,18 +20,22 @@ import jax.numpy as jnp
 import numpy as np
 
 from ._clock import ROWS
+from ._errors import counted
 from ._evolve import evolve
 from ._files import written_beside
 from ._iterate import iterate
+from ._orbit import lagrange, uniform_nodes
 from ._paths import BandLimited
 from ._recommend import LONGEST, WORTH, recommend
 from ._roots import RootCondition, root_condition
-from ._stream import Rate, Stream, as_rate
+from ._stream import NotFinite, Rate, Stream, as_rate
 from .audio import Recording, wav_writer
 from .datasets import load_csv
 from .interop import Network
 
 EXCERPT = 5, 16_384  # seconds or samples, whichever are more: what the round trip and the recommendation look at
+DOUBTFUL = 20.0  # dB of the round trip below which a note says so
+LARGE = 4.0  # how many times those of the default scheme the weights are, in sum, where they are named as the cause
 
 
 class Scheme(NamedTuple):
@@ -74,7 +78,8 @@ class Report:
     """What was done: `input`, `output`, rates in Hz (or per time unit of a csv series), `frames` written, the `scheme` with
     the `radius` of its roots, whether it is `stable` and where it is `recommended` by a trial; samples that were `clipped`;
     seconds of input per second of `seconds`, without compilation; the `round_trip_snr_db`, `None` where it is not defined;
-    the call of a scheme that did `better` in the trial, and that does not stream, `None` where there is none."""
+    the call of a scheme that did `better` in the trial, and that does not stream, `None` where there is none; a `note` where
+    the round trip is bad, with what to do."""
 
     input: str
     output: str
@@ -88,6 +93,7 @@ class Report:
     real_time_factor: float
     round_trip_snr_db: float | None
     better: str | None
+    note: str | None
 
     def text(self) -> str:
         """The same in words."""
@@ -148,12 +154,16 @@ def resample(
     total = math.ceil(source.frames * to / rate_in)
     started, clipped, kept = time.perf_counter(), 0, []
     wanted = math.ceil(len(head) * to / rate_in)
-    with written_beside(out) as beside, _writer(beside, source, to, network, subtype, total) as write:
-        for rows, done in _run(stream(), source, hold):
-            clipped += write(rows)
-            _keep(kept, rows, wanted)
-            progress(done, source.frames)
-    seconds = time.perf_counter() - started
+    try:
+        with written_beside(out) as beside, _writer(beside, source, to, network, subtype, total) as write:
+            for rows, done in _run(stream(), source, hold):
+                clipped += write(rows)
+                _keep(kept, rows, wanted)
+                progress(done, source.frames)
+    except NotFinite as error:
+        raise ValueError(_not_finite(error.result, scheme, roots["stable"])) from None
+    seconds, gap = time.perf_counter() - started, float(trained / to)
+    snr = _round_trip(own.outputs, np.concatenate(kept), gap)
     return Report(
         input=str(source.path),
         output=str(out),
@@ -165,8 +175,9 @@ def resample(
         clipped=clipped,
         seconds=seconds,
         real_time_factor=float(source.frames / rate_in) / seconds,
-        round_trip_snr_db=_round_trip(own.outputs, np.concatenate(kept), float(trained / to)),
+        round_trip_snr_db=snr,
         better=better,
+        note=None if snr is None or snr >= DOUBTFUL else _doubt(snr, scheme, gap, recommended),
     )
 
 
@@ -174,9 +185,13 @@ def check_channels(network: Network, source: Source, hold: Sequence[float]) -> N
     """`ValueError` where the file's channels and the constants are not the network's inputs."""
     wanted = network.cell.input_size  # pyright: ignore[reportAttributeAccessIssue]
     if source.channels + len(hold) != wanted:
+        constants = f", and --hold adds {counted(len(hold), 'constant')}" if len(hold) else ""
+        cure = "Give --hold once for each input that is missing."
+        if source.channels + len(hold) > wanted:
+            cure = "Give --hold less often." if len(hold) else "Give a file with fewer channels, or fewer --column."
         raise ValueError(
-            f"{source.path}: {source.channels} channels came, with {len(hold)} constants (--hold); the network takes "
-            f"{wanted} inputs in all."
+            f"{source.path} has {counted(source.channels, 'channel')}{constants}; the network takes "
+            f"{counted(wanted, 'input')}. {cure}"
         )
     if not np.isfinite(hold).all():
         raise ValueError(f"--hold must be finite numbers; got {list(hold)}.")
@@ -212,11 +227,19 @@ class _Own(NamedTuple):
 
 
 def _own_run(network: Network, head: np.ndarray, steps: float) -> _Own:
-    """Of the beginning of the input, whose samples are so many `steps` of the network apart."""
+    """Of the beginning of the input, whose samples are so many `steps` of the network apart. `ValueError` where the network
+    leaves the float range there."""
     count = int((len(head) - 1) * steps + 1e-9) + 1
     xs = head if steps == 1 else _read(head, steps, count)
-    states = jax.tree.map(lambda rows: rows[1:], iterate(network.cell, xs).states)
-    return _Own(xs, np.asarray(jax.vmap(network.output)(jnp.asarray(xs), states)))
+    states = jax.tree.map(lambda rows: rows[1:], iterate(network.cell, xs, throw=False).states)
+    outputs = np.asarray(jax.vmap(network.output)(jnp.asarray(xs), states))
+    finite = np.isfinite(outputs).all(axis=1)
+    if not finite.all():
+        raise ValueError(
+            f"the network leaves the float range on this input, at its own rate, at step {int(np.argmin(finite))}: it cannot "
+            "be run at another rate. Look at its weights, --activation, and the scale of the input."
+        )
+    return _Own(xs, outputs)
 
 
 def _read(rows: np.ndarray, steps: float, count: int) -> np.ndarray:
@@ -256,13 +279,42 @@ def _checked(network: Network, mean: np.ndarray, gap: float, scheme: Scheme, for
     roots: RootCondition = root_condition(network.cell, mean, gap, **most, band=scheme.band)
     radius, stable = roots.radii[scheme.ahead - 1, scheme.behind], scheme[:2] in roots.stable
     if not (stable or force):
-        pairs = ", ".join(map(str, roots.stable)) or "none"
+        pairs = ", ".join(str(pair) for pair in roots.stable if max(pair) <= 6) or "none up to (6, 5)"
         raise ValueError(
             f"--ahead {scheme.ahead} --behind {scheme.behind}: unstable at {gap:.4g} steps of the network a result, with a "
             f"root of modulus {radius:.4f} at rest under the mean input. Stable (ahead, behind): {pairs}. --force runs it "
             "all the same."
         )
     return {"radius": float(radius), "stable": bool(stable)}
+
+
+def _not_finite(result: int, scheme: Scheme, stable: bool) -> str:
+    """What to say in a terminal of a result that is not finite."""
+    given = f"--ahead {scheme.ahead} --behind {scheme.behind}"
+    cause = f"--force ran the unstable scheme {given}: without --force the command lists the stable ones."
+    if stable:
+        cause = f"The network grows without bound, or {given} fails on this input: give smaller numbers."
+    return f"sample {result} of the output is not finite: the network's state left the float range. {cause}"
+
+
+def _doubt(snr: float, scheme: Scheme, gap: float, recommended: bool) -> str:
+    """What to say of a bad round trip, and what to do."""
+    what = f"the output is not what the network gives at its own rate (round trip: {snr:.1f} dB, signal to error)"
+    weights = _weights(scheme, gap)
+    if weights > LARGE * _weights(Scheme(), gap):
+        return (
+            f"{what}. --ahead {scheme.ahead} --behind {scheme.behind} enlarge every small error up to {weights:.2g} times a "
+            "result: give a smaller --ahead and --behind, such as 3 and 3."
+        )
+    if gap > 1:
+        return f"{what}. The output can have frequencies up to half of --to: what the network has above is lost."
+    return what + ("." if recommended else ". Try --recommend, which compares schemes.")
+
+
+def _weights(scheme: Scheme, gap: float) -> float:
+    """The sum of the moduli of the weights: an error of 1 in every state of the orbit is that in the result, at worst."""
+    nodes, whole = uniform_nodes(gap, scheme.ahead, scheme.behind)
+    return float(np.abs(lagrange(nodes, gap - whole, scheme.band, np)).sum())
 
 
 def _compile(stream: Stream, samples: int, width: int) -> None:
@@ -307,6 +359,13 @@ def _round_trip(own: np.ndarray, ours: np.ndarray, gap: float) -> float | None:
     """Signal to error, dB, of our outputs read at the network's own steps, without what the start and the ends spoil."""
     count = len(own)
     inner = slice(min(2000, count // 4), count - count // 16)
-    noise = np.sum((_read(ours, gap, count) - own)[inner] ** 2)
-    power = np.sum((own - own.mean(axis=0))[inner] ** 2)
-    return float(10 * np.log10(power / noise)) if noise > 0 and power > 0 else None
+    noise, power = _level((_read(ours, gap, count) - own)[inner]), _level((own - own.mean(axis=0))[inner])
+    return power - noise if np.isfinite(noise) and np.isfinite(power) else None
+
+
+def _level(values: np.ndarray) -> float:
+    """dB, −inf for zeros; whatever squares would not overflow or be lost."""
+    largest = float(np.abs(values).max(initial=0))
+    if not 0 < largest < math.inf:
+        return 20 * math.log10(largest) if largest else -math.inf
+    return 20 * math.log10(largest) + 10 * math.log10(np.sum((values / largest) ** 2))

@@ -55,7 +55,7 @@ def watch() -> None:
 def end_with(status: Any) -> None:
     """The process is to end with this status when its exit handlers have run.
 
-    Python would then take all modules apart, which lasts a second after JAX and in which no signal is heard.
+    Otherwise Python takes all modules apart, which lasts a second after JAX. During that second the process ignores signals.
     """
     global _status
     _status = status
@@ -127,7 +127,7 @@ def _wait_for_signal(bell: socket.socket, kept_open: socket.socket) -> None:
         with contextlib.suppress(TimeoutError):
             if bell.recv(1)[0] in _ENDS and time.monotonic() - began > SAME:
                 break
-    _end(number, "Stopped at once; each file is whole, as it was or new.")
+    _end(number, "Stopped. No file is damaged: each is the old one or the complete new one.")
 
 
 def _say_farewell(number: int) -> None:

@@ -29,6 +29,17 @@ _READS = 16_384  # of the input in a block, unless told otherwise
 _LARGEST = 10**13  # of the whole numbers, so that a block's stay in 64 bits
 
 
+class NotFinite(ValueError):
+    """`result`, counted from 0, is not finite."""
+
+    def __init__(self, result: int):
+        super().__init__(
+            f"result {result} is not finite: the network's state left the float range, or is not defined. An unstable "
+            "scheme does that; `rnn_ode.root_condition` lists the stable ones."
+        )
+        self.result = result
+
+
 class Stream:
     """A network at `rate_out`, driven by samples at `rate_in`, where its own step is one `trained`-th of the time unit.
 
@@ -148,10 +159,7 @@ class Stream:
         rows = np.asarray(rows)
         if not np.isfinite(rows).all():
             bad = self._done + int(np.argmin(np.isfinite(rows.reshape(len(rows), -1)).all(axis=1)))
-            raise ValueError(
-                f"result {bad} is not finite: the network's state left the float range, or is not defined. An unstable "
-                "scheme does that; `rnn_ode.root_condition` lists the stable ones."
-            )
+            raise NotFinite(bad)
         self._done += len(rows)
         self._forget()
         return rows

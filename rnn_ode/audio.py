@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from ._errors import counted
+
 PathLike = str | os.PathLike[str]
 
 SUBTYPES = {"pcm16": "PCM_16", "pcm24": "PCM_24", "pcm32": "PCM_32", "float": "FLOAT", "double": "DOUBLE"}
@@ -50,7 +52,9 @@ class Recording:
                 data = file.read(count * frame_size)
                 if len(data) < count * frame_size:
                     came = done + len(data) // frame_size
-                    raise ValueError(f"{self.path}: {self.frames} frames are promised; {came} could be read.")
+                    raise ValueError(
+                        f"{self.path}: the header promises {counted(self.frames, 'frame')}; {came} could be read."
+                    )
                 block = _loaded(data, self.subtype).reshape(count, self.channels)
                 finite = np.isfinite(block)
                 if not finite.all():
@@ -88,7 +92,9 @@ def read_wav(path: PathLike) -> Recording:
     path = Path(path)
     channels, rate, align, promised, start = _header(path)
     if rate == 0 or channels == 0:
-        raise ValueError(f"{path}: chunk 'fmt ': {rate} Hz and {channels} channels came; positive numbers are wanted.")
+        raise ValueError(
+            f"{path}: chunk 'fmt ': the rate and the number of channels must be above 0; got {rate} Hz and {channels}."
+        )
     soundfile = _soundfile()
     try:
         about = soundfile.info(path)
@@ -100,21 +106,24 @@ def read_wav(path: PathLike) -> Recording:
     size = channels * _BYTES[names[about.subtype]]
     if align != size:
         raise ValueError(
-            f"{path}: chunk 'fmt ': a block alignment of {align} bytes came; {channels} channels of {about.subtype_info} "
-            f"take {size}."
+            f"{path}: chunk 'fmt ': a frame must have {size} bytes ({counted(channels, 'channel')} of {about.subtype_info}); "
+            f"the header says {counted(align, 'byte')}."
         )
     present = path.stat().st_size - start
     if promised is None:
         promised = present // align * align
     if promised > present:
         raise ValueError(
-            f"{path}: chunk 'data': {promised // align} frames ({promised} bytes) are promised, and the file ends after "
-            f"{present // align} ({present} bytes): it is truncated."
+            f"{path}: chunk 'data': the header promises {counted(promised // align, 'frame')} "
+            f"({counted(promised, 'byte')}), but the file ends after {present // align} "
+            f"({counted(present, 'byte')}): it is truncated."
         )
     if promised < align:
         raise ValueError(f"{path}: chunk 'data': the file holds no samples.")
     if promised % align:
-        raise ValueError(f"{path}: chunk 'data': {promised} bytes are no whole number of frames of {align} bytes each.")
+        raise ValueError(
+            f"{path}: chunk 'data': {counted(promised, 'byte')} do not make whole frames of {counted(align, 'byte')} each."
+        )
     return Recording(path, rate, channels, promised // align, names[about.subtype], start)
 
 
@@ -179,7 +188,7 @@ def _header(path: Path) -> tuple[int, int, int, int | None, int]:
         start = file.read(12)
         if start[:4] not in (b"RIFF", b"RF64") or (len(start) == 12 and start[8:] != b"WAVE"):
             raise ValueError(
-                f"{path}: no wav file: it begins with {start!r}; RIFF or RF64, a size, and WAVE are wanted."
+                f"{path}: not a wav file: a wav file begins with RIFF or RF64, a size, and WAVE; this one with {start!r}."
             )
         form, long = None, None
         for name, size in _chunks(file, total):

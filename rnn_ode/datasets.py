@@ -379,10 +379,19 @@ def _find(path: PathLike, header: list[str], name: str | int) -> int:
     else:
         index = int(name) if name.isdecimal() else -1
     if not 0 <= index < len(header):
-        raise ValueError(
-            f"{path}: no column {name!r}; there are {', '.join(map(repr, header))} (0 to {len(header) - 1})."
-        )
+        raise ValueError(f"{path}: no column {name!r}. {_columns(header)}")
     return index
+
+
+def _columns(header: list[str]) -> str:
+    """What columns there are. A file without a header has numbers for names."""
+    last, named = len(header) - 1, header != [str(i) for i in range(len(header))]
+    names = ", ".join(map(repr, header))
+    if last == 0:
+        return f"There is only one column, {names} (number 0)." if named else "There is only one column, number 0."
+    if named:
+        return f"There are the columns {names}; or give a number from 0 to {last}."
+    return f"The columns have no names; give a number from 0 to {last}."
 
 
 def _column(path: PathLike, header: list[str], rows: list[Row], i: int) -> Float[np.ndarray, " T"]:

@@ -28,7 +28,7 @@ from ._arrays import PathLike, as_host_floats, read_json_object, shape_of, shape
 from ._arrays import read_arrays as read_arrays
 from ._arrays import write_arrays as write_arrays
 from ._cells import PiecewiseLinearCell, StackedCell, VanillaCell, output_of, output_shape
-from ._errors import check_callable, check_flag
+from ._errors import check_callable, check_flag, counted
 from ._types import Cell
 
 Activation = Callable[[Array], Array] | None
@@ -80,7 +80,9 @@ class Network(eqx.Module):
                 raise ValueError(f"readout must take the cell's outputs {given}; it takes {sizes[:1]}.")
         outputs, inputs = self.output_size, getattr(self.cell, "input_size", None)
         if self.residual and outputs is not None and inputs is not None and outputs > inputs:
-            raise ValueError(f"residual needs an input for each of the {outputs} outputs; the cell takes {inputs}.")
+            raise ValueError(
+                f"residual needs at least as many inputs as outputs: {outputs}; the cell takes {counted(inputs, 'input')}."
+            )
 
     @property
     def output_size(self) -> int | None:
@@ -473,7 +475,7 @@ def _torch_layers(
             shape = shape_of(state_dict[key])
             raise ValueError(
                 f"key {key!r} has shape {shape}; wanted is {(shape[0], below.hidden_size)}, as the layer below has "
-                f"{below.hidden_size} units."
+                f"{counted(below.hidden_size, 'unit')}."
             )
     return cells
 
@@ -498,7 +500,7 @@ def _only_readout(arrays: Mapping[str, Any], size: int) -> str | None:
             found.append(stem)
     if len(found) > 1:
         raise ValueError(
-            f"one linear readout of the network's {size} outputs is wanted; there are several, "
+            f"there must be one linear readout of the network's {counted(size, 'output')}; there are several, "
             f"{', '.join(map(repr, found))}. Write a file without the others, or choose in Python: "
             f"interop.read_network(path, prefix, readout={found[0]!r}), with None for no readout."
         )
@@ -513,7 +515,8 @@ def _torch_linear(state_dict: Mapping[str, Any], prefix: str, size: int) -> eqx.
     weight, *bias = [_as_weights(f"key {name!r}", state_dict[name]) for name in names if name in state_dict]
     if weight.ndim != 2 or weight.shape[1] != size:
         raise ValueError(
-            f"key {names[0]!r} has shape {weight.shape}; wanted is (M, {size}), as the network has {size} outputs."
+            f"key {names[0]!r} has shape {weight.shape}; wanted is (M, {size}), as the network has "
+            f"{counted(size, 'output')}."
         )
     if bias and bias[0].shape != weight.shape[:1]:
         raise ValueError(f"key {names[1]!r} has shape {bias[0].shape}; wanted is {weight.shape[:1]}.")

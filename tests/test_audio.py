@@ -95,7 +95,7 @@ def test_sizes_of_64_bits(tmp_path):
     soundfile.write(path, TONE, 8000, format="RF64", subtype="PCM_16")
     assert path.read_bytes()[:4] == b"RF64" and audio.read_wav(path).frames == len(TONE)
     path.write_bytes(path.read_bytes()[:-10])
-    with pytest.raises(ValueError, match=r"1500 frames \(3000 bytes\) are promised, and the file ends after 1495"):
+    with pytest.raises(ValueError, match=r"promises 1500 frames \(3000 bytes\), but the file ends after 1495"):
         audio.read_wav(path)
 
 
@@ -131,18 +131,20 @@ def test_no_samples_and_a_chunk_after_them_are_no_samples(tmp_path):
 
 BAD = {
     "the file is empty": b"",
-    "no wav file: it begins with b'hello'": b"hello",
-    "no wav file: it begins with b'RIFF": b"RIFF\0\0\0\0AVI LIST",
+    "not a wav file: a wav file begins with RIFF or RF64, a size, and WAVE; this one with b'hello'": b"hello",
+    "and WAVE; this one with b'RIFF": b"RIFF\0\0\0\0AVI LIST",
     "chunk 'data': missing; the file is truncated after 20 bytes": wav_bytes()[:20],
     "chunk 'fmt ': missing before the samples": wav_bytes()[:12] + wav_bytes()[36:],
-    "chunk 'data': 50 frames (100 bytes) are promised, and the file ends after 4 (8 bytes)": wav_bytes(promised=100),
+    "chunk 'data': the header promises 50 frames (100 bytes), but the file ends after 4 (8 bytes)": wav_bytes(
+        promised=100
+    ),
     "chunk 'data': the file holds no samples": wav_bytes(promised=0, present=0),
-    "7 bytes are no whole number of frames of 2 bytes": wav_bytes(promised=7),
-    "chunk 'fmt ': 0 Hz and 1 channels": wav_bytes(rate=0),
-    "chunk 'fmt ': 8000 Hz and 0 channels": wav_bytes(channels=0),
+    "7 bytes do not make whole frames of 2 bytes each": wav_bytes(promised=7),
+    "channels must be above 0; got 0 Hz and 1.": wav_bytes(rate=0),
+    "channels must be above 0; got 8000 Hz and 0.": wav_bytes(channels=0),
     "Samples of 16, 24 or 32 bits, or floats of 32 or 64 bits, are wanted": wav_bytes(codec=0x1234),
     "the codec is U-Law (ULAW)": "ULAW",
-    "chunk 'fmt ': a block alignment of 8 bytes came; 1 channels of Signed 16 bit PCM take 2": wav_bytes(align=8),
+    "a frame must have 2 bytes (1 channel of Signed 16 bit PCM); the header says 8 bytes": wav_bytes(align=8),
 }
 
 
@@ -237,11 +239,11 @@ def test_a_csv_series_and_a_knob(folder):
         (("--to", 9600, "--out", "out.csv"), "both end in .wav or both in .csv"),
         (("--to", 9600, "--out", "nowhere/out.wav"), "the folder nowhere does not exist"),
         (("--to", 9600, "--subtype", "mp3"), "--subtype must be one of pcm16, pcm24, pcm32, float, double; got 'mp3'"),
-        (("--to", 9600, "--hold", 0.5), "in.wav: 1 channels came, with 1 constants (--hold); the network takes 1"),
-        (("--to", 9600, "--weights", "knob.npz"), "1 channels came, with 0 constants (--hold); the network takes 2"),
+        (("--to", 9600, "--hold", 0.5), "in.wav has 1 channel, and --hold adds 1 constant; the network takes 1 input."),
+        (("--to", 9600, "--weights", "knob.npz"), "in.wav has 1 channel; the network takes 2 inputs. Give --hold once"),
         (("--to", 9600, "--weights", "missing.npz"), "missing.npz"),
         (("--to", 9600, "--input", "missing.wav"), "missing.wav"),
-        (("--to", 9600, "--input", "cut.wav"), "cut.wav: chunk 'data': 50 frames"),
+        (("--to", 9600, "--input", "cut.wav"), "cut.wav: chunk 'data': the header promises 50 frames"),
         (("--to", 9600, "--input", "nan.wav"), "nan.wav: sample 3 of channel 0 is nan"),
     ],
 )
@@ -264,12 +266,65 @@ def test_an_unstable_scheme_is_refused_unless_forced(folder):
     assert result.exit_code == 2 and not (folder / "out.wav").exists()
     assert "unstable at 0.5 steps" in result.stderr and "(3, 3)" in result.stderr
     forced = invoke(*arguments, "--force", "--json")
-    assert forced.exit_code in (0, 2)
-    assert (
-        json.loads(forced.stdout)["scheme"]["stable"] is False
-        if forced.exit_code == 0
-        else "not finite" in forced.stderr
-    )
+    assert forced.exit_code == 2 and not (folder / "out.wav").exists()
+    assert "--force ran the unstable scheme --ahead 1 --behind 5: without --force" in forced.stderr
+    assert "root_condition" not in forced.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("to", "ahead"), [(9600, 50), (6000, 20), (16_000, 3)])
+def test_a_bad_round_trip_is_said(folder, to, ahead):
+    """The sum of the weights of 50 and 3 is 2.4e8: white noise is enlarged, and so is the error of reading a smooth input.
+
+    White noise loses a quarter of its power at 6000 of 8000 Hz, which is 6 dB whatever the scheme.
+    """
+    white = 0.2 * np.random.default_rng(0).normal(size=(1500, 1))
+    write("noise.wav", white)
+    nodes = np.arange(-3, ahead + 1) * np.where(np.arange(-3, ahead + 1) < 0, 8000 / to, 1)
+    at = 8000 / to
+    weights = [np.prod([(at - b) / (a - b) for b in nodes if b != a]) for a in nodes]
+    arguments = ("--weights", "net.npz", "--out", "out.wav", "--to", to, "--ahead", ahead, "--force", "--json")
+    result = invoke("--input", "noise.wav", *arguments)
+    assert result.exit_code == 0, result.output
+    report = json.loads(result.stdout)
+    bad = report["round_trip_snr_db"] < 20
+    assert bad == (ahead > 3) == (report["note"] is not None) == ("warning: " in result.stderr)
+    if bad:
+        assert (
+            f"--ahead {ahead} --behind 3 enlarge every small error up to {np.abs(weights).sum():.2g} times"
+            in report["note"]
+        )
+        assert report["note"] in result.stderr and "give a smaller --ahead" in report["note"]
+
+
+def test_a_lower_rate_is_named_where_it_is_the_cause():
+    scheme = Scheme()
+    assert "up to half of --to" in _resample._doubt(10.0, scheme, 4 / 3, False)
+    assert _resample._doubt(10.0, scheme, 0.8, False).endswith("Try --recommend, which compares schemes.")
+    assert "--recommend" not in _resample._doubt(10.0, scheme, 0.8, True)
+    assert "enlarge" not in _resample._doubt(10.0, scheme, 0.05, False)  # no smaller numbers would help the default
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1.0, 1e250])
+def test_the_round_trip_has_no_unit(scale):
+    rng = np.random.default_rng(0)
+    own = rng.normal(size=(400, 1))
+    ours = own + 0.1 * rng.normal(size=(400, 1))
+    plain = _resample._level(own[100:] - own.mean(axis=0)) - _resample._level((ours - own)[100:])
+    assert abs(plain - 10 * np.log10(np.sum((own - own.mean())[100:] ** 2) / np.sum((ours - own)[100:] ** 2))) < 1e-9
+    scaled = _resample._level(scale * (own - own.mean(axis=0))[100:]) - _resample._level(scale * (ours - own)[100:])
+    assert abs(scaled - plain) < 1e-9
+    assert _resample._level(np.zeros((3, 1))) == -np.inf
+
+
+def test_a_network_that_leaves_the_float_range_is_refused(folder):
+    """2^1024 does not fit a float64, and the input adds to the first power."""
+    growing = ro.VanillaCell(np.diag([2.0, -0.4]), np.ones((2, 1)), np.zeros(2), None)
+    with pytest.raises(
+        ValueError, match=r"leaves the float range on this input, at its own rate, at step 102\d: it cannot"
+    ):
+        resample(network(growing), audio.read_wav("in.wav"), folder / "out.wav", 9600, 8000, scheme=Scheme())
+    assert not (folder / "out.wav").exists()
 
 
 def test_recommended_is_the_best_stable_scheme_of_evolve(monkeypatch):

@@ -82,7 +82,10 @@ def test_spectrum_of_a_matrix_file(invoke, tmp_path):
         (("compare", "--out", "figure.gif"), "--out must end in .png, .pdf or .svg"),
         (("compare", "--out", "nowhere/figure.png"), "does not exist"),
         (("compare", "--gain", "nan"), "--gain must be a finite number"),
-        (("compare", "--weights", "two.npz"), "--weights two.npz: the network takes 2 inputs, and the series has 1"),
+        (
+            ("compare", "--weights", "two.npz"),
+            "--weights two.npz: the network takes 2 inputs, and the series has 1 column.",
+        ),
         (("spectrum", "series.csv"), "series.csv"),
     ],
 )
@@ -147,6 +150,45 @@ def test_files_that_cannot_be_written(invoke, tmp_path, arguments):
         assert result.stderr.startswith(f"error: {option} {path}: ") and words in result.stderr
 
 
+CSV = ("series.csv", "link.csv", "./folder/../series.csv", "hard.csv")
+OVERWRITTEN = {
+    "resample --input": (("resample", "--weights", "net.npz", "--to", "2", "--input", "series.csv", "--out"), CSV),
+    "resample --weights": (
+        ("resample", "--input", "series.csv", "--to", "2", "--weights", "w.csv", "--out"),
+        ("w.csv",),
+    ),
+    "compare --input": (("compare", "--input", "series.png", "--out"), ("series.png", "./series.png")),
+    "compare --weights": (("compare", "--weights", "series.png", "--out"), ("series.png",)),
+    "analyse --weights": (("analyse", "--weights", "series.png", "--out"), ("series.png",)),
+    "forecast SERIES": (("forecast", "series.csv", "--checkpoint"), CSV),
+    "forecast SERIES and --out": (("forecast", "series.png", "--out"), ("series.png",)),
+    "forecast --checkpoint": (
+        ("forecast", "sunspots", "--checkpoint", "new.png", "--out"),
+        ("new.png", "folder/../new.png"),
+    ),
+    "memory --results": (("memory", "--results", "new.svg", "--out"), ("new.svg",)),
+    "bench --keep": (("bench", "--keep", "new.pdf", "--out"), ("new.pdf", "./new.pdf")),
+}
+
+
+@pytest.mark.parametrize("name", OVERWRITTEN)
+def test_no_command_overwrites_its_own_files(invoke, tmp_path, name):
+    """An output that is an input, or another output, by any name of it: both are named, and nothing is written."""
+    arguments, paths = OVERWRITTEN[name]
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link.csv").symlink_to("series.csv")
+    (tmp_path / "hard.csv").hardlink_to(tmp_path / "series.csv")
+    for copy in ("series.png", "w.csv"):
+        (tmp_path / copy).write_bytes((tmp_path / "series.csv").read_bytes())
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+    for path in paths:
+        result = invoke(*arguments, path)
+        assert (result.exit_code, result.stdout) == (2, ""), result.output
+        assert f"this is the file of {name.split()[1]}, which would be lost" in result.stderr
+        assert result.stderr.startswith(("error: --out ", "error: --checkpoint ")) and result.stderr.count("\n") == 1
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -167,7 +209,7 @@ def test_files_that_cannot_be_written(invoke, tmp_path, arguments):
         (("analyse", "--x", "nan"), "error: --x must be finite numbers; got nan."),
         (
             ("analyse", "--weights", "net.npz", "--x", "1", "--x", "2"),
-            "error: --x must be given once for each of the network's 1",
+            "error: --x must be given once: the network takes 1 input; got 1.0, 2.0.",
         ),
         (
             ("resample", "--weights", "net.npz", "--input", "series.csv", "--out", "o.csv", "--to", "1e300"),

@@ -498,7 +498,7 @@ def test_names_choose_and_leave_other_keys_alone():
         ({"note": [[1.0], [2.0, 3.0]]}, r"'note' \(2,\) belongs neither"),
         (
             {"a.weight": np.ones((2, 3)), "a.bias": np.ones(2)},
-            r"3 outputs .* 'lin\.', 'a\.'\. Write .* readout='lin\.'",
+            r"3 outputs; .* 'lin\.', 'a\.'\. Write .* readout='lin\.'",
         ),
         (
             dict.fromkeys(torch_stack(4, 2, "rec.")),
@@ -559,7 +559,7 @@ KEY = jax.random.key(0)
         (
             lambda cell: interop.Network(cell, residual=True),
             ValueError,
-            "residual needs an input for each of the 3 outputs; the cell takes 2",
+            "residual needs at least as many inputs as outputs: 3; the cell takes 2 inputs",
         ),
     ],
 )

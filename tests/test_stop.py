@@ -82,7 +82,7 @@ Path("later").write_text("never")
         ("with _stop.deferred():\n    print('ready', flush=True)\n    time.sleep(30)", EARLY),
         (
             f"_stop.tell(lambda: time.sleep(30))\n{READY}time.sleep(30)",
-            "Stopped at once; each file is whole, as it was or new.\n",
+            "Stopped. No file is damaged: each is the old one or the complete new one.\n",
         ),
         (
             f"_stop.tell(lambda: 1 / 0)\n{READY}time.sleep(30)",
@@ -102,7 +102,7 @@ def test_a_second_key_ends_it_at_once(tmp_path):
     process.send_signal(signal.SIGINT)
     time.sleep(0.4)
     code, seconds, _, err = stopped(process)
-    assert code == 130 and seconds < 0.5 and err.startswith("Stopped at once")
+    assert code == 130 and seconds < 0.5 and err.startswith("Stopped. No file is damaged")
 
 
 def test_unfinished_files_and_child_processes_go(tmp_path):
@@ -286,11 +286,13 @@ def test_forty_moments(name, folder):
     for _ in range(40):
         process = begin(name, folder)
         time.sleep(0.3 + seconds * draw.random())
-        if process.poll() is None:
-            is_well(name, folder, *stopped(process))
-        else:
-            process.communicate()
+        code, *rest = stopped(process)
+        if (
+            code == 0
+        ):  # it was done before the signal came: while the system takes its memory back it does not look done
             ended += 1
+        else:
+            is_well(name, folder, code, *rest)
         for made in {path.name for path in folder.iterdir()} & {"run.ckpt", "trials.json", "out.csv"}:
             (folder / made).unlink()
     assert ended < 35, "the moments were too late"

@@ -9,10 +9,12 @@ import numpy as np
 import typer
 
 from .._analyse import analyse
+from .._errors import counted
 from ._app import Json, app, finish, job
 from ._common import (
     Activation,
     Recurrent,
+    check_apart,
     check_figure,
     describe,
     mention_unused,
@@ -26,22 +28,35 @@ from ._common import (
 @app.command("analyse")
 def analyse_command(
     context: typer.Context,
-    weights: Annotated[Path | None, typer.Option(help="A network: .npz, .json or .safetensors.")] = None,
-    hidden: Annotated[int, typer.Option(min=1, help="Units of the built-in network.")] = 2,
-    activation: Annotated[Activation | None, typer.Option(help="tanh if none is given, or the weights' own.")] = None,
-    gain: Annotated[float, typer.Option(help="Factor of its recurrent matrix.")] = 1.5,
-    recurrent: Annotated[Recurrent, typer.Option(help="Kind of its recurrent matrix.")] = Recurrent.orthogonal,
-    seed: Annotated[int, typer.Option(max=2**31 - 1, help="Seed of the network and of the guesses.")] = 0,
-    method: Annotated[str, typer.Option(help="The flow's method, such as forward:1 or tustin.")] = "forward:1",
-    x: Annotated[
-        list[float] | None, typer.Option(help="The constant input, repeatable; zeros if none is given.")
+    weights: Annotated[
+        Path | None,
+        typer.Option(help="File of the network: .npz, .json or .safetensors. Without it: a random network."),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Where the page goes: .png, .pdf or .svg.")] = Path("rnn_ode_analyse.png"),
+    hidden: Annotated[int, typer.Option(min=1, help="Number of units of the random network.")] = 2,
+    activation: Annotated[
+        Activation | None, typer.Option(help="Activation. Without it: what the file of the network says, or tanh.")
+    ] = None,
+    gain: Annotated[float, typer.Option(help="The random recurrent matrix is multiplied by this number.")] = 1.5,
+    recurrent: Annotated[Recurrent, typer.Option(help="Kind of the random recurrent matrix.")] = Recurrent.orthogonal,
+    seed: Annotated[
+        int, typer.Option(max=2**31 - 1, help="Seed of the random network and of the guesses for fixed points.")
+    ] = 0,
+    method: Annotated[str, typer.Option(help="Method that makes the flow, such as forward:1 or tustin.")] = "forward:1",
+    x: Annotated[
+        list[float] | None, typer.Option(help="A constant input. Give it once for each input. Without it: zeros.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="File of the page of figures: .png, .pdf or .svg.")] = Path(
+        "rnn_ode_analyse.png"
+    ),
     as_json: Json = False,
 ) -> None:
-    """Ask a network and its flow the same questions: fixed points, exponents, gradients, transients; a table and a page."""
+    """Compare fixed points, exponents, gradients and transients of a network and of its flow.
+
+    The result is a table and a page of figures.
+    """
     with job(context):
         check_figure(out)
+        check_apart({"--out": out}, {"--weights": weights})
         if weights is not None:
             mention_unused(context, "with --weights", "hidden", "gain", "recurrent")
         chosen = parse_method(method)
@@ -54,16 +69,18 @@ def analyse_command(
         if as_json:
             finish(json.dumps({"figure": str(out), **a.to_dict()}, allow_nan=False))
             return
-        source = "built-in network" if weights is None else str(weights)
+        source = "random network" if weights is None else str(weights)
         finish(f"{describe(cell)} ({source})\n\n{a.table()}\n\nfigure: {out}")
 
 
 def _constant(x: list[float] | None, inputs: int | None):
     if x is None:
         return jnp.zeros(inputs or 1)
-    if inputs not in (None, len(x)):
-        got = " and ".join(map(str, x))
-        raise ValueError(f"--x must be given once for each of the network's {inputs} inputs; got {got} alone.")
+    if inputs is not None and inputs != len(x):
+        times = "once" if inputs == 1 else f"{inputs} times"
+        raise ValueError(
+            f"--x must be given {times}: the network takes {counted(inputs, 'input')}; got {', '.join(map(str, x))}."
+        )
     if not np.isfinite(x).all():
         raise ValueError(f"--x must be finite numbers; got {', '.join(map(str, x))}.")
     return jnp.asarray(x)

@@ -15,19 +15,19 @@ from .._stop import deferred, tell
 
 app = typer.Typer(
     name="rnn-ode",
-    help="A recurrent network beside its differential equation.",
+    help="Recurrent networks and their differential equations.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
 messages = Console(stderr=True)
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object, and nothing else.")]
 
 
 @app.callback()
 def main() -> None:
-    """A recurrent network beside its differential equation. Everything is computed in float64, but for training."""
+    """Recurrent networks and their differential equations. Everything is computed in float64, except training (float32)."""
     jax.config.update("jax_enable_x64", True)
 
 

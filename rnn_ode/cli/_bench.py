@@ -8,24 +8,42 @@ import typer
 
 from .._files import check_writable
 from ._app import Json, app, finish, job
-from ._common import check_figure, progress, save_figure
+from ._common import check_apart, check_figure, progress, save_figure
 
 
 @app.command("bench")
 def bench_command(
     context: typer.Context,
-    case: Annotated[list[str] | None, typer.Option(help="A case, such as iterate; repeatable. All if none.")] = None,
-    hidden: Annotated[list[int] | None, typer.Option(min=1, help="Units of a network; repeatable. 48 if none.")] = None,
-    batch: Annotated[list[int] | None, typer.Option(min=1, help="Sequences at once; repeatable. 1 if none.")] = None,
-    steps: Annotated[int, typer.Option(min=2, help="Steps of a run.")] = 60,
-    repeats: Annotated[int, typer.Option(min=2, help="Timed runs of each contender, at most.")] = 20,
-    peers: Annotated[bool, typer.Option("--peers/--no-peers", help="PyTorch, flax, SciPy, …, too.")] = True,
-    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Of weights, inputs and the order of the runs.")] = 0,
-    keep: Annotated[Path | None, typer.Option(help="A .json file of the rows, to go on from if interrupted.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Where a figure goes: .png, .pdf or .svg.")] = None,
+    case: Annotated[
+        list[str] | None, typer.Option(help="A case, such as iterate. Can be repeated. Without it: all.")
+    ] = None,
+    hidden: Annotated[
+        list[int] | None, typer.Option(min=1, help="Number of units. Can be repeated. Without it: 48.")
+    ] = None,
+    batch: Annotated[
+        list[int] | None, typer.Option(min=1, help="Number of sequences at once. Can be repeated. Without it: 1.")
+    ] = None,
+    steps: Annotated[int, typer.Option(min=2, help="Number of steps in a run.")] = 60,
+    repeats: Annotated[int, typer.Option(min=2, help="Largest number of timed runs of each contender.")] = 20,
+    peers: Annotated[
+        bool, typer.Option("--peers/--no-peers", help="Whether PyTorch, flax, SciPy and others are timed too.")
+    ] = True,
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**31 - 1, help="Seed of weights, inputs and the order of the runs.")
+    ] = 0,
+    keep: Annotated[
+        Path | None,
+        typer.Option(help="A .json file that keeps the cases that are done. The same command goes on from it."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="File of the figure: .png, .pdf or .svg. Without it: no figure.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Time the package against what one would use instead, as ratios in one run: a table, and a figure if wanted."""
+    """Time this package and the programs that one could use instead.
+
+    The result is a table of ratios, all from one run, and a figure with --out.
+    """
     from .. import bench as benchmark
 
     rows: list[benchmark.Row] = []
@@ -51,6 +69,7 @@ def bench_command(
             check_figure(out)
         if keep is not None:
             check_writable("--keep", keep)
+        check_apart({"--keep": keep, "--out": out})
         with progress("preparing") as step:
             benchmark.run(
                 cases=case or None,

@@ -1,8 +1,9 @@
 """What several commands share: progress, methods and networks by name, figures."""
 
 import contextlib
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -146,6 +147,26 @@ def describe(cell) -> str:
     if isinstance(cell, StackedCell):
         return "stack of a " + ", a ".join(map(describe, cell.cells))
     return f"{cell.hidden_size}-unit {name}"
+
+
+def check_apart(outputs: Mapping[str, Path | None], inputs: Mapping[str, Path | None] | None = None) -> None:
+    """`ValueError` for an output, by its option, that would overwrite an input of the same command or another output."""
+    taken = {name: path for name, path in (inputs or {}).items() if path is not None}
+    for option, path in outputs.items():
+        if path is None:
+            continue
+        for name, other in taken.items():
+            if _is_same_file(path, other):
+                raise ValueError(
+                    f"{option} {path}: this is the file of {name}, which would be lost; give another name."
+                )
+        taken[option] = path
+
+
+def _is_same_file(one: Path, other: Path) -> bool:
+    if one.exists() and other.exists():
+        return one.samefile(other)
+    return os.path.realpath(one) == os.path.realpath(other)
 
 
 def check_figure(out: Path) -> None:

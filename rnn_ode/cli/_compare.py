@@ -8,11 +8,13 @@ from typing import Annotated
 import typer
 
 from .._compare import METHODS, compare
+from .._errors import counted
 from ..datasets import load_csv, sunspots
 from ._app import Json, app, finish, job
 from ._common import (
     Activation,
     Recurrent,
+    check_apart,
     check_figure,
     check_readable,
     describe,
@@ -29,26 +31,37 @@ from ._common import (
 def compare_command(
     context: typer.Context,
     input: Annotated[
-        Path | None, typer.Option(help="A csv series; the yearly sunspot numbers if none is given.")
+        Path | None, typer.Option(help="A csv file with the series. Without it: the yearly sunspot numbers.")
     ] = None,
-    column: Annotated[str | None, typer.Option(help="Its column, by name or number from 0.")] = None,
-    weights: Annotated[Path | None, typer.Option(help="A network: .npz, .json or .safetensors.")] = None,
-    hidden: Annotated[int, typer.Option(min=1, help="Units of the random network.")] = 32,
-    activation: Annotated[Activation | None, typer.Option(help="relu if none is given, or the weights' own.")] = None,
-    gain: Annotated[float, typer.Option(help="Factor of the random recurrent matrix.")] = 0.9,
+    column: Annotated[
+        str | None, typer.Option(help="The column of the csv file: its name, or its number from 0.")
+    ] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(help="File of the network: .npz, .json or .safetensors. Without it: a random network."),
+    ] = None,
+    hidden: Annotated[int, typer.Option(min=1, help="Number of units of the random network.")] = 32,
+    activation: Annotated[
+        Activation | None, typer.Option(help="Activation. Without it: what the file of the network says, or relu.")
+    ] = None,
+    gain: Annotated[float, typer.Option(help="The random recurrent matrix is multiplied by this number.")] = 0.9,
     recurrent: Annotated[Recurrent, typer.Option(help="Kind of the random recurrent matrix.")] = Recurrent.orthogonal,
-    method: Annotated[list[str] | None, typer.Option(help="A method, such as forward:3; repeatable.")] = None,
+    method: Annotated[
+        list[str] | None,
+        typer.Option(help="A method, such as forward:3. Can be repeated. Without it: five methods."),
+    ] = None,
     seed: Annotated[int, typer.Option(max=2**31 - 1, help="Seed of the random network.")] = 0,
-    out: Annotated[Path, typer.Option(help="Where the figure goes: .png, .pdf or .svg.")] = Path("rnn_ode_compare.png"),
+    out: Annotated[Path, typer.Option(help="File of the figure: .png, .pdf or .svg.")] = Path("rnn_ode_compare.png"),
     as_json: Json = False,
 ) -> None:
-    """Run a network and its continuous counterparts on a series: a table and a figure.
+    """Run a network and its continuous counterparts on a series. The result is a table and a figure.
 
     The series is scaled to mean 0 and standard deviation 1 before it drives the network.
     """
     with job(context):
         started = time.perf_counter()
         check_figure(out)
+        check_apart({"--out": out}, {"--input": input, "--weights": weights})
         if input is None:
             mention_unused(context, "without --input", "column")
         else:
@@ -78,5 +91,6 @@ def _check_inputs(cell, columns: int, weights: Path | None) -> None:
     wanted = getattr(cell, "input_size", columns)
     if wanted != columns:
         raise ValueError(
-            f"--weights {weights}: the network takes {wanted} inputs, and the series has {columns} (--column)."
+            f"--weights {weights}: the network takes {counted(wanted, 'input')}, and the series has "
+            f"{counted(columns, 'column')}."
         )

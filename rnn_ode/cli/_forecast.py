@@ -10,38 +10,62 @@ import typer
 from .._files import check_writable
 from ..datasets import SERIES, load_csv
 from ._app import Json, app, finish, job
-from ._common import check_figure, check_readable, mention_unused, save_figure
+from ._common import check_apart, check_figure, check_readable, mention_unused, save_figure
 
 
 @app.command("forecast")
 def forecast_command(
     context: typer.Context,
-    series: Annotated[str, typer.Argument(help="pendulum, sunspots, co2, nile, elnino, elec_equip, or a csv file.")],
-    column: Annotated[list[str] | None, typer.Option(help="A column of a csv file; repeatable.")] = None,
-    model: Annotated[str, typer.Option(help="gru, lstm, rnn, tanh, cornn, antisymmetric, neural-ode, ….")] = "gru",
-    hidden: Annotated[int, typer.Option(min=1, help="Units of each network.")] = 32,
-    history: Annotated[int | None, typer.Option(min=1, help="Rows given: 100, or a tenth of the series.")] = None,
-    gap: Annotated[int | None, typer.Option(min=0, help="Rows skipped: 10 for the pendulum, else 0.")] = None,
-    horizon: Annotated[int, typer.Option(min=1, help="Rows wanted.")] = 1,
-    season: Annotated[int, typer.Option(min=1, help="Rows in a season, for the naive forecasts.")] = 1,
-    members: Annotated[int, typer.Option(min=1, help="Networks, trained side by side.")] = 5,
+    series: Annotated[
+        str, typer.Argument(help="The series: pendulum, sunspots, co2, nile, elnino, elec_equip, or a csv file.")
+    ],
+    column: Annotated[
+        list[str] | None,
+        typer.Option(help="A column of the csv file: its name, or its number from 0. Can be repeated."),
+    ] = None,
+    model: Annotated[
+        str, typer.Option(help="The kind of network: gru, lstm, rnn, tanh, cornn, antisymmetric, neural-ode, ….")
+    ] = "gru",
+    hidden: Annotated[int, typer.Option(min=1, help="Number of units of each network.")] = 32,
+    history: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Number of rows that a forecast is made from. Without it: 100, or a tenth of a series below 1000 rows.",
+        ),
+    ] = None,
+    gap: Annotated[
+        int | None,
+        typer.Option(
+            min=0, help="Number of rows between these and the forecast. Without it: 10 for the pendulum, else 0."
+        ),
+    ] = None,
+    horizon: Annotated[int, typer.Option(min=1, help="Number of rows to forecast.")] = 1,
+    season: Annotated[int, typer.Option(min=1, help="Number of rows in a season, for the naive forecasts.")] = 1,
+    members: Annotated[int, typer.Option(min=1, help="Number of networks. They are trained at the same time.")] = 5,
     steps: Annotated[
-        int | None, typer.Option(min=1, help="Steps of training: 8000 for rnn, whose steps are short, else 3000.")
+        int | None,
+        typer.Option(
+            min=1, help="Number of training steps. Without it: 8000 for rnn, whose steps are short, else 3000."
+        ),
     ] = None,
     rate: Annotated[float, typer.Option(help="Learning rate at the start.")] = 0.02,
-    autoregressive: Annotated[bool, typer.Option("--autoregressive", help="Row by row, on its own forecasts.")] = False,
-    share: Annotated[float, typer.Option(help="Of the values that the intervals are to cover.")] = 0.9,
-    seed: Annotated[int, typer.Option(max=2**31 - 1, help="Of everything random.")] = 0,
-    checkpoint: Annotated[Path | None, typer.Option(help="A file to go on from, if killed.")] = None,
-    out: Annotated[Path, typer.Option(help="Where the figure goes: .png, .pdf or .svg.")] = Path(
-        "rnn_ode_forecast.png"
-    ),
+    autoregressive: Annotated[
+        bool, typer.Option("--autoregressive", help="Forecast row by row, each from the forecasts before it.")
+    ] = False,
+    share: Annotated[float, typer.Option(help="Share of the values that the intervals should contain.")] = 0.9,
+    seed: Annotated[int, typer.Option(max=2**31 - 1, help="Seed of everything random.")] = 0,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="A file that keeps the training. The same command goes on from it.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="File of the figure: .png, .pdf or .svg.")] = Path("rnn_ode_forecast.png"),
     as_json: Json = False,
 ) -> None:
-    """Train networks to forecast a series, and set them beside the naive forecasts: a table and a figure.
+    """Train networks to forecast a series, and compare them with naive forecasts. The result is a table and a figure.
 
-    The last 30 % of the series are the test, which nothing is fitted on. The pendulum is the published one: history 100, gap
-    10, a random tenth of the other windows validating. Training is in float32.
+    The last 30 % of the series are for the test: nothing is fitted to them. Training uses float32.
+
+    For the pendulum the settings are the published ones: history 100, gap 10, a random tenth of the rest to validate.
     """
     from .. import learn
 
@@ -51,6 +75,8 @@ def forecast_command(
         check_figure(out)
         if checkpoint is not None:
             check_writable("--checkpoint", checkpoint)
+        file = None if series in SERIES else Path(series)
+        check_apart({"--checkpoint": checkpoint, "--out": out}, {"SERIES": file})
         if model not in learn.CORES:
             raise ValueError(f"--model must be one of {', '.join(learn.CORES)}; got {model!r}.")
         rows = _rows(context, series, column)

@@ -10,26 +10,37 @@ import typer
 
 from .._files import check_writable
 from ._app import Json, app, finish, job
-from ._common import check_figure, progress, save_figure
+from ._common import check_apart, check_figure, progress, save_figure
 
 
 @app.command("memory")
 def memory_command(
     context: typer.Context,
-    task: Annotated[str, typer.Option(help="adding, copy, order or flip-flop.")] = "order",
+    task: Annotated[str, typer.Option(help="The task: adding, copy, order or flip-flop.")] = "order",
     cell: Annotated[
-        list[str] | None, typer.Option(help="A network, such as lstm or 'tanh + flossing'; repeatable.")
+        list[str] | None,
+        typer.Option(
+            help="A kind of network, such as lstm or 'tanh + flossing'. Can be repeated. Without it: six kinds."
+        ),
     ] = None,
-    lag: Annotated[list[int] | None, typer.Option(min=1, help="A lag; repeatable.")] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="Networks of each kind and lag.")] = 5,
-    hidden: Annotated[int, typer.Option(min=1, help="Units of each network.")] = 32,
-    steps: Annotated[int, typer.Option(min=1, help="Steps of training at most.")] = 2000,
+    lag: Annotated[
+        list[int] | None, typer.Option(min=1, help="A lag, in steps. Can be repeated. Without it: 20, 40 and 80.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Number of networks of each kind and lag.")] = 5,
+    hidden: Annotated[int, typer.Option(min=1, help="Number of units of each network.")] = 32,
+    steps: Annotated[int, typer.Option(min=1, help="Largest number of training steps.")] = 2000,
     rate: Annotated[float, typer.Option(help="Learning rate.")] = 0.001,
-    results: Annotated[Path | None, typer.Option(help="A .json file of the trials, to go on from if killed.")] = None,
-    out: Annotated[Path, typer.Option(help="Where the figure goes: .png, .pdf or .svg.")] = Path("rnn_ode_memory.png"),
+    results: Annotated[
+        Path | None,
+        typer.Option(help="A .json file that keeps the networks that are done. The same command goes on from it."),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="File of the figure: .png, .pdf or .svg.")] = Path("rnn_ode_memory.png"),
     as_json: Json = False,
 ) -> None:
-    """Which networks learn which lag, beside what their eigenvalues and gradients said before: a table and a figure."""
+    """Train networks on a memory task, and show which of them learn which lag.
+
+    The result is a table and a figure. They also show the eigenvalues and gradients before the training.
+    """
     from .. import learn
 
     tasks = {"adding": learn.Adding, "copy": learn.Copy, "order": learn.TemporalOrder, "flip-flop": learn.FlipFlop}
@@ -45,6 +56,7 @@ def memory_command(
     names = {"name": "--cell", "cells": "--cell", "lags": "--lag", "lag": "--lag"}
     with job(context, kept, names), jax.enable_x64(False):
         check_figure(out)
+        check_apart({"--results": results, "--out": out})
         if results is not None:
             check_writable("--results", results)
         if task not in tasks:

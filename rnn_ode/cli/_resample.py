@@ -16,40 +16,65 @@ from .._stream import as_rate
 from ..audio import SUBTYPES, read_wav
 from ..interop import Network, read_network
 from ._app import Json, app, finish, job, say
-from ._common import ACTIVATIONS, Activation, check_readable, mention_unused, percentage
+from ._common import ACTIVATIONS, Activation, check_apart, check_readable, mention_unused, percentage
 
 
 @app.command("resample")
 def resample_command(
     context: typer.Context,
-    weights: Annotated[Path, typer.Option(help="A network: .json, .npz or .safetensors.")],
-    input: Annotated[Path, typer.Option(help="Its input: a .wav file or a .csv series.")],
-    out: Annotated[Path, typer.Option(help="Where its output goes, of the same kind.")],
-    to: Annotated[float, typer.Option(help="The rate it is to run at: Hz, or samples per time unit of a csv series.")],
+    weights: Annotated[Path, typer.Option(help="File of the network: .json, .npz or .safetensors.")],
+    input: Annotated[Path, typer.Option(help="File of its input: .wav or .csv.")],
+    out: Annotated[Path, typer.Option(help="File of its output, of the same kind as the input.")],
+    to: Annotated[
+        float, typer.Option(help="The new rate of the network: in Hz, or for a csv file in samples per time unit.")
+    ],
     trained: Annotated[
-        float | None, typer.Option(help="The rate it was trained at; the input's if none is given.")
+        float | None, typer.Option(help="The rate that it was trained at. Without it: the rate of the input.")
     ] = None,
-    rate: Annotated[float, typer.Option(help="The rate of a csv series.")] = 1.0,
-    column: Annotated[list[str] | None, typer.Option(help="A column of a csv series; repeatable.")] = None,
-    hold: Annotated[list[float] | None, typer.Option(help="A constant further input (a knob); repeatable.")] = None,
-    ahead: Annotated[int, typer.Option(min=1, help="Applications of the network per result.")] = 3,
-    behind: Annotated[int, typer.Option(min=0, help="Earlier states per result.")] = 3,
-    band: Annotated[float, typer.Option(help="Frequency to fit up to, cycles per step; 0: polynomials.")] = 0.0,
-    best: Annotated[bool, typer.Option("--recommend", help="Choose these three by a trial on the beginning.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Run an unstable scheme all the same.")] = False,
+    rate: Annotated[float, typer.Option(help="The rate of a csv file, in samples per time unit.")] = 1.0,
+    column: Annotated[
+        list[str] | None, typer.Option(help="A column of a csv file: its name, or its number from 0. Can be repeated.")
+    ] = None,
+    hold: Annotated[
+        list[float] | None, typer.Option(help="One more input, which is constant (a knob). Can be repeated.")
+    ] = None,
+    ahead: Annotated[
+        int,
+        typer.Option(
+            min=1, help="How often the network is applied for each result. Large numbers enlarge small errors."
+        ),
+    ] = 3,
+    behind: Annotated[int, typer.Option(min=0, help="Number of earlier states that each result also uses.")] = 3,
+    band: Annotated[
+        float, typer.Option(help="Highest frequency that is fitted, in cycles per step. 0: polynomials are fitted.")
+    ] = 0.0,
+    best: Annotated[
+        bool,
+        typer.Option(
+            "--recommend", help="Choose --ahead, --behind and --band by a trial on part of the first seconds."
+        ),
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Run the scheme even if it is unstable.")] = False,
     subtype: Annotated[
-        str | None, typer.Option(help=f"Of the output wav: {', '.join(SUBTYPES)}; the input's if none is given.")
+        str | None,
+        typer.Option(help=f"Format of the output's samples: {', '.join(SUBTYPES)}. Without it: as the input."),
     ] = None,
     residual: Annotated[
-        bool | None, typer.Option(help="Add the input to the output; the file says, if neither.")
+        bool | None,
+        typer.Option(help="Whether the input is added to the output. Without it: as the file of the network says."),
     ] = None,
     activation: Annotated[
         Activation | None,
-        typer.Option(help="Of a plain network; PyTorch's names: tanh, W_h, W_x, b: relu, if none is given."),
+        typer.Option(
+            help="Activation of a plain network. Without it: tanh for PyTorch's names of arrays, relu for W_h, W_x, b."
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Run a trained network at another rate than its own, on a recording or a series of any length."""
+    """Run a trained network at another rate than the one that it was trained at.
+
+    The input is a recording or a series, of any length.
+    """
 
     def kept() -> str:
         return f"Stopped; no output was written to {out}: run the same command again."
@@ -59,6 +84,7 @@ def resample_command(
         if best:
             mention_unused(context, "with --recommend", "ahead", "behind", "band", "force")
         check_readable("--weights", weights)
+        check_apart({"--out": out}, {"--input": input, "--weights": weights})
         source = _source(context, input, out, to, rate, column, subtype)
         network = _network(weights, activation, residual)
         scheme = None if best else Scheme(ahead, behind, band)
@@ -75,6 +101,8 @@ def resample_command(
                 network, source, out, to, own,
                 scheme=scheme, hold=hold or (), subtype=subtype, force=force, progress=told,
             )  # fmt: skip
+        if report.note is not None:
+            say("warning", "yellow", report.note)
         finish(json.dumps(dataclasses.asdict(report), allow_nan=False) if as_json else report.text())
 
 

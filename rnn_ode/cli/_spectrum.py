@@ -21,11 +21,16 @@ from ._common import check_readable, progress
 @app.command("spectrum")
 def spectrum_command(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(help="A matrix or a network: .npz, .npy, .json, .safetensors, .csv or .txt.")],
-    key: Annotated[str | None, typer.Option(help="Which array of the file.")] = None,
+    file: Annotated[
+        Path, typer.Argument(help="File of a matrix or a network: .npz, .npy, .json, .safetensors, .csv or .txt.")
+    ],
+    key: Annotated[
+        str | None,
+        typer.Option(help="Name of the matrix in the file. Without it: the recurrent matrix, or the only square one."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """What the eigenvalues of a matrix say of the network and of each counterpart."""
+    """Show what the eigenvalues of a matrix say about the network and about each continuous counterpart."""
     with job(context):
         check_readable("the file", file)
         W = read_matrix(file, key).astype(float)
