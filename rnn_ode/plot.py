@@ -57,6 +57,9 @@ def comparison(c: Comparison) -> Figure:
     return figure
 
 
+_LARGEST = 1e300  # beyond it the limits of an axis leave the float range
+
+
 def _colours(rows) -> dict[str, tuple]:
     palette = colormaps["tab10"].colors  # pyright: ignore[reportAttributeAccessIssue]
     return {row.method.label: palette[i % len(palette)] for i, row in enumerate(rows)}
@@ -69,9 +72,11 @@ def _legend(row: Row) -> str:
 def trajectories(axes: Axes, c: Comparison, colours) -> None:
     """The state with the largest swing in the network's run, in the network and in every counterpart."""
     states = flat_rows(c.network.states)
-    unit = int(np.argmax(np.nanstd(np.where(np.isfinite(states), states, np.nan), axis=0)))
-    shown = states[:, unit][np.isfinite(states[:, unit])]
-    middle, half = (shown.min() + shown.max()) / 2, max((shown.max() - shown.min()) / 2, 1e-9)
+    finite = np.where(np.isfinite(states), states, np.nan)
+    unit = int(np.argmax(np.nanstd(finite / (np.nanmax(np.abs(finite)) or 1), axis=0)))
+    shown = np.clip(states[:, unit][np.isfinite(states[:, unit])], -_LARGEST, _LARGEST)
+    middle, half = (shown.min() + shown.max()) / 2, (shown.max() - shown.min()) / 2
+    half = half or abs(middle) or 1.0
     for row in c.rows:
         if row.trajectory is not None:
             values = flat_rows(row.trajectory.states)[:, unit]

@@ -267,3 +267,14 @@ def test_measured_rate_of_flows_beyond_the_exponential_of_a_step(size, float32):
     assert measured_rate(jnp.asarray(-size * np.diag([1.0, 0.5, 2.0]), jnp.float32)) == pytest.approx(
         -size / 2, rel=1e-3
     )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [1e-12, 1e300])
+def test_the_figure_holds_states_of_any_size(size):
+    """Of a network that grows to the end of the float range, and of one whose states are tiny."""
+    cell = ro.VanillaCell([[1.5]], [[1.0]], [0.0], activation=None)
+    xs = np.full((40, 1), size)
+    figure = ro.compare(cell, xs, methods=(ro.Forward(1), ro.Exact())).plot()
+    low, high = figure.axes[0].get_ylim()
+    assert np.isfinite([low, high]).all() and high > low and (high - low) / size < 1e9
