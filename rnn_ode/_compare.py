@@ -253,10 +253,8 @@ def _check_methods(methods) -> tuple[AbstractMethod, ...]:
 
 
 def _linear_part(cell, xs, h0) -> tuple[Float[Array, "N N"], str]:
-    if isinstance(cell, VanillaCell):
-        return cell.linear_part, "W_h"
     if isinstance(cell, AbstractCell):
-        return cell.linear_part, "A + W, every unit active"
+        return cell.linear_part, cell.linear_part_name
     return _jacobian(cell, jnp.mean(xs, axis=0), h0), "the Jacobian at h0 and the mean input"
 
 

@@ -24,7 +24,7 @@ from ._cells import hoisted
 from ._clock import ROWS, Clock, prepared
 from ._errors import RESULTS, as_band, check_count
 from ._orbit import combined, lagrange, uniform_nodes, whole_steps
-from ._paths import Hold
+from ._paths import is_held
 from ._roots import TOLERANCE, beyond, companion, radii_of, resting_multipliers
 from ._runs import after, conclude, finished, keep, like
 from ._types import Cell, Path, State, Trajectory, frozen
@@ -104,17 +104,17 @@ def _bounds(path, clock: Clock, scheme) -> _Bounds:
     if clock.known:
         gaps = np.asarray(clock.gaps)
         whole, reach = int(whole_steps(np.max(gaps, initial=0), ahead, np)), np.sum(gaps[:first])
-        samples = int(clock.whole[-1] - clock.whole[0]) if isinstance(path, Hold) else 0
+        samples = int(clock.whole[-1] - clock.whole[0]) if is_held(path) else 0
     else:
         whole, reach = _TRACED_WHOLE, first * (_TRACED_WHOLE + ahead / 2 + 1)
-        samples = path.xs.shape[0] + _TRACED_WHOLE if isinstance(path, Hold) else 0
+        samples = path.xs.shape[0] + _TRACED_WHOLE if is_held(path) else 0
     return _Bounds(whole, int(whole_steps(np.float64(reach), ahead + behind, np)) + ahead + behind, samples)
 
 
 @eqx.filter_jit
 def _run(cell, path, clock: Clock, h0, scheme, bounds: _Bounds, save):
     """What is kept of the states at the times, and how the run ended."""
-    run = _held if isinstance(path, Hold) else _smooth
+    run = _held if is_held(path) else _smooth
     rows, within = run(cell, path, clock, h0, scheme, bounds, save)
     states, result = conclude(rows, clock.increasing)
     told = within | (result == RESULTS.times_not_increasing)
@@ -312,7 +312,7 @@ def _roots(run, scheme) -> tuple[Float[Array, ""], Bool[Array, ""]]:
     root condition. A held input has no feedback between the times, only between its samples."""
     cell, path, clock, h0 = run
     ahead, behind, band = scheme
-    if isinstance(path, Hold):
+    if is_held(path):
         ahead, behind, gap = ahead + behind, 0, jnp.asarray(path.dt / clock.dt, clock.gaps.dtype)
     else:
         gap = clock.mean_gap

@@ -30,7 +30,7 @@ from ._cells import hoisted
 from ._clock import ROWS, Clock, prepared
 from ._errors import as_band, check_count
 from ._orbit import combined, lagrange
-from ._paths import Hold
+from ._paths import is_held
 from ._roots import TOLERANCE, beyond, companion, feedback_companion, radii_of, resting_multipliers
 from ._runs import after, conclude, finished, keep, like
 from ._types import Cell, Path, Trajectory, frozen
@@ -76,7 +76,7 @@ def delayed_feedback(
             "ts must be known when delayed_feedback is traced, as a NumPy array from outside; got a tracer."
         )
     # a held input is that of the whole step which ends at a time, and so of the interval it begins in
-    reading = Clock.of(path, ts, dt, lead=dt) if isinstance(path, Hold) else clock
+    reading = Clock.of(path, ts, dt, lead=dt) if is_held(path) else clock
     gaps, (radius, stable) = np.asarray(clock.gaps, np.float64), (jnp.nan, jnp.array(True))
     if clock.uniform:
         lags, nodes = windows(gaps, int(order))

@@ -25,7 +25,7 @@ from ._errors import RESULTS
 from ._fields import is_linear, leads_of
 from ._intervals import Interval
 from ._linalg import matrix_power, phi_functions
-from ._paths import Cubic, Hold, Linear, SampledPath
+from ._paths import Cubic, Hold, Linear, SampledPath, is_held
 from ._runs import after, conclude, keep
 from ._types import Field, State, real_dtype
 
@@ -83,7 +83,7 @@ def _steps(field, path, flat, unravel) -> tuple[Inexact[Array, "N N"], Inexact[A
 
 def _kinks(field, path) -> list[float]:
     """The fractions of a step, 0 and 1 aside, at which the input that the field reads has a kink."""
-    if isinstance(path, Hold):
+    if is_held(path):
         return []
     # what rounding tells apart is one kink, at 0 none
     fractions = {round(-lead / path.dt % 1, 9) % 1: -lead / path.dt % 1 for lead in leads_of(field)}

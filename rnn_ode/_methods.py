@@ -94,6 +94,12 @@ class AbstractMethod(eqx.Module):
         """Whether a multiplier, within a tolerance, forbids the method; of NumPy's arrays and of JAX's."""
         return abs(multiplier) < 0
 
+    def fault_of(self, multiplier: complex, tolerance: float) -> str:
+        """What is wrong with an excluded multiplier, in words that follow "its multiplier −1 is"."""
+        if self.pole is not None and abs(multiplier - self.pole) <= tolerance:
+            return f"a pole of {self.label}"
+        return "zero to within rounding" if abs(multiplier) <= tolerance else f"excluded by {self.label}"
+
     @abc.abstractmethod
     def series_ratio(self, multiplier: Complex[Array, "..."]) -> Float[Array, "..."]:
         """Modulus of the quantity in whose powers the method's series runs: it converges below 1."""
@@ -290,6 +296,9 @@ class Tustin(AbstractMethod):
     def excluded(self, multiplier, tolerance):
         return abs(multiplier + 1) <= tolerance
 
+    def fault_of(self, multiplier, tolerance):
+        return "a pole of the Cayley transform"
+
     def series_ratio(self, multiplier):
         return jnp.abs((multiplier - 1) / (multiplier + 1)) ** 2
 
@@ -346,6 +355,9 @@ class Exact(AbstractMethod):
             return zero
         return zero | ((multiplier.real < 0) & (abs(multiplier.imag) <= tolerance))
 
+    def fault_of(self, multiplier, tolerance):
+        return "negative" if multiplier.real < -tolerance else "zero to within rounding"
+
     def series_ratio(self, multiplier):
         return jnp.zeros(jnp.shape(multiplier), jnp.real(multiplier).dtype)
 
@@ -393,12 +405,10 @@ def obstacle(W, method: AbstractMethod) -> Obstacle | None:
     if not len(bad):
         return None
     value, within = complex(multipliers[bad[0]]), float(reach[bad[0]])
-    if isinstance(method, Tustin):
-        text = f"its multiplier {value.real:.6g} is a pole of the Cayley transform"
-        return Obstacle(_with_hint(text, W), zero=False)
-    if value.real < -within:
-        return Obstacle(f"its multiplier {value.real:.6g} is negative", zero=False)
-    return Obstacle(_with_hint(f"its multiplier {value.real:.6g} is zero to within rounding", W), zero=True)
+    shown = f"{value.real:.6g}" if abs(value.imag) <= within else f"{value:.6g}"
+    text = f"its multiplier {shown} is {method.fault_of(value, within)}"
+    certain = abs(value) > within and method.excluded(np.array([value]), np.zeros(1))[0]
+    return Obstacle(text if certain else _with_hint(text, W), zero=abs(value) <= within)
 
 
 def _with_hint(text: str, W: np.ndarray) -> str:

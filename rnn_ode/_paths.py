@@ -41,6 +41,11 @@ class Constant(AbstractPath):
         return self
 
 
+def is_held(path: Any) -> bool:
+    """Whether an input is constant between its stamps."""
+    return isinstance(path, SampledPath) and path.degree == 0
+
+
 class SampledPath(AbstractPath):
     """An input given by samples `xs` (T, …), `dt` apart, the first stamped `t0`; `start` is one step before that."""
 

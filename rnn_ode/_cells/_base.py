@@ -68,6 +68,11 @@ class AbstractCell(eqx.Module):
         """The matrix whose eigenvalues are the multipliers of the network's linear part."""
 
     @property
+    def linear_part_name(self) -> str:
+        """What that matrix is called in tables."""
+        return "its linear part"
+
+    @property
     @abc.abstractmethod
     def gain(self) -> Float[Array, ""]:
         """A bound of ‖∂h'/∂h‖₂ that holds at every state and input; NaN where none is known."""

@@ -49,6 +49,10 @@ class PiecewiseLinearCell(AbstractCell):
         return self.A + self.W
 
     @property
+    def linear_part_name(self) -> str:
+        return "A + W, every unit active"
+
+    @property
     def gain(self) -> Float[Array, ""]:
         """‖A‖₂ + ‖W‖₂: the Jacobian is A + W D, where D has ones for the active units and zeros for the others."""
         return spectral_norm(self.A) + spectral_norm(self.W)

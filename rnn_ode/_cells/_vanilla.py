@@ -85,6 +85,10 @@ class VanillaCell(AbstractCell):
         return self.W_h
 
     @property
+    def linear_part_name(self) -> str:
+        return "W_h"
+
+    @property
     def gain(self) -> Float[Array, ""]:
         """γ ‖W_h‖₂ with γ = sup |f'| (1 for tanh, relu and None, ¼ for sigmoid): the Jacobian is diag(f') W_h. NaN for an
         activation whose γ is not known here."""
