@@ -592,6 +592,7 @@ def test_rounding_is_the_reason_where_float64_solves_what_float32_cannot(c, s):
     solved = run(np.float64)
     np.testing.assert_allclose(solved.states[-1] / s, np.cos(5.0), atol=2e-5)
     failed = run(np.float32)
+    assert failed.stats["num_rejected_steps"] > failed.stats["num_accepted_steps"]  # Newton's iterations fail
     assert failed.result == ro.RESULTS.rounding_too_large, ro.RESULTS[failed.result]
     for dtype in (np.float32, np.float64):
         assert run(dtype, max_steps=5).result == ro.RESULTS.max_steps_reached
