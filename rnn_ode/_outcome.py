@@ -86,8 +86,8 @@ def _why(interval: Interval, stop: Stop, result: RESULTS, solver, tolerances) ->
 
 
 def _is_rounding_too_large(stop: Stop, at_first, at_stop, result: RESULTS, tolerances) -> Bool[Array, ""]:
-    """Whether the field's rounding ended the run of an implicit solver, which solves for the rate: a decay at rate λ turns the
-    rounding of the state into |λ| times it. An explicit solver's steps are too short for that to count.
+    """Whether the field's rounding ended the run of an implicit solver, which solves for the rate: a decay at rate λ turns
+    the rounding of the state into |λ| times it. An explicit solver's steps are too short for that to count.
 
     The decay must be fast at the interval's start too: near a singularity it is fast at the stop alone. Where the steps ran
     out, the run must be past the first transient, and its steps no longer than some decay times, as an explicit solver's."""
