@@ -46,9 +46,17 @@ class RESULTS(diffrax.RESULTS):  # pyright: ignore[reportGeneralTypeIssues]
     )
     stiff = (
         "The field is stiff: a part of the state decays so fast that an explicit solver's steps must be far shorter than "
-        "the solution needs, and the steps or the precision ran out. Use an implicit solver, `solver=diffrax.Kvaerno5()`, "
-        "and float64: float32 rarely has the digits to solve such a solver's equations. A linear field is solved exactly, "
-        "at any speed, if neither `solver` nor `ts` is given. With `throw=False` the rows before it are kept."
+        "the solution needs, and the steps or the precision ran out. Use an implicit solver, `solver=diffrax.Kvaerno5()`. "
+        "In float32 an implicit solver may fail on such a field; use it in float64, "
+        '`jax.config.update("jax_enable_x64", True)`. A linear field is solved exactly, at any speed, if neither `solver` '
+        "nor `ts` is given. With `throw=False` the rows before it are kept."
+    )
+    rounding_too_large = (
+        "The field's own rounding error in this float type is larger than the error that a step may have. This happens for "
+        "stiff fields in float32: a fast decay multiplies the rounding of the state. An implicit solver cannot then solve "
+        "its equations: its steps ran out or shrank to rounding. Float64 solves it: "
+        '`jax.config.update("jax_enable_x64", True)`. In float64, or where float64 is not possible, give a larger `rtol`. '
+        "With `throw=False` the rows before it are kept."
     )
     times_not_increasing = (
         "The times `ts` are traced and do not increase strictly: there is a duplicate, a time out of order, or one that is "

@@ -184,7 +184,7 @@ def _run(field, path, h0, clock, solver, tolerances, max_steps, adjoint, save, c
 
     end, (rows, failed) = jax.lax.scan(body, start, (segments, runs))
     last = jax.tree.map(lambda leaf: leaf[jnp.argmax(failed)], segments)
-    result = diagnosed(field, path, last, end.anchor, end.stop, end.result, solver)
+    result = diagnosed(field, path, last, end.anchor, end.stop, end.result, solver, tolerances)
     states = jax.tree.map(lambda a, b: jnp.concatenate([jnp.asarray(a)[None], b]), save(h0), rows)
     failed = jnp.concatenate([~is_finite(h0)[None], failed])
     if picks is not None:

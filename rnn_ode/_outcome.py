@@ -1,4 +1,5 @@
-"""Why a solver could not finish an interval: overflow, a field that is not finite, stiffness, or a singularity or jump.
+"""Why a solver could not finish an interval: overflow, a field that is not finite, stiffness, rounding, or
+a singularity or jump.
 
 All that is known is where the solver stopped, at the last state that it accepted, and how long its steps were. The field is
 asked near there, and its Jacobian for the eigenvalue of largest modulus, by power iteration. Everything is in the local time
@@ -31,7 +32,7 @@ class Stop(NamedTuple):
     step: Array
 
 
-def diagnosed(field, path, segment, anchor, stop: Stop, result: RESULTS, solver) -> RESULTS:
+def diagnosed(field, path, segment, anchor, stop: Stop, result: RESULTS, solver, tolerances) -> RESULTS:
     """The result of a run, looked into at the interval in which it ended, `segment`.
 
     A loop of one trip or none: under `vmap` a conditional would look into every run of a batch, failed or not."""
@@ -44,13 +45,13 @@ def diagnosed(field, path, segment, anchor, stop: Stop, result: RESULTS, solver)
     def look(run):
         result = jax.tree.unflatten(structure, run[1])
         interval, _ = Interval.of(field, path, segment).anchored(stop.first, anchor)
-        return jnp.array(True), jax.tree.leaves(_why(interval, stop, result, solver))
+        return jnp.array(True), jax.tree.leaves(_why(interval, stop, result, solver, tolerances))
 
     _, leaves = jax.lax.while_loop(lambda run: ~run[0], look, (known, jax.tree.leaves(result)))
     return jax.tree.unflatten(structure, leaves)
 
 
-def _why(interval: Interval, stop: Stop, result: RESULTS, solver) -> RESULTS:
+def _why(interval: Interval, stop: Stop, result: RESULTS, solver, tolerances) -> RESULTS:
     """The reason, the stronger ones last."""
     kind = interval.segment[1].dtype
     adaptive = isinstance(solver, diffrax.AbstractAdaptiveSolver)
@@ -74,12 +75,30 @@ def _why(interval: Interval, stop: Stop, result: RESULTS, solver) -> RESULTS:
         speed = largest_of(interval.rate(jnp.zeros((), kind), stop.first))
         reach = jnp.log(jnp.maximum(before, speed)) + at_first > limit
         leaves = ((jnp.log(size) > 0.75 * limit) & grown) | ((at_first * shortest > 0.05) & reach & (stop.s < 0.5))
+        rounded = ~jnp.array(explicit) & _is_rounding_too_large(stop, at_first, at_stop, result, tolerances)
     else:
-        stiff, leaves = -at_first > 2, jnp.array(False)
+        stiff, leaves, rounded = -at_first > 2, jnp.array(False), jnp.array(False)
     result = RESULTS.where(result == RESULTS.dt_min_reached, RESULTS.step_vanished, result)  # pyright: ignore
+    result = RESULTS.where(rounded, RESULTS.rounding_too_large, result)  # pyright: ignore
     result = RESULTS.where(stiff & explicit, RESULTS.stiff, result)  # pyright: ignore
     result = RESULTS.where(~finite & ~large, RESULTS.field_undefined, result)  # pyright: ignore
     return RESULTS.where(leaves | (~finite & large & ~stiff), RESULTS.left_float_range, result)  # pyright: ignore
+
+
+def _is_rounding_too_large(stop: Stop, at_first, at_stop, result: RESULTS, tolerances) -> Bool[Array, ""]:
+    """Whether the field's rounding ended the run of an implicit solver, which solves for the rate: a decay at rate λ turns
+    the rounding of the state into |λ| times it. An explicit solver's steps are too short for that to count.
+
+    The decay must be fast at the interval's start too: near a singularity it is fast at the stop alone. Where the steps ran
+    out, the run must be past the first transient, and its steps no longer than some decay times, as an explicit solver's."""
+    rtol, atol = tolerances
+    size = jnp.maximum(largest_of(stop.h), largest_of(stop.first))
+    allowed = rtol if atol is None else rtol + atol / jnp.where(size > 0, size, 1)
+    decay = -jnp.maximum(at_first, at_stop)
+    above = (decay > _FOLDS) & (decay * float(jnp.finfo(size.dtype).eps) > allowed)
+    vanished = (result == RESULTS.dt_min_reached) | (result == RESULTS.step_vanished)
+    short = (decay * stop.s > _FOLDS) & (decay * stop.step < 10)
+    return above & (vanished | ((result == RESULTS.max_steps_reached) & short))
 
 
 def _finite_near(interval: Interval, stop: Stop, ahead: Array, too_far) -> Bool[Array, ""]:

@@ -562,6 +562,7 @@ def test_each_reason_is_given_where_it_holds_and_nowhere_else(dtype):
 
 def test_the_reasons_say_what_to_do():
     assert "Kvaerno5" in ro.RESULTS[ro.RESULTS.stiff] and "solved exactly" in ro.RESULTS[ro.RESULTS.stiff]
+    assert "jax_enable_x64" in ro.RESULTS[ro.RESULTS.rounding_too_large]
     assert "float64" in ro.RESULTS[ro.RESULTS.stiff] and "float64" in ro.RESULTS[ro.RESULTS.step_vanished]
 
 
@@ -573,6 +574,29 @@ def test_a_stiff_fixed_step_is_stiff_and_the_solver_that_the_text_names_solves_i
     run = ro.integrate(field, None, np.zeros(2), ts=np.arange(3.0), solver=diffrax.Kvaerno5())
     # it follows cos t within 1/rate
     np.testing.assert_allclose(run.states[1:], np.cos([[1.0, 1.0], [2.0, 2.0]]), rtol=0, atol=1e-7)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("c", "s"), [(1.0, 1.0), (2.0**-20, 2.0**20)])
+def test_rounding_is_the_reason_where_float64_solves_what_float32_cannot(c, s):
+    """The flow follows cos t within 1e-5. A run that ends near a singularity, or has too few steps, has another reason."""
+
+    def run(dtype, ts=(0.0, 5.0), field=None, **options):
+        def relax(t, h, path):
+            return -(1e5 / c) * (h - s * jnp.cos(t / c))
+
+        ts, h0 = c * np.asarray(ts, dtype), np.full(1, s, dtype)
+        options = {"solver": diffrax.Kvaerno5(), "throw": False, "max_steps": 20_000} | options
+        return ro.integrate(relax if field is None else field, None, h0, ts=ts, **options)
+
+    solved = run(np.float64)
+    np.testing.assert_allclose(solved.states[-1] / s, np.cos(5.0), atol=2e-5)
+    failed = run(np.float32)
+    assert failed.stats["num_rejected_steps"] > failed.stats["num_accepted_steps"]  # Newton's iterations fail
+    assert failed.result == ro.RESULTS.rounding_too_large, ro.RESULTS[failed.result]
+    for dtype in (np.float32, np.float64):
+        assert run(dtype, max_steps=5).result == ro.RESULTS.max_steps_reached
+        assert run(dtype, field=lambda t, h, path: h**2 / (c * s)).result == ro.RESULTS.step_vanished
 
 
 class Relaxing(eqx.Module):
