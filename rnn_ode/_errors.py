@@ -53,8 +53,8 @@ class RESULTS(diffrax.RESULTS):  # pyright: ignore[reportGeneralTypeIssues]
     )
     rounding_too_large = (
         "The field's own rounding error in this float type is larger than the error that a step may have. This happens for "
-        "stiff fields in float32: a fast decay multiplies the rounding of the state. An implicit solver cannot then solve "
-        "its equations: its steps ran out or shrank to rounding. Float64 solves it: "
+        "stiff fields in float32: a fast decay multiplies the rounding of the state. An implicit solver then does not solve "
+        "its equations to the tolerance: its steps ran out or shrank to rounding. Use float64: "
         '`jax.config.update("jax_enable_x64", True)`. In float64, or where float64 is not possible, give a larger `rtol`. '
         "With `throw=False` the rows before it are kept."
     )
