@@ -357,10 +357,10 @@ def _summary(h, rows: Growth, live, length: float, accuracy: Accuracy, why: RESU
     parts = length / accuracy.length
     running = jnp.cumsum(rows.logs, axis=0) / (parts * steps.astype(h.dtype))[:, None]
     plain, smooth = running[-1], jnp.sum(rows.weighted, axis=0) / jnp.sum(rows.weight)
-    own = _standard_error(rows, live) / parts
+    own = _variance(rows, live) / parts**2
     shift = _shared(jnp.sum(plain - smooth), own) if plain.shape == h.shape else jnp.zeros_like(smooth)
     running = jnp.where(rows.lost, -jnp.inf, running.at[-1].set(smooth + shift))
-    stderr = frozen(jnp.sqrt(own**2 + shift**2 + (accuracy.error * accuracy.length) ** 2))
+    stderr = jnp.sqrt(frozen(own + shift**2 + (accuracy.error * accuracy.length) ** 2))
     stderr = jnp.where(rows.lost[-1], 0, stderr)
     good = rows.finite & ~accuracy.useless
     running, stderr = (jnp.where(ok, x, jnp.nan) for ok, x in ((good[:, None], running), (good[-1], stderr)))
@@ -372,20 +372,21 @@ def _summary(h, rows: Growth, live, length: float, accuracy: Accuracy, why: RESU
     return Lyapunov(history[-1], history, times, stderr, h, result, accuracy.length, accuracy.wanted)
 
 
-def _shared(total, stderr: Float[Array, " k"]) -> Float[Array, " k"]:
+def _shared(total, variance: Float[Array, " k"]) -> Float[Array, " k"]:
     """A sum shared among exponents in proportion to their variances (equally, where there are none): the smallest change, in
     standard errors, that makes their sum right."""
-    largest = jnp.max(stderr)
-    variance = jnp.where(largest > 0, (stderr / jnp.where(largest > 0, largest, 1)) ** 2, 1)
-    return total * variance / jnp.sum(variance)
+    largest = frozen(jnp.max(variance))
+    shares = jnp.where(largest > 0, variance / jnp.where(largest > 0, largest, 1), 1)
+    return total * shares / jnp.sum(shares)
 
 
-def _standard_error(rows: Growth, live):
-    """Of the windowed means (k,), per step, from how much there is in the blocks' means at the lowest frequencies, those of
-    one to three periods in the run, seen through the same window (a multitaper estimate: Thomson, Proc. IEEE 70, 1982). The
-    mean itself is what there is at frequency zero. What varies more slowly than the run makes this too small."""
+def _variance(rows: Growth, live):
+    """The squared standard error of the windowed means (k,), per step, from how much there is in the blocks' means at the
+    lowest frequencies, those of one to three periods in the run, seen through the same window (a multitaper estimate:
+    Thomson, Proc. IEEE 70, 1982). The mean itself is what there is at frequency zero. What varies more slowly than the run
+    makes this too small."""
     weight, live = frozen(rows.weight), live.astype(rows.logs.dtype)
-    means = frozen(rows.logs) / live[:, None]
+    means = rows.logs / live[:, None]
     share = weight / jnp.sum(weight)
     middle = (np.cumsum(live) - live / 2) / np.sum(live)
     angles = 2 * np.pi * np.arange(1, 4)[:, None] * middle
@@ -396,4 +397,4 @@ def _standard_error(rows: Growth, live):
     density = (tapers @ (means - jnp.mean(means, axis=0, keepdims=True))) ** 2 / jnp.where(known, sizes, jnp.inf)[
         :, None
     ]
-    return jnp.sqrt(jnp.sum(density, axis=0) / jnp.sum(known) * jnp.sum(share**2))
+    return jnp.sum(density, axis=0) / jnp.sum(known) * jnp.sum(share**2)

@@ -187,9 +187,8 @@ class Linear(_Smooth):
 
     def at(self, whole, fraction, after=0.0) -> Array:
         i, f = self._position(whole, fraction, after)
-        following = jnp.where(
-            f == 0, 0, self._sample(i + 1)
-        )  # at a stamp the next sample may be NaN, and 0 · NaN is NaN
+        following = self._sample(i + 1)
+        following = jnp.where((f == 0) & jnp.isnan(following), 0, following)  # 0 · NaN at a stamp would be NaN
         return (1 - f) * self._sample(i) + f * following
 
 

@@ -81,7 +81,7 @@ def test_the_command_prints_one_json_object_and_draws(tmp_path):
         (["--weights", "none.npz", "--hidden", "3"], "--hidden does nothing with --weights"),
         (["--method", "magic"], "--method magic: unknown"),
         (["--out", "page.txt"], "--out must end in"),
-        (["--x", "0.3", "--weights", WIDE], "--x must be given once for each of the network's 2 inputs"),
+        (["--x", "0.3", "--weights", WIDE], "the network takes 2 inputs; got 0.3"),
     ],
 )
 def test_the_command_names_what_is_wrong(options, message, tmp_path):
