@@ -37,23 +37,33 @@ def _of_equation(equation, inputs: list[bool]) -> list[bool]:
     """The same of one operation; all of its outputs where it is not one that is looked into."""
     name, parameters, count = equation.primitive.name, equation.params, len(equation.outvars)
     if name == "scan":
-        return _of_scan(parameters, inputs)
+        return _of_scan(equation, inputs)
     if name == "cond":
-        branches = [_outputs(branch.jaxpr, inputs[1:]) for branch in parameters["branches"]]
+        branches = [_outputs(_opened(branch), inputs[1:]) for branch in parameters["branches"]]
         return [inputs[0] or any(marks) for marks in zip(*branches, strict=True)]
-    inner = parameters.get("jaxpr") or parameters.get("call_jaxpr")
-    inner = getattr(inner, "jaxpr", inner)
+    inner = _opened(parameters.get("jaxpr") or parameters.get("call_jaxpr"))
     if inner is None or (len(inner.invars), len(inner.outvars)) != (len(inputs), count):
         return [True] * count
     return _outputs(inner, inputs)
 
 
-def _of_scan(parameters, inputs: list[bool]) -> list[bool]:
-    constants, carried = parameters["num_consts"], parameters["num_carry"]
+def _of_scan(equation, inputs: list[bool]) -> list[bool]:
+    """Of a scan, whose inputs are constants, what is carried, and rows; and whose outputs are what is carried, and rows."""
+    body = _opened(equation.params["jaxpr"])
+    scanned, carried = (
+        sum(len(outer.aval.shape) - len(inner.aval.shape) == rows for outer, inner in zip(*pair, strict=True))
+        for rows, pair in ((1, (equation.invars, body.invars)), (0, (equation.outvars, body.outvars)))
+    )
+    constants = len(inputs) - carried - scanned
     marks = list(inputs)
     while True:
-        after = _outputs(parameters["jaxpr"].jaxpr, marks)
+        after = _outputs(body, marks)
         carry = [a or b for a, b in zip(marks[constants : constants + carried], after, strict=False)]
         if carry == marks[constants : constants + carried]:
             return carry + after[carried:]
         marks[constants : constants + carried] = carry
+
+
+def _opened(program):
+    """A program without the constants that may be closed over with it."""
+    return getattr(program, "jaxpr", program)

@@ -60,7 +60,7 @@ def intervals(ts: Any, at: Any = None, lengths: Any = None, unit: Any = 1.0) -> 
     if dates != isinstance(unit, np.timedelta64):
         wanted = "a timedelta64, such as np.timedelta64(1, 's')" if dates else "a number"
         raise TypeError(f"unit must be {wanted}, for ts of {times.dtype}; got {unit!r}.")
-    if (not dates and not 0 < as_number("unit", unit) < np.inf) or (dates and not unit > np.timedelta64(0)):
+    if (not dates and not 0 < as_number("unit", unit) < np.inf) or (dates and not unit > unit - unit):
         raise ValueError(f"unit must be finite and above 0; got {unit!r}.")
     counts = _counts(times.shape, lengths)
     counted = np.arange(times.shape[-1]) < counts[..., None]
@@ -112,7 +112,7 @@ def check_increasing(name: str, times: np.ndarray, counted: np.ndarray, came: An
                 f"{name} came as {came}, which does not resolve the interval from {_digits(before[where])} to "
                 f"{_digits(times[where])}. Give NumPy float64 times, or times from a nearer origin."
             )
-    stuck = counted & later & ~(steps > steps.dtype.type(0))
+    stuck = counted & later & ~(steps > np.zeros((), steps.dtype))
     if stuck.any():
         where = _first(stuck)
         kind = "a duplicate" if times[where] == before[where] else "out of order"
@@ -131,7 +131,7 @@ def _least_gap(xp: Any, times, before, dtype) -> Any:
 def time_after(until: np.ndarray, end: np.ndarray) -> np.ndarray:
     """From the last observations to the times asked for, or `ValueError` where there is less than none."""
     after = until - end
-    bad = ~(after >= after.dtype.type(0))
+    bad = ~(after >= np.zeros((), after.dtype))
     if bad.any():
         where = _first(bad)
         raise ValueError(
