@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 import rnn_ode as ro
 
@@ -24,6 +25,7 @@ ASK = {
 }
 
 
+@pytest.mark.slow
 def test_every_answer_of_a_batch_of_spectra_is_that_of_its_members():
     batch = jax.vmap(ro.spectrum)(MATRICES)
     nested = jax.vmap(jax.vmap(ro.spectrum))(MATRICES[None])

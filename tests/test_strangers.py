@@ -84,6 +84,7 @@ def test_a_new_method_says_itself_what_is_wrong_with_a_multiplier(multiplier, te
     assert obstacle(np.array([[0.5]]), Shifted()) is None
 
 
+@pytest.mark.slow
 def test_another_held_path_is_held():
     """`evolve` at whole steps is the network itself, and reads a held path at half a step as the step's own sample."""
     cell = ro.VanillaCell([[0.5]], [[1.0]], [0.1], jnp.tanh)
