@@ -112,41 +112,31 @@ class Rounding(NamedTuple):
         return cls(_DRIFT * eps * frobenius, _SCATTER * eps * spectral, spectral)
 
 
-def backward_error(W: Float[Array, "N N"]) -> Float[Array, ""]:
-    """ε for which condition · ε bounds how far rounding moves an eigenvalue, of a condition from `modes`. See also
-    `eigenvalue_reach`, which is less for ill-conditioned eigenvalues."""
-    rounding = Rounding.of(balanced(W))
-    return rounding.drift + rounding.scatter
-
-
 def eigenvalue_reach(
-    W: Float[Array, "N N"], condition: Float[Array, " N"], eigenvalues: Complex[Array, " N"] | None = None
+    W: Float[Array, "N N"], condition: Float[Array, " N"], eigenvalues: Complex[Array, " N"]
 ) -> Float[Array, " N"]:
     """How far each true eigenvalue of W may be from the computed one of that condition (both from `modes`).
 
     To first order it is drift + scatter · condition. Where first order ends, in a cluster of m eigenvalues that may be one
     defective one, it is at most ‖W‖ (scatter/‖W‖)^(1/m), by which a Jordan block of size m moves (Wilkinson, "The Algebraic
-    Eigenvalue Problem", ch. 2). Without the `eigenvalues`, m = 2.
+    Eigenvalue Problem", ch. 2).
     """
     rounding = Rounding.of(balanced(W))
     return reach(jnp, rounding, jnp.finfo(W.dtype).eps, condition, eigenvalues)
 
 
-def reach(np, rounding: Rounding, eps, condition, eigenvalues):
+def reach(xp, rounding: Rounding, eps, condition, eigenvalues):
     """`eigenvalue_reach`, by NumPy or its counterpart in JAX."""
     first = rounding.drift + rounding.scatter * condition
-    block = _block_reach(rounding, 2)
-    if eigenvalues is None:
-        return np.minimum(first, rounding.drift + block)
     n = eigenvalues.shape[0]
-    gaps = np.abs(eigenvalues[:, None] - eigenvalues[None, :])
-    others = np.where(np.eye(n, dtype=bool), np.inf, gaps)
-    ill = (condition > eps**-0.15) & ~(np.min(others, axis=1) > 10 * first)
+    gaps = xp.abs(eigenvalues[:, None] - eigenvalues[None, :])
+    others = xp.where(xp.eye(n, dtype=bool), xp.inf, gaps)
+    ill = (condition > eps**-0.15) & ~(xp.min(others, axis=1) > 10 * first)
     # the largest block that the ill-conditioned eigenvalues near by would make
-    blocks = _block_reach(rounding, np.arange(1, n + 1))
-    nearest = np.sort(np.where(ill[None, :], gaps, np.inf), axis=1)
-    m = np.max(np.where(nearest <= 2 * blocks[None, :], np.arange(1, n + 1)[None, :], 1), axis=1)
-    return np.where(ill, np.minimum(m * first, rounding.drift + blocks[m - 1]), first)
+    blocks = _block_reach(rounding, xp.arange(1, n + 1))
+    nearest = xp.sort(xp.where(ill[None, :], gaps, xp.inf), axis=1)
+    m = xp.max(xp.where(nearest <= 2 * blocks[None, :], xp.arange(1, n + 1)[None, :], 1), axis=1)
+    return xp.where(ill, xp.minimum(m * first, rounding.drift + blocks[m - 1]), first)
 
 
 def _block_reach(rounding: Rounding, m):
