@@ -13,7 +13,11 @@ from .._errors import counted
 from ._app import Json, app, finish, job
 from ._common import (
     Activation,
+    Gain,
+    Hidden,
     Recurrent,
+    RecurrentKind,
+    Weights,
     check_apart,
     check_figure,
     describe,
@@ -28,16 +32,13 @@ from ._common import (
 @app.command("analyse")
 def analyse_command(
     context: typer.Context,
-    weights: Annotated[
-        Path | None,
-        typer.Option(help="File of the network: .npz, .json or .safetensors. Without it: a random network."),
-    ] = None,
-    hidden: Annotated[int, typer.Option(min=1, help="Number of units of the random network.")] = 2,
+    weights: Weights = None,
+    hidden: Hidden = 2,
     activation: Annotated[
         Activation | None, typer.Option(help="Activation. Without it: what the file of the network says, or tanh.")
     ] = None,
-    gain: Annotated[float, typer.Option(help="The random recurrent matrix is multiplied by this number.")] = 1.5,
-    recurrent: Annotated[Recurrent, typer.Option(help="Kind of the random recurrent matrix.")] = Recurrent.orthogonal,
+    gain: Gain = 1.5,
+    recurrent: RecurrentKind = Recurrent.orthogonal,
     seed: Annotated[
         int, typer.Option(max=2**31 - 1, help="Seed of the random network and of the guesses for fixed points.")
     ] = 0,

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
@@ -44,6 +44,15 @@ class Recurrent(StrEnum):
     gaussian = "gaussian"
     identity = "identity"
     antisymmetric = "antisymmetric"
+
+
+# options of the commands that take a network from a file or make a random one
+Weights = Annotated[
+    Path | None, typer.Option(help="File of the network: .npz, .json or .safetensors. Without it: a random network.")
+]
+Hidden = Annotated[int, typer.Option(min=1, help="Number of units of the random network.")]
+Gain = Annotated[float, typer.Option(help="The random recurrent matrix is multiplied by this number.")]
+RecurrentKind = Annotated[Recurrent, typer.Option(help="Kind of the random recurrent matrix.")]
 
 
 ACTIVATIONS = {

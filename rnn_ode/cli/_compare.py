@@ -13,7 +13,11 @@ from ..datasets import load_csv, sunspots
 from ._app import Json, app, finish, job
 from ._common import (
     Activation,
+    Gain,
+    Hidden,
     Recurrent,
+    RecurrentKind,
+    Weights,
     check_apart,
     check_figure,
     check_readable,
@@ -36,16 +40,13 @@ def compare_command(
     column: Annotated[
         str | None, typer.Option(help="The column of the csv file: its name, or its number from 0.")
     ] = None,
-    weights: Annotated[
-        Path | None,
-        typer.Option(help="File of the network: .npz, .json or .safetensors. Without it: a random network."),
-    ] = None,
-    hidden: Annotated[int, typer.Option(min=1, help="Number of units of the random network.")] = 32,
+    weights: Weights = None,
+    hidden: Hidden = 32,
     activation: Annotated[
         Activation | None, typer.Option(help="Activation. Without it: what the file of the network says, or relu.")
     ] = None,
-    gain: Annotated[float, typer.Option(help="The random recurrent matrix is multiplied by this number.")] = 0.9,
-    recurrent: Annotated[Recurrent, typer.Option(help="Kind of the random recurrent matrix.")] = Recurrent.orthogonal,
+    gain: Gain = 0.9,
+    recurrent: RecurrentKind = Recurrent.orthogonal,
     method: Annotated[
         list[str] | None,
         typer.Option(help="A method, such as forward:3. Can be repeated. Without it: five methods."),
