@@ -14,7 +14,7 @@ so that a fold is a point like any other. Test functions that change sign betwee
 The distances stand in for det(J + I) and the bialternate products of Kuznetsov, "Elements of Applied Bifurcation Theory",
 ch. 10: a neutral saddle (λ₁λ₂ = 1, μ₁ + μ₂ = 0) is no zero of theirs, and two eigenvalues that cross at once do not cancel.
 
-A test counts as zero where its own uncertainty may have made its sign. That of an eigenvalue is measured (`_branch_points`);
+A test counts as zero where its own uncertainty may have made its sign. That of an eigenvalue is measured (`branches_points`);
 it depends neither on the units nor on modes that the eigenvalue has nothing to do with. A branch point is refined by Newton's
 method on the regular system of Griewank & Reddien (1984): F + β ψ = 0 and g = 0, the two numbers g the corner of the inverse
 of A bordered to a regular matrix.
@@ -26,7 +26,7 @@ quarter. What the method cannot see: two crossings of one eigenvalue within one 
 stay on the boundary (a conservative system's), or within their own uncertainty of it all along (one of condition 10⁴ in
 float32); the verdicts there say UNDETERMINED.
 
-`_branch_kernels` holds what is compiled, `_branch_points` what is asked of a point, `_branch_walk` where to look next.
+`branches_kernels` holds what is compiled, `branches_points` what is asked of a point, `branches_walk` where to look next.
 """
 
 import math
@@ -40,12 +40,13 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Complex, Float, PyTree
 
-from ._branch_kernels import on_kink
-from ._branch_points import Point
-from ._branch_walk import Followed, Walk
-from ._errors import RESULTS, as_number, as_step, check_callable, check_count
-from ._systems import AbstractSystem, check_system
-from ._verdict import Verdict
+from .._base.checks import as_number, as_step, check_callable, check_count
+from .._base.results import RESULTS
+from .._base.verdict import Verdict
+from .._systems.base import AbstractSystem, check_system
+from .branches_kernels import on_kink
+from .branches_points import Point
+from .branches_walk import Followed, Walk
 
 
 class Bifurcation(NamedTuple):

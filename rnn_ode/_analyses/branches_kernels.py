@@ -12,8 +12,8 @@ import jax.numpy as jnp
 import lineax as lx
 import optimistix as optx
 
-from ._kinks import jumps
-from ._linalg import solve
+from ..linalg._solve import solve
+from .kinks import jumps
 
 NEWTON = {64: 1e-10, 32: 1e-5}  # the step before the last, and the residual before it
 

@@ -14,10 +14,11 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from ._branch_kernels import Local, row_lengths
-from ._systems import AbstractSystem
+from .._systems.base import AbstractSystem
+from .branches_kernels import Local, row_lengths
 
 _NEIGHBOURS = 3  # states at which J is asked for its rounding
+
 _SAFETY = 8.0  # how many times the change among so few may fall short of the true uncertainty
 
 

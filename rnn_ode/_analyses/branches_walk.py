@@ -12,16 +12,20 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from ._branch_kernels import Local, branch_point, correct, look
-from ._branch_points import Point, Spectrum, describe
-from ._errors import RESULTS
-from ._systems import AbstractSystem
-from ._verdict import float64_hint
+from .._base.results import RESULTS
+from .._base.verdict import float64_hint
+from .._systems.base import AbstractSystem
+from .branches_kernels import Local, branch_point, correct, look
+from .branches_points import Point, Spectrum, describe
 
 _STRAIGHT = 0.98  # the least cosine between the tangents of a step, and between chord and tangents
+
 _SMALLER = 64.0  # how many times smaller than all a coordinate is that gets a unit of its own
+
 _INFINITY = 1e6  # times the state's size
+
 UNDECIDED = "undecided"
+
 _UNTRACEABLE = (
     jax.errors.ConcretizationTypeError,
     jax.errors.TracerArrayConversionError,

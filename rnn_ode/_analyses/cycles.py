@@ -36,16 +36,21 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Complex, Float, PRNGKeyArray
 
-from ._cells import Pieces
-from ._errors import check_count
-from ._systems import AbstractSystem, check_system
-from ._verdict import Verdict
+from .._base.checks import check_count
+from .._base.verdict import Verdict
+from .._cells.base import Pieces
+from .._systems.base import AbstractSystem, check_system
 
 _EPS = float(np.finfo(np.float64).eps)
+
 _REACH = 1e6
+
 _SINGULAR = 1e-11  # of the largest singular value
+
 _SOLVES = 30_000  # at 32 unknowns; as much work at more
+
 _BATCH = 256
+
 _PREFIX = 10
 
 

@@ -1,6 +1,6 @@
 """Fixed points of maps and flows: where they are, and what the eigenvalues say of each.
 
-`_fixed_points_search` finds them. Here each is described. Kinds are named by the *leading* eigenvalue, the one nearest to
+`fixed_points_search` finds them. Here each is described. Kinds are named by the *leading* eigenvalue, the one nearest to
 the boundary (Kuznetsov, "Elements of Applied Bifurcation Theory", 2.2, with the node whose orbits change sides at every step
 taken apart as a flip).
 
@@ -21,13 +21,16 @@ from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Complex, Float, Int, PRNGKeyArray, PyTree
 
-from ._errors import RESULTS, as_number, check_count, check_finite
-from ._fixed_points_search import End, Slowness, distinct, roundoff, search, value_and_jacobian
-from ._kinks import jumps
-from ._linalg import inv, modes, solve
-from ._systems import AbstractSystem, check_system
-from ._types import frozen
-from ._verdict import Verdict, eigenvalue_reach, float64_hint, names_of
+from .._base.checks import as_number, check_count, check_finite
+from .._base.results import RESULTS
+from .._base.states import frozen
+from .._base.verdict import Verdict, float64_hint, names_of
+from .._systems.base import AbstractSystem, check_system
+from ..linalg._eig import modes
+from ..linalg._solve import inv, solve
+from ..linalg._verdict import eigenvalue_reach
+from .fixed_points_search import End, Slowness, distinct, roundoff, search, value_and_jacobian
+from .kinks import jumps
 
 
 class Kind(eqx.Enumeration):

@@ -34,16 +34,24 @@ import optimistix as optx
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Float, Int
 
-from ._linalg import inv, solve
+from ..linalg._solve import inv, solve
 
 _NEWTON_STEPS = 40
+
 _DAMPED_STEPS = 100
+
 _POLISHING_STEPS = 5
+
 _RELAXING_STEPS = 20
+
 _HALVINGS = 8
+
 _HALVED = 4  # as many steps as a halved one counts for, since Levenberg–Marquardt is the better cure
+
 _PROBES = 8  # pairs of states at which rounding is measured
+
 _RESIDUAL = {64: 1e-12, 32: 1e-6}
+
 _SLOW = {64: 1e-6, 32: 3e-4}  # default speed of a slow point
 
 
@@ -308,7 +316,7 @@ def _slow_end(slow: Slowness, start, crawls) -> End:
 
 
 class _Dense(lx.AbstractLinearSolver):
-    """`_linalg.solve`, safe under `vmap` on a CPU, where optimistix wants a linear solver; a tall system, as that of
+    """`linalg.solve`, safe under `vmap` on a CPU, where optimistix wants a linear solver; a tall system, as that of
     Levenberg–Marquardt, by its normal equations, whose loss of digits the polishing makes good."""
 
     def init(self, operator, options):

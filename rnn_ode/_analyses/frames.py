@@ -18,7 +18,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float
 
-from ._linalg import solve
+from ..linalg._solve import solve
 
 Advance = Callable[[Array, Array], Array]
 
@@ -179,7 +179,7 @@ def _factor(P):
 
 @_factor.def_vmap
 def _factor_batch(size, batched, P):
-    # one by one on a CPU, as in `_linalg`: factorisations of a batch may never return there
+    # one by one on a CPU, as in `linalg`: factorisations of a batch may never return there
     one_by_one, together = (lambda P: lax.map(_factor, P)), jax.vmap(_factor.fun)
     return lax.platform_dependent(P, cpu=one_by_one, default=together), (True, True)
 

@@ -32,15 +32,17 @@ from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree, Real
 
-from ._bridge import to_rnn
-from ._cells import AbstractCell, VanillaCell, as_state, initial_state
-from ._errors import RESULTS, check_callable, check_count
-from ._fields import AntisymmetricRNN
-from ._iterate import check_inputs, iterate
-from ._runs import promote
-from ._schemes import Euler
-from ._spectrum import Spectrum, spectrum
-from ._types import Cell
+from .._base.checks import check_callable, check_count
+from .._base.results import RESULTS
+from .._base.states import promote
+from .._base.types import Cell
+from .._bridge.schemes import Euler
+from .._bridge.to_rnn import to_rnn
+from .._cells.base import AbstractCell, as_state, initial_state
+from .._cells.vanilla import VanillaCell
+from .._fields.antisymmetric import AntisymmetricRNN
+from .._run.iterate import check_inputs, iterate
+from .spectrum import Spectrum, spectrum
 
 
 class GradientBounds(eqx.Module):

@@ -32,18 +32,25 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, PyTree
 
-from ._errors import RESULTS, as_number, as_step, check_count, is_concrete
-from ._steps import INEXACT, Accuracy, Errors, Step, divided, is_thrown, local_error, some_rows, step_wanted
-from ._systems import AbstractSystem, check_system
-from ._tangent import Growth, Sum, carry, first_frame, no_growth
-from ._types import frozen
+from .._base.checks import as_number, as_step, check_count, is_concrete
+from .._base.results import RESULTS
+from .._base.states import frozen
+from .._systems.base import AbstractSystem, check_system
+from .frames import Growth, Sum, carry, first_frame, no_growth
+from .steps import INEXACT, Accuracy, Errors, Step, divided, is_thrown, local_error, some_rows, step_wanted
 
 _ROWS = 200  # of the history, at most
+
 _STRIDE = 10  # steps between orthonormalisations, at most
+
 _BLOCKS = 4000  # for all of the run, at most
+
 _RETRY = 16  # blocks after which a longer stride is tried again
+
 _FEWEST = 256  # steps of a flow in the duration, at least, unless `step` says otherwise
+
 _COARSE = 2000  # the same where the number of steps is traced
+
 _TRIES = 4  # of shorter steps
 
 

@@ -9,11 +9,14 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Complex, Float
 
-from ._errors import as_matrix, in_single
-from ._linalg import modes
-from ._methods import AbstractMethod, Exact, check_method, nearly_singular
-from ._types import of_each
-from ._verdict import Reading, Verdict, eigenvalue_reach, float64_hint, judge
+from .._base.checks import as_matrix, in_single
+from .._base.states import of_each
+from .._base.verdict import Verdict, float64_hint
+from .._methods.base import AbstractMethod, check_method
+from .._methods.closed import Exact
+from .._methods.existence import nearly_singular
+from ..linalg._eig import modes
+from ..linalg._verdict import Reading, eigenvalue_reach, judge
 
 _of_each = of_each("multipliers", ndim=1)
 

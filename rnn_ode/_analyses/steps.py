@@ -15,17 +15,24 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ._systems import AbstractSystem, Stepper
-from ._tangent import first_frame, push
-from ._types import frozen
+from .._base.states import frozen
+from .._systems.base import AbstractSystem, Stepper
+from .frames import first_frame, push
 
 _ERROR = 1e-4  # a known one: far above the rounding of float32, and z is 0.4
+
 _LARGEST = 0.05  # of a trial step; at a kink an error is about z/8
+
 INEXACT = 0.003  # an error of a step, of the fastest rate: that of an exponent is then up to twice as much
+
 _USELESS = 0.1
+
 _FINER = 16  # times shorter steps follow a run that failed again
+
 _SHARE = 1 / 6  # of that step
+
 _TRIALS = 2000  # steps, at most
+
 _ROWS = 4  # tangent vectors, at most
 
 

@@ -30,22 +30,31 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Complex, Float
 
-from ._errors import as_matrix, check_finite, in_single
-from ._kinks import jumps
-from ._linalg import batched_map, climb, eig, modes, numerical_abscissa, spectral_norm
-from ._systems import AbstractSystem, Grain, Map
-from ._verdict import Verdict
+from .._base.checks import as_matrix, check_finite, in_single
+from .._base.verdict import Verdict
+from .._systems.base import AbstractSystem, Grain, Map
+from ..linalg._eig import eig, modes
+from ..linalg._norms import batched_map, climb, numerical_abscissa, spectral_norm
+from .kinks import jumps
 
 _LEAST = 64  # of them even where the first already shrinks, or what grows is known to: for the picture
+
 _PER_OCTAVE = 32
+
 _CANDIDATES = 8
+
 _ROUGH_ROUNDS = 12  # bisections of half a grain: its 4096th part is the peak to 1e-8
 
 _DISTANCES = 32
+
 _PLACES = 24
+
 _OPPOSITE = 24
+
 _SEEDS = 12
+
 _NEWTON_STEPS = 20
+
 _POLISHING_STEPS = 6
 
 

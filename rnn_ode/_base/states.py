@@ -1,65 +1,42 @@
-"""The few types everything else is written in: cells, fields, paths and trajectories.
-
-A *cell* is any callable `cell(x, h) -> h` (Equinox's convention), a *field* any callable `field(t, h, path) -> dh/dt` (a
-diffrax vector field whose `args` is the path), a *path* an input as a function of time. States may be any pytree.
-"""
+"""States: pytrees of arrays."""
 
 import functools
-import math
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, PyTree
 
-from ._errors import RESULTS
-
-State = PyTree[Array]
+from .types import State
 
 
-@runtime_checkable
-class Cell(Protocol):
-    """One step of a recurrent network: `cell(x, h)` is the next state; x (D,), h any pytree, LSTM's is (h, c)."""
-
-    def __call__(self, x: Array, h: Any, /) -> Any: ...
+def after(first, rows):
+    """Rows (n + 1, …), the first one in front."""
+    return jax.tree.map(lambda a, b: jnp.concatenate([jnp.asarray(a)[None], b]), first, rows)
 
 
-@runtime_checkable
-class Field(Protocol):
-    """A vector field: `field(t, h, path)` is dh/dt at time t, in the shape of h; exactly what `diffrax.ODETerm` takes."""
-
-    def __call__(self, t: Any, h: Any, path: Any, /) -> Any: ...
-
-
-@runtime_checkable
-class Path(Protocol):
-    """An input as a function of time: `path(t)` is the input (D,) at time t."""
-
-    def __call__(self, t: Any, /) -> Array: ...
+def promote(h0: State, *others, least: Any = None) -> State:
+    """`h0` in the widest floating type among it, the arrays (or their shapes and types) it will meet, and `least`, a type."""
+    met = [leaf.dtype for leaf in jax.tree.leaves(others) if hasattr(leaf, "dtype")]
+    types = [dtype for dtype in (*met, least) if dtype is not None and jnp.issubdtype(dtype, jnp.inexact)]
+    return jax.tree.map(lambda leaf: leaf.astype(jnp.result_type(leaf, *types)), h0)
 
 
-class Trajectory(eqx.Module):
-    """States at times: what `iterate`, `integrate` and `evolve` return.
+def like(h: State, new: State) -> State:
+    """The new state if it has the structure, shapes and type of the old one, else `ValueError`."""
 
-    **Fields:** `ts` (n,) times, the first one the initial state's; `states` a pytree of (n, …), so that a network's
-    outputs are `states[1:]`; `result` a `RESULTS`, `successful` or why the run ended early (rows past that end are
-    infinite, as diffrax's are); `stats` a dictionary of counts such as `num_steps`.
+    def describe(state):
+        return jax.tree.map(lambda leaf: f"{leaf.dtype}{list(leaf.shape)}", state)
 
-    ```python
-    >>> import jax.numpy as jnp, rnn_ode as ro
-    >>> run = ro.iterate(lambda x, h: 0.5 * h + x, jnp.ones((3, 1)), jnp.zeros(1))
-    >>> run.states[:, 0].tolist(), run.ts.tolist()
-    ([0.0, 1.0, 1.5, 1.75], [0.0, 1.0, 2.0, 3.0])
-
-    ```
-    """
-
-    ts: Float[Array, " n"]
-    states: State
-    result: RESULTS
-    stats: dict[str, Any]
+    new = jax.tree.map(jnp.asarray, new)
+    if describe(new) != describe(h):
+        raise ValueError(
+            f"cell(x, h) must return a state like h: h is {describe(h)}, the cell returned {describe(new)}. "
+            "Pass an h0 of the state's own structure, shape and type."
+        )
+    return new
 
 
 def of_each(name: str, ndim: int):
@@ -95,11 +72,6 @@ def real_dtype(state: State):
 def frozen(tree: PyTree) -> PyTree:
     """The same without derivatives."""
     return jax.tree.map(lambda leaf: jax.lax.stop_gradient(leaf) if eqx.is_inexact_array(leaf) else leaf, tree)
-
-
-def finite_or_none(value: Any) -> float | None:
-    """A number for json: `None` for what is missing or not finite."""
-    return None if value is None or not math.isfinite(float(value)) else float(value)
 
 
 def flat_rows(states: State) -> np.ndarray:

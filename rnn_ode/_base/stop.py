@@ -21,15 +21,24 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 PATIENCE = 0.8  # seconds that a `deferred` block has to end
+
 LONGEST = 1.5  # seconds after which the process ends, whatever is still to be said
+
 SAME = 0.3  # seconds within which a second signal is the first one, passed on by the program that started this one
 
 _ENDS = (signal.SIGINT, signal.SIGTERM)
+
 _requested = threading.Event()
+
 _undeferred = threading.Event()
+
+
 _undeferred.set()
+
 _undo: list[Callable[[], Any]] = []
+
 _said = False
+
 _status: Any = None
 
 

@@ -1,3 +1,5 @@
+"""The fields of methods that ask the cell for its Jacobian."""
+
 from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
@@ -7,9 +9,10 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array
 
-from .._cells import initial_state, output_of
-from .._paths import read
-from .._types import Cell, is_finite
+from .._base.states import is_finite
+from .._base.types import Cell
+from .._cells.base import initial_state, output_of
+from .._paths.sampled import read
 
 
 @runtime_checkable

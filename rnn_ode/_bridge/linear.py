@@ -1,8 +1,10 @@
+"""The field of an affine network."""
+
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Inexact
 
-from .._paths import read
+from .._paths.sampled import read
 
 
 class LinearField(eqx.Module):
@@ -34,18 +36,3 @@ class LinearField(eqx.Module):
 
     def initial_state(self):
         return jnp.zeros(self.c.shape, self.c.dtype)
-
-
-def is_linear(field) -> bool:
-    """Whether the field says (`field.linear`) that it is one matrix times the state, and something that the input drives."""
-    return getattr(field, "linear", False) is True
-
-
-def is_linear_in_steps(field) -> bool:
-    """Whether the flow of a step is linear: everywhere, or as anchored where the step starts."""
-    return is_linear(field) or getattr(field, "anchored", False)
-
-
-def leads_of(field) -> tuple[float, ...]:
-    """How far ahead of the time the field reads its input, in time: its `leads`, or where it has none not at all."""
-    return getattr(field, "leads", (0.0,))

@@ -15,10 +15,12 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array
 
-from ._errors import check_count, check_solver
-from ._linalg import phi_functions, solve
-from ._paths import Constant
-from ._types import Field, real_dtype
+from .._base.checks import check_count, check_solver
+from .._base.states import real_dtype
+from .._base.types import Field
+from .._paths.sampled import Constant
+from ..linalg._exponential import phi_functions
+from ..linalg._solve import solve
 
 
 class AbstractScheme(eqx.Module):
@@ -151,21 +153,3 @@ class RungeKutta(AbstractScheme):
             return jax.tree.map(lambda leaf: leaf[-1], solution.ys), None
 
         return jax.lax.scan(advance, h, steps * size * jnp.arange(solves))[0]
-
-
-def runge_kutta_4(rate, h):
-    """One step of the classical Runge–Kutta method of fourth order (Kutta 1901), over a local time of 0 to 1: `rate(s, h)` is
-    dh/ds, in the structure of h."""
-
-    def moved(k):
-        return jax.tree.map(lambda a, b: a + b, h, k)
-
-    def half(k):
-        return jax.tree.map(lambda b: b / 2, k)
-
-    kind = real_dtype(h)
-    k1 = rate(jnp.zeros((), kind), h)
-    k2 = rate(jnp.full((), 0.5, kind), moved(half(k1)))
-    k3 = rate(jnp.full((), 0.5, kind), moved(half(k2)))
-    k4 = rate(jnp.ones((), kind), moved(k3))
-    return moved(jax.tree.map(lambda a, b, c, d: (a + 2 * b + 2 * c + d) / 6, k1, k2, k3, k4))

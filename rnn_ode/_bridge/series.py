@@ -1,11 +1,14 @@
+"""The field of a series of differences."""
+
 import itertools
 
 import equinox as eqx
 import jax
 
-from .._cells import VanillaCell, initial_state, is_affine, output_of
-from .._paths import read
-from .._types import Cell
+from .._base.types import Cell
+from .._cells.base import initial_state, output_of
+from .._cells.vanilla import VanillaCell, is_affine
+from .._paths.sampled import read
 
 
 class SeriesField(eqx.Module):

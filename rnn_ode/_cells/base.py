@@ -1,3 +1,5 @@
+"""What every cell of ours has, and what is asked of any cell."""
+
 import abc
 from typing import Any, NamedTuple
 
@@ -7,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from .._errors import as_floats, check_finite
-from ._recurrence import Recurrence, of_equinox
+from .._base.checks import as_floats, check_finite
+from .recurrence import Recurrence, of_equinox
 
 
 class Pieces(NamedTuple):

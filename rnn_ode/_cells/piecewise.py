@@ -1,12 +1,14 @@
+"""The piecewise-linear network."""
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from .._errors import as_floats
-from .._linalg import spectral_norm
-from ._base import AbstractCell, Pieces
-from ._recurrence import Recurrence
+from .._base.checks import as_floats
+from ..linalg._norms import spectral_norm
+from .base import AbstractCell, Pieces
+from .recurrence import Recurrence
 
 
 class PiecewiseLinearCell(AbstractCell):

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Inexact
 
-from .._types import State
+from .._base.types import State
 
 
 class Recurrence(NamedTuple):

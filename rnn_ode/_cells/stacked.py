@@ -1,3 +1,5 @@
+"""Cells on top of each other, as one cell."""
+
 import itertools
 from collections.abc import Sequence
 from typing import Any
@@ -7,9 +9,9 @@ import jax
 import numpy as np
 from jaxtyping import Array
 
-from .._errors import check_callable
-from .._types import Cell
-from ._base import initial_state, output_of
+from .._base.checks import check_callable
+from .._base.types import Cell
+from .base import initial_state, output_of
 
 
 class StackedCell(eqx.Module):

@@ -1,3 +1,5 @@
+"""The vanilla network, h' = f(W_h h + W_x x + b)."""
+
 from collections.abc import Callable
 
 import equinox as eqx
@@ -6,10 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from .._errors import as_floats, check_count
-from .._linalg import spectral_norm
-from ._base import AbstractCell, Pieces
-from ._recurrence import Recurrence
+from .._base.checks import as_floats, check_count
+from ..linalg._norms import spectral_norm
+from .base import AbstractCell, Pieces
+from .recurrence import Recurrence
 
 # sup |f'| of the activations for which it is known
 _STEEPEST = (

@@ -1,12 +1,14 @@
+"""The antisymmetric network (Chang et al. 2019)."""
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from .._cells import VanillaCell
-from .._errors import as_floats, as_matrix
+from .._base.checks import as_floats, as_matrix
+from .._cells.vanilla import VanillaCell
 from ..initializers import gaussian
-from ._base import AbstractField, as_coefficient
+from .base import AbstractField, as_coefficient
 
 
 class AntisymmetricRNN(AbstractField):

@@ -1,3 +1,5 @@
+"""What every field of ours has."""
+
 import abc
 import math
 from typing import Any
@@ -6,8 +8,8 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from .._errors import as_number
-from .._paths import read
+from .._base.checks import as_number
+from .._paths.sampled import read
 
 
 class AbstractField(eqx.Module):

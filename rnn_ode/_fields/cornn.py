@@ -1,3 +1,5 @@
+"""The coupled oscillatory network (Rusch & Mishra 2021)."""
+
 from typing import Any
 
 import equinox as eqx
@@ -5,10 +7,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from .._cells import VanillaCell
-from .._errors import as_floats, as_matrix
+from .._base.checks import as_floats, as_matrix
+from .._cells.vanilla import VanillaCell
 from ..initializers import gaussian
-from ._base import AbstractField, as_coefficient
+from .base import AbstractField, as_coefficient
 
 
 class CoRNN(AbstractField):

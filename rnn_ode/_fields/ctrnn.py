@@ -1,3 +1,5 @@
+"""The continuous-time recurrent network."""
+
 from collections.abc import Callable, Sequence
 
 import equinox as eqx
@@ -6,9 +8,9 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from .._cells import VanillaCell
-from .._errors import as_floats, as_matrix, is_concrete
-from ._base import AbstractField
+from .._base.checks import as_floats, as_matrix, is_concrete
+from .._cells.vanilla import VanillaCell
+from .base import AbstractField
 
 
 class CTRNN(AbstractField):

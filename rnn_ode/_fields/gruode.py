@@ -1,10 +1,12 @@
+"""The GRU as a differential equation (De Brouwer et al. 2019)."""
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from .._cells import VanillaCell
-from .._errors import as_floats, as_matrix
-from ._base import AbstractField
+from .._base.checks import as_floats, as_matrix
+from .._cells.vanilla import VanillaCell
+from .base import AbstractField
 
 
 class GRUODE(AbstractField):

@@ -17,7 +17,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from ._files import written_beside
+from .atomic import written_beside
 
 PathLike = str | os.PathLike[str]
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from ._stop import undone
+from .._base.stop import undone
 
 
 def check_readable(name: str, path: Path) -> None:

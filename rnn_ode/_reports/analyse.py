@@ -15,22 +15,28 @@ from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 from jaxtyping import PyTree
 
-from ._bridge import to_ode, to_rnn
-from ._cells import as_state, initial_state
-from ._errors import RESULTS, as_floats, as_step, check_count
-from ._fixed_points import FixedPoints, draw_guesses, fixed_points
-from ._gradients import GradientFlow, gradient_flow
-from ._lyapunov import Lyapunov, lyapunov
-from ._methods import AbstractMethod, Forward
-from ._schemes import RungeKutta
-from ._systems import AbstractSystem, Flow, Map
-from ._tangent import is_undefined
-from ._transient import Transient, transient
-from ._types import Cell, finite_or_none
-from ._verdict import verdict_name
+from .._analyses.fixed_points import FixedPoints, draw_guesses, fixed_points
+from .._analyses.frames import is_undefined
+from .._analyses.gradients import GradientFlow, gradient_flow
+from .._analyses.lyapunov import Lyapunov, lyapunov
+from .._analyses.transient import Transient, transient
+from .._base.checks import as_floats, as_step, check_count
+from .._base.results import RESULTS
+from .._base.text import finite_or_none
+from .._base.types import Cell
+from .._base.verdict import verdict_name
+from .._bridge.schemes import RungeKutta
+from .._bridge.to_ode import to_ode
+from .._bridge.to_rnn import to_rnn
+from .._cells.base import as_state, initial_state
+from .._methods.base import AbstractMethod
+from .._methods.series import Forward
+from .._systems.base import AbstractSystem, Flow, Map
 
 SUBSTEPS = 20  # of the flow, in a step of the network
+
 GRID = 121  # points a side, for the nullclines of two units
+
 SHOWN = 6  # fixed points and exponents in the table
 
 
@@ -124,7 +130,7 @@ class Analysis:
 
     def plot(self):
         """Every answer as one page (needs the `app` extra)."""
-        from .plot import analysis
+        from ..plot import analysis
 
         return analysis(self)
 

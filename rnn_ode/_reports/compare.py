@@ -5,7 +5,7 @@ import json
 import math
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -15,22 +15,29 @@ from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, PyTree, Real
 
-from ._bridge import to_ode
-from ._cells import AbstractCell, VanillaCell, as_state, initial_state
-from ._errors import RESULTS, as_step
-from ._fields import is_linear_in_steps
-from ._integrate import integrate
-from ._iterate import check_inputs, iterate
-from ._linalg import exponential
-from ._methods import AbstractMethod, Backward, Exact, Forward, Textbook, Tustin, obstacle
-from ._paths import Hold
-from ._runs import promote
-from ._spectrum import Spectrum, spectrum
-from ._tolerances import default_rtol
-from ._types import Cell, Trajectory, finite_or_none, flat_rows, real_dtype
-from ._verdict import verdict_name
+from .._analyses.spectrum import Spectrum, spectrum
+from .._base.checks import as_step
+from .._base.protocol import is_linear_in_steps
+from .._base.results import RESULTS
+from .._base.states import flat_rows, promote, real_dtype
+from .._base.text import finite_or_none
+from .._base.types import Cell
+from .._base.verdict import verdict_name
+from .._bridge.to_ode import to_ode
+from .._cells.base import AbstractCell, as_state, initial_state
+from .._cells.vanilla import VanillaCell
+from .._methods.base import AbstractMethod, obstacle
+from .._methods.closed import Exact, Textbook, Tustin
+from .._methods.series import Backward, Forward
+from .._paths.sampled import Hold
+from .._run.integrate import integrate
+from .._run.iterate import check_inputs, iterate
+from .._run.tolerances import default_rtol
+from .._run.trajectory import Trajectory
+from ..linalg._exponential import exponential
 
 METHODS = (Textbook(), Forward(1), Backward(1), Tustin(), Exact())
+
 PARTED = 0.1
 
 
@@ -117,6 +124,7 @@ class Comparison:
     `table()` is a text table, `plot()` a figure, `to_json()` the same as data.
     """
 
+    parted: ClassVar[float] = PARTED
     network: Trajectory
     rows: tuple[Row, ...]
     spectrum: Spectrum
@@ -131,7 +139,7 @@ class Comparison:
 
     def plot(self):
         """The comparison as one matplotlib figure (needs the `app` extra)."""
-        from .plot import comparison
+        from ..plot import comparison
 
         return comparison(self)
 

@@ -26,14 +26,16 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import PyTree, Real
 
-from ._cells import hoisted
-from ._clock import ROWS, Clock, prepared
-from ._errors import as_band, check_count
-from ._orbit import combined, lagrange
-from ._paths import is_held
-from ._roots import TOLERANCE, beyond, companion, feedback_companion, radii_of, resting_multipliers
-from ._runs import after, conclude, finished, keep, like
-from ._types import Cell, Path, Trajectory, frozen
+from .._base.checks import as_band, check_count
+from .._base.states import after, frozen, like
+from .._base.types import Cell, Path
+from .._cells.base import hoisted
+from .._paths.sampled import is_held
+from .._run.clock import ROWS, Clock
+from .._run.trajectory import Trajectory, conclude, finished, keep
+from .interpolation import combined, lagrange
+from .stability import TOLERANCE, beyond, companion, feedback_companion, radii_of, resting_multipliers
+from .times import prepared
 
 _AMPLIFIED = 2.0  # Σ|w| of a window at irregular times, at most
 

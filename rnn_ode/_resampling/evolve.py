@@ -1,4 +1,4 @@
-"""A trained network at any times, without an equation: interpolation along its own orbit (see `_orbit`).
+"""A trained network at any times, without an equation: interpolation along its own orbit (see `interpolation`).
 
 *Smooth input.* From the state at one time to the next: the network is applied whole steps until the next time is no more
 than half of `ahead` away, then `ahead` times more, and the orbit through these states and the `behind` ones before them,
@@ -20,14 +20,17 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, PyTree, Real
 
-from ._cells import hoisted
-from ._clock import ROWS, Clock, prepared
-from ._errors import RESULTS, as_band, check_count
-from ._orbit import combined, lagrange, uniform_nodes, whole_steps
-from ._paths import is_held
-from ._roots import TOLERANCE, beyond, companion, radii_of, resting_multipliers
-from ._runs import after, conclude, finished, keep, like
-from ._types import Cell, Path, State, Trajectory, frozen
+from .._base.checks import as_band, check_count
+from .._base.results import RESULTS
+from .._base.states import after, frozen, like
+from .._base.types import Cell, Path, State
+from .._cells.base import hoisted
+from .._paths.sampled import is_held
+from .._run.clock import ROWS, Clock
+from .._run.trajectory import Trajectory, conclude, finished, keep
+from .interpolation import combined, lagrange, uniform_nodes, whole_steps
+from .stability import TOLERANCE, beyond, companion, radii_of, resting_multipliers
+from .times import prepared
 
 _TRACED_WHOLE = 8
 

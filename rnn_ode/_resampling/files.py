@@ -19,22 +19,24 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ._clock import ROWS
-from ._errors import counted
-from ._evolve import evolve
-from ._files import written_beside
-from ._iterate import iterate
-from ._orbit import lagrange, uniform_nodes
-from ._paths import BandLimited
-from ._recommend import LONGEST, WORTH, recommend
-from ._roots import RootCondition, root_condition
-from ._stream import NotFinite, Rate, Stream, as_rate
-from .audio import Recording, wav_writer
-from .datasets import load_csv
-from .interop import Network
+from .._base.checks import counted
+from .._files.atomic import written_beside
+from .._paths.interpolated import BandLimited
+from .._run.clock import ROWS
+from .._run.iterate import iterate
+from ..audio import Recording, wav_writer
+from ..datasets import load_csv
+from ..interop import Network
+from .evolve import evolve
+from .interpolation import lagrange, uniform_nodes
+from .recommend import LONGEST, WORTH, recommend
+from .stability import RootCondition, root_condition
+from .stream import NotFinite, Rate, Stream, as_rate
 
 EXCERPT = 5, 16_384  # seconds or samples, whichever are more: what the round trip and the recommendation look at
+
 DOUBTFUL = 20.0  # dB of the round trip below which a note says so
+
 LARGE = 4.0  # how many times those of the default scheme the weights are, in sum, where they are named as the cause
 
 

@@ -24,23 +24,29 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import PyTree, Real
 
-from ._cells import as_state, initial_state, output_of
-from ._clock import ROWS
-from ._errors import as_number, check_callable, check_count
-from ._evolve import evolve
-from ._feedback import delayed_feedback, state_trajectory, windows
-from ._iterate import check_inputs, iterate
-from ._orbit import lagrange, uniform_nodes, whole_steps
-from ._paths import BandLimited
-from ._roots import TOLERANCE, beyond, companion, feedback_companion, resting_multipliers
-from ._runs import promote
-from ._types import Cell, Trajectory, flat_rows
+from .._base.checks import as_number, check_callable, check_count
+from .._base.states import flat_rows, promote
+from .._base.types import Cell
+from .._cells.base import as_state, initial_state, output_of
+from .._paths.interpolated import BandLimited
+from .._run.clock import ROWS
+from .._run.iterate import check_inputs, iterate
+from .._run.trajectory import Trajectory
+from .alternatives import delayed_feedback, state_trajectory, windows
+from .evolve import evolve
+from .interpolation import lagrange, uniform_nodes, whole_steps
+from .stability import TOLERANCE, beyond, companion, feedback_companion, resting_multipliers
 
 BANDS = (0.0, 0.075, 0.1)
+
 ORDERS = range(1, 6)
+
 KINDS = (evolve, delayed_feedback, state_trajectory)
+
 TRIED = 6  # of each kind
+
 LONGEST = 16_384  # samples of a trial
+
 WORTH = 0.4  # dB that twice the applications have to bring
 
 

@@ -1,6 +1,6 @@
 """Whether a scheme that steps a network by parts of a step is stable.
 
-The states behind are earlier results, so that interpolation along the orbit (`_orbit`) is a linear multistep method. On a
+The states behind are earlier results, so that interpolation along the orbit is a linear multistep method. On a
 multiplier λ of the network it is a linear recurrence, with a companion matrix, one of whose eigenvalues stands for λ^s, the
 flow's. The root condition: no eigenvalue exceeds the larger of 1 and |λ|^s in modulus (Dahlquist, Math. Scand. 4, 1956).
 It is asked at the network's fixed point, and says nothing of large signals.
@@ -16,12 +16,13 @@ from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 from jaxtyping import Array, Complex, Float, PyTree, Real
 
-from ._cells import as_state, initial_state
-from ._errors import as_band, as_floats, as_number, check_callable, check_count
-from ._linalg import eig, solve
-from ._orbit import lagrange, uniform_nodes
-from ._runs import promote
-from ._types import Cell
+from .._base.checks import as_band, as_floats, as_number, check_callable, check_count
+from .._base.states import promote
+from .._base.types import Cell
+from .._cells.base import as_state, initial_state
+from ..linalg._eig import eig
+from ..linalg._solve import solve
+from .interpolation import lagrange, uniform_nodes
 
 TOLERANCE = 1e-3
 

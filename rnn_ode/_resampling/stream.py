@@ -16,16 +16,17 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
-from ._cells import hoisted, initial_state
-from ._errors import as_band, as_step, check_callable, check_count
-from ._evolve import Past, advance, begun, moved
-from ._orbit import lagrange, uniform_nodes, whole_steps
-from ._paths import BandLimited
-from ._types import Cell
+from .._base.checks import as_band, as_step, check_callable, check_count
+from .._base.types import Cell
+from .._cells.base import hoisted, initial_state
+from .._paths.interpolated import BandLimited
+from .evolve import Past, advance, begun, moved
+from .interpolation import lagrange, uniform_nodes, whole_steps
 
 Rate = float | int | Fraction
 
 _READS = 16_384  # of the input in a block, unless told otherwise
+
 _LARGEST = 10**13  # of the whole numbers, so that a block's stay in 64 bits
 
 

@@ -13,11 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from ._cells import as_state, initial_state
-from ._errors import as_step, as_times, check_callable, is_concrete
-from ._paths import SampledPath, read, split
-from ._runs import promote
-from ._types import State
+from .._base.checks import as_times, is_concrete
+from .._paths.sampled import SampledPath, read, split
 
 ROWS = 1024  # read from the input at a time
 
@@ -95,22 +92,6 @@ class Clock(eqx.Module):
         if isinstance(path, SampledPath):
             return jnp.mean(path.xs, axis=0)
         return jnp.mean(jax.lax.map(lambda t: read(path, t), self.ts, batch_size=ROWS), axis=0)
-
-
-def prepared(cell, path, ts, h0, dt, save) -> tuple[Clock, State, float]:
-    """The times, the initial state and the step of a run at any times, checked."""
-    dt = as_step("dt", dt)
-    check_callable("cell", cell, "cell(x, h)")
-    check_callable("path", path, "path(t); samples (T, D) become one with Hold(xs) or BandLimited(xs)")
-    width = getattr(cell, "input_size", None)
-    if isinstance(path, SampledPath) and isinstance(width, int) and path.xs.shape[1:] != (width,):
-        raise ValueError(f"path must have samples of shape ({width},) for this cell; they are {path.xs.shape[1:]}.")
-    h0 = initial_state(cell) if h0 is None else as_state("h0", h0, cell)
-    if save is not None:
-        check_callable("save", save, "save(h)")
-    clock = Clock.of(path, ts, dt)
-    x = jax.eval_shape(lambda: clock.read(path, 0, 0.0))
-    return clock, promote(h0, cell, x), dt
 
 
 def _increasing(t: Float[Array, " n"]) -> Bool[Array, " n"]:

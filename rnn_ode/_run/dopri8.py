@@ -13,8 +13,11 @@ import jax.numpy as jnp
 import numpy as np
 
 _TABLEAU = diffrax.Dopri8.tableau
+
 _STAGES = _TABLEAU.num_stages
+
 _NODES = np.concatenate([[0.0], _TABLEAU.c])
+
 _WEIGHTS = np.stack([np.pad(row, (0, _STAGES - len(row))) for row in ((), *_TABLEAU.a_lower)])
 
 

@@ -28,16 +28,19 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, PyTree, Real
 
-from ._cells import as_state
-from ._clock import Clock
-from ._dopri8 import Dopri8
-from ._errors import RESULTS, check_callable, check_count, check_solver, is_concrete
-from ._intervals import Interval, segments_of
-from ._linear_flow import is_exact, linear_flow
-from ._outcome import Stop, diagnosed
-from ._paths import SampledPath
-from ._tolerances import ATOL_PER_RTOL, Controller, largest_of, moved_by, tolerances_of
-from ._types import Field, State, Trajectory, is_finite, keep_before, real_dtype
+from .._base.checks import check_callable, check_count, check_solver, is_concrete
+from .._base.results import RESULTS
+from .._base.states import is_finite, keep_before, real_dtype
+from .._base.types import Field, State
+from .._cells.base import as_state
+from .._paths.sampled import SampledPath
+from .clock import Clock
+from .dopri8 import Dopri8
+from .intervals import Interval, segments_of
+from .linear_flow import is_exact, linear_flow
+from .outcome import Stop, diagnosed
+from .tolerances import ATOL_PER_RTOL, Controller, largest_of, moved_by, tolerances_of
+from .trajectory import Trajectory
 
 _DEFAULT_ADJOINT = diffrax.RecursiveCheckpointAdjoint(checkpoints=8)
 
@@ -203,7 +206,7 @@ def _run(field, path, h0, clock, solver, tolerances, max_steps, adjoint, save, c
 
 
 def _run_exactly(field, path, h0, max_steps, save):
-    """A linear field from sample to sample, a step of the solution's own each: see `_linear_flow`."""
+    """A linear field from sample to sample, a step of the solution's own each: see `linear_flow`."""
     total = path.xs.shape[0]
     zeros, ones = jnp.zeros(total, real_dtype(h0)), jnp.ones(total, real_dtype(h0))
     h0 = _promote(field, path, h0, (jnp.arange(total), zeros, ones))

@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from ._clock import Clock
-from ._paths import SampledPath
-from ._types import Field, State
+from .._base.types import Field, State
+from .._paths.sampled import SampledPath
+from .clock import Clock
 
 
 def segments_of(path, clock: Clock | None) -> tuple[tuple[Array, ...], Array, Array | None, Array | None]:

@@ -10,11 +10,13 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, PyTree, Real
 
-from ._cells import as_state, initial_state, recurrence
-from ._errors import RESULTS, as_floats, as_step, check_callable, check_count
-from ._runs import after, conclude, conclude_states, keep, like, promote
-from ._scan import scan_states
-from ._types import Cell, Trajectory
+from .._base.checks import as_floats, as_step, check_callable, check_count
+from .._base.results import RESULTS
+from .._base.states import after, like, promote
+from .._base.types import Cell
+from .._cells.base import as_state, initial_state, recurrence
+from .scan import scan_states
+from .trajectory import Trajectory, conclude, conclude_states, keep
 
 _SEGMENT = 1024  # steps whose states are there at a time where something else is kept of them
 

@@ -21,13 +21,15 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Inexact
 
-from ._errors import RESULTS
-from ._fields import is_linear, leads_of
-from ._intervals import Interval
-from ._linalg import matrix_power, phi_functions
-from ._paths import Cubic, Hold, Linear, SampledPath, is_held
-from ._runs import after, conclude, keep
-from ._types import Field, State, real_dtype
+from .._base.protocol import is_linear, leads_of
+from .._base.results import RESULTS
+from .._base.states import after, real_dtype
+from .._base.types import Field, State
+from .._paths.interpolated import Cubic, Linear
+from .._paths.sampled import Hold, SampledPath, is_held
+from ..linalg._exponential import matrix_power, phi_functions
+from .intervals import Interval
+from .trajectory import conclude, keep
 
 _BLOCK = 32
 

@@ -13,12 +13,14 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool
 
-from ._errors import RESULTS
-from ._intervals import Interval
-from ._tolerances import largest_of, shortest_step
-from ._types import State, frozen, is_finite
+from .._base.results import RESULTS
+from .._base.states import frozen, is_finite
+from .._base.types import State
+from .intervals import Interval
+from .tolerances import largest_of, shortest_step
 
 _ITERATIONS = 20
+
 _FOLDS = 50.0  # of decay within the interval, that count as fast
 
 

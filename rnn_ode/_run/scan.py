@@ -16,9 +16,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from ._cells import Recurrence
-from ._runs import after
-from ._types import State
+from .._base.states import after
+from .._base.types import State
+from .._cells.recurrence import Recurrence
 
 _NARROW = 4
 

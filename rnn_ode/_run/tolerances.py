@@ -11,9 +11,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from ._errors import as_number, is_concrete
-from ._fields import is_linear_in_steps
-from ._types import Field, State
+from .._base.checks import as_number, is_concrete
+from .._base.protocol import is_linear_in_steps
+from .._base.types import Field, State
 
 ATOL_PER_RTOL = 0.01  # of a component's size
 

@@ -3,12 +3,36 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array
+from jaxtyping import Array, Float
 
-from ._errors import RESULTS
-from ._types import State, Trajectory, is_finite, keep_before
+from .._base.results import RESULTS
+from .._base.states import is_finite, keep_before
+from .._base.types import State
+
+
+class Trajectory(eqx.Module):
+    """States at times: what `iterate`, `integrate` and `evolve` return.
+
+    **Fields:** `ts` (n,) times, the first one the initial state's; `states` a pytree of (n, …), so that a network's
+    outputs are `states[1:]`; `result` a `RESULTS`, `successful` or why the run ended early (rows past that end are
+    infinite, as diffrax's are); `stats` a dictionary of counts such as `num_steps`.
+
+    ```python
+    >>> import jax.numpy as jnp, rnn_ode as ro
+    >>> run = ro.iterate(lambda x, h: 0.5 * h + x, jnp.ones((3, 1)), jnp.zeros(1))
+    >>> run.states[:, 0].tolist(), run.ts.tolist()
+    ([0.0, 1.0, 1.5, 1.75], [0.0, 1.0, 2.0, 3.0])
+
+    ```
+    """
+
+    ts: Float[Array, " n"]
+    states: State
+    result: RESULTS
+    stats: dict[str, Any]
 
 
 class Kept(NamedTuple):
@@ -106,11 +130,6 @@ def _health(state) -> _Health:
     return _Health(is_finite(state), jnp.any(jnp.stack(nan)), ~jnp.any(jnp.stack(large)))
 
 
-def after(first, rows):
-    """Rows (n + 1, …), the first one in front."""
-    return jax.tree.map(lambda a, b: jnp.concatenate([jnp.asarray(a)[None], b]), first, rows)
-
-
 def _finite_rows(states):
     """Whether every entry of a row (n, …) is finite, by its mean: XLA makes vector code of that on a CPU, which it does
     not of a conjunction, and half a mean cannot overflow."""
@@ -121,28 +140,6 @@ def _finite_rows(states):
         return jnp.isfinite(jnp.matmul(rows, weights, precision="highest"))
 
     return jnp.stack([finite(leaf) for leaf in jax.tree.leaves(states)]).all(axis=0)
-
-
-def promote(h0: State, *others, least: Any = None) -> State:
-    """`h0` in the widest floating type among it, the arrays (or their shapes and types) it will meet, and `least`, a type."""
-    met = [leaf.dtype for leaf in jax.tree.leaves(others) if hasattr(leaf, "dtype")]
-    types = [dtype for dtype in (*met, least) if dtype is not None and jnp.issubdtype(dtype, jnp.inexact)]
-    return jax.tree.map(lambda leaf: leaf.astype(jnp.result_type(leaf, *types)), h0)
-
-
-def like(h: State, new: State) -> State:
-    """The new state if it has the structure, shapes and type of the old one, else `ValueError`."""
-
-    def describe(state):
-        return jax.tree.map(lambda leaf: f"{leaf.dtype}{list(leaf.shape)}", state)
-
-    new = jax.tree.map(jnp.asarray, new)
-    if describe(new) != describe(h):
-        raise ValueError(
-            f"cell(x, h) must return a state like h: h is {describe(h)}, the cell returned {describe(new)}. "
-            "Pass an h0 of the state's own structure, shape and type."
-        )
-    return new
 
 
 def finished(ts, rows: State, ended: RESULTS, stable: Array, throw: bool, stats: dict[str, Any]) -> Trajectory:

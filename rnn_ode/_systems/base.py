@@ -20,22 +20,19 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Complex, Float, Inexact
 
-from ._cells import Pieces, as_state, initial_state
-from ._dependence import depends_on_first
-from ._errors import RESULTS, as_floats, as_number, as_step, check_callable, check_solver, is_concrete
-from ._linalg import (
-    exponential,
-    matrix_power,
-    modes,
-    numerical_abscissa,
-    numerical_radius,
-    spectral_norm,
-)
-from ._methods import Exact, Textbook
-from ._paths import Constant, Hold, SampledPath
-from ._schemes import runge_kutta_4
-from ._types import Cell, Field, State
-from ._verdict import Reading, Verdict, judge
+from .._base.checks import as_floats, as_number, as_step, check_callable, check_solver, is_concrete
+from .._base.results import RESULTS
+from .._base.types import Cell, Field, State
+from .._base.verdict import Verdict
+from .._cells.base import Pieces, as_state, initial_state
+from .._methods.closed import Exact, Textbook
+from .._paths.sampled import Constant, Hold, SampledPath
+from .._run.runge_kutta import runge_kutta_4
+from ..linalg._eig import modes
+from ..linalg._exponential import exponential, matrix_power
+from ..linalg._norms import numerical_abscissa, numerical_radius, spectral_norm
+from ..linalg._verdict import Reading, judge
+from .dependence import depends_on_first
 
 
 class Stepper(NamedTuple):

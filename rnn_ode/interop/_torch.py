@@ -1,236 +1,31 @@
-"""Networks from files and to them, and from PyTorch and back.
-
-Files hold arrays by name (`read_arrays`, `write_arrays`; never a pickle, which runs whatever code its author put into
-it). A cell is what one file or one layer makes, a `Network` a cell with its linear readout. JAX makes float64 into
-float32 unless `jax_enable_x64` is set.
-
-PyTorch names the arrays of layer k of `torch.nn.RNN`, `GRU` and `LSTM` `weight_ih_lk` (gN, D), `weight_hh_lk` (gN, N),
-`bias_ih_lk` and `bias_hh_lk` (gN,), with 1, 3 or 4 gates g, which tell the kind; the module's own name stands before
-them (`rec.weight_ih_l0`). Equinox keeps PyTorch's order of gates, reset, update, new for a GRU and input, forget, cell,
-output for an LSTM, but holds one bias where PyTorch holds two; a plain RNN's nonlinearity is not among the arrays.
-"""
+"""PyTorch's weights, read and written."""
 
 import itertools
 import re
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from types import EllipsisType
-from typing import Any, cast
+from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jaxtyping import Array, Float
 
-from ._arrays import PathLike, as_host_floats, read_json_object, shape_of, shapes_of
-from ._arrays import read_arrays as read_arrays
-from ._arrays import write_arrays as write_arrays
-from ._cells import PiecewiseLinearCell, StackedCell, VanillaCell, output_of, output_shape
-from ._errors import check_callable, check_flag, counted
-from ._types import Cell
-
-Activation = Callable[[Array], Array] | None
+from .._base.checks import counted
+from .._base.types import Cell
+from .._cells.stacked import StackedCell
+from .._cells.vanilla import VanillaCell
+from .._files.arrays import as_host_floats, shape_of, shapes_of
+from ._network import Activation, Network
 
 _GATES = {1: "RNN", 3: "GRU", 4: "LSTM"}
+
 _PARTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+
 _LAYER_KEY = re.compile(
     r"(?P<prefix>.*)(weight_ih|weight_hh|weight_hr|bias_ih|bias_hh)_l(?P<layer>0|[1-9][0-9]{0,2})(?P<backward>_reverse)?"
 )
-
-
-class Network(eqx.Module):
-    """A cell and what is read from its state: the readout of the top layer's output, plus the input where `residual`.
-
-    **Fields:** `cell`; `readout` an `equinox.nn.Linear` (M outputs), or `None` for the output itself; `residual`, whether
-    the first M channels of the input are added to the output, as in networks that learn what an amplifier changes.
-
-    **Raises:** `TypeError` for fields of other types; `ValueError` where the readout does not take the cell's output or
-    the input has fewer than M channels, as far as the cell says its sizes.
-
-    ```python
-    >>> import equinox as eqx, jax, jax.numpy as jnp, rnn_ode as ro
-    >>> from rnn_ode import interop
-    >>> keys = jax.random.split(jax.random.key(0))
-    >>> network = interop.Network(eqx.nn.LSTMCell(1, 4, key=keys[0]), eqx.nn.Linear(4, 1, key=keys[1]), residual=True)
-    >>> xs = jnp.ones((10, 1))
-    >>> states = jax.tree.map(lambda rows: rows[1:], ro.iterate(network.cell, xs).states)
-    >>> jax.vmap(network.output)(xs, states).shape
-    (10, 1)
-
-    ```
-    """
-
-    cell: Cell
-    readout: eqx.nn.Linear | None = None
-    residual: bool = eqx.field(static=True, default=False)
-
-    def __check_init__(self):
-        check_callable("cell", self.cell, "cell(x, h)")
-        check_flag("residual", self.residual)
-        given = output_shape(self.cell)
-        if self.readout is not None:
-            if not isinstance(self.readout, eqx.nn.Linear):
-                raise TypeError(f"readout must be an equinox.nn.Linear or None; got {self.readout!r}.")
-            sizes = self.readout.in_features, self.readout.out_features
-            if "scalar" in sizes:
-                raise ValueError(f"readout must map vectors to vectors; it maps {sizes[0]} to {sizes[1]}.")
-            if given not in (None, sizes[:1]):
-                raise ValueError(f"readout must take the cell's outputs {given}; it takes {sizes[:1]}.")
-        outputs, inputs = self.output_size, getattr(self.cell, "input_size", None)
-        if self.residual and outputs is not None and inputs is not None and outputs > inputs:
-            raise ValueError(
-                f"residual needs at least as many inputs as outputs: {outputs}; the cell takes {counted(inputs, 'input')}."
-            )
-
-    @property
-    def output_size(self) -> int | None:
-        """M, or `None` where there is no readout and the cell does not say."""
-        shape = output_shape(self.cell) if self.readout is None else (self.readout.out_features,)
-        return None if shape is None else cast(int, shape[0])
-
-    def output(self, x: Float[Array, " D"], h: Any) -> Float[Array, " M"]:
-        """The output of the step that took the input x (D,) and ended in the state h."""
-        y = output_of(self.cell, h)
-        y = y if self.readout is None else self.readout(y)
-        return y + x[: y.shape[0]] if self.residual else y
-
-
-def read_matrix(path: PathLike, key: str | None = None) -> Float[np.ndarray, "N N"]:
-    """The square matrix (N, N) in a file, to ask for its eigenvalues.
-
-    **Arguments:** `path` as in `read_arrays`; `key`, the matrix's name. `None` takes the recurrent matrix by the names
-    it goes by, `W_h` or `weight_hh_l0`, else the only square matrix there is, else `W`, unless an `A` stands beside it
-    (in a `PiecewiseLinearCell` neither is the recurrent matrix).
-
-    **Raises:** `ValueError` listing the keys with their shapes where this leaves none; otherwise as `read_arrays`.
-
-    ```python
-    >>> import pathlib, tempfile
-    >>> from rnn_ode import interop
-    >>> path = pathlib.Path(tempfile.mkdtemp()) / "matrix.txt"
-    >>> _ = path.write_text("0.5 0\\n0 -2\\n")
-    >>> interop.read_matrix(path).tolist()
-    [[0.5, 0.0], [0.0, -2.0]]
-
-    ```
-    """
-    arrays = read_arrays(path)
-    square = [name for name, array in arrays.items() if array.ndim == 2 and array.shape[0] == array.shape[1]]
-    if key is None:
-        known = [name for name in ("W_h", "weight_hh_l0") if name in square]
-        only = square if len(square) == 1 else []
-        plain = ["W"] if "W" in square and "A" not in square else []
-        key = next(iter(known + only + plain), None)
-    if key not in square:
-        wanted = "one square matrix, or the key of one," if key is None else f"a square matrix under key {key!r}"
-        raise ValueError(f"{path}: {wanted} is wanted; the file holds {shapes_of(arrays)}.")
-    return arrays[key]
-
-
-def read_cell(path: PathLike, activation: Activation | EllipsisType = ...) -> Callable:
-    """The cell whose weights a file holds.
-
-    **Arguments:** `path` as in `read_arrays`, with the keys `W_h` (N, N), `W_x` (N, D), `b` (N,) of a `VanillaCell`; or
-    `A`, `W`, `W_x`, `b` of a `PiecewiseLinearCell`; or PyTorch's names of one network, whatever their prefix: one layer
-    as in `from_torch`, several as a `StackedCell`. Other keys are left alone (`read_network` reads a readout).
-    `activation` of the vanilla network, `None` for affine; left out, it is relu for the first set of names and tanh,
-    PyTorch's, for the third. Other cells have their own.
-
-    **Raises:** `ValueError` for keys that make no cell and shapes that do not fit; otherwise as `read_arrays`.
-
-    ```python
-    >>> import pathlib, tempfile
-    >>> import jax.numpy as jnp
-    >>> from rnn_ode import interop
-    >>> path = pathlib.Path(tempfile.mkdtemp()) / "weights.json"
-    >>> _ = path.write_text('{"W_h": [[0.5]], "W_x": [[1]], "b": [0]}')
-    >>> interop.read_cell(path, activation=None)(jnp.array([1.0]), jnp.array([2.0])).tolist()
-    [2.0]
-
-    ```
-    """
-    arrays = read_arrays(path)
-    chosen: dict[str, Any] = {} if isinstance(activation, EllipsisType) else {"activation": activation}
-    try:
-        if _plain_names(arrays):
-            return _plain_cell(arrays, activation)
-        return _as_one(_torch_layers(arrays, _only_prefix(arrays), **chosen))
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
-
-
-def _plain_names(arrays: Mapping[str, Any]) -> tuple[str, ...]:
-    """The names of this package's own cells that a file goes by, none where it goes by PyTorch's."""
-    return ("W_h", "W_x", "b") if "W_h" in arrays else ("A", "W", "W_x", "b") if "A" in arrays else ()
-
-
-def _plain_cell(arrays: Mapping[str, np.ndarray], activation: Activation | EllipsisType) -> Callable:
-    parts = _take(arrays, *_plain_names(arrays))
-    if "A" in parts:
-        return PiecewiseLinearCell(**parts)
-    chosen: dict[str, Any] = {} if isinstance(activation, EllipsisType) else {"activation": activation}
-    return VanillaCell(**parts, **chosen)
-
-
-def read_network(
-    path: PathLike,
-    prefix: str | None = None,
-    readout: str | EllipsisType | None = ...,
-    *,
-    activation: Activation | EllipsisType = ...,
-    residual: bool | EllipsisType = ...,
-) -> Network:
-    """The network, with its readout, whose weights a file holds.
-
-    **Arguments:** `path` as in `read_arrays`, with the names that `read_cell` knows. `prefix` and `readout` as in
-    `from_torch_network`; a `readout` is looked for beside `W_h`, `W_x`, `b` too (given, it leaves other keys alone), and
-    where there is none the network's output is its state. `activation` as in `read_cell`: left out, it is relu for `W_h`,
-    `W_x`, `b` and tanh for PyTorch's names. `residual` left out is what a json file says under `model_data`, `skip`, as
-    those of trained amplifiers do (the input is added where `skip` is 1), and otherwise `False`.
-
-    **Raises:** `ValueError` naming the file and the key; otherwise as `read_arrays`.
-
-    ```python
-    >>> import json, pathlib, tempfile
-    >>> from rnn_ode import interop
-    >>> weights = {"rec.weight_ih_l0": [[1]], "rec.weight_hh_l0": [[0.5]], "lin.weight": [[2]], "lin.bias": [0]}
-    >>> path = pathlib.Path(tempfile.mkdtemp()) / "amplifier.json"
-    >>> _ = path.write_text(json.dumps({"model_data": {"skip": 1}, "state_dict": weights}))
-    >>> network = interop.read_network(path)
-    >>> network.readout.weight.tolist(), network.residual
-    ([[2.0]], True)
-
-    ```
-    """
-    path = Path(path)
-    arrays = read_arrays(path)
-    try:
-        if prefix is None and (names := _plain_names(arrays)):
-            others = {key: array for key, array in arrays.items() if key not in names}
-            cell, layers = _plain_cell(arrays, activation), f"cell ({', '.join(names)})"
-            network = _with_readout([cell], others, layers, readout, not isinstance(readout, EllipsisType))
-        else:
-            chosen = jnp.tanh if isinstance(activation, EllipsisType) else activation
-            network = from_torch_network(arrays, prefix, readout, activation=chosen)
-        adds = _skips(path, network) if isinstance(residual, EllipsisType) else residual
-        return Network(network.cell, network.readout, adds)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
-
-
-def _skips(path: Path, network: Network) -> bool:
-    """Whether the file says that the input is added to the output."""
-    about = read_json_object(path).get("model_data") if path.suffix.lower() == ".json" else None
-    skip = about.get("skip", 0) if isinstance(about, dict) else 0
-    if skip not in (0, network.output_size):
-        raise ValueError(
-            "key 'model_data': skip, the number of inputs that are added to the output, must be 0 or that of outputs, "
-            f"{network.output_size}; got {skip!r}. Say whether it is added: residual=True or False in Python, --residual or "
-            "--no-residual in a terminal."
-        )
-    return bool(skip)
 
 
 def from_torch(

@@ -11,6 +11,7 @@ from jax import lax
 from jaxtyping import Array, Float, Inexact, Integer
 
 _MAX_SWEEPS = 40
+
 _WORTHWHILE = 0.95  # Parlett and Reinsch's: a smaller gain is not worth a change
 
 

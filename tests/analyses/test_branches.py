@@ -10,7 +10,7 @@ import pytest
 
 import rnn_ode as ro
 import rnn_ode.plot
-from rnn_ode import _branch_kernels
+from rnn_ode._analyses import branches_kernels as _branch_kernels
 
 ROTATION = np.array([[0.5, -(0.75**0.5)], [0.75**0.5, 0.5]])
 FOLD = 2 * 0.5**0.5 - np.arctanh(0.5**0.5)  # |b| = w sqrt(1 − 1/w) − artanh sqrt(1 − 1/w) at w = 2

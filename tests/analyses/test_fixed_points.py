@@ -10,8 +10,8 @@ import pytest
 from scipy.optimize import brentq
 
 import rnn_ode as ro
-from rnn_ode import _fixed_points_search
-from rnn_ode._dependence import depends_on_first
+from rnn_ode._analyses import fixed_points_search as _fixed_points_search
+from rnn_ode._systems.dependence import depends_on_first
 
 slow = pytest.mark.slow
 OUTER = brentq(lambda h: np.tanh(1.5 * h) - h, 0.5, 1, xtol=1e-15)

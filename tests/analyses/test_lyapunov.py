@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import rnn_ode as ro
-from rnn_ode import _lyapunov
+from rnn_ode._analyses import lyapunov as _lyapunov
 
 RNG = np.random.default_rng(0)
 NONE = np.zeros(2)

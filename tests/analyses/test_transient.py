@@ -15,7 +15,8 @@ import scipy.optimize
 
 import rnn_ode as ro
 import rnn_ode.plot
-from rnn_ode._linalg import exponential, matrix_power, numerical_abscissa, numerical_radius
+from rnn_ode.linalg._exponential import exponential, matrix_power
+from rnn_ode.linalg._norms import numerical_abscissa, numerical_radius
 
 REFERENCE = {
     row["id"]: row

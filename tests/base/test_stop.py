@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals are sent as POSIX has them")
-PACKAGE = Path(__file__).parents[1]
+PACKAGE = Path(__file__).parents[2]
 LIMIT = 2.0  # seconds that the command may take to end
 SPARE = 3.0  # more of them for a machine that is busy with other tests
 
@@ -37,7 +37,7 @@ def stopped(process, number=signal.SIGINT):
     return process.returncode, time.monotonic() - began, out, err
 
 
-HEAD = "import subprocess, sys, time\nfrom pathlib import Path\nfrom rnn_ode import _stop\n_stop.watch()\n"
+HEAD = "import subprocess, sys, time\nfrom pathlib import Path\nfrom rnn_ode._base import stop as _stop\n_stop.watch()\n"
 
 
 def begin_script(script, cwd, **options):

@@ -15,7 +15,13 @@ import pytest
 from typer.testing import CliRunner
 
 from rnn_ode import bench, plot
-from rnn_ode.bench import _evolve, _fixed_points, _keep, _long, _lyapunov, _machine, _precision, _race, _tanh, _train
+from rnn_ode.bench import _keep, _machine, _precision, _race
+from rnn_ode.bench import _problem as _tanh
+from rnn_ode.bench._cases import evolve as _evolve
+from rnn_ode.bench._cases import fixed_points as _fixed_points
+from rnn_ode.bench._cases import long as _long
+from rnn_ode.bench._cases import lyapunov as _lyapunov
+from rnn_ode.bench._cases import train as _train
 from rnn_ode.cli import app
 
 TINY = {"hidden": 3, "steps": 5, "repeats": 2}
@@ -446,7 +452,7 @@ def test_the_import_is_timed():
 
 @pytest.mark.slow
 def test_the_command_compare_is_timed(monkeypatch):
-    monkeypatch.setattr("rnn_ode.bench._compare.COMMAND", ("--help",))
+    monkeypatch.setattr("rnn_ode.bench._cases.compare.COMMAND", ("--help",))
     (ours,) = run(repeats=1, cases="compare")
     assert ours.median_s > 0.1 and ours.ratio == 1 and ours.rounds == 1
 

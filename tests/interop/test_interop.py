@@ -14,7 +14,8 @@ import pytest
 
 import rnn_ode as ro
 from rnn_ode import interop
-from rnn_ode._cells import PiecewiseLinearCell, VanillaCell
+from rnn_ode._cells.piecewise import PiecewiseLinearCell
+from rnn_ode._cells.vanilla import VanillaCell
 
 N, D = 3, 2
 

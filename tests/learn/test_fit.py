@@ -18,7 +18,7 @@ import pytest
 
 import rnn_ode as ro
 from rnn_ode import learn
-from rnn_ode.learn._configuration import build, describe
+from rnn_ode.learn._training.configuration import build, describe
 
 XS = jax.random.normal(jax.random.key(0), (32, 6, 1))
 TARGETS = 0.3 * XS.sum(1)
@@ -190,7 +190,7 @@ def test_an_interruption_at_an_odd_moment_leaves_nothing_half_done(when, tmp_pat
     """During a validation, and while the history is read: resumed, the run ends as an unbroken one."""
     way = {**QUIET, "validate": (XS, TARGETS), "every": 4, "checkpoint": tmp_path / "run.ckpt"}
     whole = learn.fit(small(), squares, [(XS, TARGETS)], **{**way, "checkpoint": None}, steps=12)
-    from rnn_ode.learn import _training
+    from rnn_ode.learn._training import training as _training
 
     calls = itertools.count()
 
@@ -492,7 +492,7 @@ def test_random_keys_come_back_with_their_kind(tmp_path):
 
 def test_a_checkpoint_of_before_random_keys_had_a_type_is_read():
     """A network and PRNGKey(7), in a training by Adam."""
-    model = learn.load(Path(__file__).parent / "data" / "checkpoint_1.ckpt")
+    model = learn.load(Path(__file__).parents[1] / "data" / "checkpoint_1.ckpt")
     assert model["key"].tolist() == [0, 7] and model["net"].runner.cell.W_h.shape == (2, 2)
     assert jnp.isfinite(model["net"](jnp.ones((3, 1)))).all()
 
@@ -643,7 +643,7 @@ def test_twenty_kills(tmp_path):
 
 # Files that people have.
 
-OLD = Path(__file__).parent / "data" / "0.1.0"
+OLD = Path(__file__).parents[1] / "data" / "0.1.0"
 OLD_XS = jnp.sin(0.3 * jnp.arange(12.0))[:, None]
 
 

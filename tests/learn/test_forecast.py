@@ -125,7 +125,7 @@ def test_bad_input_is_named(changes, error, message, as_user):
 
 
 def test_what_cannot_be_measured_is_said_before_the_training(monkeypatch):
-    monkeypatch.setattr("rnn_ode.learn._forecast.fit", lambda *arguments, **settings: pytest.fail("trained"))
+    monkeypatch.setattr("rnn_ode.learn._forecast.forecast.fit", lambda *arguments, **settings: pytest.fail("trained"))
     for values, season, message in (
         (SINE, 200, "more rows than season"),
         (np.tile(SINE[:4], (60, 1)), 4, "repeats itself"),

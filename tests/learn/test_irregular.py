@@ -406,7 +406,7 @@ def test_it_beats_a_network_whose_gaps_were_filled():
     """On four paths of the attractor (which of them it is depends on the machine's rounding) its error was 0.70 to 0.73 of
     that of the better of the two ways to fill, after 300 steps. From those that are told what is missing as well it takes
     1500 steps to part: docs/irregular.md."""
-    path = Path(__file__).parent.parent / "docs" / "irregular.md"
+    path = Path(__file__).parents[2] / "docs" / "irregular.md"
     # as a user runs: the suite's XLA makes slow programs, and checks every call
     env = {key: value for key, value in os.environ.items() if not key.startswith(("JAX_", "EQX_", "XLA_"))}
     env |= {"PYTHONPATH": str(Path(ro.__file__).parent.parent), "JAX_PLATFORMS": "cpu"}

@@ -60,7 +60,7 @@ def test_a_killed_study_goes_on_and_ends_the_same(small, tmp_path):
 
 def test_an_interrupted_trial_is_none(tmp_path, monkeypatch):
     """Ctrl-C ends the study, and leaves in the file what was whole."""
-    from rnn_ode.learn import _training
+    from rnn_ode.learn._training import training as _training
 
     path, steps, advance = tmp_path / "study.json", [], _training.advance
 

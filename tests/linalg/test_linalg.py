@@ -10,18 +10,12 @@ import pytest
 import scipy.linalg
 import scipy.optimize
 
-from rnn_ode._balance import balanced, balancing
-from rnn_ode._linalg import (
-    _eig_qr,
-    eig,
-    eigenvalue_condition,
-    exponential,
-    inv,
-    inverse_norm,
-    logm,
-    modes,
-    phi_functions,
-)
+from rnn_ode.linalg._balance import balanced, balancing
+from rnn_ode.linalg._eig import _eig_qr, eig, eigenvalue_condition, modes
+from rnn_ode.linalg._exponential import exponential, phi_functions
+from rnn_ode.linalg._logm import logm
+from rnn_ode.linalg._norms import inverse_norm
+from rnn_ode.linalg._solve import inv
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 

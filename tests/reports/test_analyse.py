@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 import rnn_ode as ro
-from rnn_ode import _analyse
+from rnn_ode._reports import analyse as _analyse
 from rnn_ode.cli import app
 
 c, s = np.cos(np.pi / 3), np.sin(np.pi / 3)

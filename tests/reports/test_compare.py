@@ -11,8 +11,8 @@ import pytest
 from scipy.linalg import expm
 
 import rnn_ode as ro
-from rnn_ode import _compare
-from rnn_ode._compare import measured_rate
+from rnn_ode._reports import compare as _compare
+from rnn_ode._reports.compare import measured_rate
 
 XS = np.sin(0.4 * np.arange(12.0))[:, None]
 W = np.array([[0.8, 0.2, 0.0], [-0.1, 0.7, 0.1], [0.05, 0.0, 0.9]])

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import rnn_ode as ro
-from rnn_ode._feedback import bounded, windows
-from rnn_ode._recommend import _candidates, _Known
-from rnn_ode._roots import companion, feedback_companion
+from rnn_ode._resampling.alternatives import bounded, windows
+from rnn_ode._resampling.recommend import _candidates, _Known
+from rnn_ode._resampling.stability import companion, feedback_companion
 
 KEYS = jax.random.split(jax.random.key(0), 3)
 DIAGONAL = np.array([0.6, 0.3])

@@ -10,7 +10,7 @@ import pytest
 import scipy.linalg
 
 import rnn_ode as ro
-from rnn_ode._orbit import lagrange, uniform_nodes, whole_steps
+from rnn_ode._resampling.interpolation import lagrange, uniform_nodes, whole_steps
 
 W = scipy.linalg.expm(np.array([[-0.1, 0.4, 0.0], [-0.4, -0.1, 0.1], [0.0, 0.0, -0.05]]))  # turns by 0.4 a step
 W_x = np.array([[1.0], [0.0], [0.5]])

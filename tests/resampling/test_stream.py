@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import rnn_ode as ro
-from rnn_ode._stream import as_rate
+from rnn_ode._resampling.stream import as_rate
 
 LSTM = eqx.nn.LSTMCell(1, 3, key=jax.random.key(0))
 GRU = eqx.nn.GRUCell(1, 3, key=jax.random.key(1))

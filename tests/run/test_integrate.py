@@ -12,7 +12,7 @@ import scipy.integrate
 import scipy.linalg
 
 import rnn_ode as ro
-from rnn_ode._dopri8 import Dopri8
+from rnn_ode._run.dopri8 import Dopri8
 
 T, DT = 8, 0.5
 RNG = np.random.default_rng(0)

@@ -10,8 +10,8 @@ import pytest
 import scipy.linalg
 
 import rnn_ode as ro
-from rnn_ode._linalg import phi_functions
-from rnn_ode._linear_flow import doubled, doubled_where_finite, scanned
+from rnn_ode._run.linear_flow import doubled, doubled_where_finite, scanned
+from rnn_ode.linalg._exponential import phi_functions
 
 T, N, D = 9, 4, 2
 RNG = np.random.default_rng(0)

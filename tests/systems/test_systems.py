@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import rnn_ode as ro
-from rnn_ode._systems import DiscreteTime, Stepper
+from rnn_ode._systems.base import DiscreteTime, Stepper
 
 W = np.array([[0.5, 0.2], [-0.3, 0.4]])
 CELL = ro.VanillaCell(W, np.eye(2), np.array([0.1, -0.2]), jnp.tanh)

@@ -6,10 +6,10 @@ import tempfile
 import time
 from functools import partial
 
-from .._stop import undone
-from ._import import output_of
-from ._race import OURS, Contender, Plan, race
-from ._rows import Row
+from ..._base.stop import undone
+from .._race import OURS, Contender, Plan, race
+from .._rows import Row
+from .imports import output_of
 
 COMMAND = ("compare", "--out", "figure.png")
 

@@ -9,8 +9,8 @@ import numpy as np
 
 import rnn_ode as ro
 
-from ._race import OURS, Contender, Plan, distance, jitted, race
-from ._rows import Row
+from .._race import OURS, Contender, Plan, distance, jitted, race
+from .._rows import Row
 
 AUDIO = (40, 48_000, 147, 160)  # units of the LSTM, results, and steps of it in how many results
 

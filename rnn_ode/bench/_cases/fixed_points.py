@@ -9,11 +9,12 @@ import jax.numpy as jnp
 
 import rnn_ode as ro
 
-from ._peers import peer
-from ._race import OURS, Contender, Plan, race
-from ._rows import Row
+from .._peers import peer
+from .._race import OURS, Contender, Plan, race
+from .._rows import Row
 
 SEARCH = (64, 1024, 10_000)  # units, guesses and steps of Adam: 5000 leave some at 2e-2
+
 GAIN = 1.5
 
 

@@ -15,11 +15,12 @@ import numpy as np
 
 import rnn_ode as ro
 
-from . import _diffrax, _tanh
-from ._peers import with_peer
-from ._precision import SUBSTEPS, TOLERANCES, best, quickest
-from ._race import OURS, TARGET, Contender, Plan, distance, jitted, race
-from ._rows import Row
+from .. import _diffrax
+from .. import _problem as _tanh
+from .._peers import with_peer
+from .._precision import SUBSTEPS, TOLERANCES, best, quickest
+from .._race import OURS, TARGET, Contender, Plan, distance, jitted, race
+from .._rows import Row
 
 
 def held(plan: Plan) -> list[Row]:

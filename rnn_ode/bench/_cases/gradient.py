@@ -7,10 +7,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from . import _tanh
-from ._peers import with_peer
-from ._race import OURS, Contender, Plan, Work, jitted, race
-from ._rows import Row
+from .. import _problem as _tanh
+from .._peers import with_peer
+from .._race import OURS, Contender, Plan, Work, jitted, race
+from .._rows import Row
 
 ALLOWED = 1e-3
 

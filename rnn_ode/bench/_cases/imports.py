@@ -6,9 +6,9 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from .._stop import undone
-from ._race import OURS, Contender, Plan, race
-from ._rows import Row
+from ..._base.stop import undone
+from .._race import OURS, Contender, Plan, race
+from .._rows import Row
 
 
 def rows(plan: Plan) -> list[Row]:

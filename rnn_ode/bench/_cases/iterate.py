@@ -6,10 +6,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from . import _tanh
-from ._peers import with_peer
-from ._race import OURS, Contender, Plan, distance, jitted, race
-from ._rows import Row
+from .. import _problem as _tanh
+from .._peers import with_peer
+from .._race import OURS, Contender, Plan, distance, jitted, race
+from .._rows import Row
 
 ROUNDING = 1e3 * float(np.finfo(np.float32).eps)
 

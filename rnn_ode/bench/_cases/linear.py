@@ -9,10 +9,11 @@ import numpy as np
 
 import rnn_ode as ro
 
-from . import _diffrax, _tanh
-from ._precision import TOLERANCES, best, with_its_point
-from ._race import OURS, TARGET, Contender, Plan, distance, jitted, race
-from ._rows import Row
+from .. import _diffrax
+from .. import _problem as _tanh
+from .._precision import TOLERANCES, best, with_its_point
+from .._race import OURS, TARGET, Contender, Plan, distance, jitted, race
+from .._rows import Row
 
 EXACT = 1e-12  # what ours is allowed
 

@@ -8,12 +8,13 @@ import jax.numpy as jnp
 
 import rnn_ode as ro
 
-from . import _tanh
-from ._gradient import distance_of_all, in_numpy
-from ._race import OURS, Contender, Plan, jitted, race
-from ._rows import Row
+from .. import _problem as _tanh
+from .._race import OURS, Contender, Plan, jitted, race
+from .._rows import Row
+from .gradient import distance_of_all, in_numpy
 
 SIZE = (128, 1, 100_000)  # units, batch, steps
+
 ALLOWED = 1e-2
 
 

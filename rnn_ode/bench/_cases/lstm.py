@@ -9,11 +9,11 @@ import numpy as np
 
 import rnn_ode as ro
 
-from . import _tanh
-from ._iterate import ROUNDING
-from ._peers import with_peer
-from ._race import OURS, Contender, Plan, distance, jitted, race
-from ._rows import Row
+from .. import _problem as _tanh
+from .._peers import with_peer
+from .._race import OURS, Contender, Plan, distance, jitted, race
+from .._rows import Row
+from .iterate import ROUNDING
 
 
 def rows(plan: Plan) -> list[Row]:

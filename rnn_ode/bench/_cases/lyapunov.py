@@ -9,11 +9,12 @@ import numpy as np
 
 import rnn_ode as ro
 
-from ._peers import with_peer
-from ._race import OURS, TARGET, Contender, Plan, distance, jitted, race
-from ._rows import Row
+from .._peers import with_peer
+from .._race import OURS, TARGET, Contender, Plan, distance, jitted, race
+from .._rows import Row
 
 RATE_NETWORK = (100, 2500, 0.05)  # units, steps and step
+
 LYAPAX = {
     "lyapax, renorm_every=1": (1, "RK4, QR every step, its default"),
     "lyapax, renorm_every=10": (10, "RK4, QR every 10 steps"),

@@ -12,9 +12,9 @@ import numpy as np
 
 import rnn_ode as ro
 
-from ._peers import peer, with_peer
-from ._race import OURS, Contender, Plan, distance, race
-from ._rows import Row
+from .._peers import peer, with_peer
+from .._race import OURS, Contender, Plan, distance, race
+from .._rows import Row
 
 LESSON = (32, 100, 32, 75)  # units, steps of a history, windows of a batch and batches
 
@@ -38,7 +38,7 @@ def rows(plan: Plan) -> list[Row]:
 
 def _lesson(plan: Plan):
     """The network, and histories (batches, size, T, 1) with targets (batches, size, 1)."""
-    from .. import datasets, learn
+    from ... import datasets, learn
 
     units, steps, size, count = LESSON
     windows = learn.windows(datasets.pendulum().values[:2800], steps, 10, 1)
@@ -53,7 +53,7 @@ def _lesson(plan: Plan):
 def _ours_train(model, batches) -> Callable:
     import optax
 
-    from .. import learn
+    from ... import learn
 
     def loss(model, batch):
         return jnp.mean((jax.vmap(model)(batch[0]) - batch[1]) ** 2)

@@ -9,8 +9,8 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Float
 
-from .._errors import check_count
-from ._windows import Windows
+from ..._base.checks import check_count
+from .windows import Windows
 
 
 def last_value(windows: Windows) -> Float[np.ndarray, "n horizon D"]:

@@ -19,15 +19,15 @@ import optax
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, PRNGKeyArray, Real
 
-from .._errors import as_number, check_callable, check_count
-from ._baselines import LinearAutoregression, drift, last_value, seasonal
-from ._batches import Minibatches
-from ._checkpoint import PathLike
-from ._ensemble import Ensemble
-from ._fit import Fit, fit, uninterrupted
-from ._metrics import coverage, mae, mase, mse, smape
-from ._windows import Scaler, Split, Windows, split
-from ._wirings import rollout
+from ..._base.checks import as_number, check_callable, check_count
+from .._models.ensemble import Ensemble
+from .._models.wirings import rollout
+from .._training.batches import Minibatches
+from .._training.checkpoint import PathLike
+from .._training.fit import Fit, fit, uninterrupted
+from .baselines import LinearAutoregression, drift, last_value, seasonal
+from .metrics import coverage, mae, mase, mse, smape
+from .windows import Scaler, Split, Windows, split
 
 # a network sees and gives a quarter of the standard deviation, so that its activations begin where they are nearly linear
 _AMPLITUDE = 0.25
@@ -119,7 +119,7 @@ class Forecast(eqx.Module):
 
     def plot(self):
         """One page: the forecast with its intervals, the errors of everything, and the training; a matplotlib figure."""
-        from .. import plot
+        from ... import plot
 
         return plot.forecast(self)
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from jax.typing import ArrayLike
 
-from .._arrays import as_host_floats
-from .._errors import check_count
+from ..._base.checks import check_count
+from ..._files.arrays import as_host_floats
 
 
 def mae(targets: ArrayLike | Sequence, predictions: ArrayLike | Sequence) -> float:

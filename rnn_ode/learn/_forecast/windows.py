@@ -14,8 +14,8 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int, PRNGKeyArray, Real
 
-from .._arrays import as_host_floats
-from .._errors import as_number, check_count
+from ..._base.checks import as_number, check_count
+from ..._files.arrays import as_host_floats
 
 _Values = TypeVar("_Values", np.ndarray, Array)
 

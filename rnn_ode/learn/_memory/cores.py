@@ -21,11 +21,19 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import PRNGKeyArray
 
-from .. import CTRNN, GRUODE, AntisymmetricRNN, CoRNN, Euler, Linear, VanillaCell, initializers, to_rnn
-from .._errors import check_count
-from ._runners import Integrated, Iterated, Recurrent
-from ._tasks import AbstractTask
-from ._wirings import ManyToMany, ManyToOne
+from ... import initializers
+from ..._base.checks import check_count
+from ..._bridge.schemes import Euler
+from ..._bridge.to_rnn import to_rnn
+from ..._cells.vanilla import VanillaCell
+from ..._fields.antisymmetric import AntisymmetricRNN
+from ..._fields.cornn import CoRNN
+from ..._fields.ctrnn import CTRNN
+from ..._fields.gruode import GRUODE
+from ..._paths.interpolated import Linear
+from .._models.runners import Integrated, Iterated, Recurrent
+from .._models.wirings import ManyToMany, ManyToOne
+from .tasks import AbstractTask
 
 _SPAN = 256.0
 

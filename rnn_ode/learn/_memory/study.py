@@ -20,18 +20,21 @@ import numpy as np
 import optax
 from jaxtyping import PRNGKeyArray
 
-from .. import gradient_flow, verdict_name
-from .._errors import check_count
-from .._files import written_beside
-from .._types import finite_or_none
-from ._checkpoint import PathLike
-from ._fit import fit, uninterrupted
-from ._models import check_core, wired
-from ._penalties import flossing
-from ._tasks import AbstractTask
+from ..._analyses.gradients import gradient_flow
+from ..._base.checks import check_count
+from ..._base.text import finite_or_none
+from ..._base.verdict import verdict_name
+from ..._files.atomic import written_beside
+from .._training.checkpoint import PathLike
+from .._training.fit import fit, uninterrupted
+from .._training.penalties import flossing
+from .cores import check_core, wired
+from .tasks import AbstractTask
 
 FLOSSED = " + flossing"
+
 _FLOSSING_STEPS, _FLOSSING_RATE = 400, 3e-3
+
 _HELD_OUT = 256  # sequences
 
 
@@ -110,7 +113,7 @@ class Study:
 
     def plot(self):
         """One page: the share that learnt against the lag, and the outcome against the gradient before; matplotlib."""
-        from .. import plot
+        from ... import plot
 
         return plot.memory(self)
 

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from .._errors import check_count
+from ..._base.checks import check_count
 
 
 class AbstractTask(eqx.Module):

@@ -7,7 +7,7 @@ import equinox as eqx
 import jax
 from jaxtyping import Array, PRNGKeyArray, PyTree
 
-from .._errors import check_callable, check_count
+from ..._base.checks import check_callable, check_count
 
 
 class Ensemble(eqx.Module):

@@ -22,14 +22,16 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Real
 
-from .. import Hold, RungeKutta, integrate, iterate, to_rnn
-from .._cells import initial_state, output_of
-from .._errors import as_step, check_callable, check_count, is_concrete
-from .._fields import is_linear, leads_of
-from .._integrate import integrate_samples
-from .._paths import AbstractPath, SampledPath
-from .._runs import promote
-from .._types import Cell, Field, State
+from ..._base.checks import as_step, check_callable, check_count, is_concrete
+from ..._base.protocol import is_linear, leads_of
+from ..._base.states import promote
+from ..._base.types import Cell, Field, State
+from ..._bridge.schemes import RungeKutta
+from ..._bridge.to_rnn import to_rnn
+from ..._cells.base import initial_state, output_of
+from ..._paths.sampled import AbstractPath, Hold, SampledPath
+from ..._run.integrate import integrate, integrate_samples
+from ..._run.iterate import iterate
 
 Length = Int[Array, ""] | int | None
 

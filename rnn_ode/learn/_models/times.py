@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from .._errors import as_number, is_concrete
+from ..._base.checks import as_number, is_concrete
 
 
 class Intervals(eqx.Module):

@@ -24,11 +24,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Real
 
-from .. import iterate
-from .._cells import output_of
-from .._errors import check_callable, check_count
-from .._types import Cell
-from ._runners import AbstractRunner, Length, Recurrent, as_samples
+from ..._base.checks import check_callable, check_count
+from ..._base.types import Cell
+from ..._cells.base import output_of
+from ..._run.iterate import iterate
+from .runners import AbstractRunner, Length, Recurrent, as_samples
 
 Readout = Callable[[Array], Array]
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int, PRNGKeyArray, PyTree
 
-from .._errors import check_count
+from ..._base.checks import check_count
 
 
 class Minibatches(eqx.Module):

@@ -19,9 +19,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
-from .. import __version__
-from .._files import written_beside
-from ._configuration import build, describe, is_typed_key
+from ..._base.version import __version__
+from ..._files.atomic import written_beside
+from .configuration import build, describe, is_typed_key
 
 KIND = "rnn_ode checkpoint 1"
 

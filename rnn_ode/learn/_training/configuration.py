@@ -16,11 +16,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PyTree
 
-from .._bridge import SchemeCell
-from .._fields import AnchoredField, JacobianField, LinearField, SeriesField
-from .._paths import Constant
+from ..._bridge.jacobian import AnchoredField, JacobianField
+from ..._bridge.linear import LinearField
+from ..._bridge.series import SeriesField
+from ..._bridge.to_rnn import SchemeCell
+from ..._paths.sampled import Constant
 
 LIBRARIES = ("rnn_ode", "equinox", "diffrax", "lineax", "optimistix")
+
 # where a class or a function is looked for first, so that a file names it as its users do
 _PUBLIC = (
     "rnn_ode",
@@ -33,10 +36,13 @@ _PUBLIC = (
     "jax.numpy",
     "jax.lax",
 )
+
 # Parts of models that have no public name. A file names them `rnn_ode:<class>`, wherever they are defined; version 0.1.0
 # wrote the module in which they were, which is not looked at.
 _PARTS = {cls.__name__: cls for cls in (SchemeCell, AnchoredField, JacobianField, LinearField, SeriesField, Constant)}
+
 _DEFAULT = {"default": True}
+
 _KINDS = {"array", "key", "class", "function", "tuple", "dict", "default"}
 
 

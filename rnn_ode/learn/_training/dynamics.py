@@ -7,8 +7,8 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from .. import gradient_flow
-from .._types import Cell, State
+from ..._analyses.gradients import gradient_flow
+from ..._base.types import Cell, State
 
 
 class Dynamics(eqx.Module):

@@ -17,10 +17,10 @@ import numpy as np
 import optax
 from jaxtyping import PRNGKeyArray, PyTree
 
-from .._errors import as_number, check_callable, check_count, check_flag
-from ._checkpoint import PathLike
-from ._step import Task, begin
-from ._training import INTERRUPTED, History, Training
+from ..._base.checks import as_number, check_callable, check_count, check_flag
+from .checkpoint import PathLike
+from .step import Task, begin
+from .training import INTERRUPTED, History, Training
 
 
 class Fit(eqx.Module):

@@ -10,12 +10,13 @@ from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Real
 
-from .. import Map, lyapunov
-from .._cells import initial_state
-from .._errors import as_floats, as_matrix, as_number
-from .._linalg import eig
-from .._runs import promote
-from .._types import Cell, State, frozen
+from ..._analyses.lyapunov import lyapunov
+from ..._base.checks import as_floats, as_matrix, as_number
+from ..._base.states import frozen, promote
+from ..._base.types import Cell, State
+from ..._cells.base import initial_state
+from ..._systems.base import Map
+from ...linalg._eig import eig
 
 
 def vanishing_gradient(

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
-from .._types import is_finite
+from ..._base.states import is_finite
 
 FAULTS = {1: "the loss", 2: "the norm of the gradient", 3: "the update of the optimiser"}
 

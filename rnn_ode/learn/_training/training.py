@@ -10,13 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int, PyTree
 
-from .. import __version__
-from .._stop import deferred, requested
-from ._batches import sources
-from ._checkpoint import Checkpoint, read, read_header, write
-from ._configuration import describe, difference, renamed
-from ._progress import training_bar
-from ._step import FAULTS, Record, State, Task, advance, evaluate
+from ..._base.stop import deferred, requested
+from ..._base.version import __version__
+from .batches import sources
+from .checkpoint import Checkpoint, read, read_header, write
+from .configuration import describe, difference, renamed
+from .progress import training_bar
+from .step import FAULTS, Record, State, Task, advance, evaluate
 
 INTERRUPTED = "interrupted"
 
