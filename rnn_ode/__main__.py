@@ -10,7 +10,7 @@ def main() -> None:
     """Run the command line; without the `app` extra, say how to install it and exit with status 1."""
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, _stop_early)
-    from ._stop import end_with, watch
+    from ._base.stop import end_with, watch
 
     watch()
     # BLAS threads that spin while XLA's work cost more than they bring at these sizes

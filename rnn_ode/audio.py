@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from ._errors import counted
+from ._base.checks import counted
 
 PathLike = str | os.PathLike[str]
 

@@ -22,8 +22,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from ._arrays import decoded
-from ._errors import as_number, as_step, check_count
+from ._base.checks import as_number, as_step, check_count
+from ._files.arrays import decoded
 
 PathLike = str | os.PathLike[str]
 Row = tuple[int, list[str]]  # line number, 1-based, and cells

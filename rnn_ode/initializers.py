@@ -30,8 +30,8 @@ from jax.nn.initializers import Initializer
 from jax.typing import ArrayLike
 from jaxtyping import Array, PRNGKeyArray
 
-from ._errors import as_floats, as_number, is_concrete
-from ._linalg import eig
+from ._base.checks import as_floats, as_number, is_concrete
+from .linalg._eig import eig
 
 
 def _square(matrix: Callable[[PRNGKeyArray, int, Any], Array]) -> Initializer:

@@ -22,9 +22,10 @@ import soundfile
 from typer.testing import CliRunner
 
 import rnn_ode as ro
-from rnn_ode import _resample, audio, interop
-from rnn_ode._files import written_beside
-from rnn_ode._resample import Scheme, Table, resample
+from rnn_ode import audio, interop
+from rnn_ode._files.atomic import written_beside
+from rnn_ode._resampling import files as _resample
+from rnn_ode._resampling.files import Scheme, Table, resample
 from rnn_ode.cli import app
 
 TONE = (0.4 * np.sin(0.05 * np.arange(1500)) + 0.2 * np.sin(0.31 * np.arange(1500)))[:, None]

@@ -17,106 +17,6 @@ PACKAGE = Path(rnn_ode.__file__).parent
 README = Path(__file__).parent.parent / "README.md"
 FILES = sorted(str(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.py"))
 
-# A file imports only from floors below its own. A folder is one entry of the table, and the files inside it may import
-# each other. `__init__` re-exports what is below it and may itself be imported from floor 7 up.
-FLOORS = (
-    "_stop",
-    "_errors _files _balance _dependence",
-    "_linalg _types _arrays",
-    "_cells _paths _verdict _runs _orbit initializers",
-    "_scan",
-    "_fields _methods _schemes _dopri8 _clock _roots",
-    "_intervals _tolerances",
-    "_linear_flow _outcome",
-    "_bridge _iterate _integrate _evolve _feedback",
-    "_systems _tangent _kinks _stream _fixed_points_search",
-    "_steps",
-    "_spectrum _transient _fixed_points _cycles _lyapunov _branch_kernels",
-    "_branch_points",
-    "_branch_walk",
-    "_continuation",
-    "_gradients _compare _recommend",
-    "_analyse",
-    "__init__",
-    "learn interop datasets audio",
-    "plot bench _resample",
-    "cli",
-    "__main__",
-)
-FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names.split()}
-# Upward, and so only inside a function: what draws is loaded when it is asked for.
-ON_DEMAND = {
-    ("_compare", "plot"): "comparison.plot() draws itself",
-    ("_analyse", "plot"): "analysis.plot() draws itself",
-    ("learn", "plot"): "forecast.plot() and study.plot() draw themselves",
-}
-
-
-def entry(file: str) -> str:
-    """A file's entry in the table: `_cells/_base.py` is `_cells`."""
-    return Path(file).parts[0].removesuffix(".py")
-
-
-def imported_entries(file: str, node: ast.Import | ast.ImportFrom) -> set[str]:
-    """The entries of the table that one import statement of that file loads."""
-    if isinstance(node, ast.Import):
-        modules = [alias.name for alias in node.names]
-    else:
-        here = ["rnn_ode", *Path(file).parent.parts]
-        base = (
-            ".".join([*here[: len(here) + 1 - node.level], *filter(None, [node.module])]) if node.level else node.module
-        )
-        # `from rnn_ode import _types` loads a file, `from rnn_ode import iterate` the package.
-        modules = [
-            f"{base}.{alias.name}" if base == "rnn_ode" and alias.name in FLOOR else base for alias in node.names
-        ]
-    parts = [module.split(".") for module in modules]
-    return {part[1] if len(part) > 1 else "__init__" for part in parts if part[0] == "rnn_ode"}
-
-
-def imports_of(file: str) -> list[tuple[str, bool]]:
-    """The entries that a file imports, and whether inside a function."""
-    tree = ast.parse((PACKAGE / file).read_text(encoding="utf-8"))
-    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
-    inside = {id(node) for function in functions for node in ast.walk(function)}
-    statements = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
-    return [(name, id(node) in inside) for node in statements for name in imported_entries(file, node)]
-
-
-def test_every_file_has_its_floor():
-    assert {entry(file) for file in FILES} - FLOOR.keys() == set(), "give the new file a floor"
-
-
-@pytest.mark.parametrize("file", [file for file in FILES if file != "__init__.py"])
-def test_imports_come_from_lower_floors(file):
-    own = entry(file)
-    for other, on_demand in imports_of(file):
-        allowed = on_demand and (own, other) in ON_DEMAND
-        assert other == own or FLOOR[other] < FLOOR[own] or allowed, (
-            f"{file} imports {other}, which is no floor below it"
-        )
-
-
-def test_no_exception_is_out_of_date():
-    pairs = {(entry(file), other) for file in FILES for other, _ in imports_of(file)}
-    assert ON_DEMAND.keys() - pairs == set()
-
-
-def test_imports_are_understood():
-    def entries(file, text):
-        return imported_entries(file, ast.parse(text).body[0])
-
-    assert entries("_bridge.py", "from ._types import Cell") == {"_types"}
-    assert entries("_bridge.py", "from . import _types, _paths") == {"_types", "_paths"}
-    assert entries("_bridge.py", "from . import iterate") == {"__init__"}
-    assert entries("_cells/_base.py", "from .._errors import RESULTS") == {"_errors"}
-    assert entries("_cells/_base.py", "from .. import _linalg") == {"_linalg"}
-    assert entries("_cells/__init__.py", "from ._base import x") == {"_cells"}
-    assert entries("cli/_app.py", "import rnn_ode as ro, numpy") == {"__init__"}
-    assert entries("cli/_app.py", "import rnn_ode.plot") == {"plot"}
-    assert entries("cli/_app.py", "from rnn_ode.learn.fit import fit") == {"learn"}
-    assert entries("cli/_app.py", "from numpy import linalg") == set()
-
 
 @pytest.mark.parametrize("file", FILES)
 def test_only_public_interfaces_of_jax_and_equinox(file):
@@ -181,13 +81,13 @@ def exports() -> dict[str, str]:
 
 
 def public_names() -> list[str]:
-    return [name for name, home in exports().items() if home or name == "initializers"]
+    return [name for name, home in exports().items() if (home or name == "initializers") and name != "__version__"]
 
 
 def test_the_root_gives_what_type_checkers_see():
     assert {name: home for name, home in exports().items() if home} == rnn_ode._HOMES
     assert {name for name, home in exports().items() if not home} == set(rnn_ode._MODULES)
-    assert set(dir(rnn_ode)) == {*exports(), "__version__"}
+    assert set(dir(rnn_ode)) == exports().keys()
     assert all(inspect.ismodule(getattr(rnn_ode, name)) for name in rnn_ode._MODULES)
 
 

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 import rnn_ode as ro
-from rnn_ode._cells import AbstractCell
-from rnn_ode._methods import AbstractMethod, obstacle
-from rnn_ode._paths import SampledPath
+from rnn_ode._cells.base import AbstractCell
+from rnn_ode._methods.base import AbstractMethod, obstacle
+from rnn_ode._paths.sampled import SampledPath
 
 
 class Halved(AbstractCell):

@@ -1,13 +1,1 @@
-from ._base import AbstractCell as AbstractCell
-from ._base import Pieces as Pieces
-from ._base import as_state as as_state
-from ._base import hoisted as hoisted
-from ._base import initial_state as initial_state
-from ._base import output_of as output_of
-from ._base import recurrence as recurrence
-from ._piecewise import PiecewiseLinearCell as PiecewiseLinearCell
-from ._recurrence import Recurrence as Recurrence
-from ._stacked import StackedCell as StackedCell
-from ._stacked import output_shape as output_shape
-from ._vanilla import VanillaCell as VanillaCell
-from ._vanilla import is_affine as is_affine
+"""Networks: one step, cell(x, h) -> h."""

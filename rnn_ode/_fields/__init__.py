@@ -1,11 +1,1 @@
-from ._antisymmetric import AntisymmetricRNN as AntisymmetricRNN
-from ._cornn import CoRNN as CoRNN
-from ._ctrnn import CTRNN as CTRNN
-from ._gruode import GRUODE as GRUODE
-from ._jacobian import AnchoredField as AnchoredField
-from ._jacobian import JacobianField as JacobianField
-from ._linear import LinearField as LinearField
-from ._linear import is_linear as is_linear
-from ._linear import is_linear_in_steps as is_linear_in_steps
-from ._linear import leads_of as leads_of
-from ._series import SeriesField as SeriesField
+"""Vector fields: field(t, h, path) -> dh/dt."""

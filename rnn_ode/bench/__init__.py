@@ -27,21 +27,19 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from .._errors import check_count
-from . import (
-    _compare,
-    _evolve,
-    _fixed_points,
-    _flow,
-    _gradient,
-    _import,
-    _iterate,
-    _linear,
-    _long,
-    _lstm,
-    _lyapunov,
-    _train,
-)
+from .._base.checks import check_count
+from ._cases import compare as _compare
+from ._cases import evolve as _evolve
+from ._cases import fixed_points as _fixed_points
+from ._cases import flow as _flow
+from ._cases import gradient as _gradient
+from ._cases import imports as _import
+from ._cases import iterate as _iterate
+from ._cases import linear as _linear
+from ._cases import long as _long
+from ._cases import lstm as _lstm
+from ._cases import lyapunov as _lyapunov
+from ._cases import train as _train
 from ._keep import Kept
 from ._machine import Rates
 from ._race import TARGET, Plan

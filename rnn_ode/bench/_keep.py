@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from .._files import check_writable, written_beside
+from .._files.atomic import check_writable, written_beside
 from . import _machine
 from ._rows import Row
 

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import typer
 
-from .._analyse import analyse
-from .._errors import counted
+from .._base.checks import counted
+from .._reports.analyse import analyse
 from ._app import Json, app, finish, job
 from ._common import (
     Activation,

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from .._stop import deferred, tell
+from .._base.stop import deferred, tell
 
 app = typer.Typer(
     name="rnn-ode",

@@ -23,10 +23,13 @@ from rich.progress import (
 )
 
 from .. import initializers
-from .._cells import StackedCell, VanillaCell
-from .._files import check_readable, check_writable, written_beside
-from .._methods import AbstractMethod, Backward, Exact, Forward, Textbook, Tustin
-from .._stop import tell
+from .._base.stop import tell
+from .._cells.stacked import StackedCell
+from .._cells.vanilla import VanillaCell
+from .._files.atomic import check_readable, check_writable, written_beside
+from .._methods.base import AbstractMethod
+from .._methods.closed import Exact, Textbook, Tustin
+from .._methods.series import Backward, Forward
 from ..datasets import Series
 from ..interop import read_cell
 from ._app import messages, say

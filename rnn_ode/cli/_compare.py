@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from .._compare import METHODS, compare
-from .._errors import counted
+from .._base.checks import counted
+from .._files.atomic import check_readable
+from .._reports.compare import METHODS, compare
 from ..datasets import load_csv, sunspots
 from ._app import Json, app, finish, job
 from ._common import (
@@ -20,7 +21,6 @@ from ._common import (
     Weights,
     check_apart,
     check_figure,
-    check_readable,
     describe,
     mention_unused,
     network,

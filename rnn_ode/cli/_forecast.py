@@ -7,10 +7,10 @@ from typing import Annotated
 import jax
 import typer
 
-from .._files import check_writable
+from .._files.atomic import check_readable, check_writable
 from ..datasets import SERIES, load_csv
 from ._app import Json, app, finish, job
-from ._common import check_apart, check_figure, check_readable, mention_unused, save_figure
+from ._common import check_apart, check_figure, mention_unused, save_figure
 
 
 @app.command("forecast")
@@ -118,7 +118,7 @@ def _rows(context: typer.Context, series: str, column: list[str] | None):
 
 
 def _kept(checkpoint: Path | None, steps: int) -> str:
-    from ..learn._checkpoint import read_header
+    from ..learn._training.checkpoint import read_header
 
     if checkpoint is None:
         return "Stopped; nothing was kept: give --checkpoint FILE to keep the training."

@@ -8,7 +8,7 @@ from typing import Annotated
 import jax
 import typer
 
-from .._files import check_writable
+from .._files.atomic import check_writable
 from ._app import Json, app, finish, job
 from ._common import check_apart, check_figure, progress, save_figure
 

@@ -9,14 +9,14 @@ import equinox as eqx
 import jax
 import typer
 
-from .._cells import VanillaCell
-from .._files import check_writable
-from .._resample import Scheme, Source, Table, resample
-from .._stream import as_rate
+from .._cells.vanilla import VanillaCell
+from .._files.atomic import check_readable, check_writable
+from .._resampling.files import Scheme, Source, Table, resample
+from .._resampling.stream import as_rate
 from ..audio import SUBTYPES, read_wav
 from ..interop import Network, read_network
 from ._app import Json, app, finish, job, say
-from ._common import ACTIVATIONS, Activation, check_apart, check_readable, mention_unused, percentage
+from ._common import ACTIVATIONS, Activation, check_apart, mention_unused, percentage
 
 
 @app.command("resample")

@@ -8,14 +8,15 @@ import jax.numpy as jnp
 import numpy as np
 import typer
 
-from .._bridge import ALTERNATIVES
-from .._compare import predict
-from .._methods import obstacle
-from .._types import finite_or_none
-from .._verdict import Verdict, verdict_name
+from .._base.text import finite_or_none
+from .._base.verdict import Verdict, verdict_name
+from .._bridge.to_ode import ALTERNATIVES
+from .._files.atomic import check_readable
+from .._methods.base import obstacle
+from .._reports.compare import predict
 from ..interop import read_matrix
 from ._app import Json, app, finish, job
-from ._common import check_readable, progress
+from ._common import progress
 
 
 @app.command("spectrum")

@@ -1,0 +1,1 @@
+"""The questions that maps and flows both answer."""

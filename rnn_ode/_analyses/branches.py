@@ -1,0 +1,186 @@
+"""Branches of fixed points along a parameter, through folds, with their bifurcations.
+
+A branch is a curve F(h, p) = 0 in the space of z = (h, p), F the system's residual. Pseudo-arclength continuation (Keller
+1977; Allgower & Georg, "Introduction to Numerical Continuation Methods", ch. 2 and 8) goes on along the tangent t, the
+null vector of the extended Jacobian A = [∂F/∂h, ∂F/∂p], and returns to the curve by Newton's method in the plane across t,
+so that a fold is a point like any other. Test functions that change sign between two points of the curve:
+
+- the parameter's component of t, at a fold;
+- the determinant of A bordered by t, at a branch point, where A loses rank (Keller). (On an arm of a pitchfork the former
+  changes sign there too: a branch point all the same.)
+- the distance of each eigenvalue of the system's Jacobian beyond the boundary of stability, sorted by it: |λ| − 1 or Re μ.
+  Which bifurcation it is, the system says: flip (λ = −1), Neimark–Sacker (a pair on the circle), Hopf (a pair on the axis).
+
+The distances stand in for det(J + I) and the bialternate products of Kuznetsov, "Elements of Applied Bifurcation Theory",
+ch. 10: a neutral saddle (λ₁λ₂ = 1, μ₁ + μ₂ = 0) is no zero of theirs, and two eigenvalues that cross at once do not cancel.
+
+A test counts as zero where its own uncertainty may have made its sign. That of an eigenvalue is measured (`branches_points`);
+it depends neither on the units nor on modes that the eigenvalue has nothing to do with. A branch point is refined by Newton's
+method on the regular system of Griewank & Reddien (1984): F + β ψ = 0 and g = 0, the two numbers g the corner of the inverse
+of A bordered to a regular matrix.
+
+Lengths are those of (h / max(s, ‖h‖), p / |p1 − p0|). A coordinate that is always more than 64 times smaller than ‖h‖ has a
+unit of its own, such as a gate beside millivolts. The size s of states is the larger of ‖h‖ at the start and of
+|p1 − p0| ‖dh/dp‖ there, or, where that is smaller or the former is zero, the distance over which the Jacobian changes by a
+quarter. What the method cannot see: two crossings of one eigenvalue within one step, and bifurcations of eigenvalues that
+stay on the boundary (a conservative system's), or within their own uncertainty of it all along (one of condition 10⁴ in
+float32); the verdicts there say UNDETERMINED.
+
+`branches_kernels` holds what is compiled, `branches_points` what is asked of a point, `branches_walk` where to look next.
+"""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+from jaxtyping import Array, Complex, Float, PyTree
+
+from .._base.checks import as_number, as_step, check_callable, check_count
+from .._base.results import RESULTS
+from .._base.verdict import Verdict
+from .._systems.base import AbstractSystem, check_system
+from .branches_kernels import on_kink
+from .branches_points import Point
+from .branches_walk import Followed, Walk
+
+
+class Bifurcation(NamedTuple):
+    """A bifurcation of a branch: `parameter` and `point` (N,) say where.
+
+    `kind` is one of
+
+    - "fold", "branch point", "flip", "neimark-sacker", "hopf";
+    - "border collision", where eigenvalues jump across the boundary of stability, as on a kink of relu;
+    - "undecided", where a pair crosses the boundary so close to two equal real eigenvalues that rounding may have made it: a
+      Hopf or Neimark–Sacker point of very low frequency, or two real eigenvalues. In float32 the kind then reads "undecided:
+      float64 will". The place is as good as that of any other kind.
+    """
+
+    kind: str
+    parameter: float
+    point: np.ndarray
+
+
+class Branch(eqx.Module):
+    """A curve of fixed points along a parameter: what `continue_branch` returns.
+
+    **Fields:** `parameters` (m,) and `points` (m, N), flat states, in the order in which the branch was followed,
+    bifurcations included; `residuals` (m,), the largest entries of cell(x, h) − h or dh/dt; `eigenvalues` (m, N) of the
+    system's Jacobian, fastest growing first; `verdicts` (m,), UNDETERMINED on a kink; `bifurcations`, a list of (kind,
+    parameter, point) in branch order, with `indices`, their places among the points, and `critical` (k,), the eigenvalue of
+    each that crosses: 1 or 0 at a fold, iω at a Hopf point, exp(iθ) at a Neimark–Sacker point; `closed`, whether the branch
+    returned to its start; `result`, a `RESULTS`: `successful`, or why the branch is partial and what to try.
+    """
+
+    parameters: Float[np.ndarray, " m"]
+    points: Float[np.ndarray, "m N"]
+    residuals: Float[np.ndarray, " m"]
+    eigenvalues: Complex[np.ndarray, "m N"]
+    verdicts: Verdict
+    bifurcations: list[Bifurcation]
+    indices: list[int]
+    critical: Complex[np.ndarray, " k"]
+    closed: bool
+    result: RESULTS
+
+    @property
+    def complete(self) -> bool:
+        """Whether the branch reached an end of the interval or its own start."""
+        return bool(self.result == RESULTS.successful)
+
+
+def continue_branch(
+    make_system: Callable[[Array], AbstractSystem],
+    start: PyTree[ArrayLike],
+    interval: tuple[ArrayLike, ArrayLike],
+    *,
+    max_step: float = 0.05,
+    max_points: int = 2000,
+) -> Branch:
+    """The branch of fixed points from p0 on, until p leaves [p0, p1] at either end, through folds.
+
+    **Arguments:** `make_system(p)`, a `Map` or `Flow` with a constant input for a scalar p, which is traced, since the system
+    is compiled and differentiated; `start` a guess of the fixed point at p0, flat (N,) or as the cell or field has it;
+    `interval` (p0, p1), of which p1 may be the smaller; `max_step` the longest step, in units of |p1 − p0| and the state's
+    size; `max_points` after how many to give up.
+
+    **Returns:** a `Branch`. Newton's method ends with a step and a residual of at most 1e-10 (float32: 1e-5), relative to the
+    state's size and to each row of the Jacobian, before its last step; bifurcations are located to 2e-12 (float32: some 1e-5)
+    of those units, or as well as rounding lets the critical eigenvalue tell. A partial branch (out of points, running off to
+    infinity, lost) says so in its `result`. An eigenvalue that crosses twice within one step goes unseen: a smaller
+    `max_step` looks closer.
+
+    **Raises:** `ValueError` where no fixed point is found from `start` at p0, for an empty interval, an input that is not
+    constant, or systems of different sizes; `TypeError` where `make_system` returns no system or cannot be traced in p, and
+    for states of less than 32 bits.
+
+    Drives compiled kernels from the host: it is not itself for `jit`. One `make_system` is compiled once.
+
+    ```python
+    >>> import jax.numpy as jnp, rnn_ode as ro
+    >>> def network(b):
+    ...     return ro.Map(ro.VanillaCell([[2.0]], [[1.0]], [0.0], jnp.tanh), b[None])
+    >>> branch = ro.continue_branch(network, jnp.array([-1.0]), (-1.0, 1.0))
+    >>> [(kind, round(b, 3)) for kind, b, _ in branch.bifurcations], branch.complete
+    ([('fold', 0.533), ('fold', -0.533)], True)
+
+    ```
+    """
+    check_callable("make_system", make_system, "make_system(p)")
+    max_step = as_step("max_step", max_step)
+    check_count("max_points", max_points, 2)
+    ends = _as_interval(interval)
+    systems = [_made(make_system, p) for p in ends]
+    h = systems[0].as_point("start", start)
+    if systems[1].as_point("start", h).shape != h.shape or type(systems[0]) is not type(systems[1]):
+        raise ValueError("make_system must return systems of one kind and size for every p.")
+    if h.dtype not in (jnp.float32, jnp.float64):
+        raise TypeError(f"start must be float32 or float64, and so must the system; got {h.dtype}. Convert both.")
+    systems[0].require_constant("continue_branch", h)
+    walk = Walk(make_system, systems[0], ends, np.asarray(h).dtype)
+    return _as_branch(walk, walk.follow(walk.start(np.asarray(h)), max_step, max_points))
+
+
+def _as_branch(walk: Walk, followed: Followed) -> Branch:
+    points, kind = followed.points, np.result_type(walk.dtype, np.complex64)
+    z = np.stack([point.z for point in points])
+    verdicts = [_verdict(walk, point) for point in points]
+    return Branch(
+        z[:, -1],
+        z[:, :-1],
+        np.array([point.residual for point in points], walk.dtype),
+        np.stack([point.spectrum.values for point in points]).astype(kind),
+        jax.tree.map(lambda *leaves: jnp.stack(leaves), *verdicts),
+        [Bifurcation(found.kind, float(z[found.index, -1]), z[found.index, :-1]) for found in followed.found],
+        [found.index for found in followed.found],
+        np.array([found.critical for found in followed.found], kind),
+        followed.closed,
+        followed.result,
+    )
+
+
+def _verdict(walk: Walk, point: Point) -> Verdict:
+    J = jnp.asarray(np.where(np.isfinite(point.jacobian), point.jacobian, 0))
+    verdict = walk.system.verdict(J, *walk.system.modes(J))
+    return Verdict.where(on_kink(walk.make_system, point.z), Verdict.UNDETERMINED, verdict)
+
+
+def _as_interval(interval) -> tuple[float, float]:
+    if not isinstance(interval, tuple | list) or len(interval) != 2:
+        raise TypeError(f"interval must be a pair (p0, p1) of numbers; got {interval!r}.")
+    p0, p1 = (as_number(name, p) for name, p in zip(("p0", "p1"), interval, strict=True))
+    if not (math.isfinite(p0) and math.isfinite(p1)) or p0 == p1:
+        raise ValueError(f"interval must have two different, finite ends (p0, p1); got ({p0}, {p1}).")
+    return p0, p1
+
+
+def _made(make_system, p: float) -> AbstractSystem:
+    made = make_system(jnp.asarray(p, float))
+    check_system(f"what make_system returns at p = {p:g}", made)
+    made.require_constant("continue_branch")
+    return made

@@ -1,0 +1,160 @@
+"""What the eigenvalues of W_h predict, for the network and for each of its counterparts."""
+
+from collections.abc import Sequence
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+from jaxtyping import Array, Bool, Complex, Float
+
+from .._base.checks import as_matrix, in_single
+from .._base.states import of_each
+from .._base.verdict import Verdict, float64_hint
+from .._methods.base import AbstractMethod, check_method
+from .._methods.closed import Exact
+from .._methods.existence import nearly_singular
+from ..linalg._eig import modes
+from ..linalg._verdict import Reading, eigenvalue_reach, judge
+
+_of_each = of_each("multipliers", ndim=1)
+
+
+class Spectrum(eqx.Module):
+    """The eigenvalues of a step matrix W (N, N) and what they say of h ↦ W h and of its continuous counterparts.
+
+    All of it speaks of the linear part, with held input: a network with a nonlinearity has W at best at one state.
+
+    **Fields:** `matrix` W; `multipliers` (N,) complex, the eigenvalues, largest first; `condition` (N,) their condition
+    numbers (1 for a normal matrix, infinite for a defective one); `balanced_condition` (N,) those of the matrix in units
+    that make it small, by which rounding is judged. Under `vmap` everything is asked of each matrix.
+    """
+
+    matrix: Float[Array, "N N"]
+    multipliers: Complex[Array, " N"]
+    condition: Float[Array, " N"]
+    balanced_condition: Float[Array, " N"]
+
+    @property
+    @_of_each
+    def radius(self) -> Float[Array, ""]:
+        """Spectral radius: the largest |λ|."""
+        return jnp.max(jnp.abs(self.multipliers))
+
+    @property
+    @_of_each
+    def abscissa(self) -> Float[Array, ""]:
+        """Spectral abscissa: the largest Re λ."""
+        return jnp.max(self.multipliers.real)
+
+    @property
+    @_of_each
+    def reach(self) -> Float[Array, " N"]:
+        """How far each true eigenvalue may be from the computed one, for rounding."""
+        return jax.lax.stop_gradient(eigenvalue_reach(self.matrix, self.balanced_condition, self.multipliers))
+
+    @property
+    def hint(self) -> str:
+        """What to try where rounding leaves the network's verdict or a timescale open, on the host. Empty in float64, and
+        where neither is open."""
+        open_ = np.any(np.isinf(self.timescales)) or np.any(np.asarray(self.discrete == Verdict.UNDETERMINED))
+        return float64_hint(self.matrix.dtype) if open_ else ""
+
+    @property
+    def discrete(self) -> Verdict:
+        """The verdict on the network's linear part h ↦ W h, by |λ| against 1."""
+        return self.verdicts()[0]
+
+    def continuous(self, method: AbstractMethod) -> Verdict:
+        """The verdict on the method's flow of h ↦ W h, by Re g(λ) against 0; `Textbook()` is exp(W_h t)'s.
+
+        It asks g alone: whether the method may be used is `exists(method)`. At a pole of g it is UNDETERMINED.
+        """
+        return self.verdicts(check_method("method", method))[1]
+
+    @_of_each
+    def verdicts(self, *methods: AbstractMethod) -> tuple[Verdict, ...]:
+        """`discrete`, and then `continuous` of each method: cheaper than one by one."""
+        network = Reading(Exact().exponent, Exact().contour)
+        flows = [Reading(m.exponent, m.contour, m.pole) for m in (check_method("methods", m) for m in methods)]
+        return judge(self.matrix, self.multipliers, self.balanced_condition, (network, *flows))
+
+    @_of_each
+    def exists(self, method: AbstractMethod) -> Bool[Array, ""]:
+        """Whether the method may be used on this matrix, to within rounding (`Exact()`: no multiplier on (−∞, 0], …)."""
+        check_method("method", method)
+        excluded = jnp.any(method.excluded(self.multipliers, self.reach))
+        return ~excluded & ~nearly_singular(self.matrix) if method.inverts else ~excluded
+
+    @_of_each
+    def rate(self, method: AbstractMethod | None = None) -> Float[Array, ""]:
+        """Growth of the linear part in nats per step: log |λ| of the largest, or the largest Re g(λ) of a method."""
+        if method is None:
+            return jnp.log(self.radius)
+        return jnp.max(check_method("method", method).exponent(self.multipliers).real)
+
+    @property
+    @_of_each
+    def timescales(self) -> Float[Array, " N"]:
+        """Steps in which each mode of the network falls, or grows (negative), by a factor e: −1 / log |λ|.
+
+        It is +∞ where rounding leaves open whether |λ| is above or below 1, and 0 where λ = 0.
+        """
+        modulus = jnp.abs(self.multipliers)
+        open = jnp.abs(modulus - 1) <= self.reach
+        return jnp.where(open, jnp.inf, -1 / jnp.log(jnp.where(open, 2, modulus)))
+
+    @property
+    @_of_each
+    def frequencies(self) -> Float[Array, " N"]:
+        """Cycles per step of each mode of the network: arg λ / 2π, in (−½, ½]. It is 0 or ½ where rounding leaves open
+        whether λ is real, and 0 where it leaves open whether λ is zero."""
+        real, imag = self.multipliers.real, self.multipliers.imag
+        turns = jnp.abs(imag) > self.reach
+        angle = jnp.angle(jnp.where(turns, self.multipliers, 1j))
+        return jnp.where(turns, angle / (2 * jnp.pi), jnp.where(real < -self.reach, 0.5, 0.0))
+
+    @_of_each
+    def series_converges(self, method: AbstractMethod) -> Bool[Array, ""]:
+        """Whether the series that the method cuts off converges to log W; `False` also where rounding leaves it open.
+
+        `Forward`: every |λ − 1| < 1; `Backward`: every Re λ > ½; `Tustin` (the first term of an artanh): every Re λ > 0;
+        `Exact` cuts nothing off; `Textbook` is no part of such a series and says False.
+        """
+        around = self.multipliers[None] + self.reach[None] * jnp.array([0, 1, -1, 1j, -1j])[:, None]
+        return jnp.all(check_method("method", method).series_ratio(around) < 1)
+
+    @_of_each
+    def neglected(self, method: AbstractMethod) -> Float[Array, ""]:
+        """The first term that the method leaves out, relative to what it keeps: the largest |term| / |g(λ)|."""
+        kept = jnp.abs(check_method("method", method).exponent(self.multipliers))
+        term = jnp.abs(method.neglected(self.multipliers))
+        return jnp.max(jnp.where(term == 0, 0.0, term / kept))
+
+
+def spectrum(W: ArrayLike | Sequence) -> Spectrum:
+    """The eigenvalues of a step matrix, their conditions, and the verdicts that follow.
+
+    **Arguments:** `W` (N, N), such as a network's W_h. **Returns:** a `Spectrum`. **Raises:** `ValueError` for a matrix that
+    is not square or not finite.
+
+    Eigenvalues come from LAPACK or cuSOLVER, and from a shifted QR iteration in plain lax where the backend has neither.
+
+    ```python
+    >>> import rnn_ode as ro
+    >>> s = ro.spectrum([[0.5]])
+    >>> bool(s.discrete == ro.Verdict.DECAYS), bool(s.continuous(ro.Textbook()) == ro.Verdict.GROWS)
+    (True, True)
+
+    ```
+    """
+    W = as_matrix("W", W)
+    return _of(in_single(W))
+
+
+@jax.jit
+def _of(W: Float[Array, "N N"]) -> Spectrum:
+    multipliers, _, *conditions = modes(W)
+    order = jnp.argsort(-jnp.abs(multipliers), stable=True)
+    return Spectrum(W, multipliers[order], *(condition[order] for condition in conditions))

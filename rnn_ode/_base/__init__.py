@@ -1,0 +1,1 @@
+"""Words that everyone uses: results, checks, types, verdicts, states, texts."""

@@ -1,0 +1,145 @@
+"""What a run can end with, and the checks every public function shares.
+
+A value known while Python runs is checked there and refused with `ValueError` or `TypeError`: the argument, what came,
+what is wanted. A traced value is not looked at; what goes wrong on the way is the trajectory's `result`.
+"""
+
+import math
+from typing import Any
+
+import diffrax
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+from jaxtyping import Array
+
+
+def is_concrete(*values: Any) -> bool:
+    """Whether none of the values is traced, so that Python may look at them."""
+    return not any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(values))
+
+
+def as_floats(name: str, value: Any, shape: tuple[int | str, ...] | None = None, complex: bool = False) -> Array:
+    """`value` as a floating array of that shape (letters stand for any size), finite where it can be seen; real but
+    with `complex`."""
+    if any(
+        leaf is None or isinstance(leaf, str | bytes) for leaf in jax.tree.leaves(value, is_leaf=lambda v: v is None)
+    ):
+        raise TypeError(
+            f"{name} must be an array of numbers; got {type(value).__name__}."
+        )  # JAX would read NaN and dtypes
+    try:
+        array = jnp.asarray(value)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{name} must be an array of numbers; got {type(value).__name__} ({error}).") from None
+    if jnp.issubdtype(array.dtype, jnp.integer) or array.dtype == bool:
+        array = array.astype(jnp.result_type(float))
+    if not jnp.issubdtype(array.dtype, jnp.inexact if complex else jnp.floating):
+        raise TypeError(
+            f"{name} must hold {'' if complex else 'real '}floating-point numbers; got dtype {array.dtype}."
+        )
+    if shape is not None and (
+        array.ndim != len(shape) or any(isinstance(n, int) and n != m for n, m in zip(shape, array.shape, strict=True))
+    ):
+        wanted = "(" + ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "") + ")"
+        raise ValueError(f"{name} must have shape {wanted}; got {array.shape}.")
+    check_finite(name, array)
+    return array
+
+
+def as_matrix(name: str, value: Any, complex: bool = False) -> Array:
+    """`value` as a square matrix (N, N) with N ≥ 1, else as `as_floats`."""
+    array = as_floats(name, value, ("N", "N"), complex)
+    if array.shape[0] != array.shape[1] or array.shape[0] == 0:
+        raise ValueError(f"{name} must be a square matrix (N, N), such as a network's W_h; got {array.shape}.")
+    return array
+
+
+def in_single(array: Array) -> Array:
+    """The array in float32 at least: there is no linear algebra in half precision."""
+    return array.astype(jnp.promote_types(array.dtype, jnp.float32))
+
+
+def check_finite(name: str, array: Any) -> None:
+    if is_concrete(array):
+        bad = np.argwhere(~np.isfinite(np.asarray(array)))
+        if len(bad):
+            where = tuple(int(i) for i in bad[0])
+            value = np.asarray(array)[where]
+            raise ValueError(
+                f"{name} must be finite; {len(bad)} of {np.size(array)} entries are not, the first at {where}: {value}."
+            )
+
+
+def check_callable(name: str, value: Any, signature: str) -> None:
+    if not callable(value):
+        raise TypeError(f"{name} must be a callable {signature}; got {value!r}.")
+
+
+def check_flag(name: str, value: Any) -> None:
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} must be True or False; got {value!r}.")
+
+
+def check_solver(name: str, value: Any) -> None:
+    if not isinstance(value, diffrax.AbstractSolver):
+        raise TypeError(f"{name} must be a diffrax solver, such as diffrax.Tsit5(); got {value!r}.")
+
+
+def as_number(name: str, value: Any) -> float:
+    """A real number as a Python float, known while Python runs."""
+    if not is_concrete(value):
+        raise TypeError(f"{name} must be a Python number, known when the function is traced; got {value}.")
+    if isinstance(value, str | bytes | bool) or np.ndim(value) != 0:
+        raise TypeError(f"{name} must be a number; got {value!r}.")
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must be a number; got {value!r}.") from None
+
+
+def as_step(name: str, value: Any) -> float:
+    """A time step as a Python float: positive, finite, known while Python runs."""
+    step = as_number(name, value)
+    if not (math.isfinite(step) and step > 0):
+        raise ValueError(f"{name} must be positive and finite; got {step}.")
+    return step
+
+
+def as_band(name: str, value: Any) -> float:
+    """A frequency in cycles per step, half of what could be sampled at most."""
+    band = as_number(name, value)
+    if not 0 <= band < 0.25:
+        raise ValueError(f"{name} must be in cycles per step of the network, from 0 to below 0.25; got {band}.")
+    return band
+
+
+def check_count(name: str, value: Any, least: int = 1) -> None:
+    """A static whole number, such as an order."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise TypeError(f"{name} must be a whole number, known when the function is traced; got {value!r}.")
+    if value < least:
+        raise ValueError(f"{name} must be at least {least}; got {value}.")
+
+
+def counted(count: int, noun: str) -> str:
+    """As in `1 input` and `2 inputs`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def as_times(name: str, value: Any) -> Array:
+    """Times (n,) in increasing order, without duplicates: compared in their own type, which may be wider than JAX's."""
+    ts = as_floats(name, value, ("n",))
+    if ts.shape[0] == 0:
+        raise ValueError(f"{name} must hold at least one time; it is empty.")
+    if is_concrete(value):
+        own = np.asarray(value)
+        steps = np.diff(own)
+        if np.any(steps <= 0):
+            i = int(np.argmax(steps <= 0))
+            kind = "a duplicate" if steps[i] == 0 else "out of order"
+            raise ValueError(
+                f"{name} must increase strictly; {name}[{i}] = {own[i]} and {name}[{i + 1}] = {own[i + 1]} are {kind}."
+            )
+    return ts

@@ -1,0 +1,99 @@
+"""How a run ended."""
+
+import diffrax
+
+
+class RESULTS(diffrax.RESULTS):  # pyright: ignore[reportGeneralTypeIssues]
+    """How a run ended: `diffrax.RESULTS`, and the other ends that networks and their flows have besides.
+
+    `RESULTS[trajectory.result]` is the text, with what to do next; `successful` has the empty text.
+    """
+
+    left_float_range = (
+        "The state left the float range (overflow to infinity). The rows before it are kept with `throw=False`. "
+        "`rnn_ode.spectrum(W).rate()` says how fast the linear part grows: scale the weights, shorten the run or use "
+        "float64."
+    )
+    field_undefined = (
+        "The vector field is not finite (NaN or infinity) at a state that the run reached. A field made by `Exact` or "
+        "`Backward` does not exist where the local step Jacobian has no real logarithm or no inverse (a multiplier that "
+        "is zero, or negative): `Forward(order)` and `Tustin()` need neither, and `Exact(complex=True, anchored=True)` "
+        "serves negative multipliers. For any other field, look at what it returns there, and whether its weights and its "
+        "input are finite. With `throw=False` the rows before it are kept."
+    )
+    not_a_number = (
+        "The cell returned NaN for a state that is finite: it is not defined there (as a cell made by `to_rnn` is not where "
+        "its field needs a logarithm or an inverse that does not exist), or traced weights, inputs or h0 hold NaN. "
+        "`Forward(order)` and `Tustin()` need no logarithm; with `throw=False` the rows before it are kept."
+    )
+    step_vanished = (
+        "The solver's step shrank to rounding: the solution runs off to infinity in finite time (as that of h' = h² does), "
+        "or the field jumps there, or the tolerances ask for more digits than the type has. Stop before it with `ts`, let "
+        "a step have a larger error with `rtol` and `atol`, use float64, or take a solver with fixed steps; with "
+        "`throw=False` the rows before it are kept."
+    )
+    stiff = (
+        "The field is stiff: a part of the state decays so fast that an explicit solver's steps must be far shorter than "
+        "the solution needs, and the steps or the precision ran out. Use an implicit solver, `solver=diffrax.Kvaerno5()`. "
+        "In float32 an implicit solver may fail on such a field; use it in float64, "
+        '`jax.config.update("jax_enable_x64", True)`. A linear field is solved exactly, at any speed, if neither `solver` '
+        "nor `ts` is given. With `throw=False` the rows before it are kept."
+    )
+    rounding_too_large = (
+        "The field's own rounding error in this float type is larger than the error that a step may have. This happens for "
+        "stiff fields in float32: a fast decay multiplies the rounding of the state. An implicit solver then does not solve "
+        "its equations to the tolerance: its steps ran out or shrank to rounding. Use float64: "
+        '`jax.config.update("jax_enable_x64", True)`. In float64, or where float64 is not possible, give a larger `rtol`. '
+        "With `throw=False` the rows before it are kept."
+    )
+    times_not_increasing = (
+        "The times `ts` are traced and do not increase strictly: there is a duplicate, a time out of order, or one that is "
+        "not finite. Sort them and remove duplicates before the call. With `throw=False` the rows before the first such "
+        "time are kept."
+    )
+    step_too_long = (
+        "The step is too long for this flow: one step and two halves of it disagree, or it carries the state off where the "
+        "field points back (the field is stiff there). The exponents are wrong by more than a two-hundredth of the fastest "
+        "rate, and NaN where that is more than a tenth. Leave `step` out, so that it is measured, or give one of at most "
+        "`step_wanted`."
+    )
+    derivative_undefined = (
+        "The cell's derivative is not finite at a state of the run, though the state is (√h has none at h = 0), or a product "
+        "of derivatives leaves the float range. Start from another h0, smooth the cell there or use float64; with "
+        "`throw=False` the lags before it are kept and the others are NaN."
+    )
+    guesses_failed = (
+        "Some guesses reached no fixed point: `reached` is −1 for them. They ran off, or came to rest where the speed has a "
+        "minimum that is not zero (`slow=True` returns those). Guess nearer, from the states of a run (`draw_guesses`), "
+        "or take float64."
+    )
+    guesses_not_slow = (
+        "Some guesses reached no fixed point and no slow point: `reached` is −1 for them. They ran off, or the search "
+        "ended at a state that is faster than `slow` allows. Raise `slow`, for example slow=0.01 (`.residuals` lists the "
+        "speeds that were found), or let the run that the guesses come from settle for longer."
+    )
+    unstable_scheme = (
+        "The scheme is unstable, so that its rows are not to be trusted, and infinite from where they leave the float range: "
+        "at the fixed point under the mean input it has a root outside the root condition, and its errors grow. "
+        "`rnn_ode.root_condition(cell, x, gap)` lists the pairs (ahead, behind) that are stable; fewer states behind, or "
+        "more applications ahead, are the usual cure."
+    )
+    gap_too_long = (
+        "A gap between two times is longer than 8 steps of the network more than `ahead` reaches, and the times are traced: "
+        "nobody knows how many applications to compile. Pass `ts` as a NumPy array from outside `jit`, or put times in "
+        "between; with `throw=False` the rows before it are kept."
+    )
+
+    branch_cut_short = (
+        "The branch is partial: it was out of `max_points` before it reached an end of the interval. Give it more, or longer "
+        "steps with `max_step`, or a shorter interval."
+    )
+    branch_diverged = (
+        "The branch is partial: its state runs off to infinity (a millionfold by now) inside the interval. Beyond that "
+        "parameter there is nothing to follow; other branches start from other fixed points, or from the other end."
+    )
+    branch_lost = (
+        "The branch is partial: after its last point Newton's method finds no next one, however short the step. It may turn "
+        "back or end on a kink (relu), or the system may not be smooth or finite there. Look at the last points, start from "
+        "the other side, or use float64."
+    )

@@ -1,0 +1,90 @@
+"""States: pytrees of arrays."""
+
+import functools
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, PyTree
+
+from .types import State
+
+
+def after(first, rows):
+    """Rows (n + 1, …), the first one in front."""
+    return jax.tree.map(lambda a, b: jnp.concatenate([jnp.asarray(a)[None], b]), first, rows)
+
+
+def promote(h0: State, *others, least: Any = None) -> State:
+    """`h0` in the widest floating type among it, the arrays (or their shapes and types) it will meet, and `least`, a type."""
+    met = [leaf.dtype for leaf in jax.tree.leaves(others) if hasattr(leaf, "dtype")]
+    types = [dtype for dtype in (*met, least) if dtype is not None and jnp.issubdtype(dtype, jnp.inexact)]
+    return jax.tree.map(lambda leaf: leaf.astype(jnp.result_type(leaf, *types)), h0)
+
+
+def like(h: State, new: State) -> State:
+    """The new state if it has the structure, shapes and type of the old one, else `ValueError`."""
+
+    def describe(state):
+        return jax.tree.map(lambda leaf: f"{leaf.dtype}{list(leaf.shape)}", state)
+
+    new = jax.tree.map(jnp.asarray, new)
+    if describe(new) != describe(h):
+        raise ValueError(
+            f"cell(x, h) must return a state like h: h is {describe(h)}, the cell returned {describe(new)}. "
+            "Pass an h0 of the state's own structure, shape and type."
+        )
+    return new
+
+
+def of_each(name: str, ndim: int):
+    """Makes a method of a result one that a batch of results, from `vmap`, answers for each member.
+
+    `name` is a field that has `ndim` axes in a single result."""
+
+    def decorate(method):
+        @functools.wraps(method)
+        def ask(self, *args):
+            def one(result):
+                return method(result, *args)
+
+            for _ in range(jnp.ndim(getattr(self, name)) - ndim):
+                one = jax.vmap(one)
+            return one(self)
+
+        return ask
+
+    return decorate
+
+
+def is_finite(state: State) -> Array:
+    """Whether every entry of a state is finite: a boolean scalar."""
+    return jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(state)]))
+
+
+def real_dtype(state: State):
+    """The real floating type of a state, which is also that of the times it is solved with."""
+    return jnp.finfo(jnp.result_type(*jax.tree.leaves(state))).dtype
+
+
+def frozen(tree: PyTree) -> PyTree:
+    """The same without derivatives."""
+    return jax.tree.map(lambda leaf: jax.lax.stop_gradient(leaf) if eqx.is_inexact_array(leaf) else leaf, tree)
+
+
+def flat_rows(states: State) -> np.ndarray:
+    """States (n, …) as rows of real numbers (n, M) on the host, every leaf side by side."""
+    leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(states)]
+    return np.concatenate([np.real(leaf).reshape(len(leaf), -1) for leaf in leaves], axis=1)
+
+
+def keep_before(failed: Array, states: State) -> State:
+    """Rows (n, …) with those where `failed` (n,) holds made infinite, so that none passes for a result."""
+
+    def mask(rows):
+        flags = failed.reshape(failed.shape + (1,) * (rows.ndim - 1))
+        return jnp.where(flags, jnp.asarray(jnp.inf, rows.dtype), rows) if eqx.is_inexact_array(rows) else rows
+
+    return jax.tree.map(mask, states)

@@ -1,0 +1,56 @@
+"""Verdicts on a linear system."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+
+class Verdict(eqx.Enumeration):
+    """What a linear system does in the long run. `Verdict[item]` is the text, which begins with the name.
+
+    ```python
+    >>> import rnn_ode as ro
+    >>> print(ro.Verdict[ro.spectrum([[0.5]]).discrete])
+    DECAYS: every solution shrinks to zero.
+
+    ```
+    """
+
+    DECAYS = "DECAYS: every solution shrinks to zero."
+    PERSISTS = "PERSISTS: neither grows nor decays, to within rounding; the boundary eigenvalues are well conditioned."
+    GROWS = "GROWS: almost every solution grows without bound."
+    UNDETERMINED = (
+        "UNDETERMINED: the eigenvalues cannot say. They lie within rounding of the boundary and are ill conditioned or "
+        "defective there, or the method has a pole at one of them. Float64 decides much of what float32 leaves open."
+    )
+
+
+def verdict_name(verdict: Verdict) -> Any:
+    """The name of a concrete verdict ("DECAYS", "PERSISTS", "GROWS" or "UNDETERMINED"), or a list of the names of a batch.
+
+    ```python
+    >>> import rnn_ode as ro
+    >>> ro.verdict_name(ro.spectrum([[0.5]]).discrete)
+    'DECAYS'
+
+    ```
+    """
+    return names_of(Verdict, verdict)
+
+
+def names_of(enumeration: Any, items: Any) -> Any:
+    """The names of concrete items of an enumeration, whose texts begin with them: a list for every axis of the batch."""
+    (codes,) = (np.asarray(leaf) for leaf in jax.tree.leaves(items))
+    # an Enumeration reads JAX's scalars, not NumPy's
+    names = {c: enumeration[jax.tree.map(lambda _, c=c: jnp.asarray(c), items)].split(":")[0] for c in np.unique(codes)}
+    return np.vectorize(names.__getitem__, otypes=[object])(codes).tolist()
+
+
+def float64_hint(dtype) -> str:
+    """What to try where rounding leaves a question open: float64, unless `dtype` has as many digits already. Empty then."""
+    if jnp.finfo(dtype).eps <= jnp.finfo(jnp.float64).eps:
+        return ""
+    return "float64 may decide it: jax.config.update('jax_enable_x64', True) before the first array is made."

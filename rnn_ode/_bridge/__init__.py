@@ -1,0 +1,1 @@
+"""A network as a field, and a field as a network."""

@@ -1,0 +1,38 @@
+"""The field of an affine network."""
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Inexact
+
+from .._paths.sampled import read
+
+
+class LinearField(eqx.Module):
+    """The linear system dh/dt = A h + B x(t + lead) + c; A (N, N), B (N, D), c (N,), lead in time."""
+
+    A: Inexact[Array, "N N"]
+    B: Inexact[Array, "N D"]
+    c: Inexact[Array, " N"]
+    lead: float = eqx.field(static=True)
+
+    @property
+    def input_size(self) -> int:
+        return self.B.shape[1]
+
+    def __call__(self, t, h, path):
+        return self.A @ h + self.B @ read(path, t, self.lead) + self.c
+
+    @property
+    def linear(self) -> bool:
+        return True
+
+    @property
+    def leads(self) -> tuple[float, ...]:
+        return (self.lead,)
+
+    def generator(self, t, h, path):
+        """The matrix that linearly implicit and exponential schemes use: A."""
+        return self.A
+
+    def initial_state(self):
+        return jnp.zeros(self.c.shape, self.c.dtype)

@@ -1,0 +1,55 @@
+"""The field of a series of differences."""
+
+import itertools
+
+import equinox as eqx
+import jax
+
+from .._base.types import Cell
+from .._cells.base import initial_state, output_of
+from .._cells.vanilla import VanillaCell, is_affine
+from .._paths.sampled import read
+
+
+class SeriesField(eqx.Module):
+    """The forward series dh/dt = (Δ − Δ²/2 + … ± Δᵖ/p) h / dt of a cell, by p applications of it.
+
+    The j-th application started at time t reads x(t + j·dt), or under a held input the step's own sample. With `reverse` the
+    cell is the inverse network h(t) ↦ h(t − dt), the j-th application reads x(t − (j−1)·dt), and the sign turns: log E =
+    −log E⁻¹, which is the backward series.
+    """
+
+    cell: Cell
+    order: int = eqx.field(static=True)
+    dt: float = eqx.field(static=True)
+    reverse: bool = eqx.field(static=True, default=False)
+
+    @property
+    def input_size(self) -> int | None:
+        return getattr(self.cell, "input_size", None)
+
+    @property
+    def linear(self) -> bool:
+        return type(self.cell) is VanillaCell and is_affine(self.cell)
+
+    @property
+    def leads(self) -> tuple[float, ...]:
+        return tuple(-j * self.dt if self.reverse else (j + 1) * self.dt for j in range(self.order))
+
+    def __call__(self, t, h, path):
+        orbit = [h]
+        for after in self.leads:
+            orbit.append(self.cell(read(path, t, after), orbit[-1]))
+        total = jax.tree.map(lambda leaf: 0 * leaf, h)
+        for k in range(1, self.order + 1):
+            orbit = [jax.tree.map(lambda a, b: b - a, a, b) for a, b in itertools.pairwise(orbit)]
+            weight = (-1) ** (k + 1) / (-k * self.dt if self.reverse else k * self.dt)
+            total = jax.tree.map(lambda s, d, w=weight: s + w * d, total, orbit[0])
+        return total
+
+    def initial_state(self):
+        return initial_state(self.cell)
+
+    def output(self, h):
+        """What the cell's state hands to a layer above."""
+        return output_of(self.cell, h)

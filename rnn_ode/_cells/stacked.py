@@ -1,0 +1,79 @@
+"""Cells on top of each other, as one cell."""
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import equinox as eqx
+import jax
+import numpy as np
+from jaxtyping import Array
+
+from .._base.checks import check_callable
+from .._base.types import Cell
+from .base import initial_state, output_of
+
+
+class StackedCell(eqx.Module):
+    """Several cells as one: each layer's input is the output of the layer below, at the same step.
+
+    **Arguments:** `cells`, the bottom layer first. The state is a tuple of theirs. A layer's output is its state; h of an
+    LSTM's (h, c); or what the cell's own `output(h)` says, as this class's does, so that stacks stack.
+
+    **Raises:** `TypeError` for a cell that is not callable; `ValueError` without cells and where a layer's output does
+    not fit the layer above, as far as both say their sizes.
+
+    ```python
+    >>> import jax, jax.numpy as jnp, equinox as eqx, rnn_ode as ro
+    >>> lower, upper = eqx.nn.LSTMCell(2, 4, key=jax.random.key(0)), eqx.nn.GRUCell(4, 3, key=jax.random.key(1))
+    >>> cell = ro.StackedCell([lower, upper])
+    >>> (h, c), top = ro.iterate(cell, jnp.ones((5, 2))).states
+    >>> h.shape, c.shape, top.shape
+    ((6, 4), (6, 4), (6, 3))
+
+    ```
+    """
+
+    cells: tuple[Cell, ...]
+
+    def __init__(self, cells: Sequence[Cell]):
+        self.cells = tuple(cells)
+
+    def __check_init__(self):
+        if not self.cells:
+            raise ValueError("cells must hold at least one cell; it is empty.")
+        for k, cell in enumerate(self.cells):
+            check_callable(f"cells[{k}]", cell, "cell(x, h)")
+        for k, (below, above) in enumerate(itertools.pairwise(self.cells)):
+            given, wanted = output_shape(below), getattr(above, "input_size", None)
+            if None not in (given, wanted) and given != (wanted,):
+                raise ValueError(
+                    f"cells[{k + 1}] takes inputs ({wanted},), but the layer below it, cells[{k}], gives outputs {given}."
+                )
+
+    @property
+    def input_size(self) -> int:
+        """That of the bottom layer, where it has one."""
+        return self.cells[0].input_size  # pyright: ignore[reportAttributeAccessIssue]
+
+    def initial_state(self) -> tuple:
+        return tuple(initial_state(cell) for cell in self.cells)
+
+    def output(self, h: tuple) -> Array | np.ndarray:
+        """The top layer's output."""
+        return output_of(self.cells[-1], h[-1])
+
+    def __call__(self, x: Array, h: tuple) -> tuple:
+        states = []
+        for cell, state in zip(self.cells, h, strict=True):
+            states.append(cell(x, state))
+            x = output_of(cell, states[-1])
+        return tuple(states)
+
+
+def output_shape(cell: Any) -> tuple[int, ...] | None:
+    """The shape of the cell's output, or `None` where the cell does not say."""
+    try:
+        return jax.eval_shape(lambda: output_of(cell, initial_state(cell))).shape
+    except ValueError:
+        return None

@@ -1,0 +1,122 @@
+"""The vanilla network, h' = f(W_h h + W_x x + b)."""
+
+from collections.abc import Callable
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from .._base.checks import as_floats, check_count
+from ..linalg._norms import spectral_norm
+from .base import AbstractCell, Pieces
+from .recurrence import Recurrence
+
+# sup |f'| of the activations for which it is known
+_STEEPEST = (
+    (1.0, (jax.nn.relu, jax.nn.relu6, jax.nn.leaky_relu, jax.nn.elu, jax.nn.celu, jax.nn.softplus, jax.nn.log_sigmoid)),
+    (1.0, (None, jax.nn.identity, jnp.tanh, jax.lax.tanh, jax.nn.tanh, jax.nn.hard_tanh, jax.nn.soft_sign)),
+    (1 / 4, (jax.nn.sigmoid, jax.lax.logistic)),
+    (1 / 6, (jax.nn.hard_sigmoid,)),
+)
+
+
+class VanillaCell(AbstractCell):
+    """The discrete recurrent network h' = f(W_h h + W_x x + b) (Elman 1990).
+
+    **Arguments:** `W_h` (N, N); `W_x` (N, D); `b` (N,); `activation` the elementwise f, or `None` for the affine network
+    h' = W_h h + W_x x + b. Raises `ValueError` for shapes that do not fit and for entries that are not finite.
+
+    ```python
+    >>> import jax.numpy as jnp, rnn_ode as ro
+    >>> cell = ro.VanillaCell([[0.5]], [[1.0]], [0.0])
+    >>> cell(jnp.array([1.0]), jnp.array([2.0])).tolist()
+    [2.0]
+
+    ```
+    """
+
+    W_h: Float[Array, "N N"]
+    W_x: Float[Array, "N D"]
+    b: Float[Array, " N"]
+    activation: Callable[[Array], Array] | None = eqx.field(static=True)
+
+    def __init__(self, W_h, W_x, b, activation: Callable[[Array], Array] | None = jax.nn.relu):
+        self.W_h = as_floats("W_h", W_h, ("N", "N"))
+        self.W_x = as_floats("W_x", W_x, ("N", "D"))
+        self.b = as_floats("b", b, ("N",))
+        self.activation = activation
+
+    def __check_init__(self):
+        n = self.b.shape[0]
+        if self.W_h.shape != (n, n) or self.W_x.shape[0] != n or n == 0:
+            raise ValueError(
+                "W_h, W_x and b must have shapes (N, N), (N, D) and (N,) with one N ≥ 1; "
+                f"got {self.W_h.shape}, {self.W_x.shape} and {self.b.shape}."
+            )
+        if self.activation is not None and not callable(self.activation):
+            raise TypeError(f"activation must be a function or None (affine); got {self.activation!r}.")
+
+    @classmethod
+    def random(
+        cls,
+        key: PRNGKeyArray,
+        input_size: int,
+        hidden_size: int,
+        *,
+        activation: Callable[[Array], Array] | None = jax.nn.relu,
+        recurrent: jax.nn.initializers.Initializer = jax.nn.initializers.orthogonal(),  # noqa: B008
+    ) -> "VanillaCell":
+        """A random network: W_h (N, N) from the JAX initializer `recurrent`, W_x (N, D) by `lecun_normal`, b zero.
+
+        ```python
+        >>> import jax, rnn_ode as ro
+        >>> ro.VanillaCell.random(jax.random.key(0), 3, 8).W_h.shape
+        (8, 8)
+
+        ```
+        """
+        check_count("input_size", input_size)
+        check_count("hidden_size", hidden_size)
+        W_h, W_x = _draw(key, input_size, hidden_size, recurrent)
+        return cls(W_h, W_x, jnp.zeros(hidden_size), activation)
+
+    @property
+    def linear_part(self) -> Float[Array, "N N"]:
+        return self.W_h
+
+    @property
+    def linear_part_name(self) -> str:
+        return "W_h"
+
+    @property
+    def gain(self) -> Float[Array, ""]:
+        """γ ‖W_h‖₂ with γ = sup |f'| (1 for tanh, relu and None, ¼ for sigmoid): the Jacobian is diag(f') W_h. NaN for an
+        activation whose γ is not known here."""
+        known = (slope for slope, group in _STEEPEST if any(self.activation is f for f in group))
+        return next(known, jnp.nan) * spectral_norm(self.W_h)
+
+    @property
+    def recurrence(self) -> Recurrence:
+        return Recurrence(self.drive, self.W_h, lambda z, h: z if self.activation is None else self.activation(z))
+
+    def pieces(self, x: Float[Array, " D"]) -> Pieces | None:
+        """The network under the constant input x (D,), in what relu is applied to; `None` for other activations."""
+        W, zero = np.asarray(self.W_h, np.float64), np.zeros(self.W_h.shape)
+        if self.activation is None:
+            return Pieces(W, zero, self.host_drive(x), False)
+        return Pieces(zero, W, self.host_drive(x), True) if self.activation is jax.nn.relu else None
+
+
+@eqx.filter_jit
+def _draw(key, input_size, hidden_size, recurrent):
+    key_h, key_x = jax.random.split(key)
+    kind = jnp.result_type(float)
+    scale = jax.nn.initializers.lecun_normal(in_axis=-1, out_axis=-2)
+    return recurrent(key_h, (hidden_size, hidden_size), kind), scale(key_x, (hidden_size, input_size), kind)
+
+
+def is_affine(cell) -> bool:
+    """Whether the cell is h' = W h + W_x x + b, so that one matrix is its Jacobian everywhere."""
+    return isinstance(cell, VanillaCell) and cell.activation is None

@@ -1,0 +1,274 @@
+"""Named arrays in files.
+
+Nothing here unpickles: a pickle runs whatever code its author put into it. Files may be npz and npy (without pickled
+objects), json, safetensors, and csv or txt for one matrix. Entries are real and finite; floating types are kept, but
+for float16 and bfloat16, which become float32, and integers, which become float64.
+"""
+
+import io
+import json
+import os
+import zipfile
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from .atomic import written_beside
+
+PathLike = str | os.PathLike[str]
+
+
+def read_arrays(path: PathLike) -> dict[str, np.ndarray]:
+    """All arrays of a file, by name.
+
+    **Arguments:** `path`, ending in `.npz`, `.npy` (one array, called "W"), `.json` (an object of nested lists, such as
+    `{"W_h": [[0.5]]}`, or one of those under the key "state_dict"), `.safetensors`, or `.csv` or `.txt` (one matrix,
+    called "W": a row a line, separated by commas or blanks, `#` for comments).
+
+    **Raises:** `ValueError` naming the file and the key or line, for a malformed file and for entries that are not
+    numbers, not real or not finite, for ragged lists and for empty arrays; `ImportError` for safetensors where that
+    package is missing; `OSError` where the file cannot be opened.
+
+    ```python
+    >>> import pathlib, tempfile
+    >>> from rnn_ode import interop
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "weights.json"
+    >>> _ = path.write_text('{"W_h": [[0.5, 0], [0, -2]], "b": [0, 1]}')
+    >>> {key: array.shape for key, array in interop.read_arrays(path).items()}
+    {'W_h': (2, 2), 'b': (2,)}
+
+    ```
+    """
+    path = Path(path)
+    if path.suffix.lower() not in _READERS:
+        raise ValueError(
+            f"{path}: weights are read from {', '.join(_READERS)}; got a name ending in {path.suffix!r}. Pickles (.pt, "
+            ".pth, .pkl) are never read: write the weights with safetensors or numpy.savez instead."
+        )
+    arrays = _READERS[path.suffix.lower()](path)
+    if not arrays:
+        raise ValueError(f"{path}: the file holds no arrays.")
+    return {key: as_host_floats(f"{path}, key {key!r}", value) for key, value in arrays.items()}
+
+
+def write_arrays(path: PathLike, arrays: Mapping[str, Any]) -> None:
+    """Write arrays to a file, by name, for `read_arrays` and for others.
+
+    **Arguments:** `path`, ending in `.npz`, `.json` (an object of nested lists) or `.safetensors`; `arrays` by name, as
+    `to_torch` returns them: real, finite and not empty. They come back the same, but that json knows one floating type:
+    single precision comes back as the same numbers in float64.
+
+    The file is written beside and renamed, so that `path` is at any time the old file or the new one, whole.
+
+    **Raises:** `ValueError` naming the file and the key; `ImportError` for safetensors where that package is missing;
+    `OSError` where the file cannot be written.
+
+    ```python
+    >>> import pathlib, tempfile
+    >>> from rnn_ode import interop
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "weights.npz"
+    >>> interop.write_arrays(path, {"W_h": [[0.5]], "b": [1.0]})
+    >>> {key: array.tolist() for key, array in interop.read_arrays(path).items()}
+    {'W_h': [[0.5]], 'b': [1.0]}
+
+    ```
+    """
+    path = Path(path)
+    if path.suffix.lower() not in _WRITERS:
+        raise ValueError(f"{path}: arrays are written to {', '.join(_WRITERS)}; got a name ending in {path.suffix!r}.")
+    if not arrays:
+        raise ValueError(f"{path}: there are no arrays to write.")
+    ready = {key: np.asarray(as_host_floats(f"{path}, key {key!r}", arrays[key]), order="C") for key in arrays}
+    content = _WRITERS[path.suffix.lower()](ready)
+    with written_beside(path) as beside:
+        beside.write_bytes(content)
+
+
+def shape_of(value: Any) -> tuple[int, ...]:
+    """The shape of an array, tensor or nested list; of a ragged list its length."""
+    try:
+        return tuple(np.shape(value))
+    except ValueError:
+        return (len(value),)
+
+
+def shapes_of(arrays: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key!r} {shape_of(array)}" for key, array in arrays.items()) or "nothing"
+
+
+def as_host_floats(name: str, value: Any) -> np.ndarray:
+    """`value` as a finite real array that is not empty; `name` heads the messages."""
+    if hasattr(value, "detach"):  # a torch tensor that requires a gradient does not convert
+        value = value.detach().cpu()
+    if str(getattr(value, "dtype", "")) == "torch.bfloat16":  # of which NumPy knows nothing
+        value = value.float()
+    try:
+        array = np.asarray(value)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name}: an array of numbers is wanted; got {type(value).__name__} ({error}).") from None
+    if array.size == 0:
+        raise ValueError(f"{name}: the array is empty, of shape {array.shape}.")
+    if array.dtype.kind in "iu":
+        array = array.astype(np.float64)
+    if not jnp.issubdtype(array.dtype, jnp.floating):
+        raise ValueError(f"{name}: real numbers are wanted; got entries of type {array.dtype}.")
+    if array.dtype.itemsize < 4:
+        array = array.astype(np.float32)
+    if not np.isfinite(array).all():
+        where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+        raise ValueError(f"{name}: finite numbers are wanted; the entry at {where} is {array[where]}.")
+    return array
+
+
+def _read_numpy(path: Path) -> Mapping[str, Any]:
+    with path.open("rb") as file:
+        try:
+            loaded = np.load(file, allow_pickle=False)
+        except _NOT_NUMPY as error:
+            raise ValueError(f"{path}: not a file of arrays that NumPy reads without pickle{_detail(error)}.") from None
+        if not isinstance(loaded, np.lib.npyio.NpzFile):
+            return {"W": loaded}
+        with loaded:
+            return {key: _npz_entry(path, loaded, key) for key in loaded.files}
+
+
+def _npz_entry(path: Path, archive: np.lib.npyio.NpzFile, key: str) -> Any:
+    try:
+        return archive[key]
+    except _NOT_NUMPY as error:
+        raise ValueError(
+            f"{path}, key {key!r}: not an array that NumPy reads without pickle{_detail(error)}."
+        ) from None
+
+
+def _detail(error: Exception) -> str:
+    """What NumPy said, unless it is advice to unpickle."""
+    return "" if "pickle" in str(error) else f" ({error})"
+
+
+_WANTS_SAFETENSORS = "needs safetensors: pip install 'rnn_ode[interop]'"
+
+# What numpy and zipfile raise on files that were cut, altered, encrypted or made up (a header may claim any size).
+_NOT_NUMPY = (ValueError, EOFError, KeyError, MemoryError, RuntimeError, OSError, zipfile.BadZipFile, zlib.error)
+
+
+def read_json_object(path: Path) -> dict[str, Any]:
+    """The object in a json file; `ValueError` naming the file and the line."""
+    data = path.read_bytes()
+    try:
+        content = json.loads(data)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path}, line {error.lineno}: not json ({error.msg}).") from None
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ValueError(f"{path}, line {line}: not json (not UTF-8 text).") from None
+    except (RecursionError, ValueError) as error:  # nested too deep; a whole number of too many digits
+        raise ValueError(f"{path}: not json that can be read ({error}).") from None
+    if not isinstance(content, dict):
+        raise ValueError(f"{path}: an object of nested lists is wanted, by name; got a {type(content).__name__}.")
+    return content
+
+
+def _read_json(path: Path) -> Mapping[str, Any]:
+    content = read_json_object(path)
+    inner = content.get("state_dict")
+    return inner if isinstance(inner, dict) else content
+
+
+def _read_safetensors(path: Path) -> Mapping[str, Any]:
+    try:
+        from safetensors import SafetensorError, deserialize
+    except ImportError as error:
+        raise ImportError(f"{path}: reading it {_WANTS_SAFETENSORS}") from error
+    try:
+        entries = deserialize(path.read_bytes())
+    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+        reason = str(error).removeprefix("Error while deserializing: ")
+        raise ValueError(f"{path}: not a safetensors file ({reason}).") from None
+    return {key: _safetensors_entry(path, key, **entry) for key, entry in entries}
+
+
+def _safetensors_entry(path: Path, key: str, dtype: str, shape: Sequence[int], data: bytes) -> np.ndarray:
+    if dtype not in _SAFETENSORS_TYPES:
+        raise ValueError(f"{path}, key {key!r}: entries of {', '.join(_SAFETENSORS_TYPES)} are read; got {dtype}.")
+    return np.frombuffer(data, _SAFETENSORS_TYPES[dtype]).reshape(shape)
+
+
+_SAFETENSORS_TYPES = {
+    "F64": np.float64,
+    "F32": np.float32,
+    "F16": np.float16,
+    "BF16": jnp.bfloat16,
+    "BOOL": np.bool_,
+    **{f"{kind}{bits}": f"{kind.lower()}{bits // 8}" for kind in "IU" for bits in (64, 32, 16, 8)},
+}
+
+
+def decoded(path: PathLike) -> str:
+    """The text of a file; `ValueError` naming the line that is not UTF-8."""
+    data = Path(path).read_bytes()
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ValueError(f"{path}, line {line}: not UTF-8 text; got byte 0x{data[error.start]:02x}.") from None
+
+
+def _read_text(path: Path) -> Mapping[str, Any]:
+    rows: list[list[float]] = []
+    for number, whole in enumerate(decoded(path).splitlines(), start=1):
+        line = whole.partition("#")[0].strip()
+        if not line:
+            continue
+        try:
+            rows.append([float(cell) for cell in (line.split(",") if "," in line else line.split())])
+        except ValueError:
+            raise ValueError(f"{path}, line {number}: a row of numbers is wanted; got {whole[:60]!r}.") from None
+        if len(rows[-1]) != len(rows[0]):
+            raise ValueError(
+                f"{path}, line {number}: every row must have as many entries as the first, {len(rows[0])}; "
+                f"got {len(rows[-1])}."
+            )
+    return {"W": rows} if rows else {}
+
+
+_READERS: dict[str, Callable[[Path], Mapping[str, Any]]] = {
+    ".npz": _read_numpy,
+    ".npy": _read_numpy,
+    ".json": _read_json,
+    ".safetensors": _read_safetensors,
+    ".csv": _read_text,
+    ".txt": _read_text,
+}
+
+
+def _npz_bytes(arrays: Mapping[str, np.ndarray]) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:  # np.savez takes the names as keywords and has some of its own
+        for key, array in arrays.items():
+            with archive.open(f"{key}.npy", "w", force_zip64=True) as entry:
+                np.lib.format.write_array(entry, array, allow_pickle=False)
+    return file.getvalue()
+
+
+def _json_bytes(arrays: Mapping[str, np.ndarray]) -> bytes:
+    return json.dumps({key: array.tolist() for key, array in arrays.items()}, allow_nan=False).encode()
+
+
+def _safetensors_bytes(arrays: Mapping[str, np.ndarray]) -> bytes:
+    try:
+        from safetensors.numpy import save
+    except ImportError as error:
+        raise ImportError(f"writing .safetensors {_WANTS_SAFETENSORS}") from error
+    return save(dict(arrays))
+
+
+_WRITERS: dict[str, Callable[[Mapping[str, np.ndarray]], bytes]] = {
+    ".npz": _npz_bytes,
+    ".json": _json_bytes,
+    ".safetensors": _safetensors_bytes,
+}

@@ -1,0 +1,172 @@
+"""The logarithm in closed form."""
+
+from typing import ClassVar
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Complex, Float
+
+from .._base.checks import check_flag
+from ..linalg._eig import eig
+from ..linalg._logm import logm
+from ..linalg._solve import solve
+from .base import AbstractMethod
+
+
+class Textbook(AbstractMethod):
+    """The published equation, verbatim: dh/dt = x'(t) + W_h h with x'(t) = W_h⁻¹ (W_x x(t) + b). g(λ) = λ.
+
+    It is no truncation of the logarithm: for λ = ½ the network decays and exp(W_h t) grows, for λ = −2 the reverse.
+
+    ```python
+    >>> import rnn_ode as ro
+    >>> ro.Textbook().exponent(0.5).item()
+    (0.5+0j)
+
+    ```
+    """
+
+    label: ClassVar[str] = "textbook"
+    input_lead: ClassVar[float] = 0.0
+    inverts: ClassVar[bool] = True
+
+    def _g(self, z):
+        return z
+
+    def of_matrix(self, W: Float[Array, "N N"]) -> Array:
+        return W
+
+    def excluded(self, multiplier, tolerance):
+        return abs(multiplier) <= tolerance
+
+    def series_ratio(self, multiplier):
+        return jnp.full(jnp.shape(multiplier), jnp.inf, jnp.real(multiplier).dtype)
+
+    def neglected(self, multiplier):
+        return jnp.log(multiplier) - multiplier
+
+
+class Tustin(AbstractMethod):
+    """The Cayley transform, or bilinear rule: g(λ) = 2(λ − 1)/(λ + 1), the first term of 2 artanh((λ − 1)/(λ + 1)).
+
+    Its flow decays exactly where the network does, |λ| < 1. The series it begins converges for Re λ > 0. Source: Tustin 1947.
+
+    ```python
+    >>> import rnn_ode as ro
+    >>> round(ro.Tustin().exponent(0.5).real.item(), 4)
+    -0.6667
+
+    ```
+    """
+
+    label: ClassVar[str] = "tustin"
+    input_lead: ClassVar[float] = 0.5
+    adds_equilibria: ClassVar[bool] = False
+
+    pole: ClassVar[float | None] = -1.0
+
+    def _g(self, z):
+        return 2 * (z - 1) / (z + 1)
+
+    def contour(self, multiplier, level):
+        half = (level + 1j * self._g(multiplier).imag) / 2
+        return (1 + half) / (1 - half)
+
+    def of_matrix(self, W: Float[Array, "N N"]) -> Array:
+        eye = jnp.eye(W.shape[0], dtype=W.dtype)
+        return 2 * solve(W + eye, W - eye)
+
+    def phi(self, J: Float[Array, "N N"], v: Float[Array, " N"]) -> Array:
+        return 2 * solve(J + jnp.eye(J.shape[0], dtype=J.dtype), v)
+
+    def excluded(self, multiplier, tolerance):
+        return abs(multiplier + 1) <= tolerance
+
+    def fault_of(self, multiplier, tolerance):
+        return "a pole of the Cayley transform"
+
+    def series_ratio(self, multiplier):
+        return jnp.abs((multiplier - 1) / (multiplier + 1)) ** 2
+
+    def neglected(self, multiplier):
+        return 2 / 3 * ((multiplier - 1) / (multiplier + 1)) ** 3
+
+
+class Exact(AbstractMethod):
+    """The logarithm itself, g(λ) = log λ: the flow meets an affine network at every sample, for a held input.
+
+    **Arguments:** `complex` serves negative multipliers with a complex logarithm (affine or anchored cells), whose solution
+    is real at the samples; `anchored` takes the Jacobian of a cell that is not affine at the state where the step starts, so
+    that the flow meets the samples of any cell whose Jacobian has a logarithm (for ReLU networks the construction of
+    Monfared & Durstewitz, ICML 2020). A zero multiplier destroys information and no flow does that.
+
+    ```python
+    >>> import rnn_ode as ro
+    >>> round(ro.Exact().exponent(0.5).real.item(), 4)
+    -0.6931
+
+    ```
+    """
+
+    complex: bool = eqx.field(static=True)
+    anchored: bool = eqx.field(static=True)
+
+    def __init__(self, complex: bool = False, anchored: bool = False):
+        check_flag("complex", complex)
+        check_flag("anchored", anchored)
+        self.complex = complex
+        self.anchored = anchored
+
+    @property
+    def label(self) -> str:
+        return ":".join(["exact", *["complex"] * self.complex, *["anchored"] * self.anchored])
+
+    input_lead: ClassVar[float] = 0.5
+    inverts: ClassVar[bool] = True
+    adds_equilibria: ClassVar[bool] = False
+    pole: ClassVar[float | None] = 0.0
+
+    def _g(self, z):
+        return jnp.log(z)
+
+    def contour(self, multiplier, level):
+        return jnp.exp(level + 1j * jnp.angle(multiplier))
+
+    def of_matrix(self, W: Float[Array, "N N"]) -> Array:
+        return _complex_logm(W) if self.complex else logm(W)
+
+    def excluded(self, multiplier, tolerance):
+        zero = abs(multiplier) <= tolerance
+        if self.complex:
+            return zero
+        return zero | ((multiplier.real < 0) & (abs(multiplier.imag) <= tolerance))
+
+    def fault_of(self, multiplier, tolerance):
+        return "negative" if multiplier.real < -tolerance else "zero to within rounding"
+
+    def series_ratio(self, multiplier):
+        return jnp.zeros(jnp.shape(multiplier), jnp.real(multiplier).dtype)
+
+    def neglected(self, multiplier):
+        return jnp.zeros_like(multiplier)
+
+
+def _complex_logm(W: Float[Array, "N N"]) -> Complex[Array, "N N"]:
+    """A logarithm of a real matrix that may have negative eigenvalues: log(e^{−iθ} W) + iθ.
+
+    The rotation by θ takes the negative axis, where the principal branch ends, into an arc with no eigenvalue in it. The
+    arc is the one next to the axis if it is wider than 1e-3, and then the logarithm is the principal one; otherwise the
+    next one wide enough, and eigenvalues within that angle of the axis take the neighbouring branch. Any of them has
+    exp(log W) = W.
+    """
+    angles = jnp.angle(eig(W)[0])
+    on_axis = jnp.abs(jnp.abs(angles) - jnp.pi) <= 64 * jnp.finfo(W.dtype).eps
+    below = jnp.where(on_axis, jnp.pi, jnp.minimum(angles, 0) + jnp.pi)  # angle past the negative axis, in [0, π]
+    ladder = jnp.sort(jnp.concatenate([jnp.zeros(1, below.dtype), below]))
+    wide = jnp.diff(ladder) > 1e-3
+    first = jnp.argmax(wide)
+    theta = (ladder[first] + ladder[first + 1]) / 2
+    # a multiplier on the positive axis leaves the whole half-turn free; stay well inside it
+    theta = jnp.minimum(theta, ladder[first] + 0.5)
+    turn = jnp.exp(-1j * theta)
+    return logm(turn * W) + 1j * theta * jnp.eye(W.shape[0], dtype=turn.dtype)

@@ -1,0 +1,63 @@
+"""Whether a method exists for a matrix."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float
+
+from .._base.verdict import float64_hint
+from ..linalg._balance import balanced, balancing
+from ..linalg._verdict import Rounding, reach
+
+
+class Obstacle(NamedTuple):
+    """Why a method does not exist for a matrix, and whether a zero multiplier is the reason."""
+
+    text: str
+    zero: bool
+
+
+def _with_hint(text: str, W: np.ndarray) -> str:
+    hint = float64_hint(W.dtype).removesuffix(".")
+    return f"{text}; {hint}" if hint else text
+
+
+def _multipliers(W: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The eigenvalues and `eigenvalue_reach`, in NumPy: a concrete matrix may be asked about while something else
+    is traced."""
+    B = _balanced(W)
+    multipliers, vectors = np.linalg.eig(B.astype(complex))
+    try:
+        condition = np.linalg.norm(np.linalg.inv(vectors), axis=1)
+    except np.linalg.LinAlgError:
+        condition = np.full(len(B), np.inf)
+    eps = np.finfo(W.dtype).eps
+    largest = np.max(np.abs(B)) or 1  # so that squares do not overflow
+    rounding = Rounding.from_norms(eps, *(largest * np.linalg.norm(B / largest, kind) for kind in ("fro", 2)))
+    return multipliers, reach(np, rounding, eps, condition, multipliers)
+
+
+def _balanced(W: np.ndarray) -> np.ndarray:
+    """`balanced` of a concrete matrix, also while something else is traced."""
+    with jax.ensure_compile_time_eval():
+        e = np.asarray(balancing(jnp.asarray(W)))
+    return np.ldexp(W, e[None, :] - e[:, None])
+
+
+def singular(W: np.ndarray) -> str | None:
+    """Why a concrete W (N, N) cannot be inverted, if it cannot: the condition number of the balanced matrix is above
+    1/(N u)."""
+    condition = np.linalg.cond(_balanced(W))
+    if condition * len(W) * np.finfo(W.dtype).eps < 1:
+        return None
+    return _with_hint(
+        f"W_h is singular or nearly so, a multiplier zero to within rounding (condition number {condition:.3g})", W
+    )
+
+
+def nearly_singular(W: Float[Array, "N N"]) -> Bool[Array, ""]:
+    """Whether W cannot be told from a singular matrix, as `singular` has it; traceable."""
+    s = jnp.linalg.svd(balanced(W), compute_uv=False)
+    return s[-1] <= W.shape[0] * jnp.finfo(W.dtype).eps * s[0]

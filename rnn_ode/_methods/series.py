@@ -1,0 +1,122 @@
+"""The logarithm as a series of differences."""
+
+from typing import ClassVar
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from .._base.checks import check_count
+from ..linalg._solve import inv, solve
+from .base import AbstractMethod
+
+
+class Forward(AbstractMethod):
+    """The forward series Δ − Δ²/2 + … up to `order`: applications of the cell only, so it serves any cell.
+
+    g(λ) = Σₖ (−1)ᵏ⁺¹ (λ−1)ᵏ / k; converges to log λ for |λ − 1| < 1. Raises for an order that is not a whole number ≥ 1.
+
+    ```python
+    >>> import rnn_ode as ro
+    >>> ro.Forward(2).exponent(0.5).item()
+    (-0.625+0j)
+
+    ```
+    """
+
+    order: int = eqx.field(static=True)
+
+    def __init__(self, order: int = 1):
+        check_count("order", order)
+        self.order = int(order)
+
+    @property
+    def label(self) -> str:
+        return f"forward:{self.order}"
+
+    input_lead: ClassVar[float] = 1.0
+
+    def _g(self, z):
+        delta = z - 1
+        total = jnp.zeros_like(z)
+        for k in range(self.order, 0, -1):
+            total = delta * ((-1) ** (k + 1) / k + total)
+        return total
+
+    def of_matrix(self, W: Float[Array, "N N"]) -> Array:
+        eye = jnp.eye(W.shape[0], dtype=W.dtype)
+        delta = W - eye
+        total = jnp.zeros_like(W)
+        for k in range(self.order, 0, -1):
+            total = delta @ ((-1) ** (k + 1) / k * eye + total)
+        return total
+
+    def series_ratio(self, multiplier):
+        return jnp.abs(multiplier - 1)
+
+    def neglected(self, multiplier):
+        k = self.order + 1
+        return (-1) ** (k + 1) * (multiplier - 1) ** k / k
+
+
+class Backward(AbstractMethod):
+    """The backward series ∇ + ∇²/2 + … up to `order`: the Taylor expansion of h(t − dt), inverted. It needs W_h⁻¹.
+
+    g(λ) = Σₖ (1 − 1/λ)ᵏ / k; converges to log λ for Re λ > ½. `Backward(1)` is what the textbook derivation gives when it
+    is done with care: h' = (I − W⁻¹) h + W⁻¹ (W_x x + b). Raises for an order that is not a whole number ≥ 1.
+
+    ```python
+    >>> import rnn_ode as ro
+    >>> ro.Backward(1).exponent(0.5).real.item()
+    -1.0
+
+    ```
+    """
+
+    order: int = eqx.field(static=True)
+
+    def __init__(self, order: int = 1):
+        check_count("order", order)
+        self.order = int(order)
+
+    @property
+    def label(self) -> str:
+        return f"backward:{self.order}"
+
+    inverts: ClassVar[bool] = True
+
+    @property
+    def adds_equilibria(self) -> bool:
+        return self.order > 1
+
+    @property
+    def input_lead(self) -> float:
+        """0 for order 1, whose own error of half a step it cancels; ½ beyond, where g approaches the logarithm."""
+        return 0.0 if self.order == 1 else 0.5
+
+    pole: ClassVar[float | None] = 0.0
+
+    def _g(self, z):
+        return -Forward(self.order)._g(1 / z)
+
+    def contour(self, multiplier, level):
+        return 1 / Forward(self.order).contour(1 / multiplier, -level)
+
+    def of_matrix(self, W: Float[Array, "N N"]) -> Array:
+        return -Forward(self.order).of_matrix(inv(W))
+
+    def phi(self, J: Float[Array, "N N"], v: Float[Array, " N"]) -> Array:
+        term = total = solve(J, v)
+        for k in range(2, self.order + 1):
+            term = term - solve(J, term)
+            total = total + term / k
+        return total
+
+    def excluded(self, multiplier, tolerance):
+        return abs(multiplier) <= tolerance
+
+    def series_ratio(self, multiplier):
+        return jnp.abs(1 - 1 / multiplier)
+
+    def neglected(self, multiplier):
+        return (1 - 1 / multiplier) ** (self.order + 1) / (self.order + 1)

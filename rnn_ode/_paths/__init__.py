@@ -1,0 +1,1 @@
+"""Inputs as functions of time."""

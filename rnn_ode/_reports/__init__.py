@@ -1,0 +1,1 @@
+"""Network and flow side by side: data, table, JSON."""

@@ -1,0 +1,1 @@
+"""A network run at other times than its own steps."""

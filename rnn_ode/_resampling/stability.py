@@ -1,0 +1,163 @@
+"""Whether a scheme that steps a network by parts of a step is stable.
+
+The states behind are earlier results, so that interpolation along the orbit is a linear multistep method. On a
+multiplier λ of the network it is a linear recurrence, with a companion matrix, one of whose eigenvalues stands for λ^s, the
+flow's. The root condition: no eigenvalue exceeds the larger of 1 and |λ|^s in modulus (Dahlquist, Math. Scand. 4, 1956).
+It is asked at the network's fixed point, and says nothing of large signals.
+"""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.flatten_util import ravel_pytree
+from jax.typing import ArrayLike
+from jaxtyping import Array, Complex, Float, PyTree, Real
+
+from .._base.checks import as_band, as_floats, as_number, check_callable, check_count
+from .._base.states import promote
+from .._base.types import Cell
+from .._cells.base import as_state, initial_state
+from ..linalg._eig import eig
+from ..linalg._solve import solve
+from .interpolation import lagrange, uniform_nodes
+
+TOLERANCE = 1e-3
+
+
+class RootCondition(eqx.Module):
+    """Which pairs (ahead, behind) step a network stably by gaps of one length.
+
+    **Fields:** `gap` in steps of the network; `multipliers` (N,), of its step at rest; `radii` (A, B + 1), the largest
+    modulus of the roots for ahead = 1 … A (rows) and behind = 0 … B; `excess` (A, B + 1), by how much a radius exceeds
+    the larger of 1 and |λ|^gap, at the worst multiplier.
+    """
+
+    gap: float
+    multipliers: np.ndarray
+    radii: np.ndarray
+    excess: np.ndarray
+
+    @property
+    def stable(self) -> list[tuple[int, int]]:
+        """The pairs (ahead, behind) with an excess of at most 1e-3."""
+        return [(int(i) + 1, int(j)) for i, j in np.argwhere(self.excess <= TOLERANCE)]
+
+    def table(self) -> str:
+        """The radii as text; unstable ones in brackets."""
+        behind = self.radii.shape[1]
+        head = ["ahead \\ behind", *map(str, range(behind))]
+        rows = [
+            [str(i + 1), *(f"{r:.4f}" if e <= TOLERANCE else f"({r:.4f})" for r, e in zip(*pair, strict=True))]
+            for i, pair in enumerate(zip(self.radii, self.excess, strict=True))
+        ]
+        widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+        return "\n".join("  ".join(word.rjust(n) for word, n in zip(row, widths, strict=True)) for row in [head, *rows])
+
+
+def root_condition(
+    cell: Cell,
+    x: Real[ArrayLike, "..."],
+    gap: float | int,
+    h0: PyTree[ArrayLike] | None = None,
+    *,
+    ahead: int = 6,
+    behind: int = 5,
+    band: float = 0.0,
+) -> RootCondition:
+    """The roots of every scheme up to (`ahead`, `behind`) at the network's fixed point under a constant input.
+
+    **Arguments:** `cell` any cell; `x` (D,) the input, such as the mean of a recording; `gap` between results, in steps
+    of the network: 44.1/48 runs one that was trained at 44.1 kHz at 48; `h0` a state from which the network comes to
+    rest, zeros by default for our cells and Equinox's; `band` as in `evolve`. **Returns:** a `RootCondition`, computed on
+    the host. **Raises:** `ValueError` or `TypeError` for a gap that is not positive and finite, an x that does not fit the
+    cell, and counts that are not whole.
+
+    ```python
+    >>> import jax.numpy as jnp, rnn_ode as ro
+    >>> cell = ro.VanillaCell([[0.9, 0.0], [0.0, -0.6]], jnp.zeros((2, 1)), jnp.zeros(2), activation=None)
+    >>> roots = ro.root_condition(cell, jnp.zeros(1), 0.5, ahead=2, behind=4)
+    >>> (2, 2) in roots.stable, (1, 4) in roots.stable
+    (True, False)
+
+    ```
+    """
+    check_callable("cell", cell, "cell(x, h)")
+    check_count("ahead", ahead)
+    check_count("behind", behind, 0)
+    gap, band = as_number("gap", gap), as_band("band", band)
+    if not 0 < gap < np.inf:
+        raise ValueError(f"gap must be positive and finite, in steps of the network; got {gap}.")
+    h0 = initial_state(cell) if h0 is None else as_state("h0", h0, cell)
+    x, width = as_floats("x", x), getattr(cell, "input_size", None)
+    if isinstance(width, int) and x.shape != (width,):
+        raise ValueError(f"x must be a constant input ({width},) for this cell; got {x.shape}.")
+    multipliers = np.asarray(_resting(cell, x, h0)).astype(complex)
+    radii = np.empty((ahead, behind + 1))
+    excess = np.empty_like(radii)
+    for i, j in np.ndindex(radii.shape):
+        nodes, whole = uniform_nodes(gap, i + 1, j)
+        weights = lagrange(nodes, gap - whole, band, np)
+        moduli = np.abs(np.linalg.eigvals(companion(weights, multipliers, j, whole, np))).max(axis=1)
+        radii[i, j], excess[i, j] = moduli.max(), beyond(moduli, multipliers, gap, np)
+    return RootCondition(gap, multipliers, radii, excess)
+
+
+def companion(weights, multipliers, behind: int, whole: Any = 0, xp: Any = jnp):
+    """What a result and its `behind` predecessors, newest first, are multiplied by to give the next ones, for networks that
+    multiply by `multipliers` (N,): (N, B, B) with B = behind + 1. `weights` are of the nodes as `uniform_nodes` has them."""
+    ahead = weights.shape[0] - behind - 1
+    z, unit = multipliers[:, None], xp.eye(behind + 1, dtype=multipliers.dtype)[:, None]
+    # the state interpolated from, and those behind it: powers of the network on the last result, then its predecessors
+    back = [
+        xp.where(k <= whole, z ** xp.maximum(whole - k, 0) * unit[0], unit[xp.maximum(k - whole, 0)])
+        for k in range(behind + 1)
+    ]
+    nodes = [*reversed(back[1:]), *(z ** (whole + j) * unit[0] for j in range(ahead + 1))]
+    result = sum(weight * node for weight, node in zip(weights, nodes, strict=True))
+    return xp.stack([result, *back[:behind]], axis=1)
+
+
+def feedback_companion(weights, multipliers, lag: int, xp: Any = jnp):
+    """The same for z(t) = λ Σ w_k z(t_k), with the weights (P,), oldest first, of results of which `lag` are newer."""
+    size = weights.shape[0] + lag
+    row = xp.concatenate([xp.zeros(lag, weights.dtype), weights[::-1]])
+    first = multipliers[:, None] * row[None]
+    shift = xp.broadcast_to(xp.eye(size, dtype=first.dtype)[:-1], (len(multipliers), size - 1, size))
+    return xp.concatenate([first[:, None], shift], axis=1)
+
+
+def radii_of(matrices: Complex[Array, "N B B"]) -> Float[Array, " N"]:
+    """The spectral radius of each matrix."""
+    return jax.vmap(lambda A: jnp.max(jnp.abs(eig(A)[0])))(matrices)
+
+
+def beyond(radii, multipliers, gap, xp: Any = jnp):
+    """By how much the worst radius exceeds what the root condition allows, the larger of 1 and |λ|^gap."""
+    return xp.max(radii - xp.maximum(1, xp.abs(multipliers) ** gap))
+
+
+def resting_multipliers(cell, x, h) -> Complex[Array, " N"]:
+    """The eigenvalues of the network's step where it comes to rest under a constant input, or where it is after a while.
+
+    In float32 at least, since half precision has no eigenvalues."""
+    flat, unravel = ravel_pytree(promote(h, cell, x, least=jnp.float32))
+
+    def step(h):
+        return ravel_pytree(cell(x, unravel(h)))[0]
+
+    def newton(h):
+        return h - solve(jax.jacfwd(step)(h) - jnp.eye(h.shape[0], dtype=h.dtype), step(h) - h)
+
+    def distance(h):
+        return jnp.linalg.norm(step(h) - h)
+
+    settled = jax.lax.fori_loop(0, 256, lambda _, h: step(h), flat)
+    rest = jax.lax.fori_loop(0, 8, lambda _, h: newton(h), settled)
+    rest = jnp.where(distance(rest) <= distance(settled), rest, settled)
+    return eig(jax.jacfwd(step)(rest))[0]
+
+
+_resting = eqx.filter_jit(resting_multipliers)

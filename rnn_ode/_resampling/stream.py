@@ -1,0 +1,269 @@
+"""A network at another rate than its own, on samples that come in blocks: `evolve` without an end.
+
+Rates are fractions, and with Q their common denominator everything has a whole number: result n is n·P/Q samples after the
+first sample, and a step of the network A/Q samples. No float of the time is ever made, so that the millionth second is as
+exact as the first. The results are those of one call of `evolve` on the whole series, whatever the blocks.
+"""
+
+import math
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float, Int
+
+from .._base.checks import as_band, as_step, check_callable, check_count
+from .._base.types import Cell
+from .._cells.base import hoisted, initial_state
+from .._paths.interpolated import BandLimited
+from .evolve import Past, advance, begun, moved
+from .interpolation import lagrange, uniform_nodes, whole_steps
+
+Rate = float | int | Fraction
+
+_READS = 16_384  # of the input in a block, unless told otherwise
+
+_LARGEST = 10**13  # of the whole numbers, so that a block's stay in 64 bits
+
+
+class NotFinite(ValueError):
+    """`result`, counted from 0, is not finite."""
+
+    def __init__(self, result: int):
+        super().__init__(
+            f"result {result} is not finite: the network's state left the float range, or is not defined. An unstable "
+            "scheme does that; `rnn_ode.root_condition` lists the stable ones."
+        )
+        self.result = result
+
+
+class Stream:
+    """A network at `rate_out`, driven by samples at `rate_in`, where its own step is one `trained`-th of the time unit.
+
+    **Arguments:** `cell` any cell that tells its `input_size`, from its zero state on; `output(x, h)` what is read of a
+    state and the input there, one array, such as `interop.Network.output`; the rates, whole numbers, fractions or floats,
+    which are taken for the decimals that they print as; `ahead`, `behind` and `band` as in `evolve`; `block`, results
+    computed at a time, which changes them by no more than rounding (about 4000 for a small change of rate, unless told
+    otherwise).
+
+    The first result is at the first sample's stamp, the zero state one result before it. T samples have ⌈T·rate_out/rate_in⌉
+    results; before the first stamp and after the last the input is held. `flush` ends the series: another one wants a
+    `Stream` of its own.
+
+    **Raises:** `ValueError` or `TypeError` for rates that are not positive or have no common measure of reasonable size,
+    counts that are not whole, a band outside 0 … 0.25, a cell without `input_size`, an output that is not one array.
+
+    ```python
+    >>> import jax, numpy as np, equinox as eqx, rnn_ode as ro
+    >>> cell = eqx.nn.GRUCell(1, 8, key=jax.random.key(0))
+    >>> stream = ro.Stream(cell, lambda x, h: h, 44_100, 48_000, 44_100)
+    >>> xs = np.sin(0.1 * np.arange(2000.0))[:, None]
+    >>> blocks = [stream.push(xs[:700]), stream.push(xs[700:]), stream.flush()]
+    >>> [len(rows) for rows in blocks], np.concatenate(blocks).shape
+    ([3, 0, 2174], (2177, 8))
+
+    ```
+    """
+
+    def __init__(
+        self,
+        cell: Cell,
+        output: Callable[[Any, Any], Any],
+        rate_in: Rate,
+        rate_out: Rate,
+        trained: Rate,
+        *,
+        ahead: int = 3,
+        behind: int = 3,
+        band: float = 0.0,
+        block: int | None = None,
+    ):
+        check_callable("cell", cell, "cell(x, h)")
+        check_callable("output", output, "output(x, h)")
+        check_count("ahead", ahead)
+        check_count("behind", behind, 0)
+        self._scheme = (int(ahead), int(behind), as_band("band", band))
+        self._model = (cell, output)
+        rates = [
+            as_rate(name, rate) for name, rate in (("rate_in", rate_in), ("rate_out", rate_out), ("trained", trained))
+        ]
+        self._result, self._step, self._unit = _whole_numbers(*rates)
+        self._gap = float(rates[2] / rates[1])
+        self._whole = int(whole_steps(np.float64(self._gap), self._scheme[0], np))
+        self._reads = self._whole + self._scheme[0]
+        self._block = max(1, _READS // (self._reads + 1)) if block is None else block
+        check_count("block", self._block)
+        self._h0 = initial_state(cell)
+        self._kind = np.dtype(jnp.result_type(*jax.tree.leaves(eqx.filter((cell, self._h0), eqx.is_inexact_array))))
+        self._width = _width_of(cell)
+        self._outputs = _shape_of(output, jnp.zeros(self._width, self._kind), self._h0)
+        self._samples = np.zeros(
+            (0, self._width), self._kind
+        )  # those that are still to be read, ending with the latest
+        self._count = 0  # of all samples so far
+        self._done = 0  # results so far
+        self._ended = False
+        self._past: Past | None = None if behind else Past(self._h0, (), jnp.zeros(0, self._kind))
+
+    def push(self, xs: Float[np.ndarray, "T D"]) -> Float[np.ndarray, "n ..."]:
+        """The results that T more samples complete, often none: they come a block at a time. `ValueError` for samples of
+        another width, such as are not real or not finite, and after `flush`."""
+        if self._ended:
+            raise ValueError(
+                f"the series ended with flush, after {self._count} samples; another one wants another Stream."
+            )
+        xs = np.asarray(xs)
+        if xs.ndim != 2 or xs.shape[1] != self._width:
+            raise ValueError(f"xs must have shape (T, {self._width}) for this cell; got {xs.shape}.")
+        if xs.dtype.kind not in "fiub":
+            raise ValueError(f"xs must be real numbers; got entries of type {xs.dtype}.")
+        with np.errstate(over="ignore"):
+            samples = xs.astype(self._kind)
+        if not np.isfinite(samples).all():
+            t = int(np.argmin(np.isfinite(samples).all(axis=1)))
+            raise ValueError(f"xs must be finite in {self._kind}; sample {self._count + t} is {xs[t].tolist()}.")
+        self._samples = np.concatenate([self._samples, samples])
+        self._count += len(xs)
+        rows = []
+        while self._places()[0].max() + BandLimited.half_width + 1 < self._count:
+            rows.append(self._next())
+        return self._joined(rows)
+
+    def flush(self) -> Float[np.ndarray, "n ..."]:
+        """The results that are left when the series has ended, which it has with this. `ValueError` where there were no
+        samples."""
+        if self._count == 0:
+            raise ValueError("a series needs at least one sample; none was pushed.")
+        self._ended = True
+        total, rows = -(-self._count * self._unit // self._result), []
+        while self._done < total:
+            left = total - self._done
+            rows.append(self._next()[:left])
+        self._done = total
+        return self._joined(rows)
+
+    def _joined(self, rows) -> np.ndarray:
+        return np.concatenate(rows) if rows else np.zeros((0, *self._outputs), self._kind)
+
+    def _next(self) -> np.ndarray:
+        """The next block of results, or the first few of all."""
+        samples, whole, fraction = self._window(*self._places())
+        if self._past is None:
+            gaps = np.full(self._scheme[1], self._gap, self._kind)
+            self._past, rows = _begin(self._model, self._h0, samples, whole, fraction, gaps, self._scheme)
+        else:
+            self._past, rows = _block(self._model, self._past, samples, whole, fraction, self._gap, self._scheme)
+        rows = np.asarray(rows)
+        if not np.isfinite(rows).all():
+            bad = self._done + int(np.argmin(np.isfinite(rows.reshape(len(rows), -1)).all(axis=1)))
+            raise NotFinite(bad)
+        self._done += len(rows)
+        self._forget()
+        return rows
+
+    def _places(self) -> tuple[Int[np.ndarray, "..."], Float[np.ndarray, "..."]]:
+        """Where the next results need the input, in samples after the first one: the whole ones, and the rest. For each of
+        them (block, reads + 1) the steps of the network that lead there from the result before it, then its own place; for
+        the first few (steps + results,) the steps of the orbit that they are read off, then their own places."""
+        ahead, behind, _ = self._scheme
+        if self._past is None:
+            length = int(whole_steps(np.float64(behind * self._gap), ahead + behind, np)) + ahead + behind
+            steps = self._step * np.arange(1, length + 1) - self._result
+            before, rest = 0, np.concatenate([steps, self._result * np.arange(behind)])
+        else:
+            steps = np.append(self._step * np.arange(1, self._reads + 1), self._result)
+            before, left = divmod((self._done - 1) * self._result, self._unit)
+            rest = left + self._result * np.arange(self._block)[:, None] + steps
+        return before + rest // self._unit, (rest % self._unit / self._unit).astype(self._kind)
+
+    def _window(self, whole, fraction):
+        """The samples about those places, as many for every block, and the places among them."""
+        last, margin = self._count - 1, BandLimited.half_width
+        most = (self._result * self._block + self._step * self._reads) // self._unit + 1
+        span = int(np.ptp(whole)) if self._past is None else most
+        fraction = np.where((whole < 0) | (whole >= last), 0, fraction)
+        whole = np.clip(whole, 0, last)
+        first = int(whole.min()) - margin
+        begin = self._count - len(self._samples)
+        samples = self._samples[np.clip(np.arange(first, first + span + 2 * margin + 2), 0, last) - begin]
+        return samples, whole - first, fraction
+
+    def _forget(self):
+        """Let go of the samples that no later result reads."""
+        oldest = int(self._places()[0].min()) - BandLimited.half_width
+        begin = self._count - len(self._samples)
+        self._samples = self._samples[max(0, min(oldest - begin, len(self._samples) - 1)) :]
+
+
+def as_rate(name: str, value: Any) -> Fraction:
+    """A rate as the fraction that it is, or that its decimals are: 0.1 is a tenth."""
+    rate = value if isinstance(value, Fraction | int) else as_step(name, value)
+    if isinstance(rate, bool) or rate <= 0:
+        raise ValueError(f"{name} must be a positive rate; got {value!r}.")
+    return Fraction(repr(rate)) if isinstance(rate, float) else Fraction(rate)
+
+
+def _width_of(cell) -> int:
+    width = getattr(cell, "input_size", None)
+    if not isinstance(width, int):
+        raise TypeError(f"cell must tell its input_size, a whole number; the {type(cell).__name__} has {width!r}.")
+    return width
+
+
+def _shape_of(output, x, h) -> tuple[int, ...]:
+    row = eqx.filter_eval_shape(output, x, h)
+    if not isinstance(row, jax.ShapeDtypeStruct):
+        raise TypeError(f"output(x, h) must return one array; it returns {jax.tree.structure(row)}.")
+    return row.shape
+
+
+def _whole_numbers(rate_in: Fraction, rate_out: Fraction, trained: Fraction) -> tuple[int, int, int]:
+    """P, A and Q: the distance of two results, a step of the network, and a sample, in common parts of a sample."""
+    result, step = rate_in / rate_out, rate_in / trained
+    unit = math.lcm(result.denominator, step.denominator)
+    numbers = int(result * unit), int(step * unit), unit
+    if max(numbers) > _LARGEST:
+        rates = ", ".join(f"{float(rate):.17g}" for rate in (rate_in, rate_out, trained))
+        raise ValueError(f"rate_in, rate_out and trained must have a larger common measure; got {rates}. Round them.")
+    return numbers
+
+
+@eqx.filter_jit
+def _begin(model, h0, samples, whole, fraction, gaps, scheme):
+    """The past of the next result, and the first few results."""
+    cell, output = model
+    drive, step = hoisted(cell)
+    xs = jax.vmap(BandLimited(samples).at)(whole + 1, fraction)
+    steps = len(whole) - len(gaps)
+    past, states = begun(step, h0, jax.vmap(drive)(xs[:steps]), gaps, scheme)
+    return past, jax.vmap(output)(xs[steps:], jax.tree.map(lambda rows: rows[1:], states))
+
+
+@eqx.filter_jit
+def _block(model, past: Past, samples, whole, fraction, gap: float, scheme):
+    """The past of the next block, and the results of this one."""
+    cell, output = model
+    ahead, behind, band = scheme
+    drive, step = hoisted(cell)
+    xs = jax.vmap(jax.vmap(BandLimited(samples).at))(whole + 1, fraction)
+    drives = jax.vmap(jax.vmap(drive))(xs[:, :-1])
+    nodes, lead = uniform_nodes(gap, ahead, behind)
+    # whole steps make the first few pasts unlike the later ones, so that each has weights of its own
+    always = None if lead else lagrange(nodes, gap, band, np)
+    part = jnp.asarray(gap - lead, samples.dtype)
+
+    def one_step(past, u):
+        return moved(past, step(u, past.h), 1), None
+
+    def body(past, drives):
+        steps, rest = (jax.tree.map(lambda leaf, s=s: leaf[s], drives) for s in (slice(lead), slice(lead, None)))
+        past, _ = jax.lax.scan(one_step, past, steps)
+        past = advance(step, past, rest, part, scheme, always)
+        return past, past.h
+
+    past, states = jax.lax.scan(body, past, drives)
+    return past, jax.vmap(output)(xs[:, -1], states)

@@ -1,0 +1,140 @@
+"""Running a network: `lax.scan` with everything that needs no state computed before it."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float, PyTree, Real
+
+from .._base.checks import as_floats, as_step, check_callable, check_count
+from .._base.results import RESULTS
+from .._base.states import after, like, promote
+from .._base.types import Cell
+from .._cells.base import as_state, initial_state, recurrence
+from .scan import scan_states
+from .trajectory import Trajectory, conclude, conclude_states, keep
+
+_SEGMENT = 1024  # steps whose states are there at a time where something else is kept of them
+
+
+def iterate(
+    cell: Cell,
+    xs: Real[ArrayLike, "T ..."],
+    h0: PyTree[ArrayLike] | None = None,
+    *,
+    dt: float = 1.0,
+    save: Callable[[Any], Any] | None = None,
+    checkpoints: int | None = None,
+    throw: bool = True,
+) -> Trajectory:
+    """Run a network over a sequence: h_k = cell(x_k, h_{k−1}).
+
+    **Arguments:** `cell` any callable `cell(x, h) -> h`; `xs` (T, D) inputs, time first; `h0` the state before the first
+    step, zeros by default for our cells and Equinox's; `dt` time per step; `save` what to keep of each state, a function of
+    it (all of it by default); `checkpoints` for gradients through very long runs, see below; `throw` whether a run that
+    leaves the float range raises.
+
+    **Returns:** a `Trajectory` of T + 1 states at the times 0, dt, …, T·dt, the initial state first: the outputs are
+    `states[1:]`. Its `result` is `successful`, `left_float_range` or `not_a_number`; rows from there on are infinite.
+
+    Reverse mode keeps what it needs of every step. With `checkpoints` it keeps that many states, and runs the steps from
+    each to the next once more on the way back: memory for `checkpoints` + T/`checkpoints` steps, least for √T of them, at the
+    cost of one more run. What `save` returns is kept for every step, so let it be small.
+
+    **Raises:** `ValueError` or `TypeError` for inputs of the wrong shape, empty or not finite, for dt ≤ 0, for checkpoints
+    that are not a whole number of at least 1, and for a cell that does not return a state like its own. Under `jit` values
+    are not looked at.
+
+    ```python
+    >>> import jax, jax.numpy as jnp, equinox as eqx, rnn_ode as ro
+    >>> cell = eqx.nn.LSTMCell(2, 3, key=jax.random.key(0))
+    >>> h, c = ro.iterate(cell, jnp.ones((5, 2))).states
+    >>> h.shape, c.shape
+    ((6, 3), (6, 3))
+
+    ```
+    """
+    dt = as_step("dt", dt)
+    check_callable("cell", cell, "cell(x, h)")
+    xs = check_inputs(cell, xs)
+    h0 = initial_state(cell) if h0 is None else as_state("h0", h0, cell)
+    if save is not None:
+        check_callable("save", save, "save(h)")
+    if checkpoints is not None:
+        check_count("checkpoints", checkpoints)
+    states, result = _run(cell, xs, h0, save, checkpoints)
+    ts = dt * jnp.arange(xs.shape[0] + 1)
+    if throw:
+        states = result.error_if(states, result != RESULTS.successful)
+    return Trajectory(ts, states, result, {"num_steps": xs.shape[0]})
+
+
+@eqx.filter_jit
+def _run(cell, xs, h0, save, checkpoints):
+    h0, apart = promote(h0, cell, xs), recurrence(cell)
+    if checkpoints is not None:
+        rows = _by_segments(cell, apart, save, xs, h0, -(-xs.shape[0] // checkpoints), jax.checkpoint)
+    elif apart is None:
+        _, rows = _any_cell(cell, save, xs, h0)
+    elif save is None:
+        states, fine = _apart(apart, xs, h0)
+        return conclude_states(after(h0, states), fine)
+    else:
+        rows = _by_segments(cell, apart, save, xs, h0, min(xs.shape[0], _SEGMENT), lambda segment, **options: segment)
+    return conclude(after(keep(h0, save), rows))
+
+
+def _any_cell(cell, save, xs, h0):
+    """The last state, and what is kept of every one (T, …)."""
+
+    def body(h, x):
+        new = like(h, cell(x, h))
+        return new, keep(new, save)
+
+    return jax.lax.scan(body, h0, xs, unroll=2)
+
+
+def _apart(apart, xs, h0):
+    """Every state (T, …), and whether all of them are known to be finite."""
+    jax.eval_shape(lambda x: like(h0, apart.step(apart.drive(x), h0)), xs[0])
+    return scan_states(apart, xs, h0)
+
+
+def _by_segments(cell, apart, save, xs, h0, length, checkpoint):
+    """What is kept of every state, of which no more than a segment's are there at a time; with `jax.checkpoint`, reverse
+    mode keeps the states between segments alone."""
+
+    @partial(checkpoint, prevent_cse=False)  # in a scan there is nothing that it could be shared with
+    def segment(h, xs):
+        if apart is None:
+            end, (states, _) = _any_cell(cell, None, xs, h)
+        else:
+            states, _ = _apart(apart, xs, h)
+            end = jax.tree.map(lambda leaf: leaf[-1], states)
+        return end, jax.vmap(lambda state: keep(state, save))(states)
+
+    whole = xs.shape[0] // length * length
+    end, rows = jax.lax.scan(segment, h0, xs[:whole].reshape(-1, length, *xs.shape[1:]))
+    rows = jax.tree.map(lambda leaf: leaf.reshape(whole, *leaf.shape[2:]), rows)
+    if whole == xs.shape[0]:
+        return rows
+    _, rest = segment(end, xs[whole:])
+    return jax.tree.map(lambda a, b: jnp.concatenate([a, b]), rows, rest)
+
+
+def check_inputs(cell, xs) -> Float[Array, "T ..."]:
+    """Inputs as a floating array, time first, of the width the cell declares."""
+    xs = as_floats("xs", xs)
+    width = getattr(cell, "input_size", None)
+    width = width if isinstance(width, int) else None
+    if xs.ndim == 0 or xs.shape[0] == 0:
+        raise ValueError(f"xs must be a sequence with at least one sample, time first: (T, D); got shape {xs.shape}.")
+    if width is not None and xs.shape[1:] != (width,):
+        hint = " For one input channel write xs[:, None]." if xs.ndim == 1 and width == 1 else ""
+        hint = hint or (" For a batch use jax.vmap over the first axis." if xs.ndim == 3 else "")
+        raise ValueError(f"xs must have shape (T, {width}) for this cell; got {xs.shape}.{hint}")
+    return xs

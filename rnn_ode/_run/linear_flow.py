@@ -1,0 +1,124 @@
+"""The flow of a linear field, exactly: one matrix exponential for all steps, and what the input adds to each.
+
+Under an input that is a polynomial in time between its kinks, dh/ds = M h + Σ_j c_j sʲ/j! in a part of a step, s = 0 … 1,
+and the end of the part is exp(M) h + Σ_j φ_{j+1}(M) c_j, by the same matrices in every step. The c_j of all steps come from
+the field itself, asked at h = 0 in degree + 1 places.
+
+What is left is h(k+1) = E h(k) + u(k). On a CPU that is a scan: at 1000 steps it takes 0.11, 0.22, 1.1, 4.0 and 20 ms for 32,
+64, 128, 256 and 512 units, and doubling over blocks of 4 to 32 steps 1 to 9 times that (0.84 times for 512 units and
+blocks of 4). Accelerators, for which a step is a latency and a product is nothing, get blocks of 32. Eigenvectors would need
+a condition to be trusted, and take longer to find than either.
+"""
+
+import itertools
+import math
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Array, Bool, Inexact
+
+from .._base.protocol import is_linear, leads_of
+from .._base.results import RESULTS
+from .._base.states import after, real_dtype
+from .._base.types import Field, State
+from .._paths.interpolated import Cubic, Linear
+from .._paths.sampled import Hold, SampledPath, is_held
+from ..linalg._exponential import matrix_power, phi_functions
+from .intervals import Interval
+from .trajectory import conclude, keep
+
+_BLOCK = 32
+
+
+def is_exact(field: Field, path: Any) -> bool:
+    """Whether the flow from sample to sample is known in closed form."""
+    return is_linear(field) and type(path) in (Hold, Linear, Cubic)  # a subclass may read its samples in another way
+
+
+def linear_flow(field: Field, path: SampledPath, h0: State, save: Callable[[Any], Any] | None) -> tuple[State, RESULTS]:
+    """What is kept of the states (T + 1, …) at the path's stamps, the initial one first, and how the run ended."""
+    flat, unravel = ravel_pytree(h0)
+    E, u, defined = _steps(field, path, flat, unravel)
+    if save is None:
+        rows = jax.lax.platform_dependent(E, u, flat, cpu=scanned, default=doubled_where_finite)
+        rows = keep(jax.vmap(unravel)(rows), None)
+    else:
+        rows = scanned(E, u, flat, lambda h: keep(unravel(h), save))
+    states, result = conclude(after(keep(h0, save), rows))
+    why = RESULTS.where(defined, RESULTS.left_float_range, RESULTS.field_undefined)  # pyright: ignore
+    return states, RESULTS.where(result == RESULTS.successful, result, why)
+
+
+def _steps(field, path, flat, unravel) -> tuple[Inexact[Array, "N N"], Inexact[Array, "T N"], Bool[Array, ""]]:
+    """E and u of h(k+1) = E h(k) + u(k), and whether the field was finite everywhere."""
+    kind, zero = real_dtype(flat), jnp.zeros_like(flat)
+    whole = jnp.arange(path.xs.shape[0])
+    points = np.linspace(0, 1, path.degree + 1)
+    # values at the points to c_j, the j-th derivative at 0
+    derivatives = np.diag([math.factorial(j) for j in range(len(points))]) @ np.linalg.inv(
+        np.vander(points, increasing=True)
+    )
+    eye = jnp.eye(len(flat), dtype=flat.dtype)
+    E, u, defined = eye, jnp.zeros((len(whole), len(flat)), flat.dtype), jnp.array(True)
+    for begin, end in itertools.pairwise((0.0, *_kinks(field, path), 1.0)):
+
+        def rate(k, s, h, ends=(begin, end)):
+            interval = Interval.of(field, path, (k, *(jnp.asarray(value, kind) for value in ends)))
+            return ravel_pytree(interval.rate(s, unravel(h)))[0]
+
+        _, along = jax.linearize(lambda h: rate(whole[0], jnp.zeros((), kind), h), zero)
+        with jax.default_matmul_precision("highest"):
+            M = jax.vmap(along, out_axes=1)(eye)
+        values = jax.vmap(lambda k: jax.vmap(lambda s: rate(k, s, zero))(jnp.asarray(points, kind)))(whole)
+        added = jnp.einsum("js,tsn->jtn", jnp.asarray(derivatives, kind), values)
+        defined &= jnp.all(jnp.isfinite(M)) & jnp.all(jnp.isfinite(values))
+        part, *phis = phi_functions(M, len(points))
+        with jax.default_matmul_precision("highest"):
+            u = u @ part.T + sum(c @ phi.T for c, phi in zip(added, phis, strict=True))
+            E = part @ E
+    return E, u, defined
+
+
+def _kinks(field, path) -> list[float]:
+    """The fractions of a step, 0 and 1 aside, at which the input that the field reads has a kink."""
+    if is_held(path):
+        return []
+    # what rounding tells apart is one kink, at 0 none
+    fractions = {round(-lead / path.dt % 1, 9) % 1: -lead / path.dt % 1 for lead in leads_of(field)}
+    return [fractions[key] for key in sorted(fractions) if key]
+
+
+def scanned(E: Inexact[Array, "N N"], u: Inexact[Array, "T N"], h0: Inexact[Array, " N"], kept=lambda h: h):
+    """What is kept of every h(k+1) = E h(k) + u(k), (T, …), step by step."""
+
+    def body(h, u):
+        h = jnp.matmul(E, h, precision="highest") + u
+        return h, kept(h)
+
+    return jax.lax.scan(body, h0, u, unroll=2)[1]
+
+
+def doubled_where_finite(E, u, h0) -> Inexact[Array, "T N"]:
+    """`doubled` if the power of E that it needs is finite, `scanned` otherwise."""
+    power = jax.lax.stop_gradient(matrix_power(E, jnp.asarray(_BLOCK)))
+    return jax.lax.cond(jnp.all(jnp.isfinite(power)), doubled, scanned, E, u, h0)
+
+
+def doubled(E: Inexact[Array, "N N"], u: Inexact[Array, "T N"], h0: Inexact[Array, " N"]) -> Inexact[Array, "T N"]:
+    """The same in blocks: what the input does within each by doubling, all blocks at once; what their starts do, by the
+    powers of E; and a scan from start to start."""
+    (T, N), blocks = u.shape, -(-u.shape[0] // _BLOCK)
+    with jax.default_matmul_precision("highest"):
+        within = jnp.concatenate([u, jnp.zeros((blocks * _BLOCK - T, N), u.dtype)]).reshape(blocks, _BLOCK, N)
+        powers, reach = E[None], 1
+        while reach < _BLOCK:
+            within = within.at[:, reach:].add(within[:, :-reach] @ powers[-1].T)
+            powers = jnp.concatenate([powers, powers @ powers[-1]])
+            reach *= 2
+        _, starts = jax.lax.scan(lambda h, end: (powers[-1] @ h + end, h), h0, within[:, -1])
+        within = within + jnp.einsum("jab,kb->kja", powers, starts)
+    return within.reshape(blocks * _BLOCK, N)[:T]

@@ -1,0 +1,149 @@
+"""Why a solver could not finish an interval: overflow, a field that is not finite, stiffness, rounding, or
+a singularity or jump.
+
+All that is known is where the solver stopped, at the last state that it accepted, and how long its steps were. The field is
+asked near there, and its Jacobian for the eigenvalue of largest modulus, by power iteration. Everything is in the local time
+of the interval, 0 to 1, and so holds in any unit of time.
+"""
+
+from typing import NamedTuple
+
+import diffrax
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool
+
+from .._base.results import RESULTS
+from .._base.states import frozen, is_finite
+from .._base.types import State
+from .intervals import Interval
+from .tolerances import largest_of, shortest_step
+
+_ITERATIONS = 20
+
+_FOLDS = 50.0  # of decay within the interval, that count as fast
+
+
+class Stop(NamedTuple):
+    """Where a solver stopped in an interval: the interval's first state, the last state that was accepted, its local time,
+    and the mean accepted step in local time."""
+
+    first: State
+    h: State
+    s: Array
+    step: Array
+
+
+def diagnosed(field, path, segment, anchor, stop: Stop, result: RESULTS, solver, tolerances) -> RESULTS:
+    """The result of a run, looked into at the interval in which it ended, `segment`.
+
+    A loop of one trip or none: under `vmap` a conditional would look into every run of a batch, failed or not."""
+    field, path, segment, anchor, stop = frozen((field, path, segment, anchor, stop))
+    known = jnp.array(False)
+    for final in (RESULTS.successful, RESULTS.field_undefined, RESULTS.times_not_increasing):
+        known |= result == final
+    structure = jax.tree.structure(result)
+
+    def look(run):
+        result = jax.tree.unflatten(structure, run[1])
+        interval, _ = Interval.of(field, path, segment).anchored(stop.first, anchor)
+        return jnp.array(True), jax.tree.leaves(_why(interval, stop, result, solver, tolerances))
+
+    _, leaves = jax.lax.while_loop(lambda run: ~run[0], look, (known, jax.tree.leaves(result)))
+    return jax.tree.unflatten(structure, leaves)
+
+
+def _why(interval: Interval, stop: Stop, result: RESULTS, solver, tolerances) -> RESULTS:
+    """The reason, the stronger ones last."""
+    kind = interval.segment[1].dtype
+    adaptive = isinstance(solver, diffrax.AbstractAdaptiveSolver)
+    explicit = not isinstance(solver, diffrax.AbstractImplicitSolver)
+    shortest = shortest_step(stop.s)
+    at_first, at_stop = _exponents(interval, stop)
+    size, before = largest_of(stop.h), largest_of(stop.first)
+    range_end = jnp.finfo(size.dtype).max
+    limit = jnp.log(range_end)
+    ahead = shortest * 4.0 ** jnp.arange(-1, 4) if adaptive else jnp.linspace(0, 1, 9)
+    finite = _finite_near(interval, stop, ahead.astype(kind), range_end if adaptive else range_end**0.5)
+    grown = size > 10 * before
+    # powers of a large state leave the range before it does
+    large = (jnp.log(size) > 0.5 * limit) | ((jnp.log(size) > 0.25 * limit) & grown)
+    if adaptive:
+        # an explicit step is stable while it is some units of 1/|λ| long
+        step = jnp.maximum(stop.step, shortest)
+        stiff = (-at_stop > _FOLDS) & (-at_stop * step > 0.5)
+        stiff &= (result != RESULTS.max_steps_reached) | (-at_stop * stop.s > _FOLDS)
+        # growth so fast from the start that no step is short enough for it, and long enough to leave the range
+        speed = largest_of(interval.rate(jnp.zeros((), kind), stop.first))
+        reach = jnp.log(jnp.maximum(before, speed)) + at_first > limit
+        leaves = ((jnp.log(size) > 0.75 * limit) & grown) | ((at_first * shortest > 0.05) & reach & (stop.s < 0.5))
+        rounded = ~jnp.array(explicit) & _is_rounding_too_large(stop, at_first, at_stop, result, tolerances)
+    else:
+        stiff, leaves, rounded = -at_first > 2, jnp.array(False), jnp.array(False)
+    result = RESULTS.where(result == RESULTS.dt_min_reached, RESULTS.step_vanished, result)  # pyright: ignore
+    result = RESULTS.where(rounded, RESULTS.rounding_too_large, result)  # pyright: ignore
+    result = RESULTS.where(stiff & explicit, RESULTS.stiff, result)  # pyright: ignore
+    result = RESULTS.where(~finite & ~large, RESULTS.field_undefined, result)  # pyright: ignore
+    return RESULTS.where(leaves | (~finite & large & ~stiff), RESULTS.left_float_range, result)  # pyright: ignore
+
+
+def _is_rounding_too_large(stop: Stop, at_first, at_stop, result: RESULTS, tolerances) -> Bool[Array, ""]:
+    """Whether the field's rounding ended the run of an implicit solver, which solves for the rate: a decay at rate λ turns
+    the rounding of the state into |λ| times it. An explicit solver's steps are too short for that to count.
+
+    The decay must be fast at the interval's start too: near a singularity it is fast at the stop alone. Where the steps ran
+    out, the run must be past the first transient, and its steps no longer than some decay times, as an explicit solver's."""
+    rtol, atol = tolerances
+    size = jnp.maximum(largest_of(stop.h), largest_of(stop.first))
+    allowed = rtol if atol is None else rtol + atol / jnp.where(size > 0, size, 1)
+    decay = -jnp.maximum(at_first, at_stop)
+    above = (decay > _FOLDS) & (decay * float(jnp.finfo(size.dtype).eps) > allowed)
+    vanished = (result == RESULTS.dt_min_reached) | (result == RESULTS.step_vanished)
+    short = (decay * stop.s > _FOLDS) & (decay * stop.step < 10)
+    return above & (vanished | ((result == RESULTS.max_steps_reached) & short))
+
+
+def _finite_near(interval: Interval, stop: Stop, ahead: Array, too_far) -> Bool[Array, ""]:
+    """Whether the field is finite where the solver stopped, and ahead along its rate, at states that are not too far."""
+    rate = interval.rate(stop.s, stop.h)
+
+    def probe(length):
+        h = jax.tree.map(lambda a, b: a + length.astype(jnp.finfo(a.dtype).dtype) * b, stop.h, rate)
+        return is_finite(interval.rate(jnp.minimum(stop.s + length, 1), h)) | ~(largest_of(h) < too_far)
+
+    return is_finite(rate) & jnp.all(jax.lax.map(probe, ahead))
+
+
+def _exponents(interval: Interval, stop: Stop) -> Array:
+    """The eigenvalue of largest modulus of the Jacobian at the interval's start and where the solver stopped, per interval:
+    its real part, or 0 where it turns faster than it grows or decays."""
+    states = jax.tree.map(lambda a, b: jnp.stack([a, b]), stop.first, stop.h)
+
+    def of(point):
+        s, h = point
+        v = jax.tree.map(lambda leaf: jnp.cos(1.0 + jnp.arange(leaf.size)).reshape(leaf.shape).astype(leaf.dtype), h)
+
+        def along(v, _):
+            new = jax.jvp(lambda h: interval.rate(s, h), (h,), (v,))[1]
+            new, size = _scaled(new)
+            inner, own, length = _inner(new, v), _inner(v, v), _inner(new, new)
+            aligned = jnp.abs(inner) > 0.5 * jnp.sqrt(length * own)
+            return new, jnp.where(aligned, size * inner / own, 0)
+
+        return jax.lax.scan(along, v, length=_ITERATIONS)[1][-1]
+
+    return jax.lax.map(of, (jnp.stack([jnp.zeros_like(stop.s), stop.s]), states))
+
+
+def _scaled(v: State) -> tuple[State, Array]:
+    """A state with a largest entry of 1, and what it was."""
+    size = largest_of(v)
+    safe = jnp.where(size > 0, size, 1)
+    return jax.tree.map(lambda leaf: leaf / safe.astype(jnp.finfo(leaf.dtype).dtype), v), size
+
+
+def _inner(a: State, b: State) -> Array:
+    """Re⟨a, b⟩."""
+    return jnp.sum(
+        jnp.stack([jnp.sum((x * y.conj()).real) for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)])
+    )

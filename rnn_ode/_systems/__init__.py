@@ -1,0 +1,1 @@
+"""Maps and flows: what differs between the two kinds of time."""

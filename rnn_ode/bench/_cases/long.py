@@ -1,0 +1,44 @@
+"""The case "long": the gradient of a readout over 10⁵ steps, where what is kept of the run is the point."""
+
+from functools import partial
+from math import isqrt
+
+import jax
+import jax.numpy as jnp
+
+import rnn_ode as ro
+
+from .. import _problem as _tanh
+from .._race import OURS, Contender, Plan, jitted, race
+from .._rows import Row
+from .gradient import distance_of_all, in_numpy
+
+SIZE = (128, 1, 100_000)  # units, batch, steps
+
+ALLOWED = 1e-2
+
+
+def rows(plan: Plan) -> list[Row]:
+    plan = plan.of_size(*SIZE)
+    with jax.enable_x64(False):
+        given = _tanh.problem(plan)
+        kept = isqrt(plan.steps)
+        contenders = [
+            Contender(OURS, partial(jitted(jax.grad(partial(_ours, kept), (0, 1, 2))), *given), f"checkpoints={kept}"),
+            Contender("plain lax.scan", partial(jitted(jax.grad(_plain, (0, 1, 2))), *given), "autodiff"),
+        ]
+        exact = in_numpy(*given.in_numpy(), readout=1)[:3]
+        return race("long", contenders, plan, partial(distance_of_all, reference=exact), ALLOWED)
+
+
+def _ours(kept, W_h, W_x, b, xs, h0):
+    cell = ro.VanillaCell(W_h, W_x, b, jnp.tanh)
+    return jnp.sum(ro.iterate(cell, xs, h0, save=lambda h: h[0], checkpoints=kept, throw=False).states ** 2)
+
+
+def _plain(W_h, W_x, b, xs, h0):
+    def body(h, drive):
+        h = jnp.tanh(W_h @ h + drive)
+        return h, h[0]
+
+    return jnp.sum(jax.lax.scan(body, h0, xs @ W_x.T + b[None])[1] ** 2)

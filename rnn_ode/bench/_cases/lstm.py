@@ -1,0 +1,100 @@
+"""The case "lstm": the outputs of an LSTM."""
+
+from functools import partial
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import rnn_ode as ro
+
+from .. import _problem as _tanh
+from .._peers import with_peer
+from .._race import OURS, Contender, Plan, distance, jitted, race
+from .._rows import Row
+from .iterate import ROUNDING
+
+
+def rows(plan: Plan) -> list[Row]:
+    with jax.enable_x64(False):
+        xs = _tanh.problem(plan).xs
+        cell = eqx.nn.LSTMCell(1, plan.hidden, key=jax.random.key(plan.seed))
+        calls = [
+            (OURS, _ours, "jitted, throw=False, save=h"),
+            ("hand-written lax.scan", _scan, "jitted, W_x x + b before the scan"),
+        ]
+        contenders = [Contender(name, partial(jitted(call), cell, xs), note) for name, call, note in calls]
+        contenders += [
+            *with_peer(plan, "torch", ["PyTorch nn.LSTM"], partial(_torch, cell=cell, xs=xs)),
+            *with_peer(plan, "flax", ["flax nnx.RNN"], partial(_flax, cell=cell, xs=xs)),
+        ]
+        weights = (cell.weight_hh, cell.weight_ih, cell.bias, xs)
+        error = partial(distance, reference=_in_numpy(*(np.asarray(array, np.float64) for array in weights)))
+        return race("lstm", contenders, plan, error, ROUNDING, _tanh.work(plan, gates=4))
+
+
+def _start(cell, xs):
+    zeros = jnp.zeros((*xs.shape[1:-1], cell.hidden_size))
+    return zeros, zeros
+
+
+def _ours(cell, xs):
+    def run(xs, state):
+        return ro.iterate(cell, xs, state, save=lambda state: state[0], throw=False).states
+
+    return _tanh.over_batch(run, xs, _start(cell, xs))
+
+
+def _scan(cell, xs):
+    def body(state, drive):
+        h, c = state
+        z = (cell.weight_hh @ h if h.ndim == 1 else h @ cell.weight_hh.T) + drive
+        i, f, g, o = jnp.split(z, 4, axis=-1)
+        c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
+        h = jax.nn.sigmoid(o) * jnp.tanh(c)
+        return (h, c), h
+
+    drives = xs @ cell.weight_ih.T
+    return jax.lax.scan(body, _start(cell, xs), drives + jnp.broadcast_to(cell.bias, drives.shape))[1]
+
+
+def _torch(torch, cell, xs) -> list[Contender]:
+    network, given = torch.nn.LSTM(1, cell.hidden_size), torch.from_numpy(np.array(xs))
+    places = (network.weight_hh_l0, network.weight_ih_l0, network.bias_ih_l0, network.bias_hh_l0)
+
+    def call():
+        with torch.no_grad():
+            return network(given)[0]
+
+    with torch.no_grad():
+        for place, weight in zip(places, (cell.weight_hh, cell.weight_ih, cell.bias, 0 * cell.bias), strict=True):
+            place.copy_(torch.from_numpy(np.array(weight)))
+    return [Contender("PyTorch nn.LSTM", call, "CPU, all its threads, no_grad")]
+
+
+def _flax(flax, cell, xs) -> list[Contender]:
+    from flax import nnx
+
+    theirs = nnx.OptimizedLSTMCell(1, cell.hidden_size, rngs=nnx.Rngs(0))
+    theirs.dense_h.kernel[...] = cell.weight_hh.T
+    theirs.dense_i.kernel[...] = cell.weight_ih.T
+    theirs.dense_h.bias[...] = cell.bias  # pyright: ignore[reportOptionalSubscript]
+    states, params = _tanh.as_function(theirs, _start(cell, xs))
+    return [Contender("flax nnx.RNN", partial(jitted(states), params, xs), "jitted, OptimizedLSTMCell")]
+
+
+def _in_numpy(W_h, W_x, b, xs):
+    """The outputs (T, …, N), by a loop."""
+    h = c = np.zeros((*xs.shape[1:-1], W_h.shape[1]))
+    outputs = []
+    for x in xs:
+        i, f, g, o = np.split(h @ W_h.T + x @ W_x.T + b, 4, axis=-1)
+        c = _sigmoid(f) * c + _sigmoid(i) * np.tanh(g)
+        h = _sigmoid(o) * np.tanh(c)
+        outputs.append(h)
+    return np.stack(outputs)
+
+
+def _sigmoid(z):
+    return 1 / (1 + np.exp(-z))

@@ -1,0 +1,71 @@
+"""A network read from a file: cell and readout."""
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import equinox as eqx
+from jaxtyping import Array, Float
+
+from .._base.checks import check_callable, check_flag, counted
+from .._base.types import Cell
+from .._cells.base import output_of
+from .._cells.stacked import output_shape
+
+Activation = Callable[[Array], Array] | None
+
+
+class Network(eqx.Module):
+    """A cell and what is read from its state: the readout of the top layer's output, plus the input where `residual`.
+
+    **Fields:** `cell`; `readout` an `equinox.nn.Linear` (M outputs), or `None` for the output itself; `residual`, whether
+    the first M channels of the input are added to the output, as in networks that learn what an amplifier changes.
+
+    **Raises:** `TypeError` for fields of other types; `ValueError` where the readout does not take the cell's output or
+    the input has fewer than M channels, as far as the cell says its sizes.
+
+    ```python
+    >>> import equinox as eqx, jax, jax.numpy as jnp, rnn_ode as ro
+    >>> from rnn_ode import interop
+    >>> keys = jax.random.split(jax.random.key(0))
+    >>> network = interop.Network(eqx.nn.LSTMCell(1, 4, key=keys[0]), eqx.nn.Linear(4, 1, key=keys[1]), residual=True)
+    >>> xs = jnp.ones((10, 1))
+    >>> states = jax.tree.map(lambda rows: rows[1:], ro.iterate(network.cell, xs).states)
+    >>> jax.vmap(network.output)(xs, states).shape
+    (10, 1)
+
+    ```
+    """
+
+    cell: Cell
+    readout: eqx.nn.Linear | None = None
+    residual: bool = eqx.field(static=True, default=False)
+
+    def __check_init__(self):
+        check_callable("cell", self.cell, "cell(x, h)")
+        check_flag("residual", self.residual)
+        given = output_shape(self.cell)
+        if self.readout is not None:
+            if not isinstance(self.readout, eqx.nn.Linear):
+                raise TypeError(f"readout must be an equinox.nn.Linear or None; got {self.readout!r}.")
+            sizes = self.readout.in_features, self.readout.out_features
+            if "scalar" in sizes:
+                raise ValueError(f"readout must map vectors to vectors; it maps {sizes[0]} to {sizes[1]}.")
+            if given not in (None, sizes[:1]):
+                raise ValueError(f"readout must take the cell's outputs {given}; it takes {sizes[:1]}.")
+        outputs, inputs = self.output_size, getattr(self.cell, "input_size", None)
+        if self.residual and outputs is not None and inputs is not None and outputs > inputs:
+            raise ValueError(
+                f"residual needs at least as many inputs as outputs: {outputs}; the cell takes {counted(inputs, 'input')}."
+            )
+
+    @property
+    def output_size(self) -> int | None:
+        """M, or `None` where there is no readout and the cell does not say."""
+        shape = output_shape(self.cell) if self.readout is None else (self.readout.out_features,)
+        return None if shape is None else cast(int, shape[0])
+
+    def output(self, x: Float[Array, " D"], h: Any) -> Float[Array, " M"]:
+        """The output of the step that took the input x (D,) and ended in the state h."""
+        y = output_of(self.cell, h)
+        y = y if self.readout is None else self.readout(y)
+        return y + x[: y.shape[0]] if self.residual else y

@@ -1,0 +1,153 @@
+"""Matrices, cells and networks from files."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import EllipsisType
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from .._cells.piecewise import PiecewiseLinearCell
+from .._cells.vanilla import VanillaCell
+from .._files.arrays import PathLike, read_json_object, shapes_of
+from .._files.arrays import read_arrays as read_arrays
+from ._network import Activation, Network
+from ._torch import _as_one, _only_prefix, _take, _torch_layers, _with_readout, from_torch_network
+
+
+def read_matrix(path: PathLike, key: str | None = None) -> Float[np.ndarray, "N N"]:
+    """The square matrix (N, N) in a file, to ask for its eigenvalues.
+
+    **Arguments:** `path` as in `read_arrays`; `key`, the matrix's name. `None` takes the recurrent matrix by the names
+    it goes by, `W_h` or `weight_hh_l0`, else the only square matrix there is, else `W`, unless an `A` stands beside it
+    (in a `PiecewiseLinearCell` neither is the recurrent matrix).
+
+    **Raises:** `ValueError` listing the keys with their shapes where this leaves none; otherwise as `read_arrays`.
+
+    ```python
+    >>> import pathlib, tempfile
+    >>> from rnn_ode import interop
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "matrix.txt"
+    >>> _ = path.write_text("0.5 0\\n0 -2\\n")
+    >>> interop.read_matrix(path).tolist()
+    [[0.5, 0.0], [0.0, -2.0]]
+
+    ```
+    """
+    arrays = read_arrays(path)
+    square = [name for name, array in arrays.items() if array.ndim == 2 and array.shape[0] == array.shape[1]]
+    if key is None:
+        known = [name for name in ("W_h", "weight_hh_l0") if name in square]
+        only = square if len(square) == 1 else []
+        plain = ["W"] if "W" in square and "A" not in square else []
+        key = next(iter(known + only + plain), None)
+    if key not in square:
+        wanted = "one square matrix, or the key of one," if key is None else f"a square matrix under key {key!r}"
+        raise ValueError(f"{path}: {wanted} is wanted; the file holds {shapes_of(arrays)}.")
+    return arrays[key]
+
+
+def read_cell(path: PathLike, activation: Activation | EllipsisType = ...) -> Callable:
+    """The cell whose weights a file holds.
+
+    **Arguments:** `path` as in `read_arrays`, with the keys `W_h` (N, N), `W_x` (N, D), `b` (N,) of a `VanillaCell`; or
+    `A`, `W`, `W_x`, `b` of a `PiecewiseLinearCell`; or PyTorch's names of one network, whatever their prefix: one layer
+    as in `from_torch`, several as a `StackedCell`. Other keys are left alone (`read_network` reads a readout).
+    `activation` of the vanilla network, `None` for affine; left out, it is relu for the first set of names and tanh,
+    PyTorch's, for the third. Other cells have their own.
+
+    **Raises:** `ValueError` for keys that make no cell and shapes that do not fit; otherwise as `read_arrays`.
+
+    ```python
+    >>> import pathlib, tempfile
+    >>> import jax.numpy as jnp
+    >>> from rnn_ode import interop
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "weights.json"
+    >>> _ = path.write_text('{"W_h": [[0.5]], "W_x": [[1]], "b": [0]}')
+    >>> interop.read_cell(path, activation=None)(jnp.array([1.0]), jnp.array([2.0])).tolist()
+    [2.0]
+
+    ```
+    """
+    arrays = read_arrays(path)
+    chosen: dict[str, Any] = {} if isinstance(activation, EllipsisType) else {"activation": activation}
+    try:
+        if _plain_names(arrays):
+            return _plain_cell(arrays, activation)
+        return _as_one(_torch_layers(arrays, _only_prefix(arrays), **chosen))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _plain_names(arrays: Mapping[str, Any]) -> tuple[str, ...]:
+    """The names of this package's own cells that a file goes by, none where it goes by PyTorch's."""
+    return ("W_h", "W_x", "b") if "W_h" in arrays else ("A", "W", "W_x", "b") if "A" in arrays else ()
+
+
+def _plain_cell(arrays: Mapping[str, np.ndarray], activation: Activation | EllipsisType) -> Callable:
+    parts = _take(arrays, *_plain_names(arrays))
+    if "A" in parts:
+        return PiecewiseLinearCell(**parts)
+    chosen: dict[str, Any] = {} if isinstance(activation, EllipsisType) else {"activation": activation}
+    return VanillaCell(**parts, **chosen)
+
+
+def read_network(
+    path: PathLike,
+    prefix: str | None = None,
+    readout: str | EllipsisType | None = ...,
+    *,
+    activation: Activation | EllipsisType = ...,
+    residual: bool | EllipsisType = ...,
+) -> Network:
+    """The network, with its readout, whose weights a file holds.
+
+    **Arguments:** `path` as in `read_arrays`, with the names that `read_cell` knows. `prefix` and `readout` as in
+    `from_torch_network`; a `readout` is looked for beside `W_h`, `W_x`, `b` too (given, it leaves other keys alone), and
+    where there is none the network's output is its state. `activation` as in `read_cell`: left out, it is relu for `W_h`,
+    `W_x`, `b` and tanh for PyTorch's names. `residual` left out is what a json file says under `model_data`, `skip`, as
+    those of trained amplifiers do (the input is added where `skip` is 1), and otherwise `False`.
+
+    **Raises:** `ValueError` naming the file and the key; otherwise as `read_arrays`.
+
+    ```python
+    >>> import json, pathlib, tempfile
+    >>> from rnn_ode import interop
+    >>> weights = {"rec.weight_ih_l0": [[1]], "rec.weight_hh_l0": [[0.5]], "lin.weight": [[2]], "lin.bias": [0]}
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "amplifier.json"
+    >>> _ = path.write_text(json.dumps({"model_data": {"skip": 1}, "state_dict": weights}))
+    >>> network = interop.read_network(path)
+    >>> network.readout.weight.tolist(), network.residual
+    ([[2.0]], True)
+
+    ```
+    """
+    path = Path(path)
+    arrays = read_arrays(path)
+    try:
+        if prefix is None and (names := _plain_names(arrays)):
+            others = {key: array for key, array in arrays.items() if key not in names}
+            cell, layers = _plain_cell(arrays, activation), f"cell ({', '.join(names)})"
+            network = _with_readout([cell], others, layers, readout, not isinstance(readout, EllipsisType))
+        else:
+            chosen = jnp.tanh if isinstance(activation, EllipsisType) else activation
+            network = from_torch_network(arrays, prefix, readout, activation=chosen)
+        adds = _skips(path, network) if isinstance(residual, EllipsisType) else residual
+        return Network(network.cell, network.readout, adds)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _skips(path: Path, network: Network) -> bool:
+    """Whether the file says that the input is added to the output."""
+    about = read_json_object(path).get("model_data") if path.suffix.lower() == ".json" else None
+    skip = about.get("skip", 0) if isinstance(about, dict) else 0
+    if skip not in (0, network.output_size):
+        raise ValueError(
+            "key 'model_data': skip, the number of inputs that are added to the output, must be 0 or that of outputs, "
+            f"{network.output_size}; got {skip!r}. Say whether it is added: residual=True or False in Python, --residual or "
+            "--no-residual in a terminal."
+        )
+    return bool(skip)

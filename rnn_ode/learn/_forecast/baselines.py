@@ -1,0 +1,135 @@
+"""Forecasts that cost nothing, which any network has to beat.
+
+Each takes `Windows` and returns predictions (n, horizon, D) of their targets from their inputs alone. The first three are the
+"simple forecasting methods" of Hyndman & Athanasopoulos, Forecasting: Principles and Practice (3rd ed., 2021, section 5.2),
+each window's history taken for the past.
+"""
+
+import equinox as eqx
+import numpy as np
+from jaxtyping import Float
+
+from ..._base.checks import check_count
+from .windows import Windows
+
+
+def last_value(windows: Windows) -> Float[np.ndarray, "n horizon D"]:
+    """The naive forecast: the last value of the history, for all of the horizon.
+
+    **Arguments:** `windows` of `learn.windows` or `learn.split`. **Returns:** predictions (n, horizon, D).
+
+    ```python
+    >>> import numpy as np
+    >>> from rnn_ode import learn
+    >>> every = learn.windows(np.arange(6.0)[:, None], history=3, gap=1, horizon=2)
+    >>> learn.last_value(every).tolist()
+    [[[2.0], [2.0]]]
+
+    ```
+    """
+    return np.repeat(windows.inputs[:, -1:], windows.targets.shape[1], axis=1)
+
+
+def seasonal(windows: Windows, season: int) -> Float[np.ndarray, "n horizon D"]:
+    """The seasonal naive forecast: the latest value of the history that is a whole number of seasons before the target.
+
+    **Arguments:** `windows`; `season` in samples, 1 is `last_value`. **Returns:** predictions (n, horizon, D). **Raises:**
+    `ValueError` where the history is shorter than a season.
+
+    ```python
+    >>> import numpy as np
+    >>> from rnn_ode import learn
+    >>> every = learn.windows(np.array([1.0, 2.0, 3.0, 1.0, 2.0, 3.0])[:, None], history=3, gap=1, horizon=2)
+    >>> learn.seasonal(every, 3).tolist(), every.targets.tolist()
+    ([[[2.0], [3.0]]], [[[2.0], [3.0]]])
+
+    ```
+    """
+    check_count("season", season)
+    history = windows.inputs.shape[1]
+    if history < season:
+        raise ValueError(f"season must be at most the windows' history, {history}; got {season}.")
+    back = -(-_leads(windows) // season) * season - _leads(windows)  # how far before the last value of the history
+    return windows.inputs[:, history - 1 - back]
+
+
+def drift(windows: Windows) -> Float[np.ndarray, "n horizon D"]:
+    """The drift forecast: the straight line through the first and the last value of the history, continued.
+
+    **Arguments:** `windows`, of a history of at least 2. **Returns:** predictions (n, horizon, D). **Raises:** `ValueError`
+    for a history of 1.
+
+    ```python
+    >>> import numpy as np
+    >>> from rnn_ode import learn
+    >>> every = learn.windows(np.arange(6.0)[:, None], history=3, gap=1, horizon=2)
+    >>> learn.drift(every).tolist()
+    [[[4.0], [5.0]]]
+
+    ```
+    """
+    history = windows.inputs.shape[1]
+    if history < 2:
+        raise ValueError(f"drift must have windows with a history of at least 2; got {history}.")
+    first, last = windows.inputs[:, :1], windows.inputs[:, -1:]
+    leads = _leads(windows).astype(windows.inputs.dtype)[:, None]
+    return last + leads * ((last - first) / (history - 1))
+
+
+class LinearAutoregression(eqx.Module):
+    """The best linear forecast of the training windows: each target an affine function of the whole history.
+
+    `LinearAutoregression.fit` finds it by least squares, directly: one regression for each step of the horizon, so that
+    errors of one are not fed into the next. Calling it with `Windows` of the same history, gap, horizon and D gives
+    predictions.
+
+    **Fields:** `weights` (history, D, horizon, D), of input and of target; `intercept` (horizon, D); `gap`.
+
+    ```python
+    >>> from rnn_ode import datasets, learn
+    >>> parts = learn.split(datasets.pendulum().values, history=100, gap=10, horizon=1)
+    >>> model = learn.LinearAutoregression.fit(parts.train)
+    >>> learn.mae(parts.test.targets, model(parts.test)) < 1e-9
+    True
+
+    ```
+    """
+
+    weights: Float[np.ndarray, "history D horizon D"]
+    intercept: Float[np.ndarray, "horizon D"]
+    gap: int = eqx.field(static=True)
+
+    @classmethod
+    def fit(cls, train: Windows) -> "LinearAutoregression":
+        """The model of these windows, in float64. Where they leave weights undetermined (fewer windows than weights, or a
+        series without noise), the smallest do, each column in its standard deviations. `ValueError` for no windows."""
+        if not len(train):
+            raise ValueError("train must hold at least one window; it is empty.")
+        # in the columns' own units, so that those of another size count as much, and rounding less
+        unit = train.inputs.astype(np.float64).std(axis=(0, 1))
+        unit = np.where(unit > 0, unit, 1.0)
+        inputs, targets = (
+            (part.astype(np.float64) / unit).reshape(len(train), -1) for part in (train.inputs, train.targets)
+        )
+        centre, level = inputs.mean(axis=0), targets.mean(axis=0)
+        weights = np.linalg.lstsq(inputs - centre, targets - level)[0]
+        shape = train.targets.shape[1:]
+        intercept = (level - centre @ weights).reshape(shape) * unit
+        weights = weights.reshape(*train.inputs.shape[1:], *shape) / unit[:, None, None] * unit
+        return cls(weights, intercept, train.gap)
+
+    def __call__(self, windows: Windows) -> Float[np.ndarray, "n horizon D"]:
+        """Predictions (n, horizon, D), in the windows' floating type. `ValueError` for windows of other sizes."""
+        wanted = (*self.weights.shape[:2], self.gap, *self.intercept.shape)
+        came = (*windows.inputs.shape[1:], windows.gap, *windows.targets.shape[1:])
+        if came != wanted:
+            raise ValueError(
+                f"windows must have the history, D, gap, horizon and D of those fitted, {wanted}; got {came}."
+            )
+        predictions = np.tensordot(windows.inputs.astype(np.float64), self.weights, 2) + self.intercept
+        return predictions.astype(windows.inputs.dtype)
+
+
+def _leads(windows: Windows) -> np.ndarray:
+    """Samples from the last of the history to each target."""
+    return windows.gap + 1 + np.arange(windows.targets.shape[1])

@@ -1,0 +1,1 @@
+"""How far back networks remember."""

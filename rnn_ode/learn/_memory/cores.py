@@ -1,0 +1,107 @@
+"""Models by name, from a key: what the command `forecast` and the memory study choose from.
+
+A *core* is something recurrent of D inputs and N units, as a runner; on it stands a linear readout.
+
+| name | what |
+|---|---|
+| tanh | h' = tanh(W_h h + W_x x + b), W_h Gaussian of radius 1 |
+| orthogonal | the same, W_h orthogonal |
+| irnn | the same with relu, W_h the identity (Le, Jaitly & Hinton 2015) |
+| rnn | the leaky one: an Euler step of `CTRNN`, h' = h + (tanh(W_h h + W_x x + b) − h)/τ, τ = 8 at first and trained |
+| antisymmetric, cornn, gru-ode | Euler steps of those fields |
+| gru, lstm | Equinox's; the LSTM's gates begin with memories of 1 to 256 steps (Tallec & Ollivier 2018, "chrono") |
+| neural-ode | `CTRNN` as a differential equation, the input linear between samples, by diffrax's Tsit5 |
+"""
+
+from collections.abc import Callable
+
+import diffrax
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import PRNGKeyArray
+
+from ... import initializers
+from ..._base.checks import check_count
+from ..._bridge.schemes import Euler
+from ..._bridge.to_rnn import to_rnn
+from ..._cells.vanilla import VanillaCell
+from ..._fields.antisymmetric import AntisymmetricRNN
+from ..._fields.cornn import CoRNN
+from ..._fields.ctrnn import CTRNN
+from ..._fields.gruode import GRUODE
+from ..._paths.interpolated import Linear
+from .._models.runners import Integrated, Iterated, Recurrent
+from .._models.wirings import ManyToMany, ManyToOne
+from .tasks import AbstractTask
+
+_SPAN = 256.0
+
+Core = Callable[[PRNGKeyArray, int, int], Recurrent]
+
+
+def _vanilla(activation, recurrent) -> Core:
+    return lambda key, D, N: Iterated(VanillaCell.random(key, D, N, activation=activation, recurrent=recurrent))
+
+
+def _euler(field, dt: float) -> Core:
+    return lambda key, D, N: Iterated(to_rnn(field(key, D, N), Euler(), dt))
+
+
+def _lstm(key: PRNGKeyArray, D: int, N: int) -> Recurrent:
+    cell, spans = (
+        eqx.nn.LSTMCell(D, N, key=key),
+        jax.random.uniform(jax.random.fold_in(key, 1), (N,), minval=1, maxval=_SPAN),
+    )
+    bias = jnp.zeros(4 * N).at[N : 2 * N].set(jnp.log(spans)).at[:N].set(-jnp.log(spans))
+    return Iterated(eqx.tree_at(lambda cell: cell.bias, cell, bias))
+
+
+def _neural_ode(key: PRNGKeyArray, D: int, N: int) -> Recurrent:
+    field = CTRNN.random(key, D, N, tau=8.0)
+    return Integrated(field, Linear, solver=diffrax.Tsit5(), rtol=1e-3, atol=1e-4)
+
+
+CORES: dict[str, Core] = {
+    "tanh": _vanilla(jnp.tanh, initializers.gaussian()),
+    "orthogonal": _vanilla(jnp.tanh, initializers.orthogonal()),
+    "irnn": _vanilla(jax.nn.relu, initializers.identity()),
+    "rnn": _euler(lambda key, D, N: CTRNN.random(key, D, N, tau=8.0), 1.0),
+    "antisymmetric": _euler(lambda key, D, N: AntisymmetricRNN.random(key, D, N, gamma=0.01), 0.1),
+    "cornn": _euler(lambda key, D, N: CoRNN.random(key, D, N, gamma=2.7, epsilon=4.7), 0.05),
+    "gru": lambda key, D, N: Iterated(eqx.nn.GRUCell(D, N, key=key)),
+    "lstm": _lstm,
+    "gru-ode": _euler(lambda key, D, N: GRUODE.random(key, D, N), 0.5),
+    "neural-ode": _neural_ode,
+}
+
+
+def many_to_one(name: str, hidden: int) -> Callable[[PRNGKeyArray, int, int], ManyToOne]:
+    """`make(key, inputs, outputs)` of a named core with a linear readout at the end, as `forecast` takes it. `ValueError` for
+    an unknown name."""
+    check_core(name)
+    check_count("hidden", hidden)
+
+    def make(key: PRNGKeyArray, inputs: int, outputs: int) -> ManyToOne:
+        return ManyToOne(*_read_out(name, hidden, key, inputs, outputs))
+
+    return make
+
+
+def wired(name: str, hidden: int, task: AbstractTask, key: PRNGKeyArray) -> ManyToOne | ManyToMany:
+    """A named core wired for a memory task."""
+    wiring = ManyToMany if task.every_step else ManyToOne
+    return wiring(*_read_out(name, hidden, key, task.input_size, task.output_size))
+
+
+def _read_out(name: str, hidden: int, key: PRNGKeyArray, inputs: int, outputs: int) -> tuple[Recurrent, eqx.nn.Linear]:
+    """A named core and a linear readout of it."""
+    keys = jax.random.split(key)
+    return check_core(name)(keys[0], inputs, hidden), eqx.nn.Linear(hidden, outputs, key=keys[1])
+
+
+def check_core(name: str) -> Core:
+    """A core by name, or `ValueError` with the names there are."""
+    if name not in CORES:
+        raise ValueError(f"name must be one of {', '.join(CORES)}; got {name!r}.")
+    return CORES[name]

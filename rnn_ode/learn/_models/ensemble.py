@@ -1,0 +1,45 @@
+"""Several models of one make, trained side by side as one."""
+
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+from jaxtyping import Array, PRNGKeyArray, PyTree
+
+from ..._base.checks import check_callable, check_count
+
+
+class Ensemble(eqx.Module):
+    """Models that differ in their arrays alone, as one model whose outputs have a leading axis of them.
+
+    **Arguments:** `make(key)` makes one; `members` how many; `key` for all. Under a loss that is a mean over that axis each
+    is trained as if alone, at a rate divided by their number where the optimiser does not scale gradients away (Adam does).
+    `ensemble.member(i)` is one of them. Raises `ValueError` for fewer than one.
+
+    ```python
+    >>> import jax, jax.numpy as jnp, equinox as eqx
+    >>> from rnn_ode import learn
+    >>> ensemble = learn.Ensemble(lambda key: eqx.nn.Linear(2, 3, key=key), 4, key=jax.random.key(0))
+    >>> outputs = ensemble(jnp.ones(2))
+    >>> outputs.shape, bool(jnp.allclose(outputs[1], ensemble.member(1)(jnp.ones(2))))
+    ((4, 3), True)
+
+    ```
+    """
+
+    stacked: PyTree
+    members: int = eqx.field(static=True)
+
+    def __init__(self, make: Callable[[PRNGKeyArray], Any], members: int, *, key: PRNGKeyArray):
+        check_callable("make", make, "make(key)")
+        check_count("members", members)
+        self.members = members
+        self.stacked = eqx.filter_vmap(make)(jax.random.split(key, members))
+
+    def __call__(self, *inputs: Any) -> Array:
+        return eqx.filter_vmap(lambda model: model(*inputs))(self.stacked)
+
+    def member(self, i: int) -> Any:
+        """The i-th model."""
+        return jax.tree.map(lambda leaf: leaf[i] if eqx.is_array(leaf) else leaf, self.stacked)

@@ -1,0 +1,239 @@
+"""Series whose samples come at irregular times: a network that flows between them, and what thins a regular series out.
+
+A discrete network knows the order of its inputs and not their times. Of a series with samples missing it sees either those
+that are there, as if they were equally far apart, or a regular series whose gaps somebody filled. `ODERNN` lets time pass.
+"""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float, Real
+
+from ..._base.checks import as_floats, check_callable, check_count, is_concrete
+from ..._base.states import real_dtype
+from ..._base.types import Cell, Field, State
+from ..._cells.base import initial_state, output_of
+from ..._paths.sampled import Constant
+from ..._run.runge_kutta import runge_kutta_4
+from .runners import Iterated, Length, as_samples, check_length
+from .times import Intervals, check_increasing, differences, host_times, time_after, traced_gaps
+from .wirings import Readout
+
+
+class ODERNN(eqx.Module):
+    """A network that takes observations when they come (ODE-RNN: Rubanova, Chen & Duvenaud, NeurIPS 2019): between
+    observations the state flows, dh/dt = field(t, h, path) under a zero input, and at each it jumps, h ← cell(x, h).
+
+    **Arguments:** `field` any field that does not depend on t; its input, of `field.input_size` entries (none where it has no
+    such attribute), is zero. `cell` any cell that tells its zero state, which is the state before the first observation;
+    the field's state must be of the same structure (a `CoRNN` flows with an `LSTMCell`, (h, c) for (y, z); `CTRNN` and
+    `GRUODE` with a `GRUCell`). `substeps` equal steps of the classical Runge–Kutta method of fourth order (Kutta 1901) take
+    the state from one observation to the next, however long the gap: count time in units in which gaps are a few of the
+    field's time constants at most (longer ones want more substeps; from 2.8 per substep on the method is unstable).
+
+    **Times.** Only differences of times matter. Times that are known while Python runs (NumPy, Python, JAX arrays outside
+    `jit` and `vmap`) are differenced in float64. JAX makes float32 of those of a batch, in which Unix seconds are wrong by a
+    minute: give `intervals(ts, at, lengths)` in place of `ts` and `at`. Traced times whose gaps their type does not resolve
+    (below 4 roundings), or that do not increase, are not read: from there on all outputs are infinite, and `fit` stops.
+
+    It is itself a cell, whose input (D + 1,) ends with the time since the observation before; `Iterated`, `iterate` and the
+    analyses take it so.
+
+    **Raises:** `ValueError` for a field and a cell whose states differ.
+
+    ```python
+    >>> import jax, jax.numpy as jnp, equinox as eqx, rnn_ode as ro
+    >>> from rnn_ode import learn
+    >>> keys = jax.random.split(jax.random.key(0))
+    >>> model = learn.ODERNN(ro.GRUODE.random(keys[0], 1, 8), eqx.nn.GRUCell(2, 8, key=keys[1]))
+    >>> ts, xs = jnp.array([0.0, 0.3, 2.0]), jnp.ones((3, 2))
+    >>> model.outputs(ts, xs).shape, model.last(ts, xs, at=2.5).shape
+    ((3, 8), (8,))
+
+    ```
+    """
+
+    field: Field
+    cell: Cell
+    substeps: int = eqx.field(static=True, default=2)
+
+    def __check_init__(self):
+        check_callable("field", self.field, "field(t, h, path)")
+        check_callable("cell", self.cell, "cell(x, h)")
+        check_count("substeps", self.substeps)
+        state = jax.eval_shape(self.initial_state)
+        try:
+            rate = jax.eval_shape(self._rate, state)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"field must take the state of the cell, of shape {_shapes(state)}: {error}") from error
+        if _shapes(rate) != _shapes(state):
+            raise ValueError(f"field must return a rate of the cell's state, {_shapes(state)}; got {_shapes(rate)}.")
+
+    def outputs(
+        self, ts: Real[ArrayLike, " T"] | Intervals, xs: Real[ArrayLike, "T D"], length: Length = None
+    ) -> Float[Array, "T H"]:
+        """The output (H,) after every observation, which depends on no later one; after the last one that counts, that one's.
+
+        **Arguments:** `ts` (T,) increasing times, or `intervals` of them; `xs` (T, D) what was observed; `length` how many of
+        them count, all by default: what stands in the others, NaN included, changes nothing. **Raises:** `ValueError` for
+        times that do not increase, arrays that do not fit and a length out of range; traced values are not looked at.
+        """
+        return Iterated(self).outputs(self._observations(ts, xs, length), length)
+
+    def last(
+        self,
+        ts: Real[ArrayLike, " T"] | Intervals,
+        xs: Real[ArrayLike, "T D"],
+        at: Real[ArrayLike, ""] | None = None,
+        length: Length = None,
+    ) -> Float[Array, " H"]:
+        """The output (H,) at the time `at`, not before the last observation that counts; by default at that one.
+
+        **Arguments:** as `outputs`; of `intervals` no `at`, which they hold. **Raises:** as `outputs`, and `ValueError` for a
+        time before the last observation.
+        """
+        h = Iterated(self).end(self._observations(ts, xs, length), length)
+        after = _time_after(ts, at, length)
+        return self.output(h if after is None else self._flow(h, after))
+
+    def __call__(self, x: Float[Array, " D_1"], h: State) -> State:
+        return self.cell(x[:-1], self._flow(h, x[-1]))
+
+    @property
+    def input_size(self) -> int | None:
+        """D + 1, where the cell tells its D."""
+        width = getattr(self.cell, "input_size", None)
+        return width + 1 if isinstance(width, int) else None
+
+    def initial_state(self) -> State:
+        return initial_state(self.cell)
+
+    def output(self, h: State) -> Array:
+        """What the cell's state hands to a readout."""
+        return output_of(self.cell, h)
+
+    def _observations(self, ts, xs, length: Length) -> Float[Array, "T D_1"]:
+        """What was observed, and the time since the observation before; `ValueError` for what is known not to fit."""
+        shape, times = np.shape(xs), np.shape(ts.gaps if isinstance(ts, Intervals) else ts)
+        if len(shape) != 2 or times != shape[:1] or not shape[0]:
+            raise ValueError(f"ts (T,) and xs (T, D) must have one T ≥ 1; got {times} and {shape}.")
+        width = getattr(self.cell, "input_size", None)
+        if isinstance(width, int) and shape[1] != width:
+            raise ValueError(f"xs must have shape (T, {width}) for this cell; got {shape}.")
+        if length is not None:
+            check_length(xs, length)
+        if is_concrete(length):
+            as_floats("xs", xs[:length])
+        values = as_samples(xs)
+        return jnp.concatenate([values, _gaps(ts, length)[:, None].astype(values.dtype)], axis=1)
+
+    def _rate(self, h: State) -> State:
+        nothing = jnp.zeros(getattr(self.field, "input_size", None) or 0, real_dtype(h))
+        return self.field(0.0, h, Constant(nothing))
+
+    @eqx.filter_jit
+    def _flow(self, h: State, gap: Float[Array, ""]) -> State:
+        """The state a time `gap` later, without an observation."""
+        dt = (gap / self.substeps).astype(real_dtype(h))
+
+        def rate(s, h):
+            return jax.tree.map(lambda a, v: (dt * v).astype(a.dtype), h, self._rate(h))
+
+        return jax.lax.scan(lambda h, _: (runge_kutta_4(rate, h), None), h, length=self.substeps)[0]
+
+
+class IrregularToOne(eqx.Module):
+    """Observations at irregular times, and a value at a time after them: `ManyToOne` for an `ODERNN`.
+
+    **Arguments:** `runner` an `ODERNN`; `readout` any function of its output (H,). Called with `ts` (T,), `xs` (T, D), the
+    time `at` (by default that of the last observation) and `length`, as `ODERNN.last`; batches come from `jax.vmap`, over
+    `intervals(ts, at, lengths)` in place of `ts` and `at` where float32 does not resolve the times.
+
+    ```python
+    >>> import jax, jax.numpy as jnp, equinox as eqx, rnn_ode as ro
+    >>> from rnn_ode import learn
+    >>> keys = jax.random.split(jax.random.key(0), 3)
+    >>> runner = learn.ODERNN(ro.GRUODE.random(keys[0], 1, 8), eqx.nn.GRUCell(1, 8, key=keys[1]))
+    >>> model = learn.IrregularToOne(runner, eqx.nn.Linear(8, 1, key=keys[2]))
+    >>> ts, xs = jnp.array([0.0, 0.3, 2.0, jnp.nan]), jnp.array([[1.0], [0.9], [-0.4], [jnp.nan]])
+    >>> bool(jnp.allclose(model(ts, xs, at=2.5, length=3), model(ts[:3], xs[:3], at=2.5)))
+    True
+
+    ```
+    """
+
+    runner: ODERNN
+    readout: Readout
+
+    def __check_init__(self):
+        if not isinstance(self.runner, ODERNN):
+            raise TypeError(f"runner must be an ODERNN(field, cell), which takes times; got {self.runner!r}.")
+        check_callable("readout", self.readout, "readout(output)")
+
+    def __call__(
+        self,
+        ts: Real[ArrayLike, " T"] | Intervals,
+        xs: Real[ArrayLike, "T D"],
+        at: Real[ArrayLike, ""] | None = None,
+        length: Length = None,
+    ) -> Float[Array, " O"]:
+        return self.readout(self.runner.last(ts, xs, at, length))
+
+
+def _shapes(tree):
+    return jax.tree.map(jnp.shape, tree)
+
+
+def _gaps(ts, length: Length) -> Float[Array, " T"]:
+    """The time since the observation before, of the times' own type or of float64's."""
+    if isinstance(ts, Intervals):
+        return jnp.asarray(ts.gaps)
+    if not is_concrete(ts):
+        return traced_gaps(jnp.asarray(ts))
+    times = _numbers("ts", ts)
+    gaps = differences(times)
+    if is_concrete(length):
+        check_increasing(
+            "ts", times, np.arange(len(times)) < (len(times) if length is None else int(length)), _type(ts)
+        )
+    else:  # what counts is not known, and padding may be anything
+        gaps[1:] = np.where(gaps[1:] > 0, gaps[1:], np.nan)
+    return jnp.asarray(gaps.astype(float))
+
+
+def _time_after(ts, at, length: Length) -> Float[Array, ""] | None:
+    """From the last observation that counts to the time asked for, `None` for no time at all."""
+    if isinstance(ts, Intervals):
+        if at is not None:
+            raise ValueError("at must not be given beside intervals, which hold it: learn.intervals(ts, at).")
+        return None if ts.after is None else jnp.asarray(ts.after)
+    if at is None:
+        return None
+    if jnp.ndim(at):
+        raise ValueError(f"at must have shape (), one time; got {jnp.shape(at)}.")
+    last = -1 if length is None else length - 1
+    if is_concrete(ts, at):
+        times, until = _numbers("ts", ts), _numbers("at", at)
+        if is_concrete(length):
+            return jnp.asarray(float(time_after(until, times[last])))
+        after = jnp.asarray((until - times).astype(float))[last]
+    else:
+        after = as_floats("at", at, ()) - as_samples(ts)[last]
+    return jnp.where(after >= 0, after, jnp.nan)
+
+
+def _numbers(name: str, value) -> np.ndarray:
+    """Known times, which are no dates."""
+    times = host_times(name, value)
+    if times.dtype.kind == "M":
+        raise TypeError(
+            f"{name} must hold numbers; got {times.dtype}. In place of dates give, for seconds, "
+            "learn.intervals(ts, at, unit=np.timedelta64(1, 's'))."
+        )
+    return times
+
+
+def _type(ts):
+    return getattr(ts, "dtype", None)

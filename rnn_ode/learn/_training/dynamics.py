@@ -1,0 +1,46 @@
+"""What the eigenvalues, the Lyapunov exponent and the gradients of a network do while it is trained."""
+
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from ..._analyses.gradients import gradient_flow
+from ..._base.types import Cell, State
+
+
+class Dynamics(eqx.Module):
+    """Watches a network's dynamics as it is trained: `fit(…, watch=Dynamics(xs, of=…))` logs it with the loss.
+
+    **Arguments:** `xs` (T, D) an input to run on; `of` the cell in the model, a function of the model; `h0` the state to
+    start from. Called with a model it **returns** by name "spectral_radius", of the cell's linear part, or of its Jacobian at
+    the end of the run; "lyapunov", the largest conditional Lyapunov exponent of the run, nats per step; "gradient_norms"
+    (T+1,), ‖∂h_T/∂h_{T−k}‖ against the lag k.
+
+    ```python
+    >>> import jax, jax.numpy as jnp, rnn_ode as ro
+    >>> from rnn_ode import learn
+    >>> cell = ro.VanillaCell.random(jax.random.key(0), 1, 4, activation=None)
+    >>> seen = learn.Dynamics(jnp.zeros((6, 1)), of=lambda model: model)(cell)
+    >>> round(seen["spectral_radius"].item(), 4), seen["gradient_norms"].round(4).tolist()
+    (1.0, [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0])
+
+    ```
+    """
+
+    xs: Float[Array, "T D"]
+    of: Callable[[Any], Cell] = eqx.field(static=True)
+    h0: State | None
+
+    def __init__(self, xs, of: Callable[[Any], Cell] = lambda model: model.runner.as_cell(), h0: State | None = None):
+        self.xs, self.of, self.h0 = jnp.asarray(xs), of, h0
+
+    def __call__(self, model: Any) -> dict[str, Array]:
+        flow = gradient_flow(self.of(model), self.xs, self.h0, throw=False)
+        return {
+            "spectral_radius": flow.spectrum.radius,
+            "lyapunov": flow.lyapunov_rate,
+            "gradient_norms": flow.norms,
+        }

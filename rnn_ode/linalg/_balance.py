@@ -1,0 +1,85 @@
+"""Balancing: a change of units that makes a matrix as small as its eigenvalues allow.
+
+A network whose states have different units has a matrix W = D R D⁻¹ with a norm that may be many times that of R, and what is
+known of eigenvalues in floating point is known relative to a norm. A diagonal similarity by powers of two rounds nothing,
+so that everything may be asked of the smaller matrix.
+"""
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float, Inexact, Integer
+
+_MAX_SWEEPS = 40
+
+_WORTHWHILE = 0.95  # Parlett and Reinsch's: a smaller gain is not worth a change
+
+
+@jax.jit
+def balancing(A: Inexact[Array, "N N"]) -> Integer[Array, " N"]:
+    """The exponents e of D = diag(2ᵉ) for which D⁻¹ A D has rows and columns of like norms.
+
+    Osborne's iteration with the two-norm of rows and columns, diagonal included, as newer versions of LAPACK's `gebal` have
+    it (James, Langou & Lowery, "On matrix balancing and eigenvector computation", 2014; Parlett & Reinsch, Numer. Math. 13,
+    1969), in logarithms, which cannot overflow. A normal matrix stays as it is. Instead of `gebal`'s permutations: a row or
+    column of zeros counts as one of the size of a rounding error, so that a triangular matrix loses what is off its
+    diagonal. Zeros for a matrix that is not finite.
+    """
+    n, info = A.shape[0], jnp.finfo(A.dtype)
+    sizes = jnp.log2(jnp.abs(lax.stop_gradient(A)).astype(jnp.promote_types(A.real.dtype, jnp.float32)))
+    least = jnp.max(sizes) + jnp.log2(info.eps).astype(sizes.dtype)
+
+    def norm(logarithms, unit):
+        largest = jnp.max(logarithms)
+        empty = largest == -jnp.inf
+        squares = jnp.sum(4 ** (logarithms - jnp.where(empty, 0, largest)))
+        return jnp.where(empty, least, unit + largest + jnp.log2(jnp.where(empty, 1, squares)) / 2)
+
+    def visit(i, state):
+        e, moved = state
+        column, row = norm(sizes[:, i] - e, e[i]), norm(sizes[i] + e, -e[i])
+        shift = jnp.round((row - column) / 2)
+        larger = jnp.maximum(row, column)
+        before, after = (2 ** (column + k - larger) + 2 ** (row - k - larger) for k in (0, shift))
+        shift = jnp.where(after < _WORTHWHILE * before, shift, 0)
+        return e.at[i].add(shift), moved | (shift != 0)
+
+    def sweep(state):
+        e, _, sweeps = state
+        e, moved = lax.fori_loop(0, n, visit, (e, jnp.zeros((), bool)))
+        return e, moved, sweeps + 1
+
+    start = jnp.zeros(n, sizes.dtype), jnp.ones((), bool), 0
+    e, _, _ = lax.while_loop(lambda state: state[1] & (state[2] < _MAX_SWEEPS), sweep, start)
+    limit = info.maxexp - 2
+    return jnp.clip(e - jnp.round(jnp.mean(e)), -limit, limit).astype(jnp.int32)
+
+
+def rescaled(A: Inexact[Array, "N N"], e: Integer[Array, " N"]) -> Inexact[Array, "N N"]:
+    """D⁻¹ A D for D = diag(2ᵉ), exact but for what falls below the float range."""
+    return times_power(A, e[None, :] - e[:, None])
+
+
+def balanced(A: Inexact[Array, "N N"]) -> Inexact[Array, "N N"]:
+    """D⁻¹ A D for the D of `balancing`."""
+    return rescaled(A, balancing(A))
+
+
+def times_power(X: Inexact[Array, "*shape"], k: Integer[Array, "..."]) -> Inexact[Array, "*shape"]:
+    """X · 2ᵏ, in two halves, each within the float range. (`exp2` rounds, and 2.0 ** k may.)"""
+    half = k // 2
+    one = jnp.ones((), X.real.dtype)
+    return X * jnp.ldexp(one, half) * jnp.ldexp(one, k - half)
+
+
+def exponents(X: Inexact[Array, "..."], axis: int | None) -> Integer[Array, "..."]:
+    """The exponent of the power of two near the largest entry along an axis; 0 where that is 0 or not finite."""
+    largest = jnp.max(jnp.abs(X), axis=axis)
+    usable = (largest > 0) & jnp.isfinite(largest)
+    return jnp.frexp(jnp.where(usable, largest, 1))[1].astype(jnp.int32) - 1
+
+
+def frobenius(A: Inexact[Array, "N N"]) -> Float[Array, ""]:
+    """Frobenius norm, scaled so that squares neither overflow nor vanish."""
+    largest = jnp.max(jnp.abs(A))
+    return largest * jnp.linalg.norm(A / jnp.where(largest == 0, 1, largest))

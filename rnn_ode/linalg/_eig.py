@@ -1,0 +1,202 @@
+"""Eigenvalues, eigenvectors and their conditions."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Complex, Float, Inexact, Integer
+
+from ._balance import balancing, exponents, rescaled, times_power
+from ._solve import _check_square, _nan_unless, inv, solve
+
+_MAX_QR_STEPS_PER_EIGENVALUE = 30
+
+
+def _hessenberg(A: Complex[Array, "N N"]) -> tuple[Complex[Array, "N N"], Complex[Array, "N N"]]:
+    """Upper Hessenberg H and unitary Q with A = Q H Q^H, by Householder reflections."""
+    n = A.shape[0]
+
+    def reflect(k, state):
+        H, Q = state
+        x = jnp.where(jnp.arange(n) > k, H[:, k], 0)
+        norm, pivot = jnp.linalg.norm(x), jnp.abs(x[k + 1])
+        phase = jnp.where(pivot == 0, 1, x[k + 1] / jnp.where(pivot == 0, 1, pivot))
+        v = x.at[k + 1].add(phase * norm)
+        v = v / jnp.where(norm == 0, 1, jnp.linalg.norm(v))
+        H = H - 2 * jnp.outer(v, v.conj() @ H)
+        return H - 2 * jnp.outer(H @ v, v.conj()), Q - 2 * jnp.outer(Q @ v, v.conj())
+
+    H, Q = lax.fori_loop(0, max(n - 2, 0), reflect, (A, jnp.eye(n, dtype=A.dtype)))
+    return jnp.triu(H, -1), Q
+
+
+def _wilkinson_shift(T: Complex[Array, "N N"], i: Array) -> Complex[Array, ""]:
+    """Of the two eigenvalues of the 2 by 2 block that ends at row i, the one nearer to T[i, i]."""
+    half = (T[i - 1, i - 1] - T[i, i]) / 2
+    product = T[i - 1, i] * T[i, i - 1]
+    root = jnp.sqrt(half**2 + product)
+    larger = jnp.where(jnp.abs(half + root) > jnp.abs(half - root), half + root, half - root)
+    return T[i, i] - jnp.where(larger == 0, 0, product / jnp.where(larger == 0, 1, larger))
+
+
+def _schur(A: Complex[Array, "N N"]) -> tuple[Complex[Array, "N N"], Complex[Array, "N N"]]:
+    """Upper triangular T and unitary Q with A = Q T Q^H, by the explicit single-shift QR iteration on the Hessenberg
+    form (Golub & Van Loan, "Matrix Computations", 7.3-7.5); NaN where it does not converge."""
+    n = A.shape[0]
+    eye = jnp.eye(n, dtype=A.dtype)
+    eps, size = jnp.finfo(A.dtype).eps, jnp.linalg.norm(A)
+
+    def deflate(T):
+        below, diagonal = jnp.diagonal(T, -1), jnp.abs(jnp.diagonal(T))
+        neighbours = diagonal[1:] + diagonal[:-1]
+        small = jnp.abs(below) <= eps * jnp.where(neighbours == 0, size, neighbours)
+        return T - jnp.diag(jnp.where(small, below, 0), -1)
+
+    def last_active_row(T):
+        return jnp.max(jnp.where(jnp.abs(jnp.diagonal(T, -1)) > 0, jnp.arange(1, n), 0), initial=0)
+
+    def step(state):
+        T, Q, row, steps, stalled = state
+        # Now and then a shift out of the blue, for matrices such as a cyclic permutation that the step would leave be.
+        exceptional = T[row, row] + 0.75 * jnp.abs(T[row, row - 1])
+        shift = jnp.where(stalled % 10 == 9, exceptional, _wilkinson_shift(T, row))
+        # The deflated part is triangular, so the factor of the whole matrix leaves it alone.
+        U, R = jnp.linalg.qr(T - shift * eye)
+        U = jnp.triu(U, -1)
+        T = deflate(jnp.triu(R @ U, -1) + shift * eye)
+        new_row = last_active_row(T)
+        return T, Q @ U, new_row, steps + 1, jnp.where(new_row == row, stalled + 1, 0)
+
+    H, Q = _hessenberg(A)
+    H = deflate(H)
+    T, Q, row, _, _ = lax.while_loop(
+        lambda state: (state[2] > 0) & (state[3] < _MAX_QR_STEPS_PER_EIGENVALUE * n),
+        step,
+        (H, Q, last_active_row(H), 0, 0),
+    )
+    return _nan_unless(row == 0, T), Q
+
+
+def _triangular_eigenvectors(T: Complex[Array, "N N"]) -> Complex[Array, "N N"]:
+    """Right eigenvectors of an upper triangular matrix, in columns, by back-substitution in all of them at once."""
+    n = T.shape[0]
+    index, values = jnp.arange(n), jnp.diagonal(T)
+    # As in LAPACK's trevc: equal eigenvalues are taken apart by a rounding error.
+    size = jnp.linalg.norm(T)
+    least = jnp.finfo(T.dtype).eps * jnp.where(size == 0, 1, size)
+
+    def solve_row(k, V):
+        i = n - 1 - k
+        gap = T[i, i] - values
+        solved = -(T[i] @ V) / jnp.where(jnp.abs(gap) < least, least, gap)
+        row = jnp.where(index > i, solved, jnp.where(index == i, 1, 0))
+        # A defective matrix multiplies a column by 1 / eps per row: scale it before it overflows.
+        return V.at[i].set(row) / jnp.maximum(1, jnp.abs(row))[None]
+
+    V = lax.fori_loop(0, n, solve_row, jnp.zeros_like(T))
+    return V / jnp.linalg.norm(V, axis=0, keepdims=True)
+
+
+def _eig_qr(A: Inexact[Array, "N N"]) -> tuple[Complex[Array, " N"], Complex[Array, "N N"]]:
+    """`eig` in operations every backend has."""
+    A = A.astype(jnp.result_type(A, jnp.complex64))
+    size = jnp.max(jnp.abs(A))
+    size = jnp.where(size == 0, 1, size)
+    with jax.default_matmul_precision("highest"):
+        T, Q = _schur(A / size)
+        V = Q @ _triangular_eigenvectors(T)
+    return size * jnp.diagonal(T), V / jnp.linalg.norm(V, axis=0, keepdims=True)
+
+
+def _eig_lapack(A: Inexact[Array, "N N"]) -> tuple[Complex[Array, " N"], Complex[Array, "N N"]]:
+    # LAPACK's eigenvalues of matrices near the ends of the float range come back scaled; a power of two is exact
+    size = exponents(A, axis=None)
+    values, vectors = jnp.linalg.eig(times_power(A, -size))
+    return times_power(values, size), vectors
+
+
+@jax.jit
+def eig(A: Inexact[Array, "N N"]) -> tuple[Complex[Array, " N"], Complex[Array, "N N"]]:
+    """Eigenvalues and right eigenvectors of a general matrix, on every backend.
+
+    `A`: (N, N), real or complex. Returns the (N,) eigenvalues, in no particular order, and the (N, N) eigenvectors as
+    columns of unit 2-norm, both complex; NaN where the iteration does not converge or `A` is not finite. LAPACK on a
+    CPU, its counterpart on CUDA, and elsewhere a Hessenberg QR iteration in plain JAX; each of the balanced matrix.
+
+    The derivative, in both modes, is dλ = diag(C) and dV = V (F ∘ C) with C = V^{-1} dA V and F_ij = 1 / (λ_j - λ_i)
+    off the diagonal, 0 on it. The scale and phase of a column are a gauge: this rule leaves each column's own component
+    alone, so only functions of V that do not depend on the scale of its columns have a meaningful derivative. Between
+    exactly equal eigenvalues F is taken as 0, which keeps dλ finite; dV has no meaning there.
+    """
+    _check_square(A)
+    e = balancing(A)
+    values, V = _eig(rescaled(A, e))
+    return values, _in_units(V, e)
+
+
+def _in_units(V: Complex[Array, "N N"], e: Integer[Array, " N"]) -> Complex[Array, "N N"]:
+    """D V with columns of unit 2-norm, D = diag(2ᵉ)."""
+    largest = jnp.max(exponents(lax.stop_gradient(V)[None], axis=0) + e[:, None], axis=0)
+    V = times_power(V, e[:, None] - largest[None, :])
+    return V / lax.stop_gradient(jnp.linalg.norm(V, axis=0, keepdims=True))
+
+
+class Modes(NamedTuple):
+    """The eigenvalues (N,) of a matrix, in no particular order; its right eigenvectors (N, N) in columns of unit 2-norm; the
+    condition numbers (N,) of the eigenvalues; and those of the balanced matrix, by which rounding is judged (`_verdict`)."""
+
+    values: Complex[Array, " N"]
+    vectors: Complex[Array, "N N"]
+    condition: Float[Array, " N"]
+    balanced_condition: Float[Array, " N"]
+
+
+@jax.jit
+def modes(A: Inexact[Array, "N N"]) -> Modes:
+    """Eigenvalues, eigenvectors and conditions of a matrix, by one factorisation."""
+    _check_square(A)
+    e = balancing(A)
+    values, V = _eig(rescaled(A, e))
+    vectors = _in_units(V, e)
+    return Modes(values, vectors, eigenvalue_condition(vectors), eigenvalue_condition(V))
+
+
+@jax.custom_jvp
+def _eig(A: Inexact[Array, "N N"]) -> tuple[Complex[Array, " N"], Complex[Array, "N N"]]:
+    return _eig_anywhere(A)
+
+
+@jax.jit
+def _eig_anywhere(A):
+    return lax.platform_dependent(A, cpu=_eig_lapack, cuda=_eig_lapack, default=_eig_qr)
+
+
+@_eig.defjvp
+def _eig_jvp(primals, tangents):
+    (A,), (dA,) = primals, tangents
+    values, V = _eig(A)
+    gap = values[None, :] - values[:, None]
+    F = jnp.where(gap == 0, 0, 1 / jnp.where(gap == 0, 1, gap))
+    with jax.default_matmul_precision("highest"):
+        C = solve(V, dA.astype(V.dtype) @ V)
+        return (values, V), (jnp.diagonal(C), V @ (F * C))
+
+
+def column_lengths(V: Inexact[Array, "N M"]) -> Float[Array, " M"]:
+    """A power of two near the size of every column, 1 for a column of zeros; dividing by it rounds nothing."""
+    return times_power(jnp.ones(V.shape[1], V.real.dtype), exponents(V, axis=0))
+
+
+@jax.jit
+def eigenvalue_condition(vectors: Inexact[Array, "N N"]) -> Float[Array, " N"]:
+    """How many times a perturbation of a matrix can be magnified in each of its eigenvalues, to first order.
+
+    `vectors`: (N, N), right eigenvectors in columns of any scale. Returns the (N,) condition numbers
+    κ_i = ‖v_i‖ ‖row i of V^{-1}‖ = 1 / |y_i^H x_i| (Wilkinson, "The Algebraic Eigenvalue Problem", ch. 2): 1 for a
+    normal matrix, inf where V is singular to working precision.
+    """
+    _check_square(vectors)
+    inverse = inv(vectors / jnp.linalg.norm(vectors, axis=0, keepdims=True))
+    condition = jnp.linalg.norm(inverse, axis=1)
+    return jnp.where(jnp.all(jnp.isfinite(condition)), condition, jnp.inf)

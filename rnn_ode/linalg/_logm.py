@@ -1,0 +1,129 @@
+"""The logarithm of a matrix."""
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.typing import ArrayLike
+from jaxtyping import Array, Inexact
+
+from .._base.checks import as_matrix, is_concrete
+from ._balance import balancing, rescaled
+from ._exponential import exponential
+from ._solve import _nan_unless, _zero_to_zero, inv, solve
+
+# ||X||_1 up to which the 7-node rule gives log(I + X) to working precision, by the bits of a real number: float64 from
+# Higham, "Functions of Matrices", Table 11.1; float32 from the scalar worst case X = -theta.
+_PADE_NODES = 7
+
+_PADE_THETA = {64: 0.264, 32: 0.7}
+
+_MAX_ROOTS = 50
+
+_MAX_ROOT_STEPS = 60
+
+
+def _sqrtm(A: Inexact[Array, "N N"]) -> Inexact[Array, "N N"]:
+    """Principal square root by the determinant-scaled Denman–Beavers iteration (Higham, "Functions of Matrices",
+    6.3 and 6.5), NaN where there is none. (The product form loses twice the digits where eigenvalues
+    come near the negative axis or are widely spread.)"""
+    n = A.shape[0]
+    tol = float(jnp.finfo(A.dtype).eps) ** 0.5
+
+    def step(roots):
+        # The limit, (A^1/2, A^-1/2), does not depend on the scaling, so its derivative does not need the scaling's.
+        scale = jnp.exp(-jnp.sum(jnp.linalg.slogdet(lax.stop_gradient(roots))[1]) / (2 * n))
+        return (scale * roots + jax.vmap(inv)(roots)[::-1] / scale) / 2
+
+    def iterate(state):
+        roots, change, _, steps = state
+        new = step(roots)
+        sizes = jnp.linalg.norm(jnp.stack([new - roots, new]), axis=(2, 3))
+        return new, lax.stop_gradient(jnp.max(sizes[0] / sizes[1])), change, steps + 1
+
+    # Convergence is quadratic: the step that changes little settles the root, and one more settles its derivative.
+    start, never = jnp.stack([A, jnp.eye(n, dtype=A.dtype)]), jnp.full((), jnp.inf, A.real.dtype)
+    (X, _), _, change, _ = lax.while_loop(
+        lambda state: (state[2] > tol) & (state[3] < _MAX_ROOT_STEPS), iterate, (start, never, never, 0)
+    )
+    # Rounding can carry a negative eigenvalue across zero; the iteration then converges, but not to a root of A.
+    residual = jnp.linalg.norm(solve(X, A) - X)
+    return _nan_unless((change <= tol) & (residual <= tol * jnp.linalg.norm(X)), X)
+
+
+@jax.jit
+def _logm(A: Inexact[Array, "N N"]) -> Inexact[Array, "N N"]:
+    eye = jnp.eye(A.shape[0], dtype=A.dtype)
+    theta = _PADE_THETA[jnp.finfo(A.dtype).bits]
+    nodes, weights = (x.astype(A.real.dtype) for x in np.polynomial.legendre.leggauss(_PADE_NODES))
+
+    with jax.default_matmul_precision("highest"):
+        root, scale = lax.while_loop(
+            lambda state: (jnp.linalg.norm(state[0] - eye, 1) > theta) & (state[1] < 2.0**_MAX_ROOTS),
+            lambda state: (_sqrtm(state[0]), 2 * state[1]),
+            (A, jnp.ones((), A.real.dtype)),
+        )
+        X = root - eye
+        terms = jax.vmap(lambda node: solve(eye + (1 + node) / 2 * X, X))(nodes)
+        return _nan_unless(jnp.linalg.norm(X, 1) <= theta, scale / 2 * jnp.tensordot(weights, terms, 1))
+
+
+def logm(A: ArrayLike | Sequence) -> Inexact[Array, "N N"]:
+    """Principal logarithm of a matrix, by inverse scaling and squaring.
+
+    Square roots by the Denman–Beavers iteration until the matrix is near I, then the Gauss–Legendre form of the
+    diagonal Padé approximant of log(I + X) (Cheng, Higham, Kenney & Laub, SIAM J. Matrix Anal. Appl. 22, 2001; Higham,
+    "Functions of Matrices", ch. 11). Needs only products, solves and inverses, no Schur form.
+
+    `A`: (N, N), real or complex, with no eigenvalue on (-inf, 0]. Returns the (N, N) logarithm of the same dtype.
+    Differentiable to any order in forward and reverse mode, also where eigenvalues coincide. Raises `ValueError` for a
+    matrix that is not square or has no principal logarithm; of a traced one all entries are NaN then.
+    """
+    A = as_matrix("A", A, complex=True)
+    e = balancing(A)
+    log = rescaled(_differentiable_logm(rescaled(A, e)), -e)
+    if is_concrete(A, log) and not np.isfinite(np.asarray(log)).all():
+        values = np.linalg.eigvals(np.asarray(A))
+        nearest = values[np.argmin(np.abs(np.angle(-values)) * (values != 0))]
+        raise ValueError(
+            f"A has no principal logarithm: its eigenvalue {_spelled(nearest)} is on (−∞, 0], or too near to it. A negative "
+            "one has a complex logarithm, Exact(complex=True).generator(A); a zero has none."
+        )
+    return log
+
+
+def _spelled(value) -> str:
+    """A number for a message, without an imaginary part that is zero (NumPy may or may not leave one)."""
+    value = complex(value)
+    return f"{value:.6g}" if value.imag else f"{value.real:.6g}"
+
+
+@jax.custom_jvp
+def _differentiable_logm(A):
+    if jnp.finfo(A.dtype).bits < 32:
+        return _logm(A.astype(jnp.float32)).astype(A.dtype)
+    return _logm(A)
+
+
+@_differentiable_logm.defjvp
+def _logm_jvp(primals, tangents):
+    # The derivative L_log(A) is the inverse of L_exp(log A), and its transpose is L_log(A^T). Stating both leaves
+    # nothing for JAX to transpose through the while loops.
+    (A,), (dA,) = primals, tangents
+    log = _differentiable_logm(A)
+
+    def derivative_of_exp(Y):
+        with jax.default_matmul_precision("highest"):
+            return jax.jvp(exponential, (log,), (Y,))[1]
+
+    def derivative_of_log(A, E):
+        return jax.jvp(_logm, (A,), (E,))[1]
+
+    return log, lax.custom_linear_solve(
+        derivative_of_exp,
+        dA,
+        solve=lambda _, E: derivative_of_log(A, E),
+        transpose_solve=lambda _, E: _zero_to_zero(derivative_of_log(A.T, E), E),
+    )

@@ -1,0 +1,104 @@
+"""Norms, and bounds of the numerical range."""
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float, Inexact, Integer
+
+from .._base.checks import in_single
+from ._solve import _check_square, inv
+
+
+def inverse_norm(A: Inexact[Array, "N N"]) -> Float[Array, ""]:
+    """Frobenius norm of the inverse, an upper bound of its spectral norm: 1 / inverse_norm(A) is a lower bound of the
+    smallest singular value of A.
+
+    `A`: (N, N), real or complex. Returns a scalar, inf where A is singular or not finite.
+    """
+    _check_square(A)
+    inverse = inv(A)
+    # Scaled, so that squares neither overflow nor vanish.
+    size = lax.stop_gradient(jnp.max(jnp.abs(inverse)))
+    norm = size * jnp.linalg.norm(inverse / size)
+    return jnp.where(jnp.all(jnp.isfinite(A)) & jnp.isfinite(norm), norm, jnp.inf)
+
+
+def spectral_norm(A: Inexact[Array, "N N"]) -> Float[Array, ""]:
+    """The largest singular value of A (N, N), in float32 at least; infinite where A is not finite."""
+    A = in_single(A)
+    finite = jnp.all(jnp.isfinite(A))
+    return jnp.where(finite, jnp.linalg.svd(jnp.where(finite, A, 0), compute_uv=False)[0], jnp.inf)
+
+
+def batched_map(f, xs: Inexact[Array, "K *rest"] | Integer[Array, "K *rest"], n: int):
+    """f of each row of `xs` (K, …), by `vmap` of as many at a time as make 64 MB of (n, n) matrices of complex128.
+
+    Unlike `lax.map(…, batch_size=…)` it fills the last batch up, and so compiles f once.
+    """
+    count = xs.shape[0]
+    batches = -(-count // max(1, min(256, 2**22 // n**2)))
+    size = -(-count // batches)
+    filled = jnp.concatenate([xs, jnp.repeat(xs[-1:], batches * size - count, axis=0)])
+    found = lax.map(jax.vmap(f), filled.reshape(batches, size, *xs.shape[1:]))
+    return jax.tree.map(lambda y: y.reshape(batches * size, *y.shape[2:])[:count], found)
+
+
+def climb(slope, start: Float[Array, ""], end: Float[Array, ""], rounds: int) -> tuple[Array, Array]:
+    """Bisects for a maximum between `start`, from where the function rises, and `end`; returns the last two ends.
+
+    `slope(s)` is the derivative. Of a function that is the largest of several smooth ones, as the norm of a matrix is,
+    the derivative jumps only up, so that it is a maximum where it goes from rising to falling.
+    """
+    towards = jnp.sign(end - start)
+
+    def halve(_, ends):
+        near, far = ends
+        middle = near + (far - near) / 2
+        rising = slope(middle) * towards > 0
+        return jnp.where(rising, middle, near), jnp.where(rising, far, middle)
+
+    return lax.fori_loop(0, rounds, halve, (start, end))
+
+
+_RADIUS_GRID = 64
+
+_RADIUS_CANDIDATES = 6
+
+
+def numerical_abscissa(A: Float[Array, "N N"]) -> Float[Array, ""]:
+    """max Re xᴴ A x over unit x: the largest eigenvalue of (A + Aᵀ)/2, the slope of ‖exp(A t)‖ at t = 0."""
+    return jnp.linalg.eigvalsh((A + A.T) / 2)[-1]
+
+
+def numerical_radius(A: Float[Array, "N N"]) -> Float[Array, ""]:
+    """max |xᴴ A x| over unit x, of a real matrix (N, N): the maximum over θ of h(θ) = λ_max(e^{iθ} A + its adjoint)/2
+    (Johnson, SIAM J. Numer. Anal. 15, 1978).
+
+    h is the support function of a convex set, so that h'' ≥ −h: a grid of spacing Δ sees every maximum to a factor
+    cos(Δ/2), and bisection of h' finds it. Differentiable at the maximising angle.
+    """
+    _check_square(A)
+
+    def support(A, theta):
+        turned = jnp.exp(1j * theta) * A
+        values, vectors = jnp.linalg.eigh((turned + turned.conj().T) / 2)
+        x = vectors[:, -1]
+        return values[-1], jnp.real(jnp.vdot(x, 1j * turned @ x))
+
+    fixed = lax.stop_gradient(A)
+    spacing = jnp.pi / _RADIUS_GRID
+    theta = spacing * jnp.arange(_RADIUS_GRID + 1, dtype=A.dtype)  # A is real: the other half mirrors this one
+    h, slope = batched_map(lambda t: support(fixed, t), theta, A.shape[0])
+    beside = jnp.concatenate([h[1:2], h, h[-2:-1]])
+    _, best = lax.top_k(jnp.where((h >= beside[:-2]) & (h >= beside[2:]), h, -jnp.inf), _RADIUS_CANDIDATES)
+    rounds = jnp.finfo(A.dtype).nmant // 2  # a maximum is flat: half the digits of its place are all of its value's
+
+    def refine(i):
+        return climb(lambda t: support(fixed, t)[1], theta[i], theta[i] + spacing * jnp.sign(slope[i]), rounds)
+
+    near, far = batched_map(refine, best, A.shape[0])
+    found = near + (far - near) / 2
+    angles = jnp.concatenate([found, theta[best]])
+    at = angles[jnp.argmax(batched_map(lambda t: support(fixed, t)[0], angles, A.shape[0]))]
+    turned = jnp.exp(1j * at) * A
+    return jnp.linalg.eigvalsh((turned + turned.conj().T) / 2)[-1]

@@ -1,0 +1,28 @@
+"""Pictures of what other modules computed. Every function returns a matplotlib figure and computes nothing but the axes."""
+
+try:
+    import matplotlib  # noqa: F401
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError("rnn_ode.plot needs matplotlib: pip install 'rnn_ode[app]'", name="matplotlib") from error
+from ._analysis import SHAPES as SHAPES
+from ._analysis import analysis as analysis
+from ._bench import bench as bench
+from ._bench import bench_curves as bench_curves
+from ._bench import bench_ratios as bench_ratios
+from ._branch import LINES as LINES
+from ._branch import MARKERS as MARKERS
+from ._branch import branch as branch
+from ._comparison import comparison as comparison
+from ._comparison import decay_regions as decay_regions
+from ._comparison import errors as errors
+from ._comparison import growth as growth
+from ._comparison import trajectories as trajectories
+from ._forecast import forecast as forecast
+from ._forecast import forecast_errors as forecast_errors
+from ._forecast import forecast_rows as forecast_rows
+from ._forecast import training as training
+from ._gradients import gradient_flows as gradient_flows
+from ._memory import memory as memory
+from ._style import NETWORK as NETWORK
+from ._transient import pseudospectrum as pseudospectrum
+from ._transient import transient as transient

@@ -1,0 +1,99 @@
+"""Pictures of gradients against lag."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
+
+from ._style import NETWORK
+
+
+def gradient_flows(flows: Mapping[str, Any]) -> Figure:
+    """Gradient norms against lag, one panel for each network, side by side on one logarithmic axis.
+
+    Each panel has the norms of the run, the rates predicted by the eigenvalues and by the Lyapunov exponent, and both bounds;
+    a triangle at the foot is the lag from which the gradient is exactly 0.
+
+    **Arguments:** `flows` results of `gradient_flow` for single runs, by name. **Raises:** `ValueError` for none or a batch.
+
+    ```python
+    >>> import jax, jax.numpy as jnp, rnn_ode as ro
+    >>> cells = ro.gradient_examples(jax.random.key(0), 1, 4)
+    >>> flows = {name: ro.gradient_flow(cell, jnp.ones((9, 1))) for name, cell in cells.items()}
+    >>> len(ro.plot.gradient_flows(flows).axes)
+    5
+
+    ```
+    """
+    if not flows:
+        raise ValueError("flows must hold at least one GradientFlow, by name; it is empty.")
+    for name, g in flows.items():
+        if g.log_norms.ndim != 1:
+            raise ValueError(f"flows[{name!r}] holds a batch {g.log_norms.shape[:-1]} of runs; draw one of them.")
+    figure = Figure(figsize=(max(6.0, 1.2 + 2.7 * len(flows)), 5.0), layout="constrained")
+    panels = figure.subplots(1, len(flows), sharey=True, squeeze=False)[0]
+    panels[0].set(ylim=_decades(flows.values()), ylabel="‖∂h(T) / ∂h(T−k)‖")
+    panels[0].yaxis.set_major_locator(MaxNLocator(integer=True))
+    panels[0].yaxis.set_major_formatter(lambda decade, _: f"$10^{{{decade:g}}}$")
+    for axes, (name, g) in zip(panels, flows.items(), strict=True):
+        _gradient_norm(axes, g)
+        axes.set_title(f"{name}\n{_fate(g)}", loc="left")
+    figure.supxlabel("lag k: steps back from the end of the run", fontsize="medium")
+    handles: list = [
+        Line2D([], [], color=NETWORK, lw=2.4, label="gradient norm of this run"),
+        Line2D(
+            [], [], color="tab:orange", lw=1.6, ls="--", label="rate from the eigenvalues (linear part, or last step)"
+        ),
+        Line2D([], [], color="tab:blue", lw=1.6, ls=":", label="rate from the Lyapunov exponent"),
+        Patch(facecolor="0.88", edgecolor="0.45", label="ruled out by the weights: above (γ‖W‖)ᵏ"),
+        Line2D([], [], color="0.45", lw=1.2, ls="-.", label="bound by this run's steps: Π‖J‖"),
+    ]
+    figure.legend(handles=handles, loc="outside upper center", ncols=min(3, 1 + len(flows) // 2), frameon=False)
+    return figure
+
+
+def _fate(g: Any) -> str:
+    """What became of the gradient, in a few words: it persists if the run changed it less than a hundredfold."""
+    last, rate = float(g.log_norms[-1]), float(g.measured_rate)
+    if np.isnan(last):
+        return "undefined: see its result"
+    if np.isneginf(last):
+        return f"vanishes: 0 from lag {int(np.argmax(np.isneginf(g.log_norms)))}"
+    fate = "persists" if abs(last) < np.log(100) else "explodes" if last > 0 else "vanishes"
+    return f"{fate}: ×{np.exp(rate):.3g} a step"
+
+
+def _decades(flows) -> tuple[float, float]:
+    """Limits of an axis of powers of ten that show every norm, and one."""
+    norms = np.concatenate([np.asarray(g.log_norms) for g in flows]) / np.log(10)
+    norms = norms[np.isfinite(norms)]
+    low, high = norms.min(initial=-1), norms.max(initial=1)
+    return low - 0.06 * (high - low), high + 0.06 * (high - low)
+
+
+def _gradient_norm(axes: Axes, g: Any) -> None:
+    """One network's norms in powers of ten, with what predicts and what bounds them."""
+    low, high = axes.get_ylim()
+    norms, weights, steps = (
+        np.asarray(logs, float) / np.log(10)
+        for logs in (g.log_norms, g.bounds.log_from_weights, g.bounds.log_from_steps)
+    )
+    lags = np.arange(len(norms))
+    axes.axhline(0, color="0.7", lw=0.8, zorder=0)
+    if np.isfinite(g.bounds.gain):
+        axes.fill_between(lags, np.clip(weights, low, high), high, facecolor="0.88", edgecolor="0.45", zorder=0)
+    axes.plot(lags, np.where(np.isfinite(steps), steps, np.nan), color="0.45", lw=1.2, ls="-.")
+    axes.plot(lags, np.where(np.isfinite(norms), norms, np.nan), color=NETWORK, lw=2.6, zorder=2)
+    for rate, colour, style in ((g.predicted_rate, "tab:orange", "--"), (g.lyapunov_rate, "tab:blue", ":")):
+        # a rate of −∞ is drawn as one that leaves the page at once
+        axes.plot(lags, lags * max(float(rate) / np.log(10), 99 * low), color=colour, lw=1.6, ls=style, zorder=3)
+    gone = np.flatnonzero(np.isneginf(norms))
+    if len(gone):
+        axes.plot(gone[:1], [low], "v", color=NETWORK, ms=9, clip_on=False, zorder=4)
+    axes.set(xlim=(0, lags[-1]), ylim=(low, high))
+    axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))

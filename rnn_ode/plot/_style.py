@@ -1,0 +1,3 @@
+"""Colours that all pictures share."""
+
+NETWORK = "#1a1a1a"

@@ -1,0 +1,758 @@
+"""Fixed points against closed forms: where they are, how many, of what kind; and what is no fixed point."""
+
+from functools import partial
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.optimize import brentq
+
+import rnn_ode as ro
+from rnn_ode._analyses import fixed_points_search as _fixed_points_search
+from rnn_ode._systems.dependence import depends_on_first
+
+slow = pytest.mark.slow
+OUTER = brentq(lambda h: np.tanh(1.5 * h) - h, 0.5, 1, xtol=1e-15)
+LINE = np.linspace(-2, 2, 9)[:, None]
+NONE = np.zeros(1)
+
+
+def unit(w, b=0.0):
+    """h' = tanh(w h + b), one compiled program for all w and b."""
+    return ro.Map(ro.VanillaCell(jnp.reshape(w, (1, 1)), np.eye(1), np.array([b]), jnp.tanh), NONE)
+
+
+class Cubic(eqx.Module):
+    """dh/dt = c₀ + c₁ h + c₂ h² + c₃ h³, one compiled program for all of them."""
+
+    c: jax.Array
+
+    def __call__(self, t, h, path):
+        return self.c[0] + h * (self.c[1] + h * (self.c[2] + h * self.c[3]))
+
+
+def cubic(*c):
+    return ro.Flow(Cubic(jnp.array([*c, 0.0, 0.0, 0.0, 0.0][:4], float)))
+
+
+A, B, LEAK = 1.4, 0.3, 0.3
+W = np.array([[0.5, 0.2], [-0.3, 0.4]])
+Q = np.array([[0.6, 0.8], [-0.8, 0.6]])
+KINKED = np.array([[0.5, 0.3], [0.2, -0.4]])
+
+
+def scaled(cell, gain):
+    return eqx.tree_at(lambda c: c.weight_hh, cell, gain * cell.weight_hh)
+
+
+GRU = scaled(eqx.nn.GRUCell(1, 2, key=jax.random.key(0)), 4)
+PIECEWISE = ro.PiecewiseLinearCell(np.diag([0.4, -0.3]), [[0.0, 0.9], [0.8, 0.0]], np.ones((2, 1)), [-0.4, 0.3])
+
+
+class Zoo(eqx.Module):
+    """Cells of two units, one compiled program for all of them."""
+
+    which: jax.Array
+    b: jax.Array
+
+    def __call__(self, x, h):
+        kinds = (
+            lambda h: jnp.stack([1 - A * h[0] ** 2 + h[1], B * h[0]]),
+            lambda h: (1 - LEAK) * h + LEAK * jnp.tanh(jnp.asarray(W, h.dtype) @ h),
+            lambda h: jnp.asarray(Q.T @ np.diag([1, 0.5]) @ Q, h.dtype) @ h,
+            lambda h: jax.nn.relu(jnp.asarray(KINKED, h.dtype) @ h + self.b),
+            lambda h: jnp.tanh(1.5 * h),
+            lambda h: jnp.tanh(1.4 * jnp.asarray(Q, h.dtype) @ h + 0.1),
+            partial(jax.tree.map(lambda leaf: leaf.astype(h.dtype) if eqx.is_array(leaf) else leaf, GRU), x),
+            partial(jax.tree.map(lambda leaf: leaf.astype(h.dtype), PIECEWISE), x),
+        )
+        return jax.lax.switch(self.which, kinds, h)
+
+    def initial_state(self):
+        return jnp.zeros_like(self.b)
+
+
+HENON, LEAKY, AFFINE, RELU, PRODUCT, TANH, GATED, BENT = range(8)
+X = np.full(1, 0.3)
+GUESSES = np.random.default_rng(0).normal(size=(64, 2), scale=2)
+
+
+def zoo(which, b=(0.0, 0.0), kind=float):
+    return Zoo(jnp.asarray(which), jnp.asarray(np.asarray(b, kind)))
+
+
+def network(*args):
+    return ro.Map(zoo(*args), X)
+
+
+def rows(found):
+    """Points of the fixed rows, and their names, sorted by the points."""
+    count = int(found.count)
+    points = np.asarray(found.points[:count])
+    order = np.lexsort(np.round(points, 4).T[::-1])
+    names = [(found.kind_names[i], found.verdict_names[i]) for i in order]
+    return points[order], names
+
+
+def check_layout(found):
+    """Fixed points first, slow ones next, NaN after; nothing that has not converged says that it has."""
+    found = jax.tree.map(np.asarray, found)
+    fixed, slow = found.converged, np.asarray(found.slow)
+    used = fixed | slow
+    assert not (fixed & slow).any()
+    for flags in (fixed, used):
+        assert not flags[int(flags.sum()) :].any()
+    assert np.isfinite(found.points[used]).all() and np.isnan(found.points[~used]).all()
+    assert np.isnan(found.residuals[~used]).all() and np.isnan(found.eigenvalues[~used]).all()
+    assert [name == "NONE" for name in found.kind_names] == (~used).tolist()
+    reached = np.asarray(found.reached)
+    assert set(reached[reached >= 0]) == set(range(int(used.sum())))
+    assert bool(found.result == ro.RESULTS.successful) == (reached >= 0).all()
+
+
+# Published values.
+
+
+@pytest.mark.slow
+def test_pitchfork():
+    """reference.json: `pitchfork`."""
+    found = ro.fixed_points(unit(1.5), LINE)
+    check_layout(found)
+    points, names = rows(found)
+    np.testing.assert_allclose(points[:, 0], [-0.8585596366, 0, 0.8585596366], atol=1e-10)
+    assert names == [("NODE", "DECAYS"), ("NODE", "GROWS"), ("NODE", "DECAYS")]
+    np.testing.assert_allclose(sorted(found.eigenvalues[:3, 0].real), [0.3943130255, 0.3943130255, 1.5], atol=1e-9)
+    assert (found.residuals[:3] <= 1e-12).all() and not found.on_kink.any()
+    assert found.reached.tolist() == [0, 0, 0, 0, 1, 2, 2, 2, 2]
+
+
+def sigmoid_population(x, a, threshold):
+    return jax.nn.sigmoid(a * (x - threshold)) - jax.nn.sigmoid(-a * threshold)
+
+
+def wilson_cowan(t, h, path):
+    """Wilson and Cowan (1972), figure 4: two rates, each at rest at 0."""
+    e = -h[0] + (1 - h[0]) * sigmoid_population(12 * h[0] - 4 * h[1], 1.2, 2.8)
+    i = -h[1] + (1 - h[1]) * sigmoid_population(13 * h[0] - 11 * h[1], 1.0, 4.0)
+    return jnp.stack([e, i])
+
+
+AT_ORIGIN = {
+    "a sigmoid": (ro.Flow(lambda t, h, p: -h + jax.nn.sigmoid(0.9 * h + 2) - jax.nn.sigmoid(2.0)), 1, 1),
+    "Wilson and Cowan": (ro.Flow(wilson_cowan), 2, 3),
+    "an exponential": (ro.Map(lambda x, h: jnp.exp(0.5 * h) - 1), 1, 2),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", AT_ORIGIN)
+def test_a_point_at_the_origin_is_one_point_though_what_the_field_is_summed_of_is_large(name):
+    system, size, count = AT_ORIGIN[name]
+    guesses = np.random.default_rng(0).uniform(-0.1, 3 if size == 1 else 0.6, size=(60, size))
+    assert int(ro.fixed_points(system, guesses).count) == count
+
+
+@pytest.mark.slow
+def test_a_point_at_the_origin_is_one_point_in_float32(float32):
+    system, size, count = AT_ORIGIN["a sigmoid"]
+    guesses = np.random.default_rng(0).normal(size=(60, size)).astype(np.float32)
+    assert int(ro.fixed_points(system, guesses).count) == count
+
+
+@pytest.mark.parametrize(
+    ("w", "kind", "verdict"),
+    [
+        (0.5, "NODE", "DECAYS"),
+        (-0.5, "FLIP", "DECAYS"),
+        (-1.5, "FLIP", "GROWS"),
+        (-1.0, "UNDETERMINED", "PERSISTS"),
+        (1.0, "UNDETERMINED", None),  # a triple zero: reached to 1e-7, where the multiplier is 1 to within 1e-14
+    ],
+)
+def test_kinds_of_a_real_multiplier(w, kind, verdict):
+    found = ro.fixed_points(unit(w), LINE)
+    points, [(name, said)] = rows(found)
+    np.testing.assert_allclose(points, 0, atol=1e-6 if w == 1 else 1e-12)
+    assert name == kind and said in ({verdict} if verdict else {"PERSISTS", "UNDETERMINED"})
+
+
+@slow
+def test_henon():
+    """reference.json: `henon`; the eigenvalues of [[−2ax, 1], [b, 0]]."""
+    found = ro.fixed_points(network(HENON), GUESSES)
+    check_layout(found)
+    points, names = rows(found)
+    x = (-(1 - B) + np.array([-1, 1]) * np.sqrt((1 - B) ** 2 + 4 * A)) / (2 * A)
+    np.testing.assert_allclose(points, np.stack([x, B * x], axis=1), atol=1e-12)
+    assert names == [("SADDLE", "GROWS")] * 2
+    for point, values in zip(found.points[:2], found.eigenvalues[:2], strict=True):
+        exact = np.linalg.eigvals([[-2 * A * point[0], 1], [B, 0]])
+        np.testing.assert_allclose(values, exact[np.argsort(-abs(exact))], rtol=1e-10)
+
+
+@slow
+def test_a_leaky_network_has_multipliers_1_minus_a_plus_a_mu():
+    """reference.json: `leak`."""
+    found = ro.fixed_points(network(LEAKY), GUESSES)
+    exact = 1 - LEAK + LEAK * np.linalg.eigvals(W)
+    np.testing.assert_allclose(np.sort(found.eigenvalues[0]), np.sort(exact), atol=1e-12)
+    assert rows(found)[1] == [("FOCUS", "DECAYS")] and found.count == 1
+
+
+@slow
+def test_lorenz():
+    """reference.json: `lorenz-22`."""
+    system = ro.Flow(
+        lambda t, h, p: jnp.stack([10 * (h[1] - h[0]), h[0] * (22 - h[2]) - h[1], h[0] * h[1] - 8 / 3 * h[2]])
+    )
+    found = ro.fixed_points(system, np.random.default_rng(0).normal(size=(24, 3), scale=10))
+    check_layout(found)
+    points, names = rows(found)
+    c = np.sqrt(8 / 3 * 21)
+    np.testing.assert_allclose(points, [[-c, -c, 21], [0, 0, 0], [c, c, 21]], atol=1e-12)
+    assert names == [("FOCUS", "DECAYS"), ("SADDLE", "GROWS"), ("FOCUS", "DECAYS")]
+
+
+@slow
+def test_centres_and_saddles_of_a_pendulum():
+    found = ro.fixed_points(
+        ro.Flow(lambda t, h, p: jnp.stack([h[1], -jnp.sin(h[0])])), np.linspace([-3.5, 0.1], [3.5, 0.1], 15)
+    )
+    points, names = rows(found)
+    turns = np.round(points[:, 0] / np.pi)
+    np.testing.assert_allclose(points, np.stack([np.pi * turns, 0 * turns], axis=1), atol=1e-12)
+    assert {0, 1, -1} <= set(turns)
+    assert names == [("SADDLE", "GROWS") if turn % 2 else ("CENTRE", "PERSISTS") for turn in turns]
+
+
+@slow
+def test_every_point_of_a_product_of_pitchforks():
+    """Two uncoupled units have 3² fixed points, the kinds those of their eigenvalues."""
+    found = ro.fixed_points(network(PRODUCT), np.asarray(GUESSES) / 3)
+    check_layout(found)
+    points, names = rows(found)
+    grid = np.stack(np.meshgrid(*[[-OUTER, 0, OUTER]] * 2, indexing="ij"), axis=-1).reshape(-1, 2)
+    np.testing.assert_allclose(points, grid, atol=1e-11)
+    said = {0: ("NODE", "DECAYS"), 1: ("SADDLE", "GROWS"), 2: ("NODE", "GROWS")}
+    assert names == [said[int(zeros)] for zeros in (grid == 0).sum(axis=1)]
+
+
+# Hard cases, one program for all: a cubic velocity, with slow points asked for.
+
+
+@slow
+def test_two_points_close_together_are_two():
+    found = ro.fixed_points(cubic(0.5 * 0.5001, 0.5 * 0.5001 - 1.0001, 1 - 1.0001, 1), LINE, slow=True)
+    points, names = rows(found)
+    np.testing.assert_allclose(points[:, 0], [-1, 0.5, 0.5001], atol=1e-10)
+    assert [verdict for _, verdict in names] == ["GROWS", "DECAYS", "GROWS"]
+
+
+@slow
+def test_a_double_zero_is_one_point_of_unknown_verdict():
+    """Newton's method closes in by halves from either side, where the computed eigenvalue is 1e-9 or −1e-9."""
+    found = ro.fixed_points(cubic(0.09, -0.6, 1.0), LINE, slow=True)
+    points, names = rows(found)
+    np.testing.assert_allclose(points[:, 0], [0.3], atol=1e-6)
+    assert names == [("UNDETERMINED", "UNDETERMINED")] and (found.reached == 0).all()
+
+
+@slow
+def test_a_ghost_is_slow_and_no_fixed_point():
+    """dh/dt = h² + 0.01 has none: its speed has the minimum 0.01 at 0."""
+    found = ro.fixed_points(cubic(0.01, 0.0, 1.0), LINE, slow=True)
+    check_layout(found)
+    assert found.count == 0 and found.slow.tolist() == [True] + 8 * [False]
+    np.testing.assert_allclose(found.points[0], 0, atol=1e-8)
+    np.testing.assert_allclose(found.residuals[0], 0.01, rtol=1e-12)
+    assert found.kind_names[0] == "SLOW" and found.verdict_names[0] == "UNDETERMINED"
+
+
+@slow
+def test_a_guess_on_a_hill_of_the_speed_falls_off_it():
+    """h² − 1 at h = 0: J = 0, and the speed has its maximum."""
+    points, names = rows(ro.fixed_points(cubic(-1.0, 0.0, 1.0), LINE, slow=True))
+    np.testing.assert_allclose(points[:, 0], [-1, 1], atol=1e-12)
+    assert names == [("NODE", "DECAYS"), ("NODE", "GROWS")]
+
+
+@slow
+def test_where_nothing_is_there_is_nothing():
+    found = ro.fixed_points(cubic(1.0), LINE, slow=True)
+    check_layout(found)
+    assert found.count == 0 and not found.slow.any() and (found.reached == -1).all()
+    assert "reached no fixed point" in ro.RESULTS[found.result]
+
+
+@slow
+def test_where_everything_is_fixed_every_guess_is():
+    found = ro.fixed_points(cubic(0.0), LINE, slow=True)
+    assert found.count == 9 and set(found.verdict_names) == {"PERSISTS"}
+    np.testing.assert_allclose(found.points, LINE, atol=1e-7)
+
+
+@slow
+def test_running_off_to_infinity_is_no_convergence():
+    """The residual e^{−h} falls below any tolerance on the way."""
+    found = ro.fixed_points(ro.Flow(lambda t, h, path: jnp.exp(-h)), LINE)
+    assert found.count == 0 and (found.reached == -1).all()
+
+
+@slow
+def test_a_line_of_fixed_points_is_many_points_and_persists():
+    found = ro.fixed_points(network(AFFINE), GUESSES)
+    check_layout(found)
+    count = int(found.count)
+    assert count > 1 and set(found.verdict_names[:count]) == {"PERSISTS"}
+    np.testing.assert_allclose(found.points[:count] @ Q[1], 0, atol=1e-10)
+    np.testing.assert_allclose(found.eigenvalues[:count], [[1, 0.5]] * count, atol=1e-12)
+
+
+# Networks and their flows.
+
+
+def check_flow(cell, method, guesses):
+    """The fixed points of the network are equilibria of its flow, with exponents g(λ), and found from the same guesses."""
+    system, flow = ro.Map(cell, X), ro.Flow(ro.to_ode(cell, method), X)
+    found, again = ro.fixed_points(system, guesses), ro.fixed_points(flow, guesses)
+    check_layout(found)
+    check_layout(again)
+    count = int(found.count)
+    assert count >= 1 and (found.residuals[:count] <= 1e-12).all()
+    assert not found.absent_from(flow).any()
+    for h, values in zip(found.points[:count], found.eigenvalues[:count], strict=True):
+        after = cell(jnp.asarray(X), system.unravel(h))
+        np.testing.assert_allclose(jax.flatten_util.ravel_pytree(after)[0], h, atol=1e-12)
+        j = np.nanargmin(np.linalg.norm(again.points - h[None], axis=1))
+        np.testing.assert_allclose(again.points[j], h, atol=1e-10)
+        exponents = np.asarray(method.exponent(values))
+        distance = np.abs(exponents[:, None] - np.asarray(again.eigenvalues[j])[None])
+        assert max(distance.min(axis=0).max(), distance.min(axis=1).max()) < 1e-6 * (1 + np.abs(exponents).max())
+    assert again.absent_from(system).sum() == again.count - count
+    return found
+
+
+@slow
+@pytest.mark.parametrize("which", [TANH, GATED, BENT], ids=["tanh", "gru", "piecewise"])
+def test_every_fixed_point_is_an_equilibrium_with_exponents_g(which):
+    found = check_flow(zoo(which), ro.Tustin(), GUESSES)
+    assert not found.on_kink.any()
+
+
+@slow
+def test_every_fixed_point_of_an_lstm_is_an_equilibrium():
+    cell = scaled(eqx.nn.LSTMCell(1, 2, key=jax.random.key(0)), 4)
+    states = ro.iterate(cell, np.full((20, 1), 0.3), throw=False).states
+    check_flow(cell, ro.Forward(1), ro.draw_guesses(jax.random.key(0), 32, states, spread=1.0))
+
+
+@slow
+def test_equilibria_that_a_conversion_added_are_marked():
+    """reference.json: `spurious-equilibria`; the zeros of Δ − Δ²/2 beside those of Δ, by bisection."""
+    extra = brentq(lambda h: 2 * np.tanh(5 * h) - 1.5 * h - np.tanh(5 * np.tanh(5 * h)) / 2, 0.01, 0.2)
+    np.testing.assert_allclose(extra, 0.0513, atol=1e-3)
+    outer = brentq(lambda h: np.tanh(5 * h) - h, 0.5, 1)
+    found = ro.fixed_points(
+        ro.Flow(ro.to_ode(unit(5.0).cell, ro.Forward(2)), NONE), np.linspace(-1.5, 1.5, 41)[:, None]
+    )
+    added = np.asarray(found.absent_from(unit(5.0)))
+    count = int(found.count)
+    points = np.asarray(found.points[:count, 0])
+    order = np.argsort(points)
+    np.testing.assert_allclose(points[order], [-outer, -extra, 0, extra, outer], atol=1e-10)
+    assert added[order].tolist() == [False, True, False, True, False] and not added[count:].any()
+
+
+# Kinks.
+
+
+@slow
+@pytest.mark.parametrize("precise", [True, False], ids=["float64", "float32"])
+def test_a_zero_bias_relu_network_is_undetermined_at_zero(precise):
+    """reference.json: `kink`."""
+    with jax.enable_x64(precise):
+        kind = float if precise else np.float32
+        found = ro.fixed_points(ro.Map(zoo(RELU, (0, 0), kind), X.astype(kind)), GUESSES.astype(kind))
+        points, names = rows(found)
+    np.testing.assert_allclose(points, 0, atol=1e-12)
+    assert names == [("UNDETERMINED", "UNDETERMINED")] and found.on_kink.tolist() == [True] + 63 * [False]
+
+
+@slow
+def test_a_zero_bias_relu_network_s_flow_is_undetermined_at_zero():
+    found = check_flow(zoo(RELU), ro.Tustin(), GUESSES)
+    assert found.on_kink[0] and found.verdict_names[0] == "UNDETERMINED"
+    assert ro.fixed_points(ro.Flow(ro.to_ode(zoo(RELU), ro.Tustin()), X), GUESSES).on_kink[0]
+
+
+@slow
+@pytest.mark.parametrize("beside", [0.0, 1e-6, -1e-6])
+def test_on_a_kink_is_not_beside_it(beside):
+    """h = relu(W h + b) with b such that the second unit's argument at the fixed point (1, 0) is `beside`."""
+    h = np.array([1.0, max(beside, 0.0)])
+    found = ro.fixed_points(network(RELU, np.array([1.0, beside]) - KINKED @ h), GUESSES)
+    near = int(np.nanargmin(np.linalg.norm(found.points - h[None], axis=1)))
+    np.testing.assert_allclose(found.points[near], h, atol=1e-12)
+    assert found.on_kink[near] == (beside == 0)
+    assert found.verdict_names[near] == ("UNDETERMINED" if beside == 0 else "DECAYS")
+
+
+@slow
+@pytest.mark.parametrize("steep", [1.0, 1e2, 1e4])
+@pytest.mark.parametrize("precise", [True, False], ids=["float64", "float32"])
+def test_a_smooth_cell_however_curved_has_no_kink(steep, precise):
+    """Where the second derivative of h ↦ tanh(s h) is at its largest, s² times 0.77; beyond s = 1e4 float32 cannot tell."""
+    with jax.enable_x64(precise):
+        bend = 0.6585  # of tanh, largest second derivative
+        kind = float if precise else np.float32
+        at = np.tanh(bend)
+        system = unit(steep, bend - steep * at)
+        system = jax.tree.map(lambda leaf: leaf.astype(kind), system)
+        found = ro.fixed_points(system, (at + np.linspace(-1, 1, 9)[:, None] * 0.1 / steep).astype(kind))
+        near = np.abs(np.asarray(found.points[:, 0]) - at) < 0.1 / steep
+        assert near.any() and not found.on_kink.any()
+
+
+# JAX's manners.
+
+
+@slow
+def test_jitted_and_vmapped_it_is_the_same():
+    alone = [ro.fixed_points(unit(w), LINE) for w in (1.5, 2.0)]
+    together = jax.jit(jax.vmap(lambda w: ro.fixed_points(unit(w), jnp.asarray(LINE))))(jnp.array([1.5, 2.0]))
+    for i, one in enumerate(alone):
+        other = jax.tree.map(lambda leaf, i=i: leaf[i], together)
+        jax.tree.map(partial(np.testing.assert_allclose, atol=1e-12), one, other)
+
+
+@slow
+def test_points_and_eigenvalues_are_differentiable():
+    """By the implicit function theorem: dh/dw = s h / (1 − s w), s = 1 − h², and the multiplier is s w."""
+
+    def outermost(w):
+        found = ro.fixed_points(unit(w), jnp.asarray(LINE))
+        return jnp.stack([found.points[2, 0], found.eigenvalues[2, 0].real])
+
+    s = 1 - OUTER**2
+    slope = s * OUTER / (1 - s * 1.5)
+    derivative = jax.jit(jax.jacrev(outermost))(1.5)
+    np.testing.assert_allclose(derivative, [slope, s - 2 * OUTER * 1.5 * slope], rtol=1e-9)
+
+
+@slow
+def test_guesses_that_fail_leave_the_derivative_of_the_others_alone():
+    """dh/dt = w − h on the right, 1 on the left: one equilibrium, w, and guesses that run off."""
+
+    def total(w):
+        flow = ro.Flow(lambda t, h, path: jnp.where(h > -0.9, w - h, 1 + 0 * h))
+        return jnp.nansum(ro.fixed_points(flow, jnp.asarray(LINE)).points)
+
+    value, derivative = jax.jit(jax.value_and_grad(total))(1.0)
+    np.testing.assert_allclose([value, derivative], 1.0, rtol=1e-9)
+
+
+@slow
+@pytest.mark.parametrize("platform", ["cpu", "cuda", "tpu"])
+def test_it_lowers_everywhere(platform, monkeypatch):
+    monkeypatch.setenv("EQX_ON_ERROR", "nan")
+    find = jax.jit(lambda W, g: ro.fixed_points(ro.Map(lambda x, h: jnp.tanh(W @ h)), g, slow=True).points)
+    find.trace(jnp.eye(2), jnp.ones((3, 2))).lower(lowering_platforms=(platform,))
+
+
+@slow
+def test_side_by_side_the_search_is_the_same(monkeypatch):
+    """What other platforms than a CPU run; seven guesses, so that it is traced anew."""
+    one_by_one = ro.fixed_points(unit(1.5), LINE)
+    monkeypatch.setattr(_fixed_points_search, "_each", lambda function, rows: jax.vmap(function)(rows))
+    together = ro.fixed_points(unit(1.5), LINE[:7])
+    np.testing.assert_allclose(together.points[:3], one_by_one.points[:3], atol=1e-12)
+    assert together.reached.tolist() == one_by_one.reached[:7].tolist()
+
+
+@slow
+def test_every_property_of_a_vmapped_result_is_that_of_each():
+    gains = jnp.array([1.5, 0.5])
+    together = jax.vmap(lambda w: ro.fixed_points(unit(w), jnp.asarray(LINE)))(gains)
+    alone = [ro.fixed_points(unit(w), LINE) for w in gains]
+    other = unit(0.5)
+    assert together.count.tolist() == [3, 1] == [int(one.count) for one in alone]
+    assert together.kind_names == [one.kind_names for one in alone]
+    assert together.verdict_names == [one.verdict_names for one in alone]
+    assert together.slow.tolist() == [one.slow.tolist() for one in alone]
+    assert together.absent_from(other).tolist() == [one.absent_from(other).tolist() for one in alone]
+    assert [sum(row) for row in together.absent_from(other).tolist()] == [2, 0] and together.hint == ""
+
+
+@slow
+def test_order_copies_and_padding_of_the_guesses_do_not_change_the_points():
+    plain = rows(ro.fixed_points(unit(1.5), LINE))
+    for guesses in (LINE[::-1], LINE[[0, 0, 0, 0, 8, 8, 8, 4, 4]], np.where(np.arange(9)[:, None] % 8 == 0, LINE, 0.0)):
+        other = rows(ro.fixed_points(unit(1.5), guesses))
+        np.testing.assert_allclose(other[0], plain[0], atol=1e-12)
+        assert other[1] == plain[1]
+
+
+# Units and precision.
+
+
+class Scaled(eqx.Module):
+    """The cell or field tanh(W h + b), less h for the field, in other units of state and time."""
+
+    W: jax.Array
+    b: jax.Array
+    state: jax.Array
+    time: jax.Array | None
+
+    def __call__(self, *args):
+        h = args[1] / self.state
+        after = jnp.tanh(self.W @ h + self.b)
+        return self.state * (after if self.time is None else (after - h) / self.time)
+
+
+@slow
+@pytest.mark.parametrize("time", [2.0**-20, 2.0**20])
+@pytest.mark.parametrize("state", [2.0**-20, 2.0**20])
+def test_in_other_units_everything_is_the_same(time, state):
+    def ask(time, state):
+        field = Scaled(
+            jnp.array([[1.8, -0.4], [0.3, 1.5]]), jnp.array([0.1, 0.0]), jnp.asarray(state), jnp.asarray(time)
+        )
+        return ro.fixed_points(ro.Flow(field), state * GUESSES[:24])
+
+    plain, other = ask(1.0, 1.0), ask(time, state)
+    count = int(plain.count)
+    assert count == 3 and plain.kind_names == other.kind_names and plain.reached.tolist() == other.reached.tolist()
+    np.testing.assert_array_equal(other.points[:count] / state, plain.points[:count])  # powers of two round nothing
+    np.testing.assert_allclose(other.timescales[:count] / time, plain.timescales[:count], rtol=1e-12)
+    none = ro.Flow(Scaled(jnp.zeros((2, 2)), jnp.ones(2), jnp.asarray(state), jnp.asarray(time)))
+    assert other.absent_from(none).sum() == count
+
+
+@slow
+@pytest.mark.parametrize("margin", [1e-2, 1e-3, -1e-3])
+def test_float32_decides_where_its_eigenvalues_do(margin):
+    """64 units, eigenvectors of condition 2, a multiplier 1 − margin at a fixed point away from the origin; in a process that
+    has float64 as well."""
+    rng, n = np.random.default_rng(0), 64
+    left, _, right = np.linalg.svd(rng.normal(size=(n, n)))
+    V = left @ np.diag(np.linspace(1, 2, n)) @ right
+    J = V @ np.diag([1 - margin, *rng.uniform(-0.8, 0.8, n - 1)]) @ np.linalg.inv(V)
+    h = 0.1 * rng.normal(size=n)
+    W = J / (1 - h**2)[:, None]
+    single = [jnp.asarray(a, jnp.float32) for a in (W, np.arctanh(h) - W @ h, 1.0)]
+    found = ro.fixed_points(ro.Map(Scaled(*single, None)), (h + 1e-3 * rng.normal(size=(2, n))).astype(np.float32))
+    assert found.points.dtype == np.float32 and found.count == 1 and found.hint == ""
+    assert found.verdict_names[0] == ("DECAYS" if margin > 0 else "GROWS")
+    np.testing.assert_allclose(found.points[0], h, atol=1e-6 / abs(margin))  # its rounding, 1e-6, over the margin
+    assert abs(found.leading[0] - (1 - margin)) < 1e-5
+
+
+@slow
+def test_an_undecided_verdict_says_that_float64_may_decide():
+    found = ro.fixed_points(ro.Map(unit(1.0).cell, np.zeros(1)), LINE)
+    assert found.hint == ""  # in float64 there is nothing to be had from it
+    with jax.enable_x64(False):
+        near = jax.tree.map(lambda leaf: leaf.astype(np.float32), unit(1 + 1e-7))
+        found = ro.fixed_points(near, LINE.astype(np.float32))
+    assert found.verdict_names[0] != "DECAYS" and ("float64" in found.hint) == (
+        found.verdict_names[0] == "UNDETERMINED"
+    )
+
+
+# Nearly continuous attractors, eigenvectors.
+
+
+@slow
+def test_states_settled_on_a_nearly_continuous_attractor_stay_where_they_are():
+    """A ring of 32 units, W = 4/N cos(θᵢ − θⱼ), on which the state drifts by 2e-8 a step."""
+    n, count = 32, 24
+    angle = 2 * np.pi * np.arange(n) / n
+    W = jnp.asarray(4 / n * np.cos(angle[:, None] - angle[None]))
+    states = jax.random.normal(jax.random.key(0), (count, n))
+    settled = jax.lax.fori_loop(0, 2000, lambda _, h: jnp.tanh(h @ W), states)
+    found = ro.fixed_points(ro.Map(lambda x, h: jnp.tanh(W @ h)), settled, slow=1e-6)
+    assert (found.reached >= 0).all() and int(found.slow.sum()) + int(found.count) == count
+    assert np.nanmax(found.residuals) <= 1e-6
+    moved = np.linalg.norm(found.points[found.reached] - settled, axis=1)
+    assert moved.max() < 1e-3 * np.linalg.norm(settled[0])
+    assert (abs(found.timescales[:, 0]) > 1e5).all() and (abs(found.timescales[:, 1]) < 10).all()
+    # the direction of the ring is the slope of the bump, here by a central difference of 32 points
+    along = np.roll(found.points, -1, axis=1) - np.roll(found.points, 1, axis=1)
+    cosine = np.abs(np.sum(along * found.right[:, :, 0].real, axis=1)) / np.linalg.norm(along, axis=1)
+    assert cosine.min() > 0.98  # measured
+
+
+@slow
+def test_eigenvectors_are_biorthogonal_and_nan_where_there_are_none():
+    found = ro.fixed_points(network(LEAKY), GUESSES)
+    J = network(LEAKY).jacobian(found.points[0])
+    np.testing.assert_allclose(found.left[0] @ found.right[0], np.eye(2), atol=1e-12)
+    np.testing.assert_allclose(J @ found.right[0], found.right[0] * found.eigenvalues[0][None], atol=1e-12)
+    np.testing.assert_allclose(found.left[0] @ J, found.eigenvalues[0][:, None] * found.left[0], atol=1e-12)
+    np.testing.assert_allclose(np.linalg.norm(found.right[0], axis=0), 1, rtol=1e-12)
+    np.testing.assert_allclose(found.timescales[0], -1 / np.log(abs(found.eigenvalues[0])), rtol=1e-12)
+    assert np.isnan(found.left[1:]).all() and np.isnan(found.timescales[1:]).all()
+    line = ro.fixed_points(network(AFFINE), GUESSES)
+    assert np.isinf(line.timescales[0, 0]) and line.timescales[0, 0] > 0
+    np.testing.assert_allclose(line.left[0, 0] @ Q[0], line.right[0, :, 0] @ Q[0], atol=1e-12)  # symmetric
+    jordan = ro.fixed_points(ro.Map(lambda x, h: jnp.array([[0.5, 1.0], [0.0, 0.5]]) @ h), GUESSES)
+    assert np.isnan(jordan.left[0]).all() and np.isfinite(jordan.right[0]).all()
+
+
+# Time in the field; the cheap Jacobian.
+
+
+def test_what_depends_on_time_is_told_from_what_only_takes_it():
+    h = jnp.ones(2)
+    uses = {
+        "cosine": lambda t, h: -h + jnp.cos(t),
+        "a switch": lambda t, h: jnp.where(t > 1, h, -h),
+        "inside jit": jax.jit(lambda t, h: t * h),
+        "in a scan": lambda t, h: jax.lax.scan(lambda c, _: (c + t, None), h, None, 2)[0],
+        "through a carry": lambda t, h: jax.lax.scan(lambda c, _: ((c[0], c[1] + c[0]), None), (t, h), None, 2)[0][1],
+        "by a branch": lambda t, h: jax.lax.cond(t > 1, lambda h: h, lambda h: -h, h),
+    }
+    ignores = {
+        "nothing": lambda t, h: -h,
+        "inside jit": jax.jit(lambda t, h: -h),
+        "a constant path": lambda t, h: ro.Flow(lambda t, h, path: path(t) - h, h).path(t) - h,
+        "in a scan": lambda t, h: jax.lax.scan(lambda c, _: ((c[0] + 1, -c[1]), None), (t, h), None, 2)[0][1],
+        "in a branch": lambda t, h: jax.lax.cond(h[0] > 1, lambda t, h: h, lambda t, h: -h, t, h),
+        "relu": lambda t, h: jax.nn.relu(h),
+    }
+    assert [name for name, f in uses.items() if not depends_on_first(f, 0.0, h)] == []
+    assert [name for name, f in ignores.items() if depends_on_first(f, 0.0, h)] == []
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda flow: ro.fixed_points(flow, LINE),
+        lambda flow: ro.transient(flow, np.zeros(1)),
+        lambda flow: ro.continue_branch(lambda p: flow, np.zeros(1), (0.0, 1.0)),
+    ],
+    ids=["fixed_points", "transient", "continue_branch"],
+)
+def test_a_field_that_uses_time_is_refused(ask):
+    with pytest.raises(ValueError, match=r"does not depend on the time t.*Map\(to_rnn"):
+        ask(ro.Flow(lambda t, h, path: -h + 0.3 * jnp.cos(t)))
+
+
+@slow
+def test_the_map_over_a_period_has_the_periodic_orbit_as_its_fixed_point():
+    """h' = −h + 0.3 cos t settles on 0.15 (cos t + sin t), which is 0.15 at t = 0, with the multiplier e^{−2π}."""
+    field = lambda t, h, path: -h + 0.3 * jnp.cos(t)  # noqa: E731
+    found = ro.fixed_points(ro.Map(ro.to_rnn(field, ro.RungeKutta(substeps=100), 2 * np.pi), np.zeros(1)), LINE)
+    np.testing.assert_allclose(found.points[0], 0.15, atol=1e-8)  # Tsit5's error at these steps
+    np.testing.assert_allclose(found.eigenvalues[0].real, np.exp(-2 * np.pi), rtol=1e-6)
+
+
+@slow
+def test_the_flow_by_the_logarithm_has_the_network_s_points_and_the_logarithms_of_its_multipliers():
+    W = np.array([[1.3, 0.2, 0.0], [0.0, 0.7, 0.2], [0.1, 0.0, 0.6]])
+    cell = ro.VanillaCell(W, np.ones((3, 1)), 0.05 * np.ones(3), jnp.tanh)
+    flow, guesses = ro.to_ode(cell, ro.Exact(), dt=0.5), np.random.default_rng(0).normal(size=(12, 3))
+    network, found = ro.fixed_points(ro.Map(cell, NONE), guesses), ro.fixed_points(ro.Flow(flow, NONE), guesses)
+    count = int(network.count)
+    assert count == found.count > 1
+    np.testing.assert_allclose(found.points[:count], network.points[:count], atol=1e-12)
+    np.testing.assert_allclose(found.eigenvalues[:count], np.log(network.eigenvalues[:count]) / 0.5, atol=1e-12)
+    exact = jax.jacfwd(lambda h: flow(0.0, h, lambda t: jnp.zeros(1)))(found.points[0])
+    np.testing.assert_allclose(ro.Flow(flow, NONE).jacobian_at_rest(found.points[0]), exact, atol=1e-11)
+
+
+def test_a_conversion_that_may_add_equilibria_is_searched_as_it_is():
+    cell = unit(1.5).cell
+    said = {m.label: ro.to_ode(cell, m).equation is not None for m in (ro.Tustin(), ro.Exact(), ro.Backward(1))}
+    assert all(said.values()) and ro.to_ode(cell, ro.Backward(2)).equation is None
+
+
+# Which ends are one point; guesses; bad input.
+
+
+def led(points, radius):
+    points = jnp.asarray(points, float)[:, None]
+    yes = jnp.ones(len(points), bool)
+    end = _fixed_points_search.End(points, jnp.full(len(points), radius / 4), points[:, None], yes, ~yes)
+    return _fixed_points_search._lead(end)
+
+
+@pytest.mark.slow
+def test_copies_collapse_and_neighbours_do_not_chain():
+    copies = 0.3 + 1e-12 * np.random.default_rng(0).uniform(size=2000)
+    assert set(np.asarray(led([*copies, 0.3001], 1e-12)).tolist()) == {0, 2000}
+    chain = np.asarray(led(np.arange(30) * 1.5, 1.0))
+    assert len(set(chain.tolist())) == 15 and (np.abs(chain - np.arange(30)) <= 1).all()
+
+
+@pytest.mark.slow
+def test_an_end_that_is_no_point_leads_nothing():
+    no = jnp.zeros(3, bool)
+    nan = jnp.full((3, 1, 1), jnp.nan)
+    end = _fixed_points_search.End(nan[:, 0], nan[:, 0, 0], nan, no.at[1].set(True), no)
+    end = end._replace(point=end.point.at[1].set(0.0), radius=end.radius.at[1].set(0.1))
+    order, used, reached = _fixed_points_search.distinct(end)
+    assert order[0] == 1 and used.tolist() == [True, False, False] and reached.tolist() == [-1, 0, -1]
+
+
+@pytest.mark.slow
+def test_guesses_are_states_of_a_run_with_noise():
+    states = (np.arange(10.0)[:, None] * np.ones(2), np.zeros((10, 1)))
+    drawn = np.asarray(ro.draw_guesses(jax.random.key(0), 50, states))
+    assert drawn.shape == (50, 3) and set(drawn[:, 0]) <= set(range(10)) and (drawn[:, 0] == drawn[:, 1]).all()
+    about = np.asarray(ro.draw_guesses(jax.random.key(0), 4000, jnp.zeros((1, 2)), spread=0.5))
+    np.testing.assert_allclose(about.std(axis=0), 0.5, rtol=0.05)  # three standard errors are 3.4 %
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda: ro.fixed_points(unit(1.5), np.zeros(3)), ValueError, r"flat states \(n, N\).*\(3,\)"),
+        (lambda: ro.fixed_points(unit(1.5), np.zeros((3, 2))), ValueError, "state of 1 numbers"),
+        (lambda: ro.fixed_points(unit(1.5), np.zeros((0, 1))), ValueError, "at least one row"),
+        (lambda: ro.fixed_points(unit(1.5), np.array([[0.0], [np.nan]])), ValueError, "guesses must be finite"),
+        (lambda: ro.fixed_points(unit(1.5), np.zeros((2, 1), complex)), TypeError, "real"),
+        (lambda: ro.fixed_points(unit(1.5), (np.zeros((2, 1)), np.zeros((3, 1)))), ValueError, "leading axis"),
+        (lambda: ro.fixed_points(unit(1.5), [["h"]]), TypeError, "numbers"),
+        (lambda: ro.fixed_points(unit(1.5), LINE, slow="yes"), TypeError, "slow must be True, False or a speed"),
+        (lambda: ro.fixed_points(unit(1.5), LINE, slow=-1e-6), ValueError, "positive, finite speed"),
+        (lambda: ro.fixed_points(lambda x, h: h, LINE), TypeError, "must be a Map or a Flow"),
+        (lambda: ro.fixed_points(ro.Map(unit(1.5).cell, np.zeros((4, 1))), LINE), ValueError, "constant input"),
+        (lambda: ro.fixed_points(unit(1.5), LINE.astype(jnp.bfloat16)[None]), ValueError, "state of 1 numbers"),
+        (lambda: ro.draw_guesses(jax.random.key(0), 2, np.zeros((4, 9, 2))), ValueError, r"rows \(T, N\).*\(4, 9, 2\)"),
+        (lambda: ro.draw_guesses(jax.random.key(0), 0, LINE), ValueError, "n must be at least 1"),
+        (lambda: ro.draw_guesses(jax.random.key(0), 2, LINE, spread=-1.0), ValueError, "spread"),
+        (lambda: ro.draw_guesses(jax.random.key(0), 2, LINE + np.inf), ValueError, "states must be finite"),
+    ],
+)
+def test_bad_input_is_named(make, error, message, as_user):
+    with pytest.raises(error, match=message):
+        make()
+
+
+@pytest.mark.slow
+def test_where_gates_round_to_one_the_kind_is_undetermined():
+    """A GRU of huge weights: whatever state shuts its update gates rests there, in floats, be it in the network's range
+    (−1, 1) or not. No point outside it passes for an isolated one."""
+    gru = eqx.nn.GRUCell(1, 4, key=jax.random.key(0))
+    gru = eqx.tree_at(lambda g: g.weight_hh, gru, 40 * jax.random.normal(jax.random.key(3), (12, 4)))
+    found = ro.fixed_points(ro.Map(gru, jnp.zeros(1)), 5 * jax.random.normal(jax.random.key(1), (40, 4)))
+    outside = np.abs(np.asarray(found.points)).max(axis=1) > 1 + 1e-9  # NaN, of an empty row, is not
+    kinds = {kind for kind, out in zip(found.kind_names, outside, strict=True) if out}
+    assert kinds == {"UNDETERMINED"}
+
+
+def test_a_field_that_branches_on_time_in_python_is_named():
+    def branching(t, h, path):
+        return -h if t < 1 else h
+
+    with pytest.raises(TypeError, match=r"this function cannot be compiled: it has a Python `if`"):
+        ro.fixed_points(ro.Flow(branching), np.ones((2, 1)))
+
+
+def test_points_are_not_looked_for_in_a_field_that_uses_time():
+    found = ro.fixed_points(ro.Flow(lambda t, h, path: -h), np.ones((2, 1)))
+    with pytest.raises(ValueError, match="absent_from needs a field that does not depend on the time t"):
+        found.absent_from(ro.Flow(lambda t, h, path: -h + 0.3 * jnp.cos(t)))

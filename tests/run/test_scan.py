@@ -1,0 +1,212 @@
+"""The scan over a network's states: its derivatives against those that JAX takes of a plain scan, step by step."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import rnn_ode as ro
+from rnn_ode._cells.base import recurrence
+
+N, D, T = 3, 2, 7
+KEYS = jax.random.split(jax.random.key(0), 8)
+XS = jax.random.normal(KEYS[0], (T, D))
+
+
+def vanilla(activation):
+    W_h, W_x, b = (jax.random.normal(key, shape) for key, shape in zip(KEYS[1:4], ((N, N), (N, D), (N,)), strict=True))
+    return ro.VanillaCell(0.8 * W_h, W_x, b, activation)
+
+
+CELLS = {
+    "tanh": vanilla(jnp.tanh),
+    "relu": vanilla(jax.nn.relu),
+    "affine": vanilla(None),
+    "piecewise": ro.PiecewiseLinearCell(
+        *(0.5 * jax.random.normal(KEYS[k], (N, N)) for k in (4, 5)), XS[:N], XS[3:6, 0]
+    ),
+    "lstm": eqx.nn.LSTMCell(D, N, key=KEYS[6]),
+    "gru": eqx.nn.GRUCell(D, N, key=KEYS[7]),
+    "lstm without bias": eqx.nn.LSTMCell(D, N, use_bias=False, key=KEYS[6]),
+    "gru without bias": eqx.nn.GRUCell(D, N, use_bias=False, key=KEYS[7]),
+}
+cells = pytest.mark.parametrize("name", CELLS)
+
+
+def start(name):
+    h = jnp.linspace(-0.5, 0.6, N)  # no relu at its kink, where second derivatives depend on the way
+    return (h, h[::-1]) if name.startswith("lstm") else h
+
+
+def plain(cell, xs, h0):
+    """Every step by the cell itself, differentiated as JAX does."""
+
+    def body(h, x):
+        h = cell(x, h)
+        return h, h
+
+    return jax.lax.scan(body, h0, xs)[1]
+
+
+def ours(cell, xs, h0, **options):
+    return jax.tree.map(lambda leaf: leaf[1:], ro.iterate(cell, xs, h0, throw=False, **options).states)
+
+
+def weighed(states):
+    """A number of all states, no two of which count alike."""
+    leaves = [leaf * jnp.cos(jnp.arange(leaf.size)).reshape(leaf.shape) for leaf in jax.tree.leaves(states)]
+    return sum(jnp.sum(leaf + leaf**2) for leaf in leaves)
+
+
+def assert_close(found, wanted, tolerance=1e-12):
+    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(wanted), strict=True):
+        np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance * float(jnp.max(jnp.abs(b))))
+
+
+def derivatives(run, name):
+    """Gradient by everything, a tangent along everything, and the tangent of the gradient."""
+    whole = eqx.filter((CELLS[name], XS, start(name)), eqx.is_inexact_array)
+    static = eqx.filter((CELLS[name], XS, start(name)), eqx.is_inexact_array, inverse=True)
+    along = jax.tree.map(lambda leaf: jnp.cos(1 + jnp.arange(leaf.size)).reshape(leaf.shape), whole)
+
+    def number(whole):
+        return weighed(run(*eqx.combine(whole, static)))
+
+    @jax.jit
+    def all_three(whole, along):
+        second = jax.jvp(jax.grad(number), (whole,), (along,))
+        return second[0], jax.jvp(number, (whole,), (along,))[1], second[1]
+
+    return all_three(whole, along)
+
+
+@cells
+def test_a_cell_taken_apart_is_the_cell(name):
+    apart, h = recurrence(CELLS[name]), start(name)
+    assert_close(apart.step(apart.drive(XS[0]), h), CELLS[name](XS[0], h), 1e-15)
+
+
+@cells
+def test_derivatives_are_those_of_the_plain_scan(name):
+    assert_close(derivatives(ours, name), derivatives(plain, name))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("checkpoints", [1, 2, 3, T, 2 * T])
+@pytest.mark.parametrize("name", ["tanh", "gru"])
+def test_checkpoints_change_neither_values_nor_derivatives(name, checkpoints):
+    def run(cell, xs, h0):
+        return ours(cell, xs, h0, checkpoints=checkpoints)
+
+    assert_close(run(CELLS[name], XS, start(name)), plain(CELLS[name], XS, start(name)))
+    assert_close(derivatives(run, name), derivatives(plain, name))
+
+
+def test_checkpoints_of_any_cell_and_what_is_saved_of_it():
+    def cell(x, h):
+        return jnp.tanh(h + x.sum())
+
+    def number(run, xs):
+        return jnp.sum(run(cell, xs, start("any")) ** 2)
+
+    wanted = jax.value_and_grad(lambda xs: number(lambda *a: plain(*a)[:, 0], xs))(XS)
+    for checkpoints in (None, 3):
+        run = jax.jit(
+            jax.value_and_grad(
+                lambda xs, k=checkpoints: number(lambda *a: ours(*a, save=lambda h: h[0], checkpoints=k), xs)
+            )
+        )
+        assert_close(run(XS), wanted)
+
+
+def test_a_slope_that_the_activation_closes_over_has_a_gradient():
+    def number(slope, run):
+        return weighed(run(vanilla(lambda z: jnp.tanh(slope * z)), XS, start("tanh")))
+
+    slope = jnp.asarray(0.7)
+    assert_close(jax.grad(number)(slope, ours), jax.grad(number)(slope, plain))
+
+
+@pytest.mark.parametrize("masks", [jnp.array([True, False, True]), jnp.array([1, 0, 2])], ids=["bool", "int"])
+def test_a_mask_that_the_activation_closes_over_is_an_argument_like_others(masks):
+    def number(W_h, mask, run):
+        cell = ro.VanillaCell(W_h, CELLS["tanh"].W_x, CELLS["tanh"].b, lambda z: mask * jnp.tanh(z))
+        return weighed(run(cell, XS, start("tanh")))
+
+    found = jax.jit(jax.vmap(jax.grad(lambda W, mask: number(W, mask, ours)), in_axes=(None, 0)))
+    wanted = [jax.grad(number)(CELLS["tanh"].W_h, mask, plain) for mask in (masks, masks[::-1])]
+    assert_close(found(CELLS["tanh"].W_h, jnp.stack([masks, masks[::-1]])), jnp.stack(wanted))
+
+
+@pytest.mark.parametrize("name", ["tanh", "lstm", "gru"])
+def test_a_state_wider_than_the_weights_has_the_gradient_of_the_wide_run(name):
+    single = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), CELLS[name])
+    gradient = eqx.filter_grad(lambda cell, run: weighed(run(cell, XS.astype(jnp.float32), start(name))))
+    assert_close(gradient(single, ours), gradient(single, plain), 2e-6)
+
+
+def test_complex_states_have_derivatives(as_user):
+    def number(h0, run):
+        return jnp.sum(jnp.abs(run(CELLS["affine"], XS, h0)) ** 2)
+
+    h0 = start("affine") + 0.3j
+    assert_close(jax.grad(number)(h0, ours), jax.grad(number)(h0, plain))
+
+
+def test_a_subclass_with_its_own_step_is_run_by_it():
+    class Leaky(ro.VanillaCell):
+        def step(self, drive, h):
+            return 0.5 * h + 0.5 * super().step(drive, h)
+
+    class Named(eqx.Module):
+        recurrence: eqx.nn.Linear
+
+        def __call__(self, x, h):
+            return jnp.tanh(self.recurrence(h) + x.sum())
+
+    for cell in (
+        Leaky(*(getattr(CELLS["tanh"], k) for k in ("W_h", "W_x", "b")), jnp.tanh),
+        Named(eqx.nn.Linear(N, N, key=KEYS[0])),
+    ):
+        assert_close(ours(cell, XS, start("tanh")), plain(cell, XS, start("tanh")))
+
+
+def test_a_batch_of_gradients_is_a_loop_over_it():
+    batch = jnp.stack([XS, 2 * XS, -XS])
+
+    def gradient(xs):
+        return eqx.filter_grad(lambda cell: weighed(ours(cell, xs, start("tanh"))))(CELLS["tanh"])
+
+    assert_close(jax.jit(jax.vmap(gradient))(batch), jax.tree.map(lambda *g: jnp.stack(g), *map(gradient, batch)))
+
+
+def test_overflow_is_the_same_with_checkpoints():
+    cell = ro.VanillaCell(1e60 * np.eye(N), np.ones((N, D)), np.zeros(N), activation=None)
+    runs = [ro.iterate(cell, XS, np.ones(N), checkpoints=k, throw=False) for k in (None, 2)]
+    assert runs[0].result == runs[1].result == ro.RESULTS.left_float_range
+    np.testing.assert_array_equal(runs[0].states, runs[1].states)
+
+
+@pytest.mark.parametrize("steps", [400, 1600])
+def test_memory_grows_like_the_root(steps):
+    """What the compiled gradient holds besides its arguments and results, by XLA's own account."""
+
+    def number(cell, checkpoints):
+        run = ro.iterate(cell, jnp.zeros((steps, 1)), save=lambda h: h[0], checkpoints=checkpoints, throw=False)
+        return jnp.sum(run.states**2)
+
+    def held(checkpoints):
+        cell = ro.VanillaCell(0.1 * np.eye(40), np.ones((40, 1)), np.zeros(40), activation=jnp.tanh)
+        compiled = jax.jit(jax.grad(lambda cell: number(cell, checkpoints))).lower(cell).compile()
+        return compiled.memory_analysis().temp_size_in_bytes
+
+    root = int(steps**0.5)
+    assert held(None) > 2 * 40 * 8 * steps
+    assert held(root) < 10 * 40 * 8 * root + 8 * 10 * steps + 2**17
+
+
+@pytest.mark.parametrize("checkpoints, error", [(0, ValueError), (2.5, TypeError), (True, TypeError)])
+def test_checkpoints_are_a_whole_number(checkpoints, error, as_user):
+    with pytest.raises(error, match="checkpoints must be"):
+        ro.iterate(CELLS["tanh"], XS, checkpoints=checkpoints)
