@@ -108,7 +108,7 @@ def test_a_second_key_ends_it_at_once(tmp_path):
 def test_unfinished_files_and_child_processes_go(tmp_path):
     (tmp_path / "out.csv").write_text("old")
     script = """
-from rnn_ode._files import written_beside
+from rnn_ode._files.atomic import written_beside
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
 with written_beside(Path("out.csv")) as beside, _stop.undone(child.kill):
     beside.write_text("half")
