@@ -39,7 +39,7 @@ def parameters(thing) -> list | str:
 def members(cls: type) -> list[str]:
     """The public attributes that a class of ours has, its own and those of its bases."""
     ours = [base for base in cls.__mro__ if base.__module__.split(".")[0] == "rnn_ode"]
-    fields = [name for base in ours for name in base.__dict__.get("__annotations__", ())]
+    fields = [name for base in ours for name in inspect.get_annotations(base)]
     return sorted({name for base in ours for name in base.__dict__} | set(fields))
 
 
