@@ -22,7 +22,7 @@ from jaxtyping import PRNGKeyArray
 
 from ..._analyses.gradients import gradient_flow
 from ..._base.checks import check_count
-from ..._base.text import finite_or_none
+from ..._base.text import plain
 from ..._base.verdict import verdict_name
 from ..._files.atomic import written_beside
 from .._training.checkpoint import PathLike
@@ -270,8 +270,7 @@ def _trial(fields: dict[str, Any]) -> Trial:
 
 
 def _plain(trial: Trial) -> dict[str, Any]:
-    pairs = dataclasses.asdict(trial).items()
-    return {name: finite_or_none(value) if isinstance(value, float) else value for name, value in pairs}
+    return plain(dataclasses.asdict(trial))
 
 
 def _write(path: PathLike | None, settings: dict[str, Any], trials: Iterable[Trial]) -> None:
