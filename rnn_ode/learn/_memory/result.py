@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..._base.text import finite_or_none
+from ..._base.text import plain
 from ..._files.atomic import written_beside
 from .._checkpoints.checkpoint import PathLike
 
@@ -86,7 +86,7 @@ class Study:
 
     def to_dict(self) -> dict[str, Any]:
         """All of it, as JSON; what is not finite is null."""
-        return {"settings": self.settings, "trials": [_plain(trial) for trial in self.trials]}
+        return {"settings": self.settings, "trials": [plain(dataclasses.asdict(trial)) for trial in self.trials]}
 
     def plot(self):
         """One page: the share that learnt against the lag, and the outcome against the gradient before; matplotlib."""
@@ -118,13 +118,8 @@ def _trial(fields: dict[str, Any]) -> Trial:
     return Trial(**numbers)
 
 
-def _plain(trial: Trial) -> dict[str, Any]:
-    pairs = dataclasses.asdict(trial).items()
-    return {name: finite_or_none(value) if isinstance(value, float) else value for name, value in pairs}
-
-
 def write_trials(path: PathLike | None, settings: dict[str, Any], trials: Iterable[Trial]) -> None:
     if path is not None:
         with written_beside(Path(path)) as beside:
-            rows = {"settings": settings, "trials": [_plain(trial) for trial in trials]}
+            rows = {"settings": settings, "trials": [plain(dataclasses.asdict(trial)) for trial in trials]}
             beside.write_text(json.dumps(rows, allow_nan=False), encoding="utf-8")
