@@ -22,7 +22,7 @@ from .._analyses.lyapunov import Lyapunov, lyapunov
 from .._analyses.transient import Transient, transient
 from .._base.checks import as_floats, as_step, check_count
 from .._base.results import RESULTS
-from .._base.text import finite_or_none
+from .._base.text import plain
 from .._base.types import Cell
 from .._base.verdict import verdict_name
 from .._bridge.schemes import RungeKutta
@@ -84,9 +84,9 @@ class Side:
             "gradient_log_norms": None if self.gradients is None else _plain(self.gradients.log_norms),
             "gradient_rate": None if self.gradients is None else _plain(self.gradients.measured_rate),
             "transient_verdict": None if self.transient is None else verdict_name(self.transient.verdict),
-            "transient_peak": None if self.transient is None else finite_or_none(self.transient.peak),
-            "transient_peak_time": None if self.transient is None else finite_or_none(self.transient.peak_time),
-            "kreiss": None if self.transient is None else finite_or_none(self.transient.kreiss),
+            "transient_peak": None if self.transient is None else plain(self.transient.peak),
+            "transient_peak_time": None if self.transient is None else plain(self.transient.peak_time),
+            "kreiss": None if self.transient is None else plain(self.transient.kreiss),
         }
 
     def _points(self) -> list[dict[str, Any]]:

@@ -20,7 +20,7 @@ from .._base.checks import as_step
 from .._base.protocol import is_linear_in_steps
 from .._base.results import RESULTS
 from .._base.states import flat_rows, promote, real_dtype
-from .._base.text import finite_or_none
+from .._base.text import plain
 from .._base.types import Cell
 from .._base.verdict import verdict_name
 from .._bridge.to_ode import to_ode
@@ -89,7 +89,7 @@ class Row:
     def to_dict(self) -> dict[str, Any]:
         """The row as plain numbers and strings, ready for json (no NaN, no infinity)."""
         numbers = {
-            name: finite_or_none(getattr(self, name))
+            name: plain(getattr(self, name))
             for name in ("error_max", "error_rms", "parted_at", "predicted_rate", "measured_rate", "neglected")
         }
         return {
@@ -151,10 +151,10 @@ class Comparison:
             "network": {
                 "verdict": self.network_verdict,
                 "linear_part": self.linear_part,
-                "predicted_rate": finite_or_none(s.rate()),
-                "measured_rate": finite_or_none(self.measured_rate),
-                "radius": finite_or_none(s.radius),
-                "abscissa": finite_or_none(s.abscissa),
+                "predicted_rate": plain(s.rate()),
+                "measured_rate": plain(self.measured_rate),
+                "radius": plain(s.radius),
+                "abscissa": plain(s.abscissa),
                 "steps": int(self.network.ts.shape[0]) - 1,
                 "reason": _ended(self.network),
             },

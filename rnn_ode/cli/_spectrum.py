@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import typer
 
-from .._base.text import finite_or_none
+from .._base.text import plain
 from .._base.verdict import Verdict, verdict_name
 from .._bridge.to_ode import ALTERNATIVES
 from .._files.atomic import check_readable
@@ -53,7 +53,7 @@ def _spectrum_report(W: np.ndarray) -> dict:
             {
                 "method": m.label,
                 "verdict": verdict_name(its_verdict),
-                "rate": finite_or_none(rate),
+                "rate": plain(rate),
                 "exists": why_not is None,
                 "why_not": why_not and why_not.text,
                 "series_converges": bool(converges),
@@ -61,18 +61,18 @@ def _spectrum_report(W: np.ndarray) -> dict:
         )
     return {
         "size": len(W),
-        "network": {"verdict": verdict_name(verdict), "says": Verdict[verdict], "rate": finite_or_none(s.rate())},
+        "network": {"verdict": verdict_name(verdict), "says": Verdict[verdict], "rate": plain(s.rate())},
         "radius": float(s.radius),
         "abscissa": float(s.abscissa),
-        "condition_number": finite_or_none(np.linalg.cond(W)),
+        "condition_number": plain(np.linalg.cond(W)),
         "multipliers": [
             {
                 "re": float(z.real),
                 "im": float(z.imag),
                 "modulus": float(abs(z)),
-                "timescale": finite_or_none(timescale),
+                "timescale": plain(timescale),
                 "frequency": float(frequency),
-                "condition": finite_or_none(condition),
+                "condition": plain(condition),
             }
             for z, timescale, frequency, condition in modes
         ],

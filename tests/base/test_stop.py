@@ -37,7 +37,9 @@ def stopped(process, number=signal.SIGINT):
     return process.returncode, time.monotonic() - began, out, err
 
 
-HEAD = "import subprocess, sys, time\nfrom pathlib import Path\nfrom rnn_ode._base import stop as _stop\n_stop.watch()\n"
+HEAD = (
+    "import subprocess, sys, time\nfrom pathlib import Path\nfrom rnn_ode._base import stop as _stop\n_stop.watch()\n"
+)
 
 
 def begin_script(script, cwd, **options):
