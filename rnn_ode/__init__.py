@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from ._fields.cornn import CoRNN as CoRNN
     from ._fields.ctrnn import CTRNN as CTRNN
     from ._fields.gruode import GRUODE as GRUODE
+    from ._methods.base import AbstractMethod as AbstractMethod
     from ._methods.closed import Exact as Exact
     from ._methods.closed import Textbook as Textbook
     from ._methods.closed import Tustin as Tustin
@@ -97,6 +98,7 @@ else:
         "_cells.piecewise": "PiecewiseLinearCell",
         "_cells.stacked": "StackedCell",
         "_cells.vanilla": "VanillaCell",
+        "_methods.base": "AbstractMethod",
         "_methods.closed": "Exact Textbook Tustin",
         "_methods.series": "Backward Forward",
         "_fields.antisymmetric": "AntisymmetricRNN",
