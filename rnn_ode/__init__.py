@@ -85,8 +85,11 @@ if TYPE_CHECKING:
     from ._run.integrate import integrate as integrate
     from ._run.iterate import iterate as iterate
     from ._run.trajectory import Trajectory as Trajectory
-    from ._systems.base import Flow as Flow
-    from ._systems.base import Map as Map
+    from ._systems.base import AbstractSystem as AbstractSystem
+    from ._systems.flow import Flow as Flow
+    from ._systems.map import Map as Map
+    from ._systems.time import Continuous as Continuous
+    from ._systems.time import Discrete as Discrete
     from .linalg._logm import logm as logm
 else:
     _NAMES = {
@@ -117,7 +120,10 @@ else:
         "_resampling.recommend": "Recommendation recommend",
         "_resampling.stability": "RootCondition root_condition",
         "_resampling.stream": "Stream",
-        "_systems.base": "Flow Map",
+        "_systems.base": "AbstractSystem",
+        "_systems.flow": "Flow",
+        "_systems.map": "Map",
+        "_systems.time": "Continuous Discrete",
         "_analyses.branches": "Bifurcation Branch continue_branch",
         "_analyses.cycles": "Coverage Cycles cycles",
         "_analyses.fixed_points": "FixedPoints Kind draw_guesses fixed_points",
