@@ -93,6 +93,11 @@ class Branch(eqx.Module):
         """Whether the branch reached an end of the interval or its own start."""
         return bool(self.result == RESULTS.successful)
 
+    @property
+    def diverged(self) -> bool:
+        """Whether the branch runs off to infinity before the parameter leaves the interval."""
+        return bool(self.result == RESULTS.branch_diverged)
+
 
 def continue_branch(
     make_system: Callable[[Array], AbstractSystem],

@@ -39,6 +39,8 @@ class AbstractMethod(eqx.Module):
     """Whether the method needs the inverse of the step."""
     pole: ClassVar[float | None] = None
     """The multiplier at which g is infinite, if there is one."""
+    decay_label: ClassVar[str] = ""
+    """The legend of the region where the flow decays, which pictures then shade; without it they draw the border alone."""
 
     @property
     def adds_equilibria(self) -> bool:

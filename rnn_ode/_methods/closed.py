@@ -29,6 +29,7 @@ class Textbook(AbstractMethod):
     label: ClassVar[str] = "textbook"
     input_lead: ClassVar[float] = 0.0
     inverts: ClassVar[bool] = True
+    decay_label: ClassVar[str] = "exp(W t) decays: Re λ < 0"
 
     def _g(self, z):
         return z
