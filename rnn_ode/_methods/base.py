@@ -42,6 +42,7 @@ class AbstractMethod(eqx.Module):
     - `input_lead`: how far ahead of the state a smooth input is read, in steps. Default ½.
     - `adds_equilibria`: whether the flow of a nonlinear cell may rest where the network does not. Default `True`.
     - `is_truncation`, `series_ratio(multiplier)`, `neglected(multiplier)`: of a method that is the beginning of a series.
+    - `decay_label`: the legend of the region where the flow decays, if a picture shall shade it.
     - `from_label(text)` and `spellings`: how the command finds a method that has parameters.
 
     `exponent(multiplier)` and `generator(W)` ask the method, and check what they are given.
@@ -70,6 +71,8 @@ class AbstractMethod(eqx.Module):
     """Whether the method needs the inverse of the step."""
     pole: ClassVar[float | None] = None
     """The multiplier at which g is infinite, if there is one."""
+    decay_label: ClassVar[str] = ""
+    """The legend of the region where the flow decays, which pictures then shade; without it they draw the border alone."""
     is_truncation: ClassVar[bool] = False
     """Whether g is the beginning of a series for the logarithm: `series_ratio` and `neglected` tell of the rest."""
     ignores_activation: ClassVar[bool] = False

@@ -30,6 +30,7 @@ class Textbook(AbstractMethod):
     input_lead: ClassVar[float] = 0.0
     inverts: ClassVar[bool] = True
     ignores_activation: ClassVar[bool] = True
+    decay_label: ClassVar[str] = "exp(W t) decays: Re λ < 0"
 
     def of_number(self, z):
         return z

@@ -38,7 +38,8 @@ from ..linalg._exponential import exponential
 
 METHODS = (Textbook(), Forward(1), Backward(1), Tustin(), Exact())
 
-PARTED = 0.1
+ERROR_LIMIT = 0.1
+"""The relative error above which a counterpart and the network have parted."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,7 +125,7 @@ class Comparison:
     `table()` is a text table, `plot()` a figure, `to_json()` the same as data.
     """
 
-    parted: ClassVar[float] = PARTED
+    error_limit: ClassVar[float] = ERROR_LIMIT
     network: Trajectory
     rows: tuple[Row, ...]
     spectrum: Spectrum
@@ -213,7 +214,7 @@ def compare(
         report(method.label)
         trajectory, reason = _run(cell, method, xs, h0, dt)
         errors = _errors(network, trajectory)
-        parted = np.flatnonzero(errors > PARTED)
+        parted = np.flatnonzero(errors > ERROR_LIMIT)
         rows.append(
             Row(
                 method=method,
@@ -449,7 +450,7 @@ def _table(c: Comparison) -> str:
         f"Verdicts and rates (nats per step, predicted by the eigenvalues and measured by simulation) are of the linear "
         f"part, {c.linear_part}. Series: whether the one that the method cuts off converges to the logarithm there, and "
         f"neglected: its first left-out term, relative to what is kept. Errors are against the network at the samples, "
-        f"relative to its largest state; the two part where the error first exceeds {PARTED:g}."
+        f"relative to its largest state; the two part where the error first exceeds {ERROR_LIMIT:g}."
     )
     return "\n".join([*text, "", *notes, *([""] if notes else []), *textwrap.wrap(legend, 110)])
 
