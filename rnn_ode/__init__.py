@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from ._base.verdict import Verdict as Verdict
     from ._base.verdict import verdict_name as verdict_name
     from ._base.version import __version__ as __version__
+    from ._bridge.schemes import AbstractScheme as AbstractScheme
     from ._bridge.schemes import BackwardEuler as BackwardEuler
     from ._bridge.schemes import Euler as Euler
     from ._bridge.schemes import ExponentialEuler as ExponentialEuler
@@ -56,9 +57,11 @@ if TYPE_CHECKING:
     from ._cells.stacked import StackedCell as StackedCell
     from ._cells.vanilla import VanillaCell as VanillaCell
     from ._fields.antisymmetric import AntisymmetricRNN as AntisymmetricRNN
+    from ._fields.base import AbstractField as AbstractField
     from ._fields.cornn import CoRNN as CoRNN
     from ._fields.ctrnn import CTRNN as CTRNN
     from ._fields.gruode import GRUODE as GRUODE
+    from ._methods.base import AbstractMethod as AbstractMethod
     from ._methods.closed import Exact as Exact
     from ._methods.closed import Textbook as Textbook
     from ._methods.closed import Tustin as Tustin
@@ -83,8 +86,11 @@ if TYPE_CHECKING:
     from ._run.integrate import integrate as integrate
     from ._run.iterate import iterate as iterate
     from ._run.trajectory import Trajectory as Trajectory
-    from ._systems.base import Flow as Flow
-    from ._systems.base import Map as Map
+    from ._systems.base import AbstractSystem as AbstractSystem
+    from ._systems.flow import Flow as Flow
+    from ._systems.map import Map as Map
+    from ._systems.time import Continuous as Continuous
+    from ._systems.time import Discrete as Discrete
     from .linalg._logm import logm as logm
 else:
     _NAMES = {
@@ -97,16 +103,18 @@ else:
         "_cells.piecewise": "PiecewiseLinearCell",
         "_cells.stacked": "StackedCell",
         "_cells.vanilla": "VanillaCell",
+        "_methods.base": "AbstractMethod",
         "_methods.closed": "Exact Textbook Tustin",
         "_methods.series": "Backward Forward",
         "_fields.antisymmetric": "AntisymmetricRNN",
+        "_fields.base": "AbstractField",
         "_fields.cornn": "CoRNN",
         "_fields.ctrnn": "CTRNN",
         "_fields.gruode": "GRUODE",
         "_run.integrate": "integrate",
         "_run.iterate": "iterate",
         "_run.trajectory": "Trajectory",
-        "_bridge.schemes": "BackwardEuler Euler ExponentialEuler RungeKutta Trapezoidal",
+        "_bridge.schemes": "AbstractScheme BackwardEuler Euler ExponentialEuler RungeKutta Trapezoidal",
         "_bridge.to_ode": "to_ode",
         "_bridge.to_rnn": "to_rnn",
         "_resampling.alternatives": "delayed_feedback state_trajectory",
@@ -114,7 +122,10 @@ else:
         "_resampling.recommend": "Recommendation recommend",
         "_resampling.stability": "RootCondition root_condition",
         "_resampling.stream": "Stream",
-        "_systems.base": "Flow Map",
+        "_systems.base": "AbstractSystem",
+        "_systems.flow": "Flow",
+        "_systems.map": "Map",
+        "_systems.time": "Continuous Discrete",
         "_analyses.branches": "Bifurcation Branch continue_branch",
         "_analyses.cycles": "Coverage Cycles cycles",
         "_analyses.fixed_points": "FixedPoints Kind draw_guesses fixed_points",

@@ -43,7 +43,6 @@ TO_SPLIT = (
     "analyse",
     "compare",
     "base",
-    "datasets",
     "_torch",
     "branches_walk",
 )

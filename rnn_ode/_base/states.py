@@ -40,9 +40,11 @@ def like(h: State, new: State) -> State:
 
 
 def of_each(name: str, ndim: int):
-    """Makes a method of a result one that a batch of results, from `vmap`, answers for each member.
+    """A decorator for methods of a result: of a batch of results, as `vmap` returns it, the method is asked of each.
 
-    `name` is a field that has `ndim` axes in a single result."""
+    A batch is recognised by the field `name`, which has `ndim` axes in a single result: every axis before these is one of the
+    batch, and the method is mapped over it.
+    """
 
     def decorate(method):
         @functools.wraps(method)
@@ -80,8 +82,8 @@ def flat_rows(states: State) -> np.ndarray:
     return np.concatenate([np.real(leaf).reshape(len(leaf), -1) for leaf in leaves], axis=1)
 
 
-def keep_before(failed: Array, states: State) -> State:
-    """Rows (n, …) with those where `failed` (n,) holds made infinite, so that none passes for a result."""
+def mask_failed(failed: Array, states: State) -> State:
+    """States (n, …) with the rows where `failed` (n,) holds set to infinity."""
 
     def mask(rows):
         flags = failed.reshape(failed.shape + (1,) * (rows.ndim - 1))

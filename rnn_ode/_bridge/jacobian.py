@@ -12,6 +12,7 @@ from jaxtyping import Array
 from .._base.states import is_finite
 from .._base.types import Cell
 from .._cells.base import initial_state, output_of
+from .._fields.base import AbstractField
 from .._paths.sampled import read
 
 
@@ -26,7 +27,7 @@ class Conversion(Protocol):
     def affine_generator(self, J: Array, V: Array) -> tuple[Array, Array]: ...
 
 
-class JacobianField(eqx.Module):
+class JacobianField(AbstractField):
     """dh/dt = φ(J) (cell(x, h) − h) / dt with J = ∂cell/∂h at the state, φ(z) = g(z)/(z − 1) of the method.
 
     Nothing is divided by J − I, so that every fixed point of the network is one of the field, with exponents g(λ). The
@@ -100,7 +101,7 @@ class JacobianField(eqx.Module):
         return output_of(self.cell, h)
 
 
-class AnchoredField(eqx.Module):
+class AnchoredField(AbstractField):
     """dh/dt = A (h − h₀) + v during one step."""
 
     A: Array

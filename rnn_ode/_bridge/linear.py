@@ -4,10 +4,11 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Inexact
 
+from .._fields.base import AbstractField
 from .._paths.sampled import read
 
 
-class LinearField(eqx.Module):
+class LinearField(AbstractField):
     """The linear system dh/dt = A h + B x(t + lead) + c; A (N, N), B (N, D), c (N,), lead in time."""
 
     A: Inexact[Array, "N N"]

@@ -6,7 +6,9 @@ Forward(1)/Euler, Backward(1)/BackwardEuler, Tustin/Trapezoidal and Exact/Expone
 """
 
 import abc
+from collections.abc import Callable
 from functools import partial
+from typing import Any, ClassVar
 
 import diffrax
 import equinox as eqx
@@ -18,17 +20,34 @@ from jaxtyping import Array
 from .._base.checks import check_count, check_solver
 from .._base.states import real_dtype
 from .._base.types import Field
+from .._fields.base import generator_of
 from .._paths.sampled import Constant
 from ..linalg._exponential import phi_functions
 from ..linalg._solve import solve
 
 
 class AbstractScheme(eqx.Module):
-    """One step of size dt of dh/dt = field(t, h, path) with a constant input x."""
+    """The base class of a scheme of your own, which turns a field into a network: one step of dh/dt = field(t, h, path).
+
+    Only `step(field, x, h, dt)` is required: `field` is any field, x (D,) the input, which is constant during the step,
+    h the state, dt the length of the step. It returns the state after the step, in the structure of h. The input as a
+    function of time, which a field wants, is `lambda t: x`.
+
+    ```python
+    >>> import jax.numpy as jnp, rnn_ode as ro
+    >>> class Midpoint(ro.AbstractScheme):
+    ...     def step(self, field, x, h, dt):
+    ...         middle = h + dt / 2 * field(0.0, h, lambda t: x)
+    ...         return h + dt * field(dt / 2, middle, lambda t: x)
+    >>> ro.to_rnn(lambda t, h, path: path(t) - h, Midpoint(), dt=0.5)(jnp.ones(1), jnp.zeros(1)).item()
+    0.375
+
+    ```
+    """
 
     @abc.abstractmethod
-    def step(self, field: Field, x: Array, h, dt: float):
-        """The state dt later, in the structure of h."""
+    def step(self, field: Field, x: Array, h: Any, dt: float) -> Any:
+        """Return the state dt later, in the structure of h."""
 
 
 class Euler(AbstractScheme):
@@ -42,32 +61,24 @@ class Euler(AbstractScheme):
     ```
     """
 
-    def step(self, field: Field, x: Array, h, dt: float):
+    def step(self, field: Field, x: Array, h: Any, dt: float) -> Any:
         rate = field(0.0, h, Constant(x))
         return jax.tree.map(lambda a, b: a + dt * b, h, rate)
 
 
-class _FlatScheme(AbstractScheme):
-    """A scheme that works on the flattened state, its velocity and its generator."""
+class _LinearlyImplicit(AbstractScheme):
+    """h + dt (1 − θ dt G)⁻¹ f(h), with G the field's generator and θ a constant of the scheme (Rosenbrock 1963)."""
 
-    @abc.abstractmethod
-    def increment(self, generator: Array, velocity: Array, dt: float) -> Array: ...
+    theta: eqx.AbstractClassVar[float]
 
-    def step(self, field: Field, x: Array, h, dt: float):
-        flat, unravel = ravel_pytree(h)
-        path = Constant(x)
+    def step(self, field: Field, x: Array, h: Any, dt: float) -> Any:
+        def increment(G, rate):
+            return dt * solve(jnp.eye(len(rate), dtype=G.dtype) - self.theta * dt * G, rate)
 
-        def velocity(v):
-            return ravel_pytree(field(0.0, unravel(v), path))[0]
-
-        own = getattr(field, "generator", None)
-        generator = jax.jacfwd(velocity)(flat) if own is None else own(0.0, h, path)
-        after = flat + self.increment(generator, velocity(flat), dt)
-        # the step of a complex logarithm is real at the samples
-        return unravel(after.real if jnp.isrealobj(flat) else after)
+        return _moved_by(increment, field, x, h)
 
 
-class BackwardEuler(_FlatScheme):
+class BackwardEuler(_LinearlyImplicit):
     """Linearly implicit Euler: h + dt (1 − dt G)⁻¹ f(h), G the generator. First order, A-stable.
 
     ```python
@@ -78,11 +89,10 @@ class BackwardEuler(_FlatScheme):
     ```
     """
 
-    def increment(self, generator, velocity, dt):
-        return dt * solve(jnp.eye(len(velocity), dtype=generator.dtype) - dt * generator, velocity)
+    theta: ClassVar[float] = 1.0
 
 
-class Trapezoidal(_FlatScheme):
+class Trapezoidal(_LinearlyImplicit):
     """Linearly implicit trapezoidal rule: h + dt (1 − dt G/2)⁻¹ f(h), G the generator. Second order, A-stable.
 
     ```python
@@ -93,11 +103,10 @@ class Trapezoidal(_FlatScheme):
     ```
     """
 
-    def increment(self, generator, velocity, dt):
-        return dt * solve(jnp.eye(len(velocity), dtype=generator.dtype) - dt / 2 * generator, velocity)
+    theta: ClassVar[float] = 0.5
 
 
-class ExponentialEuler(_FlatScheme):
+class ExponentialEuler(AbstractScheme):
     """Exponential (Rosenbrock–)Euler: h + dt φ₁(dt G) f(h), φ₁(z) = (eᶻ − 1)/z. Exact for an affine field.
 
     ```python
@@ -108,9 +117,20 @@ class ExponentialEuler(_FlatScheme):
     ```
     """
 
-    def increment(self, generator, velocity, dt):
-        phi = phi_functions(dt * generator, 1)[1]
-        return dt * jnp.matmul(phi, velocity, precision="highest")
+    def step(self, field: Field, x: Array, h: Any, dt: float) -> Any:
+        def increment(G, rate):
+            return dt * jnp.matmul(phi_functions(dt * G, 1)[1], rate, precision="highest")
+
+        return _moved_by(increment, field, x, h)
+
+
+def _moved_by(increment: Callable[[Array, Array], Array], field: Field, x: Array, h: Any) -> Any:
+    """Return the state moved by `increment(generator, rate)`, which are those of the flattened state (M,)."""
+    flat, unravel = ravel_pytree(h)
+    path = Constant(x)
+    after = flat + increment(generator_of(field, 0.0, h, path), ravel_pytree(field(0.0, h, path))[0])
+    # the step of a complex logarithm is real at the samples
+    return unravel(after.real if jnp.isrealobj(flat) else after)
 
 
 class RungeKutta(AbstractScheme):
@@ -133,7 +153,7 @@ class RungeKutta(AbstractScheme):
         check_solver("solver", self.solver)
         self.substeps = int(substeps)
 
-    def step(self, field: Field, x: Array, h, dt: float):
+    def step(self, field: Field, x: Array, h: Any, dt: float) -> Any:
         size = jnp.asarray(dt / self.substeps, real_dtype(h))
         solve = partial(
             diffrax.diffeqsolve,

@@ -8,10 +8,11 @@ import jax
 from .._base.types import Cell
 from .._cells.base import initial_state, output_of
 from .._cells.vanilla import VanillaCell, is_affine
+from .._fields.base import AbstractField
 from .._paths.sampled import read
 
 
-class SeriesField(eqx.Module):
+class SeriesField(AbstractField):
     """The forward series dh/dt = (Δ − Δ²/2 + … ± Δᵖ/p) h / dt of a cell, by p applications of it.
 
     The j-th application started at time t reads x(t + j·dt), or under a held input the step's own sample. With `reverse` the

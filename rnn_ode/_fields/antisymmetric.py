@@ -8,10 +8,10 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from .._base.checks import as_floats, as_matrix
 from .._cells.vanilla import VanillaCell
 from ..initializers import gaussian
-from .base import AbstractField, as_coefficient
+from .base import DrivenField, as_coefficient
 
 
-class AntisymmetricRNN(AbstractField):
+class AntisymmetricRNN(DrivenField):
     """dh/dt = tanh((A − Aᵀ − γ I) h + W_x x + b), whose state neither grows nor forgets for γ = 0 (Chang, Chen, Haber & Chi,
     ICLR 2019).
 

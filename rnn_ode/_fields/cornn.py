@@ -10,10 +10,10 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from .._base.checks import as_floats, as_matrix
 from .._cells.vanilla import VanillaCell
 from ..initializers import gaussian
-from .base import AbstractField, as_coefficient
+from .base import DrivenField, as_coefficient
 
 
-class CoRNN(AbstractField):
+class CoRNN(DrivenField):
     """Coupled damped oscillators, y'' = tanh(W_y y + W_z y' + W_x x + b) − γ y − ε y' (Rusch & Mishra, ICLR 2021, where the
     matrices are W, 𝓦 and V).
 

@@ -10,10 +10,10 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._base.checks import as_floats, as_matrix, is_concrete
 from .._cells.vanilla import VanillaCell
-from .base import AbstractField
+from .base import DrivenField
 
 
-class CTRNN(AbstractField):
+class CTRNN(DrivenField):
     """The leaky continuous-time network τ dh/dt = −h + f(W_h h + W_x x + b): firing rates h that relax to what drives them.
 
     **Arguments:** `W_h` (N, N); `W_x` (N, D); `b` (N,); `tau` τ > 0 in time, a number or one for each unit (N,); `activation`

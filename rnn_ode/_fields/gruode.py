@@ -6,10 +6,10 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._base.checks import as_floats, as_matrix
 from .._cells.vanilla import VanillaCell
-from .base import AbstractField
+from .base import DrivenField
 
 
-class GRUODE(AbstractField):
+class GRUODE(DrivenField):
     """dh/dt = (1 − z)(g − h) with the gates of a GRU (De Brouwer, Simm, Arany & Moreau, NeurIPS 2019):
 
         r = σ(W_r h + V_r x + b_r),  z = σ(W_z h + V_z x + b_z),  g = tanh(W_g (r h) + V_g x + b_g).

@@ -22,7 +22,7 @@ from .._analyses.lyapunov import Lyapunov, lyapunov
 from .._analyses.transient import Transient, transient
 from .._base.checks import as_floats, as_step, check_count
 from .._base.results import RESULTS
-from .._base.text import finite_or_none
+from .._base.text import plain
 from .._base.types import Cell
 from .._base.verdict import verdict_name
 from .._bridge.schemes import RungeKutta
@@ -31,7 +31,9 @@ from .._bridge.to_rnn import to_rnn
 from .._cells.base import as_state, initial_state
 from .._methods.base import AbstractMethod
 from .._methods.series import Forward
-from .._systems.base import AbstractSystem, Flow, Map
+from .._systems.base import AbstractSystem
+from .._systems.flow import Flow
+from .._systems.map import Map
 
 SUBSTEPS = 20  # of the flow, in a step of the network
 
@@ -84,9 +86,9 @@ class Side:
             "gradient_log_norms": None if self.gradients is None else _plain(self.gradients.log_norms),
             "gradient_rate": None if self.gradients is None else _plain(self.gradients.measured_rate),
             "transient_verdict": None if self.transient is None else verdict_name(self.transient.verdict),
-            "transient_peak": None if self.transient is None else finite_or_none(self.transient.peak),
-            "transient_peak_time": None if self.transient is None else finite_or_none(self.transient.peak_time),
-            "kreiss": None if self.transient is None else finite_or_none(self.transient.kreiss),
+            "transient_peak": None if self.transient is None else plain(self.transient.peak),
+            "transient_peak_time": None if self.transient is None else plain(self.transient.peak_time),
+            "kreiss": None if self.transient is None else plain(self.transient.kreiss),
         }
 
     def _points(self) -> list[dict[str, Any]]:
@@ -257,7 +259,7 @@ def _moderate(states: np.ndarray) -> np.ndarray:
 def _why(system: AbstractSystem, rows: np.ndarray, time: float) -> str:
     """Why the last of the rows of a run, the first one that is not finite, is not, from the one before it at that time."""
     if is_undefined(*jnp.asarray(rows[-2:])):
-        sentence = RESULTS[system.undefined].split(". ")[0].split("; ")[0]
+        sentence = RESULTS[system.time.undefined].split(". ")[0].split("; ")[0]
         return f"does not exist here: {sentence[0].lower()}{sentence[1:]} (at t = {time:g})"
     return f"left the float range after t = {time:g}"
 

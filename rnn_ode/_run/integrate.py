@@ -30,7 +30,7 @@ from jaxtyping import Array, PyTree, Real
 
 from .._base.checks import check_callable, check_count, check_solver, is_concrete
 from .._base.results import RESULTS
-from .._base.states import is_finite, keep_before, real_dtype
+from .._base.states import is_finite, mask_failed, real_dtype
 from .._base.types import Field, State
 from .._cells.base import as_state
 from .._paths.sampled import SampledPath
@@ -202,7 +202,7 @@ def _run(field, path, h0, clock, solver, tolerances, max_steps, adjoint, save, c
         "num_rejected_steps": end.rejected,
         "max_steps": budget,
     }
-    return keep_before(failed, states), times, result, stats
+    return mask_failed(failed, states), times, result, stats
 
 
 def _run_exactly(field, path, h0, max_steps, save):
@@ -213,7 +213,7 @@ def _run_exactly(field, path, h0, max_steps, save):
     states, result = linear_flow(field, path, h0, save)
     budget, none = total if max_steps is None else int(max_steps), jnp.zeros((), int)
     if budget < total:
-        states = keep_before(jnp.arange(total + 1) > budget, states)
+        states = mask_failed(jnp.arange(total + 1) > budget, states)
         result = RESULTS.where(result == RESULTS.successful, RESULTS.max_steps_reached, result)  # pyright: ignore
     steps = jnp.full((), min(budget, total), int)
     stats = {"num_steps": steps, "num_accepted_steps": steps, "num_rejected_steps": none, "max_steps": budget}

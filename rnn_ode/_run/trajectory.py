@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from .._base.results import RESULTS
-from .._base.states import is_finite, keep_before
+from .._base.states import is_finite, mask_failed
 from .._base.types import State
 
 
@@ -66,7 +66,7 @@ def conclude(rows: Kept, increasing: Array | None = None) -> tuple[State, RESULT
         first = jnp.min(jnp.where(increasing, total, jnp.arange(total)))
         result = RESULTS.where((first < total) & (first <= end), RESULTS.times_not_increasing, result)  # pyright: ignore
         end = jnp.minimum(end, first)
-    return keep_before(jnp.arange(total) >= end, states), result
+    return mask_failed(jnp.arange(total) >= end, states), result
 
 
 def conclude_states(states: State, fine: Array) -> tuple[State, RESULTS]:

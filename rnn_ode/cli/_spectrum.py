@@ -8,11 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 import typer
 
-from .._base.text import finite_or_none
+from .._base.text import plain
 from .._base.verdict import Verdict, verdict_name
-from .._bridge.to_ode import ALTERNATIVES
 from .._files.atomic import check_readable
-from .._methods.base import obstacle
+from .._methods.catalogue import CONVERSIONS
+from .._methods.closed import Textbook
 from .._reports.compare import predict
 from ..interop import read_matrix
 from ._app import Json, app, finish, job
@@ -44,16 +44,17 @@ def spectrum_command(
 
 
 def _spectrum_report(W: np.ndarray) -> dict:
-    s, verdict, predictions = predict(jnp.asarray(W), ALTERNATIVES)
+    asked = (*CONVERSIONS, Textbook())
+    s, verdict, predictions = predict(jnp.asarray(W), asked)
     modes = zip(*map(np.asarray, (s.multipliers, s.timescales, s.frequencies, s.condition)), strict=True)
     methods = []
-    for m, (its_verdict, rate, converges, _, _) in zip(ALTERNATIVES, predictions, strict=True):
-        why_not = obstacle(W, m)
+    for m, (its_verdict, rate, converges, _, _) in zip(asked, predictions, strict=True):
+        why_not = m.obstacle(W)
         methods.append(
             {
                 "method": m.label,
                 "verdict": verdict_name(its_verdict),
-                "rate": finite_or_none(rate),
+                "rate": plain(rate),
                 "exists": why_not is None,
                 "why_not": why_not and why_not.text,
                 "series_converges": bool(converges),
@@ -61,18 +62,18 @@ def _spectrum_report(W: np.ndarray) -> dict:
         )
     return {
         "size": len(W),
-        "network": {"verdict": verdict_name(verdict), "says": Verdict[verdict], "rate": finite_or_none(s.rate())},
+        "network": {"verdict": verdict_name(verdict), "says": Verdict[verdict], "rate": plain(s.rate())},
         "radius": float(s.radius),
         "abscissa": float(s.abscissa),
-        "condition_number": finite_or_none(np.linalg.cond(W)),
+        "condition_number": plain(np.linalg.cond(W)),
         "multipliers": [
             {
                 "re": float(z.real),
                 "im": float(z.imag),
                 "modulus": float(abs(z)),
-                "timescale": finite_or_none(timescale),
+                "timescale": plain(timescale),
                 "frequency": float(frequency),
-                "condition": finite_or_none(condition),
+                "condition": plain(condition),
             }
             for z, timescale, frequency, condition in modes
         ],
