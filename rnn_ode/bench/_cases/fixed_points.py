@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from ..._analyses.fixed_points import fixed_points
-from ..._systems.base import Map
+from ..._systems.map import Map
 from .._peers import peer
 from .._race import OURS, Contender, Plan, race
 from .._rows import Row

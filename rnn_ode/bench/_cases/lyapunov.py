@@ -14,7 +14,7 @@ import numpy as np
 from jax import Array
 
 from ..._analyses.lyapunov import lyapunov
-from ..._systems.base import Flow
+from ..._systems.flow import Flow
 from .._peers import with_peer
 from .._race import OURS, TARGET, Contender, Plan, distance, jitted, race
 from .._rows import Row
