@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from ._fields.cornn import CoRNN as CoRNN
     from ._fields.ctrnn import CTRNN as CTRNN
     from ._fields.gruode import GRUODE as GRUODE
+    from ._methods.base import AbstractMethod as AbstractMethod
     from ._methods.closed import Exact as Exact
     from ._methods.closed import Textbook as Textbook
     from ._methods.closed import Tustin as Tustin
@@ -85,8 +86,11 @@ if TYPE_CHECKING:
     from ._run.integrate import integrate as integrate
     from ._run.iterate import iterate as iterate
     from ._run.trajectory import Trajectory as Trajectory
-    from ._systems.base import Flow as Flow
-    from ._systems.base import Map as Map
+    from ._systems.base import AbstractSystem as AbstractSystem
+    from ._systems.flow import Flow as Flow
+    from ._systems.map import Map as Map
+    from ._systems.time import Continuous as Continuous
+    from ._systems.time import Discrete as Discrete
     from .linalg._logm import logm as logm
 else:
     _NAMES = {
@@ -99,6 +103,7 @@ else:
         "_cells.piecewise": "PiecewiseLinearCell",
         "_cells.stacked": "StackedCell",
         "_cells.vanilla": "VanillaCell",
+        "_methods.base": "AbstractMethod",
         "_methods.closed": "Exact Textbook Tustin",
         "_methods.series": "Backward Forward",
         "_fields.antisymmetric": "AntisymmetricRNN",
@@ -117,7 +122,10 @@ else:
         "_resampling.recommend": "Recommendation recommend",
         "_resampling.stability": "RootCondition root_condition",
         "_resampling.stream": "Stream",
-        "_systems.base": "Flow Map",
+        "_systems.base": "AbstractSystem",
+        "_systems.flow": "Flow",
+        "_systems.map": "Map",
+        "_systems.time": "Continuous Discrete",
         "_analyses.branches": "Bifurcation Branch continue_branch",
         "_analyses.cycles": "Coverage Cycles cycles",
         "_analyses.fixed_points": "FixedPoints Kind draw_guesses fixed_points",

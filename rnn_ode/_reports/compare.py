@@ -26,7 +26,7 @@ from .._base.verdict import verdict_name
 from .._bridge.to_ode import to_ode
 from .._cells.base import AbstractCell, as_state, initial_state
 from .._cells.vanilla import VanillaCell
-from .._methods.base import AbstractMethod, obstacle
+from .._methods.base import AbstractMethod
 from .._methods.closed import Exact, Textbook, Tustin
 from .._methods.series import Backward, Forward
 from .._paths.sampled import Hold
@@ -275,7 +275,7 @@ def _jacobian(cell, x, h) -> Float[Array, "M M"]:
 
 def _run(cell, method, xs, h0, dt) -> tuple[Trajectory | None, str]:
     """The counterpart's trajectory at the samples, and why there is none or where it ended."""
-    missing = obstacle(cell.W_h, method) if isinstance(cell, VanillaCell) and _by_matrix(cell, method) else None
+    missing = method.obstacle(cell.W_h) if isinstance(cell, VanillaCell) and _by_matrix(cell, method) else None
     if missing is not None:
         return None, f"does not exist here: {missing.text}"
     try:
@@ -307,12 +307,12 @@ def _effort(field, h0, samples: int) -> dict[str, Any]:
 
 def _by_matrix(cell, method) -> bool:
     """Whether W_h itself decides if the method exists."""
-    return isinstance(method, Textbook) or cell.activation is None
+    return method.ignores_activation or cell.activation is None
 
 
 def _missing_at(cell, method, x, h) -> str:
     """Why the method does not exist at a state: which multiplier of the local step forbids it; empty if none does."""
-    why = obstacle(_jacobian(cell, x, h), method)
+    why = method.obstacle(_jacobian(cell, x, h))
     if why is None:
         return ""
     return "zero multiplier" if why.zero else why.text.replace("its", "the local step's")
@@ -462,8 +462,8 @@ def _cells(row: Row, zero: float) -> tuple[str, ...]:
         "yes" if row.agrees else "NO",
         _rate(row.predicted_rate, zero),
         _rate(row.measured_rate, zero),
-        "–" if isinstance(row.method, Exact | Textbook) else "converges" if row.series_converges else "diverges",
-        "–" if isinstance(row.method, Exact | Textbook) else _number(row.neglected),
+        "–" if not row.method.is_truncation else "converges" if row.series_converges else "diverges",
+        "–" if not row.method.is_truncation else _number(row.neglected),
         _number(row.error_max),
         _number(row.error_rms),
         "–" if row.error_max is None else "never" if row.parted_at is None else f"{row.parted_at:g}",

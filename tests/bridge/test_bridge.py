@@ -618,7 +618,11 @@ def test_traced_weights_are_not_looked_at():
             TypeError,
             r"Textbook\(\) is written for VanillaCell.*got GRUCell",
         ),
-        (lambda: ro.to_ode(CELLS["tanh"], ro.Exact(complex=True)), TypeError, r"with anchored=True; got VanillaCell"),
+        (
+            lambda: ro.to_ode(CELLS["tanh"], ro.Exact(complex=True)),
+            TypeError,
+            "serves affine cells alone; got VanillaCell",
+        ),
         (lambda: ro.to_ode(CELLS["gru"], ro.Exact(complex=True)), TypeError, r"serves affine cells.*got GRUCell"),
         (lambda: ro.to_ode(AFFINE, ro.Forward), TypeError, r"method must be one of rnn_ode's methods.*got <class"),
         (lambda: ro.to_ode(AFFINE, "exact"), TypeError, r"method must be one of .* got 'exact'"),
