@@ -41,7 +41,6 @@ TO_SPLIT = (
     "lyapunov",
     "transient",
     "analyse",
-    "compare",
     "base",
     "_torch",
     "branches_walk",
