@@ -36,10 +36,10 @@ if TYPE_CHECKING:
     from ._analyses.gradients_examples import gradient_examples as gradient_examples
     from ._analyses.lyapunov import Lyapunov as Lyapunov
     from ._analyses.lyapunov import lyapunov as lyapunov
+    from ._analyses.pseudospectrum import pseudospectrum as pseudospectrum
     from ._analyses.spectrum import Spectrum as Spectrum
     from ._analyses.spectrum import spectrum as spectrum
     from ._analyses.transient import Transient as Transient
-    from ._analyses.transient import pseudospectrum as pseudospectrum
     from ._analyses.transient import transient as transient
     from ._base.results import RESULTS as RESULTS
     from ._base.verdict import Verdict as Verdict
@@ -134,7 +134,8 @@ else:
         "_analyses.gradients_examples": "gradient_examples",
         "_analyses.lyapunov": "Lyapunov lyapunov",
         "_analyses.spectrum": "Spectrum spectrum",
-        "_analyses.transient": "Transient pseudospectrum transient",
+        "_analyses.pseudospectrum": "pseudospectrum",
+        "_analyses.transient": "Transient transient",
         "_reports.analyse": "Analysis analyse",
         "_reports.compare": "Comparison compare",
     }

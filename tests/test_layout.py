@@ -39,7 +39,6 @@ TO_SPLIT = (
     "cycles",
     "fixed_points",
     "lyapunov",
-    "transient",
     "analyse",
     "compare",
     "base",
