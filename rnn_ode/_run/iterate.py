@@ -16,8 +16,9 @@ from .._base.states import after, like, promote
 from .._base.types import Cell, State
 from .._cells.base import as_state, initial_state, recurrence
 from .._cells.recurrence import Recurrence
+from .kept import Kept, keep, with_result, with_result_unless
 from .scan import scan_states
-from .trajectory import Kept, Trajectory, conclude, conclude_states, keep
+from .trajectory import Trajectory
 
 _SEGMENT = 1024  # steps whose states are in memory at a time if `save` keeps something else
 
@@ -91,11 +92,11 @@ def _run_network(
         _, rows = _run_any_cell(cell, save, xs, h0)
     elif save is None:
         states, fine = _run_apart(apart, xs, h0)
-        return conclude_states(after(h0, states), fine)
+        return with_result_unless(fine, after(h0, states))
     else:
         length = min(xs.shape[0], _SEGMENT)
         rows = _run_by_segments(cell, apart, save, xs, h0, length, lambda segment, **options: segment)
-    return conclude(after(keep(h0, save), rows))
+    return with_result(after(keep(h0, save), rows))
 
 
 def _run_any_cell(cell, save, xs, h0) -> tuple[State, Kept]:

@@ -29,7 +29,7 @@ from .._paths.interpolated import Cubic, Linear
 from .._paths.sampled import Hold, SampledPath, is_held
 from ..linalg._exponential import matrix_power, phi_functions
 from .intervals import Interval
-from .trajectory import conclude, keep
+from .kept import keep, with_result
 
 _BLOCK = 32
 
@@ -48,7 +48,7 @@ def linear_flow(field: Field, path: SampledPath, h0: State, save: Callable[[Any]
         rows = keep(jax.vmap(unravel)(rows), None)
     else:
         rows = scanned(E, u, flat, lambda h: keep(unravel(h), save))
-    states, result = conclude(after(keep(h0, save), rows))
+    states, result = with_result(after(keep(h0, save), rows))
     why = RESULTS.where(defined, RESULTS.left_float_range, RESULTS.field_undefined)  # pyright: ignore
     return states, RESULTS.where(result == RESULTS.successful, result, why)
 
