@@ -5,35 +5,35 @@ from jaxtyping import Array, Int
 
 from ..._base.protocol import is_linear, leads_of
 from ..._base.types import Field
-from ..._paths.sampled import AbstractPath, SampledPath
+from ..._paths.base import AbstractInput, AbstractPath
 
 
-def causal(path: SampledPath, field: Field) -> SampledPath:
+def causal(path: AbstractPath, field: Field) -> AbstractPath:
     """The path as a field may read it in a step: up to the step's own sample. It is itself where nothing else is read: an
     input that is constant in a step, and a linear field that does not read ahead, whose flow is known in closed form."""
     reads_ahead = not is_linear(field) or max(leads_of(field), default=0.0) > 0
     return _UpToNow(path) if path.beyond == 0 != path.degree and reads_ahead else path
 
 
-class _UpToNow(SampledPath):
+class _UpToNow(AbstractPath):
     """A path of which each step reads what there is at its end: at any later time the value at its end."""
 
-    path: SampledPath  # pyright: ignore[reportGeneralTypeIssues]  (our __init__ sets it)
+    path: AbstractPath  # pyright: ignore[reportGeneralTypeIssues]  (our __init__ sets it)
 
-    def __init__(self, path: SampledPath):
+    def __init__(self, path: AbstractPath):
         self.path, self.xs, self.dt, self.t0 = path, path.xs, path.dt, path.t0
 
-    def at(self, whole, fraction, after=0.0) -> Array:
-        return self.path.at(whole, fraction, after)
+    def within(self, step, fraction) -> Array:
+        return self.path.within(step, fraction)
 
     def piece(self, whole) -> "_Step":  # pyright: ignore[reportIncompatibleMethodOverride]
         return _Step(self.path, whole)
 
 
-class _Step(AbstractPath):
+class _Step(AbstractInput):
     """The input as a field reads it in step `whole`."""
 
-    path: SampledPath
+    path: AbstractPath
     whole: Int[Array, ""]
 
     def moment(self, t, fraction) -> "_Moment":
@@ -48,7 +48,7 @@ class _Step(AbstractPath):
         return self.path.at(self.whole, jnp.minimum(steps, 1.0))
 
 
-class _Moment(AbstractPath):
+class _Moment(AbstractInput):
     """The input near an instant of a step known exactly, whose float is `t`: others are read by their distance from it."""
 
     step: _Step
