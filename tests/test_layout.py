@@ -43,7 +43,6 @@ TO_SPLIT = (
     "analyse",
     "compare",
     "base",
-    "_torch",
     "branches_walk",
 )
 
