@@ -15,7 +15,7 @@ from .._base.checks import as_band, check_count
 from .._base.results import RESULTS
 from .._base.states import frozen
 from .._base.types import Cell, Path, State
-from .._paths.sampled import is_held
+from .._paths.base import is_held
 from .._run.clock import Clock
 from .._run.kept import with_result
 from .._run.trajectory import Trajectory, as_trajectory

@@ -16,7 +16,7 @@ from jaxtyping import Array, Bool
 from .._base.states import after, like, mask_failed
 from .._base.types import Cell, State
 from .._cells.base import hoisted
-from .._paths.sampled import SampledPath
+from .._paths.base import AbstractPath
 from .._run.clock import ROWS, Clock
 from .._run.kept import Kept, keep
 from .interpolation import Interpolation, orbit_of, read_off, whole_steps
@@ -25,7 +25,7 @@ from .times import Bounds
 
 def run_held(
     cell: Cell,
-    path: SampledPath,
+    path: AbstractPath,
     clock: Clock,
     h0: State,
     rule: Interpolation,

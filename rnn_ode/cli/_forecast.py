@@ -118,7 +118,7 @@ def _rows(context: typer.Context, series: str, column: list[str] | None):
 
 
 def _kept(checkpoint: Path | None, steps: int) -> str:
-    from ..learn._training.checkpoint import read_header
+    from ..learn._checkpoints.checkpoint import read_header
 
     if checkpoint is None:
         return "Stopped; nothing was kept: give --checkpoint FILE to keep the training."

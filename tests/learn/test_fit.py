@@ -18,7 +18,7 @@ import pytest
 
 import rnn_ode as ro
 from rnn_ode import learn
-from rnn_ode.learn._training.configuration import build, describe
+from rnn_ode.learn._checkpoints.description import build, describe
 
 XS = jax.random.normal(jax.random.key(0), (32, 6, 1))
 TARGETS = 0.3 * XS.sum(1)

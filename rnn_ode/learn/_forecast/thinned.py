@@ -6,7 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int, PRNGKeyArray
 
-from .windows import Windows, as_share
+from .split import as_share
+from .windows import Windows
 
 
 class Thinned(eqx.Module):

@@ -7,73 +7,11 @@ in float64 (integers and dates exactly), before JAX sees them.
 
 from typing import Any
 
-import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
-from ..._base.checks import as_number, is_concrete
-
-
-class Intervals(eqx.Module):
-    """Times of observations, as `intervals` makes them: what an `ODERNN` takes in place of `ts`.
-
-    **Fields:** `gaps` (…, T), from each observation to the next, 0 at the first and in padding; `after` (…,), from the last
-    observation that counts to the time asked for, or `None` for that observation's own.
-    """
-
-    gaps: Float[Array | np.ndarray, "*n T"]
-    after: Float[Array | np.ndarray, "*n"] | None = None
-
-
-def intervals(ts: Any, at: Any = None, lengths: Any = None, unit: Any = 1.0) -> Intervals:
-    """The intervals between times, taken on the host in float64: for batches, which `jax.vmap`, `jax.jit` and `Minibatches`
-    would make float32 first.
-
-    **Arguments:** `ts` (…, T) increasing times along the last axis, numbers or `datetime64`; `at` (…,) the time asked for,
-    not before the last observation that counts; `lengths` (…,) how many of each row count, all by default; `unit` what the
-    intervals are counted in, in the unit of `ts` (60 for seconds to minutes), and a `timedelta64` for dates.
-
-    **Returns:** an `Intervals` of NumPy's float64, to be handed to the model in place of `ts` and `at`. **Raises:**
-    `ValueError` for times that do not increase or are not finite, with the row, and what does not fit; `TypeError` for traced
-    times and for dates without a unit.
-
-    ```python
-    >>> import jax, jax.numpy as jnp, numpy as np, equinox as eqx, rnn_ode as ro
-    >>> from rnn_ode import learn
-    >>> ts = 1.6e9 + np.array([[0.0, 0.1, 0.4], [0.0, 0.2, 0.3]])  # Unix seconds, of two series
-    >>> times = learn.intervals(ts, at=ts[:, -1] + 0.5)
-    >>> times.gaps.round(3).tolist(), times.after.tolist()
-    ([[0.0, 0.1, 0.3], [0.0, 0.2, 0.1]], [0.5, 0.5])
-    >>> keys = jax.random.split(jax.random.key(0), 3)
-    >>> runner = learn.ODERNN(ro.GRUODE.random(keys[0], 1, 4), eqx.nn.GRUCell(1, 4, key=keys[1]))
-    >>> model = learn.IrregularToOne(runner, eqx.nn.Linear(4, 1, key=keys[2]))
-    >>> jax.vmap(model)(times, jnp.ones((2, 3, 1))).shape
-    (2, 1)
-
-    ```
-    """
-    times = host_times("ts", ts)
-    if times.ndim == 0 or times.shape[-1] == 0:
-        raise ValueError(f"ts must hold at least one time in its last axis, (…, T); got {times.shape}.")
-    dates = times.dtype.kind == "M"
-    if dates != isinstance(unit, np.timedelta64):
-        wanted = "a timedelta64, such as np.timedelta64(1, 's')" if dates else "a number"
-        raise TypeError(f"unit must be {wanted}, for ts of {times.dtype}; got {unit!r}.")
-    if (not dates and not 0 < as_number("unit", unit) < np.inf) or (dates and not unit > unit - unit):
-        raise ValueError(f"unit must be finite and above 0; got {unit!r}.")
-    counts = _counts(times.shape, lengths)
-    counted = np.arange(times.shape[-1]) < counts[..., None]
-    check_increasing("ts", times, counted, getattr(ts, "dtype", None))
-    gaps = np.where(counted, differences(times) / unit, 0.0)
-    if at is None:
-        return Intervals(gaps)
-    until = host_times("at", at)
-    if until.shape != times.shape[:-1] or (until.dtype.kind == "M") != dates:
-        raise ValueError(
-            f"at must be a time for each row of ts, {times.shape[:-1]} of {times.dtype}; got {until.shape} of {until.dtype}."
-        )
-    return Intervals(gaps, time_after(until, np.take_along_axis(times, counts[..., None] - 1, -1)[..., 0]) / unit)
+from ..._base.checks import is_concrete
 
 
 def host_times(name: str, value: Any) -> np.ndarray:
@@ -149,19 +87,6 @@ def traced_gaps(ts: Array) -> Array:
         gaps = jnp.diff(ts)
         least = _least_gap(jnp, ts[1:], ts[:-1], ts.dtype)
     return jnp.concatenate([jnp.zeros(1, gaps.dtype), jnp.where(gaps > least, gaps, jnp.nan)])
-
-
-def _counts(shape: tuple[int, ...], lengths: Any) -> np.ndarray:
-    if lengths is None:
-        return np.full(shape[:-1], shape[-1])
-    counts = np.asarray(lengths)
-    if counts.shape != shape[:-1] or counts.dtype.kind not in "iu":
-        raise ValueError(f"lengths must be a whole number for each row of ts, {shape[:-1]}; got {lengths!r}.")
-    if ((counts < 1) | (counts > shape[-1])).any():
-        raise ValueError(
-            f"lengths must be from 1 to the number of samples, {shape[-1]}; got {counts.min()} to {counts.max()}."
-        )
-    return counts.astype(np.int64)
 
 
 def _first(where: np.ndarray) -> tuple[int, ...]:

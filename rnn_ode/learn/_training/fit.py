@@ -18,9 +18,10 @@ import optax
 from jaxtyping import PRNGKeyArray, PyTree
 
 from ..._base.checks import as_number, check_callable, check_count, check_flag
-from .checkpoint import PathLike
+from .._checkpoints.checkpoint import PathLike
+from .history import History
 from .step import Task, begin
-from .training import INTERRUPTED, History, Training
+from .training import INTERRUPTED, Training
 
 
 class Fit(eqx.Module):

@@ -4,35 +4,23 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Int, PyTree
+from jaxtyping import PyTree
 
 from ..._base.stop import deferred, requested
 from ..._base.version import __version__
+from .._checkpoints.checkpoint import Checkpoint, read, read_header, write
+from .._checkpoints.description import describe
+from .._checkpoints.difference import difference
+from .._checkpoints.names import renamed
 from .batches import sources
-from .checkpoint import Checkpoint, read, read_header, write
-from .configuration import describe, difference, renamed
+from .history import History, checks_named
 from .progress import training_bar
 from .step import FAULTS, Record, State, Task, advance, evaluate
 
 INTERRUPTED = "interrupted"
-
-
-class History(eqx.Module):
-    """What a training saw, in NumPy arrays.
-
-    **Fields:** `loss` (n,) and `gradient_norm` (n,) of every step, before its update and before the gradient is clipped;
-    `checked_at` (m,), after how many steps the checks were made; `checks` by name (m, …): "validation", and what `watch`
-    returned.
-    """
-
-    loss: Float[np.ndarray, " n"]
-    gradient_norm: Float[np.ndarray, " n"]
-    checked_at: Int[np.ndarray, " m"]
-    checks: dict[str, np.ndarray]
 
 
 class Training:
@@ -62,7 +50,9 @@ class Training:
     @property
     def history(self) -> History:
         seen = np.array(self.seen, float).reshape(-1, 2)
-        checks = {name: _rows(name, self.checks) for name in dict.fromkeys(name for row in self.checks for name in row)}
+        checks = {
+            name: checks_named(name, self.checks) for name in dict.fromkeys(name for row in self.checks for name in row)
+        }
         return History(seen[:, 0], seen[:, 1], np.array(self.checked_at, int), checks)
 
     def run(self, batches, steps: int, every: int, patience: int | None, target: float | None, progress: bool) -> str:
@@ -183,12 +173,6 @@ class Training:
         self.checked_at = stored["checked_at"].tolist()
         checks = stored["checks"]
         self.checks = [{name: rows[i] for name, rows in checks.items()} for i in range(len(self.checked_at))]
-
-
-def _rows(name: str, checks: list[dict[str, np.ndarray]]) -> np.ndarray:
-    """What was checked under a name, NaN where it was not."""
-    shape = next(row[name].shape for row in checks if name in row)
-    return np.stack([row[name] if name in row else np.full(shape, np.nan) for row in checks])
 
 
 def _by_name(tree: PyTree) -> dict[str, Any]:

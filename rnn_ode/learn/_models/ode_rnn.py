@@ -15,11 +15,11 @@ from ..._base.checks import as_floats, check_callable, check_count, is_concrete
 from ..._base.states import real_dtype
 from ..._base.types import Cell, Field, State
 from ..._cells.base import initial_state, output_of
-from ..._paths.sampled import Constant
+from ..._paths.base import Constant
 from ..._run.runge_kutta import runge_kutta_4
-from .runners import Iterated, Length, as_samples, check_length
-from .times import Intervals, check_increasing, differences, host_times, time_after, traced_gaps
-from .wirings import Readout
+from .base import Length, as_samples, check_length
+from .intervals import Intervals, observed_gaps, time_to
+from .iterated import Iterated
 
 
 class ODERNN(eqx.Module):
@@ -95,7 +95,7 @@ class ODERNN(eqx.Module):
         time before the last observation.
         """
         h = Iterated(self).end(self._observations(ts, xs, length), length)
-        after = _time_after(ts, at, length)
+        after = time_to(ts, at, length)
         return self.output(h if after is None else self._flow(h, after))
 
     def __call__(self, x: Float[Array, " D_1"], h: State) -> State:
@@ -127,7 +127,7 @@ class ODERNN(eqx.Module):
         if is_concrete(length):
             as_floats("xs", xs[:length])
         values = as_samples(xs)
-        return jnp.concatenate([values, _gaps(ts, length)[:, None].astype(values.dtype)], axis=1)
+        return jnp.concatenate([values, observed_gaps(ts, length)[:, None].astype(values.dtype)], axis=1)
 
     def _rate(self, h: State) -> State:
         nothing = jnp.zeros(getattr(self.field, "input_size", None) or 0, real_dtype(h))
@@ -144,96 +144,5 @@ class ODERNN(eqx.Module):
         return jax.lax.scan(lambda h, _: (runge_kutta_4(rate, h), None), h, length=self.substeps)[0]
 
 
-class IrregularToOne(eqx.Module):
-    """Observations at irregular times, and a value at a time after them: `ManyToOne` for an `ODERNN`.
-
-    **Arguments:** `runner` an `ODERNN`; `readout` any function of its output (H,). Called with `ts` (T,), `xs` (T, D), the
-    time `at` (by default that of the last observation) and `length`, as `ODERNN.last`; batches come from `jax.vmap`, over
-    `intervals(ts, at, lengths)` in place of `ts` and `at` where float32 does not resolve the times.
-
-    ```python
-    >>> import jax, jax.numpy as jnp, equinox as eqx, rnn_ode as ro
-    >>> from rnn_ode import learn
-    >>> keys = jax.random.split(jax.random.key(0), 3)
-    >>> runner = learn.ODERNN(ro.GRUODE.random(keys[0], 1, 8), eqx.nn.GRUCell(1, 8, key=keys[1]))
-    >>> model = learn.IrregularToOne(runner, eqx.nn.Linear(8, 1, key=keys[2]))
-    >>> ts, xs = jnp.array([0.0, 0.3, 2.0, jnp.nan]), jnp.array([[1.0], [0.9], [-0.4], [jnp.nan]])
-    >>> bool(jnp.allclose(model(ts, xs, at=2.5, length=3), model(ts[:3], xs[:3], at=2.5)))
-    True
-
-    ```
-    """
-
-    runner: ODERNN
-    readout: Readout
-
-    def __check_init__(self):
-        if not isinstance(self.runner, ODERNN):
-            raise TypeError(f"runner must be an ODERNN(field, cell), which takes times; got {self.runner!r}.")
-        check_callable("readout", self.readout, "readout(output)")
-
-    def __call__(
-        self,
-        ts: Real[ArrayLike, " T"] | Intervals,
-        xs: Real[ArrayLike, "T D"],
-        at: Real[ArrayLike, ""] | None = None,
-        length: Length = None,
-    ) -> Float[Array, " O"]:
-        return self.readout(self.runner.last(ts, xs, at, length))
-
-
 def _shapes(tree):
     return jax.tree.map(jnp.shape, tree)
-
-
-def _gaps(ts, length: Length) -> Float[Array, " T"]:
-    """The time since the observation before, of the times' own type or of float64's."""
-    if isinstance(ts, Intervals):
-        return jnp.asarray(ts.gaps)
-    if not is_concrete(ts):
-        return traced_gaps(jnp.asarray(ts))
-    times = _numbers("ts", ts)
-    gaps = differences(times)
-    if is_concrete(length):
-        check_increasing(
-            "ts", times, np.arange(len(times)) < (len(times) if length is None else int(length)), _type(ts)
-        )
-    else:  # what counts is not known, and padding may be anything
-        gaps[1:] = np.where(gaps[1:] > 0, gaps[1:], np.nan)
-    return jnp.asarray(gaps.astype(float))
-
-
-def _time_after(ts, at, length: Length) -> Float[Array, ""] | None:
-    """From the last observation that counts to the time asked for, `None` for no time at all."""
-    if isinstance(ts, Intervals):
-        if at is not None:
-            raise ValueError("at must not be given beside intervals, which hold it: learn.intervals(ts, at).")
-        return None if ts.after is None else jnp.asarray(ts.after)
-    if at is None:
-        return None
-    if jnp.ndim(at):
-        raise ValueError(f"at must have shape (), one time; got {jnp.shape(at)}.")
-    last = -1 if length is None else length - 1
-    if is_concrete(ts, at):
-        times, until = _numbers("ts", ts), _numbers("at", at)
-        if is_concrete(length):
-            return jnp.asarray(float(time_after(until, times[last])))
-        after = jnp.asarray((until - times).astype(float))[last]
-    else:
-        after = as_floats("at", at, ()) - as_samples(ts)[last]
-    return jnp.where(after >= 0, after, jnp.nan)
-
-
-def _numbers(name: str, value) -> np.ndarray:
-    """Known times, which are no dates."""
-    times = host_times(name, value)
-    if times.dtype.kind == "M":
-        raise TypeError(
-            f"{name} must hold numbers; got {times.dtype}. In place of dates give, for seconds, "
-            "learn.intervals(ts, at, unit=np.timedelta64(1, 's'))."
-        )
-    return times
-
-
-def _type(ts):
-    return getattr(ts, "dtype", None)

@@ -21,7 +21,7 @@ from jaxtyping import PyTree
 
 from ..._base.version import __version__
 from ..._files.atomic import written_beside
-from .configuration import build, describe, is_typed_key
+from .description import build, describe, is_typed_key
 
 KIND = "rnn_ode checkpoint 1"
 

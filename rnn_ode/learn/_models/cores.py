@@ -31,9 +31,10 @@ from ..._fields.cornn import CoRNN
 from ..._fields.ctrnn import CTRNN
 from ..._fields.gruode import GRUODE
 from ..._paths.interpolated import Linear
-from .._models.runners import Integrated, Iterated, Recurrent
-from .._models.wirings import ManyToMany, ManyToOne
-from .tasks import AbstractTask
+from .base import Recurrent
+from .integrated import Integrated
+from .iterated import Iterated
+from .wirings import ManyToOne
 
 _SPAN = 256.0
 
@@ -83,18 +84,14 @@ def many_to_one(name: str, hidden: int) -> Callable[[PRNGKeyArray, int, int], Ma
     check_count("hidden", hidden)
 
     def make(key: PRNGKeyArray, inputs: int, outputs: int) -> ManyToOne:
-        return ManyToOne(*_read_out(name, hidden, key, inputs, outputs))
+        return ManyToOne(*core_and_readout(name, hidden, key, inputs, outputs))
 
     return make
 
 
-def wired(name: str, hidden: int, task: AbstractTask, key: PRNGKeyArray) -> ManyToOne | ManyToMany:
-    """A named core wired for a memory task."""
-    wiring = ManyToMany if task.every_step else ManyToOne
-    return wiring(*_read_out(name, hidden, key, task.input_size, task.output_size))
-
-
-def _read_out(name: str, hidden: int, key: PRNGKeyArray, inputs: int, outputs: int) -> tuple[Recurrent, eqx.nn.Linear]:
+def core_and_readout(
+    name: str, hidden: int, key: PRNGKeyArray, inputs: int, outputs: int
+) -> tuple[Recurrent, eqx.nn.Linear]:
     """A named core and a linear readout of it."""
     keys = jax.random.split(key)
     return check_core(name)(keys[0], inputs, hidden), eqx.nn.Linear(hidden, outputs, key=keys[1])

@@ -1,0 +1,29 @@
+"""A series: values, times and names of columns."""
+
+import os
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+PathLike = str | os.PathLike[str]
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """A series, oldest sample first.
+
+    **Fields:**
+
+    - `name`: its name. For a series that `load_csv` read: the names of the columns, or the name of the file if the file
+      has no header.
+    - `values`: the samples (T, D), float64, finite.
+    - `index`: the time of each sample (T,), in years for example, strictly increasing or decreasing, or `None`. For a
+      series that `load_csv` read: the first column of the file if it is such a sequence and not one of the columns read.
+    - `columns`: the D names of the columns.
+    """
+
+    name: str
+    values: Float[np.ndarray, "T D"]
+    index: Float[np.ndarray, " T"] | None
+    columns: tuple[str, ...]

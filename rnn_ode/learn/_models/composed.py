@@ -1,0 +1,81 @@
+"""Runners made of runners: in both directions, and stacked."""
+
+from collections.abc import Sequence
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Real
+
+from .base import AbstractRunner, Length, as_samples, check_length
+
+
+class Bidirectional(AbstractRunner):
+    """Two runners, the second on the sequence from its end to its start; the output (2 H,) is both of theirs, the forward
+    one's first (Schuster & Paliwal 1997). Every output depends on the whole sequence: it is no forecast of what comes after
+    a sample.
+
+    ```python
+    >>> import jax, jax.numpy as jnp, equinox as eqx
+    >>> from rnn_ode import learn
+    >>> there, back = (learn.Iterated(eqx.nn.GRUCell(2, 3, key=jax.random.key(k))) for k in range(2))
+    >>> learn.Bidirectional(there, back).outputs(jnp.ones((5, 2)), length=4).shape
+    (5, 6)
+
+    ```
+    """
+
+    forward: AbstractRunner
+    backward: AbstractRunner
+
+    def outputs(self, xs: Real[Array | np.ndarray, "T D"], length: Length = None) -> Float[Array, "T H"]:
+        behind = _reversed(self.backward.offline(_reversed(xs, length), length), length)
+        return jnp.concatenate([self.forward.offline(xs, length), behind], axis=1)
+
+    def last(self, xs: Real[Array | np.ndarray, "T D"], length: Length = None) -> Float[Array, " H"]:
+        return jnp.concatenate([self.forward.last(xs, length), self.backward.last(_reversed(xs, length), length)])
+
+
+class Stacked(AbstractRunner):
+    """Runners one above the other, each on the outputs of the one below (of networks alone `rnn_ode.StackedCell` makes one).
+
+    ```python
+    >>> import jax, jax.numpy as jnp, equinox as eqx
+    >>> from rnn_ode import learn
+    >>> below, above = eqx.nn.GRUCell(2, 3, key=jax.random.key(0)), eqx.nn.GRUCell(3, 4, key=jax.random.key(1))
+    >>> learn.Stacked([learn.Iterated(below), learn.Iterated(above)]).last(jnp.ones((5, 2))).shape
+    (4,)
+
+    ```
+    """
+
+    layers: tuple[AbstractRunner, ...]
+
+    def __init__(self, layers: Sequence[AbstractRunner]):
+        self.layers = tuple(layers)
+        if not self.layers:
+            raise ValueError("layers must hold at least one runner; it is empty.")
+
+    def outputs(self, xs: Real[Array | np.ndarray, "T D"], length: Length = None) -> Float[Array, "T H"]:
+        outputs = as_samples(xs)
+        for layer in self.layers:
+            outputs = layer.outputs(outputs, length)
+        return outputs
+
+    def offline(self, xs: Real[Array | np.ndarray, "T D"], length: Length = None) -> Float[Array, "T H"]:
+        outputs = as_samples(xs)
+        for layer in self.layers:
+            outputs = layer.offline(outputs, length)
+        return outputs
+
+    def last(self, xs: Real[Array | np.ndarray, "T D"], length: Length = None) -> Float[Array, " H"]:
+        for layer in self.layers[:-1]:
+            xs = layer.offline(xs, length)
+        return self.layers[-1].last(xs, length)
+
+
+def _reversed(xs: Real[Array | np.ndarray, "T D"], length: Length) -> Float[Array, "T D"]:
+    """The samples that count in the opposite order, and then the last one of that order, which was the first."""
+    if length is not None:
+        check_length(xs, length)
+    xs, last = as_samples(xs), xs.shape[0] if length is None else length
+    return xs[jnp.maximum(last - 1 - jnp.arange(xs.shape[0]), 0)]

@@ -1,0 +1,81 @@
+"""A sequence read into a state, and the state unrolled into another sequence."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Real
+
+from ..._base.checks import check_callable, check_count
+from ..._base.types import Cell
+from ..._cells.base import output_of
+from ..._run.iterate import iterate
+from .base import Length, Readout, Recurrent, as_samples
+
+
+class EncoderDecoder(eqx.Module):
+    """A whole sequence is read into a state, which another network of the same kind of state unrolls into values (Sutskever,
+    Vinyals & Le 2014). The decoder's input is the value before, zeros at first: its own, or during training the true one,
+    where `targets` are given.
+
+    **Arguments:** `encoder`, `runner` (the decoder), each an `Iterated` or `Integrated`; `readout`, whose output the decoder
+    takes as its input. A decoder that is `Integrated` holds that input during a step, whatever its path, and solves the step
+    in four of its solver's. **Raises:** `TypeError` for an encoder or decoder of another kind, `ValueError` for targets of
+    another shape than the output's.
+
+    ```python
+    >>> import jax, jax.numpy as jnp, equinox as eqx
+    >>> from rnn_ode import learn
+    >>> keys = jax.random.split(jax.random.key(0), 3)
+    >>> encoder, decoder = (learn.Iterated(eqx.nn.GRUCell(1, 8, key=key)) for key in keys[:2])
+    >>> model = learn.EncoderDecoder(encoder, decoder, eqx.nn.Linear(8, 1, key=keys[2]))
+    >>> model(jnp.ones((20, 1)), steps=5).shape
+    (5, 1)
+
+    ```
+    """
+
+    encoder: Recurrent
+    runner: Recurrent
+    readout: Readout
+
+    def __check_init__(self):
+        for name, runner in (("encoder", self.encoder), ("runner", self.runner)):
+            if not isinstance(runner, Recurrent):
+                raise TypeError(
+                    f"{name} must hand on one state, as Iterated(cell) and Integrated(field) do; got {type(runner).__name__}."
+                )
+        check_callable("readout", self.readout, "readout(output)")
+
+    def __call__(
+        self,
+        xs: Real[Array | np.ndarray, "T D"],
+        steps: int,
+        length: Length = None,
+        targets: Real[Array | np.ndarray, "steps O"] | None = None,
+    ) -> Float[Array, "steps O"]:
+        check_count("steps", steps)
+        h = self.encoder.end(xs, length)
+        y = self.readout(self.runner.read(jax.tree.map(lambda leaf: leaf[None], h))[0])
+        start = jnp.zeros_like(y)
+        cell = self.runner.as_cell()
+        if targets is not None:
+            if targets.shape != (steps, *y.shape):
+                raise ValueError(
+                    f"targets must have shape {(steps, *y.shape)}, a value for each step; got {targets.shape}."
+                )
+            fed = jnp.concatenate([start[None], as_samples(targets)[:-1]])
+            return jax.vmap(self.readout)(self.runner.read(iterate(cell, fed, h, throw=False).states)[1:])
+        unroll = _FeedingBack(cell, self.readout)
+        return iterate(unroll, jnp.zeros((steps, 0)), (h, start), save=lambda state: state[1], throw=False).states[1:]
+
+
+class _FeedingBack(eqx.Module):
+    """A cell whose input is what was last read out of it: the state is (h, y), and nothing comes from outside."""
+
+    cell: Cell
+    readout: Readout
+
+    def __call__(self, x, state):
+        h = self.cell(state[1], state[0])
+        return h, self.readout(output_of(self.cell, h))

@@ -1,0 +1,96 @@
+"""A differential equation as a runner."""
+
+from collections.abc import Callable
+from typing import Any
+
+import diffrax
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Real
+
+from ..._base.checks import as_step, check_callable
+from ..._base.states import promote
+from ..._base.types import Cell, Field, State
+from ..._bridge.schemes import RungeKutta
+from ..._bridge.to_rnn import to_rnn
+from ..._cells.base import initial_state
+from ..._paths.held import Hold
+from ..._run.integrate import integrate, integrate_samples
+from .base import Length, Recurrent, as_samples, check_length
+from .causal import causal
+
+
+class Integrated(Recurrent):
+    """A differential equation, run by `integrate` from sample to sample.
+
+    **Arguments:** `field` any field that tells its zero state, `field.initial_state()`; `path` how the samples are read in
+    between, one of rnn_ode's paths; `dt` the time between them; `solver`, `rtol`, `atol` and `adjoint` as `integrate` takes
+    them: the default adjoint differentiates the solver's own steps (discretise, then optimise), and
+    `diffrax.BacksolveAdjoint()`, with one of diffrax's solvers, solves the adjoint equation. With a `length` nothing moves
+    beyond it.
+
+    During the step of sample k the field is given the input up to that sample's stamp, the end of the step. A field that
+    reads its input ahead of the time (those of `Forward`, `Tustin` and `Exact`) gets, for any time after the stamp, the
+    value at the stamp: under `Linear` it does not see sample k + 1, as `integrate` alone would let it. `Cubic` and
+    `BandLimited` need later samples to draw the curve up to the stamp. `outputs` and `states` refuse them (`ValueError`);
+    `last`, which has the whole sequence, takes them, and sees the last sample held after it and in place of padding.
+
+    ```python
+    >>> import jax, jax.numpy as jnp, rnn_ode as ro
+    >>> from rnn_ode import learn
+    >>> cell = ro.VanillaCell.random(jax.random.key(0), 1, 4, activation=jnp.tanh)
+    >>> learn.Integrated(ro.to_ode(cell, ro.Forward(1)), path=ro.Linear).outputs(jnp.ones((5, 1))).shape
+    (5, 4)
+
+    ```
+    """
+
+    field: Field
+    path: Callable[..., Any] = eqx.field(static=True, default=Hold)
+    dt: float = eqx.field(static=True, default=1.0)
+    solver: diffrax.AbstractSolver | None = None
+    rtol: float | None = eqx.field(static=True, default=None)
+    atol: float | None = eqx.field(static=True, default=None)
+    adjoint: diffrax.AbstractAdjoint | None = None
+
+    def __check_init__(self):
+        check_callable("field", self.field, "field(t, h, path)")
+        check_callable("path", self.path, "path(xs, dt)")
+        as_step("dt", self.dt)
+
+    def states(self, xs: Real[Array | np.ndarray, "T D"], h0: State | None = None, length: Length = None) -> State:
+        path = self.path(jnp.zeros_like(as_samples(xs)), self.dt)  # padding may be anything, which a path refuses
+        beyond = getattr(path, "beyond", None)
+        if beyond != 0:
+            ahead = "does not say which samples it reads" if beyond is None else f"reads up to {beyond} later samples"
+            raise ValueError(
+                f"path = {type(path).__name__} cannot give a state after every sample: between two samples it {ahead}, so "
+                "that the state would depend on samples that come later. Take path=rnn_ode.Linear or path=rnn_ode.Hold, "
+                "or a wiring that reads the whole sequence first (ManyToOne, EncoderDecoder, Bidirectional)."
+            )
+        return self._states(xs, h0, length)
+
+    def end(self, xs: Real[Array | np.ndarray, "T D"], length: Length = None) -> State:
+        return jax.tree.map(lambda leaf: leaf[-1], self._states(xs, None, length))
+
+    def offline(self, xs: Real[Array | np.ndarray, "T D"], length: Length = None) -> Float[Array, "T H"]:
+        return self.read(self._states(xs, None, length))[1:]
+
+    def _states(self, xs: Real[Array | np.ndarray, "T D"], h0: State | None, length: Length) -> State:
+        """The states, of whatever path."""
+        xs = as_samples(xs)
+        h0 = promote(initial_state(self.field) if h0 is None else h0, self.field, xs)
+        how = {"solver": self.solver, "rtol": self.rtol, "atol": self.atol, "adjoint": self.adjoint}
+        if length is None:
+            path = causal(self.path(xs, self.dt), self.field)
+            return integrate(self.field, path, h0, throw=False, **how).states
+        check_length(xs, length)
+        rows = jnp.minimum(jnp.arange(xs.shape[0]), length - 1)
+        path = causal(self.path(xs[rows], self.dt), self.field)
+        return integrate_samples(self.field, path, h0, jnp.asarray(length), **how)
+
+    def as_cell(self) -> Cell:
+        solver = diffrax.Tsit5() if self.solver is None else self.solver
+        return to_rnn(self.field, RungeKutta(solver, substeps=4), self.dt)

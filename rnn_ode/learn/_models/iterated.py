@@ -1,0 +1,71 @@
+"""A network as a runner."""
+
+from functools import partial
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Real
+
+from ..._base.checks import check_callable, check_count
+from ..._base.types import Cell, State
+from ..._cells.base import initial_state
+from ..._run.iterate import iterate
+from .base import Length, Recurrent, as_samples, check_length
+
+
+class Iterated(Recurrent):
+    """A network, run by `iterate`.
+
+    **Arguments:** `cell` any cell; of a state of several arrays the output is what the cell says (h of an LSTM's (h, c));
+    `checkpoints` for gradients through long sequences in little memory, as `iterate` takes them.
+
+    ```python
+    >>> import jax, jax.numpy as jnp, equinox as eqx
+    >>> from rnn_ode import learn
+    >>> runner = learn.Iterated(eqx.nn.LSTMCell(2, 3, key=jax.random.key(0)))
+    >>> runner.outputs(jnp.ones((5, 2))).shape, runner.last(jnp.ones((5, 2))).shape
+    ((5, 3), (3,))
+
+    ```
+    """
+
+    cell: Cell
+    checkpoints: int | None = eqx.field(static=True, default=None)
+
+    def __check_init__(self):
+        check_callable("cell", self.cell, "cell(x, h)")
+        if self.checkpoints is not None:
+            check_count("checkpoints", self.checkpoints)
+
+    def states(self, xs: Real[Array | np.ndarray, "T D"], h0: State | None = None, length: Length = None) -> State:
+        xs = as_samples(xs)
+        run = partial(iterate, checkpoints=self.checkpoints, throw=False)
+        if length is None:
+            return run(self.cell, xs, h0).states
+        check_length(xs, length)
+        h0 = initial_state(self.cell) if h0 is None else h0
+        rows = jnp.arange(xs.shape[0])
+        counts = (rows < length).astype(xs.dtype)
+        marked = jnp.concatenate([xs[jnp.where(rows < length, rows, 0)], counts[:, None]], axis=1)
+        return run(_Resting(self.cell, h0), marked, h0).states
+
+    def as_cell(self) -> Cell:
+        return self.cell
+
+
+class _Resting(eqx.Module):
+    """A cell that keeps its state where the input's last column is 0.
+
+    What it computes there and throws away starts from h0, like the run's first step: a step from where the state rests might
+    overflow, and 0 · ∞ would spoil the gradient."""
+
+    cell: Cell
+    h0: State
+
+    def __call__(self, x, h):
+        def choose(moving, resting):
+            return jax.tree.map(lambda a, b: jnp.where(x[-1] > 0, a, b), moving, resting)
+
+        return choose(self.cell(x[:-1], choose(h, self.h0)), h)

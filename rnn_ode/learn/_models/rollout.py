@@ -1,0 +1,38 @@
+"""A forecast of many steps by a model of one step."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Real
+
+from ..._base.checks import check_count
+from .base import as_samples
+
+
+def rollout(
+    model: Callable[[Array], Array], history: Real[Array | np.ndarray, "T D"], steps: int
+) -> Float[Array, "steps D"]:
+    """A forecast of any horizon by a model of the next sample: what it says is appended to the history it sees next.
+
+    **Arguments:** `model` from histories (T, D) to the next sample (D,), or (1, D); `history` (T, D); `steps` how far.
+    **Returns:** (steps, D). The model always sees as many samples as `history` has.
+
+    ```python
+    >>> import jax.numpy as jnp
+    >>> from rnn_ode import learn
+    >>> learn.rollout(lambda history: 2 * history[-1], jnp.ones((3, 1)), 4)[:, 0].tolist()
+    [2.0, 4.0, 8.0, 16.0]
+
+    ```
+    """
+    check_count("steps", steps)
+    history = as_samples(history)
+    history = history.astype(jnp.result_type(history, jax.eval_shape(model, history).dtype))
+
+    def advance(seen, _):
+        following = jnp.reshape(model(seen), history.shape[1:]).astype(seen.dtype)
+        return jnp.concatenate([seen[1:], following[None]]), following
+
+    return jax.lax.scan(advance, history, length=steps)[1]
