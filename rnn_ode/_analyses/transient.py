@@ -32,9 +32,11 @@ from jaxtyping import Array, Bool, Complex, Float
 
 from .._base.checks import as_matrix, check_finite, in_single
 from .._base.verdict import Verdict
-from .._systems.base import AbstractSystem, Grain, Map
+from .._systems.base import AbstractSystem
+from .._systems.time import AbstractTime, Discrete, Grain
 from ..linalg._eig import eig, modes
 from ..linalg._norms import batched_map, climb, numerical_abscissa, spectral_norm
+from ..linalg._regions import AbstractRegion
 from .kinks import jumps
 
 _LEAST = 64  # of them even where the first already shrinks, or what grows is known to: for the picture
@@ -120,12 +122,11 @@ def transient(system: AbstractSystem | ArrayLike | list, at: Any = None) -> Tran
         system.require_constant("transient")
         h = system.as_point("at", at)
         system.require_constant("transient", h)
-        J, kink = _look_at(system, h)
-        return _of_jacobian(system, J, kink)
+        return _transient(system.time, *_look_at(system, h))
     if at is not None:
         raise TypeError(f"at is a state of a Map or Flow, and a matrix has the same Jacobian at all; got at={at!r}.")
     W = in_single(as_matrix("W", system))
-    return _of_jacobian(Map(lambda x, h: W @ h), W, jnp.zeros((), bool))
+    return _transient(Discrete(1.0), W, jnp.zeros((), bool))
 
 
 @eqx.filter_jit
@@ -134,39 +135,34 @@ def _look_at(system: AbstractSystem, h: Float[Array, " N"]) -> tuple[Float[Array
     return system.jacobian(h), jumps(system.jacobian, jax.lax.stop_gradient(h))
 
 
-def _of_jacobian(system: AbstractSystem, J: Float[Array, "N N"], kink: Bool[Array, ""]) -> Transient:
-    # of the system only the kind of time matters, and one program serves all of a kind
-    return _transient(system.linear(J), J, kink)
-
-
 @eqx.filter_jit
-def _transient(system: AbstractSystem, J: Float[Array, "N N"], kink: Bool[Array, ""]) -> Transient:
+def _transient(time: AbstractTime, J: Float[Array, "N N"], kink: Bool[Array, ""]) -> Transient:
     eigenvalues, _, condition, of_balanced = modes(J)
-    order = jnp.argsort(-system.growth(eigenvalues), stable=True)
+    order = jnp.argsort(-time.growth(eigenvalues), stable=True)
     eigenvalues, condition, of_balanced = eigenvalues[order], condition[order], of_balanced[order]
     with jax.default_matmul_precision("highest"):
         fixed, *judged = jax.lax.stop_gradient((J, eigenvalues, of_balanced))
-        verdict = Verdict.where(kink, Verdict.UNDETERMINED, system.verdict(fixed, *judged))
-        grain = system.grain(fixed)
+        verdict = Verdict.where(kink, Verdict.UNDETERMINED, time.verdict(fixed, *judged))
+        grain = time.grain(fixed)
         curve = _follow(grain.step, verdict)
-        time, found = _peak(grain, curve)
-        again = spectral_norm(system.propagator(J, jnp.where(curve.unbounded, 0, time)))
+        peak_time, found = _peak(grain, curve)
+        again = spectral_norm(time.propagator(J, jnp.where(curve.unbounded, 0, peak_time)))
         # the value of the search, step by step, is the more exact one, and this the differentiable one
         peak = found + again - jax.lax.stop_gradient(again)
         unbounded = curve.unbounded | ~jnp.isfinite(peak)
-        z = _kreiss_point(system, fixed, judged[0])
+        z = _kreiss_point(time.region, fixed, judged[0])
         # rounding may hide how near to the boundary an ill-conditioned eigenvalue lies, and so how large the quotient is,
         # but never below what the theorem makes of the peak
         theorem = peak / (math.e * J.shape[0])
-        kreiss = jnp.maximum(jnp.maximum(1, theorem), system.position(z)[1] / _smallest(J, z))
-        radius, abscissa = system.numerical_range(J)
+        kreiss = jnp.maximum(jnp.maximum(1, theorem), time.region.position(z)[1] / _smallest(J, z))
+        radius, abscissa = time.numerical_range(J)
     return Transient(
         eigenvalues,
         condition,
         verdict,
-        jnp.max(system.growth(eigenvalues)),
+        jnp.max(time.growth(eigenvalues)),
         jnp.where(unbounded, jnp.inf, jnp.maximum(1, peak)),
-        jnp.where(unbounded, jnp.inf, time),
+        jnp.where(unbounded, jnp.inf, peak_time),
         jnp.where(unbounded, jnp.inf, kreiss),
         radius,
         abscissa,
@@ -354,21 +350,21 @@ def _smallest(W, z):
     return jnp.linalg.svd(z * eye - W, compute_uv=False)[-1]
 
 
-def _kreiss_point(system: AbstractSystem, J, eigenvalues) -> Complex[Array, ""]:
+def _kreiss_point(region: AbstractRegion, J, eigenvalues) -> Complex[Array, ""]:
     """Where d/(σ_min(z − J) + δ) is largest: δ, what rounding may make of a singular value, keeps from the boundary,
     where the quotient of both is a matter of chance."""
     n = J.shape[0]
     eps, size = jnp.finfo(J.dtype).eps, spectral_norm(J)
-    origin = jnp.abs(system.outside(jnp.zeros((), J.dtype), jnp.zeros((), J.dtype)))
+    origin = jnp.abs(region.point(jnp.zeros((), J.dtype), jnp.zeros((), J.dtype)))
     scale = jnp.where(origin + size == 0, 1, origin + size)
     noise = 8 * eps * scale
-    at, distance = system.position(eigenvalues)
+    at, distance = region.position(eigenvalues)
     closest = jnp.maximum(-jnp.max(distance) / (8 * n), eps * scale)
     distances = jnp.exp(jnp.linspace(jnp.log(closest), jnp.log(1e3 * scale), _DISTANCES, dtype=J.dtype))
-    places = _places(system, at, size)
+    places = _places(region, at, size)
 
     def objective(place, distance):
-        return jnp.log(distance) - jnp.log(_smallest(J, system.outside(place, distance)) + noise)
+        return jnp.log(distance) - jnp.log(_smallest(J, region.point(place, distance)) + noise)
 
     pairs = jnp.stack(jnp.meshgrid(places, distances, indexing="ij"), axis=-1)
     values = batched_map(lambda pair: objective(*pair), pairs.reshape(-1, 2), n).reshape(pairs.shape[:2])
@@ -376,19 +372,19 @@ def _kreiss_point(system: AbstractSystem, J, eigenvalues) -> Complex[Array, ""]:
     neighbours = (framed[:-2, 1:-1], framed[2:, 1:-1], framed[1:-1, :-2], framed[1:-1, 2:])
     crest = jnp.all(jnp.stack([values >= other for other in neighbours]), axis=0)
     _, seeds = jax.lax.top_k(jnp.where(crest, values, -jnp.inf).ravel(), _SEEDS)
-    found = batched_map(lambda seed: _newton(system, J, noise, *seed), pairs.reshape(-1, 2)[seeds], n)
+    found = batched_map(lambda seed: _newton(region, J, noise, *seed), pairs.reshape(-1, 2)[seeds], n)
     best = found.place[jnp.argmax(found.value)], found.distance[jnp.argmax(found.value)]
     # a few short steps without δ, which had moved the maximum of a matrix near to unstable
-    best = _newton(system, J, 0.0, *best, _POLISHING_STEPS, 0.25)
-    return system.outside(best.place, best.distance)
+    best = _newton(region, J, 0.0, *best, _POLISHING_STEPS, 0.25)
+    return region.point(best.place, best.distance)
 
 
-def _places(system, at, size):
+def _places(region, at, size):
     """Places on the boundary, in order: opposite the fastest eigenvalues, between each two, and opposite a circle of the
     size of the matrix. J is real, so that one half of the plane will do."""
     at = jnp.sort(jnp.abs(at[:_OPPOSITE]))
     circle = size * jnp.exp(1j * (jnp.arange(_PLACES, dtype=at.dtype) + 0.25) * (jnp.pi / _PLACES))
-    return jnp.sort(jnp.concatenate([jnp.zeros(1, at.dtype), at, (at[1:] + at[:-1]) / 2, system.position(circle)[0]]))
+    return jnp.sort(jnp.concatenate([jnp.zeros(1, at.dtype), at, (at[1:] + at[:-1]) / 2, region.position(circle)[0]]))
 
 
 class _Point(NamedTuple):
@@ -399,13 +395,13 @@ class _Point(NamedTuple):
     hessian: Array
 
 
-def _newton(system: AbstractSystem, J, noise, place, distance, steps=_NEWTON_STEPS, reach=2.0) -> _Point:
+def _newton(region: AbstractRegion, J, noise, place, distance, steps=_NEWTON_STEPS, reach=2.0) -> _Point:
     """A local maximum of log d − log(σ_min + noise), by Newton's method in a trust region, in the coordinates log d and
     shift along the boundary over d."""
 
     def step(_, state):
         point, trial, radius = state
-        to = _look(system, J, noise, *trial)
+        to = _look(region, J, noise, *trial)
         finite = jnp.all(jnp.isfinite(to.hessian)) & jnp.all(jnp.isfinite(to.gradient))
         better = (to.value > point.value) & finite
         point = jax.tree.map(lambda new, old: jnp.where(better, new, old), to, point)
@@ -414,29 +410,29 @@ def _newton(system: AbstractSystem, J, noise, place, distance, steps=_NEWTON_STE
         move = vectors @ ((vectors.T @ point.gradient) / jnp.maximum(jnp.abs(values), 1e-6))
         length = jnp.linalg.norm(move)
         move = move * jnp.minimum(1, radius / jnp.where(length == 0, 1, length))
-        return point, _moved(system, point.place, point.distance, move), radius
+        return point, _moved(region, point.place, point.distance, move), radius
 
     nothing = jnp.zeros(2, J.dtype), jnp.zeros((2, 2), J.dtype)
     start = _Point(place, distance, jnp.full((), -jnp.inf, J.dtype), *nothing)
     return jax.lax.fori_loop(0, steps, step, (start, (place, distance), jnp.full((), reach / 8, J.dtype)))[0]
 
 
-def _moved(system, place, distance, q):
+def _moved(region, place, distance, q):
     """Place and distance after a move q = (change of log d, shift along the boundary over d)."""
-    pace = jnp.abs(jax.jvp(lambda p: system.outside(p, distance), (place,), (jnp.ones_like(place),))[1])
+    pace = jnp.abs(jax.jvp(lambda p: region.point(p, distance), (place,), (jnp.ones_like(place),))[1])
     return place + q[1] * distance / pace, distance * jnp.exp(q[0])
 
 
-def _look(system, J, noise, place, distance) -> _Point:
+def _look(region, J, noise, place, distance) -> _Point:
     """Value, gradient and Hessian at a point. Everything is divided by d, so that no square leaves the float range."""
 
     def position(q):
-        z = system.outside(*_moved(system, place, distance, q)) / distance
+        z = region.point(*_moved(region, place, distance, q)) / distance
         return jnp.stack([z.real, z.imag])
 
     zero = jnp.zeros(2, J.dtype)
     D, D2 = jax.jacfwd(position)(zero), jax.jacfwd(jax.jacfwd(position))(zero)
-    sigma, first, second = _singular_value_derivatives(J, system.outside(place, distance), distance)
+    sigma, first, second = _singular_value_derivatives(J, region.point(place, distance), distance)
     share = distance / (sigma + noise)
     gradient, hessian = -share * first, share**2 * jnp.outer(first, first) - share * second
     return _Point(

@@ -26,10 +26,10 @@ from .._base.verdict import verdict_name
 from .._bridge.to_ode import to_ode
 from .._cells.base import AbstractCell, as_state, initial_state
 from .._cells.vanilla import VanillaCell
-from .._methods.base import AbstractMethod, obstacle
+from .._methods.base import AbstractMethod
 from .._methods.closed import Exact, Textbook, Tustin
 from .._methods.series import Backward, Forward
-from .._paths.sampled import Hold
+from .._paths.held import Hold
 from .._run.integrate import integrate
 from .._run.iterate import check_inputs, iterate
 from .._run.tolerances import default_rtol
@@ -38,7 +38,8 @@ from ..linalg._exponential import exponential
 
 METHODS = (Textbook(), Forward(1), Backward(1), Tustin(), Exact())
 
-PARTED = 0.1
+ERROR_LIMIT = 0.1
+"""The relative error above which a counterpart and the network have parted."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,7 +125,7 @@ class Comparison:
     `table()` is a text table, `plot()` a figure, `to_json()` the same as data.
     """
 
-    parted: ClassVar[float] = PARTED
+    error_limit: ClassVar[float] = ERROR_LIMIT
     network: Trajectory
     rows: tuple[Row, ...]
     spectrum: Spectrum
@@ -213,7 +214,7 @@ def compare(
         report(method.label)
         trajectory, reason = _run(cell, method, xs, h0, dt)
         errors = _errors(network, trajectory)
-        parted = np.flatnonzero(errors > PARTED)
+        parted = np.flatnonzero(errors > ERROR_LIMIT)
         rows.append(
             Row(
                 method=method,
@@ -274,7 +275,7 @@ def _jacobian(cell, x, h) -> Float[Array, "M M"]:
 
 def _run(cell, method, xs, h0, dt) -> tuple[Trajectory | None, str]:
     """The counterpart's trajectory at the samples, and why there is none or where it ended."""
-    missing = obstacle(cell.W_h, method) if isinstance(cell, VanillaCell) and _by_matrix(cell, method) else None
+    missing = method.obstacle(cell.W_h) if isinstance(cell, VanillaCell) and _by_matrix(cell, method) else None
     if missing is not None:
         return None, f"does not exist here: {missing.text}"
     try:
@@ -306,12 +307,12 @@ def _effort(field, h0, samples: int) -> dict[str, Any]:
 
 def _by_matrix(cell, method) -> bool:
     """Whether W_h itself decides if the method exists."""
-    return isinstance(method, Textbook) or cell.activation is None
+    return method.ignores_activation or cell.activation is None
 
 
 def _missing_at(cell, method, x, h) -> str:
     """Why the method does not exist at a state: which multiplier of the local step forbids it; empty if none does."""
-    why = obstacle(_jacobian(cell, x, h), method)
+    why = method.obstacle(_jacobian(cell, x, h))
     if why is None:
         return ""
     return "zero multiplier" if why.zero else why.text.replace("its", "the local step's")
@@ -449,7 +450,7 @@ def _table(c: Comparison) -> str:
         f"Verdicts and rates (nats per step, predicted by the eigenvalues and measured by simulation) are of the linear "
         f"part, {c.linear_part}. Series: whether the one that the method cuts off converges to the logarithm there, and "
         f"neglected: its first left-out term, relative to what is kept. Errors are against the network at the samples, "
-        f"relative to its largest state; the two part where the error first exceeds {PARTED:g}."
+        f"relative to its largest state; the two part where the error first exceeds {ERROR_LIMIT:g}."
     )
     return "\n".join([*text, "", *notes, *([""] if notes else []), *textwrap.wrap(legend, 110)])
 
@@ -461,8 +462,8 @@ def _cells(row: Row, zero: float) -> tuple[str, ...]:
         "yes" if row.agrees else "NO",
         _rate(row.predicted_rate, zero),
         _rate(row.measured_rate, zero),
-        "–" if isinstance(row.method, Exact | Textbook) else "converges" if row.series_converges else "diverges",
-        "–" if isinstance(row.method, Exact | Textbook) else _number(row.neglected),
+        "–" if not row.method.is_truncation else "converges" if row.series_converges else "diverges",
+        "–" if not row.method.is_truncation else _number(row.neglected),
         _number(row.error_max),
         _number(row.error_rms),
         "–" if row.error_max is None else "never" if row.parted_at is None else f"{row.parted_at:g}",

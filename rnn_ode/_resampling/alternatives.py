@@ -30,7 +30,7 @@ from .._base.checks import as_band, check_count
 from .._base.states import after, frozen, like
 from .._base.types import Cell, Path
 from .._cells.base import hoisted
-from .._paths.sampled import is_held
+from .._paths.base import is_held
 from .._run.clock import ROWS, Clock
 from .._run.trajectory import Trajectory, conclude, finished, keep
 from .interpolation import combined, lagrange

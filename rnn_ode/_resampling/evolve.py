@@ -25,7 +25,7 @@ from .._base.results import RESULTS
 from .._base.states import after, frozen, like
 from .._base.types import Cell, Path, State
 from .._cells.base import hoisted
-from .._paths.sampled import is_held
+from .._paths.base import is_held
 from .._run.clock import ROWS, Clock
 from .._run.trajectory import Trajectory, conclude, finished, keep
 from .interpolation import combined, lagrange, uniform_nodes, whole_steps

@@ -33,7 +33,7 @@ from .._base.results import RESULTS
 from .._base.states import is_finite, mask_failed, real_dtype
 from .._base.types import Field, State
 from .._cells.base import as_state
-from .._paths.sampled import SampledPath
+from .._paths.base import AbstractPath
 from .clock import Clock
 from .dopri8 import Dopri8
 from .intervals import Interval, segments_of
@@ -93,9 +93,9 @@ def integrate(
     """
     check_callable("field", field, "field(t, h, path)")
     h0 = as_state("h0", h0, field)
-    clock = None if ts is None else Clock.of(path, ts, path.dt if isinstance(path, SampledPath) else 1.0)
+    clock = None if ts is None else Clock.of(path, ts, path.dt if isinstance(path, AbstractPath) else 1.0)
     _check_path(field, path)
-    if isinstance(path, SampledPath) and clock is not None and is_concrete(clock.ts):
+    if isinstance(path, AbstractPath) and clock is not None and is_concrete(clock.ts):
         with jax.ensure_compile_time_eval():
             clock = None if np.array_equal(clock.ts, path.times) else clock
     if clock is not None:
@@ -104,7 +104,7 @@ def integrate(
         check_callable("save", save, "save(h)")
     if adjoint is not None and not isinstance(adjoint, diffrax.AbstractAdjoint):
         raise TypeError(f"adjoint must be one of diffrax's, such as diffrax.ForwardMode(); got {adjoint!r}.")
-    if not isinstance(path, SampledPath) and clock is None:
+    if not isinstance(path, AbstractPath) and clock is None:
         raise ValueError(
             f"ts must be given for a path without samples ({type(path).__name__}): nothing says when to stop."
         )
@@ -120,7 +120,7 @@ def integrate(
     return Trajectory(times, rows, result, stats)
 
 
-def integrate_samples(field: Field, path: SampledPath, h0: State, count: Array, solver, rtol, atol, adjoint) -> State:
+def integrate_samples(field: Field, path: AbstractPath, h0: State, count: Array, solver, rtol, atol, adjoint) -> State:
     """The states (T + 1, …) of `integrate` at the stamps of a path, of which only the first `count` samples, which may be
     traced, are run: the states after them are that of the last one."""
     tolerances = tolerances_of(field, h0, solver, rtol, atol)
@@ -135,7 +135,7 @@ def _check_path(field, path):
             "Samples (T, D) become a path with Hold(xs)."
         )
     width = getattr(field, "input_size", None)
-    if isinstance(path, SampledPath) and width is not None and path.xs.shape[1:] != (width,):
+    if isinstance(path, AbstractPath) and width is not None and path.xs.shape[1:] != (width,):
         raise ValueError(f"path must have samples of shape ({width},) for this field; they are {path.xs.shape[1:]}.")
 
 

@@ -10,9 +10,9 @@ import typer
 
 from .._base.text import plain
 from .._base.verdict import Verdict, verdict_name
-from .._bridge.to_ode import ALTERNATIVES
 from .._files.atomic import check_readable
-from .._methods.base import obstacle
+from .._methods.catalogue import CONVERSIONS
+from .._methods.closed import Textbook
 from .._reports.compare import predict
 from ..interop import read_matrix
 from ._app import Json, app, finish, job
@@ -44,11 +44,12 @@ def spectrum_command(
 
 
 def _spectrum_report(W: np.ndarray) -> dict:
-    s, verdict, predictions = predict(jnp.asarray(W), ALTERNATIVES)
+    asked = (*CONVERSIONS, Textbook())
+    s, verdict, predictions = predict(jnp.asarray(W), asked)
     modes = zip(*map(np.asarray, (s.multipliers, s.timescales, s.frequencies, s.condition)), strict=True)
     methods = []
-    for m, (its_verdict, rate, converges, _, _) in zip(ALTERNATIVES, predictions, strict=True):
-        why_not = obstacle(W, m)
+    for m, (its_verdict, rate, converges, _, _) in zip(asked, predictions, strict=True):
+        why_not = m.obstacle(W)
         methods.append(
             {
                 "method": m.label,

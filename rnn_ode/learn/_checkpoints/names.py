@@ -12,7 +12,7 @@ from ..._bridge.jacobian import AnchoredField, JacobianField
 from ..._bridge.linear import LinearField
 from ..._bridge.series import SeriesField
 from ..._bridge.to_rnn import SchemeCell
-from ..._paths.sampled import Constant
+from ..._paths.base import Constant
 
 LIBRARIES = ("rnn_ode", "equinox", "diffrax", "lineax", "optimistix")
 

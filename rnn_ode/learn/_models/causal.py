@@ -7,10 +7,10 @@ from jaxtyping import Array, Int
 
 from ..._base.protocol import is_linear, leads_of
 from ..._base.types import Field
-from ..._paths.sampled import AbstractPath, SampledPath
+from ..._paths.base import AbstractInput, AbstractPath
 
 
-def causal(path: SampledPath, field: Field) -> SampledPath:
+def causal(path: AbstractPath, field: Field) -> AbstractPath:
     """The path, cut so that a field reads in each step no later than the sample of that step.
 
     The path itself is returned if the field does not read later: if the input is constant during a step, or if the field is
@@ -20,25 +20,25 @@ def causal(path: SampledPath, field: Field) -> SampledPath:
     return _UpToNow(path) if path.beyond == 0 != path.degree and reads_ahead else path
 
 
-class _UpToNow(SampledPath):
+class _UpToNow(AbstractPath):
     """A path whose value, in each step, stays after the end of the step what it is there."""
 
-    path: SampledPath  # pyright: ignore[reportGeneralTypeIssues]  (our __init__ sets it)
+    path: AbstractPath  # pyright: ignore[reportGeneralTypeIssues]  (our __init__ sets it)
 
-    def __init__(self, path: SampledPath):
+    def __init__(self, path: AbstractPath):
         self.path, self.xs, self.dt, self.t0 = path, path.xs, path.dt, path.t0
 
-    def at(self, whole: Int[Array, ""], fraction: Any, after: Any = 0.0) -> Array:
-        return self.path.at(whole, fraction, after)
+    def within(self, step: Int[Array, ""], fraction: Any) -> Array:
+        return self.path.within(step, fraction)
 
     def piece(self, whole: Int[Array, ""]) -> "_Step":  # pyright: ignore[reportIncompatibleMethodOverride]
         return _Step(self.path, whole)
 
 
-class _Step(AbstractPath):
+class _Step(AbstractInput):
     """The input as a field reads it during step `whole`."""
 
-    path: SampledPath
+    path: AbstractPath
     whole: Int[Array, ""]
 
     def moment(self, t: Any, fraction: Any) -> "_Moment":
@@ -53,7 +53,7 @@ class _Step(AbstractPath):
         return self.path.at(self.whole, jnp.minimum(steps, 1.0))
 
 
-class _Moment(AbstractPath):
+class _Moment(AbstractInput):
     """The input near a time that is known exactly as `fraction` of a step.
 
     Its float is `t`. Other times are read by their distance from it, since the float of a time may be off by more than the

@@ -16,7 +16,7 @@ from ..._base.types import Cell, Field, State
 from ..._bridge.schemes import RungeKutta
 from ..._bridge.to_rnn import to_rnn
 from ..._cells.base import initial_state
-from ..._paths.sampled import Hold
+from ..._paths.held import Hold
 from ..._run.integrate import integrate, integrate_samples
 from .base import Length, Recurrent, as_samples, check_length
 from .causal import causal

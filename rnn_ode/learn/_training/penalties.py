@@ -19,7 +19,7 @@ from ..._base.checks import as_floats, as_matrix, as_number
 from ..._base.states import frozen, promote
 from ..._base.types import Cell, State
 from ..._cells.base import initial_state
-from ..._systems.base import Map
+from ..._systems.map import Map
 from ...linalg._eig import eig
 
 
