@@ -67,10 +67,11 @@ if TYPE_CHECKING:
     from ._methods.closed import Tustin as Tustin
     from ._methods.series import Backward as Backward
     from ._methods.series import Forward as Forward
+    from ._paths.base import AbstractPath as AbstractPath
+    from ._paths.held import Hold as Hold
     from ._paths.interpolated import BandLimited as BandLimited
     from ._paths.interpolated import Cubic as Cubic
     from ._paths.interpolated import Linear as Linear
-    from ._paths.sampled import Hold as Hold
     from ._reports.analyse import Analysis as Analysis
     from ._reports.analyse import analyse as analyse
     from ._reports.compare import Comparison as Comparison
@@ -98,8 +99,9 @@ else:
         "_base.results": "RESULTS",
         "_base.verdict": "Verdict verdict_name",
         "linalg._logm": "logm",
+        "_paths.base": "AbstractPath",
+        "_paths.held": "Hold",
         "_paths.interpolated": "BandLimited Cubic Linear",
-        "_paths.sampled": "Hold",
         "_cells.piecewise": "PiecewiseLinearCell",
         "_cells.stacked": "StackedCell",
         "_cells.vanilla": "VanillaCell",

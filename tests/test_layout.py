@@ -42,7 +42,6 @@ TO_SPLIT = (
     "analyse",
     "compare",
     "base",
-    "_torch",
     "branches_walk",
 )
 

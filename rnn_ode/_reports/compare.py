@@ -29,7 +29,7 @@ from .._cells.vanilla import VanillaCell
 from .._methods.base import AbstractMethod
 from .._methods.closed import Exact, Textbook, Tustin
 from .._methods.series import Backward, Forward
-from .._paths.sampled import Hold
+from .._paths.held import Hold
 from .._run.integrate import integrate
 from .._run.iterate import check_inputs, iterate
 from .._run.tolerances import default_rtol
