@@ -36,10 +36,10 @@ if TYPE_CHECKING:
     from ._analyses.gradients_examples import gradient_examples as gradient_examples
     from ._analyses.lyapunov import Lyapunov as Lyapunov
     from ._analyses.lyapunov import lyapunov as lyapunov
+    from ._analyses.pseudospectrum import pseudospectrum as pseudospectrum
     from ._analyses.spectrum import Spectrum as Spectrum
     from ._analyses.spectrum import spectrum as spectrum
     from ._analyses.transient import Transient as Transient
-    from ._analyses.transient import pseudospectrum as pseudospectrum
     from ._analyses.transient import transient as transient
     from ._base.results import RESULTS as RESULTS
     from ._base.verdict import Verdict as Verdict
@@ -67,10 +67,11 @@ if TYPE_CHECKING:
     from ._methods.closed import Tustin as Tustin
     from ._methods.series import Backward as Backward
     from ._methods.series import Forward as Forward
+    from ._paths.base import AbstractPath as AbstractPath
+    from ._paths.held import Hold as Hold
     from ._paths.interpolated import BandLimited as BandLimited
     from ._paths.interpolated import Cubic as Cubic
     from ._paths.interpolated import Linear as Linear
-    from ._paths.sampled import Hold as Hold
     from ._reports.analyse import Analysis as Analysis
     from ._reports.analyse import analyse as analyse
     from ._reports.compare import compare as compare
@@ -98,8 +99,9 @@ else:
         "_base.results": "RESULTS",
         "_base.verdict": "Verdict verdict_name",
         "linalg._logm": "logm",
+        "_paths.base": "AbstractPath",
+        "_paths.held": "Hold",
         "_paths.interpolated": "BandLimited Cubic Linear",
-        "_paths.sampled": "Hold",
         "_cells.piecewise": "PiecewiseLinearCell",
         "_cells.stacked": "StackedCell",
         "_cells.vanilla": "VanillaCell",
@@ -134,7 +136,8 @@ else:
         "_analyses.gradients_examples": "gradient_examples",
         "_analyses.lyapunov": "Lyapunov lyapunov",
         "_analyses.spectrum": "Spectrum spectrum",
-        "_analyses.transient": "Transient pseudospectrum transient",
+        "_analyses.pseudospectrum": "pseudospectrum",
+        "_analyses.transient": "Transient transient",
         "_reports.analyse": "Analysis analyse",
         "_reports.compare": "compare",
         "_reports.comparison": "Comparison",

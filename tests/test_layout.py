@@ -39,10 +39,8 @@ TO_SPLIT = (
     "cycles",
     "fixed_points",
     "lyapunov",
-    "transient",
     "analyse",
     "base",
-    "_torch",
     "branches_walk",
 )
 

@@ -6,7 +6,6 @@ import pytest
 
 import rnn_ode as ro
 from rnn_ode._cells.base import AbstractCell
-from rnn_ode._paths.sampled import SampledPath
 
 
 class Halved(AbstractCell):
@@ -46,16 +45,13 @@ class Shifted(ro.AbstractMethod):
         return (abs(multiplier - 3) <= tolerance) | (abs(multiplier + 5) <= 0.1)
 
 
-class Steps(SampledPath):
+class Steps(ro.AbstractPath):
     """Held samples, as `Hold` has them."""
 
     degree = 0
 
-    def at(self, whole, fraction, after=0.0):
-        return ro.Hold(self.xs, self.dt, self.t0).at(whole, fraction, after)
-
-    def piece(self, whole):
-        return ro.Hold(self.xs, self.dt, self.t0).piece(whole)
+    def within(self, step, fraction):
+        return self.xs[step]
 
 
 def test_compare_does_not_call_a_new_cell_by_another_one_s_parts():

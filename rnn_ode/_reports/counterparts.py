@@ -16,7 +16,7 @@ from .._base.types import Cell, Field, State
 from .._bridge.to_ode import to_ode
 from .._methods.base import AbstractMethod
 from .._methods.existence import NoSuchFlow
-from .._paths.sampled import Hold
+from .._paths.held import Hold
 from .._run.integrate import integrate
 from .._run.tolerances import default_rtol
 from .._run.trajectory import Trajectory
