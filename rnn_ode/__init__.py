@@ -30,16 +30,16 @@ if TYPE_CHECKING:
     from ._analyses.fixed_points import Kind as Kind
     from ._analyses.fixed_points import draw_guesses as draw_guesses
     from ._analyses.fixed_points import fixed_points as fixed_points
-    from ._analyses.gradients import GradientBounds as GradientBounds
     from ._analyses.gradients import GradientFlow as GradientFlow
-    from ._analyses.gradients import gradient_examples as gradient_examples
     from ._analyses.gradients import gradient_flow as gradient_flow
+    from ._analyses.gradients_bounds import GradientBounds as GradientBounds
+    from ._analyses.gradients_examples import gradient_examples as gradient_examples
     from ._analyses.lyapunov import Lyapunov as Lyapunov
     from ._analyses.lyapunov import lyapunov as lyapunov
+    from ._analyses.pseudospectrum import pseudospectrum as pseudospectrum
     from ._analyses.spectrum import Spectrum as Spectrum
     from ._analyses.spectrum import spectrum as spectrum
     from ._analyses.transient import Transient as Transient
-    from ._analyses.transient import pseudospectrum as pseudospectrum
     from ._analyses.transient import transient as transient
     from ._base.results import RESULTS as RESULTS
     from ._base.verdict import Verdict as Verdict
@@ -61,19 +61,21 @@ if TYPE_CHECKING:
     from ._fields.cornn import CoRNN as CoRNN
     from ._fields.ctrnn import CTRNN as CTRNN
     from ._fields.gruode import GRUODE as GRUODE
+    from ._methods.base import AbstractMethod as AbstractMethod
     from ._methods.closed import Exact as Exact
     from ._methods.closed import Textbook as Textbook
     from ._methods.closed import Tustin as Tustin
     from ._methods.series import Backward as Backward
     from ._methods.series import Forward as Forward
+    from ._paths.base import AbstractPath as AbstractPath
+    from ._paths.held import Hold as Hold
     from ._paths.interpolated import BandLimited as BandLimited
     from ._paths.interpolated import Cubic as Cubic
     from ._paths.interpolated import Linear as Linear
-    from ._paths.sampled import Hold as Hold
     from ._reports.analyse import Analysis as Analysis
     from ._reports.analyse import analyse as analyse
-    from ._reports.compare import Comparison as Comparison
     from ._reports.compare import compare as compare
+    from ._reports.comparison import Comparison as Comparison
     from ._resampling.alternatives import delayed_feedback as delayed_feedback
     from ._resampling.alternatives import state_trajectory as state_trajectory
     from ._resampling.evolve import evolve as evolve
@@ -85,8 +87,11 @@ if TYPE_CHECKING:
     from ._run.integrate import integrate as integrate
     from ._run.iterate import iterate as iterate
     from ._run.trajectory import Trajectory as Trajectory
-    from ._systems.base import Flow as Flow
-    from ._systems.base import Map as Map
+    from ._systems.base import AbstractSystem as AbstractSystem
+    from ._systems.flow import Flow as Flow
+    from ._systems.map import Map as Map
+    from ._systems.time import Continuous as Continuous
+    from ._systems.time import Discrete as Discrete
     from .linalg._logm import logm as logm
 else:
     _NAMES = {
@@ -94,11 +99,13 @@ else:
         "_base.results": "RESULTS",
         "_base.verdict": "Verdict verdict_name",
         "linalg._logm": "logm",
+        "_paths.base": "AbstractPath",
+        "_paths.held": "Hold",
         "_paths.interpolated": "BandLimited Cubic Linear",
-        "_paths.sampled": "Hold",
         "_cells.piecewise": "PiecewiseLinearCell",
         "_cells.stacked": "StackedCell",
         "_cells.vanilla": "VanillaCell",
+        "_methods.base": "AbstractMethod",
         "_methods.closed": "Exact Textbook Tustin",
         "_methods.series": "Backward Forward",
         "_fields.antisymmetric": "AntisymmetricRNN",
@@ -117,16 +124,23 @@ else:
         "_resampling.recommend": "Recommendation recommend",
         "_resampling.stability": "RootCondition root_condition",
         "_resampling.stream": "Stream",
-        "_systems.base": "Flow Map",
+        "_systems.base": "AbstractSystem",
+        "_systems.flow": "Flow",
+        "_systems.map": "Map",
+        "_systems.time": "Continuous Discrete",
         "_analyses.branches": "Bifurcation Branch continue_branch",
         "_analyses.cycles": "Coverage Cycles cycles",
         "_analyses.fixed_points": "FixedPoints Kind draw_guesses fixed_points",
-        "_analyses.gradients": "GradientBounds GradientFlow gradient_examples gradient_flow",
+        "_analyses.gradients": "GradientFlow gradient_flow",
+        "_analyses.gradients_bounds": "GradientBounds",
+        "_analyses.gradients_examples": "gradient_examples",
         "_analyses.lyapunov": "Lyapunov lyapunov",
         "_analyses.spectrum": "Spectrum spectrum",
-        "_analyses.transient": "Transient pseudospectrum transient",
+        "_analyses.pseudospectrum": "pseudospectrum",
+        "_analyses.transient": "Transient transient",
         "_reports.analyse": "Analysis analyse",
-        "_reports.compare": "Comparison compare",
+        "_reports.compare": "compare",
+        "_reports.comparison": "Comparison",
     }
     _HOMES = {name: home for home, names in _NAMES.items() for name in names.split()}
     _MODULES = ("audio", "bench", "datasets", "initializers", "interop", "learn", "linalg", "plot")

@@ -16,6 +16,12 @@ import rnn_ode
 MODULES = ("", "audio", "bench", "datasets", "initializers", "interop", "learn", "plot")
 ELSEWHERE = {"read_arrays", "write_arrays"}  # public in interop, defined in a private folder
 RELEASED = Path(__file__).parent / "data" / "0.1.0" / "names.json"
+# Members of a system that served our analyses and that no page told of; now members of its `time`.
+OF_TIME = (
+    "bifurcation flips grain growth linear modes numerical_range outside own_step position propagator reading undefined "
+    "verdict"
+)
+MOVED = {f"{system}.{name}" for system in ("Map", "Flow") for name in OF_TIME.split()}
 
 
 def described(default) -> str | None:
@@ -87,7 +93,7 @@ def ours():
 
 
 def test_no_public_name_is_gone(ours):
-    assert NAMES.keys() - ours.keys() == set()
+    assert NAMES.keys() - ours.keys() - MOVED == set()
 
 
 def test_all_take_the_parameters_that_they_took(ours):

@@ -6,8 +6,6 @@ import pytest
 
 import rnn_ode as ro
 from rnn_ode._cells.base import AbstractCell
-from rnn_ode._methods.base import AbstractMethod, obstacle
-from rnn_ode._paths.sampled import SampledPath
 
 
 class Halved(AbstractCell):
@@ -30,18 +28,15 @@ class Halved(AbstractCell):
         return jnp.linalg.norm(self.W, 2) / 2
 
 
-class Shifted(AbstractMethod):
+class Shifted(ro.AbstractMethod):
     """g(λ) = λ − 1, with a pole at 3 and no multipliers near −5."""
 
     pole = 3.0
     label = "shifted"
     input_lead = 0.0
 
-    def _g(self, multiplier):
-        return multiplier - 1
-
-    def exponent(self, multiplier):
-        return multiplier - 1
+    def of_number(self, z):
+        return z - 1
 
     def of_matrix(self, W):
         return W - jnp.eye(len(W))
@@ -49,23 +44,14 @@ class Shifted(AbstractMethod):
     def excluded(self, multiplier, tolerance):
         return (abs(multiplier - 3) <= tolerance) | (abs(multiplier + 5) <= 0.1)
 
-    def series_ratio(self, multiplier):
-        return jnp.abs(multiplier - 1)
 
-    def neglected(self, multiplier):
-        return jnp.zeros_like(multiplier)
-
-
-class Steps(SampledPath):
+class Steps(ro.AbstractPath):
     """Held samples, as `Hold` has them."""
 
     degree = 0
 
-    def at(self, whole, fraction, after=0.0):
-        return ro.Hold(self.xs, self.dt, self.t0).at(whole, fraction, after)
-
-    def piece(self, whole):
-        return ro.Hold(self.xs, self.dt, self.t0).piece(whole)
+    def within(self, step, fraction):
+        return self.xs[step]
 
 
 def test_compare_does_not_call_a_new_cell_by_another_one_s_parts():
@@ -80,8 +66,8 @@ def test_compare_does_not_call_a_new_cell_by_another_one_s_parts():
     [(3.0, "its multiplier 3 is a pole of shifted"), (-5.05, "its multiplier -5.05 is excluded by shifted")],
 )
 def test_a_new_method_says_itself_what_is_wrong_with_a_multiplier(multiplier, text):
-    assert obstacle(np.array([[multiplier]]), Shifted()).text == text
-    assert obstacle(np.array([[0.5]]), Shifted()) is None
+    assert Shifted().obstacle(np.array([[multiplier]])).text == text
+    assert Shifted().obstacle(np.array([[0.5]])) is None
 
 
 @pytest.mark.slow

@@ -93,6 +93,11 @@ class Branch(eqx.Module):
         """Whether the branch reached an end of the interval or its own start."""
         return bool(self.result == RESULTS.successful)
 
+    @property
+    def diverged(self) -> bool:
+        """Whether the branch runs off to infinity before the parameter leaves the interval."""
+        return bool(self.result == RESULTS.branch_diverged)
+
 
 def continue_branch(
     make_system: Callable[[Array], AbstractSystem],
@@ -166,7 +171,7 @@ def _as_branch(walk: Walk, followed: Followed) -> Branch:
 
 def _verdict(walk: Walk, point: Point) -> Verdict:
     J = jnp.asarray(np.where(np.isfinite(point.jacobian), point.jacobian, 0))
-    verdict = walk.system.verdict(J, *walk.system.modes(J))
+    verdict = walk.system.time.verdict(J, *walk.system.time.modes(J))
     return Verdict.where(on_kink(walk.make_system, point.z), Verdict.UNDETERMINED, verdict)
 
 

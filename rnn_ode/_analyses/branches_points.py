@@ -118,7 +118,7 @@ def _change(jacobian, local: Local, moved) -> np.ndarray:
 def _spectrum(system: AbstractSystem, J, change: Callable[[], np.ndarray], eps: float) -> Spectrum:
     values, right = np.linalg.eig(J)
     values, right = values.astype(complex), right.astype(complex)
-    distance = np.asarray(system.position(jnp.asarray(values))[1], float)
+    distance = np.asarray(system.time.region.position(jnp.asarray(values))[1], float)
     order = np.argsort(-distance, kind="stable")
     values, right, distance = values[order], right[:, order], distance[order]
     left = _rows(right)

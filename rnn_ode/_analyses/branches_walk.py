@@ -290,7 +290,7 @@ class Walk:
         equal = close & (at.condition <= self.eps**-0.15)
         values = [complex(value) for value in np.where(equal, np.real(at.values), at.values)]
         undecided = (close & ~equal) | ((imaginary != 0) & (np.imag(after.values) == 0))
-        kinds = [UNDECIDED if u else self.system.bifurcation(v) for u, v in zip(undecided, values, strict=True)]
+        kinds = [UNDECIDED if u else self.system.time.bifurcation(v) for u, v in zip(undecided, values, strict=True)]
         return kinds, values
 
     def refined(self, at: Point) -> Point:

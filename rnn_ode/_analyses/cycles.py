@@ -126,7 +126,7 @@ def cycles(map: AbstractSystem, period: int, *, limit: int | None = None, key: P
     check_count("period", period)
     if limit is not None:
         check_count("limit", limit)
-    pieces = map.pieces()
+    pieces = Pieces(*map.pieces())
     problem = _Problem.of(pieces, int(period))
     limit = problem.default_limit if limit is None else int(limit)
     found = _settle(pieces, problem)
@@ -540,5 +540,5 @@ def _residual(map: AbstractSystem, points):
 
 @eqx.filter_jit
 def _judged(map: AbstractSystem, J, on_kink):
-    multipliers, condition = map.modes(J)
-    return multipliers, Verdict.where(on_kink, Verdict.UNDETERMINED, map.verdict(J, multipliers, condition))
+    multipliers, condition = map.time.modes(J)
+    return multipliers, Verdict.where(on_kink, Verdict.UNDETERMINED, map.time.verdict(J, multipliers, condition))

@@ -327,9 +327,9 @@ def _describe(system, size, slow: bool, end: End) -> dict[str, Any]:
     eigenvalues, condition, right, left = _modes(system, J)
     moved = jax.lax.cond(end.fixed, lambda: _moved(system, end, left, right), lambda: jnp.zeros_like(condition))
     reach = eigenvalue_reach(J, condition, eigenvalues) + moved
-    boundary = jnp.abs(system.reading.contour(eigenvalues, jnp.zeros_like(moved[0])) - eigenvalues)
+    boundary = jnp.abs(system.time.reading.contour(eigenvalues, jnp.zeros_like(moved[0])) - eigenvalues)
     kink = jumps(at_rest, end.point, end.radius, size)
-    verdict = system.verdict(J, eigenvalues, condition)
+    verdict = system.time.verdict(J, eigenvalues, condition)
     unsure = (verdict != Verdict.PERSISTS) & (boundary[0] <= moved[0])
     verdict = Verdict.where(kink | unsure | ~end.fixed, Verdict.UNDETERMINED, verdict)
     leading = jnp.argmin(jnp.where(jnp.isnan(boundary), jnp.inf, boundary))
@@ -342,7 +342,7 @@ def _describe(system, size, slow: bool, end: End) -> dict[str, Any]:
         "eigenvalues": eigenvalues,
         "right": right,
         "left": jnp.where((condition < 0.1 / roundoff(h) ** 0.5)[:, None], left, jnp.nan),
-        "timescales": jnp.where(stays, jnp.inf, -1 / jnp.where(stays, 1, system.growth(eigenvalues))),
+        "timescales": jnp.where(stays, jnp.inf, -1 / jnp.where(stays, 1, system.time.growth(eigenvalues))),
         "leading": eigenvalues[leading],
         "verdicts": verdict,
         "kinds": kind,
@@ -356,7 +356,7 @@ def _modes(system, J):
     eigenvectors, in columns of length 1 whose largest entry is positive and in the rows of the inverse."""
     values, vectors, _, condition = modes(J)
     vectors = jax.lax.stop_gradient(vectors)
-    order = jnp.argsort(-system.growth(values), stable=True)
+    order = jnp.argsort(-system.time.growth(values), stable=True)
     largest = jnp.take_along_axis(vectors, jnp.argmax(jnp.abs(vectors), axis=0)[None], axis=0)
     right = (vectors * jnp.conj(largest) / jnp.abs(largest))[:, order]
     return values[order], condition[order], right, inv(right)
@@ -407,9 +407,9 @@ def _kind(system, verdict, eigenvalues, leading, boundary, reach) -> Kind:
     nearest to the boundary, each at that distance from it and known to within `reach`."""
     turns, on_boundary = jnp.abs(eigenvalues.imag) > reach, boundary <= 10 * reach
     growing = verdict == Verdict.GROWS
-    kind = Kind.where(system.flips(eigenvalues)[leading], Kind.FLIP, Kind.NODE)
+    kind = Kind.where(system.time.flips(eigenvalues)[leading], Kind.FLIP, Kind.NODE)
     kind = Kind.where(turns[leading], Kind.FOCUS, kind)
-    decays = (system.growth(eigenvalues) < 0) & ~on_boundary
+    decays = (system.time.growth(eigenvalues) < 0) & ~on_boundary
     kind = Kind.where(growing & jnp.any(decays), Kind.SADDLE, kind)
     kind = Kind.where(verdict == Verdict.PERSISTS, Kind.CENTRE, kind)
     unclear = (verdict == Verdict.UNDETERMINED) | jnp.any(on_boundary & ~turns)

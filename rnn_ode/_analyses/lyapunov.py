@@ -178,7 +178,7 @@ def lyapunov(
     duration, transient = as_step("duration", duration), as_number("transient", transient)
     if not 0 <= transient < np.inf:
         raise ValueError(f"transient must be at least 0 and finite; got {transient}.")
-    if step is not None or system.own_step:
+    if step is not None or system.time.own_step:
         return _run(system, h0, frame, *_planned(system, size, Step(step), solver, duration, transient), solver)
     wanted = _wanted(system, h0, solver, duration, transient)
     for _ in range(_TRIES):
@@ -307,8 +307,8 @@ def _run(system, h0, frame, plan: _Plan, step: Step, solver) -> Lyapunov:
     rows = rows._replace(growth=growth._replace(lost=lost, finite=~failed))
     looked_at = jnp.asarray(np.arange(len(first)) >= skipped) | failed[-1]
     accuracy = Accuracy.of(rows.errors, looked_at, plan.length / step.parts, solver)
-    why = RESULTS.where(jnp.any(growth.undefined), system.undefined, RESULTS.left_float_range)  # pyright: ignore
-    if not system.own_step:
+    why = RESULTS.where(jnp.any(growth.undefined), system.time.undefined, RESULTS.left_float_range)  # pyright: ignore
+    if not system.time.own_step:
         end = (blocks[1] + blocks[2])[jnp.argmax(failed)]
         thrown = is_thrown(frozen(system), step, solver, last[0], frozen(last[1]), jnp.where(failed[-1], end, 0))
         why = RESULTS.where(thrown & ~jnp.any(growth.undefined), RESULTS.step_too_long, why)  # pyright: ignore
@@ -326,7 +326,7 @@ def _checked(system, step: Step, solver, k, h, Q, last):
     """The errors of step k on a frame; and (k, h), if the step is accurate, or else the `last` at which one was. Nothing of a
     system with a step of its own, or after the end of its run."""
     rows = frozen(some_rows(Q))
-    if system.own_step:
+    if system.time.own_step:
         return Errors.none(rows), last
     alive = jnp.all(jnp.isfinite(h))
     errors = frozen(local_error(frozen(system), step, solver, k, frozen(h), rows))

@@ -16,7 +16,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from .._base.states import frozen
-from .._systems.base import AbstractSystem, Stepper
+from .._systems.base import AbstractSystem
+from .._systems.stepper import Stepper
 from .frames import first_frame, push
 
 _ERROR = 1e-4  # a known one: far above the rounding of float32, and z is 0.4
@@ -44,9 +45,9 @@ class Step(NamedTuple):
     parts: Any = 1
 
     def stepper(self, system: AbstractSystem, solver: diffrax.AbstractSolver | None, finer: Any = 1) -> Stepper:
-        if system.own_step:
+        if system.time.own_step:
             return system.stepper(self.unit, solver)
-        return system.stepper(self.unit, solver, self.parts * finer)  # pyright: ignore[reportCallIssue]
+        return system.stepper(self.unit, solver, self.parts * finer)
 
 
 class Errors(NamedTuple):

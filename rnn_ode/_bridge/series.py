@@ -9,7 +9,7 @@ from .._base.types import Cell
 from .._cells.base import initial_state, output_of
 from .._cells.vanilla import VanillaCell, is_affine
 from .._fields.base import AbstractField
-from .._paths.sampled import read
+from .._paths.base import read
 
 
 class SeriesField(AbstractField):

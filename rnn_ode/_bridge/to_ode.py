@@ -9,11 +9,10 @@ from .._base.checks import as_step, check_callable, is_concrete
 from .._base.types import Cell, Field
 from .._cells.base import AbstractCell
 from .._cells.vanilla import VanillaCell, is_affine
-from .._methods.base import AbstractMethod, check_method, obstacle
-from .._methods.closed import Exact, Textbook, Tustin
-from .._methods.existence import Obstacle, singular
-from .._methods.series import Backward, Forward
-from ..linalg._solve import inv, solve
+from .._methods.base import AbstractMethod, check_method
+from .._methods.catalogue import CONVERSIONS
+from .._methods.existence import NoSuchFlow, Obstacle, singular
+from ..linalg._solve import inv
 from .jacobian import JacobianField
 from .linear import LinearField
 from .series import SeriesField
@@ -44,34 +43,27 @@ def to_ode(cell: Cell, method: AbstractMethod, *, dt: float = 1.0) -> Field:
     dt = as_step("dt", dt)
     check_callable("cell", cell, "cell(x, h)")
     check_method("method", method)
-    if isinstance(method, Forward):
-        return SeriesField(cell, method.order, dt)
+    if method.forward_differences:
+        return SeriesField(cell, method.forward_differences, dt)
     _require_single(cell, method)
-    if isinstance(method, Textbook):
+    if method.ignores_activation:
         if isinstance(cell, VanillaCell):
             require_method(cell.W_h, method)
-            return _textbook(cell, dt)
-        raise TypeError(f"Textbook() is written for VanillaCell, h' = f(W_h h + W_x x + b); got {_name(cell)}.")
+            return _affine(cell, method, dt)
+        raise TypeError(f"{method.call} is written for VanillaCell, h' = f(W_h h + W_x x + b); got {_name(cell)}.")
     if isinstance(cell, VanillaCell) and is_affine(cell):
         require_method(cell.W_h, method)
-        if isinstance(method, Backward):
-            return SeriesField(_inverse(cell), method.order, dt, reverse=True)
+        if method.backward_differences:
+            return SeriesField(_inverse(cell), method.backward_differences, dt, reverse=True)
         return _affine(cell, method, dt)
-    anchored = isinstance(method, Exact) and method.anchored
-    if isinstance(method, Exact) and method.complex and not anchored:
+    if method.affine_only:
         raise TypeError(
-            f"Exact(complex=True) serves affine cells, and others with anchored=True; got {_name(cell)}. "
-            "Between samples its states are complex, where a cell cannot be asked."
+            f"{method.call} serves affine cells alone; got {_name(cell)}. Between samples its states are complex, where a "
+            "cell cannot be asked. Exact(complex=True, anchored=True) serves other cells."
         )
     if isinstance(cell, VanillaCell) and method.inverts:
         _require_invertible(cell.W_h, method)
-    return JacobianField(cell, method, dt, method.input_lead * dt, anchored)
-
-
-@eqx.filter_jit
-def _textbook(cell: VanillaCell, dt: float) -> LinearField:
-    inputs = solve(cell.W_h, jnp.concatenate([cell.W_x, cell.b[:, None]], axis=1)) / dt
-    return LinearField(cell.W_h / dt, inputs[:, :-1], inputs[:, -1], 0.0)
+    return JacobianField(cell, method, dt, method.input_lead * dt, method.anchored)
 
 
 @eqx.filter_jit
@@ -90,24 +82,21 @@ def _inverse(cell: VanillaCell) -> VanillaCell:
     return VanillaCell(inverse, -inverse @ cell.W_x, -inverse @ cell.b, activation=None)
 
 
-ALTERNATIVES = (Forward(1), Backward(1), Tustin(), Exact(), Exact(complex=True), Textbook())
-
-
 def existing(W) -> list[AbstractMethod]:
-    """The methods that exist for a concrete matrix W and have to do with its network."""
-    return [method for method in ALTERNATIVES if not isinstance(method, Textbook) and obstacle(W, method) is None]
+    """The methods that exist for a concrete matrix W: all but Textbook, which does not approximate the logarithm."""
+    return [method for method in CONVERSIONS if method.obstacle(W) is None]
 
 
 def require_method(W, method: AbstractMethod) -> None:
     """`ValueError` where the method does not exist for a concrete W, naming the ways out."""
     if is_concrete(W):
-        _refuse(W, method, obstacle(W, method))
+        _refuse(W, method, method.obstacle(W))
 
 
 def _require_single(cell, method) -> None:
     if half := _half_precision(cell):
         raise TypeError(
-            f"{_call(method)} solves linear systems, which want weights of float32 or wider; this cell's are {half}. "
+            f"{method.call} solves linear systems, which want weights of float32 or wider; this cell's are {half}. "
             "Forward(order) takes them as they are."
         )
 
@@ -126,16 +115,8 @@ def _require_invertible(W, method) -> None:
 
 def _refuse(W, method, reason: Obstacle | None) -> None:
     if reason is not None:
-        ways = ", ".join(f"{_call(m)}" for m in existing(W))
-        raise ValueError(f"{_call(method)} does not exist for this network: {reason.text}. These do: {ways}.")
-
-
-def _call(method) -> str:
-    """A method as it is written in Python."""
-    if isinstance(method, Exact):
-        flags = [f"{name}=True" for name in ("complex", "anchored") if getattr(method, name)]
-        return f"Exact({', '.join(flags)})"
-    return f"{type(method).__name__}({getattr(method, 'order', '')})"
+        ways = ", ".join(m.call for m in existing(W))
+        raise NoSuchFlow(f"{method.call} does not exist for this network: {reason.text}. These do: {ways}.", reason)
 
 
 def _name(cell) -> str:

@@ -29,15 +29,18 @@ class Textbook(AbstractMethod):
     label: ClassVar[str] = "textbook"
     input_lead: ClassVar[float] = 0.0
     inverts: ClassVar[bool] = True
+    ignores_activation: ClassVar[bool] = True
+    decay_label: ClassVar[str] = "exp(W t) decays: Re λ < 0"
 
-    def _g(self, z):
+    def of_number(self, z):
         return z
 
     def of_matrix(self, W: Float[Array, "N N"]) -> Array:
         return W
 
-    def excluded(self, multiplier, tolerance):
-        return abs(multiplier) <= tolerance
+    def affine_generator(self, J: Float[Array, "N N"], V: Float[Array, "N M"]) -> tuple[Array, Array]:
+        """J and J⁻¹ V: the published equation has another factor for the input than φ(J)."""
+        return J, solve(J, V)
 
     def series_ratio(self, multiplier):
         return jnp.full(jnp.shape(multiplier), jnp.inf, jnp.real(multiplier).dtype)
@@ -60,16 +63,15 @@ class Tustin(AbstractMethod):
     """
 
     label: ClassVar[str] = "tustin"
-    input_lead: ClassVar[float] = 0.5
     adds_equilibria: ClassVar[bool] = False
-
     pole: ClassVar[float | None] = -1.0
+    is_truncation: ClassVar[bool] = True
 
-    def _g(self, z):
+    def of_number(self, z):
         return 2 * (z - 1) / (z + 1)
 
     def contour(self, multiplier, level):
-        half = (level + 1j * self._g(multiplier).imag) / 2
+        half = (level + 1j * self.of_number(multiplier).imag) / 2
         return (1 + half) / (1 - half)
 
     def of_matrix(self, W: Float[Array, "N N"]) -> Array:
@@ -78,9 +80,6 @@ class Tustin(AbstractMethod):
 
     def phi(self, J: Float[Array, "N N"], v: Float[Array, " N"]) -> Array:
         return 2 * solve(J + jnp.eye(J.shape[0], dtype=J.dtype), v)
-
-    def excluded(self, multiplier, tolerance):
-        return abs(multiplier + 1) <= tolerance
 
     def fault_of(self, multiplier, tolerance):
         return "a pole of the Cayley transform"
@@ -109,7 +108,7 @@ class Exact(AbstractMethod):
     """
 
     complex: bool = eqx.field(static=True)
-    anchored: bool = eqx.field(static=True)
+    anchored: bool = eqx.field(static=True)  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def __init__(self, complex: bool = False, anchored: bool = False):
         check_flag("complex", complex)
@@ -117,16 +116,38 @@ class Exact(AbstractMethod):
         self.complex = complex
         self.anchored = anchored
 
-    @property
-    def label(self) -> str:
-        return ":".join(["exact", *["complex"] * self.complex, *["anchored"] * self.anchored])
-
-    input_lead: ClassVar[float] = 0.5
     inverts: ClassVar[bool] = True
     adds_equilibria: ClassVar[bool] = False
     pole: ClassVar[float | None] = 0.0
 
-    def _g(self, z):
+    @property
+    def label(self) -> str:
+        return ":".join(["exact", *self._flags])
+
+    @property
+    def call(self) -> str:
+        return f"Exact({', '.join(f'{name}=True' for name in self._flags)})"
+
+    @property
+    def _flags(self) -> list[str]:
+        return ["complex"] * self.complex + ["anchored"] * self.anchored
+
+    @classmethod
+    def from_label(cls, text: str) -> "AbstractMethod | None":
+        kind, *flags = text.split(":")
+        known = kind == "exact" and set(flags) <= {"complex", "anchored"}
+        return cls(complex="complex" in flags, anchored="anchored" in flags) if known else None
+
+    @classmethod
+    def spellings(cls) -> tuple[str, ...]:
+        return "exact", "exact:complex", "exact:anchored", "exact:complex:anchored"
+
+    @property
+    def affine_only(self) -> bool:
+        """Between samples the states of a complex logarithm are complex, and a cell cannot be asked about them."""
+        return self.complex and not self.anchored
+
+    def of_number(self, z):
         return jnp.log(z)
 
     def contour(self, multiplier, level):

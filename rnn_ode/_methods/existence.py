@@ -19,12 +19,20 @@ class Obstacle(NamedTuple):
     zero: bool
 
 
-def _with_hint(text: str, W: np.ndarray) -> str:
+class NoSuchFlow(ValueError):
+    """A method does not exist for a network's matrix; `obstacle` says why."""
+
+    def __init__(self, text: str, obstacle: Obstacle):
+        super().__init__(text)
+        self.obstacle = obstacle
+
+
+def with_hint(text: str, W: np.ndarray) -> str:
     hint = float64_hint(W.dtype).removesuffix(".")
     return f"{text}; {hint}" if hint else text
 
 
-def _multipliers(W: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def multipliers_of(W: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The eigenvalues and `eigenvalue_reach`, in NumPy: a concrete matrix may be asked about while something else
     is traced."""
     B = _balanced(W)
@@ -52,7 +60,7 @@ def singular(W: np.ndarray) -> str | None:
     condition = np.linalg.cond(_balanced(W))
     if condition * len(W) * np.finfo(W.dtype).eps < 1:
         return None
-    return _with_hint(
+    return with_hint(
         f"W_h is singular or nearly so, a multiplier zero to within rounding (condition number {condition:.3g})", W
     )
 

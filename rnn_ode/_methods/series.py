@@ -30,13 +30,31 @@ class Forward(AbstractMethod):
         check_count("order", order)
         self.order = int(order)
 
+    input_lead: ClassVar[float] = 1.0
+    is_truncation: ClassVar[bool] = True
+
     @property
     def label(self) -> str:
         return f"forward:{self.order}"
 
-    input_lead: ClassVar[float] = 1.0
+    @property
+    def call(self) -> str:
+        return f"Forward({self.order})"
 
-    def _g(self, z):
+    @classmethod
+    def from_label(cls, text: str) -> "AbstractMethod | None":
+        order = _order_in(text, "forward")
+        return None if order is None else cls(order)
+
+    @classmethod
+    def spellings(cls) -> tuple[str, ...]:
+        return ("forward:ORDER",)
+
+    @property
+    def forward_differences(self) -> int:
+        return self.order
+
+    def of_number(self, z):
         delta = z - 1
         total = jnp.zeros_like(z)
         for k in range(self.order, 0, -1):
@@ -79,11 +97,30 @@ class Backward(AbstractMethod):
         check_count("order", order)
         self.order = int(order)
 
+    inverts: ClassVar[bool] = True
+    pole: ClassVar[float | None] = 0.0
+    is_truncation: ClassVar[bool] = True
+
     @property
     def label(self) -> str:
         return f"backward:{self.order}"
 
-    inverts: ClassVar[bool] = True
+    @property
+    def call(self) -> str:
+        return f"Backward({self.order})"
+
+    @classmethod
+    def from_label(cls, text: str) -> "AbstractMethod | None":
+        order = _order_in(text, "backward")
+        return None if order is None else cls(order)
+
+    @classmethod
+    def spellings(cls) -> tuple[str, ...]:
+        return ("backward:ORDER",)
+
+    @property
+    def backward_differences(self) -> int:
+        return self.order
 
     @property
     def adds_equilibria(self) -> bool:
@@ -94,10 +131,8 @@ class Backward(AbstractMethod):
         """0 for order 1, whose own error of half a step it cancels; ½ beyond, where g approaches the logarithm."""
         return 0.0 if self.order == 1 else 0.5
 
-    pole: ClassVar[float | None] = 0.0
-
-    def _g(self, z):
-        return -Forward(self.order)._g(1 / z)
+    def of_number(self, z):
+        return -Forward(self.order).of_number(1 / z)
 
     def contour(self, multiplier, level):
         return 1 / Forward(self.order).contour(1 / multiplier, -level)
@@ -112,11 +147,19 @@ class Backward(AbstractMethod):
             total = total + term / k
         return total
 
-    def excluded(self, multiplier, tolerance):
-        return abs(multiplier) <= tolerance
-
     def series_ratio(self, multiplier):
         return jnp.abs(1 - 1 / multiplier)
 
     def neglected(self, multiplier):
         return (1 - 1 / multiplier) ** (self.order + 1) / (self.order + 1)
+
+
+def _order_in(text: str, name: str) -> int | None:
+    """The order in a label such as `forward:3`, 1 in `forward`; `None` where the label is not one of that name."""
+    first, *rest = text.split(":")
+    if first != name or len(rest) > 1:
+        return None
+    order = rest[0] if rest else "1"
+    if not order.isdecimal():
+        raise ValueError(f"the order must be a whole number, as in {name}:3; got {order!r}.")
+    return int(order)

@@ -31,7 +31,9 @@ from .._bridge.to_rnn import to_rnn
 from .._cells.base import as_state, initial_state
 from .._methods.base import AbstractMethod
 from .._methods.series import Forward
-from .._systems.base import AbstractSystem, Flow, Map
+from .._systems.base import AbstractSystem
+from .._systems.flow import Flow
+from .._systems.map import Map
 
 SUBSTEPS = 20  # of the flow, in a step of the network
 
@@ -257,7 +259,7 @@ def _moderate(states: np.ndarray) -> np.ndarray:
 def _why(system: AbstractSystem, rows: np.ndarray, time: float) -> str:
     """Why the last of the rows of a run, the first one that is not finite, is not, from the one before it at that time."""
     if is_undefined(*jnp.asarray(rows[-2:])):
-        sentence = RESULTS[system.undefined].split(". ")[0].split("; ")[0]
+        sentence = RESULTS[system.time.undefined].split(". ")[0].split("; ")[0]
         return f"does not exist here: {sentence[0].lower()}{sentence[1:]} (at t = {time:g})"
     return f"left the float range after t = {time:g}"
 

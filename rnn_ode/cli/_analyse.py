@@ -9,6 +9,7 @@ import numpy as np
 import typer
 
 from .._base.checks import counted
+from .._methods.catalogue import from_label
 from .._reports.analyse import analyse
 from ._app import Json, app, finish, job
 from ._common import (
@@ -23,7 +24,6 @@ from ._common import (
     describe,
     mention_unused,
     network,
-    parse_method,
     progress,
     save_figure,
 )
@@ -60,7 +60,7 @@ def analyse_command(
         check_apart({"--out": out}, {"--weights": weights})
         if weights is not None:
             mention_unused(context, "with --weights", "hidden", "gain", "recurrent")
-        chosen = parse_method(method)
+        chosen = from_label("--method", method)
         cell = network(weights, activation, len(x) if x else 1, hidden, gain, recurrent, seed, Activation.tanh)
         constant = _constant(x, getattr(cell, "input_size", None))
         with progress("preparing") as step:

@@ -27,9 +27,6 @@ from .._base.stop import tell
 from .._cells.stacked import StackedCell
 from .._cells.vanilla import VanillaCell
 from .._files.atomic import check_readable, check_writable, written_beside
-from .._methods.base import AbstractMethod
-from .._methods.closed import Exact, Textbook, Tustin
-from .._methods.series import Backward, Forward
 from ..datasets import Series
 from ..interop import read_cell
 from ._app import messages, say
@@ -64,7 +61,6 @@ ACTIVATIONS = {
     Activation.sigmoid: jax.nn.sigmoid,
     Activation.none: None,
 }
-KINDS = {"textbook": Textbook, "forward": Forward, "backward": Backward, "tustin": Tustin, "exact": Exact}
 
 
 @contextlib.contextmanager
@@ -97,27 +93,6 @@ def percentage(text: str):
 def _bar(*columns: ProgressColumn) -> Progress:
     """Shown in a terminal alone: elsewhere it would leave an empty line."""
     return Progress(*columns, console=messages, transient=True, disable=not messages.is_terminal)
-
-
-def parse_method(text: str) -> AbstractMethod:
-    """A method from its label: `textbook`, `forward:3`, `backward:2`, `tustin`, `exact`, `exact:complex:anchored`."""
-    kind, *flags = text.strip().lower().split(":")
-    if kind in ("textbook", "tustin") and not flags:
-        return KINDS[kind]()
-    if kind in ("forward", "backward") and len(flags) <= 1:
-        order = flags[0] if flags else "1"
-        if not order.isdecimal():
-            raise ValueError(f"--method {text}: the order must be a whole number, as in {kind}:3; got {order!r}.")
-        try:
-            return KINDS[kind](int(order))
-        except ValueError as error:
-            raise ValueError(f"--method {text}: {error}") from None
-    if kind == "exact" and set(flags) <= {"complex", "anchored"}:
-        return Exact(complex="complex" in flags, anchored="anchored" in flags)
-    raise ValueError(
-        f"--method {text}: unknown. There are textbook, forward:ORDER, backward:ORDER, tustin, exact, exact:complex, "
-        "exact:anchored and exact:complex:anchored."
-    )
 
 
 def initializer(kind: Recurrent, gain: float) -> jax.nn.initializers.Initializer:

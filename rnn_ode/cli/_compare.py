@@ -9,6 +9,7 @@ import typer
 
 from .._base.checks import counted
 from .._files.atomic import check_readable
+from .._methods.catalogue import from_label
 from .._reports.compare import METHODS, compare
 from ..datasets import load_csv, sunspots
 from ._app import Json, app, finish, job
@@ -24,7 +25,6 @@ from ._common import (
     describe,
     mention_unused,
     network,
-    parse_method,
     progress,
     save_figure,
     standardised,
@@ -69,7 +69,7 @@ def compare_command(
             check_readable("--input", input)
         if weights is not None:
             mention_unused(context, "with --weights", "hidden", "gain", "recurrent", "seed")
-        methods = tuple(parse_method(text) for text in method) if method else METHODS
+        methods = tuple(from_label("--method", text) for text in method) if method else METHODS
         series = sunspots() if input is None else load_csv(input, column)
         xs = standardised(series)
         cell = network(weights, activation, xs.shape[1], hidden, gain, recurrent, seed, Activation.relu)

@@ -1,10 +1,14 @@
-"""Pictures of what other modules computed. Every function returns a matplotlib figure and computes nothing but the axes."""
+"""Pictures of what other modules computed.
+
+Nothing is computed here but what a picture needs: its axes, its labels, and functions evaluated on a grid. Each function
+takes what it draws by the fields that its docstring names. Those that draw a page return a matplotlib figure, and those that
+draw a panel take the axes for it.
+"""
 
 try:
     import matplotlib  # noqa: F401
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError("rnn_ode.plot needs matplotlib: pip install 'rnn_ode[app]'", name="matplotlib") from error
-from ._analysis import SHAPES as SHAPES
 from ._analysis import analysis as analysis
 from ._bench import bench as bench
 from ._bench import bench_curves as bench_curves
@@ -13,7 +17,6 @@ from ._branch import LINES as LINES
 from ._branch import MARKERS as MARKERS
 from ._branch import branch as branch
 from ._comparison import comparison as comparison
-from ._comparison import decay_regions as decay_regions
 from ._comparison import errors as errors
 from ._comparison import growth as growth
 from ._comparison import trajectories as trajectories
@@ -23,6 +26,8 @@ from ._forecast import forecast_rows as forecast_rows
 from ._forecast import training as training
 from ._gradients import gradient_flows as gradient_flows
 from ._memory import memory as memory
+from ._portrait import SHAPES as SHAPES
+from ._pseudospectrum import pseudospectrum as pseudospectrum
+from ._spectrum import decay_regions as decay_regions
 from ._style import NETWORK as NETWORK
-from ._transient import pseudospectrum as pseudospectrum
 from ._transient import transient as transient

@@ -8,20 +8,26 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from ._style import NETWORK
-
-SHAPES = {"NODE": "o", "FOCUS": "o", "FLIP": "D", "SADDLE": "X", "CENTRE": "P", "UNDETERMINED": "s"}
+from ._portrait import portrait
+from ._style import NETWORK, NOTE, RED, REFERENCE
 
 
 def analysis(a: Any) -> Figure:
-    """One page: the network in the left column, its flow in the right one, a question a row.
+    """One page of an analysis: the network in the left column, its flow in the right one, one question a row.
 
-    **Arguments:** `a` what `analyse` returned. **Returns:** a matplotlib figure; nothing is computed here.
+    **Arguments:**
+
+    - `a`: what `analyse` returned; its `sides`, `method`, `x`, `centre`, `axes` and `grid` are read.
+
+    **Returns:** a matplotlib figure.
     """
     figure = Figure(figsize=(11, 14), layout="constrained")
     rows = figure.subplots(4, 2)
     for column, side in zip(rows.T, a.sides, strict=True):
-        _portrait(column[0], a, side)
+        column[0].set_title(f"{side.name}: phase portrait", loc="left")
+        portrait(column[0], a, side)
+        if side.points is None:
+            _gap(column[0], side)
         _exponents(column[1], side)
         _gradients(column[2], side)
         _disturbance(column[3], side)
@@ -29,41 +35,13 @@ def analysis(a: Any) -> Figure:
         low, high = (bound(axes.get_ylim()[i] for axes in row) for i, bound in ((0, min), (1, max)))
         for axes in row:
             axes.set_ylim(low, high)
-    figure.suptitle(f"A network and its flow, {a.method.label}, under the input x = {_input(a.x)}", fontsize=13)
+    figure.suptitle(f"A network and its flow, {a.method.label}, under the input x = {_vector(a.x)}", fontsize=13)
     return figure
 
 
-def _input(x) -> str:
+def _vector(x: np.ndarray) -> str:
     values = ", ".join(f"{value:.3g}" for value in x.ravel()[:4])
     return f"({values}{', …' if x.size > 4 else ''})"
-
-
-def _portrait(axes: Axes, a: Any, side: Any) -> None:
-    """The run in the plane of two units or two principal components, with the fixed points by kind and the nullclines."""
-    planar = len(a.centre) > 2
-    reach = a.grid[-1]
-    axes.set_title(f"{side.name}: phase portrait", loc="left")
-    axes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", anchor="W")  # room for the legend
-    axes.set(xlabel="first principal component" if planar else "unit 0", ylabel="second" if planar else "unit 1")
-    if side.points is None:
-        return _gap(axes, side)
-    if side.nullclines is not None:
-        for unit, (values, colour) in enumerate(zip(side.nullclines, ("tab:orange", "tab:green"), strict=True)):
-            axes.contour(a.grid, a.grid, values, levels=[0.0], colors=[colour], linewidths=1.0, alpha=0.8)
-            axes.plot([], [], color=colour, lw=1, label=f"unit {unit} at rest")
-    run = (side.orbit - a.centre) @ a.axes.T
-    discrete = len(run) < 1000
-    axes.plot(run[:, 0], run[:, 1], "." if discrete else "-", ms=3, lw=0.8, color=NETWORK, alpha=0.6, label="the run")
-    found, kinds, verdicts = side.points, side.points.kind_names, side.points.verdict_names
-    seen = set()
-    for i in range(int(found.count)):
-        x, y = (np.asarray(found.points[i]) - a.centre) @ a.axes.T
-        label = f"{kinds[i].lower()}, {verdicts[i]}" + (f" ({side.mark})" if side.added[i] else "")
-        axes.plot(x, y, SHAPES.get(kinds[i], "s"), ms=8, mec="tab:red" if side.added[i] else NETWORK,
-                  mfc="tab:blue" if verdicts[i] == "DECAYS" else "white", ls="",
-                  label=None if label in seen else label)  # fmt: skip
-        seen.add(label)
-    axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False)
 
 
 def _exponents(axes: Axes, side: Any) -> None:
@@ -71,24 +49,22 @@ def _exponents(axes: Axes, side: Any) -> None:
     axes.set_title("Lyapunov exponents", loc="left")
     axes.set(xlabel="number, largest first", ylabel="nats per unit time")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.axhline(0, color="0.7", lw=0.8)
+    axes.axhline(0, color=REFERENCE, lw=0.8)
     if side.exponents is None:
         return _gap(axes, side)
     values, errors = np.asarray(side.exponents.exponents), np.asarray(side.exponents.stderr)
-    shown = np.isfinite(values)
-    axes.errorbar(
-        np.arange(1, len(values) + 1)[shown], values[shown], errors[shown], fmt="o", ms=4, capsize=3, color=NETWORK
-    )
-    for number in 1 + np.flatnonzero(np.isneginf(values)):
+    numbers, shown = np.arange(1, len(values) + 1), np.isfinite(values)
+    axes.errorbar(numbers[shown], values[shown], errors[shown], fmt="o", ms=4, capsize=3, color=NETWORK)
+    for number in numbers[np.isneginf(values)]:
         axes.plot(number, 0.03, "v", ms=5, color=NETWORK, transform=axes.get_xaxis_transform())
         axes.annotate("−∞", (number, 0.05), xycoords=axes.get_xaxis_transform(), ha="center", va="bottom", fontsize=9)
 
 
 def _gradients(axes: Axes, side: Any) -> None:
-    """How strongly the last state depends on earlier ones, against the lag, with the slope of the eigenvalues."""
+    """How strongly the last state depends on earlier ones, against the lag."""
     axes.set_title("Gradient through the run", loc="left")
     axes.set(xlabel="lag, steps of the network", ylabel="log₁₀ ‖∂h(T)/∂h(T − lag)‖")
-    axes.axhline(0, color="0.7", lw=0.8)
+    axes.axhline(0, color=REFERENCE, lw=0.8)
     if side.gradients is None:
         return _gap(axes, side)
     sizes = np.asarray(side.gradients.log_norms) / np.log(10)
@@ -97,12 +73,12 @@ def _gradients(axes: Axes, side: Any) -> None:
 
 def _disturbance(axes: Axes, side: Any) -> None:
     """How a disturbance of the fixed point nearest to the end of the run may grow, with the peak."""
-    where = "" if side.about is None else f" {_input(side.about)}"
+    where = "" if side.about is None else f" {_vector(side.about)}"
     axes.set_title(
         f"Growth of a disturbance of the fixed point{where}\nthat is nearest to the end of the run", loc="left"
     )
     axes.set(xlabel="time", ylabel="log₁₀ of the norm")
-    axes.axhline(0, color="0.7", lw=0.8)
+    axes.axhline(0, color=REFERENCE, lw=0.8)
     if side.transient is None:
         return _gap(axes, side)
     times, sizes = np.asarray(side.transient.times), np.asarray(side.transient.norms)
@@ -110,10 +86,11 @@ def _disturbance(axes: Axes, side: Any) -> None:
     axes.plot(times[shown], np.log10(sizes[shown]), color=NETWORK, lw=1.6)
     peak, at = float(side.transient.peak), float(side.transient.peak_time)
     if np.isfinite(peak) and peak > 0 and at <= 30:
-        axes.plot(at, np.log10(peak), "o", color="tab:red", ms=6, label=f"peak {peak:.3g} at {at:.3g}")
+        axes.plot(at, np.log10(peak), "o", color=RED, ms=6, label=f"peak {peak:.3g} at {at:.3g}")
         axes.legend(fontsize=8)
 
 
 def _gap(axes: Axes, side: Any) -> None:
+    """Write why there is no answer."""
     reason = textwrap.fill(side.reason or "no fixed point was found", 44)
-    axes.text(0.5, 0.5, f"no answer here:\n{reason}", transform=axes.transAxes, ha="center", va="center", color="0.4")
+    axes.text(0.5, 0.5, f"no answer here:\n{reason}", transform=axes.transAxes, ha="center", va="center", color=NOTE)

@@ -1,4 +1,4 @@
-"""The picture of a benchmark."""
+"""The page of a benchmark."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -6,11 +6,20 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ._style import NETWORK
+from ._style import BLUE, NETWORK, NOTE, ORANGE, REFERENCE
 
 
 def bench(rows: Iterable[Any]) -> Figure:
-    """The rows of `rnn_ode.bench.run`: every contender's time over ours, and the work–precision curves where there are some.
+    """Every contender's time over ours, and the work–precision curves of the cases that have some.
+
+    **Arguments:**
+
+    - `rows`: what `rnn_ode.bench.run` returned; of each row `case`, `hidden`, `batch`, `steps`, `contender`, `ratio`,
+      `skipped` and `curve` are read. The first row of each case is ours.
+
+    **Returns:** a matplotlib figure.
+
+    **Raises:** `ValueError` where there is no row.
 
     ```python
     >>> from rnn_ode import bench, plot
@@ -43,7 +52,13 @@ def _bench_title(row: Any) -> str:
 
 
 def bench_ratios(axes: Axes, groups: list[list[Any]]) -> None:
-    """A bar from 1 to each contender's time over ours, on a logarithmic axis; ours are the line at 1."""
+    """Draw a bar from 1 to each contender's time over ours, on a logarithmic axis, where our own time is the line at 1.
+
+    **Arguments:**
+
+    - `axes`: the axes to draw into.
+    - `groups`: the rows of each case, ours first; see `bench`.
+    """
     y, ticks, names = 0.0, [], []
     for group in groups:
         place = {"transform": axes.get_yaxis_transform(), "va": "center", "weight": "bold"}
@@ -53,9 +68,9 @@ def bench_ratios(axes: Axes, groups: list[list[Any]]) -> None:
             ticks.append(y)
             names.append(row.contender)
             if row.ratio is None:
-                axes.text(1, y, " skipped" if row.skipped else " wrong values", va="center", color="0.5", fontsize=9)
+                axes.text(1, y, " skipped" if row.skipped else " wrong values", va="center", color=NOTE, fontsize=9)
                 continue
-            colour = "tab:blue" if row.ratio >= 1 else "tab:orange"
+            colour = BLUE if row.ratio >= 1 else ORANGE
             axes.barh(y, row.ratio - 1, left=1, height=0.7, color=colour)
             number = f"{row.ratio:.3g}" if row.ratio < 1000 else f"{row.ratio:,.0f}"
             axes.text(max(row.ratio, 1), y, f" {number}", va="center", fontsize=9)
@@ -71,12 +86,18 @@ def bench_ratios(axes: Axes, groups: list[list[Any]]) -> None:
 
 
 def bench_curves(axes: Axes, group: list[Any]) -> None:
-    """The seconds that each contender takes for an error."""
+    """Draw the seconds that each contender takes, against the error that it makes.
+
+    **Arguments:**
+
+    - `axes`: the axes to draw into.
+    - `group`: the rows of one case, ours first; see `bench`.
+    """
     for i, row in enumerate(row for row in group if row.curve):
         errors, seconds = zip(*row.curve, strict=True)
         colour = NETWORK if row is group[0] else f"C{(i - 1) % 10}"
         axes.loglog(errors, seconds, "o-", ms=3.5, lw=2 if row is group[0] else 1.2, color=colour, label=row.contender)
-    axes.axvline(1e-6, color="0.6", lw=1, ls=":")
+    axes.axvline(1e-6, color=REFERENCE, lw=1, ls=":")
     axes.set(xlabel="largest relative error", ylabel="seconds")
     axes.set_title(_bench_title(group[0]), loc="left", fontsize=10)
     axes.legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))

@@ -1,33 +1,46 @@
 """Bifurcation diagrams."""
 
+from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .._base.results import RESULTS
-from .._base.verdict import Verdict
-from ._style import NETWORK
+from .._base.verdict import verdict_name
+from ._style import BROWN, GREEN, GREY, NETWORK, ORANGE, PURPLE, RED
 
 MARKERS = {
-    "fold": ("o", "tab:red"),
-    "branch point": ("s", "tab:green"),
-    "flip": ("D", "tab:purple"),
-    "neimark-sacker": ("^", "tab:orange"),
-    "hopf": ("v", "tab:orange"),
-    "border collision": ("X", "tab:brown"),
-    "undecided": ("P", "tab:gray"),
+    "fold": ("o", RED),
+    "branch point": ("s", GREEN),
+    "flip": ("D", PURPLE),
+    "neimark-sacker": ("^", ORANGE),
+    "hopf": ("v", ORANGE),
+    "border collision": ("X", BROWN),
+    "undecided": ("P", GREY),
 }
+"""Marker and colour of each kind of bifurcation."""
 
 LINES = {"stable": ("-", 2.2), "unstable": ("--", 1.4), "undetermined": (":", 1.4)}
+"""Line style and width of each part of a branch."""
+
+_STABILITY = {"DECAYS": "stable", "GROWS": "unstable"}
 
 
 def branch(b: Any, coordinate: int = 0, axes: Axes | None = None) -> Figure:
-    """A bifurcation diagram: a coordinate of the fixed point against the parameter, stable parts solid, unstable ones dashed,
-    bifurcations marked by kind. With `axes`, drawn into those, so that several branches share one picture.
+    """A bifurcation diagram: a coordinate of the fixed point against the parameter.
 
-    Raises `ValueError` for a coordinate that the state does not have.
+    Stable parts are solid, unstable ones dashed, and bifurcations are marked by kind.
+
+    **Arguments:**
+
+    - `b`: what `continue_branch` returned; its `parameters`, `points`, `verdicts`, `bifurcations`, `indices`, `complete` and
+      `diverged` are read.
+    - `coordinate`: which coordinate of the state, from 0.
+    - `axes`: the axes to draw into, so that several branches share one picture. Default: those of a new figure.
+
+    **Returns:** the matplotlib figure.
+
+    **Raises:** `ValueError` for a coordinate that the state does not have.
 
     ```python
     >>> import jax.numpy as jnp, rnn_ode as ro
@@ -42,7 +55,7 @@ def branch(b: Any, coordinate: int = 0, axes: Axes | None = None) -> Figure:
     if axes is None:
         axes = Figure(figsize=(8, 5.5), layout="constrained").subplots()
     x, y = b.parameters, b.points[:, coordinate]
-    for first, last, style in _runs(_styles(b)):
+    for first, last, style in _stretches(_styles(b)):
         line, width = LINES[style]
         axes.plot(x[first : last + 1], y[first : last + 1], line, lw=width, color=NETWORK, zorder=2, label=style)
     for kind, parameter, point in b.bifurcations:
@@ -50,7 +63,7 @@ def branch(b: Any, coordinate: int = 0, axes: Axes | None = None) -> Figure:
         axes.plot(parameter, point[coordinate], marker, ms=9, color=colour, mec="white", mew=1, zorder=3, label=kind)
     if not b.complete:
         axes.plot(x[-1], y[-1], "P", ms=9, color="black", mec="white", zorder=3, label="stopped: partial branch")
-    if b.result == RESULTS.branch_diverged:
+    if b.diverged:
         axes.set_yscale("symlog", linthresh=1)
     axes.set(xlabel="parameter", ylabel=f"coordinate {coordinate} of the fixed point")
     axes.grid(alpha=0.25)
@@ -61,13 +74,12 @@ def branch(b: Any, coordinate: int = 0, axes: Axes | None = None) -> Figure:
 
 
 def _styles(b: Any) -> list[str]:
-    """How to draw the line from each point to the next: by the end of it that is no bifurcation."""
-    stable, unstable = (np.asarray(b.verdicts == verdict) for verdict in (Verdict.DECAYS, Verdict.GROWS))
-    names = np.where(stable, "stable", np.where(unstable, "unstable", "undetermined"))
-    return [str(names[i + 1] if i in b.indices else names[i]) for i in range(len(names) - 1)]
+    """How to draw the line from each point to the next: by the stability of the one that is no bifurcation."""
+    names = [_STABILITY.get(name, "undetermined") for name in verdict_name(b.verdicts)]
+    return [names[i + 1] if i in b.indices else names[i] for i in range(len(names) - 1)]
 
 
-def _runs(styles: list[str]):
+def _stretches(styles: list[str]) -> Iterator[tuple[int, int, str]]:
     """(first point, last point, style) of each stretch of one style."""
     first = 0
     for i, style in enumerate(styles):

@@ -1,6 +1,6 @@
-"""Pictures of gradients against lag."""
+"""Gradients against lag."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,16 +10,23 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from ._style import NETWORK
+from ._style import BLUE, BOUND, FORBIDDEN, NETWORK, ORANGE, REFERENCE
 
 
 def gradient_flows(flows: Mapping[str, Any]) -> Figure:
     """Gradient norms against lag, one panel for each network, side by side on one logarithmic axis.
 
-    Each panel has the norms of the run, the rates predicted by the eigenvalues and by the Lyapunov exponent, and both bounds;
-    a triangle at the foot is the lag from which the gradient is exactly 0.
+    Each panel has the norms of the run, the rates predicted by the eigenvalues and by the Lyapunov exponent, and both bounds.
+    A triangle at the foot marks the lag from which the gradient is exactly 0.
 
-    **Arguments:** `flows` results of `gradient_flow` for single runs, by name. **Raises:** `ValueError` for none or a batch.
+    **Arguments:**
+
+    - `flows`: results of `gradient_flow` for single runs, by name; `log_norms`, `measured_rate`, `predicted_rate`,
+      `lyapunov_rate` and `bounds` of each are read.
+
+    **Returns:** a matplotlib figure.
+
+    **Raises:** `ValueError` where `flows` is empty or one of them is of a batch of runs.
 
     ```python
     >>> import jax, jax.numpy as jnp, rnn_ode as ro
@@ -46,19 +53,17 @@ def gradient_flows(flows: Mapping[str, Any]) -> Figure:
     figure.supxlabel("lag k: steps back from the end of the run", fontsize="medium")
     handles: list = [
         Line2D([], [], color=NETWORK, lw=2.4, label="gradient norm of this run"),
-        Line2D(
-            [], [], color="tab:orange", lw=1.6, ls="--", label="rate from the eigenvalues (linear part, or last step)"
-        ),
-        Line2D([], [], color="tab:blue", lw=1.6, ls=":", label="rate from the Lyapunov exponent"),
-        Patch(facecolor="0.88", edgecolor="0.45", label="ruled out by the weights: above (γ‖W‖)ᵏ"),
-        Line2D([], [], color="0.45", lw=1.2, ls="-.", label="bound by this run's steps: Π‖J‖"),
+        Line2D([], [], color=ORANGE, lw=1.6, ls="--", label="rate from the eigenvalues (linear part, or last step)"),
+        Line2D([], [], color=BLUE, lw=1.6, ls=":", label="rate from the Lyapunov exponent"),
+        Patch(facecolor=FORBIDDEN, edgecolor=BOUND, label="ruled out by the weights: above (γ‖W‖)ᵏ"),
+        Line2D([], [], color=BOUND, lw=1.2, ls="-.", label="bound by this run's steps: Π‖J‖"),
     ]
     figure.legend(handles=handles, loc="outside upper center", ncols=min(3, 1 + len(flows) // 2), frameon=False)
     return figure
 
 
 def _fate(g: Any) -> str:
-    """What became of the gradient, in a few words: it persists if the run changed it less than a hundredfold."""
+    """What became of the gradient, in a few words. It persists if the run changed it less than a hundredfold."""
     last, rate = float(g.log_norms[-1]), float(g.measured_rate)
     if np.isnan(last):
         return "undefined: see its result"
@@ -68,7 +73,7 @@ def _fate(g: Any) -> str:
     return f"{fate}: ×{np.exp(rate):.3g} a step"
 
 
-def _decades(flows) -> tuple[float, float]:
+def _decades(flows: Iterable[Any]) -> tuple[float, float]:
     """Limits of an axis of powers of ten that show every norm, and one."""
     norms = np.concatenate([np.asarray(g.log_norms) for g in flows]) / np.log(10)
     norms = norms[np.isfinite(norms)]
@@ -84,13 +89,13 @@ def _gradient_norm(axes: Axes, g: Any) -> None:
         for logs in (g.log_norms, g.bounds.log_from_weights, g.bounds.log_from_steps)
     )
     lags = np.arange(len(norms))
-    axes.axhline(0, color="0.7", lw=0.8, zorder=0)
+    axes.axhline(0, color=REFERENCE, lw=0.8, zorder=0)
     if np.isfinite(g.bounds.gain):
-        axes.fill_between(lags, np.clip(weights, low, high), high, facecolor="0.88", edgecolor="0.45", zorder=0)
-    axes.plot(lags, np.where(np.isfinite(steps), steps, np.nan), color="0.45", lw=1.2, ls="-.")
+        axes.fill_between(lags, np.clip(weights, low, high), high, facecolor=FORBIDDEN, edgecolor=BOUND, zorder=0)
+    axes.plot(lags, np.where(np.isfinite(steps), steps, np.nan), color=BOUND, lw=1.2, ls="-.")
     axes.plot(lags, np.where(np.isfinite(norms), norms, np.nan), color=NETWORK, lw=2.6, zorder=2)
-    for rate, colour, style in ((g.predicted_rate, "tab:orange", "--"), (g.lyapunov_rate, "tab:blue", ":")):
-        # a rate of −∞ is drawn as one that leaves the page at once
+    for rate, colour, style in ((g.predicted_rate, ORANGE, "--"), (g.lyapunov_rate, BLUE, ":")):
+        # a rate of −∞ is drawn as a line that leaves the page at once
         axes.plot(lags, lags * max(float(rate) / np.log(10), 99 * low), color=colour, lw=1.6, ls=style, zorder=3)
     gone = np.flatnonzero(np.isneginf(norms))
     if len(gone):

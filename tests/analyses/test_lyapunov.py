@@ -106,7 +106,7 @@ def test_a_stable_fixed_point_of_a_network_has_the_exponents_of_its_jacobian():
     x = np.zeros(4)
     for system, dt in ((ro.Map(cell, x), 1.0), (ro.Flow(ro.to_ode(cell, ro.Forward(1)), x), 0.05)):
         run = ro.lyapunov(system, np.zeros(4), 8000 * dt, transient=3000 * dt, step=None if dt == 1 else dt)
-        growth = np.sort(system.growth(jnp.linalg.eigvals(system.jacobian(run.state))))[::-1]
+        growth = np.sort(system.time.growth(jnp.linalg.eigvals(system.jacobian(run.state))))[::-1]
         np.testing.assert_allclose(run.exponents, growth, atol=1e-6)
 
 
@@ -306,7 +306,7 @@ def test_an_lstm_has_two_exponents_a_unit():
     lstm = eqx.nn.LSTMCell(2, 3, key=jax.random.key(0))
     system, h0 = ro.Map(lstm, np.ones(2)), (np.zeros(3), np.ones(3))
     run = ro.lyapunov(system, h0, 300.0, transient=300.0)
-    growth = np.sort(system.growth(jnp.linalg.eigvals(system.jacobian(run.state))))[::-1]
+    growth = np.sort(system.time.growth(jnp.linalg.eigvals(system.jacobian(run.state))))[::-1]
     assert run.exponents.shape == (6,)
     finite = growth > -30  # c depends on h only through the gates: three of the six multipliers are nearly 0
     np.testing.assert_allclose(run.exponents[finite], growth[finite], atol=1e-5)

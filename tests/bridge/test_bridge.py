@@ -12,7 +12,7 @@ import scipy.linalg
 import scipy.optimize
 
 import rnn_ode as ro
-from rnn_ode._paths.sampled import Constant
+from rnn_ode._paths.base import Constant
 
 N, D, T = 3, 2, 8
 RNG = np.random.default_rng(1)
@@ -618,7 +618,11 @@ def test_traced_weights_are_not_looked_at():
             TypeError,
             r"Textbook\(\) is written for VanillaCell.*got GRUCell",
         ),
-        (lambda: ro.to_ode(CELLS["tanh"], ro.Exact(complex=True)), TypeError, r"with anchored=True; got VanillaCell"),
+        (
+            lambda: ro.to_ode(CELLS["tanh"], ro.Exact(complex=True)),
+            TypeError,
+            "serves affine cells alone; got VanillaCell",
+        ),
         (lambda: ro.to_ode(CELLS["gru"], ro.Exact(complex=True)), TypeError, r"serves affine cells.*got GRUCell"),
         (lambda: ro.to_ode(AFFINE, ro.Forward), TypeError, r"method must be one of rnn_ode's methods.*got <class"),
         (lambda: ro.to_ode(AFFINE, "exact"), TypeError, r"method must be one of .* got 'exact'"),

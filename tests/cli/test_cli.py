@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from rnn_ode._methods.catalogue import from_label
 from rnn_ode.cli import app
-from rnn_ode.cli._common import Recurrent, initializer, parse_method
+from rnn_ode.cli._common import Recurrent, initializer
 
 # Small, and with one set of methods: every other set costs a compilation.
 SMALL = ["compare", "--hidden", "3", "--activation", "none", "--method", "textbook", "--method", "exact"]
@@ -233,7 +234,7 @@ def test_constant_series(invoke, tmp_path):
     "label", ["textbook", "forward:3", "backward:2", "tustin", "exact", "exact:complex", "exact:complex:anchored"]
 )
 def test_labels_and_methods_go_both_ways(label):
-    assert parse_method(label).label == label
+    assert from_label("--method", label).label == label
 
 
 @pytest.mark.parametrize(

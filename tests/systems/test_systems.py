@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 import rnn_ode as ro
-from rnn_ode._systems.base import DiscreteTime, Stepper
 
 W = np.array([[0.5, 0.2], [-0.3, 0.4]])
 CELL = ro.VanillaCell(W, np.eye(2), np.array([0.1, -0.2]), jnp.tanh)
@@ -70,12 +69,12 @@ def test_eigenvalues_are_read_by_the_kind_of_time():
         (ro.Map(CELL, XS[0], dt=0.1), -2.0, np.log([2.0, 0.5]) / 0.1, "GROWS"),
         (ro.Flow(lambda t, h, path: -h), 0.5, [0.5, -2.0], "GROWS"),
     ):
-        values, condition = system.modes(J)
+        values, condition = system.time.modes(J)
         assert values[0] == first
-        np.testing.assert_allclose(system.growth(values), growth, rtol=1e-12)
-        assert ro.verdict_name(system.verdict(J, values, condition)) == verdict
+        np.testing.assert_allclose(system.time.growth(values), growth, rtol=1e-12)
+        assert ro.verdict_name(system.time.verdict(J, values, condition)) == verdict
     flow = ro.Flow(lambda t, h, path: -h)
-    assert ro.verdict_name(flow.verdict(-J[:1, :1], *flow.modes(-J[:1, :1]))) == "DECAYS"
+    assert ro.verdict_name(flow.time.verdict(-J[:1, :1], *flow.time.modes(-J[:1, :1]))) == "DECAYS"
 
 
 @pytest.mark.slow
@@ -115,31 +114,39 @@ def test_bad_input_is_named(make, error, message):
         make()
 
 
-class Poincare(DiscreteTime):
-    """A new kind of system: the return map of dr/dt = r (1 − r²), dθ/dt = 1 to a ray, in closed form, every turn."""
+class Poincare(ro.AbstractSystem):
+    """A system of a user: the return map of dr/dt = r (1 − r²), dθ/dt = 1 to a ray, in closed form, every turn."""
 
-    path: None = None
-    dt: float = eqx.field(static=True, default=2 * np.pi)
+    time: ro.Discrete = ro.Discrete(2 * np.pi)
 
-    @property
-    def owner(self):
-        return self
-
-    def _after_a_turn(self, r):
+    def rule(self, r):
         return (1 + (r**-2 - 1) * jnp.exp(-4 * jnp.pi)) ** -0.5
 
-    def residual(self, r):
-        return self._after_a_turn(r) - r
 
-    def jacobian(self, r):
-        return jax.jacfwd(self._after_a_turn)(r)
+class Ring(ro.AbstractSystem):
+    """A system of a user: phases on a ring, each drawn to its two neighbours."""
 
-    def stepper(self, step=None, solver=None):
-        return Stepper(lambda k, r: self._after_a_turn(r), self.dt)
+    coupling: jax.Array
+    time: ro.Continuous = ro.Continuous()
+
+    def rule(self, h):
+        return self.coupling * (jnp.sin(jnp.roll(h, 1) - h) + jnp.sin(jnp.roll(h, -1) - h)) - jnp.sin(h)
+
+
+class Tent(ro.AbstractSystem):
+    """A system of a user in pieces: h' = 1.5 h − 3 relu(h) + 1, a tent map with its top at h = 0."""
+
+    time: ro.Discrete = ro.Discrete()
+
+    def rule(self, h):
+        return 1.5 * h - 3 * jnp.maximum(h, 0) + 1
+
+    def pieces(self):
+        return np.array([[1.5]]), np.array([[-3.0]]), np.array([1.0]), False
 
 
 @pytest.mark.slow
-def test_every_analysis_takes_a_new_kind_of_system():
+def test_every_analysis_takes_a_map_of_a_user():
     """The cycle r = 1 has the multiplier e^{−4π}, and so the exponent −2 per unit time."""
     system, rest = Poincare(), jnp.ones(1)
     found = ro.fixed_points(system, jnp.array([[0.5], [1.5]]))
@@ -150,3 +157,29 @@ def test_every_analysis_takes_a_new_kind_of_system():
     assert ro.transient(system, rest).peak == 1
     branch = ro.continue_branch(lambda p: Poincare(), rest, (0.0, 1.0))
     assert branch.complete and branch.bifurcations == []
+
+
+@pytest.mark.slow
+def test_every_analysis_takes_a_flow_of_a_user():
+    """At rest the rates of four phases are −1 − κ (2 − 2 cos θ), θ = 0, π/2, π, 3π/2."""
+    system, rest = Ring(jnp.array(0.5)), jnp.zeros(4)
+    rates = np.array([-1.0, -2.0, -2.0, -3.0])
+    found = ro.fixed_points(system, jnp.full((1, 4), 0.1))
+    assert found.verdict_names == ["DECAYS"] and found.kind_names == ["NODE"]
+    np.testing.assert_allclose(found.points, 0, atol=1e-12)
+    np.testing.assert_allclose(found.eigenvalues[0].real, rates, rtol=1e-12)
+    np.testing.assert_allclose(ro.lyapunov(system, rest, 50.0, step=0.05).exponents, rates, rtol=1e-5)
+    assert ro.transient(system, rest).peak == 1
+    branch = ro.continue_branch(lambda p: Ring(p), rest, (0.0, -1.0))
+    assert [(b.kind, round(b.parameter, 6)) for b in branch.bifurcations] == [
+        ("branch point", -0.25),
+        ("branch point", -0.5),
+    ]
+
+
+def test_cycles_takes_a_map_of_a_user_that_gives_its_pieces():
+    """The tent has two fixed points, −2 and 0.4, and one orbit of period 2: −2/13 and 10/13."""
+    np.testing.assert_allclose(np.sort(ro.cycles(Tent(), 1).points.ravel()), [-2.0, 0.4], rtol=1e-12)
+    np.testing.assert_allclose(ro.cycles(Tent(), 2).points.ravel(), [-2 / 13, 10 / 13], rtol=1e-12)
+    with pytest.raises(TypeError, match=r"piecewise-linear map is wanted.* got Ring"):
+        ro.cycles(Ring(jnp.ones(())), 1)
