@@ -1,0 +1,104 @@
+"""The explorer in Jupyter: a network's eigenvalues to drag, and the matrix that belongs to them."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.linalg
+from jax.typing import ArrayLike
+from jaxtyping import Float
+
+from .._base.checks import as_matrix
+from .._base.types import Cell
+
+MODULE = Path(__file__).with_name("explorer.js")
+MOST = 16
+
+
+def explore(cell: Cell | ArrayLike | None = None) -> Any:
+    """Show a network's multipliers in the complex plane, to drag, beside its samples, its flows and the verdicts on them.
+
+    It runs in Jupyter (JupyterLab, Notebook, VS Code, Colab) by `anywidget`, and computes in the browser. `rnn-ode explore`
+    shows the same page without Jupyter.
+
+    **Arguments:**
+
+    - `cell`: a cell that knows its linear part, such as `VanillaCell`, or a matrix (N, N), with N of at most 16. Default: one
+      multiplier, ½.
+
+    **Returns:** a widget. `widget.W` is the matrix (N, N) that belongs to the multipliers as they were last released. It is
+    Q T Qᵀ with the Q of the real Schur form of the matrix given, and T with the new multipliers on its diagonal.
+
+    **Raises:** `ImportError` without anywidget; `ValueError` for a larger matrix; `TypeError` for a cell without a linear part.
+
+    ```python
+    >>> import rnn_ode as ro
+    >>> widget = ro.explore([[0.5, 1.0], [0.0, -0.2]])
+    >>> widget.W.round(6).tolist()
+    [[0.5, 1.0], [0.0, -0.2]]
+
+    ```
+    """
+    try:
+        import anywidget
+        import traitlets
+    except ImportError as error:
+        raise ImportError("rnn_ode.explore needs anywidget: pip install 'rnn_ode[explore]'", name="anywidget") from error
+
+    class Explorer(anywidget.AnyWidget):
+        _esm = MODULE
+        modes = traitlets.List().tag(sync=True)
+        coupling = traitlets.Float(0.0).tag(sync=True)
+        upper = traitlets.List().tag(sync=True)
+        matrix = traitlets.List().tag(sync=True)
+
+        def __init__(self, W: Float[np.ndarray, "N N"]):
+            T, self._Q = standard_schur(W)
+            self.size = len(W)
+            super().__init__(modes=modes_of(T), coupling=1.0, upper=T.ravel().tolist(), matrix=T.ravel().tolist())
+
+        @property
+        def W(self) -> Float[np.ndarray, "N N"]:
+            """The matrix of the multipliers as they are shown. It has more or fewer rows than at first if modes came or went."""
+            n = round(len(self.matrix) ** 0.5)
+            T = np.reshape(self.matrix, (n, n))
+            return self._Q @ T @ self._Q.T if n == self.size else T
+
+    return Explorer(_matrix_of(cell))
+
+
+def _matrix_of(cell: Any) -> Float[np.ndarray, "N N"]:
+    if cell is None:
+        return np.array([[0.5]])
+    matrix = getattr(cell, "linear_part", None) if callable(cell) else cell
+    if matrix is None:
+        raise TypeError(
+            f"cell must know its linear part, as a VanillaCell does, or be a matrix (N, N); got {type(cell).__name__}. "
+            "Give the Jacobian at a state: jax.jacfwd(lambda h: cell(x, h))(h)."
+        )
+    as_matrix("cell", matrix)
+    W = np.asarray(matrix, np.float64)
+    if len(W) > MOST:
+        raise ValueError(f"cell must have a matrix of at most {MOST} × {MOST} to be explored; got {W.shape}.")
+    return W
+
+
+def standard_schur(W: Float[np.ndarray, "N N"]) -> tuple[Float[np.ndarray, "N N"], Float[np.ndarray, "N N"]]:
+    """T and Q of the real Schur form W = Q T Qᵀ, each block of T either one number or [[a, b], [c, a]] with b c < 0."""
+    T, Q = scipy.linalg.schur(W, output="real")
+    return np.asarray(T), np.asarray(Q)
+
+
+def modes_of(T: Float[np.ndarray, "N N"]) -> list[list[float]]:
+    """[real part, imaginary part, skew] of every block on the diagonal of a Schur form; a block of two is
+    [[re, −im·skew], [im/skew, re]], or its transpose for a negative skew."""
+    modes, i = [], 0
+    while i < len(T):
+        if i + 1 < len(T) and T[i + 1, i] != 0:
+            b, c = T[i, i + 1], T[i + 1, i]
+            modes.append([float(T[i, i]), float(np.sqrt(-b * c)), float(np.sign(c) * np.sqrt(-b / c))])
+            i += 2
+        else:
+            modes.append([float(T[i, i]), 0.0, 1.0])
+            i += 1
+    return modes
