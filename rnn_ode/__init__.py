@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from ._cells.piecewise import PiecewiseLinearCell as PiecewiseLinearCell
     from ._cells.stacked import StackedCell as StackedCell
     from ._cells.vanilla import VanillaCell as VanillaCell
+    from ._explore.widget import explore as explore
     from ._fields.antisymmetric import AntisymmetricRNN as AntisymmetricRNN
     from ._fields.base import AbstractField as AbstractField
     from ._fields.cornn import CoRNN as CoRNN
@@ -141,6 +142,7 @@ else:
         "_reports.analyse": "Analysis analyse",
         "_reports.compare": "compare",
         "_reports.comparison": "Comparison",
+        "_explore.widget": "explore",
     }
     _HOMES = {name: home for home, names in _NAMES.items() for name in names.split()}
     _MODULES = ("audio", "bench", "datasets", "initializers", "interop", "learn", "linalg", "plot")

@@ -29,7 +29,8 @@ def explore(cell: Cell | ArrayLike | None = None) -> Any:
     **Returns:** a widget. `widget.W` is the matrix (N, N) that belongs to the multipliers as they were last released. It is
     Q T Qᵀ with the Q of the real Schur form of the matrix given, and T with the new multipliers on its diagonal.
 
-    **Raises:** `ImportError` without anywidget; `ValueError` for a larger matrix; `TypeError` for a cell without a linear part.
+    **Raises:** `ImportError` without anywidget, `ValueError` for a larger matrix, `TypeError` for a cell without a linear
+    part.
 
     ```python
     >>> import rnn_ode as ro
@@ -43,7 +44,9 @@ def explore(cell: Cell | ArrayLike | None = None) -> Any:
         import anywidget
         import traitlets
     except ImportError as error:
-        raise ImportError("rnn_ode.explore needs anywidget: pip install 'rnn_ode[explore]'", name="anywidget") from error
+        raise ImportError(
+            "rnn_ode.explore needs anywidget: pip install 'rnn_ode[explore]'", name="anywidget"
+        ) from error
 
     class Explorer(anywidget.AnyWidget):
         _esm = MODULE
@@ -59,7 +62,7 @@ def explore(cell: Cell | ArrayLike | None = None) -> Any:
 
         @property
         def W(self) -> Float[np.ndarray, "N N"]:
-            """The matrix of the multipliers as they are shown. It has more or fewer rows than at first if modes came or went."""
+            """The matrix of the multipliers as they are shown. Its size changes if modes were added or removed."""
             n = round(len(self.matrix) ** 0.5)
             T = np.reshape(self.matrix, (n, n))
             return self._Q @ T @ self._Q.T if n == self.size else T
