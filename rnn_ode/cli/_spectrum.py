@@ -1,6 +1,5 @@
 """`rnn-ode spectrum`: what the eigenvalues of a matrix say."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -10,13 +9,14 @@ import typer
 
 from .._base.text import plain
 from .._base.verdict import Verdict, verdict_name
-from .._files.atomic import check_readable
 from .._methods.catalogue import CONVERSIONS
 from .._methods.closed import Textbook
 from .._reports.compare import predict
 from ..interop import read_matrix
-from ._app import Json, app, finish, job
-from ._common import progress
+from ._app import app, job
+from ._options import Json
+from ._progress import progress
+from ._result import check_files, print_result
 
 
 @app.command("spectrum")
@@ -33,14 +33,11 @@ def spectrum_command(
 ) -> None:
     """Show what the eigenvalues of a matrix say about the network and about each continuous counterpart."""
     with job(context):
-        check_readable("the file", file)
+        check_files(reads={"FILE": file})
         W = read_matrix(file, key).astype(float)
         with progress("eigenvalues"):
             report = _spectrum_report(W)
-        if as_json:
-            finish(json.dumps(report, allow_nan=False))
-            return
-        finish(_spectrum_text(report))
+        print_result(as_json, report, _spectrum_text(report))
 
 
 def _spectrum_report(W: np.ndarray) -> dict:
