@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from ._bridge.schemes import Trapezoidal as Trapezoidal
     from ._bridge.to_ode import to_ode as to_ode
     from ._bridge.to_rnn import to_rnn as to_rnn
+    from ._cells.base import AbstractCell as AbstractCell
     from ._cells.piecewise import PiecewiseLinearCell as PiecewiseLinearCell
     from ._cells.stacked import StackedCell as StackedCell
     from ._cells.vanilla import VanillaCell as VanillaCell
@@ -102,6 +103,7 @@ else:
         "_paths.base": "AbstractPath",
         "_paths.held": "Hold",
         "_paths.interpolated": "BandLimited Cubic Linear",
+        "_cells.base": "AbstractCell",
         "_cells.piecewise": "PiecewiseLinearCell",
         "_cells.stacked": "StackedCell",
         "_cells.vanilla": "VanillaCell",

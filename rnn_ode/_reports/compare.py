@@ -23,9 +23,8 @@ from .._base.states import flat_rows, promote, real_dtype
 from .._base.text import plain
 from .._base.types import Cell
 from .._base.verdict import verdict_name
-from .._bridge.to_ode import to_ode
-from .._cells.base import AbstractCell, as_state, initial_state
-from .._cells.vanilla import VanillaCell
+from .._bridge.to_ode import converted_map, to_ode
+from .._cells.protocol import as_initial_state, linear_part
 from .._methods.base import AbstractMethod
 from .._methods.closed import Exact, Textbook, Tustin
 from .._methods.series import Backward, Forward
@@ -202,11 +201,11 @@ def compare(
     dt = as_step("dt", dt)
     methods = _check_methods(methods)
     xs = check_inputs(cell, xs)
-    h0 = promote(initial_state(cell) if h0 is None else as_state("h0", h0), cell, xs, least=jnp.float32)
+    h0 = promote(as_initial_state(h0, cell), cell, xs, least=jnp.float32)
     report = progress or (lambda _: None)
     report("network")
     network = iterate(cell, xs, h0, dt=dt, throw=False)
-    W, linear_part = _linear_part(cell, xs, h0)
+    W, part_name = _linear_part(cell, xs, h0)
     report("eigenvalues")
     s, discrete, predictions = predict(W, methods)
     rows = []
@@ -232,7 +231,7 @@ def compare(
         )
     report("growth")
     network_rate = measured_rate(s.matrix, flow=False)
-    return Comparison(network, tuple(rows), s, verdict_name(discrete), network_rate, linear_part, _growth(s))
+    return Comparison(network, tuple(rows), s, verdict_name(discrete), network_rate, part_name, _growth(s))
 
 
 @eqx.filter_jit
@@ -262,8 +261,8 @@ def _check_methods(methods) -> tuple[AbstractMethod, ...]:
 
 
 def _linear_part(cell, xs, h0) -> tuple[Float[Array, "N N"], str]:
-    if isinstance(cell, AbstractCell):
-        return cell.linear_part, cell.linear_part_name
+    if (known := linear_part(cell)) is not None:
+        return known, cell.linear_part_name
     return _jacobian(cell, jnp.mean(xs, axis=0), h0), "the Jacobian at h0 and the mean input"
 
 
@@ -275,8 +274,8 @@ def _jacobian(cell, x, h) -> Float[Array, "M M"]:
 
 def _run(cell, method, xs, h0, dt) -> tuple[Trajectory | None, str]:
     """The counterpart's trajectory at the samples, and why there is none or where it ended."""
-    missing = method.obstacle(cell.W_h) if isinstance(cell, VanillaCell) and _by_matrix(cell, method) else None
-    if missing is not None:
+    whole = converted_map(cell, method)
+    if whole is not None and (missing := method.obstacle(whole.W)) is not None:
         return None, f"does not exist here: {missing.text}"
     try:
         field = to_ode(cell, method, dt=dt)
@@ -303,11 +302,6 @@ def _effort(field, h0, samples: int) -> dict[str, Any]:
         return {}
     rtol, least, each = (1e-6, 1024, 16) if getattr(field, "partial", False) else (1e-8, 4096, 64)
     return {"rtol": max(rtol, default_rtol(field, h0)), "max_steps": max(least, each * samples)}
-
-
-def _by_matrix(cell, method) -> bool:
-    """Whether W_h itself decides if the method exists."""
-    return method.ignores_activation or cell.activation is None
 
 
 def _missing_at(cell, method, x, h) -> str:

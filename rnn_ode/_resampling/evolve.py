@@ -24,7 +24,7 @@ from .._base.checks import as_band, check_count
 from .._base.results import RESULTS
 from .._base.states import after, frozen, like
 from .._base.types import Cell, Path, State
-from .._cells.base import hoisted
+from .._cells.protocol import hoisted
 from .._paths.base import is_held
 from .._run.clock import ROWS, Clock
 from .._run.trajectory import Trajectory, conclude, finished, keep

@@ -19,7 +19,7 @@ from jaxtyping import Array, Complex, Float, PyTree, Real
 from .._base.checks import as_band, as_floats, as_number, check_callable, check_count
 from .._base.states import promote
 from .._base.types import Cell
-from .._cells.base import as_state, initial_state
+from .._cells.protocol import as_initial_state
 from ..linalg._eig import eig
 from ..linalg._solve import solve
 from .interpolation import lagrange, uniform_nodes
@@ -90,7 +90,7 @@ def root_condition(
     gap, band = as_number("gap", gap), as_band("band", band)
     if not 0 < gap < np.inf:
         raise ValueError(f"gap must be positive and finite, in steps of the network; got {gap}.")
-    h0 = initial_state(cell) if h0 is None else as_state("h0", h0, cell)
+    h0 = as_initial_state(h0, cell)
     x, width = as_floats("x", x), getattr(cell, "input_size", None)
     if isinstance(width, int) and x.shape != (width,):
         raise ValueError(f"x must be a constant input ({width},) for this cell; got {x.shape}.")

@@ -32,7 +32,7 @@ from .._base.checks import check_callable, check_count, check_solver, is_concret
 from .._base.results import RESULTS
 from .._base.states import is_finite, mask_failed, real_dtype
 from .._base.types import Field, State
-from .._cells.base import as_state
+from .._cells.protocol import as_state
 from .._paths.base import AbstractPath
 from .clock import Clock
 from .dopri8 import Dopri8
