@@ -39,9 +39,7 @@ TO_SPLIT = (
     "cycles",
     "fixed_points",
     "lyapunov",
-    "transient",
     "analyse",
-    "compare",
     "base",
     "branches_walk",
 )

@@ -127,7 +127,7 @@ def _flow(cell: Cell, xs: Array, states: State, result: RESULTS) -> GradientFlow
         log_norms, log_steps = _pulled_back(step, xs, rows[:-1])
         log_sizes = _pushed_forward(step, xs, rows[:-1])
         known = linear_part(cell)
-        matrix = jax.jacfwd(lambda h: step(xs[-1], h))(rows[-1]) if known is None else known
+        matrix = jax.jacfwd(lambda h: step(xs[-1], h))(rows[-1]) if known is None else known[0]
         gain = gain_of(cell).astype(rows.dtype)
     total, lags = len(xs), jnp.arange(len(rows), dtype=rows.dtype)
     settled, late = total // 4, slice(total // 2, None)  # by then a generic vector points where most growth is

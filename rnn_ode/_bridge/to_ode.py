@@ -12,7 +12,7 @@ from .._cells.protocol import affine_map, preactivation
 from .._cells.vanilla import VanillaCell
 from .._methods.base import AbstractMethod, check_method
 from .._methods.catalogue import CONVERSIONS
-from .._methods.existence import Obstacle, singular
+from .._methods.existence import NoSuchFlow, Obstacle, singular
 from ..linalg._solve import inv
 from .jacobian import JacobianField
 from .linear import LinearField
@@ -47,7 +47,7 @@ def to_ode(cell: Cell, method: AbstractMethod, *, dt: float = 1.0) -> Field:
     if method.forward_differences:
         return SeriesField(cell, method.forward_differences, dt)
     _require_single(cell, method)
-    whole = converted_map(cell, method)
+    whole = _converted_map(cell, method)
     if whole is not None:
         require_method(whole.W, method)
         if method.backward_differences:
@@ -66,7 +66,7 @@ def to_ode(cell: Cell, method: AbstractMethod, *, dt: float = 1.0) -> Field:
     return JacobianField(cell, method, dt, method.input_lead * dt, method.anchored)
 
 
-def converted_map(cell: Cell, method: AbstractMethod) -> AffineMap | None:
+def _converted_map(cell: Cell, method: AbstractMethod) -> AffineMap | None:
     """The affine map that the method converts as a whole, if there is one: the cell, or what its activation is applied to."""
     return preactivation(cell) if method.ignores_activation else affine_map(cell)
 
@@ -121,7 +121,7 @@ def _require_invertible(W, method) -> None:
 def _refuse(W, method, reason: Obstacle | None) -> None:
     if reason is not None:
         ways = ", ".join(m.call for m in existing(W))
-        raise ValueError(f"{method.call} does not exist for this network: {reason.text}. These do: {ways}.")
+        raise NoSuchFlow(f"{method.call} does not exist for this network: {reason.text}. These do: {ways}.", reason)
 
 
 def _name(cell) -> str:

@@ -116,9 +116,10 @@ def preactivation(cell: Any) -> AffineMap | None:
     return None if found is None else AffineMap(*found)
 
 
-def linear_part(cell: Any) -> Float[Array, "N N"] | None:
-    """The matrix that a cell calls its linear part, `None` where it knows none."""
-    return cell.linear_part if isinstance(cell, AbstractCell) else None
+def linear_part(cell: Any) -> tuple[Float[Array, "N N"], str] | None:
+    """The matrix that a cell calls its linear part, and what tables call it; `None` where the cell knows none."""
+    matrix = cell.linear_part if isinstance(cell, AbstractCell) else None
+    return None if matrix is None else (matrix, cell.linear_part_name)
 
 
 def gain_of(cell: Any) -> Float[Array, ""]:

@@ -30,7 +30,7 @@ from .._paths.held import Hold
 from .._paths.interpolated import Cubic, Linear
 from ..linalg._exponential import matrix_power, phi_functions
 from .intervals import Interval
-from .trajectory import conclude, keep
+from .kept import keep, with_result
 
 _BLOCK = 32
 
@@ -51,7 +51,7 @@ def linear_flow(
         rows = keep(jax.vmap(unravel)(rows), None)
     else:
         rows = scanned(E, u, flat, lambda h: keep(unravel(h), save))
-    states, result = conclude(after(keep(h0, save), rows))
+    states, result = with_result(after(keep(h0, save), rows))
     why = RESULTS.where(defined, RESULTS.left_float_range, RESULTS.field_undefined)  # pyright: ignore
     return states, RESULTS.where(result == RESULTS.successful, result, why)
 
