@@ -74,8 +74,8 @@ if TYPE_CHECKING:
     from ._paths.interpolated import Linear as Linear
     from ._reports.analyse import Analysis as Analysis
     from ._reports.analyse import analyse as analyse
-    from ._reports.compare import Comparison as Comparison
     from ._reports.compare import compare as compare
+    from ._reports.comparison import Comparison as Comparison
     from ._resampling.alternatives import delayed_feedback as delayed_feedback
     from ._resampling.alternatives import state_trajectory as state_trajectory
     from ._resampling.evolve import evolve as evolve
@@ -140,7 +140,8 @@ else:
         "_analyses.pseudospectrum": "pseudospectrum",
         "_analyses.transient": "Transient transient",
         "_reports.analyse": "Analysis analyse",
-        "_reports.compare": "Comparison compare",
+        "_reports.compare": "compare",
+        "_reports.comparison": "Comparison",
     }
     _HOMES = {name: home for home, names in _NAMES.items() for name in names.split()}
     _MODULES = ("audio", "bench", "datasets", "initializers", "interop", "learn", "linalg", "plot")

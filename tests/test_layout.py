@@ -39,7 +39,6 @@ TO_SPLIT = (
     "fixed_points",
     "lyapunov",
     "analyse",
-    "compare",
     "base",
     "branches_walk",
 )
