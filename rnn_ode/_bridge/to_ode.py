@@ -11,7 +11,7 @@ from .._cells.base import AbstractCell
 from .._cells.vanilla import VanillaCell, is_affine
 from .._methods.base import AbstractMethod, check_method
 from .._methods.catalogue import CONVERSIONS
-from .._methods.existence import Obstacle, singular
+from .._methods.existence import NoSuchFlow, Obstacle, singular
 from ..linalg._solve import inv
 from .jacobian import JacobianField
 from .linear import LinearField
@@ -116,7 +116,7 @@ def _require_invertible(W, method) -> None:
 def _refuse(W, method, reason: Obstacle | None) -> None:
     if reason is not None:
         ways = ", ".join(m.call for m in existing(W))
-        raise ValueError(f"{method.call} does not exist for this network: {reason.text}. These do: {ways}.")
+        raise NoSuchFlow(f"{method.call} does not exist for this network: {reason.text}. These do: {ways}.", reason)
 
 
 def _name(cell) -> str:
