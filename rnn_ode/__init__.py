@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from ._analyses.branches import Bifurcation as Bifurcation
     from ._analyses.branches import Branch as Branch
     from ._analyses.branches import continue_branch as continue_branch
-    from ._analyses.cycles import Coverage as Coverage
     from ._analyses.cycles import Cycles as Cycles
     from ._analyses.cycles import cycles as cycles
+    from ._analyses.cycles_proof import Coverage as Coverage
     from ._analyses.fixed_points import FixedPoints as FixedPoints
     from ._analyses.fixed_points import Kind as Kind
     from ._analyses.fixed_points import draw_guesses as draw_guesses
@@ -131,7 +131,8 @@ else:
         "_systems.map": "Map",
         "_systems.time": "Continuous Discrete",
         "_analyses.branches": "Bifurcation Branch continue_branch",
-        "_analyses.cycles": "Coverage Cycles cycles",
+        "_analyses.cycles": "Cycles cycles",
+        "_analyses.cycles_proof": "Coverage",
         "_analyses.fixed_points": "FixedPoints Kind draw_guesses fixed_points",
         "_analyses.gradients": "GradientFlow gradient_flow",
         "_analyses.gradients_bounds": "GradientBounds",

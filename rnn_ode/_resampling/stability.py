@@ -18,6 +18,7 @@ from jaxtyping import Array, Complex, Float, PyTree, Real
 
 from .._base.checks import as_band, as_floats, as_number, check_callable, check_count
 from .._base.states import promote
+from .._base.text import table
 from .._base.types import Cell
 from .._cells.protocol import as_initial_state
 from ..linalg._eig import eig
@@ -46,15 +47,14 @@ class RootCondition(eqx.Module):
         return [(int(i) + 1, int(j)) for i, j in np.argwhere(self.excess <= TOLERANCE)]
 
     def table(self) -> str:
-        """The radii as text; unstable ones in brackets."""
+        """Return the radii as text; those of unstable pairs are in brackets."""
         behind = self.radii.shape[1]
         head = ["ahead \\ behind", *map(str, range(behind))]
         rows = [
             [str(i + 1), *(f"{r:.4f}" if e <= TOLERANCE else f"({r:.4f})" for r, e in zip(*pair, strict=True))]
             for i, pair in enumerate(zip(self.radii, self.excess, strict=True))
         ]
-        widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-        return "\n".join("  ".join(word.rjust(n) for word, n in zip(row, widths, strict=True)) for row in [head, *rows])
+        return table([head, *rows], align=">" * len(head))
 
 
 def root_condition(
