@@ -9,6 +9,7 @@ import numpy as np
 import typer
 
 from .._base.checks import counted
+from .._base.protocol import input_width
 from .._methods.catalogue import from_label
 from .._reports.analyse import analyse
 from ._app import Json, app, finish, job
@@ -62,7 +63,7 @@ def analyse_command(
             mention_unused(context, "with --weights", "hidden", "gain", "recurrent")
         chosen = from_label("--method", method)
         cell = network(weights, activation, len(x) if x else 1, hidden, gain, recurrent, seed, Activation.tanh)
-        constant = _constant(x, getattr(cell, "input_size", None))
+        constant = _constant(x, input_width(cell))
         with progress("preparing") as step:
             a = analyse(cell, constant, chosen, seed=seed, progress=lambda part: step(f"computing: {part}"))
             step("drawing")
