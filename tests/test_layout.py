@@ -39,7 +39,6 @@ TO_SPLIT = (
     "cycles",
     "fixed_points",
     "lyapunov",
-    "analyse",
     "base",
     "branches_walk",
 )
