@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from ._analyses.branches import Bifurcation as Bifurcation
     from ._analyses.branches import Branch as Branch
     from ._analyses.branches import continue_branch as continue_branch
-    from ._analyses.cycles import Coverage as Coverage
     from ._analyses.cycles import Cycles as Cycles
     from ._analyses.cycles import cycles as cycles
+    from ._analyses.cycles_proof import Coverage as Coverage
     from ._analyses.fixed_points import FixedPoints as FixedPoints
     from ._analyses.fixed_points import Kind as Kind
     from ._analyses.fixed_points import draw_guesses as draw_guesses
@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from ._bridge.schemes import Trapezoidal as Trapezoidal
     from ._bridge.to_ode import to_ode as to_ode
     from ._bridge.to_rnn import to_rnn as to_rnn
+    from ._cells.base import AbstractCell as AbstractCell
     from ._cells.piecewise import PiecewiseLinearCell as PiecewiseLinearCell
     from ._cells.stacked import StackedCell as StackedCell
     from ._cells.vanilla import VanillaCell as VanillaCell
@@ -102,6 +103,7 @@ else:
         "_paths.base": "AbstractPath",
         "_paths.held": "Hold",
         "_paths.interpolated": "BandLimited Cubic Linear",
+        "_cells.base": "AbstractCell",
         "_cells.piecewise": "PiecewiseLinearCell",
         "_cells.stacked": "StackedCell",
         "_cells.vanilla": "VanillaCell",
@@ -129,7 +131,8 @@ else:
         "_systems.map": "Map",
         "_systems.time": "Continuous Discrete",
         "_analyses.branches": "Bifurcation Branch continue_branch",
-        "_analyses.cycles": "Coverage Cycles cycles",
+        "_analyses.cycles": "Cycles cycles",
+        "_analyses.cycles_proof": "Coverage",
         "_analyses.fixed_points": "FixedPoints Kind draw_guesses fixed_points",
         "_analyses.gradients": "GradientFlow gradient_flow",
         "_analyses.gradients_bounds": "GradientBounds",

@@ -14,7 +14,7 @@ from .._base.types import Cell, State
 from .._bridge.schemes import RungeKutta
 from .._bridge.to_ode import to_ode
 from .._bridge.to_rnn import to_rnn
-from .._cells.base import as_state, initial_state
+from .._cells.protocol import as_state, initial_state
 from .._methods.base import AbstractMethod
 from .._methods.series import Forward
 from .._systems.flow import Flow

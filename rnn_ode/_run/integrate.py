@@ -13,7 +13,7 @@ from jaxtyping import Array, PyTree, Real
 from .._base.checks import check_callable, check_count, check_solver, is_concrete
 from .._base.results import RESULTS
 from .._base.types import Field, State
-from .._cells.base import as_state
+from .._cells.protocol import as_state
 from .._paths.base import AbstractPath
 from .clock import Clock
 from .solve import solve_field

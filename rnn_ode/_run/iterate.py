@@ -14,7 +14,7 @@ from .._base.checks import as_floats, as_step, check_callable, check_count
 from .._base.results import RESULTS
 from .._base.states import after, like, promote
 from .._base.types import Cell, State
-from .._cells.base import as_state, initial_state, recurrence
+from .._cells.protocol import as_initial_state, recurrence
 from .._cells.recurrence import Recurrence
 from .kept import Kept, keep, with_result, with_result_unless
 from .scan import scan_states
@@ -68,7 +68,7 @@ def iterate(
     dt = as_step("dt", dt)
     check_callable("cell", cell, "cell(x, h)")
     xs = check_inputs(cell, xs)
-    h0 = initial_state(cell) if h0 is None else as_state("h0", h0, cell)
+    h0 = as_initial_state(h0, cell)
     if save is not None:
         check_callable("save", save, "save(h)")
     if checkpoints is not None:

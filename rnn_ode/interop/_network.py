@@ -8,8 +8,7 @@ from jaxtyping import Array, Float
 
 from .._base.checks import check_callable, check_flag, counted
 from .._base.types import Cell
-from .._cells.base import output_of
-from .._cells.stacked import output_shape
+from .._cells.protocol import output_of, output_shape
 
 Activation = Callable[[Array], Array] | None
 

@@ -16,7 +16,7 @@ from jaxtyping import Array, Float, Real
 from ..._base.checks import as_floats, check_callable, check_count, is_concrete
 from ..._base.states import real_dtype
 from ..._base.types import Cell, Field, State
-from ..._cells.base import initial_state, output_of
+from ..._cells.protocol import initial_state, output_of
 from ..._paths.base import Constant
 from ..._run.runge_kutta import runge_kutta_4
 from .base import Length, as_samples, check_length
