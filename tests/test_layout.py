@@ -38,7 +38,6 @@ MOST_LINES = 400
 TO_SPLIT = (
     "fixed_points",
     "lyapunov",
-    "analyse",
     "base",
     "branches_walk",
 )
