@@ -5,28 +5,24 @@ import numpy as np
 import pytest
 
 import rnn_ode as ro
-from rnn_ode._cells.base import AbstractCell
-from rnn_ode._paths.sampled import SampledPath
 
 
-class Halved(AbstractCell):
+class Halved(ro.AbstractCell):
     """h' = W h / 2 + W_x x + b."""
 
     W: jnp.ndarray
     W_x: jnp.ndarray
     b: jnp.ndarray
 
-    @property
-    def recurrence(self):
-        return ro.VanillaCell(self.W / 2, self.W_x, self.b, None).recurrence
+    def __call__(self, x, h):
+        return self.W @ h / 2 + self.W_x @ x + self.b
+
+    def initial_state(self):
+        return jnp.zeros(len(self.W))
 
     @property
     def linear_part(self):
         return self.W / 2
-
-    @property
-    def gain(self):
-        return jnp.linalg.norm(self.W, 2) / 2
 
 
 class Shifted(ro.AbstractMethod):
@@ -46,16 +42,13 @@ class Shifted(ro.AbstractMethod):
         return (abs(multiplier - 3) <= tolerance) | (abs(multiplier + 5) <= 0.1)
 
 
-class Steps(SampledPath):
+class Steps(ro.AbstractPath):
     """Held samples, as `Hold` has them."""
 
     degree = 0
 
-    def at(self, whole, fraction, after=0.0):
-        return ro.Hold(self.xs, self.dt, self.t0).at(whole, fraction, after)
-
-    def piece(self, whole):
-        return ro.Hold(self.xs, self.dt, self.t0).piece(whole)
+    def within(self, step, fraction):
+        return self.xs[step]
 
 
 def test_compare_does_not_call_a_new_cell_by_another_one_s_parts():

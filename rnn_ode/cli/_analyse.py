@@ -9,6 +9,7 @@ import typer
 from jax import Array
 
 from .._base.checks import counted
+from .._base.protocol import input_width
 from .._methods.catalogue import from_label
 from .._reports.analyse import analyse
 from ._app import app, job, mention_unused
@@ -53,7 +54,7 @@ def analyse_command(
             cell = random_cell(inputs, hidden, activation=kind, recurrent=recurrent, gain=gain, seed=seed)
         else:
             cell = cell_from_file(weights, activation)
-        constant = _constant_input(x, getattr(cell, "input_size", None))
+        constant = _constant_input(x, input_width(cell))
         with progress("preparing") as step:
             analysis = analyse(cell, constant, chosen, seed=seed, progress=lambda part: step(f"computing: {part}"))
         deliver(analysis, as_json, out, head=f"{cell_name(cell)} ({weights or 'random network'})")

@@ -8,6 +8,7 @@ import numpy as np
 import typer
 
 from .._base.checks import counted
+from .._base.protocol import input_width
 from .._base.types import Cell
 from .._methods.catalogue import from_label
 from .._reports.compare import METHODS, compare
@@ -87,8 +88,8 @@ def _standardised(series: Series) -> np.ndarray:
 
 def _check_inputs(cell: Cell, columns: int, weights: Path) -> None:
     """`ValueError` if the network does not take as many inputs as the series has columns."""
-    wanted = getattr(cell, "input_size", columns)
-    if wanted != columns:
+    wanted = input_width(cell)
+    if wanted not in (None, columns):
         raise ValueError(
             f"--weights {weights}: the network takes {counted(wanted, 'input')}, and the series has "
             f"{counted(columns, 'column')}."
