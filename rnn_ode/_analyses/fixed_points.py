@@ -327,7 +327,7 @@ def _describe(system, size, slow: bool, end: End) -> dict[str, Any]:
     eigenvalues, condition, right, left = _modes(system, J)
     moved = jax.lax.cond(end.fixed, lambda: _moved(system, end, left, right), lambda: jnp.zeros_like(condition))
     reach = eigenvalue_reach(J, condition, eigenvalues) + moved
-    boundary = jnp.abs(system.time.reading.contour(eigenvalues, jnp.zeros_like(moved[0])) - eigenvalues)
+    boundary = jnp.abs(system.time.region.reading.contour(eigenvalues, jnp.zeros_like(moved[0])) - eigenvalues)
     kink = jumps(at_rest, end.point, end.radius, size)
     verdict = system.time.verdict(J, eigenvalues, condition)
     unsure = (verdict != Verdict.PERSISTS) & (boundary[0] <= moved[0])
