@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from ._analyses.fixed_points import Kind as Kind
     from ._analyses.fixed_points import draw_guesses as draw_guesses
     from ._analyses.fixed_points import fixed_points as fixed_points
-    from ._analyses.gradients import GradientBounds as GradientBounds
     from ._analyses.gradients import GradientFlow as GradientFlow
-    from ._analyses.gradients import gradient_examples as gradient_examples
     from ._analyses.gradients import gradient_flow as gradient_flow
+    from ._analyses.gradients_bounds import GradientBounds as GradientBounds
+    from ._analyses.gradients_examples import gradient_examples as gradient_examples
     from ._analyses.lyapunov import Lyapunov as Lyapunov
     from ._analyses.lyapunov import lyapunov as lyapunov
     from ._analyses.spectrum import Spectrum as Spectrum
@@ -129,7 +129,9 @@ else:
         "_analyses.branches": "Bifurcation Branch continue_branch",
         "_analyses.cycles": "Coverage Cycles cycles",
         "_analyses.fixed_points": "FixedPoints Kind draw_guesses fixed_points",
-        "_analyses.gradients": "GradientBounds GradientFlow gradient_examples gradient_flow",
+        "_analyses.gradients": "GradientFlow gradient_flow",
+        "_analyses.gradients_bounds": "GradientBounds",
+        "_analyses.gradients_examples": "gradient_examples",
         "_analyses.lyapunov": "Lyapunov lyapunov",
         "_analyses.spectrum": "Spectrum spectrum",
         "_analyses.transient": "Transient pseudospectrum transient",

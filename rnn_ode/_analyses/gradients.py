@@ -16,13 +16,12 @@ Four things are said of ‖P_k‖₂, in nats per step where they are rates.
   eigenvalue will not do in place of the norm, as the shift shows.
 - *The steps' bound*: ‖P_k‖₂ ≤ Π ‖J_j‖₂ over the k last steps, for any cell.
 
-Products are carried with a power of two for every row apart, so that nothing over- or underflows before the end and the
-logarithm is −∞ only where the product is 0: where derivatives are, or round to, 0 (a saturated tanh, inactive ReLUs). Within
-a row, what is smaller than its largest entry by more than the float range (1e-38, or 1e-308) counts as 0. At a ReLU's kink
-the derivative is that of `jax.nn.relu`: 0 at 0.
+Products are those of `products`, in which nothing over- or underflows: the logarithm is −∞ only where derivatives are, or
+round to, 0 (a saturated tanh, inactive ReLUs). At a ReLU's kink the derivative is that of `jax.nn.relu`: 0 at 0.
 """
 
-from typing import Any
+import dataclasses
+from collections.abc import Callable
 
 import equinox as eqx
 import jax
@@ -30,55 +29,20 @@ import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
-from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree, Real
+from jaxtyping import Array, Float, PyTree, Real
 
-from .._base.checks import check_callable, check_count
+from .._base.checks import check_callable
 from .._base.results import RESULTS
 from .._base.states import promote
-from .._base.types import Cell
-from .._bridge.schemes import Euler
-from .._bridge.to_rnn import to_rnn
+from .._base.types import Cell, State
 from .._cells.base import AbstractCell, as_state, initial_state
-from .._cells.vanilla import VanillaCell
-from .._fields.antisymmetric import AntisymmetricRNN
 from .._run.iterate import check_inputs, iterate
+from .gradients_bounds import GradientBounds, bounds_of
+from .products import log_norm, log_size, push, rescale
 from .spectrum import Spectrum, spectrum
 
-
-class GradientBounds(eqx.Module):
-    """Upper bounds of ‖∂h_T/∂h_{T−k}‖₂ at the lags k = 0…T, and what Pascanu, Mikolov & Bengio (2013) conclude of them.
-
-    **Fields:** `gain` (): what no step's ‖J‖₂ exceeds, whatever state and input, by the weights alone: γ ‖W_h‖₂ for a
-    `VanillaCell`, ‖A‖₂ + ‖W‖₂ for a `PiecewiseLinearCell`, NaN for other cells and unknown activations; `log_from_weights`
-    (T+1,): k log gain; `log_from_steps` (T+1,): the sum of log ‖J_j‖₂ over the last k steps of this run, of any cell; both in
-    nats; `vanishing_guaranteed` (): gain < 1; `exploding_possible` (): gain > 1, or unknown. These two hold to within
-    rounding, so that an orthogonal W_h under a tanh has neither.
-
-    ```python
-    >>> import jax.numpy as jnp, rnn_ode as ro
-    >>> cell = ro.VanillaCell([[2.0]], [[1.0]], [0.0], activation=jnp.tanh)
-    >>> b = ro.gradient_flow(cell, jnp.ones((2, 1))).bounds
-    >>> b.from_weights.round(4).tolist(), bool(b.exploding_possible)
-    ([1.0, 2.0, 4.0], True)
-
-    ```
-    """
-
-    gain: Float[Array, "*batch"]
-    log_from_weights: Float[Array, "*batch lags"]
-    log_from_steps: Float[Array, "*batch lags"]
-    vanishing_guaranteed: Bool[Array, "*batch"]
-    exploding_possible: Bool[Array, "*batch"]
-
-    @property
-    def from_weights(self) -> Float[Array, "*batch lags"]:
-        """gainᵏ."""
-        return jnp.exp(self.log_from_weights)
-
-    @property
-    def from_steps(self) -> Float[Array, "*batch lags"]:
-        """The product of the norms of the last k step Jacobians."""
-        return jnp.exp(self.log_from_steps)
+Step = Callable[[Array, Array], Array]
+"""step(x, h): the next flat state."""
 
 
 class GradientFlow(eqx.Module):
@@ -144,55 +108,59 @@ def gradient_flow(
         raise TypeError(
             "gradient_flow needs real states; this run's are complex. Split them into real and imaginary parts."
         )
-    matrix, (log_norms, lyapunov_rate, measured_rate, bounds, result) = _measure(cell, xs, run.states, run.result)
-    if throw:
-        log_norms = result.error_if(log_norms, result != RESULTS.successful)
-    return GradientFlow(log_norms, _spectrum(matrix), lyapunov_rate, measured_rate, bounds, result)
+    flow = _flow(cell, xs, run.states, run.result)
+    if not throw:
+        return flow
+    return dataclasses.replace(flow, log_norms=flow.result.error_if(flow.log_norms, flow.result != RESULTS.successful))
 
 
-# compiled, so that a matrix that is not finite gives NaN and raises nothing: `result` says why
-_spectrum = eqx.filter_jit(spectrum)
-
-
-@eqx.filter_jit
-def _measure(cell, xs, states, result):
-    """All of a `GradientFlow` but its spectrum, and the matrix that this is of."""
+@eqx.filter_jit  # under which a matrix that is not finite raises nothing: `result` says why
+def _flow(cell: Cell, xs: Array, states: State, result: RESULTS) -> GradientFlow:
+    """What the states of a run, and how it ended, say."""
     rows = jax.vmap(lambda state: ravel_pytree(state)[0])(states)
     unravel = ravel_pytree(jax.tree.map(lambda leaf: leaf[0], states))[1]
 
-    def step(x, h):
+    def step(x: Array, h: Array) -> Array:
         return ravel_pytree(cell(x, unravel(h)))[0]
 
     with jax.default_matmul_precision("highest"):
-        log_norms, log_steps = _backward(step, xs, rows[:-1])
-        log_sizes = _forward(step, xs, rows[:-1])
+        log_norms, log_steps = _pulled_back(step, xs, rows[:-1])
+        log_sizes = _pushed_forward(step, xs, rows[:-1])
         ours = isinstance(cell, AbstractCell)
         matrix = cell.linear_part if ours else jax.jacfwd(lambda h: step(xs[-1], h))(rows[-1])
         gain = cell.gain if ours else jnp.asarray(jnp.nan, rows.dtype)
     total, lags = len(xs), jnp.arange(len(rows), dtype=rows.dtype)
     settled, late = total // 4, slice(total // 2, None)  # by then a generic vector points where most growth is
     lyapunov_rate = _difference(log_sizes[-1], log_sizes[settled]) / (total - settled)
+    measured_rate = _slope(lags[late], log_norms[late])
     ran = result == RESULTS.successful
-    log_norms, log_steps, *rates = (
-        jnp.where(ran, value, jnp.nan)
-        for value in (log_norms, log_steps, lyapunov_rate, _slope(lags[late], log_norms[late]))
+    log_norms, log_steps, lyapunov_rate, measured_rate = (
+        jnp.where(ran, value, jnp.nan) for value in (log_norms, log_steps, lyapunov_rate, measured_rate)
     )
     undefined = ran & jnp.any(jnp.isnan(log_norms))
     result = RESULTS.where(undefined, RESULTS.derivative_undefined, result)  # pyright: ignore
-    return matrix, (log_norms, *rates, _bounds(gain, log_steps, rows.shape[1]), result)
+    return GradientFlow(
+        log_norms=log_norms,
+        spectrum=spectrum(matrix),
+        lyapunov_rate=lyapunov_rate,
+        measured_rate=measured_rate,
+        bounds=bounds_of(gain, log_steps, rows.shape[1]),
+        result=result,
+    )
 
 
-def _backward(step, xs, before):
-    """log ‖P_k‖₂ and Σ log ‖J_j‖₂ over the last k steps, both (T+1,), for the states `before` (T, N) the steps."""
+def _pulled_back(
+    step: Step, xs: Array, before: Float[Array, "T N"]
+) -> tuple[Float[Array, " T+1"], Float[Array, " T+1"]]:
+    """log ‖P_k‖₂ and Σ log ‖J_j‖₂ over the last k steps, for the states `before` the steps."""
     eye = jnp.eye(before.shape[1], dtype=before.dtype)
     none = jnp.zeros(len(eye), int)
 
-    def multiply(carry, point):
-        rows, exponents = carry
+    def multiply(product, point):
         x, h = point
         J = jax.jacfwd(lambda h: step(x, h))(h)
-        rows, exponents = _rescale(rows @ J, exponents)
-        logs = jax.vmap(_log_norm)(jnp.stack([rows, J]), jnp.stack([exponents, none]))
+        rows, exponents = rescale(product[0] @ J, product[1])
+        logs = jax.vmap(log_norm)(jnp.stack([rows, J]), jnp.stack([exponents, none]))
         return (rows, exponents), logs
 
     _, logs = jax.lax.scan(multiply, (eye, none), (xs, before), reverse=True)
@@ -200,46 +168,20 @@ def _backward(step, xs, before):
     return log_norms, jnp.cumsum(log_steps)
 
 
-def _forward(step, xs, before):
-    """The logarithm (T+1,) of the length of a generic vector that the run carries along."""
+def _pushed_forward(step: Step, xs: Array, before: Float[Array, "T N"]) -> Float[Array, " T+1"]:
+    """The logarithm of the length of a generic vector that the run carries along."""
     v = np.random.default_rng(0).normal(size=before.shape[1:])
     v = jnp.asarray(v / np.linalg.norm(v), before.dtype)
 
-    def push(carry, point):
-        v, exponent = carry
+    def tangent(v: Array, point: tuple[Array, Array]) -> Array:
         x, h = point
-        v, exponent = _rescale(jax.jvp(lambda h: step(x, h), (h,), (v,))[1], exponent)
-        size = jnp.linalg.norm(jnp.where(jnp.all(v == 0), 1, v))
-        return (v, exponent), _log(jnp.where(jnp.all(v == 0), 0, size), exponent)
+        return jax.jvp(lambda h: step(x, h), (h,), (v,))[1]
 
-    _, logs = jax.lax.scan(push, (v, jnp.zeros((), int)), (xs, before))
-    return jnp.concatenate([jnp.zeros(1, before.dtype), logs])
+    _, sizes = push(tangent, (v, jnp.zeros((), int)), (xs, before))
+    return jnp.concatenate([jnp.zeros(1, before.dtype), log_size(*sizes)])
 
 
-def _rescale(rows: Float[Array, "*n N"], exponents: Int[Array, "*n"]):
-    """Rows with a largest entry of about 1 and the exponents of the powers of two that were taken out, none from zeros."""
-    size = jax.lax.stop_gradient(jnp.max(jnp.abs(rows), axis=-1))
-    # without a mantissa a number is a power of two, and dividing by it rounds nothing
-    power = jax.lax.reduce_precision(size, jnp.finfo(size.dtype).nexp, 0)
-    power = jnp.where(power == 0, 1, power)
-    return rows / power[..., None], exponents + jnp.round(jnp.log2(power)).astype(int)
-
-
-def _log_norm(rows: Float[Array, "n N"], exponents: Int[Array, " n"]) -> Float[Array, ""]:
-    """log of the spectral norm of the matrix whose rows are 2^exponents times these; −∞ for zero."""
-    alive = jnp.any(rows != 0, axis=1)
-    top = jnp.max(jnp.where(alive, exponents, jnp.iinfo(exponents.dtype).min))
-    scales = jnp.exp2(jnp.where(alive, exponents - top, 0).astype(rows.dtype))
-    return _log(jnp.linalg.svd(scales[:, None] * rows, compute_uv=False)[0], top)
-
-
-def _log(size, exponent):
-    """log (2^exponent · size), −∞ for a size of 0."""
-    log = jnp.log(jnp.where(size == 0, 1, size)) + exponent.astype(size.dtype) * float(np.log(2))
-    return jnp.where(size == 0, -jnp.inf, log)
-
-
-def _difference(last, first):
+def _difference(last: Float[Array, ""], first: Float[Array, ""]) -> Float[Array, ""]:
     """last − first of logarithms of which −∞ means gone for good."""
     return jnp.where(last == -jnp.inf, last, last - jnp.where(first == -jnp.inf, 0, first))
 
@@ -250,48 +192,3 @@ def _slope(x: Float[Array, " n"], y: Float[Array, " n"]) -> Float[Array, ""]:
     centred = x - jnp.mean(x)
     slope = jnp.sum(centred * jnp.where(gone, 0, y)) / jnp.sum(centred**2)
     return jnp.where(jnp.any(gone), -jnp.inf, slope)
-
-
-def _bounds(gain, log_steps, n: int) -> GradientBounds:
-    log_gain = jnp.where(gain == 0, -jnp.inf, jnp.log(jnp.where(gain == 0, 1, gain))).astype(log_steps.dtype)
-    lags = jnp.arange(len(log_steps), dtype=log_steps.dtype)
-    log_weights = jnp.where(lags == 0, 0, jnp.where(lags == 0, 1, lags) * log_gain)
-    rounding = 4 * n * jnp.finfo(gain.dtype).eps
-    return GradientBounds(gain, log_weights, log_steps, gain < 1 - rounding, ~(gain <= 1 + rounding))
-
-
-def gradient_examples(key: PRNGKeyArray, input_size: int, hidden_size: int) -> dict[str, Any]:
-    """Five networks that treat gradients differently, of one size: for `gradient_flow` on the same input, side by side.
-
-    **Arguments:** `key` for the weights; `input_size` D, `hidden_size` N, whole numbers ≥ 1. **Returns:** cells by name:
-
-    - "ReLU": Gaussian W_h of variance 4/N: explodes, at ½ log 2 = 0.35 for large N, and its state with it;
-    - "tanh": W_h = 0.9 · orthogonal: vanishes, guaranteed;
-    - "orthogonal": h' = W_h h + W_x x with W_h orthogonal: keeps every gradient exactly (Saxe, McClelland & Ganguli 2014);
-    - "antisymmetric": h' = h + 0.1 tanh((A − Aᵀ) h + W_x x), an Euler step of a flow that neither grows nor decays (Chang,
-      Chen, Haber & Chi 2019);
-    - "LSTM": Equinox's, its forget gate near one: its bias is 3 (Jozefowicz, Zaremba & Sutskever 2015).
-
-    ```python
-    >>> import jax, jax.numpy as jnp, rnn_ode as ro
-    >>> cells = ro.gradient_examples(jax.random.key(0), 1, 8)
-    >>> flows = {name: ro.gradient_flow(cell, jnp.ones((50, 1))) for name, cell in cells.items()}
-    >>> abs(flows["orthogonal"].norms - 1).max().item() < 1e-4, flows["tanh"].norms[-1].item() < 0.01
-    (True, True)
-
-    ```
-    """
-    check_count("input_size", input_size)
-    check_count("hidden_size", hidden_size)
-    keys, size = jax.random.split(key, 5), (input_size, hidden_size)
-    gauss, orthogonal = jax.nn.initializers.normal, jax.nn.initializers.orthogonal
-    field = AntisymmetricRNN.random(keys[3], *size, recurrent=gauss(0.5 / hidden_size**0.5))
-    lstm = eqx.nn.LSTMCell(input_size, hidden_size, key=keys[4])
-    forget = jnp.asarray(lstm.bias).at[hidden_size : 2 * hidden_size].set(3.0)
-    return {
-        "ReLU": VanillaCell.random(keys[0], *size, recurrent=gauss(2 / hidden_size**0.5)),
-        "tanh": VanillaCell.random(keys[1], *size, activation=jnp.tanh, recurrent=orthogonal(0.9)),
-        "orthogonal": VanillaCell.random(keys[2], *size, activation=None, recurrent=orthogonal()),
-        "antisymmetric": to_rnn(field, Euler(), dt=0.1),
-        "LSTM": eqx.tree_at(lambda cell: cell.bias, lstm, forget),
-    }

@@ -1,25 +1,29 @@
 """How fast the network and its flow run, beside what one would write without this package.
 
-How it measures: every contender is called once, which compiles it; then all of them run in rounds, each round in a new
-random order, every call waited for with `block_until_ready`. The headline is a *ratio*: a contender's time over ours in
-the same round, the median of the rounds, so that whatever else the machine does meets both. Seconds are given as median
-and quartiles, and belong to this machine and hour. The first call less a later one is the compilation, given apart. A
-contender is timed for ten seconds at most, but for one round at least.
+**How it measures.** Every contender is called once, which compiles it. Then all of them run in rounds, each round in a new
+random order, and every call is waited for with `block_until_ready`. The main result is a *ratio*: a contender's time over
+ours in the same round, as the median of the rounds, so that other work of the machine slows both. Seconds are given as
+median and quartiles; they hold for this machine at this hour. The seconds of the first call minus those of a later one are
+the time of compiling, which is given apart. A contender is timed for about ten seconds at most, but for one round at least.
 
-Every contender's values are compared too: those of networks and their gradients with a NumPy loop in float64, those of
-`integrate` with an eighth-order solution at tolerance 1e-12 that stops at every jump of the input, those of a linear flow
-with the exponential of its matrix, those of `lyapunov`, by the sum of all exponents, with the mean of log|det J| in NumPy;
-those of `evolve` with the network itself, run on the input read between its samples; those of training, by the predictions
-at its end, with a hand-written loop's. A contender with an error to choose gets the cheapest setting of its own that brings
-the error below 1e-6, and a curve of its seconds against its errors. One whose values are wrong has no ratio. The error of a
-search for fixed points is the largest residual that a guess ended with (infinite for one that reached none): Adam leaves a
-few on the way.
+**What it compares.** The values of all contenders are compared with a reference:
 
-Memory is the kernel's count of one more call. The machine's own rates, of a large matrix product and of a large copy, are
-measured in the same run, and what the case has to compute is set beside them.
+- networks and their gradients: a NumPy loop in float64;
+- `integrate`: an eighth-order solution at tolerance 1e-12 that stops at every jump of the input;
+- a linear flow: the exponential of its matrix;
+- `lyapunov`: the sum of all exponents against the mean of log|det J| in NumPy;
+- `evolve`: the network itself, run on the input read between its samples;
+- training: the predictions at its end against those of a hand-written loop.
 
-Ours runs with `throw=False`: inside `jit` an error raised is a callback to the host, which no peer pays either. Batches of
-ours are `jax.vmap`'s.
+A contender with an error to choose gets its cheapest setting with an error below 1e-6, and a curve of seconds against
+errors. A contender with wrong values has no ratio. The error of a search for fixed points is the largest residual of a
+guess (infinite if a guess reached no fixed point; Adam leaves a few such).
+
+**Memory** is what the kernel counts during one more call. The machine's own rates, of a large matrix product and of a large
+copy, are measured in the same run; the operations that a case needs are set beside them.
+
+Ours runs with `throw=False`: inside `jit`, raising an error needs a callback to the host, which no peer pays for either.
+Batches of ours are made by `jax.vmap`.
 """
 
 import itertools
@@ -28,42 +32,13 @@ from functools import partial
 from pathlib import Path
 
 from .._base.checks import check_count
-from ._cases import compare as _compare
-from ._cases import evolve as _evolve
-from ._cases import fixed_points as _fixed_points
-from ._cases import flow as _flow
-from ._cases import gradient as _gradient
-from ._cases import imports as _import
-from ._cases import iterate as _iterate
-from ._cases import linear as _linear
-from ._cases import long as _long
-from ._cases import lstm as _lstm
-from ._cases import lyapunov as _lyapunov
-from ._cases import train as _train
+from ._cases.catalogue import CASES, SIZED
 from ._keep import Kept
 from ._machine import Rates
 from ._race import TARGET, Plan
 from ._rows import Row, table
 
 __all__ = ["CASES", "TARGET", "Row", "run", "table"]
-
-SIZED: dict[str, Callable[[Plan], list[Row]]] = {
-    "iterate": _iterate.rows,
-    "lstm": _lstm.rows,
-    "gradient": _gradient.rows,
-    "integrate": _flow.held,
-    "integrate_linear_input": _flow.linear_input,
-    "linear": _linear.rows,
-}
-CASES: dict[str, Callable[[Plan], list[Row]]] = SIZED | {
-    "long": _long.rows,
-    "evolve": _evolve.rows,
-    "fixed_points": _fixed_points.rows,
-    "lyapunov": _lyapunov.rows,
-    "train": _train.rows,
-    "import": _import.rows,
-    "compare": _compare.rows,
-}
 
 
 def run(
@@ -81,26 +56,33 @@ def run(
 ) -> list[Row]:
     """Time the package against its peers, case by case and size by size.
 
-    "iterate" and "lstm" are the states of a tanh network and of an LSTM, "gradient" the first one's gradient; "integrate"
-    is the flow of the tanh network under a held input and "integrate_linear_input" under a linear one; "linear" is the flow
-    of an affine network. These run at every size. The others have their own: "long" is a gradient over 10⁵ steps (128
-    units), "evolve" an LSTM (40 units) at another rate, "fixed_points" a search in a GRU (64 units, 1024 guesses),
-    "lyapunov" all exponents of a rate network (100 units, 2500 steps), "train" an epoch on the pendulum (32 units, 75
-    batches of 32 windows), "import" that of the package, "compare" the command of that name in a cold process.
+    Six cases run at every size: "iterate" (the states of a tanh network), "lstm" (those of an LSTM), "gradient" (the
+    gradient of the first), "integrate" (the flow of the tanh network for a held input), "integrate_linear_input" (for a
+    linear one) and "linear" (the flow of an affine network). The others have sizes of their own: "long" (a gradient over 10⁵
+    steps, 128 units), "evolve" (an LSTM of 40 units at another rate), "fixed_points" (a search in a GRU: 64 units, 1024
+    guesses), "lyapunov" (all exponents of a rate network: 100 units, 2500 steps), "train" (an epoch on the pendulum: 32
+    units, 75 batches of 32 windows), "import" (of the package), "first" (the first call of nine functions in fresh
+    processes: 16 units) and "compare" (the command of that name in a fresh process).
 
-    **Arguments:** `cases` some of these, all by default; `hidden` units and `batch` sequences, a number or several, of which
-    every pair is a size; `steps` samples of a random input; `repeats` timed rounds at most; `peers` whether packages that
-    this one does not depend on take part (PyTorch, flax, SciPy, torchdiffeq, lyapax); `seed` of the weights, the input and
-    the order in a round; `progress` a function called with a line of text as each part begins, and `each`
-    one called with the rows of every case and size as soon as they are measured; `keep` a json file, rewritten
-    in one go after every case and size, from which a run of the same arguments, machine and code goes on if it was
-    interrupted.
+    **Arguments:**
+
+    - `cases`: some of these names. Default all.
+    - `hidden`: number of units; a number or several.
+    - `batch`: number of sequences; a number or several. Every pair of `hidden` and `batch` is a size.
+    - `steps`: number of samples of the random input.
+    - `repeats`: number of timed rounds, at most.
+    - `peers`: whether packages that this one does not depend on take part (PyTorch, flax, SciPy, torchdiffeq, lyapax).
+    - `seed`: seed of the weights, the input and the order in a round.
+    - `progress`: a function that is called with a line of text as each part begins.
+    - `each`: a function that is called with the rows of every case and size as soon as they are measured.
+    - `keep`: a json file, written anew after every case and size. An interrupted run with the same arguments, machine and
+      code goes on from it.
 
     **Returns:** a list of `Row`, ours the first of its case and size. `table(rows)` is their text, `row.to_dict()` is ready
-    for json, `rnn_ode.plot.bench(rows)` draws them.
+    for json, and `rnn_ode.plot.bench(rows)` draws them.
 
     **Raises:** `ValueError` or `TypeError` for counts that are not whole and positive, for an unknown case, and for a
-    `keep` of another run; `OSError` where that cannot be written.
+    `keep` of another run; `OSError` if `keep` cannot be written.
     """
     for name, count in (("steps", steps), ("repeats", repeats)):
         check_count(name, count)

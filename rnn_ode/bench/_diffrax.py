@@ -5,7 +5,7 @@ from collections.abc import Callable
 import diffrax
 import jax.numpy as jnp
 
-from ._problem import over_batch
+from ._tanh import over_batch
 
 
 def solve(rate: Callable, solver: diffrax.AbstractSolver, jumps: bool, tolerance, xs, h0):

@@ -15,8 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from rnn_ode import bench, plot
-from rnn_ode.bench import _keep, _machine, _precision, _race
-from rnn_ode.bench import _problem as _tanh
+from rnn_ode.bench import _keep, _machine, _precision, _race, _tanh
 from rnn_ode.bench._cases import evolve as _evolve
 from rnn_ode.bench._cases import fixed_points as _fixed_points
 from rnn_ode.bench._cases import long as _long

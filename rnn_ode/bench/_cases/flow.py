@@ -1,40 +1,48 @@
-"""The cases "integrate" and "integrate_linear_input": the flow dh/dt = tanh(W_h h + W_x x(t) + b) − h of a tanh network,
-under an input that is held between its samples, and under one that is linear between them.
+"""The cases "integrate" and "integrate_linear_input": the flow dh/dt = tanh(W_h h + W_x x(t) + b) − h of a tanh network.
+The input is held between its samples in the first case, and linear between them in the second.
 
-Every contender reads the input in one form: in step k it goes from `start[k]` to `end[k]`. The flow of `Forward(1)` reads a
-linear input a step ahead, so that sample k is its beginning there and sample k + 1 its end.
+All contenders get the input in the same form: in step k it goes from `start[k]` to `end[k]`. The flow of `Forward(1)` reads
+a linear input one step ahead; therefore `start[k]` is sample k and `end[k]` sample k + 1.
 """
 
+from collections.abc import Callable, Sequence
 from functools import partial
 from types import ModuleType
+from typing import Any
 
 import diffrax
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
-import rnn_ode as ro
-
-from .. import _diffrax
-from .. import _problem as _tanh
+from ..._bridge.to_ode import to_ode
+from ..._cells.vanilla import VanillaCell
+from ..._methods.series import Forward
+from ..._paths.interpolated import Linear
+from ..._paths.sampled import Hold
+from ..._run.integrate import integrate
+from .. import _diffrax, _tanh
 from .._peers import with_peer
 from .._precision import SUBSTEPS, TOLERANCES, best, quickest
 from .._race import OURS, TARGET, Contender, Plan, distance, jitted, race
 from .._rows import Row
 
+Host = tuple[np.ndarray, ...]  # W_h, W_x, b, start, end and h0 in NumPy
+
 
 def held(plan: Plan) -> list[Row]:
-    return _rows("integrate", ro.Hold, plan)
+    return _rows("integrate", Hold, plan)
 
 
 def linear_input(plan: Plan) -> list[Row]:
-    return _rows("integrate_linear_input", ro.Linear, plan)
+    return _rows("integrate_linear_input", Linear, plan)
 
 
-def _rows(case: str, path, plan: Plan) -> list[Row]:
+def _rows(case: str, path: type, plan: Plan) -> list[Row]:
     with jax.enable_x64(True):
         given = _tanh.problem(plan)
-        end = given.xs if path is ro.Hold else jnp.concatenate([given.xs[1:], given.xs[-1:]])
+        end = given.xs if path is Hold else jnp.concatenate([given.xs[1:], given.xs[-1:]])
         ends = jnp.concatenate([given.xs, end], axis=-1)
         rate = partial(_rate, given.W_h, given.W_x, given.b)
         plan.progress(f"{case}: the reference, at tolerance 1e-12")
@@ -55,24 +63,25 @@ def _rows(case: str, path, plan: Plan) -> list[Row]:
         return race(case, contenders, plan, error, TARGET)
 
 
-# In JAX.
+# JAX
 
 
-def _ours(path, W_h, W_x, b, tolerance, xs, h0):
-    field = ro.to_ode(ro.VanillaCell(W_h, W_x, b, jnp.tanh), ro.Forward(1))
+def _ours(path: type, W_h: Array, W_x: Array, b: Array, tolerance: Any, xs: Array, h0: Array) -> Array:
+    field = to_ode(VanillaCell(W_h, W_x, b, jnp.tanh), Forward(1))
 
-    def run(xs, h0):
-        return ro.integrate(field, path(xs), h0, rtol=tolerance, atol=tolerance / 100, throw=False).states
+    def run(xs: Array, h0: Array) -> Array:
+        return integrate(field, path(xs), h0, rtol=tolerance, atol=tolerance / 100, throw=False).states
 
     return _tanh.over_batch(run, xs, h0)
 
 
-def _rate(W_h, W_x, b, t, k, h, ends):
+def _rate(W_h: Array, W_x: Array, b: Array, t: Any, k: Any, h: Array, ends: Array) -> Array:
+    """dh/dt at time t, which lies in step k."""
     start, end = jnp.split(ends[k], 2)
     return jnp.tanh(W_h @ h + W_x @ (start + (t - k) * (end - start)) + b) - h
 
 
-def _loops(case: str, problem, h0, error, plan: Plan) -> list[Contender]:
+def _loops(case: str, problem: tuple[Array, ...], h0: Array, error: Callable, plan: Plan) -> list[Contender]:
     step = jitted(_rk4)
     ways = {"RK4": (lambda count: _loop(step, count, problem, h0), SUBSTEPS)}
     note, its = quickest(case, "Python loop", ways, error, plan)
@@ -82,10 +91,10 @@ def _loops(case: str, problem, h0, error, plan: Plan) -> list[Contender]:
     ]
 
 
-def _rk4(size, at, W_h, W_x, b, ends, h):
-    """One step of the classical method, from `at` of a sample interval on."""
+def _rk4(size: Any, at: Any, W_h: Array, W_x: Array, b: Array, ends: Array, h: Array) -> Array:
+    """One step of the classical Runge–Kutta method, from the time `at` within a sample interval on."""
 
-    def rate(s, h):
+    def rate(s: Any, h: Array) -> Array:
         return _rate(W_h, W_x, b, s, 0, h, ends[None])
 
     k1 = rate(at, h)
@@ -95,7 +104,8 @@ def _rk4(size, at, W_h, W_x, b, ends, h):
     return h + size / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
 
 
-def _loop(step, count, problem, h):
+def _loop(step: Callable, count: int, problem: tuple[Array, ...], h: Array) -> Array:
+    """The states by a Python loop of `count` steps a sample."""
     *weights, ends = problem
     states = []
     for piece in ends:
@@ -105,45 +115,47 @@ def _loop(step, count, problem, h):
     return jnp.stack(states)
 
 
-# SciPy: one solve of the whole, or one for every sample, whichever is quicker. A batch is solved one by one.
+# SciPy: one solve of the whole run or one for every sample, whichever is quicker. A batch is solved one by one.
 
 SCIPY = ["scipy LSODA", "scipy DOP853"]
 
 
-def _scipy(case, problem, error, plan, scipy: ModuleType) -> list[Contender]:
-    def ways(method):
-        return {
-            f"solve_ivp, {note}": (
-                lambda k, solve=solve: _one_by_one(solve, scipy.solve_ivp, method, k, *problem),
-                TOLERANCES,
-            )
-            for note, solve in (("the whole", _whole), ("one solve a sample", _each))
+def _scipy(case: str, problem: Host, error: Callable, plan: Plan, scipy: ModuleType) -> list[Contender]:
+    def run(solve: Callable, method: str, tolerance: float) -> np.ndarray:
+        given = partial(scipy.solve_ivp, method=method, rtol=tolerance, atol=tolerance / 100)
+        return _one_by_one(partial(solve, given), *problem)
+
+    contenders = []
+    for name in SCIPY:
+        solves = {"the whole": _whole, "one solve a sample": _each}
+        ways = {
+            f"solve_ivp, {note}": (partial(run, solve, name.split()[1]), TOLERANCES) for note, solve in solves.items()
         }
+        contenders.append(best(case, name, ways, error, plan))
+    return contenders
 
-    return [best(case, name, ways(name.split()[1]), error, plan) for name in SCIPY]
 
-
-def _one_by_one(solve, solve_ivp, method, tolerance, W_h, W_x, b, start, end, h0):
-    def run(start, end, h0):
-        options = {"method": method, "rtol": tolerance, "atol": tolerance / 100}
-        return solve(partial(solve_ivp, **options), W_h, start @ W_x.T + b, (end - start) @ W_x.T, h0)
-
+def _one_by_one(
+    solve: Callable, W_h: np.ndarray, W_x: np.ndarray, b: np.ndarray, start: np.ndarray, end: np.ndarray, h0: np.ndarray
+) -> np.ndarray:
+    """The states by `solve(W_h, drive, slope, h0)`, which knows no batches."""
+    drive, slope = start @ W_x.T + b, (end - start) @ W_x.T
     if h0.ndim == 1:
-        return run(start, end, h0)
-    return np.stack([run(start[:, i], end[:, i], h) for i, h in enumerate(h0)], axis=1)
+        return solve(W_h, drive, slope, h0)
+    return np.stack([solve(W_h, drive[:, i], slope[:, i], h) for i, h in enumerate(h0)], axis=1)
 
 
-def _whole(solve_ivp, W_h, drive, slope, h0):
+def _whole(solve_ivp: Callable, W_h: np.ndarray, drive: np.ndarray, slope: np.ndarray, h0: np.ndarray) -> np.ndarray:
     last = len(drive) - 1
 
-    def rate(t, h):
+    def rate(t: float, h: np.ndarray) -> np.ndarray:
         k = min(int(t), last)
         return np.tanh(W_h @ h + drive[k] + (t - k) * slope[k]) - h
 
     return solve_ivp(rate, (0, last + 1), h0, t_eval=np.arange(last + 2.0), max_step=1).y.T
 
 
-def _each(solve_ivp, W_h, drive, slope, h):
+def _each(solve_ivp: Callable, W_h: np.ndarray, drive: np.ndarray, slope: np.ndarray, h: np.ndarray) -> np.ndarray:
     states = []
     for d, s in zip(drive, slope, strict=True):
         h = solve_ivp(lambda t, h, d=d, s=s: np.tanh(W_h @ h + d + t * s) - h, (0, 1), h).y[:, -1]
@@ -151,22 +163,22 @@ def _each(solve_ivp, W_h, drive, slope, h):
     return np.stack(states)
 
 
-# torchdiffeq: as its documentation has it, and the best of its solvers that are told of the jumps.
+# torchdiffeq: as in its documentation, and the best of its solvers that are told of the jumps.
 
 TORCHDIFFEQ = ["torchdiffeq", "torchdiffeq, its best"]
 
 
-def _torchdiffeq(case, problem, error, plan, torchdiffeq: ModuleType) -> list[Contender]:
+def _torchdiffeq(case: str, problem: Host, error: Callable, plan: Plan, torchdiffeq: ModuleType) -> list[Contender]:
     import torch
 
     given = [torch.from_numpy(np.array(array)) for array in problem]
     times = torch.arange(len(problem[3]) + 1, dtype=torch.float64)
 
-    def way(method, **options):
-        """Of an adaptive method, whose setting is the tolerance."""
+    def way(method: str, **options: Any) -> tuple[Callable, Sequence]:
+        """An adaptive method, whose setting is the tolerance."""
         return (lambda k: _odeint(torch, torchdiffeq, given, times, method, options, rtol=k, atol=k / 100)), TOLERANCES
 
-    def fixed(steps):
+    def fixed(steps: int) -> Any:
         return _odeint(torch, torchdiffeq, given, times, "rk4", {"step_size": 1 / steps, "perturb": True})
 
     told = {f"{method}, jump_t": way(method, jump_t=times[1:-1]) for method in ("dopri5", "dopri8")}
@@ -174,12 +186,14 @@ def _torchdiffeq(case, problem, error, plan, torchdiffeq: ModuleType) -> list[Co
     return [best(case, name, ways, error, plan) for name, ways in zip(TORCHDIFFEQ, all_ways, strict=True)]
 
 
-def _odeint(torch, torchdiffeq, given, times, method, options, **tolerances):
+def _odeint(
+    torch: Any, torchdiffeq: Any, given: list[Any], times: Any, method: str, options: dict, **tolerances: float
+) -> Any:
     W_h, W_x, b, start, end, h0 = given
     drive, slope = start @ W_x.T + b, (end - start) @ W_x.T
     transposed, last = W_h.T, len(drive) - 1
 
-    def rate(t, h):
+    def rate(t: Any, h: Any) -> Any:
         k = min(max(int(t), 0), last)
         return torch.tanh(h @ transposed + drive[k] + (t - k) * slope[k]) - h
 

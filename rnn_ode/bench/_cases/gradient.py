@@ -1,18 +1,25 @@
-"""The case "gradient": that of the sum of squares of all states of a tanh network, by W_h, W_x, b and the input."""
+"""The case "gradient": the gradient of the sum of squares of all states of a tanh network.
+
+The gradient is with respect to W_h, W_x, b and the input.
+"""
 
 import math
+from collections.abc import Callable, Sequence
 from functools import partial
+from types import ModuleType
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
-from .. import _problem as _tanh
+from .. import _tanh
 from .._peers import with_peer
 from .._race import OURS, Contender, Plan, Work, jitted, race
 from .._rows import Row
 
-ALLOWED = 1e-3
+ALLOWED = 1e-3  # relative error
 
 
 def rows(plan: Plan) -> list[Row]:
@@ -31,28 +38,33 @@ def rows(plan: Plan) -> list[Row]:
         return race("gradient", contenders, plan, error, ALLOWED, _work(plan))
 
 
-def _gradient(states):
-    def loss(W_h, W_x, b, xs, h0):
+def _gradient(states: Callable) -> Callable:
+    """The gradient function of a contender that computes the states."""
+
+    def loss(W_h: Array, W_x: Array, b: Array, xs: Array, h0: Array) -> Array:
         return jnp.sum(states(W_h, W_x, b, xs, h0) ** 2)
 
     return jax.grad(loss, argnums=(0, 1, 2, 3))
 
 
-def _torch(torch, given) -> list[Contender]:
+def _torch(torch: ModuleType, given: _tanh.Problem) -> list[Contender]:
     network, xs = _tanh.in_torch(torch, given)
     xs.requires_grad_()
     wanted = (network.weight_hh_l0, network.weight_ih_l0, network.bias_ih_l0, xs)
-    call = lambda: torch.autograd.grad((network(xs)[0] ** 2).sum(), wanted)  # noqa: E731
+
+    def call() -> Any:
+        return torch.autograd.grad((network(xs)[0] ** 2).sum(), wanted)
+
     return [Contender("PyTorch nn.RNN", call, "autograd, CPU, all its threads")]
 
 
-def _flax(flax, given) -> list[Contender]:
-    states, params = _tanh.in_flax(flax, given)
+def _flax(_: ModuleType, given: _tanh.Problem) -> list[Contender]:
+    states, params = _tanh.in_flax(given)
 
-    def gradient(params, xs):
+    def gradient(params: Any, xs: Array) -> Any:
         return jax.grad(lambda params, xs: jnp.sum(states(params, xs) ** 2), argnums=(0, 1))(params, xs)
 
-    def values(results):
+    def values(results: Any) -> tuple[Any, ...]:
         by_params, by_xs = results
         cell = by_params["cell"]
         hidden, inputs, bias = (
@@ -66,8 +78,10 @@ def _flax(flax, given) -> list[Contender]:
     ]
 
 
-def in_numpy(W_h, W_x, b, xs, h0, readout: int | None = None):
-    """The gradients by back-propagation through time, by hand, of the sum of squares of the first `readout` units."""
+def in_numpy(
+    W_h: np.ndarray, W_x: np.ndarray, b: np.ndarray, xs: np.ndarray, h0: np.ndarray, readout: int | None = None
+) -> tuple[np.ndarray, ...]:
+    """The gradients by hand-written back-propagation through time; only the first `readout` units count, if given."""
     states = _tanh.in_numpy(W_h, W_x, b, xs, h0)
     before = np.concatenate([h0[None], states[:-1]])
     deltas, later = np.empty_like(states), np.zeros_like(h0)
@@ -84,8 +98,8 @@ def in_numpy(W_h, W_x, b, xs, h0, readout: int | None = None):
     )
 
 
-def distance_of_all(values, reference) -> float:
-    """The largest of the distances of several arrays, each relative to the reference's norm."""
+def distance_of_all(values: Sequence[Any], reference: Sequence[np.ndarray]) -> float:
+    """The largest distance between an array and its reference, each relative to the norm of the reference."""
     distances = []
     for value, exact in zip(values, reference, strict=True):
         value = np.asarray(value, float)
@@ -96,6 +110,6 @@ def distance_of_all(values, reference) -> float:
 
 
 def _work(plan: Plan) -> Work:
-    """The run, the way back through it, and the weights' gradient: three products."""
+    """Three products: the run, the way back through it, and the gradient of the weights."""
     forward = _tanh.work(plan)
     return Work(3 * forward.flops, 3 * forward.bytes)

@@ -1,17 +1,21 @@
 """The case "iterate": the states of a tanh network."""
 
+from collections.abc import Callable
 from functools import partial
+from types import ModuleType
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
-from .. import _problem as _tanh
+from .. import _tanh
 from .._peers import with_peer
 from .._race import OURS, Contender, Plan, distance, jitted, race
 from .._rows import Row
 
-ROUNDING = 1e3 * float(np.finfo(np.float32).eps)
+ROUNDING = 1e3 * float(np.finfo(np.float32).eps)  # the error that float32 may make
 
 
 def rows(plan: Plan) -> list[Row]:
@@ -34,26 +38,26 @@ def rows(plan: Plan) -> list[Row]:
         return race("iterate", contenders, plan, error, ROUNDING, _tanh.work(plan))
 
 
-def _torch(torch, given) -> list[Contender]:
+def _torch(torch: ModuleType, given: _tanh.Problem) -> list[Contender]:
     network, xs = _tanh.in_torch(torch, given)
 
-    def call():
+    def call() -> Any:
         with torch.no_grad():
             return network(xs)[0]
 
     return [Contender("PyTorch nn.RNN", call, "CPU, all its threads, no_grad")]
 
 
-def _flax(flax, given) -> list[Contender]:
-    states, params = _tanh.in_flax(flax, given)
+def _flax(_: ModuleType, given: _tanh.Problem) -> list[Contender]:
+    states, params = _tanh.in_flax(given)
     return [Contender("flax nnx.RNN", partial(jitted(states), params, given.xs), "jitted, SimpleCell")]
 
 
-def _step(W_h, W_x, b, x, h):
+def _step(W_h: Array, W_x: Array, b: Array, x: Array, h: Array) -> Array:
     return jnp.tanh(W_h @ h + W_x @ x + b)
 
 
-def _loop(step, W_h, W_x, b, xs, h):
+def _loop(step: Callable, W_h: Array, W_x: Array, b: Array, xs: Array, h: Array) -> Array:
     states = []
     for x in xs:
         h = step(W_h, W_x, b, x, h)

@@ -1,21 +1,25 @@
-"""The case "linear": the flow dh/dt = A h + B x + c behind an affine network, under a held input."""
+"""The case "linear": the flow dh/dt = A h + B x + c behind an affine network, for a held input."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
-import rnn_ode as ro
-
-from .. import _diffrax
-from .. import _problem as _tanh
+from ..._bridge.to_ode import to_ode
+from ..._cells.vanilla import VanillaCell
+from ..._methods.closed import Exact
+from ..._paths.sampled import Hold
+from ..._run.integrate import integrate
+from .. import _diffrax, _tanh
 from .._precision import TOLERANCES, best, with_its_point
 from .._race import OURS, TARGET, Contender, Plan, distance, jitted, race
 from .._rows import Row
 
-EXACT = 1e-12  # what ours is allowed
+EXACT = 1e-12  # the error allowed for the two that compute the exponential
 
 
 def rows(plan: Plan) -> list[Row]:
@@ -38,30 +42,33 @@ def rows(plan: Plan) -> list[Row]:
         return race("linear", contenders, plan, error, TARGET, _tanh.work(plan))
 
 
-def _by_tolerance(solve, xs, h0, tolerance):
+def _by_tolerance(solve: Callable, xs: Array, h0: Array, tolerance: float) -> Any:
     return solve(tolerance, xs, h0)
 
 
 def _problem(plan: Plan) -> tuple[Any, jax.Array, jax.Array]:
-    """The flow that `Exact` finds behind a network exp(A), A a Gaussian matrix whose eigenvalues have real parts below 0."""
+    """The flow that `Exact` makes of the network exp(A), the input and the start.
+
+    A is a Gaussian matrix, shifted so that its eigenvalues have negative real parts.
+    """
     given, n = _tanh.problem(plan), plan.hidden
     A = 0.5 * jax.random.normal(jax.random.key(plan.seed + 1), (n, n)) / n**0.5 - 0.6 * jnp.eye(n)
-    cell = ro.VanillaCell(jax.scipy.linalg.expm(A), given.W_x, given.b, activation=None)
-    return ro.to_ode(cell, ro.Exact()), given.xs, given.h0
+    cell = VanillaCell(jax.scipy.linalg.expm(A), given.W_x, given.b, activation=None)
+    return to_ode(cell, Exact()), given.xs, given.h0
 
 
-def _ours(field, xs, h0):
-    return _tanh.over_batch(lambda xs, h0: ro.integrate(field, ro.Hold(xs), h0, throw=False).states, xs, h0)
+def _ours(field: Any, xs: Array, h0: Array) -> Array:
+    return _tanh.over_batch(lambda xs, h0: integrate(field, Hold(xs), h0, throw=False).states, xs, h0)
 
 
-def _rate(A, B, c, t, k, h, xs):
+def _rate(A: Array, B: Array, c: Array, t: Any, k: Any, h: Array, xs: Array) -> Array:
     return A @ h + B @ xs[k] + c
 
 
-def _scan(A, B, c, xs, h0):
+def _scan(A: Array, B: Array, c: Array, xs: Array, h0: Array) -> Array:
     P, Q, q = _propagator(jax.scipy.linalg.expm, A, B, c)
 
-    def body(h, drive):
+    def body(h: Array, drive: Array) -> tuple[Array, Array]:
         h = (P @ h if h.ndim == 1 else h @ P.T) + drive
         return h, h
 
@@ -69,14 +76,15 @@ def _scan(A, B, c, xs, h0):
     return jax.lax.scan(body, h0, drives + jnp.broadcast_to(q, drives.shape))[1]
 
 
-def _propagator(expm, A, B, c):
-    """h ↦ P h + Q x + q over a sample, from the exponential of one augmented matrix (Van Loan 1978)."""
+def _propagator(expm: Callable, A: Any, B: Any, c: Any) -> tuple[Any, Any, Any]:
+    """P, Q, q of the map h ↦ P h + Q x + q over one sample, from the exponential of one augmented matrix (Van Loan 1978)."""
     n, inputs = B.shape
     full = expm(jnp.pad(jnp.concatenate([A, B, c[:, None]], axis=1), ((0, inputs + 1), (0, 0))))
     return full[:n, :n], full[:n, n:-1], full[:n, -1]
 
 
-def _in_numpy(A, B, c, xs, h):
+def _in_numpy(A: np.ndarray, B: np.ndarray, c: np.ndarray, xs: np.ndarray, h: np.ndarray) -> np.ndarray:
+    """The states by a loop in NumPy."""
     P, Q, q = _propagator(_expm, A, B, c)
     states = []
     for x in xs:
@@ -85,8 +93,8 @@ def _in_numpy(A, B, c, xs, h):
     return np.stack(states)
 
 
-def _expm(M):
-    """By Taylor's series of M/2ˢ, squared s times."""
+def _expm(M: Any) -> np.ndarray:
+    """The exponential: the Taylor series of exp(M/2ˢ), squared s times."""
     squarings = max(int(np.ceil(np.log2(np.linalg.norm(M, 1)))) + 2, 0)
     M = np.asarray(M) / 2**squarings
     total = term = np.eye(len(M))

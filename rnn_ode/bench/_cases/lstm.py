@@ -1,16 +1,18 @@
 """The case "lstm": the outputs of an LSTM."""
 
 from functools import partial
+from types import ModuleType
+from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
-import rnn_ode as ro
-
-from .. import _problem as _tanh
-from .._peers import with_peer
+from ..._run.iterate import iterate
+from .. import _tanh
+from .._peers import with_peer, with_weights
 from .._race import OURS, Contender, Plan, distance, jitted, race
 from .._rows import Row
 from .iterate import ROUNDING
@@ -34,20 +36,20 @@ def rows(plan: Plan) -> list[Row]:
         return race("lstm", contenders, plan, error, ROUNDING, _tanh.work(plan, gates=4))
 
 
-def _start(cell, xs):
+def _start(cell: eqx.nn.LSTMCell, xs: Array) -> tuple[Array, Array]:
     zeros = jnp.zeros((*xs.shape[1:-1], cell.hidden_size))
     return zeros, zeros
 
 
-def _ours(cell, xs):
-    def run(xs, state):
-        return ro.iterate(cell, xs, state, save=lambda state: state[0], throw=False).states
+def _ours(cell: eqx.nn.LSTMCell, xs: Array) -> Array:
+    def run(xs: Array, state: Any) -> Array:
+        return iterate(cell, xs, state, save=lambda state: state[0], throw=False).states
 
     return _tanh.over_batch(run, xs, _start(cell, xs))
 
 
-def _scan(cell, xs):
-    def body(state, drive):
+def _scan(cell: Any, xs: Array) -> Array:
+    def body(state: tuple[Array, Array], drive: Array) -> tuple[tuple[Array, Array], Array]:
         h, c = state
         z = (cell.weight_hh @ h if h.ndim == 1 else h @ cell.weight_hh.T) + drive
         i, f, g, o = jnp.split(z, 4, axis=-1)
@@ -59,21 +61,17 @@ def _scan(cell, xs):
     return jax.lax.scan(body, _start(cell, xs), drives + jnp.broadcast_to(cell.bias, drives.shape))[1]
 
 
-def _torch(torch, cell, xs) -> list[Contender]:
-    network, given = torch.nn.LSTM(1, cell.hidden_size), torch.from_numpy(np.array(xs))
-    places = (network.weight_hh_l0, network.weight_ih_l0, network.bias_ih_l0, network.bias_hh_l0)
+def _torch(torch: ModuleType, cell: eqx.nn.LSTMCell, xs: Array) -> list[Contender]:
+    network, given = with_weights(torch, torch.nn.LSTM(1, cell.hidden_size), cell), torch.from_numpy(np.array(xs))
 
-    def call():
+    def call() -> Any:
         with torch.no_grad():
             return network(given)[0]
 
-    with torch.no_grad():
-        for place, weight in zip(places, (cell.weight_hh, cell.weight_ih, cell.bias, 0 * cell.bias), strict=True):
-            place.copy_(torch.from_numpy(np.array(weight)))
     return [Contender("PyTorch nn.LSTM", call, "CPU, all its threads, no_grad")]
 
 
-def _flax(flax, cell, xs) -> list[Contender]:
+def _flax(_: ModuleType, cell: eqx.nn.LSTMCell, xs: Array) -> list[Contender]:
     from flax import nnx
 
     theirs = nnx.OptimizedLSTMCell(1, cell.hidden_size, rngs=nnx.Rngs(0))
@@ -84,8 +82,8 @@ def _flax(flax, cell, xs) -> list[Contender]:
     return [Contender("flax nnx.RNN", partial(jitted(states), params, xs), "jitted, OptimizedLSTMCell")]
 
 
-def _in_numpy(W_h, W_x, b, xs):
-    """The outputs (T, …, N), by a loop."""
+def _in_numpy(W_h: np.ndarray, W_x: np.ndarray, b: np.ndarray, xs: np.ndarray) -> np.ndarray:
+    """The outputs (T, …, N) by a loop in NumPy."""
     h = c = np.zeros((*xs.shape[1:-1], W_h.shape[1]))
     outputs = []
     for x in xs:
@@ -96,5 +94,5 @@ def _in_numpy(W_h, W_x, b, xs):
     return np.stack(outputs)
 
 
-def _sigmoid(z):
+def _sigmoid(z: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-z))

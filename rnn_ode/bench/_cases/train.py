@@ -1,4 +1,7 @@
-"""The case "train": an epoch on the pendulum, Adam on the mean squared error of the value 11 samples ahead."""
+"""The case "train": an epoch of Adam on the pendulum.
+
+The loss is the mean squared error of a forecast 11 samples ahead.
+"""
 
 from collections.abc import Callable
 from functools import partial
@@ -9,14 +12,16 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
-import rnn_ode as ro
-
-from .._peers import peer, with_peer
+from ..._cells.vanilla import VanillaCell
+from ...interop import Network
+from .._peers import peer, with_peer, with_weights
 from .._race import OURS, Contender, Plan, distance, race
 from .._rows import Row
 
-LESSON = (32, 100, 32, 75)  # units, steps of a history, windows of a batch and batches
+LESSON = (32, 100, 32, 75)  # units, steps of a history, windows in a batch, batches
+Batches = tuple[np.ndarray, np.ndarray]  # histories (batches, windows, T, 1) and targets (batches, windows, 1)
 
 
 def rows(plan: Plan) -> list[Row]:
@@ -36,26 +41,26 @@ def rows(plan: Plan) -> list[Row]:
         return race("train", contenders, plan, partial(distance, reference=np.asarray(hand(), float)), 1e-2)
 
 
-def _lesson(plan: Plan):
-    """The network, and histories (batches, size, T, 1) with targets (batches, size, 1)."""
+def _lesson(plan: Plan) -> tuple[Any, Batches]:
+    """The network and its batches."""
     from ... import datasets, learn
 
     units, steps, size, count = LESSON
     windows = learn.windows(datasets.pendulum().values[:2800], steps, 10, 1)
     chosen = np.random.default_rng(plan.seed).integers(len(windows), size=(count, size))
     model = learn.ManyToOne(
-        learn.Iterated(ro.VanillaCell.random(jax.random.key(plan.seed), 1, units, activation=jnp.tanh)),
+        learn.Iterated(VanillaCell.random(jax.random.key(plan.seed), 1, units, activation=jnp.tanh)),
         eqx.nn.Linear(units, 1, key=jax.random.key(plan.seed + 1)),
     )
     return model, (windows.inputs[chosen].astype(np.float32), windows.targets[chosen][..., 0].astype(np.float32))
 
 
-def _ours_train(model, batches) -> Callable:
+def _ours_train(model: Any, batches: Batches) -> Callable:
     import optax
 
     from ... import learn
 
-    def loss(model, batch):
+    def loss(model: Any, batch: Any) -> Array:
         return jnp.mean((jax.vmap(model)(batch[0]) - batch[1]) ** 2)
 
     given = [(jnp.asarray(xs), jnp.asarray(ys)) for xs, ys in zip(*batches, strict=True)]
@@ -64,7 +69,7 @@ def _ours_train(model, batches) -> Callable:
     return lambda: predict(learn.fit(model, loss, given, **way).model)
 
 
-def _hand_train(model, batches) -> Callable:
+def _hand_train(model: Any, batches: Batches) -> Callable:
     import optax
 
     optimiser = optax.adam(1e-3)
@@ -72,19 +77,19 @@ def _hand_train(model, batches) -> Callable:
     start = (cell.W_h, cell.W_x, cell.b, readout.weight, readout.bias)
     given = [(jnp.asarray(xs), jnp.asarray(ys)) for xs, ys in zip(*batches, strict=True)]
 
-    def predict(params, xs):
+    def predict(params: Any, xs: Array) -> Array:
         W_h, W_x, b, R, c = params
         drives = jnp.swapaxes(xs, 0, 1) @ W_x.T + b[None, None]
         h, _ = jax.lax.scan(lambda h, d: (jnp.tanh(h @ W_h.T + d), None), jnp.zeros(drives.shape[1:]), drives)
         return h @ R.T + c[None]
 
     @jax.jit
-    def step(params, state, xs, ys):
+    def step(params: Any, state: Any, xs: Array, ys: Array) -> tuple[Any, Any]:
         gradient = jax.grad(lambda params: jnp.mean((predict(params, xs) - ys) ** 2))(params)
         updates, state = optimiser.update(gradient, state)
         return optax.apply_updates(params, updates), state
 
-    def epoch():
+    def epoch() -> Array:
         params, state = start, optimiser.init(start)
         for xs, ys in given:
             params, state = step(params, state, xs, ys)
@@ -93,31 +98,25 @@ def _hand_train(model, batches) -> Callable:
     return epoch
 
 
-def _torch_train(torch: ModuleType, model, batches) -> list[Contender]:
+def _torch_train(torch: ModuleType, model: Any, batches: Batches) -> list[Contender]:
     cell, readout = model.runner.cell, model.readout
+    units = cell.hidden_size
     given = [(torch.from_numpy(xs), torch.from_numpy(ys)) for xs, ys in zip(*batches, strict=True)]
 
-    def epoch():
-        network = torch.nn.RNN(1, cell.hidden_size, batch_first=True)
-        head = torch.nn.Linear(cell.hidden_size, 1)
-        weights = (cell.W_h, cell.W_x, cell.b, 0 * cell.b, readout.weight, readout.bias)
-        places: list[Any] = [
-            network.weight_hh_l0,
-            network.weight_ih_l0,
-            network.bias_ih_l0,
-            network.bias_hh_l0,
-            *head.parameters(),
-        ]
-        with torch.no_grad():
-            for place, weight in zip(places, weights, strict=True):
-                place.copy_(torch.from_numpy(np.array(weight)))
-        network.bias_hh_l0.requires_grad_(False)  # one bias, as ours
-        optimiser = torch.optim.Adam([p for p in (*network.parameters(), *head.parameters()) if p.requires_grad], 1e-3)
+    def epoch() -> Any:
+        parts = {"rnn": torch.nn.RNN(1, units, batch_first=True), "readout": torch.nn.Linear(units, 1)}
+        module = with_weights(torch, torch.nn.ModuleDict(parts), Network(cell, readout), "rnn.")
+        module["rnn"].bias_hh_l0.requires_grad_(False)  # ours trains one bias
+
+        def predict(xs: Any) -> Any:
+            return module["readout"](module["rnn"](xs)[1][0])
+
+        optimiser = torch.optim.Adam([p for p in module.parameters() if p.requires_grad], 1e-3)
         for xs, ys in given:
             optimiser.zero_grad()
-            torch.mean((head(network(xs)[1][0]) - ys) ** 2).backward()
+            torch.mean((predict(xs) - ys) ** 2).backward()
             optimiser.step()
         with torch.no_grad():
-            return head(network(given[0][0])[1][0]).numpy()
+            return predict(given[0][0]).numpy()
 
     return [Contender("PyTorch nn.RNN", epoch, "CPU, all its threads")]

@@ -1,0 +1,50 @@
+"""Upper bounds of a gradient, by the weights and by the steps of a run."""
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+
+class GradientBounds(eqx.Module):
+    """Upper bounds of ‖∂h_T/∂h_{T−k}‖₂ at the lags k = 0…T, and what Pascanu, Mikolov & Bengio (2013) conclude of them.
+
+    **Fields:** `gain` (): what no step's ‖J‖₂ exceeds, whatever state and input, by the weights alone: γ ‖W_h‖₂ for a
+    `VanillaCell`, ‖A‖₂ + ‖W‖₂ for a `PiecewiseLinearCell`, NaN for other cells and unknown activations; `log_from_weights`
+    (T+1,): k log gain; `log_from_steps` (T+1,): the sum of log ‖J_j‖₂ over the last k steps of this run, of any cell; both in
+    nats; `vanishing_guaranteed` (): gain < 1; `exploding_possible` (): gain > 1, or unknown. These two hold to within
+    rounding, so that an orthogonal W_h under a tanh has neither.
+
+    ```python
+    >>> import jax.numpy as jnp, rnn_ode as ro
+    >>> cell = ro.VanillaCell([[2.0]], [[1.0]], [0.0], activation=jnp.tanh)
+    >>> b = ro.gradient_flow(cell, jnp.ones((2, 1))).bounds
+    >>> b.from_weights.round(4).tolist(), bool(b.exploding_possible)
+    ([1.0, 2.0, 4.0], True)
+
+    ```
+    """
+
+    gain: Float[Array, "*batch"]
+    log_from_weights: Float[Array, "*batch lags"]
+    log_from_steps: Float[Array, "*batch lags"]
+    vanishing_guaranteed: Bool[Array, "*batch"]
+    exploding_possible: Bool[Array, "*batch"]
+
+    @property
+    def from_weights(self) -> Float[Array, "*batch lags"]:
+        """gainᵏ."""
+        return jnp.exp(self.log_from_weights)
+
+    @property
+    def from_steps(self) -> Float[Array, "*batch lags"]:
+        """The product of the norms of the last k step Jacobians."""
+        return jnp.exp(self.log_from_steps)
+
+
+def bounds_of(gain: Float[Array, ""], log_steps: Float[Array, " lags"], size: int) -> GradientBounds:
+    """The bounds that follow from a network's `gain`, its number of states, and the logarithms of the steps' products."""
+    log_gain = jnp.where(gain == 0, -jnp.inf, jnp.log(jnp.where(gain == 0, 1, gain))).astype(log_steps.dtype)
+    lags = jnp.arange(len(log_steps), dtype=log_steps.dtype)
+    log_weights = jnp.where(lags == 0, 0, jnp.where(lags == 0, 1, lags) * log_gain)
+    rounding = 4 * size * jnp.finfo(gain.dtype).eps
+    return GradientBounds(gain, log_weights, log_steps, gain < 1 - rounding, ~(gain <= 1 + rounding))

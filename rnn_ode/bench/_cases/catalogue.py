@@ -1,0 +1,41 @@
+"""All cases by name. A case is a function that takes a `Plan` and returns its rows, ours the first."""
+
+from collections.abc import Callable
+
+from .._race import Plan
+from .._rows import Row
+from . import (
+    compare,
+    evolve,
+    first,
+    fixed_points,
+    flow,
+    gradient,
+    imports,
+    iterate,
+    linear,
+    long,
+    lstm,
+    lyapunov,
+    train,
+)
+
+# cases that run at every size of `run(hidden=…, batch=…)`; the others have their own
+SIZED: dict[str, Callable[[Plan], list[Row]]] = {
+    "iterate": iterate.rows,
+    "lstm": lstm.rows,
+    "gradient": gradient.rows,
+    "integrate": flow.held,
+    "integrate_linear_input": flow.linear_input,
+    "linear": linear.rows,
+}
+CASES: dict[str, Callable[[Plan], list[Row]]] = SIZED | {
+    "long": long.rows,
+    "evolve": evolve.rows,
+    "fixed_points": fixed_points.rows,
+    "lyapunov": lyapunov.rows,
+    "train": train.rows,
+    "import": imports.rows,
+    "first": first.rows,
+    "compare": compare.rows,
+}
