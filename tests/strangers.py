@@ -49,7 +49,7 @@ class Central(ro.AbstractMethod):
     inverts = True
     pole = 0.0
 
-    def g(self, z):
+    def of_number(self, z):
         return (z - 1 / z) / 2
 
     def of_matrix(self, W):

@@ -96,29 +96,31 @@ def test_a_field_has_the_shape_of_its_state_and_one_rate_under_jit_and_vmap(name
 
 @each("name", FIELDS)
 def test_a_field_is_integrated_as_by_small_steps(name):
-    """Against 400 steps of the classical Runge–Kutta method for each sample, in NumPy."""
+    """Against 200 steps of the classical Runge–Kutta method for each of two samples, whose inputs are constants."""
     field = FIELDS[name]
     h0 = state_of(field) if hasattr(field, "initial_state") else jnp.asarray(H)
     flat, unravel = ravel_pytree(h0)
 
     @jax.jit
-    def step(k, j, h):
-        def rate(fraction, v):
-            piece = PATH.piece(k)
-            return ravel_pytree(field(k + fraction, unravel(v), lambda t, after=0.0: piece(t, after)))[0]
+    def after_a_sample(k, x, h):
+        def rate(s, v):
+            return ravel_pytree(field(k + s, unravel(v), lambda t, after=0.0: x))[0]
 
-        s, d = j / 400, 1 / 400
-        a = rate(s, h)
-        b = rate(s + d / 2, h + d / 2 * a)
-        c = rate(s + d / 2, h + d / 2 * b)
-        return h + d / 6 * (a + 2 * b + 2 * c + rate(s + d, h + d * c))
+        def step(j, h):
+            s, d = j / 200, 1 / 200
+            first = rate(s, h)
+            second = rate(s + d / 2, h + d / 2 * first)
+            third = rate(s + d / 2, h + d / 2 * second)
+            return h + d / 6 * (first + 2 * second + 2 * third + rate(s + d, h + d * third))
+
+        return jax.lax.fori_loop(0, 200, step, h)
 
     h = flat
     for k in range(2):
-        h = jax.lax.fori_loop(0, 400, lambda j, h, k=k: step(k, j, h), h)
-    run = ro.integrate(field, PATH, h0, ts=[0.0, 2.0])
+        h = after_a_sample(float(k), jnp.asarray(XS[k]), h)
+    run = ro.integrate(field, PATH, h0, ts=np.array([0.0, 2.0]))
     last = ravel_pytree(jax.tree.map(lambda rows: rows[-1], run.states))[0]
-    # the default rtol in float64 is 1e-8 of states of order 1
+    # the default rtol in float64 is 1e-8 of states of order 1; the oracle's error is 200^-4 times a constant
     np.testing.assert_allclose(last, h, rtol=1e-6, atol=1e-7)
 
 
@@ -139,7 +141,7 @@ def test_a_method_s_matrix_has_the_exponents_of_its_multipliers(method):
 def test_a_method_is_found_by_its_label(method):
     from rnn_ode._methods.catalogue import from_label
 
-    assert from_label(method.label) == method
+    assert from_label("method", method.label) == method
 
 
 @each("method", METHODS)
@@ -147,7 +149,9 @@ def test_a_method_s_exponent_is_that_of_its_flow(method):
     """An affine network of one unit: its flow leaves h as exp(g(λ)) does, with λ = 0.8 and without input."""
     cell = ro.VanillaCell([[0.8]], [[0.0]], [0.0], activation=None)
     field = ro.to_ode(cell, method)
-    run = ro.integrate(field, ro.Hold(np.zeros((1, 1))), np.ones(1) * (1 + 0j if method.label == "exact:complex" else 1))
+    run = ro.integrate(
+        field, ro.Hold(np.zeros((1, 1))), np.ones(1) * (1 + 0j if method.label == "exact:complex" else 1)
+    )
     wanted = np.exp(complex(method.exponent(0.8)))
     np.testing.assert_allclose(np.asarray(run.states)[-1, 0], wanted.real, rtol=1e-7)
 
@@ -158,8 +162,9 @@ def test_a_method_s_exponent_is_that_of_its_flow(method):
 @each("name", PATHS)
 def test_a_path_meets_its_samples_and_holds_the_last_one(name):
     path = PATHS[name](XS, dt=0.25)
-    at_stamps = jax.vmap(path)(path.stamps)
-    np.testing.assert_allclose(at_stamps, XS, rtol=0, atol=1e-12)
+    # a held sample is read during its step, before its stamp
+    times = path.stamps - 0.125 if name in HELD else path.stamps
+    np.testing.assert_allclose(jax.vmap(path)(times), XS, rtol=0, atol=1e-12)
     np.testing.assert_allclose(path(100.0), XS[-1], rtol=0, atol=1e-12)
 
 
@@ -169,7 +174,7 @@ def test_a_path_says_whether_it_is_held(name):
 
     path = PATHS[name](XS)
     assert is_held(path) == (name in HELD)
-    held = np.allclose(path(1.5), XS[1])  # sample 1 drives the step from 1 to 2
+    held = np.allclose(path(1.25), XS[1])  # sample 1 drives the step from 1 to 2
     assert held == (name in HELD)
 
 
@@ -179,7 +184,9 @@ def test_a_path_finds_float32_times(name):
     xs = np.tile(XS, (2000, 1))
     path = PATHS[name](xs, dt=1 / 44_100)
     times = np.asarray(path.stamps)[-50:].astype(np.float32)
-    np.testing.assert_allclose(jax.vmap(path)(jnp.asarray(times)), xs[-50:], rtol=0, atol=1e-9)
+    # a held path asked at the end of a step reads the next sample
+    wanted = np.append(xs, xs[-1:], axis=0)[-50:] if name in HELD else xs[-50:]
+    np.testing.assert_allclose(jax.vmap(path)(jnp.asarray(times)), wanted, rtol=0, atol=1e-9)
 
 
 @each("name", PATHS)
@@ -224,18 +231,19 @@ def test_a_system_s_jacobian_is_the_derivative_of_its_residual(name):
     system = SYSTEMS[name]
     h = point(system)
     identity = np.eye(len(h)) * (isinstance(system.time, ro.Discrete))
-    wanted = jacobian(system.residual, h) + identity
+    wanted = jacobian(eqx.filter_jit(system.residual), jnp.asarray(h)) + identity
     np.testing.assert_allclose(system.jacobian(jnp.asarray(h)), wanted, rtol=1e-6, atol=1e-8)
 
 
-@each("name", SYSTEMS)
-def test_every_analysis_takes_every_system(name):
+@pytest.mark.slow
+@each("name", ["map of an LSTM", "flow of a stranger", "stranger in steps", "stranger in time"])
+def test_every_analysis_takes_a_system_of_any_kind(name):
     system = SYSTEMS[name]
     found = ro.fixed_points(system, np.stack([point(system), -point(system)]))
     assert int(found.count) >= 1
     rest = np.asarray(found.points[0])
     np.testing.assert_allclose(system.residual(jnp.asarray(rest)), 0, atol=1e-9)
-    values = np.linalg.eigvals(jacobian(system.residual, rest))
+    values = np.linalg.eigvals(jacobian(eqx.filter_jit(system.residual), jnp.asarray(rest)))
     values = values + 1 if isinstance(system.time, ro.Discrete) else values
     largest = np.max(np.asarray(system.time.growth(jnp.asarray(values))))
     growth = ro.transient(system, rest)
@@ -249,9 +257,14 @@ def test_every_kind_of_part_is_there():
     """A part that the package exports is in the lists above."""
     shown = {*map(type, CELLS.values()), *map(type, FIELDS.values()), *map(type, METHODS), *map(type, SYSTEMS.values())}
     shown |= {*PATHS.values(), *(type(scheme) for scheme, _ in SCHEMES.values())}
-    bases = (ro.AbstractCell, ro.AbstractField, ro.AbstractMethod, ro.AbstractPath, ro.AbstractScheme, ro.AbstractSystem)
+    bases = (
+        ro.AbstractCell,
+        ro.AbstractField,
+        ro.AbstractMethod,
+        ro.AbstractPath,
+        ro.AbstractScheme,
+        ro.AbstractSystem,
+    )
     public = [getattr(ro, name) for name in ro.__all__]
     ours = {thing for thing in public if isinstance(thing, type) and issubclass(thing, bases) and thing not in bases}
     assert ours <= shown
-
-
