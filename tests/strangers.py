@@ -76,8 +76,8 @@ class Steps(ro.AbstractPath):
 
     degree = 0
 
-    def between(self, before, after, fraction):
-        return after
+    def within(self, step, fraction):
+        return self.sample(step)
 
 
 class Eased(ro.AbstractPath):
@@ -85,8 +85,9 @@ class Eased(ro.AbstractPath):
 
     degree = 3
 
-    def between(self, before, after, fraction):
-        return before + (after - before) * fraction**2 * (3 - 2 * fraction)
+    def within(self, step, fraction):
+        part = fraction**2 * (3 - 2 * fraction)
+        return (1 - part) * self.sample(step - 1) + part * self.sample(step)
 
 
 class Relaxing(ro.AbstractField):

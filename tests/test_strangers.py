@@ -38,7 +38,7 @@ def test_nothing_abstract_is_for_speed():
         ro.AbstractCell: {"__call__"},
         ro.AbstractField: {"__call__"},
         ro.AbstractMethod: {"of_number", "of_matrix"},
-        ro.AbstractPath: {"between"},
+        ro.AbstractPath: {"within"},
         ro.AbstractScheme: {"step"},
         ro.AbstractSystem: {"rule"},
     }
