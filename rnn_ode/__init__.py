@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from ._analyses.branches import Bifurcation as Bifurcation
     from ._analyses.branches import Branch as Branch
     from ._analyses.branches import continue_branch as continue_branch
-    from ._analyses.cycles import Coverage as Coverage
     from ._analyses.cycles import Cycles as Cycles
     from ._analyses.cycles import cycles as cycles
+    from ._analyses.cycles_proof import Coverage as Coverage
     from ._analyses.fixed_points import FixedPoints as FixedPoints
     from ._analyses.fixed_points import Kind as Kind
     from ._analyses.fixed_points import draw_guesses as draw_guesses
@@ -36,10 +36,10 @@ if TYPE_CHECKING:
     from ._analyses.gradients_examples import gradient_examples as gradient_examples
     from ._analyses.lyapunov import Lyapunov as Lyapunov
     from ._analyses.lyapunov import lyapunov as lyapunov
+    from ._analyses.pseudospectrum import pseudospectrum as pseudospectrum
     from ._analyses.spectrum import Spectrum as Spectrum
     from ._analyses.spectrum import spectrum as spectrum
     from ._analyses.transient import Transient as Transient
-    from ._analyses.transient import pseudospectrum as pseudospectrum
     from ._analyses.transient import transient as transient
     from ._base.results import RESULTS as RESULTS
     from ._base.verdict import Verdict as Verdict
@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from ._bridge.schemes import Trapezoidal as Trapezoidal
     from ._bridge.to_ode import to_ode as to_ode
     from ._bridge.to_rnn import to_rnn as to_rnn
+    from ._cells.base import AbstractCell as AbstractCell
     from ._cells.piecewise import PiecewiseLinearCell as PiecewiseLinearCell
     from ._cells.stacked import StackedCell as StackedCell
     from ._cells.vanilla import VanillaCell as VanillaCell
@@ -67,14 +68,15 @@ if TYPE_CHECKING:
     from ._methods.closed import Tustin as Tustin
     from ._methods.series import Backward as Backward
     from ._methods.series import Forward as Forward
+    from ._paths.base import AbstractPath as AbstractPath
+    from ._paths.held import Hold as Hold
     from ._paths.interpolated import BandLimited as BandLimited
     from ._paths.interpolated import Cubic as Cubic
     from ._paths.interpolated import Linear as Linear
-    from ._paths.sampled import Hold as Hold
-    from ._reports.analyse import Analysis as Analysis
     from ._reports.analyse import analyse as analyse
-    from ._reports.compare import Comparison as Comparison
+    from ._reports.analysis import Analysis as Analysis
     from ._reports.compare import compare as compare
+    from ._reports.comparison import Comparison as Comparison
     from ._resampling.alternatives import delayed_feedback as delayed_feedback
     from ._resampling.alternatives import state_trajectory as state_trajectory
     from ._resampling.evolve import evolve as evolve
@@ -98,8 +100,10 @@ else:
         "_base.results": "RESULTS",
         "_base.verdict": "Verdict verdict_name",
         "linalg._logm": "logm",
+        "_paths.base": "AbstractPath",
+        "_paths.held": "Hold",
         "_paths.interpolated": "BandLimited Cubic Linear",
-        "_paths.sampled": "Hold",
+        "_cells.base": "AbstractCell",
         "_cells.piecewise": "PiecewiseLinearCell",
         "_cells.stacked": "StackedCell",
         "_cells.vanilla": "VanillaCell",
@@ -127,16 +131,20 @@ else:
         "_systems.map": "Map",
         "_systems.time": "Continuous Discrete",
         "_analyses.branches": "Bifurcation Branch continue_branch",
-        "_analyses.cycles": "Coverage Cycles cycles",
+        "_analyses.cycles": "Cycles cycles",
+        "_analyses.cycles_proof": "Coverage",
         "_analyses.fixed_points": "FixedPoints Kind draw_guesses fixed_points",
         "_analyses.gradients": "GradientFlow gradient_flow",
         "_analyses.gradients_bounds": "GradientBounds",
         "_analyses.gradients_examples": "gradient_examples",
         "_analyses.lyapunov": "Lyapunov lyapunov",
         "_analyses.spectrum": "Spectrum spectrum",
-        "_analyses.transient": "Transient pseudospectrum transient",
-        "_reports.analyse": "Analysis analyse",
-        "_reports.compare": "Comparison compare",
+        "_analyses.pseudospectrum": "pseudospectrum",
+        "_analyses.transient": "Transient transient",
+        "_reports.analyse": "analyse",
+        "_reports.analysis": "Analysis",
+        "_reports.compare": "compare",
+        "_reports.comparison": "Comparison",
     }
     _HOMES = {name: home for home, names in _NAMES.items() for name in names.split()}
     _MODULES = ("audio", "bench", "datasets", "initializers", "interop", "learn", "linalg", "plot")

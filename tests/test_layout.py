@@ -36,14 +36,9 @@ FLOORS = (
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names.split()}
 MOST_LINES = 400
 TO_SPLIT = (
-    "cycles",
     "fixed_points",
     "lyapunov",
-    "transient",
-    "analyse",
-    "compare",
     "base",
-    "_torch",
     "branches_walk",
 )
 

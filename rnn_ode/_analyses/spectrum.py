@@ -1,6 +1,7 @@
 """What the eigenvalues of W_h predict, for the network and for each of its counterparts."""
 
 from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -11,12 +12,15 @@ from jaxtyping import Array, Bool, Complex, Float
 
 from .._base.checks import as_matrix, in_single
 from .._base.states import of_each
-from .._base.verdict import Verdict, float64_hint
+from .._base.text import plain
+from .._base.verdict import Verdict, float64_hint, verdict_name
 from .._methods.base import AbstractMethod, check_method
-from .._methods.closed import Exact
+from .._methods.catalogue import CONVERSIONS
+from .._methods.closed import Exact, Textbook
 from .._methods.existence import nearly_singular
 from ..linalg._eig import modes
 from ..linalg._verdict import Reading, eigenvalue_reach, judge
+from .spectrum_table import spectrum_table
 
 _of_each = of_each("multipliers", ndim=1)
 
@@ -131,6 +135,81 @@ class Spectrum(eqx.Module):
         kept = jnp.abs(check_method("method", method).exponent(self.multipliers))
         term = jnp.abs(method.neglected(self.multipliers))
         return jnp.max(jnp.where(term == 0, 0.0, term / kept))
+
+    def predictions(self, *methods: AbstractMethod) -> "tuple[Verdict, list[Prediction]]":
+        """The verdict on the network, and everything that is said of each method: cheaper than one by one."""
+        network, *verdicts = self.verdicts(*methods)
+        return network, [
+            Prediction(verdict, self.rate(m), self.series_converges(m), self.neglected(m))
+            for m, verdict in zip(methods, verdicts, strict=True)
+        ]
+
+    def table(self) -> str:
+        """What one matrix's eigenvalues say, as text: a row for each method, and one for each of the largest multipliers."""
+        return spectrum_table(self.to_dict())
+
+    def to_dict(self) -> dict[str, Any]:
+        """What one matrix's eigenvalues say, as plain numbers and strings, ready for json: `None` for no number.
+
+        "methods" has an entry for each conversion and for `Textbook()`, "multipliers" one for each eigenvalue, largest first.
+        """
+        network, predictions, numbers = _asked(self, _METHODS)
+        W, multipliers = np.asarray(self.matrix), np.asarray(self.multipliers)
+        obstacles = [m.obstacle(W) for m in _METHODS]
+        return {
+            "size": len(W),
+            "network": {"verdict": verdict_name(network), "says": Verdict[network], "rate": plain(numbers["rate"])},
+            "radius": float(numbers["radius"]),
+            "abscissa": float(numbers["abscissa"]),
+            "condition_number": plain(np.linalg.cond(W)),
+            "multipliers": [
+                {
+                    "re": float(z.real),
+                    "im": float(z.imag),
+                    "modulus": float(abs(z)),
+                    "timescale": plain(timescale),
+                    "frequency": float(frequency),
+                    "condition": plain(condition),
+                }
+                for z, timescale, frequency, condition in zip(
+                    multipliers,
+                    np.asarray(numbers["timescales"]),
+                    np.asarray(numbers["frequencies"]),
+                    np.asarray(self.condition),
+                    strict=True,
+                )
+            ],
+            "methods": [
+                {
+                    "method": m.label,
+                    "verdict": verdict_name(said.verdict),
+                    "rate": plain(said.rate),
+                    "exists": obstacle is None,
+                    "why_not": obstacle and obstacle.text,
+                    "series_converges": bool(said.series_converges),
+                }
+                for m, said, obstacle in zip(_METHODS, predictions, obstacles, strict=True)
+            ],
+        }
+
+
+class Prediction(NamedTuple):
+    """What the eigenvalues say of a method's flow: see the methods of `Spectrum`. `rate` is in nats per step."""
+
+    verdict: Verdict
+    rate: Float[Array, ""]
+    series_converges: Bool[Array, ""]
+    neglected: Float[Array, ""]
+
+
+_METHODS = (*CONVERSIONS, Textbook())
+
+
+@eqx.filter_jit
+def _asked(s: Spectrum, methods: tuple[AbstractMethod, ...]) -> tuple[Verdict, list[Prediction], dict[str, Array]]:
+    """Everything that `to_dict` tells, in one program."""
+    names = ("radius", "abscissa", "timescales", "frequencies")
+    return *s.predictions(*methods), {"rate": s.rate(), **{name: getattr(s, name) for name in names}}
 
 
 def spectrum(W: ArrayLike | Sequence) -> Spectrum:

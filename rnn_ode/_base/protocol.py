@@ -14,3 +14,8 @@ def is_linear_in_steps(field) -> bool:
 def leads_of(field) -> tuple[float, ...]:
     """How far ahead of the time the field reads its input, in time: its `leads`, or where it has none not at all."""
     return getattr(field, "leads", (0.0,))
+
+
+def is_partial(field) -> bool:
+    """Whether the field says (`field.partial`) that there may be states at which it does not exist."""
+    return getattr(field, "partial", False)

@@ -83,10 +83,10 @@ def flat_rows(states: State) -> np.ndarray:
 
 
 def mask_failed(failed: Array, states: State) -> State:
-    """States (n, …) with the rows where `failed` (n,) holds set to infinity."""
+    """States (n, …) with the rows where `failed` (n,) holds set to infinity; of a scalar `failed`, one state."""
 
     def mask(rows):
-        flags = failed.reshape(failed.shape + (1,) * (rows.ndim - 1))
+        flags = failed.reshape(failed.shape + (1,) * (rows.ndim - failed.ndim))
         return jnp.where(flags, jnp.asarray(jnp.inf, rows.dtype), rows) if eqx.is_inexact_array(rows) else rows
 
     return jax.tree.map(mask, states)

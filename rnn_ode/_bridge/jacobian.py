@@ -11,9 +11,9 @@ from jaxtyping import Array
 
 from .._base.states import is_finite
 from .._base.types import Cell
-from .._cells.base import initial_state, output_of
+from .._cells.protocol import initial_state, output_of
 from .._fields.base import AbstractField
-from .._paths.sampled import read
+from .._paths.base import read
 
 
 @runtime_checkable

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Inexact
 
 from .._fields.base import AbstractField
-from .._paths.sampled import read
+from .._paths.base import read
 
 
 class LinearField(AbstractField):

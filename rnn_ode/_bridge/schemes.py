@@ -21,7 +21,7 @@ from .._base.checks import check_count, check_solver
 from .._base.states import real_dtype
 from .._base.types import Field
 from .._fields.base import generator_of
-from .._paths.sampled import Constant
+from .._paths.base import Constant
 from ..linalg._exponential import phi_functions
 from ..linalg._solve import solve
 

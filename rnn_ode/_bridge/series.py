@@ -6,10 +6,9 @@ import equinox as eqx
 import jax
 
 from .._base.types import Cell
-from .._cells.base import initial_state, output_of
-from .._cells.vanilla import VanillaCell, is_affine
+from .._cells.protocol import affine_map, initial_state, output_of
 from .._fields.base import AbstractField
-from .._paths.sampled import read
+from .._paths.base import read
 
 
 class SeriesField(AbstractField):
@@ -31,7 +30,7 @@ class SeriesField(AbstractField):
 
     @property
     def linear(self) -> bool:
-        return type(self.cell) is VanillaCell and is_affine(self.cell)
+        return affine_map(self.cell) is not None
 
     @property
     def leads(self) -> tuple[float, ...]:

@@ -5,7 +5,7 @@ from jaxtyping import Array
 
 from .._base.checks import as_step, check_callable
 from .._base.types import Field
-from .._cells.base import initial_state, output_of
+from .._cells.protocol import initial_state, output_of
 from .schemes import AbstractScheme
 from .to_ode import _half_precision
 

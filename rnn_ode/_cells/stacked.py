@@ -2,16 +2,14 @@
 
 import itertools
 from collections.abc import Sequence
-from typing import Any
 
 import equinox as eqx
-import jax
 import numpy as np
 from jaxtyping import Array
 
 from .._base.checks import check_callable
 from .._base.types import Cell
-from .base import initial_state, output_of
+from .protocol import initial_state, output_of, output_shape
 
 
 class StackedCell(eqx.Module):
@@ -69,11 +67,3 @@ class StackedCell(eqx.Module):
             states.append(cell(x, state))
             x = output_of(cell, states[-1])
         return tuple(states)
-
-
-def output_shape(cell: Any) -> tuple[int, ...] | None:
-    """The shape of the cell's output, or `None` where the cell does not say."""
-    try:
-        return jax.eval_shape(lambda: output_of(cell, initial_state(cell))).shape
-    except ValueError:
-        return None

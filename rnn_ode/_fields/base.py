@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Inexact
 
 from .._base.checks import as_number
 from .._base.types import Field, State
-from .._paths.sampled import read
+from .._paths.base import read
 
 
 class AbstractField(eqx.Module):

@@ -19,6 +19,14 @@ class Obstacle(NamedTuple):
     zero: bool
 
 
+class NoSuchFlow(ValueError):
+    """A method does not exist for a network's matrix; `obstacle` says why."""
+
+    def __init__(self, text: str, obstacle: Obstacle):
+        super().__init__(text)
+        self.obstacle = obstacle
+
+
 def with_hint(text: str, W: np.ndarray) -> str:
     hint = float64_hint(W.dtype).removesuffix(".")
     return f"{text}; {hint}" if hint else text

@@ -4,18 +4,13 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from .._base.checks import check_count
-from .sampled import Piece, SampledPath, _take
+from .base import AbstractPath, taken
 
 
-class _Smooth(SampledPath):
-    def piece(self, whole) -> "Piece":
-        return Piece(self, whole)
-
-
-class Linear(_Smooth):
+class Linear(AbstractPath):
     """Straight lines between the samples at their stamps; the end values hold outside. Arguments as for `Hold`.
 
     ```python
@@ -33,14 +28,13 @@ class Linear(_Smooth):
     def beyond(self) -> int:
         return 0
 
-    def at(self, whole, fraction, after=0.0) -> Array:
-        i, f = self._position(whole, fraction, after)
-        following = self._sample(i + 1)
-        following = jnp.where((f == 0) & jnp.isnan(following), 0, following)  # 0 · NaN at a stamp would be NaN
-        return (1 - f) * self._sample(i) + f * following
+    def within(self, step, fraction) -> Array:
+        following = self.sample(step)
+        following = jnp.where((fraction == 0) & jnp.isnan(following), 0, following)  # 0 · NaN at a stamp would be NaN
+        return (1 - fraction) * self.sample(step - 1) + fraction * following
 
 
-class Cubic(_Smooth):
+class Cubic(AbstractPath):
     """Cubic Hermite pieces with slopes from differences over five samples: fourth order, one continuous derivative.
 
     Exact for polynomials up to degree three (with four samples or more); the end values hold outside the stamps.
@@ -67,14 +61,14 @@ class Cubic(_Smooth):
     def beyond(self) -> int:
         return 3  # two from the third sample on, and near the start up to the fifth
 
-    def at(self, whole, fraction, after=0.0) -> Array:
-        i, f = self._position(whole, fraction, after)
-        left = (1 - f) ** 2 * ((1 + 2 * f) * self._sample(i) + f * _take(self.slopes, i))
-        right = f**2 * ((3 - 2 * f) * self._sample(i + 1) - (1 - f) * _take(self.slopes, i + 1))
+    def within(self, step, fraction) -> Array:
+        f = fraction
+        left = (1 - f) ** 2 * ((1 + 2 * f) * self.sample(step - 1) + f * taken(self.slopes, step - 1))
+        right = f**2 * ((3 - 2 * f) * self.sample(step) - (1 - f) * taken(self.slopes, step))
         return left + right
 
 
-class BandLimited(_Smooth):
+class BandLimited(AbstractPath):
     """Band-limited interpolation: a sinc under a Kaiser window, `half_width` samples to either side.
 
     Under the window (β = 8.6), content below half the rate less 2.8/half_width of it is read to −79 dB of its amplitude
@@ -104,32 +98,31 @@ class BandLimited(_Smooth):
     def beyond(self) -> int:
         return self.half_width - 1
 
-    def at(self, whole, fraction, after=0.0) -> Array:
-        i, f = self._position(whole, fraction, after)
-        return self._tapped(i, self._weights(f))
+    def within(self, step, fraction) -> Array:
+        return self._tapped(step, self._weights(fraction))
 
     def ahead(self, whole, fraction, after, step: float, count: int) -> Array:
         every = step / self.dt
         if every != round(every):
             return super().ahead(whole, fraction, after, step, count)
         # whole intervals apart they have the same weights, which cost more than the products with them
-        index, f = self._place(whole, fraction, after)
+        first, f = self.place(whole, fraction, after)
         weights = self._weights(f.astype(self.xs.dtype))
 
         def read(k):
-            return jnp.where(self._between(k), self._tapped(k, weights), self._sample(k))
+            return jnp.where(self.between(k), self._tapped(k, weights), self.sample(k - 1))
 
-        return jax.vmap(read)(index + round(every) * jnp.arange(count))
+        return jax.vmap(read)(first + round(every) * jnp.arange(count))
 
-    def _tapped(self, index, weights) -> Array:
-        return jnp.tensordot(weights, self._sample(index + self._offsets), 1)
+    def _tapped(self, step: Int[Array, ""], weights: Float[Array, " taps"]) -> Array:
+        return jnp.tensordot(weights, self.sample(step - 1 + self._offsets), 1)
 
     @property
-    def _offsets(self):
+    def _offsets(self) -> Int[Array, " taps"]:
         return jnp.arange(1 - self.half_width, self.half_width + 1)
 
     def _weights(self, f: Float[Array, ""]) -> Float[Array, " taps"]:
-        """What the samples around count for, a fraction f after the stamp."""
+        """The weights of the samples around a time that is a fraction f of an interval after a stamp."""
         distance = f - self._offsets.astype(f.dtype)
         window = jnp.i0(8.6 * jnp.sqrt(jnp.maximum(1 - (distance / self.half_width) ** 2, 1e-12)))
         # sinc with its sine taken once, of the distance to the nearer stamp: exact at the stamps in float32 too

@@ -29,10 +29,11 @@ from jaxtyping import PyTree, Real
 from .._base.checks import as_band, check_count
 from .._base.states import after, frozen, like
 from .._base.types import Cell, Path
-from .._cells.base import hoisted
-from .._paths.sampled import is_held
+from .._cells.protocol import hoisted
+from .._paths.base import is_held
 from .._run.clock import ROWS, Clock
-from .._run.trajectory import Trajectory, conclude, finished, keep
+from .._run.kept import keep, with_result
+from .._run.trajectory import Trajectory, as_trajectory
 from .interpolation import combined, lagrange
 from .stability import TOLERANCE, beyond, companion, feedback_companion, radii_of, resting_multipliers
 from .times import prepared
@@ -89,7 +90,7 @@ def delayed_feedback(
         lags, weights = bounded(gaps, int(order), band)
     rows, ended = _feed_back(cell, path, reading, h0, lags, weights, int(lags.max(initial=0)), save)
     count = len(gaps)
-    return finished(
+    return as_trajectory(
         clock.ts, rows, ended, stable, throw, {"num_steps": count, "num_applications": count, "radius": radius}
     )
 
@@ -120,7 +121,7 @@ def state_trajectory(
     rows, ended = _euler(cell, path, clock, h0, save)
     count = clock.gaps.shape[0]
     radius, stable = _euler_roots(frozen((cell, path, clock, h0))) if count else (jnp.nan, jnp.array(True))
-    return finished(
+    return as_trajectory(
         clock.ts, rows, ended, stable, throw, {"num_steps": count, "num_applications": count, "radius": radius}
     )
 
@@ -180,7 +181,7 @@ def _feed_back(cell, path, reading: Clock, h0, lags, weights, most: int, save):
 
     start = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (slots, *leaf.shape)), h0)
     _, rows = jax.lax.scan(body, start, (drives, *rows))
-    return conclude(after(keep(h0, save), rows))
+    return with_result(after(keep(h0, save), rows))
 
 
 @eqx.filter_jit
@@ -196,7 +197,7 @@ def _euler(cell, path, clock: Clock, h0, save):
         return new, keep(new, save)
 
     _, rows = jax.lax.scan(body, h0, (drives, gaps))
-    return conclude(after(keep(h0, save), rows), clock.increasing)
+    return with_result(after(keep(h0, save), rows), clock.increasing)
 
 
 @eqx.filter_jit

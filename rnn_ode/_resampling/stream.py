@@ -18,10 +18,10 @@ from jaxtyping import Float, Int
 
 from .._base.checks import as_band, as_step, check_callable, check_count
 from .._base.types import Cell
-from .._cells.base import hoisted, initial_state
+from .._cells.protocol import hoisted, initial_state
 from .._paths.interpolated import BandLimited
-from .evolve import Past, advance, begun, moved
-from .interpolation import lagrange, uniform_nodes, whole_steps
+from .interpolation import Interpolation, lagrange, uniform_nodes, whole_steps
+from .smooth import Past, advance, begun, moved
 
 Rate = float | int | Fraction
 
@@ -86,15 +86,15 @@ class Stream:
         check_callable("output", output, "output(x, h)")
         check_count("ahead", ahead)
         check_count("behind", behind, 0)
-        self._scheme = (int(ahead), int(behind), as_band("band", band))
+        self._rule = Interpolation(int(ahead), int(behind), as_band("band", band))
         self._model = (cell, output)
         rates = [
             as_rate(name, rate) for name, rate in (("rate_in", rate_in), ("rate_out", rate_out), ("trained", trained))
         ]
         self._result, self._step, self._unit = _whole_numbers(*rates)
         self._gap = float(rates[2] / rates[1])
-        self._whole = int(whole_steps(np.float64(self._gap), self._scheme[0], np))
-        self._reads = self._whole + self._scheme[0]
+        self._whole = int(whole_steps(np.float64(self._gap), self._rule.ahead, np))
+        self._reads = self._whole + self._rule.ahead
         self._block = max(1, _READS // (self._reads + 1)) if block is None else block
         check_count("block", self._block)
         self._h0 = initial_state(cell)
@@ -153,10 +153,10 @@ class Stream:
         """The next block of results, or the first few of all."""
         samples, whole, fraction = self._window(*self._places())
         if self._past is None:
-            gaps = np.full(self._scheme[1], self._gap, self._kind)
-            self._past, rows = _begin(self._model, self._h0, samples, whole, fraction, gaps, self._scheme)
+            gaps = np.full(self._rule.behind, self._gap, self._kind)
+            self._past, rows = _begin(self._model, self._h0, samples, whole, fraction, gaps, self._rule)
         else:
-            self._past, rows = _block(self._model, self._past, samples, whole, fraction, self._gap, self._scheme)
+            self._past, rows = _block(self._model, self._past, samples, whole, fraction, self._gap, self._rule)
         rows = np.asarray(rows)
         if not np.isfinite(rows).all():
             bad = self._done + int(np.argmin(np.isfinite(rows.reshape(len(rows), -1)).all(axis=1)))
@@ -169,7 +169,7 @@ class Stream:
         """Where the next results need the input, in samples after the first one: the whole ones, and the rest. For each of
         them (block, reads + 1) the steps of the network that lead there from the result before it, then its own place; for
         the first few (steps + results,) the steps of the orbit that they are read off, then their own places."""
-        ahead, behind, _ = self._scheme
+        ahead, behind, _ = self._rule
         if self._past is None:
             length = int(whole_steps(np.float64(behind * self._gap), ahead + behind, np)) + ahead + behind
             steps = self._step * np.arange(1, length + 1) - self._result
@@ -233,21 +233,21 @@ def _whole_numbers(rate_in: Fraction, rate_out: Fraction, trained: Fraction) -> 
 
 
 @eqx.filter_jit
-def _begin(model, h0, samples, whole, fraction, gaps, scheme):
+def _begin(model, h0, samples, whole, fraction, gaps, rule):
     """The past of the next result, and the first few results."""
     cell, output = model
     drive, step = hoisted(cell)
     xs = jax.vmap(BandLimited(samples).at)(whole + 1, fraction)
     steps = len(whole) - len(gaps)
-    past, states = begun(step, h0, jax.vmap(drive)(xs[:steps]), gaps, scheme)
+    past, states = begun(step, h0, jax.vmap(drive)(xs[:steps]), gaps, rule)
     return past, jax.vmap(output)(xs[steps:], jax.tree.map(lambda rows: rows[1:], states))
 
 
 @eqx.filter_jit
-def _block(model, past: Past, samples, whole, fraction, gap: float, scheme):
+def _block(model, past: Past, samples, whole, fraction, gap: float, rule: Interpolation):
     """The past of the next block, and the results of this one."""
     cell, output = model
-    ahead, behind, band = scheme
+    ahead, behind, band = rule
     drive, step = hoisted(cell)
     xs = jax.vmap(jax.vmap(BandLimited(samples).at))(whole + 1, fraction)
     drives = jax.vmap(jax.vmap(drive))(xs[:, :-1])
@@ -262,7 +262,7 @@ def _block(model, past: Past, samples, whole, fraction, gap: float, scheme):
     def body(past, drives):
         steps, rest = (jax.tree.map(lambda leaf, s=s: leaf[s], drives) for s in (slice(lead), slice(lead, None)))
         past, _ = jax.lax.scan(one_step, past, steps)
-        past = advance(step, past, rest, part, scheme, always)
+        past = advance(step, past, rest, part, rule, always)
         return past, past.h
 
     past, states = jax.lax.scan(body, past, drives)

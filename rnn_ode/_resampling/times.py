@@ -1,26 +1,58 @@
-"""Arguments of a run at any times, checked."""
+"""The times of a run at any times, and what else such a run must know before it is compiled."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 
 from .._base.checks import as_step, check_callable
 from .._base.states import promote
-from .._base.types import State
-from .._cells.base import as_state, initial_state
-from .._paths.sampled import SampledPath
+from .._base.types import Cell, State
+from .._cells.protocol import as_initial_state
+from .._paths.base import AbstractPath, is_held
 from .._run.clock import Clock
+from .interpolation import Interpolation, whole_steps
+
+_TRACED_WHOLE = 8
 
 
-def prepared(cell, path, ts, h0, dt, save) -> tuple[Clock, State, float]:
-    """The times, the initial state and the step of a run at any times, checked."""
+def prepared(
+    cell: Cell, path: Any, ts: Any, h0: Any, dt: Any, save: Callable[[Any], Any] | None
+) -> tuple[Clock, State, float]:
+    """Return the times, the initial state and the step of a run; `ValueError` or `TypeError` for a wrong argument."""
     dt = as_step("dt", dt)
     check_callable("cell", cell, "cell(x, h)")
     check_callable("path", path, "path(t); samples (T, D) become one with Hold(xs) or BandLimited(xs)")
     width = getattr(cell, "input_size", None)
-    if isinstance(path, SampledPath) and isinstance(width, int) and path.xs.shape[1:] != (width,):
+    if isinstance(path, AbstractPath) and isinstance(width, int) and path.xs.shape[1:] != (width,):
         raise ValueError(f"path must have samples of shape ({width},) for this cell; they are {path.xs.shape[1:]}.")
-    h0 = initial_state(cell) if h0 is None else as_state("h0", h0, cell)
+    h0 = as_initial_state(h0, cell)
     if save is not None:
         check_callable("save", save, "save(h)")
     clock = Clock.of(path, ts, dt)
     x = jax.eval_shape(lambda: clock.read(path, 0, 0.0))
     return clock, promote(h0, cell, x), dt
+
+
+class Bounds(NamedTuple):
+    """Sizes of the compiled program: `whole`, the most whole steps in a gap; `start`, the length of the orbit off which the
+    first results are read; `samples`, by how many samples a held input moves on."""
+
+    whole: int
+    start: int
+    samples: int
+
+
+def bounds_of(path: Any, clock: Clock, rule: Interpolation) -> Bounds:
+    """Return the sizes that the times need; of traced times, those for gaps of up to 8 whole steps."""
+    ahead, behind, _ = rule
+    first = min(behind, clock.gaps.shape[0])
+    if clock.known:
+        gaps = np.asarray(clock.gaps)
+        whole, reach = int(whole_steps(np.max(gaps, initial=0), ahead, np)), np.sum(gaps[:first])
+        samples = int(clock.whole[-1] - clock.whole[0]) if is_held(path) else 0
+    else:
+        whole, reach = _TRACED_WHOLE, first * (_TRACED_WHOLE + ahead / 2 + 1)
+        samples = path.xs.shape[0] + _TRACED_WHOLE if is_held(path) else 0
+    return Bounds(whole, int(whole_steps(np.float64(reach), ahead + behind, np)) + ahead + behind, samples)

@@ -14,7 +14,8 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from .._base.checks import as_times, is_concrete
-from .._paths.sampled import SampledPath, read, split
+from .._paths.base import AbstractPath, read
+from .._paths.times import split
 
 ROWS = 1024  # read from the input at a time
 
@@ -61,7 +62,7 @@ class Clock(eqx.Module):
         off = xp.where(snaps, gaps - nearest, 0)
         # a difference, not `nearest` itself, which has no derivative
         gaps = gaps - (off if concrete else jax.lax.stop_gradient(off))
-        if isinstance(path, SampledPath):
+        if isinstance(path, AbstractPath):
             whole, fraction = split(t, path.start + lead, path.dt, eps, xp)
         else:
             whole, fraction = np.zeros(t.shape, int), 0 * t
@@ -76,20 +77,20 @@ class Clock(eqx.Module):
 
     def read(self, path, i, after) -> Array:
         """The input `after` time units past the i-th time."""
-        if isinstance(path, SampledPath):
+        if isinstance(path, AbstractPath):
             return path.at(jnp.asarray(self.whole)[i], jnp.asarray(self.fraction)[i], after)
         return read(path, self.ts[i], after)
 
     def read_ahead(self, path, i, after, count: int) -> Array:
         """The inputs (count, …) `after` time units past the i-th time and every step of the network from there on."""
-        if isinstance(path, SampledPath):
+        if isinstance(path, AbstractPath):
             place = jnp.asarray(self.whole)[i], jnp.asarray(self.fraction)[i]
             return path.ahead(*place, after, self.dt, count)
         return jax.vmap(lambda j: self.read(path, i, after + j * self.dt))(jnp.arange(count))
 
     def mean_input(self, path) -> Array:
         """The mean of the input's samples, or of the input at the times."""
-        if isinstance(path, SampledPath):
+        if isinstance(path, AbstractPath):
             return jnp.mean(path.xs, axis=0)
         return jnp.mean(jax.lax.map(lambda t: read(path, t), self.ts, batch_size=ROWS), axis=0)
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from .._base.types import Field, State
-from .._paths.sampled import SampledPath
+from .._paths.base import AbstractPath
 from .clock import Clock
 
 
@@ -25,7 +25,7 @@ def segments_of(path, clock: Clock | None) -> tuple[tuple[Array, ...], Array, Ar
         zeros, ones = jnp.zeros(total, unit), jnp.ones(total, unit)
         return (jnp.arange(total), zeros, ones, ones), path.times, None, None
     count, increasing = clock.ts.shape[0], clock.increasing
-    if not isinstance(path, SampledPath):
+    if not isinstance(path, AbstractPath):
         ts = clock.ts if increasing is None else jnp.where(increasing, clock.ts, 0)
         runs = None if increasing is None else increasing[1:]
         return (jnp.zeros(count - 1, int), ts[:-1], ts[1:], jnp.asarray(clock.gaps)), clock.ts, None, runs
@@ -59,7 +59,7 @@ class Interval(eqx.Module):
 
     @classmethod
     def of(cls, field, path, segment) -> "Interval":
-        if isinstance(path, SampledPath):
+        if isinstance(path, AbstractPath):
             return cls(field, path.piece(segment[0]), segment, path.start, path.dt)
         return cls(field, path, segment, None, 1.0)
 

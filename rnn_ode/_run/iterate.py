@@ -1,4 +1,4 @@
-"""Running a network: `lax.scan` with everything that needs no state computed before it."""
+"""`iterate`: run a network."""
 
 from collections.abc import Callable
 from functools import partial
@@ -8,17 +8,19 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float, PyTree, Real
+from jaxtyping import Array, Bool, Float, PyTree, Real
 
 from .._base.checks import as_floats, as_step, check_callable, check_count
 from .._base.results import RESULTS
 from .._base.states import after, like, promote
-from .._base.types import Cell
-from .._cells.base import as_state, initial_state, recurrence
+from .._base.types import Cell, State
+from .._cells.protocol import as_initial_state, recurrence
+from .._cells.recurrence import Recurrence
+from .kept import Kept, keep, with_result, with_result_unless
 from .scan import scan_states
-from .trajectory import Trajectory, conclude, conclude_states, keep
+from .trajectory import Trajectory
 
-_SEGMENT = 1024  # steps whose states are there at a time where something else is kept of them
+_SEGMENT = 1024  # steps whose states are in memory at a time if `save` keeps something else
 
 
 def iterate(
@@ -33,21 +35,26 @@ def iterate(
 ) -> Trajectory:
     """Run a network over a sequence: h_k = cell(x_k, h_{k−1}).
 
-    **Arguments:** `cell` any callable `cell(x, h) -> h`; `xs` (T, D) inputs, time first; `h0` the state before the first
-    step, zeros by default for our cells and Equinox's; `dt` time per step; `save` what to keep of each state, a function of
-    it (all of it by default); `checkpoints` for gradients through very long runs, see below; `throw` whether a run that
-    leaves the float range raises.
+    **Arguments:**
+
+    - `cell`: any callable `cell(x, h) -> h`.
+    - `xs`: (T, D) inputs, time first.
+    - `h0`: the state before the first step. Default: zeros, for our cells and Equinox's.
+    - `dt`: length of a step, in time. Default 1.
+    - `save`: what to keep of each state, a function of it. Default: all of it.
+    - `checkpoints`: for gradients through long runs, see below. Default: every step is kept.
+    - `throw`: whether a run that leaves the float range raises.
 
     **Returns:** a `Trajectory` of T + 1 states at the times 0, dt, …, T·dt, the initial state first: the outputs are
     `states[1:]`. Its `result` is `successful`, `left_float_range` or `not_a_number`; rows from there on are infinite.
 
-    Reverse mode keeps what it needs of every step. With `checkpoints` it keeps that many states, and runs the steps from
-    each to the next once more on the way back: memory for `checkpoints` + T/`checkpoints` steps, least for √T of them, at the
-    cost of one more run. What `save` returns is kept for every step, so let it be small.
+    Reverse mode stores what it needs of every step. With `checkpoints` it stores that many states, and runs the steps between
+    two of them once more on the way back: memory for `checkpoints` + T/`checkpoints` steps, least for √T of them, at the cost
+    of one more run. What `save` returns is stored for every step, so let it be small.
 
     **Raises:** `ValueError` or `TypeError` for inputs of the wrong shape, empty or not finite, for dt ≤ 0, for checkpoints
     that are not a whole number of at least 1, and for a cell that does not return a state like its own. Under `jit` values
-    are not looked at.
+    are not checked.
 
     ```python
     >>> import jax, jax.numpy as jnp, equinox as eqx, rnn_ode as ro
@@ -61,12 +68,12 @@ def iterate(
     dt = as_step("dt", dt)
     check_callable("cell", cell, "cell(x, h)")
     xs = check_inputs(cell, xs)
-    h0 = initial_state(cell) if h0 is None else as_state("h0", h0, cell)
+    h0 = as_initial_state(h0, cell)
     if save is not None:
         check_callable("save", save, "save(h)")
     if checkpoints is not None:
         check_count("checkpoints", checkpoints)
-    states, result = _run(cell, xs, h0, save, checkpoints)
+    states, result = _run_network(cell, xs, h0, save, checkpoints)
     ts = dt * jnp.arange(xs.shape[0] + 1)
     if throw:
         states = result.error_if(states, result != RESULTS.successful)
@@ -74,22 +81,26 @@ def iterate(
 
 
 @eqx.filter_jit
-def _run(cell, xs, h0, save, checkpoints):
+def _run_network(
+    cell: Cell, xs: Float[Array, "T ..."], h0: State, save: Callable[[Any], Any] | None, checkpoints: int | None
+) -> tuple[State, RESULTS]:
+    """Return what is kept of the states (T + 1, …), and how the run ended."""
     h0, apart = promote(h0, cell, xs), recurrence(cell)
     if checkpoints is not None:
-        rows = _by_segments(cell, apart, save, xs, h0, -(-xs.shape[0] // checkpoints), jax.checkpoint)
+        rows = _run_by_segments(cell, apart, save, xs, h0, -(-xs.shape[0] // checkpoints), jax.checkpoint)
     elif apart is None:
-        _, rows = _any_cell(cell, save, xs, h0)
+        _, rows = _run_any_cell(cell, save, xs, h0)
     elif save is None:
-        states, fine = _apart(apart, xs, h0)
-        return conclude_states(after(h0, states), fine)
+        states, fine = _run_apart(apart, xs, h0)
+        return with_result_unless(fine, after(h0, states))
     else:
-        rows = _by_segments(cell, apart, save, xs, h0, min(xs.shape[0], _SEGMENT), lambda segment, **options: segment)
-    return conclude(after(keep(h0, save), rows))
+        length = min(xs.shape[0], _SEGMENT)
+        rows = _run_by_segments(cell, apart, save, xs, h0, length, lambda segment, **options: segment)
+    return with_result(after(keep(h0, save), rows))
 
 
-def _any_cell(cell, save, xs, h0):
-    """The last state, and what is kept of every one (T, …)."""
+def _run_any_cell(cell, save, xs, h0) -> tuple[State, Kept]:
+    """Return the last state, and what is kept of every state (T, …)."""
 
     def body(h, x):
         new = like(h, cell(x, h))
@@ -98,22 +109,23 @@ def _any_cell(cell, save, xs, h0):
     return jax.lax.scan(body, h0, xs, unroll=2)
 
 
-def _apart(apart, xs, h0):
-    """Every state (T, …), and whether all of them are known to be finite."""
+def _run_apart(apart: Recurrence, xs, h0) -> tuple[State, Bool[Array, ""]]:
+    """Return every state (T, …), and whether all of them are known to be finite."""
     jax.eval_shape(lambda x: like(h0, apart.step(apart.drive(x), h0)), xs[0])
     return scan_states(apart, xs, h0)
 
 
-def _by_segments(cell, apart, save, xs, h0, length, checkpoint):
-    """What is kept of every state, of which no more than a segment's are there at a time; with `jax.checkpoint`, reverse
-    mode keeps the states between segments alone."""
+def _run_by_segments(cell, apart: Recurrence | None, save, xs, h0, length: int, checkpoint) -> Kept:
+    """Return what is kept of every state (T, …), when only one segment of `length` states is in memory at a time.
 
-    @partial(checkpoint, prevent_cse=False)  # in a scan there is nothing that it could be shared with
+    With `jax.checkpoint`, reverse mode stores only the states between segments."""
+
+    @partial(checkpoint, prevent_cse=False)  # in a scan nothing can be shared with the forward pass
     def segment(h, xs):
         if apart is None:
-            end, (states, _) = _any_cell(cell, None, xs, h)
+            end, (states, _) = _run_any_cell(cell, None, xs, h)
         else:
-            states, _ = _apart(apart, xs, h)
+            states, _ = _run_apart(apart, xs, h)
             end = jax.tree.map(lambda leaf: leaf[-1], states)
         return end, jax.vmap(lambda state: keep(state, save))(states)
 
@@ -126,8 +138,8 @@ def _by_segments(cell, apart, save, xs, h0, length, checkpoint):
     return jax.tree.map(lambda a, b: jnp.concatenate([a, b]), rows, rest)
 
 
-def check_inputs(cell, xs) -> Float[Array, "T ..."]:
-    """Inputs as a floating array, time first, of the width the cell declares."""
+def check_inputs(cell: Cell, xs: Any) -> Float[Array, "T ..."]:
+    """Return inputs as a floating array, time first; `ValueError` unless they have the width that the cell tells."""
     xs = as_floats("xs", xs)
     width = getattr(cell, "input_size", None)
     width = width if isinstance(width, int) else None

@@ -25,21 +25,22 @@ from .._base.protocol import is_linear, leads_of
 from .._base.results import RESULTS
 from .._base.states import after, real_dtype
 from .._base.types import Field, State
-from .._paths.interpolated import Cubic, Linear
-from .._paths.sampled import Hold, SampledPath, is_held
+from .._paths.base import AbstractPath, is_held
 from ..linalg._exponential import matrix_power, phi_functions
 from .intervals import Interval
-from .trajectory import conclude, keep
+from .kept import keep, with_result
 
 _BLOCK = 32
 
 
 def is_exact(field: Field, path: Any) -> bool:
-    """Whether the flow from sample to sample is known in closed form."""
-    return is_linear(field) and type(path) in (Hold, Linear, Cubic)  # a subclass may read its samples in another way
+    """Whether the flow from sample to sample is known in closed form: of a linear field, under an input in polynomials."""
+    return is_linear(field) and isinstance(path, AbstractPath) and path.degree is not None
 
 
-def linear_flow(field: Field, path: SampledPath, h0: State, save: Callable[[Any], Any] | None) -> tuple[State, RESULTS]:
+def linear_flow(
+    field: Field, path: AbstractPath, h0: State, save: Callable[[Any], Any] | None
+) -> tuple[State, RESULTS]:
     """What is kept of the states (T + 1, …) at the path's stamps, the initial one first, and how the run ended."""
     flat, unravel = ravel_pytree(h0)
     E, u, defined = _steps(field, path, flat, unravel)
@@ -48,7 +49,7 @@ def linear_flow(field: Field, path: SampledPath, h0: State, save: Callable[[Any]
         rows = keep(jax.vmap(unravel)(rows), None)
     else:
         rows = scanned(E, u, flat, lambda h: keep(unravel(h), save))
-    states, result = conclude(after(keep(h0, save), rows))
+    states, result = with_result(after(keep(h0, save), rows))
     why = RESULTS.where(defined, RESULTS.left_float_range, RESULTS.field_undefined)  # pyright: ignore
     return states, RESULTS.where(result == RESULTS.successful, result, why)
 

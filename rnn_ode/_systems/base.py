@@ -12,8 +12,9 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
 from .._base.types import State
-from .._cells.base import Pieces, as_state, initial_state
-from .._paths.sampled import Constant, SampledPath
+from .._cells.base import Pieces
+from .._cells.protocol import as_state, initial_state
+from .._paths.base import AbstractPath, Constant
 from .stepper import Stepper
 from .time import AbstractTime
 
@@ -108,7 +109,7 @@ class AbstractSystem(eqx.Module):
     @property
     def span(self) -> float:
         """The time that the input's samples cover, beyond which the last one holds; infinite for any other input."""
-        return self.input.xs.shape[0] * self.input.dt if isinstance(self.input, SampledPath) else math.inf
+        return self.input.xs.shape[0] * self.input.dt if isinstance(self.input, AbstractPath) else math.inf
 
     def require_constant(self, name: str, h: Float[Array, " N"] | None = None) -> None:
         """Raises `ValueError` if the input changes with time. `name` is the analysis that asks; given a state, some systems

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 
 from .._base.checks import as_step, check_callable
 from .._base.types import Field
-from .._paths.sampled import SampledPath
+from .._paths.base import AbstractPath
 from .base import AbstractSystem
 from .dependence import depends_on_first
 from .inputs import as_input
@@ -86,13 +86,13 @@ class Flow(AbstractSystem):
         of time where the input has no samples; with it, the next shorter length of which a whole number fits the interval.
         By the classical fourth-order Runge–Kutta method, or by any explicit diffrax solver."""
         unit = None if step is None else as_step("step", step)
-        if isinstance(self.path, SampledPath):
+        if isinstance(self.path, AbstractPath):
             parts = parts * (1 if unit is None else -int(-self.path.dt / unit * (1 - 1e-9) // 1))
             unit = self.path.dt
 
         def rate(k, h, s=0.0):
             s = jnp.asarray(s, h.dtype)
-            if isinstance(self.path, SampledPath):
+            if isinstance(self.path, AbstractPath):
                 return self._rate(*_moment(self.path, parts, k, s), h)
             length = jnp.asarray(1.0 if unit is None else unit, h.dtype) / jnp.asarray(parts, h.dtype)
             return self._rate(time_at(k, s, length), self.path, h)
@@ -114,7 +114,7 @@ class Flow(AbstractSystem):
         return rate
 
 
-def _moment(path: SampledPath, parts: Any, k: Array, s: Array) -> tuple[Array, Any]:
+def _moment(path: AbstractPath, parts: Any, k: Array, s: Array) -> tuple[Array, Any]:
     """Returns the time, and the input near it, a fraction s into step k, where each sampling interval has `parts` steps."""
     whole, fraction = k // parts, (jnp.asarray(k % parts, s.dtype) + s) / jnp.asarray(parts, s.dtype)
     t = time_at(whole, fraction, path.dt) + jnp.asarray(path.start, s.dtype)

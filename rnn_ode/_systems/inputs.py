@@ -3,7 +3,8 @@
 from typing import Any
 
 from .._base.checks import as_floats
-from .._paths.sampled import Constant, Hold, SampledPath
+from .._paths.base import AbstractPath, Constant
+from .._paths.held import Hold
 
 
 def as_input(owner: Any, x: Any, dt: float) -> Any:
@@ -12,10 +13,10 @@ def as_input(owner: Any, x: Any, dt: float) -> Any:
     if not (x is None or callable(x)):
         x = as_floats("x", x)
         x = Constant(x) if x.ndim < 2 else Hold(x, dt)
-    shape = x.x.shape if isinstance(x, Constant) else x.xs.shape[1:] if isinstance(x, SampledPath) else None
+    shape = x.x.shape if isinstance(x, Constant) else x.xs.shape[1:] if isinstance(x, AbstractPath) else None
     if isinstance(width, int) and (x is None or shape not in (None, (width,))):
         came = "None" if x is None else f"one of shape {shape}"
-        many = f" in each of {x.xs.shape[0]} samples" if isinstance(x, SampledPath) else ""
+        many = f" in each of {x.xs.shape[0]} samples" if isinstance(x, AbstractPath) else ""
         raise ValueError(
             f"x must be an input of shape ({width},) for this {type(owner).__name__}, or samples (T, {width}); "
             f"got {came}{many}."

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 from .._base.checks import as_step, check_callable, is_concrete
 from .._base.types import Cell
 from .._cells.base import Pieces
-from .._paths.sampled import SampledPath
+from .._paths.base import AbstractPath
 from .base import AbstractSystem
 from .inputs import as_input
 from .stepper import Stepper
@@ -48,9 +48,9 @@ class Map(AbstractSystem):
         self.cell = cell
         self.dt = as_step("dt", dt)
         self.path = as_input(cell, x, self.dt)
-        if not self.autonomous and not isinstance(self.path, SampledPath):
+        if not self.autonomous and not isinstance(self.path, AbstractPath):
             raise TypeError(f"x must be an input (D,), samples (T, D) or one of rnn_ode's paths; got {x!r}.")
-        if isinstance(self.path, SampledPath) and self.path.dt != self.dt:
+        if isinstance(self.path, AbstractPath) and self.path.dt != self.dt:
             raise ValueError(
                 f"a map reads one sample a step: x has them every {self.path.dt:g}, and dt is {self.dt:g}. "
                 "Resample the input, or run the network at its rate."

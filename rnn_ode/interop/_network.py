@@ -1,4 +1,4 @@
-"""A network read from a file: cell and readout."""
+"""A network: a cell and its readout."""
 
 from collections.abc import Callable
 from typing import Any, cast
@@ -8,20 +8,23 @@ from jaxtyping import Array, Float
 
 from .._base.checks import check_callable, check_flag, counted
 from .._base.types import Cell
-from .._cells.base import output_of
-from .._cells.stacked import output_shape
+from .._cells.protocol import output_of, output_shape
 
 Activation = Callable[[Array], Array] | None
 
 
 class Network(eqx.Module):
-    """A cell and what is read from its state: the readout of the top layer's output, plus the input where `residual`.
+    """A cell and its readout: how the output is computed from the state.
 
-    **Fields:** `cell`; `readout` an `equinox.nn.Linear` (M outputs), or `None` for the output itself; `residual`, whether
-    the first M channels of the input are added to the output, as in networks that learn what an amplifier changes.
+    **Fields:**
 
-    **Raises:** `TypeError` for fields of other types; `ValueError` where the readout does not take the cell's output or
-    the input has fewer than M channels, as far as the cell says its sizes.
+    - `cell`: any cell, `cell(x, h) -> h`.
+    - `readout`: an `equinox.nn.Linear` of the top layer's output, to M outputs. Default `None`: that output itself.
+    - `residual`: whether the first M channels of the input are added to the output, as in networks that learn what an
+      amplifier changes. Default `False`.
+
+    **Raises:** `TypeError` for fields of other types. `ValueError` if the readout does not take the cell's output, or if the
+    input has fewer than M channels (both only if the cell tells its sizes).
 
     ```python
     >>> import equinox as eqx, jax, jax.numpy as jnp, rnn_ode as ro
@@ -60,7 +63,7 @@ class Network(eqx.Module):
 
     @property
     def output_size(self) -> int | None:
-        """M, or `None` where there is no readout and the cell does not say."""
+        """M, or `None` if there is no readout and the cell does not tell its size."""
         shape = output_shape(self.cell) if self.readout is None else (self.readout.out_features,)
         return None if shape is None else cast(int, shape[0])
 

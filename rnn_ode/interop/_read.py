@@ -9,22 +9,26 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from .._base.types import Cell
 from .._cells.piecewise import PiecewiseLinearCell
 from .._cells.vanilla import VanillaCell
-from .._files.arrays import PathLike, read_json_object, shapes_of
-from .._files.arrays import read_arrays as read_arrays
+from .._files.arrays import PathLike, read_arrays, read_json_object, shapes_of
+from ._from_torch import all_layers, from_torch_network
 from ._network import Activation, Network
-from ._torch import _as_one, _only_prefix, _take, _torch_layers, _with_readout, from_torch_network
+from ._readout import with_readout
+from ._torch_names import only_prefix
 
 
 def read_matrix(path: PathLike, key: str | None = None) -> Float[np.ndarray, "N N"]:
     """The square matrix (N, N) in a file, to ask for its eigenvalues.
 
-    **Arguments:** `path` as in `read_arrays`; `key`, the matrix's name. `None` takes the recurrent matrix by the names
-    it goes by, `W_h` or `weight_hh_l0`, else the only square matrix there is, else `W`, unless an `A` stands beside it
-    (in a `PiecewiseLinearCell` neither is the recurrent matrix).
+    **Arguments:**
 
-    **Raises:** `ValueError` listing the keys with their shapes where this leaves none; otherwise as `read_arrays`.
+    - `path`: as in `read_arrays`.
+    - `key`: name of the matrix. Default `None`: the recurrent matrix by its usual names, `W_h` or `weight_hh_l0`; else the
+      only square matrix; else `W`, unless there is an `A` too (in a `PiecewiseLinearCell` neither is the recurrent matrix).
+
+    **Raises:** `ValueError` listing the keys with their shapes if there is no such matrix; otherwise as `read_arrays`.
 
     ```python
     >>> import pathlib, tempfile
@@ -50,13 +54,17 @@ def read_matrix(path: PathLike, key: str | None = None) -> Float[np.ndarray, "N 
 
 
 def read_cell(path: PathLike, activation: Activation | EllipsisType = ...) -> Callable:
-    """The cell whose weights a file holds.
+    """The cell whose weights are in a file.
 
-    **Arguments:** `path` as in `read_arrays`, with the keys `W_h` (N, N), `W_x` (N, D), `b` (N,) of a `VanillaCell`; or
-    `A`, `W`, `W_x`, `b` of a `PiecewiseLinearCell`; or PyTorch's names of one network, whatever their prefix: one layer
-    as in `from_torch`, several as a `StackedCell`. Other keys are left alone (`read_network` reads a readout).
-    `activation` of the vanilla network, `None` for affine; left out, it is relu for the first set of names and tanh,
-    PyTorch's, for the third. Other cells have their own.
+    The file has the keys `W_h` (N, N), `W_x` (N, D), `b` (N,) of a `VanillaCell`; or `A`, `W`, `W_x`, `b` of a
+    `PiecewiseLinearCell`; or PyTorch's names of one network after any prefix: one layer as in `from_torch`, or several as a
+    `StackedCell`. Other keys are ignored (`read_network` reads a readout).
+
+    **Arguments:**
+
+    - `path`: as in `read_arrays`.
+    - `activation`: of a vanilla network, `None` for affine. Default: relu for `W_h`, `W_x`, `b`, and tanh for PyTorch's
+      names, as in PyTorch. Other cells have their own.
 
     **Raises:** `ValueError` for keys that make no cell and shapes that do not fit; otherwise as `read_arrays`.
 
@@ -72,26 +80,12 @@ def read_cell(path: PathLike, activation: Activation | EllipsisType = ...) -> Ca
     ```
     """
     arrays = read_arrays(path)
-    chosen: dict[str, Any] = {} if isinstance(activation, EllipsisType) else {"activation": activation}
     try:
-        if _plain_names(arrays):
-            return _plain_cell(arrays, activation)
-        return _as_one(_torch_layers(arrays, _only_prefix(arrays), **chosen))
+        if _own_names(arrays):
+            return _own_cell(arrays, activation)
+        return all_layers(arrays, only_prefix(arrays), jnp.tanh if isinstance(activation, EllipsisType) else activation)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
-
-
-def _plain_names(arrays: Mapping[str, Any]) -> tuple[str, ...]:
-    """The names of this package's own cells that a file goes by, none where it goes by PyTorch's."""
-    return ("W_h", "W_x", "b") if "W_h" in arrays else ("A", "W", "W_x", "b") if "A" in arrays else ()
-
-
-def _plain_cell(arrays: Mapping[str, np.ndarray], activation: Activation | EllipsisType) -> Callable:
-    parts = _take(arrays, *_plain_names(arrays))
-    if "A" in parts:
-        return PiecewiseLinearCell(**parts)
-    chosen: dict[str, Any] = {} if isinstance(activation, EllipsisType) else {"activation": activation}
-    return VanillaCell(**parts, **chosen)
 
 
 def read_network(
@@ -102,13 +96,19 @@ def read_network(
     activation: Activation | EllipsisType = ...,
     residual: bool | EllipsisType = ...,
 ) -> Network:
-    """The network, with its readout, whose weights a file holds.
+    """The network, with its readout, whose weights are in a file.
 
-    **Arguments:** `path` as in `read_arrays`, with the names that `read_cell` knows. `prefix` and `readout` as in
-    `from_torch_network`; a `readout` is looked for beside `W_h`, `W_x`, `b` too (given, it leaves other keys alone), and
-    where there is none the network's output is its state. `activation` as in `read_cell`: left out, it is relu for `W_h`,
-    `W_x`, `b` and tanh for PyTorch's names. `residual` left out is what a json file says under `model_data`, `skip`, as
-    those of trained amplifiers do (the input is added where `skip` is 1), and otherwise `False`.
+    **Arguments:**
+
+    - `path`: as in `read_arrays`, with the names that `read_cell` knows.
+    - `prefix`: as in `from_torch_network`.
+    - `readout`: as in `from_torch_network`, and also looked for beside `W_h`, `W_x`, `b`. If it is given, other keys are
+      ignored. If there is none, the output is the state.
+    - `activation`: as in `read_cell`.
+    - `residual`: whether the input is added to the output. Default: what a json file says under `model_data`, `skip`, as
+      files of trained amplifiers do (1: it is added); otherwise `False`.
+
+    **Returns:** a `Network`.
 
     **Raises:** `ValueError` naming the file and the key; otherwise as `read_arrays`.
 
@@ -127,10 +127,10 @@ def read_network(
     path = Path(path)
     arrays = read_arrays(path)
     try:
-        if prefix is None and (names := _plain_names(arrays)):
+        if prefix is None and (names := _own_names(arrays)):
             others = {key: array for key, array in arrays.items() if key not in names}
-            cell, layers = _plain_cell(arrays, activation), f"cell ({', '.join(names)})"
-            network = _with_readout([cell], others, layers, readout, not isinstance(readout, EllipsisType))
+            cell, layers = _own_cell(arrays, activation), f"cell ({', '.join(names)})"
+            network = with_readout(cell, others, layers, readout, not isinstance(readout, EllipsisType))
         else:
             chosen = jnp.tanh if isinstance(activation, EllipsisType) else activation
             network = from_torch_network(arrays, prefix, readout, activation=chosen)
@@ -140,8 +140,25 @@ def read_network(
         raise ValueError(f"{path}: {error}") from error
 
 
+def _own_names(arrays: Mapping[str, Any]) -> tuple[str, ...]:
+    """The names of this package's own cells that the file uses; none if it uses PyTorch's."""
+    return ("W_h", "W_x", "b") if "W_h" in arrays else ("A", "W", "W_x", "b") if "A" in arrays else ()
+
+
+def _own_cell(arrays: Mapping[str, np.ndarray], activation: Activation | EllipsisType) -> Cell:
+    """The cell by this package's own names. `ValueError` if one of them is missing."""
+    names = _own_names(arrays)
+    missing = [name for name in names if name not in arrays]
+    if missing:
+        raise ValueError(f"no key {missing[0]!r}; wanted are {', '.join(names)}, the file holds {shapes_of(arrays)}.")
+    parts: dict[str, Any] = {name: arrays[name] for name in names}
+    if "A" in parts:
+        return PiecewiseLinearCell(**parts)
+    return VanillaCell(**parts) if isinstance(activation, EllipsisType) else VanillaCell(**parts, activation=activation)
+
+
 def _skips(path: Path, network: Network) -> bool:
-    """Whether the file says that the input is added to the output."""
+    """Whether a json file says that the input is added to the output."""
     about = read_json_object(path).get("model_data") if path.suffix.lower() == ".json" else None
     skip = about.get("skip", 0) if isinstance(about, dict) else 0
     if skip not in (0, network.output_size):

@@ -12,7 +12,7 @@ import scipy.linalg
 import scipy.optimize
 
 import rnn_ode as ro
-from rnn_ode._paths.sampled import Constant
+from rnn_ode._paths.base import Constant
 
 N, D, T = 3, 2, 8
 RNG = np.random.default_rng(1)

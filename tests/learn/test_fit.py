@@ -289,11 +289,11 @@ def test_a_finished_run_is_not_run_again(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"model": small(hidden=4)}, r"model\.runner\.cell\.W_h is float64\[3, 3\] there and float64\[4, 4\] here"),
+        ({"model": small(hidden=4)}, r"\.cell\.W_h is float64\[3, 3\] in the file and float64\[4, 4\] in this run"),
         ({"optimiser": optax.sgd(0.1, momentum=0.9)}, "optimiser"),
-        ({"key": jax.random.key(2)}, r"key\[1\] is 1 there and 2 here"),
-        ({"notes": {"data": "tides"}}, "data is None there and 'tides' here"),
-        ({"version": "9.9"}, "the version of rnn_ode is '9.9' there"),
+        ({"key": jax.random.key(2)}, r"key\[1\] is 1 in the file and 2 in this run"),
+        ({"notes": {"data": "tides"}}, "data is None in the file and 'tides' in this run"),
+        ({"version": "9.9"}, "the version of rnn_ode is '9.9' in the file"),
         ({"model": eqx.tree_at(lambda m: m.runner, small(), learn.Iterated(eqx.nn.GRUCell(1, 3, key=jax.random.key(0))))},
          r"model\.runner\.cell"),
     ],
@@ -483,7 +483,7 @@ def test_random_keys_come_back_with_their_kind(tmp_path):
     (tmp_path / "keys").write_bytes(data.replace(b'"threefry2x32"', b'"os.system"'))
     with pytest.raises(ValueError, match=r"'os\.system' is no kind of random key"):
         learn.load(tmp_path / "keys")
-    with pytest.raises(ValueError, match=r"model.key is rbg key\[\] there and \S+ key\[\] here"):
+    with pytest.raises(ValueError, match=r"model.key is rbg key\[\] in the file and \S+ key\[\] in this run"):
         way = {**QUIET, "steps": 1, "checkpoint": tmp_path / "run.ckpt"}
         for kind in ("rbg", "threefry2x32"):
             model = {"w": jnp.ones(1), "key": jax.random.key(0, impl=kind)}

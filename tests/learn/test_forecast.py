@@ -138,9 +138,9 @@ def test_what_cannot_be_measured_is_said_before_the_training(monkeypatch):
 def test_a_checkpoint_of_other_data_is_refused(tmp_path):
     way = {"history": 10, "steps": 2, "checkpoint": tmp_path / "run.ckpt", **QUIET}
     learn.forecast(SINE, gru, **way)
-    with pytest.raises(ValueError, match=r"another training: data is '\w+' there"):
+    with pytest.raises(ValueError, match=r"another training: data is '\w+' in the file"):
         learn.forecast(SINE + 1, gru, **way)
-    with pytest.raises(ValueError, match=r"rate is 0\.02 there and 0\.01 here"):
+    with pytest.raises(ValueError, match=r"rate is 0\.02 in the file and 0\.01 in this run"):
         learn.forecast(SINE, gru, **way, rate=0.01)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import rnn_ode as ro
-from rnn_ode._paths.sampled import Constant, read
+from rnn_ode._paths.base import Constant, read
 
 KINDS = [ro.Hold, ro.Linear, ro.Cubic, ro.BandLimited]
 SMOOTH = KINDS[1:]

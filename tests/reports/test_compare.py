@@ -11,8 +11,9 @@ import pytest
 from scipy.linalg import expm
 
 import rnn_ode as ro
-from rnn_ode._reports import compare as _compare
-from rnn_ode._reports.compare import measured_rate
+from rnn_ode._reports import linear_growth
+from rnn_ode._reports.counterparts import run_counterpart
+from rnn_ode._reports.linear_growth import measured_rate
 
 XS = np.sin(0.4 * np.arange(12.0))[:, None]
 W = np.array([[0.8, 0.2, 0.0], [-0.1, 0.7, 0.1], [0.05, 0.0, 0.9]])
@@ -75,7 +76,7 @@ def test_measured_rate_agrees_with_the_predicted_one(affine):
 
 def test_measured_rate_is_measured(affine, monkeypatch):
     """Another simulator, another number: nothing of it comes from the eigenvalues."""
-    monkeypatch.setattr(_compare, "simulate", lambda step, runs: 0.125 * np.arange(1, 2001))
+    monkeypatch.setattr(linear_growth, "simulate", lambda step, runs: 0.125 * np.arange(1, 2001))
     assert measured_rate(jnp.asarray(W)) == pytest.approx(0.125)
 
 
@@ -232,7 +233,7 @@ def test_a_row_says_why_its_run_ended(A, reason, dtype):
     """Of h' = (A − 1) h + x: each reason where it holds, and none where nothing is wrong."""
     cell = Step(jnp.asarray(A, dtype), jnp.zeros((2, 2), dtype), jnp.ones((), dtype))
     xs, h0 = np.asarray(XS[:6], dtype), jnp.ones(2, dtype)
-    _, said = _compare._run(cell, ro.Forward(1), jnp.asarray(xs), h0, 1.0)
+    _, said = run_counterpart(cell, ro.Forward(1), jnp.asarray(xs), h0, 1.0)
     assert (reason in said) if reason else said == ""
 
 

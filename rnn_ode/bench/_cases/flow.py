@@ -19,8 +19,8 @@ from jax import Array
 from ..._bridge.to_ode import to_ode
 from ..._cells.vanilla import VanillaCell
 from ..._methods.series import Forward
+from ..._paths.held import Hold
 from ..._paths.interpolated import Linear
-from ..._paths.sampled import Hold
 from ..._run.integrate import integrate
 from .. import _diffrax, _tanh
 from .._peers import with_peer

@@ -12,7 +12,7 @@ from jax import Array
 from ..._bridge.to_ode import to_ode
 from ..._cells.vanilla import VanillaCell
 from ..._methods.closed import Exact
-from ..._paths.sampled import Hold
+from ..._paths.held import Hold
 from ..._run.integrate import integrate
 from .. import _diffrax, _tanh
 from .._precision import TOLERANCES, best, with_its_point

@@ -1,1 +1,1 @@
-"""Models in files: a model as data, its arrays, and the names of its classes."""
+"""Models in files: `save` and `load`, and the checkpoints from which a training resumes."""

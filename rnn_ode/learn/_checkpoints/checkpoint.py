@@ -1,8 +1,9 @@
-"""Checkpoints: a model, and what a training needs to go on, in one file that is whole or not there.
+"""Checkpoints: a model, and the state of its training, in one file that is complete or absent.
 
-The first line is JSON: the kind of file, the version of the package that wrote it, the model as data and the names and
-shapes of everything else. After it come the arrays, in NumPy's own format (`equinox.tree_serialise_leaves`). Nothing in it
-is pickled, and nothing of it is run. Of a typed random key the numbers are stored, and the first line says its kind.
+The first line is JSON: the kind of file, the version of the package that wrote it, the description of the model
+(`description.py`), and the names and shapes of the other arrays. The arrays follow in NumPy's format, written by
+`equinox.tree_serialise_leaves`. Nothing is pickled, so reading a file runs no code from it. A typed random key is stored as
+its numbers, and its kind is in the first line.
 """
 
 import hashlib
@@ -29,7 +30,14 @@ PathLike = str | os.PathLike[str]
 
 
 class Checkpoint(eqx.Module):
-    """What a checkpoint holds: `model`; `state`, arrays by name that a training goes on from; `notes`, JSON."""
+    """The contents of a checkpoint.
+
+    **Fields:**
+
+    - `model`: the model.
+    - `state`: the arrays from which a training resumes, by name. Empty in a file of `save`.
+    - `notes`: further settings of the training, as JSON.
+    """
 
     model: PyTree
     state: dict[str, Any]
@@ -37,11 +45,28 @@ class Checkpoint(eqx.Module):
 
 
 def save(path: PathLike, model: PyTree) -> None:
-    """Writes a model to a file, as data: its classes and settings in JSON, its arrays in NumPy's format, no pickle.
+    """Write a model to a file: its classes and settings in JSON, its arrays in NumPy's format, no pickle.
 
-    **Arguments:** `path`, replaced in one go where it exists; `model` any pytree of modules of rnn_ode, Equinox and diffrax
-    or your own, arrays, numbers, texts, functions that have a name, tuples, lists and dictionaries. **Raises:** `TypeError`
-    for a part that is none of these, `OSError` where the file cannot be written.
+    **What a part must be, to be saved, loaded and trained.** The parts of rnn_ode, Equinox, diffrax and JAX are ready. A
+    part of your own, such as a cell, a field, a path or a readout, must be
+
+    - an `equinox.Module` whose fields are such parts again, arrays, random keys, numbers, texts, `None`, tuples, lists or
+      dictionaries with texts for keys; or
+    - a function with a name, such as an activation. A lambda and a function defined inside another one cannot be found
+      again, so they cannot be saved.
+
+    The file refers to a class or function by the module that defines it and its name. To load it, import it and give it to
+    `load(path, known=(…,))`. `load` sets the fields of a module directly and does not call `__init__`. A field that has a
+    default may be missing in the file, so you can add fields to a class later. `fit` trains the floating-point arrays of a
+    model and leaves everything else as it is.
+
+    **Arguments:**
+
+    - `path`: the file. An existing one is replaced when the new one is complete.
+    - `model`: the model, any pytree of such parts.
+
+    **Raises:** `TypeError` for a part that cannot be saved, with its place in the model; `OSError` if the file cannot be
+    written.
 
     ```python
     >>> import pathlib, tempfile, jax, rnn_ode as ro
@@ -53,25 +78,45 @@ def save(path: PathLike, model: PyTree) -> None:
 
     ```
     """
-    write(Path(path), Checkpoint(model, {}, {}))
+    write_checkpoint(Path(path), Checkpoint(model, {}, {}))
 
 
 def load(path: PathLike, known: Iterable[Any] = ()) -> PyTree:
-    """Reads the model from a file of `save` or from a checkpoint of `fit`, in any process: the best by validation so far,
-    where there is one.
+    """Read a model from a file of `save` or from a checkpoint of `fit`, in any process.
 
-    **Arguments:** `path`; `known` classes and functions of your own that the model has as parts; those of rnn_ode, Equinox,
-    diffrax and JAX are known, and no other is looked for. **Returns:** the model, with arrays of JAX's. **Raises:**
-    `ValueError` for a file that is no checkpoint, is damaged or of another kind, or has an unknown part; `OSError` where it
-    cannot be opened. Float64 arrays want `jax_enable_x64`; without it they become float32, as everywhere in JAX.
+    From a checkpoint of a training with validation it is the best model so far. Files written by version 0.1.0 are read.
+
+    **Arguments:**
+
+    - `path`: the file.
+    - `known`: your own classes and functions that the model contains (`save` says what they must be). Those of rnn_ode,
+      Equinox, diffrax and JAX are known; no other module is imported.
+
+    **Returns:** the model, with JAX arrays. Float64 arrays become float32 unless `jax_enable_x64` is set, as everywhere in
+    JAX.
+
+    **Raises:** `ValueError` for a file that is no checkpoint, is damaged or of another kind, or has an unknown part;
+    `OSError` if it cannot be opened.
+
+    ```python
+    >>> import pathlib, tempfile, equinox as eqx, jax
+    >>> from rnn_ode import learn
+    >>> class Scaled(eqx.Module):
+    ...     factor: jax.Array
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "scaled.ckpt"
+    >>> learn.save(path, Scaled(jax.numpy.ones(2)))
+    >>> learn.load(path, known=(Scaled,)).factor.tolist()
+    [1.0, 1.0]
+
+    ```
     """
-    return read(Path(path), known).model
+    return read_checkpoint(Path(path), known).model
 
 
-def write(path: Path, checkpoint: Checkpoint) -> None:
-    """Writes the file beside and renames it, so that a process killed at any moment leaves the old one or the new one."""
+def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint beside and rename it, so a process that is killed leaves the old file or the new one."""
     body = io.BytesIO()
-    eqx.tree_serialise_leaves(body, _plain_arrays(checkpoint))
+    eqx.tree_serialise_leaves(body, _serialisable(checkpoint))
     header = {
         "kind": KIND,
         "rnn_ode": __version__,
@@ -88,7 +133,7 @@ def write(path: Path, checkpoint: Checkpoint) -> None:
 
 
 def read_header(path: Path) -> tuple[dict[str, Any], io.BytesIO]:
-    """The first line of a checkpoint, and what comes after it."""
+    """The first line of a checkpoint, parsed, and the bytes after it."""
     first, _, rest = path.read_bytes().partition(b"\n")
     try:
         header = json.loads(first)
@@ -103,9 +148,11 @@ def read_header(path: Path) -> tuple[dict[str, Any], io.BytesIO]:
     return header, io.BytesIO(rest)
 
 
-def read(path: Path, known: Iterable[Any] = (), model: PyTree | None = None) -> Checkpoint:
-    """The whole of a checkpoint, the model's arrays JAX's, those of the state NumPy's; in a `model` of the same description
-    where there is one."""
+def read_checkpoint(path: Path, known: Iterable[Any] = (), model: PyTree | None = None) -> Checkpoint:
+    """A checkpoint: JAX arrays in the model, NumPy arrays in the state.
+
+    The model is built from the file, or the arrays of the file are put into a given `model` of the same description.
+    """
     header, body = read_header(path)
     if hashlib.sha256(body.getbuffer()).hexdigest() != header.get("sha256"):
         raise ValueError(
@@ -117,27 +164,27 @@ def read(path: Path, known: Iterable[Any] = (), model: PyTree | None = None) -> 
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
     except (KeyError, TypeError, AttributeError, MemoryError, RecursionError) as error:
-        raise ValueError(f"{path}: what it says of the model is damaged ({error!r}).") from None
+        raise ValueError(f"{path}: its description of the model is damaged ({error!r}).") from None
     try:
-        arrays = eqx.tree_deserialise_leaves(body, _plain_arrays(like))
+        arrays = eqx.tree_deserialise_leaves(body, _serialisable(like))
     except (RuntimeError, ValueError, EOFError) as error:
         raise ValueError(f"{path}: its arrays are damaged or cut short ({str(error).splitlines()[0]}).") from None
     leaves, structure = jax.tree.flatten(like)
     remaining = iter(arrays)
-    leaves = [_as_it_was(leaf, next(remaining)) if _is_array(leaf) else leaf for leaf in leaves]
+    leaves = [_deserialised(leaf, next(remaining)) if _is_array(leaf) else leaf for leaf in leaves]
     found: Checkpoint = jax.tree.unflatten(structure, leaves)
     model = jax.tree.map(lambda leaf: jnp.asarray(leaf) if isinstance(leaf, np.ndarray) else leaf, found.model)
     return Checkpoint(model, found.state, found.notes)
 
 
-def _plain_arrays(tree: PyTree) -> list[Any]:
-    """The arrays of a tree, of typed random keys the numbers."""
+def _serialisable(tree: PyTree) -> list[Any]:
+    """The arrays of a tree, with typed random keys as their numbers."""
     arrays = [leaf for leaf in jax.tree.leaves(tree) if _is_array(leaf)]
     return [np.asarray(jax.random.key_data(leaf)) if is_typed_key(leaf) else leaf for leaf in arrays]
 
 
-def _as_it_was(like: Any, array: Any) -> Any:
-    """The array, a typed random key where `like` is one."""
+def _deserialised(like: Any, array: Any) -> Any:
+    """The array, or the typed random key of these numbers if `like` is such a key."""
     return jax.random.wrap_key_data(jnp.asarray(array), impl=jax.random.key_impl(like)) if is_typed_key(like) else array
 
 

@@ -1,7 +1,7 @@
-"""A model as data: which classes it is made of, their settings, and the shapes of its arrays, in JSON and without pickle.
+"""A model as data: its classes, their settings, and the shapes of its arrays, in JSON and without pickle.
 
-What is read back names classes and functions, and may name only those of the libraries that a network is made of
-(`LIBRARIES`) and what the reader was given by hand: a file from a stranger can build a network and do nothing else.
+A description names classes and functions. `build` accepts those of the libraries that networks are made of, and those that
+the reader gave (`names.py`). So a file from a stranger can build a network and do nothing else.
 """
 
 import dataclasses
@@ -17,12 +17,15 @@ from jaxtyping import Array, PyTree
 
 from .names import find_named, name_of
 
-_DEFAULT = {"default": True}
+_DEFAULT = {"default": True}  # describes a field that holds what the class takes by default
 
 
 def describe(tree: PyTree, where: str = "model") -> Any:
-    """A pytree of modules, arrays, numbers, texts, functions, tuples, lists and dictionaries, as JSON; `TypeError` for a
-    part that is none of these, with its place in the tree."""
+    """Return a pytree as JSON data, arrays as their shapes and types.
+
+    It may hold modules, arrays, numbers, texts, functions, tuples, lists and dictionaries. `TypeError` for any other part,
+    with its place in the tree.
+    """
     if tree is None or isinstance(tree, bool | int | float | str):
         return tree
     if is_typed_key(tree):
@@ -30,7 +33,7 @@ def describe(tree: PyTree, where: str = "model") -> Any:
     if isinstance(tree, jax.Array | np.ndarray) and _is_numeric(tree.dtype):
         return {"array": list(tree.shape), "dtype": str(tree.dtype)}
     if isinstance(tree, eqx.Module):
-        return {"class": name_of(type(tree), where), "fields": dict(_fields(tree, where))}
+        return {"class": name_of(type(tree), where), "fields": dict(_described_fields(tree, where))}
     if isinstance(tree, list):
         return [describe(item, f"{where}[{i}]") for i, item in enumerate(tree)]
     if type(tree) is tuple:
@@ -46,61 +49,36 @@ def describe(tree: PyTree, where: str = "model") -> Any:
 
 
 def build(description: Any, known: Iterable[Any] = ()) -> PyTree:
-    """The pytree that was described, its arrays zeros of NumPy's, which `known` classes and functions of the reader's own
-    may be part of; `ValueError` for anything else that no library of `LIBRARIES` or JAX has."""
+    """Return the pytree that was described, with NumPy arrays of zeros.
+
+    `known` are classes and functions of the reader's own. `ValueError` for a name that is neither among them nor in one of
+    the libraries.
+    """
     names = {f"{item.__module__}:{item.__qualname__}": item for item in known}
 
-    def part(data):
+    def part(data: Any) -> Any:
         if isinstance(data, list):
             return [part(item) for item in data]
         if not isinstance(data, dict):
             return data
         if "array" in data:
             dtype = _dtype(data["dtype"])
-            # NumPy's files do not know bfloat16, which Equinox writes and reads as JAX's arrays
+            # NumPy's files do not know bfloat16; Equinox writes and reads it as JAX arrays
             return (np.zeros if dtype.isbuiltin == 1 else jnp.zeros)(data["array"], dtype)
         if "key" in data:
-            return _no_key(data["key"], data["kind"])
+            return _key_of_zeros(data["key"], data["kind"])
         if "tuple" in data:
             return tuple(part(item) for item in data["tuple"])
         if "dict" in data:
             return {key: part(item) for key, item in data["dict"].items()}
         if "function" in data:
-            return find_named(data["function"], names, _is_function)
+            return find_named(data["function"], names, callable)
         cls = find_named(data["class"], names, _is_module)
         fields = {name: part(value) for name, value in data["fields"].items() if value != _DEFAULT}
-        return _instance(cls, fields | {name: _default(cls, name) for name in data["fields"].keys() - fields.keys()})
+        defaults = {name: _default(cls, name) for name in data["fields"].keys() - fields.keys()}
+        return _instance(cls, fields | defaults)
 
     return part(description)
-
-
-def _fields(module: eqx.Module, where: str) -> Iterator[tuple[str, Any]]:
-    for field in dataclasses.fields(module):
-        value = getattr(module, field.name)
-        # Equinox's MLP ends in a function without a name unless it is told otherwise
-        unnamed = "<" in getattr(value, "__qualname__", "") and value is _default(type(module), field.name)
-        yield field.name, _DEFAULT if unnamed else describe(value, f"{where}.{field.name}")
-
-
-def _default(cls: type, name: str) -> Any:
-    """What the constructor takes for the parameter of that name where it is not given."""
-    parameter = inspect.signature(cls.__init__).parameters.get(name)
-    return None if parameter is None else parameter.default
-
-
-def _is_module(thing: Any) -> bool:
-    return isinstance(thing, type) and issubclass(thing, eqx.Module)
-
-
-def _is_function(thing: Any) -> bool:
-    return callable(thing)
-
-
-def _dtype(name: str) -> np.dtype:
-    dtype = jnp.dtype(name)
-    if not _is_numeric(dtype):
-        raise ValueError(f"an array of dtype {name!r} is no array of numbers.")
-    return dtype
 
 
 def is_typed_key(leaf: Any) -> bool:
@@ -108,22 +86,25 @@ def is_typed_key(leaf: Any) -> bool:
     return isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
 
-def _no_key(shape: list[int], kind: str) -> Array:
-    """Random keys of that shape and kind whose numbers are zeros."""
-    try:
-        numbers = jax.random.key_data(jax.random.key(0, impl=kind)).shape
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{kind!r} is no kind of random key that this JAX knows ({error}).") from None
-    return jax.random.wrap_key_data(jnp.zeros((*shape, *numbers), jnp.uint32), impl=kind)
+def _described_fields(module: eqx.Module, where: str) -> Iterator[tuple[str, Any]]:
+    for field in dataclasses.fields(module):
+        value = getattr(module, field.name)
+        # Equinox's MLP has by default a final activation that is a function without a name
+        unnamed = "<" in getattr(value, "__qualname__", "") and value is _default(type(module), field.name)
+        yield field.name, _DEFAULT if unnamed else describe(value, f"{where}.{field.name}")
 
 
-def _is_numeric(dtype) -> bool:
-    return jnp.issubdtype(dtype, np.number) or dtype.kind == "b"
+def _default(cls: type, name: str) -> Any:
+    """The default of the constructor's parameter of that name, or `None`."""
+    parameter = inspect.signature(cls.__init__).parameters.get(name)
+    return None if parameter is None else parameter.default
 
 
 def _instance(cls: type, fields: dict[str, Any]) -> eqx.Module:
-    """A module with these fields, made as `jax.tree.unflatten` makes it: its checks ran when it was first built. A field
-    that a later version added has its default."""
+    """A module with these fields. Its `__init__` does not run, as in `jax.tree.unflatten`: it ran when the module was made.
+
+    A field that is not in the file, since a later version added it, has its default.
+    """
     wanted = dataclasses.fields(cls)  # pyright: ignore[reportArgumentType]
     defaults = {field.name: field.default for field in wanted if field.default is not dataclasses.MISSING}
     fields = defaults | fields
@@ -134,3 +115,27 @@ def _instance(cls: type, fields: dict[str, Any]) -> eqx.Module:
     for name, value in fields.items():
         object.__setattr__(module, name, value)
     return module
+
+
+def _key_of_zeros(shape: list[int], kind: str) -> Array:
+    """Random keys of that shape and kind whose numbers are zeros."""
+    try:
+        numbers = jax.random.key_data(jax.random.key(0, impl=kind)).shape
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{kind!r} is no kind of random key that this JAX knows ({error}).") from None
+    return jax.random.wrap_key_data(jnp.zeros((*shape, *numbers), jnp.uint32), impl=kind)
+
+
+def _dtype(name: str) -> np.dtype:
+    dtype = jnp.dtype(name)
+    if not _is_numeric(dtype):
+        raise ValueError(f"an array of dtype {name!r} is no array of numbers.")
+    return dtype
+
+
+def _is_numeric(dtype: np.dtype) -> bool:
+    return jnp.issubdtype(dtype, np.number) or dtype.kind == "b"
+
+
+def _is_module(thing: Any) -> bool:
+    return isinstance(thing, type) and issubclass(thing, eqx.Module)

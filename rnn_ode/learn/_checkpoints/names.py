@@ -1,17 +1,22 @@
-"""Names of classes and functions in a file, and which of them a reader accepts."""
+"""How a file names a class or a function, and which names a reader accepts.
+
+A name is `module:qualified name`. A part of rnn_ode is named by the module from which users import it, so that files do not
+depend on where it is defined.
+"""
 
 import importlib
+from collections.abc import Callable
 from typing import Any
 
 from ..._bridge.jacobian import AnchoredField, JacobianField
 from ..._bridge.linear import LinearField
 from ..._bridge.series import SeriesField
 from ..._bridge.to_rnn import SchemeCell
-from ..._paths.sampled import Constant
+from ..._paths.base import Constant
 
 LIBRARIES = ("rnn_ode", "equinox", "diffrax", "lineax", "optimistix")
 
-# where a class or a function is looked for first, so that a file names it as its users do
+# The modules from which users import. A class or function is named by the first of them that has it.
 _PUBLIC = (
     "rnn_ode",
     "rnn_ode.learn",
@@ -24,24 +29,13 @@ _PUBLIC = (
     "jax.lax",
 )
 
-# Parts of models that have no public name. A file names them `rnn_ode:<class>`, wherever they are defined; version 0.1.0
-# wrote the module in which they were, which is not looked at.
+# Parts of models without a public name. A file names them `rnn_ode:<class>`, wherever they are defined. Version 0.1.0 wrote
+# the module that defined them; `find_named` ignores that module.
 _PARTS = {cls.__name__: cls for cls in (SchemeCell, AnchoredField, JacobianField, LinearField, SeriesField, Constant)}
 
 
-def renamed(description: Any) -> Any:
-    """The same with the names that files have today, for what an earlier version wrote."""
-    if isinstance(description, list):
-        return [renamed(item) for item in description]
-    if not isinstance(description, dict):
-        return description
-    items = {key: renamed(value) for key, value in description.items()}
-    library, _, name = str(items.get("class")).partition(":")
-    return items | {"class": f"rnn_ode:{name}"} if library.split(".")[0] == "rnn_ode" and name in _PARTS else items
-
-
 def name_of(thing: Any, where: str) -> str:
-    """`module:name` from which the thing can be found again."""
+    """The name by which a file refers to a class or function; `TypeError` if it cannot be found again by a name."""
     name = getattr(thing, "__name__", "")
     if _PARTS.get(name) is thing:
         return f"rnn_ode:{name}"
@@ -54,7 +48,8 @@ def name_of(thing: Any, where: str) -> str:
     return f"{module}:{name}"
 
 
-def find_named(name: str, known: dict[str, Any], suits) -> Any:
+def find_named(name: str, known: dict[str, Any], suits: Callable[[Any], bool]) -> Any:
+    """The class or function of that name: one of `known`, by name, or a suitable one of the libraries; else `ValueError`."""
     if name in known:
         return known[name]
     module, _, path = name.partition(":")
@@ -67,11 +62,22 @@ def find_named(name: str, known: dict[str, Any], suits) -> Any:
                 thing = getattr(thing, attribute)
         except (ImportError, AttributeError):
             thing = None
-    # what a library has merely imported, such as a file system, is none of its parts
+    # a library also holds names that it only imported, such as `os`: those are refused
     home = str(getattr(thing, "__module__", "")).split(".")[0]
     if home not in (*LIBRARIES, "jax", "jaxlib") or not suits(thing):
         raise ValueError(
-            f"the model has a part {name!r}, which is not in rnn_ode, Equinox, diffrax or JAX. Where it is your own, give "
-            "its class or function: known=(…,)."
+            f"the model has a part {name!r}, which is not in rnn_ode, Equinox, diffrax or JAX. If it is your own, give its "
+            "class or function: known=(…,)."
         )
     return thing
+
+
+def renamed(description: Any) -> Any:
+    """A description with the names that files have today in place of those that version 0.1.0 wrote."""
+    if isinstance(description, list):
+        return [renamed(item) for item in description]
+    if not isinstance(description, dict):
+        return description
+    items = {key: renamed(value) for key, value in description.items()}
+    library, _, name = str(items.get("class")).partition(":")
+    return items | {"class": f"rnn_ode:{name}"} if library.split(".")[0] == "rnn_ode" and name in _PARTS else items

@@ -1,1 +1,1 @@
-"""Parts of models: runners and wirings."""
+"""Parts of models: runners, wirings of runners and readouts, models by name, and ensembles."""

@@ -1,13 +1,15 @@
-"""Ways of running something recurrent over a sequence, which all wirings share: a network by `iterate`, a differential
-equation by `integrate`, two of either in opposite directions, and one above the other.
+"""Runners: what runs something recurrent over a sequence. All wirings share them.
 
-**Padding.** A sequence of `length` samples, 1 to T, may stand in a longer array. Its padding is replaced by samples of the
-sequence before anything is computed, and the state rests: what stands in it, NaN included, changes no state and no gradient.
-A length outside 1 to T is a `ValueError`; a traced one is not looked at.
+`Iterated` runs a network, `Integrated` a differential equation, `Bidirectional` two runners in opposite directions, and
+`Stacked` one runner on the outputs of another.
 
-**Causality.** Output k depends on the samples up to k alone: a runner that cannot keep this refuses (`Integrated` under a
-`Cubic` or `BandLimited` path) or says that it reads the whole sequence (`Bidirectional`). What is known of the whole sequence
-(`last`, and so `ManyToOne` and encoders) may read all of it.
+**Padding.** A sequence of `length` samples, 1 to T, may stand in a longer array. What stands in the padding, NaN included,
+changes no state and no gradient: it is replaced by samples of the sequence before anything is computed, and the state stays
+as it is. A length outside 1 to T is a `ValueError`; a traced length is not checked.
+
+**Causality.** Output k depends on the samples up to k alone. A runner that cannot keep this refuses (`Integrated` with a
+`Cubic` or `BandLimited` path) or says that it reads the whole sequence (`Bidirectional`). `last`, and so `ManyToOne` and
+encoders, may read the whole sequence.
 """
 
 import abc
@@ -22,7 +24,7 @@ from jaxtyping import Array, Float, Int, Real
 
 from ..._base.checks import is_concrete
 from ..._base.types import Cell, State
-from ..._cells.base import output_of
+from ..._cells.protocol import output_of
 
 Readout = Callable[[Array], Array]
 
@@ -30,31 +32,37 @@ Length = Int[Array, ""] | int | None
 
 
 class AbstractRunner(eqx.Module):
-    """Runs over inputs (T, D), of which `length` count, all by default."""
+    """Runs something recurrent over inputs (T, D), of which the first `length` count, by default all.
+
+    A runner of your own defines `outputs` and `last`.
+    """
 
     @abc.abstractmethod
     def outputs(self, xs: Real[Array | np.ndarray, "T D"], length: Length = None) -> Float[Array, "T H"]:
-        """The output after every sample, which depends on no later one; after the last one that counts, that one's."""
+        """The output after every sample, from the samples up to it; after the last one that counts, that output again."""
 
     @abc.abstractmethod
     def last(self, xs: Real[Array | np.ndarray, "T D"], length: Length = None) -> Float[Array, " H"]:
-        """What is known once all samples that count were seen."""
+        """The output after all samples that count, from all of them."""
 
     def offline(self, xs: Real[Array | np.ndarray, "T D"], length: Length = None) -> Float[Array, "T H"]:
-        """`outputs` for those who have the whole sequence and let each output depend on all of it."""
+        """The output after every sample, which may depend on the whole sequence. Default: `outputs`."""
         return self.outputs(xs, length)
 
 
 class Recurrent(AbstractRunner):
-    """One state, carried forward: what an encoder hands to a decoder."""
+    """A runner with one state that is carried forward, so that an encoder can hand it to a decoder.
+
+    A runner of your own defines `states` and `as_cell`.
+    """
 
     @abc.abstractmethod
     def states(self, xs: Real[Array | np.ndarray, "T D"], h0: State | None = None, length: Length = None) -> State:
-        """The state before the first sample and after every one: a pytree of (T + 1, …)."""
+        """The state before the first sample and after every one, as a pytree of (T + 1, …)."""
 
     @abc.abstractmethod
     def as_cell(self) -> Cell:
-        """One sample's worth of running, as a cell."""
+        """A cell whose step is the run over one sample."""
 
     def end(self, xs: Real[Array | np.ndarray, "T D"], length: Length = None) -> State:
         """The state after all samples that count."""
@@ -73,13 +81,13 @@ class Recurrent(AbstractRunner):
 
 
 def as_samples(xs: Any) -> Float[Array, "..."]:
-    """Samples as a floating array, in which padding may be anything."""
+    """Samples as a floating-point array. They are not checked, since padding may be anything."""
     xs = jnp.asarray(xs)
     return xs if jnp.issubdtype(xs.dtype, jnp.floating) else xs.astype(jnp.result_type(float))
 
 
 def check_length(xs: Real[Array | np.ndarray, "T D"], length: Int[Array, ""] | int) -> None:
-    """`ValueError` for a known length outside 1 to T, `TypeError` for what is no whole number."""
+    """`ValueError` for a known length outside 1 to T; `TypeError` for anything but a whole number."""
     if jnp.ndim(length) or not jnp.issubdtype(jnp.result_type(length), jnp.integer):
         raise TypeError(f"length must be a whole number, how many of the samples count; got {length!r}.")
     if is_concrete(length) and not 1 <= length <= xs.shape[0]:

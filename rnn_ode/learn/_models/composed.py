@@ -1,4 +1,4 @@
-"""Runners made of runners: in both directions, and stacked."""
+"""Runners made of runners: in both directions, and one on top of another."""
 
 from collections.abc import Sequence
 
@@ -10,9 +10,15 @@ from .base import AbstractRunner, Length, as_samples, check_length
 
 
 class Bidirectional(AbstractRunner):
-    """Two runners, the second on the sequence from its end to its start; the output (2 H,) is both of theirs, the forward
-    one's first (Schuster & Paliwal 1997). Every output depends on the whole sequence: it is no forecast of what comes after
-    a sample.
+    """Runs one runner forward over a sequence and another one backward (Schuster & Paliwal 1997).
+
+    The output (2 H,) is the output of the forward runner followed by that of the backward one. Every output depends on the
+    whole sequence, so it cannot forecast what comes after a sample.
+
+    **Arguments:**
+
+    - `forward`: a runner.
+    - `backward`: a runner, which reads the sequence from its end to its start.
 
     ```python
     >>> import jax, jax.numpy as jnp, equinox as eqx
@@ -36,7 +42,15 @@ class Bidirectional(AbstractRunner):
 
 
 class Stacked(AbstractRunner):
-    """Runners one above the other, each on the outputs of the one below (of networks alone `rnn_ode.StackedCell` makes one).
+    """Runs runners on top of each other, each on the outputs of the one below.
+
+    (`rnn_ode.StackedCell` makes one network of several networks.)
+
+    **Arguments:**
+
+    - `layers`: the runners, the lowest first; at least one.
+
+    **Raises:** `ValueError` for no layers.
 
     ```python
     >>> import jax, jax.numpy as jnp, equinox as eqx
@@ -74,7 +88,7 @@ class Stacked(AbstractRunner):
 
 
 def _reversed(xs: Real[Array | np.ndarray, "T D"], length: Length) -> Float[Array, "T D"]:
-    """The samples that count in the opposite order, and then the last one of that order, which was the first."""
+    """The samples that count, in reverse order; the padding becomes the last of them, which was the first sample."""
     if length is not None:
         check_length(xs, length)
     xs, last = as_samples(xs), xs.shape[0] if length is None else length

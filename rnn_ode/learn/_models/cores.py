@@ -1,16 +1,18 @@
-"""Models by name, from a key: what the command `forecast` and the memory study choose from.
+"""Recurrent networks by name, from which the command `forecast` and the memory study choose.
 
-A *core* is something recurrent of D inputs and N units, as a runner; on it stands a linear readout.
+A *core* is the recurrent part of a model: a runner with D inputs and N units, made from a key. A model is a core with a
+linear readout.
 
 | name | what |
 |---|---|
 | tanh | h' = tanh(W_h h + W_x x + b), W_h Gaussian of radius 1 |
 | orthogonal | the same, W_h orthogonal |
 | irnn | the same with relu, W_h the identity (Le, Jaitly & Hinton 2015) |
-| rnn | the leaky one: an Euler step of `CTRNN`, h' = h + (tanh(W_h h + W_x x + b) − h)/τ, τ = 8 at first and trained |
+| rnn | leaky: an Euler step of `CTRNN`, h' = h + (tanh(W_h h + W_x x + b) − h)/τ, with τ trained from 8 |
 | antisymmetric, cornn, gru-ode | Euler steps of those fields |
-| gru, lstm | Equinox's; the LSTM's gates begin with memories of 1 to 256 steps (Tallec & Ollivier 2018, "chrono") |
-| neural-ode | `CTRNN` as a differential equation, the input linear between samples, by diffrax's Tsit5 |
+| gru | `eqx.nn.GRUCell` |
+| lstm | `eqx.nn.LSTMCell`, its gates initialised to remember 1 to 256 steps (Tallec & Ollivier 2018, "chrono") |
+| neural-ode | `CTRNN` as a differential equation, solved by Tsit5, its input linear between samples |
 """
 
 from collections.abc import Callable
@@ -36,24 +38,22 @@ from .integrated import Integrated
 from .iterated import Iterated
 from .wirings import ManyToOne
 
-_SPAN = 256.0
+_LONGEST_MEMORY = 256.0  # steps
 
 Core = Callable[[PRNGKeyArray, int, int], Recurrent]
 
 
-def _vanilla(activation, recurrent) -> Core:
+def _vanilla(activation: Callable, recurrent: Callable) -> Core:
     return lambda key, D, N: Iterated(VanillaCell.random(key, D, N, activation=activation, recurrent=recurrent))
 
 
-def _euler(field, dt: float) -> Core:
+def _euler(field: Callable, dt: float) -> Core:
     return lambda key, D, N: Iterated(to_rnn(field(key, D, N), Euler(), dt))
 
 
 def _lstm(key: PRNGKeyArray, D: int, N: int) -> Recurrent:
-    cell, spans = (
-        eqx.nn.LSTMCell(D, N, key=key),
-        jax.random.uniform(jax.random.fold_in(key, 1), (N,), minval=1, maxval=_SPAN),
-    )
+    cell = eqx.nn.LSTMCell(D, N, key=key)
+    spans = jax.random.uniform(jax.random.fold_in(key, 1), (N,), minval=1, maxval=_LONGEST_MEMORY)
     bias = jnp.zeros(4 * N).at[N : 2 * N].set(jnp.log(spans)).at[:N].set(-jnp.log(spans))
     return Iterated(eqx.tree_at(lambda cell: cell.bias, cell, bias))
 
@@ -75,11 +75,31 @@ CORES: dict[str, Core] = {
     "gru-ode": _euler(lambda key, D, N: GRUODE.random(key, D, N), 0.5),
     "neural-ode": _neural_ode,
 }
+"""The named cores: `CORES[name](key, inputs, hidden)` makes the recurrent part of a model, a runner. `many_to_one` adds a
+readout, and `study` compares cores on a task."""
 
 
 def many_to_one(name: str, hidden: int) -> Callable[[PRNGKeyArray, int, int], ManyToOne]:
-    """`make(key, inputs, outputs)` of a named core with a linear readout at the end, as `forecast` takes it. `ValueError` for
-    an unknown name."""
+    """Return a function that makes a model from a named core and a linear readout, as `forecast` takes it.
+
+    **Arguments:**
+
+    - `name`: a name of `CORES`, such as "gru".
+    - `hidden`: the number of units.
+
+    **Returns:** `make(key, inputs, outputs)`, which makes a `ManyToOne`.
+
+    **Raises:** `ValueError` for an unknown name.
+
+    ```python
+    >>> import jax, jax.numpy as jnp
+    >>> from rnn_ode import learn
+    >>> model = learn.many_to_one("gru", 8)(jax.random.key(0), 2, 1)
+    >>> model(jnp.ones((5, 2))).shape
+    (1,)
+
+    ```
+    """
     check_core(name)
     check_count("hidden", hidden)
 
@@ -92,13 +112,13 @@ def many_to_one(name: str, hidden: int) -> Callable[[PRNGKeyArray, int, int], Ma
 def core_and_readout(
     name: str, hidden: int, key: PRNGKeyArray, inputs: int, outputs: int
 ) -> tuple[Recurrent, eqx.nn.Linear]:
-    """A named core and a linear readout of it."""
+    """A named core and a linear readout of its output."""
+    check_core(name)
     keys = jax.random.split(key)
-    return check_core(name)(keys[0], inputs, hidden), eqx.nn.Linear(hidden, outputs, key=keys[1])
+    return CORES[name](keys[0], inputs, hidden), eqx.nn.Linear(hidden, outputs, key=keys[1])
 
 
-def check_core(name: str) -> Core:
-    """A core by name, or `ValueError` with the names there are."""
+def check_core(name: str) -> None:
+    """`ValueError` for an unknown name, with the names that exist."""
     if name not in CORES:
         raise ValueError(f"name must be one of {', '.join(CORES)}; got {name!r}.")
-    return CORES[name]

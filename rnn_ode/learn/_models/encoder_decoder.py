@@ -1,4 +1,4 @@
-"""A sequence read into a state, and the state unrolled into another sequence."""
+"""Encoder and decoder: one network reads a sequence into a state, another unrolls the state into a sequence."""
 
 import equinox as eqx
 import jax
@@ -7,21 +7,36 @@ import numpy as np
 from jaxtyping import Array, Float, Real
 
 from ..._base.checks import check_callable, check_count
-from ..._base.types import Cell
-from ..._cells.base import output_of
+from ..._base.types import Cell, State
+from ..._cells.protocol import output_of
 from ..._run.iterate import iterate
 from .base import Length, Readout, Recurrent, as_samples
 
 
 class EncoderDecoder(eqx.Module):
-    """A whole sequence is read into a state, which another network of the same kind of state unrolls into values (Sutskever,
-    Vinyals & Le 2014). The decoder's input is the value before, zeros at first: its own, or during training the true one,
-    where `targets` are given.
+    """Reads a whole sequence into a state, from which a second network unrolls values (Sutskever, Vinyals & Le 2014).
 
-    **Arguments:** `encoder`, `runner` (the decoder), each an `Iterated` or `Integrated`; `readout`, whose output the decoder
-    takes as its input. A decoder that is `Integrated` holds that input during a step, whatever its path, and solves the step
-    in four of its solver's. **Raises:** `TypeError` for an encoder or decoder of another kind, `ValueError` for targets of
-    another shape than the output's.
+    The decoder's input is the value before, and zeros at first. While training, if `targets` are given, it is the target
+    before instead (teacher forcing).
+
+    **Arguments:**
+
+    - `encoder`: an `Iterated` or `Integrated`.
+    - `runner`: the decoder, an `Iterated` or `Integrated` with the same kind of state. An `Integrated` decoder holds its
+      input during a step, whatever its path, and makes four steps of its solver in it.
+    - `readout`: any function of an output (H,), such as `eqx.nn.Linear`. The decoder takes what it returns as its input.
+
+    Called with
+
+    - `xs`: the sequence (T, D).
+    - `steps`: the number of values wanted.
+    - `length`: how many of the samples count. Default: all.
+    - `targets`: the true values (steps, O), for training.
+
+    it **returns** the values (steps, O).
+
+    **Raises:** `TypeError` for an encoder or decoder of another kind; `ValueError` for targets of another shape than the
+    output.
 
     ```python
     >>> import jax, jax.numpy as jnp, equinox as eqx
@@ -71,11 +86,11 @@ class EncoderDecoder(eqx.Module):
 
 
 class _FeedingBack(eqx.Module):
-    """A cell whose input is what was last read out of it: the state is (h, y), and nothing comes from outside."""
+    """A cell whose input is its own last readout: the state is (h, y), and the input from outside is empty."""
 
     cell: Cell
     readout: Readout
 
-    def __call__(self, x, state):
+    def __call__(self, x: Array, state: tuple[State, Array]) -> tuple[State, Array]:
         h = self.cell(state[1], state[0])
         return h, self.readout(output_of(self.cell, h))

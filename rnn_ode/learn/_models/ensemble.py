@@ -1,4 +1,4 @@
-"""Several models of one make, trained side by side as one."""
+"""Several models of the same kind, trained at once as one model."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,11 +11,20 @@ from ..._base.checks import check_callable, check_count
 
 
 class Ensemble(eqx.Module):
-    """Models that differ in their arrays alone, as one model whose outputs have a leading axis of them.
+    """Several models of the same kind as one model, whose outputs have a leading axis of members.
 
-    **Arguments:** `make(key)` makes one; `members` how many; `key` for all. Under a loss that is a mean over that axis each
-    is trained as if alone, at a rate divided by their number where the optimiser does not scale gradients away (Adam does).
-    `ensemble.member(i)` is one of them. Raises `ValueError` for fewer than one.
+    If the loss is a mean over that axis, each member is trained as if it were alone, except that its gradient is divided by
+    the number of members. Adam does not depend on that factor; with other optimisers multiply the rate by the number.
+
+    **Arguments:**
+
+    - `make`: `make(key)` returns a model. The models may differ in their arrays only.
+    - `members`: the number of models.
+    - `key`: the key from which each model's key is split.
+
+    `ensemble.member(i)` is one of the models.
+
+    **Raises:** `ValueError` for less than one member.
 
     ```python
     >>> import jax, jax.numpy as jnp, equinox as eqx

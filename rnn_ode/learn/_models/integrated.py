@@ -15,27 +15,32 @@ from ..._base.states import promote
 from ..._base.types import Cell, Field, State
 from ..._bridge.schemes import RungeKutta
 from ..._bridge.to_rnn import to_rnn
-from ..._cells.base import initial_state
-from ..._paths.sampled import Hold
+from ..._cells.protocol import as_initial_state
+from ..._paths.held import Hold
 from ..._run.integrate import integrate, integrate_samples
 from .base import Length, Recurrent, as_samples, check_length
 from .causal import causal
 
 
 class Integrated(Recurrent):
-    """A differential equation, run by `integrate` from sample to sample.
+    """Runs a differential equation by `integrate`, from sample to sample.
 
-    **Arguments:** `field` any field that tells its zero state, `field.initial_state()`; `path` how the samples are read in
-    between, one of rnn_ode's paths; `dt` the time between them; `solver`, `rtol`, `atol` and `adjoint` as `integrate` takes
-    them: the default adjoint differentiates the solver's own steps (discretise, then optimise), and
-    `diffrax.BacksolveAdjoint()`, with one of diffrax's solvers, solves the adjoint equation. With a `length` nothing moves
-    beyond it.
+    During step k the field reads the input up to sample k, which is stamped at the end of the step. A field that reads its
+    input ahead of the time (those of `Forward`, `Tustin` and `Exact`) gets the value of sample k for any later time. So
+    under `Linear` it does not see sample k + 1, which `integrate` alone would let it see. `Cubic` and `BandLimited` need
+    later samples to draw the curve up to sample k: `outputs` and `states` refuse them, and `last`, which has the whole
+    sequence, takes them. After the last sample that counts, `last` holds its value.
 
-    During the step of sample k the field is given the input up to that sample's stamp, the end of the step. A field that
-    reads its input ahead of the time (those of `Forward`, `Tustin` and `Exact`) gets, for any time after the stamp, the
-    value at the stamp: under `Linear` it does not see sample k + 1, as `integrate` alone would let it. `Cubic` and
-    `BandLimited` need later samples to draw the curve up to the stamp. `outputs` and `states` refuse them (`ValueError`);
-    `last`, which has the whole sequence, takes them, and sees the last sample held after it and in place of padding.
+    **Arguments:**
+
+    - `field`: any field with a zero state, `field.initial_state()`.
+    - `path`: how the input is interpolated between samples, one of rnn_ode's paths. Default `Hold`.
+    - `dt`: the time between samples. Default 1.
+    - `solver`, `rtol`, `atol`: as `integrate` takes them.
+    - `adjoint`: as `integrate` takes it. The default differentiates the steps of the solver (discretise, then optimise).
+      `diffrax.BacksolveAdjoint()`, with a solver of diffrax, solves the adjoint equation.
+
+    **Raises:** `ValueError` by `outputs` and `states` for a path that needs later samples.
 
     ```python
     >>> import jax, jax.numpy as jnp, rnn_ode as ro
@@ -79,9 +84,9 @@ class Integrated(Recurrent):
         return self.read(self._states(xs, None, length))[1:]
 
     def _states(self, xs: Real[Array | np.ndarray, "T D"], h0: State | None, length: Length) -> State:
-        """The states, of whatever path."""
+        """The states for any path."""
         xs = as_samples(xs)
-        h0 = promote(initial_state(self.field) if h0 is None else h0, self.field, xs)
+        h0 = promote(as_initial_state(h0, self.field), self.field, xs)
         how = {"solver": self.solver, "rtol": self.rtol, "atol": self.atol, "adjoint": self.adjoint}
         if length is None:
             path = causal(self.path(xs, self.dt), self.field)

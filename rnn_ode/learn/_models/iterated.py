@@ -10,16 +10,18 @@ from jaxtyping import Array, Real
 
 from ..._base.checks import check_callable, check_count
 from ..._base.types import Cell, State
-from ..._cells.base import initial_state
+from ..._cells.protocol import as_initial_state
 from ..._run.iterate import iterate
 from .base import Length, Recurrent, as_samples, check_length
 
 
 class Iterated(Recurrent):
-    """A network, run by `iterate`.
+    """Runs a network by `iterate`.
 
-    **Arguments:** `cell` any cell; of a state of several arrays the output is what the cell says (h of an LSTM's (h, c));
-    `checkpoints` for gradients through long sequences in little memory, as `iterate` takes them.
+    **Arguments:**
+
+    - `cell`: any cell. If its state has several arrays, the output is the one that the cell names (h for an LSTM's (h, c)).
+    - `checkpoints`: how many states to keep for the gradient, as `iterate` takes it, to save memory on long sequences.
 
     ```python
     >>> import jax, jax.numpy as jnp, equinox as eqx
@@ -45,7 +47,7 @@ class Iterated(Recurrent):
         if length is None:
             return run(self.cell, xs, h0).states
         check_length(xs, length)
-        h0 = initial_state(self.cell) if h0 is None else h0
+        h0 = as_initial_state(h0, self.cell)
         rows = jnp.arange(xs.shape[0])
         counts = (rows < length).astype(xs.dtype)
         marked = jnp.concatenate([xs[jnp.where(rows < length, rows, 0)], counts[:, None]], axis=1)
@@ -56,16 +58,17 @@ class Iterated(Recurrent):
 
 
 class _Resting(eqx.Module):
-    """A cell that keeps its state where the input's last column is 0.
+    """A cell that keeps its state where the last entry of the input is 0.
 
-    What it computes there and throws away starts from h0, like the run's first step: a step from where the state rests might
-    overflow, and 0 · ∞ would spoil the gradient."""
+    There it still computes a step, from h0, and discards the result. A discarded step from the kept state might overflow, and
+    0·inf in its gradient is NaN.
+    """
 
     cell: Cell
     h0: State
 
-    def __call__(self, x, h):
-        def choose(moving, resting):
+    def __call__(self, x: Array, h: State) -> State:
+        def choose(moving: State, resting: State) -> State:
             return jax.tree.map(lambda a, b: jnp.where(x[-1] > 0, a, b), moving, resting)
 
         return choose(self.cell(x[:-1], choose(h, self.h0)), h)

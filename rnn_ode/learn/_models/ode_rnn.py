@@ -1,8 +1,10 @@
-"""Series whose samples come at irregular times: a network that flows between them, and what thins a regular series out.
+"""A network for observations at irregular times: between them its state flows.
 
-A discrete network knows the order of its inputs and not their times. Of a series with samples missing it sees either those
-that are there, as if they were equally far apart, or a regular series whose gaps somebody filled. `ODERNN` lets time pass.
+A discrete network knows the order of its inputs but not their times. If samples are missing it sees the others as if they
+were equally far apart, or a regular series whose gaps somebody filled. `ODERNN` lets time pass.
 """
+
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -14,34 +16,39 @@ from jaxtyping import Array, Float, Real
 from ..._base.checks import as_floats, check_callable, check_count, is_concrete
 from ..._base.states import real_dtype
 from ..._base.types import Cell, Field, State
-from ..._cells.base import initial_state, output_of
-from ..._paths.sampled import Constant
+from ..._cells.protocol import initial_state, output_of
+from ..._paths.base import Constant
 from ..._run.runge_kutta import runge_kutta_4
 from .base import Length, as_samples, check_length
-from .intervals import Intervals, observed_gaps, time_to
+from .intervals import Intervals, observed_gaps, time_until
 from .iterated import Iterated
 
 
 class ODERNN(eqx.Module):
-    """A network that takes observations when they come (ODE-RNN: Rubanova, Chen & Duvenaud, NeurIPS 2019): between
-    observations the state flows, dh/dt = field(t, h, path) under a zero input, and at each it jumps, h ← cell(x, h).
+    """A network for observations at irregular times (ODE-RNN: Rubanova, Chen & Duvenaud, NeurIPS 2019).
 
-    **Arguments:** `field` any field that does not depend on t; its input, of `field.input_size` entries (none where it has no
-    such attribute), is zero. `cell` any cell that tells its zero state, which is the state before the first observation;
-    the field's state must be of the same structure (a `CoRNN` flows with an `LSTMCell`, (h, c) for (y, z); `CTRNN` and
-    `GRUODE` with a `GRUCell`). `substeps` equal steps of the classical Runge–Kutta method of fourth order (Kutta 1901) take
-    the state from one observation to the next, however long the gap: count time in units in which gaps are a few of the
-    field's time constants at most (longer ones want more substeps; from 2.8 per substep on the method is unstable).
+    Between observations the state flows by dh/dt = field(t, h, path) under a zero input. At an observation it jumps,
+    h ← cell(x, h).
+
+    **Arguments:**
+
+    - `field`: any field that does not depend on t. Its input is zeros of `field.input_size` entries (none if it has no such
+      attribute). Its state must have the structure of the cell's: `CTRNN` and `GRUODE` fit a `GRUCell`, `CoRNN` fits an
+      `LSTMCell`, with (y, z) for (h, c).
+    - `cell`: any cell with a zero state, which is the state before the first observation.
+    - `substeps`: how many equal steps of the classical Runge–Kutta method of fourth order (Kutta 1901) lead from one
+      observation to the next, however long the gap. Default 2. The method is unstable if a substep is longer than 2.8 time
+      constants of the field. So count time in units in which gaps are a few time constants at most, or take more substeps.
 
     **Times.** Only differences of times matter. Times that are known while Python runs (NumPy, Python, JAX arrays outside
-    `jit` and `vmap`) are differenced in float64. JAX makes float32 of those of a batch, in which Unix seconds are wrong by a
-    minute: give `intervals(ts, at, lengths)` in place of `ts` and `at`. Traced times whose gaps their type does not resolve
-    (below 4 roundings), or that do not increase, are not read: from there on all outputs are infinite, and `fit` stops.
+    `jit` and `vmap`) are subtracted in float64. JAX makes float32 of the times of a batch, in which Unix seconds are wrong
+    by a minute: give `intervals(ts, at, lengths)` in place of `ts` and `at`. Traced times cannot be refused: after a gap that
+    is not positive, or is below 4 rounding errors of its type, all outputs are infinite, and `fit` stops.
 
-    It is itself a cell, whose input (D + 1,) ends with the time since the observation before; `Iterated`, `iterate` and the
-    analyses take it so.
+    It is itself a cell whose input (D + 1,) ends with the time since the observation before, so `Iterated`, `iterate` and
+    the analyses take it.
 
-    **Raises:** `ValueError` for a field and a cell whose states differ.
+    **Raises:** `ValueError` if the states of field and cell differ.
 
     ```python
     >>> import jax, jax.numpy as jnp, equinox as eqx, rnn_ode as ro
@@ -74,11 +81,18 @@ class ODERNN(eqx.Module):
     def outputs(
         self, ts: Real[ArrayLike, " T"] | Intervals, xs: Real[ArrayLike, "T D"], length: Length = None
     ) -> Float[Array, "T H"]:
-        """The output (H,) after every observation, which depends on no later one; after the last one that counts, that one's.
+        """The output after every observation, from the observations up to it; after the last one that counts, that again.
 
-        **Arguments:** `ts` (T,) increasing times, or `intervals` of them; `xs` (T, D) what was observed; `length` how many of
-        them count, all by default: what stands in the others, NaN included, changes nothing. **Raises:** `ValueError` for
-        times that do not increase, arrays that do not fit and a length out of range; traced values are not looked at.
+        **Arguments:**
+
+        - `ts`: increasing times (T,), or `intervals` of them.
+        - `xs`: the observations (T, D).
+        - `length`: how many of them count. Default: all. What stands in the others, NaN included, changes nothing.
+
+        **Returns:** outputs (T, H).
+
+        **Raises:** `ValueError` for times that do not increase, arrays that do not fit and a length out of range; traced
+        values are not checked.
         """
         return Iterated(self).outputs(self._observations(ts, xs, length), length)
 
@@ -89,13 +103,20 @@ class ODERNN(eqx.Module):
         at: Real[ArrayLike, ""] | None = None,
         length: Length = None,
     ) -> Float[Array, " H"]:
-        """The output (H,) at the time `at`, not before the last observation that counts; by default at that one.
+        """The output at the time `at`, from all observations that count.
 
-        **Arguments:** as `outputs`; of `intervals` no `at`, which they hold. **Raises:** as `outputs`, and `ValueError` for a
-        time before the last observation.
+        **Arguments:**
+
+        - `ts`, `xs`, `length`: as in `outputs`.
+        - `at`: a time not before the last observation that counts. Default: the time of that one. `intervals` hold their
+          own.
+
+        **Returns:** the output (H,).
+
+        **Raises:** as `outputs`, and `ValueError` for a time before the last observation.
         """
         h = Iterated(self).end(self._observations(ts, xs, length), length)
-        after = time_to(ts, at, length)
+        after = time_until(ts, at, length)
         return self.output(h if after is None else self._flow(h, after))
 
     def __call__(self, x: Float[Array, " D_1"], h: State) -> State:
@@ -111,11 +132,12 @@ class ODERNN(eqx.Module):
         return initial_state(self.cell)
 
     def output(self, h: State) -> Array:
-        """What the cell's state hands to a readout."""
+        """The output of the cell's state, which a readout takes."""
         return output_of(self.cell, h)
 
-    def _observations(self, ts, xs, length: Length) -> Float[Array, "T D_1"]:
-        """What was observed, and the time since the observation before; `ValueError` for what is known not to fit."""
+    def _observations(self, ts: Any, xs: Any, length: Length) -> Float[Array, "T D_1"]:
+        """The inputs of the cell: each observation, followed by the time since the one before. `ValueError` if known values
+        do not fit."""
         shape, times = np.shape(xs), np.shape(ts.gaps if isinstance(ts, Intervals) else ts)
         if len(shape) != 2 or times != shape[:1] or not shape[0]:
             raise ValueError(f"ts (T,) and xs (T, D) must have one T ≥ 1; got {times} and {shape}.")
@@ -130,19 +152,20 @@ class ODERNN(eqx.Module):
         return jnp.concatenate([values, observed_gaps(ts, length)[:, None].astype(values.dtype)], axis=1)
 
     def _rate(self, h: State) -> State:
+        """dh/dt under a zero input."""
         nothing = jnp.zeros(getattr(self.field, "input_size", None) or 0, real_dtype(h))
         return self.field(0.0, h, Constant(nothing))
 
     @eqx.filter_jit
     def _flow(self, h: State, gap: Float[Array, ""]) -> State:
-        """The state a time `gap` later, without an observation."""
+        """The state after a time `gap` without an observation."""
         dt = (gap / self.substeps).astype(real_dtype(h))
 
-        def rate(s, h):
+        def rate(s: Any, h: State) -> State:
             return jax.tree.map(lambda a, v: (dt * v).astype(a.dtype), h, self._rate(h))
 
         return jax.lax.scan(lambda h, _: (runge_kutta_4(rate, h), None), h, length=self.substeps)[0]
 
 
-def _shapes(tree):
+def _shapes(tree: Any) -> Any:
     return jax.tree.map(jnp.shape, tree)

@@ -14,10 +14,17 @@ from .base import as_samples
 def rollout(
     model: Callable[[Array], Array], history: Real[Array | np.ndarray, "T D"], steps: int
 ) -> Float[Array, "steps D"]:
-    """A forecast of any horizon by a model of the next sample: what it says is appended to the history it sees next.
+    """Forecast many steps with a model of the next sample: each prediction is appended to the history for the next one.
 
-    **Arguments:** `model` from histories (T, D) to the next sample (D,), or (1, D); `history` (T, D); `steps` how far.
-    **Returns:** (steps, D). The model always sees as many samples as `history` has.
+    The model always sees as many samples as `history` has.
+
+    **Arguments:**
+
+    - `model`: a function from histories (T, D) to the next sample, (D,) or (1, D).
+    - `history`: the samples (T, D) so far.
+    - `steps`: how many samples to predict.
+
+    **Returns:** the predictions (steps, D).
 
     ```python
     >>> import jax.numpy as jnp
@@ -31,8 +38,8 @@ def rollout(
     history = as_samples(history)
     history = history.astype(jnp.result_type(history, jax.eval_shape(model, history).dtype))
 
-    def advance(seen, _):
+    def predict_next(seen: Array, _: None) -> tuple[Array, Array]:
         following = jnp.reshape(model(seen), history.shape[1:]).astype(seen.dtype)
         return jnp.concatenate([seen[1:], following[None]]), following
 
-    return jax.lax.scan(advance, history, length=steps)[1]
+    return jax.lax.scan(predict_next, history, length=steps)[1]

@@ -1,8 +1,8 @@
-"""Times of observations as what a network needs of them: the intervals in between.
+"""Times of observations: their differences, and whether they increase.
 
-Intervals are differences of large numbers. A float32 of a time in Unix seconds is off by up to a minute, and JAX makes
-float32 of every array unless `jax_enable_x64` is set; so times that are known while Python runs are differenced on the host,
-in float64 (integers and dates exactly), before JAX sees them.
+Differences of large numbers lose digits. A float32 of a time in Unix seconds is off by up to a minute, and JAX makes float32
+of every array unless `jax_enable_x64` is set. So times that are known while Python runs are subtracted on the host, before
+JAX sees them: numbers in float64, integers and dates exactly.
 """
 
 from typing import Any
@@ -15,7 +15,7 @@ from ..._base.checks import is_concrete
 
 
 def host_times(name: str, value: Any) -> np.ndarray:
-    """Known times as int64, float64 or datetime64 on the host, not looked at."""
+    """Known times as int64, float64 or datetime64 on the host, without a look at their order."""
     if not is_concrete(value):
         raise TypeError(f"{name} must be known while Python runs, outside jit and vmap; got {value}.")
     array = np.asarray(value)
@@ -29,12 +29,15 @@ def host_times(name: str, value: Any) -> np.ndarray:
 
 
 def differences(times: np.ndarray) -> np.ndarray:
-    """From each time to the next along the last axis, 0 at the first."""
+    """The time since the one before, along the last axis; 0 for the first."""
     return np.diff(times, axis=-1, prepend=times[..., :1])
 
 
 def check_increasing(name: str, times: np.ndarray, counted: np.ndarray, came: Any = None) -> None:
-    """`ValueError` where times (…, T) that are `counted` are not finite or do not increase; `came` is their first dtype."""
+    """`ValueError` if the times (…, T) that are `counted` are not finite or do not increase.
+
+    `came` is the dtype in which the user gave them: differences that it does not resolve are refused too.
+    """
     missing = counted & ~(np.isfinite(times) if times.dtype.kind != "M" else ~np.isnat(times))
     if missing.any():
         where = _first(missing)
@@ -61,13 +64,8 @@ def check_increasing(name: str, times: np.ndarray, counted: np.ndarray, came: An
         )
 
 
-def _least_gap(xp: Any, times, before, dtype) -> Any:
-    """The shortest interval that times of this type tell to a quarter: 4 of their roundings."""
-    return 4 * float(jnp.finfo(dtype).eps) * xp.maximum(abs(times), abs(before))
-
-
 def time_after(until: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """From the last observations to the times asked for, or `ValueError` where there is less than none."""
+    """The time from the last observations to the times asked for; `ValueError` if one is before its last observation."""
     after = until - end
     bad = ~(after >= np.zeros((), after.dtype))
     if bad.any():
@@ -79,7 +77,7 @@ def time_after(until: np.ndarray, end: np.ndarray) -> np.ndarray:
 
 
 def traced_gaps(ts: Array) -> Array:
-    """The same under a transformation, NaN where the times' own type does not resolve a gap."""
+    """The time since the one before, of traced times; NaN where it is not positive or their type does not resolve it."""
     if not jnp.issubdtype(ts.dtype, jnp.floating):
         gaps = jnp.diff(ts.astype(int)).astype(jnp.result_type(float))
         least = jnp.zeros_like(gaps)
@@ -87,6 +85,11 @@ def traced_gaps(ts: Array) -> Array:
         gaps = jnp.diff(ts)
         least = _least_gap(jnp, ts[1:], ts[:-1], ts.dtype)
     return jnp.concatenate([jnp.zeros(1, gaps.dtype), jnp.where(gaps > least, gaps, jnp.nan)])
+
+
+def _least_gap(xp: Any, times: Any, before: Any, dtype: Any) -> Any:
+    """The shortest interval that times of this type give to a quarter of itself: 4 of their rounding errors."""
+    return 4 * float(jnp.finfo(dtype).eps) * xp.maximum(abs(times), abs(before))
 
 
 def _first(where: np.ndarray) -> tuple[int, ...]:

@@ -1,1 +1,1 @@
-"""One training: data, steps, checkpoints."""
+"""One training: batches, steps, what is recorded, penalties for the loss, and what is watched."""

@@ -1,4 +1,4 @@
-"""What a training learns from, step by step, so that step k is given the same batch whenever and wherever it is run."""
+"""Batches of a training. The batch of step k is the same whenever and wherever step k is run."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -13,11 +13,17 @@ from ..._base.checks import check_count
 
 
 class Minibatches(eqx.Module):
-    """Batches of `size` rows of arrays that are in memory: every epoch in another order, given by the key of the training.
+    """Batches of rows of arrays that are in memory, in a new order every epoch.
 
-    **Arguments:** `data` a pytree of arrays with one leading axis of n rows; `size` rows per batch, n at most. What an epoch
-    of n // size batches leaves over is left out of it, other rows each time. **Raises:** `ValueError` for rows that do not
-    match and sizes that do not fit.
+    The training's key decides the orders. An epoch has n // size batches; the rows that are left over are skipped, and they
+    are other rows in every epoch.
+
+    **Arguments:**
+
+    - `data`: a pytree of arrays, each with n rows along its first axis.
+    - `size`: rows per batch, at most n.
+
+    **Raises:** `ValueError` for arrays with unequal numbers of rows and for a size that does not fit.
 
     ```python
     >>> import jax, jax.numpy as jnp
@@ -47,12 +53,12 @@ class Minibatches(eqx.Module):
 
     @property
     def rows(self) -> int:
-        """n, how many rows there are."""
+        """n, the number of rows."""
         return jax.tree.leaves(self.data)[0].shape[0]
 
     @property
     def epoch(self) -> int:
-        """How many batches make an epoch."""
+        """The number of batches in an epoch."""
         return self.rows // self.size
 
     def at(self, step: Int[Array, ""] | int, key: PRNGKeyArray) -> PyTree[Array]:
@@ -63,27 +69,30 @@ class Minibatches(eqx.Module):
 
 
 class Drawn(eqx.Module):
-    """Batches that a function draws from a key, another key every step."""
+    """Batches that a function draws from a key, a new key every step."""
 
     draw: Callable[[PRNGKeyArray], PyTree]
 
-    def at(self, step, key: PRNGKeyArray) -> PyTree:
+    def at(self, step: Int[Array, ""] | int, key: PRNGKeyArray) -> PyTree:
         return self.draw(jax.random.fold_in(key, step))
 
 
 class Given(eqx.Module):
-    """A batch that is there already."""
+    """A batch that the user's iterable gave."""
 
     batch: PyTree
 
-    def at(self, step, key) -> PyTree:
+    def at(self, step: Int[Array, ""] | int, key: PRNGKeyArray) -> PyTree:
         return self.batch
 
 
-def sources(batches: Any, start: int) -> Iterator[Minibatches | Drawn | Given]:
-    """What gives the batch of step `start`, of the next one, and so on; an end means that there are no more."""
+BatchSource = Minibatches | Drawn | Given
+
+
+def batch_sources(batches: Any, start: int) -> Iterator[BatchSource]:
+    """Yield the source of the batch of step `start`, of the next step and so on; it ends if the batches do."""
     if isinstance(batches, Minibatches) or callable(batches):
-        return _repeat(batches if isinstance(batches, Minibatches) else Drawn(batches))
+        return _repeated(batches if isinstance(batches, Minibatches) else Drawn(batches))
     if isinstance(batches, Iterable) and not isinstance(batches, str | bytes | dict | jax.Array | np.ndarray):
         return _listed(batches, start)
     raise TypeError(
@@ -92,19 +101,17 @@ def sources(batches: Any, start: int) -> Iterator[Minibatches | Drawn | Given]:
     )
 
 
-def _repeat(source: Any) -> Iterator[Any]:
+def _repeated(source: BatchSource) -> Iterator[BatchSource]:
     while True:
         yield source
 
 
-def _listed(batches: Iterable, start: int) -> Iterator[Given]:
-    """The items from `start` on, from the first again after the last where the iterable can be begun again."""
-    k, ended = 0, -1
-    while ended < k:
-        ended = k
+def _listed(batches: Iterable, start: int) -> Iterator[BatchSource]:
+    """The items from number `start` on. After the last item the iterable begins again, if it can."""
+    count, at_last_end = 0, -1
+    while at_last_end < count:  # a pass that gives nothing is the end
+        at_last_end = count
         for batch in batches:
-            k += 1
-            if k > start:
+            count += 1
+            if count > start:
                 yield Given(jax.tree.map(jnp.asarray, batch))
-        if ended == k:
-            return

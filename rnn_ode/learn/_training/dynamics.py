@@ -1,4 +1,4 @@
-"""What the eigenvalues, the Lyapunov exponent and the gradients of a network do while it is trained."""
+"""The eigenvalues, the Lyapunov exponent and the gradients of a network, watched while it is trained."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,12 +12,19 @@ from ..._base.types import Cell, State
 
 
 class Dynamics(eqx.Module):
-    """Watches a network's dynamics as it is trained: `fit(…, watch=Dynamics(xs, of=…))` logs it with the loss.
+    """Measures the dynamics of a network while it is trained: `fit(…, watch=Dynamics(xs))` records them with the loss.
 
-    **Arguments:** `xs` (T, D) an input to run on; `of` the cell in the model, a function of the model; `h0` the state to
-    start from. Called with a model it **returns** by name "spectral_radius", of the cell's linear part, or of its Jacobian at
-    the end of the run; "lyapunov", the largest conditional Lyapunov exponent of the run, nats per step; "gradient_norms"
-    (T+1,), ‖∂h_T/∂h_{T−k}‖ against the lag k.
+    Calling it with a model runs the cell of the model on `xs`. It returns a dictionary:
+
+    - "spectral_radius": the spectral radius of the cell's linear part, or else of its Jacobian at the end of the run.
+    - "lyapunov": the largest conditional Lyapunov exponent of the run, in nats per step.
+    - "gradient_norms": ‖∂h_T/∂h_{T−k}‖ for the lags k = 0, …, T, shape (T+1,).
+
+    **Arguments:**
+
+    - `xs`: an input (T, D) to run on.
+    - `of`: a function of the model that returns its cell. Default: the cell of the model's runner.
+    - `h0`: the initial state. Default: the cell's zero state.
 
     ```python
     >>> import jax, jax.numpy as jnp, rnn_ode as ro

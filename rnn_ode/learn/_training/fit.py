@@ -1,8 +1,8 @@
-"""Training that loses nothing.
+"""`fit`: train a model, with checkpoints from which the training resumes with the same numbers.
 
-Whatever a step uses at random is drawn from the run's key and the number of the step; all else is in its state. So a run
-that is killed, and started again from its checkpoint, repeats the steps that were lost with the same numbers, and ends with
-parameters equal bit for bit to those of an unbroken run (on the same machine, with the same version of JAX).
+Everything random in a step is drawn from the training's key and the number of the step. Everything else is in the state. So
+a training that is killed and started again from its checkpoint repeats the lost steps with the same numbers. It ends with
+parameters equal bit for bit to those of an uninterrupted training, on the same machine with the same version of JAX.
 """
 
 import inspect
@@ -20,15 +20,18 @@ from jaxtyping import PRNGKeyArray, PyTree
 from ..._base.checks import as_number, check_callable, check_count, check_flag
 from .._checkpoints.checkpoint import PathLike
 from .history import History
-from .step import Task, begin
+from .step import Setup, first_state
 from .training import INTERRUPTED, Training
 
 
 class Fit(eqx.Module):
-    """What `fit` returns.
+    """The result of `fit`.
 
-    **Fields:** `model`, the best by validation, or the last where nothing validates; `history`; `stopped_because`, why the
-    training ended, in words.
+    **Fields:**
+
+    - `model`: the best model by validation, or the last one if there was no validation.
+    - `history`: a `History` of all steps and checks.
+    - `stopped_because`: why the training ended, in words.
     """
 
     model: PyTree
@@ -37,7 +40,7 @@ class Fit(eqx.Module):
 
     @property
     def interrupted(self) -> bool:
-        """Whether Ctrl-C ended it."""
+        """Whether Ctrl-C ended the training."""
         return self.stopped_because.startswith(INTERRUPTED)
 
 
@@ -60,28 +63,42 @@ def fit(
     watch: Callable[[Any], dict[str, Any]] | None = None,
     notes: dict[str, Any] | None = None,
 ) -> Fit:
-    """Trains a model by gradient descent, and loses nothing when it is killed.
+    """Train a model by gradient descent. A training that is killed resumes from its checkpoint without loss.
 
-    **Arguments:** `model` any Equinox module, whose floating arrays are trained; `loss(model, batch)` or `loss(model, batch,
-    key)` one number, compiled; it may run `iterate`, `integrate` with any adjoint, or `evolve`. `batches` a function
-    of a key that draws one (compiled too), a `Minibatches(data, size)`, or an iterable, begun again when it ends, if it can
-    be. `optimiser` one of optax's; those that ask for more than the gradient get it: `value`, `grad` and `value_fn` (line
-    searches, `optax.contrib.reduce_on_plateau`), `grad_fn` (`optax.contrib.sam` in opaque mode) or `obj_fn`
-    (`optax.contrib.sophia`), all on the step's own batch. `steps` how many in all, those before a resumption included.
-    `key` what everything random is drawn from.
+    It stops early, and keeps the last finite parameters, if the loss, its gradient or the update is not finite. It also
+    stops when the batches end, at Ctrl-C, and by `patience` and `target`.
 
-    `validate` a function of the model, or a batch for the loss: the lower the better, and the best model is returned;
-    `patience` stops after so many validations without a better one, `target` at one of at most that. Validation, `watch` (a
-    function of the model that returns numbers or arrays by name, such as `Dynamics`) and checkpoints come `every` so many
-    steps and at the end. `clip` scales a gradient of a larger global norm down to it (Pascanu, Mikolov & Bengio 2013).
-    `checkpoint` is a file, replaced in one go, and with `resume` continued from where it exists. `progress` shows a bar on
-    standard error, where rich is installed. `notes`, JSON by name, say what else a checkpoint must agree in to be continued:
-    the data's name, say, or settings of the loss, which cannot be compared.
+    **Arguments:**
 
-    **Returns:** a `Fit`. A run stops early, with the last good parameters, when the loss, its gradient or the update is not
-    finite, when the batches end, at Ctrl-C, and by `patience` and `target`. **Raises:** `ValueError` for a checkpoint of
-    another model, kind of optimiser, key, version or notes, with the difference; `ValueError` and `TypeError` for arguments
-    that do not fit.
+    - `model`: a pytree, such as an Equinox module. Its floating-point arrays are trained.
+    - `loss`: `loss(model, batch)` or `loss(model, batch, key)` returns one real number. It is compiled, and may run
+      `iterate`, `integrate` with any adjoint, or `evolve`. A penalty is any function of the model that returns one real
+      number, and JAX can differentiate: add it to the loss. `spectral_penalty`, `orthogonality_penalty`, `flossing` and
+      `vanishing_gradient` are such functions.
+    - `batches`: `batches(key)` draws a batch and is compiled too; or `Minibatches(data, size)`; or an iterable of batches,
+      which begins again when it ends, if it can. For one batch at every step give `[batch]`.
+    - `optimiser`: one of optax's. Those that need more than the gradient get it, computed on the batch of the step: `value`,
+      `grad` and `value_fn` (line searches, `optax.contrib.reduce_on_plateau`), `grad_fn` (`optax.contrib.sam` in opaque
+      mode) or `obj_fn` (`optax.contrib.sophia`).
+    - `steps`: how many steps to make, those before a resumption included.
+    - `key`: the key from which everything random is drawn.
+    - `validate`: a function of the model, or a batch for the loss; lower is better. `fit` returns the best model.
+    - `checkpoint`: a file in which to keep the training. An existing one is replaced when the new one is complete.
+    - `resume`: whether to continue from `checkpoint` if it exists. Default `True`.
+    - `progress`: whether to show a progress bar on standard error, if rich is installed. Default `True`.
+    - `every`: the number of steps between checks. A check validates, watches and writes the checkpoint; the last step is
+      checked too. Default 100.
+    - `patience`: stop after this many validations without a better one.
+    - `target`: stop at a validation of at most this.
+    - `clip`: scale a gradient with a larger global norm down to this norm (Pascanu, Mikolov & Bengio 2013).
+    - `watch`: a function of the model that returns numbers or arrays by name, such as `Dynamics`. The history records them.
+    - `notes`: JSON values by name that must be equal in a checkpoint to resume from it, such as the name of the data or
+      settings of the loss, which cannot be compared.
+
+    **Returns:** a `Fit`.
+
+    **Raises:** `ValueError` for a checkpoint of another model, kind of optimiser, key, version or notes, with the first
+    difference; `ValueError` and `TypeError` for arguments that do not fit.
 
     ```python
     >>> import jax, jax.numpy as jnp, optax, rnn_ode as ro
@@ -96,17 +113,48 @@ def fit(
 
     ```
     """
-    check_callable("loss", loss, "loss(model, batch)")
-    check_count("steps", steps)
-    check_count("every", every)
     check_flag("resume", resume)
     check_flag("progress", progress)
+    _check_lengths(steps, every, patience, validates=validate is not None or patience is target is None)
+    target = None if target is None else as_number("target", target)
+    setup, params = _set_up(model, loss, optimiser, clip, key)
+    if not (validate is None or callable(validate)):
+        validate = _LossOn(setup.loss, jax.tree.map(jnp.asarray, validate), key)
+    path = None if checkpoint is None else Path(checkpoint)
+    training = Training(setup, first_state(setup, params), validate, watch, path, notes or {})
+    if resume and path is not None and path.exists():
+        training.resume()
+    else:
+        training.save()  # so that a model that cannot be saved is refused before the first step
+    why = training.train(batches, steps, every, patience, target, progress)
+    return Fit(training.model, training.history, why)
+
+
+def uninterrupted(done: Fit) -> Fit:
+    """Return the fit; re-raise Ctrl-C, for callers that cannot use a partial run."""
+    if done.interrupted:
+        raise KeyboardInterrupt
+    return done
+
+
+def _check_lengths(steps: int, every: int, patience: int | None, validates: bool) -> None:
+    check_count("steps", steps)
+    check_count("every", every)
     if patience is not None:
         check_count("patience", patience)
-    if target is not None:
-        target = as_number("target", target)
-    if validate is None and not patience is target is None:
+    if not validates:
         raise ValueError("patience and target look at validations: give validate, a function of the model or a batch.")
+
+
+def _set_up(
+    model: PyTree,
+    loss: Callable[..., Any],
+    optimiser: optax.GradientTransformation,
+    clip: float | None,
+    key: PRNGKeyArray,
+) -> tuple[Setup, PyTree]:
+    """What stays the same in all steps, and the arrays to train."""
+    check_callable("loss", loss, "loss(model, batch)")
     if clip is not None and not as_number("clip", clip) > 0:
         raise ValueError(f"clip must be a number above 0, or None; got {clip}.")
     if not (callable(getattr(optimiser, "init", None)) and callable(getattr(optimiser, "update", None))):
@@ -117,42 +165,25 @@ def fit(
         raise ValueError("model must have floating arrays to train; it has none.")
     parameters = inspect.signature(loss).parameters
     takes_key = "key" in parameters or len(parameters) > 2
-    given = loss if takes_key else _Keyless(loss)
-    task = Task(static, given, optax.with_extra_args_support(optimiser), clip, key)
-    if not (validate is None or callable(validate)):
-        validate = _Held(task.loss, jax.tree.map(jnp.asarray, validate), key)
-    path = None if checkpoint is None else Path(checkpoint)
-    training = Training(task, begin(task, params), validate, watch, path, notes or {})
-    if resume and path is not None and path.exists():
-        training.resume()
-    else:
-        training.save()  # what cannot be saved is found before the first step, not after the last
-    why = training.run(batches, steps, every, patience, target, progress)
-    return Fit(training.model, training.history, why)
+    with_key = loss if takes_key else _WithoutKey(loss)
+    return Setup(static, with_key, optax.with_extra_args_support(optimiser), clip, key), params
 
 
-def uninterrupted(done: Fit) -> Fit:
-    """The same, or `KeyboardInterrupt` where Ctrl-C ended it: for callers to whom half a training is none."""
-    if done.interrupted:
-        raise KeyboardInterrupt
-    return done
-
-
-class _Keyless(eqx.Module):
-    """A loss that uses nothing random."""
+class _WithoutKey(eqx.Module):
+    """A loss that uses nothing random, called with a key that it ignores."""
 
     loss: Callable[[Any, Any], Any]
 
-    def __call__(self, model, batch, key):
+    def __call__(self, model: PyTree, batch: PyTree, key: PRNGKeyArray) -> Any:
         return self.loss(model, batch)
 
 
-class _Held(eqx.Module):
-    """The loss of a batch that is held out."""
+class _LossOn(eqx.Module):
+    """The loss on a batch that validates."""
 
     loss: Callable[[Any, Any, Any], Any]
     batch: PyTree
     key: PRNGKeyArray
 
-    def __call__(self, model):
+    def __call__(self, model: PyTree) -> Any:
         return self.loss(model, self.batch, self.key)

@@ -1,4 +1,8 @@
-"""Terms to add to a loss that keep gradients from vanishing or exploding, each from an analysis of this package."""
+"""Penalties: terms to add to a loss, so that gradients neither vanish nor explode.
+
+A penalty is any function of the model that returns one real number and that JAX can differentiate. These use analyses of the
+package.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +18,7 @@ from ..._analyses.lyapunov import lyapunov
 from ..._base.checks import as_floats, as_matrix, as_number
 from ..._base.states import frozen, promote
 from ..._base.types import Cell, State
-from ..._cells.base import initial_state
+from ..._cells.protocol import as_initial_state
 from ..._systems.map import Map
 from ...linalg._eig import eig
 
@@ -22,15 +26,22 @@ from ...linalg._eig import eig
 def vanishing_gradient(
     cell: Cell, xs: Real[Array | np.ndarray, "T D"], loss: Callable[[Any], Any], h0: State | None = None
 ) -> Float[Array, ""]:
-    """Pascanu's regulariser Ω: how far the gradient of a loss changes its length in a step back through a run,
+    """Pascanu's regulariser Ω: how much the gradient of a loss changes its length in each step back through a run.
 
-        Ω = 1/T Σ_k (‖g_k J_k‖ / ‖g_k‖ − 1)²,   g_k = ∂loss/∂h_k,   J_k = ∂h_k/∂h_{k−1},
+        Ω = 1/T Σ_k (‖g_k J_k‖ / ‖g_k‖ − 1)²,   g_k = ∂loss/∂h_k,   J_k = ∂h_k/∂h_{k−1}
 
-    the mean in place of the paper's sum (Pascanu, Mikolov & Bengio, ICML 2013, section 3.3). As there, it is differentiated
-    with respect to the weights in J_k alone, the run and g_k held. Steps with g_k = 0 count nothing.
+    It is the mean over the steps, where the paper has the sum (Pascanu, Mikolov & Bengio, ICML 2013, section 3.3). As in
+    the paper, its derivative is taken with respect to the weights in J_k alone; the states and g_k are held constant. A step
+    with g_k = 0 adds 0.
 
-    **Arguments:** `cell` any cell; `xs` (T, D) its inputs; `loss` a function of the states, a pytree of (T, …), those after
-    each step; `h0` the state before the first step. **Returns:** Ω, a number without a unit.
+    **Arguments:**
+
+    - `cell`: any cell.
+    - `xs`: its inputs (T, D).
+    - `loss`: a function of the states after each step, a pytree of (T, …), that returns one number.
+    - `h0`: the state before the first step. Default: the cell's zero state.
+
+    **Returns:** Ω, a number without a unit.
 
     ```python
     >>> import jax, jax.numpy as jnp, rnn_ode as ro
@@ -43,13 +54,13 @@ def vanishing_gradient(
     ```
     """
     xs = as_floats("xs", xs)
-    h0 = frozen(promote(initial_state(cell) if h0 is None else h0, cell, xs))
+    h0 = frozen(promote(as_initial_state(h0, cell), cell, xs))
     flat, unravel = ravel_pytree(h0)
 
-    def step(cell, x, h):
+    def step(cell: Cell, x: Array, h: Array) -> Array:
         return ravel_pytree(cell(x, unravel(h)))[0]
 
-    def forth(h, x):
+    def forth(h: Array, x: Array) -> tuple[Array, Array]:
         after = step(frozen(cell), x, h)
         return after, after
 
@@ -57,9 +68,9 @@ def vanishing_gradient(
     before = jnp.concatenate([flat[None], after[:-1]])
     direct = frozen(jax.grad(lambda rows: loss(jax.vmap(unravel)(rows)))(after))
 
-    def back(later, inputs):
+    def back(later: tuple[Array, Array], inputs: tuple[Array, Array, Array]) -> tuple[tuple[Array, Array], Array]:
         x, h, own = inputs
-        g, scale = _sum(later, (own, jnp.zeros((), own.dtype)))
+        g, scale = _scaled_sum(later, (own, jnp.zeros((), own.dtype)))
         alive = jnp.any(g != 0)
         size = jnp.linalg.norm(jnp.where(alive, g, 1))
         _, pull = jax.vjp(lambda h: step(cell, x, h), h)
@@ -74,25 +85,34 @@ def vanishing_gradient(
     return jnp.mean(terms)
 
 
-def _sum(a, b):
-    """The sum of two vectors v 2^e, given as (v, e), in the same form: gradients may be smaller than any float."""
+def _scaled_sum(a: tuple[Array, Array], b: tuple[Array, Array]) -> tuple[Array, Array]:
+    """The sum of two vectors v 2^e, each given as (v, e) since gradients may be smaller than any float, as such a pair."""
 
-    def top(vector, exponent):
+    def top(vector: Array, exponent: Array) -> Array:
         size = jnp.max(jnp.abs(vector))
         return jnp.where(size > 0, exponent + jnp.log2(jnp.where(size > 0, size, 1)), -1e6)
 
     scale = jnp.maximum(top(*a), top(*b))
-    return sum(vector * jnp.exp2(jnp.minimum(exponent - scale, 126)) for vector, exponent in (a, b)), scale
+    first, second = (vector * jnp.exp2(jnp.minimum(exponent - scale, 126)) for vector, exponent in (a, b))
+    return first + second, scale
 
 
 def flossing(cell: Cell, xs: Real[Array | np.ndarray, "T D"], count: int, h0: State | None = None) -> Float[Array, ""]:
-    """Gradient flossing: the mean square of the `count` largest conditional Lyapunov exponents of a run, in (nats per step)².
+    """Gradient flossing: the mean square of the `count` largest conditional Lyapunov exponents of a run.
 
-    Pushed towards zero, before training and during it, it leaves as many directions in which gradients neither vanish nor
-    explode (Engelken, NeurIPS 2023; the paper's sum divided by their number).
+    If training drives it to zero, gradients neither vanish nor explode in `count` directions (Engelken, NeurIPS 2023, where
+    it is the sum). It may be used before training and during it.
 
-    **Arguments:** `cell` any cell; `xs` (T, D) an input, along which the exponents are taken; `count` how many, N at most;
-    `h0` the state before the first step. **Raises:** as `lyapunov` does. An exponent of −∞ (a dead ReLU) makes it infinite.
+    **Arguments:**
+
+    - `cell`: any cell.
+    - `xs`: an input (T, D), along which the exponents are computed.
+    - `count`: the number of exponents, at most the number of states N.
+    - `h0`: the state before the first step. Default: the cell's zero state.
+
+    **Returns:** the mean square in (nats per step)². It is infinite if an exponent is −∞, as with dead ReLU units.
+
+    **Raises:** as `lyapunov` does.
 
     ```python
     >>> import jax, jax.numpy as jnp, rnn_ode as ro
@@ -103,15 +123,23 @@ def flossing(cell: Cell, xs: Real[Array | np.ndarray, "T D"], count: int, h0: St
 
     ```
     """
-    h0 = initial_state(cell) if h0 is None else h0
+    h0 = as_initial_state(h0, cell)
     return jnp.mean(lyapunov(Map(cell, xs), h0, float(xs.shape[0]), count=count).exponents ** 2)
 
 
 def spectral_penalty(W: Float[Array, "N N"], radius: ArrayLike = 1.0) -> Float[Array, ""]:
-    """How far the multipliers are from a circle: the mean of (|λ| − radius)² over the eigenvalues of W.
+    """The mean of (|λ| − radius)² over the eigenvalues λ of W.
 
-    **Arguments:** `W` (N, N), real; `radius` of the circle. **Raises:** `ValueError` for what is no square matrix. The
-    gradient is that of the eigenvalues, and grows without bound towards a defective matrix.
+    Its gradient is that of the eigenvalues, so it grows without bound as W approaches a defective matrix.
+
+    **Arguments:**
+
+    - `W`: a real matrix (N, N).
+    - `radius`: the modulus that the eigenvalues should have. Default 1.
+
+    **Returns:** one number.
+
+    **Raises:** `ValueError` if W is no square matrix.
 
     ```python
     >>> import jax.numpy as jnp
@@ -126,7 +154,16 @@ def spectral_penalty(W: Float[Array, "N N"], radius: ArrayLike = 1.0) -> Float[A
 
 
 def orthogonality_penalty(W: Float[Array, "N N"], gain: float = 1.0) -> Float[Array, ""]:
-    """How far W is from gain times an orthogonal matrix: ‖WᵀW − gain² I‖²_F / N (Vorontsov et al., ICML 2017).
+    """The distance of W from `gain` times an orthogonal matrix: ‖WᵀW − gain² I‖²_F / N (Vorontsov et al., ICML 2017).
+
+    **Arguments:**
+
+    - `W`: a real matrix (N, N).
+    - `gain`: the factor of the orthogonal matrix. Default 1.
+
+    **Returns:** one number.
+
+    **Raises:** `ValueError` if W is no square matrix.
 
     ```python
     >>> import jax.numpy as jnp

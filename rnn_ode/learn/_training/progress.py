@@ -1,4 +1,4 @@
-"""A bar on standard error while a training runs."""
+"""A progress bar on standard error while a training runs."""
 
 import contextlib
 import time
@@ -12,8 +12,10 @@ Show = Callable[[int, tuple[float, float], list[dict[str, np.ndarray]]], None]
 
 @contextlib.contextmanager
 def training_bar(start: int, steps: int, wanted: bool) -> Iterator[Show]:
-    """Yields what is told of a step: its number, what was seen of it and the checks so far; ten times a second at most it
-    is shown, where rich is installed and the bar wanted."""
+    """Yield a function that shows a step: its number, its loss and norm of the gradient, and the checks so far.
+
+    The bar is drawn at most ten times a second, and only if it is wanted and rich is installed.
+    """
     bar = _bar() if wanted else None
     if bar is None:
         yield lambda step, seen, checks: None
@@ -37,6 +39,7 @@ def training_bar(start: int, steps: int, wanted: bool) -> Iterator[Show]:
 
 
 def _bar() -> Any:
+    """A bar of rich, or `None` if rich is not installed."""
     try:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -52,5 +55,5 @@ def _bar() -> Any:
         TextColumn("{task.fields[seen]}"),
         console=console,
         transient=True,
-        disable=not (console.is_terminal or console.is_jupyter),  # elsewhere it would leave an empty line
+        disable=not (console.is_terminal or console.is_jupyter),  # in a file it would leave an empty line
     )

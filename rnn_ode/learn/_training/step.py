@@ -1,4 +1,4 @@
-"""One compiled step of training, which never leaves a state that is not finite."""
+"""One step of training. A step whose loss, gradient or update is not finite changes nothing."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,12 +10,17 @@ import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from ..._base.states import is_finite
+from .batches import BatchSource
 
 FAULTS = {1: "the loss", 2: "the norm of the gradient", 3: "the update of the optimiser"}
 
 
-class Task(eqx.Module):
-    """What stays the same from step to step: what of the model is not trained, the loss, the optimiser, the key."""
+class Setup(eqx.Module):
+    """What stays the same in all steps of a training.
+
+    **Fields:** `static`, the part of the model that is not trained; `loss(model, batch, key)`; `optimiser`; `clip`, the
+    largest norm of a gradient, or `None`; `key`, from which all random numbers come.
+    """
 
     static: PyTree
     loss: Callable[[PyTree, PyTree, PRNGKeyArray], Any]
@@ -24,11 +29,16 @@ class Task(eqx.Module):
     key: PRNGKeyArray
 
     def model(self, params: PyTree) -> PyTree:
+        """The model with these trained arrays."""
         return eqx.combine(params, self.static)
 
 
-class State(eqx.Module):
-    """What a step changes: `fault` is 0, or says what was not finite at step `step`, which then did not count."""
+class StepState(eqx.Module):
+    """What a step changes.
+
+    **Fields:** `params`, the trained arrays; `optimiser`, the optimiser's state; `step`, the number of steps made; `fault`, 0
+    or the number of the fault (see `FAULTS`) that ended the training.
+    """
 
     params: PyTree
     optimiser: PyTree
@@ -36,47 +46,56 @@ class State(eqx.Module):
     fault: Int[Array, ""]
 
 
-class Record(eqx.Module):
-    """What is seen of a step."""
+class StepRecord(eqx.Module):
+    """What is recorded of a step: its loss, the norm of its gradient before clipping, and its fault."""
 
     loss: Float[Array, ""]
     gradient_norm: Float[Array, ""]
     fault: Int[Array, ""]
 
 
-def begin(task: Task, params: PyTree) -> State:
-    return State(params, task.optimiser.init(params), jnp.zeros((), int), jnp.zeros((), int))
+def first_state(setup: Setup, params: PyTree) -> StepState:
+    """The state before the first step."""
+    return StepState(params, setup.optimiser.init(params), jnp.zeros((), int), jnp.zeros((), int))
 
 
 @eqx.filter_jit
-def advance(task: Task, state: State, source) -> tuple[State, Record]:
-    """The state a step later; the same but for `fault`, where the loss, its gradient or the update is not finite."""
-    batch_key, loss_key = jax.random.split(task.key)
+def advance(setup: Setup, state: StepState, source: BatchSource) -> tuple[StepState, StepRecord]:
+    """Make one step. If its loss, gradient or update is not finite, only `fault` changes."""
+    batch_key, loss_key = jax.random.split(setup.key)
     batch = source.at(state.step, batch_key)
     loss_key = jax.random.fold_in(loss_key, state.step)
 
-    def value_of(params):
-        value = jnp.asarray(task.loss(task.model(params), batch, loss_key))
+    def value_of(params: PyTree) -> Array:
+        value = jnp.asarray(setup.loss(setup.model(params), batch, loss_key))
         if value.shape != () or not jnp.issubdtype(value.dtype, jnp.floating):
             raise ValueError(f"loss must return one real number; it returned {value.dtype}{list(value.shape)}.")
         return value
 
     value, gradient = jax.value_and_grad(value_of)(state.params)
-    gradient, norm = _clipped(gradient, task.clip)
+    gradient, norm = _clipped(gradient, setup.clip)
     offers = {"value": value, "grad": gradient, "value_fn": value_of, "obj_fn": value_of}
-    offers["grad_fn"] = lambda params, index=0: _clipped(jax.grad(value_of)(params), task.clip)[0]
-    updates, optimiser = _update(task.optimiser, gradient, state, offers)
+    offers["grad_fn"] = lambda params, index=0: _clipped(jax.grad(value_of)(params), setup.clip)[0]
+    updates, optimiser = _update(setup.optimiser, gradient, state, offers)
     params = optax.apply_updates(state.params, updates)
 
     fault = jnp.select([~jnp.isfinite(value), ~jnp.isfinite(norm), ~is_finite(params)], [1, 2, 3], 0)
-    # once failed, for good: the next step may have been begun before anybody looked
+    # a fault stays: the next step may run before Python looks at this one
     fault = jnp.where(state.fault == 0, fault, state.fault)
-    new = State(params, optimiser, state.step + 1, state.fault)
+    new = StepState(params, optimiser, state.step + 1, state.fault)
     state = jax.tree.map(lambda new, old: jnp.where(fault == 0, new, old), new, state)
-    return eqx.tree_at(lambda s: s.fault, state, fault.astype(state.fault.dtype)), Record(value, norm, fault)
+    state = eqx.tree_at(lambda s: s.fault, state, fault.astype(state.fault.dtype))
+    return state, StepRecord(value, norm, fault)
 
 
-# what optax's optimisers ask for beyond the gradient; most ignore what they do not know, the others take one set whole
+@eqx.filter_jit
+def evaluate(setup: Setup, params: PyTree, function: Callable[[PyTree], Any]) -> Any:
+    """A function of the model, compiled."""
+    return function(setup.model(params))
+
+
+# What optimisers of optax ask for beyond the gradient. Most ignore arguments that they do not know; the others must get
+# exactly one of these sets.
 _OFFERED = (
     ("value", "grad", "value_fn"),  # line searches, reduce_on_plateau, momo, polyak_sgd
     ("value", "obj_fn"),  # sophia
@@ -85,8 +104,10 @@ _OFFERED = (
 )
 
 
-def _update(optimiser, gradient: PyTree, state: State, offers: dict[str, Any]) -> tuple[PyTree, PyTree]:
-    """The optimiser's update, given the first set of further arguments that it takes; `TypeError` where it takes none."""
+def _update(
+    optimiser: optax.GradientTransformationExtraArgs, gradient: PyTree, state: StepState, offers: dict[str, Any]
+) -> tuple[PyTree, PyTree]:
+    """The optimiser's update with the first of the sets `_OFFERED` that it accepts; `TypeError` if it accepts none."""
     refusal = None
     for names in _OFFERED:
         try:
@@ -102,24 +123,18 @@ def _update(optimiser, gradient: PyTree, state: State, offers: dict[str, Any]) -
 
 
 def _clipped(gradient: PyTree, clip: float | None) -> tuple[PyTree, Float[Array, ""]]:
-    """What optax is given, of a norm of at most `clip`, and the norm before."""
-    gradient = jax.tree.map(jnp.conj, gradient)  # of complex parameters optax wants the direction of steepest ascent
-    norm = _norm(gradient)
+    """The gradient, scaled down to the norm `clip` if it is larger, and its norm before."""
+    gradient = jax.tree.map(jnp.conj, gradient)  # for complex parameters optax wants the direction of steepest ascent
+    norm = _global_norm(gradient)
     if clip is None:
         return gradient, norm
     scale = jnp.minimum(1, clip / jnp.where(norm == 0, 1, norm))
     return jax.tree.map(lambda leaf: scale.astype(leaf.dtype) * leaf, gradient), norm
 
 
-def _norm(gradient: PyTree) -> Float[Array, ""]:
-    """The global norm, which is finite if the gradient is, in float32 at least."""
+def _global_norm(gradient: PyTree) -> Float[Array, ""]:
+    """The norm over all arrays, in float32 at least. Scaling by the largest entry keeps its squares from overflowing."""
     leaves = [jnp.abs(leaf).astype(jnp.result_type(leaf.real.dtype, jnp.float32)) for leaf in jax.tree.leaves(gradient)]
     largest = jnp.max(jnp.stack([jnp.max(leaf, initial=0) for leaf in leaves]))
     unit = jnp.where(largest > 0, largest, 1)
     return unit * optax.tree.norm([leaf / unit for leaf in leaves])
-
-
-@eqx.filter_jit
-def evaluate(task: Task, params: PyTree, function: Callable[[PyTree], Any]) -> Any:
-    """A function of the model, compiled."""
-    return function(task.model(params))

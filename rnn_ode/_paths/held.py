@@ -1,0 +1,41 @@
+"""Held inputs: constant during a step."""
+
+from jaxtyping import Array
+
+from .base import AbstractPath
+
+
+class Hold(AbstractPath):
+    """A held input: sample k is the input from k·dt to (k+1)·dt. `after` is ignored: a step has one input.
+
+    **Arguments:**
+
+    - `xs`: samples (T, …), T ≥ 1.
+    - `dt`: the sampling interval, in time. Default 1.
+    - `t0`: the stamp of the first sample, in time. Default `dt`.
+
+    Before the first step and after the last the end values hold.
+
+    **Raises:** `ValueError` for an empty or non-finite xs and for dt ≤ 0.
+
+    Asked by a float of the time, the end of a step reads the next sample, and so does a float next to it. A solver that
+    is told to stop there by `jump_ts` asks for both, and takes small steps before them; `integrate` hands the field the
+    step's own piece of the input, closed at both ends, and has no such trouble.
+
+    ```python
+    >>> import jax.numpy as jnp, rnn_ode as ro
+    >>> path = ro.Hold(jnp.array([[1.0], [2.0]]))
+    >>> [path(t).item() for t in (0.0, 0.5, 1.0, 5.0)]
+    [1.0, 1.0, 2.0, 2.0]
+
+    ```
+    """
+
+    degree = 0
+
+    @property
+    def beyond(self) -> int:
+        return 0
+
+    def within(self, step, fraction) -> Array:
+        return self.xs[step]

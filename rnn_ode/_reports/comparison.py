@@ -1,0 +1,71 @@
+"""What `compare` found."""
+
+import dataclasses
+import json
+from typing import Any, ClassVar
+
+import jax.numpy as jnp
+
+from .._analyses.spectrum import Spectrum
+from .._base.text import plain
+from .._run.trajectory import Trajectory
+from .comparison_rows import ERROR_LIMIT, Row
+from .comparison_table import comparison_table
+from .counterparts import why_ended
+from .linear_growth import Growth
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """What `compare` found: `network` the network's trajectory, `rows` one per method, `spectrum` of the linear part.
+
+    `table()` is a text table, `plot()` a figure, `to_json()` the same as data.
+    """
+
+    error_limit: ClassVar[float] = ERROR_LIMIT
+    network: Trajectory
+    rows: tuple[Row, ...]
+    spectrum: Spectrum
+    network_verdict: str
+    measured_rate: float | None
+    linear_part: str
+    growth: Growth
+
+    def table(self) -> str:
+        """The comparison as a text table, a row per method, with what its columns mean underneath."""
+        eps = float(jnp.finfo(self.spectrum.matrix.dtype).eps)
+        return comparison_table(
+            self.rows,
+            network_verdict=self.network_verdict,
+            network_rates=(float(self.spectrum.rate()), self.measured_rate),
+            network_ended=why_ended(self.network),
+            linear_part=self.linear_part,
+            rounding=4 * len(self.spectrum.matrix) * eps,  # N roundings of a step, and those of 2000 sums of them
+        )
+
+    def plot(self):
+        """The comparison as one matplotlib figure (needs the `app` extra)."""
+        from ..plot import comparison
+
+        return comparison(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The comparison as plain numbers and strings, ready for json."""
+        s = self.spectrum
+        return {
+            "network": {
+                "verdict": self.network_verdict,
+                "linear_part": self.linear_part,
+                "predicted_rate": plain(s.rate()),
+                "measured_rate": plain(self.measured_rate),
+                "radius": plain(s.radius),
+                "abscissa": plain(s.abscissa),
+                "steps": int(self.network.ts.shape[0]) - 1,
+                "reason": why_ended(self.network),
+            },
+            "rows": [row.to_dict() for row in self.rows],
+        }
+
+    def to_json(self) -> str:
+        """`to_dict` as one JSON object."""
+        return json.dumps(self.to_dict(), allow_nan=False)

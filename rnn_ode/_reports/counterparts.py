@@ -1,0 +1,105 @@
+"""The run of one counterpart of a network, and why there is none or where it ended."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Array, Float
+
+from .._base.protocol import is_linear_in_steps
+from .._base.results import RESULTS
+from .._base.states import flat_rows, real_dtype
+from .._base.types import Cell, Field, State
+from .._bridge.to_ode import to_ode
+from .._methods.base import AbstractMethod
+from .._methods.existence import NoSuchFlow
+from .._paths.held import Hold
+from .._run.integrate import integrate
+from .._run.tolerances import default_rtol
+from .._run.trajectory import Trajectory
+
+
+def run_counterpart(
+    cell: Cell, method: AbstractMethod, xs: Array, h0: State, dt: float
+) -> tuple[Trajectory | None, str]:
+    """The trajectory of the method's flow at the samples, and why there is none or where it ended (else empty)."""
+    try:
+        field = to_ode(cell, method, dt=dt)
+    except NoSuchFlow as error:
+        return None, f"does not exist here: {error.obstacle.text}"
+    except (TypeError, ValueError) as error:
+        return None, f"does not exist here: {error}"
+    partial = getattr(field, "partial", False)
+    if partial and (why := _obstacle_at(cell, method, xs[0], h0)):
+        return None, f"does not exist here: {why} at t = 0"
+    trajectory = integrate(field, Hold(xs, dt), h0, **_effort(field, h0, len(xs)), throw=False)
+    if partial and bool(trajectory.result == RESULTS.field_undefined):
+        return trajectory, _undefined(cell, method, xs, trajectory)
+    return trajectory, why_ended(trajectory)
+
+
+def _effort(field: Field, h0: State, samples: int) -> dict[str, Any]:
+    """Tolerance and number of steps for `integrate`, never finer than the state's type can hold.
+
+    They are the default ones for a linear field. Other fields get less: kinks of the activation cost steps, and where the
+    field may not exist everywhere, a step costs linear algebra and the field may jump with the Jacobian.
+    """
+    if is_linear_in_steps(field):
+        return {}
+    rtol, least, each = (1e-6, 1024, 16) if getattr(field, "partial", False) else (1e-8, 4096, 64)
+    return {"rtol": max(rtol, default_rtol(field, h0)), "max_steps": max(least, each * samples)}
+
+
+@eqx.filter_jit
+def local_jacobian(cell: Cell, x: Array, h: State) -> Float[Array, "M M"]:
+    """∂cell/∂h at an input and a state, of flat states."""
+    flat, unravel = ravel_pytree(h)
+    return jax.jacfwd(lambda v: ravel_pytree(cell(x, unravel(v)))[0])(flat)
+
+
+def _obstacle_at(cell: Cell, method: AbstractMethod, x: Array, h: State) -> str:
+    """Why the method does not exist at a state: which multiplier of the local step forbids it; empty if none does."""
+    why = method.obstacle(local_jacobian(cell, x, h))
+    if why is None:
+        return ""
+    return "zero multiplier" if why.zero else why.text.replace("its", "the local step's")
+
+
+def _undefined(cell: Cell, method: AbstractMethod, xs: Array, trajectory: Trajectory) -> str:
+    """Why the method stopped to exist during a run."""
+    k = _last_finite(trajectory)
+    at = f"t = {float(np.asarray(trajectory.ts)[k]):g}"
+    state = jax.tree.map(lambda rows: jnp.real(rows[k]), trajectory.states)
+    why = _obstacle_at(cell, method, xs[min(k, len(xs) - 1)], state)
+    return f"does not exist here: {why} at {at}" if why else f"does not exist here from shortly after {at}"
+
+
+def why_ended(trajectory: Trajectory) -> str:
+    """Why a run ended early and after which time; empty if it did not."""
+    if bool(trajectory.result == RESULTS.successful):
+        return ""
+    at = f"t = {float(np.asarray(trajectory.ts)[_last_finite(trajectory)]):g}"
+    wider = " (in float32; float64 may go on)" if real_dtype(trajectory.states) == jnp.float32 else ""
+    for result, words in (
+        (RESULTS.left_float_range, f"left the float range after {at}{wider}"),
+        (RESULTS.not_a_number, f"not a number after {at}"),
+        (RESULTS.field_undefined, f"the field is not finite shortly after {at}"),
+        (RESULTS.max_steps_reached, f"stopped after {at}: out of solver steps"),
+        (RESULTS.stiff, f"stopped after {at}: the field is stiff; integrate it with solver=diffrax.Kvaerno5()"),
+        (
+            RESULTS.step_vanished,
+            f"stopped after {at}: the solution runs off to infinity there, or the field jumps{wider}",
+        ),
+    ):
+        if bool(trajectory.result == result):
+            return words
+    return f"{RESULTS[trajectory.result]} ({at})"
+
+
+def _last_finite(trajectory: Trajectory) -> int:
+    """Index of the last row before a run ended."""
+    finite = np.append(np.isfinite(flat_rows(trajectory.states)).all(axis=1), False)
+    return int(np.argmin(finite)) - 1

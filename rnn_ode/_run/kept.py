@@ -1,0 +1,120 @@
+"""What a run keeps of each state, and how the run of these states ended."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool
+
+from .._base.results import RESULTS
+from .._base.states import is_finite, mask_failed
+from .._base.types import State
+
+
+class Kept(NamedTuple):
+    """What is kept of a state; and the health of the whole state, or `None` where the whole state is kept."""
+
+    state: State
+    health: "_Health | None"
+
+
+def keep(state: State, save: Callable[[Any], Any] | None) -> Kept:
+    """Return `save(state)`, or the whole state if there is no `save`."""
+    return Kept(state, None) if save is None else Kept(save(state), _health(state))
+
+
+def with_result(rows: Kept, increasing: Bool[Array, " n"] | None = None) -> tuple[State, RESULTS]:
+    """Return what was kept of the states (n, …), infinity from the first one on that is not finite, and how the run ended.
+
+    `increasing` (n,) says for traced times whether all times up to each one increase; rows are infinite also from the first
+    time on that does not."""
+    states, healths = rows
+    if healths is None:
+        finite, health = _finite_rows(states), lambda k: _health(jax.tree.map(lambda leaf: leaf[k], states))
+    else:
+        finite, health = healths.finite, lambda k: jax.tree.map(lambda leaf: leaf[k], healths)
+    total = finite.shape[0]
+    end = jnp.min(jnp.where(finite, total, jnp.arange(total)))
+    undefined = health(jnp.minimum(end, total - 1)).nan & health(jnp.maximum(end - 1, 0)).moderate
+    why = RESULTS.where(undefined, RESULTS.not_a_number, RESULTS.left_float_range)  # pyright: ignore
+    result = RESULTS.where(end < total, why, RESULTS.successful)  # pyright: ignore
+    if increasing is not None:
+        first = jnp.min(jnp.where(increasing, total, jnp.arange(total)))
+        result = RESULTS.where((first < total) & (first <= end), RESULTS.times_not_increasing, result)  # pyright: ignore
+        end = jnp.minimum(end, first)
+    return mask_failed(jnp.arange(total) >= end, states), result
+
+
+def with_result_unless(fine: Bool[Array, ""], states: State) -> tuple[State, RESULTS]:
+    """Return `with_result` of whole states (n, …), which are not checked if they are known to be `fine`."""
+    states, code = _checked(states, fine)
+    return states, jax.tree.unflatten(jax.tree.structure(RESULTS.successful), [code])
+
+
+@jax.custom_jvp
+def _checked(states, fine):
+    return _check_unless(states, fine)
+
+
+@_checked.defjvp
+def _checked_jvp(primals, tangents):
+    return jax.jvp(_check, primals[:1], tangents[:1])
+
+
+@jax.custom_batching.custom_vmap
+def _check_unless(states, fine):
+    return _check_in_loop(fine, _check, states)
+
+
+@_check_unless.def_vmap
+def _check_unless_all(size, batched, states, fine):
+    """Check the whole batch or none of it: under `vmap`, `cond` runs both branches, and the check takes twice the memory."""
+    states, fine = (
+        jax.tree.map(lambda leaf, has: leaf if has else jnp.broadcast_to(leaf, (size, *jnp.shape(leaf))), value, has)
+        for value, has in zip((states, fine), batched, strict=True)
+    )
+    out = _check_in_loop(jnp.all(fine), jax.vmap(_check), states, (size,))
+    return out, jax.tree.map(lambda _: True, out)
+
+
+def _check_in_loop(fine, check, states, batch=()):
+    """Check by a loop of one iteration or none: its result replaces what it started with, where `cond` makes a copy."""
+    code = jnp.full(batch, jax.tree.leaves(RESULTS.successful)[0])
+    _, states, code = jax.lax.while_loop(
+        lambda run: ~run[0], lambda run: (jnp.array(True), *check(run[1])), (fine, states, code)
+    )
+    return states, code
+
+
+def _check(states):
+    states, result = with_result(keep(states, None))
+    return states, jax.tree.leaves(result)[0]
+
+
+class _Health(NamedTuple):
+    """Whether a state is finite, whether it holds NaN, and whether it is far from the end of the float range."""
+
+    finite: Array
+    nan: Array
+    moderate: Array
+
+
+def _health(state: State) -> _Health:
+    leaves = jax.tree.leaves(state)
+    large = [jnp.any(jnp.abs(leaf) > jnp.finfo(leaf.dtype).max ** 0.5) for leaf in leaves]
+    nan = [jnp.any(jnp.isnan(leaf)) for leaf in leaves]
+    return _Health(is_finite(state), jnp.any(jnp.stack(nan)), ~jnp.any(jnp.stack(large)))
+
+
+def _finite_rows(states: State) -> Bool[Array, " n"]:
+    """Return whether every entry of each row (n, …) is finite.
+
+    By the row's mean: on a CPU XLA makes vector code of a mean and not of a conjunction. Half a mean cannot overflow."""
+
+    def finite(leaf):
+        rows = leaf.reshape(leaf.shape[0], -1)
+        weights = jnp.full(rows.shape[1], 0.5 / rows.shape[1], leaf.dtype)
+        return jnp.isfinite(jnp.matmul(rows, weights, precision="highest"))
+
+    return jnp.stack([finite(leaf) for leaf in jax.tree.leaves(states)]).all(axis=0)

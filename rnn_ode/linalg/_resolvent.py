@@ -1,0 +1,191 @@
+"""The resolvent (z − W)⁻¹ of a matrix, and how far W is from normal.
+
+Where the resolvent is large, a small change of W moves an eigenvalue to z.
+
+Its norm is 1/σ_min(z − W). The Kreiss constant of a matrix and a region of stability is the supremum of
+
+    d(z) / σ_min(z − W)    over all z outside of the region, where d(z) is the distance of z from the region.
+
+For the unit disc K ≤ sup ‖Wᵏ‖ ≤ e N K (Kreiss 1962; the constant is Spijker's, 1991), and for the left half-plane the same of
+sup ‖exp(W t)‖ (Trefethen & Embree, "Spectra and Pseudospectra", 2005, ch. 14-18). It is searched for on a grid: logarithmic
+in d, and along the boundary opposite every eigenvalue, between each two, and in even steps. Newton's method with a trust
+region then starts from the best local maxima. This is a search: the value found is a lower bound, to rounding.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Complex, Float, Inexact
+
+from ._norms import batched_map, spectral_norm
+from ._regions import AbstractRegion
+
+_DISTANCES = 32
+
+_PLACES = 24
+
+_OPPOSITE = 24
+
+_SEEDS = 12
+
+_NEWTON_STEPS = 20
+
+_POLISHING_STEPS = 6
+
+
+def smallest_singular_value(A: Inexact[Array, "N N"]) -> Float[Array, ""]:
+    """Returns the smallest singular value of A."""
+    return jnp.linalg.svd(A, compute_uv=False)[-1]
+
+
+@jax.jit
+def resolvent_distances(W: Float[Array, "N N"], points: Complex[Array, " K"]) -> Float[Array, " K"]:
+    """Returns σ_min(z − W) for each point z: the distance of W from the nearest matrix with the eigenvalue z."""
+    eye = jnp.eye(W.shape[0], dtype=points.dtype)
+    return batched_map(lambda z: smallest_singular_value(z * eye - W), points, W.shape[0])
+
+
+def kreiss_constant(
+    W: Float[Array, "N N"], eigenvalues: Complex[Array, " N"], region: AbstractRegion
+) -> Float[Array, ""]:
+    """Returns the Kreiss constant of W with these eigenvalues, the one furthest outside of the region first; at least 1.
+
+    The result is differentiable in W: with the derivative at the point where the maximum is found.
+    """
+    z = jax.lax.stop_gradient(_maximum(*jax.lax.stop_gradient((W, eigenvalues)), region))
+    return jnp.maximum(1, region.position(z)[1] / smallest_singular_value(z * jnp.eye(W.shape[0], dtype=z.dtype) - W))
+
+
+def departure(
+    W: Float[Array, "N N"], eigenvalues: Complex[Array, " N"], vectors: Complex[Array, "N N"]
+) -> Float[Array, ""]:
+    """Returns Henrici's departure of W from normality, √(‖W‖_F² − Σ|λ|²), given its eigenvalues and right eigenvectors.
+
+    Where the difference cancels it is the part off the diagonal in the unitary basis that the eigenvectors span.
+    """
+    size = jax.lax.stop_gradient(jnp.max(jnp.abs(W)))
+    size = jnp.where(size == 0, 1, size)
+    W = W / size
+    total = jnp.sum(W**2)
+    difference = total - jnp.sum(jnp.abs(eigenvalues / size) ** 2)
+    cancels = difference <= jnp.finfo(W.dtype).eps ** 0.5 * total
+    Q = jnp.linalg.qr(jax.lax.stop_gradient(vectors))[0]
+    T = Q.conj().T @ W @ Q
+    rest = jnp.linalg.norm(jnp.where(jnp.eye(W.shape[0], dtype=bool), 0, T))
+    return size * jnp.where(cancels, rest, jnp.sqrt(jnp.where(cancels, 1, difference)))
+
+
+def _maximum(W: Float[Array, "N N"], eigenvalues: Complex[Array, " N"], region: AbstractRegion) -> Complex[Array, ""]:
+    """Returns where d/(σ_min(z − W) + δ) is largest. δ is what rounding may make of a singular value: without it the search
+    would end at the boundary, where d and σ_min are both made of rounding errors."""
+    n, eps, size = W.shape[0], jnp.finfo(W.dtype).eps, spectral_norm(W)
+    origin = jnp.abs(region.point(jnp.zeros((), W.dtype), jnp.zeros((), W.dtype)))
+    scale = jnp.where(origin + size == 0, 1, origin + size)
+    noise = 8 * eps * scale
+    at, distance = region.position(eigenvalues)
+    closest = jnp.maximum(-jnp.max(distance) / (8 * n), eps * scale)
+    distances = jnp.exp(jnp.linspace(jnp.log(closest), jnp.log(1e3 * scale), _DISTANCES, dtype=W.dtype))
+    pairs = jnp.stack(jnp.meshgrid(_places(at, size, region), distances, indexing="ij"), axis=-1)
+    sigmas = resolvent_distances(W, region.point(pairs[..., 0], pairs[..., 1]).ravel()).reshape(pairs.shape[:2])
+    values = jnp.log(pairs[..., 1]) - jnp.log(sigmas + noise)
+    framed = jnp.pad(values, 1, constant_values=-jnp.inf)
+    beside = jnp.stack([framed[:-2, 1:-1], framed[2:, 1:-1], framed[1:-1, :-2], framed[1:-1, 2:]])
+    crests = jnp.where(values >= jnp.max(beside, axis=0), values, -jnp.inf)
+    starts = pairs.reshape(-1, 2)[jax.lax.top_k(crests.ravel(), _SEEDS)[1]]
+
+    def refined(starts, phase):
+        found = batched_map(lambda start: _climbed(W, region, *phase, *start), starts, n)
+        best = jnp.argmax(found.value)
+        return jnp.broadcast_to(jnp.stack([found.place[best], found.distance[best]]), starts.shape), None
+
+    # last a few short steps without δ, which moves the maximum of a matrix near to unstable
+    phases = jnp.stack([noise, 0.0]), jnp.array([_NEWTON_STEPS, _POLISHING_STEPS]), jnp.array([2, 0.25], W.dtype)
+    starts, _ = jax.lax.scan(refined, starts, phases)
+    return region.point(starts[0, 0], starts[0, 1])
+
+
+def _places(at: Float[Array, " N"], size: Float[Array, ""], region: AbstractRegion) -> Float[Array, " P"]:
+    """Returns places on the boundary, in order: opposite the first eigenvalues, between each two, and opposite a circle of
+    the size of the matrix. Half the plane is enough, since W is real."""
+    at = jnp.sort(jnp.abs(at[:_OPPOSITE]))
+    circle = size * jnp.exp(1j * (jnp.arange(_PLACES, dtype=at.dtype) + 0.25) * (jnp.pi / _PLACES))
+    return jnp.sort(jnp.concatenate([jnp.zeros(1, at.dtype), at, (at[1:] + at[:-1]) / 2, region.position(circle)[0]]))
+
+
+class _Point(NamedTuple):
+    """A point outside of the region, and log(d/(σ_min + δ)) there with its gradient (2,) and Hessian (2, 2), in the
+    coordinates log d and (shift along the boundary)/d."""
+
+    place: Array
+    distance: Array
+    value: Array
+    gradient: Array
+    hessian: Array
+
+
+def _climbed(
+    W: Float[Array, "N N"],
+    region: AbstractRegion,
+    noise: Array,
+    steps: Array,
+    reach: Array,
+    place: Array,
+    distance: Array,
+) -> _Point:
+    """Returns the `_Point` of a local maximum, by Newton's method in a trust region of at most that reach."""
+
+    def step(_, state):
+        point, trial, radius = state
+        to = _at(W, region, noise, *trial)
+        finite = jnp.all(jnp.isfinite(to.hessian)) & jnp.all(jnp.isfinite(to.gradient))
+        better = (to.value > point.value) & finite
+        point = jax.tree.map(lambda new, old: jnp.where(better, new, old), to, point)
+        radius = jnp.where(better, jnp.minimum(2 * radius, reach), radius / 4)
+        move = _uphill(point.hessian, point.gradient)
+        length = jnp.linalg.norm(move)
+        move = move * jnp.minimum(1, radius / jnp.where(length == 0, 1, length))
+        shift = move[1] * point.distance / region.frame(point.place, point.distance).pace
+        return point, (point.place + shift, point.distance * jnp.exp(move[0])), radius
+
+    nothing = jnp.zeros(2, W.dtype), jnp.zeros((2, 2), W.dtype)
+    start = _Point(place, distance, jnp.full((), -jnp.inf, W.dtype), *nothing)
+    return jax.lax.fori_loop(0, steps, step, (start, (place, distance), reach / 8))[0]
+
+
+def _uphill(hessian: Float[Array, "2 2"], gradient: Float[Array, " 2"]) -> Float[Array, " 2"]:
+    """Returns Newton's step towards a maximum, |H|⁻¹ g, where |H| has the sizes of H's eigenvalues, 1e-6 at least."""
+    a, b, c = hessian[0, 0], hessian[0, 1], hessian[1, 1]
+    middle, half = (a + c) / 2, (a - c) / 2
+    radius = jnp.hypot(half, b)
+    high, low = (1 / jnp.maximum(jnp.abs(middle + sign * radius), 1e-6) for sign in (1, -1))
+    # a function f of H is (f(high) + f(low))/2 + (f(high) − f(low))/2 · R, with R the reflection (H − middle)/radius
+    reflected = jnp.stack([half * gradient[0] + b * gradient[1], b * gradient[0] - half * gradient[1]])
+    return (high + low) / 2 * gradient + (high - low) / 2 * reflected / jnp.where(radius == 0, 1, radius)
+
+
+def _at(W: Array, region: AbstractRegion, noise: Array, place: Array, distance: Array) -> _Point:
+    """Returns the `_Point` at a place and distance. Everything is divided by d, so that no square leaves the float range.
+
+    σ_min is an eigenvalue of the Hermitian [[0, M], [Mᴴ, 0]], M = z − W, whose other eigenvalues are the singular values and
+    their negatives. Second-order perturbation theory gives its derivatives (Kato, "Perturbation Theory", II.6).
+    """
+    frame = region.frame(place, distance)
+    z = region.point(place, distance)
+    U, sigmas, Vh = jnp.linalg.svd(z * jnp.eye(W.shape[0], dtype=z.dtype) - W)
+    sigma, u, v = sigmas[-1], U[:, -1], Vh[-1].conj()
+    directions = jnp.stack([frame.outward, 1j * frame.outward])
+    first = jnp.real(directions * jnp.vdot(u, v))
+    towards, back = jnp.outer(directions, U.conj().T @ v), jnp.outer(directions.conj(), Vh @ u)
+    second = jnp.zeros((2, 2), W.dtype)
+    for sign in (1, -1):
+        gap = sigma - sign * sigmas
+        weight = jnp.where(gap == 0, 0, distance / jnp.where(gap == 0, 1, gap))
+        coupling = (towards + sign * back) / 2
+        second += 2 * jnp.real((coupling.conj() * weight[None]) @ coupling.T)
+    share = distance / (sigma + noise)
+    slope, bend = -share * first, frame.curvature * distance
+    turning = jnp.stack([jnp.stack([slope[0], bend * slope[1]]), jnp.stack([bend * slope[1], -bend * slope[0]])])
+    gradient = jnp.stack([1 + slope[0], slope[1]])
+    hessian = share**2 * jnp.outer(first, first) - share * second + turning
+    return _Point(place, distance, jnp.log(share), gradient, hessian)
