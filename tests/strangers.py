@@ -17,6 +17,10 @@ class Leaky(ro.AbstractCell):
     b: jax.Array
     a: float = eqx.field(static=True)
 
+    @property
+    def input_size(self):
+        return self.V.shape[1]
+
     def __call__(self, x, h):
         return (1 - self.a) * h + self.a * jnp.tanh(self.W @ h + self.V @ x + self.b)
 

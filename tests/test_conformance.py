@@ -170,7 +170,7 @@ def test_a_path_meets_its_samples_and_holds_the_last_one(name):
 
 @each("name", PATHS)
 def test_a_path_says_whether_it_is_held(name):
-    from rnn_ode._paths.sampled import is_held
+    from rnn_ode._paths.base import is_held
 
     path = PATHS[name](XS)
     assert is_held(path) == (name in HELD)

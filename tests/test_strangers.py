@@ -30,7 +30,7 @@ def test_a_stranger_needs_public_names_alone_and_under_forty_lines_a_part():
     imports = [ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
     assert [line for line in imports if "rnn_ode" in line] == ["import rnn_ode as ro"] and "ro._" not in text
     parts = [node for node in tree.body if isinstance(node, ast.ClassDef | ast.FunctionDef)]
-    assert len(parts) >= 11 and max(node.end_lineno - node.lineno + 1 for node in parts) < 40
+    assert len(parts) >= 10 and max(node.end_lineno - node.lineno + 1 for node in parts) < 40
 
 
 def test_nothing_abstract_is_for_speed():
@@ -63,7 +63,7 @@ def test_a_new_cell_in_compare_with_a_new_method():
 def test_a_new_cell_at_other_times():
     states = ro.evolve(LEAKY, ro.Hold(XS), TIMES).states
     np.testing.assert_allclose(states[::2], ro.iterate(LEAKY, XS).states, atol=1e-12)
-    stream = ro.Stream(LEAKY, 2.0)
+    stream = ro.Stream(LEAKY, lambda x, h: h, rate_in=1, rate_out=2, trained=1)
     blocks = [stream.push(XS[:3]), stream.push(XS[3:]), stream.flush()]
     assert np.isfinite(np.concatenate(blocks)).all() and len(np.concatenate(blocks)) > len(XS)
     smooth = np.sin(0.2 * np.arange(80))[:, None] * np.ones(2)
@@ -72,10 +72,10 @@ def test_a_new_cell_at_other_times():
 
 @pytest.mark.slow
 def test_the_analyses_of_a_new_cell():
-    report = ro.analyse(LEAKY, XS[0], method=ro.Forward(1), duration=50)
+    report = ro.analyse(LEAKY, XS[0], method=ro.Forward(1), steps=50, guesses=8)
     network, flow = report.sides
     assert int(network.points.count) == int(flow.points.count) >= 1  # Forward(1) keeps the fixed points
-    assert "Leaky" in report.table() or "network" in report.table()
+    assert "network" in report.table()
     flows = ro.gradient_flow(LEAKY, XS)
     J = np.eye(N)
     for x, h in zip(jnp.asarray(XS), ro.iterate(LEAKY, XS).states, strict=False):
@@ -106,7 +106,7 @@ def test_a_new_cell_is_trained_with_a_new_penalty_and_kept(tmp_path):
 
     file = tmp_path / "leaky.ckpt"
     options = {"optimiser": optax.adam(0.02), "key": jax.random.key(2), "progress": False, "checkpoint": file}
-    done = learn.fit(model, loss, lambda key: (inputs, targets), steps=60, known=(strangers.Leaky,), **options)
+    done = learn.fit(model, loss, lambda key: (inputs, targets), steps=60, **options)
     assert done.history.loss[-1] < 0.3 * done.history.loss[0]
     assert eqx.tree_equal(learn.load(file, known=(strangers.Leaky,)), done.model)
     with pytest.raises(ValueError, match="strangers:Leaky"):
@@ -128,7 +128,7 @@ def test_a_new_method_says_where_it_does_not_exist():
 @pytest.mark.slow
 def test_a_new_method_converts_every_cell_to_second_order():
     """g(λ) − log λ is (λ − 1)³/6 to leading order: half the distance from 1, an eighth of the error."""
-    errors = [abs(complex(strangers.Central().exponent(1 - d)) - np.log(1 - d)) for d in (0.02, 0.01)]
+    errors = [abs(complex(strangers.Central().exponent(np.float64(1 - d))) - np.log(1 - d)) for d in (0.02, 0.01)]
     assert np.log2(errors[0] / errors[1]) == pytest.approx(3, abs=0.05)
     field = ro.to_ode(CELLS["tanh"], strangers.Central())
     h = jnp.linspace(-0.3, 0.3, N)
@@ -144,11 +144,22 @@ def test_the_command_knows_a_new_method(tmp_path):
     file = tmp_path / "weights.json"
     cell = {"W_h": (W / 3 + np.eye(N) / 2).tolist(), "W_x": np.ones((N, 1)).tolist(), "b": [0.0] * N}
     file.write_text(json.dumps(cell))
-    command = ["compare", "--weights", str(file), "--method", "central", "--method", "forward:1", "--json"]
+    command = [
+        "compare",
+        "--weights",
+        str(file),
+        "--method",
+        "central",
+        "--method",
+        "forward:1",
+        "--activation",
+        "tanh",
+        "--json",
+    ]
     run = CliRunner().invoke(app, [*command, "--out", str(tmp_path / "figure.png")])
     assert run.exit_code == 0, run.output
-    rows = {row["method"]: row for row in json.loads(run.stdout)["methods"]}
-    assert rows.keys() == {"central", "forward:1"} and rows["central"]["exists"]
+    rows = {row["method"]: row for row in json.loads(run.stdout)["rows"]}
+    assert rows.keys() == {"central", "forward:1"} and rows["central"]["error_max"] < 1
 
 
 # --- paths, schemes, fields, systems -------------------------------------------------------------------------------------
@@ -192,7 +203,7 @@ def test_a_new_system_has_its_bifurcation():
     np.testing.assert_allclose(found.point, 0.5, atol=1e-6)
 
 
-def test_what_is_no_part_is_refused_by_name():
+def test_what_is_no_part_is_refused_by_name(as_user):
     with pytest.raises(TypeError, match="method must be one of"):
         ro.to_ode(LEAKY, strangers.Heun())
     with pytest.raises(TypeError, match="scheme must be one of"):
