@@ -67,7 +67,7 @@ def test_a_new_cell_at_other_times():
     blocks = [stream.push(XS[:3]), stream.push(XS[3:]), stream.flush()]
     assert np.isfinite(np.concatenate(blocks)).all() and len(np.concatenate(blocks)) > len(XS)
     smooth = np.sin(0.2 * np.arange(80))[:, None] * np.ones(2)
-    assert len(ro.recommend(LEAKY, smooth, 1.5, budget=2).front) >= 1
+    assert ro.recommend(LEAKY, smooth, 1.5, budget=2).schemes
 
 
 @pytest.mark.slow
