@@ -73,8 +73,8 @@ if TYPE_CHECKING:
     from ._paths.interpolated import BandLimited as BandLimited
     from ._paths.interpolated import Cubic as Cubic
     from ._paths.interpolated import Linear as Linear
-    from ._reports.analyse import Analysis as Analysis
     from ._reports.analyse import analyse as analyse
+    from ._reports.analysis import Analysis as Analysis
     from ._reports.compare import compare as compare
     from ._reports.comparison import Comparison as Comparison
     from ._resampling.alternatives import delayed_feedback as delayed_feedback
@@ -141,7 +141,8 @@ else:
         "_analyses.spectrum": "Spectrum spectrum",
         "_analyses.pseudospectrum": "pseudospectrum",
         "_analyses.transient": "Transient transient",
-        "_reports.analyse": "Analysis analyse",
+        "_reports.analyse": "analyse",
+        "_reports.analysis": "Analysis",
         "_reports.compare": "compare",
         "_reports.comparison": "Comparison",
     }

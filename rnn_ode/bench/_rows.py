@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from .._base import text
+
 
 @dataclasses.dataclass(frozen=True)
 class Row:
@@ -68,10 +70,6 @@ HEAD = ("case", "size", "contender", "ratio", "median", "quartiles", "compile", 
 def table(rows: Iterable[Row]) -> str:
     """The rows as a text table, with what its columns mean and which machine it was underneath."""
     rows = list(rows)
-    lines = [HEAD, *(_words(row) for row in rows)]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(HEAD))]
-    text = ["  ".join(word.ljust(width) for word, width in zip(line, widths, strict=True)).rstrip() for line in lines]
-    text.insert(1, "  ".join("─" * width for width in widths).rstrip())
     legend = (
         "size: units × batch × steps. memory: the most a call held above what was held before it.",
         "of peak: share of the machine's own matrix-product rate in that precision, by the operations the case needs.",
@@ -79,7 +77,8 @@ def table(rows: Iterable[Row]) -> str:
         "error: largest relative distance from the reference; of fixed_points, the largest residual. "
         "Seconds are this machine's, now; compare the ratios.",
     )
-    return "\n".join([*text, "", *_machines(rows), *legend])
+    words = text.table([HEAD, *map(_words, rows)], rule=True)
+    return "\n".join([words, "", *_machines(rows), *legend])
 
 
 def _machines(rows: list[Row]) -> list[str]:
