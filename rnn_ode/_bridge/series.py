@@ -5,6 +5,7 @@ import itertools
 import equinox as eqx
 import jax
 
+from .._base.protocol import input_width
 from .._base.types import Cell
 from .._cells.protocol import affine_map, initial_state, output_of
 from .._fields.base import AbstractField
@@ -26,7 +27,7 @@ class SeriesField(AbstractField):
 
     @property
     def input_size(self) -> int | None:
-        return getattr(self.cell, "input_size", None)
+        return input_width(self.cell)
 
     @property
     def linear(self) -> bool:

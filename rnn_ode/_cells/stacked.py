@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Array
 
 from .._base.checks import check_callable
+from .._base.protocol import input_width
 from .._base.types import Cell
 from .protocol import initial_state, output_of, output_shape
 
@@ -43,7 +44,7 @@ class StackedCell(eqx.Module):
         for k, cell in enumerate(self.cells):
             check_callable(f"cells[{k}]", cell, "cell(x, h)")
         for k, (below, above) in enumerate(itertools.pairwise(self.cells)):
-            given, wanted = output_shape(below), getattr(above, "input_size", None)
+            given, wanted = output_shape(below), input_width(above)
             if None not in (given, wanted) and given != (wanted,):
                 raise ValueError(
                     f"cells[{k + 1}] takes inputs ({wanted},), but the layer below it, cells[{k}], gives outputs {given}."

@@ -17,6 +17,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Complex, Float, PyTree, Real
 
 from .._base.checks import as_band, as_floats, as_number, check_callable, check_count
+from .._base.protocol import input_width
 from .._base.states import promote
 from .._base.text import table
 from .._base.types import Cell
@@ -91,8 +92,8 @@ def root_condition(
     if not 0 < gap < np.inf:
         raise ValueError(f"gap must be positive and finite, in steps of the network; got {gap}.")
     h0 = as_initial_state(h0, cell)
-    x, width = as_floats("x", x), getattr(cell, "input_size", None)
-    if isinstance(width, int) and x.shape != (width,):
+    x, width = as_floats("x", x), input_width(cell)
+    if width is not None and x.shape != (width,):
         raise ValueError(f"x must be a constant input ({width},) for this cell; got {x.shape}.")
     multipliers = np.asarray(_resting(cell, x, h0)).astype(complex)
     radii = np.empty((ahead, behind + 1))

@@ -10,7 +10,7 @@ from .._base.checks import as_step, check_callable
 from .._base.states import promote
 from .._base.types import Cell, State
 from .._cells.protocol import as_initial_state
-from .._paths.base import AbstractPath, is_held
+from .._paths.base import check_width, is_held
 from .._run.clock import Clock
 from .interpolation import Interpolation, whole_steps
 
@@ -24,9 +24,7 @@ def prepared(
     dt = as_step("dt", dt)
     check_callable("cell", cell, "cell(x, h)")
     check_callable("path", path, "path(t); samples (T, D) become one with Hold(xs) or BandLimited(xs)")
-    width = getattr(cell, "input_size", None)
-    if isinstance(path, AbstractPath) and isinstance(width, int) and path.xs.shape[1:] != (width,):
-        raise ValueError(f"path must have samples of shape ({width},) for this cell; they are {path.xs.shape[1:]}.")
+    check_width(path, cell, "cell")
     h0 = as_initial_state(h0, cell)
     if save is not None:
         check_callable("save", save, "save(h)")

@@ -11,6 +11,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, PyTree, Real
 
 from .._base.checks import as_floats, as_step, check_callable, check_count
+from .._base.protocol import input_width
 from .._base.results import RESULTS
 from .._base.states import after, like, promote
 from .._base.types import Cell, State
@@ -141,8 +142,7 @@ def _run_by_segments(cell, apart: Recurrence | None, save, xs, h0, length: int, 
 def check_inputs(cell: Cell, xs: Any) -> Float[Array, "T ..."]:
     """Return inputs as a floating array, time first; `ValueError` unless they have the width that the cell tells."""
     xs = as_floats("xs", xs)
-    width = getattr(cell, "input_size", None)
-    width = width if isinstance(width, int) else None
+    width = input_width(cell)
     if xs.ndim == 0 or xs.shape[0] == 0:
         raise ValueError(f"xs must be a sequence with at least one sample, time first: (T, D); got shape {xs.shape}.")
     if width is not None and xs.shape[1:] != (width,):
