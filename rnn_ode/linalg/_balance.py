@@ -37,7 +37,7 @@ def balancing(A: Inexact[Array, "N N"]) -> Integer[Array, " N"]:
         logs = columns_and_rows[:, i] - sign[:, None] * e[None, :]
         largest = jnp.max(logs, axis=1)
         empty = largest == -jnp.inf
-        squares = jnp.sum(4 ** (logs - jnp.where(empty, 0, largest)[:, None]), axis=1)
+        squares = jnp.sum(jnp.exp2(2 * (logs - jnp.where(empty, 0, largest)[:, None])), axis=1)
         norms = jnp.where(empty, least, sign * e[i] + largest + jnp.log2(jnp.where(empty, 1, squares)) / 2)
         shift = jnp.round((norms[1] - norms[0]) / 2)
         moved = norms[None] + jnp.stack([jnp.zeros_like(shift), shift])[:, None] * sign[None, :]
