@@ -36,10 +36,7 @@ FLOORS = (
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names.split()}
 MOST_LINES = 400
 TO_SPLIT = (
-    "cycles",
     "fixed_points",
-    "lyapunov",
-    "analyse",
     "base",
     "branches_walk",
 )

@@ -17,9 +17,11 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Complex, Float, PyTree, Real
 
 from .._base.checks import as_band, as_floats, as_number, check_callable, check_count
+from .._base.protocol import input_width
 from .._base.states import promote
+from .._base.text import table
 from .._base.types import Cell
-from .._cells.base import as_state, initial_state
+from .._cells.protocol import as_initial_state
 from ..linalg._eig import eig
 from ..linalg._solve import solve
 from .interpolation import lagrange, uniform_nodes
@@ -46,15 +48,14 @@ class RootCondition(eqx.Module):
         return [(int(i) + 1, int(j)) for i, j in np.argwhere(self.excess <= TOLERANCE)]
 
     def table(self) -> str:
-        """The radii as text; unstable ones in brackets."""
+        """Return the radii as text; those of unstable pairs are in brackets."""
         behind = self.radii.shape[1]
         head = ["ahead \\ behind", *map(str, range(behind))]
         rows = [
             [str(i + 1), *(f"{r:.4f}" if e <= TOLERANCE else f"({r:.4f})" for r, e in zip(*pair, strict=True))]
             for i, pair in enumerate(zip(self.radii, self.excess, strict=True))
         ]
-        widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-        return "\n".join("  ".join(word.rjust(n) for word, n in zip(row, widths, strict=True)) for row in [head, *rows])
+        return table([head, *rows], align=">" * len(head))
 
 
 def root_condition(
@@ -90,9 +91,9 @@ def root_condition(
     gap, band = as_number("gap", gap), as_band("band", band)
     if not 0 < gap < np.inf:
         raise ValueError(f"gap must be positive and finite, in steps of the network; got {gap}.")
-    h0 = initial_state(cell) if h0 is None else as_state("h0", h0, cell)
-    x, width = as_floats("x", x), getattr(cell, "input_size", None)
-    if isinstance(width, int) and x.shape != (width,):
+    h0 = as_initial_state(h0, cell)
+    x, width = as_floats("x", x), input_width(cell)
+    if width is not None and x.shape != (width,):
         raise ValueError(f"x must be a constant input ({width},) for this cell; got {x.shape}.")
     multipliers = np.asarray(_resting(cell, x, h0)).astype(complex)
     radii = np.empty((ahead, behind + 1))

@@ -26,8 +26,6 @@ from .._base.results import RESULTS
 from .._base.states import after, real_dtype
 from .._base.types import Field, State
 from .._paths.base import AbstractPath, is_held
-from .._paths.held import Hold
-from .._paths.interpolated import Cubic, Linear
 from ..linalg._exponential import matrix_power, phi_functions
 from .intervals import Interval
 from .kept import keep, with_result
@@ -36,8 +34,8 @@ _BLOCK = 32
 
 
 def is_exact(field: Field, path: Any) -> bool:
-    """Whether the flow from sample to sample is known in closed form."""
-    return is_linear(field) and type(path) in (Hold, Linear, Cubic)  # a subclass may read its samples in another way
+    """Whether the flow from sample to sample is known in closed form: of a linear field, under an input in polynomials."""
+    return is_linear(field) and isinstance(path, AbstractPath) and path.degree is not None
 
 
 def linear_flow(

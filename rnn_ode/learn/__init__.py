@@ -1,4 +1,13 @@
-"""Training, forecasting and memory tasks: `rnn_ode.learn` wants optax, in the extra `learn`."""
+"""Training, forecasts and memory tasks for recurrent networks and differential equations. It needs optax (extra `learn`).
+
+| room | what is in it |
+|---|---|
+| models | runners (`Iterated`, `Integrated`, …), wirings (`ManyToOne`, …), `ODERNN`, `Ensemble`, networks by name (`CORES`) |
+| training | `fit`, `Minibatches`, `Dynamics`, and penalties for the loss (`flossing`, …) |
+| checkpoints | `save` and `load` |
+| forecast | `forecast`, windows and parts of a series, baselines, metrics, series with missing samples (`thin`) |
+| memory | tasks that need memory (`Adding`, …), and `study`, which says which networks learn which lag |
+"""
 
 try:
     import optax  # noqa: F401

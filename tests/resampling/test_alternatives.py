@@ -10,7 +10,7 @@ import pytest
 
 import rnn_ode as ro
 from rnn_ode._resampling.alternatives import bounded, windows
-from rnn_ode._resampling.recommend import _candidates, _Known
+from rnn_ode._resampling.candidates import Known, candidates
 from rnn_ode._resampling.stability import companion, feedback_companion
 
 KEYS = jax.random.split(jax.random.key(0), 3)
@@ -285,8 +285,8 @@ def test_large_states_have_a_signal_to_error_too(float32):
 @pytest.mark.parametrize("gap", [0.3, *(pytest.param(gap, marks=pytest.mark.slow) for gap in (48 / 44.1, 3.4))])
 def test_what_is_expected_is_what_comes(gap):
     """The signal to error of a wave through one mode, against the network's own answer by its transfer function."""
-    known = _Known(gap, np.array([0.9]), np.array([0.2]), np.ones(1), 0.0)
-    schemes = {scheme.label: scheme for scheme, _ in _candidates(known, 5)}
+    known = Known(gap, np.array([0.9]), np.array([0.2]), np.ones(1), 0.0)
+    schemes = {scheme.label: scheme for scheme, _ in candidates(known, 5)}
     cell = ro.VanillaCell([[0.9]], [[1.0]], [0.0], activation=None)
     ts = gap * np.arange(900)
     exact = np.real(np.exp(0.2j * ts) / (1 - 0.9 * np.exp(-0.2j)))

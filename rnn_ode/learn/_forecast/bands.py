@@ -1,4 +1,9 @@
-"""Prediction intervals."""
+"""Prediction intervals, calibrated on validation windows.
+
+They are as wide as the members of an ensemble disagree, times a factor for each step ahead. The factor is the smallest with
+which the intervals cover the wanted share of the validation targets (split conformal prediction with normalised residuals:
+Lei et al., JASA 113, 2018).
+"""
 
 import math
 
@@ -8,7 +13,13 @@ from jaxtyping import Float
 
 
 class Band(eqx.Module):
-    """Predictions with an interval: `mean`, `lower` and `upper`, each (…, horizon, D), in the series' own units."""
+    """Predictions with intervals, each (…, horizon, D), in the units of the series.
+
+    **Fields:**
+
+    - `mean`: the predictions.
+    - `lower`, `upper`: the ends of the intervals.
+    """
 
     mean: Float[np.ndarray, "*n horizon D"]
     lower: Float[np.ndarray, "*n horizon D"]
@@ -16,19 +27,29 @@ class Band(eqx.Module):
 
 
 class ConformalIntervals(eqx.Module):
-    """Half-widths: `factor` (horizon, D) times the members' standard deviation and the error `floor` (horizon, D)."""
+    """Intervals around the mean of an ensemble, of the half-width factor · (standard deviation of the members + floor).
+
+    **Fields:** `factor` and `floor`, each (horizon, D). `floor` is the root mean square error on the validation windows.
+    """
 
     factor: np.ndarray
     floor: np.ndarray
 
     @classmethod
-    def fit(cls, predictions: np.ndarray, targets: np.ndarray, share: float) -> "ConformalIntervals":
+    def fit(
+        cls,
+        predictions: Float[np.ndarray, "members n horizon D"],
+        targets: Float[np.ndarray, "n horizon D"],
+        share: float,
+    ) -> "ConformalIntervals":
+        """The intervals that cover this share of the targets."""
         errors = np.abs(predictions.mean(axis=0) - targets)
         floor = np.sqrt(np.mean(errors**2, axis=0)) + np.finfo(float).tiny
         ratios = np.sort(errors / (predictions.std(axis=0) + floor), axis=0)
         place = math.ceil((len(ratios) + 1) * share * (1 - 1e-12)) - 1
         return cls(ratios[place], floor)
 
-    def __call__(self, predictions: np.ndarray) -> Band:
+    def __call__(self, predictions: Float[np.ndarray, "members n horizon D"]) -> Band:
+        """The mean of the members' predictions, with its intervals."""
         mean, half = predictions.mean(axis=0), self.factor * (predictions.std(axis=0) + self.floor)
         return Band(mean, mean - half, mean + half)

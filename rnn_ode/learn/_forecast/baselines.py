@@ -1,8 +1,8 @@
-"""Forecasts that cost nothing, which any network has to beat.
+"""Forecasts that cost nothing, which a network has to beat.
 
 Each takes `Windows` and returns predictions (n, horizon, D) of their targets from their inputs alone. The first three are the
 "simple forecasting methods" of Hyndman & Athanasopoulos, Forecasting: Principles and Practice (3rd ed., 2021, section 5.2),
-each window's history taken for the past.
+with the history of each window as the past.
 """
 
 import equinox as eqx
@@ -14,9 +14,13 @@ from .windows import Windows
 
 
 def last_value(windows: Windows) -> Float[np.ndarray, "n horizon D"]:
-    """The naive forecast: the last value of the history, for all of the horizon.
+    """The naive forecast: the last value of the history, repeated over the horizon.
 
-    **Arguments:** `windows` of `learn.windows` or `learn.split`. **Returns:** predictions (n, horizon, D).
+    **Arguments:**
+
+    - `windows`: `Windows` of `learn.windows` or `learn.split`.
+
+    **Returns:** predictions (n, horizon, D).
 
     ```python
     >>> import numpy as np
@@ -33,8 +37,14 @@ def last_value(windows: Windows) -> Float[np.ndarray, "n horizon D"]:
 def seasonal(windows: Windows, season: int) -> Float[np.ndarray, "n horizon D"]:
     """The seasonal naive forecast: the latest value of the history that is a whole number of seasons before the target.
 
-    **Arguments:** `windows`; `season` in samples, 1 is `last_value`. **Returns:** predictions (n, horizon, D). **Raises:**
-    `ValueError` where the history is shorter than a season.
+    **Arguments:**
+
+    - `windows`: `Windows` of `learn.windows` or `learn.split`.
+    - `season`: rows per season. With 1 it is `last_value`.
+
+    **Returns:** predictions (n, horizon, D).
+
+    **Raises:** `ValueError` if the history is shorter than a season.
 
     ```python
     >>> import numpy as np
@@ -49,15 +59,20 @@ def seasonal(windows: Windows, season: int) -> Float[np.ndarray, "n horizon D"]:
     history = windows.inputs.shape[1]
     if history < season:
         raise ValueError(f"season must be at most the windows' history, {history}; got {season}.")
-    back = -(-_leads(windows) // season) * season - _leads(windows)  # how far before the last value of the history
+    back = -(-_leads(windows) // season) * season - _leads(windows)  # rows before the last one of the history
     return windows.inputs[:, history - 1 - back]
 
 
 def drift(windows: Windows) -> Float[np.ndarray, "n horizon D"]:
     """The drift forecast: the straight line through the first and the last value of the history, continued.
 
-    **Arguments:** `windows`, of a history of at least 2. **Returns:** predictions (n, horizon, D). **Raises:** `ValueError`
-    for a history of 1.
+    **Arguments:**
+
+    - `windows`: `Windows` with a history of at least 2 rows.
+
+    **Returns:** predictions (n, horizon, D).
+
+    **Raises:** `ValueError` for a history of 1.
 
     ```python
     >>> import numpy as np
@@ -77,13 +92,17 @@ def drift(windows: Windows) -> Float[np.ndarray, "n horizon D"]:
 
 
 class LinearAutoregression(eqx.Module):
-    """The best linear forecast of the training windows: each target an affine function of the whole history.
+    """The best linear forecast on the training windows: each target is an affine function of the whole history.
 
-    `LinearAutoregression.fit` finds it by least squares, directly: one regression for each step of the horizon, so that
-    errors of one are not fed into the next. Calling it with `Windows` of the same history, gap, horizon and D gives
-    predictions.
+    `LinearAutoregression.fit(train)` finds it by least squares. It makes one regression for each step of the horizon, so it
+    does not feed the error of one step into the next. Call it with `Windows` of the same history, gap, horizon and D; it
+    returns predictions.
 
-    **Fields:** `weights` (history, D, horizon, D), of input and of target; `intercept` (horizon, D); `gap`.
+    **Fields:**
+
+    - `weights`: (history, D, horizon, D), of each input for each target.
+    - `intercept`: (horizon, D).
+    - `gap`: the gap of the windows.
 
     ```python
     >>> from rnn_ode import datasets, learn
@@ -101,11 +120,14 @@ class LinearAutoregression(eqx.Module):
 
     @classmethod
     def fit(cls, train: Windows) -> "LinearAutoregression":
-        """The model of these windows, in float64. Where they leave weights undetermined (fewer windows than weights, or a
-        series without noise), the smallest do, each column in its standard deviations. `ValueError` for no windows."""
+        """Fit the model to windows, in float64; `ValueError` for no windows.
+
+        If the windows do not determine the weights (fewer windows than weights, or a series without noise), the smallest
+        weights are taken, with each column in units of its standard deviation.
+        """
         if not len(train):
             raise ValueError("train must hold at least one window; it is empty.")
-        # in the columns' own units, so that those of another size count as much, and rounding less
+        # in units of the standard deviations, so that columns of different sizes count equally and rounding errors stay small
         unit = train.inputs.astype(np.float64).std(axis=(0, 1))
         unit = np.where(unit > 0, unit, 1.0)
         inputs, targets = (
@@ -131,5 +153,5 @@ class LinearAutoregression(eqx.Module):
 
 
 def _leads(windows: Windows) -> np.ndarray:
-    """Samples from the last of the history to each target."""
+    """The number of rows from the last one of the history to each target."""
     return windows.gap + 1 + np.arange(windows.targets.shape[1])

@@ -1,9 +1,7 @@
-"""Forecasts of a series: what a recurrent model, trained by gradient, makes of it, beside what costs nothing.
+"""`forecast`: train recurrent networks to forecast a series, and compare them with forecasts that cost nothing.
 
-The series is split in time (`split`) and scaled by what trains. Several models of one make are trained as one (`Ensemble`),
-each to give all of the horizon at once from a history; the forecast is their mean. Its intervals are as wide as the
-ensemble is in disagreement, by a factor for each step ahead that makes them cover the share that is wanted of the
-validation windows (split conformal prediction with normalised residuals: Lei et al., JASA 113, 2018).
+The series is split in time (`split`) and scaled by its training part. Several networks are trained at once (`Ensemble`). Each
+gives all of the horizon from a history; the forecast is their mean, with calibrated intervals (`bands`).
 """
 
 import hashlib
@@ -33,7 +31,7 @@ from .scaler import Scaler
 from .split import Split, split
 from .windows import Windows
 
-# a network sees and gives a quarter of the standard deviation, so that its activations begin where they are nearly linear
+# Networks read and give values of a quarter of a standard deviation, where their activations are nearly linear.
 _AMPLITUDE = 0.25
 
 
@@ -58,19 +56,32 @@ def forecast(
     checkpoint: PathLike | None = None,
     progress: bool = True,
 ) -> Forecast:
-    """Trains recurrent networks to forecast a series, and says how good they are on its last part, which they never saw.
+    """Train recurrent networks to forecast a series, and measure their errors on its last part, which they never saw.
 
-    **Arguments:** `values` (T, D), oldest first; `make(key, inputs, outputs)` makes a model from histories (history, inputs)
-    to (outputs,), such as a `ManyToOne`; `history`, `gap`, `horizon` in rows, as in `windows`; `key` for all that is random.
-    `members` networks are trained at once, by Adam at a rate that falls from `rate` to zero in `steps` steps (a cosine), on
-    batches of `size` windows. `direct`: the model gives all of the horizon at once; otherwise the next row alone, and what it
-    gave is appended to the history until the horizon is reached (`rollout`). `share` of the targets that the intervals are
-    to cover: n/(n + 1) at most with n validation windows, and only as far as the test part is like them. `test` and
-    `validation` shares, and `shuffle` whether random windows validate (see `split`; what validates chooses the best networks
-    and the width of the intervals); `season` in rows, for the baselines; `checkpoint` and `progress` as in `fit`.
+    **Arguments:**
 
-    **Returns:** a `Forecast`. **Raises:** `ValueError` for too few rows for a window, a constant series and what
-    does not fit.
+    - `values`: the series (T, D), oldest row first.
+    - `make`: `make(key, inputs, outputs)` makes a model from histories (history, inputs) to (outputs,), such as a
+      `ManyToOne`. `many_to_one(name, hidden)` gives such functions.
+    - `history`, `gap`, `horizon`: the rows of a window, as in `windows`.
+    - `key`: the key from which everything random is drawn.
+    - `members`: how many networks to train. Default 5.
+    - `steps`: steps of Adam. Default 3000.
+    - `size`: windows per batch. Default 32.
+    - `rate`: the rate of Adam at first; it falls to zero as a cosine. Default 0.02.
+    - `direct`: whether a model gives all of the horizon at once. Otherwise it gives the next row, which is appended to the
+      history until the horizon is reached (`rollout`). Default `True`.
+    - `share`: the share of the targets that the intervals are to cover, at most n/(n + 1) for n validation windows. They
+      cover it as far as the test part is like the validation part. Default 0.9.
+    - `test`, `validation`: shares of the series, as in `split`. The validation chooses the best networks and the width of
+      the intervals.
+    - `shuffle`: whether random windows validate, as with a `key` in `split`. Default `False`.
+    - `season`: rows per season, for the baselines. Default 1.
+    - `checkpoint`, `progress`: as in `fit`.
+
+    **Returns:** a `Forecast`.
+
+    **Raises:** `ValueError` for too few rows for a window, for a constant series and for arguments that do not fit.
 
     ```python
     >>> import jax, equinox as eqx
@@ -88,51 +99,47 @@ def forecast(
     check_callable("make", make, "make(key, inputs, outputs)")
     for name, count in (("members", members), ("steps", steps), ("size", size), ("season", season)):
         check_count(name, count)
-    share = as_number("share", share)
-    if not 0 < share < 1:
-        raise ValueError(f"share must be between 0 and 1; got {share}.")
-    if not 0 < as_number("rate", rate) < math.inf:
-        raise ValueError(f"rate must be a finite number above 0; got {rate}.")
-    if not validation:
-        raise ValueError("validation must be a share above 0: it chooses the networks and the width of the intervals.")
+    share = _check_shares(share, rate, validation)
     keys = jax.random.split(key, 3)
     shares = {"test": test, "validation": validation, "key": keys[0] if shuffle else None}
     parts = split(values, history=history, gap=gap, horizon=horizon, **shares)
     rows = np.asarray(values, float)
     past = rows[: parts.test.starts[0]]
-    mase(past[-1:], past[-1:], past, season)  # what has no unit of error is refused before the training
+    mase(
+        past[-1:], past[-1:], past, season
+    )  # raises here, and not after the training, if the past has no unit of error
 
-    task = _Task(parts.scaler, gap, horizon, direct)
+    problem = _ScaledProblem(parts.scaler, gap, horizon, direct)
     width = rows.shape[1]
     ensemble = Ensemble(lambda key: make(key, width, horizon * width if direct else width), members, key=keys[1])
     done = uninterrupted(
         fit(
             ensemble,
-            task.loss,
-            Minibatches(task.scaled(parts.train, rows), min(size, len(parts.train))),
+            problem.loss,
+            Minibatches(problem.examples(parts.train, rows), min(size, len(parts.train))),
             optimiser=optax.adam(optax.cosine_decay_schedule(rate, steps)),
             steps=steps,
             key=keys[2],
-            validate=task.scaled(parts.validation, rows),
+            validate=problem.examples(parts.validation, rows),
             every=max(1, steps // 20),
             checkpoint=checkpoint,
             progress=progress,
             notes={"data": hashlib.sha256(rows.tobytes()).hexdigest()[:16], "gap": gap, "direct": direct, "rate": rate},
         )
     )
-    valid, tested = (task.predict(done.model, part.inputs) for part in (parts.validation, parts.test))
+    valid, tested = (problem.predict(done.model, part.inputs) for part in (parts.validation, parts.test))
     if not (np.isfinite(valid).all() and np.isfinite(tested).all()):
         raise ValueError(
             f"the networks give no finite forecasts after {len(done.history.loss)} steps ({done.stopped_because}): a smaller "
             f"rate than {rate:g} may help."
         )
-    share = min(share, len(parts.validation) / (len(parts.validation) + 1))  # no wider than the widest error seen
-    width_of = ConformalIntervals.fit(valid, parts.validation.targets, share)
-    future = width_of(task.predict(done.model, rows[None, -history:]))
+    share = min(share, len(parts.validation) / (len(parts.validation) + 1))  # at most as wide as the largest error seen
+    with_intervals = ConformalIntervals.fit(valid, parts.validation.targets, share)
+    future = with_intervals(problem.predict(done.model, rows[None, -history:]))
     return Forecast(
         split=parts,
         past=past,
-        band=width_of(tested),
+        band=with_intervals(tested),
         members=tested,
         future=jax.tree.map(lambda leaf: leaf[0], future),
         baselines=_baselines(parts, season),
@@ -142,20 +149,32 @@ def forecast(
     )
 
 
-class _Task(eqx.Module):
-    """What the networks are trained on and asked, in scaled values."""
+def _check_shares(share: float, rate: float, validation: float) -> float:
+    """`share` as a float; `ValueError` for a share, rate or validation part that does not fit."""
+    share = as_number("share", share)
+    if not 0 < share < 1:
+        raise ValueError(f"share must be between 0 and 1; got {share}.")
+    if not 0 < as_number("rate", rate) < math.inf:
+        raise ValueError(f"rate must be a finite number above 0; got {rate}.")
+    if not validation:
+        raise ValueError("validation must be a share above 0: it chooses the networks and the width of the intervals.")
+    return share
+
+
+class _ScaledProblem(eqx.Module):
+    """What the networks are trained on and asked for, in scaled values."""
 
     scaler: Scaler
     gap: int = eqx.field(static=True)
     horizon: int = eqx.field(static=True)
     direct: bool = eqx.field(static=True)
 
-    def scaled(self, part: Windows, rows: np.ndarray) -> tuple[Array, Array]:
-        """Histories (n, history, D) and what a network is to give (n, horizon or 1, D)."""
-        following = rows[part.starts + part.inputs.shape[1]][:, None]
-        return self._down(part.inputs), self._down(part.targets if self.direct else following)
+    def examples(self, part: Windows, rows: np.ndarray) -> tuple[Array, Array]:
+        """Histories (n, history, D) and what a network is to give for each: the horizon, or the next row (n, 1, D)."""
+        next_row = rows[part.starts + part.inputs.shape[1]][:, None]
+        return self._scaled(part.inputs), self._scaled(part.targets if self.direct else next_row)
 
-    def _down(self, values: np.ndarray) -> Array:
+    def _scaled(self, values: np.ndarray) -> Array:
         return jnp.asarray(_AMPLITUDE * self.scaler.transform(values))
 
     def loss(self, ensemble: Ensemble, batch: tuple[Array, Array]) -> Array:
@@ -166,24 +185,27 @@ class _Task(eqx.Module):
         return jnp.mean((outputs - wanted) ** 2) / _AMPLITUDE**2
 
     def predict(self, ensemble: Ensemble, inputs: np.ndarray) -> Float[np.ndarray, "members n horizon D"]:
-        """What every member gives for histories (n, history, D), in the series' own units."""
-        outputs = np.asarray(_predict(self, ensemble, self._down(inputs)), float)
+        """The predictions of every member from histories (n, history, D), in the units of the series."""
+        outputs = np.asarray(_predict(self, ensemble, self._scaled(inputs)), float)
         return self.scaler.inverse(outputs / _AMPLITUDE)
 
-    def one(self, member: Any, history: Array) -> Array:
+    def predict_one(self, member: Any, history: Array) -> Array:
+        """The horizon (horizon, D) that one network gives from one history."""
         if self.direct:
             return member(history).reshape(self.horizon, -1)
         return rollout(member, history, self.gap + self.horizon)[self.gap :]
 
 
 @eqx.filter_jit
-def _predict(task: _Task, ensemble: Ensemble, histories: Array) -> Array:
-    return eqx.filter_vmap(lambda member: jax.vmap(lambda history: task.one(member, history))(histories))(
-        ensemble.stacked
-    )
+def _predict(problem: _ScaledProblem, ensemble: Ensemble, histories: Array) -> Array:
+    def of_all(member: Any) -> Array:
+        return jax.vmap(lambda history: problem.predict_one(member, history))(histories)
+
+    return eqx.filter_vmap(of_all)(ensemble.stacked)
 
 
 def _baselines(parts: Split, season: int) -> dict[str, np.ndarray]:
+    """The predictions of the baselines for the test windows, by name."""
     found = {"last value": last_value(parts.test), "drift": drift(parts.test)}
     if 1 < season <= parts.test.inputs.shape[1]:
         found["seasonal"] = seasonal(parts.test, season)

@@ -1,6 +1,7 @@
-"""How far forecasts are off. All take arrays of NumPy's or JAX's, compute in float64 on the host and return Python floats."""
+"""Errors of forecasts. All functions take NumPy or JAX arrays, compute in float64 on the host and return Python floats."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from jax.typing import ArrayLike
@@ -12,8 +13,14 @@ from ..._files.arrays import as_host_floats
 def mae(targets: ArrayLike | Sequence, predictions: ArrayLike | Sequence) -> float:
     """The mean absolute error, mean |y − p|, in the units of the values.
 
-    **Arguments:** `targets` y and `predictions` p, of one shape, any. **Raises:** `ValueError` for shapes that differ, empty
-    arrays and entries that are not finite.
+    **Arguments:**
+
+    - `targets`: the true values y, in any shape.
+    - `predictions`: the predictions p, in the same shape.
+
+    **Returns:** one number.
+
+    **Raises:** `ValueError` for shapes that differ, empty arrays and entries that are not finite.
 
     ```python
     >>> from rnn_ode import learn
@@ -29,7 +36,14 @@ def mae(targets: ArrayLike | Sequence, predictions: ArrayLike | Sequence) -> flo
 def mse(targets: ArrayLike | Sequence, predictions: ArrayLike | Sequence) -> float:
     """The mean squared error, mean (y − p)², in the units of the values squared.
 
-    **Arguments:** `targets` y and `predictions` p, of one shape, any. **Raises:** `ValueError` as `mae`.
+    **Arguments:**
+
+    - `targets`: the true values y, in any shape.
+    - `predictions`: the predictions p, in the same shape.
+
+    **Returns:** one number.
+
+    **Raises:** `ValueError` as `mae`.
 
     ```python
     >>> from rnn_ode import learn
@@ -45,10 +59,18 @@ def mse(targets: ArrayLike | Sequence, predictions: ArrayLike | Sequence) -> flo
 def smape(targets: ArrayLike | Sequence, predictions: ArrayLike | Sequence) -> float:
     """The symmetric mean absolute percentage error, as a fraction: mean 2 |y − p| / (|y| + |p|), from 0 to 2.
 
-    Of the definitions in use it is that of Chen & Yang (2004), with absolute values in the denominator, not in percent. An
-    exact forecast of zero, 0/0, counts as 0. Near zero crossings it says little: any value of the other sign counts as 2.
+    There are several definitions. This is the one of Chen & Yang (2004), with absolute values in the denominator and not in
+    percent. An exact forecast of zero, 0/0, counts as 0. It says little near zero crossings: any prediction of the wrong
+    sign counts as 2.
 
-    **Arguments:** `targets` y and `predictions` p, of one shape, any. **Raises:** `ValueError` as `mae`.
+    **Arguments:**
+
+    - `targets`: the true values y, in any shape.
+    - `predictions`: the predictions p, in the same shape.
+
+    **Returns:** one number.
+
+    **Raises:** `ValueError` as `mae`.
 
     ```python
     >>> from rnn_ode import learn
@@ -68,15 +90,22 @@ def mase(
     training: ArrayLike | Sequence,
     season: int = 1,
 ) -> float:
-    """The mean absolute scaled error: |y − p| in units of what the (seasonal) naive forecast misses by on the training part.
+    """The mean absolute scaled error: |y − p| divided by the error of the (seasonal) naive forecast in the training part.
 
-    The unit of each column is mean |y(t) − y(t − season)| over the training part; below 1 a forecast beats the naive one
-    there. Hyndman & Koehler, International Journal of Forecasting 22 (2006) 679.
+    That error is, for each column, the mean of |y(t) − y(t − season)| over the training part. A forecast below 1 beats the
+    naive one there. Hyndman & Koehler, International Journal of Forecasting 22 (2006) 679.
 
-    **Arguments:** `targets` and `predictions` (…, D); `training` (T, D) in time order, T > season; `season` in samples.
+    **Arguments:**
 
-    **Raises:** `ValueError` as `mae`, for `training` of another D or too short, and naming a column of it that repeats itself
-    after `season`, whose unit is 0.
+    - `targets`: the true values y (…, D).
+    - `predictions`: the predictions p, in the same shape.
+    - `training`: the training part (T, D), oldest row first, T > season.
+    - `season`: rows per season. Default 1.
+
+    **Returns:** one number.
+
+    **Raises:** `ValueError` as `mae`, for `training` of another D or too short, and for a column of it that repeats itself
+    after `season` rows, since its naive forecast has no error.
 
     ```python
     >>> from rnn_ode import learn
@@ -105,8 +134,14 @@ def mase(
 def coverage(targets: ArrayLike | Sequence, lower: ArrayLike | Sequence, upper: ArrayLike | Sequence) -> float:
     """The share of targets inside their intervals, lower ≤ y ≤ upper, from 0 to 1.
 
-    **Arguments:** `targets`, `lower` and `upper`, of one shape, any. **Raises:** `ValueError` as `mae`, and where an
-    interval's lower end is above its upper end.
+    **Arguments:**
+
+    - `targets`: the true values y, in any shape.
+    - `lower`, `upper`: the ends of the intervals, in the same shape.
+
+    **Returns:** the share.
+
+    **Raises:** `ValueError` as `mae`, and if the lower end of an interval is above its upper end.
 
     ```python
     >>> from rnn_ode import learn
@@ -123,7 +158,8 @@ def coverage(targets: ArrayLike | Sequence, lower: ArrayLike | Sequence, upper: 
     return float(((low <= y) & (y <= high)).mean())
 
 
-def _pair(targets, values, name: str = "predictions") -> tuple[np.ndarray, np.ndarray]:
+def _pair(targets: Any, values: Any, name: str = "predictions") -> tuple[np.ndarray, np.ndarray]:
+    """Two arrays of one shape in float64."""
     y = as_host_floats("targets", targets).astype(np.float64)
     p = as_host_floats(name, values).astype(np.float64)
     if y.shape != p.shape:

@@ -1,4 +1,4 @@
-"""What a forecast found."""
+"""The result of `forecast`."""
 
 from typing import Any
 
@@ -13,12 +13,19 @@ from .split import Split
 
 
 class Forecast(eqx.Module):
-    """A forecast of the test windows of a series, and what was found on the way: what `forecast` returns.
+    """The result of `forecast`: predictions for the test windows of a series, with intervals and baselines.
 
-    **Fields:** `split` the windows, `past` (T, D) the rows before the test part; `band` the forecast of the test windows, and
-    `members` (members, n, horizon, D) that of each network; `future` a `Band` of the rows after the series' end, the first
-    `gap` of them skipped; `baselines` the predictions of others by name, for the test windows; `share` of the targets that
-    the intervals are meant to cover; `fit` what training saw, `fit.model` the networks; `season` in samples.
+    **Fields:**
+
+    - `split`: the windows, a `Split`.
+    - `past`: the rows (T, D) before the test part.
+    - `band`: a `Band` of the test windows: the mean of the networks, with intervals.
+    - `members`: the predictions (members, n, horizon, D) of each network for the test windows.
+    - `future`: a `Band` (horizon, D) of the rows after the end of the series. The first `gap` of them are skipped.
+    - `baselines`: the predictions of the baselines for the test windows, by name.
+    - `share`: the share of the targets that the intervals are meant to cover.
+    - `fit`: the `Fit` of the training; `fit.model` is an `Ensemble` of the networks.
+    - `season`: rows per season.
     """
 
     split: Split
@@ -33,27 +40,27 @@ class Forecast(eqx.Module):
 
     @property
     def coverage(self) -> float:
-        """The share of the test targets that the intervals do cover."""
+        """The share of the test targets that the intervals cover."""
         return coverage(self.split.test.targets, self.band.lower, self.band.upper)
 
     def metrics(self, predictions: Float[np.ndarray, "n horizon D"], step: int = -1) -> dict[str, float]:
-        """MAE, MSE, SMAPE and MASE of one step of the horizon, the last one by default."""
+        """The "mae", "mse", "smape" and "mase" of predictions at one step of the horizon, by default the last one."""
         pair = self.split.test.targets[:, step], predictions[:, step]
         errors = {"mae": mae(*pair), "mse": mse(*pair), "smape": smape(*pair)}
         return errors | {"mase": mase(*pair, self.past, self.season)}
 
     def typical(self) -> dict[str, float]:
-        """The median over the networks of each metric: what one of them is worth."""
+        """Each metric's median over the networks: how good a single network is."""
         rows = [self.metrics(predictions) for predictions in self.members]
         return {name: float(np.median([row[name] for row in rows])) for name in rows[0]}
 
     def rows(self) -> dict[str, dict[str, float]]:
-        """The metrics of everything, by name: the baselines, a single network, and the mean of all."""
+        """The metrics by name: of each baseline, of a "network" (median of all), and of the "ensemble" (their mean)."""
         table = {name: self.metrics(predictions) for name, predictions in self.baselines.items()}
         return table | {"network": self.typical(), "ensemble": self.metrics(self.band.mean)}
 
     def table(self) -> str:
-        """`rows` as text, with the coverage of the intervals."""
+        """The metrics as a text table, with the coverage of the intervals."""
         test, horizon = self.split.test, self.split.test.targets.shape[1]
         lines = [f"{'':<26}{'MAE':>12}{'MSE':>12}{'SMAPE':>10}{'MASE':>10}"]
         labels = {"network": f"network (median of {len(self.members)})", "ensemble": f"mean of all {len(self.members)}"}
@@ -70,9 +77,11 @@ class Forecast(eqx.Module):
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything but the windows, as JSON: "metrics" of a single network (median) and "naive" of the last value, at the
-        last step of the horizon; "by_step" those of the ensemble at every step; "baselines", "ensemble", "coverage"
-        and "future"."""
+        """All results but the predictions for the test windows, as JSON.
+
+        At the last step of the horizon: "metrics" of a single network (median), "naive" of the last value, "ensemble",
+        "members" and "baselines". At every step: "by_step" of the ensemble. Further: "coverage" and "future".
+        """
         rows, steps = self.rows(), range(self.split.test.targets.shape[1])
         future = {name: getattr(self.future, name).tolist() for name in ("mean", "lower", "upper")}
         return {
@@ -89,7 +98,7 @@ class Forecast(eqx.Module):
         }
 
     def plot(self):
-        """One page: the forecast with its intervals, the errors of everything, and the training; a matplotlib figure."""
+        """One page as a matplotlib figure: the forecast with its intervals, the errors of all methods, and the training."""
         from ... import plot
 
         return plot.forecast(self)

@@ -14,10 +14,14 @@ _Values = TypeVar("_Values", np.ndarray, Array)
 
 
 class Scaler(eqx.Module):
-    """The map to mean 0 and standard deviation 1, column by column, and back.
+    """Scales columns to mean 0 and standard deviation 1, and back.
 
-    **Fields:** `mean` and `std` (D,), float64, in the units of the values; `std` divides by T, not T − 1. `Scaler.fit` takes
-    them from values.
+    `Scaler.fit(values)` makes one.
+
+    **Fields:**
+
+    - `mean`: the mean (D,) of each column, float64.
+    - `std`: the standard deviation (D,) of each column, float64, with the divisor T, not T − 1.
 
     ```python
     >>> import numpy as np
@@ -34,30 +38,31 @@ class Scaler(eqx.Module):
 
     @classmethod
     def fit(cls, values: Real[ArrayLike, "T D"]) -> "Scaler":
-        """The scaler of these values (T, D). `ValueError` naming the column that is constant."""
+        """The scaler of these values (T, D); `ValueError` with the number of a column that is constant."""
         rows = as_series(values).astype(np.float64)
         for column in np.flatnonzero(np.ptp(rows, axis=0) == 0):
             raise ValueError(
-                f"values cannot be scaled: column {column} is constant, {rows[0, column]}, in all of the {len(rows)} rows; "
-                "a column that varies is wanted."
+                f"values cannot be scaled: column {column} is constant, {rows[0, column]}, in all of the {len(rows)} rows. "
+                "Leave it out, or give rows in which it varies."
             )
-        # in units of the largest deviation, whose square neither vanishes nor overflows
+        # deviations are divided by the largest one, so that their squares neither underflow nor overflow
         size = np.abs(rows).max(axis=0)
         mean = size * (rows / size).mean(axis=0)
         size = np.abs(rows - mean).max(axis=0)
         return cls(mean, size * ((rows - mean) / size).std(axis=0))
 
     def transform(self, values: _Values) -> _Values:
-        """Scaled values, of the same shape (…, D) and floating type; also traced ones."""
-        mean, std = self._as_wide_as(values)
+        """The scaled values, in the shape (…, D) and floating type of `values`, which may be traced."""
+        mean, std = self._broadcast(values)
         return ((values - mean) / std).astype(values.dtype)
 
     def inverse(self, values: _Values) -> _Values:
-        """What `transform` came from, of the same shape (…, D) and floating type; also traced values."""
-        mean, std = self._as_wide_as(values)
+        """The values whose scaled values these are, in the same shape (…, D) and floating type; they may be traced."""
+        mean, std = self._broadcast(values)
         return (values * std + mean).astype(values.dtype)
 
-    def _as_wide_as(self, values):
+    def _broadcast(self, values: np.ndarray | Array) -> tuple[np.ndarray | Array, np.ndarray | Array]:
+        """`mean` and `std` with as many axes as the values."""
         if values.ndim == 0 or values.shape[-1] != len(self.mean):
             raise ValueError(f"values must have shape (…, {len(self.mean)}), as those fitted; got {values.shape}.")
         if not jnp.issubdtype(values.dtype, jnp.floating):

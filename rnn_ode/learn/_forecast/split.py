@@ -8,12 +8,16 @@ from jaxtyping import PRNGKeyArray, Real
 
 from ..._base.checks import as_number
 from .scaler import Scaler
-from .windows import Windows, as_series, as_span, check_rows, windows
+from .windows import Windows, as_series, check_rows, window_length, windows
 
 
 class Split(eqx.Module):
-    """What `split` makes of a series: the windows `train`, `validation` and `test`, in the series' own units, and `scaler`,
-    the `Scaler` of the training windows' samples.
+    """The result of `split`: a series in three parts, in its own units.
+
+    **Fields:**
+
+    - `train`, `validation`, `test`: the `Windows` of each part.
+    - `scaler`: the `Scaler` of the rows that are in training windows.
 
     ```python
     >>> from rnn_ode import datasets, learn
@@ -40,21 +44,27 @@ def split(
     validation: float = 0.1,
     key: PRNGKeyArray | None = None,
 ) -> Split:
-    """The windows of a series in three parts, the test last in time.
+    """Split the windows of a series into training, validation and test, the test last in time.
 
-    Test windows lie wholly within the last part of the rows, all others wholly before it: no sample that is tested or leads
-    to a test has been trained or validated on. Of the others, the last in time validate, and train those that end before the
-    first validation target (the histories may overlap: they would be known). With `key` a random share validates instead, and
-    shares samples with training windows, as neighbouring windows do: it stops a training, but does not measure a forecast.
+    Test windows lie entirely in the last rows, all other windows entirely before them. So no row of a test window was
+    trained or validated on. Of the other windows the last in time validate. The windows that end before the first
+    validation target train; their histories may overlap those of the validation, since they would be known by then.
 
-    **Arguments:** `values` (T, D), oldest first; `history`, `gap`, `horizon` as in `windows`; `test` the last part's share of
-    the rows, between 0 and 1; `validation` the share of the other windows that validate, one at least, or 0 for none; `key`
-    for `jax.random`, or `None`.
+    With `key` random windows validate instead. Neighbouring windows share rows, so such a validation tells when to stop the
+    training but does not measure a forecast.
 
-    **Returns:** a `Split`; each part's `starts` count the rows of `values`, in order.
+    **Arguments:**
 
-    **Raises:** `ValueError` where a part has too few rows for one window, for shares out of range, and where the samples that
-    train are constant in a column.
+    - `values`: the series (T, D), oldest row first.
+    - `history`, `gap`, `horizon`: as in `windows`.
+    - `test`: the share of the rows, between 0 and 1, that are the test part. Default 0.3.
+    - `validation`: the share of the other windows that validate, at least one window, or 0 for none. Default 0.1.
+    - `key`: a key of `jax.random`, to choose the validation windows at random. Default `None`.
+
+    **Returns:** a `Split`. The `starts` of each part are in order and count the rows of `values`.
+
+    **Raises:** `ValueError` if a part has too few rows for one window, for shares out of range, and if a column of the
+    training rows is constant.
 
     ```python
     >>> from rnn_ode import datasets, learn
@@ -64,7 +74,7 @@ def split(
 
     ```
     """
-    rows, span = as_series(values), as_span(history, gap, horizon)
+    rows, span = as_series(values), window_length(history, gap, horizon)
     test, validation = as_share("test", test, above_zero=True), as_share("validation", validation)
     cut = len(rows) - round(test * len(rows))
     check_rows("the test part of values", len(rows) - cut, history, gap, horizon)
@@ -88,7 +98,7 @@ def split(
 
 
 def _used(train: Windows, count: int) -> np.ndarray:
-    """Which of the series' rows are inputs or targets of these windows."""
+    """Whether each row of the series is an input or a target of these windows."""
     used = np.zeros(count, bool)
     history, horizon = train.inputs.shape[1], train.targets.shape[1]
     for offset in (*range(history), *range(history + train.gap, history + train.gap + horizon)):
@@ -97,6 +107,7 @@ def _used(train: Windows, count: int) -> np.ndarray:
 
 
 def as_share(name: str, value: float, above_zero: bool = False) -> float:
+    """A share as a float; `ValueError` below 0, from 1 on, and for 0 if it must be above."""
     share = as_number(name, value)
     if not 0 <= share < 1 or (above_zero and share == 0):
         raise ValueError(

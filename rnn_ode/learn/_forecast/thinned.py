@@ -1,4 +1,4 @@
-"""Series with samples taken away."""
+"""Windows with samples taken away at random, to test what irregular times cost."""
 
 import equinox as eqx
 import jax
@@ -11,11 +11,15 @@ from .windows import Windows
 
 
 class Thinned(eqx.Module):
-    """Histories of which some samples are missing: what `thin` makes of n windows.
+    """The histories of n windows with some samples missing. `thin` makes them.
 
-    **Fields:** `ts` (n, most) when the samples that are there were taken, in rows of the window from 0 to `history` − 1;
-    `xs` (n, most, D) those samples; `lengths` (n,) how many each window has, after which `ts` and `xs` are NaN; `history` how
-    many rows a window has, so that the targets begin at the time `history` + `gap`.
+    **Fields:**
+
+    - `ts`: the times (n, most) of the samples that remain, in rows from 0 to `history` − 1. After the samples of a window,
+      `ts` and `xs` are NaN.
+    - `xs`: those samples (n, most, D).
+    - `lengths`: how many samples each window has (n,).
+    - `history`: how many rows a window had, so that the targets begin at the time `history` + `gap`.
 
     ```python
     >>> import jax, numpy as np
@@ -36,29 +40,43 @@ class Thinned(eqx.Module):
     history: int = eqx.field(static=True)
 
     def filled(self, forward: bool = False) -> Float[np.ndarray, "n history columns"]:
-        """Regular histories for a network that knows no times: D columns with the gaps filled, a mask, and the time since the
-        last sample that is there (the inputs of GRU-D: Che et al., Scientific Reports 8 (2018) 6085).
+        """Fill the gaps, for a network that does not know times: the inputs of GRU-D (Che et al., Scientific Reports 8
+        (2018) 6085).
 
-        **Arguments:** `forward` whether a gap holds the sample before it; by default samples are joined by straight lines, so
-        that a row in a gap knows the sample after it (no matter to `ManyToOne`, which reads the whole history).
-        Before the first sample that is there its value stands, after the last one that one's. **Returns:** (n, history, D +
-        2): after the values, 1 where the sample is there and 0 elsewhere, and the time in rows since the last one there, or
-        before the first since the window's start.
+        **Arguments:**
+
+        - `forward`: whether a gap repeats the sample before it. By default samples are joined by straight lines, so a row in
+          a gap depends on the sample after it; to `ManyToOne`, which reads the whole history, that makes no difference.
+
+        Before the first sample its value stands, after the last sample its value.
+
+        **Returns:** columns (n, history, D + 2): the D values; 1 where a sample remains and 0 elsewhere; and the time in
+        rows since the last sample, or, before the first sample, since the start of the window.
         """
         return np.stack(
-            [_fill(*window, self.history, forward) for window in zip(self.ts, self.xs, self.lengths, strict=True)]
+            [
+                _filled_window(*window, self.history, forward)
+                for window in zip(self.ts, self.xs, self.lengths, strict=True)
+            ]
         )
 
 
 def thin(key: PRNGKeyArray, windows: Windows, share: float = 0.7) -> Thinned:
-    """Takes samples away from the windows' histories at random.
+    """Take samples away from the histories of windows at random.
 
-    Each row of the series is away with probability `share`, or there, in all windows that hold it; a key takes the same rows
-    from all parts of one `split`. A window of which nothing would be left keeps one sample. Targets stay as they are.
+    Each row of the series is missing with probability `share`, and then it is missing in all windows that contain it. A key
+    removes the same rows from all parts of one `split`. A window that would be left empty keeps one sample. The targets
+    stay as they are.
 
-    **Arguments:** `key` for `jax.random`; `windows` of `learn.windows` or `learn.split`; `share` from 0 to below 1.
+    **Arguments:**
 
-    **Returns:** a `Thinned`. **Raises:** `ValueError` for a share out of range and no windows.
+    - `key`: a key of `jax.random`.
+    - `windows`: `Windows` of `learn.windows` or `learn.split`.
+    - `share`: the probability that a row is missing, from 0 to below 1. Default 0.7.
+
+    **Returns:** a `Thinned`.
+
+    **Raises:** `ValueError` for a share out of range and for no windows.
 
     ```python
     >>> import jax
@@ -87,11 +105,14 @@ def thin(key: PRNGKeyArray, windows: Windows, share: float = 0.7) -> Thinned:
 
 
 def _draws(key: PRNGKeyArray, count: int) -> Float[np.ndarray, " count"]:
-    """A number between 0 and 1 for each row, which depends on the row alone."""
+    """A random number between 0 and 1 for each row. It depends only on the key and the number of the row."""
     return np.asarray(jax.vmap(lambda row: jax.random.uniform(jax.random.fold_in(key, row)))(jnp.arange(count)))
 
 
-def _fill(ts, xs, length: int, history: int, forward: bool) -> Float[np.ndarray, "history columns"]:
+def _filled_window(
+    ts: np.ndarray, xs: np.ndarray, length: int, history: int, forward: bool
+) -> Float[np.ndarray, "history columns"]:
+    """One window of `Thinned.filled`."""
     times, values, rows = ts[:length], xs[:length], np.arange(history)
     before = np.searchsorted(times, rows, side="right") - 1  # −1 before the first
     if forward:

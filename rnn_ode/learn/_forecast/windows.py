@@ -1,8 +1,8 @@
-"""Windows of a series, and its parts for training, validation and test.
+"""Windows of a series: short pieces of it, each a problem of forecasting.
 
-A window is a problem of forecasting: `history` rows are given, the next `gap` rows are skipped, and the `horizon` rows after
-them are wanted. Row i + history − 1 is the last one given of window i, and i + history + gap the first one wanted, so that
-gap = 0 is the next sample.
+A window gives `history` rows, skips the next `gap` rows, and asks for the `horizon` rows after them. The last row that
+window i gives is row i + history − 1, and the first row that it asks for is row i + history + gap. With gap = 0 that is the
+next row.
 """
 
 import equinox as eqx
@@ -15,11 +15,16 @@ from ..._files.arrays import as_host_floats
 
 
 class Windows(eqx.Module):
-    """Windows of a series, of which `windows` makes all and `split` the parts.
+    """Windows of a series. `windows` makes all of them, `split` those of each part.
 
-    **Fields:** `inputs` (n, history, D); `targets` (n, horizon, D); `starts` (n,), each window's first row in the series;
-    `gap`, the rows skipped between inputs and targets. `windows[rows]`, for a slice or an array of indices, is those windows,
-    `len(windows)` is n.
+    **Fields:**
+
+    - `inputs`: the rows that each window gives (n, history, D).
+    - `targets`: the rows that it asks for (n, horizon, D).
+    - `starts`: the row of the series with which it starts (n,).
+    - `gap`: the number of rows skipped between inputs and targets.
+
+    `windows[rows]`, for a slice or an array of indices, are those windows. `len(windows)` is n.
 
     ```python
     >>> import numpy as np
@@ -44,14 +49,19 @@ class Windows(eqx.Module):
 
 
 def windows(values: Real[ArrayLike, "T D"], history: int, gap: int, horizon: int) -> Windows:
-    """All windows of a series, one starting at each row that has enough rows after it.
+    """Cut a series into all of its windows, one from each row that has enough rows after it.
 
-    **Arguments:** `values` (T, D), oldest first; `history` ≥ 1 rows given, `gap` ≥ 0 rows skipped, `horizon` ≥ 1 rows wanted.
+    **Arguments:**
+
+    - `values`: the series (T, D), oldest row first.
+    - `history`: how many rows a window gives, at least 1.
+    - `gap`: how many rows it skips, at least 0.
+    - `horizon`: how many rows it asks for, at least 1.
 
     **Returns:** `Windows` with n = T − (history + gap + horizon) + 1, in the floating type of `values`. Inputs and targets
-    are read-only views into one copy of `values`: with long histories too they cost no more memory than the series.
+    are read-only views into one copy of `values`, so they need no more memory than the series.
 
-    **Raises:** `ValueError` for fewer than history + gap + horizon rows, for values that are not finite or not (T, D).
+    **Raises:** `ValueError` for fewer than history + gap + horizon rows and for values that are not finite or not (T, D).
 
     ```python
     >>> import numpy as np
@@ -63,21 +73,22 @@ def windows(values: Real[ArrayLike, "T D"], history: int, gap: int, horizon: int
     ```
     """
     rows = np.array(as_series(values))
-    span = as_span(history, gap, horizon)
+    span = window_length(history, gap, horizon)
     check_rows("values", len(rows), history, gap, horizon)
     views = np.lib.stride_tricks.sliding_window_view(rows, span, axis=0).transpose(0, 2, 1)
     return Windows(views[:, :history], views[:, history + gap :], np.arange(len(views)), gap)
 
 
-def as_series(values) -> np.ndarray:
+def as_series(values: ArrayLike) -> np.ndarray:
+    """A series (T, D) as a floating array on the host."""
     rows = as_host_floats("values", values)
     if rows.ndim != 2:
         raise ValueError(f"values must have shape (T, D), a single column as values[:, None]; got {rows.shape}.")
     return rows
 
 
-def as_span(history: int, gap: int, horizon: int) -> int:
-    """The rows from a window's first to its last."""
+def window_length(history: int, gap: int, horizon: int) -> int:
+    """The number of rows from the first to the last of a window."""
     check_count("history", history)
     check_count("gap", gap, 0)
     check_count("horizon", horizon)
@@ -85,6 +96,7 @@ def as_span(history: int, gap: int, horizon: int) -> int:
 
 
 def check_rows(name: str, count: int, history: int, gap: int, horizon: int) -> None:
+    """`ValueError` if there are too few rows for one window."""
     if count < history + gap + horizon:
         raise ValueError(
             f"{name} must have at least {history + gap + horizon} rows, for one window of history {history}, gap {gap} and "

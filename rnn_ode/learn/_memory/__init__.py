@@ -1,1 +1,1 @@
-"""How far back networks remember."""
+"""Memory: tasks that need it, and a study of which networks learn which lag."""

@@ -1,4 +1,4 @@
-"""What a memory study found."""
+"""The result of a memory study, and its file."""
 
 import dataclasses
 import itertools
@@ -17,12 +17,18 @@ from .._checkpoints.checkpoint import PathLike
 
 @dataclasses.dataclass(frozen=True)
 class Trial:
-    """One network, trained once.
+    """One network of a study, trained once.
 
-    **Fields:** `cell`, `lag`, `seed`; before training, `verdict` and `radius` of the eigenvalues (of the cell's linear part,
-    or of its Jacobian at the end of a run) and `gradient_before`, log ‖∂h_T/∂h_{T−lag}‖ in nats, of which `gradient_after` is
-    that after training; the best `score` on held out data, and whether that makes the task `learnt`; `steps` of training
-    made.
+    **Fields:**
+
+    - `cell`, `lag`, `seed`: the name of the network, the lag of the task, and the number of the seed.
+    - `verdict`, `radius`: the verdict and spectral radius before training, of the cell's linear part, or else of its Jacobian
+      at the end of a run.
+    - `gradient_before`, `gradient_after`: log ‖∂h_T/∂h_{T−lag}‖ in nats, before and after training.
+    - `score`: the best score on held out sequences.
+    - `learnt`: whether that score is below the task's `solved`.
+    - `steps`: how many steps of training were made.
+    - `stopped_because`: why the training ended, in words.
     """
 
     cell: str
@@ -40,26 +46,26 @@ class Trial:
 
 @dataclasses.dataclass(frozen=True)
 class Study:
-    """The trials of a study, and its `settings`, by name."""
+    """The result of `study`: the trials, and the settings by name."""
 
     settings: dict[str, Any]
     trials: tuple[Trial, ...]
 
     def groups(self) -> list[tuple[Trial, ...]]:
-        """The trials that differ in the seed alone, in the order in which they were run."""
+        """The trials in groups that differ in the seed only, in the order in which they were run."""
         together = itertools.groupby(self.trials, lambda trial: (trial.cell, trial.lag))
         return [tuple(group) for _, group in together]
 
     def share(self, group: Sequence[Trial]) -> float:
-        """How many of these trials, of all of them, learnt."""
+        """The share of these trials that learnt the task."""
         return sum(trial.learnt for trial in group) / len(group)
 
     def longest(self, cell: str) -> int:
-        """The longest lag that more than half of the seeds learnt, 0 if none."""
+        """The longest lag that more than half of the seeds learnt, 0 if there is none."""
         return max((g[0].lag for g in self.groups() if g[0].cell == cell and self.share(g) > 0.5), default=0)
 
     def table(self) -> str:
-        """A row for each network and lag: what was said before, beside what came of it."""
+        """A text table with a row for each network and lag: what was predicted before training, and the outcome."""
         chance = self.settings["chance"]
         lines = [
             f"{self.settings['task']}: {self.settings['hidden']} units, up to {self.settings['steps']} steps of "
@@ -67,36 +73,39 @@ class Study:
             "",
             f"{'':<24}{'lag':>5}  {'eigenvalues':<13}{'radius':>8}{'gradient':>10}{'after':>9}{'score':>9}{'chance':>9}"
             f"{'learnt':>8}{'steps':>7}",
+            *(_row(group, chance[str(group[0].lag)]) for group in self.groups()),
+            "",
+            "gradient: log ‖∂h_T/∂h_(T−lag)‖ in nats, before and after training; medians over the seeds",
         ]
-        for group in self.groups():
-            first = group[0]
-            verdicts = {trial.verdict for trial in group}
-            medians = [
-                float(np.median([getattr(trial, name) for trial in group]))
-                for name in ("radius", "gradient_before", "gradient_after", "score", "steps")
-            ]
-            radius, before, after, score, steps = medians
-            lines.append(
-                f"{first.cell:<24}{first.lag:>5}  {verdicts.pop() if len(verdicts) == 1 else 'mixed':<13}{radius:>8.3f}"
-                f"{before:>10.1f}{after:>9.1f}{score:>9.4f}{chance[str(first.lag)]:>9.4f}"
-                f"{sum(trial.learnt for trial in group):>4} of {len(group)}{steps:>7.0f}"
-            )
-        lines += ["", "gradient: log ‖∂h_T/∂h_(T−lag)‖ in nats, before and after training; medians over the seeds"]
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it, as JSON; what is not finite is null."""
+        """The settings and trials as JSON. Numbers that are not finite are null."""
         return {"settings": self.settings, "trials": [plain(dataclasses.asdict(trial)) for trial in self.trials]}
 
     def plot(self):
-        """One page: the share that learnt against the lag, and the outcome against the gradient before; matplotlib."""
+        """One page as a matplotlib figure: the share that learnt by lag, and the outcome by the gradient before."""
         from ... import plot
 
         return plot.memory(self)
 
 
+def _row(group: Sequence[Trial], chance: float) -> str:
+    """A line of the table: medians over the trials of a group."""
+    verdicts = {trial.verdict for trial in group}
+    radius, before, after, score, steps = (
+        float(np.median([getattr(trial, name) for trial in group]))
+        for name in ("radius", "gradient_before", "gradient_after", "score", "steps")
+    )
+    return (
+        f"{group[0].cell:<24}{group[0].lag:>5}  {verdicts.pop() if len(verdicts) == 1 else 'mixed':<13}{radius:>8.3f}"
+        f"{before:>10.1f}{after:>9.1f}{score:>9.4f}{chance:>9.4f}"
+        f"{sum(trial.learnt for trial in group):>4} of {len(group)}{steps:>7.0f}"
+    )
+
+
 def read_trials(path: PathLike | None, settings: dict[str, Any]) -> dict[tuple[str, int, int], Trial]:
-    """The trials of a file of these settings, none where there is no file."""
+    """The trials in a file, by cell, lag and seed; none if there is no file. `ValueError` for a study of other settings."""
     if path is None or not Path(path).exists():
         return {}
     try:
@@ -119,6 +128,7 @@ def _trial(fields: dict[str, Any]) -> Trial:
 
 
 def write_trials(path: PathLike | None, settings: dict[str, Any], trials: Iterable[Trial]) -> None:
+    """Write settings and trials to the file, if one is wanted. It is replaced when the new one is complete."""
     if path is not None:
         with written_beside(Path(path)) as beside:
             rows = {"settings": settings, "trials": [plain(dataclasses.asdict(trial)) for trial in trials]}

@@ -1,8 +1,7 @@
-"""Tasks that a network can do only if it remembers, with the lag as a number.
+"""Memory tasks: a network can do them only if it remembers, with the lag as a number.
 
-Each task draws batches from a key, says what a model reads and gives, and scores what it gave, so that one study runs them
-all: `draw(key, lag, size)` is (inputs, targets), rows of a batch; `loss(predictions, targets)` is what is trained on, and
-`score` what counts, less being better; a task counts as learnt where the score is below `solved`.
+A task draws batches from a key, says how many inputs and outputs a model has, and scores what the model returns, so one study
+runs any task.
 """
 
 import abc
@@ -18,40 +17,47 @@ from ..._base.checks import check_count
 
 
 class AbstractTask(eqx.Module):
-    """A memory task: batches of sequences (size, T, input_size). `every_step` says whether every step has a target, or the
-    last one alone."""
+    """A memory task, which draws batches of sequences (size, T, input_size).
+
+    A task of your own defines all of the following. `every_step` says whether every step has a target, or the last one
+    alone. A task counts as learnt if the score is below `solved`.
+    """
 
     every_step: eqx.AbstractClassVar[bool]
     solved: eqx.AbstractClassVar[float]
 
     @property
     @abc.abstractmethod
-    def input_size(self) -> int: ...
+    def input_size(self) -> int:
+        """D, the number of inputs."""
 
     @property
     @abc.abstractmethod
-    def output_size(self) -> int: ...
+    def output_size(self) -> int:
+        """The number of outputs of a model."""
 
     @abc.abstractmethod
     def chance(self, lag: int) -> float:
-        """The expected score of the best answers that remember nothing."""
+        """The expected score of the best model without memory."""
 
     @abc.abstractmethod
     def draw(self, key: PRNGKeyArray, lag: int, size: int) -> tuple[Array, Array]:
-        """Inputs (size, T, D) and targets, which need memory of `lag` steps."""
+        """Inputs (size, T, D) and targets, which need a memory of `lag` steps."""
 
     @abc.abstractmethod
     def loss(self, predictions: Array, targets: Array) -> Float[Array, ""]:
-        """The mean loss of a batch."""
+        """The loss on which a model is trained, as a mean over a batch."""
 
     @abc.abstractmethod
     def score(self, predictions: Array, targets: Array) -> Float[Array, ""]:
-        """The mean score of a batch."""
+        """The score of a model, as a mean over a batch; lower is better."""
 
 
 class Adding(AbstractTask):
-    """The adding problem (Hochreiter & Schmidhuber 1997): of T = lag numbers in [0, 1] the two that are marked, one in each
-    half, are to be added at the end. Score: the mean squared error, 1/6 for the answer 1.
+    """The adding problem (Hochreiter & Schmidhuber 1997): add the two marked numbers of a sequence, at its end.
+
+    A sequence has T = lag numbers in [0, 1], and one number in each half is marked. The score is the mean squared error, 1/6
+    for the constant answer 1.
 
     ```python
     >>> import jax
@@ -78,7 +84,7 @@ class Adding(AbstractTask):
         return 1 / 6
 
     def draw(self, key: PRNGKeyArray, lag: int, size: int) -> tuple[Float[Array, "size T 2"], Float[Array, "size 1"]]:
-        _check(lag, size, 2)
+        _check_sizes(lag, size, 2)
         keys, half = jax.random.split(key, 3), lag // 2
         values = jax.random.uniform(keys[0], (size, lag))
         first = jax.random.randint(keys[1], (size,), 0, half)
@@ -94,9 +100,16 @@ class Adding(AbstractTask):
 
 
 class Copy(AbstractTask):
-    """The copy task (Hochreiter & Schmidhuber 1997; as in Arjovsky, Shah & Bengio 2016): `items` symbols of an alphabet,
-    `lag` blanks, the last one a signal, and then the symbols are to be given back in order. T = lag + 2·items. Score: the
-    share of the symbols that are wrong, 1 − 1/symbols by chance.
+    """The copy task (Hochreiter & Schmidhuber 1997; as in Arjovsky, Shah & Bengio 2016): repeat symbols after a pause.
+
+    A sequence has `items` symbols, then `lag` blanks of which the last is a signal, then `items` blanks during which the
+    symbols are to be repeated in order: T = lag + 2·items. The score is the share of wrong symbols, 1 − 1/symbols by
+    chance.
+
+    **Arguments:**
+
+    - `symbols`: the size of the alphabet, at least 2. Default 8.
+    - `items`: how many symbols to repeat. Default 10.
 
     ```python
     >>> import jax
@@ -130,8 +143,8 @@ class Copy(AbstractTask):
         return 1 - 1 / self.symbols
 
     def draw(self, key: PRNGKeyArray, lag: int, size: int) -> tuple[Float[Array, "size T D"], Int[Array, "size T"]]:
-        """Blank is symbol number `symbols`, the signal the next one; targets are symbols or blank."""
-        _check(lag, size, 1)
+        """Symbol number `symbols` is the blank, the next number the signal. Targets are symbols or blank."""
+        _check_sizes(lag, size, 1)
         blank = self.symbols
         items = jax.random.randint(key, (size, self.items), 0, self.symbols)
         silence = jnp.full((size, lag + self.items), blank)
@@ -147,9 +160,10 @@ class Copy(AbstractTask):
 
 
 class TemporalOrder(AbstractTask):
-    """Temporal order (Hochreiter & Schmidhuber 1997, task 6a): in a sequence of T = lag
-    distractors two symbols, A or B, one in the second tenth and one in the sixth; which of the four pairs was it? Score: the
-    share of wrong answers, ¾ by chance.
+    """Temporal order (Hochreiter & Schmidhuber 1997, task 6a): say which two symbols came, and in which order.
+
+    A sequence of T = lag distractors has two symbols in it, each A or B, one in the second tenth and one in the sixth. The
+    answer is one of the four pairs. The score is the share of wrong answers, ¾ by chance.
 
     ```python
     >>> import jax
@@ -176,8 +190,8 @@ class TemporalOrder(AbstractTask):
         return 3 / 4
 
     def draw(self, key: PRNGKeyArray, lag: int, size: int) -> tuple[Float[Array, "size T 6"], Int[Array, " size"]]:
-        """Symbols 0 and 1 are A and B, 2 to 5 distractors."""
-        _check(lag, size, 10)
+        """Symbols 0 and 1 are A and B; 2 to 5 are distractors."""
+        _check_sizes(lag, size, 10)
         keys = jax.random.split(key, 4)
         sequence = jax.random.randint(keys[0], (size, lag), 2, 6)
         pair = jax.random.randint(keys[1], (size, 2), 0, 2)
@@ -195,8 +209,14 @@ class TemporalOrder(AbstractTask):
 
 
 class FlipFlop(AbstractTask):
-    """The flip-flop (Sussillo & Barak 2013): each of `bits` channels has now and then a pulse of ±1, every `lag` steps on
-    average, and its output is to keep the sign of the last one, 0 before the first. T = 5·lag. Score: the mean squared error.
+    """The flip-flop (Sussillo & Barak 2013): for each channel, remember the sign of its last pulse.
+
+    Each of `bits` channels has pulses of ±1, one every `lag` steps on average. Its output is the sign of the last pulse, and
+    0 before the first. T = 5·lag. The score is the mean squared error.
+
+    **Arguments:**
+
+    - `bits`: the number of channels. Default 3.
 
     ```python
     >>> import jax
@@ -227,12 +247,12 @@ class FlipFlop(AbstractTask):
         return sum((1 - 1 / lag) * (1 - (1 - 1 / lag) ** k) for k in range(5 * lag)) / (5 * lag)
 
     def draw(self, key: PRNGKeyArray, lag: int, size: int) -> tuple[Float[Array, "size T B"], Float[Array, "size T B"]]:
-        _check(lag, size, 2)
+        _check_sizes(lag, size, 2)
         when, which = jax.random.split(key)
         shape = (size, 5 * lag, self.bits)
         signs = jax.random.rademacher(which, shape, float)
         pulses = jnp.where(jax.random.bernoulli(when, 1 / lag, shape), signs, 0)
-        return pulses, _held(pulses)
+        return pulses, _last_pulses(pulses)
 
     def loss(self, predictions: Array, targets: Array) -> Float[Array, ""]:
         return jnp.mean((predictions - targets) ** 2)
@@ -241,14 +261,14 @@ class FlipFlop(AbstractTask):
         return self.loss(predictions, targets)
 
 
-def _held(pulses: Float[Array, "size T B"]) -> Float[Array, "size T B"]:
-    """The last pulse that was not 0, or 0 before the first."""
+def _last_pulses(pulses: Float[Array, "size T B"]) -> Float[Array, "size T B"]:
+    """At every step the last pulse, or 0 before the first."""
     rows = jnp.arange(pulses.shape[1])[None, :, None]
     last = jax.lax.cummax(jnp.where(pulses == 0, 0, rows), axis=1)
     return jnp.take_along_axis(pulses, last, axis=1)
 
 
-def _check(lag: int, size: int, least: int) -> None:
+def _check_sizes(lag: int, size: int, least: int) -> None:
     check_count("lag", lag)
     check_count("size", size)
     if lag < least:
