@@ -1,0 +1,85 @@
+"""The site: Sphinx with MyST and the PyData theme. Build it by `sphinx-build -W -b html docs build/site`.
+
+Sphinx, because it builds strictly (-W), reads Markdown (MyST), renders stored notebooks (myst-nb), makes a reference from
+docstrings, and its search works from files without a network. mkdocs-material is no longer developed.
+"""
+
+import re
+import shutil
+from pathlib import Path
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent
+
+project = "rnn_ode"
+author = "The rnn_ode developers"
+copyright = "the rnn_ode developers"
+extensions = [
+    "myst_nb",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.intersphinx",
+    "sphinx.ext.mathjax",
+    "sphinx.ext.viewcode",
+]
+exclude_patterns = ["README.md"]
+myst_enable_extensions = ["amsmath", "dollarmath", "colon_fence"]
+myst_heading_anchors = 3
+nb_execution_mode = "off"  # notebooks are stored with their outputs, which the tests make anew
+nb_merge_streams = True
+
+default_role = "code"  # docstrings are Markdown: one backtick is code
+autodoc_typehints = "none"  # the arguments are described with shapes and units
+autodoc_member_order = "bysource"
+add_module_names = False
+intersphinx_mapping = {}  # the build needs no network
+
+html_theme = "pydata_sphinx_theme"
+html_title = "rnn_ode"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_show_sourcelink = False
+html_theme_options = {
+    "show_toc_level": 2,
+    "navigation_with_keys": True,
+    "show_prev_next": False,
+    "footer_start": ["copyright"],
+    "footer_end": [],
+    "secondary_sidebar_items": ["page-toc"],
+    "header_links_before_dropdown": 6,
+}
+suppress_warnings = ["mystnb.unknown_mime_type"]
+
+
+def as_restructured(app, what, name, obj, options, lines: list[str]) -> None:
+    """Docstrings are Markdown. Turn their code fences, links and bold argument heads into reStructuredText."""
+    text = "\n".join(lines)
+
+    def fence(match: re.Match) -> str:
+        indent, language, body = match[1], match[2] or "text", match[3]
+        inner = "\n".join(f"    {line}" if line.strip() else "" for line in body.rstrip("\n").split("\n"))
+        return f"\n{indent}.. code-block:: {language}\n\n{inner}\n"
+
+    text = re.sub(r"^([ ]*)```(\w*)\n(.*?)^[ ]*```[ ]*$", fence, text, flags=re.M | re.S)
+    text = re.sub(r"\[([^\]]+)\]\((https?://[^)]+)\)", r"`\1 <\2>`__", text)
+    text = re.sub(r"(?<!\n)\n(?=[ ]*- )", _before_a_list, text)
+    lines[:] = text.split("\n")
+
+
+def _before_a_list(match: re.Match) -> str:
+    """A list begins after an empty line, unless the line before belongs to the list too."""
+    before = match.string[: match.start()].rsplit("\n", 1)[-1]
+    return "\n" if before.lstrip().startswith("- ") or before.startswith("  ") else "\n\n"
+
+
+def take_along(app) -> None:
+    """Notebooks and the explorer are where their users find them; the site has copies of them."""
+    (HERE / "notebooks").mkdir(exist_ok=True)
+    for notebook in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        shutil.copy(notebook, HERE / "notebooks" / notebook.name)
+    (HERE / "_static").mkdir(exist_ok=True)
+    shutil.copy(ROOT / "rnn_ode" / "_explore" / "explorer.js", HERE / "_static" / "explorer.js")
+
+
+def setup(app) -> None:
+    app.connect("builder-inited", take_along)
+    app.connect("autodoc-process-docstring", as_restructured)
