@@ -53,6 +53,7 @@ suppress_warnings = ["mystnb.unknown_mime_type"]
 def as_restructured(app, what, name, obj, options, lines: list[str]) -> None:
     """Docstrings are Markdown. Turn their code fences, links and bold argument heads into reStructuredText."""
     text = "\n".join(lines)
+    text = re.sub(r"(`[^`\n]*`)|\|", lambda match: match[1] or r"\|", text)  # |x| is a modulus, and no substitution
 
     def fence(match: re.Match) -> str:
         indent, language, body = match[1], match[2] or "text", match[3]
