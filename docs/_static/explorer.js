@@ -397,7 +397,7 @@ const DASHES = { textbook: "7 4", "forward:1": "", "backward:1": "2 3", tustin: 
 const STYLE = `
 .rnn-explorer { --ink: #1a1a1a; --paper: #ffffff; --faint: #00000022; font: 15px/1.4 system-ui, sans-serif; color: var(--ink); background: var(--paper); padding: 12px; container-type: inline-size; }
 @media (prefers-color-scheme: dark) { .rnn-explorer { --ink: #ececec; --paper: #16181c; --faint: #ffffff2a; } }
-.rnn-explorer .panels { display: grid; grid-template-columns: minmax(0, 5fr) minmax(0, 6fr); gap: 12px; }
+.rnn-explorer .panels { display: grid; grid-template-columns: minmax(0, 1fr) minmax(0, 1fr); gap: 12px; }
 @container (max-width: 640px) { .rnn-explorer .panels { grid-template-columns: minmax(0, 1fr); } }
 .rnn-explorer svg { width: 100%; height: auto; display: block; touch-action: none; user-select: none; }
 .rnn-explorer svg text { fill: var(--ink); font-size: 12px; }
@@ -406,7 +406,7 @@ const STYLE = `
 .rnn-explorer button, .rnn-explorer select { font: inherit; color: inherit; background: transparent; border: 1px solid var(--ink); border-radius: 5px; padding: 3px 9px; }
 .rnn-explorer select option { color: #1a1a1a; }
 .rnn-explorer [role=tab][aria-selected=true] { background: var(--ink); color: var(--paper); }
-.rnn-explorer .row { display: flex; flex-wrap: wrap; gap: 8px; align-items: center; margin: 6px 0; }
+.rnn-explorer .controls { display: flex; flex-wrap: wrap; gap: 8px; align-items: center; margin: 6px 0; }
 .rnn-explorer table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 .rnn-explorer td, .rnn-explorer th { text-align: left; padding: 2px 6px; border-bottom: 1px solid var(--faint); font-weight: normal; }
 .rnn-explorer pre { overflow-x: auto; border: 1px solid var(--faint); border-radius: 5px; padding: 8px; font-size: 12.5px; }
@@ -618,10 +618,10 @@ export function mount(root, { linked = false, released = () => {}, ...first } = 
   const coupling = element("input", { type: "range", min: 0, max: 2, step: 0.01, "aria-label": "coupling", oninput: () => { state.coupling = +coupling.value; changed(); }, onchange: ended });
   const add = (im) => { if (state.modes.length < 8) set({ modes: [...state.modes, { re: 0.8, im }] }); };
   const modes = element("div", { role: "tabpanel" },
-    element("div", { class: "row" }, chooser("Examples", PRESETS, (preset) => set({ coupling: 0, ...preset })),
+    element("div", { class: "controls" }, chooser("Examples", PRESETS, (preset) => set({ coupling: 0, ...preset })),
       element("button", { onclick: () => add(0) }, "Add a real one"), element("button", { onclick: () => add(0.4) }, "Add a pair"),
       element("button", { onclick: () => { if (state.modes.length > 1) set({ modes: state.modes.slice(0, -1) }); } }, "Remove one"),
-      element("label", { class: "row" }, "coupling", coupling)),
+      element("label", { class: "controls" }, "coupling", coupling)),
     element("div", { class: "panels" },
       element("div", {}, plane.svg, element("table", {}, panel.verdicts)),
       element("div", {}, element("div", {}, "State of the first unit: network (dots) and flows (lines), from ones, without input"), panel.runs,
@@ -631,8 +631,8 @@ export function mount(root, { linked = false, released = () => {}, ...first } = 
   const shown = names.map(() => element("output", {}));
   const heads = ["fixed point", "multipliers", "of the map", "of the flow"].map((text) => element("th", {}, text));
   const units = element("div", { role: "tabpanel" },
-    element("div", { class: "row" }, chooser("Examples", WEIGHTS, (weights) => set({ weights }))),
-    element("div", { class: "row" }, ...names.map((name, k) => element("label", { class: "row" }, name, sliders[k], shown[k]))),
+    element("div", { class: "controls" }, chooser("Examples", WEIGHTS, (weights) => set({ weights }))),
+    element("div", { class: "controls" }, ...names.map((name, k) => element("label", { class: "controls" }, name, sliders[k], shown[k]))),
     element("div", { class: "panels" }, element("div", {}, "Map, h ↦ tanh(W h)", panel.map), element("div", {}, "Flow, dh/dt = tanh(W h) − h", panel.flow)),
     element("table", {}, element("thead", {}, element("tr", {}, ...heads)), panel.points));
   const tabs = [["modes", "Eigenvalues"], ["units", "Two tanh units"]].map(([tab, text]) =>
@@ -651,7 +651,7 @@ export function mount(root, { linked = false, released = () => {}, ...first } = 
     if (linked) history.replaceState(null, "", `#${toLink(state)}`);
   }
   root.classList.add("rnn-explorer");
-  root.replaceChildren(element("style", {}, STYLE), element("div", { class: "row", role: "tablist" }, ...tabs), modes, units,
+  root.replaceChildren(element("style", {}, STYLE), element("div", { class: "controls", role: "tablist" }, ...tabs), modes, units,
     element("details", {}, element("summary", {}, "The same in Python"), copy, code));
   draw();
   return { state, draw };
