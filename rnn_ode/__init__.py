@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from ._bridge.schemes import Trapezoidal as Trapezoidal
     from ._bridge.to_ode import to_ode as to_ode
     from ._bridge.to_rnn import to_rnn as to_rnn
+    from ._cells.base import AbstractCell as AbstractCell
     from ._cells.piecewise import PiecewiseLinearCell as PiecewiseLinearCell
     from ._cells.stacked import StackedCell as StackedCell
     from ._cells.vanilla import VanillaCell as VanillaCell
@@ -72,8 +73,8 @@ if TYPE_CHECKING:
     from ._paths.interpolated import BandLimited as BandLimited
     from ._paths.interpolated import Cubic as Cubic
     from ._paths.interpolated import Linear as Linear
-    from ._reports.analyse import Analysis as Analysis
     from ._reports.analyse import analyse as analyse
+    from ._reports.analysis import Analysis as Analysis
     from ._reports.compare import compare as compare
     from ._reports.comparison import Comparison as Comparison
     from ._resampling.alternatives import delayed_feedback as delayed_feedback
@@ -102,6 +103,7 @@ else:
         "_paths.base": "AbstractPath",
         "_paths.held": "Hold",
         "_paths.interpolated": "BandLimited Cubic Linear",
+        "_cells.base": "AbstractCell",
         "_cells.piecewise": "PiecewiseLinearCell",
         "_cells.stacked": "StackedCell",
         "_cells.vanilla": "VanillaCell",
@@ -139,7 +141,8 @@ else:
         "_analyses.spectrum": "Spectrum spectrum",
         "_analyses.pseudospectrum": "pseudospectrum",
         "_analyses.transient": "Transient transient",
-        "_reports.analyse": "Analysis analyse",
+        "_reports.analyse": "analyse",
+        "_reports.analysis": "Analysis",
         "_reports.compare": "compare",
         "_reports.comparison": "Comparison",
     }

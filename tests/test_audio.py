@@ -24,8 +24,12 @@ from typer.testing import CliRunner
 import rnn_ode as ro
 from rnn_ode import audio, interop
 from rnn_ode._files.atomic import written_beside
-from rnn_ode._resampling import files as _resample
-from rnn_ode._resampling.files import Scheme, Table, resample
+from rnn_ode._resampling import files_scheme
+from rnn_ode._resampling.files import resample_file
+from rnn_ode._resampling.files_report import doubt
+from rnn_ode._resampling.files_round_trip import OwnRun, level
+from rnn_ode._resampling.files_scheme import Scheme, liveliest, recommended_scheme
+from rnn_ode._resampling.files_source import Table
 from rnn_ode.cli import app
 
 TONE = (0.4 * np.sin(0.05 * np.arange(1500)) + 0.2 * np.sin(0.31 * np.arange(1500)))[:, None]
@@ -300,10 +304,10 @@ def test_a_bad_round_trip_is_said(folder, to, ahead):
 
 def test_a_lower_rate_is_named_where_it_is_the_cause():
     scheme = Scheme()
-    assert "up to half of --to" in _resample._doubt(10.0, scheme, 4 / 3, False)
-    assert _resample._doubt(10.0, scheme, 0.8, False).endswith("Try --recommend, which compares schemes.")
-    assert "--recommend" not in _resample._doubt(10.0, scheme, 0.8, True)
-    assert "enlarge" not in _resample._doubt(10.0, scheme, 0.05, False)  # no smaller numbers would help the default
+    assert "up to half of --to" in doubt(10.0, scheme, 4 / 3, False)
+    assert doubt(10.0, scheme, 0.8, False).endswith("Try --recommend, which compares schemes.")
+    assert "--recommend" not in doubt(10.0, scheme, 0.8, True)
+    assert "enlarge" not in doubt(10.0, scheme, 0.05, False)  # no smaller numbers would help the default
 
 
 @pytest.mark.parametrize("scale", [1e-300, 1.0, 1e250])
@@ -311,11 +315,11 @@ def test_the_round_trip_has_no_unit(scale):
     rng = np.random.default_rng(0)
     own = rng.normal(size=(400, 1))
     ours = own + 0.1 * rng.normal(size=(400, 1))
-    plain = _resample._level(own[100:] - own.mean(axis=0)) - _resample._level((ours - own)[100:])
+    plain = level(own[100:] - own.mean(axis=0)) - level((ours - own)[100:])
     assert abs(plain - 10 * np.log10(np.sum((own - own.mean())[100:] ** 2) / np.sum((ours - own)[100:] ** 2))) < 1e-9
-    scaled = _resample._level(scale * (own - own.mean(axis=0))[100:]) - _resample._level(scale * (ours - own)[100:])
+    scaled = level(scale * (own - own.mean(axis=0))[100:]) - level(scale * (ours - own)[100:])
     assert abs(scaled - plain) < 1e-9
-    assert _resample._level(np.zeros((3, 1))) == -np.inf
+    assert level(np.zeros((3, 1))) == -np.inf
 
 
 def test_a_network_that_leaves_the_float_range_is_refused(folder):
@@ -324,7 +328,7 @@ def test_a_network_that_leaves_the_float_range_is_refused(folder):
     with pytest.raises(
         ValueError, match=r"leaves the float range on this input, at its own rate, at step 102\d: it cannot"
     ):
-        resample(network(growing), audio.read_wav("in.wav"), folder / "out.wav", 9600, 8000, scheme=Scheme())
+        resample_file(network(growing), audio.read_wav("in.wav"), folder / "out.wav", 9600, 8000, scheme=Scheme())
     assert not (folder / "out.wav").exists()
 
 
@@ -344,9 +348,9 @@ def test_recommended_is_the_best_stable_scheme_of_evolve(monkeypatch):
 
     def recommended(*ranking):
         monkeypatch.setattr(
-            _resample, "recommend", lambda *_, **__: SimpleNamespace(schemes=ranking, table=lambda: "-")
+            files_scheme, "recommend", lambda *_, **__: SimpleNamespace(schemes=ranking, table=lambda: "-")
         )
-        return _resample._recommended(network(), _resample._Own(TONE, TONE), 1.2)
+        return recommended_scheme(network(), OwnRun(TONE, TONE), 1.2)
 
     assert recommended(*ranking) == (Scheme(2, 3, 0.1), "delayed_feedback(3, 0.0), by 3.5 dB")
     assert recommended(*ranking[1:]) == (Scheme(2, 3, 0.1), None)
@@ -357,8 +361,8 @@ def test_recommended_is_the_best_stable_scheme_of_evolve(monkeypatch):
 def test_a_trial_looks_at_what_is_not_silence():
     outputs = np.concatenate([np.zeros((20_000, 1)), np.random.default_rng(0).normal(size=(20_000, 1))])
     xs = np.arange(40_000.0)[:, None]
-    assert _resample._liveliest(_resample._Own(xs, outputs))[0] >= 19_999
-    assert np.array_equal(_resample._liveliest(_resample._Own(TONE, TONE)), TONE)
+    assert liveliest(OwnRun(xs, outputs))[0] >= 19_999
+    assert np.array_equal(liveliest(OwnRun(TONE, TONE)), TONE)
 
 
 @pytest.mark.slow
@@ -401,7 +405,7 @@ def test_what_fails_on_the_way_leaves_the_old_file(folder, monkeypatch):
 
     monkeypatch.setattr(audio, "_stored", fail)
     with pytest.raises(OSError, match="no space"):
-        resample(network(), audio.read_wav("in.wav"), folder / "out.wav", 9600, 8000, scheme=Scheme())
+        resample_file(network(), audio.read_wav("in.wav"), folder / "out.wav", 9600, 8000, scheme=Scheme())
     assert (folder / "out.wav").read_bytes() == b"old"
     assert sorted(p.name for p in folder.iterdir()) == ["in.wav", "knob.npz", "net.npz", "out.wav"]
 
@@ -420,7 +424,7 @@ def test_a_killed_run_leaves_the_old_file(folder):
     assert run.wait() == -signal.SIGKILL
     assert (folder / "out.wav").read_bytes() == b"old"
     assert len(list(folder.glob(".out.*.wav"))) == 1
-    resample(network(), audio.read_wav("in.wav"), folder / "out.wav", 9600, 8000, scheme=Scheme(1, 1))
+    resample_file(network(), audio.read_wav("in.wav"), folder / "out.wav", 9600, 8000, scheme=Scheme(1, 1))
     assert not list(folder.glob(".out.*")) and audio.read_wav("out.wav").frames == 1800
 
 
@@ -449,7 +453,7 @@ def test_memory_does_not_grow_with_the_length(folder):
         write("in.wav", np.tile(TONE, (frames // len(TONE), 1)))
         recording = audio.read_wav("in.wav")
         tracemalloc.start()
-        resample(network(), recording, folder / "out.wav", 9600, 8000, scheme=Scheme(1, 1))
+        resample_file(network(), recording, folder / "out.wav", 9600, 8000, scheme=Scheme(1, 1))
         most = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         return most

@@ -37,8 +37,6 @@ FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names.spl
 MOST_LINES = 400
 TO_SPLIT = (
     "fixed_points",
-    "lyapunov",
-    "analyse",
     "base",
     "branches_walk",
 )

@@ -35,7 +35,7 @@ from .._base.checks import check_callable
 from .._base.results import RESULTS
 from .._base.states import promote
 from .._base.types import Cell, State
-from .._cells.base import AbstractCell, as_state, initial_state
+from .._cells.protocol import as_initial_state, gain_of, linear_part
 from .._run.iterate import check_inputs, iterate
 from .gradients_bounds import GradientBounds, bounds_of
 from .products import log_norm, log_size, push, rescale
@@ -101,7 +101,7 @@ def gradient_flow(
     """
     check_callable("cell", cell, "cell(x, h)")
     xs = check_inputs(cell, xs)
-    h0 = initial_state(cell) if h0 is None else as_state("h0", h0, cell)
+    h0 = as_initial_state(h0, cell)
     # singular values want float32 at least
     run = iterate(cell, xs, promote(h0, cell, least=jnp.float32), throw=False)
     if any(jnp.iscomplexobj(leaf) for leaf in jax.tree.leaves(run.states)):
@@ -126,9 +126,9 @@ def _flow(cell: Cell, xs: Array, states: State, result: RESULTS) -> GradientFlow
     with jax.default_matmul_precision("highest"):
         log_norms, log_steps = _pulled_back(step, xs, rows[:-1])
         log_sizes = _pushed_forward(step, xs, rows[:-1])
-        ours = isinstance(cell, AbstractCell)
-        matrix = cell.linear_part if ours else jax.jacfwd(lambda h: step(xs[-1], h))(rows[-1])
-        gain = cell.gain if ours else jnp.asarray(jnp.nan, rows.dtype)
+        known = linear_part(cell)
+        matrix = jax.jacfwd(lambda h: step(xs[-1], h))(rows[-1]) if known is None else known[0]
+        gain = gain_of(cell).astype(rows.dtype)
     total, lags = len(xs), jnp.arange(len(rows), dtype=rows.dtype)
     settled, late = total // 4, slice(total // 2, None)  # by then a generic vector points where most growth is
     lyapunov_rate = _difference(log_sizes[-1], log_sizes[settled]) / (total - settled)

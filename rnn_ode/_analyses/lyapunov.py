@@ -22,7 +22,7 @@ the determinant is constant.
 its exponent is −∞. Rounding cannot tell a factor below 4√k u (u the unit roundoff) of the step's largest from zero.
 """
 
-from typing import NamedTuple
+from typing import Any
 
 import diffrax
 import equinox as eqx
@@ -36,21 +36,14 @@ from .._base.checks import as_number, as_step, check_count, is_concrete
 from .._base.results import RESULTS
 from .._base.states import frozen
 from .._systems.base import AbstractSystem, check_system
-from .frames import Growth, Sum, carry, first_frame, no_growth
-from .steps import INEXACT, Accuracy, Errors, Step, divided, is_thrown, local_error, some_rows, step_wanted
-
-_ROWS = 200  # of the history, at most
-
-_STRIDE = 10  # steps between orthonormalisations, at most
-
-_BLOCKS = 4000  # for all of the run, at most
-
-_RETRY = 16  # blocks after which a longer stride is tried again
+from .frames import first_frame
+from .lyapunov_plan import Plan, plan_run
+from .lyapunov_run import run_blocks
+from .lyapunov_statistics import exponents_of
+from .steps import Step, divided, step_wanted
 
 _FEWEST = 256  # steps of a flow in the duration, at least, unless `step` says otherwise
-
 _COARSE = 2000  # the same where the number of steps is traced
-
 _TRIES = 4  # of shorter steps
 
 
@@ -115,12 +108,12 @@ class Lyapunov(eqx.Module):
         total = jnp.sum(jnp.where(self.exponents < 0, 0, self.exponents), axis=-1)
         return jnp.where(self.exponents[..., -1] > 0, self._unless_cut(total), total)
 
-    def _unless_cut(self, value):
+    def _unless_cut(self, value: Array) -> Any:
         whole = self.exponents.shape[-1] == self.state.shape[-1]
         return value * jnp.ones((), self.exponents.dtype) if whole else jnp.nan
 
 
-def _pick(rows: Float[Array, "... k"], index) -> Array:
+def _pick(rows: Float[Array, "... k"], index: Array) -> Array:
     return jnp.take_along_axis(rows, index[..., None], axis=-1)[..., 0]
 
 
@@ -174,170 +167,81 @@ def lyapunov(
     check_count("count", count)
     if count > size:
         raise ValueError(f"count must be at most the number of states, {size}; got {count}.")
-    frame = first_frame(int(count), size)
+    frame = jnp.asarray(first_frame(int(count), size), h0.dtype)
     duration, transient = as_step("duration", duration), as_number("transient", transient)
     if not 0 <= transient < np.inf:
         raise ValueError(f"transient must be at least 0 and finite; got {transient}.")
+
+    def run_in(step: Step) -> Lyapunov:
+        length = Step(step.unit).stepper(system, solver).length
+        return _run(system, h0, frame, plan_run(system, size, length, duration, transient), step, solver)
+
     if step is not None or system.time.own_step:
-        return _run(system, h0, frame, *_planned(system, size, Step(step), solver, duration, transient), solver)
-    wanted = _wanted(system, h0, solver, duration, transient)
+        return run_in(Step(step))
+    wanted = _trial_step(system, h0, solver, duration, transient)
     for _ in range(_TRIES):
-        run = _run(system, h0, frame, *_planned(system, size, wanted, solver, duration, transient), solver)
+        run = run_in(wanted)
         again, result = frozen(run.step_wanted), run.result
         if not is_concrete(wanted.parts, again, result) or result != RESULTS.step_too_long:
             break
         if (transient + duration) / float(again) > 2**29:
             break
-        wanted = _static(system, float(again), duration)
+        wanted = _whole_step(system, float(again), duration)
     return run  # pyright: ignore[reportPossiblyUnboundVariable]
 
 
-def _wanted(system, h0, solver, duration: float, transient: float) -> Step:
-    """The step that a trial asks for: in static parts where its answer is known while Python runs."""
+def _trial_step(
+    system: AbstractSystem,
+    h0: Float[Array, " N"],
+    solver: diffrax.AbstractSolver | None,
+    duration: float,
+    transient: float,
+) -> Step:
+    """The step that a trial run asks for, in static parts where its answer is known while Python runs."""
     unit, whole = system.stepper().length, duration + transient
     sampled = np.isfinite(system.span)
     parts = jnp.ones((), int) if sampled else jnp.asarray(1 / whole, h0.dtype)
     share = step_wanted(system, h0, parts, jnp.asarray(whole / unit, h0.dtype), solver)
     if is_concrete(frozen(share)):
-        return _static(system, float(frozen(share)) * unit, duration)
+        return _whole_step(system, float(frozen(share)) * unit, duration)
     base = unit if sampled else duration / _COARSE
     most = 2**29 // max(1, round(whole / base))
     return Step(base, jnp.minimum(divided(share * (unit / base)), most).astype(int))
 
 
-def _static(system, length: float, duration: float) -> Step:
-    """Steps of about that length, of which a whole number fits the sampling interval, or else the duration."""
+def _whole_step(system: AbstractSystem, length: float, duration: float) -> Step:
+    """A step of about that length, of which a whole number fits the sampling interval, or else the duration."""
     unit = system.stepper().length if np.isfinite(system.span) else duration / _FEWEST
     return Step(unit / divided(length / unit))
 
 
-def _planned(system, size: int, step: Step, solver, duration: float, transient: float) -> "tuple[_Plan, Step]":
-    return _plan(system, size, Step(step.unit).stepper(system, solver).length, duration, transient), step
-
-
-class _Plan(NamedTuple):
-    """Numbers of steps: the frame's alignment, the state's transient, what is counted; in how large blocks and strides; and
-    their length. Where a step has parts, steps and blocks have as many times more."""
-
-    align: int
-    transient: int
-    counted: int
-    block: int
-    stride: int
-    length: float
-
-
-def _plan(system, size: int, length: float, duration: float, transient: float) -> _Plan:
-    counted, before = round(duration / length), round(transient / length)
-    if counted < 1:
-        raise ValueError(f"duration must be at least one step, {length:g}; got {duration:g}.")
-    if (counted + before) * length > system.span * (1 + 1e-9):
-        raise ValueError(
-            f"transient + duration must end with the input's samples, which cover a time of {system.span:g}; "
-            f"got {transient:g} + {duration:g}. Give more samples, or a shorter run."
-        )
-    if counted + before >= 2**30:
-        raise ValueError(
-            f"transient + duration must be under 2³⁰ = 1.07e9 steps; got {counted + before:.3g} steps of {length:g}. "
-            "Give a shorter run; a flow that decays much faster than it is watched is stiff, and needs as many."
-        )
-    align = 0 if size == 1 or before >= counted / 10 else -(-counted // 10)
-    stride = max(1, min(_STRIDE, counted // _ROWS))
-    blocks = max(-(-counted // (stride * _ROWS)), -(-(counted + before + align) // (stride * _BLOCKS)))
-    return _Plan(align, before, counted, stride * blocks, stride, length)
-
-
-def _schedule(plan: _Plan):
-    """Each block's first step and how many steps it has, phase by phase, and how many blocks are before the counted ones.
-
-    A block that starts with step 0 starts at h0."""
-    phases = [(0, plan.align), (0, plan.transient), (plan.transient, plan.counted)]
-    starts = [first + np.arange(0, steps, plan.block) for first, steps in phases]
-    ends = [np.minimum(start + plan.block, sum(phase)) for start, phase in zip(starts, phases, strict=True)]
-    first = np.concatenate(starts)
-    return first, np.concatenate(ends) - first, len(starts[0]) + len(starts[1])
-
-
-class _Row(NamedTuple):
-    """What is kept of a block: its growth, and the errors of a step of it."""
-
-    growth: Growth
-    errors: Errors
-
-
 @eqx.filter_jit
-def _run(system, h0, frame, plan: _Plan, step: Step, solver) -> Lyapunov:
-    stepper = step.stepper(system, solver)
-    first, live, skipped = _schedule(plan)
-    size = frozen(jnp.maximum(jnp.max(jnp.abs(h0)), 1))
-
-    def weigh(k, after):
-        return _window(((k - plan.transient * step.parts) + jnp.asarray(after, h0.dtype)) / (plan.counted * step.parts))
-
-    @jax.checkpoint
-    def block(state, row):
-        number, first, live = row
-        h, Q, patient, last = state
-        h, patient = jnp.where(first == 0, h0, h), patient | (number % _RETRY == 0)
-        checked, last = _checked(system, step, solver, first, h, Q, last)
-
-        def stride(state):
-            offset, h, Q, patient, total = state
-            steps = jnp.clip(live - offset, 0, plan.stride)
-            how = patient, plan.stride, size
-            h, Q, gain, patient = carry(stepper.advance, weigh, first + offset, steps, h, Q, *how)
-            return offset + plan.stride, h, Q, patient, total.plus(gain)
-
-        start = (jnp.zeros_like(first), h, Q, patient, Sum.of(no_growth(Q)))
-        if isinstance(step.parts, int):
-            strides = plan.block // plan.stride
-            end = jax.lax.scan(lambda state, _: (stride(state), None), start, length=strides)[0]
-        else:
-            end = jax.lax.while_loop(lambda state: state[0] < live, stride, start)
-        _, h, Q, patient, total = end
-        return (h, Q, patient, last), _Row(total.value, checked)
-
-    blocks = tuple(jnp.asarray(numbers) for numbers in (np.arange(len(first)), first, live))
-    blocks = (blocks[0], blocks[1] * step.parts, blocks[2] * step.parts)
-    start = (h0, jnp.asarray(frame, h0.dtype), jnp.ones((), bool), (blocks[1][0], h0))
-    (h, _, _, last), rows = jax.lax.scan(block, start, blocks)
-    # the trial run is of steps that the run itself makes: what they destroy is gone
-    growth = rows.growth
-    lost, failed = jnp.cumsum(growth.lost, axis=0) > 0, jnp.cumsum(~growth.finite) > 0
-    rows = rows._replace(growth=growth._replace(lost=lost, finite=~failed))
-    looked_at = jnp.asarray(np.arange(len(first)) >= skipped) | failed[-1]
-    accuracy = Accuracy.of(rows.errors, looked_at, plan.length / step.parts, solver)
-    why = RESULTS.where(jnp.any(growth.undefined), system.time.undefined, RESULTS.left_float_range)  # pyright: ignore
-    if not system.time.own_step:
-        end = (blocks[1] + blocks[2])[jnp.argmax(failed)]
-        thrown = is_thrown(frozen(system), step, solver, last[0], frozen(last[1]), jnp.where(failed[-1], end, 0))
-        why = RESULTS.where(thrown & ~jnp.any(growth.undefined), RESULTS.step_too_long, why)  # pyright: ignore
-    run = _summary(h, jax.tree.map(lambda row: row[skipped:], rows.growth), live[skipped:], plan.length, accuracy, why)
-    return run if isinstance(step.parts, int) else _forward_only(run)
-
-
-def _window(x):
-    """1 over the middle half of 0 … 1, smoothly down to 0 at its ends (the Planck taper)."""
-    y = jnp.clip(4 * jnp.minimum(x, 1 - x), 1e-3, 1 - 1e-3)
-    return jax.nn.sigmoid(1 / (1 - y) - 1 / y)
-
-
-def _checked(system, step: Step, solver, k, h, Q, last):
-    """The errors of step k on a frame; and (k, h), if the step is accurate, or else the `last` at which one was. Nothing of a
-    system with a step of its own, or after the end of its run."""
-    rows = frozen(some_rows(Q))
-    if system.time.own_step:
-        return Errors.none(rows), last
-    alive = jnp.all(jnp.isfinite(h))
-    errors = frozen(local_error(frozen(system), step, solver, k, frozen(h), rows))
-    errors = jax.tree.map(lambda x: jnp.where(alive, x, 0), errors)
-    accurate = alive & (errors.size <= INEXACT * errors.move)
-    return errors, jax.tree.map(lambda new, old: jnp.where(accurate, new, old), (k, h), last)
+def _run(
+    system: AbstractSystem,
+    h0: Float[Array, " N"],
+    frame: Float[Array, "k N"],
+    plan: Plan,
+    step: Step,
+    solver: diffrax.AbstractSolver | None,
+) -> Lyapunov:
+    run = run_blocks(system, h0, frame, plan, step, solver)
+    found = exponents_of(run.growth, run.live, len(h0), plan.length, run.accuracy, run.why)
+    result = Lyapunov(
+        exponents=found.history[-1],
+        history=found.history,
+        times=found.times,
+        stderr=found.stderr,
+        state=run.state,
+        result=found.result,
+        step=run.accuracy.length,
+        step_wanted=run.accuracy.wanted,
+    )
+    return result if isinstance(step.parts, int) else _forward_only(result)
 
 
 @jax.custom_jvp
-def _forward_only(run):
-    """The same, and in reverse mode an error that says why there is none."""
+def _forward_only(run: Lyapunov) -> Lyapunov:
+    """The same run; in reverse mode an error says why there are no derivatives."""
     return run
 
 
@@ -355,53 +259,3 @@ def _forward_only_jvp(primals, tangents):
         return jax.custom_derivatives.linear_call(lambda _, t: t, refuse, (), tangent)
 
     return primals[0], jax.tree.map(through, tangents[0])
-
-
-def _summary(h, rows: Growth, live, length: float, accuracy: Accuracy, why: RESULTS) -> Lyapunov:
-    """What follows from each block's growth and number of steps (m,), and from why the run failed, if it did; here `lost`
-    and `finite` are of all up to its end. Time is in steps of that length until the end."""
-    steps = np.cumsum(live)
-    parts = length / accuracy.length
-    running = jnp.cumsum(rows.logs, axis=0) / (parts * steps.astype(h.dtype))[:, None]
-    plain, smooth = running[-1], jnp.sum(rows.weighted, axis=0) / jnp.sum(rows.weight)
-    own = _variance(rows, live) / parts**2
-    shift = _shared(jnp.sum(plain - smooth), own) if plain.shape == h.shape else jnp.zeros_like(smooth)
-    running = jnp.where(rows.lost, -jnp.inf, running.at[-1].set(smooth + shift))
-    stderr = jnp.sqrt(frozen(own + shift**2 + (accuracy.error * accuracy.length) ** 2))
-    stderr = jnp.where(rows.lost[-1], 0, stderr)
-    good = rows.finite & ~accuracy.useless
-    running, stderr = (jnp.where(ok, x, jnp.nan) for ok, x in ((good[:, None], running), (good[-1], stderr)))
-    order = jnp.argsort(-running[-1], stable=True)
-    result = RESULTS.where(accuracy.inexact, RESULTS.step_too_long, RESULTS.successful)  # pyright: ignore
-    result = RESULTS.where(rows.finite[-1], result, why)  # pyright: ignore
-    history, stderr = running[:, order] / accuracy.length, stderr[order] / accuracy.length
-    times = jnp.asarray(steps * length, h.dtype)
-    return Lyapunov(history[-1], history, times, stderr, h, result, accuracy.length, accuracy.wanted)
-
-
-def _shared(total, variance: Float[Array, " k"]) -> Float[Array, " k"]:
-    """A sum shared among exponents in proportion to their variances (equally, where there are none): the smallest change, in
-    standard errors, that makes their sum right."""
-    largest = frozen(jnp.max(variance))
-    shares = jnp.where(largest > 0, variance / jnp.where(largest > 0, largest, 1), 1)
-    return total * shares / jnp.sum(shares)
-
-
-def _variance(rows: Growth, live):
-    """The squared standard error of the windowed means (k,), per step, from how much there is in the blocks' means at the
-    lowest frequencies, those of one to three periods in the run, seen through the same window (a multitaper estimate:
-    Thomson, Proc. IEEE 70, 1982). The mean itself is what there is at frequency zero. What varies more slowly than the run
-    makes this too small."""
-    weight, live = frozen(rows.weight), live.astype(rows.logs.dtype)
-    means = rows.logs / live[:, None]
-    share = weight / jnp.sum(weight)
-    middle = (np.cumsum(live) - live / 2) / np.sum(live)
-    angles = 2 * np.pi * np.arange(1, 4)[:, None] * middle
-    waves = jnp.asarray(np.concatenate([np.cos(angles), np.sin(angles)]), share.dtype)
-    tapers = share[None] * (waves - (waves @ share)[:, None])
-    sizes = jnp.sum(tapers**2, axis=1)
-    known = sizes > 1e-3 * jnp.sum(share**2)
-    density = (tapers @ (means - jnp.mean(means, axis=0, keepdims=True))) ** 2 / jnp.where(known, sizes, jnp.inf)[
-        :, None
-    ]
-    return jnp.sum(density, axis=0) / jnp.sum(known) * jnp.sum(share**2)

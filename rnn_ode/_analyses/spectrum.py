@@ -234,6 +234,6 @@ def spectrum(W: ArrayLike | Sequence) -> Spectrum:
 
 @jax.jit
 def _of(W: Float[Array, "N N"]) -> Spectrum:
-    multipliers, _, *conditions = modes(W)
-    order = jnp.argsort(-jnp.abs(multipliers), stable=True)
-    return Spectrum(W, multipliers[order], *(condition[order] for condition in conditions))
+    found = modes(W)
+    found = found.in_order(jnp.argsort(-jnp.abs(found.values), stable=True))
+    return Spectrum(W, found.values, found.condition, found.balanced_condition)

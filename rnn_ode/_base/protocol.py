@@ -1,21 +1,29 @@
-"""What cells and fields may tell of themselves."""
+"""What cells and fields may tell of themselves, asked of any cell or field."""
+
+from typing import Any
 
 
-def is_linear(field) -> bool:
-    """Whether the field says (`field.linear`) that it is one matrix times the state, and something that the input drives."""
+def input_width(owner: Any) -> int | None:
+    """The width D of the input that a cell or field declares (`input_size`), `None` where it declares none."""
+    width = getattr(owner, "input_size", None)
+    return width if isinstance(width, int) else None
+
+
+def is_linear(field: Any) -> bool:
+    """Whether the field says (`field.linear`) that it is A h + u(t) with a constant matrix A."""
     return getattr(field, "linear", False) is True
 
 
-def is_linear_in_steps(field) -> bool:
+def is_linear_in_steps(field: Any) -> bool:
     """Whether the flow of a step is linear: everywhere, or as anchored where the step starts."""
     return is_linear(field) or getattr(field, "anchored", False)
 
 
-def leads_of(field) -> tuple[float, ...]:
-    """How far ahead of the time the field reads its input, in time: its `leads`, or where it has none not at all."""
-    return getattr(field, "leads", (0.0,))
-
-
-def is_partial(field) -> bool:
+def is_partial(field: Any) -> bool:
     """Whether the field says (`field.partial`) that there may be states at which it does not exist."""
     return getattr(field, "partial", False)
+
+
+def leads_of(field: Any) -> tuple[float, ...]:
+    """The times at which the field reads its input, counted from t (`field.leads`); (0.0,) where it declares none."""
+    return getattr(field, "leads", (0.0,))

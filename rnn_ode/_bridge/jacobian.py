@@ -9,9 +9,10 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array
 
+from .._base.protocol import input_width
 from .._base.states import is_finite
 from .._base.types import Cell
-from .._cells.base import initial_state, output_of
+from .._cells.protocol import initial_state, output_of
 from .._fields.base import AbstractField
 from .._paths.base import read
 
@@ -46,7 +47,7 @@ class JacobianField(AbstractField):
 
     @property
     def input_size(self) -> int | None:
-        return getattr(self.cell, "input_size", None)
+        return input_width(self.cell)
 
     @property
     def partial(self) -> bool:

@@ -5,9 +5,9 @@ import itertools
 import equinox as eqx
 import jax
 
+from .._base.protocol import input_width
 from .._base.types import Cell
-from .._cells.base import initial_state, output_of
-from .._cells.vanilla import VanillaCell, is_affine
+from .._cells.protocol import affine_map, initial_state, output_of
 from .._fields.base import AbstractField
 from .._paths.base import read
 
@@ -27,11 +27,11 @@ class SeriesField(AbstractField):
 
     @property
     def input_size(self) -> int | None:
-        return getattr(self.cell, "input_size", None)
+        return input_width(self.cell)
 
     @property
     def linear(self) -> bool:
-        return type(self.cell) is VanillaCell and is_affine(self.cell)
+        return affine_map(self.cell) is not None
 
     @property
     def leads(self) -> tuple[float, ...]:

@@ -7,8 +7,9 @@ import numpy as np
 
 from .._base.checks import as_step, check_callable, is_concrete
 from .._base.types import Cell, Field
-from .._cells.base import AbstractCell
-from .._cells.vanilla import VanillaCell, is_affine
+from .._cells.base import AffineMap
+from .._cells.protocol import affine_map, preactivation
+from .._cells.vanilla import VanillaCell
 from .._methods.base import AbstractMethod, check_method
 from .._methods.catalogue import CONVERSIONS
 from .._methods.existence import NoSuchFlow, Obstacle, singular
@@ -46,40 +47,44 @@ def to_ode(cell: Cell, method: AbstractMethod, *, dt: float = 1.0) -> Field:
     if method.forward_differences:
         return SeriesField(cell, method.forward_differences, dt)
     _require_single(cell, method)
-    if method.ignores_activation:
-        if isinstance(cell, VanillaCell):
-            require_method(cell.W_h, method)
-            return _affine(cell, method, dt)
-        raise TypeError(f"{method.call} is written for VanillaCell, h' = f(W_h h + W_x x + b); got {_name(cell)}.")
-    if isinstance(cell, VanillaCell) and is_affine(cell):
-        require_method(cell.W_h, method)
+    whole = _converted_map(cell, method)
+    if whole is not None:
+        require_method(whole.W, method)
         if method.backward_differences:
-            return SeriesField(_inverse(cell), method.backward_differences, dt, reverse=True)
-        return _affine(cell, method, dt)
+            return SeriesField(_inverse(whole), method.backward_differences, dt, reverse=True)
+        return _affine(whole, method, dt)
+    if method.ignores_activation:
+        raise TypeError(f"{method.call} is written for VanillaCell, h' = f(W_h h + W_x x + b); got {_name(cell)}.")
     if method.affine_only:
         raise TypeError(
             f"{method.call} serves affine cells alone; got {_name(cell)}. Between samples its states are complex, where a "
             "cell cannot be asked. Exact(complex=True, anchored=True) serves other cells."
         )
-    if isinstance(cell, VanillaCell) and method.inverts:
-        _require_invertible(cell.W_h, method)
+    inner = preactivation(cell)
+    if inner is not None and method.inverts:
+        _require_invertible(inner.W, method)
     return JacobianField(cell, method, dt, method.input_lead * dt, method.anchored)
 
 
+def _converted_map(cell: Cell, method: AbstractMethod) -> AffineMap | None:
+    """The affine map that the method converts as a whole, if there is one: the cell, or what its activation is applied to."""
+    return preactivation(cell) if method.ignores_activation else affine_map(cell)
+
+
 @eqx.filter_jit
-def _affine(cell: VanillaCell, method: AbstractMethod, dt: float) -> LinearField:
+def _affine(whole: AffineMap, method: AbstractMethod, dt: float) -> LinearField:
     """g(W) for the state, φ(W) (W_x, b) for what drives it."""
-    kind = jnp.result_type(cell.W_h, cell.W_x, cell.b)
-    inputs = jnp.concatenate([cell.W_x, cell.b[:, None]], axis=1).astype(kind)
-    A, B = method.affine_generator(cell.W_h.astype(kind), inputs)
+    kind = jnp.result_type(*whole)
+    inputs = jnp.concatenate([whole.W_x, whole.b[:, None]], axis=1).astype(kind)
+    A, B = method.affine_generator(whole.W.astype(kind), inputs)
     return LinearField(A / dt, B[:, :-1] / dt, B[:, -1] / dt, method.input_lead * dt)
 
 
 @eqx.filter_jit
-def _inverse(cell: VanillaCell) -> VanillaCell:
+def _inverse(whole: AffineMap) -> VanillaCell:
     """The affine network that undoes one step: h(t) ↦ h(t − dt)."""
-    inverse = inv(cell.W_h)
-    return VanillaCell(inverse, -inverse @ cell.W_x, -inverse @ cell.b, activation=None)
+    inverse = inv(whole.W)
+    return VanillaCell(inverse, -inverse @ whole.W_x, -inverse @ whole.b, activation=None)
 
 
 def existing(W) -> list[AbstractMethod]:
@@ -120,5 +125,5 @@ def _refuse(W, method, reason: Obstacle | None) -> None:
 
 
 def _name(cell) -> str:
-    affine = "affine " if isinstance(cell, AbstractCell) and is_affine(cell) else ""
+    affine = "" if affine_map(cell) is None else "affine "
     return f"{affine}{type(cell).__name__}"

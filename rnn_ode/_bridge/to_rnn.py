@@ -4,8 +4,9 @@ import equinox as eqx
 from jaxtyping import Array
 
 from .._base.checks import as_step, check_callable
+from .._base.protocol import input_width
 from .._base.types import Field
-from .._cells.base import initial_state, output_of
+from .._cells.protocol import initial_state, output_of
 from .schemes import AbstractScheme
 from .to_ode import _half_precision
 
@@ -20,7 +21,7 @@ class SchemeCell(eqx.Module):
     @property
     def input_size(self) -> int | None:
         """That of the field, where it has one."""
-        return getattr(self.field, "input_size", None)
+        return input_width(self.field)
 
     def __call__(self, x: Array, h):
         return self.scheme.step(self.field, x, h, self.dt)

@@ -1,16 +1,22 @@
-"""What every cell of ours has, and what is asked of any cell."""
+"""What a cell may tell of itself."""
 
 import abc
 from typing import Any, NamedTuple
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from .._base.checks import as_floats, check_finite
-from .recurrence import Recurrence, of_equinox
+from .recurrence import Recurrence
+
+
+class AffineMap(NamedTuple):
+    """h ↦ W h + W_x x + b, with W (N, N), W_x (N, D), b (N,)."""
+
+    W: Float[Array, "N N"]
+    W_x: Float[Array, "N D"]
+    b: Float[Array, " N"]
 
 
 class Pieces(NamedTuple):
@@ -26,137 +32,96 @@ class Pieces(NamedTuple):
 
 
 class AbstractCell(eqx.Module):
-    """A cell whose input enters through a *drive*, which needs no state and so can be computed for all steps at once.
+    """The base class of a cell of your own, h' = cell(x, h).
 
-    Subclasses give their `recurrence`; `cell(x, h)` is `step(drive(x), h)`.
+    Only `__call__(x, h)` is required: x (D,) is the input, h the state (an array or a pytree of arrays), and the result has
+    the structure, shapes and type of h. Any other callable of this form is a cell too. The base class says what else the
+    package asks of a cell, each with an answer that is right for any cell:
+
+    - `initial_state()`: the state from which a run starts unless `h0` is given. Without it, `h0` must be given.
+    - `input_size`: the width D of the input, for checks; `None` if any width fits.
+    - `output(h)`: the part of a state that a layer above reads. The state itself if there is no such method.
+    - `linear_part`: the matrix (N, N) whose eigenvalues `compare` and `gradient_flow` show, and `linear_part_name`, what
+      tables call it. Where it is `None`, the default, they take the Jacobian at a state of the run.
+    - `gain`: a bound of ‖∂h'/∂h‖₂ that holds at every state and input. NaN, the default, where none is known.
+    - `affine`: (W, W_x, b) of a cell that is h' = W h + W_x x + b; `preactivation`: (W, W_x, b) of a cell that is
+      h' = f(W h + W_x x + b). `None` by default. Methods convert such a cell as a whole.
+    - `pieces(x)`: (A, W, c, rectified) of a cell that is piecewise linear under the constant input x (D,), in NumPy: the step
+      is z ↦ A z + W relu(z) + c, and h is z, or relu(z) where `rectified`. `None` by default. `cycles` needs it.
+    - `drive(x)` and `step(drive, h)`, with cell(x, h) = step(drive(x), h): what needs no state is then computed for many
+      steps at once. By default `drive(x)` is x.
+    - `recurrence`: the step as one matrix product between two functions, for speed. `None` by default.
+
+    ```python
+    >>> import jax.numpy as jnp, rnn_ode as ro
+    >>> class Leaky(ro.AbstractCell):
+    ...     W: jnp.ndarray
+    ...     rate: float
+    ...
+    ...     def __call__(self, x, h):
+    ...         return (1 - self.rate) * h + self.rate * jnp.tanh(self.W @ h + x)
+    ...
+    ...     def initial_state(self):
+    ...         return jnp.zeros(len(self.W))
+    >>> cell = Leaky(jnp.array([[2.0]]), 0.5)
+    >>> [round(h, 3) for h in ro.iterate(cell, jnp.ones((2, 1))).states[:, 0].tolist()]
+    [0.0, 0.381, 0.662]
+
+    ```
     """
 
-    W_x: eqx.AbstractVar[Float[Array, "N D"]]
-    b: eqx.AbstractVar[Float[Array, " N"]]
-
-    @property
-    def input_size(self) -> int:
-        return self.W_x.shape[1]
-
-    @property
-    def hidden_size(self) -> int:
-        return self.W_x.shape[0]
-
-    def initial_state(self) -> Float[Array, " N"]:
-        return jnp.zeros(self.hidden_size, self.b.dtype)
-
-    def drive(self, x: Float[Array, " D"]) -> Float[Array, " N"]:
-        """What the input contributes to the step before the state is known: W_x x + b."""
-        return self.W_x @ x + self.b
-
-    def host_drive(self, x) -> np.ndarray:
-        """`drive` in float64 on the host; `ValueError` for an input that does not fit."""
-        if np.shape(x) != (self.input_size,):
-            raise ValueError(f"x must be a constant input ({self.input_size},) for this network; got {np.shape(x)}.")
-        return np.asarray(self.W_x, np.float64) @ np.asarray(x, np.float64) + np.asarray(self.b, np.float64)
-
-    @property
     @abc.abstractmethod
-    def recurrence(self) -> Recurrence:
-        """The cell taken apart."""
-
-    def step(self, drive: Float[Array, " N"], h: Float[Array, " N"]) -> Float[Array, " N"]:
+    def __call__(self, x: Any, h: Any, /) -> Any:
         """The next state."""
-        return self.recurrence.step(drive, h)
 
     @property
-    @abc.abstractmethod
-    def linear_part(self) -> Float[Array, "N N"]:
+    def input_size(self) -> int | None:
+        return None
+
+    def initial_state(self) -> Any:
+        raise ValueError(
+            f"h0=None starts from the cell's initial state, and {type(self).__name__} has no method `initial_state()`. "
+            "Give h0, or give the cell that method."
+        )
+
+    @property
+    def linear_part(self) -> Float[Array, "N N"] | None:
         """The matrix whose eigenvalues are the multipliers of the network's linear part."""
+        return None
 
     @property
     def linear_part_name(self) -> str:
-        """What that matrix is called in tables."""
+        """What tables call that matrix."""
         return "its linear part"
 
     @property
-    @abc.abstractmethod
     def gain(self) -> Float[Array, ""]:
         """A bound of ‖∂h'/∂h‖₂ that holds at every state and input; NaN where none is known."""
+        return jnp.asarray(jnp.nan)
 
-    def __call__(self, x: Float[Array, " D"], h: Float[Array, " N"]) -> Float[Array, " N"]:
-        return self.step(self.drive(x), h)
+    @property
+    def preactivation(self) -> AffineMap | None:
+        """(W, W_x, b) of a cell h' = f(W h + W_x x + b)."""
+        return None
 
+    @property
+    def affine(self) -> AffineMap | None:
+        """(W, W_x, b) of a cell h' = W h + W_x x + b."""
+        return None
 
-def hoisted(cell):
-    """`drive` and `step` with cell(x, h) = step(drive(x), h): what needs no state can be computed for all steps at once."""
-    if isinstance(cell, AbstractCell):
-        return cell.drive, cell.step
-    apart = of_equinox(cell)
-    return (lambda x: x, cell) if apart is None else (apart.drive, apart.step)
+    def pieces(self, x: Any) -> Any:
+        """The network under the constant input x (D,), as `Pieces` or a tuple of the same; `None` for another network."""
+        return None
 
+    def drive(self, x: Any) -> Any:
+        """What the input contributes to the step before the state is known."""
+        return x
 
-def recurrence(cell: Any) -> Recurrence | None:
-    """One of our cells or Equinox's taken apart; `None` for others, and where a subclass has a step of its own."""
-    if not isinstance(cell, AbstractCell):
-        return of_equinox(cell)
-    kind = type(cell)
-    own = kind.step is AbstractCell.step and kind.__call__ is AbstractCell.__call__
-    return cell.recurrence if own else None
+    def step(self, drive: Any, h: Any) -> Any:
+        """The next state."""
+        return self(drive, h)
 
-
-def initial_state(cell):
-    """The zero state of a cell that tells it, `cell.initial_state()`, and of Equinox's, or `ValueError`: h (N,), or (h, c)
-    for an LSTM."""
-    if hasattr(cell, "initial_state"):
-        return cell.initial_state()
-    if isinstance(cell, eqx.nn.GRUCell | eqx.nn.LSTMCell):
-        zeros = jnp.zeros(cell.hidden_size, cell.weight_hh.dtype)
-        return (zeros, zeros) if isinstance(cell, eqx.nn.LSTMCell) else zeros
-    raise ValueError(
-        f"h0=None means zeros, and the state's shape is known only for rnn_ode's and Equinox's cells; "
-        f"got {type(cell).__name__}. Pass h0."
-    )
-
-
-def output_of(cell, state) -> Any:
-    """What a cell hands to the layer above it: `cell.output(state)` of a cell that tells it, h of an LSTM's (h, c), and
-    otherwise the state. `TypeError` where that is no array: which of its parts is the output, only the cell can say."""
-    if hasattr(cell, "output"):
-        return cell.output(state)
-    output = state[0] if isinstance(cell, eqx.nn.LSTMCell) else state
-    if not isinstance(output, jax.Array | np.ndarray):
-        raise TypeError(
-            f"the state of a {type(cell).__name__} is {jax.tree.structure(state)}, and which part of it is the output only "
-            "the cell can say: give it a method `output(h)`."
-        )
-    return output
-
-
-def as_state(name: str, h0, owner=None):
-    """An initial state as a pytree of floating arrays, finite where it can be seen, in the shape its owner's state has.
-
-    `owner` is the cell or field that takes it; where that does not say what its state looks like, any shape passes. A list
-    of Python numbers, nested or not, is one array, as in NumPy; a list of arrays is a pytree.
-    """
-    if isinstance(h0, list) and all(isinstance(leaf, int | float) for leaf in jax.tree.leaves(h0)):
-        h0 = as_floats(name, h0)
-
-    def one(leaf):
-        try:
-            array = jnp.asarray(leaf)
-        except (TypeError, ValueError):
-            raise TypeError(f"{name} must hold arrays of numbers; got {type(leaf).__name__}.") from None
-        check_finite(name, array)
-        return array if jnp.issubdtype(array.dtype, jnp.inexact) else array.astype(jnp.result_type(float))
-
-    if not jax.tree.leaves(h0):
-        raise ValueError(f"{name} must hold at least one array; got {h0!r}.")
-    state = jax.tree.map(one, h0)
-    wanted, came = _shapes_of(owner), jax.tree.map(jnp.shape, state)
-    if wanted is not None and wanted != came:
-        raise ValueError(f"{name} must have shape {wanted} for this {type(owner).__name__}; got {came}.")
-    return state
-
-
-def _shapes_of(owner):
-    """The shapes in the owner's state, as a pytree, or `None` where it does not say."""
-    try:
-        return jax.tree.map(jnp.shape, jax.eval_shape(lambda: initial_state(owner)))
-    except ValueError:
+    @property
+    def recurrence(self) -> Recurrence | None:
+        """The cell taken apart."""
         return None

@@ -7,11 +7,12 @@ from jaxtyping import Array, Float
 
 from .._base.checks import as_floats
 from ..linalg._norms import spectral_norm
-from .base import AbstractCell, Pieces
+from .base import Pieces
+from .driven import AbstractDrivenCell
 from .recurrence import Recurrence
 
 
-class PiecewiseLinearCell(AbstractCell):
+class PiecewiseLinearCell(AbstractDrivenCell):
     """The piecewise-linear network h' = A h + W relu(h) + W_x x + b (Durstewitz 2017; A is often diagonal).
 
     **Arguments:** `A` (N, N); `W` (N, N); `W_x` (N, D); `b` (N,). Raises `ValueError` for shapes that do not fit and for

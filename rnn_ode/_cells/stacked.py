@@ -2,16 +2,15 @@
 
 import itertools
 from collections.abc import Sequence
-from typing import Any
 
 import equinox as eqx
-import jax
 import numpy as np
 from jaxtyping import Array
 
 from .._base.checks import check_callable
+from .._base.protocol import input_width
 from .._base.types import Cell
-from .base import initial_state, output_of
+from .protocol import initial_state, output_of, output_shape
 
 
 class StackedCell(eqx.Module):
@@ -45,7 +44,7 @@ class StackedCell(eqx.Module):
         for k, cell in enumerate(self.cells):
             check_callable(f"cells[{k}]", cell, "cell(x, h)")
         for k, (below, above) in enumerate(itertools.pairwise(self.cells)):
-            given, wanted = output_shape(below), getattr(above, "input_size", None)
+            given, wanted = output_shape(below), input_width(above)
             if None not in (given, wanted) and given != (wanted,):
                 raise ValueError(
                     f"cells[{k + 1}] takes inputs ({wanted},), but the layer below it, cells[{k}], gives outputs {given}."
@@ -69,11 +68,3 @@ class StackedCell(eqx.Module):
             states.append(cell(x, state))
             x = output_of(cell, states[-1])
         return tuple(states)
-
-
-def output_shape(cell: Any) -> tuple[int, ...] | None:
-    """The shape of the cell's output, or `None` where the cell does not say."""
-    try:
-        return jax.eval_shape(lambda: output_of(cell, initial_state(cell))).shape
-    except ValueError:
-        return None

@@ -10,7 +10,8 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._base.checks import as_floats, check_count
 from ..linalg._norms import spectral_norm
-from .base import AbstractCell, Pieces
+from .base import AffineMap, Pieces
+from .driven import AbstractDrivenCell
 from .recurrence import Recurrence
 
 # sup |f'| of the activations for which it is known
@@ -22,7 +23,7 @@ _STEEPEST = (
 )
 
 
-class VanillaCell(AbstractCell):
+class VanillaCell(AbstractDrivenCell):
     """The discrete recurrent network h' = f(W_h h + W_x x + b) (Elman 1990).
 
     **Arguments:** `W_h` (N, N); `W_x` (N, D); `b` (N,); `activation` the elementwise f, or `None` for the affine network
@@ -91,6 +92,14 @@ class VanillaCell(AbstractCell):
         return "W_h"
 
     @property
+    def preactivation(self) -> AffineMap:
+        return AffineMap(self.W_h, self.W_x, self.b)
+
+    @property
+    def affine(self) -> AffineMap | None:
+        return self.preactivation if self.activation is None else None
+
+    @property
     def gain(self) -> Float[Array, ""]:
         """γ ‖W_h‖₂ with γ = sup |f'| (1 for tanh, relu and None, ¼ for sigmoid): the Jacobian is diag(f') W_h. NaN for an
         activation whose γ is not known here."""
@@ -115,8 +124,3 @@ def _draw(key, input_size, hidden_size, recurrent):
     kind = jnp.result_type(float)
     scale = jax.nn.initializers.lecun_normal(in_axis=-1, out_axis=-2)
     return recurrent(key_h, (hidden_size, hidden_size), kind), scale(key_x, (hidden_size, input_size), kind)
-
-
-def is_affine(cell) -> bool:
-    """Whether the cell is h' = W h + W_x x + b, so that one matrix is its Jacobian everywhere."""
-    return isinstance(cell, VanillaCell) and cell.activation is None

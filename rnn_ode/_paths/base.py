@@ -17,6 +17,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from .._base.checks import as_floats, as_number, as_step
+from .._base.protocol import input_width
 from .times import split
 
 
@@ -191,6 +192,13 @@ class Moment(AbstractInput):
 def is_held(path: Any) -> bool:
     """Whether an input is given by samples and constant between its stamps."""
     return isinstance(path, AbstractPath) and path.degree == 0
+
+
+def check_width(path: Any, owner: Any, kind: str) -> None:
+    """`ValueError` for samples of another width than the owner, a "cell" or a "field", declares."""
+    width = input_width(owner)
+    if isinstance(path, AbstractPath) and width is not None and path.xs.shape[1:] != (width,):
+        raise ValueError(f"path must have samples of shape ({width},) for this {kind}; they are {path.xs.shape[1:]}.")
 
 
 def read(path: Any, t: Any, after: Any = 0.0) -> Array:

@@ -14,7 +14,7 @@ from .._base.checks import as_step
 from .._base.states import flat_rows, promote
 from .._base.types import Cell, State
 from .._base.verdict import Verdict, verdict_name
-from .._cells.base import AbstractCell, as_state, initial_state
+from .._cells.protocol import as_initial_state, linear_part
 from .._methods.base import AbstractMethod
 from .._methods.closed import Exact, Textbook, Tustin
 from .._methods.series import Backward, Forward
@@ -73,11 +73,11 @@ def compare(
     dt = as_step("dt", dt)
     methods = _as_methods(methods)
     xs = check_inputs(cell, xs)
-    h0 = promote(initial_state(cell) if h0 is None else as_state("h0", h0, cell), cell, xs, least=jnp.float32)
+    h0 = promote(as_initial_state(h0, cell), cell, xs, least=jnp.float32)
     report = progress or (lambda _: None)
     report("network")
     network = iterate(cell, xs, h0, dt=dt, throw=False)
-    W, linear_part = _linear_part(cell, xs, h0)
+    W, part_name = _linear_part(cell, xs, h0)
     report("eigenvalues")
     s, verdict, predictions, generators = _predict(W, methods)
     rows = []
@@ -108,7 +108,7 @@ def compare(
         spectrum=s,
         network_verdict=verdict_name(verdict),
         measured_rate=measured_rate(s.matrix, flow=False),
-        linear_part=linear_part,
+        linear_part=part_name,
         growth=linear_growth(s),
     )
 
@@ -130,8 +130,8 @@ def _as_methods(methods: Any) -> tuple[AbstractMethod, ...]:
 
 def _linear_part(cell: Cell, xs: Array, h0: State) -> tuple[Float[Array, "N N"], str]:
     """The matrix that stands for the network where it is asked as a linear one, and what it is called."""
-    if isinstance(cell, AbstractCell):
-        return cell.linear_part, cell.linear_part_name
+    if (known := linear_part(cell)) is not None:
+        return known
     return local_jacobian(cell, jnp.mean(xs, axis=0), h0), "the Jacobian at h0 and the mean input"
 
 

@@ -30,7 +30,7 @@ from jaxtyping import PyTree, Real
 from .._base.checks import as_band, check_count
 from .._base.states import after, like
 from .._base.types import Cell, Path
-from .._cells.base import hoisted
+from .._cells.protocol import hoisted
 from .._paths.base import is_held
 from .._run.clock import ROWS, Clock
 from .._run.kept import keep, with_result

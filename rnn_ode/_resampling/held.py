@@ -15,7 +15,7 @@ from jaxtyping import Array, Bool
 
 from .._base.states import after, like, mask_failed
 from .._base.types import Cell, State
-from .._cells.base import hoisted
+from .._cells.protocol import hoisted
 from .._paths.base import AbstractPath
 from .._run.clock import ROWS, Clock
 from .._run.kept import Kept, keep

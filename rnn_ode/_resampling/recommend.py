@@ -21,7 +21,7 @@ from .._base.checks import as_number, check_callable, check_count
 from .._base.states import flat_rows, promote
 from .._base.text import MISSING, table
 from .._base.types import Cell, State
-from .._cells.base import as_state, initial_state, output_of
+from .._cells.protocol import as_initial_state, output_of
 from .._paths.interpolated import BandLimited
 from .._run.clock import ROWS
 from .._run.iterate import check_inputs, iterate
@@ -111,7 +111,7 @@ def recommend(
         raise ValueError(f"xs must have at least 64 samples for a trial; got {len(xs)}.")
     if round(len(xs) * ratio) < 4:
         raise ValueError(f"xs must have at least 4 results in a trial; {len(xs)} samples have {len(xs) * ratio:.1f}.")
-    h0 = initial_state(cell) if h0 is None else as_state("h0", h0, cell)
+    h0 = as_initial_state(h0, cell)
     h0 = promote(h0, cell, xs, least=jnp.float32)
     pick = partial(output_of, cell) if output is None else output
     states = iterate(cell, xs, h0).states

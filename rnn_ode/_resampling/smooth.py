@@ -16,7 +16,7 @@ from jaxtyping import Array, Bool, Float
 
 from .._base.states import after, like, mask_failed
 from .._base.types import Cell, State
-from .._cells.base import hoisted
+from .._cells.protocol import hoisted
 from .._run.clock import ROWS, Clock
 from .._run.kept import Kept, keep
 from .interpolation import Interpolation, combined, lagrange, orbit_of, read_off, uniform_weights, whole_steps

@@ -18,10 +18,11 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, PyTree, Real
 
 from .._base.checks import as_band, as_floats, as_number, check_callable, check_count, is_concrete
+from .._base.protocol import input_width
 from .._base.states import frozen, promote
 from .._base.text import table
 from .._base.types import Cell, State
-from .._cells.base import as_state, initial_state
+from .._cells.protocol import as_initial_state
 from .._run.clock import Clock
 from ..linalg._eig import eig
 from ..linalg._solve import solve
@@ -92,9 +93,9 @@ def root_condition(
     gap, band = as_number("gap", gap), as_band("band", band)
     if not 0 < gap < np.inf:
         raise ValueError(f"gap must be positive and finite, in steps of the network; got {gap}.")
-    h0 = initial_state(cell) if h0 is None else as_state("h0", h0, cell)
-    x, width = as_floats("x", x), getattr(cell, "input_size", None)
-    if isinstance(width, int) and x.shape != (width,):
+    h0 = as_initial_state(h0, cell)
+    x, width = as_floats("x", x), input_width(cell)
+    if width is not None and x.shape != (width,):
         raise ValueError(f"x must be a constant input ({width},) for this cell; got {x.shape}.")
     multipliers = multipliers_at_rest(cell, x, h0)
     radii = np.empty((ahead, behind + 1))

@@ -18,7 +18,7 @@ from jaxtyping import Float, Int
 
 from .._base.checks import as_band, as_step, check_callable, check_count
 from .._base.types import Cell
-from .._cells.base import hoisted, initial_state
+from .._cells.protocol import hoisted, initial_state
 from .._paths.interpolated import BandLimited
 from .interpolation import Interpolation, lagrange, uniform_nodes, whole_steps
 from .smooth import Past, advance, begun, moved

@@ -9,8 +9,8 @@ import numpy as np
 from .._base.checks import as_step, check_callable
 from .._base.states import promote
 from .._base.types import Cell, State
-from .._cells.base import as_state, initial_state
-from .._paths.base import AbstractPath, is_held
+from .._cells.protocol import as_initial_state
+from .._paths.base import check_width, is_held
 from .._run.clock import Clock
 from .interpolation import Interpolation, whole_steps
 
@@ -24,10 +24,8 @@ def prepared(
     dt = as_step("dt", dt)
     check_callable("cell", cell, "cell(x, h)")
     check_callable("path", path, "path(t); samples (T, D) become one with Hold(xs) or BandLimited(xs)")
-    width = getattr(cell, "input_size", None)
-    if isinstance(path, AbstractPath) and isinstance(width, int) and path.xs.shape[1:] != (width,):
-        raise ValueError(f"path must have samples of shape ({width},) for this cell; they are {path.xs.shape[1:]}.")
-    h0 = initial_state(cell) if h0 is None else as_state("h0", h0, cell)
+    check_width(path, cell, "cell")
+    h0 = as_initial_state(h0, cell)
     if save is not None:
         check_callable("save", save, "save(h)")
     clock = Clock.of(path, ts, dt)

@@ -13,8 +13,8 @@ from jaxtyping import Array, PyTree, Real
 from .._base.checks import check_callable, check_count, check_solver, is_concrete
 from .._base.results import RESULTS
 from .._base.types import Field, State
-from .._cells.base import as_state
-from .._paths.base import AbstractPath
+from .._cells.protocol import as_state
+from .._paths.base import AbstractPath, check_width
 from .clock import Clock
 from .solve import reason_of, solve_field
 from .tolerances import tolerances_of
@@ -130,6 +130,4 @@ def _check_path(field: Field, path: Any) -> None:
             f"path must be one of rnn_ode's paths, a function of time, or None; got {type(path).__name__}. "
             "Samples (T, D) become a path with Hold(xs)."
         )
-    width = getattr(field, "input_size", None)
-    if isinstance(path, AbstractPath) and width is not None and path.xs.shape[1:] != (width,):
-        raise ValueError(f"path must have samples of shape ({width},) for this field; they are {path.xs.shape[1:]}.")
+    check_width(path, field, "field")

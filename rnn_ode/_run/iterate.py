@@ -11,10 +11,11 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, PyTree, Real
 
 from .._base.checks import as_floats, as_step, check_callable, check_count
+from .._base.protocol import input_width
 from .._base.results import RESULTS
 from .._base.states import after, like, promote
 from .._base.types import Cell, State
-from .._cells.base import as_state, initial_state, recurrence
+from .._cells.protocol import as_initial_state, recurrence
 from .._cells.recurrence import Recurrence
 from .kept import Kept, keep, with_result, with_result_unless
 from .scan import scan_states
@@ -68,7 +69,7 @@ def iterate(
     dt = as_step("dt", dt)
     check_callable("cell", cell, "cell(x, h)")
     xs = check_inputs(cell, xs)
-    h0 = initial_state(cell) if h0 is None else as_state("h0", h0, cell)
+    h0 = as_initial_state(h0, cell)
     if save is not None:
         check_callable("save", save, "save(h)")
     if checkpoints is not None:
@@ -141,8 +142,7 @@ def _run_by_segments(cell, apart: Recurrence | None, save, xs, h0, length: int, 
 def check_inputs(cell: Cell, xs: Any) -> Float[Array, "T ..."]:
     """Return inputs as a floating array, time first; `ValueError` unless they have the width that the cell tells."""
     xs = as_floats("xs", xs)
-    width = getattr(cell, "input_size", None)
-    width = width if isinstance(width, int) else None
+    width = input_width(cell)
     if xs.ndim == 0 or xs.shape[0] == 0:
         raise ValueError(f"xs must be a sequence with at least one sample, time first: (T, D); got shape {xs.shape}.")
     if width is not None and xs.shape[1:] != (width,):

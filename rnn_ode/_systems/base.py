@@ -12,7 +12,8 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
 from .._base.types import State
-from .._cells.base import Pieces, as_state, initial_state
+from .._cells.base import Pieces
+from .._cells.protocol import as_state, initial_state
 from .._paths.base import AbstractPath, Constant
 from .stepper import Stepper
 from .time import AbstractTime

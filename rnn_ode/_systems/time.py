@@ -13,13 +13,14 @@ import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Complex, Float, Inexact
 
 from .._base.checks import as_number, as_step
 from .._base.results import RESULTS
 from .._base.verdict import Verdict
 from .._methods.closed import Exact, Textbook
-from ..linalg._eig import modes
+from ..linalg._eig import Modes, modes
 from ..linalg._exponential import exponential, matrix_power
 from ..linalg._norms import numerical_abscissa, numerical_radius, spectral_norm
 from ..linalg._regions import AbstractRegion, HalfPlane, UnitDisc
@@ -88,15 +89,21 @@ class AbstractTime(eqx.Module):
         """Returns the name of what happens to a fixed point when this eigenvalue crosses the boundary of stability. "fold"
         stands for a fold or a branch point, which the eigenvalue cannot tell apart."""
 
-    def modes(self, J: Float[Array, "N N"]) -> tuple[Complex[Array, " N"], Float[Array, " N"]]:
-        """Returns the eigenvalues of J, fastest growing first, and their condition numbers, those of the balanced matrix."""
-        values, *_, condition = modes(J)
-        order = jnp.argsort(-self.growth(values), stable=True)
-        return values[order], condition[order]
+    def modes(self, J: Float[Array, "N N"]) -> Modes:
+        """Returns the eigenvalues of J and what belongs to them, fastest growing first."""
+        found = modes(J)
+        return found.in_order(jnp.argsort(-self.growth(found.values), stable=True))
 
-    def verdict(self, J: Float[Array, "N N"], eigenvalues: Array, condition: Array) -> Verdict:
-        """Returns what the eigenvalues of J, with their condition numbers, say about small disturbances."""
-        return judge(J, eigenvalues, condition, (self.reading,))[0]
+    def verdict(self, J: Float[Array, "N N"], found: Modes) -> Verdict:
+        """Returns what the modes of J say about small disturbances."""
+        return judge(J, found.values, found.balanced_condition, (self.reading,), found.balanced)[0]
+
+    @eqx.filter_jit
+    def judged(self, J: Float[Array, "N N"], on_kink: Bool[ArrayLike, ""]) -> tuple[Complex[Array, " N"], Verdict]:
+        """Returns the eigenvalues of J, fastest growing first, and what they say about small disturbances: nothing on a kink,
+        where J jumps."""
+        found = self.modes(J)
+        return found.values, Verdict.where(jnp.asarray(on_kink), Verdict.UNDETERMINED, self.verdict(J, found))
 
 
 class Discrete(AbstractTime):

@@ -1,32 +1,22 @@
-"""`rnn-ode analyse`: the same questions to a network and its flow."""
+"""`rnn-ode analyse`: the same questions to a network and to its flow."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import jax.numpy as jnp
 import numpy as np
 import typer
+from jax import Array
 
 from .._base.checks import counted
+from .._base.protocol import input_width
 from .._methods.catalogue import from_label
 from .._reports.analyse import analyse
-from ._app import Json, app, finish, job
-from ._common import (
-    Activation,
-    Gain,
-    Hidden,
-    Recurrent,
-    RecurrentKind,
-    Weights,
-    check_apart,
-    check_figure,
-    describe,
-    mention_unused,
-    network,
-    progress,
-    save_figure,
-)
+from ._app import app, job, mention_unused
+from ._cell import cell_from_file, cell_name, random_cell
+from ._options import Activation, FigureFile, Gain, Hidden, Json, Recurrent, RecurrentKind, Weights
+from ._progress import progress
+from ._result import check_files, deliver
 
 
 @app.command("analyse")
@@ -46,9 +36,7 @@ def analyse_command(
     x: Annotated[
         list[float] | None, typer.Option(help="A constant input. Give it once for each input. Without it: zeros.")
     ] = None,
-    out: Annotated[Path, typer.Option(help="File of the page of figures: .png, .pdf or .svg.")] = Path(
-        "rnn_ode_analyse.png"
-    ),
+    out: FigureFile = Path("rnn_ode_analyse.png"),
     as_json: Json = False,
 ) -> None:
     """Compare fixed points, exponents, gradients and transients of a network and of its flow.
@@ -56,25 +44,24 @@ def analyse_command(
     The result is a table and a page of figures.
     """
     with job(context):
-        check_figure(out)
-        check_apart({"--out": out}, {"--weights": weights})
+        check_files(figure=out, reads={"--weights": weights})
         if weights is not None:
             mention_unused(context, "with --weights", "hidden", "gain", "recurrent")
         chosen = from_label("--method", method)
-        cell = network(weights, activation, len(x) if x else 1, hidden, gain, recurrent, seed, Activation.tanh)
-        constant = _constant(x, getattr(cell, "input_size", None))
+        if weights is None:
+            kind = activation or Activation.tanh
+            inputs = len(x) if x else 1
+            cell = random_cell(inputs, hidden, activation=kind, recurrent=recurrent, gain=gain, seed=seed)
+        else:
+            cell = cell_from_file(weights, activation)
+        constant = _constant_input(x, input_width(cell))
         with progress("preparing") as step:
-            a = analyse(cell, constant, chosen, seed=seed, progress=lambda part: step(f"computing: {part}"))
-            step("drawing")
-            save_figure(a.plot, out)
-        if as_json:
-            finish(json.dumps({"figure": str(out), **a.to_dict()}, allow_nan=False))
-            return
-        source = "random network" if weights is None else str(weights)
-        finish(f"{describe(cell)} ({source})\n\n{a.table()}\n\nfigure: {out}")
+            analysis = analyse(cell, constant, chosen, seed=seed, progress=lambda part: step(f"computing: {part}"))
+        deliver(analysis, as_json, out, head=f"{cell_name(cell)} ({weights or 'random network'})")
 
 
-def _constant(x: list[float] | None, inputs: int | None):
+def _constant_input(x: list[float] | None, inputs: int | None) -> Array:
+    """The values of `--x`, or zeros; `inputs` is the number that the network takes, if it tells it."""
     if x is None:
         return jnp.zeros(inputs or 1)
     if inputs is not None and inputs != len(x):

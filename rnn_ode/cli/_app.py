@@ -1,10 +1,9 @@
-"""The command itself, and what all of its jobs do alike: say what is wrong, or what was kept, in one line."""
+"""The command `rnn-ode` itself, and what it says of errors and of Ctrl-C: one line, the same for all of its subcommands."""
 
 import contextlib
 import errno
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import Annotated
 
 import jax
 import typer
@@ -22,8 +21,6 @@ app = typer.Typer(
 )
 messages = Console(stderr=True)
 
-Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object, and nothing else.")]
-
 
 @app.callback()
 def main() -> None:
@@ -39,32 +36,40 @@ def nothing_kept() -> str:
 def job(
     context: typer.Context, kept: Callable[[], str] = nothing_kept, names: Mapping[str, str] | None = None
 ) -> Iterator[None]:
-    """What the user got wrong is one line on standard error and status 2, not a traceback; Ctrl-C says what was `kept`.
+    """Run a subcommand's block. An error of the user is printed as one line, with exit status 2 and without a traceback.
 
-    Errors that begin with the name of a function's argument name the option of that name instead, or what `names` says.
+    If the text of the error begins with the name of a function's argument, the option of that name is printed instead, or
+    what `names` gives for the argument. On Ctrl-C the text of `kept` is printed: it says what was kept.
     """
     options = {str(parameter.name): parameter.opts[0] for parameter in context.command.params}
     tell(kept)
     try:
         yield
-    except KeyboardInterrupt:  # the command is called from Python, where Ctrl-C raises
+    except KeyboardInterrupt:  # the command was called from Python, where Ctrl-C raises
         messages.print(Text(kept()), soft_wrap=True)
         raise typer.Exit(130) from None
     except (ValueError, TypeError, OSError, ImportError) as error:
-        say("error", "red", _in_terms_of(options | dict(names or {}), _plain(error)))
+        say("error", "red", _with_options(options | dict(names or {}), _in_words(error)))
         raise typer.Exit(2) from None
 
 
 def finish(text: str) -> None:
-    """The last of standard output, which Ctrl-C does not cut short."""
+    """Print the last text on standard output. Ctrl-C does not cut it short."""
     with deferred():
         typer.echo(text)
         tell(lambda: "Stopped when all was done: nothing is missing.")
 
 
 def say(kind: str, colour: str, text: str) -> None:
-    """A line on standard error. What users typed is in it: neither markup nor emoji codes are read in a `Text`."""
+    """Print a line on standard error. Markup and emoji codes in it, which users may have typed, are printed as they are."""
     messages.print(Text.assemble((f"{kind}:", colour), f" {text}"), soft_wrap=True)
+
+
+def mention_unused(context: typer.Context, cause: str, *names: str) -> None:
+    """Print a note if one of these options was given: it does nothing, for this cause."""
+    given = [name for name in names if str(context.get_parameter_source(name)).endswith("COMMANDLINE")]
+    if given:
+        say("note", "yellow", f"{', '.join(f'--{name}' for name in given)} does nothing {cause}.")
 
 
 _SYSTEM = {
@@ -75,16 +80,16 @@ _SYSTEM = {
 }
 
 
-def _plain(error: Exception) -> str:
-    """What an error says, without the system's numbers."""
+def _in_words(error: Exception) -> str:
+    """The text of an error. An error of the system is told in words, without its number."""
     if not isinstance(error, OSError) or error.errno is None:
         return str(error)
     words = _SYSTEM.get(error.errno, (error.strerror or "it failed").lower())
     return f"{words}." if error.filename is None else f"{error.filename}: {words}."
 
 
-def _in_terms_of(options: Mapping[str, str], text: str) -> str:
-    """The text, with options for the arguments of functions that it begins with, as in `rate must be above 0`."""
+def _with_options(options: Mapping[str, str], text: str) -> str:
+    """The text with an option in place of each argument at its beginning, as in `rate must be above 0`."""
     match = re.match(r"[A-Za-z_, ]{1,60}?(?= (must|cannot|needs) )", text)
     if match is None:
         return text

@@ -2,13 +2,17 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .._files.atomic import check_writable
-from ._app import Json, app, finish, job
-from ._common import check_apart, check_figure, progress, save_figure
+from ._app import app, job
+from ._options import Json
+from ._progress import progress
+from ._result import check_files, print_result, save_figure
+
+if TYPE_CHECKING:
+    from ..bench import Row
 
 
 @app.command("bench")
@@ -46,18 +50,14 @@ def bench_command(
     """
     from .. import bench as benchmark
 
-    rows: list[benchmark.Row] = []
+    rows: list[Row] = []
 
-    def report(interrupted: bool, figure: Path | None) -> str:
-        if as_json:
-            data = {"rows": [row.to_dict() for row in rows], "interrupted": interrupted}
-            return json.dumps(data, allow_nan=False)
-        return (benchmark.table(rows) if rows else "") + (f"\n\nfigure: {figure}" if figure else "")
+    def data(interrupted: bool) -> dict[str, Any]:
+        return {"rows": [row.to_dict() for row in rows], "interrupted": interrupted}
 
     def kept() -> str:
-        text = report(True, None)
-        if text:
-            typer.echo(text)
+        if rows or as_json:
+            typer.echo(json.dumps(data(True), allow_nan=False) if as_json else benchmark.table(rows))
         if not rows:
             return "Stopped before a case was done; nothing was kept: run the same command again."
         if keep is None:
@@ -65,11 +65,7 @@ def bench_command(
         return f"Stopped: the cases that were done are above; run the same command again, which goes on from {keep}."
 
     with job(context, kept, {"cases": "--case"}):
-        if out is not None:
-            check_figure(out)
-        if keep is not None:
-            check_writable("--keep", keep)
-        check_apart({"--keep": keep, "--out": out})
+        check_files(figure=out, writes={"--keep": keep})
         with progress("preparing") as step:
             benchmark.run(
                 cases=case or None,
@@ -87,4 +83,4 @@ def bench_command(
             from .. import plot
 
             save_figure(lambda: plot.bench(rows), out)
-        finish(report(False, out))
+        print_result(as_json, data(False), benchmark.table(rows) + (f"\n\nfigure: {out}" if out else ""))

@@ -1,34 +1,23 @@
 """`rnn-ode compare`: a network and its continuous counterparts on a series."""
 
-import json
 import time
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import typer
 
 from .._base.checks import counted
-from .._files.atomic import check_readable
+from .._base.protocol import input_width
+from .._base.types import Cell
 from .._methods.catalogue import from_label
 from .._reports.compare import METHODS, compare
-from ..datasets import load_csv, sunspots
-from ._app import Json, app, finish, job
-from ._common import (
-    Activation,
-    Gain,
-    Hidden,
-    Recurrent,
-    RecurrentKind,
-    Weights,
-    check_apart,
-    check_figure,
-    describe,
-    mention_unused,
-    network,
-    progress,
-    save_figure,
-    standardised,
-)
+from ..datasets import Series, load_csv, sunspots
+from ._app import app, job, mention_unused
+from ._cell import cell_from_file, cell_name, random_cell
+from ._options import Activation, FigureFile, Gain, Hidden, Json, Recurrent, RecurrentKind, Weights
+from ._progress import progress
+from ._result import check_files, deliver
 
 
 @app.command("compare")
@@ -52,7 +41,7 @@ def compare_command(
         typer.Option(help="A method, such as forward:3. Can be repeated. Without it: five methods."),
     ] = None,
     seed: Annotated[int, typer.Option(max=2**31 - 1, help="Seed of the random network.")] = 0,
-    out: Annotated[Path, typer.Option(help="File of the figure: .png, .pdf or .svg.")] = Path("rnn_ode_compare.png"),
+    out: FigureFile = Path("rnn_ode_compare.png"),
     as_json: Json = False,
 ) -> None:
     """Run a network and its continuous counterparts on a series. The result is a table and a figure.
@@ -61,36 +50,46 @@ def compare_command(
     """
     with job(context):
         started = time.perf_counter()
-        check_figure(out)
-        check_apart({"--out": out}, {"--input": input, "--weights": weights})
+        check_files(figure=out, reads={"--input": input, "--weights": weights})
         if input is None:
             mention_unused(context, "without --input", "column")
-        else:
-            check_readable("--input", input)
         if weights is not None:
             mention_unused(context, "with --weights", "hidden", "gain", "recurrent", "seed")
         methods = tuple(from_label("--method", text) for text in method) if method else METHODS
         series = sunspots() if input is None else load_csv(input, column)
-        xs = standardised(series)
-        cell = network(weights, activation, xs.shape[1], hidden, gain, recurrent, seed, Activation.relu)
-        _check_inputs(cell, xs.shape[1], weights)
+        xs = _standardised(series)
+        if weights is None:
+            kind = activation or Activation.relu
+            cell = random_cell(xs.shape[1], hidden, activation=kind, recurrent=recurrent, gain=gain, seed=seed)
+        else:
+            cell = cell_from_file(weights, activation)
+            _check_inputs(cell, xs.shape[1], weights)
         with progress("running the network") as step:
-            c = compare(cell, xs, methods=methods, progress=lambda part: step(f"computing: {part}"))
-            step("drawing")
-            save_figure(c.plot, out)
-        if as_json:
-            finish(json.dumps({"series": series.name, "figure": str(out), **c.to_dict()}, allow_nan=False))
-            return
-        source = "random network" if weights is None else str(weights)
-        finish(
-            f"{series.name}: {len(xs)} samples into a {describe(cell)} ({source})\n\n{c.table()}\n\n"
-            f"figure: {out}  ({time.perf_counter() - started:.1f} s)"
+            comparison = compare(cell, xs, methods=methods, progress=lambda part: step(f"computing: {part}"))
+        source = f"{cell_name(cell)} ({weights or 'random network'})"
+        deliver(
+            comparison,
+            as_json,
+            out,
+            about={"series": series.name},
+            head=f"{series.name}: {len(xs)} samples into a {source}",
+            tail=lambda: f"  ({time.perf_counter() - started:.1f} s)",
         )
 
 
-def _check_inputs(cell, columns: int, weights: Path | None) -> None:
-    wanted = getattr(cell, "input_size", columns)
-    if wanted != columns:
+def _standardised(series: Series) -> np.ndarray:
+    """The values of the series (T, D), every column scaled to mean 0 and standard deviation 1."""
+    values = np.asarray(series.values, float)
+    spread = values.std(axis=0)
+    if np.any(spread == 0):
+        raise ValueError(f"{series.name}: the series is constant, so that it cannot be scaled; give another --column.")
+    return (values - values.mean(axis=0)) / spread
+
+
+def _check_inputs(cell: Cell, columns: int, weights: Path) -> None:
+    """`ValueError` if the network does not take as many inputs as the series has columns."""
+    wanted = input_width(cell)
+    if wanted not in (None, columns):
         raise ValueError(
             f"--weights {weights}: the network takes {counted(wanted, 'input')}, and the series has "
             f"{counted(columns, 'column')}."

@@ -1,6 +1,5 @@
 """`rnn-ode memory`: which networks learn which lag."""
 
-import json
 import math
 from pathlib import Path
 from typing import Annotated
@@ -8,9 +7,10 @@ from typing import Annotated
 import jax
 import typer
 
-from .._files.atomic import check_writable
-from ._app import Json, app, finish, job
-from ._common import check_apart, check_figure, progress, save_figure
+from ._app import app, job
+from ._options import FigureFile, Json
+from ._progress import progress
+from ._result import check_files, deliver
 
 
 @app.command("memory")
@@ -34,7 +34,7 @@ def memory_command(
         Path | None,
         typer.Option(help="A .json file that keeps the networks that are done. The same command goes on from it."),
     ] = None,
-    out: Annotated[Path, typer.Option(help="File of the figure: .png, .pdf or .svg.")] = Path("rnn_ode_memory.png"),
+    out: FigureFile = Path("rnn_ode_memory.png"),
     as_json: Json = False,
 ) -> None:
     """Train networks on a memory task, and show which of them learn which lag.
@@ -55,17 +55,14 @@ def memory_command(
 
     names = {"name": "--cell", "cells": "--cell", "lags": "--lag", "lag": "--lag"}
     with job(context, kept, names), jax.enable_x64(False):
-        check_figure(out)
-        check_apart({"--results": results, "--out": out})
-        if results is not None:
-            check_writable("--results", results)
+        check_files(figure=out, writes={"--results": results})
         if task not in tasks:
             raise ValueError(f"--task must be one of {', '.join(tasks)}; got {task!r}.")
         if not 0 < rate < math.inf:
             raise ValueError(f"--rate must be a finite number above 0; got {rate}.")
         with progress("training") as step:
 
-            def told(done: int, total: int, text: str) -> None:
+            def show(done: int, total: int, text: str) -> None:
                 nonlocal counts
                 counts = done, total
                 step(f"{done} of {total} trained; training: {text}")
@@ -79,11 +76,6 @@ def memory_command(
                 steps=steps,
                 rate=rate,
                 path=results,
-                progress=told,
+                progress=show,
             )
-        save_figure(found.plot, out)
-        finish(
-            json.dumps({"figure": str(out), **found.to_dict()}, allow_nan=False)
-            if as_json
-            else f"{found.table()}\n\nfigure: {out}"
-        )
+        deliver(found, as_json, out)

@@ -1,7 +1,5 @@
 """`rnn-ode resample`: a trained network at another rate."""
 
-import dataclasses
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -10,13 +8,17 @@ import jax
 import typer
 
 from .._cells.vanilla import VanillaCell
-from .._files.atomic import check_readable, check_writable
-from .._resampling.files import Scheme, Source, Table, resample
+from .._resampling.files import resample_file
+from .._resampling.files_scheme import Scheme
+from .._resampling.files_source import Source, Table
 from .._resampling.stream import as_rate
 from ..audio import SUBTYPES, read_wav
 from ..interop import Network, read_network
-from ._app import Json, app, finish, job, say
-from ._common import ACTIVATIONS, Activation, check_apart, mention_unused, percentage
+from ._app import app, job, mention_unused, say
+from ._cell import ACTIVATIONS
+from ._options import Activation, Columns, Json
+from ._progress import percentage
+from ._result import check_files, print_result
 
 
 @app.command("resample")
@@ -32,9 +34,7 @@ def resample_command(
         float | None, typer.Option(help="The rate that it was trained at. Without it: the rate of the input.")
     ] = None,
     rate: Annotated[float, typer.Option(help="The rate of a csv file, in samples per time unit.")] = 1.0,
-    column: Annotated[
-        list[str] | None, typer.Option(help="A column of a csv file: its name, or its number from 0. Can be repeated.")
-    ] = None,
+    column: Columns = None,
     hold: Annotated[
         list[float] | None, typer.Option(help="One more input, which is constant (a knob). Can be repeated.")
     ] = None,
@@ -83,36 +83,39 @@ def resample_command(
     with job(context, kept, names):
         if best:
             mention_unused(context, "with --recommend", "ahead", "behind", "band", "force")
-        check_readable("--weights", weights)
-        check_apart({"--out": out}, {"--input": input, "--weights": weights})
+        check_files(reads={"--input": input, "--weights": weights}, writes={"--out": out})
         source = _source(context, input, out, to, rate, column, subtype)
-        network = _network(weights, activation, residual)
+        network = _network_in_double(weights, activation, residual)
         scheme = None if best else Scheme(ahead, behind, band)
         own = source.rate if trained is None else trained
-        notes = _notes(weights, network, activation)
+        assumed = _assumptions(weights, network, activation)
         with percentage("resampling") as update:
 
-            def told(done: int, total: int) -> None:
-                while notes:  # once all that can be wrong has been looked at
-                    say("note", "yellow", notes.pop(0))
+            def show(done: int, total: int) -> None:
+                while assumed:  # at the first block: by then everything has been checked
+                    say("note", "yellow", assumed.pop(0))
                 update(done, total)
 
-            report = resample(
-                network, source, out, to, own,
-                scheme=scheme, hold=hold or (), subtype=subtype, force=force, progress=told,
-            )  # fmt: skip
+            options = {"scheme": scheme, "hold": hold or (), "subtype": subtype, "force": force}
+            report = resample_file(network, source, out, to, own, **options, progress=show)
         if report.note is not None:
             say("warning", "yellow", report.note)
-        finish(json.dumps(dataclasses.asdict(report), allow_nan=False) if as_json else report.text())
+        print_result(as_json, report.to_dict(), report.text())
 
 
-def _source(context, input: Path, out: Path, to: float, rate: float, column, subtype: str | None) -> Source:
-    """The input, and whether the output can be written at all, before anything takes time."""
+def _source(
+    context: typer.Context,
+    input: Path,
+    out: Path,
+    to: float,
+    rate: float,
+    column: list[str] | None,
+    subtype: str | None,
+) -> Source:
+    """The input, after a check that input and output are of one kind and that the options fit that kind."""
     kind = input.suffix.lower()
     if kind not in (".wav", ".csv") or out.suffix.lower() != kind:
         raise ValueError(f"--input and --out must both end in .wav or both in .csv; got {input} and {out}.")
-    check_readable("--input", input)
-    check_writable("--out", out)
     hz = as_rate("--to", to)
     if kind == ".csv":
         mention_unused(context, "with a csv series", "subtype")
@@ -125,8 +128,8 @@ def _source(context, input: Path, out: Path, to: float, rate: float, column, sub
     return read_wav(input)
 
 
-def _network(weights: Path, activation: Activation | None, residual: bool | None) -> Network:
-    """The network of the file, in the precision of the command, whatever its file has."""
+def _network_in_double(weights: Path, activation: Activation | None, residual: bool | None) -> Network:
+    """The network of the file, in float64, which the command computes in."""
     network = read_network(
         weights,
         activation=... if activation is None else ACTIVATIONS[activation],
@@ -135,8 +138,8 @@ def _network(weights: Path, activation: Activation | None, residual: bool | None
     return jax.tree.map(lambda leaf: leaf.astype(float) if eqx.is_inexact_array(leaf) else leaf, network)
 
 
-def _notes(weights: Path, network: Network, activation: Activation | None) -> list[str]:
-    """What was assumed of the network, because its file does not say it."""
+def _assumptions(weights: Path, network: Network, activation: Activation | None) -> list[str]:
+    """What is assumed of the network because its file does not say it."""
     relu = isinstance(network.cell, VanillaCell) and network.cell.activation is jax.nn.relu
     taken = [f"{weights} does not say its activation: relu is taken; --activation gives another."]
     states = [f"{weights} has no readout: the output is the network's state, all of its units."]

@@ -1,16 +1,16 @@
 """`rnn-ode spectrum`: what the eigenvalues of a matrix say."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from .._analyses.spectrum import spectrum
-from .._files.atomic import check_readable
 from ..interop import read_matrix
-from ._app import Json, app, finish, job
-from ._common import progress
+from ._app import app, job
+from ._options import Json
+from ._progress import progress
+from ._result import check_files, print_result
 
 
 @app.command("spectrum")
@@ -27,9 +27,9 @@ def spectrum_command(
 ) -> None:
     """Show what the eigenvalues of a matrix say about the network and about each continuous counterpart."""
     with job(context):
-        check_readable("the file", file)
+        check_files(reads={"FILE": file})
         W = read_matrix(file, key).astype(float)
         with progress("eigenvalues"):
-            s = spectrum(W)
-            text = json.dumps(s.to_dict(), allow_nan=False) if as_json else s.table()
-        finish(text)
+            found = spectrum(W)
+            data, text = found.to_dict(), found.table()
+        print_result(as_json, data, text)

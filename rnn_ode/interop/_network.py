@@ -7,9 +7,9 @@ import equinox as eqx
 from jaxtyping import Array, Float
 
 from .._base.checks import check_callable, check_flag, counted
+from .._base.protocol import input_width
 from .._base.types import Cell
-from .._cells.base import output_of
-from .._cells.stacked import output_shape
+from .._cells.protocol import output_of, output_shape
 
 Activation = Callable[[Array], Array] | None
 
@@ -56,7 +56,7 @@ class Network(eqx.Module):
                 raise ValueError(f"readout must map vectors to vectors; it maps {sizes[0]} to {sizes[1]}.")
             if given not in (None, sizes[:1]):
                 raise ValueError(f"readout must take the cell's outputs {given}; it takes {sizes[:1]}.")
-        outputs, inputs = self.output_size, getattr(self.cell, "input_size", None)
+        outputs, inputs = self.output_size, input_width(self.cell)
         if self.residual and outputs is not None and inputs is not None and outputs > inputs:
             raise ValueError(
                 f"residual needs at least as many inputs as outputs: {outputs}; the cell takes {counted(inputs, 'input')}."

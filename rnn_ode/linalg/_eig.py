@@ -144,12 +144,19 @@ def _in_units(V: Complex[Array, "N N"], e: Integer[Array, " N"]) -> Complex[Arra
 
 class Modes(NamedTuple):
     """The eigenvalues (N,) of a matrix, in no particular order; its right eigenvectors (N, N) in columns of unit 2-norm; the
-    condition numbers (N,) of the eigenvalues; and those of the balanced matrix, by which rounding is judged (`_verdict`)."""
+    condition numbers (N,) of the eigenvalues; and those of the balanced matrix (N, N), by which rounding is judged
+    (`_verdict`); and that matrix."""
 
     values: Complex[Array, " N"]
     vectors: Complex[Array, "N N"]
     condition: Float[Array, " N"]
     balanced_condition: Float[Array, " N"]
+    balanced: Inexact[Array, "N N"]
+
+    def in_order(self, order: Integer[Array, " N"]) -> "Modes":
+        """Returns the same modes in another order."""
+        values, vectors, condition, balanced_condition, balanced = self
+        return Modes(values[order], vectors[:, order], condition[order], balanced_condition[order], balanced)
 
 
 @jax.jit
@@ -157,9 +164,10 @@ def modes(A: Inexact[Array, "N N"]) -> Modes:
     """Eigenvalues, eigenvectors and conditions of a matrix, by one factorisation."""
     _check_square(A)
     e = balancing(A)
-    values, V = _eig(rescaled(A, e))
+    B = rescaled(A, e)
+    values, V = _eig(B)
     vectors = _in_units(V, e)
-    return Modes(values, vectors, eigenvalue_condition(vectors), eigenvalue_condition(V))
+    return Modes(values, vectors, eigenvalue_condition(vectors), eigenvalue_condition(V), B)
 
 
 @jax.custom_jvp

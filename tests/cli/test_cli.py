@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 
 from rnn_ode._methods.catalogue import from_label
 from rnn_ode.cli import app
-from rnn_ode.cli._common import Recurrent, initializer
+from rnn_ode.cli._cell import initializer
+from rnn_ode.cli._options import Recurrent
 
 # Small, and with one set of methods: every other set costs a compilation.
 SMALL = ["compare", "--hidden", "3", "--activation", "none", "--method", "textbook", "--method", "exact"]

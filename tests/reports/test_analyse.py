@@ -1,6 +1,5 @@
 """A network and its flow on one page: the flagship contrast, gaps with their reasons, the command."""
 
-import dataclasses
 import json
 
 import jax
@@ -10,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 import rnn_ode as ro
-from rnn_ode._reports import analyse as _analyse
+from rnn_ode._reports.analysis_points import with_shared
 from rnn_ode.cli import app
 
 c, s = np.cos(np.pi / 3), np.sin(np.pi / 3)
@@ -157,9 +156,7 @@ def test_what_one_side_found_and_both_have_is_listed_by_both():
     cell = ro.VanillaCell([[1.5]], [[1.0]], [0.0], jnp.tanh)
     network, flow = ro.Map(cell, np.zeros(1)), ro.Flow(ro.to_ode(cell, ro.Forward(1)), np.zeros(1))
     few, many = np.full((9, 1), 1.0), np.linspace(-2, 2, 9)[:, None]
-    empty = _analyse._nothing("network", "")
-    first = dataclasses.replace(empty, system=network, points=ro.fixed_points(network, few))
-    second = dataclasses.replace(empty, system=flow, points=ro.fixed_points(flow, many))
-    assert (int(first.points.count), int(second.points.count)) == (1, 3)
-    assert int(_analyse._with_shared(first, second).points.count) == 3
-    assert _analyse._with_shared(second, first) is second
+    first, second = ro.fixed_points(network, few), ro.fixed_points(flow, many)
+    assert (int(first.count), int(second.count)) == (1, 3)
+    assert int(with_shared(first, network, second).count) == 3
+    assert with_shared(second, flow, first) is second

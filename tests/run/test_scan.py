@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import rnn_ode as ro
-from rnn_ode._cells.base import recurrence
+from rnn_ode._cells.protocol import recurrence
 
 N, D, T = 3, 2, 7
 KEYS = jax.random.split(jax.random.key(0), 8)

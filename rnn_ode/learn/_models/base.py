@@ -24,7 +24,7 @@ from jaxtyping import Array, Float, Int, Real
 
 from ..._base.checks import is_concrete
 from ..._base.types import Cell, State
-from ..._cells.base import output_of
+from ..._cells.protocol import output_of
 
 Readout = Callable[[Array], Array]
 

@@ -8,7 +8,7 @@ from jaxtyping import Array, Float, Real
 
 from ..._base.checks import check_callable, check_count
 from ..._base.types import Cell, State
-from ..._cells.base import output_of
+from ..._cells.protocol import output_of
 from ..._run.iterate import iterate
 from .base import Length, Readout, Recurrent, as_samples
 

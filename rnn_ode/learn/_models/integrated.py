@@ -15,7 +15,7 @@ from ..._base.states import promote
 from ..._base.types import Cell, Field, State
 from ..._bridge.schemes import RungeKutta
 from ..._bridge.to_rnn import to_rnn
-from ..._cells.base import initial_state
+from ..._cells.protocol import as_initial_state
 from ..._paths.held import Hold
 from ..._run.integrate import integrate, integrate_samples
 from .base import Length, Recurrent, as_samples, check_length
@@ -86,7 +86,7 @@ class Integrated(Recurrent):
     def _states(self, xs: Real[Array | np.ndarray, "T D"], h0: State | None, length: Length) -> State:
         """The states for any path."""
         xs = as_samples(xs)
-        h0 = promote(initial_state(self.field) if h0 is None else h0, self.field, xs)
+        h0 = promote(as_initial_state(h0, self.field), self.field, xs)
         how = {"solver": self.solver, "rtol": self.rtol, "atol": self.atol, "adjoint": self.adjoint}
         if length is None:
             path = causal(self.path(xs, self.dt), self.field)

@@ -10,7 +10,7 @@ from jaxtyping import Array, Real
 
 from ..._base.checks import check_callable, check_count
 from ..._base.types import Cell, State
-from ..._cells.base import initial_state
+from ..._cells.protocol import as_initial_state
 from ..._run.iterate import iterate
 from .base import Length, Recurrent, as_samples, check_length
 
@@ -47,7 +47,7 @@ class Iterated(Recurrent):
         if length is None:
             return run(self.cell, xs, h0).states
         check_length(xs, length)
-        h0 = initial_state(self.cell) if h0 is None else h0
+        h0 = as_initial_state(h0, self.cell)
         rows = jnp.arange(xs.shape[0])
         counts = (rows < length).astype(xs.dtype)
         marked = jnp.concatenate([xs[jnp.where(rows < length, rows, 0)], counts[:, None]], axis=1)

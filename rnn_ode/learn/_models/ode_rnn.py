@@ -14,9 +14,10 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Real
 
 from ..._base.checks import as_floats, check_callable, check_count, is_concrete
+from ..._base.protocol import input_width
 from ..._base.states import real_dtype
 from ..._base.types import Cell, Field, State
-from ..._cells.base import initial_state, output_of
+from ..._cells.protocol import initial_state, output_of
 from ..._paths.base import Constant
 from ..._run.runge_kutta import runge_kutta_4
 from .base import Length, as_samples, check_length
@@ -125,8 +126,8 @@ class ODERNN(eqx.Module):
     @property
     def input_size(self) -> int | None:
         """D + 1, where the cell tells its D."""
-        width = getattr(self.cell, "input_size", None)
-        return width + 1 if isinstance(width, int) else None
+        width = input_width(self.cell)
+        return width + 1 if width is not None else None
 
     def initial_state(self) -> State:
         return initial_state(self.cell)
@@ -141,8 +142,8 @@ class ODERNN(eqx.Module):
         shape, times = np.shape(xs), np.shape(ts.gaps if isinstance(ts, Intervals) else ts)
         if len(shape) != 2 or times != shape[:1] or not shape[0]:
             raise ValueError(f"ts (T,) and xs (T, D) must have one T ≥ 1; got {times} and {shape}.")
-        width = getattr(self.cell, "input_size", None)
-        if isinstance(width, int) and shape[1] != width:
+        width = input_width(self.cell)
+        if width is not None and shape[1] != width:
             raise ValueError(f"xs must have shape (T, {width}) for this cell; got {shape}.")
         if length is not None:
             check_length(xs, length)
@@ -153,7 +154,7 @@ class ODERNN(eqx.Module):
 
     def _rate(self, h: State) -> State:
         """dh/dt under a zero input."""
-        nothing = jnp.zeros(getattr(self.field, "input_size", None) or 0, real_dtype(h))
+        nothing = jnp.zeros(input_width(self.field) or 0, real_dtype(h))
         return self.field(0.0, h, Constant(nothing))
 
     @eqx.filter_jit

@@ -18,7 +18,7 @@ from ..._analyses.lyapunov import lyapunov
 from ..._base.checks import as_floats, as_matrix, as_number
 from ..._base.states import frozen, promote
 from ..._base.types import Cell, State
-from ..._cells.base import initial_state
+from ..._cells.protocol import as_initial_state
 from ..._systems.map import Map
 from ...linalg._eig import eig
 
@@ -54,7 +54,7 @@ def vanishing_gradient(
     ```
     """
     xs = as_floats("xs", xs)
-    h0 = frozen(promote(initial_state(cell) if h0 is None else h0, cell, xs))
+    h0 = frozen(promote(as_initial_state(h0, cell), cell, xs))
     flat, unravel = ravel_pytree(h0)
 
     def step(cell: Cell, x: Array, h: Array) -> Array:
@@ -123,7 +123,7 @@ def flossing(cell: Cell, xs: Real[Array | np.ndarray, "T D"], count: int, h0: St
 
     ```
     """
-    h0 = initial_state(cell) if h0 is None else h0
+    h0 = as_initial_state(h0, cell)
     return jnp.mean(lyapunov(Map(cell, xs), h0, float(xs.shape[0]), count=count).exponents ** 2)
 
 

@@ -99,7 +99,7 @@ def test_no_other_constant_is_better_than_chance(drawn):
 
 
 @pytest.mark.parametrize("name", TASKS)
-def test_the_true_answer_scores_nothing(drawn, name):
+def test_the_true_answer_scores_zero(drawn, name):
     task, _, inputs, targets = drawn[name]
     classes = name in ("copy", "order")
     right = 30 * jax.nn.one_hot(targets, task.output_size) if classes else jnp.asarray(targets)
@@ -120,7 +120,7 @@ def test_the_score_of_copy_is_of_the_symbols_alone():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", TASKS)
-def test_the_key_decides_compiled_or_not(drawn, name):
+def test_the_key_decides_the_batch_compiled_or_not(drawn, name):
     task, lag, *first = drawn[name]
     for a, b in zip(first, task.draw(KEY, lag, 4000), strict=True):
         np.testing.assert_array_equal(a, b)
@@ -139,14 +139,14 @@ def test_draws_are_of_the_default_precision(name, float32):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("task, least", [(learn.Adding(), 2), (learn.TemporalOrder(), 10), (learn.FlipFlop(), 2)])
-def test_the_shortest_lag(task, least):
+def test_the_shortest_lag_is_enforced(task, least):
     inputs, _ = task.draw(KEY, least, 3)
     assert inputs.shape[0] == 3 and task.chance(least) > task.solved
     with pytest.raises(ValueError, match=f"lag must be at least {least} for this task; got {least - 1}"):
         task.draw(KEY, least - 1, 3)
 
 
-def test_what_tasks_refuse(as_user):
+def test_tasks_refuse_what_does_not_fit(as_user):
     for task, lag in TASKS.values():
         with pytest.raises(ValueError, match="lag must be at least 1; got 0"):
             task.draw(KEY, 0, 3)

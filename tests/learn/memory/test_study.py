@@ -1,13 +1,11 @@
-"""The memory study: what it records, that it goes on where it stopped, and that it tells networks apart."""
+"""The memory study: what it records, that it resumes, and that it tells networks apart."""
 
 import json
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 from rnn_ode import learn
-from rnn_ode.cli import app
 
 pytestmark = pytest.mark.slow
 
@@ -26,7 +24,7 @@ def test_a_row_for_every_network_lag_and_seed(small):
     assert len(small.groups()) == 2 and small.longest("tanh") == 0
 
 
-def test_what_is_said_before_is_said_of_the_untrained_network(small):
+def test_the_verdict_is_that_of_the_untrained_network(small):
     """The radius of the matrix that the seed gives, by NumPy."""
     import jax
 
@@ -38,7 +36,7 @@ def test_what_is_said_before_is_said_of_the_untrained_network(small):
     assert trial.verdict == ("DECAYS" if radius < 1 else "GROWS")
 
 
-def test_a_killed_study_goes_on_and_ends_the_same(small, tmp_path):
+def test_a_killed_study_resumes_to_the_same_end(small, tmp_path):
     path, told = tmp_path / "study.json", []
 
     def kill(done, total, text):
@@ -58,7 +56,7 @@ def test_a_killed_study_goes_on_and_ends_the_same(small, tmp_path):
         learn.study(learn.TemporalOrder(), ["tanh"], [10], path=path, **WAY)
 
 
-def test_an_interrupted_trial_is_none(tmp_path, monkeypatch):
+def test_an_interrupted_trial_is_not_kept(tmp_path, monkeypatch):
     """Ctrl-C ends the study, and leaves in the file what was whole."""
     from rnn_ode.learn._training import training as _training
 
@@ -76,7 +74,7 @@ def test_an_interrupted_trial_is_none(tmp_path, monkeypatch):
     assert len(json.loads(path.read_text())["trials"]) == 1
 
 
-def test_what_is_not_finite_is_null_and_comes_back(tmp_path):
+def test_numbers_that_are_not_finite_are_null_in_the_file(tmp_path):
     """At a rate of 1e38 a network is gone after a step; a neural ODE is asked through its steps."""
     way = {**WAY, "seeds": 1, "rate": 1e38, "path": tmp_path / "study.json"}
     found = learn.study(learn.TemporalOrder(), ["irnn", "neural-ode"], [10], **way)
@@ -86,7 +84,7 @@ def test_what_is_not_finite_is_null_and_comes_back(tmp_path):
     assert [trial.stopped_because for trial in again.trials] == [trial.stopped_because for trial in found.trials]
 
 
-def test_the_table_and_the_page(small):
+def test_the_table_and_the_page_show_all_trials(small):
     lines = small.table().splitlines()
     assert sum("of 2" in line for line in lines) == 2 and "DECAYS" in small.table()
     assert len(small.plot().axes) == 2
@@ -96,7 +94,7 @@ def test_the_table_and_the_page(small):
 @pytest.mark.parametrize(
     ("cells", "changes"), [(["transformer"], {}), (["tanh"], {"seeds": 0}), (["tanh"], {"lags": [3]})]
 )
-def test_bad_input_is_named(cells, changes):
+def test_bad_arguments_are_refused_by_name(cells, changes):
     with pytest.raises(ValueError, match=r"name must be one of|seeds|lag must be at least 10"):
         learn.study(**{"task": learn.TemporalOrder(), "cells": cells, "lags": [10], **WAY, **changes})
 
@@ -112,12 +110,3 @@ def test_flossing_carries_gradients_over_the_lag():
     found = learn.study(learn.TemporalOrder(), ["tanh", "tanh + flossing"], [30], seeds=2, hidden=12, steps=1)
     plain, flossed = (np.mean([abs(trial.gradient_before) for trial in group]) for group in found.groups())
     assert flossed < 0.5 * plain and plain > 4
-
-
-def test_the_command(tmp_path):
-    way = ["memory", "--cell", "gru", "--lag", "10", "--seeds", "1", "--steps", "2", "--out", str(tmp_path / "a.png")]
-    done = CliRunner().invoke(app, [*way, "--json"])
-    assert done.exit_code == 0, done.stderr
-    assert json.loads(done.stdout)["trials"][0]["cell"] == "gru" and (tmp_path / "a.png").stat().st_size > 1000
-    wrong = CliRunner().invoke(app, ["memory", "--task", "juggling"])
-    assert wrong.exit_code == 2 and "--task must be one of adding" in wrong.stderr

@@ -81,7 +81,7 @@ def vanishing_gradient(cell, loss):
     ],
     ids=["tanh", "LSTM", "tanh, the end", "LSTM, every step"],
 )
-def test_the_vanishing_gradient_term_is_the_formula(cell, loss):
+def test_the_vanishing_gradient_penalty_is_the_published_formula(cell, loss):
     held = run_and_gradients(cell, XS, loss)
     value, gradient = vanishing_gradient(cell, loss)
     np.testing.assert_allclose(value, omega(cell, XS, *held), rtol=1e-10)
@@ -91,7 +91,7 @@ def test_the_vanishing_gradient_term_is_the_formula(cell, loss):
 
 
 @pytest.mark.slow
-def test_a_step_that_no_loss_depends_on_counts_nothing():
+def test_a_step_on_which_the_loss_does_not_depend_adds_nothing():
     def second(states):
         return jnp.sum(states[1] ** 2)
 
@@ -108,7 +108,7 @@ def test_a_dead_network_has_a_finite_gradient():
     assert value == 1 and all(jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient))
 
 
-def test_the_weights_in_the_loss_are_held():
+def test_weights_in_the_loss_have_no_gradient():
     @jax.jit
     @jax.value_and_grad
     def penalty(weights):
@@ -121,7 +121,7 @@ def test_the_weights_in_the_loss_are_held():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("h0", [None, jnp.array([1.0, 0.0, -1.0])])
-def test_orthogonal_weights_times_a_gain(h0):
+def test_penalties_of_a_multiple_of_an_orthogonal_matrix(h0):
     """‖g J‖/‖g‖ is the gain at every step, and every exponent its logarithm."""
     cell = ro.VanillaCell.random(KEYS[3], 2, 3, activation=None, recurrent=jax.nn.initializers.orthogonal(0.8))
     np.testing.assert_allclose(learn.vanishing_gradient(cell, XS, of_the_end, h0), 0.2**2, rtol=1e-10)
@@ -133,7 +133,7 @@ def test_orthogonal_weights_times_a_gain(h0):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("count", [pytest.param(1, marks=pytest.mark.slow), 2, 3])
-def test_flossing_of_a_diagonal_matrix(count):
+def test_flossing_of_a_diagonal_matrix_uses_its_largest_exponents(count):
     """Its exponents are log|λ|, once the frame is aligned; of all three the sum is exact from the start."""
     cell = ro.VanillaCell(jnp.diag(jnp.array([0.1, 2.0, -0.5])), jnp.zeros((3, 2)), jnp.zeros(3), activation=None)
     wanted = np.mean(np.log([2.0, 0.5, 0.1][:count]) ** 2)
@@ -142,7 +142,7 @@ def test_flossing_of_a_diagonal_matrix(count):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("cell", [TANH, pytest.param(LSTM, marks=pytest.mark.slow)], ids=["tanh", "LSTM"])
-def test_the_gradient_of_flossing_is_that_of_differences(cell):
+def test_the_gradient_of_flossing_equals_finite_differences(cell):
     penalty = eqx.filter_jit(eqx.filter_value_and_grad(lambda cell: learn.flossing(cell, XS, 2)))
     moved, direction = along(cell)
     measured = (penalty(moved(1e-5))[0] - penalty(moved(-1e-5))[0]) / 2e-5
@@ -150,7 +150,7 @@ def test_the_gradient_of_flossing_is_that_of_differences(cell):
 
 
 @pytest.mark.slow
-def test_flossing_moves_the_exponents_to_zero():
+def test_training_on_flossing_moves_the_exponents_to_zero():
     cell = ro.VanillaCell.random(KEYS[4], 2, 3, activation=jnp.tanh, recurrent=jax.nn.initializers.orthogonal(0.3))
     xs = 0.1 * jax.random.normal(KEYS[5], (20, 2))
     done = learn.fit(
@@ -180,7 +180,7 @@ MATRIX = np.random.default_rng(0).standard_normal((4, 4))
     ],
     ids=["spectral", "radius", "orthogonality"],
 )
-def test_a_matrix_penalty_and_its_gradient(penalty, formula):
+def test_a_matrix_penalty_and_its_gradient_are_the_formula(penalty, formula):
     value, gradient = jax.jit(jax.value_and_grad(penalty))(jnp.asarray(MATRIX))
     np.testing.assert_allclose(value, formula(MATRIX), rtol=1e-10)
     direction = np.random.default_rng(1).standard_normal((4, 4))
@@ -198,7 +198,7 @@ def test_a_singular_matrix_has_a_finite_gradient():
     assert jnp.isfinite(gradient).all()
 
 
-def test_what_penalties_refuse(as_user):
+def test_penalties_refuse_what_does_not_fit(as_user):
     for penalty in (learn.spectral_penalty, learn.orthogonality_penalty):
         with pytest.raises(ValueError, match=r"W must be a square matrix .* got \(2, 3\)"):
             penalty(jnp.ones((2, 3)))
@@ -211,7 +211,7 @@ def test_what_penalties_refuse(as_user):
 
 
 @pytest.mark.slow
-def test_a_gradient_smaller_than_any_float_keeps_its_length():
+def test_a_gradient_smaller_than_any_float_is_measured():
     """Halving 400 times in float32: every step's factor is ½, and so Ω = ¼, with the gradient of that."""
     with jax.enable_x64(False):
         cell = ro.VanillaCell(0.5 * jnp.eye(3), jnp.ones((3, 1)), jnp.zeros(3), activation=None)

@@ -1,0 +1,43 @@
+"""What the phase portraits of an analysis need: a plane, how far to draw it, and the nullclines."""
+
+from collections.abc import Iterable
+
+import jax.numpy as jnp
+import numpy as np
+
+from .._analyses.fixed_points import FixedPoints
+from .._systems.base import AbstractSystem
+from .analysis_points import residuals
+from .analysis_questions import moderate
+
+_GRID = 121  # points a side
+
+
+def plane_of(orbit: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The centre (N,) and the two directions (2, N) of the portraits: two units as they are, principal components beyond."""
+    size = orbit.shape[1]
+    if size <= 2:
+        return np.zeros(size), np.eye(2, size)
+    rows = moderate(orbit)
+    centre = rows.mean(axis=0)
+    return centre, np.linalg.svd(rows - centre, full_matrices=False)[2][:2]
+
+
+def grid_of(orbit: np.ndarray, found: Iterable[FixedPoints | None], centre: np.ndarray) -> np.ndarray:
+    """The coordinates (m,) of the portraits, which hold the network's run and every fixed point within a few times of it."""
+    run = np.abs(moderate(orbit) - centre)
+    reach = float(np.quantile(run, 0.99)) or 1.0
+    for points in found:
+        if points is not None:
+            far = np.abs(np.asarray(points.points) - centre).max(axis=1)
+            reach = max(reach, *far[np.asarray(points.converged) & (far < 5 * reach)], 0.0)
+    return np.linspace(-1.15 * reach, 1.15 * reach, _GRID)
+
+
+def nullclines_of(system: AbstractSystem | None, size: int, grid: np.ndarray) -> np.ndarray | None:
+    """The residual (2, m, m) of a system of two units on the grid; `None` for another size."""
+    if system is None or size != 2:
+        return None
+    plane = jnp.stack(jnp.meshgrid(jnp.asarray(grid), jnp.asarray(grid)), axis=-1).reshape(-1, 2)
+    values = np.asarray(residuals(system, plane))
+    return np.moveaxis(values.reshape(len(grid), len(grid), 2), -1, 0)

@@ -1,0 +1,89 @@
+"""What `rnn-ode resample` tells of a run."""
+
+import dataclasses
+from typing import Any
+
+from .files_scheme import Scheme, error_gain
+
+DOUBTFUL = 20.0  # a round trip below this many dB gets a note
+LARGE = 4.0  # a gain of errors this many times that of the default scheme is named as the cause of a bad round trip
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """What was done, and how well.
+
+    **Fields:**
+
+    - `input`, `output`: the names of the files.
+    - `rate_in`, `rate_out`, `trained`: rates of the input, the output and the network's own, in Hz or per time unit.
+    - `frames`: how many were written.
+    - `scheme`: `ahead`, `behind`, `band`; the `radius` of its roots; whether it is `stable`, and `recommended` by a trial.
+    - `clipped`: number of samples beyond full scale.
+    - `seconds`: of the run, without compiling; `real_time_factor`: seconds of input for each of them.
+    - `round_trip_snr_db`: as `round_trip` returns it; `None` if it is not defined.
+    - `better`: a scheme that did better in the trial and cannot stream, or `None`.
+    - `note`: what is wrong with a bad round trip, and what to do, or `None`.
+    """
+
+    input: str
+    output: str
+    rate_in: float
+    rate_out: float
+    trained: float
+    frames: int
+    scheme: dict[str, Any]
+    clipped: int
+    seconds: float
+    real_time_factor: float
+    round_trip_snr_db: float | None
+    better: str | None
+    note: str | None
+
+    def to_dict(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+    def text(self) -> str:
+        """The report in words."""
+        scheme, snr = self.scheme, self.round_trip_snr_db
+        stable = "stable" if scheme["stable"] else "UNSTABLE"
+        ratio = "not defined (too short, or no error)" if snr is None else f"{snr:.1f} dB"
+        lines = [
+            f"{self.input} at {self.rate_in:g} → {self.output} at {self.rate_out:g}, {self.frames} frames; network trained "
+            f"at {self.trained:g}",
+            f"scheme: ahead={scheme['ahead']}, behind={scheme['behind']}, band={scheme['band']:g}; roots within "
+            f"{scheme['radius']:.5f} of 0 at rest, {stable}",
+            f"real-time factor: {self.real_time_factor:.2f} ({self.seconds:.2f} s, compilation aside)",
+            f"round trip: {ratio}, signal to error of the",
+            "  output's beginning, read band-limited at the network's own steps, against the network itself there",
+        ]
+        if self.better:
+            lines.append(f"better in the trial, and not a scheme of this command: {self.better}")
+        if self.clipped:
+            lines.append(f"clipped: {self.clipped} samples beyond full scale; --subtype float has none")
+        return "\n".join(lines)
+
+
+def doubt(snr: float | None, scheme: Scheme, gap: float, recommended: bool) -> str | None:
+    """The note on a bad round trip, with what to do; `None` if the round trip is good or not defined."""
+    if snr is None or snr >= DOUBTFUL:
+        return None
+    what = f"the output is not what the network gives at its own rate (round trip: {snr:.1f} dB, signal to error)"
+    gain = error_gain(scheme, gap)
+    if gain > LARGE * error_gain(Scheme(), gap):
+        return (
+            f"{what}. --ahead {scheme.ahead} --behind {scheme.behind} enlarge every small error up to {gain:.2g} times a "
+            "result: give a smaller --ahead and --behind, such as 3 and 3."
+        )
+    if gap > 1:
+        return f"{what}. The output can have frequencies up to half of --to: what the network has above is lost."
+    return what + ("." if recommended else ". Try --recommend, which compares schemes.")
+
+
+def not_finite(result: int, scheme: Scheme, stable: bool) -> str:
+    """The text of the error for a result that is not finite."""
+    given = f"--ahead {scheme.ahead} --behind {scheme.behind}"
+    cause = f"--force ran the unstable scheme {given}: without --force the command lists the stable ones."
+    if stable:
+        cause = f"The network grows without bound, or {given} fails on this input: give smaller numbers."
+    return f"sample {result} of the output is not finite: the network's state left the float range. {cause}"

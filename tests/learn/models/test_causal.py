@@ -1,0 +1,165 @@
+"""No output depends on a later sample."""
+
+from functools import partial
+
+import diffrax
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import rnn_ode as ro
+from rnn_ode import learn
+
+T, D, N = 5, 2, 3
+XS = jax.random.normal(jax.random.key(0), (3, T, D))
+KEYS = jax.random.split(jax.random.key(1), 12)
+LINEAR = ro.CTRNN.random(KEYS[0], D, N, tau=0.5, activation=None)
+FLOW = partial(learn.Integrated, rtol=1e-6, atol=1e-8)
+OSCILLATORS = partial(ro.CoRNN.random, gamma=2.0, epsilon=0.5)
+CELLS = {
+    "vanilla": ro.VanillaCell.random(KEYS[1], D, N, activation=jnp.tanh),
+    "gru": eqx.nn.GRUCell(D, N, key=KEYS[2]),
+    "lstm": eqx.nn.LSTMCell(D, N, key=KEYS[3]),
+    "ctrnn-cell": ro.to_rnn(ro.CTRNN.random(KEYS[4], D, N), ro.Euler(), 0.5),
+    "cornn-cell": ro.to_rnn(OSCILLATORS(KEYS[5], D, N), ro.Euler(), 0.2),
+}
+ITERATED = {name: learn.Iterated(cell) for name, cell in CELLS.items()}
+RECURRENT = ITERATED | {
+    "cornn": FLOW(OSCILLATORS(KEYS[7], D, N), ro.Linear, dt=0.5, solver=diffrax.Heun(), rtol=1e-3, atol=1e-5),
+}
+ABOVE = eqx.nn.GRUCell(2 * N, N, key=KEYS[8])
+RUNNERS = RECURRENT | {
+    "bidirectional": learn.Bidirectional(ITERATED["gru"], ITERATED["lstm"]),
+    "stacked": learn.Stacked([learn.Bidirectional(ITERATED["vanilla"], ITERATED["lstm"]), learn.Iterated(ABOVE)]),
+}
+
+
+def named(runners, quick=("lstm",)):
+    """Parameters, most of them for the full run: each takes seconds to compile."""
+    return [pytest.param(name, marks=[] if name in quick else [pytest.mark.slow]) for name in runners]
+
+
+class Peeking(eqx.Module):
+    """A field that reads its input later than the time, and does not say so."""
+
+    def initial_state(self):
+        return jnp.zeros(N)
+
+    def __call__(self, t, h, path):
+        return jnp.sum(path(t + 1.25)) + path(t - 0.75)[0] - h
+
+
+CELL, AFFINE = (
+    CELLS["vanilla"],
+    eqx.tree_at(lambda cell: cell.W_h, CELLS["vanilla"], jnp.diag(jnp.array([0.9, 0.5, 0.7]))),
+)
+AFFINE = ro.VanillaCell(AFFINE.W_h, AFFINE.W_x, AFFINE.b, activation=None)
+FLOWS = {
+    "forward": ro.to_ode(CELL, ro.Forward(2)),
+    "peeking": Peeking(),
+    "tustin": ro.to_ode(CELL, ro.Tustin()),
+    "anchored": ro.to_ode(eqx.tree_at(lambda cell: cell.W_h, CELL, AFFINE.W_h), ro.Exact(anchored=True)),
+    "affine": ro.to_ode(AFFINE, ro.Exact()),
+    "backward": ro.to_ode(AFFINE, ro.Backward(2)),
+    "linear": LINEAR,
+    "ctrnn": ro.CTRNN.random(KEYS[4], D, N),
+    "cornn": OSCILLATORS(KEYS[5], D, N),
+    "antisymmetric": ro.AntisymmetricRNN.random(KEYS[5], D, N),
+    "gru-ode": ro.GRUODE.random(KEYS[5], D, N),
+    "gru": ro.to_ode(CELLS["gru"], ro.Forward(3)),
+}
+
+
+def changed_from(k):
+    return XS[0].at[k:].set(3 * XS[1, k:])
+
+
+@eqx.filter_jit
+def many(runner, xs):
+    model = learn.ManyToMany(runner, lambda output: output[-2:])
+    return jax.vmap(model)(xs)
+
+
+def leaves_the_past_alone(runner):
+    """Whether outputs[:k] stay what they are, bit by bit, when xs[k:] changes; what changes does count from then on."""
+    places = (1, 2, 4)
+    outputs, *rows = np.asarray(many(runner, jnp.stack([XS[0], *(changed_from(k) for k in places)])))
+    assert np.isfinite(outputs).all()
+    assert all((row[k] != outputs[k]).any() for k, row in zip(places, rows, strict=True))
+    return all((row[:k] == outputs[:k]).all() for k, row in zip(places, rows, strict=True))
+
+
+@pytest.mark.parametrize("name", named(FLOWS, quick=("forward", "peeking")))
+def test_no_output_depends_on_a_later_sample(name):
+    runner = learn.Integrated(FLOWS[name], ro.Linear, rtol=1e-4, atol=1e-6)
+    assert leaves_the_past_alone(runner)
+    if name != "peeking":
+        assert leaves_the_past_alone(learn.Integrated(FLOWS[name], ro.Hold, rtol=1e-4, atol=1e-6))
+
+
+@pytest.mark.slow
+def test_no_output_of_networks_and_layers_depends_on_a_later_sample():
+    flow = learn.Integrated(FLOWS["forward"], ro.Linear, rtol=1e-4, atol=1e-6)
+    assert leaves_the_past_alone(ITERATED["lstm"])
+    assert leaves_the_past_alone(learn.Stacked([flow, learn.Iterated(eqx.nn.GRUCell(N, N, key=KEYS[8]))]))
+    assert not leaves_the_past_alone(RUNNERS["bidirectional"])
+
+
+@pytest.mark.slow
+def test_the_outputs_of_a_shorter_series_are_the_first_of_a_longer_one():
+    """What is read after a step's own sample is what is read after the last one: its value."""
+    for name in ("forward", "tustin", "affine"):
+        runner = learn.Integrated(FLOWS[name], ro.Linear, rtol=1e-8, atol=1e-10)
+        outputs = runner.outputs(XS[0])
+        np.testing.assert_allclose(runner.outputs(XS[0, :3]), outputs[:3], rtol=1e-9, atol=1e-11)
+        np.testing.assert_allclose(runner.outputs(XS[0], 3)[:3], outputs[:3], rtol=1e-9, atol=1e-11)
+        np.testing.assert_allclose(runner.last(XS[0]), outputs[-1], rtol=1e-12)
+    held = learn.Integrated(FLOWS["forward"], ro.Hold, rtol=1e-8, atol=1e-10)  # it reads nothing but what comes later
+    straight = learn.Integrated(FLOWS["forward"], ro.Linear, rtol=1e-8, atol=1e-10)
+    np.testing.assert_allclose(straight.outputs(XS[0]), held.outputs(XS[0]), rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.slow
+def test_white_noise_cannot_be_predicted():
+    """The share of the next sample's variance that a linear readout explains: of n = 600 samples and p = 3 outputs p/n on
+    average where nothing is known, and beyond 0.03 once in 10^3 (chi squared of 3 degrees)."""
+    xs = jax.random.normal(KEYS[6], (601, D))
+    for name in ("forward", "tustin", "anchored"):
+        runner = learn.Integrated(FLOWS[name], ro.Linear, rtol=1e-4, atol=1e-6)
+        outputs, following = np.asarray(runner.outputs(xs))[:-1], np.asarray(xs)[1:]
+        outputs, following = outputs - outputs.mean(0), following - following.mean(0)
+        left = following - outputs @ np.linalg.lstsq(outputs, following)[0]
+        assert (1 - left.var(0) / following.var(0)).max() < 0.03
+
+
+class Unsaid(ro.Hold):
+    beyond = None  # pyright: ignore[reportAssignmentType]
+
+
+@pytest.mark.parametrize("path", [ro.Cubic, ro.BandLimited, Unsaid])
+def test_paths_that_need_later_samples_are_refused_for_causal_outputs(path):
+    runner = learn.Integrated(LINEAR, path)
+    for call in (runner.outputs, runner.states, learn.ManyToMany(runner, lambda output: output)):
+        with pytest.raises(ValueError, match=rf"path = {path.__name__} cannot give a state after.*rnn_ode\.Linear"):
+            call(XS[0])
+
+
+@pytest.mark.slow
+def test_paths_that_need_later_samples_are_taken_for_the_whole_sequence():
+    runner, h0 = learn.Integrated(LINEAR, ro.Cubic), jnp.zeros(N)
+    states = ro.integrate(LINEAR, ro.Cubic(XS[0]), h0).states
+    np.testing.assert_allclose(runner.last(XS[0]), states[-1], rtol=1e-12)
+    there = learn.Bidirectional(runner, ITERATED["gru"]).outputs(XS[0])[:, :N]
+    np.testing.assert_allclose(there, states[1:], rtol=1e-12)
+    np.testing.assert_allclose(learn.Stacked([runner, runner]).layers[1].last(XS[0]), states[-1], rtol=1e-12)
+    assert learn.EncoderDecoder(runner, runner, eqx.nn.Linear(N, D, key=KEYS[10]))(XS[0], 2).shape == (2, D)
+
+
+@pytest.mark.parametrize("path", [ro.Hold, ro.Linear])
+def test_a_later_sample_that_is_nan_changes_no_earlier_output(path):
+    runner = learn.Integrated(ro.CTRNN.random(jax.random.key(0), 1, 2), path=path)
+    xs = jnp.ones((6, 1))
+    outputs = eqx.filter_jit(runner.outputs)(xs.at[4:].set(jnp.nan))
+    np.testing.assert_array_equal(outputs[:4], runner.outputs(xs)[:4])

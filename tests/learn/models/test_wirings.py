@@ -1,0 +1,205 @@
+"""Wirings of every runner: batched, padded, in any precision, and what they refuse."""
+
+from functools import partial
+
+import diffrax
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import rnn_ode as ro
+from rnn_ode import learn
+
+T, D, N = 5, 2, 3
+XS = jax.random.normal(jax.random.key(0), (3, T, D))
+LENGTHS = jnp.array([1, 3, T])
+KEYS = jax.random.split(jax.random.key(1), 12)
+FLOW = partial(learn.Integrated, rtol=1e-6, atol=1e-8)
+OSCILLATORS = partial(ro.CoRNN.random, gamma=2.0, epsilon=0.5)
+CELLS = {
+    "vanilla": ro.VanillaCell.random(KEYS[1], D, N, activation=jnp.tanh),
+    "gru": eqx.nn.GRUCell(D, N, key=KEYS[2]),
+    "lstm": eqx.nn.LSTMCell(D, N, key=KEYS[3]),
+    "ctrnn-cell": ro.to_rnn(ro.CTRNN.random(KEYS[4], D, N), ro.Euler(), 0.5),
+    "cornn-cell": ro.to_rnn(OSCILLATORS(KEYS[5], D, N), ro.Euler(), 0.2),
+}
+OUTPUT = {"lstm": lambda h: h[0], "cornn-cell": lambda h: h[0]}
+ITERATED = {name: learn.Iterated(cell) for name, cell in CELLS.items()}
+RECURRENT = ITERATED | {
+    "cornn": FLOW(OSCILLATORS(KEYS[7], D, N), ro.Linear, dt=0.5, solver=diffrax.Heun(), rtol=1e-3, atol=1e-5),
+}
+ABOVE = eqx.nn.GRUCell(2 * N, N, key=KEYS[8])
+RUNNERS = RECURRENT | {
+    "bidirectional": learn.Bidirectional(ITERATED["gru"], ITERATED["lstm"]),
+    "stacked": learn.Stacked([learn.Bidirectional(ITERATED["vanilla"], ITERATED["lstm"]), learn.Iterated(ABOVE)]),
+}
+
+
+def named(runners, quick=("lstm",)):
+    """Parameters, most of them for the full run: each takes seconds to compile."""
+    return [pytest.param(name, marks=[] if name in quick else [pytest.mark.slow]) for name in runners]
+
+
+def zeros(name):
+    state = jnp.zeros(N)
+    return (state, state) if name in OUTPUT else state
+
+
+def loop(name, xs, h=None):
+    """Every output of a cell, and its last state."""
+    h, outputs = zeros(name) if h is None else h, []
+    for x in xs:
+        h = CELLS[name](x, h)
+        outputs.append(OUTPUT.get(name, lambda h: h)(h))
+    return np.stack(outputs), h
+
+
+class Everything(eqx.Module):
+    """All wirings of one runner."""
+
+    runner: learn.AbstractRunner
+    readout: eqx.nn.Linear
+
+    def of_sequences(self, xs, length=None):
+        """What takes a length, by name."""
+        out = {name: kind(self.runner, self.readout)(xs, length) for name, kind in KINDS.items()}
+        if isinstance(self.runner, learn.Recurrent):
+            out["encoder"] = learn.EncoderDecoder(self.runner, self.runner, self.readout)(xs, T, length)
+        return out
+
+    def __call__(self, xs, length=None):
+        one = learn.OneToOne(self.runner, self.readout)(xs[0])
+        many = learn.OneToMany(self.runner, self.readout)(xs[0], T)
+        return self.of_sequences(xs, length) | {"one": one, "seed": many}
+
+
+KINDS = {"many": learn.ManyToMany, "last": learn.ManyToOne}
+
+
+def everything(name):
+    width = 2 * N if name == "bidirectional" else N
+    return Everything(RUNNERS[name], eqx.nn.Linear(width, D, key=KEYS[10]))
+
+
+@eqx.filter_jit
+def batched(model, xs, lengths):
+    return jax.vmap(model)(xs, lengths)
+
+
+@pytest.mark.parametrize("name", named(RUNNERS, quick=()))
+def test_a_compiled_batch_equals_single_calls(name):
+    model = everything(name)
+    rows = batched(model, XS, LENGTHS)
+    shapes = {key: value.shape[1:] for key, value in rows.items()}
+    series = {"many": (T, D), "last": (D,), "one": (D,), "seed": (T, D)}
+    assert shapes == series | ({"encoder": (T, D)} if name in RECURRENT else {})
+    for k, length in enumerate((1, 3, None)):
+        for key, value in model(XS[k], length).items():
+            np.testing.assert_allclose(rows[key][k], value, rtol=1e-9, atol=1e-11, err_msg=f"{key}, {length}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", named(CELLS))
+def test_wirings_of_a_network_equal_a_loop_over_its_cell(name):
+    model = everything(name)
+    out = model(XS[0])
+    outputs, _ = loop(name, XS[0])
+    first, _ = loop(name, jnp.zeros((T, D)).at[0].set(XS[0, 0]))
+    outputs, first = jax.vmap(model.readout)(jnp.asarray(outputs)), jax.vmap(model.readout)(jnp.asarray(first))
+    for key, wanted in (
+        ("many", outputs),
+        ("last", outputs[-1]),
+        ("one", first[0]),
+        ("seed", first),
+    ):
+        np.testing.assert_allclose(out[key], wanted, rtol=1e-12, atol=1e-14, err_msg=key)
+
+
+def squares(parts, length):
+    """A loss of all outputs that count."""
+    model, xs = parts
+    out = model.of_sequences(xs, length)
+    counted = out | {"many": jnp.where((jnp.arange(T) < length)[:, None], out["many"], 0)}
+    return sum(jnp.sum(y**2) for y in counted.values()), out
+
+
+@eqx.filter_jit
+def gradients(model, xs, lengths):
+    """For each sequence of a batch: outputs, gradient by the weights, gradient by the samples."""
+    pull = eqx.filter_value_and_grad(squares, has_aux=True)
+    return eqx.filter_vmap(lambda xs, length: pull((model, xs), length), in_axes=(0, 0))(xs, lengths)
+
+
+@pytest.mark.slow
+def test_checkpoints_do_not_change_gradients():
+    readout = eqx.nn.Linear(N, D, key=KEYS[10])
+    models = [Everything(learn.Iterated(CELLS["lstm"], checkpoints=k), readout) for k in (None, 2)]
+    for a, b in zip(*(jax.tree.leaves(gradients(model, XS, LENGTHS)) for model in models), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-13)
+
+
+PADDINGS = {"noise": jax.random.normal(KEYS[11], (3, T, D)), "huge": 1e300, "infinite": -jnp.inf, "NaN": jnp.nan}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", named(RUNNERS, quick=("lstm", "bidirectional")))
+def test_what_stands_in_the_padding_changes_nothing(name):
+    model = everything(name)
+    padding = jax.vmap(lambda length: jnp.arange(T) >= length)(LENGTHS)[:, :, None]
+    clean = gradients(model, jnp.where(padding, 0, XS), LENGTHS)
+    assert all(jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(clean))
+    samples = clean[1][1]
+    assert not jnp.where(padding, samples, 0).any() and jnp.where(padding, 1, samples).all()
+    for kind, filling in PADDINGS.items():
+        again = gradients(model, jnp.where(padding, filling, XS), LENGTHS)
+        for a, b in zip(jax.tree.leaves(again), jax.tree.leaves(clean), strict=True):
+            np.testing.assert_array_equal(a, b, err_msg=kind)
+
+
+@eqx.filter_jit
+def many(runner, xs):
+    model = learn.ManyToMany(runner, lambda output: output[-2:])
+    return jax.vmap(model)(xs)
+
+
+def single(tree):
+    return jax.tree.map(lambda leaf: leaf.astype(jnp.float32) if eqx.is_inexact_array(leaf) else leaf, tree)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["lstm", "cornn", "bidirectional"])
+def test_models_take_samples_of_any_type_in_any_precision(name):
+    """float64 or float32, of a process that knows float64 or not; NumPy's numbers, whole ones too."""
+    model, xs = everything(name), np.round(3 * np.asarray(XS[0]))
+    wanted = model(xs, 3)
+    for kind in (xs.astype(int), xs, xs.astype(np.float32)):
+        for x64 in (True, False):
+            with jax.enable_x64(x64):
+                found = (model if x64 else single(model))(kind, 3)
+                mixed = single(model)(kind, 3)
+            for key, value in wanted.items():
+                np.testing.assert_allclose(found[key], value, rtol=1e-3, atol=1e-4)
+                np.testing.assert_allclose(mixed[key], value, rtol=1e-3, atol=1e-4)
+
+
+def test_wirings_refuse_what_does_not_fit(as_user):
+    gru, readout, key = ITERATED["gru"], eqx.nn.Linear(N, D, key=KEYS[10]), KEYS[9]
+    with pytest.raises(TypeError, match=r"runner must be one of rnn_ode.learn's, such as Iterated\(cell\)"):
+        learn.ManyToOne(eqx.nn.GRUCell(D, N, key=key), readout)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(TypeError, match="readout must be a callable"):
+        learn.ManyToOne(gru, None)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(TypeError, match=r"encoder must hand on one state, .* got Bidirectional"):
+        learn.EncoderDecoder(RUNNERS["bidirectional"], gru, readout)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ValueError, match=r"targets must have shape \(5, 2\), .* got \(4, 2\)"):
+        learn.EncoderDecoder(gru, gru, readout)(XS[0], T, targets=XS[0, :-1])
+    with pytest.raises(ValueError, match="layers must hold at least one runner"):
+        learn.Stacked([])
+    for call in (
+        lambda: learn.OneToMany(gru, readout)(XS[0, 0], 0),
+        lambda: learn.EncoderDecoder(gru, gru, readout)(XS[0], 0),
+        lambda: learn.rollout(lambda history: history[-1], XS[0], 0),
+    ):
+        with pytest.raises(ValueError, match="steps must be at least 1; got 0"):
+            call()
