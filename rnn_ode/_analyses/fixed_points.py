@@ -26,7 +26,6 @@ from .._base.results import RESULTS
 from .._base.states import frozen
 from .._base.verdict import Verdict, float64_hint, names_of
 from .._systems.base import AbstractSystem, check_system
-from ..linalg._eig import modes
 from ..linalg._solve import inv, solve
 from ..linalg._verdict import eigenvalue_reach
 from .fixed_points_search import End, Slowness, distinct, roundoff, search, value_and_jacobian
@@ -324,12 +323,15 @@ def _describe(system, size, slow: bool, end: End) -> dict[str, Any]:
         return system.jacobian_at_rest(h)
 
     J = jax.lax.cond(end.fixed, at_rest, lambda h: system.jacobian(h), h) if slow else at_rest(h)
-    eigenvalues, condition, right, left = _modes(system, J)
+    found = system.time.modes(J)
+    eigenvalues, condition = found.values, found.balanced_condition
+    right = _turned(jax.lax.stop_gradient(found.vectors))
+    left = inv(right)
     moved = jax.lax.cond(end.fixed, lambda: _moved(system, end, left, right), lambda: jnp.zeros_like(condition))
-    reach = eigenvalue_reach(J, condition, eigenvalues) + moved
-    boundary = jnp.abs(system.time.reading.contour(eigenvalues, jnp.zeros_like(moved[0])) - eigenvalues)
+    reach = eigenvalue_reach(J, condition, eigenvalues, found.balanced) + moved
+    boundary = jnp.abs(system.time.region.reading.contour(eigenvalues, jnp.zeros_like(moved[0])) - eigenvalues)
     kink = jumps(at_rest, end.point, end.radius, size)
-    verdict = system.time.verdict(J, eigenvalues, condition)
+    verdict = system.time.verdict(J, found)
     unsure = (verdict != Verdict.PERSISTS) & (boundary[0] <= moved[0])
     verdict = Verdict.where(kink | unsure | ~end.fixed, Verdict.UNDETERMINED, verdict)
     leading = jnp.argmin(jnp.where(jnp.isnan(boundary), jnp.inf, boundary))
@@ -351,15 +353,10 @@ def _describe(system, size, slow: bool, end: End) -> dict[str, Any]:
     }
 
 
-def _modes(system, J):
-    """Eigenvalues of a Jacobian, fastest growing first, their conditions (those of the balanced matrix), and right and left
-    eigenvectors, in columns of length 1 whose largest entry is positive and in the rows of the inverse."""
-    values, vectors, _, condition = modes(J)
-    vectors = jax.lax.stop_gradient(vectors)
-    order = jnp.argsort(-system.time.growth(values), stable=True)
+def _turned(vectors: Complex[Array, "N N"]) -> Complex[Array, "N N"]:
+    """Returns eigenvectors, in columns, with the phase that makes the largest entry of each positive."""
     largest = jnp.take_along_axis(vectors, jnp.argmax(jnp.abs(vectors), axis=0)[None], axis=0)
-    right = (vectors * jnp.conj(largest) / jnp.abs(largest))[:, order]
-    return values[order], condition[order], right, inv(right)
+    return vectors * jnp.conj(largest) / jnp.abs(largest)
 
 
 def _moved(system, end: End, left, right):

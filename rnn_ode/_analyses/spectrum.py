@@ -16,10 +16,11 @@ from .._base.text import plain
 from .._base.verdict import Verdict, float64_hint, verdict_name
 from .._methods.base import AbstractMethod, check_method
 from .._methods.catalogue import CONVERSIONS
-from .._methods.closed import Exact, Textbook
+from .._methods.closed import Textbook
 from .._methods.existence import nearly_singular
 from ..linalg._eig import modes
-from ..linalg._verdict import Reading, eigenvalue_reach, judge
+from ..linalg._regions import UnitDisc
+from ..linalg._verdict import eigenvalue_reach, judge
 from .spectrum_table import spectrum_table
 
 _of_each = of_each("multipliers", ndim=1)
@@ -85,9 +86,8 @@ class Spectrum(eqx.Module):
     @_of_each
     def verdicts(self, *methods: AbstractMethod) -> tuple[Verdict, ...]:
         """`discrete`, then `continuous` of each method; this is cheaper than one by one."""
-        network = Reading(Exact().exponent, Exact().contour)
-        flows = [Reading(m.exponent, m.contour, m.pole) for m in (check_method("methods", m) for m in methods)]
-        return judge(self.matrix, self.multipliers, self.balanced_condition, (network, *flows))
+        flows = [check_method("methods", method).reading for method in methods]
+        return judge(self.matrix, self.multipliers, self.balanced_condition, (UnitDisc().reading, *flows))
 
     @_of_each
     def exists(self, method: AbstractMethod) -> Bool[Array, ""]:
@@ -246,6 +246,6 @@ def spectrum(W: ArrayLike | Sequence) -> Spectrum:
 
 @jax.jit
 def _of(W: Float[Array, "N N"]) -> Spectrum:
-    multipliers, _, *conditions = modes(W)
-    order = jnp.argsort(-jnp.abs(multipliers), stable=True)
-    return Spectrum(W, multipliers[order], *(condition[order] for condition in conditions))
+    found = modes(W)
+    found = found.in_order(jnp.argsort(-jnp.abs(found.values), stable=True))
+    return Spectrum(W, found.values, found.condition, found.balanced_condition)

@@ -27,7 +27,6 @@ The curve is looked at next to the eigenvalues that come nearest to it, and at o
 This is a sample: a curve that is touched in between and nowhere near a computed eigenvalue would pass for clear.
 """
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import equinox as eqx
@@ -38,6 +37,7 @@ from jaxtyping import Array, Bool, Complex, Float
 from .._base.verdict import Verdict
 from ._balance import balanced, frobenius
 from ._norms import inverse_norm, spectral_norm
+from ._regions import Reading
 
 _DRIFT = 16  # units of u ‖B‖_F
 
@@ -69,15 +69,19 @@ class Rounding(NamedTuple):
 
 
 def eigenvalue_reach(
-    W: Float[Array, "N N"], condition: Float[Array, " N"], eigenvalues: Complex[Array, " N"]
+    W: Float[Array, "N N"],
+    condition: Float[Array, " N"],
+    eigenvalues: Complex[Array, " N"],
+    B: Float[Array, "N N"] | None = None,
 ) -> Float[Array, " N"]:
-    """How far each true eigenvalue of W may be from the computed one of that condition (both from `modes`).
+    """How far each true eigenvalue of W may be from the computed one of that condition (both from `modes`). `B` is the
+    balanced W, if it is at hand.
 
     To first order it is drift + scatter · condition. Where first order ends, in a cluster of m eigenvalues that may be one
     defective one, it is at most ‖W‖ (scatter/‖W‖)^(1/m), by which a Jordan block of size m moves (Wilkinson, "The Algebraic
     Eigenvalue Problem", ch. 2).
     """
-    rounding = Rounding.of(balanced(W))
+    rounding = Rounding.of(balanced(W) if B is None else B)
     return reach(jnp, rounding, jnp.finfo(W.dtype).eps, condition, eigenvalues)
 
 
@@ -101,24 +105,17 @@ def _block_reach(rounding: Rounding, m):
     return size * (rounding.scatter / size) ** (1 / m)
 
 
-class Reading(NamedTuple):
-    """A way of reading the multipliers: `exponent` is g, `contour(λ, s)` a point near λ where Re g = s, `pole` where g is
-    infinite, if anywhere."""
-
-    exponent: Callable[[Array], Array]
-    contour: Callable[[Array, Array], Array]
-    pole: float | None = None
-
-
 @eqx.filter_jit
 def judge(
     W: Float[Array, "N N"],
     multipliers: Complex[Array, " N"],
     condition: Float[Array, " N"],
     readings: tuple[Reading, ...],
+    B: Float[Array, "N N"] | None = None,
 ) -> tuple[Verdict, ...]:
-    """The verdict of each linear system with exponents g(λ), for the computed eigenvalues λ of W and their conditions."""
-    B = balanced(W)
+    """The verdict of each linear system with exponents g(λ), for the computed eigenvalues λ of W and their conditions. `B` is
+    the balanced W, if it is at hand."""
+    B = balanced(W) if B is None else B
     rounding = Rounding.of(B)
     crossings = [_Crossings.of(B, rounding, multipliers, condition, reading) for reading in readings]
     points = jnp.stack([crossing.points for crossing in crossings])
