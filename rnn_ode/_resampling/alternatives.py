@@ -23,11 +23,12 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.tree_util import Partial
 from jax.typing import ArrayLike
 from jaxtyping import PyTree, Real
 
 from .._base.checks import as_band, check_count
-from .._base.states import after, frozen, like
+from .._base.states import after, like
 from .._base.types import Cell, Path
 from .._cells.protocol import hoisted
 from .._paths.base import is_held
@@ -35,7 +36,7 @@ from .._run.clock import ROWS, Clock
 from .._run.kept import keep, with_result
 from .._run.trajectory import Trajectory, as_trajectory
 from .interpolation import combined, lagrange
-from .stability import TOLERANCE, beyond, companion, feedback_companion, radii_of, resting_multipliers
+from .stability import companion, feedback_companion, roots_at_rest
 from .times import prepared
 
 _AMPLIFIED = 2.0  # Σ|w| of a window at irregular times, at most
@@ -80,11 +81,12 @@ def delayed_feedback(
         )
     # a held input is that of the whole step which ends at a time, and so of the interval it begins in
     reading = Clock.of(path, ts, dt, lead=dt) if is_held(path) else clock
-    gaps, (radius, stable) = np.asarray(clock.gaps, np.float64), (jnp.nan, jnp.array(True))
+    gaps, (radius, stable) = np.asarray(clock.gaps, np.float64), (jnp.nan, np.array(True))
     if clock.uniform:
         lags, nodes = windows(gaps, int(order))
         lags, weights = np.full_like(lags, lags[-1]), lagrange(nodes[-1], 0.0, band, np)
-        radius, stable = _feedback_roots(frozen((cell, path, clock, h0)), weights, int(lags[-1]))
+        matrices = Partial(_feedback_companions, weights, int(lags[-1]))
+        radius, stable = roots_at_rest((cell, path, clock, h0), clock.mean_gap, matrices)
         weights = np.broadcast_to(weights, nodes.shape)
     else:
         lags, weights = bounded(gaps, int(order), band)
@@ -120,7 +122,9 @@ def state_trajectory(
     clock, h0, dt = prepared(cell, path, ts, h0, dt, save)
     rows, ended = _euler(cell, path, clock, h0, save)
     count = clock.gaps.shape[0]
-    radius, stable = _euler_roots(frozen((cell, path, clock, h0))) if count else (jnp.nan, jnp.array(True))
+    radius, stable = jnp.nan, np.array(True)
+    if count:
+        radius, stable = roots_at_rest((cell, path, clock, h0), clock.mean_gap, _euler_companions)
     return as_trajectory(
         clock.ts, rows, ended, stable, throw, {"num_steps": count, "num_applications": count, "radius": radius}
     )
@@ -200,21 +204,9 @@ def _euler(cell, path, clock: Clock, h0, save):
     return with_result(after(keep(h0, save), rows), clock.increasing)
 
 
-@eqx.filter_jit
-def _feedback_roots(run, weights, lag: int):
-    cell, path, clock, h0 = run
-    weights = jnp.asarray(weights, clock.gaps.dtype)
-    multipliers = resting_multipliers(cell, clock.mean_input(path), h0)
-    return _judged(radii_of(feedback_companion(weights, multipliers, lag)), multipliers, clock)
+def _feedback_companions(weights: Any, lag: int, gap: Any, multipliers: Any, xp: Any) -> Any:
+    return feedback_companion(weights, multipliers, lag, xp)
 
 
-@eqx.filter_jit
-def _euler_roots(run):
-    cell, path, clock, h0 = run
-    gap = clock.mean_gap
-    multipliers = resting_multipliers(cell, clock.mean_input(path), h0)
-    return _judged(radii_of(companion(jnp.stack([1 - gap, gap]), multipliers, 0)), multipliers, clock)
-
-
-def _judged(radii, multipliers, clock: Clock):
-    return jnp.max(radii), ~(beyond(radii, multipliers, clock.mean_gap) > TOLERANCE)
+def _euler_companions(gap: Any, multipliers: Any, xp: Any) -> Any:
+    return companion(xp.stack([1 - gap, gap]), multipliers, 0, xp=xp)

@@ -6,6 +6,7 @@ flow's. The root condition: no eigenvalue exceeds the larger of 1 and |λ|^s in 
 It is asked at the network's fixed point, and says nothing of large signals.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
@@ -14,14 +15,15 @@ import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
-from jaxtyping import Array, Complex, Float, PyTree, Real
+from jaxtyping import Array, Bool, Float, PyTree, Real
 
-from .._base.checks import as_band, as_floats, as_number, check_callable, check_count
+from .._base.checks import as_band, as_floats, as_number, check_callable, check_count, is_concrete
 from .._base.protocol import input_width
-from .._base.states import promote
+from .._base.states import frozen, promote
 from .._base.text import table
-from .._base.types import Cell
+from .._base.types import Cell, State
 from .._cells.protocol import as_initial_state
+from .._run.clock import Clock
 from ..linalg._eig import eig
 from ..linalg._solve import solve
 from .interpolation import lagrange, uniform_nodes
@@ -95,7 +97,7 @@ def root_condition(
     x, width = as_floats("x", x), input_width(cell)
     if width is not None and x.shape != (width,):
         raise ValueError(f"x must be a constant input ({width},) for this cell; got {x.shape}.")
-    multipliers = np.asarray(_resting(cell, x, h0)).astype(complex)
+    multipliers = multipliers_at_rest(cell, x, h0)
     radii = np.empty((ahead, behind + 1))
     excess = np.empty_like(radii)
     for i, j in np.ndindex(radii.shape):
@@ -130,20 +132,63 @@ def feedback_companion(weights, multipliers, lag: int, xp: Any = jnp):
     return xp.concatenate([first[:, None], shift], axis=1)
 
 
-def radii_of(matrices: Complex[Array, "N B B"]) -> Float[Array, " N"]:
-    """The spectral radius of each matrix."""
-    return jax.vmap(lambda A: jnp.max(jnp.abs(eig(A)[0])))(matrices)
-
-
 def beyond(radii, multipliers, gap, xp: Any = jnp):
     """By how much the worst radius exceeds what the root condition allows, the larger of 1 and |λ|^gap."""
     return xp.max(radii - xp.maximum(1, xp.abs(multipliers) ** gap))
 
 
-def resting_multipliers(cell, x, h) -> Complex[Array, " N"]:
-    """The eigenvalues of the network's step where it comes to rest under a constant input, or where it is after a while.
+def roots_at_rest(
+    run: tuple[Cell, Any, Clock, State], gap: Any, matrices: Callable[..., Any]
+) -> tuple[Float[Array, ""], Bool[Array | np.ndarray, ""]]:
+    """Return the largest modulus of a scheme's roots at rest, and whether they satisfy the root condition.
 
-    In float32 at least, since half precision has no eigenvalues."""
+    `run` holds the cell, the path, the clock and h0; at rest means at the network's fixed point under the mean input.
+    `matrices(gap, multipliers, xp)` are the companion matrices. Where no fixed point is found, the modulus is NaN and the
+    scheme counts as stable. If nothing is traced, the host finds the eigenvalues, for which nothing is compiled.
+    """
+    kind = run[2].gaps.dtype
+    jacobian = _jacobian_of_run(run)
+    if not is_concrete(jacobian, gap, matrices):
+        return _traced_roots(jacobian, jnp.asarray(gap, kind), matrices)
+    multipliers = eigenvalues(jacobian)
+    with np.errstate(over="ignore", invalid="ignore"):
+        radii = abs(eigenvalues(matrices(gap, multipliers, np))).max(axis=1)
+        radius, stable = _judged(radii, multipliers, gap, np)
+    return jnp.asarray(radius, kind), np.asarray(stable)
+
+
+@eqx.filter_jit
+def _jacobian_of_run(run) -> Float[Array, "M M"]:
+    cell, path, clock, h0 = frozen(run)
+    return jax.lax.stop_gradient(jacobian_at_rest(cell, clock.mean_input(path), h0))
+
+
+@eqx.filter_jit
+def _traced_roots(jacobian, gap, matrices):
+    multipliers = eig(jacobian)[0]
+    radii = jax.vmap(lambda A: jnp.max(jnp.abs(eig(A)[0])))(matrices(gap, multipliers, jnp))
+    return _judged(radii, multipliers, gap, jnp)
+
+
+def _judged(radii: Any, multipliers: Any, gap: Any, xp: Any) -> tuple[Any, Any]:
+    """Return the largest radius, NaN unless all are finite, and whether none exceeds what the root condition allows."""
+    asked = xp.all(xp.isfinite(radii))
+    return xp.where(asked, xp.max(radii), xp.nan), ~(asked & (beyond(radii, multipliers, gap, xp) > TOLERANCE))
+
+
+def eigenvalues(matrices: Any) -> np.ndarray:
+    """Return the eigenvalues (…, N) of matrices (…, N, N) on the host; NaN for those that are not finite."""
+    matrices = np.asarray(matrices)
+    matrices = matrices.astype(np.result_type(matrices, np.float64))
+    finite = np.isfinite(matrices).all(axis=(-2, -1))
+    found = np.linalg.eigvals(np.where(finite[..., None, None], matrices, 0)).astype(complex)
+    return np.where(finite[..., None], found, np.nan)
+
+
+def jacobian_at_rest(cell: Cell, x: Array, h: State) -> Float[Array, "M M"]:
+    """Return the Jacobian of the network's step at the state in which it comes to rest under a constant input.
+
+    If it does not come to rest, the state is that after 256 steps. In float32 at least: half precision has no eigenvalues."""
     flat, unravel = ravel_pytree(promote(h, cell, x, least=jnp.float32))
 
     def step(h):
@@ -158,7 +203,12 @@ def resting_multipliers(cell, x, h) -> Complex[Array, " N"]:
     settled = jax.lax.fori_loop(0, 256, lambda _, h: step(h), flat)
     rest = jax.lax.fori_loop(0, 8, lambda _, h: newton(h), settled)
     rest = jnp.where(distance(rest) <= distance(settled), rest, settled)
-    return eig(jax.jacfwd(step)(rest))[0]
+    return jax.jacfwd(step)(rest)
 
 
-_resting = eqx.filter_jit(resting_multipliers)
+def multipliers_at_rest(cell: Cell, x: Array, h: State) -> np.ndarray:
+    """Return the eigenvalues of `jacobian_at_rest` (M,) on the host."""
+    return eigenvalues(_jacobian(cell, x, h))
+
+
+_jacobian = eqx.filter_jit(jacobian_at_rest)

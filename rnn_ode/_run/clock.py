@@ -71,9 +71,9 @@ class Clock(eqx.Module):
         return cls(checked, whole, fraction, gaps, dt, concrete, uniform, increasing)
 
     @property
-    def mean_gap(self) -> Array:
-        """The very gap where all are equal."""
-        return jnp.asarray(self.gaps[0]) if self.uniform else jnp.mean(jnp.asarray(self.gaps))
+    def mean_gap(self) -> Any:
+        """The mean of the gaps; exactly their length if all are equal. On the host where the times are known."""
+        return self.gaps[0] if self.uniform else self.gaps.mean()
 
     def read(self, path, i, after) -> Array:
         """The input `after` time units past the i-th time."""

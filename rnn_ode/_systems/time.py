@@ -19,12 +19,11 @@ from jaxtyping import Array, Bool, Complex, Float, Inexact
 from .._base.checks import as_number, as_step
 from .._base.results import RESULTS
 from .._base.verdict import Verdict
-from .._methods.closed import Exact, Textbook
 from ..linalg._eig import Modes, modes
 from ..linalg._exponential import exponential, matrix_power
 from ..linalg._norms import numerical_abscissa, numerical_radius, spectral_norm
 from ..linalg._regions import AbstractRegion, HalfPlane, UnitDisc
-from ..linalg._verdict import Reading, judge
+from ..linalg._verdict import judge
 from .stepper import Stepper, as_explicit, step_by
 
 Rule = Callable[..., Array]
@@ -49,11 +48,6 @@ class AbstractTime(eqx.Module):
     """Whether the length of a step belongs to the system, so that no analysis has to choose it."""
     undefined: eqx.AbstractClassVar[Any]
     """The item of `RESULTS` with which a run ends at a state where the system does not exist."""
-
-    @property
-    @abc.abstractmethod
-    def reading(self) -> Reading:
-        """How an eigenvalue of J is read as an exponent: log λ, or μ itself."""
 
     @abc.abstractmethod
     def residual(self, h: Float[Array, " N"], moved: Float[Array, " N"]) -> Float[Array, " N"]:
@@ -96,7 +90,7 @@ class AbstractTime(eqx.Module):
 
     def verdict(self, J: Float[Array, "N N"], found: Modes) -> Verdict:
         """Returns what the modes of J say about small disturbances."""
-        return judge(J, found.values, found.balanced_condition, (self.reading,), found.balanced)[0]
+        return judge(J, found.values, found.balanced_condition, (self.region.reading,), found.balanced)[0]
 
     @eqx.filter_jit
     def judged(self, J: Float[Array, "N N"], on_kink: Bool[ArrayLike, ""]) -> tuple[Complex[Array, " N"], Verdict]:
@@ -117,10 +111,6 @@ class Discrete(AbstractTime):
 
     def __init__(self, dt: float = 1.0):
         self.dt = as_step("dt", dt)
-
-    @property
-    def reading(self) -> Reading:
-        return Reading(Exact().exponent, Exact().contour)
 
     def residual(self, h: Float[Array, " N"], moved: Float[Array, " N"]) -> Float[Array, " N"]:
         return moved - h
@@ -157,10 +147,6 @@ class Continuous(AbstractTime):
     region: ClassVar[AbstractRegion] = HalfPlane()
     own_step: ClassVar[bool] = False
     undefined: ClassVar[Any] = RESULTS.field_undefined
-
-    @property
-    def reading(self) -> Reading:
-        return Reading(Textbook().exponent, Textbook().contour)
 
     def residual(self, h: Float[Array, " N"], moved: Float[Array, " N"]) -> Float[Array, " N"]:
         return moved

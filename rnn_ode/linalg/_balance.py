@@ -28,29 +28,26 @@ def balancing(A: Inexact[Array, "N N"]) -> Integer[Array, " N"]:
     n, info = A.shape[0], jnp.finfo(A.dtype)
     sizes = jnp.log2(jnp.abs(lax.stop_gradient(A)).astype(jnp.promote_types(A.real.dtype, jnp.float32)))
     least = jnp.max(sizes) + jnp.log2(info.eps).astype(sizes.dtype)
+    columns_and_rows = jnp.stack([sizes.T, sizes])
+    sign = jnp.array([1, -1], sizes.dtype)  # a unit divides its column and multiplies its row
 
-    def norm(logarithms, unit):
-        largest = jnp.max(logarithms)
+    def visit(state):
+        e, visits, unmoved = state
+        i = visits % n
+        logs = columns_and_rows[:, i] - sign[:, None] * e[None, :]
+        largest = jnp.max(logs, axis=1)
         empty = largest == -jnp.inf
-        squares = jnp.sum(4 ** (logarithms - jnp.where(empty, 0, largest)))
-        return jnp.where(empty, least, unit + largest + jnp.log2(jnp.where(empty, 1, squares)) / 2)
-
-    def visit(i, state):
-        e, moved = state
-        column, row = norm(sizes[:, i] - e, e[i]), norm(sizes[i] + e, -e[i])
-        shift = jnp.round((row - column) / 2)
-        larger = jnp.maximum(row, column)
-        before, after = (2 ** (column + k - larger) + 2 ** (row - k - larger) for k in (0, shift))
+        squares = jnp.sum(jnp.exp2(2 * (logs - jnp.where(empty, 0, largest)[:, None])), axis=1)
+        norms = jnp.where(empty, least, sign * e[i] + largest + jnp.log2(jnp.where(empty, 1, squares)) / 2)
+        shift = jnp.round((norms[1] - norms[0]) / 2)
+        moved = norms[None] + jnp.stack([jnp.zeros_like(shift), shift])[:, None] * sign[None, :]
+        before, after = jnp.sum(jnp.exp2(moved - jnp.max(norms)), axis=1)
         shift = jnp.where(after < _WORTHWHILE * before, shift, 0)
-        return e.at[i].add(shift), moved | (shift != 0)
+        return e.at[i].add(shift), visits + 1, jnp.where(shift == 0, unmoved + 1, 0)
 
-    def sweep(state):
-        e, _, sweeps = state
-        e, moved = lax.fori_loop(0, n, visit, (e, jnp.zeros((), bool)))
-        return e, moved, sweeps + 1
-
-    start = jnp.zeros(n, sizes.dtype), jnp.ones((), bool), 0
-    e, _, _ = lax.while_loop(lambda state: state[1] & (state[2] < _MAX_SWEEPS), sweep, start)
+    e, _, _ = lax.while_loop(
+        lambda state: (state[2] < n) & (state[1] < _MAX_SWEEPS * n), visit, (jnp.zeros(n, sizes.dtype), 0, 0)
+    )
     limit = info.maxexp - 2
     return jnp.clip(e - jnp.round(jnp.mean(e)), -limit, limit).astype(jnp.int32)
 

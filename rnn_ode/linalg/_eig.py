@@ -8,7 +8,7 @@ from jax import lax
 from jaxtyping import Array, Complex, Float, Inexact, Integer
 
 from ._balance import balancing, exponents, rescaled, times_power
-from ._solve import _check_square, _nan_unless, inv, solve
+from ._solve import check_square, inv, nan_unless, solve
 
 _MAX_QR_STEPS_PER_EIGENVALUE = 30
 
@@ -75,7 +75,7 @@ def _schur(A: Complex[Array, "N N"]) -> tuple[Complex[Array, "N N"], Complex[Arr
         step,
         (H, Q, last_active_row(H), 0, 0),
     )
-    return _nan_unless(row == 0, T), Q
+    return nan_unless(row == 0, T), Q
 
 
 def _triangular_eigenvectors(T: Complex[Array, "N N"]) -> Complex[Array, "N N"]:
@@ -129,7 +129,7 @@ def eig(A: Inexact[Array, "N N"]) -> tuple[Complex[Array, " N"], Complex[Array, 
     alone, so only functions of V that do not depend on the scale of its columns have a meaningful derivative. Between
     exactly equal eigenvalues F is taken as 0, which keeps dλ finite; dV has no meaning there.
     """
-    _check_square(A)
+    check_square(A)
     e = balancing(A)
     values, V = _eig(rescaled(A, e))
     return values, _in_units(V, e)
@@ -137,9 +137,13 @@ def eig(A: Inexact[Array, "N N"]) -> tuple[Complex[Array, " N"], Complex[Array, 
 
 def _in_units(V: Complex[Array, "N N"], e: Integer[Array, " N"]) -> Complex[Array, "N N"]:
     """D V with columns of unit 2-norm, D = diag(2ᵉ)."""
-    largest = jnp.max(exponents(lax.stop_gradient(V)[None], axis=0) + e[:, None], axis=0)
-    V = times_power(V, e[:, None] - largest[None, :])
+    V = times_power(V, e[:, None] - _largest_exponents(V, e)[None, :])
     return V / lax.stop_gradient(jnp.linalg.norm(V, axis=0, keepdims=True))
+
+
+def _largest_exponents(V: Complex[Array, "N N"], e: Integer[Array, " N"]) -> Integer[Array, " N"]:
+    """The exponent of the largest entry of every column of D V."""
+    return jnp.max(exponents(lax.stop_gradient(V)[None], axis=0) + e[:, None], axis=0)
 
 
 class Modes(NamedTuple):
@@ -162,12 +166,23 @@ class Modes(NamedTuple):
 @jax.jit
 def modes(A: Inexact[Array, "N N"]) -> Modes:
     """Eigenvalues, eigenvectors and conditions of a matrix, by one factorisation."""
-    _check_square(A)
+    check_square(A)
     e = balancing(A)
     B = rescaled(A, e)
     values, V = _eig(B)
-    vectors = _in_units(V, e)
-    return Modes(values, vectors, eigenvalue_condition(vectors), eigenvalue_condition(V), B)
+    inverse = inv(V)
+    largest = _largest_exponents(V, e)
+    lengths = jnp.linalg.norm(times_power(V, e[:, None] - largest[None, :]), axis=0)
+    rows = jnp.linalg.norm(times_power(inverse, largest[:, None] - e[None, :]), axis=1)
+    condition, balanced_condition = lengths * rows, jnp.linalg.norm(inverse, axis=1)
+    known = jnp.all(jnp.isfinite(balanced_condition))
+    return Modes(
+        values,
+        _in_units(V, e),
+        jnp.where(known & jnp.isfinite(condition), condition, jnp.inf),
+        jnp.where(known, balanced_condition, jnp.inf),
+        B,
+    )
 
 
 @jax.custom_jvp
@@ -204,7 +219,7 @@ def eigenvalue_condition(vectors: Inexact[Array, "N N"]) -> Float[Array, " N"]:
     κ_i = ‖v_i‖ ‖row i of V^{-1}‖ = 1 / |y_i^H x_i| (Wilkinson, "The Algebraic Eigenvalue Problem", ch. 2): 1 for a
     normal matrix, inf where V is singular to working precision.
     """
-    _check_square(vectors)
+    check_square(vectors)
     inverse = inv(vectors / jnp.linalg.norm(vectors, axis=0, keepdims=True))
     condition = jnp.linalg.norm(inverse, axis=1)
     return jnp.where(jnp.all(jnp.isfinite(condition)), condition, jnp.inf)

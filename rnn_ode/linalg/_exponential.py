@@ -8,7 +8,7 @@ from jax import lax
 from jaxtyping import Array, Inexact
 
 from ._balance import balancing, rescaled
-from ._solve import _check_square, _nan_unless
+from ._solve import check_square, nan_unless
 
 _MAX_SQUARINGS = 64
 
@@ -25,7 +25,7 @@ def phi_functions(A: Inexact[Array, "N N"], count: int) -> list[Inexact[Array, "
     (`jax.scipy.linalg.expm` is off by up to 2e-3 in float32, and by more for badly scaled matrices.) Differentiable in both
     modes.
     """
-    _check_square(A)
+    check_square(A)
     last = max(count, 1)
     weights = [1 / math.factorial(i) for i in range(16 + last)]
     eye = jnp.eye(A.shape[0], dtype=A.dtype)
@@ -42,7 +42,7 @@ def phi_functions(A: Inexact[Array, "N N"], count: int) -> list[Inexact[Array, "
     A = rescaled(A, e)
     with jax.default_matmul_precision("highest"):
         size = lax.stop_gradient(jnp.linalg.norm(A, 1))
-        A = _nan_unless(size < 2.0 ** (_MAX_SQUARINGS - 1), A)
+        A = nan_unless(size < 2.0 ** (_MAX_SQUARINGS - 1), A)
         squarings = jnp.clip(jnp.ceil(jnp.log2(jnp.where(size == 0, 1, size))) + 1, 0, _MAX_SQUARINGS)
         z = A * 2**-squarings
         square = z @ z

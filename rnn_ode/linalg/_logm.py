@@ -12,7 +12,7 @@ from jaxtyping import Array, Inexact
 from .._base.checks import as_matrix, is_concrete
 from ._balance import balancing, rescaled
 from ._exponential import exponential
-from ._solve import _nan_unless, _zero_to_zero, inv, solve
+from ._solve import inv, nan_unless, solve, zero_to_zero
 
 # ||X||_1 up to which the 7-node rule gives log(I + X) to working precision, by the bits of a real number: float64 from
 # Higham, "Functions of Matrices", Table 11.1; float32 from the scalar worst case X = -theta.
@@ -50,7 +50,7 @@ def _sqrtm(A: Inexact[Array, "N N"]) -> Inexact[Array, "N N"]:
     )
     # Rounding can carry a negative eigenvalue across zero; the iteration then converges, but not to a root of A.
     residual = jnp.linalg.norm(solve(X, A) - X)
-    return _nan_unless((change <= tol) & (residual <= tol * jnp.linalg.norm(X)), X)
+    return nan_unless((change <= tol) & (residual <= tol * jnp.linalg.norm(X)), X)
 
 
 @jax.jit
@@ -67,7 +67,7 @@ def _logm(A: Inexact[Array, "N N"]) -> Inexact[Array, "N N"]:
         )
         X = root - eye
         terms = jax.vmap(lambda node: solve(eye + (1 + node) / 2 * X, X))(nodes)
-        return _nan_unless(jnp.linalg.norm(X, 1) <= theta, scale / 2 * jnp.tensordot(weights, terms, 1))
+        return nan_unless(jnp.linalg.norm(X, 1) <= theta, scale / 2 * jnp.tensordot(weights, terms, 1))
 
 
 def logm(A: ArrayLike | Sequence) -> Inexact[Array, "N N"]:
@@ -82,8 +82,7 @@ def logm(A: ArrayLike | Sequence) -> Inexact[Array, "N N"]:
     matrix that is not square or has no principal logarithm; of a traced one all entries are NaN then.
     """
     A = as_matrix("A", A, complex=True)
-    e = balancing(A)
-    log = rescaled(_differentiable_logm(rescaled(A, e)), -e)
+    log = _of_balanced(A)
     if is_concrete(A, log) and not np.isfinite(np.asarray(log)).all():
         values = np.linalg.eigvals(np.asarray(A))
         nearest = values[np.argmin(np.abs(np.angle(-values)) * (values != 0))]
@@ -92,6 +91,13 @@ def logm(A: ArrayLike | Sequence) -> Inexact[Array, "N N"]:
             "one has a complex logarithm, Exact(complex=True).generator(A); a zero has none."
         )
     return log
+
+
+@jax.jit
+def _of_balanced(A: Inexact[Array, "N N"]) -> Inexact[Array, "N N"]:
+    """The logarithm of A, by that of the balanced matrix; NaN where there is none."""
+    e = balancing(A)
+    return rescaled(_differentiable_logm(rescaled(A, e)), -e)
 
 
 def _spelled(value) -> str:
@@ -125,5 +131,5 @@ def _logm_jvp(primals, tangents):
         derivative_of_exp,
         dA,
         solve=lambda _, E: derivative_of_log(A, E),
-        transpose_solve=lambda _, E: _zero_to_zero(derivative_of_log(A.T, E), E),
+        transpose_solve=lambda _, E: zero_to_zero(derivative_of_log(A.T, E), E),
     )

@@ -6,7 +6,7 @@ from jax import lax
 from jaxtyping import Array, Float, Inexact, Integer
 
 from .._base.checks import in_single
-from ._solve import _check_square, inv
+from ._solve import check_square, inv
 
 
 def inverse_norm(A: Inexact[Array, "N N"]) -> Float[Array, ""]:
@@ -15,7 +15,7 @@ def inverse_norm(A: Inexact[Array, "N N"]) -> Float[Array, ""]:
 
     `A`: (N, N), real or complex. Returns a scalar, inf where A is singular or not finite.
     """
-    _check_square(A)
+    check_square(A)
     inverse = inv(A)
     # Scaled, so that squares neither overflow nor vanish.
     size = lax.stop_gradient(jnp.max(jnp.abs(inverse)))
@@ -77,7 +77,7 @@ def numerical_radius(A: Float[Array, "N N"]) -> Float[Array, ""]:
     h is the support function of a convex set, so that h'' ≥ −h: a grid of spacing Δ sees every maximum to a factor
     cos(Δ/2), and bisection of h' finds it. Differentiable at the maximising angle.
     """
-    _check_square(A)
+    check_square(A)
 
     def support(A, theta):
         turned = jnp.exp(1j * theta) * A

@@ -6,7 +6,7 @@ from jax import lax
 from jaxtyping import Array, Inexact
 
 
-def _check_square(A: Array) -> None:
+def check_square(A: Array) -> None:
     if A.ndim != 2 or A.shape[0] != A.shape[1]:
         raise ValueError(f"expected one square matrix (use jax.vmap for a batch), got shape {A.shape}")
 
@@ -52,7 +52,7 @@ def _solve(A: Inexact[Array, "N N"], B: Inexact[Array, "N K"]) -> Inexact[Array,
         lambda X: A @ X,
         B,
         lambda _, Y: _lu_solve(fixed, Y),
-        lambda _, Y: _zero_to_zero(_lu_solve(fixed.T, Y), Y),
+        lambda _, Y: zero_to_zero(_lu_solve(fixed.T, Y), Y),
     )
 
 
@@ -64,7 +64,7 @@ def _solve_jvp(primals, tangents):
     return X, _solve(A, dB - dA @ finite)
 
 
-def _zero_to_zero(image: Array, Y: Array) -> Array:
+def zero_to_zero(image: Array, Y: Array) -> Array:
     """The image of Y under a linear map, zero for Y = 0 also where the map is not finite: an adaptive solver throws its
     failed trial steps away, and 0 · NaN from one of them would spoil the gradient of the steps it kept."""
     return jnp.where(jnp.any(Y != 0), image, 0)
@@ -75,6 +75,6 @@ def inv(A: Inexact[Array, "N N"]) -> Inexact[Array, "N N"]:
     return solve(A, jnp.eye(A.shape[0], dtype=A.dtype))
 
 
-def _nan_unless(ok: Array, X: Array) -> Array:
+def nan_unless(ok: Array, X: Array) -> Array:
     # A product, not a `where`, so that the derivative is NaN too.
     return X * jnp.where(ok, 1, jnp.nan).astype(X.real.dtype)

@@ -27,7 +27,6 @@ The curve is looked at next to the eigenvalues that come nearest to it, and at o
 This is a sample: a curve that is touched in between and nowhere near a computed eigenvalue would pass for clear.
 """
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import equinox as eqx
@@ -38,6 +37,7 @@ from jaxtyping import Array, Bool, Complex, Float
 from .._base.verdict import Verdict
 from ._balance import balanced, frobenius
 from ._norms import inverse_norm, spectral_norm
+from ._regions import Reading
 
 _DRIFT = 16  # units of u ‖B‖_F
 
@@ -103,15 +103,6 @@ def _block_reach(rounding: Rounding, m):
     """How far the eigenvalues of a Jordan block of size m move."""
     size = rounding.size + (rounding.size == 0)
     return size * (rounding.scatter / size) ** (1 / m)
-
-
-class Reading(NamedTuple):
-    """A way of reading the multipliers: `exponent` is g, `contour(λ, s)` a point near λ where Re g = s, `pole` where g is
-    infinite, if anywhere."""
-
-    exponent: Callable[[Array], Array]
-    contour: Callable[[Array, Array], Array]
-    pole: float | None = None
 
 
 @eqx.filter_jit
