@@ -2,41 +2,16 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
+from processes import EARLY, LIMIT, start, stopped
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals are sent as POSIX has them")
 
-PACKAGE = Path(__file__).parents[2]
 
-LIMIT = 2.0  # seconds within which the process must end
-
-# a shell's background job ignores SIGINT, and its children inherit that; so the handler is set before Python starts anew
-ANEW = "import os, signal, sys; signal.signal(signal.SIGINT, {}); os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
-
-
-def start(command, cwd, *, stderr=subprocess.PIPE, sigint="signal.SIG_DFL"):
-    """Start a Python process."""
-    env = os.environ | {"PYTHONPATH": str(PACKAGE), "MPLBACKEND": "Agg"}
-    anew = [sys.executable, "-c", ANEW.format(sigint), *command]
-    return subprocess.Popen(anew, stdout=subprocess.PIPE, stderr=stderr, text=True, cwd=cwd, env=env)
-
-
-def stopped(process, number=signal.SIGINT):
-    """Send a signal, and return the status, the seconds until the end, standard output and standard error."""
-    began = time.monotonic()
-    process.send_signal(number)
-    out, err = process.communicate(timeout=60)
-    return process.returncode, time.monotonic() - began, out, err
-
-
-HEAD = (
-    "import subprocess, sys, time\nfrom pathlib import Path\nfrom rnn_ode._base import stop as _stop\n_stop.watch()\n"
-)
+HEAD = "import subprocess, sys, time\nfrom pathlib import Path\nfrom rnn_ode._base import stop\nstop.watch()\n"
 
 
 def begin_script(script, cwd, **options):
@@ -51,8 +26,6 @@ def run_script(script, cwd, number=signal.SIGINT, **options):
 
 READY = "print('ready', flush=True)\n"
 
-EARLY = "Stopped before the work began; run the same command again.\n"
-
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_long_call_outside_python_is_not_waited_for(tmp_path, number, status):
@@ -63,12 +36,12 @@ def test_a_long_call_outside_python_is_not_waited_for(tmp_path, number, status):
 
 def test_a_deferred_block_that_asks_may_end_itself(tmp_path):
     script = """
-with _stop.deferred():
+with stop.deferred():
     print('ready', flush=True)
-    while not _stop.requested():
+    while not stop.requested():
         time.sleep(0.001)
     Path("kept").write_text("all of it")
-    _stop.tell(lambda: "Stopped: all of it is kept.")
+    stop.tell(lambda: "Stopped: all of it is kept.")
 Path("later").write_text("never")
 """
     code, seconds, _, err = run_script(script, tmp_path)
@@ -79,13 +52,13 @@ Path("later").write_text("never")
 @pytest.mark.parametrize(
     ("script", "text"),
     [
-        ("with _stop.deferred():\n    print('ready', flush=True)\n    time.sleep(30)", EARLY),
+        ("with stop.deferred():\n    print('ready', flush=True)\n    time.sleep(30)", EARLY),
         (
-            f"_stop.tell(lambda: time.sleep(30))\n{READY}time.sleep(30)",
+            f"stop.tell(lambda: time.sleep(30))\n{READY}time.sleep(30)",
             "Stopped. No file is damaged: each is the old one or the complete new one.\n",
         ),
         (
-            f"_stop.tell(lambda: 1 / 0)\n{READY}time.sleep(30)",
+            f"stop.tell(lambda: 1 / 0)\n{READY}time.sleep(30)",
             "Stopped; what was kept is not known (division by zero).\n",
         ),
     ],
@@ -97,7 +70,7 @@ def test_neither_a_block_nor_a_farewell_delays_the_end(tmp_path, script, text):
 
 
 def test_a_second_signal_ends_the_process_at_once(tmp_path):
-    script = "with _stop.deferred():\n    print('ready', flush=True)\n    time.sleep(30)"
+    script = "with stop.deferred():\n    print('ready', flush=True)\n    time.sleep(30)"
     process, _ = begin_script(script, tmp_path)
     process.send_signal(signal.SIGINT)
     time.sleep(0.4)
@@ -110,7 +83,7 @@ def test_unfinished_files_are_removed_and_child_processes_ended(tmp_path):
     script = """
 from rnn_ode._files.atomic import written_beside
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-with written_beside(Path("out.csv")) as beside, _stop.undone(child.kill):
+with written_beside(Path("out.csv")) as beside, stop.undone(child.kill):
     beside.write_text("half")
     print(child.pid, flush=True)
     time.sleep(30)
@@ -147,7 +120,7 @@ def test_a_signal_ends_the_process_even_in_its_exit_handlers(tmp_path):
 import atexit
 atexit.register(lambda: (print('ready', flush=True), time.sleep(WAIT)))
 sys.stdout.write('printed\\n')
-_stop.end_with(3)
+stop.end_with(3)
 sys.exit(3)
 """
     code, _, _, err = run_script(script.replace("WAIT", "30"), tmp_path)

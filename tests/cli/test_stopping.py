@@ -4,42 +4,16 @@ import json
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
+from processes import EARLY, LIMIT, start, stopped
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals are sent as POSIX has them")
 
-PACKAGE = Path(__file__).parents[2]
-
-LIMIT = 2.0  # seconds within which the process must end
-
 SPARE = 3.0  # more of them for a machine that is busy with other tests
 
-# a shell's background job ignores SIGINT, and its children inherit that; so the handler is set before Python starts anew
-ANEW = "import os, signal, sys; signal.signal(signal.SIGINT, {}); os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
-
-
-def start(command, cwd, *, stderr=subprocess.PIPE, sigint="signal.SIG_DFL"):
-    """Start a Python process."""
-    env = os.environ | {"PYTHONPATH": str(PACKAGE), "MPLBACKEND": "Agg"}
-    anew = [sys.executable, "-c", ANEW.format(sigint), *command]
-    return subprocess.Popen(anew, stdout=subprocess.PIPE, stderr=stderr, text=True, cwd=cwd, env=env)
-
-
-def stopped(process, number=signal.SIGINT):
-    """Send a signal, and return the status, the seconds until the end, standard output and standard error."""
-    began = time.monotonic()
-    process.send_signal(number)
-    out, err = process.communicate(timeout=60)
-    return process.returncode, time.monotonic() - began, out, err
-
-
-EARLY = "Stopped before the work began; run the same command again.\n"
 
 COMMANDS = {
     "compare": ["compare"],
@@ -76,7 +50,7 @@ def begin(name, folder):
     return start(["-m", "rnn_ode", *COMMANDS[name]], folder)
 
 
-def is_well(name, folder, code, seconds, out, err):
+def assert_stopped(name, folder, code, seconds, out, err):
     """Assert what holds for a command that is stopped at any moment."""
     assert code == 130 and seconds < LIMIT + SPARE, (name, code, seconds, err)
     sentences = [line for line in err.splitlines() if not line.startswith("note: ")]
@@ -92,7 +66,7 @@ def test_the_command_is_stopped_before_jax_is_imported(name, folder):
     process = begin(name, folder)
     time.sleep(0.5)
     result = stopped(process)
-    is_well(name, folder, *result)
+    assert_stopped(name, folder, *result)
     assert result[2:] == ("", EARLY)
 
 
@@ -104,7 +78,7 @@ def test_a_stopped_training_says_how_many_steps_its_checkpoint_holds(folder):
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.01)
     result = stopped(process)
-    is_well("forecast", folder, *result)
+    assert_stopped("forecast", folder, *result)
     before, _, after = result[3].strip().partition(" of 300 steps; ")
     text, _, done = before.rpartition(" ")
     assert (text, after) == ("Stopped: the checkpoint run.ckpt holds", "run the same command again to go on.")
@@ -134,12 +108,10 @@ def test_a_command_can_be_stopped_at_any_of_forty_moments(name, folder):
         process = begin(name, folder)
         time.sleep(0.3 + seconds * draw.random())
         code, *rest = stopped(process)
-        if (
-            code == 0
-        ):  # it was done before the signal came: while the system takes its memory back it does not look done
+        if code == 0:  # it was done before the signal came
             ended += 1
         else:
-            is_well(name, folder, code, *rest)
+            assert_stopped(name, folder, code, *rest)
         for made in {path.name for path in folder.iterdir()} & {"run.ckpt", "trials.json", "out.csv"}:
             (folder / made).unlink()
     assert ended < 35, "the moments were too late"
