@@ -9,7 +9,8 @@ from matrices import METHODS, NAMES, code, g, gaussian, jordan, name, rotated
 
 import rnn_ode as ro
 from rnn_ode.linalg._eig import modes
-from rnn_ode.linalg._verdict import eigenvalue_reach
+from rnn_ode.linalg._regions import HalfPlane, UnitDisc
+from rnn_ode.linalg._verdict import eigenvalue_reach, judge
 
 COLUMNS = ("network", *(method.label for method in METHODS))
 SIZES = (1, 2, 3, 5, 8, 16, 32, 64)
@@ -32,6 +33,91 @@ def verdicts(Ws) -> np.ndarray:
     padded = np.concatenate([Ws, np.repeat(Ws[-1:], -len(Ws) % CHUNK, axis=0)])
     codes = [np.asarray(_codes(jnp.asarray(padded[i : i + CHUNK]))) for i in range(0, len(padded), CHUNK)]
     return np.array(NAMES)[np.concatenate(codes)[: len(Ws)]]
+
+
+# One size, one set of readings: everything here is compiled once.
+
+U = np.finfo(float).eps
+TURN = scipy.linalg.qr(np.random.default_rng(21).standard_normal((4, 4)))[0]
+
+
+@jax.jit
+def _judged(Ws):
+    def one(W):
+        found = modes(W)
+        readings = UnitDisc().reading, HalfPlane().reading, ro.Backward(1).reading
+        return jnp.stack([code(v) for v in judge(W, found.values, found.balanced_condition, readings)])
+
+    return jax.lax.map(one, Ws)
+
+
+def turned(T):
+    return TURN @ T @ TURN.T
+
+
+def steep(margin, slope):
+    """Multipliers 1 − margin, 0.5, 0.2, 0.1, of which the first two have a condition of 2 · slope."""
+    T = np.diag([1 - margin, 0.5, 0.2, 0.1])
+    T[0, 1] = slope
+    return turned(T)
+
+
+def crowd(top):
+    """A defective multiplier 0.95 of multiplicity three, beside another one."""
+    return turned(scipy.linalg.block_diag(jordan(0.95, 3), [[top]]))
+
+
+# what the map, the flow and the flow by Backward(1), |λ − ½| < ½, do
+JUDGED = {
+    "inside the disc": (np.diag([0.9, 0.5, -0.3, 0.2]), "DECAYS GROWS GROWS"),
+    "inside the disc of Backward": (turned(np.diag([0.9, 0.5, 0.3, 0.2])), "DECAYS GROWS DECAYS"),
+    "inside the half-plane": (turned(np.diag([-2.0, -1.5, -0.3, -0.2])), "GROWS DECAYS GROWS"),
+    "a rotation": (turned(0.9 * np.kron(np.eye(2), [[0, -1], [1, 0]])), "DECAYS PERSISTS GROWS"),
+    "a growing rotation": (turned(1.1 * np.kron(np.eye(2), [[0.6, -0.8], [0.8, 0.6]])), "GROWS GROWS GROWS"),
+    "the identity": (np.eye(4), "PERSISTS GROWS PERSISTS"),
+    "minus the identity": (-np.eye(4), "PERSISTS DECAYS GROWS"),
+    "a reflection": (turned(np.diag([1.0, -1.0, 0.5, 0.2])), "PERSISTS GROWS GROWS"),
+    "zero": (np.zeros((4, 4)), "DECAYS PERSISTS UNDETERMINED"),
+    "a multiplier near the pole": (np.diag([1e-3, 0.5, 0.3, 0.2]), "DECAYS GROWS DECAYS"),
+    "a multiplier at the pole": (turned(np.diag([1e-17, 0.5, 0.3, 0.2])), "DECAYS GROWS UNDETERMINED"),
+    "a shift": (turned(2 * np.eye(4, k=1)), "DECAYS UNDETERMINED UNDETERMINED"),
+    "a steep shift": (turned(1e6 * np.eye(4, k=1)), "UNDETERMINED UNDETERMINED UNDETERMINED"),
+    "a defective multiplier inside": (turned(jordan(0.7, 4)), "DECAYS GROWS DECAYS"),
+    "a defective multiplier on the boundary": (
+        turned(scipy.linalg.block_diag(jordan(1.0, 2), np.diag([0.5, 0.3]))),
+        "UNDETERMINED GROWS UNDETERMINED",
+    ),
+    "a defective multiplier outside": (turned(jordan(1.3, 4)), "GROWS GROWS GROWS"),
+    "a crowd inside and one outside": (crowd(1.001), "GROWS GROWS GROWS"),
+    "a crowd on the boundary and one outside": (
+        turned(scipy.linalg.block_diag(jordan(1.0, 3), [[1.2]])),
+        "GROWS GROWS GROWS",
+    ),
+    "as near as rounding hides": (np.diag([1 - 14 * U, 0.5, 0.2, 0.1]), "PERSISTS GROWS PERSISTS"),
+    "a little farther inside": (np.diag([1 - 40 * U, 0.5, 0.2, 0.1]), "DECAYS GROWS DECAYS"),
+    "a little farther outside": (np.diag([1 + 40 * U, 0.5, 0.2, 0.1]), "GROWS GROWS GROWS"),
+    "as near as the condition hides": (steep(6e3 * U, 100), "PERSISTS GROWS PERSISTS"),
+    "farther than the condition hides": (steep(1.6e4 * U, 100), "DECAYS GROWS DECAYS"),
+    "in units of 2^20": (
+        np.diag([1, 2**20, 1, 1]) @ np.diag([0.9, 0.5, 0.3, 0.2]) @ np.diag([1, 2**-20, 1, 1]),
+        "DECAYS GROWS DECAYS",
+    ),
+    "a turn in units of 2^20": (
+        np.diag([1, 2.0**20, 1, 1]) @ turned(np.diag([0.999, 0.5, 0.3, 0.2])) @ np.diag([1, 2.0**-20, 1, 1]),
+        "DECAYS GROWS DECAYS",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def judged():
+    codes = np.asarray(_judged(jnp.asarray(np.stack([W for W, _ in JUDGED.values()]))))
+    return {label: " ".join(NAMES[i] for i in row) for label, row in zip(JUDGED, codes, strict=True)}
+
+
+@pytest.mark.parametrize("label", JUDGED)
+def test_the_verdict_on_a_small_matrix(judged, label):
+    assert judged[label] == JUDGED[label][1]
 
 
 def growth(multipliers) -> np.ndarray:
@@ -438,3 +524,21 @@ def test_every_eigenvalue_is_within_its_reach(dtype):
             # W itself was rounded, by no more than the algorithm rounds
             distance = np.abs(multipliers[:, None] - values[None])
             assert np.all(distance.min(axis=1) <= reach), (values, multipliers, reach)
+
+
+def test_the_reach_in_a_normal_matrix_is_drift_and_scatter():
+    _, reach = _eigenvalues_and_reach(jnp.diag(jnp.array([3.0, -2.0, 1.0, 0.5, 0.1, 0.1, 0.0, 0.0])))
+    np.testing.assert_allclose(reach, 16 * U * np.sqrt(14.27) + 4 * U * 3, rtol=1e-12)
+
+
+@pytest.mark.parametrize("size", [2, 3, 4])
+def test_the_reach_of_a_defective_eigenvalue_is_that_of_a_jordan_block(size):
+    T = scipy.linalg.block_diag(jordan(0.9, size), np.diag(np.linspace(-0.6, -0.1, 8 - size)))
+    Q = scipy.linalg.qr(np.random.default_rng(22).standard_normal((8, 8)))[0]
+    values, reach = map(np.asarray, _eigenvalues_and_reach(jnp.asarray(Q @ T @ Q.T)))
+    norm = np.linalg.norm(T, 2)
+    block = 16 * U * np.linalg.norm(T) + norm * (4 * U) ** (1 / size)
+    defective = np.abs(values - 0.9) < 0.1
+    assert defective.sum() == size
+    np.testing.assert_allclose(reach[defective], block, rtol=0.1)  # rtol: Q T Qᵀ is balanced
+    assert np.all(reach[~defective] < 1e-12)
