@@ -59,7 +59,7 @@ def trajectories(axes: Axes, c: Any, colours: Mapping[str, Any]) -> None:
     - `c`: what `compare` returned; `ts` and `states` of its `network` and of each row's `trajectory` are read.
     - `colours`: a colour for each method's label.
     """
-    states = flat_rows(c.network.states)
+    states = flat_rows(c.network.states).astype(float)
     finite = np.where(np.isfinite(states), states, np.nan)
     unit = int(np.argmax(np.nanstd(finite / (np.nanmax(np.abs(finite)) or 1), axis=0)))
     shown = np.clip(states[:, unit][np.isfinite(states[:, unit])], -_LARGEST, _LARGEST)

@@ -1,0 +1,21 @@
+"""The command, called in a folder with a network and a series."""
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from rnn_ode.cli import app
+
+
+@pytest.fixture
+def invoke(tmp_path, monkeypatch):
+    """Run the command with these arguments, in a folder with `net.npz` and `series.csv`."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    np.savez("net.npz", W_h=np.diag([0.5, 0.6, 0.7]), W_x=np.ones((3, 1)), b=np.zeros(3))
+    (tmp_path / "series.csv").write_text("year,flow\n" + "\n".join(f"{1900 + k},{k % 7}" for k in range(12)) + "\n")
+
+    def run(*arguments):
+        return CliRunner().invoke(app, [str(a) for a in arguments])
+
+    return run
