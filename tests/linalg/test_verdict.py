@@ -46,7 +46,7 @@ def _judged(Ws):
     def one(W):
         found = modes(W)
         readings = UnitDisc().reading, HalfPlane().reading, ro.Backward(1).reading
-        return jnp.stack([code(v) for v in judge(W, found.values, found.balanced_condition, readings)])
+        return jnp.stack([code(v) for v in judge(found.balanced, found.values, found.balanced_condition, readings)])
 
     return jax.lax.map(one, Ws)
 
@@ -513,7 +513,7 @@ def test_semisimple_boundary_multipliers_persist_in_float32(float32):
 @jax.jit
 def _eigenvalues_and_reach(W):
     found = modes(W)
-    return found.values, eigenvalue_reach(W, found.balanced_condition, found.values)
+    return found.values, eigenvalue_reach(found.balanced, found.balanced_condition, found.values)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
