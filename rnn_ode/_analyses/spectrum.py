@@ -134,8 +134,7 @@ class Spectrum(eqx.Module):
         an artanh, if every Re λ > 0. `True` for `Exact`, which cuts nothing off; `False` for `Textbook`, which is no part of
         such a series.
         """
-        around = self.multipliers[None] + self.reach[None] * jnp.array([0, 1, -1, 1j, -1j])[:, None]
-        return jnp.all(check_method("method", method).series_ratio(around) < 1)
+        return _series_converges(self, self.reach, check_method("method", method))
 
     @_of_each
     def neglected(self, method: AbstractMethod) -> Float[Array, ""]:
@@ -147,8 +146,9 @@ class Spectrum(eqx.Module):
     def predictions(self, *methods: AbstractMethod) -> "tuple[Verdict, list[Prediction]]":
         """The verdict on the network, and a `Prediction` for each method; this is cheaper than one by one."""
         network, *verdicts = self.verdicts(*methods)
+        reach = self.reach
         return network, [
-            Prediction(verdict, self.rate(m), self.series_converges(m), self.neglected(m))
+            Prediction(verdict, self.rate(m), _series_converges(self, reach, m), self.neglected(m))
             for m, verdict in zip(methods, verdicts, strict=True)
         ]
 
@@ -199,6 +199,11 @@ class Spectrum(eqx.Module):
                 for m, said, obstacle in zip(_METHODS, predictions, obstacles, strict=True)
             ],
         }
+
+
+def _series_converges(s: Spectrum, reach: Float[Array, " N"], method: AbstractMethod) -> Bool[Array, ""]:
+    around = s.multipliers[None] + reach[None] * jnp.array([0, 1, -1, 1j, -1j])[:, None]
+    return jnp.all(method.series_ratio(around) < 1)
 
 
 class Prediction(NamedTuple):

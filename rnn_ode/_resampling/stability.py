@@ -1,9 +1,9 @@
 """Whether a scheme that steps a network by parts of a step is stable.
 
-The states behind are earlier results, so that interpolation along the orbit is a linear multistep method. On a
-multiplier λ of the network it is a linear recurrence, with a companion matrix, one of whose eigenvalues stands for λ^s, the
-flow's. The root condition: no eigenvalue exceeds the larger of 1 and |λ|^s in modulus (Dahlquist, Math. Scand. 4, 1956).
-It is asked at the network's fixed point, and says nothing of large signals.
+Interpolation along the orbit uses earlier results, and so is a linear multistep method. For a multiplier λ of the network it
+is a linear recurrence, whose companion matrix has the *roots* as eigenvalues. One of them approximates λ^s, the flow's own.
+The root condition: no root exceeds the larger of 1 and |λ|^s in modulus (Dahlquist, Math. Scand. 4, 1956). The multipliers
+are those at the network's fixed point, so that the condition says nothing about large signals.
 """
 
 from collections.abc import Callable
@@ -34,9 +34,12 @@ TOLERANCE = 1e-3
 class RootCondition(eqx.Module):
     """Which pairs (ahead, behind) step a network stably by gaps of one length.
 
-    **Fields:** `gap` in steps of the network; `multipliers` (N,), of its step at rest; `radii` (A, B + 1), the largest
-    modulus of the roots for ahead = 1 … A (rows) and behind = 0 … B; `excess` (A, B + 1), by how much a radius exceeds
-    the larger of 1 and |λ|^gap, at the worst multiplier.
+    **Fields:**
+
+    - `gap`: the distance of two results, in steps of the network.
+    - `multipliers`: (N,) of the network's step at rest.
+    - `radii`: (A, B + 1), the largest modulus of the roots for ahead = 1 … A (rows) and behind = 0 … B.
+    - `excess`: (A, B + 1), by how much a radius exceeds the larger of 1 and |λ|^gap, at the worst multiplier.
     """
 
     gap: float
@@ -46,7 +49,7 @@ class RootCondition(eqx.Module):
 
     @property
     def stable(self) -> list[tuple[int, int]]:
-        """The pairs (ahead, behind) with an excess of at most 1e-3."""
+        """The pairs (ahead, behind) whose excess is at most 1e-3."""
         return [(int(i) + 1, int(j)) for i, j in np.argwhere(self.excess <= TOLERANCE)]
 
     def table(self) -> str:
@@ -70,13 +73,21 @@ def root_condition(
     behind: int = 5,
     band: float = 0.0,
 ) -> RootCondition:
-    """The roots of every scheme up to (`ahead`, `behind`) at the network's fixed point under a constant input.
+    """Find the roots of every scheme up to (`ahead`, `behind`) at the network's fixed point under a constant input.
 
-    **Arguments:** `cell` any cell; `x` (D,) the input, such as the mean of a recording; `gap` between results, in steps
-    of the network: 44.1/48 runs one that was trained at 44.1 kHz at 48; `h0` a state from which the network comes to
-    rest, zeros by default for our cells and Equinox's; `band` as in `evolve`. **Returns:** a `RootCondition`, computed on
-    the host. **Raises:** `ValueError` or `TypeError` for a gap that is not positive and finite, an x that does not fit the
-    cell, and counts that are not whole.
+    **Arguments:**
+
+    - `cell`: any cell, `cell(x, h) -> h`.
+    - `x`: (D,) the input, such as the mean of a recording.
+    - `gap`: the distance of two results, in steps of the network: 44.1/48 runs a network trained at 44.1 kHz at 48 kHz.
+    - `h0`: a state from which the network comes to rest. Default: zeros, for our cells and Equinox's.
+    - `ahead`, `behind`: up to which the schemes go. Default 6 and 5.
+    - `band`: as in `evolve`. Default 0.
+
+    **Returns:** a `RootCondition`, computed on the host.
+
+    **Raises:** `ValueError` or `TypeError` for a gap that is not positive and finite, an x that does not fit the cell, and
+    counts that are not whole.
 
     ```python
     >>> import jax.numpy as jnp, rnn_ode as ro
@@ -108,12 +119,14 @@ def root_condition(
     return RootCondition(gap, multipliers, radii, excess)
 
 
-def companion(weights, multipliers, behind: int, whole: Any = 0, xp: Any = jnp):
-    """What a result and its `behind` predecessors, newest first, are multiplied by to give the next ones, for networks that
-    multiply by `multipliers` (N,): (N, B, B) with B = behind + 1. `weights` are of the nodes as `uniform_nodes` has them."""
+def companion(weights: Any, multipliers: Any, behind: int, whole: Any = 0, xp: Any = jnp) -> Any:
+    """Return the companion matrices (N, B, B) of a scheme with B = behind + 1, one for each of the `multipliers` (N,).
+
+    A matrix times a result and its `behind` predecessors, newest first, gives the next ones. The `weights` are those of the
+    nodes of `uniform_nodes`, after `whole` steps."""
     ahead = weights.shape[0] - behind - 1
     z, unit = multipliers[:, None], xp.eye(behind + 1, dtype=multipliers.dtype)[:, None]
-    # the state interpolated from, and those behind it: powers of the network on the last result, then its predecessors
+    # the state that is interpolated from, and those behind it: first powers of the last result, then its predecessors
     back = [
         xp.where(k <= whole, z ** xp.maximum(whole - k, 0) * unit[0], unit[xp.maximum(k - whole, 0)])
         for k in range(behind + 1)
@@ -123,8 +136,9 @@ def companion(weights, multipliers, behind: int, whole: Any = 0, xp: Any = jnp):
     return xp.stack([result, *back[:behind]], axis=1)
 
 
-def feedback_companion(weights, multipliers, lag: int, xp: Any = jnp):
-    """The same for z(t) = λ Σ w_k z(t_k), with the weights (P,), oldest first, of results of which `lag` are newer."""
+def feedback_companion(weights: Any, multipliers: Any, lag: int, xp: Any = jnp) -> Any:
+    """Return the companion matrices of z(t) = λ Σ w_k z(t_k): the weights (P,) are those of P results, oldest first, after
+    which `lag` newer results came."""
     size = weights.shape[0] + lag
     row = xp.concatenate([xp.zeros(lag, weights.dtype), weights[::-1]])
     first = multipliers[:, None] * row[None]
@@ -132,8 +146,8 @@ def feedback_companion(weights, multipliers, lag: int, xp: Any = jnp):
     return xp.concatenate([first[:, None], shift], axis=1)
 
 
-def beyond(radii, multipliers, gap, xp: Any = jnp):
-    """By how much the worst radius exceeds what the root condition allows, the larger of 1 and |λ|^gap."""
+def beyond(radii: Any, multipliers: Any, gap: Any, xp: Any = jnp) -> Any:
+    """Return by how much the worst radius exceeds the larger of 1 and |λ|^gap, which the root condition allows."""
     return xp.max(radii - xp.maximum(1, xp.abs(multipliers) ** gap))
 
 
@@ -158,13 +172,13 @@ def roots_at_rest(
 
 
 @eqx.filter_jit
-def _jacobian_of_run(run) -> Float[Array, "M M"]:
+def _jacobian_of_run(run: tuple[Cell, Any, Clock, State]) -> Float[Array, "M M"]:
     cell, path, clock, h0 = frozen(run)
     return jax.lax.stop_gradient(jacobian_at_rest(cell, clock.mean_input(path), h0))
 
 
 @eqx.filter_jit
-def _traced_roots(jacobian, gap, matrices):
+def _traced_roots(jacobian: Array, gap: Array, matrices: Callable[..., Any]) -> tuple[Array, Array]:
     multipliers = eig(jacobian)[0]
     radii = jax.vmap(lambda A: jnp.max(jnp.abs(eig(A)[0])))(matrices(gap, multipliers, jnp))
     return _judged(radii, multipliers, gap, jnp)

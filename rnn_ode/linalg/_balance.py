@@ -6,6 +6,7 @@ eigenvalues are relative to a norm, so they are better for R. A diagonal similar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Inexact, Integer
 
@@ -28,20 +29,11 @@ def balancing(A: Inexact[Array, "N N"]) -> Integer[Array, " N"]:
     sizes = jnp.log2(jnp.abs(lax.stop_gradient(A)).astype(jnp.promote_types(A.real.dtype, jnp.float32)))
     least = jnp.max(sizes) + jnp.log2(info.eps).astype(sizes.dtype)
     columns_and_rows = jnp.stack([sizes.T, sizes])
-    sign = jnp.array([1, -1], sizes.dtype)  # a unit divides its column and multiplies its row
 
     def visit(state):
         e, visits, unmoved = state
         i = visits % n
-        logs = columns_and_rows[:, i] - sign[:, None] * e[None, :]
-        largest = jnp.max(logs, axis=1)
-        empty = largest == -jnp.inf
-        squares = jnp.sum(jnp.exp2(2 * (logs - jnp.where(empty, 0, largest)[:, None])), axis=1)
-        norms = jnp.where(empty, least, sign * e[i] + largest + jnp.log2(jnp.where(empty, 1, squares)) / 2)
-        shift = jnp.round((norms[1] - norms[0]) / 2)
-        moved = norms[None] + jnp.stack([jnp.zeros_like(shift), shift])[:, None] * sign[None, :]
-        before, after = jnp.sum(jnp.exp2(moved - jnp.max(norms)), axis=1)
-        shift = jnp.where(after < _WORTHWHILE * before, shift, 0)
+        shift = _shift(jnp, columns_and_rows[:, i], e, e[i], least)
         return e.at[i].add(shift), visits + 1, jnp.where(shift == 0, unmoved + 1, 0)
 
     e, _, _ = lax.while_loop(
@@ -49,6 +41,38 @@ def balancing(A: Inexact[Array, "N N"]) -> Integer[Array, " N"]:
     )
     limit = info.maxexp - 2
     return jnp.clip(e - jnp.round(jnp.mean(e)), -limit, limit).astype(jnp.int32)
+
+
+def host_balancing(A: Inexact[np.ndarray, "N N"]) -> Integer[np.ndarray, " N"]:
+    """`balancing` in NumPy, with nothing to compile, also while something else is traced."""
+    n, info = A.shape[0], np.finfo(A.dtype)
+    with np.errstate(divide="ignore"):
+        sizes = np.log2(np.abs(A))
+    least = np.max(sizes) + np.log2(info.eps)
+    e, visits, unmoved = np.zeros(n, sizes.dtype), 0, 0
+    while unmoved < n and visits < _MAX_SWEEPS * n:
+        i = visits % n
+        with np.errstate(invalid="ignore"):
+            shift = _shift(np, np.stack([sizes[:, i], sizes[i]]), e, e[i], least)
+        e[i] += shift
+        visits, unmoved = visits + 1, unmoved + 1 if shift == 0 else 0
+    limit = info.maxexp - 2
+    return np.clip(e - np.round(np.mean(e)), -limit, limit).astype(np.int32)
+
+
+def _shift(xp, sides, e, own, least):
+    """How far to move the exponent `own` of a unit; `sides` (2, N) are the logarithms of its column and its row. By NumPy or
+    its counterpart in JAX."""
+    sign = xp.asarray([1, -1], sides.dtype)  # a unit divides its column and multiplies its row
+    logs = sides - sign[:, None] * e[None, :]
+    largest = xp.max(logs, axis=1)
+    empty = largest == -xp.inf
+    squares = xp.sum(xp.exp2(2 * (logs - xp.where(empty, 0, largest)[:, None])), axis=1)
+    norms = xp.where(empty, least, sign * own + largest + xp.log2(xp.where(empty, 1, squares)) / 2)
+    shift = xp.round((norms[1] - norms[0]) / 2)
+    moved = norms[None] + xp.stack([xp.zeros_like(shift), shift])[:, None] * sign[None, :]
+    before, after = xp.sum(xp.exp2(moved - xp.max(norms)), axis=1)
+    return xp.where(after < _WORTHWHILE * before, shift, 0)
 
 
 def rescaled(A: Inexact[Array, "N N"], e: Integer[Array, " N"]) -> Inexact[Array, "N N"]:

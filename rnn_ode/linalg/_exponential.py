@@ -4,10 +4,11 @@ import math
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, Inexact
 
-from ._balance import balancing, rescaled
+from ._balance import balancing, host_balancing, rescaled
 from ._solve import check_square, nan_unless
 
 _MAX_SQUARINGS = 64
@@ -65,6 +66,25 @@ def phi_functions(A: Inexact[Array, "N N"], count: int) -> list[Inexact[Array, "
 def exponential(A: Inexact[Array, "N N"]) -> Inexact[Array, "N N"]:
     """Return exp(A) of a matrix (N, N): see `phi_functions`."""
     return phi_functions(A, 0)[0]
+
+
+def host_exponential(A: Inexact[np.ndarray, "N N"]) -> Inexact[np.ndarray, "N N"]:
+    """exp(A) of a matrix (N, N) in NumPy and float64, with nothing to compile. The method is that of `phi_functions`."""
+    wide = A.astype(complex if np.iscomplexobj(A) else float)
+    e = host_balancing(wide).astype(float)
+    units = np.exp2(e[None, :] - e[:, None])
+    B = wide * units
+    size = np.linalg.norm(B, 1)
+    if not size < 2.0 ** (_MAX_SQUARINGS - 1):
+        return np.full_like(wide, np.nan)
+    squarings = max(0, math.ceil(math.log2(size)) + 1) if size > 0 else 0
+    z, power = B / 2.0**squarings, np.eye(len(B), dtype=B.dtype)
+    for k in range(18, 0, -1):
+        power = np.eye(len(B)) + z @ power / k
+    with np.errstate(over="ignore", invalid="ignore"):
+        for _ in range(squarings):
+            power = power @ power
+        return power / units
 
 
 def matrix_power(A: Inexact[Array, "N N"], k: Array) -> Inexact[Array, "N N"]:
