@@ -34,7 +34,7 @@ def spectral_norm(A: Inexact[Array, "N N"]) -> Float[Array, ""]:
 
 
 def batched_map(f: Callable[[Array], Any], xs: Inexact[Array, "K *rest"] | Integer[Array, "K *rest"], n: int) -> Any:
-    """Return f of each row of `xs` (K, …), by `vmap` of some rows at a time: as many as make 64 MB of complex (n, n) matrices.
+    """Return f of each row of `xs` (K, …), by `vmap` of so many rows at a time as fill 64 MB with complex (n, n) matrices.
 
     It fills the last batch up and so compiles f once, where `lax.map(…, batch_size=…)` compiles it twice.
     """

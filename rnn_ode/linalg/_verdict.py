@@ -84,7 +84,7 @@ def eigenvalue_reach(
     return reach(jnp, Rounding.of(B), jnp.finfo(B.dtype).eps, condition, eigenvalues)
 
 
-def reach(xp: Any, rounding: "Rounding", eps: float, condition: Any, eigenvalues: Any) -> Any:
+def reach(xp: Any, rounding: "Rounding", eps: Any, condition: Any, eigenvalues: Any) -> Any:
     """Return what `eigenvalue_reach` returns, by `xp`: NumPy or its counterpart in JAX."""
     first = rounding.drift + rounding.scatter * condition
     n = eigenvalues.shape[0]
@@ -105,8 +105,8 @@ def _block_reach(rounding: "Rounding", m: Any) -> Any:
 
 
 class Rounding(NamedTuple):
-    """What rounding does to the eigenvalues of a balanced matrix B: `drift` moves each of them, whatever its condition, and
-    `scatter` is the norm of a perturbation, which moves each by its condition times that. `size` is the spectral norm of B."""
+    """What rounding does to the eigenvalues of a balanced matrix B. `drift` moves each of them, whatever its condition.
+    `scatter` is the norm of a perturbation, which moves each by its condition times that. `size` is B's spectral norm."""
 
     drift: Float[Array, ""]
     scatter: Float[Array, ""]
@@ -117,7 +117,7 @@ class Rounding(NamedTuple):
         return cls.from_norms(jnp.finfo(B.dtype).eps, frobenius(B), spectral_norm(B))
 
     @classmethod
-    def from_norms(cls, eps: float, frobenius: Any, spectral: Any) -> "Rounding":
+    def from_norms(cls, eps: Any, frobenius: Any, spectral: Any) -> "Rounding":
         return cls(_DRIFT * eps * frobenius, _SCATTER * eps * spectral, spectral)
 
 
@@ -127,7 +127,7 @@ class _Crossings(eqx.Module):
     growth: Float[Array, " N"]
     levels: Float[Array, " L"]
     points: Complex[Array, " P"]
-    """Points on the curves, level by level, and then the pole. The question is whether rounding may put an eigenvalue there."""
+    """Points on the curves, level by level, and then the pole. Rounding may or may not put an eigenvalue on each."""
     found: Bool[Array, "L K"]
     beyond: Bool[Array, "L K"]
     persists: Bool[Array, ""]
