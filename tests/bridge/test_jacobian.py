@@ -1,34 +1,17 @@
 """Fields by the Jacobian of the cell: their equilibria, anchored flows, and digits."""
 
 import diffrax
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.linalg
 import scipy.optimize
+from conversions import BIAS, CELLS, H0, STATES, W_X, XS, D, N, T, W, labelled
 
 import rnn_ode as ro
 from rnn_ode._paths.base import Constant
 
-N, D, T = 3, 2, 8
-RNG = np.random.default_rng(1)
-XS = RNG.normal(size=(T, D))
-H0 = np.array([1.0, -0.5, 0.3])
-W = scipy.linalg.expm(np.array([[-0.3, 0.5, 0.1], [-0.6, -0.2, 0.2], [0.1, 0.0, -0.4]]))  # multipliers near 0.7 ± 0.4i
-W_X, BIAS = RNG.normal(size=(N, D)), RNG.normal(size=N)
-AFFINE = ro.VanillaCell(W, W_X, BIAS, activation=None)
-KEY = jax.random.key(0)
-labelled = {"ids": lambda value: getattr(value, "label", None)}
-CELLS = {
-    "affine": AFFINE,
-    "tanh": ro.VanillaCell(0.6 * W, 0.1 * W_X, 0.1 * BIAS, activation=jnp.tanh),
-    "gru": eqx.nn.GRUCell(D, N, key=KEY),
-    "lstm": eqx.nn.LSTMCell(D, 2, key=KEY),
-    "piecewise": ro.PiecewiseLinearCell(np.diag([0.5, 0.6, 0.7]), 0.1 * W, W_X, BIAS),
-}
-STATES = {name: H0 / 2 for name in CELLS} | {"lstm": (H0[:2], np.array([0.2, -0.1]))}
 FIXED_POINT_METHODS = [
     ro.Backward(2),
     ro.Tustin(),
@@ -54,7 +37,6 @@ def test_fixed_points_of_a_network_are_equilibria_with_exponents_g(method):
 
 
 @pytest.mark.parametrize("name", ["piecewise", "tanh"])
-@pytest.mark.slow
 def test_the_flow_anchored_at_a_state_reaches_the_next_one(name):
     cell, x, h = CELLS[name], jnp.asarray(XS[0]), jnp.asarray(STATES[name])
     field = ro.to_ode(cell, ro.Exact(anchored=True), dt=0.5)

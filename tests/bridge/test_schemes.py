@@ -3,44 +3,16 @@
 import math
 
 import diffrax
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.linalg
 import scipy.optimize
+from conversions import CELLS, STATES, XS, labelled, together
 
 import rnn_ode as ro
 
-N, D, T = 3, 2, 8
-RNG = np.random.default_rng(1)
-XS = RNG.normal(size=(T, D))
-H0 = np.array([1.0, -0.5, 0.3])
-W = scipy.linalg.expm(np.array([[-0.3, 0.5, 0.1], [-0.6, -0.2, 0.2], [0.1, 0.0, -0.4]]))  # multipliers near 0.7 ± 0.4i
-W_X, BIAS = RNG.normal(size=(N, D)), RNG.normal(size=N)
-AFFINE = ro.VanillaCell(W, W_X, BIAS, activation=None)
-KEY = jax.random.key(0)
-labelled = {"ids": lambda value: getattr(value, "label", None)}
-
-
-def together(fields):
-    """Several fields as one, so that one compilation solves them all."""
-
-    def field(t, states, path):
-        return tuple(one(t, h, path) for one, h in zip(fields, states, strict=True))
-
-    return field
-
-
-CELLS = {
-    "affine": AFFINE,
-    "tanh": ro.VanillaCell(0.6 * W, 0.1 * W_X, 0.1 * BIAS, activation=jnp.tanh),
-    "gru": eqx.nn.GRUCell(D, N, key=KEY),
-    "lstm": eqx.nn.LSTMCell(D, 2, key=KEY),
-    "piecewise": ro.PiecewiseLinearCell(np.diag([0.5, 0.6, 0.7]), 0.1 * W, W_X, BIAS),
-}
-STATES = {name: H0 / 2 for name in CELLS} | {"lstm": (H0[:2], np.array([0.2, -0.1]))}
 PAIRS = [
     (ro.Forward(1), ro.Euler()),
     (ro.Backward(1), ro.BackwardEuler()),
@@ -58,7 +30,6 @@ PAIRED = [
 ]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("method", "scheme", "name", "dt"), PAIRED, **labelled)
 def test_a_pair_returns_the_cell(method, scheme, name, dt):
     cell, x, h = CELLS[name], jnp.asarray(XS[0]), jax.tree.map(jnp.asarray, STATES[name])

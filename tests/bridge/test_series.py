@@ -8,23 +8,10 @@ import numpy as np
 import pytest
 import scipy.linalg
 import scipy.optimize
+from conversions import BIAS, RNG, W_X, D, N, T, W, together
 
 import rnn_ode as ro
 from rnn_ode._paths.base import Constant
-
-N, D, T = 3, 2, 8
-RNG = np.random.default_rng(1)
-W = scipy.linalg.expm(np.array([[-0.3, 0.5, 0.1], [-0.6, -0.2, 0.2], [0.1, 0.0, -0.4]]))  # multipliers near 0.7 ± 0.4i
-W_X, BIAS = RNG.normal(size=(N, D)), RNG.normal(size=N)
-
-
-def together(fields):
-    """Several fields as one, so that one compilation solves them all."""
-
-    def field(t, states, path):
-        return tuple(one(t, h, path) for one, h in zip(fields, states, strict=True))
-
-    return field
 
 
 def series_errors(method, multiplier, orders):

@@ -1,57 +1,29 @@
 """The bridge: every conversion against SciPy's matrix functions, the pairs that undo each other, and the refusals."""
 
 import diffrax
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import scipy.linalg
-import scipy.optimize
+from conversions import (
+    AFFINE,
+    BIAS,
+    CELLS,
+    H0,
+    MATRIX_FUNCTIONS,
+    W_X,
+    XS,
+    D,
+    N,
+    W,
+    blocks,
+    labelled,
+)
 
 import rnn_ode as ro
 from rnn_ode._paths.base import Constant
 
-N, D, T = 3, 2, 8
-RNG = np.random.default_rng(1)
-XS = RNG.normal(size=(T, D))
-H0 = np.array([1.0, -0.5, 0.3])
-W = scipy.linalg.expm(np.array([[-0.3, 0.5, 0.1], [-0.6, -0.2, 0.2], [0.1, 0.0, -0.4]]))  # multipliers near 0.7 ± 0.4i
-W_X, BIAS = RNG.normal(size=(N, D)), RNG.normal(size=N)
-AFFINE = ro.VanillaCell(W, W_X, BIAS, activation=None)
-KEY = jax.random.key(0)
 
-
-def blocks(W, W_x, b):
-    """[[W, W_x, b], [0, 1]]: one step of the state, the input and 1 together."""
-    extra = W_x.shape[1] + 1
-    bottom = np.concatenate([np.zeros((extra, len(W))), np.eye(extra)], axis=1)
-    return np.concatenate([np.concatenate([W, W_x, b[:, None]], axis=1), bottom])
-
-
-def forward(M, order):
-    delta = M - np.eye(len(M))
-    return sum((-1) ** (k + 1) / k * np.linalg.matrix_power(delta, k) for k in range(1, order + 1))
-
-
-def backward(M, order):
-    nabla = np.eye(len(M)) - np.linalg.inv(M)
-    return sum(np.linalg.matrix_power(nabla, k) / k for k in range(1, order + 1))
-
-
-# each method's g of a matrix, from elsewhere
-MATRIX_FUNCTIONS = {
-    ro.Forward(1): lambda M: forward(M, 1),
-    ro.Forward(4): lambda M: forward(M, 4),
-    ro.Backward(1): lambda M: backward(M, 1),
-    ro.Backward(3): lambda M: backward(M, 3),
-    ro.Tustin(): lambda M: 2 * np.linalg.solve(M + np.eye(len(M)), M - np.eye(len(M))),
-    ro.Exact(): lambda M: scipy.linalg.logm(M).real,
-}
-labelled = {"ids": lambda value: getattr(value, "label", None)}
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize("dt", [1.0, pytest.param(0.25, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("method", MATRIX_FUNCTIONS, **labelled)
 def test_the_field_of_an_affine_cell_is_g_of_its_matrix(method, dt):
@@ -62,15 +34,6 @@ def test_the_field_of_an_affine_cell_is_g_of_its_matrix(method, dt):
         field(0.0, jnp.asarray(H0), Constant(jnp.asarray(XS[0]))), wanted, rtol=1e-11, atol=1e-12
     )
     np.testing.assert_allclose(method.generator(jnp.asarray(W)), MATRIX_FUNCTIONS[method](W), rtol=1e-11, atol=1e-12)
-
-
-CELLS = {
-    "affine": AFFINE,
-    "tanh": ro.VanillaCell(0.6 * W, 0.1 * W_X, 0.1 * BIAS, activation=jnp.tanh),
-    "gru": eqx.nn.GRUCell(D, N, key=KEY),
-    "lstm": eqx.nn.LSTMCell(D, 2, key=KEY),
-    "piecewise": ro.PiecewiseLinearCell(np.diag([0.5, 0.6, 0.7]), 0.1 * W, W_X, BIAS),
-}
 
 
 @pytest.mark.parametrize("activation", [None, jax.nn.relu, jnp.tanh])
@@ -217,6 +180,7 @@ def test_weights_in_half_precision_are_refused_where_a_system_is_solved():
     )
 
 
+@pytest.mark.slow
 def test_huge_weights_are_not_refused():
     """Squares of them leave the float range, which is no reason for a pole at −1 or a zero multiplier."""
     cell = ro.VanillaCell(1e160 * np.eye(2), np.ones((2, 1)), np.zeros(2), activation=None)

@@ -7,23 +7,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from slow_input import KEYS, XS, slower_wave
 
 import rnn_ode as ro
 from rnn_ode._resampling.alternatives import bounded, windows
 from rnn_ode._resampling.stability import companion, feedback_companion
 
-KEYS = jax.random.split(jax.random.key(0), 3)
 DIAGONAL = np.array([0.6, 0.3])
 LINEAR = ro.VanillaCell(np.diag(DIAGONAL), np.ones((2, 1)), np.zeros(2), activation=None)
-XS = np.convolve(np.random.default_rng(0).normal(size=400), np.hanning(15) / 7, "same")[:, None]
-
-
-def wave(t):
-    return jnp.cos(0.2 * t)[None]
 
 
 def response(ts):
-    """What LINEAR answers to `wave` since ever: (1 − W e^{−iω})⁻¹ W_x e^{iωt}, by its transfer function."""
+    """What LINEAR answers to `slower_wave` since ever: (1 − W e^{−iω})⁻¹ W_x e^{iωt}, by its transfer function."""
     transfer = 1 / (1 - DIAGONAL * np.exp(-0.2j))
     return np.real(transfer * np.exp(0.2j * np.asarray(ts))[:, None])
 
@@ -36,7 +31,7 @@ def jittered(count):
 def test_a_whole_number_of_gaps_delays_exactly():
     """Results a step apart are the network's, started at each of the first times."""
     ts = 0.5 * np.arange(60)
-    run = ro.delayed_feedback(LINEAR, wave, ts, np.ones(2), order=3)
+    run = ro.delayed_feedback(LINEAR, slower_wave, ts, np.ones(2), order=3)
     for first in range(2):
         xs = np.cos(0.2 * ts[first + 2 :: 2])[:, None]
         states = ro.iterate(LINEAR, xs, run.states[first]).states
@@ -53,7 +48,7 @@ def test_the_error_falls_with_the_order(ts, orders):
     exact = response(ts)
     late = ts > 25
     error = [
-        np.abs(ro.delayed_feedback(LINEAR, wave, ts, exact[0], order=order).states - exact)[late].max()
+        np.abs(ro.delayed_feedback(LINEAR, slower_wave, ts, exact[0], order=order).states - exact)[late].max()
         for order in orders
     ]
     assert all(higher < lower / 3 for lower, higher in itertools.pairwise(error)) and error[-1] < 1e-3, error
@@ -91,7 +86,7 @@ def test_a_function_of_time_is_read_at_the_very_times(float32):
 
     def path(t):
         jax.debug.callback(lambda t: times.extend(np.ravel(t).tolist()), t)
-        return wave(t)
+        return slower_wave(t)
 
     ts = (0.1 * np.arange(9)).astype(np.float32)
     jax.block_until_ready(ro.delayed_feedback(LINEAR_32, path, ts, order=1).states)
@@ -138,16 +133,16 @@ def test_contracting_networks_stay_bounded_at_irregular_times(order):
     turning = ro.VanillaCell([[0.9, 0.2], [-0.2, 0.8]], np.zeros((2, 1)), np.zeros(2), activation=None)
     for cell, times in ((turning, ts), (GRU, np.array([0, 0.3, 5, 5.1, 20, 20.5, 21.5]))):
         h0 = np.ones(2)
-        run = ro.delayed_feedback(cell, wave, times, h0, order=order)
+        run = ro.delayed_feedback(cell, slower_wave, times, h0, order=order)
         assert bool(run.result == ro.RESULTS.successful) and np.abs(np.asarray(run.states)).max() < 2
 
 
 GRU = eqx.nn.GRUCell(1, 2, key=KEYS[1])
 
 
-@pytest.mark.parametrize("run", [ro.evolve, ro.delayed_feedback, ro.state_trajectory])
+@pytest.mark.parametrize("run", [ro.delayed_feedback, ro.state_trajectory])
 def test_one_time_is_the_initial_state(run):
-    for path in (ro.Hold(XS), wave):
+    for path in (ro.Hold(XS), slower_wave):
         one = run(LINEAR, path, np.array([2.5]), np.ones(2))
         np.testing.assert_array_equal(one.states, np.ones((1, 2)))
         assert bool(one.result == ro.RESULTS.successful)
@@ -155,7 +150,7 @@ def test_one_time_is_the_initial_state(run):
 
 def test_eulers_rule_by_hand():
     ts = np.array([0.0, 0.3, 0.9, 2.0])
-    run = ro.state_trajectory(LINEAR, wave, ts, np.ones(2))
+    run = ro.state_trajectory(LINEAR, slower_wave, ts, np.ones(2))
     h = np.ones(2)
     for k in range(3):
         gap = ts[k + 1] - ts[k]
@@ -190,9 +185,9 @@ def test_companions_are_the_recurrences():
 @pytest.mark.slow
 def test_an_unstable_order_says_so():
     cell = ro.VanillaCell(np.diag([0.95, -0.9]), np.ones((2, 1)), np.zeros(2), jnp.tanh)
-    run = ro.delayed_feedback(cell, wave, 1.2 * np.arange(30), order=5)
+    run = ro.delayed_feedback(cell, slower_wave, 1.2 * np.arange(30), order=5)
     assert bool(run.result == ro.RESULTS.unstable_scheme) and run.stats["radius"] > 1.1
-    well = ro.delayed_feedback(cell, wave, 0.8 * np.arange(30), order=2)
+    well = ro.delayed_feedback(cell, slower_wave, 0.8 * np.arange(30), order=2)
     assert bool(well.result == ro.RESULTS.successful) and well.stats["radius"] < 1
 
 

@@ -6,41 +6,25 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.linalg
+from slow_input import AFFINE, SLOW, TANH, W, W_x, affine_flow, wave
 
 import rnn_ode as ro
 
-W = scipy.linalg.expm(np.array([[-0.1, 0.4, 0.0], [-0.4, -0.1, 0.1], [0.0, 0.0, -0.05]]))  # turns by 0.4 a step
-W_x = np.array([[1.0], [0.0], [0.5]])
-AFFINE = ro.VanillaCell(W, W_x, np.array([0.1, 0.0, -0.2]), activation=None)
-TANH = ro.VanillaCell(0.6 * W, 0.5 * W_x, np.zeros(3), jnp.tanh)
-SLOW = np.cos(0.3 * np.arange(1.0, 41.0))[:, None]
 LSTM = eqx.nn.LSTMCell(1, 3, key=jax.random.key(0))
 GRU = eqx.nn.GRUCell(1, 3, key=jax.random.key(1))
-
-
-def wave(t):
-    return jnp.cos(0.3 * t)[None]
-
-
-def affine_flow(ts, h0, x):
-    """The states of dh/dt = log(W) h + …, the flow behind the affine network under the constant input x, by expm."""
-    drive = W_x @ x + np.asarray(AFFINE.b)
-    A = scipy.linalg.logm(np.block([[W, drive[:, None]], [np.zeros((1, 3)), np.ones((1, 1))]])).real
-    return np.stack([(scipy.linalg.expm(A * (t - ts[0])) @ np.append(h0, 1))[:3] for t in ts])
 
 
 def poisson(count, rate=1.3, seed=0):
     return np.cumsum(np.random.default_rng(seed).exponential(1 / rate, count))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("cell", "path"),
     [
         pytest.param(AFFINE, ro.Hold, id="affine-Hold"),
         pytest.param(TANH, ro.Linear, id="tanh-Linear"),
         pytest.param(GRU, ro.Cubic, id="gru-Cubic", marks=pytest.mark.slow),
-        pytest.param(LSTM, ro.BandLimited, id="lstm-BandLimited"),
+        pytest.param(LSTM, ro.BandLimited, id="lstm-BandLimited", marks=pytest.mark.slow),
         pytest.param(LSTM, ro.Hold, id="lstm-Hold", marks=pytest.mark.slow),
     ],
 )
@@ -134,7 +118,6 @@ def test_integrating_the_forward_series_agrees_as_orders_grow():
         assert difference[1] < difference[0] / 5 and difference[1] < 0.005, difference
 
 
-@pytest.mark.slow
 def test_full_accuracy_from_the_first_step_on():
     """The first results are no worse than later ones, and much better than with the same applications and nothing behind."""
     ts, h0 = np.arange(0, 20, 0.45), np.array([1.0, -0.5, 2.0])
@@ -146,7 +129,6 @@ def test_full_accuracy_from_the_first_step_on():
     assert error[1:4].max() < 5 * error[4:8].max() and error[1:4].max() < alone[1:4].max() / 20
 
 
-@pytest.mark.slow
 def test_a_band_beats_polynomials_for_what_it_holds():
     """A network that turns by 0.08 cycles a step: at two applications a result, a hundred times less error."""
     angle = 2 * np.pi * 0.08

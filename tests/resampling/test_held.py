@@ -6,23 +6,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import scipy.linalg
+from slow_input import AFFINE, affine_flow
 
 import rnn_ode as ro
 
-W = scipy.linalg.expm(np.array([[-0.1, 0.4, 0.0], [-0.4, -0.1, 0.1], [0.0, 0.0, -0.05]]))  # turns by 0.4 a step
-W_x = np.array([[1.0], [0.0], [0.5]])
-AFFINE = ro.VanillaCell(W, W_x, np.array([0.1, 0.0, -0.2]), activation=None)
 
-
-def affine_flow(ts, h0, x):
-    """The states of dh/dt = log(W) h + …, the flow behind the affine network under the constant input x, by expm."""
-    drive = W_x @ x + np.asarray(AFFINE.b)
-    A = scipy.linalg.logm(np.block([[W, drive[:, None]], [np.zeros((1, 3)), np.ones((1, 1))]])).real
-    return np.stack([(scipy.linalg.expm(A * (t - ts[0])) @ np.append(h0, 1))[:3] for t in ts])
-
-
-@pytest.mark.slow
 def test_a_held_input_is_never_interpolated_across():
     """At every time the flow of the sample's own step, from the network's own state before it."""
     xs = np.random.default_rng(3).normal(size=(8, 1))

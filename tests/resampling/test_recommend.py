@@ -5,11 +5,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from slow_input import KEYS, XS
 
 import rnn_ode as ro
-
-KEYS = jax.random.split(jax.random.key(0), 3)
-XS = np.convolve(np.random.default_rng(0).normal(size=400), np.hanning(15) / 7, "same")[:, None]
 
 
 @pytest.mark.slow

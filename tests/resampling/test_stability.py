@@ -4,18 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import scipy.linalg
+from slow_input import SLOW, TANH, wave
 
 import rnn_ode as ro
-
-W = scipy.linalg.expm(np.array([[-0.1, 0.4, 0.0], [-0.4, -0.1, 0.1], [0.0, 0.0, -0.05]]))  # turns by 0.4 a step
-W_x = np.array([[1.0], [0.0], [0.5]])
-TANH = ro.VanillaCell(0.6 * W, 0.5 * W_x, np.zeros(3), jnp.tanh)
-SLOW = np.cos(0.3 * np.arange(1.0, 41.0))[:, None]
-
-
-def wave(t):
-    return jnp.cos(0.3 * t)[None]
 
 
 @pytest.mark.slow
@@ -39,7 +30,6 @@ def test_a_gap_of_whole_steps_has_the_powers_of_the_multipliers():
         np.testing.assert_allclose(roots.radii, 0.9**gap, rtol=1e-9)
 
 
-@pytest.mark.slow
 def test_an_unstable_scheme_runs_and_says_so():
     """tanh keeps the states finite: the run is complete, and its result and the table of pairs tell."""
     cell = ro.VanillaCell(np.diag([0.95, -0.9]), np.ones((2, 1)), np.zeros(2), jnp.tanh)

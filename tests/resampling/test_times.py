@@ -5,18 +5,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import scipy.linalg
+from slow_input import SLOW, TANH, wave
 
 import rnn_ode as ro
-
-W = scipy.linalg.expm(np.array([[-0.1, 0.4, 0.0], [-0.4, -0.1, 0.1], [0.0, 0.0, -0.05]]))  # turns by 0.4 a step
-W_x = np.array([[1.0], [0.0], [0.5]])
-TANH = ro.VanillaCell(0.6 * W, 0.5 * W_x, np.zeros(3), jnp.tanh)
-SLOW = np.cos(0.3 * np.arange(1.0, 41.0))[:, None]
-
-
-def wave(t):
-    return jnp.cos(0.3 * t)[None]
 
 
 @pytest.mark.slow
@@ -57,8 +48,10 @@ def test_traced_times_are_the_same_up_to_a_length():
     assert np.isfinite(late.states[:5]).all() and np.isinf(late.states[5:]).all()
 
 
-@pytest.mark.parametrize("run", [ro.evolve, ro.state_trajectory], ids=lambda run: run.__name__)
-@pytest.mark.parametrize("path", [wave, ro.Hold(SLOW)], ids=["smooth", "held"])
+@pytest.mark.parametrize(
+    "run", [pytest.param(ro.evolve, marks=pytest.mark.slow), ro.state_trajectory], ids=lambda run: run.__name__
+)
+@pytest.mark.parametrize("path", [wave, pytest.param(ro.Hold(SLOW), marks=pytest.mark.slow)], ids=["smooth", "held"])
 def test_traced_times_that_do_not_increase_are_told(run, path):
     ts = np.array([1.0, 1.5, 2.25, 3.0, 3.25, 4.5])
     rows = np.stack([ts] * 5)

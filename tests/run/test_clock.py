@@ -1,36 +1,12 @@
 """The times of a run: large ones, and traced ones that do not increase."""
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from linear_system import DT, XS, summed
 
 import rnn_ode as ro
-
-T, DT = 8, 0.5
-RNG = np.random.default_rng(0)
-XS = RNG.normal(size=(T, 1))
-
-
-class Sum(eqx.Module):
-    """dh/dt = a h + b h² + c log(d − t) + e sign(h) + f (h₂, −h₁): one field, compiled once, for every way to end."""
-
-    a: jax.Array
-    b: jax.Array
-    c: jax.Array
-    d: jax.Array
-    e: jax.Array
-    f: jax.Array
-
-    def __call__(self, t, h, path):
-        logs = jnp.log(jnp.where(self.c == 0, 1, self.d - t))
-        turned = jnp.stack([h[1], -h[0]])
-        return self.a * h + self.b * h**2 + self.c * logs + self.e * jnp.sign(h) + self.f * turned
-
-
-def summed(**terms):
-    return Sum(*(jnp.asarray(terms.get(name, 0.0), float) for name in "abcdef"))
 
 
 def test_large_host_times_keep_their_differences_in_float32(float32):
@@ -52,7 +28,9 @@ BAD_TIMES = [
 ]
 
 
-@pytest.mark.parametrize("path", [None, ro.Hold(XS, DT)], ids=["no samples", "samples"])
+@pytest.mark.parametrize(
+    "path", [None, pytest.param(ro.Hold(XS, DT), marks=pytest.mark.slow)], ids=["no samples", "samples"]
+)
 def test_traced_times_that_do_not_increase_are_told(path):
     field = summed(a=-1.0)
     run = jax.jit(jax.vmap(lambda ts: ro.integrate(field, path, jnp.ones(2), ts=ts, throw=False)))

@@ -6,11 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from linear_system import RNG
 
 from rnn_ode._run.dopri8 import Dopri8
-
-RNG = np.random.default_rng(0)
-A = np.array([[-0.4, 1.0], [-0.8, -0.1]])
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32", "complex128"])

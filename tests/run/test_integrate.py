@@ -10,58 +10,13 @@ import numpy as np
 import pytest
 import scipy.integrate
 import scipy.linalg
+from linear_system import DT, H0, LINEAR, SAMPLES, STAMPS, TIMES, XS, A, B, C, breakpoints, closed_form, held
 
 import rnn_ode as ro
-
-T, DT = 8, 0.5
-RNG = np.random.default_rng(0)
-XS = RNG.normal(size=(T, 1))
-A = np.array([[-0.4, 1.0], [-0.8, -0.1]])
-B = np.array([[1.0], [0.5]])
-C = np.array([0.2, -0.3])
-H0 = np.array([1.0, -0.5])
-STAMPS = DT * np.arange(1, T + 1)
-# `Textbook` at dt = 1 is dh/dt = W h + W⁻¹ (W_x x + b): any linear system, its input read at t
-LINEAR = ro.to_ode(ro.VanillaCell(A, A @ B, A @ C, activation=None), ro.Textbook())
-SAMPLES = np.concatenate([[0.0], STAMPS])
-TIMES = {  # nine of them each: one compilation
-    "the samples": SAMPLES,
-    "between them": np.linspace(0.0, 4.0, 9) ** 2 / 4,
-    "from the middle of a step": 1.3 + np.linspace(0.0, 1.4, 9),
-    "inside one step": 1.6 + np.linspace(0.0, 0.35, 9),
-    "from one sample": np.concatenate([[1.5], 1.5 + np.geomspace(1e-3, 2.3, 8)]),
-    "before and beyond the samples": np.linspace(-2.3, 7.9, 9),
-    "before only": np.linspace(-5.0, -1.1, 9),
-    "beyond only": np.linspace(4.2, 11.0, 9),
-    "a hair to either side of a sample": np.array([0.0, 1 - 1e-9, 1.0, 1 + 1e-9, 2.0, 3.0, 3.5, 4 - 1e-9, 4 + 1e-9]),
-}
-
-
-def held(t):
-    return XS[np.clip(int(np.floor(t / DT)), 0, T - 1)]
 
 
 def interpolated(t):
     return np.array([np.interp(t, STAMPS, XS[:, 0])])
-
-
-def breakpoints(start, end):
-    return np.unique(np.clip([start, *SAMPLES, end], start, end))
-
-
-def closed_form(reading, ts):
-    """dh/dt = A h + B x(t) + c by matrix exponentials, over intervals in which the input is a line."""
-    states = [H0]
-    for start, end in itertools.pairwise(ts):
-        h, points = states[-1], breakpoints(start, end)
-        for a, b in itertools.pairwise(points):
-            u, v = (B @ reading(a + f * (b - a)) + C for f in (0.25, 0.75))
-            slope = (v - u) / ((b - a) / 2)
-            block = np.zeros((4, 4))
-            block[:2, :2], block[:2, 2], block[:2, 3], block[2, 3] = A, slope, u - slope * (b - a) / 4, 1
-            h = (scipy.linalg.expm(block * (b - a)) @ np.concatenate([h, [0, 1]]))[:2]
-        states.append(h)
-    return np.array(states)
 
 
 def by_scipy(rate, ts, h0=H0):
@@ -87,8 +42,12 @@ def saturating_by_hand(t, h, x):
     return np.tanh(A @ h) + x - 0.3 * h**3 + np.cos(2 * t)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("times", TIMES)
+QUICK = ("between them", "from the middle of a step", "before and beyond the samples")
+
+
+@pytest.mark.parametrize(
+    "times", [pytest.param(times, marks=() if times in QUICK else pytest.mark.slow) for times in TIMES]
+)
 def test_held_input_meets_the_closed_form_at_any_times(times):
     ts = TIMES[times]
     run = ro.integrate(LINEAR, ro.Hold(XS, DT), H0, ts=ts)

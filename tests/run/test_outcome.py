@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from linear_system import summed
 
 import rnn_ode as ro
 
@@ -23,7 +24,6 @@ def exploding(t, h, path):
     return 1e200 * h
 
 
-@pytest.mark.slow
 def test_a_fixed_step_out_of_the_float_range():
     path = ro.Hold(np.zeros((4, 1)))
     run = ro.integrate(exploding, path, np.ones(1), solver=diffrax.Euler(), throw=False)
@@ -85,26 +85,6 @@ def test_a_linear_overflow_is_one_from_rest_too(h0):
     assert run.result == ro.RESULTS.left_float_range
 
 
-class Sum(eqx.Module):
-    """dh/dt = a h + b h² + c log(d − t) + e sign(h) + f (h₂, −h₁): one field, compiled once, for every way to end."""
-
-    a: jax.Array
-    b: jax.Array
-    c: jax.Array
-    d: jax.Array
-    e: jax.Array
-    f: jax.Array
-
-    def __call__(self, t, h, path):
-        logs = jnp.log(jnp.where(self.c == 0, 1, self.d - t))
-        turned = jnp.stack([h[1], -h[0]])
-        return self.a * h + self.b * h**2 + self.c * logs + self.e * jnp.sign(h) + self.f * turned
-
-
-def summed(**terms):
-    return Sum(*(jnp.asarray(terms.get(name, 0.0), float) for name in "abcdef"))
-
-
 REASONS = [
     ("successful", {"a": -1.0}),
     ("successful", {"a": -1.0, "f": 30.0}),
@@ -121,8 +101,7 @@ REASONS = [
 ]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("dtype", [np.float64, pytest.param(np.float32, marks=pytest.mark.slow)])
 def test_each_reason_is_given_where_it_holds_and_nowhere_else(dtype):
     """From 1, by the default solver; and again in a unit of time 2²⁰ times longer, and of state 2²⁰ times smaller."""
     for wanted, terms in REASONS:

@@ -1,52 +1,14 @@
 """The error of a step: in any unit, and of the size of each component."""
 
-import itertools
-
 import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import scipy.integrate
-import scipy.linalg
+from linear_system import DT, H0, LINEAR, SAMPLES, XS, Sum, closed_form, held, summed
 
 import rnn_ode as ro
-
-T, DT = 8, 0.5
-RNG = np.random.default_rng(0)
-XS = RNG.normal(size=(T, 1))
-A = np.array([[-0.4, 1.0], [-0.8, -0.1]])
-B = np.array([[1.0], [0.5]])
-C = np.array([0.2, -0.3])
-H0 = np.array([1.0, -0.5])
-STAMPS = DT * np.arange(1, T + 1)
-# `Textbook` at dt = 1 is dh/dt = W h + W⁻¹ (W_x x + b): any linear system, its input read at t
-LINEAR = ro.to_ode(ro.VanillaCell(A, A @ B, A @ C, activation=None), ro.Textbook())
-SAMPLES = np.concatenate([[0.0], STAMPS])
-
-
-def held(t):
-    return XS[np.clip(int(np.floor(t / DT)), 0, T - 1)]
-
-
-def breakpoints(start, end):
-    return np.unique(np.clip([start, *SAMPLES, end], start, end))
-
-
-def closed_form(reading, ts):
-    """dh/dt = A h + B x(t) + c by matrix exponentials, over intervals in which the input is a line."""
-    states = [H0]
-    for start, end in itertools.pairwise(ts):
-        h, points = states[-1], breakpoints(start, end)
-        for a, b in itertools.pairwise(points):
-            u, v = (B @ reading(a + f * (b - a)) + C for f in (0.25, 0.75))
-            slope = (v - u) / ((b - a) / 2)
-            block = np.zeros((4, 4))
-            block[:2, :2], block[:2, 2], block[:2, 3], block[2, 3] = A, slope, u - slope * (b - a) / 4, 1
-            h = (scipy.linalg.expm(block * (b - a)) @ np.concatenate([h, [0, 1]]))[:2]
-        states.append(h)
-    return np.array(states)
 
 
 @pytest.mark.slow
@@ -56,26 +18,6 @@ def test_tolerances_are_of_a_step():
     error = [np.max(np.abs(run.states - closed_form(held, SAMPLES))) for run in (loose, tight)]
     assert error[1] < 1e-6 < error[0] < 1e-2
     assert loose.stats["num_steps"] < tight.stats["num_steps"]
-
-
-class Sum(eqx.Module):
-    """dh/dt = a h + b h² + c log(d − t) + e sign(h) + f (h₂, −h₁): one field, compiled once, for every way to end."""
-
-    a: jax.Array
-    b: jax.Array
-    c: jax.Array
-    d: jax.Array
-    e: jax.Array
-    f: jax.Array
-
-    def __call__(self, t, h, path):
-        logs = jnp.log(jnp.where(self.c == 0, 1, self.d - t))
-        turned = jnp.stack([h[1], -h[0]])
-        return self.a * h + self.b * h**2 + self.c * logs + self.e * jnp.sign(h) + self.f * turned
-
-
-def summed(**terms):
-    return Sum(*(jnp.asarray(terms.get(name, 0.0), float) for name in "abcdef"))
 
 
 @pytest.mark.slow
