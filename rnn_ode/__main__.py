@@ -1,4 +1,4 @@
-"""The entry point of `rnn-ode` and of `python -m rnn_ode`, which says what to install where the app extra is missing."""
+"""The entry point of `rnn-ode` and of `python -m rnn_ode`."""
 
 import os
 import signal
@@ -7,13 +7,13 @@ from types import FrameType
 
 
 def main() -> None:
-    """Run the command line; without the `app` extra, say how to install it and exit with status 1."""
+    """Run the command. Without the `app` extra, print how to install it and exit with status 1."""
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, _stop_early)
     from ._base.stop import end_with, watch
 
     watch()
-    # BLAS threads that spin while XLA's work cost more than they bring at these sizes
+    # at these sizes, BLAS threads that spin while XLA works cost more time than they save
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         import matplotlib  # noqa: F401
@@ -31,7 +31,7 @@ def main() -> None:
 
 
 def _stop_early(number: int, frame: FrameType | None) -> None:
-    """Ctrl-C while the modules are imported that handle it from then on."""
+    """Handle Ctrl-C until the module that handles it is imported."""
     os.write(2, b"Stopped before the work began; run the same command again.\n")
     os._exit(128 + number)
 

@@ -1,9 +1,11 @@
-"""Recordings in wav files, read and written in blocks, with what is wrong with them said beforehand.
+"""Recordings in wav files, checked first, then read and written in blocks.
 
-Writing, and naming codecs, is libsndfile's, through the package `soundfile` (`pip install 'rnn_ode[audio]'`). It overlooks
-that a file is shorter than its header says, and that a pipe's header knows no length, so that header and samples are read
-here. Samples are floats, full scale 1: an integer of b bits is divided by 2^(b − 1), and written as the nearest one, so that
-what is read and written again is the same.
+libsndfile writes the files and names their codecs, through the package `soundfile` (`pip install 'rnn_ode[audio]'`). Headers
+and samples are read here, since libsndfile does not notice that a file is shorter than its header says, nor that the header
+of a pipe has no length.
+
+Samples are floats with full scale 1. An integer of b bits is divided by 2^(b − 1) when it is read. When it is written, the
+sample is rounded to the nearest integer, so that reading and writing again gives the same file.
 """
 
 import contextlib
@@ -12,7 +14,8 @@ import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Any, BinaryIO
 
 import numpy as np
 from jaxtyping import Float
@@ -23,15 +26,21 @@ PathLike = str | os.PathLike[str]
 
 SUBTYPES = {"pcm16": "PCM_16", "pcm24": "PCM_24", "pcm32": "PCM_32", "float": "FLOAT", "double": "DOUBLE"}
 _BYTES = {"pcm16": 2, "pcm24": 3, "pcm32": 4, "float": 4, "double": 8}
-_CLASSIC = 2**32 - 2**16  # bytes of samples that a wav file's 32-bit sizes hold, with room for the rest of the file
+_CLASSIC = 2**32 - 2**16  # bytes of samples that fit the 32-bit sizes of a wav file, with room for the rest of the file
 
 
 @dataclass(frozen=True)
 class Recording:
     """A wav file that can be read.
 
-    **Fields:** `path`; `rate` in Hz; `channels`; `frames`, samples of each channel; `subtype`, a key of `SUBTYPES`; `start`,
-    the bytes before the first sample.
+    **Fields:**
+
+    - `path`: the file.
+    - `rate`: in Hz.
+    - `channels`: number of channels.
+    - `frames`: number of samples of each channel.
+    - `subtype`: format of the samples, a key of `SUBTYPES`.
+    - `start`: number of bytes before the first sample.
     """
 
     path: Path
@@ -42,8 +51,10 @@ class Recording:
     start: int
 
     def blocks(self, size: int = 65_536) -> Iterator[Float[np.ndarray, "n channels"]]:
-        """All samples from the first one on, `size` frames at a time. `ValueError` for one that is not finite, and where
-        the file has become shorter."""
+        """Read all samples, `size` frames at a time.
+
+        `ValueError` for a sample that is not finite, and if the file has become shorter.
+        """
         frame_size = self.channels * _BYTES[self.subtype]
         with self.path.open("rb") as file:
             file.seek(self.start)
@@ -67,14 +78,20 @@ class Recording:
 
 
 def read_wav(path: PathLike) -> Recording:
-    """What a wav file holds, its header checked against the file; the samples come with `blocks`.
+    """Read the header of a wav file and check it against the file. `blocks` of the result reads the samples.
 
-    Where the header promises 0 or 2³² − 1 bytes of samples, as a program must that writes into a pipe, they go on to the
-    end of the file.
+    If the header promises 0 or 2³² − 1 bytes of samples, they are taken to go on to the end of the file: a program that
+    writes into a pipe cannot know their number.
 
-    **Raises:** `ValueError` naming the file and the field: a file that is empty, no wav or truncated, a rate of 0, no
-    channels, no samples, a codec that is not one of `SUBTYPES`, frames of another size than its samples. `OSError` where it
-    cannot be opened; `ImportError` without the package `soundfile`.
+    **Arguments:**
+
+    - `path`: the file.
+
+    **Returns:** a `Recording`.
+
+    **Raises:** `ValueError` naming the file and the field: for a file that is empty, truncated or no wav file, for a rate of
+    0, for no channels or samples, for a codec that is not one of `SUBTYPES`, and for frames of another size than the samples
+    need. `OSError` if the file cannot be opened; `ImportError` without the package `soundfile`.
 
     ```python
     >>> import pathlib, tempfile
@@ -131,11 +148,20 @@ def read_wav(path: PathLike) -> Recording:
 def wav_writer(
     path: PathLike, rate: int, channels: int, subtype: str, frames: int = 0
 ) -> Iterator[Callable[[Any], int]]:
-    """A function that appends samples (n, channels) to a new wav file, and returns how many of them it had to clip.
+    """A context that yields a function, which appends samples (n, channels) to a new wav file.
 
-    **Arguments:** `rate` in Hz; `subtype`, a key of `SUBTYPES`, of which the floats are not clipped; `frames` that will
-    come, about, since a file of more than 4 GiB is written as RF64. **Raises:** `ValueError` for another subtype, `OSError`
-    where the file cannot be written, `ImportError` without the package `soundfile`.
+    The function returns how many samples it clipped. Floats are never clipped.
+
+    **Arguments:**
+
+    - `path`: the file.
+    - `rate`: in Hz.
+    - `channels`: number of channels.
+    - `subtype`: format of the samples, a key of `SUBTYPES`.
+    - `frames`: how many will come, about. A file of more than 4 GiB is written as RF64.
+
+    **Raises:** `ValueError` for another subtype, `OSError` if the file cannot be written, `ImportError` without the package
+    `soundfile`.
     """
     if subtype not in SUBTYPES:
         raise ValueError(f"subtype must be one of {', '.join(SUBTYPES)}; got {subtype!r}.")
@@ -155,7 +181,7 @@ def wav_writer(
 
 
 def _loaded(data: bytes, subtype: str) -> np.ndarray:
-    """Samples of a file's bytes."""
+    """The samples that these bytes of a file are, as floats."""
     if subtype in ("float", "double"):
         return np.frombuffer(data, "<f4" if subtype == "float" else "<f8").astype(np.float64)
     size = _BYTES[subtype]
@@ -165,7 +191,7 @@ def _loaded(data: bytes, subtype: str) -> np.ndarray:
 
 
 def _stored(samples: np.ndarray, subtype: str) -> tuple[np.ndarray, int]:
-    """Samples as the file has them, and how many are beyond full scale."""
+    """Samples in the file's type, and how many of them were clipped."""
     if subtype in ("float", "double"):
         return samples.astype("float32" if subtype == "float" else "float64"), 0
     size = _BYTES[subtype]
@@ -179,8 +205,7 @@ def _stored(samples: np.ndarray, subtype: str) -> tuple[np.ndarray, int]:
 
 
 def _header(path: Path) -> tuple[int, int, int, int | None, int]:
-    """Channels, rate, bytes a frame, bytes of samples that the header promises, `None` where it knows of no end, and those
-    before the first one."""
+    """Channels; rate; bytes in a frame; bytes of samples that the header promises, or `None`; bytes before the first one."""
     total = path.stat().st_size
     if total == 0:
         raise ValueError(f"{path}: the file is empty.")
@@ -205,8 +230,8 @@ def _header(path: Path) -> tuple[int, int, int, int | None, int]:
     raise ValueError(f"{path}: chunk 'data': missing; the file is truncated after {total} bytes.")
 
 
-def _chunks(file, total: int) -> Iterator[tuple[bytes, int]]:
-    """Name and size of each chunk, the file at its body."""
+def _chunks(file: BinaryIO, total: int) -> Iterator[tuple[bytes, int]]:
+    """The name and size of each chunk. The file then stands at the chunk's body."""
     place = file.tell()
     while place + 8 <= total:
         file.seek(place)
@@ -215,8 +240,11 @@ def _chunks(file, total: int) -> Iterator[tuple[bytes, int]]:
         place += 8 + size + size % 2
 
 
-def _promised(file, size: int, long: int | None, total: int) -> int | None:
-    """Bytes of samples by the header, or `None`: a pipe's has 2³² − 1, or 0 with samples after it that are no chunks."""
+def _promised(file: BinaryIO, size: int, long: int | None, total: int) -> int | None:
+    """Bytes of samples by the header, or `None` for the header of a pipe.
+
+    That has the size 2³² − 1, or 0 although samples follow, which are then no valid chunks.
+    """
     if size == 0xFFFFFFFF:
         return long
     if size:
@@ -233,7 +261,7 @@ def _wanted() -> str:
     return "Samples of 16, 24 or 32 bits, or floats of 32 or 64 bits, are wanted."
 
 
-def _soundfile():
+def _soundfile() -> ModuleType:
     try:
         import soundfile
     except ImportError as error:

@@ -36,8 +36,6 @@ FLOORS = (
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names.split()}
 MOST_LINES = 400
 TO_SPLIT = (
-    "fixed_points",
-    "lyapunov",
     "base",
     "branches_walk",
 )

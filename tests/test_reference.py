@@ -188,7 +188,7 @@ def test_a_leaky_network(bits):
         mu = np.array([0.5 + 0.8j, 0.5 - 0.8j])
         weights = jnp.asarray(W, dtype)
         leaky = ro.Map(lambda x, h: (1 - a) * h + a * jnp.tanh(weights @ h))
-        values = leaky.modes(leaky.jacobian(jnp.zeros(2, dtype)))[0]
+        values = leaky.time.modes(leaky.jacobian(jnp.zeros(2, dtype)))[0]
     np.testing.assert_allclose(
         np.sort_complex(values), np.sort_complex(1 - a + a * mu), atol=tolerance(1e-12, dtype, 1)
     )

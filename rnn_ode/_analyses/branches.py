@@ -171,8 +171,7 @@ def _as_branch(walk: Walk, followed: Followed) -> Branch:
 
 def _verdict(walk: Walk, point: Point) -> Verdict:
     J = jnp.asarray(np.where(np.isfinite(point.jacobian), point.jacobian, 0))
-    verdict = walk.system.time.verdict(J, *walk.system.time.modes(J))
-    return Verdict.where(on_kink(walk.make_system, point.z), Verdict.UNDETERMINED, verdict)
+    return walk.system.time.judged(J, on_kink(walk.make_system, point.z))[1]
 
 
 def _as_interval(interval) -> tuple[float, float]:

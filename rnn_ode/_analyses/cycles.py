@@ -8,14 +8,12 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Complex, Float, PRNGKeyArray
 
 from .._base.checks import check_count
 from .._base.verdict import Verdict
 from .._cells.base import Pieces
 from .._systems.base import AbstractSystem, check_system
-from .._systems.time import AbstractTime
 from .cycles_patterns import Problem
 from .cycles_proof import Coverage, Found, prove, settle_contraction
 from .cycles_search import search
@@ -99,10 +97,8 @@ def _as_cycles(map: AbstractSystem, pieces: Pieces, found: Found) -> Cycles:
     h = np.asarray(np.maximum(z, 0) if pieces.rectified else z, kind)
     on_kink = np.any(kink, axis=(1, 2))
     steps = [jnp.asarray(_monodromy(pieces, *orbit), kind) for orbit in zip(z, kink, strict=True)]
-    rows = [
-        (_residual(map, points), *_judged(map.time, J, at)) for points, J, at in zip(h, steps, on_kink, strict=True)
-    ]
-    like = jax.ShapeDtypeStruct((), kind), *eqx.filter_eval_shape(_judged, map.time, jnp.eye(N, dtype=kind), True)
+    rows = [(_residual(map, points), *map.time.judged(J, at)) for points, J, at in zip(h, steps, on_kink, strict=True)]
+    like = jax.ShapeDtypeStruct((), kind), *eqx.filter_eval_shape(map.time.judged, jnp.eye(N, dtype=kind), True)
 
     def stacked(like, *leaves):
         return jnp.asarray(np.array(leaves, like.dtype).reshape(len(leaves), *like.shape))
@@ -139,10 +135,3 @@ def _in_order(z: np.ndarray, kink: np.ndarray, rectified: bool) -> tuple[np.ndar
 def _residual(map: AbstractSystem, points: Float[Array, "period N"]) -> Float[Array, ""]:
     """Returns the largest error of a step along an orbit."""
     return jnp.max(jnp.abs(jax.vmap(map.residual)(points) + points - jnp.roll(points, -1, axis=0)))
-
-
-@eqx.filter_jit
-def _judged(time: AbstractTime, J: Float[Array, "N N"], on_kink: ArrayLike) -> tuple[Complex[Array, " N"], Verdict]:
-    """Returns the eigenvalues of the product of an orbit's steps, and what follows from them."""
-    multipliers, condition = time.modes(J)
-    return multipliers, Verdict.where(on_kink, Verdict.UNDETERMINED, time.verdict(J, multipliers, condition))

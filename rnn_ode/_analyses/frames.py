@@ -5,7 +5,7 @@ held as rows, P (k, N), and is pushed through J all at once by `jvp`; J itself i
 triangular and the rows of Q (k, N) orthonormal is the QR factorisation of Pᵀ, by Householder's reflections; log |L_jj| is
 what row j adds to the volume of the rows before it.
 
-On a CPU a factorisation costs two Runge–Kutta steps of the frame, so that one serves several steps where it can.
+On a CPU a factorisation costs as much as two Runge–Kutta steps of the frame, so one serves several steps where possible.
 """
 
 import math
@@ -23,42 +23,45 @@ from ..linalg._solve import solve
 Advance = Callable[[Array, Array], Array]
 
 
-class Growth(NamedTuple):
-    """What a frame gained over some steps, row by row: `logs` (k,) in nats, 0 where a row is `lost` (k,), that is, in the
-    span of the rows before it to within rounding; the same `weighted` step by step, and the sum of the weights, `weight`;
-    whether the state and the frame were `finite` all along; and whether a step made a NaN of a state of ordinary size, so
-    that it is `undefined` there, which a state that overflows is not."""
+class FrameGrowth(NamedTuple):
+    """What a frame gained over some steps."""
 
     logs: Float[Array, " k"]
+    """Of each row, in nats; 0 where the row is lost."""
     weighted: Float[Array, " k"]
+    """The same, with a weight for each step."""
     weight: Float[Array, ""]
+    """The sum of the weights."""
     lost: Bool[Array, " k"]
+    """Whether a row came into the span of the rows before it, to within rounding."""
     finite: Bool[Array, ""]
+    """Whether the state and the frame were finite all along."""
     undefined: Bool[Array, ""]
+    """Whether a step made a NaN of a state of ordinary size: the system does not exist there. An overflow is no such step."""
 
 
 class Sum(NamedTuple):
-    """A growth, and what of its sums rounding has cut off: a sum of 10⁵ like numbers in float32 is else wrong by 1 %."""
+    """A growth, and what rounding has cut off its sums; without that a sum of 10⁵ like numbers in float32 is wrong by 1 %."""
 
-    value: Growth
+    value: FrameGrowth
     rest: tuple[Array, ...]
 
     @classmethod
-    def of(cls, growth: Growth) -> "Sum":
+    def of(cls, growth: FrameGrowth) -> "Sum":
         return cls(growth, tuple(jnp.zeros_like(x) for x in growth[:3]))
 
-    def plus(self, gain: Growth) -> "Sum":
-        """Kahan's sum (Communications of the ACM 8, 1965)."""
+    def plus(self, gain: FrameGrowth) -> "Sum":
+        """Add by Kahan's method (Communications of the ACM 8, 1965)."""
         a, b = self.value, gain
         terms = tuple(y + rest for y, rest in zip(b[:3], self.rest, strict=True))
         sums = tuple(x + y for x, y in zip(a[:3], terms, strict=True))
         rest = tuple(y - (s - x) for x, y, s in zip(a[:3], terms, sums, strict=True))
         flags = a.lost | b.lost, a.finite & b.finite, a.undefined | b.undefined
-        return Sum(Growth(*sums, *flags), rest)  # pyright: ignore
+        return Sum(FrameGrowth(*sums, *flags), rest)  # pyright: ignore
 
 
 def first_frame(count: int, size: int) -> np.ndarray:
-    """Random orthonormal rows, the same at every call; a smaller frame is the beginning of a larger one."""
+    """Random orthonormal rows (count, size), the same at every call; a smaller frame is the beginning of a larger one."""
     rows = np.random.default_rng(0).normal(size=(count, size))
     return np.linalg.qr(rows.T)[0].T
 
@@ -73,25 +76,26 @@ def carry(
     weigh: Callable[[Array, float], Array],
     start: Array,
     live: Array,
-    h,
-    Q,
-    patient,
+    h: Float[Array, " N"],
+    Q: Float[Array, "k N"],
+    patient: Bool[Array, ""],
     count: int,
     size: Any = 1.0,
-):
-    """The state, the orthonormal frame and its `Growth` after the steps start … start + live − 1 (live ≤ `count`, static);
-    `weigh(k, s)` is the weight s steps after step k begins.
+) -> tuple[Float[Array, " N"], Float[Array, "k N"], FrameGrowth, Bool[Array, ""]]:
+    """Carry the state and an orthonormal frame through the steps start … start + live − 1, where live ≤ `count`.
 
-    The frame is made orthonormal once, after them all, if it bears that, and otherwise after every one of them. `patient`
-    says whether the first is tried at all; it comes back as whether it did. What the frame has to bear: each row keeps
-    more than √u of its length when those before it are taken out, so that half the digits of L are right, or more; and
-    it turns by less than 135°, at the rate of the first step. What a row gains swings as it turns, and swings seen less
-    often than every half-turn would pass for slow ones. `size` is that of an ordinary state.
+    The frame is orthonormalised once after all steps if it stays well conditioned, else after each step; the former is tried
+    only where `patient`. Returns the state, the frame, its growth, and whether to be patient again.
+
+    A frame stays well conditioned if each row keeps more than √u of its length when those before it are taken out, so that at
+    least half the digits of L are right, and if it turns by less than 135°, at the rate of the first step. What a row gains
+    oscillates as the row turns, and oscillations sampled less often than every half-turn would look like slow ones.
+
+    `weigh(k, s)` is the weight s steps after step k begins; `size` is that of an ordinary state.
     """
-
     nothing = no_growth(Q)
 
-    def every_step(h, Q):
+    def orthonormalised_every_step(h, Q):
         def step(i, h, Q, total):
             before = h
             h, P = push(advance, start + i, h, Q)
@@ -103,52 +107,57 @@ def carry(
 
         return lax.scan(body, (h, Q, nothing), jnp.arange(count))[0]
 
-    def once(h, Q):
+    def orthonormalised_once(h, Q):
         def body(state, i):
-            before, P, total = state
+            before, P, first, total = state
             h, P = push(advance, start + i, before, P)
-            return (h, P, _with_health(total, before, h, size)), None
+            return (h, P, jnp.where(i == 0, P, first), _with_health(total, before, h, size)), None
 
-        (h, P, total), _ = body((h, Q, nothing), 0)
-        turn = _turn(P, Q)
-        (h, P, total), _ = lax.scan(body, (h, P, total), jnp.arange(1, count))
+        (h, P, first, total), _ = lax.scan(body, (h, Q, Q, nothing), jnp.arange(count))
+        turn = _turn(first, Q)
         L, Q, total = _orthonormalise(P, total, weigh(start, count / 2), count)
         kept = jnp.abs(jnp.diagonal(L)) / jnp.linalg.norm(L, axis=1)
-        bears = jnp.all((kept > jnp.finfo(L.dtype).eps ** 0.5) & ~total.lost) & (turn < 0.75 * math.pi / count)
-        return (h, Q, total), bears
+        fine = jnp.all((kept > jnp.finfo(L.dtype).eps ** 0.5) & ~total.lost) & (turn < 0.75 * math.pi / count)
+        return (h, Q, total), fine
 
     if count == 1:
-        return *every_step(h, Q), patient
+        return *orthonormalised_every_step(h, Q), patient
     untried = (h, Q, nothing), jnp.zeros((), bool)
-    done, bears = lax.cond(patient & (live == count), once, lambda h, Q: untried, h, Q)
-    state = lax.cond(bears, lambda h, Q: done, every_step, h, Q)
-    return *state, bears | (patient & (live < count))
+    done, fine = lax.cond(patient & (live == count), orthonormalised_once, lambda h, Q: untried, h, Q)
+    state = lax.cond(fine, lambda h, Q: done, orthonormalised_every_step, h, Q)
+    return *state, fine | (patient & (live < count))
 
 
-def no_growth(Q: Float[Array, "k N"]) -> Growth:
+def no_growth(Q: Float[Array, "k N"]) -> FrameGrowth:
+    """The growth of a frame over no steps."""
     zeros, zero = jnp.zeros(Q.shape[0], Q.dtype), jnp.zeros((), Q.dtype)
-    return Growth(zeros, zeros, zero, zeros > 0, jnp.ones((), bool), jnp.zeros((), bool))
+    return FrameGrowth(zeros, zeros, zero, zeros > 0, jnp.ones((), bool), jnp.zeros((), bool))
 
 
 def is_undefined(before: Float[Array, "... N"], after: Float[Array, "... N"], size: Any = 1.0) -> Bool[Array, "..."]:
-    """Whether a step made a NaN of a state of ordinary size: one that does not overflow within the four stages of a cubic,
-    which might make a NaN of infinities. States are counted in units of `size`."""
+    """Whether a step made a NaN of a state of ordinary size, in units of `size`.
+
+    A state is ordinary if the four stages of a cubic do not overflow, which might make a NaN of infinities.
+    """
     ordinary = jnp.all(jnp.abs(before) / size <= jnp.finfo(before.dtype).max ** (1 / 27), axis=-1)
     return ordinary & jnp.any(jnp.isnan(after), axis=-1)
 
 
-def _with_health(total: Growth, before, after, size) -> Growth:
+def _with_health(total: FrameGrowth, before: Float[Array, " N"], after: Float[Array, " N"], size: Any) -> FrameGrowth:
+    """The growth with what a step says of the state."""
     finite, undefined = jnp.all(jnp.isfinite(after)), is_undefined(before, after, size)
     return total._replace(finite=total.finite & finite, undefined=total.undefined | undefined)
 
 
-def _orthonormalise(P, total: Growth, weight, steps) -> tuple[Array, Array, Growth]:
+def _orthonormalise(
+    P: Float[Array, "k N"], total: FrameGrowth, weight: Array, steps: int
+) -> tuple[Float[Array, "k k"], Float[Array, "k N"], FrameGrowth]:
     """L and Q of P = L Q, and the growth with that of so many steps added."""
     L, Q = factor(P)
     lost = _is_lost(L)
     logs = jnp.log(jnp.where(lost, 1, jnp.abs(jnp.diagonal(L))))
     weight = jnp.asarray(weight, Q.dtype)
-    total = Growth(
+    total = FrameGrowth(
         total.logs + logs,
         total.weighted + weight * logs,
         total.weight + weight * steps,
@@ -159,27 +168,27 @@ def _orthonormalise(P, total: Growth, weight, steps) -> tuple[Array, Array, Grow
     return L, Q, total
 
 
-def _turn(P, Q) -> Float[Array, ""]:
+def _turn(P: Float[Array, "k N"], Q: Float[Array, "k N"]) -> Float[Array, ""]:
     """The largest angle between a row of P and that of the orthonormal Q."""
     cosines = jnp.sum(P * Q, axis=1) / jnp.linalg.norm(P, axis=1)
     return jnp.max(jnp.arccos(jnp.clip(lax.stop_gradient(cosines), -1, 1)))
 
 
 def _is_lost(L: Float[Array, "k k"]) -> Bool[Array, " k"]:
-    """Which rows the rounding errors of a product J v might have made: 4 √k u of the largest."""
+    """Which rows are no larger than the rounding errors of a product J v: 4 √k u of the largest row."""
     diagonal = jnp.abs(jnp.diagonal(L))
     return diagonal <= 4 * L.shape[0] ** 0.5 * jnp.finfo(L.dtype).eps * jnp.max(diagonal)
 
 
 @jax.custom_batching.custom_vmap
-def _factor(P):
+def _factor(P: Float[Array, "k N"]) -> tuple[Float[Array, "k k"], Float[Array, "k N"]]:
     Q, R = jnp.linalg.qr(P.T)
     return R.T, Q.T
 
 
 @_factor.def_vmap
 def _factor_batch(size, batched, P):
-    # one by one on a CPU, as in `linalg`: factorisations of a batch may never return there
+    # one by one on a CPU, as in `linalg`: there a batched factorisation may hang
     one_by_one, together = (lambda P: lax.map(_factor, P)), jax.vmap(_factor.fun)
     return lax.platform_dependent(P, cpu=one_by_one, default=together), (True, True)
 
@@ -188,7 +197,7 @@ def _factor_batch(size, batched, P):
 def factor(P: Float[Array, "k N"]) -> tuple[Float[Array, "k k"], Float[Array, "k N"]]:
     """L (k, k) lower triangular and Q (k, N) with orthonormal rows, of P = L Q.
 
-    Rows that are lost have no derivative, and 0 in its place.
+    Rows that are lost have no derivative; 0 is used in its place.
     """
     return _factor(P)
 

@@ -22,7 +22,6 @@ from .._base.checks import as_matrix, in_single
 from .._base.verdict import Verdict
 from .._systems.base import AbstractSystem
 from .._systems.time import AbstractTime, Discrete
-from ..linalg._eig import modes
 from ..linalg._norms import spectral_norm
 from ..linalg._resolvent import departure, kreiss_constant
 from .kinks import jumps
@@ -114,34 +113,32 @@ def _linearised(system: AbstractSystem, h: Float[Array, " N"]) -> tuple[Float[Ar
 @eqx.filter_jit
 def _transient(time: AbstractTime, J: Float[Array, "N N"], kink: Bool[Array, ""]) -> Transient:
     """Returns everything that follows from a Jacobian J and a kind of time; `kink` says whether J jumps at its state."""
-    values, vectors, condition, of_balanced = modes(J)
-    order = jnp.argsort(-time.growth(values), stable=True)
-    eigenvalues, condition = values[order], condition[order]
+    found = time.modes(J)
     with jax.default_matmul_precision("highest"):
-        fixed, *judged = jax.lax.stop_gradient((J, eigenvalues, of_balanced[order]))
-        verdict = Verdict.where(kink, Verdict.UNDETERMINED, time.verdict(fixed, *judged))
+        fixed = jax.lax.stop_gradient(J)
+        verdict = Verdict.where(kink, Verdict.UNDETERMINED, time.verdict(*jax.lax.stop_gradient((J, found))))
         grain = time.grain(fixed)
         curve = sampled_norms(grain.step, verdict)
-        peak_time, found = highest(grain, curve)
+        peak_time, highest_norm = highest(grain, curve)
         again = spectral_norm(time.propagator(J, jnp.where(curve.unbounded, 0, peak_time)))
         # the value of the search, step by step, is the more exact one; the other one is differentiable
-        peak = found + again - jax.lax.stop_gradient(again)
+        peak = highest_norm + again - jax.lax.stop_gradient(again)
         unbounded = curve.unbounded | ~jnp.isfinite(peak)
         # Near the boundary rounding hides how large the resolvent of an ill-conditioned matrix is; the theorem bounds it.
         theorem = peak / (math.e * J.shape[0])
-        kreiss = jnp.maximum(theorem, kreiss_constant(J, eigenvalues, time.region))
+        kreiss = jnp.maximum(theorem, kreiss_constant(J, found.values, time.region))
         radius, abscissa = time.numerical_range(J)
     return Transient(
-        eigenvalues,
-        condition,
+        found.values,
+        found.condition,
         verdict,
-        jnp.max(time.growth(eigenvalues)),
+        jnp.max(time.growth(found.values)),
         jnp.where(unbounded, jnp.inf, jnp.maximum(1, peak)),
         jnp.where(unbounded, jnp.inf, peak_time),
         jnp.where(unbounded, jnp.inf, kreiss),
         radius,
         abscissa,
-        departure(J, values, vectors),
+        departure(J, found.values, found.vectors),
         curve.count * grain.length,
         jnp.where(curve.norms > 0, curve.norms, jnp.nan).at[0].set(1),
     )

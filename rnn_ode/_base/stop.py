@@ -1,12 +1,13 @@
-"""Ctrl-C in the command: it ends within two seconds, at any moment, with one sentence and status 130.
+"""Ctrl-C in the command: the process ends within two seconds, at any moment, with one sentence and exit status 130.
 
-Python's own way is to raise `KeyboardInterrupt` in the main thread. That can come long after the key, when the main thread
-is back from a compilation, and raised while XLA compiles it ends in a segmentation fault. So nothing is raised here. The
-signal writes its number to a socket (`signal.set_wakeup_fd`), even while the main thread is inside XLA. A thread waits for
-it there, says what was kept, removes unfinished files and ends the process with `os._exit`, which unwinds nothing.
+Python itself would raise `KeyboardInterrupt` in the main thread. It does so only when the main thread is back from XLA, which
+can take long, and while XLA compiles in a thread the exception ends in a segmentation fault. Therefore nothing is raised
+here. Python's signal handler writes the number of the signal to a socket (`signal.set_wakeup_fd`), even while the main
+thread is inside XLA. Another thread waits at that socket. It removes unfinished files, prints what was kept, and ends the
+process by `os._exit`, without unwinding the main thread.
 
-Only the command calls `watch`. In a program or a notebook Ctrl-C raises `KeyboardInterrupt` as usual, and the other functions
-here have no effect.
+Only the command calls `watch`. In a program or a notebook, Ctrl-C raises `KeyboardInterrupt` as usual, and the other
+functions here have no effect.
 """
 
 import atexit
@@ -18,27 +19,20 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from types import FrameType
+from typing import Any, NoReturn
 
 PATIENCE = 0.8  # seconds that a `deferred` block has to end
-
-LONGEST = 1.5  # seconds after which the process ends, whatever is still to be said
-
-SAME = 0.3  # seconds within which a second signal is the first one, passed on by the program that started this one
+LONGEST = 1.5  # seconds after which the process ends even if the last sentence is not ready
+SAME = 0.3  # a second signal within these seconds is the same one again, passed on by the parent process
 
 _ENDS = (signal.SIGINT, signal.SIGTERM)
 
-_requested = threading.Event()
-
-_undeferred = threading.Event()
-
-
+_requested = threading.Event()  # a signal has come
+_undeferred = threading.Event()  # no `deferred` block is running
 _undeferred.set()
-
 _undo: list[Callable[[], Any]] = []
-
 _said = False
-
 _status: Any = None
 
 
@@ -47,9 +41,9 @@ def _farewell() -> str:
 
 
 def watch() -> None:
-    """From now on Ctrl-C (SIGINT) and SIGTERM end the process as described above. For the main thread of a command.
+    """Let Ctrl-C (SIGINT) and SIGTERM end the process as described above. Called once, in the main thread of the command.
 
-    SIGINT stays ignored in a process that was started so, as shells start what a script runs in the background.
+    A process that was started with SIGINT ignored keeps ignoring it: shells start background jobs of scripts that way.
     """
     atexit.register(_end_without_teardown)
     ours, theirs = socket.socketpair()
@@ -62,28 +56,28 @@ def watch() -> None:
 
 
 def end_with(status: Any) -> None:
-    """The process is to end with this status when its exit handlers have run.
+    """End the process with this status as soon as its exit handlers have run.
 
-    Otherwise Python takes all modules apart, which lasts a second after JAX. During that second the process ignores signals.
+    Otherwise Python would destroy all modules first. With JAX that takes a second, during which signals are ignored.
     """
     global _status
     _status = status
 
 
 def requested() -> bool:
-    """Whether the process is about to end: a loop inside a `deferred` block looks here and ends itself."""
+    """Whether the process is about to end. A loop in a `deferred` block asks this and then ends itself."""
     return _requested.is_set()
 
 
 def tell(farewell: Callable[[], str]) -> None:
-    """From now on, the sentence to end with is what this returns. It is called in another thread, once."""
+    """Set the function that returns the last sentence. It is called in another thread, once."""
     global _farewell
     _farewell = farewell
 
 
 @contextlib.contextmanager
 def deferred() -> Iterator[None]:
-    """The block may end, if that takes less than `PATIENCE`, before the process does. Blocks may not be nested."""
+    """Let the block end before the process does, if it takes less than `PATIENCE` seconds. Blocks cannot be nested."""
     _undeferred.clear()
     try:
         yield
@@ -95,7 +89,7 @@ def deferred() -> Iterator[None]:
 
 @contextlib.contextmanager
 def undone(undo: Callable[[], Any]) -> Iterator[None]:
-    """Where the process ends inside the block, `undo` is called: it removes a file, or ends a child process."""
+    """Call `undo` if the process ends inside the block: it removes a file, say, or ends a child process."""
     _undo.append(undo)
     try:
         yield
@@ -106,25 +100,29 @@ def undone(undo: Callable[[], Any]) -> Iterator[None]:
 def _end_without_teardown() -> None:
     if isinstance(_status, int):
         for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(OSError, ValueError):  # nobody reads it any more
+            with contextlib.suppress(OSError, ValueError):  # its reader has closed it
                 stream.flush()
         os._exit(_status)
 
 
-def _rest_unless_deferred(number: int, frame: Any) -> None:
-    """The signal's handler in Python, which the main thread runs when it is next in Python."""
+def _rest_unless_deferred(number: int, frame: FrameType | None) -> None:
+    """The signal handler, which the main thread runs as soon as it is back in Python."""
     _requested.set()
     if _undeferred.is_set():
         _rest()
 
 
-def _rest() -> None:
-    """Nothing more is to be printed or written by this thread."""
+def _rest() -> NoReturn:
+    """Wait for the end: this thread prints and writes nothing more."""
     while True:
         time.sleep(60)
 
 
 def _wait_for_signal(bell: socket.socket, kept_open: socket.socket) -> None:
+    """Wait for a signal, then for the last sentence, for a second signal or for `LONGEST`; end the process.
+
+    `kept_open` is the other end of the socket, which would be closed without a reference to it.
+    """
     number = 0
     while number not in _ENDS:
         number = bell.recv(1)[0]
@@ -140,23 +138,24 @@ def _wait_for_signal(bell: socket.socket, kept_open: socket.socket) -> None:
 
 
 def _say_farewell(number: int) -> None:
+    """End the process with the sentence of `tell`, after a `deferred` block has ended or `PATIENCE` has passed."""
     _undeferred.wait(PATIENCE)
     try:
         text = _farewell()
-    except Exception as error:  # what to say depends on files, which others may have changed
+    except Exception as error:  # the sentence may depend on files that other programs have changed
         text = f"Stopped; what was kept is not known ({error})."
     _end(number, text)
 
 
-def _end(number: int, text: str) -> None:
-    """Removes what is unfinished, says the text, once, and ends the process. It takes no lock that others may hold."""
+def _end(number: int, text: str) -> NoReturn:
+    """Remove unfinished files, print the text (once) and end the process. Takes no lock that another thread may hold."""
     global _said
     for undo in reversed(_undo[:]):
         with contextlib.suppress(OSError):
             undo()
     if not _said:
         _said = True
-        screen = "\r\x1b[2K\x1b[?25h" if os.isatty(2) else ""  # clears a progress line and shows the cursor again
+        screen = "\r\x1b[2K\x1b[?25h" if os.isatty(2) else ""  # clears the progress line, shows the cursor
         with contextlib.suppress(OSError):
             os.write(2, f"{screen}{text}\n".encode(errors="surrogateescape"))
     os._exit(128 + number)

@@ -1,1 +1,1 @@
-"""Files: written whole or not at all, and arrays in them."""
+"""Files: checks, writing them whole or not at all, and arrays in them."""

@@ -1,8 +1,8 @@
 """Named arrays in files.
 
-Nothing here unpickles: a pickle runs whatever code its author put into it. Files may be npz and npy (without pickled
-objects), json, safetensors, and csv or txt for one matrix. Entries are real and finite; floating types are kept, but
-for float16 and bfloat16, which become float32, and integers, which become float64.
+A pickle is never read: it runs whatever code its author put into it. Files may be npz and npy (without pickled objects),
+json, safetensors, and csv or txt for one matrix. Entries must be real and finite. Floating types are kept, with two
+exceptions: float16 and bfloat16 become float32, and integers become float64.
 """
 
 import io
@@ -25,13 +25,21 @@ PathLike = str | os.PathLike[str]
 def read_arrays(path: PathLike) -> dict[str, np.ndarray]:
     """All arrays of a file, by name.
 
-    **Arguments:** `path`, ending in `.npz`, `.npy` (one array, called "W"), `.json` (an object of nested lists, such as
-    `{"W_h": [[0.5]]}`, or one of those under the key "state_dict"), `.safetensors`, or `.csv` or `.txt` (one matrix,
-    called "W": a row a line, separated by commas or blanks, `#` for comments).
+    **Arguments:**
 
-    **Raises:** `ValueError` naming the file and the key or line, for a malformed file and for entries that are not
-    numbers, not real or not finite, for ragged lists and for empty arrays; `ImportError` for safetensors where that
-    package is missing; `OSError` where the file cannot be opened.
+    - `path`: the file. The end of its name tells the format:
+        - `.npz`;
+        - `.npy`: one array, called "W";
+        - `.json`: an object of nested lists, such as `{"W_h": [[0.5]]}`, or such an object under the key "state_dict";
+        - `.safetensors`;
+        - `.csv`, `.txt`: one matrix, called "W". Every line is a row, with commas or blanks between its entries; `#` begins a
+          comment.
+
+    **Returns:** NumPy arrays by name.
+
+    **Raises:** `ValueError` naming the file and the key or line, for a malformed file, for entries that are not real finite
+    numbers, for ragged lists and for empty arrays; `ImportError` for safetensors without that package; `OSError` if the
+    file cannot be opened.
 
     ```python
     >>> import pathlib, tempfile
@@ -56,16 +64,18 @@ def read_arrays(path: PathLike) -> dict[str, np.ndarray]:
 
 
 def write_arrays(path: PathLike, arrays: Mapping[str, Any]) -> None:
-    """Write arrays to a file, by name, for `read_arrays` and for others.
+    """Write arrays to a file, by name, for `read_arrays` and other programs.
 
-    **Arguments:** `path`, ending in `.npz`, `.json` (an object of nested lists) or `.safetensors`; `arrays` by name, as
-    `to_torch` returns them: real, finite and not empty. They come back the same, but that json knows one floating type:
-    single precision comes back as the same numbers in float64.
+    The file is written under another name and then renamed: `path` is always the complete old file or the complete new one.
 
-    The file is written beside and renamed, so that `path` is at any time the old file or the new one, whole.
+    **Arguments:**
 
-    **Raises:** `ValueError` naming the file and the key; `ImportError` for safetensors where that package is missing;
-    `OSError` where the file cannot be written.
+    - `path`: the file, with a name that ends in `.npz`, `.json` (an object of nested lists) or `.safetensors`.
+    - `arrays`: by name, as `to_torch` returns them: real, finite and not empty. `read_arrays` returns the same arrays, except
+      that json has one floating type: float32 comes back as the same numbers in float64.
+
+    **Raises:** `ValueError` naming the file and the key; `ImportError` for safetensors without that package; `OSError` if
+    the file cannot be written.
 
     ```python
     >>> import pathlib, tempfile
@@ -89,7 +99,7 @@ def write_arrays(path: PathLike, arrays: Mapping[str, Any]) -> None:
 
 
 def shape_of(value: Any) -> tuple[int, ...]:
-    """The shape of an array, tensor or nested list; of a ragged list its length."""
+    """The shape of an array, tensor or nested list; for a ragged list its length."""
     try:
         return tuple(np.shape(value))
     except ValueError:
@@ -97,14 +107,15 @@ def shape_of(value: Any) -> tuple[int, ...]:
 
 
 def shapes_of(arrays: Mapping[str, Any]) -> str:
+    """The names with their shapes, for an error's text."""
     return ", ".join(f"{key!r} {shape_of(array)}" for key, array in arrays.items()) or "nothing"
 
 
 def as_host_floats(name: str, value: Any) -> np.ndarray:
-    """`value` as a finite real array that is not empty; `name` heads the messages."""
-    if hasattr(value, "detach"):  # a torch tensor that requires a gradient does not convert
+    """`value` as a finite real array that is not empty. `name` begins the text of a `ValueError`."""
+    if hasattr(value, "detach"):  # NumPy does not convert a torch tensor that requires a gradient
         value = value.detach().cpu()
-    if str(getattr(value, "dtype", "")) == "torch.bfloat16":  # of which NumPy knows nothing
+    if str(getattr(value, "dtype", "")) == "torch.bfloat16":  # NumPy does not know this type
         value = value.float()
     try:
         array = np.asarray(value)
@@ -146,18 +157,18 @@ def _npz_entry(path: Path, archive: np.lib.npyio.NpzFile, key: str) -> Any:
 
 
 def _detail(error: Exception) -> str:
-    """What NumPy said, unless it is advice to unpickle."""
+    """What NumPy said. Its advice to unpickle is left out."""
     return "" if "pickle" in str(error) else f" ({error})"
 
 
 _WANTS_SAFETENSORS = "needs safetensors: pip install 'rnn_ode[interop]'"
 
-# What numpy and zipfile raise on files that were cut, altered, encrypted or made up (a header may claim any size).
+# what numpy and zipfile raise for files that are truncated, damaged, encrypted or invented (a header may claim any size)
 _NOT_NUMPY = (ValueError, EOFError, KeyError, MemoryError, RuntimeError, OSError, zipfile.BadZipFile, zlib.error)
 
 
 def read_json_object(path: Path) -> dict[str, Any]:
-    """The object in a json file; `ValueError` naming the file and the line."""
+    """The object in a json file. `ValueError`, which names the file and the line, if there is none."""
     data = path.read_bytes()
     try:
         content = json.loads(data)
@@ -166,7 +177,7 @@ def read_json_object(path: Path) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise ValueError(f"{path}, line {line}: not json (not UTF-8 text).") from None
-    except (RecursionError, ValueError) as error:  # nested too deep; a whole number of too many digits
+    except (RecursionError, ValueError) as error:  # nested too deeply, or an integer with too many digits
         raise ValueError(f"{path}: not json that can be read ({error}).") from None
     if not isinstance(content, dict):
         raise ValueError(f"{path}: an object of nested lists is wanted, by name; got a {type(content).__name__}.")
@@ -209,7 +220,7 @@ _SAFETENSORS_TYPES = {
 
 
 def decoded(path: PathLike) -> str:
-    """The text of a file; `ValueError` naming the line that is not UTF-8."""
+    """The text of a file. `ValueError`, which names the line, if it is not UTF-8."""
     data = Path(path).read_bytes()
     try:
         return data.decode("utf-8-sig")
@@ -248,7 +259,7 @@ _READERS: dict[str, Callable[[Path], Mapping[str, Any]]] = {
 
 def _npz_bytes(arrays: Mapping[str, np.ndarray]) -> bytes:
     file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as archive:  # np.savez takes the names as keywords and has some of its own
+    with zipfile.ZipFile(file, "w") as archive:  # not np.savez: it takes names as keywords, and some are its own
         for key, array in arrays.items():
             with archive.open(f"{key}.npy", "w", force_zip64=True) as entry:
                 np.lib.format.write_array(entry, array, allow_pickle=False)

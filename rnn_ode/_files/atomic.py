@@ -1,4 +1,4 @@
-"""Files: whether they can be read and written, said before anything takes time; and none half-written by a run that ends."""
+"""Checks of files before anything takes time, and writing a file whole or not at all."""
 
 import contextlib
 import os
@@ -14,8 +14,10 @@ from .._base.stop import undone
 
 
 def check_readable(name: str, path: Path) -> None:
-    """An error that begins with the name of the argument or option where there is no file at `path` that can be read:
-    `OSError`, or `ValueError` for one that is empty."""
+    """Check that the file at `path` can be read and is not empty.
+
+    **Raises:** `OSError`, or `ValueError` for an empty file. The text begins with `name`, the argument or option.
+    """
     if path.is_dir():
         raise IsADirectoryError(f"{name} {path}: a file is wanted; that is a folder.")
     if not path.exists():
@@ -27,7 +29,7 @@ def check_readable(name: str, path: Path) -> None:
 
 
 def check_writable(name: str, path: Path) -> None:
-    """`OSError` that begins with the name of the argument or option where a file at `path` cannot be written."""
+    """Check that a file at `path` can be written. `OSError` if not: its text begins with `name`, the argument or option."""
     if path.is_dir():
         raise IsADirectoryError(f"{name} {path}: a file is wanted; that is a folder.")
     if not path.parent.is_dir():
@@ -41,9 +43,11 @@ def check_writable(name: str, path: Path) -> None:
 
 @contextlib.contextmanager
 def written_beside(path: Path) -> Iterator[Path]:
-    """A name beside `path`, of the same ending, for the block to write; renamed to `path` when the block ends well, and
-    removed when it does not, or when the command is stopped. What runs that were killed have left under such names of `path`
-    is removed first. `OSError` where no file can be written there."""
+    """Write a file under another name in the folder of `path`, and rename it to `path` when the block ends.
+
+    Yields the other name, which ends like `path`. If the block fails or the command is stopped, the file is removed. Files
+    that killed runs have left under such names are removed first. `OSError` if no file can be written there.
+    """
     if not path.parent.is_dir():
         raise FileNotFoundError(f"{path}: the folder {path.parent} does not exist.")
     if path.is_dir():
@@ -60,7 +64,7 @@ def written_beside(path: Path) -> Iterator[Path]:
 
 
 def _remove_leftovers(path: Path) -> None:
-    """Those of processes of this machine that are no more."""
+    """Remove unfinished files of `path` whose processes, on this machine, have ended."""
     own = re.compile(
         rf"\.{re.escape(path.stem)}\.{re.escape(platform.node())}-(\d+)-[0-9a-f]{{8}}{re.escape(path.suffix)}"
     )
@@ -71,7 +75,8 @@ def _remove_leftovers(path: Path) -> None:
 
 
 def _lives(process: int) -> bool:
-    if os.name != "posix":  # signal 0 is no question elsewhere
+    """Whether a process exists. Where that cannot be asked: yes."""
+    if os.name != "posix":  # on Windows signal 0 is Ctrl-C
         return True
     try:
         os.kill(process, 0)

@@ -22,6 +22,7 @@ from jaxtyping import Array, Complex, Float, Num
 
 from .._base.checks import as_matrix, is_concrete
 from ..linalg._eig import column_lengths
+from ..linalg._regions import Reading
 from .existence import Obstacle, multipliers_of, singular, with_hint
 
 
@@ -155,6 +156,11 @@ class AbstractMethod(eqx.Module):
             return jnp.where(jnp.isfinite(moved), moved, z)
 
         return jax.lax.fori_loop(0, 20, step, multiplier)
+
+    @property
+    def reading(self) -> Reading:
+        """How a multiplier tells whether the flow grows: by Re g."""
+        return Reading(self.exponent, self.contour, self.pole)
 
     def phi(self, J: Float[Array, "N N"], v: Float[Array, " N"]) -> Num[Array, " N"]:
         """φ(J) v (N,) with φ(z) = g(z)/(z − 1)."""

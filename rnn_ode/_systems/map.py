@@ -5,6 +5,7 @@ from typing import Any
 import diffrax
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
@@ -89,7 +90,11 @@ class Map(AbstractSystem):
         x = None if self.path is None else self.path.x
         if not is_concrete(self.cell, x):
             raise TypeError("the pieces of a network are read on the host: its weights and input must not be traced.")
-        return ask(x) or super().pieces()
+        found = ask(x)
+        if found is None:
+            return super().pieces()
+        A, W, c, rectified = found
+        return Pieces(*(np.asarray(part, np.float64) for part in (A, W, c)), rectified)
 
     def _after(self, x: Any, h: Float[Array, " N"]) -> Float[Array, " N"]:
         return ravel_pytree(self.cell(x, self.unravel(h)))[0]

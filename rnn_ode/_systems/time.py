@@ -13,17 +13,17 @@ import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Complex, Float, Inexact
 
 from .._base.checks import as_number, as_step
 from .._base.results import RESULTS
 from .._base.verdict import Verdict
-from .._methods.closed import Exact, Textbook
-from ..linalg._eig import modes
+from ..linalg._eig import Modes, modes
 from ..linalg._exponential import exponential, matrix_power
 from ..linalg._norms import numerical_abscissa, numerical_radius, spectral_norm
 from ..linalg._regions import AbstractRegion, HalfPlane, UnitDisc
-from ..linalg._verdict import Reading, judge
+from ..linalg._verdict import judge
 from .stepper import Stepper, as_explicit, step_by
 
 Rule = Callable[..., Array]
@@ -48,11 +48,6 @@ class AbstractTime(eqx.Module):
     """Whether the length of a step belongs to the system, so that no analysis has to choose it."""
     undefined: eqx.AbstractClassVar[Any]
     """The item of `RESULTS` with which a run ends at a state where the system does not exist."""
-
-    @property
-    @abc.abstractmethod
-    def reading(self) -> Reading:
-        """How an eigenvalue of J is read as an exponent: log λ, or μ itself."""
 
     @abc.abstractmethod
     def residual(self, h: Float[Array, " N"], moved: Float[Array, " N"]) -> Float[Array, " N"]:
@@ -88,15 +83,21 @@ class AbstractTime(eqx.Module):
         """Returns the name of what happens to a fixed point when this eigenvalue crosses the boundary of stability. "fold"
         stands for a fold or a branch point, which the eigenvalue cannot tell apart."""
 
-    def modes(self, J: Float[Array, "N N"]) -> tuple[Complex[Array, " N"], Float[Array, " N"]]:
-        """Returns the eigenvalues of J, fastest growing first, and their condition numbers, those of the balanced matrix."""
-        values, *_, condition = modes(J)
-        order = jnp.argsort(-self.growth(values), stable=True)
-        return values[order], condition[order]
+    def modes(self, J: Float[Array, "N N"]) -> Modes:
+        """Returns the eigenvalues of J and what belongs to them, fastest growing first."""
+        found = modes(J)
+        return found.in_order(jnp.argsort(-self.growth(found.values), stable=True))
 
-    def verdict(self, J: Float[Array, "N N"], eigenvalues: Array, condition: Array) -> Verdict:
-        """Returns what the eigenvalues of J, with their condition numbers, say about small disturbances."""
-        return judge(J, eigenvalues, condition, (self.reading,))[0]
+    def verdict(self, J: Float[Array, "N N"], found: Modes) -> Verdict:
+        """Returns what the modes of J say about small disturbances."""
+        return judge(found.balanced, found.values, found.balanced_condition, (self.region.reading,))[0]
+
+    @eqx.filter_jit
+    def judged(self, J: Float[Array, "N N"], on_kink: Bool[ArrayLike, ""]) -> tuple[Complex[Array, " N"], Verdict]:
+        """Returns the eigenvalues of J, fastest growing first, and what they say about small disturbances: nothing on a kink,
+        where J jumps."""
+        found = self.modes(J)
+        return found.values, Verdict.where(jnp.asarray(on_kink), Verdict.UNDETERMINED, self.verdict(J, found))
 
 
 class Discrete(AbstractTime):
@@ -110,10 +111,6 @@ class Discrete(AbstractTime):
 
     def __init__(self, dt: float = 1.0):
         self.dt = as_step("dt", dt)
-
-    @property
-    def reading(self) -> Reading:
-        return Reading(Exact().exponent, Exact().contour)
 
     def residual(self, h: Float[Array, " N"], moved: Float[Array, " N"]) -> Float[Array, " N"]:
         return moved - h
@@ -150,10 +147,6 @@ class Continuous(AbstractTime):
     region: ClassVar[AbstractRegion] = HalfPlane()
     own_step: ClassVar[bool] = False
     undefined: ClassVar[Any] = RESULTS.field_undefined
-
-    @property
-    def reading(self) -> Reading:
-        return Reading(Textbook().exponent, Textbook().contour)
 
     def residual(self, h: Float[Array, " N"], moved: Float[Array, " N"]) -> Float[Array, " N"]:
         return moved

@@ -1,27 +1,29 @@
-"""diffrax as its documentation has it, with nothing of ours."""
+"""diffrax used as in its documentation, without anything of ours."""
 
 from collections.abc import Callable
+from typing import Any
 
 import diffrax
 import jax.numpy as jnp
+from jax import Array
 
 from ._tanh import over_batch
 
 
-def solve(rate: Callable, solver: diffrax.AbstractSolver, jumps: bool, tolerance, xs, h0):
-    """The states at 0, 1, …, T of dh/dt = rate(t, k, h, xs), k the floor of the time: (T + 1, …, N).
+def solve(rate: Callable, solver: diffrax.AbstractSolver, jumps: bool, tolerance: Any, xs: Array, h0: Array) -> Array:
+    """The states (T + 1, …, N) at the times 0, 1, …, T of dh/dt = rate(t, k, h, xs), with k = ⌊t⌋.
 
-    With `jumps` the solver is told that the input changes at whole times.
+    With `jumps` the solver is told that the input jumps at whole times.
     """
     steps = xs.shape[0]
     controller = diffrax.PIDController(tolerance, tolerance / 100)
     if jumps:
         controller = diffrax.ClipStepSizeController(controller, jump_ts=jnp.arange(1, steps, dtype=float))
 
-    def field(t, h, xs):
+    def field(t: Any, h: Array, xs: Array) -> Array:
         return rate(t, jnp.clip(jnp.floor(t).astype(int), 0, steps - 1), h, xs)
 
-    def run(xs, h0):
+    def run(xs: Array, h0: Array) -> Any:
         return diffrax.diffeqsolve(
             diffrax.ODETerm(field),
             solver,
@@ -40,7 +42,7 @@ def solve(rate: Callable, solver: diffrax.AbstractSolver, jumps: bool, tolerance
 
 
 def ways(rate: Callable) -> dict[str, tuple[Callable, str]]:
-    """Its two contenders, name: (solve(tolerance, xs, h0), note)."""
+    """The two contenders of diffrax: name: (solve, note), with `solve(tolerance, xs, h0)`."""
     tsit5 = diffrax.Tsit5()
     return {
         "diffrax": (lambda *given: solve(rate, tsit5, False, *given), "Tsit5, PIDController, SaveAt(ts)"),

@@ -1,4 +1,4 @@
-"""Rows kept in a file as they come, so that a benchmark that is interrupted goes on where it was."""
+"""Rows kept in a file as they come, so that an interrupted benchmark goes on where it was."""
 
 import hashlib
 import json
@@ -14,9 +14,9 @@ KIND = "rows of rnn_ode.bench"
 
 
 class Kept:
-    """The rows of a run by part (a case at a size), and the file they are in; without a path nothing is kept.
+    """The rows of a run by part (a case at a size), and the file that keeps them. Without a path nothing is kept.
 
-    **Raises:** `ValueError` for a file that is not one of these, or of a run with other settings: arguments, machine,
+    **Raises:** `ValueError` for a file of another kind, and for that of a run with other settings: arguments, machine,
     versions or code.
     """
 
@@ -31,7 +31,7 @@ class Kept:
             self.parts = _read(self.path, self.settings)
 
     def rows(self, part: str, measure: Callable[[], list[Row]]) -> list[Row]:
-        """Those of the part: from the file, or measured now and added to it."""
+        """The rows of a part: those in the file, or those measured now, which are added to it."""
         if part not in self.parts:
             self.parts[part] = measure()
             self._write()
@@ -47,6 +47,7 @@ class Kept:
 
 
 def _read(path: Path, settings: dict[str, Any]) -> dict[str, list[Row]]:
+    """The rows in a file by part. `ValueError` if it is damaged or has other settings."""
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
         if stored["kind"] != KIND:
@@ -64,7 +65,7 @@ def _read(path: Path, settings: dict[str, Any]) -> dict[str, list[Row]]:
 
 
 def _code() -> str:
-    """A fingerprint of this package's files: rows of other code are not taken for this one's."""
+    """A fingerprint of this package's files, so that rows of other code are refused."""
     digest, package = hashlib.sha256(), Path(__file__).parents[1]
     for file in sorted(package.rglob("*.py")):
         digest.update(file.relative_to(package).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")

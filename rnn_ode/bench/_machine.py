@@ -1,4 +1,4 @@
-"""The machine that is timed: what it is, how fast it multiplies matrices and moves memory, and how much a call takes."""
+"""The machine: what it is, how fast it multiplies matrices and copies memory, and how much memory a call takes."""
 
 import ctypes
 import functools
@@ -24,19 +24,19 @@ PACKAGES = ("jax", "jaxlib", "equinox", "diffrax", "numpy", "torch", "torchdiffe
 
 
 def cores() -> int:
-    """The cores that this process may use."""
+    """The number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def description() -> str:
-    """The machine in a line: cores, processor, system, and the accelerator if JAX runs on one."""
+    """The machine in one line: cores, processor, system, and the accelerator if JAX uses one."""
     count, device = cores(), jax.devices()[0]
     text = f"{count} core{'s' * (count > 1)}, {_processor()}, {platform.system()} {platform.machine()}"
     return text if device.platform == "cpu" else f"{device.device_kind} ({device.platform}), {text}"
 
 
 def _processor() -> str:
-    """The processor's name, where the system tells it."""
+    """The name of the processor, if the system tells it."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -46,7 +46,7 @@ def _processor() -> str:
 
 
 def versions() -> dict[str, str]:
-    """Python, and the packages of the contenders that are installed, with their versions."""
+    """The versions of Python and of the contenders' packages, as far as they are installed."""
     found = {"Python": platform.python_version()}
     for name in PACKAGES:
         try:
@@ -57,11 +57,11 @@ def versions() -> dict[str, str]:
 
 
 class Rates:
-    """What the machine does at most, each measured when it is first asked for: anew in every run."""
+    """The largest rates of the machine. Each is measured when it is first asked for, anew in every run."""
 
     @functools.cache  # noqa: B019 (a run has one of these)
     def product(self, dtype: str) -> float:
-        """Operations a second of a large matrix product, best of a few: n³ multiplications and as many additions."""
+        """Operations per second in a large matrix product: n³ multiplications and n³ additions. The best of a few."""
         n = PRODUCT.get(jax.default_backend(), 8192)
         matrix = jnp.ones((n, n), dtype)
         multiply = jax.jit(jnp.matmul)
@@ -69,7 +69,7 @@ class Rates:
 
     @functools.cache  # noqa: B019
     def bandwidth(self) -> float:
-        """Bytes a second of a large copy on all cores, best of a few, read and written ones counted."""
+        """Bytes per second, read and written, in a large copy on all cores. The best of a few."""
         if jax.default_backend() != "cpu":
             source, copy = jnp.ones(COPIED // 4, jnp.float32), jax.jit(lambda a: a + 1)
             return 2 * COPIED / _best(lambda: jax.block_until_ready(copy(source)))
@@ -80,7 +80,7 @@ class Rates:
 
 
 def _best(call: Callable[[], Any]) -> float:
-    """The fewest seconds that the call took, after a warm-up."""
+    """The fewest seconds of several calls after a first one."""
     call()
     seconds = []
     for _ in range(TRIALS):
@@ -93,8 +93,8 @@ def _best(call: Callable[[], Any]) -> float:
 def peak_memory(call: Callable[[], Any]) -> int | None:
     """The most bytes of memory that the process held during the call, above what it held before.
 
-    The kernel's own count: its high-water mark is reset, after what is free has been given back, and read again when the
-    call is done. `None` on systems that keep no such count, and on an accelerator, whose memory it is not.
+    The kernel counts them: free memory is given back, the kernel's high-water mark is reset, and it is read again after the
+    call. `None` if the system has no such mark, and on an accelerator, whose memory it does not count.
     """
     if jax.default_backend() != "cpu":
         return None
@@ -113,7 +113,7 @@ def peak_memory(call: Callable[[], Any]) -> int | None:
 
 
 def _status(name: str) -> int:
-    """A line of the kernel's report on this process, in bytes."""
+    """An entry of the kernel's report on this process, in bytes."""
     lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
     fields = dict(line.split(":", 1) for line in lines)
     return int(fields[name].split()[0]) * 1024

@@ -1,4 +1,4 @@
-"""Work and precision: the cheapest setting of a contender that is precise enough, and its curve."""
+"""Work and precision: the cheapest setting of a contender that is precise enough, and its curve of seconds and errors."""
 
 import dataclasses
 import math
@@ -12,9 +12,9 @@ from ._race import TARGET, Contender, Plan, timed
 QUARTERS = 4  # of a decade
 TOLERANCES = tuple(10 ** (-k / QUARTERS) for k in range(2 * QUARTERS, 13 * QUARTERS + 1))
 SUBSTEPS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
-POINT_S = 0.3  # a point of the curve is timed no longer than this, but once at least
-CURVE_S = 1.0  # no finer setting is tried after one that took as long and was good enough
-FINEST = 1e-11  # errors below this are the reference's own
+POINT_S = 0.3  # seconds for which a point of the curve is timed, but once at least
+CURVE_S = 1.0  # after a setting that was good enough and took longer, no finer one is tried
+FINEST = 1e-11  # smaller errors are those of the reference
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,12 +30,15 @@ class Tuned:
 
 
 def tuned(solve: Callable, settings: Sequence, error: Callable[[Any], float], stride: int = 1) -> Tuned:
-    """Try settings of `solve(setting)` from coarse to fine, every `stride`-th: the first whose error is below the target,
-    or the first of those that the stride left out before it. Finer ones follow for the curve while they are quick."""
+    """The cheapest setting of `solve(setting)` with an error below the target, and the curve.
+
+    Settings are tried from coarse to fine, every `stride`-th. Once one is good enough, those that the stride left out just
+    before it are tried too, and the first good one is chosen. Finer ones follow for the curve while they are quick.
+    """
     seen: dict[int, tuple[float, float]] = {}
     first_s, chosen = None, None
 
-    def good(i: int) -> bool:
+    def is_good(i: int) -> bool:
         nonlocal first_s
         seconds, its, first = _point(lambda: solve(settings[i]), error, bool(seen))
         first_s = first if first_s is None else first_s
@@ -43,8 +46,8 @@ def tuned(solve: Callable, settings: Sequence, error: Callable[[Any], float], st
         return its <= TARGET
 
     for i in range(0, len(settings), stride):
-        if good(i) and chosen is None:
-            chosen = next((k for k in range(max(i - stride + 1, 0), i) if good(k)), i)
+        if is_good(i) and chosen is None:
+            chosen = next((k for k in range(max(i - stride + 1, 0), i) if is_good(k)), i)
         its, seconds = seen[i]
         if chosen is not None and (its <= FINEST or seconds > CURVE_S):
             break
@@ -55,7 +58,10 @@ def tuned(solve: Callable, settings: Sequence, error: Callable[[Any], float], st
 
 
 def _point(call: Callable[[], Any], error: Callable[[Any], float], compiled: bool) -> tuple[float, float, float]:
-    """Median seconds of a few calls, the error, and seconds of the first call, which does not count if it compiles."""
+    """The median seconds of a few calls, the error, and the seconds of the first call.
+
+    The first call does not count for the median unless the program is `compiled`.
+    """
     first_s, results = timed(call)
     its = error(results)
     seconds = [first_s] if compiled else []
@@ -67,7 +73,10 @@ def _point(call: Callable[[], Any], error: Callable[[Any], float], compiled: boo
 def quickest(
     case: str, name: str, ways: Mapping[str, tuple[Callable, Sequence]], error: Callable[[Any], float], plan: Plan
 ) -> tuple[str, Tuned]:
-    """The quickest of several ways `note: (solve(setting), settings)`, each at its cheapest setting, and its note."""
+    """The note and the result of the quickest of several ways, each at its cheapest setting.
+
+    A way is `note: (solve, settings)`, with `solve(setting)`.
+    """
     found = {}
     for note, (solve, settings) in ways.items():
         plan.progress(f"{case}: the setting of {name}: {note}")
@@ -77,14 +86,16 @@ def quickest(
     return f"{note}, {chosen}", its
 
 
-def best(case: str, name: str, ways: Mapping[str, tuple[Callable, Sequence]], error, plan: Plan) -> Contender:
-    """The contender that goes the quickest of several ways."""
+def best(
+    case: str, name: str, ways: Mapping[str, tuple[Callable, Sequence]], error: Callable[[Any], float], plan: Plan
+) -> Contender:
+    """The contender that takes the quickest of several ways."""
     note, its = quickest(case, name, ways, error, plan)
     return Contender(name, its.call, note, first_s=its.first_s, curve=its.curve)
 
 
 def with_its_point(contender: Contender, error: Callable[[Any], float]) -> Contender:
-    """A contender that has no error to choose, with its curve: one point."""
+    """A contender that has no error to choose, with a curve of one point."""
     assert contender.call is not None
     seconds, its, first_s = _point(contender.call, error, False)
     return dataclasses.replace(contender, first_s=first_s, curve=[(its, seconds)] if math.isfinite(its) else [])

@@ -1,4 +1,4 @@
-"""The race: every contender called once, its values compared, and all of them timed in rounds."""
+"""The race: every contender is called once and its values are compared; then all of them are timed in rounds."""
 
 import dataclasses
 import math
@@ -15,14 +15,18 @@ from ._rows import Row
 
 OURS = "rnn_ode"
 TARGET = 1e-6
-CONTENDER_S = 10.0  # timed no longer than this, but for one round at least
-PAUSE_S = 2e-3  # threads of some libraries spin for a while after their call
-QUICK_S = 0.05  # a call that is quicker is made once more, untimed, just before it is timed
+CONTENDER_S = 10.0  # a contender is timed no longer than this, but for one round at least
+PAUSE_S = 2e-3  # a pause before each call, since threads of some libraries spin for a while after theirs
+QUICK_S = 0.05  # a quicker call is made once more, untimed, just before it is timed
 
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What a case is told. `peers` says whether packages that this one does not depend on take part."""
+    """What a case is told: the size, the largest number of rounds `repeats`, the `seed`, and more.
+
+    `peers`: whether packages that this one does not depend on take part. `progress`: a function that takes a line of text.
+    `rates`: those of the machine.
+    """
 
     hidden: int
     batch: int
@@ -34,16 +38,17 @@ class Plan:
     rates: _machine.Rates
 
     def of_size(self, hidden: int = 0, batch: int = 0, steps: int = 0) -> "Plan":
-        """The same for a case that has its own size, or none."""
+        """The same plan for a case that has its own size, or none."""
         return dataclasses.replace(self, hidden=hidden, batch=batch, steps=steps)
 
 
 @dataclasses.dataclass(frozen=True)
 class Contender:
-    """What is timed: `call()` returns its results (or the seconds it took), `values` makes of them what is compared.
+    """What is timed: `call()` returns its results, or a float: the seconds that it measured itself.
 
-    Without a `call` it cannot run here, and `note` says why. `allowed` is its own bound on the error, where it has one;
-    `first_s` the seconds of the first call, if that has been made.
+    `values` makes of the results what is compared with the reference. Without a `call` the contender cannot run here, and
+    `note` says why. `allowed` is its own bound on the error, if it has one. `first_s` are the seconds of the first call, if
+    that has been made; `curve` is as in `Row`.
     """
 
     name: str
@@ -57,7 +62,7 @@ class Contender:
 
 @dataclasses.dataclass(frozen=True)
 class Work:
-    """What any step-by-step computation of a case has to do: floating-point operations, bytes read and written."""
+    """What every step-by-step computation of a case has to do: floating-point operations, and bytes read and written."""
 
     flops: float
     bytes: float
@@ -73,8 +78,9 @@ def race(
 ) -> list[Row]:
     """Call each contender once, which compiles it and gives the values to compare; then time all in rounds.
 
-    `error` is that of a contender's values, `None` where it has none to compare; more than `allowed` is wrong. A contender
-    other than the first that fails in its first call is skipped.
+    `error` returns the error of a contender's values, or `None` if it has none to compare. Values with an error above
+    `allowed` are wrong. If the first call of a contender fails, it is skipped; if the first contender fails, the error is
+    raised.
     """
     entries = [_enter(case, contender, plan, error, allowed) for contender in contenders[:1]]
     entries += [_enter(case, contender, plan, error, allowed, may_fail=True) for contender in contenders[1:]]
@@ -84,13 +90,16 @@ def race(
 
 
 def label(case: str, plan: Plan) -> str:
-    """The case with its size, as progress has it."""
+    """The case with its size, for a line of progress."""
     return case if plan.hidden == 0 else f"{case} {plan.hidden}×{plan.batch}×{plan.steps}"
 
 
 @dataclasses.dataclass
 class _Entry:
-    """A contender in a race: what its first calls were, or why it is `skipped`, and the seconds of its rounds."""
+    """A contender in a race, and what was measured: its first calls and the seconds of its rounds. Or why it is `skipped`.
+
+    `wrong` says what is wrong with its values, or is empty.
+    """
 
     contender: Contender
     skipped: str | None = None
@@ -102,7 +111,15 @@ class _Entry:
     times: np.ndarray = dataclasses.field(default_factory=lambda: np.array([]))
 
 
-def _enter(case: str, contender: Contender, plan: Plan, error, allowed: float, may_fail: bool = False) -> _Entry:
+def _enter(
+    case: str,
+    contender: Contender,
+    plan: Plan,
+    error: Callable[[Any], float | None] | None,
+    allowed: float,
+    may_fail: bool = False,
+) -> _Entry:
+    """Make the first calls of a contender and compare its values."""
     plan.progress(f"{label(case, plan)}: {contender.name}")
     if contender.call is None:
         return _Entry(contender, skipped=contender.note)
@@ -127,7 +144,7 @@ def _enter(case: str, contender: Contender, plan: Plan, error, allowed: float, m
 
 
 def _time(entries: list[_Entry], plan: Plan) -> None:
-    """Give every entry the seconds of its rounds: NaN from where it has had its time."""
+    """Give every entry the seconds of its rounds, which are NaN from the round on in which its time was over."""
     for entry in entries:
         entry.times = np.full(plan.repeats, np.nan)
     counts = [min(plan.repeats, max(1, int(CONTENDER_S / max(entry.warm_s, 1e-9)))) for entry in entries]
@@ -143,6 +160,7 @@ def _time(entries: list[_Entry], plan: Plan) -> None:
 
 
 def _row(case: str, entry: _Entry, ours: _Entry, plan: Plan, work: Work | None) -> Row:
+    """The row of a contender, with the ratio of its times to ours in the same rounds."""
     fields: dict[str, Any] = {
         "case": case,
         "contender": entry.contender.name,
@@ -175,6 +193,7 @@ def _row(case: str, entry: _Entry, ours: _Entry, plan: Plan, work: Work | None) 
 
 
 def _shares(work: Work, seconds: float, plan: Plan) -> dict[str, Any]:
+    """The work of the case, and which share of the machine's rates a contender reached."""
     matrix_rate, memory_rate = plan.rates.product(str(jnp.result_type(float))), plan.rates.bandwidth()
     return {
         "flops": work.flops,
@@ -187,7 +206,10 @@ def _shares(work: Work, seconds: float, plan: Plan) -> dict[str, Any]:
 
 
 def timed(call: Callable[[], Any]) -> tuple[float, Any]:
-    """Seconds that a call took, to the end of its computation, and what it returned; a float is the seconds itself."""
+    """The seconds that a call took until its results were computed, and the results.
+
+    If it returns a float, these are the seconds, and there are no results.
+    """
     start = time.perf_counter()
     results = jax.block_until_ready(call())
     seconds = time.perf_counter() - start
@@ -195,8 +217,11 @@ def timed(call: Callable[[], Any]) -> tuple[float, Any]:
 
 
 def distance(values: Any, reference: np.ndarray) -> float:
-    """Largest distance of a row (last axis) from the reference's, relative to its largest; infinite where not comparable.
-    Of more rows (first axis) than the reference has, the last ones count."""
+    """The largest distance between a state (last axis) and its reference, relative to the largest reference.
+
+    Infinite for other shapes and for values that are not finite. If there are more steps (first axis) than in the
+    reference, the last ones are compared.
+    """
     states = np.asarray(values, float)[-len(reference) :]
     if states.shape != reference.shape or not np.isfinite(states).all():
         return math.inf
@@ -205,5 +230,5 @@ def distance(values: Any, reference: np.ndarray) -> float:
 
 
 def jitted(function: Callable) -> Callable:
-    """The function jitted anew: its first call compiles, however often it was jitted before."""
+    """The function jitted anew: its first call compiles, even if it was jitted before."""
     return jax.jit(lambda *args: function(*args))

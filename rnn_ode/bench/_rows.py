@@ -1,4 +1,4 @@
-"""What the benchmark returns: rows, and their table."""
+"""The rows that the benchmark returns, and their table."""
 
 import dataclasses
 from collections.abc import Iterable
@@ -11,19 +11,24 @@ from .._base import text
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """One contender in one case at one size. Times are in seconds; what was not measured, or is not finite, is `None`.
+    """One contender in one case at one size. Times are in seconds. What was not measured, or is not finite, is `None`.
 
-    `hidden`, `batch` and `steps` are the size, `dtype` the precision, `backend` and `machine` where it ran. `low_s` and
-    `high_s` are the quartiles around `median_s` of so many `rounds`; `error` is the largest relative distance from the
-    reference, and `ok` says whether it is small enough. `ratio` is the contender's time over ours: above 1, ours is faster.
-    It is `None` where the contender's values are wrong, or ours. A contender that could not run is `skipped`: its `note`
-    says why.
+    **Fields:**
 
-    `peak_bytes` is the most memory a call held above what was held before it. `flops` and `bytes` are what any
-    step-by-step computation has to do (the weights read once a step), `of_peak` and `of_bandwidth` which share of the
-    machine's own `matrix_rate` (operations a second of a matrix product) and `memory_rate` (bytes a second of a copy), both
-    measured in the same run, that makes; weights that stay in a cache are read faster than memory, so that the latter may be
-    above 1. `curve` holds pairs (error, median seconds) of a contender that has an error to choose.
+    - `case`, `contender`: names.
+    - `hidden`, `batch`, `steps`: the size, if the case has one.
+    - `dtype`, `backend`, `machine`: the precision, and where it ran.
+    - `median_s`, `low_s`, `high_s`: median and quartiles of the times of `rounds` calls.
+    - `compile_s`: the first call's time minus the median.
+    - `peak_bytes`: the most memory that a call held above what was held before it.
+    - `error`: the largest relative distance from the reference; `ok`: whether it is small enough.
+    - `ratio`: the contender's time over ours; above 1, ours is faster. `None` if the contender's values or ours are wrong.
+    - `skipped`: whether the contender could not run; `note` then says why.
+    - `flops`, `bytes`: what every step-by-step computation has to do, with the weights read once in each step.
+    - `of_peak`, `of_bandwidth`: the shares that this makes of the machine's `matrix_rate` (operations per second in a matrix
+      product) and `memory_rate` (bytes per second in a copy), both measured in the same run. The second can be above 1,
+      since weights in a cache are read faster than memory.
+    - `curve`: pairs (error, median seconds) of a contender that has an error to choose.
     """
 
     case: str
@@ -54,12 +59,12 @@ class Row:
     curve: list[tuple[float, float]] | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """The row as plain numbers and strings, ready for json (no NaN, no infinity)."""
+        """The row as plain numbers and strings, ready for json: without NaN and infinities."""
         return dataclasses.asdict(self)
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> "Row":
-        """The row that `to_dict` gave, also after json; `TypeError` where a field is missing or unknown."""
+        """The row that `to_dict` gave, also after json. `TypeError` if a field is missing or unknown."""
         curve = fields["curve"]
         return cls(**{**fields, "curve": None if curve is None else [(error, seconds) for error, seconds in curve]})
 
@@ -68,7 +73,7 @@ HEAD = ("case", "size", "contender", "ratio", "median", "quartiles", "compile", 
 
 
 def table(rows: Iterable[Row]) -> str:
-    """The rows as a text table, with what its columns mean and which machine it was underneath."""
+    """The rows as a text table. Under it stand the machine and the meaning of the columns."""
     rows = list(rows)
     legend = (
         "size: units × batch × steps. memory: the most a call held above what was held before it.",
@@ -82,7 +87,7 @@ def table(rows: Iterable[Row]) -> str:
 
 
 def _machines(rows: list[Row]) -> list[str]:
-    """Each machine that the rows are of, with its rates."""
+    """A line for each machine of the rows, with its rates."""
     lines = []
     for machine in dict.fromkeys(row.machine for row in rows):
         its = [row for row in rows if row.machine == machine]
@@ -94,6 +99,7 @@ def _machines(rows: list[Row]) -> list[str]:
 
 
 def _words(row: Row) -> tuple[str, ...]:
+    """The words of a row, one for each column."""
     ratio = "skipped" if row.skipped else "WRONG" if not row.ok else "–" if row.ratio is None else _number(row.ratio)
     quartiles = "–" if row.median_s is None else f"{_seconds(row.low_s)} … {_seconds(row.high_s)}"
     error = "–" if row.error is None else f"{row.error:.1e}"
@@ -117,6 +123,7 @@ def _memory(value: int | None) -> str:
     return "–" if value is None else _scaled(value, ((1e6, 1e-3, "kB"), (1e9, 1e-6, "MB"), (np.inf, 1e-9, "GB")))
 
 
-def _scaled(value: float, units) -> str:
+def _scaled(value: float, units: tuple[tuple[float, float, str], ...]) -> str:
+    """The value in the first unit, given as (largest value, factor, name), that it is small enough for."""
     scale, unit = next((scale, unit) for below, scale, unit in units if value < below)
     return f"{_number(scale * value)} {unit}"

@@ -4,6 +4,7 @@ A point of the plane is given by its place on the boundary and its distance from
 """
 
 import abc
+from collections.abc import Callable
 from typing import NamedTuple
 
 import equinox as eqx
@@ -20,8 +21,22 @@ class Frame(NamedTuple):
     curvature: Float[Array, "..."]
 
 
+class Reading(NamedTuple):
+    """How an eigenvalue z tells of growth: by the real part of `exponent(z)`, elementwise. `contour(z, s)` is a point near z
+    at which that is s; `pole` is where the exponent is infinite, if anywhere."""
+
+    exponent: Callable[[Array], Array]
+    contour: Callable[[Array, Array], Array]
+    pole: float | None = None
+
+
 class AbstractRegion(eqx.Module):
     """A region of stability."""
+
+    @property
+    @abc.abstractmethod
+    def reading(self) -> Reading:
+        """Returns how an eigenvalue is read as an exponent, whose real part is negative in the region."""
 
     @abc.abstractmethod
     def point(self, place: Float[Array, "..."], distance: Float[Array, "..."]) -> Complex[Array, "..."]:
@@ -37,7 +52,11 @@ class AbstractRegion(eqx.Module):
 
 
 class UnitDisc(AbstractRegion):
-    """|z| < 1. The place is the angle θ: z = (1 + distance) e^{iθ}."""
+    """|z| < 1. The place is the angle θ: z = (1 + distance) e^{iθ}. The exponent is log z."""
+
+    @property
+    def reading(self) -> Reading:
+        return Reading(_logarithm, _on_circle)
 
     def point(self, place: Float[Array, "..."], distance: Float[Array, "..."]) -> Complex[Array, "..."]:
         return (1 + distance) * jnp.exp(1j * place)
@@ -50,7 +69,11 @@ class UnitDisc(AbstractRegion):
 
 
 class HalfPlane(AbstractRegion):
-    """Re z < 0. The place is the frequency ω: z = distance + iω."""
+    """Re z < 0. The place is the frequency ω: z = distance + iω. The exponent is z itself."""
+
+    @property
+    def reading(self) -> Reading:
+        return Reading(_complex, _on_line)
 
     def point(self, place: Float[Array, "..."], distance: Float[Array, "..."]) -> Complex[Array, "..."]:
         return distance + 1j * place
@@ -61,3 +84,19 @@ class HalfPlane(AbstractRegion):
     def frame(self, place: Float[Array, "..."], distance: Float[Array, "..."]) -> Frame:
         one = jnp.ones_like(place)
         return Frame(one + 0j, one, jnp.zeros_like(place))
+
+
+def _logarithm(z: Inexact[Array, "..."]) -> Complex[Array, "..."]:
+    return jnp.log(_complex(z))
+
+
+def _on_circle(z: Complex[Array, "..."], level: Float[Array, ""]) -> Complex[Array, "..."]:
+    return jnp.exp(level + 1j * jnp.angle(z))
+
+
+def _on_line(z: Complex[Array, "..."], level: Float[Array, ""]) -> Complex[Array, "..."]:
+    return level + 1j * jnp.imag(z)
+
+
+def _complex(z: Inexact[Array, "..."]) -> Complex[Array, "..."]:
+    return z.astype(jnp.result_type(z, jnp.complex64))

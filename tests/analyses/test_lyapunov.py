@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import rnn_ode as ro
-from rnn_ode._analyses import lyapunov as _lyapunov
+from rnn_ode._analyses import lyapunov_plan
 
 RNG = np.random.default_rng(0)
 NONE = np.zeros(2)
@@ -270,7 +270,7 @@ def test_strides_change_nothing(monkeypatch):
     flow = ro.Flow(ro.to_ode(tanh_network(4, 2.5), ro.Forward(1)), np.zeros(4))
     h = RNG.normal(size=4)
     often = ro.lyapunov(flow, h, 100.0, step=0.05, transient=20.0)
-    monkeypatch.setattr(_lyapunov, "_STRIDE", 1)
+    monkeypatch.setattr(lyapunov_plan, "_STRIDE", 1)
     each = ro.lyapunov(flow, h, 100.0, step=0.05, transient=20.0)
     np.testing.assert_allclose(often.exponents, each.exponents, atol=1e-4)
     np.testing.assert_allclose(jnp.sum(often.exponents), jnp.sum(each.exponents), atol=1e-10)

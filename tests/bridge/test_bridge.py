@@ -677,7 +677,9 @@ def test_large_inputs_cost_the_logarithm_no_digits(size):
 
 def test_weights_in_half_precision_are_refused_where_a_system_is_solved():
     cell = ro.VanillaCell(*(jnp.ones(shape, jnp.float16) for shape in ((1, 1), (1, 1), (1,))))
-    with pytest.raises(TypeError, match=r"Tustin\(\) .* float32 or wider; this cell's are float16"):
+    with pytest.raises(
+        TypeError, match=r"cell must have weights of float32 or wider for Tustin\(\).*; they are float16"
+    ):
         ro.to_ode(cell, ro.Tustin())
     assert (
         ro.to_ode(cell, ro.Forward(2))(0.0, jnp.ones(1, jnp.float16), lambda t: jnp.ones(1, jnp.float16)).dtype

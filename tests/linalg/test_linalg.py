@@ -454,7 +454,7 @@ def test_eigenvalues_and_vectors_of_badly_scaled_matrices(dtype, tolerance, func
 
 def test_conditions_are_those_of_the_matrix_and_of_the_balanced_one():
     A, *_ = badly_scaled(np.random.default_rng(3), 6, 4)
-    values, _, *conditions = modes(A)
+    values, _, *conditions, _ = modes(A)
     for found, B in zip(conditions, (A, np.asarray(jit_balanced(A))), strict=True):
         wanted, left, right = scipy.linalg.eig(B, left=True)
         order = [np.argmin(np.abs(wanted - value)) for value in np.asarray(values)]

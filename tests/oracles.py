@@ -1,0 +1,30 @@
+"""Answers that the package's code has no part in, for tests to compare with."""
+
+import jax
+import numpy as np
+
+
+def loop(cell, xs, h):
+    """The states h_k = cell(x_k, h_{k−1}) (T + 1, …) by a Python loop, the initial state first."""
+    states = [h]
+    for x in xs:
+        h = cell(x, h)
+        states.append(h)
+    return jax.tree.map(lambda *rows: np.stack(rows), *states)
+
+
+def derivative(function, point, direction, step=1e-6):
+    """The derivative (f(p + s d) − f(p − s d)) / 2s of a function of an array. Its error is about step² and eps/step."""
+    forth, back = function(point + step * direction), function(point - step * direction)
+    return jax.tree.map(lambda a, b: (np.asarray(a) - np.asarray(b)) / (2 * step), forth, back)
+
+
+def jacobian(function, point, step=1e-6):
+    """The Jacobian of a function of a flat array, column by column, from differences."""
+    return np.stack([derivative(function, point, e, step) for e in np.eye(len(point))], axis=1)
+
+
+def assert_close(came, wanted, **tolerance):
+    """`numpy.testing.assert_allclose` of two pytrees of the same structure."""
+    assert jax.tree.structure(came) == jax.tree.structure(wanted)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, **tolerance), came, wanted)

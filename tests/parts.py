@@ -1,0 +1,91 @@
+"""One small example of every kind of part: cells, fields, paths, methods, schemes and systems; ours and a stranger's.
+
+`tests/test_conformance.py` holds every part to what its kind promises. Other tests take the cells from here.
+"""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import strangers
+
+import rnn_ode as ro
+
+N, D, T = 3, 2, 7
+RNG = np.random.default_rng(0)
+XS = RNG.normal(size=(T, D))
+W, W_X, B = WEIGHTS = RNG.normal(size=(N, N)), RNG.normal(size=(N, D)), RNG.normal(size=N)
+KEY = jax.random.key(0)
+
+CELLS = {
+    "relu": ro.VanillaCell(*WEIGHTS),
+    "tanh": ro.VanillaCell(*WEIGHTS, activation=jnp.tanh),
+    "affine": ro.VanillaCell(*WEIGHTS, activation=None),
+    "piecewise": ro.PiecewiseLinearCell(np.diag(B), *WEIGHTS),
+    "gru": eqx.nn.GRUCell(D, N, key=KEY),
+    "lstm": eqx.nn.LSTMCell(D, N, key=KEY),
+    "stacked": ro.StackedCell(
+        [eqx.nn.LSTMCell(D, 2, key=KEY), ro.VanillaCell(*WEIGHTS), eqx.nn.GRUCell(N, N, key=KEY)]
+    ),
+    "of a field": ro.to_rnn(ro.CTRNN(*WEIGHTS, tau=2.0), ro.Euler()),
+    "stranger": strangers.Leaky(jnp.asarray(W), jnp.asarray(W_X), jnp.asarray(B), 0.3),
+    "stranger in pieces": strangers.Folded(jnp.asarray(W), jnp.asarray(W_X), jnp.asarray(B)),
+}
+# a state of each that is not zero
+STATES = {name: np.linspace(-1, 1, N) for name in CELLS} | {
+    "lstm": (np.linspace(-1, 1, N), np.ones(N)),
+    "stacked": ((np.linspace(-1, 1, 2), np.ones(2)), np.linspace(0, 1, N), np.linspace(-1, 1, N)),
+}
+
+FIELDS = {
+    "CTRNN": ro.CTRNN(*WEIGHTS, tau=np.array([0.5, 1.0, 2.0])),
+    "AntisymmetricRNN": ro.AntisymmetricRNN(*WEIGHTS, gamma=0.1),
+    "CoRNN": ro.CoRNN(W, W.T, W_X, B, gamma=2.7, epsilon=0.7),
+    "GRUODE": ro.GRUODE(np.stack([W, W.T, -W]), np.stack([W_X] * 3), np.stack([B, -B, B])),
+    **{
+        method.label: ro.to_ode(ro.VanillaCell(0.2 * W + 0.6 * np.eye(N), W_X, B, activation=jnp.tanh), method)
+        for method in (ro.Forward(2), ro.Backward(1), ro.Tustin(), ro.Exact())
+    },
+    "affine": ro.to_ode(ro.VanillaCell(0.2 * W + 0.6 * np.eye(N), W_X, B, activation=None), ro.Exact()),
+    "stranger": strangers.Relaxing(jnp.asarray(W_X), 2.0),
+}
+
+PATHS = {
+    "Hold": ro.Hold,
+    "Linear": ro.Linear,
+    "Cubic": ro.Cubic,
+    "BandLimited": ro.BandLimited,
+    "stranger, held": strangers.Steps,
+    "stranger, smooth": strangers.Eased,
+}
+HELD = ("Hold", "stranger, held")
+
+METHODS = (
+    ro.Textbook(),
+    *(ro.Forward(order) for order in (1, 3)),
+    *(ro.Backward(order) for order in (1, 3)),
+    ro.Tustin(),
+    ro.Exact(),
+    ro.Exact(complex=True),
+    ro.Exact(anchored=True),
+    strangers.Central(),
+)
+
+SCHEMES = {  # with their orders on a linear field; 0: exact
+    "Euler": (ro.Euler(), 1),
+    "BackwardEuler": (ro.BackwardEuler(), 1),
+    "Trapezoidal": (ro.Trapezoidal(), 2),
+    "ExponentialEuler": (ro.ExponentialEuler(), 0),
+    "RungeKutta": (ro.RungeKutta(), 5),
+    "stranger": (strangers.Heun(), 2),
+}
+
+SYSTEMS = {
+    "map": ro.Map(CELLS["tanh"], XS[0], 0.5),
+    "map of an LSTM": ro.Map(CELLS["lstm"], XS[0]),
+    "map of a stranger": ro.Map(CELLS["stranger"], XS[0]),
+    "flow": ro.Flow(FIELDS["CTRNN"], XS[0]),
+    "flow of a stranger": ro.Flow(FIELDS["stranger"], XS[0]),
+    "stranger in steps": strangers.Delayed(1.3),
+    "stranger in time": strangers.Ring(jnp.array([0.1, -0.2, 0.1]), 0.8),
+}
