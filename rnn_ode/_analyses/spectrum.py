@@ -18,6 +18,7 @@ from .._methods.base import AbstractMethod, check_method
 from .._methods.catalogue import CONVERSIONS
 from .._methods.closed import Textbook
 from .._methods.existence import nearly_singular
+from ..linalg._balance import balanced
 from ..linalg._eig import modes
 from ..linalg._regions import UnitDisc
 from ..linalg._verdict import eigenvalue_reach, judge
@@ -62,7 +63,7 @@ class Spectrum(eqx.Module):
     @_of_each
     def reach(self) -> Float[Array, " N"]:
         """How far each true eigenvalue may be from the computed one, for rounding."""
-        return jax.lax.stop_gradient(eigenvalue_reach(self.matrix, self.balanced_condition, self.multipliers))
+        return jax.lax.stop_gradient(eigenvalue_reach(balanced(self.matrix), self.balanced_condition, self.multipliers))
 
     @property
     def hint(self) -> str:
@@ -87,7 +88,7 @@ class Spectrum(eqx.Module):
     def verdicts(self, *methods: AbstractMethod) -> tuple[Verdict, ...]:
         """`discrete`, then `continuous` of each method; this is cheaper than one by one."""
         flows = [check_method("methods", method).reading for method in methods]
-        return judge(self.matrix, self.multipliers, self.balanced_condition, (UnitDisc().reading, *flows))
+        return judge(balanced(self.matrix), self.multipliers, self.balanced_condition, (UnitDisc().reading, *flows))
 
     @_of_each
     def exists(self, method: AbstractMethod) -> Bool[Array, ""]:
