@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from typer.testing import CliRunner
 
 from rnn_ode.cli import app
@@ -19,3 +20,38 @@ def invoke(tmp_path, monkeypatch):
         return CliRunner().invoke(app, [str(a) for a in arguments])
 
     return run
+
+
+class Answer:
+    """A result that takes no time, and remembers what was asked for."""
+
+    def __init__(self, *args, **options):
+        self.args, self.options = args, options
+
+    def table(self):
+        return "the table"
+
+    def plot(self):
+        figure = Figure(figsize=(1, 1))
+        figure.text(0, 0, "drawn")
+        return figure
+
+    def to_dict(self):
+        return {"rows": [1, 2]}
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """Put quick answers in the place of a command's function: `asked("_compare", "compare")` is a list of them."""
+
+    def replace(module, name):
+        answers = []
+
+        def answer(*args, progress=None, **options):
+            answers.append(Answer(*args, **options))
+            return answers[-1]
+
+        monkeypatch.setattr(f"rnn_ode.cli.{module}.{name}", answer)
+        return answers
+
+    return replace

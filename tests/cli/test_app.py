@@ -1,7 +1,12 @@
 """What the command says of bad input: one line, with the option, and status 2."""
 
+import errno
+
 import numpy as np
 import pytest
+import typer
+
+from rnn_ode.cli._app import job, mention_unused
 
 
 @pytest.mark.parametrize(
@@ -68,3 +73,54 @@ def test_errors_name_the_option(invoke, arguments, words):
     result = invoke(*arguments)
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.startswith(words) and result.stderr.count("\n") == 1
+
+
+@pytest.fixture
+def context():
+    """That of a command with the options --rate and --weights, of which --rate was given."""
+    app, contexts = typer.Typer(), []
+
+    @app.command()
+    def run(context: typer.Context, rate: float = 1.0, weights: str = "w.npz"):
+        contexts.append(context)
+
+    typer.main.get_command(app).main(["--rate", "2"], standalone_mode=False)
+    return contexts[0]
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (ValueError("rate must be above 0; got -1."), "--rate must be above 0; got -1."),
+        (ValueError("rate and xs must fit the weights."), "--rate and --series must fit the weights."),
+        (TypeError("the rate is wrong"), "the rate is wrong"),
+        (ImportError("weights cannot be read [red]"), "--weights cannot be read [red]"),
+        (OSError(errno.ENOSPC, "No space left on device", "a.png"), "a.png: the disk is full."),
+        (OSError(errno.EACCES, "Permission denied"), "permission denied."),
+        (OSError(errno.EIO, "Input/output error", "a"), "a: input/output error."),
+        (OSError("plain words"), "plain words"),
+    ],
+)
+def test_an_error_is_told_in_words_and_with_the_options_of_the_command(context, error, text, capsys):
+    with pytest.raises(typer.Exit) as ended, job(context, names={"xs": "--series"}):
+        raise error
+    assert ended.value.exit_code == 2 and capsys.readouterr().err == f"error: {text}\n"
+
+
+def test_errors_that_are_not_the_user_s_are_raised(context):
+    with pytest.raises(ZeroDivisionError), job(context):
+        raise ZeroDivisionError
+
+
+def test_ctrl_c_says_what_was_kept(context, capsys):
+    for kept, text in (((), "Stopped; nothing was kept: run the same command again."), ((lambda: "All.",), "All.")):
+        with pytest.raises(typer.Exit) as ended, job(context, *kept):
+            raise KeyboardInterrupt
+        assert ended.value.exit_code == 130 and capsys.readouterr().err == f"{text}\n"
+
+
+def test_only_options_that_were_given_are_said_to_do_nothing(context, capsys):
+    mention_unused(context, "here", "weights", "rate")
+    assert capsys.readouterr().err == "note: --rate does nothing here.\n"
+    mention_unused(context, "here", "weights")
+    assert capsys.readouterr().err == ""

@@ -3,8 +3,60 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
-from rnn_ode._files.atomic import written_beside
+import pytest
+
+from rnn_ode._files.atomic import check_readable, check_writable, written_beside
+
+
+def test_a_file_that_cannot_be_read_is_named_with_its_option(tmp_path, monkeypatch):
+    good, empty = tmp_path / "good", tmp_path / "empty"
+    good.write_text("-")
+    empty.touch()
+    check_readable("--input", good)
+    if os.path.exists("/dev/null"):
+        check_readable("--input", Path("/dev/null"))  # what is no ordinary file has no size
+    cases = [
+        (tmp_path, IsADirectoryError, "a file is wanted; that is a folder"),
+        (tmp_path / "missing", FileNotFoundError, "there is no such file"),
+        (empty, ValueError, "the file is empty"),
+    ]
+    for path, error, words in cases:
+        with pytest.raises(error) as raised:
+            check_readable("--input", path)
+        assert str(raised.value) == f"--input {path}: {words}."
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.R_OK)
+    with pytest.raises(PermissionError, match="you are not permitted to read this file"):
+        check_readable("--input", good)
+
+
+def test_a_file_that_cannot_be_written_is_named_with_its_option(tmp_path):
+    check_writable("--out", tmp_path / "new")
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(IsADirectoryError, match=f"^--out {tmp_path}: a file is wanted"):
+        check_writable("--out", tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"^--out .*new: the folder .*nowhere does not exist"):
+        check_writable("--out", tmp_path / "nowhere" / "new")
+
+
+def test_a_file_is_the_old_one_until_the_block_ends(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("old")
+    with written_beside(path) as beside:
+        beside.write_text("new")
+        assert path.read_text() == "old" and beside.parent == tmp_path and beside.suffix == ".csv"
+    assert path.read_text() == "new" and list(tmp_path.iterdir()) == [path]
+    with pytest.raises(RuntimeError, match="half-way"), written_beside(path) as beside:
+        beside.write_text("half")
+        raise RuntimeError("half-way")
+    assert path.read_text() == "new" and list(tmp_path.iterdir()) == [path]
+
+
+def test_nothing_is_written_into_a_missing_folder_or_over_a_folder(tmp_path):
+    for path, error in ((tmp_path / "no" / "a", FileNotFoundError), (tmp_path, IsADirectoryError)):
+        with pytest.raises(error, match=f"^{path}: "), written_beside(path):
+            pytest.fail("the block ran all the same")
 
 
 def test_unfinished_files_of_dead_processes_are_removed_and_no_others(tmp_path):
