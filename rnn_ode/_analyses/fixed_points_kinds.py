@@ -66,7 +66,7 @@ def described(system: AbstractSystem, size: Float[Array, ""], slow: bool, end: E
     right = _turned(jax.lax.stop_gradient(found.vectors))
     left = inv(right)
     moved = jax.lax.cond(end.fixed, lambda: _moved(system, end, left, right), lambda: jnp.zeros_like(condition))
-    reach = eigenvalue_reach(J, condition, eigenvalues, found.balanced) + moved
+    reach = eigenvalue_reach(found.balanced, condition, eigenvalues) + moved
     boundary = jnp.abs(system.time.region.reading.contour(eigenvalues, jnp.zeros_like(moved[0])) - eigenvalues)
     kink = jumps(at_rest, end.point, end.radius, size)
     verdict = system.time.verdict(J, found)

@@ -18,6 +18,7 @@ from .._methods.base import AbstractMethod, check_method
 from .._methods.catalogue import CONVERSIONS
 from .._methods.closed import Textbook
 from .._methods.existence import nearly_singular
+from ..linalg._balance import balanced
 from ..linalg._eig import modes
 from ..linalg._regions import UnitDisc
 from ..linalg._verdict import eigenvalue_reach, judge
@@ -62,7 +63,7 @@ class Spectrum(eqx.Module):
     @_of_each
     def reach(self) -> Float[Array, " N"]:
         """How far each true eigenvalue may be from the computed one, for rounding."""
-        return jax.lax.stop_gradient(eigenvalue_reach(self.matrix, self.balanced_condition, self.multipliers))
+        return jax.lax.stop_gradient(eigenvalue_reach(balanced(self.matrix), self.balanced_condition, self.multipliers))
 
     @property
     def hint(self) -> str:
@@ -87,7 +88,7 @@ class Spectrum(eqx.Module):
     def verdicts(self, *methods: AbstractMethod) -> tuple[Verdict, ...]:
         """`discrete`, then `continuous` of each method; this is cheaper than one by one."""
         flows = [check_method("methods", method).reading for method in methods]
-        return judge(self.matrix, self.multipliers, self.balanced_condition, (UnitDisc().reading, *flows))
+        return judge(balanced(self.matrix), self.multipliers, self.balanced_condition, (UnitDisc().reading, *flows))
 
     @_of_each
     def exists(self, method: AbstractMethod) -> Bool[Array, ""]:
@@ -133,8 +134,7 @@ class Spectrum(eqx.Module):
         an artanh, if every Re λ > 0. `True` for `Exact`, which cuts nothing off; `False` for `Textbook`, which is no part of
         such a series.
         """
-        around = self.multipliers[None] + self.reach[None] * jnp.array([0, 1, -1, 1j, -1j])[:, None]
-        return jnp.all(check_method("method", method).series_ratio(around) < 1)
+        return _series_converges(self, self.reach, check_method("method", method))
 
     @_of_each
     def neglected(self, method: AbstractMethod) -> Float[Array, ""]:
@@ -146,8 +146,9 @@ class Spectrum(eqx.Module):
     def predictions(self, *methods: AbstractMethod) -> "tuple[Verdict, list[Prediction]]":
         """The verdict on the network, and a `Prediction` for each method; this is cheaper than one by one."""
         network, *verdicts = self.verdicts(*methods)
+        reach = self.reach
         return network, [
-            Prediction(verdict, self.rate(m), self.series_converges(m), self.neglected(m))
+            Prediction(verdict, self.rate(m), _series_converges(self, reach, m), self.neglected(m))
             for m, verdict in zip(methods, verdicts, strict=True)
         ]
 
@@ -198,6 +199,11 @@ class Spectrum(eqx.Module):
                 for m, said, obstacle in zip(_METHODS, predictions, obstacles, strict=True)
             ],
         }
+
+
+def _series_converges(s: Spectrum, reach: Float[Array, " N"], method: AbstractMethod) -> Bool[Array, ""]:
+    around = s.multipliers[None] + reach[None] * jnp.array([0, 1, -1, 1j, -1j])[:, None]
+    return jnp.all(method.series_ratio(around) < 1)
 
 
 class Prediction(NamedTuple):

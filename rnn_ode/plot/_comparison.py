@@ -68,7 +68,7 @@ def trajectories(axes: Axes, c: Any, colours: Mapping[str, Any]) -> None:
     for row in c.rows:
         if row.trajectory is not None:
             values = flat_rows(row.trajectory.states)[:, unit]
-            gone = np.cumsum(~(np.abs(values - middle) < 6 * half)) > 1  # draw up to the first value off the page
+            gone = np.cumsum(~(np.abs(values - middle) < 6 * half)) > 1  # the first value off the page ends the line
             values = np.where(gone, np.nan, values)
             axes.plot(np.asarray(row.trajectory.ts), values, color=colours[row.method.label], lw=1.3)
     axes.plot(np.asarray(c.network.ts), finite[:, unit], ".", ms=4, color=NETWORK, zorder=3)

@@ -10,7 +10,7 @@ from matrices import METHODS, NAMES, code, g, gaussian, jordan, name, rotated
 import rnn_ode as ro
 from rnn_ode.linalg._eig import modes
 from rnn_ode.linalg._regions import HalfPlane, UnitDisc
-from rnn_ode.linalg._verdict import eigenvalue_reach, judge
+from rnn_ode.linalg._verdict import Rounding, eigenvalue_reach, judge, reach
 
 COLUMNS = ("network", *(method.label for method in METHODS))
 SIZES = (1, 2, 3, 5, 8, 16, 32, 64)
@@ -46,7 +46,7 @@ def _judged(Ws):
     def one(W):
         found = modes(W)
         readings = UnitDisc().reading, HalfPlane().reading, ro.Backward(1).reading
-        return jnp.stack([code(v) for v in judge(W, found.values, found.balanced_condition, readings)])
+        return jnp.stack([code(v) for v in judge(found.balanced, found.values, found.balanced_condition, readings)])
 
     return jax.lax.map(one, Ws)
 
@@ -513,7 +513,7 @@ def test_semisimple_boundary_multipliers_persist_in_float32(float32):
 @jax.jit
 def _eigenvalues_and_reach(W):
     found = modes(W)
-    return found.values, eigenvalue_reach(W, found.balanced_condition, found.values)
+    return found.values, eigenvalue_reach(found.balanced, found.balanced_condition, found.values)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -524,6 +524,28 @@ def test_every_eigenvalue_is_within_its_reach(dtype):
             # W itself was rounded, by no more than the algorithm rounds
             distance = np.abs(multipliers[:, None] - values[None])
             assert np.all(distance.min(axis=1) <= reach), (values, multipliers, reach)
+
+
+FIRST = 1e-14 + 1e-15 * 1e6  # drift and scatter · condition
+
+
+@pytest.mark.parametrize(
+    ("eigenvalues", "condition", "wanted"),
+    [
+        ([0.0, 1.0], 1e6, FIRST),
+        ([0.0, 15 * FIRST], 1e6, FIRST),
+        ([0.0, 5 * FIRST], 1e6, 2 * FIRST),
+        ([0.0, 5 * FIRST, -5 * FIRST], 1e6, 3 * FIRST),
+        ([0.0, 1e-9], 1e9, 1e-14 + 1e-15 ** (1 / 2)),
+        ([0.0, 1e-9, 1e-9j], 1e12, 1e-14 + 1e-15 ** (1 / 3)),
+        ([0.0, 1e-15], 200.0, 1e-14 + 2e-13),
+        ([0.0, 1e-15], 250.0, 2 * (1e-14 + 2.5e-13)),
+    ],
+)
+def test_the_reach_of_an_eigenvalue_by_its_condition_and_its_neighbours(eigenvalues, condition, wanted):
+    rounding = Rounding(drift=1e-14, scatter=1e-15, size=1.0)
+    found = reach(np, rounding, U, np.full(len(eigenvalues), condition), np.array(eigenvalues, complex))
+    np.testing.assert_allclose(found[0], wanted, rtol=1e-12)
 
 
 def test_the_reach_in_a_normal_matrix_is_drift_and_scatter():

@@ -162,6 +162,39 @@ def test_what_methods_say_of_themselves():
     }
 
 
+class Central(ro.AbstractMethod):
+    """A method that somebody else adds."""
+
+    label = "central"
+    inverts = True
+    pole = 2.0
+
+    def of_number(self, z):
+        return (z - 1 / z) / 2
+
+    def of_matrix(self, W):
+        return (W - jnp.linalg.inv(W)) / 2
+
+
+def test_a_new_method_has_defaults_for_what_it_does_not_say():
+    method = Central()
+    assert (method.input_lead, method.adds_equilibria, method.affine_only, method.anchored) == (0.5, True, False, False)
+    assert (method.forward_differences, method.backward_differences, method.ignores_activation) == (0, 0, False)
+    assert not method.is_truncation and np.isnan(method.neglected(jnp.ones(1, complex))).all()
+    assert np.isnan(method.series_ratio(jnp.ones(1, complex))).all()
+    assert method.excluded(np.array([0.0, 1.0, 2.0]), 0.1).tolist() == [True, False, True]
+    assert method.obstacle(np.diag([2.0, 1.0])).text == "its multiplier 2 is a pole of central"
+    assert method.obstacle(np.array([[0.0, -0.5], [0.5, 0.0]])) is None
+
+
+def test_a_generator_is_asked_of_a_matrix_for_which_it_exists():
+    np.testing.assert_allclose(ro.Forward(1).generator([[0.5, 1.0], [0.0, 2.0]]), [[-0.5, 1.0], [0.0, 1.0]])
+    with pytest.raises(ValueError, match=r"^central does not exist for this W: its multiplier 2 is a pole of central"):
+        Central().generator([[2.0]])
+    with pytest.raises(ValueError, match=r"^W must be a square matrix"):
+        ro.Forward(1).generator([[1.0, 2.0]])
+
+
 @pytest.mark.parametrize("W", [np.diag([0.5, -0.25, 2.0]), -np.eye(3), np.array([[0, -1.0, 0], [1, 0, 0], [0, 0, -2]])])
 def test_a_complex_logarithm_is_a_logarithm(W):
     np.testing.assert_allclose(scipy.linalg.expm(np.asarray(_complex_generator(jnp.asarray(W)))), W, atol=1e-13)
