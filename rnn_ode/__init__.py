@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from ._analyses.cycles import cycles as cycles
     from ._analyses.cycles_proof import Coverage as Coverage
     from ._analyses.fixed_points import FixedPoints as FixedPoints
-    from ._analyses.fixed_points import Kind as Kind
-    from ._analyses.fixed_points import draw_guesses as draw_guesses
     from ._analyses.fixed_points import fixed_points as fixed_points
+    from ._analyses.fixed_points_guesses import draw_guesses as draw_guesses
+    from ._analyses.fixed_points_kinds import Kind as Kind
     from ._analyses.gradients import GradientFlow as GradientFlow
     from ._analyses.gradients import gradient_flow as gradient_flow
     from ._analyses.gradients_bounds import GradientBounds as GradientBounds
@@ -134,7 +134,9 @@ else:
         "_analyses.branches": "Bifurcation Branch continue_branch",
         "_analyses.cycles": "Cycles cycles",
         "_analyses.cycles_proof": "Coverage",
-        "_analyses.fixed_points": "FixedPoints Kind draw_guesses fixed_points",
+        "_analyses.fixed_points": "FixedPoints fixed_points",
+        "_analyses.fixed_points_guesses": "draw_guesses",
+        "_analyses.fixed_points_kinds": "Kind",
         "_analyses.gradients": "GradientFlow gradient_flow",
         "_analyses.gradients_bounds": "GradientBounds",
         "_analyses.gradients_examples": "gradient_examples",

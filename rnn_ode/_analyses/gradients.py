@@ -4,16 +4,16 @@ Backpropagation through T steps multiplies by the step Jacobians of the run, J_j
 
     P_k = ∂h_T/∂h_{T−k} = J_T J_{T−1} … J_{T−k+1},    P_0 = I.
 
-Four things are said of ‖P_k‖₂, in nats per step where they are rates.
+Two rates and two bounds of ‖P_k‖₂ are computed; rates are in nats per step.
 
-- *Eigenvalues*: were every J_j the same W, then ‖P_k‖^(1/k) → ρ(W), so that log ρ is the predicted rate. W is the network's
-  linear part here. That leaves the activation out, whose slopes mostly slow growth down but need not, and says nothing of the
-  early lags of a matrix that is not normal: 1.5 · shift of size N has ρ = 0, and ‖P_k‖ = 1.5ᵏ for k < N, then 0.
+- *Eigenvalues*: if every J_j were the same W, then ‖P_k‖^(1/k) → ρ(W), and log ρ is the predicted rate. W is the network's
+  linear part here. The prediction leaves the activation out, whose slopes mostly slow growth down, and it does not describe
+  the early lags of a matrix that is not normal: 1.5 · shift of size N has ρ = 0, and ‖P_k‖ = 1.5ᵏ for k < N, then 0.
 - *Lyapunov*: for a stationary run (1/k) log ‖P_k‖ tends to the largest conditional Lyapunov exponent, that of the run and its
   input (Engelken, Wolf & Abbott, Phys. Rev. Research 5, 2023). It is measured by pushing one vector forward.
 - *The weights' bound*: ‖J_j‖₂ ≤ γ ‖W_h‖₂ with γ = sup |f'|, hence ‖P_k‖₂ ≤ (γ ‖W_h‖₂)ᵏ. So ‖W_h‖₂ < 1/γ suffices for
   vanishing and ‖W_h‖₂ > 1/γ is necessary for exploding (Pascanu, Mikolov & Bengio, ICML 2013, section 2.1). The largest
-  eigenvalue will not do in place of the norm, as the shift shows.
+  eigenvalue cannot replace the norm, as the shift shows.
 - *The steps' bound*: ‖P_k‖₂ ≤ Π ‖J_j‖₂ over the k last steps, for any cell.
 
 Products are those of `products`, in which nothing over- or underflows: the logarithm is −∞ only where derivatives are, or
@@ -46,15 +46,20 @@ Step = Callable[[Array, Array], Array]
 
 
 class GradientFlow(eqx.Module):
-    """How strongly a run's last state depends on the states before it: what `gradient_flow` returns.
+    """How strongly the last state of a run depends on the states before it: what `gradient_flow` returns.
 
-    **Fields:** `log_norms` (T+1,): log ‖∂h_T/∂h_{T−k}‖₂ for k = 0…T, in nats, −∞ where the Jacobian is exactly 0; `spectrum`
-    the eigenvalues (with conditions and a verdict) of the network's linear part, or of the Jacobian at the last state and
-    input for cells that name no linear part; `lyapunov_rate` (): the largest conditional Lyapunov exponent of the run, nats
-    per step, by the growth of a generic vector after the first quarter of it; `measured_rate` (): the slope of the least
-    squares line through `log_norms` at the lags k ≥ T/2, nats per step, −∞ if the gradient is exactly 0 at one of them;
-    `bounds` a `GradientBounds`; `result` a `RESULTS`: `successful`, `left_float_range` (every number of the run is NaN) or
-    `derivative_undefined` (norms are NaN from the first such lag on).
+    **Fields:**
+
+    - `log_norms`: (T+1,), log ‖∂h_T/∂h_{T−k}‖₂ for k = 0…T, in nats; −∞ where the Jacobian is exactly 0.
+    - `spectrum`: a `Spectrum` of the network's linear part, or, for cells that name none, of the Jacobian at the last state
+      and input.
+    - `lyapunov_rate`: (), the largest conditional Lyapunov exponent of the run, in nats per step: the growth of a generic
+      vector after the first quarter of the run.
+    - `measured_rate`: (), the slope of the least-squares line through `log_norms` at the lags k ≥ T/2, in nats per step; −∞
+      if the gradient is exactly 0 at one of them.
+    - `bounds`: a `GradientBounds`.
+    - `result`: a `RESULTS`: `successful`, `left_float_range` (every number of the run is NaN) or `derivative_undefined`
+      (norms are NaN from the first such lag on).
     """
 
     log_norms: Float[Array, "*batch lags"]
@@ -80,15 +85,21 @@ def gradient_flow(
 ) -> GradientFlow:
     """How gradients of a network's last state vanish, persist or explode on their way back through a run.
 
-    **Arguments:** `cell` any cell; `xs` (T, D) inputs, time first; `h0` the state before the first step, zeros by default for
-    our cells and Equinox's; `throw` whether a run that leaves the float range, or has no derivative, raises. A state of
-    several arrays, such as an LSTM's (h, c), counts as one vector (`jax.flatten_util.ravel_pytree`).
+    A state of several arrays, such as an LSTM's (h, c), counts as one vector (`jax.flatten_util.ravel_pytree`). The cost is T
+    times (N³ + N steps of the cell), and memory N² beside the run (T N² when differentiated). It can be compiled, batched and
+    differentiated; where singular values coincide, the derivative of the norms is that of one of them.
+
+    **Arguments:**
+
+    - `cell`: any cell, `cell(x, h) -> h`.
+    - `xs`: inputs (T, D), time first.
+    - `h0`: the state before the first step. Default zeros, for cells whose state's shape is known.
+    - `throw`: whether a run that leaves the float range, or has no derivative, raises. Default `True`.
 
     **Returns:** a `GradientFlow`: the norms at every lag, the rate that eigenvalues predict, the Lyapunov exponent, the
-    measured rate and the bounds; rates in nats per step. **Raises:** as `iterate` does, and `TypeError` for complex states.
+    measured rate and the bounds; rates are in nats per step.
 
-    It takes time T (N³ + N steps of the cell) and memory N² beside the run (T N² when differentiated). Compiled, batched
-    and differentiable; where singular values coincide a derivative of the norms is that of one of them.
+    **Raises:** what `iterate` raises, and `TypeError` for complex states.
 
     ```python
     >>> import jax.numpy as jnp, rnn_ode as ro
@@ -182,12 +193,12 @@ def _pushed_forward(step: Step, xs: Array, before: Float[Array, "T N"]) -> Float
 
 
 def _difference(last: Float[Array, ""], first: Float[Array, ""]) -> Float[Array, ""]:
-    """last − first of logarithms of which −∞ means gone for good."""
+    """last − first, two logarithms of lengths; a length that has become 0 stays 0."""
     return jnp.where(last == -jnp.inf, last, last - jnp.where(first == -jnp.inf, 0, first))
 
 
 def _slope(x: Float[Array, " n"], y: Float[Array, " n"]) -> Float[Array, ""]:
-    """The slope of the least-squares line; −∞ where some y is."""
+    """The slope of the least-squares line through the points; −∞ if a y is −∞."""
     gone = y == -jnp.inf
     centred = x - jnp.mean(x)
     slope = jnp.sum(centred * jnp.where(gone, 0, y)) / jnp.sum(centred**2)

@@ -6,13 +6,18 @@ from jaxtyping import Array, Bool, Float
 
 
 class GradientBounds(eqx.Module):
-    """Upper bounds of ‖∂h_T/∂h_{T−k}‖₂ at the lags k = 0…T, and what Pascanu, Mikolov & Bengio (2013) conclude of them.
+    """Upper bounds of ‖∂h_T/∂h_{T−k}‖₂ at the lags k = 0…T, and what Pascanu, Mikolov & Bengio (2013) conclude from them.
 
-    **Fields:** `gain` (): what no step's ‖J‖₂ exceeds, whatever state and input, by the weights alone: γ ‖W_h‖₂ for a
-    `VanillaCell`, ‖A‖₂ + ‖W‖₂ for a `PiecewiseLinearCell`, NaN for other cells and unknown activations; `log_from_weights`
-    (T+1,): k log gain; `log_from_steps` (T+1,): the sum of log ‖J_j‖₂ over the last k steps of this run, of any cell; both in
-    nats; `vanishing_guaranteed` (): gain < 1; `exploding_possible` (): gain > 1, or unknown. These two hold to within
-    rounding, so that an orthogonal W_h under a tanh has neither.
+    **Fields:**
+
+    - `gain`: a bound () of ‖J‖₂ at every state and input, by the weights alone: γ ‖W_h‖₂ for a `VanillaCell`, ‖A‖₂ + ‖W‖₂
+      for a `PiecewiseLinearCell`, NaN for cells that know none and for unknown activations.
+    - `log_from_weights`: (T+1,), k log gain, in nats.
+    - `log_from_steps`: (T+1,), the sum of log ‖J_j‖₂ over the last k steps of this run, in nats, for any cell.
+    - `vanishing_guaranteed`: (), whether gain < 1.
+    - `exploding_possible`: (), whether gain > 1 or is unknown.
+
+    The last two allow for rounding, so that an orthogonal W_h under a tanh has neither.
 
     ```python
     >>> import jax.numpy as jnp, rnn_ode as ro

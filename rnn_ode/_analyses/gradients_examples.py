@@ -15,16 +15,22 @@ from .._fields.antisymmetric import AntisymmetricRNN
 
 
 def gradient_examples(key: PRNGKeyArray, input_size: int, hidden_size: int) -> dict[str, Any]:
-    """Five networks that treat gradients differently, of one size: for `gradient_flow` on the same input, side by side.
+    """Five networks of one size that treat gradients differently, to compare with `gradient_flow` on the same input.
 
-    **Arguments:** `key` for the weights; `input_size` D, `hidden_size` N, whole numbers ≥ 1. **Returns:** cells by name:
+    **Arguments:**
 
-    - "ReLU": Gaussian W_h of variance 4/N: explodes, at ½ log 2 = 0.35 for large N, and its state with it;
-    - "tanh": W_h = 0.9 · orthogonal: vanishes, guaranteed;
-    - "orthogonal": h' = W_h h + W_x x with W_h orthogonal: keeps every gradient exactly (Saxe, McClelland & Ganguli 2014);
+    - `key`: for the weights.
+    - `input_size`: D ≥ 1.
+    - `hidden_size`: N ≥ 1.
+
+    **Returns:** cells by name:
+
+    - "ReLU": Gaussian W_h of variance 4/N. Gradients and states explode, at ½ log 2 = 0.35 nats per step for large N.
+    - "tanh": W_h = 0.9 · orthogonal. Gradients vanish, guaranteed.
+    - "orthogonal": h' = W_h h + W_x x with W_h orthogonal. It keeps every gradient exactly (Saxe, McClelland & Ganguli 2014).
     - "antisymmetric": h' = h + 0.1 tanh((A − Aᵀ) h + W_x x), an Euler step of a flow that neither grows nor decays (Chang,
-      Chen, Haber & Chi 2019);
-    - "LSTM": Equinox's, its forget gate near one: its bias is 3 (Jozefowicz, Zaremba & Sutskever 2015).
+      Chen, Haber & Chi 2019).
+    - "LSTM": Equinox's, with a forget gate near one: its bias is 3 (Jozefowicz, Zaremba & Sutskever 2015).
 
     ```python
     >>> import jax, jax.numpy as jnp, rnn_ode as ro

@@ -1,25 +1,25 @@
 """Lyapunov exponents: the mean rates at which a system's small disturbances grow, in nats per unit time.
 
 The method is that of Benettin, Galgani, Giorgilli & Strelcyn (Meccanica 15, 1980) and of Shimada & Nagashima: an
-orthonormal frame is carried along the trajectory and made orthonormal again; what its j-th vector then loses or gains
-is λ_j, on average, and the sum over all N is the mean of log|det J| (of a flow: of the trace), step by step.
+orthonormal frame is carried along the trajectory and orthonormalised again and again. The mean gain of its j-th vector is
+λ_j, and the sum over all N is the mean of log|det J| (of a flow: of the trace), step by step.
 
-Three matters of accuracy.
+Three things matter for accuracy.
 
-*The frame's alignment.* A frame that starts at random turns towards the directions of the exponents as
-exp((λ_{j+1} − λ_j) t), and what it gains meanwhile would be an error of order 1/duration. It is carried along the transient
-and, where that is shorter than a tenth of the duration, first along the first tenth of the run, which then starts anew.
+*The frame's alignment.* A random frame turns towards the directions of the exponents as exp((λ_{j+1} − λ_j) t), and what it
+gains meanwhile is an error of order 1/duration. The frame is therefore carried along the transient. If that is shorter than a
+tenth of the duration, the frame is first carried along the first tenth of the run, which then starts anew.
 
-*The window.* Even an aligned frame's gain at a complex pair, a cycle or a torus swings, and a plain mean keeps an error of
-order 1/duration. The mean is therefore taken with a window that is flat over the middle half and falls smoothly, with
-all derivatives, to zero at both ends: for quasi-periodic motion the error then vanishes faster than any power of the
+*The window.* At a complex pair, a cycle or a torus, the gain of an aligned frame still oscillates, and a plain mean keeps an
+error of order 1/duration. The mean is therefore taken with a window that is flat over the middle half and falls smoothly,
+with all derivatives, to zero at both ends: for quasi-periodic motion the error then vanishes faster than any power of the
 duration (Das, Saiki, Sander & Yorke, Nonlinearity 30, 2017, whose window is narrower). A chaotic system's error grows
-by a tenth. With all N exponents their sum is kept at the plain mean of log|det J|, exactly: what the window makes of it
-beyond that is shared among them in proportion to their variances. It is of order 1/duration along a cycle, and nothing where
-the determinant is constant.
+by a tenth. If all N exponents are asked for, their sum is exactly the plain mean of log|det J|: the difference that the
+window makes is shared among them in proportion to their variances. It is of order 1/duration along a cycle, and 0 where the
+determinant is constant.
 
-*What is zero.* A vector that a step sends into the span of those before it, to within rounding, is lost for good, and
-its exponent is −∞. Rounding cannot tell a factor below 4√k u (u the unit roundoff) of the step's largest from zero.
+*Zero.* A vector that a step sends into the span of those before it, to within rounding, is lost, and its exponent is −∞.
+Rounding cannot tell from zero a factor below 4√k u of the step's largest, where u is the unit roundoff.
 """
 
 from typing import Any
@@ -51,17 +51,19 @@ class Lyapunov(eqx.Module):
     """Lyapunov exponents and how they came about.
 
     **Fields:**
-    `exponents` (k,), nats per unit time, largest first; −∞ for directions that a step destroys, to within rounding (float64
-    sees factors that float32 does not); NaN where the run failed, or where a flow's steps are far too long.
-    `history` (m, k), m ≤ 200, the running means at `times` (m,), counted from the end of the transient; its last row is
-    `exponents`.
-    `stderr` (k,), standard errors, which allow for the correlation of what is averaged and for the error of a flow's steps;
-    0 for −∞, NaN for a run of one step. They are too small where the motion forgets more slowly than the run is long.
-    `state` (N,) at the end.
-    `result` a `RESULTS`: `successful`; `left_float_range`; `field_undefined` of a flow or `not_a_number` of a map, where the
-    system does not exist at a state of the run; `step_too_long` of a flow, whose exponents these are then not. A run that
-    fails has NaN in `exponents`, and in the rows of `history` from there on.
-    `step`, the length of the steps taken, and `step_wanted`, of the longest ones that suit the run; of a map, its own.
+
+    - `exponents`: (k,), in nats per unit time, largest first. −∞ for directions that a step destroys, to within rounding
+      (float64 sees factors that float32 does not). NaN where the run failed, or where a flow's steps are far too long.
+    - `history`: (m, k), m ≤ 200, running means; the last row is `exponents`.
+    - `times`: (m,), the times of `history`, counted from the end of the transient.
+    - `stderr`: (k,), standard errors. They allow for the correlation of what is averaged and for the error of a flow's steps.
+      0 for −∞, NaN for a run of one step. They are too small if the motion's correlation time is longer than the run.
+    - `state`: (N,), the flat state at the end.
+    - `result`: a `RESULTS`. `successful`; `left_float_range`; `field_undefined` of a flow, or `not_a_number` of a map, if the
+      system does not exist at a state of the run; `step_too_long` of a flow, whose exponents are then wrong. A run that fails
+      has NaN in `exponents`, and in the rows of `history` from there on.
+    - `step`: the length of the steps taken, in time.
+    - `step_wanted`: the length of the longest steps that suit the run; of a map, its own.
     """
 
     exponents: Float[Array, " k"]
@@ -77,16 +79,16 @@ class Lyapunov(eqx.Module):
     def kaplan_yorke(self) -> Float[Array, "..."]:
         """Kaplan–Yorke dimension: j + (λ₁ + … + λ_j) / |λ_{j+1}| for the last j with a sum that is not negative.
 
-        An exponent within two standard errors of zero counts as zero: along a cycle of a flow one exponent is zero, and the
-        dimension 1, also where −0.0002 ± 0.003 is measured. NaN where that j is not reached by the exponents that were asked
-        for, and N where there is no more of them.
+        An exponent within two standard errors of zero counts as zero: along a cycle of a flow one exponent is zero and the
+        dimension is 1, also if −0.0002 ± 0.003 is measured. NaN if too few exponents were asked for to find j; N if even the
+        sum of all N is not negative.
         """
         return self._dimension(0.0)
 
     @property
     def kaplan_yorke_range(self) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
-        """The Kaplan–Yorke dimensions with every exponent two standard errors lower, and higher; those that count as zero
-        stay zero."""
+        """The Kaplan–Yorke dimensions with every exponent two standard errors lower, and two higher. Exponents that count as
+        zero stay zero."""
         return self._dimension(-2.0), self._dimension(2.0)
 
     def _dimension(self, shift: float) -> Array:
@@ -103,8 +105,8 @@ class Lyapunov(eqx.Module):
 
     @property
     def entropy_sum(self) -> Float[Array, "..."]:
-        """The sum of the positive exponents, nats per unit time: a bound of the metric entropy (Ruelle), which it equals for
-        a smooth measure (Pesin). NaN where all the exponents that were asked for are positive and there are more."""
+        """The sum of the positive exponents, in nats per unit time: an upper bound of the metric entropy (Ruelle), which is
+        equal to it for a smooth measure (Pesin). NaN if all exponents that were asked for are positive and there are more."""
         total = jnp.sum(jnp.where(self.exponents < 0, 0, self.exponents), axis=-1)
         return jnp.where(self.exponents[..., -1] > 0, self._unless_cut(total), total)
 
@@ -129,27 +131,33 @@ def lyapunov(
 ) -> Lyapunov:
     """The Lyapunov exponents of a map or a flow along its trajectory from h0; of a driven one, conditional on its input.
 
-    **Arguments:** `system` a `Map` or `Flow`; `h0` the state at the start; `duration` the time over which growth is
-    averaged, and `transient` the time before it, both rounded to the nearest whole number of steps; `count` how many
-    exponents, all N by default (the cost is proportional to it); `step` and `solver` for a flow: fixed steps, by default
-    the classical Runge–Kutta method's. Without `step` their length is measured in a trial along the beginning of the run,
-    so that an exponent's error is about 2·10⁻⁷ of the fastest rate, and is checked along the run. Outside `jit` and `vmap`
-    a run whose steps turn out too long is made again with shorter ones.
+    **Arguments:**
 
-    **Returns:** a `Lyapunov`. **Raises:** `ValueError` or `TypeError` for a duration under one step, a transient below 0, a
-    count out of 1 … N, and a run that goes past the last sample of its input, beyond which the exponents would be another
-    system's.
+    - `system`: a `Map`, a `Flow`, or a system of your own.
+    - `h0`: the state at the start, flat (N,) or as the cell or field has it.
+    - `duration`: the time over which growth is averaged, rounded to a whole number of steps.
+    - `count`: how many exponents, the largest first. Default all N; the cost is proportional to it.
+    - `transient`: the time before `duration`, rounded likewise. Default 0. Choose it so long that the state comes to where it
+      stays: an average that includes the way there has an error of order 1/duration.
+    - `step`: length of a flow's steps, in time. By default it is measured in a trial along the beginning of the run, so that
+      an exponent's error is about 2·10⁻⁷ of the fastest rate, and is checked along the run. Outside `jit` and `vmap` a run
+      whose steps turn out too long is repeated with shorter ones.
+    - `solver`: an explicit diffrax solver for a flow. Default the classical Runge–Kutta method.
 
-    At a fixed point the error falls faster than any power of the duration, once that is many times the period of every
-    complex pair and the inverse of every gap between exponents (as 1/duration where multipliers are defective); along a
-    cycle it does for `count` < N, and as 1/duration for all N, whose sum is kept exact; along a chaotic trajectory as the
-    square root, see `stderr`. Give a transient that takes the state to where it stays: what is averaged before that
-    counts, and costs an error of order 1/duration. Memory does not grow with the duration.
+    **Returns:** a `Lyapunov`.
 
-    All but `system` and `h0` must be known when traced by `jit`. Gradients, in both modes, are those of the finite run: for
-    chaotic motion they grow as the disturbances do, and over long durations are of no use. Inside `jit` and `vmap` the number
-    of a flow's steps is not known without `step`: derivatives are then of forward mode alone, and the steps that are chosen
-    may have another length than outside, so that exponents differ within their standard errors.
+    **Raises:** `ValueError` or `TypeError` for a duration under one step, a transient below 0, a count that is not from 1 to
+    N, and a run that goes past the last sample of its input, after which the exponents would be those of another system.
+
+    *Accuracy.* At a fixed point the error falls faster than any power of the duration, once this is many times the period of
+    every complex pair and the inverse of every gap between exponents; where multipliers are defective it falls as 1/duration.
+    Along a cycle it falls as fast for `count` < N, and as 1/duration for all N, whose sum is kept exact. Along a chaotic
+    trajectory it falls as one over the square root of the duration, see `stderr`. Memory does not grow with the duration.
+
+    *Transformations.* All arguments but `system` and `h0` must be known when traced by `jit`. Gradients, in both modes, are
+    those of the finite run: for chaotic motion they grow as disturbances do, and are of no use over long durations. Inside
+    `jit` and `vmap` the number of a flow's steps is not known without `step`: then only forward-mode derivatives exist, and
+    the steps may have another length than outside, so that exponents differ within their standard errors.
 
     ```python
     >>> import jax.numpy as jnp, rnn_ode as ro

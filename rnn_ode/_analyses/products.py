@@ -36,9 +36,11 @@ def push(
 
 
 def rescale(rows: Inexact[Array, "*n N"], exponents: Int[Array, "*n"]) -> tuple[Array, Array]:
-    """The same rows with their largest entries between 1 and 2; rows of zeros stay."""
+    """The same rows with their largest entries from ¾ to 1½; rows of zeros stay."""
     size = jax.lax.stop_gradient(jnp.max(jnp.abs(rows), axis=-1))
-    power = jax.lax.reduce_precision(size, jnp.finfo(size.dtype).nexp, 0)  # without a mantissa: a power of two
+    power = jax.lax.reduce_precision(
+        size, jnp.finfo(size.dtype).nexp, 0
+    )  # without a mantissa: the nearest power of two
     power = jnp.where(power == 0, 1, power)
     return rows / power[..., None], exponents + jnp.round(jnp.log2(power)).astype(int)
 

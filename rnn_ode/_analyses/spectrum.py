@@ -18,6 +18,7 @@ from .._methods.base import AbstractMethod, check_method
 from .._methods.catalogue import CONVERSIONS
 from .._methods.closed import Textbook
 from .._methods.existence import nearly_singular
+from ..linalg._balance import balanced
 from ..linalg._eig import modes
 from ..linalg._regions import UnitDisc
 from ..linalg._verdict import eigenvalue_reach, judge
@@ -29,11 +30,16 @@ _of_each = of_each("multipliers", ndim=1)
 class Spectrum(eqx.Module):
     """The eigenvalues of a step matrix W (N, N) and what they say of h ↦ W h and of its continuous counterparts.
 
-    All of it speaks of the linear part, with held input: a network with a nonlinearity has W at best at one state.
+    All of it is about the linear part, with held input: a network with a nonlinearity has the Jacobian W at one state only.
 
-    **Fields:** `matrix` W; `multipliers` (N,) complex, the eigenvalues, largest first; `condition` (N,) their condition
-    numbers (1 for a normal matrix, infinite for a defective one); `balanced_condition` (N,) those of the matrix in units
-    that make it small, by which rounding is judged. Under `vmap` everything is asked of each matrix.
+    **Fields:**
+
+    - `matrix`: W (N, N).
+    - `multipliers`: the eigenvalues λ (N,), complex, largest modulus first.
+    - `condition`: their condition numbers (N,): 1 for a normal matrix, infinite for a defective one.
+    - `balanced_condition`: the condition numbers (N,) of the balanced matrix, by which rounding is judged.
+
+    Of a batch of matrices, as `vmap` returns it, every property and method answers for each one.
     """
 
     matrix: Float[Array, "N N"]
@@ -57,12 +63,12 @@ class Spectrum(eqx.Module):
     @_of_each
     def reach(self) -> Float[Array, " N"]:
         """How far each true eigenvalue may be from the computed one, for rounding."""
-        return jax.lax.stop_gradient(eigenvalue_reach(self.matrix, self.balanced_condition, self.multipliers))
+        return jax.lax.stop_gradient(eigenvalue_reach(balanced(self.matrix), self.balanced_condition, self.multipliers))
 
     @property
     def hint(self) -> str:
-        """What to try where rounding leaves the network's verdict or a timescale open, on the host. Empty in float64, and
-        where neither is open."""
+        """What to try if rounding leaves the network's verdict or a timescale open. Empty in float64, and where neither is
+        open. Runs on the host."""
         open_ = np.any(np.isinf(self.timescales)) or np.any(np.asarray(self.discrete == Verdict.UNDETERMINED))
         return float64_hint(self.matrix.dtype) if open_ else ""
 
@@ -72,28 +78,29 @@ class Spectrum(eqx.Module):
         return self.verdicts()[0]
 
     def continuous(self, method: AbstractMethod) -> Verdict:
-        """The verdict on the method's flow of h ↦ W h, by Re g(λ) against 0; `Textbook()` is exp(W_h t)'s.
+        """The verdict on the method's flow of h ↦ W h, by Re g(λ) against 0. Of `Textbook()` it is the verdict on exp(W_h t).
 
-        It asks g alone: whether the method may be used is `exists(method)`. At a pole of g it is UNDETERMINED.
+        Only g is asked; `exists(method)` says whether the method may be used. At a pole of g the verdict is UNDETERMINED.
         """
         return self.verdicts(check_method("method", method))[1]
 
     @_of_each
     def verdicts(self, *methods: AbstractMethod) -> tuple[Verdict, ...]:
-        """`discrete`, and then `continuous` of each method: cheaper than one by one."""
+        """`discrete`, then `continuous` of each method; this is cheaper than one by one."""
         flows = [check_method("methods", method).reading for method in methods]
-        return judge(self.matrix, self.multipliers, self.balanced_condition, (UnitDisc().reading, *flows))
+        return judge(balanced(self.matrix), self.multipliers, self.balanced_condition, (UnitDisc().reading, *flows))
 
     @_of_each
     def exists(self, method: AbstractMethod) -> Bool[Array, ""]:
-        """Whether the method may be used on this matrix, to within rounding (`Exact()`: no multiplier on (−∞, 0], …)."""
+        """Whether the method may be used on this matrix, to within rounding. `Exact()`, for one, needs every multiplier off
+        (−∞, 0]."""
         check_method("method", method)
         excluded = jnp.any(method.excluded(self.multipliers, self.reach))
         return ~excluded & ~nearly_singular(self.matrix) if method.inverts else ~excluded
 
     @_of_each
     def rate(self, method: AbstractMethod | None = None) -> Float[Array, ""]:
-        """Growth of the linear part in nats per step: log |λ| of the largest, or the largest Re g(λ) of a method."""
+        """Growth of the linear part in nats per step: the largest log |λ|, or with a method the largest Re g(λ)."""
         if method is None:
             return jnp.log(self.radius)
         return jnp.max(check_method("method", method).exponent(self.multipliers).real)
@@ -121,26 +128,27 @@ class Spectrum(eqx.Module):
 
     @_of_each
     def series_converges(self, method: AbstractMethod) -> Bool[Array, ""]:
-        """Whether the series that the method cuts off converges to log W; `False` also where rounding leaves it open.
+        """Whether the series that the method cuts off converges to log W. `False` also where rounding leaves it open.
 
-        `Forward`: every |λ − 1| < 1; `Backward`: every Re λ > ½; `Tustin` (the first term of an artanh): every Re λ > 0;
-        `Exact` cuts nothing off; `Textbook` is no part of such a series and says False.
+        It converges for `Forward` if every |λ − 1| < 1, for `Backward` if every Re λ > ½, and for `Tustin`, the first term of
+        an artanh, if every Re λ > 0. `True` for `Exact`, which cuts nothing off; `False` for `Textbook`, which is no part of
+        such a series.
         """
-        around = self.multipliers[None] + self.reach[None] * jnp.array([0, 1, -1, 1j, -1j])[:, None]
-        return jnp.all(check_method("method", method).series_ratio(around) < 1)
+        return _series_converges(self, self.reach, check_method("method", method))
 
     @_of_each
     def neglected(self, method: AbstractMethod) -> Float[Array, ""]:
-        """The first term that the method leaves out, relative to what it keeps: the largest |term| / |g(λ)|."""
+        """The first term that the method leaves out, relative to what it keeps: the largest |term| / |g(λ)| of all λ."""
         kept = jnp.abs(check_method("method", method).exponent(self.multipliers))
         term = jnp.abs(method.neglected(self.multipliers))
         return jnp.max(jnp.where(term == 0, 0.0, term / kept))
 
     def predictions(self, *methods: AbstractMethod) -> "tuple[Verdict, list[Prediction]]":
-        """The verdict on the network, and everything that is said of each method: cheaper than one by one."""
+        """The verdict on the network, and a `Prediction` for each method; this is cheaper than one by one."""
         network, *verdicts = self.verdicts(*methods)
+        reach = self.reach
         return network, [
-            Prediction(verdict, self.rate(m), self.series_converges(m), self.neglected(m))
+            Prediction(verdict, self.rate(m), _series_converges(self, reach, m), self.neglected(m))
             for m, verdict in zip(methods, verdicts, strict=True)
         ]
 
@@ -193,6 +201,11 @@ class Spectrum(eqx.Module):
         }
 
 
+def _series_converges(s: Spectrum, reach: Float[Array, " N"], method: AbstractMethod) -> Bool[Array, ""]:
+    around = s.multipliers[None] + reach[None] * jnp.array([0, 1, -1, 1j, -1j])[:, None]
+    return jnp.all(method.series_ratio(around) < 1)
+
+
 class Prediction(NamedTuple):
     """What the eigenvalues say of a method's flow: see the methods of `Spectrum`. `rate` is in nats per step."""
 
@@ -213,12 +226,17 @@ def _asked(s: Spectrum, methods: tuple[AbstractMethod, ...]) -> tuple[Verdict, l
 
 
 def spectrum(W: ArrayLike | Sequence) -> Spectrum:
-    """The eigenvalues of a step matrix, their conditions, and the verdicts that follow.
-
-    **Arguments:** `W` (N, N), such as a network's W_h. **Returns:** a `Spectrum`. **Raises:** `ValueError` for a matrix that
-    is not square or not finite.
+    """The eigenvalues of a step matrix, their condition numbers, and the verdicts that follow.
 
     Eigenvalues come from LAPACK or cuSOLVER, and from a shifted QR iteration in plain lax where the backend has neither.
+
+    **Arguments:**
+
+    - `W`: a matrix (N, N), such as a network's W_h.
+
+    **Returns:** a `Spectrum`.
+
+    **Raises:** `ValueError` for a matrix that is not square or not finite.
 
     ```python
     >>> import rnn_ode as ro

@@ -1,9 +1,9 @@
-"""How long a step of a flow may be: measured on the flow itself, since nobody's time constant is 1.
+"""How long a step of a flow may be: measured on the flow itself, since time constants differ from system to system.
 
-Tangent vectors v of length one are carried by one step and by two halves of it. The difference e is the step's error, and
-how far v moves, z, is the step's length times the rates of the system. Both are pure numbers: in other units of time or of
-the state they are the same. For the classical Runge–Kutta method and a rate μ, z ≈ |μ| L and e ≈ z⁵/128, so that e/z is
-the error of an exponent, relative to the fastest rate.
+Tangent vectors v of length one are carried by one step and by two halves of it. The difference e is the step's error. How far
+v moves, z, is the step's length L times the rates of the system. Both are pure numbers: they do not depend on the units of
+time and state. For the classical Runge–Kutta method and a rate μ, z ≈ |μ| L and e ≈ z⁵/128, so e/z is the error of an
+exponent, relative to the fastest rate.
 """
 
 from typing import Any, NamedTuple
@@ -13,33 +13,28 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from .._base.states import frozen
 from .._systems.base import AbstractSystem
 from .._systems.stepper import Stepper
 from .frames import first_frame, push
 
-_ERROR = 1e-4  # a known one: far above the rounding of float32, and z is 0.4
-
-_LARGEST = 0.05  # of a trial step; at a kink an error is about z/8
-
-INEXACT = 0.003  # an error of a step, of the fastest rate: that of an exponent is then up to twice as much
-
-_USELESS = 0.1
-
-_FINER = 16  # times shorter steps follow a run that failed again
-
-_SHARE = 1 / 6  # of that step
-
-_TRIALS = 2000  # steps, at most
-
+INEXACT = 0.003  # error of a step, relative to the fastest rate; an exponent's is up to twice as large
+_USELESS = 0.1  # the same, from which on exponents mean nothing
+_ERROR = 1e-4  # of the step that others are compared with: far above the rounding of float32, at z = 0.4
+_SHARE = 1 / 6  # of that step's length
+_LARGEST = 0.05  # error of a trial step; at a kink it is about z/8
+_FINER = 16  # how many times shorter the steps are that follow a run that failed again
+_TRIALS = 2000  # trial steps, at most
 _ROWS = 4  # tangent vectors, at most
 
 
 class Step(NamedTuple):
-    """A length of time, static, and into how many equal parts it is divided, which may be traced; without a length it is one
-    sampling interval, or one unit of time where the input has none."""
+    """A step: a length of time, which is static, divided into equal parts, whose number may be traced.
+
+    Without a length it is one sampling interval, or one unit of time where the input has no samples.
+    """
 
     unit: float | None = None
     parts: Any = 1
@@ -51,19 +46,28 @@ class Step(NamedTuple):
 
 
 class Errors(NamedTuple):
-    """Of a step, on unit vectors: the largest error e and motion z, 1 where the step leaves the float range; and the error of
-    each vector's growth, with its sign."""
+    """Errors of a step on unit vectors; all are 1 where the step leaves the float range."""
 
-    size: Array
-    move: Array
-    growth: Array
+    size: Float[Array, "..."]
+    """The largest error e."""
+    move: Float[Array, "..."]
+    """The largest motion z."""
+    growth: Float[Array, "... k"]
+    """The error of each vector's growth, with its sign."""
 
     @classmethod
     def none(cls, V: Float[Array, "k N"]) -> "Errors":
         return cls(jnp.zeros((), V.dtype), jnp.zeros((), V.dtype), jnp.zeros(V.shape[0], V.dtype))
 
 
-def local_error(system: AbstractSystem, step: Step, solver, k: Array, h, V: Float[Array, "k N"]) -> Errors:
+def local_error(
+    system: AbstractSystem,
+    step: Step,
+    solver: diffrax.AbstractSolver | None,
+    k: Array,
+    h: Float[Array, " N"],
+    V: Float[Array, "k N"],
+) -> Errors:
     """The errors of step k from h on the orthonormal rows of V."""
 
     def leap(state, row):
@@ -85,27 +89,35 @@ def some_rows(Q: Float[Array, "k N"]) -> Float[Array, "m N"]:
     return Q[np.unique(np.linspace(0, len(Q) - 1, _ROWS).round().astype(int))]
 
 
-def longer_by(e, dtype, solver: diffrax.AbstractSolver | None) -> Array:
-    """What to multiply a step with the mean error e by, so that it is one sixth as long as the step with the error 10⁻⁴. By
-    the classical Runge–Kutta method an exponent's error is then 2·10⁻⁷ of the fastest rate."""
+def longer_by(e: Float[Array, ""], dtype: Any, solver: diffrax.AbstractSolver | None) -> Float[Array, ""]:
+    """The factor that makes a step of mean error e one sixth as long as the step of error 10⁻⁴ is.
+
+    By the classical Runge–Kutta method an exponent's error is then 2·10⁻⁷ of the fastest rate.
+    """
     order = 4 if solver is None else solver.order(diffrax.ODETerm(lambda t, y, args: y)) or 1
     eps = float(jnp.finfo(dtype).eps)
     return _SHARE * (_ERROR / jnp.maximum(e, 16 * eps)) ** (1 / (order + 1))
 
 
 class Accuracy(NamedTuple):
-    """Of a flow's steps: the error of an exponent, nats per unit time; whether that is much beside the fastest rate, and too
-    much; the length of a step and the one wanted."""
+    """How accurate the steps of a run are."""
 
-    error: Array
-    inexact: Array
-    useless: Array
-    length: Array
-    wanted: Array
+    error: Float[Array, ""]
+    """The error of an exponent, in nats per unit time."""
+    inexact: Bool[Array, ""]
+    """Whether the error is large beside the fastest rate."""
+    useless: Bool[Array, ""]
+    """Whether it is so large that the exponents mean nothing."""
+    length: Float[Array, ""]
+    """The length of a step, in time."""
+    wanted: Float[Array, ""]
+    """The length of the longest step that suits the run."""
 
     @classmethod
-    def of(cls, errors: Errors, where: Array, length, solver) -> "Accuracy":
-        """From the errors of some steps of a run (m, …), and which of them count."""
+    def of(
+        cls, errors: Errors, where: Bool[Array, " m"], length: Any, solver: diffrax.AbstractSolver | None
+    ) -> "Accuracy":
+        """From the errors of m steps of that length, and which of them count (m,)."""
         length = jnp.asarray(length, errors.size.dtype)
         where = where & (errors.move > 0)
 
@@ -113,20 +125,29 @@ class Accuracy(NamedTuple):
             return jnp.sum(jnp.where(where, values, 0), axis=-1) / jnp.maximum(jnp.sum(where), 1)
 
         size, move = mean(errors.size), mean(errors.move)
-        # errors of either sign, as those at a kink are, leave the mean
+        # errors of both signs, as at a kink, cancel in the mean
         error = jnp.max(jnp.abs(mean(errors.growth.T)))
         ratio, ratio_of_sizes = (x / jnp.where(move > 0, move, 1) for x in (error, size))
         inexact = (ratio > INEXACT) | (ratio_of_sizes > _USELESS)
         useless = (ratio > _USELESS) | (ratio_of_sizes > 3 * _USELESS)
         longer = longer_by(size, length.dtype, solver)
-        rounding = size <= 32 * jnp.finfo(length.dtype).eps  # which does not ask for shorter steps
+        rounding = size <= 32 * jnp.finfo(length.dtype).eps  # shorter steps would not help
         longer = jnp.where(jnp.any(where), jnp.where(rounding, jnp.maximum(longer, 1), longer), 1)
         return cls(error / length, inexact, useless, length, longer * length)
 
 
-def is_thrown(system: AbstractSystem, step: Step, solver, k, h, end) -> Array:
-    """Whether a run that left the float range before step `end` was thrown off by its steps, the last accurate one of which
-    is step k, from h: `_FINER` times shorter ones stay in the range, or leave it although the field points back."""
+def is_thrown(
+    system: AbstractSystem,
+    step: Step,
+    solver: diffrax.AbstractSolver | None,
+    k: Array,
+    h: Float[Array, " N"],
+    end: Array,
+) -> Bool[Array, ""]:
+    """Whether too long steps took a run out of the float range before step `end`; the last accurate one is step k, from h.
+
+    They did if `_FINER` times shorter steps stay in the range, or leave it although the field points back.
+    """
     fine = step.stepper(system, solver, _FINER)
     limit = jnp.finfo(h.dtype).max ** 0.25
 
@@ -145,13 +166,20 @@ def is_thrown(system: AbstractSystem, step: Step, solver, k, h, end) -> Array:
 
 
 @eqx.filter_jit
-def step_wanted(system: AbstractSystem, h0, parts: Array, most: Array, solver) -> Array:
-    """The length of a step that suits the system along its run from h0, as a share of one sampling interval (of one unit of
-    time where the input has none), of which `most` are run.
+def step_wanted(
+    system: AbstractSystem,
+    h0: Float[Array, " N"],
+    parts: Array,
+    most: Array,
+    solver: diffrax.AbstractSolver | None,
+) -> Float[Array, ""]:
+    """The length of a step that suits the system along its run from h0, as a share of one sampling interval, or of one unit
+    of time where the input has no samples. The run lasts `most` of these intervals.
 
-    A trial of at most 2000 steps is made, the first one of a `parts`-th: each is halved until its error is at most 0.05,
-    and no later one is longer. The mean of their errors says how long a step may be. If the trial ends early (the state runs
-    off, or the field does not exist), its first step counts instead, so that the run itself is soon there too.
+    A trial of at most 2000 steps is made. Its first step is one `parts`-th of the interval. Each step is halved until its
+    error is at most 0.05, and no later step is longer. The mean of the errors says how long a step may be. If the trial ends
+    early (the state runs off, or the field does not exist), the length of its first step counts instead, so that the run
+    itself soon meets the same trouble.
     """
     V = jnp.asarray(first_frame(min(_ROWS, h0.shape[0]), h0.shape[0]), h0.dtype)
     limit, finest = jnp.finfo(h0.dtype).max ** 0.25, 2**29 * parts
@@ -181,8 +209,10 @@ def step_wanted(system: AbstractSystem, h0, parts: Array, most: Array, solver) -
 
 
 def divided(share: Any) -> Any:
-    """Into how many parts a length is divided for parts of at most that share of it: 1, 2, 3, or a power of two times 4, 5, 6
-    or 7, so that runs of similar systems share what is compiled. An int, or of a traced share an array."""
+    """The number of equal parts of a length that makes each at most that share of it: an int, or an array for a traced share.
+
+    It is 1, 2, 3, or a power of two times 4, 5, 6 or 7, so that runs of similar systems share what is compiled.
+    """
     xp = jnp if isinstance(share, Array) else np
     wanted = xp.maximum(1 / share, 1) * (1 - 1e-6)
     power = xp.exp2(xp.floor(xp.log2(wanted)))

@@ -1,7 +1,7 @@
-"""What a run can end with, and the checks every public function shares.
+"""Checks of arguments that public functions share.
 
-A value known while Python runs is checked there and refused with `ValueError` or `TypeError`: the argument, what came,
-what is wanted. A traced value is not looked at; what goes wrong on the way is the trajectory's `result`.
+A wrong value raises `ValueError` or `TypeError`, which names the argument, what came and what is wanted. A traced value
+cannot be checked: what goes wrong with it is told by the `result` of the run.
 """
 
 import math
@@ -16,19 +16,20 @@ from jaxtyping import Array
 
 
 def is_concrete(*values: Any) -> bool:
-    """Whether none of the values is traced, so that Python may look at them."""
+    """Whether none of the values is traced, so that Python can read them."""
     return not any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(values))
 
 
 def as_floats(name: str, value: Any, shape: tuple[int | str, ...] | None = None, complex: bool = False) -> Array:
-    """`value` as a floating array of that shape (letters stand for any size), finite where it can be seen; real but
-    with `complex`."""
+    """Return `value` as an array of floating-point numbers, real unless `complex`.
+
+    `shape` is what is wanted: numbers, and letters for sizes that may be anything. A concrete array must be finite.
+    """
     if any(
         leaf is None or isinstance(leaf, str | bytes) for leaf in jax.tree.leaves(value, is_leaf=lambda v: v is None)
     ):
-        raise TypeError(
-            f"{name} must be an array of numbers; got {type(value).__name__}."
-        )  # JAX would read NaN and dtypes
+        # JAX would read None as NaN, and a string as the name of a type
+        raise TypeError(f"{name} must be an array of numbers; got {type(value).__name__}.")
     try:
         array = jnp.asarray(value)
     except (TypeError, ValueError) as error:
@@ -49,7 +50,7 @@ def as_floats(name: str, value: Any, shape: tuple[int | str, ...] | None = None,
 
 
 def as_matrix(name: str, value: Any, complex: bool = False) -> Array:
-    """`value` as a square matrix (N, N) with N ≥ 1, else as `as_floats`."""
+    """Return `value` as a square matrix (N, N), N ≥ 1, checked as `as_floats` does."""
     array = as_floats(name, value, ("N", "N"), complex)
     if array.shape[0] != array.shape[1] or array.shape[0] == 0:
         raise ValueError(f"{name} must be a square matrix (N, N), such as a network's W_h; got {array.shape}.")
@@ -57,11 +58,12 @@ def as_matrix(name: str, value: Any, complex: bool = False) -> Array:
 
 
 def in_single(array: Array) -> Array:
-    """The array in float32 at least: there is no linear algebra in half precision."""
+    """Return the array in float32 or wider: there is no linear algebra in half precision."""
     return array.astype(jnp.promote_types(array.dtype, jnp.float32))
 
 
 def check_finite(name: str, array: Any) -> None:
+    """`ValueError` for a concrete array with an entry that is not finite."""
     if is_concrete(array):
         bad = np.argwhere(~np.isfinite(np.asarray(array)))
         if len(bad):
@@ -73,22 +75,25 @@ def check_finite(name: str, array: Any) -> None:
 
 
 def check_callable(name: str, value: Any, signature: str) -> None:
+    """`TypeError` for what cannot be called; `signature` says how it would be."""
     if not callable(value):
         raise TypeError(f"{name} must be a callable {signature}; got {value!r}.")
 
 
 def check_flag(name: str, value: Any) -> None:
+    """`TypeError` for what is not True or False."""
     if not isinstance(value, bool):
         raise TypeError(f"{name} must be True or False; got {value!r}.")
 
 
 def check_solver(name: str, value: Any) -> None:
+    """`TypeError` for what is not a solver of diffrax."""
     if not isinstance(value, diffrax.AbstractSolver):
         raise TypeError(f"{name} must be a diffrax solver, such as diffrax.Tsit5(); got {value!r}.")
 
 
 def as_number(name: str, value: Any) -> float:
-    """A real number as a Python float, known while Python runs."""
+    """Return a real number, which must be concrete, as a Python float."""
     if not is_concrete(value):
         raise TypeError(f"{name} must be a Python number, known when the function is traced; got {value}.")
     if isinstance(value, str | bytes | bool) or np.ndim(value) != 0:
@@ -100,7 +105,7 @@ def as_number(name: str, value: Any) -> float:
 
 
 def as_step(name: str, value: Any) -> float:
-    """A time step as a Python float: positive, finite, known while Python runs."""
+    """Return a time step, which must be concrete, positive and finite, as a Python float."""
     step = as_number(name, value)
     if not (math.isfinite(step) and step > 0):
         raise ValueError(f"{name} must be positive and finite; got {step}.")
@@ -108,7 +113,7 @@ def as_step(name: str, value: Any) -> float:
 
 
 def as_band(name: str, value: Any) -> float:
-    """A frequency in cycles per step, half of what could be sampled at most."""
+    """Return a frequency in cycles per step: from 0 to below 0.25, half the highest one that samples can show."""
     band = as_number(name, value)
     if not 0 <= band < 0.25:
         raise ValueError(f"{name} must be in cycles per step of the network, from 0 to below 0.25; got {band}.")
@@ -116,7 +121,7 @@ def as_band(name: str, value: Any) -> float:
 
 
 def check_count(name: str, value: Any, least: int = 1) -> None:
-    """A static whole number, such as an order."""
+    """`TypeError` or `ValueError` for what is not a concrete whole number ≥ `least`, such as an order."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
         raise TypeError(f"{name} must be a whole number, known when the function is traced; got {value!r}.")
     if value < least:
@@ -124,12 +129,12 @@ def check_count(name: str, value: Any, least: int = 1) -> None:
 
 
 def counted(count: int, noun: str) -> str:
-    """As in `1 input` and `2 inputs`."""
+    """Return a count with its noun: `1 input`, `2 inputs`."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def as_times(name: str, value: Any) -> Array:
-    """Times (n,) in increasing order, without duplicates: compared in their own type, which may be wider than JAX's."""
+    """Return times (n,), which must increase strictly. They are compared in their own type, which may be wider than JAX's."""
     ts = as_floats(name, value, ("n",))
     if ts.shape[0] == 0:
         raise ValueError(f"{name} must hold at least one time; it is empty.")

@@ -1,4 +1,4 @@
-"""States: pytrees of arrays."""
+"""Functions on states, which are pytrees of arrays."""
 
 import functools
 from typing import Any
@@ -12,20 +12,20 @@ from jaxtyping import Array, PyTree
 from .types import State
 
 
-def after(first, rows):
-    """Rows (n + 1, …), the first one in front."""
+def after(first: State, rows: State) -> State:
+    """Return the rows (n, …) with `first` in front of them: (n + 1, …)."""
     return jax.tree.map(lambda a, b: jnp.concatenate([jnp.asarray(a)[None], b]), first, rows)
 
 
 def promote(h0: State, *others, least: Any = None) -> State:
-    """`h0` in the widest floating type among it, the arrays (or their shapes and types) it will meet, and `least`, a type."""
+    """Return `h0` in the widest floating type among its own, those of the arrays in `others`, and the type `least`."""
     met = [leaf.dtype for leaf in jax.tree.leaves(others) if hasattr(leaf, "dtype")]
     types = [dtype for dtype in (*met, least) if dtype is not None and jnp.issubdtype(dtype, jnp.inexact)]
     return jax.tree.map(lambda leaf: leaf.astype(jnp.result_type(leaf, *types)), h0)
 
 
 def like(h: State, new: State) -> State:
-    """The new state if it has the structure, shapes and type of the old one, else `ValueError`."""
+    """Return the new state; `ValueError` unless it has the structure, shapes and type of the old one."""
 
     def describe(state):
         return jax.tree.map(lambda leaf: f"{leaf.dtype}{list(leaf.shape)}", state)
@@ -40,10 +40,9 @@ def like(h: State, new: State) -> State:
 
 
 def of_each(name: str, ndim: int):
-    """A decorator for methods of a result: of a batch of results, as `vmap` returns it, the method is asked of each.
+    """Return a decorator for the methods of a result class, which then serve a batch of results, as `vmap` makes it, too.
 
-    A batch is recognised by the field `name`, which has `ndim` axes in a single result: every axis before these is one of the
-    batch, and the method is mapped over it.
+    The field `name` has `ndim` axes in a single result. More axes mean a batch, and the method is mapped over them by `vmap`.
     """
 
     def decorate(method):
@@ -62,28 +61,28 @@ def of_each(name: str, ndim: int):
 
 
 def is_finite(state: State) -> Array:
-    """Whether every entry of a state is finite: a boolean scalar."""
+    """Return whether every entry of a state is finite, a boolean scalar."""
     return jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(state)]))
 
 
-def real_dtype(state: State):
-    """The real floating type of a state, which is also that of the times it is solved with."""
+def real_dtype(state: State) -> Any:
+    """Return the real floating type of a state. Times that it is solved with have the same type."""
     return jnp.finfo(jnp.result_type(*jax.tree.leaves(state))).dtype
 
 
 def frozen(tree: PyTree) -> PyTree:
-    """The same without derivatives."""
+    """Return the tree with the derivative of every array stopped."""
     return jax.tree.map(lambda leaf: jax.lax.stop_gradient(leaf) if eqx.is_inexact_array(leaf) else leaf, tree)
 
 
 def flat_rows(states: State) -> np.ndarray:
-    """States (n, …) as rows of real numbers (n, M) on the host, every leaf side by side."""
+    """Return states (n, …) as real rows (n, M) on the host, the leaves side by side."""
     leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(states)]
     return np.concatenate([np.real(leaf).reshape(len(leaf), -1) for leaf in leaves], axis=1)
 
 
 def mask_failed(failed: Array, states: State) -> State:
-    """States (n, …) with the rows where `failed` (n,) holds set to infinity; of a scalar `failed`, one state."""
+    """Return states (n, …) with the rows where `failed` (n,) holds set to infinity; or one state, for a scalar `failed`."""
 
     def mask(rows):
         flags = failed.reshape(failed.shape + (1,) * (rows.ndim - failed.ndim))

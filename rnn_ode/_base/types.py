@@ -1,4 +1,4 @@
-"""The types everything else is written in."""
+"""Types in signatures: states, cells, fields, paths."""
 
 from typing import Any, Protocol, runtime_checkable
 
@@ -16,7 +16,7 @@ class Cell(Protocol):
 
 @runtime_checkable
 class Field(Protocol):
-    """A vector field: `field(t, h, path)` is dh/dt at time t, in the shape of h; exactly what `diffrax.ODETerm` takes."""
+    """A vector field: `field(t, h, path)` is dh/dt at time t, in the shape of h. `diffrax.ODETerm` takes the same."""
 
     def __call__(self, t: Any, h: Any, path: Any, /) -> Any: ...
 

@@ -29,7 +29,13 @@ class Verdict(eqx.Enumeration):
 
 
 def verdict_name(verdict: Verdict) -> Any:
-    """The name of a concrete verdict ("DECAYS", "PERSISTS", "GROWS" or "UNDETERMINED"), or a list of the names of a batch.
+    """Return the name of a verdict: "DECAYS", "PERSISTS", "GROWS" or "UNDETERMINED".
+
+    **Arguments:**
+
+    - `verdict`: a concrete verdict, or a batch of them.
+
+    **Returns:** the name, or a list of the names of a batch.
 
     ```python
     >>> import rnn_ode as ro
@@ -42,7 +48,7 @@ def verdict_name(verdict: Verdict) -> Any:
 
 
 def names_of(enumeration: Any, items: Any) -> Any:
-    """The names of concrete items of an enumeration, whose texts begin with them: a list for every axis of the batch."""
+    """Return the names of concrete items of an enumeration, of which each text begins with its name; of a batch, a list."""
     (codes,) = (np.asarray(leaf) for leaf in jax.tree.leaves(items))
     # an Enumeration reads JAX's scalars, not NumPy's
     names = {c: enumeration[jax.tree.map(lambda _, c=c: jnp.asarray(c), items)].split(":")[0] for c in np.unique(codes)}
@@ -50,7 +56,7 @@ def names_of(enumeration: Any, items: Any) -> Any:
 
 
 def float64_hint(dtype) -> str:
-    """What to try where rounding leaves a question open: float64, unless `dtype` has as many digits already. Empty then."""
+    """Return the advice to use float64 where rounding leaves a question open; empty if `dtype` has as many digits already."""
     if jnp.finfo(dtype).eps <= jnp.finfo(jnp.float64).eps:
         return ""
     return "float64 may decide it: jax.config.update('jax_enable_x64', True) before the first array is made."

@@ -1,4 +1,4 @@
-"""The fields of methods that ask the cell for its Jacobian."""
+"""The field of a method that uses the Jacobian of the cell."""
 
 from collections.abc import Callable
 from typing import Protocol, runtime_checkable
@@ -19,7 +19,7 @@ from .._paths.base import read
 
 @runtime_checkable
 class Conversion(Protocol):
-    """What the field needs of a method: g(J), and φ(J) v with φ(z) = g(z)/(z − 1)."""
+    """What the field asks a method for: g(J), and φ(J) v with φ(z) = g(z)/(z − 1)."""
 
     def of_matrix(self, W: Array) -> Array: ...
 
@@ -29,14 +29,14 @@ class Conversion(Protocol):
 
 
 class JacobianField(AbstractField):
-    """dh/dt = φ(J) (cell(x, h) − h) / dt with J = ∂cell/∂h at the state, φ(z) = g(z)/(z − 1) of the method.
+    """dh/dt = φ(J) (cell(x, h) − h) / dt with J = ∂cell/∂h at the state, and φ(z) = g(z)/(z − 1) of the method.
 
-    Nothing is divided by J − I, so that every fixed point of the network is one of the field, with exponents g(λ). The
-    input is read `lead` ahead of the state.
+    φ(J) is computed without division by J − I. Every fixed point of the network is therefore an equilibrium of the field,
+    with exponents g(λ). The input is read `lead` ahead of the state, in time.
 
-    With `anchored`, `anchor` gives the field of one step, with J (and the affine map it belongs to) taken where that step
-    starts; `integrate` asks for it at every step of the input's samples, and beyond them only at the times asked for.
-    Called as it is, the field takes J at the state it is called with.
+    If `anchored`, `integrate` asks at the start of each step of the input's samples for the field of that step, by `anchor`:
+    its J, and the affine map with that J, are those of the state where the step starts. Outside the samples it asks at the
+    times that were given. Called directly, the field takes J at the state it is called with.
     """
 
     cell: Cell
@@ -51,11 +51,11 @@ class JacobianField(AbstractField):
 
     @property
     def partial(self) -> bool:
-        """Whether there may be states where the field does not exist: J without a logarithm or an inverse."""
+        """True: the field does not exist at states where J has no logarithm or no inverse."""
         return True
 
     def _local(self, t, h, path):
-        """Jacobian (M, M) of the cell at a state, displacement by the cell and flat state (M,), and the inverse map."""
+        """Return at a state the Jacobian of the cell (M, M), cell(x, h) − h and the flat state (M,), and its inverse map."""
         flat, unravel = ravel_pytree(jax.tree.map(jnp.real, h))
         x = read(path, t, self.lead)
 
@@ -65,31 +65,31 @@ class JacobianField(AbstractField):
         return jax.jacfwd(step)(flat), step(flat) - flat, flat, unravel
 
     def __call__(self, t, h, path):
-        # a stage of a trial step that failed may be anywhere; nothing of it is used, no gradient of it either
+        # the stages of a trial step that is rejected may be infinite: neither their rates nor their gradients count
         finite = is_finite(h)
         safe = jax.tree.map(lambda leaf: jnp.where(finite, leaf, 0), h)
         J, displacement, _, unravel = self._local(t, safe, path)
         return _unravel(unravel, jnp.where(finite, self.method.phi(J, displacement) / self.dt, jnp.nan))
 
     def generator(self, t, h, path):
-        """g(J)/dt at the state: what linearly implicit and exponential schemes use."""
+        """Return g(J)/dt at the state, which linearly implicit and exponential schemes use."""
         return self.method.of_matrix(self._local(t, h, path)[0]) / self.dt
 
     @property
     def equation(self) -> Callable | None:
-        """What is zero exactly where the field is, cell(x, h) − h, if φ has no zeros: its derivative costs no logarithm's."""
+        """cell(x, h) − h, which is zero where the field is, if φ has no zeros; else `None`. It needs no logarithm."""
         return None if getattr(self.method, "adds_equilibria", True) else self._displacement
 
     @property
     def jacobian_at_rest(self) -> Callable | None:
-        """The field's Jacobian where it is zero, if φ has no zeros: g(J)/dt, since φ(J)(J − I) = g(J)."""
+        """The field's Jacobian where the field is zero, g(J)/dt since φ(J)(J − I) = g(J), if φ has no zeros; else `None`."""
         return None if self.equation is None else self.generator
 
     def _displacement(self, t, h, path):
         return self._local(t, h, path)[1]
 
     def anchor(self, t, h, path) -> "AnchoredField":
-        """The affine flow of the step that starts at (t, h): g(J)/dt (h − h₀) + φ(J)(cell(x, h₀) − h₀)/dt."""
+        """Return the affine field of the step that starts at (t, h₀): g(J)/dt (h − h₀) + φ(J)(cell(x, h₀) − h₀)/dt."""
         J, displacement, flat, unravel = self._local(t, h, path)
         generator, velocity = self.method.affine_generator(J, displacement[:, None])
         return AnchoredField(generator / self.dt, velocity[:, 0] / self.dt, flat, unravel)
@@ -98,7 +98,7 @@ class JacobianField(AbstractField):
         return initial_state(self.cell)
 
     def output(self, h):
-        """What the cell's state hands to a layer above."""
+        """Return what a layer above reads of the cell's state."""
         return output_of(self.cell, h)
 
 
@@ -117,7 +117,7 @@ class AnchoredField(AbstractField):
 
 
 def _unravel(unravel, flat):
-    """A real or complex vector in the shape of a real state."""
+    """Return a real or complex vector in the structure of a real state."""
     if jnp.isrealobj(flat):
         return unravel(flat)
     return jax.tree.map(lambda a, b: a + 1j * b, unravel(flat.real), unravel(flat.imag))

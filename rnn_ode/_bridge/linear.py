@@ -1,4 +1,4 @@
-"""The field of an affine network."""
+"""The field of an affine network: a linear system."""
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -32,7 +32,7 @@ class LinearField(AbstractField):
         return (self.lead,)
 
     def generator(self, t, h, path):
-        """The matrix that linearly implicit and exponential schemes use: A."""
+        """Return A, which linearly implicit and exponential schemes use."""
         return self.A
 
     def initial_state(self):

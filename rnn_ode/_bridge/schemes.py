@@ -1,7 +1,7 @@
-"""Discretisers: ways of turning a field into a cell, one step with a constant input.
+"""Schemes: ways of turning a field into a cell, which makes one step with a constant input.
 
 The linearly implicit and exponential schemes (Rosenbrock 1963; Hochbruck & Ostermann, Acta Numerica 2010) use the field's
-own `generator(t, h, path)` where it has one, else its Jacobian. Each then undoes one way of taking the logarithm:
+own `generator(t, h, path)`, or its Jacobian if it has none. Each scheme is the inverse of one conversion: the pairs
 Forward(1)/Euler, Backward(1)/BackwardEuler, Tustin/Trapezoidal and Exact/ExponentialEuler return the cell.
 """
 
@@ -134,7 +134,14 @@ def _moved_by(increment: Callable[[Array, Array], Array], field: Field, x: Array
 
 
 class RungeKutta(AbstractScheme):
-    """Any diffrax solver, in `substeps` equal steps of dt / substeps each.
+    """Any diffrax solver, in equal steps of dt / substeps.
+
+    **Arguments:**
+
+    - `solver`: a diffrax solver. Default `diffrax.Tsit5()`.
+    - `substeps`: how many steps it takes. Default 1.
+
+    **Raises:** `ValueError` or `TypeError` for a count that is not whole or less than 1, and for what is not a solver.
 
     ```python
     >>> import jax.numpy as jnp, rnn_ode as ro
@@ -163,8 +170,8 @@ class RungeKutta(AbstractScheme):
             adjoint=diffrax.DirectAdjoint(),  # derivatives in both modes
             throw=False,
         )
-        # one solve a substep, for the derivatives of one of several steps take much longer; but what remembers the steps
-        # before it must not forget them
+        # One solve for each substep: the derivatives of a solve of several steps take much longer. A solver that remembers
+        # its last steps needs one solve for all of them.
         solves = self.substeps if isinstance(self.solver, diffrax.AbstractRungeKutta) else 1
         steps = self.substeps // solves
 

@@ -1,4 +1,4 @@
-"""The field of a series of differences."""
+"""The field of a method that is a series of differences."""
 
 import itertools
 
@@ -13,11 +13,11 @@ from .._paths.base import read
 
 
 class SeriesField(AbstractField):
-    """The forward series dh/dt = (Δ − Δ²/2 + … ± Δᵖ/p) h / dt of a cell, by p applications of it.
+    """The forward series dh/dt = (Δ − Δ²/2 + … ± Δᵖ/p) h / dt of a cell, by p applications of the cell.
 
-    The j-th application started at time t reads x(t + j·dt), or under a held input the step's own sample. With `reverse` the
-    cell is the inverse network h(t) ↦ h(t − dt), the j-th application reads x(t − (j−1)·dt), and the sign turns: log E =
-    −log E⁻¹, which is the backward series.
+    The j-th application reads x(t + j·dt), or the step's own sample if the input is held. With `reverse` it is the backward
+    series, log E = −log E⁻¹: the cell is the inverse network h(t) ↦ h(t − dt), its j-th application reads x(t − (j−1)·dt),
+    and the sign is the opposite.
     """
 
     cell: Cell
@@ -52,5 +52,5 @@ class SeriesField(AbstractField):
         return initial_state(self.cell)
 
     def output(self, h):
-        """What the cell's state hands to a layer above."""
+        """Return what a layer above reads of the cell's state."""
         return output_of(self.cell, h)

@@ -1,9 +1,12 @@
-"""The bridge: a network as a field, and a field as a network."""
+"""`to_ode`: a network as a field."""
+
+from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array
 
 from .._base.checks import as_step, check_callable, is_concrete
 from .._base.types import Cell, Field
@@ -20,17 +23,21 @@ from .series import SeriesField
 
 
 def to_ode(cell: Cell, method: AbstractMethod, *, dt: float = 1.0) -> Field:
-    """The flow behind a network: a field dh/dt whose step of dt is, to the method's accuracy, the cell.
+    """Return the flow behind a network: a field dh/dt whose step of dt is the cell, to the accuracy of the method.
 
-    **Arguments:** `cell` any cell; `method` one of `Textbook()`, `Forward(order)`, `Backward(order)`, `Tustin()`,
-    `Exact(complex=False, anchored=False)`; `dt` the network's step, in time: exponents per unit time are g(λ)/dt.
+    **Arguments:**
 
-    **Returns:** a callable `field(t, h, path)`, which `integrate` and `diffrax.ODETerm` take as it is. Fixed points of the
-    network are equilibria of it (but for `Textbook`); `Forward(order)` with order > 1 may add others.
+    - `cell`: any cell, `cell(x, h) -> h`.
+    - `method`: `Textbook()`, `Forward(order)`, `Backward(order)`, `Tustin()`, `Exact(complex=False, anchored=False)`, or your
+      own `AbstractMethod`.
+    - `dt`: length of the network's step, in time: the exponents per unit time are g(λ)/dt. Default 1.
 
-    **Raises:** `ValueError` where the method does not exist for the cell's matrix (singular W_h for `Textbook` and
-    `Backward`; a multiplier that is zero or negative for `Exact`, −1 for `Tustin`), with the methods that do; `TypeError` for
-    a method that the kind of cell does not allow. Traced weights are not looked at.
+    **Returns:** a callable `field(t, h, path)`, for `integrate` and `diffrax.ODETerm`. The fixed points of the network are
+    equilibria of the field, except with `Textbook`. `Forward(order)` with order > 1 may add others.
+
+    **Raises:** `ValueError` if the method does not exist for the cell's matrix (singular W_h for `Textbook` and `Backward`; a
+    multiplier that is zero or negative for `Exact`, −1 for `Tustin`), with the methods that exist; `TypeError` for a method
+    that does not serve this kind of cell. Traced weights are not checked.
 
     ```python
     >>> import jax.numpy as jnp, rnn_ode as ro
@@ -67,13 +74,13 @@ def to_ode(cell: Cell, method: AbstractMethod, *, dt: float = 1.0) -> Field:
 
 
 def _converted_map(cell: Cell, method: AbstractMethod) -> AffineMap | None:
-    """The affine map that the method converts as a whole, if there is one: the cell, or what its activation is applied to."""
+    """Return the affine map that the method converts as a whole, if there is one: the cell, or its activation's argument."""
     return preactivation(cell) if method.ignores_activation else affine_map(cell)
 
 
 @eqx.filter_jit
 def _affine(whole: AffineMap, method: AbstractMethod, dt: float) -> LinearField:
-    """g(W) for the state, φ(W) (W_x, b) for what drives it."""
+    """Return the field with g(W) for the state and φ(W) (W_x, b) for the input and the constant."""
     kind = jnp.result_type(*whole)
     inputs = jnp.concatenate([whole.W_x, whole.b[:, None]], axis=1).astype(kind)
     A, B = method.affine_generator(whole.W.astype(kind), inputs)
@@ -82,48 +89,48 @@ def _affine(whole: AffineMap, method: AbstractMethod, dt: float) -> LinearField:
 
 @eqx.filter_jit
 def _inverse(whole: AffineMap) -> VanillaCell:
-    """The affine network that undoes one step: h(t) ↦ h(t − dt)."""
+    """Return the affine network h(t) ↦ h(t − dt), the inverse of one step."""
     inverse = inv(whole.W)
     return VanillaCell(inverse, -inverse @ whole.W_x, -inverse @ whole.b, activation=None)
 
 
-def existing(W) -> list[AbstractMethod]:
-    """The methods that exist for a concrete matrix W: all but Textbook, which does not approximate the logarithm."""
+def existing(W: Array) -> list[AbstractMethod]:
+    """Return all existing methods for a concrete matrix W except Textbook, which does not approximate the logarithm."""
     return [method for method in CONVERSIONS if method.obstacle(W) is None]
 
 
-def require_method(W, method: AbstractMethod) -> None:
-    """`ValueError` where the method does not exist for a concrete W, naming the ways out."""
+def require_method(W: Array, method: AbstractMethod) -> None:
+    """Raise `ValueError`, with the methods that exist, if the method does not exist for a concrete W."""
     if is_concrete(W):
         _refuse(W, method, method.obstacle(W))
 
 
-def _require_single(cell, method) -> None:
-    if half := _half_precision(cell):
+def _require_single(cell: Cell, method: AbstractMethod) -> None:
+    if half := half_precision(cell):
         raise TypeError(
-            f"{method.call} solves linear systems, which want weights of float32 or wider; this cell's are {half}. "
-            "Forward(order) takes them as they are."
+            f"cell must have weights of float32 or wider for {method.call}, which solves linear systems; they are {half}. "
+            "Convert them to float32, or use Forward(order)."
         )
 
 
-def _half_precision(tree) -> str | None:
-    """The name of a floating type below float32 among the arrays, if there is one."""
+def half_precision(tree: Any) -> str | None:
+    """Return the name of a floating type below float32 among the arrays, `None` if there is none."""
     arrays = [leaf for leaf in jax.tree.leaves(tree) if eqx.is_inexact_array(leaf)]
     return next((str(leaf.dtype) for leaf in arrays if leaf.dtype.itemsize < 4), None)
 
 
-def _require_invertible(W, method) -> None:
+def _require_invertible(W: Array, method: AbstractMethod) -> None:
     if is_concrete(W):
         why = singular(np.asarray(W))
         _refuse(W, method, Obstacle(why, zero=True) if why else None)
 
 
-def _refuse(W, method, reason: Obstacle | None) -> None:
+def _refuse(W: Array, method: AbstractMethod, reason: Obstacle | None) -> None:
     if reason is not None:
         ways = ", ".join(m.call for m in existing(W))
         raise NoSuchFlow(f"{method.call} does not exist for this network: {reason.text}. These do: {ways}.", reason)
 
 
-def _name(cell) -> str:
+def _name(cell: Cell) -> str:
     affine = "" if affine_map(cell) is None else "affine "
     return f"{affine}{type(cell).__name__}"

@@ -1,4 +1,4 @@
-"""A field as a network."""
+"""`to_rnn`: a field as a network."""
 
 import equinox as eqx
 from jaxtyping import Array
@@ -8,7 +8,7 @@ from .._base.protocol import input_width
 from .._base.types import Field
 from .._cells.protocol import initial_state, output_of
 from .schemes import AbstractScheme
-from .to_ode import _half_precision
+from .to_ode import half_precision
 
 
 class SchemeCell(eqx.Module):
@@ -20,7 +20,7 @@ class SchemeCell(eqx.Module):
 
     @property
     def input_size(self) -> int | None:
-        """That of the field, where it has one."""
+        """The field's width of the input; `None` if it does not tell one."""
         return input_width(self.field)
 
     def __call__(self, x: Array, h):
@@ -30,18 +30,23 @@ class SchemeCell(eqx.Module):
         return initial_state(self.field)
 
     def output(self, h):
-        """What the field's state hands to a layer above."""
+        """Return what a layer above reads of the field's state."""
         return output_of(self.field, h)
 
 
 def to_rnn(field: Field, scheme: AbstractScheme, dt: float = 1.0) -> SchemeCell:
-    """A network from a field: the cell whose step is one step of the scheme, with the input constant during it.
+    """Make a network from a field: the cell whose step is one step of the scheme, with the input constant during it.
 
-    **Arguments:** `field` any callable `field(t, h, path)` that does not depend on t but through the path; `scheme` one of
-    `Euler()`, `BackwardEuler()`, `Trapezoidal()`, `ExponentialEuler()`, `RungeKutta(solver, substeps)`; `dt` the step, time.
+    **Arguments:**
 
-    **Returns:** a cell `cell(x, h)`. **Raises:** `ValueError` for dt ≤ 0; `TypeError` for a scheme that is none, and for a
-    field in half precision.
+    - `field`: any callable `field(t, h, path)` that depends on t only through the path.
+    - `scheme`: `Euler()`, `BackwardEuler()`, `Trapezoidal()`, `ExponentialEuler()`, `RungeKutta(solver, substeps)`, or your
+      own `AbstractScheme`.
+    - `dt`: length of a step, in time. Default 1.
+
+    **Returns:** a cell `cell(x, h) -> h`.
+
+    **Raises:** `ValueError` for dt ≤ 0; `TypeError` for what is not a scheme, and for a field in half precision.
 
     ```python
     >>> import jax.numpy as jnp, rnn_ode as ro
@@ -55,8 +60,9 @@ def to_rnn(field: Field, scheme: AbstractScheme, dt: float = 1.0) -> SchemeCell:
     if not isinstance(scheme, AbstractScheme):
         raise TypeError(f"scheme must be one of rnn_ode's schemes, such as Euler(); got {scheme!r}.")
     check_callable("field", field, "field(t, h, path)")
-    if half := _half_precision(field):
+    if half := half_precision(field):
         raise TypeError(
-            f"a step adds a small change to the state, which wants a field of float32 or wider; this one has {half}."
+            f"field must be in float32 or wider, since a step adds a small change to the state; it holds {half}. "
+            "Convert its arrays to float32."
         )
     return SchemeCell(field, scheme, as_step("dt", dt))

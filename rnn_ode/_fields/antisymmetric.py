@@ -12,14 +12,21 @@ from .base import DrivenField, as_coefficient
 
 
 class AntisymmetricRNN(DrivenField):
-    """dh/dt = tanh((A − Aᵀ − γ I) h + W_x x + b), whose state neither grows nor forgets for γ = 0 (Chang, Chen, Haber & Chi,
-    ICLR 2019).
+    """dh/dt = tanh((A − Aᵀ − γ I) h + W_x x + b) (Chang, Chen, Haber & Chi, ICLR 2019).
 
-    **Arguments:** `A` (N, N); `W_x` (N, D); `b` (N,); `gamma` γ ≥ 0, the diffusion that keeps a step of `Euler()` stable.
-    Raises `ValueError` for shapes that do not fit, for entries that are not finite and for γ < 0.
+    For γ = 0 the state neither grows nor forgets.
+
+    **Arguments:**
+
+    - `A`: (N, N).
+    - `W_x`: (N, D).
+    - `b`: (N,).
+    - `gamma`: γ ≥ 0, the diffusion, which keeps a step of `Euler()` stable. It is a setting and is not trained. Default 0.
+
+    **Raises:** `ValueError` for shapes that do not fit, for entries that are not finite and for γ < 0.
 
     The Jacobian is diag(tanh') (A − Aᵀ − γ I). Where tanh' = 1 its eigenvalues are −γ ± iω; elsewhere their real parts lie
-    between −γ and 0. γ is a setting and is not trained.
+    between −γ and 0.
 
     ```python
     >>> import jax.numpy as jnp, rnn_ode as ro

@@ -14,15 +14,24 @@ from .base import DrivenField, as_coefficient
 
 
 class CoRNN(DrivenField):
-    """Coupled damped oscillators, y'' = tanh(W_y y + W_z y' + W_x x + b) − γ y − ε y' (Rusch & Mishra, ICLR 2021, where the
-    matrices are W, 𝓦 and V).
+    """Coupled damped oscillators, y'' = tanh(W_y y + W_z y' + W_x x + b) − γ y − ε y' (Rusch & Mishra, ICLR 2021).
 
-    **Arguments:** `W_y`, `W_z` (N, N); `W_x` (N, D); `b` (N,); `gamma` γ ≥ 0 the squared frequency, 1/time²; `epsilon` ε ≥ 0
-    the damping, 1/time. Raises `ValueError` for shapes that do not fit, for entries that are not finite, for γ < 0 and ε < 0.
+    The paper calls the matrices W, 𝓦 and V. The state is the tuple (y, z) with z = y', both (N,); the output, which a layer
+    above reads, is y.
 
-    The state is the tuple (y, z) with z = y', both (N,); the output, which a layer above reads, is y. The paper steps z first
-    and then y with the new z; `to_rnn(field, Euler(), dt)` steps both from the old state. γ and ε are
-    settings and are not trained, as in the paper.
+    **Arguments:**
+
+    - `W_y`, `W_z`: (N, N).
+    - `W_x`: (N, D).
+    - `b`: (N,).
+    - `gamma`: γ ≥ 0, the squared frequency, 1/time². Default 1.
+    - `epsilon`: ε ≥ 0, the damping, 1/time. Default 1.
+
+    γ and ε are settings and are not trained, as in the paper.
+
+    **Raises:** `ValueError` for shapes that do not fit, for entries that are not finite, for γ < 0 and ε < 0.
+
+    The paper steps z first, and then y with the new z; `to_rnn(field, Euler(), dt)` steps both from the old state.
 
     ```python
     >>> import jax.numpy as jnp, rnn_ode as ro
@@ -81,7 +90,7 @@ class CoRNN(DrivenField):
         return zeros, zeros
 
     def output(self, h: tuple[Float[Array, "*n N"], Float[Array, "*n N"]]) -> Float[Array, "*n N"]:
-        """y of the state (y, z), or of the states of a run."""
+        """Return y of the state (y, z), or of the states of a run."""
         return h[0]
 
     def __call__(self, t, h, path) -> tuple[Float[Array, " N"], Float[Array, " N"]]:

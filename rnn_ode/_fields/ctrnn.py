@@ -14,15 +14,22 @@ from .base import DrivenField
 
 
 class CTRNN(DrivenField):
-    """The leaky continuous-time network τ dh/dt = −h + f(W_h h + W_x x + b): firing rates h that relax to what drives them.
+    """The leaky continuous-time network τ dh/dt = −h + f(W_h h + W_x x + b): firing rates h that relax to their drive.
 
-    **Arguments:** `W_h` (N, N); `W_x` (N, D); `b` (N,); `tau` τ > 0 in time, a number or one for each unit (N,); `activation`
-    the elementwise f, or `None` for the linear network. Raises `ValueError` for shapes that do not fit, for entries that are
-    not finite and for τ ≤ 0.
+    **Arguments:**
 
-    One step of `Euler()` with dt = τ is the `VanillaCell` of the same weights. Training sees `log_tau`, so that τ stays
-    positive. The other common form, τ dv/dt = −v + W_h f(v) + W_x x + b, is this one in v = W_h h + W_x x + b while x is
-    constant and τ one number (Miller & Fumarola, Neural Computation 24, 2012).
+    - `W_h`: (N, N).
+    - `W_x`: (N, D).
+    - `b`: (N,).
+    - `tau`: τ > 0, in time; a number, or one for each unit (N,). Training changes its logarithm, so that τ stays positive.
+      Default 1.
+    - `activation`: the elementwise f, or `None` for the linear network. Default `jnp.tanh`.
+
+    **Raises:** `ValueError` for shapes that do not fit, for entries that are not finite and for τ ≤ 0.
+
+    One step of `Euler()` with dt = τ is the `VanillaCell` of the same weights. The other common form,
+    τ dv/dt = −v + W_h f(v) + W_x x + b, is the same network in v = W_h h + W_x x + b, if x is constant and τ is one number
+    (Miller & Fumarola, Neural Computation 24, 2012).
 
     ```python
     >>> import jax.numpy as jnp, rnn_ode as ro

@@ -14,12 +14,17 @@ class GRUODE(DrivenField):
 
         r = σ(W_r h + V_r x + b_r),  z = σ(W_z h + V_z x + b_z),  g = tanh(W_g (r h) + V_g x + b_g).
 
-    **Arguments:** `W_h` (3, N, N), the matrices W of r, z and g in this order; `W_x` (3, N, D), their V; `b` (3, N). Raises
-    `ValueError` for shapes that do not fit and for entries that are not finite.
+    **Arguments:**
 
-    From |h| < 1 the state stays there. One step of `Euler()` with dt = 1 is the GRU h' = z h + (1 − z) g of Cho et al. (EMNLP
-    2014), whose reset gate r acts before W_g. That of `eqx.nn.GRUCell` and PyTorch acts after it: `to_ode(cell, Forward(1))`
-    is their field.
+    - `W_h`: (3, N, N), the matrices W of r, z and g in this order.
+    - `W_x`: (3, N, D), their matrices V.
+    - `b`: (3, N).
+
+    **Raises:** `ValueError` for shapes that do not fit and for entries that are not finite.
+
+    A state with |h| < 1 stays there. One step of `Euler()` with dt = 1 is the GRU h' = z h + (1 − z) g of Cho et al. (EMNLP
+    2014), whose reset gate r acts before W_g. In `eqx.nn.GRUCell` and PyTorch it acts after W_g; the field of those is
+    `to_ode(cell, Forward(1))`.
 
     ```python
     >>> import jax.numpy as jnp, rnn_ode as ro

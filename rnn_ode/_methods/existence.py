@@ -2,13 +2,12 @@
 
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from .._base.verdict import float64_hint
-from ..linalg._balance import balanced, balancing
+from ..linalg._balance import balanced, host_balancing
 from ..linalg._verdict import Rounding, reach
 
 
@@ -48,9 +47,8 @@ def multipliers_of(W: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _balanced(W: np.ndarray) -> np.ndarray:
-    """`balanced` of a concrete matrix, also while something else is traced."""
-    with jax.ensure_compile_time_eval():
-        e = np.asarray(balancing(jnp.asarray(W)))
+    """`balanced` of a concrete matrix, on the host."""
+    e = host_balancing(W)
     return np.ldexp(W, e[None, :] - e[:, None])
 
 

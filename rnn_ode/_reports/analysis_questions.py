@@ -10,7 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from .._analyses.fixed_points import FixedPoints, draw_guesses, fixed_points
+from .._analyses.fixed_points import FixedPoints, fixed_points
+from .._analyses.fixed_points_guesses import draw_guesses
 from .._analyses.frames import is_undefined
 from .._analyses.gradients import GradientFlow, gradient_flow
 from .._analyses.lyapunov import Lyapunov, lyapunov

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
+from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from .._base.protocol import is_linear_in_steps
@@ -33,7 +34,7 @@ def run_counterpart(
     except (TypeError, ValueError) as error:
         return None, f"does not exist here: {error}"
     partial = getattr(field, "partial", False)
-    if partial and (why := _obstacle_at(cell, method, xs[0], h0)):
+    if partial and (why := _obstacle_at(cell, method, np.asarray(xs)[0], h0)):
         return None, f"does not exist here: {why} at t = 0"
     trajectory = integrate(field, Hold(xs, dt), h0, **_effort(field, h0, len(xs)), throw=False)
     if partial and bool(trajectory.result == RESULTS.field_undefined):
@@ -60,9 +61,9 @@ def local_jacobian(cell: Cell, x: Array, h: State) -> Float[Array, "M M"]:
     return jax.jacfwd(lambda v: ravel_pytree(cell(x, unravel(v)))[0])(flat)
 
 
-def _obstacle_at(cell: Cell, method: AbstractMethod, x: Array, h: State) -> str:
+def _obstacle_at(cell: Cell, method: AbstractMethod, x: ArrayLike, h: State) -> str:
     """Why the method does not exist at a state: which multiplier of the local step forbids it; empty if none does."""
-    why = method.obstacle(local_jacobian(cell, x, h))
+    why = method.obstacle(local_jacobian(cell, jnp.asarray(x), h))
     if why is None:
         return ""
     return "zero multiplier" if why.zero else why.text.replace("its", "the local step's")

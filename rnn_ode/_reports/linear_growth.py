@@ -1,7 +1,9 @@
 """How the homogeneous linear part of a network grows, measured by simulation."""
 
 import dataclasses
+import functools
 import math
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -11,7 +13,7 @@ from jaxtyping import Array, Inexact
 
 from .._analyses.products import Scaled, push
 from .._analyses.spectrum import Spectrum
-from ..linalg._exponential import exponential
+from ..linalg._exponential import host_exponential
 
 _STEPS = 2000  # of a simulation, at least
 _MOST_RUNS = 2**7  # of so many steps
@@ -35,11 +37,10 @@ class Growth:
 def linear_growth(s: Spectrum, count: int = 40) -> Growth:
     """‖Wᵏ‖ and ‖exp(W k)‖ for k = 0 … count, by repeated multiplication in float64 on the host."""
     W, multipliers = np.asarray(s.matrix, float), np.asarray(s.multipliers)
-    flow = np.asarray(_exponential(s.matrix), float)
     return Growth(
         steps=np.arange(count + 1),
         network=_norms_of_powers(W, count),
-        textbook=_norms_of_powers(flow, count),
+        textbook=_norms_of_powers(host_exponential(W), count),
         radius=float(np.max(np.abs(multipliers))),
         abscissa=float(np.max(np.real(multipliers))),
         eigenvector_condition=float(np.linalg.cond(np.linalg.eig(W)[1])) if np.isfinite(W).all() else math.inf,
@@ -68,8 +69,8 @@ def measured_rate(matrix: Inexact[Array, "N N"], flow: bool = True) -> float | N
         return None
     norm = float(np.linalg.norm(entries, 1))
     halvings = max(0, math.ceil(math.log2(norm / 16))) if flow and norm > 0 else 0
-    step = _exponential(matrix / 2.0**halvings) if flow else matrix
-    sizes = simulate(step, min(2**halvings, _MOST_RUNS))
+    step = host_exponential(entries / 2.0**halvings).astype(entries.dtype) if flow else entries
+    sizes = simulate(jnp.asarray(step), min(2**halvings, _MOST_RUNS))
     if np.any(np.isneginf(sizes)):
         return -math.inf
     times = np.arange(1, len(sizes) + 1) / 2**halvings
@@ -79,8 +80,7 @@ def measured_rate(matrix: Inexact[Array, "N N"], flow: bool = True) -> float | N
 
 def simulate(step: Inexact[Array, "N N"], runs: int) -> np.ndarray:
     """log ‖stepᵏ h‖ of a random h for k = 1 … 2000·runs, in float64."""
-    h = jax.random.normal(jax.random.key(0), step.shape[:1], jnp.finfo(step.dtype).dtype).astype(step.dtype)
-    state, logs = (h, jnp.zeros((), int)), []
+    state, logs = _random_start(len(step), step.dtype), []
     for _ in range(runs):
         state, (sizes, exponents) = _carried(step, state)
         with np.errstate(divide="ignore"):
@@ -88,9 +88,11 @@ def simulate(step: Inexact[Array, "N N"], runs: int) -> np.ndarray:
     return np.concatenate(logs)
 
 
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _random_start(size: int, dtype: Any) -> Scaled:
+    return jax.random.normal(jax.random.key(0), (size,), jnp.finfo(dtype).dtype).astype(dtype), jnp.zeros((), int)
+
+
 @eqx.filter_jit
 def _carried(step: Inexact[Array, "N N"], state: Scaled) -> tuple[Scaled, Scaled]:
     return push(lambda h, _: step @ h, state, None, _STEPS)
-
-
-_exponential = eqx.filter_jit(exponential)

@@ -1,19 +1,19 @@
-"""The known ways of running a trained network at another rate, to compare with `evolve` and to use where they are better.
+"""Published ways of running a trained network at another rate, to compare with `evolve` and to use where they are better.
 
-*Delayed feedback.* A network trained with the step dt is h(t) = cell(x(t), h(t − dt)); at other times h(t − dt) lies
-between results, and is interpolated from the order + 1 of them around it: one application of the network a result. Where
-dt is a whole number of gaps the delay is exact. Source: Carson, Wright & Bilbao, "Resampling filter design for multirate
-neural audio effect processing", ICASSP 2025 (arXiv 2409.15884), where it is a Lagrange filter in the feedback loop.
+*Delayed feedback.* A network trained with the step dt is h(t) = cell(x(t), h(t − dt)). At other times h(t − dt) lies between
+results, and is interpolated from the order + 1 results around it. This costs one application of the network a result. If dt
+is a whole number of gaps, the delay is exact. Source: Carson, Wright & Bilbao, "Resampling filter design for multirate neural
+audio effect processing", ICASSP 2025 (arXiv 2409.15884), where the interpolation is a Lagrange filter in the feedback loop.
 
-Its times are uniform there, and whether the loop is stable is asked of its roots. Irregular times have no roots, and a
-window of theirs may amplify a thousandfold: where a time one step ago is newer than all results (a gap of more than a
-step) and where results crowd beside a wide gap. At irregular times nothing is extrapolated, therefore, and a window's
-moduli sum to 2 at most (`bounded`): at Poisson times of mean gaps from 0.1 to 10 steps no mode of a multiplier up to 1 in
-modulus grew more than fifteenfold in 1500 results.
+There the times are uniform, and the roots of the loop tell whether it is stable. Irregular times have no roots, and the
+interpolation at one time may amplify a thousandfold: if the time one step ago is later than all results (a gap of more than a
+step), or if many results lie beside a wide gap. At irregular times nothing is therefore extrapolated, and the moduli of the
+weights sum to 2 at most (`bounded`). With this, at Poisson times of mean gaps from 0.1 to 10 steps, no mode with a multiplier
+of up to 1 in modulus grew more than fifteenfold in 1500 results.
 
-*State trajectory.* One Euler step of dh/dt = (cell(x, h) − h)/dt: the same scheme as `evolve` with ahead = 1 and behind =
-0, but that the input is read at the new time. Source: Carson, Chowdhury, Wright & Bilbao, "Sample rate independent
-recurrent neural networks for audio effects processing", DAFx 2024 (arXiv 2406.06293).
+*State trajectory.* One Euler step of dh/dt = (cell(x, h) − h)/dt. It is `evolve` with ahead = 1 and behind = 0, except that
+the input is read at the new time. Source: Carson, Chowdhury, Wright & Bilbao, "Sample rate independent recurrent neural
+networks for audio effects processing", DAFx 2024 (arXiv 2406.06293).
 """
 
 from collections.abc import Callable
@@ -23,19 +23,21 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.tree_util import Partial
 from jax.typing import ArrayLike
 from jaxtyping import PyTree, Real
 
 from .._base.checks import as_band, check_count
-from .._base.states import after, frozen, like
-from .._base.types import Cell, Path
+from .._base.results import RESULTS
+from .._base.states import after, like
+from .._base.types import Cell, Path, State
 from .._cells.protocol import hoisted
 from .._paths.base import is_held
 from .._run.clock import ROWS, Clock
 from .._run.kept import keep, with_result
 from .._run.trajectory import Trajectory, as_trajectory
 from .interpolation import combined, lagrange
-from .stability import TOLERANCE, beyond, companion, feedback_companion, radii_of, resting_multipliers
+from .stability import companion, feedback_companion, roots_at_rest
 from .times import prepared
 
 _AMPLIFIED = 2.0  # Σ|w| of a window at irregular times, at most
@@ -53,13 +55,19 @@ def delayed_feedback(
     save: Callable[[Any], Any] | None = None,
     throw: bool = True,
 ) -> Trajectory:
-    """Run a network at any times with its feedback delayed by its own step, through an interpolation of some order.
+    """Run a network at any times: its feedback, the state one step ago, is interpolated from earlier results.
 
-    **Arguments:** as for `evolve`, but `order` of the interpolation, through order + 1 results; before ts[0] they are h0.
-    The times must be known when traced by `jit`. At irregular times the order is lower where the weights' moduli would sum
-    to more than 2, and one step ago is the last result where that is older (`evolve` takes whole steps there instead).
-    **Returns:** a `Trajectory`, as `evolve` does, but that `radius` is NaN at irregular times. **Raises:** as `evolve`, and
-    `TypeError` for traced times.
+    **Arguments:**
+
+    - `cell`, `path`, `h0`, `band`, `dt`, `save`, `throw`: as for `evolve`.
+    - `ts`: (n,) increasing times, which must not be traced.
+    - `order`: of the interpolation, through order + 1 results; results before ts[0] are h0. At irregular times the order is
+      lower where the moduli of the weights would sum to more than 2. If the last result is older than one step, it stands
+      for the state one step ago, where `evolve` would take whole steps. Default 5.
+
+    **Returns:** a `Trajectory`, as `evolve` does; its `radius` is NaN at irregular times.
+
+    **Raises:** as `evolve`, and `TypeError` for traced times.
 
     ```python
     >>> import jax.numpy as jnp, numpy as np, rnn_ode as ro
@@ -76,15 +84,16 @@ def delayed_feedback(
     clock, h0, dt = prepared(cell, path, ts, h0, dt, save)
     if not clock.known:
         raise TypeError(
-            "ts must be known when delayed_feedback is traced, as a NumPy array from outside; got a tracer."
+            "ts must be known when delayed_feedback is traced; got a tracer. Make ts a NumPy array outside of what is traced."
         )
-    # a held input is that of the whole step which ends at a time, and so of the interval it begins in
+    # a held input is that of the network's step that ends at a time, and so of the interval in which this step begins
     reading = Clock.of(path, ts, dt, lead=dt) if is_held(path) else clock
-    gaps, (radius, stable) = np.asarray(clock.gaps, np.float64), (jnp.nan, jnp.array(True))
+    gaps, (radius, stable) = np.asarray(clock.gaps, np.float64), (jnp.nan, np.array(True))
     if clock.uniform:
         lags, nodes = windows(gaps, int(order))
         lags, weights = np.full_like(lags, lags[-1]), lagrange(nodes[-1], 0.0, band, np)
-        radius, stable = _feedback_roots(frozen((cell, path, clock, h0)), weights, int(lags[-1]))
+        matrices = Partial(_feedback_companions, weights, int(lags[-1]))
+        radius, stable = roots_at_rest((cell, path, clock, h0), clock.mean_gap, matrices)
         weights = np.broadcast_to(weights, nodes.shape)
     else:
         lags, weights = bounded(gaps, int(order), band)
@@ -107,7 +116,15 @@ def state_trajectory(
 ) -> Trajectory:
     """Run a network at any times by Euler's rule, h(t′) = h(t) + (t′ − t)/dt · (cell(x(t′), h(t)) − h(t)).
 
-    **Arguments**, **returns**, **raises:** as for `evolve`. A held input is the one of the interval that t is in.
+    If the input is held, x(t′) is the sample of the interval in which t lies.
+
+    **Arguments:**
+
+    - `cell`, `path`, `ts`, `h0`, `dt`, `save`, `throw`: as for `evolve`.
+
+    **Returns:** a `Trajectory`, as `evolve` does.
+
+    **Raises:** as `evolve`.
 
     ```python
     >>> import jax.numpy as jnp, numpy as np, rnn_ode as ro
@@ -120,15 +137,19 @@ def state_trajectory(
     clock, h0, dt = prepared(cell, path, ts, h0, dt, save)
     rows, ended = _euler(cell, path, clock, h0, save)
     count = clock.gaps.shape[0]
-    radius, stable = _euler_roots(frozen((cell, path, clock, h0))) if count else (jnp.nan, jnp.array(True))
+    radius, stable = jnp.nan, np.array(True)
+    if count:
+        radius, stable = roots_at_rest((cell, path, clock, h0), clock.mean_gap, _euler_companions)
     return as_trajectory(
         clock.ts, rows, ended, stable, throw, {"num_steps": count, "num_applications": count, "radius": radius}
     )
 
 
 def windows(gaps: np.ndarray, order: int) -> tuple[np.ndarray, np.ndarray]:
-    """For every result, how many results there are after the window that its feedback is interpolated from, and the times of
-    that window's order + 1, in steps from one step before the result. Before the first time results are h0, at equal gaps."""
+    """Return for each result the *window* of order + 1 results from which its feedback is interpolated.
+
+    First the number of results (n,) after the window, then the window's times (n, order + 1), in steps from the time one step
+    before the result. Before the first time the results are h0, at equal gaps."""
     if len(gaps) == 0:
         return np.zeros(0, int), np.zeros((0, order + 1))
     equal = np.mean(gaps)
@@ -141,8 +162,9 @@ def windows(gaps: np.ndarray, order: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def bounded(gaps: np.ndarray, order: int, band: float) -> tuple[np.ndarray, np.ndarray]:
-    """For every result, how many there are after its window, and the weights (order + 1,) in it: of the highest order up to
-    this one that does not extrapolate, and whose moduli sum to no more than 2."""
+    """Return for each result the number of results (n,) after its window, and the window's weights (n, order + 1).
+
+    They are those of the highest order, up to `order`, that does not extrapolate and whose moduli sum to 2 at most."""
     lags, weights = np.zeros(len(gaps), int), np.zeros((len(gaps), order + 1))
     left = np.ones(len(gaps), bool)
     for lower in range(order, -1, -1):
@@ -160,7 +182,17 @@ def _in_parts(rows: np.ndarray) -> list[np.ndarray]:
 
 
 @eqx.filter_jit
-def _feed_back(cell, path, reading: Clock, h0, lags, weights, most: int, save):
+def _feed_back(
+    cell: Cell,
+    path: Any,
+    reading: Clock,
+    h0: State,
+    lags: Any,
+    weights: Any,
+    most: int,
+    save: Callable[[Any], Any] | None,
+) -> tuple[State, RESULTS]:
+    """Return what is kept of the states (n, …), and how the run ended; no window lies more than `most` results back."""
     drive, step = hoisted(cell)
     order = weights.shape[1] - 1
     slots = most + order + 1
@@ -185,7 +217,8 @@ def _feed_back(cell, path, reading: Clock, h0, lags, weights, most: int, save):
 
 
 @eqx.filter_jit
-def _euler(cell, path, clock: Clock, h0, save):
+def _euler(cell: Cell, path: Any, clock: Clock, h0: State, save: Callable[[Any], Any] | None) -> tuple[State, RESULTS]:
+    """Return what is kept of the states (n, …), and how the run ended."""
     drive, step = hoisted(cell)
     gaps = jnp.asarray(clock.gaps)
     rows = jnp.arange(gaps.shape[0]), gaps
@@ -200,21 +233,9 @@ def _euler(cell, path, clock: Clock, h0, save):
     return with_result(after(keep(h0, save), rows), clock.increasing)
 
 
-@eqx.filter_jit
-def _feedback_roots(run, weights, lag: int):
-    cell, path, clock, h0 = run
-    weights = jnp.asarray(weights, clock.gaps.dtype)
-    multipliers = resting_multipliers(cell, clock.mean_input(path), h0)
-    return _judged(radii_of(feedback_companion(weights, multipliers, lag)), multipliers, clock)
+def _feedback_companions(weights: Any, lag: int, gap: Any, multipliers: Any, xp: Any) -> Any:
+    return feedback_companion(weights, multipliers, lag, xp)
 
 
-@eqx.filter_jit
-def _euler_roots(run):
-    cell, path, clock, h0 = run
-    gap = clock.mean_gap
-    multipliers = resting_multipliers(cell, clock.mean_input(path), h0)
-    return _judged(radii_of(companion(jnp.stack([1 - gap, gap]), multipliers, 0)), multipliers, clock)
-
-
-def _judged(radii, multipliers, clock: Clock):
-    return jnp.max(radii), ~(beyond(radii, multipliers, clock.mean_gap) > TOLERANCE)
+def _euler_companions(gap: Any, multipliers: Any, xp: Any) -> Any:
+    return companion(xp.stack([1 - gap, gap]), multipliers, 0, xp=xp)

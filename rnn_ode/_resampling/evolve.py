@@ -8,12 +8,13 @@ from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
+from jax.tree_util import Partial
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, PyTree, Real
 
 from .._base.checks import as_band, check_count
 from .._base.results import RESULTS
-from .._base.states import frozen
 from .._base.types import Cell, Path, State
 from .._paths.base import is_held
 from .._run.clock import Clock
@@ -22,7 +23,7 @@ from .._run.trajectory import Trajectory, as_trajectory
 from .held import run_held
 from .interpolation import Interpolation, uniform_weights, whole_steps
 from .smooth import run_smooth
-from .stability import TOLERANCE, beyond, companion, radii_of, resting_multipliers
+from .stability import companion, roots_at_rest
 from .times import Bounds, bounds_of, prepared
 
 
@@ -85,7 +86,7 @@ def evolve(
     clock, h0, dt = prepared(cell, path, ts, h0, dt, save)
     count = clock.ts.shape[0] - 1
     rows, ended = _run_between_steps(cell, path, clock, h0, rule, bounds_of(path, clock, rule), save)
-    radius, stable = _roots(frozen((cell, path, clock, h0)), rule) if count else (jnp.nan, jnp.array(True))
+    radius, stable = _roots(cell, path, clock, h0, rule) if count else (jnp.nan, np.array(True))
     stats = {"num_steps": count, "num_applications": count * ahead, "radius": radius}
     return as_trajectory(clock.ts, rows, ended, stable, throw, stats)
 
@@ -108,20 +109,20 @@ def _run_between_steps(
     return states, RESULTS.where(known, result, RESULTS.gap_too_long)
 
 
-@eqx.filter_jit
-def _roots(run: tuple[Cell, Any, Clock, State], rule: Interpolation) -> tuple[Float[Array, ""], Bool[Array, ""]]:
-    """Return the largest modulus of the scheme's roots, and whether all of them satisfy the root condition.
+def _roots(
+    cell: Cell, path: Any, clock: Clock, h0: State, rule: Interpolation
+) -> tuple[Float[Array, ""], Bool[Array | np.ndarray, ""]]:
+    """Return the largest modulus of the scheme's roots at rest, for the mean gap, and whether it is stable.
 
-    The roots are those at the network's fixed point, for the mean gap. Under a held input results are not interpolated from
-    each other but from the states at the samples, so that the gap is that of the samples."""
-    cell, path, clock, h0 = run
+    Under a held input results are interpolated from the states at the samples and not from each other, so that the gap is
+    that of the samples."""
     if is_held(path):
-        rule = Interpolation(rule.ahead + rule.behind, 0, rule.band)
-        gap = jnp.asarray(path.dt / clock.dt, clock.gaps.dtype)
+        rule, gap = Interpolation(rule.ahead + rule.behind, 0, rule.band), path.dt / clock.dt
     else:
         gap = clock.mean_gap
-    multipliers = resting_multipliers(cell, clock.mean_input(path), h0)
-    radii = radii_of(companion(uniform_weights(gap, rule), multipliers, rule.behind, whole_steps(gap, rule.ahead)))
-    asked = jnp.all(jnp.isfinite(radii))
-    stable = ~asked | (beyond(radii, multipliers, gap) <= TOLERANCE)
-    return jnp.where(asked, jnp.max(radii), jnp.nan), stable
+    return roots_at_rest((cell, path, clock, h0), gap, Partial(_companions, rule))
+
+
+def _companions(rule: Interpolation, gap: Any, multipliers: Any, xp: Any) -> Any:
+    weights = uniform_weights(gap, rule, xp)
+    return companion(weights, multipliers, rule.behind, whole_steps(gap, rule.ahead, xp), xp)

@@ -87,10 +87,10 @@ def uniform_nodes(gap: Any, ahead: int, behind: int, xp: Any = np) -> tuple[Any,
     return xp.concatenate([-results * gap - steps, xp.arange(ahead + 1, dtype=gap.dtype)]), whole
 
 
-def uniform_weights(gap: Float[Array, ""], rule: Interpolation) -> Float[Array, " P"]:
-    """Return the weights of a scheme with equal gaps."""
-    nodes, whole = uniform_nodes(gap, rule.ahead, rule.behind, jnp)
-    return lagrange(nodes, gap - whole, rule.band)
+def uniform_weights(gap: Any, rule: Interpolation, xp: Any = jnp) -> Any:
+    """Return the weights (P,) of a scheme with equal gaps."""
+    nodes, whole = uniform_nodes(gap, rule.ahead, rule.behind, xp)
+    return lagrange(nodes, gap - whole, rule.band, xp)
 
 
 def orbit_of(step: Callable[[Any, State], State], h: State, drives: Any) -> State:

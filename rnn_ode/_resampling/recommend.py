@@ -30,7 +30,7 @@ from .alternatives import delayed_feedback, state_trajectory
 from .candidates import Scheme, candidates, distinct, known_of, middle_of
 from .evolve import evolve
 from .interpolation import whole_steps
-from .stability import resting_multipliers
+from .stability import multipliers_at_rest
 
 KINDS = (evolve, delayed_feedback, state_trajectory)
 
@@ -116,7 +116,7 @@ def recommend(
     pick = partial(output_of, cell) if output is None else output
     states = iterate(cell, xs, h0).states
     outputs = flat_rows(jax.vmap(pick)(states))[1:].astype(float)
-    known = known_of(1 / ratio, _multipliers_at_rest(cell, xs, h0), flat_rows(states), outputs)
+    known = known_of(1 / ratio, multipliers_at_rest(cell, jnp.mean(xs, axis=0), h0), flat_rows(states), outputs)
     schemes = sorted(distinct(candidates(known, budget)), key=lambda s: (not s.stable, -s.fit, s.applications))
     stable = [[s for s in schemes if s.stable and s.run.func is kind] for kind in KINDS]
     promising = [scheme for kind in stable for scheme in kind[:TRIED]]
@@ -131,10 +131,6 @@ def recommend(
         )
     best = max(tried, key=lambda scheme: scheme.snr - WORTH * np.log2(scheme.applications))
     return Recommendation(ranking, best, ratio)
-
-
-def _multipliers_at_rest(cell: Cell, xs: Array, h0: State) -> np.ndarray:
-    return np.asarray(eqx.filter_jit(resting_multipliers)(cell, jnp.mean(xs, axis=0), h0)).astype(complex)
 
 
 def _tried(

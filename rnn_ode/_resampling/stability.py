@@ -1,11 +1,12 @@
 """Whether a scheme that steps a network by parts of a step is stable.
 
-The states behind are earlier results, so that interpolation along the orbit is a linear multistep method. On a
-multiplier λ of the network it is a linear recurrence, with a companion matrix, one of whose eigenvalues stands for λ^s, the
-flow's. The root condition: no eigenvalue exceeds the larger of 1 and |λ|^s in modulus (Dahlquist, Math. Scand. 4, 1956).
-It is asked at the network's fixed point, and says nothing of large signals.
+Interpolation along the orbit uses earlier results, and so is a linear multistep method. For a multiplier λ of the network it
+is a linear recurrence, whose companion matrix has the *roots* as eigenvalues. One of them approximates λ^s, the flow's own.
+The root condition: no root exceeds the larger of 1 and |λ|^s in modulus (Dahlquist, Math. Scand. 4, 1956). The multipliers
+are those at the network's fixed point, so that the condition says nothing about large signals.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
@@ -14,14 +15,15 @@ import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
-from jaxtyping import Array, Complex, Float, PyTree, Real
+from jaxtyping import Array, Bool, Float, PyTree, Real
 
-from .._base.checks import as_band, as_floats, as_number, check_callable, check_count
+from .._base.checks import as_band, as_floats, as_number, check_callable, check_count, is_concrete
 from .._base.protocol import input_width
-from .._base.states import promote
+from .._base.states import frozen, promote
 from .._base.text import table
-from .._base.types import Cell
+from .._base.types import Cell, State
 from .._cells.protocol import as_initial_state
+from .._run.clock import Clock
 from ..linalg._eig import eig
 from ..linalg._solve import solve
 from .interpolation import lagrange, uniform_nodes
@@ -32,9 +34,12 @@ TOLERANCE = 1e-3
 class RootCondition(eqx.Module):
     """Which pairs (ahead, behind) step a network stably by gaps of one length.
 
-    **Fields:** `gap` in steps of the network; `multipliers` (N,), of its step at rest; `radii` (A, B + 1), the largest
-    modulus of the roots for ahead = 1 … A (rows) and behind = 0 … B; `excess` (A, B + 1), by how much a radius exceeds
-    the larger of 1 and |λ|^gap, at the worst multiplier.
+    **Fields:**
+
+    - `gap`: the distance of two results, in steps of the network.
+    - `multipliers`: (N,) of the network's step at rest.
+    - `radii`: (A, B + 1), the largest modulus of the roots for ahead = 1 … A (rows) and behind = 0 … B.
+    - `excess`: (A, B + 1), by how much a radius exceeds the larger of 1 and |λ|^gap, at the worst multiplier.
     """
 
     gap: float
@@ -44,7 +49,7 @@ class RootCondition(eqx.Module):
 
     @property
     def stable(self) -> list[tuple[int, int]]:
-        """The pairs (ahead, behind) with an excess of at most 1e-3."""
+        """The pairs (ahead, behind) whose excess is at most 1e-3."""
         return [(int(i) + 1, int(j)) for i, j in np.argwhere(self.excess <= TOLERANCE)]
 
     def table(self) -> str:
@@ -68,13 +73,21 @@ def root_condition(
     behind: int = 5,
     band: float = 0.0,
 ) -> RootCondition:
-    """The roots of every scheme up to (`ahead`, `behind`) at the network's fixed point under a constant input.
+    """Find the roots of every scheme up to (`ahead`, `behind`) at the network's fixed point under a constant input.
 
-    **Arguments:** `cell` any cell; `x` (D,) the input, such as the mean of a recording; `gap` between results, in steps
-    of the network: 44.1/48 runs one that was trained at 44.1 kHz at 48; `h0` a state from which the network comes to
-    rest, zeros by default for our cells and Equinox's; `band` as in `evolve`. **Returns:** a `RootCondition`, computed on
-    the host. **Raises:** `ValueError` or `TypeError` for a gap that is not positive and finite, an x that does not fit the
-    cell, and counts that are not whole.
+    **Arguments:**
+
+    - `cell`: any cell, `cell(x, h) -> h`.
+    - `x`: (D,) the input, such as the mean of a recording.
+    - `gap`: the distance of two results, in steps of the network: 44.1/48 runs a network trained at 44.1 kHz at 48 kHz.
+    - `h0`: a state from which the network comes to rest. Default: zeros, for our cells and Equinox's.
+    - `ahead`, `behind`: up to which the schemes go. Default 6 and 5.
+    - `band`: as in `evolve`. Default 0.
+
+    **Returns:** a `RootCondition`, computed on the host.
+
+    **Raises:** `ValueError` or `TypeError` for a gap that is not positive and finite, an x that does not fit the cell, and
+    counts that are not whole.
 
     ```python
     >>> import jax.numpy as jnp, rnn_ode as ro
@@ -95,7 +108,7 @@ def root_condition(
     x, width = as_floats("x", x), input_width(cell)
     if width is not None and x.shape != (width,):
         raise ValueError(f"x must be a constant input ({width},) for this cell; got {x.shape}.")
-    multipliers = np.asarray(_resting(cell, x, h0)).astype(complex)
+    multipliers = multipliers_at_rest(cell, x, h0)
     radii = np.empty((ahead, behind + 1))
     excess = np.empty_like(radii)
     for i, j in np.ndindex(radii.shape):
@@ -106,12 +119,14 @@ def root_condition(
     return RootCondition(gap, multipliers, radii, excess)
 
 
-def companion(weights, multipliers, behind: int, whole: Any = 0, xp: Any = jnp):
-    """What a result and its `behind` predecessors, newest first, are multiplied by to give the next ones, for networks that
-    multiply by `multipliers` (N,): (N, B, B) with B = behind + 1. `weights` are of the nodes as `uniform_nodes` has them."""
+def companion(weights: Any, multipliers: Any, behind: int, whole: Any = 0, xp: Any = jnp) -> Any:
+    """Return the companion matrices (N, B, B) of a scheme with B = behind + 1, one for each of the `multipliers` (N,).
+
+    A matrix times a result and its `behind` predecessors, newest first, gives the next ones. The `weights` are those of the
+    nodes of `uniform_nodes`, after `whole` steps."""
     ahead = weights.shape[0] - behind - 1
     z, unit = multipliers[:, None], xp.eye(behind + 1, dtype=multipliers.dtype)[:, None]
-    # the state interpolated from, and those behind it: powers of the network on the last result, then its predecessors
+    # the state that is interpolated from, and those behind it: first powers of the last result, then its predecessors
     back = [
         xp.where(k <= whole, z ** xp.maximum(whole - k, 0) * unit[0], unit[xp.maximum(k - whole, 0)])
         for k in range(behind + 1)
@@ -121,8 +136,9 @@ def companion(weights, multipliers, behind: int, whole: Any = 0, xp: Any = jnp):
     return xp.stack([result, *back[:behind]], axis=1)
 
 
-def feedback_companion(weights, multipliers, lag: int, xp: Any = jnp):
-    """The same for z(t) = λ Σ w_k z(t_k), with the weights (P,), oldest first, of results of which `lag` are newer."""
+def feedback_companion(weights: Any, multipliers: Any, lag: int, xp: Any = jnp) -> Any:
+    """Return the companion matrices of z(t) = λ Σ w_k z(t_k): the weights (P,) are those of P results, oldest first, after
+    which `lag` newer results came."""
     size = weights.shape[0] + lag
     row = xp.concatenate([xp.zeros(lag, weights.dtype), weights[::-1]])
     first = multipliers[:, None] * row[None]
@@ -130,20 +146,63 @@ def feedback_companion(weights, multipliers, lag: int, xp: Any = jnp):
     return xp.concatenate([first[:, None], shift], axis=1)
 
 
-def radii_of(matrices: Complex[Array, "N B B"]) -> Float[Array, " N"]:
-    """The spectral radius of each matrix."""
-    return jax.vmap(lambda A: jnp.max(jnp.abs(eig(A)[0])))(matrices)
-
-
-def beyond(radii, multipliers, gap, xp: Any = jnp):
-    """By how much the worst radius exceeds what the root condition allows, the larger of 1 and |λ|^gap."""
+def beyond(radii: Any, multipliers: Any, gap: Any, xp: Any = jnp) -> Any:
+    """Return by how much the worst radius exceeds the larger of 1 and |λ|^gap, which the root condition allows."""
     return xp.max(radii - xp.maximum(1, xp.abs(multipliers) ** gap))
 
 
-def resting_multipliers(cell, x, h) -> Complex[Array, " N"]:
-    """The eigenvalues of the network's step where it comes to rest under a constant input, or where it is after a while.
+def roots_at_rest(
+    run: tuple[Cell, Any, Clock, State], gap: Any, matrices: Callable[..., Any]
+) -> tuple[Float[Array, ""], Bool[Array | np.ndarray, ""]]:
+    """Return the largest modulus of a scheme's roots at rest, and whether they satisfy the root condition.
 
-    In float32 at least, since half precision has no eigenvalues."""
+    `run` holds the cell, the path, the clock and h0; at rest means at the network's fixed point under the mean input.
+    `matrices(gap, multipliers, xp)` are the companion matrices. Where no fixed point is found, the modulus is NaN and the
+    scheme counts as stable. If nothing is traced, the host finds the eigenvalues, for which nothing is compiled.
+    """
+    kind = run[2].gaps.dtype
+    jacobian = _jacobian_of_run(run)
+    if not is_concrete(jacobian, gap, matrices):
+        return _traced_roots(jacobian, jnp.asarray(gap, kind), matrices)
+    multipliers = eigenvalues(jacobian)
+    with np.errstate(over="ignore", invalid="ignore"):
+        radii = abs(eigenvalues(matrices(gap, multipliers, np))).max(axis=1)
+        radius, stable = _judged(radii, multipliers, gap, np)
+    return jnp.asarray(radius, kind), np.asarray(stable)
+
+
+@eqx.filter_jit
+def _jacobian_of_run(run: tuple[Cell, Any, Clock, State]) -> Float[Array, "M M"]:
+    cell, path, clock, h0 = frozen(run)
+    return jax.lax.stop_gradient(jacobian_at_rest(cell, clock.mean_input(path), h0))
+
+
+@eqx.filter_jit
+def _traced_roots(jacobian: Array, gap: Array, matrices: Callable[..., Any]) -> tuple[Array, Array]:
+    multipliers = eig(jacobian)[0]
+    radii = jax.vmap(lambda A: jnp.max(jnp.abs(eig(A)[0])))(matrices(gap, multipliers, jnp))
+    return _judged(radii, multipliers, gap, jnp)
+
+
+def _judged(radii: Any, multipliers: Any, gap: Any, xp: Any) -> tuple[Any, Any]:
+    """Return the largest radius, NaN unless all are finite, and whether none exceeds what the root condition allows."""
+    asked = xp.all(xp.isfinite(radii))
+    return xp.where(asked, xp.max(radii), xp.nan), ~(asked & (beyond(radii, multipliers, gap, xp) > TOLERANCE))
+
+
+def eigenvalues(matrices: Any) -> np.ndarray:
+    """Return the eigenvalues (…, N) of matrices (…, N, N) on the host; NaN for those that are not finite."""
+    matrices = np.asarray(matrices)
+    matrices = matrices.astype(np.result_type(matrices, np.float64))
+    finite = np.isfinite(matrices).all(axis=(-2, -1))
+    found = np.linalg.eigvals(np.where(finite[..., None, None], matrices, 0)).astype(complex)
+    return np.where(finite[..., None], found, np.nan)
+
+
+def jacobian_at_rest(cell: Cell, x: Array, h: State) -> Float[Array, "M M"]:
+    """Return the Jacobian of the network's step at the state in which it comes to rest under a constant input.
+
+    If it does not come to rest, the state is that after 256 steps. In float32 at least: half precision has no eigenvalues."""
     flat, unravel = ravel_pytree(promote(h, cell, x, least=jnp.float32))
 
     def step(h):
@@ -158,7 +217,12 @@ def resting_multipliers(cell, x, h) -> Complex[Array, " N"]:
     settled = jax.lax.fori_loop(0, 256, lambda _, h: step(h), flat)
     rest = jax.lax.fori_loop(0, 8, lambda _, h: newton(h), settled)
     rest = jnp.where(distance(rest) <= distance(settled), rest, settled)
-    return eig(jax.jacfwd(step)(rest))[0]
+    return jax.jacfwd(step)(rest)
 
 
-_resting = eqx.filter_jit(resting_multipliers)
+def multipliers_at_rest(cell: Cell, x: Array, h: State) -> np.ndarray:
+    """Return the eigenvalues of `jacobian_at_rest` (M,) on the host."""
+    return eigenvalues(_jacobian(cell, x, h))
+
+
+_jacobian = eqx.filter_jit(jacobian_at_rest)

@@ -1,8 +1,8 @@
-"""A network at another rate than its own, on samples that come in blocks: `evolve` without an end.
+"""`Stream`: a network at another rate than its own, on samples that come in blocks. It is `evolve` without an end.
 
-Rates are fractions, and with Q their common denominator everything has a whole number: result n is n·P/Q samples after the
-first sample, and a step of the network A/Q samples. No float of the time is ever made, so that the millionth second is as
-exact as the first. The results are those of one call of `evolve` on the whole series, whatever the blocks.
+Rates are fractions with a common denominator Q: result n is n·P/Q samples after the first sample, and a step of the network
+is A/Q samples long, with whole numbers P and A. Time is never a float, so that the millionth second is as exact as the first.
+The results are those of one call of `evolve` on the whole series, whatever the blocks.
 """
 
 import math
@@ -25,9 +25,9 @@ from .smooth import Past, advance, begun, moved
 
 Rate = float | int | Fraction
 
-_READS = 16_384  # of the input in a block, unless told otherwise
+_READS = 16_384  # of the input in a block, by default
 
-_LARGEST = 10**13  # of the whole numbers, so that a block's stay in 64 bits
+_LARGEST = 10**13  # of the whole numbers, so that those of a block fit into 64 bits
 
 
 class NotFinite(ValueError):
@@ -42,17 +42,21 @@ class NotFinite(ValueError):
 
 
 class Stream:
-    """A network at `rate_out`, driven by samples at `rate_in`, where its own step is one `trained`-th of the time unit.
+    """Run a network at `rate_out`, driven by samples at `rate_in`; its own step is one `trained`-th of the time unit.
 
-    **Arguments:** `cell` any cell that tells its `input_size`, from its zero state on; `output(x, h)` what is read of a
-    state and the input there, one array, such as `interop.Network.output`; the rates, whole numbers, fractions or floats,
-    which are taken for the decimals that they print as; `ahead`, `behind` and `band` as in `evolve`; `block`, results
-    computed at a time, which changes them by no more than rounding (about 4000 for a small change of rate, unless told
-    otherwise).
+    **Arguments:**
 
-    The first result is at the first sample's stamp, the zero state one result before it. T samples have ⌈T·rate_out/rate_in⌉
-    results; before the first stamp and after the last the input is held. `flush` ends the series: another one wants a
-    `Stream` of its own.
+    - `cell`: any cell that tells its `input_size`. It starts from its zero state.
+    - `output`: `output(x, h)`, what is read of a state and the input there, one array; such as `interop.Network.output`.
+    - `rate_in`, `rate_out`, `trained`: rates per unit of time, such as Hz: whole numbers, fractions, or floats, which stand
+      for the decimals that they print as.
+    - `ahead`, `behind`, `band`: as in `evolve`.
+    - `block`: how many results are computed at a time. It changes them only by rounding. Default: about 4000 for a small
+      change of rate.
+
+    The first result is at the stamp of the first sample; the zero state is one result before it. T samples give
+    ⌈T·rate_out/rate_in⌉ results. Before the first stamp and after the last one the input is held. `flush` ends the series;
+    for another series make another `Stream`.
 
     **Raises:** `ValueError` or `TypeError` for rates that are not positive or have no common measure of reasonable size,
     counts that are not whole, a band outside 0 … 0.25, a cell without `input_size`, an output that is not one array.
@@ -101,20 +105,19 @@ class Stream:
         self._kind = np.dtype(jnp.result_type(*jax.tree.leaves(eqx.filter((cell, self._h0), eqx.is_inexact_array))))
         self._width = _width_of(cell)
         self._outputs = _shape_of(output, jnp.zeros(self._width, self._kind), self._h0)
-        self._samples = np.zeros(
-            (0, self._width), self._kind
-        )  # those that are still to be read, ending with the latest
+        self._samples = np.zeros((0, self._width), self._kind)  # those that are still to be read, the latest last
         self._count = 0  # of all samples so far
         self._done = 0  # results so far
         self._ended = False
         self._past: Past | None = None if behind else Past(self._h0, (), jnp.zeros(0, self._kind))
 
     def push(self, xs: Float[np.ndarray, "T D"]) -> Float[np.ndarray, "n ..."]:
-        """The results that T more samples complete, often none: they come a block at a time. `ValueError` for samples of
-        another width, such as are not real or not finite, and after `flush`."""
+        """Return the results that T more samples (T, D) complete: often none, since results come in whole blocks.
+
+        **Raises:** `ValueError` for samples of another width, samples that are not real or not finite, and after `flush`."""
         if self._ended:
             raise ValueError(
-                f"the series ended with flush, after {self._count} samples; another one wants another Stream."
+                f"the series ended with flush, after {self._count} samples; make another Stream for another series."
             )
         xs = np.asarray(xs)
         if xs.ndim != 2 or xs.shape[1] != self._width:
@@ -134,8 +137,7 @@ class Stream:
         return self._joined(rows)
 
     def flush(self) -> Float[np.ndarray, "n ..."]:
-        """The results that are left when the series has ended, which it has with this. `ValueError` where there were no
-        samples."""
+        """End the series and return the results that are left. **Raises:** `ValueError` if there were no samples."""
         if self._count == 0:
             raise ValueError("a series needs at least one sample; none was pushed.")
         self._ended = True
@@ -150,7 +152,7 @@ class Stream:
         return np.concatenate(rows) if rows else np.zeros((0, *self._outputs), self._kind)
 
     def _next(self) -> np.ndarray:
-        """The next block of results, or the first few of all."""
+        """Compute the next block of results; at first, those that have too few results behind them."""
         samples, whole, fraction = self._window(*self._places())
         if self._past is None:
             gaps = np.full(self._rule.behind, self._gap, self._kind)
@@ -166,9 +168,11 @@ class Stream:
         return rows
 
     def _places(self) -> tuple[Int[np.ndarray, "..."], Float[np.ndarray, "..."]]:
-        """Where the next results need the input, in samples after the first one: the whole ones, and the rest. For each of
-        them (block, reads + 1) the steps of the network that lead there from the result before it, then its own place; for
-        the first few (steps + results,) the steps of the orbit that they are read off, then their own places."""
+        """Return where the next results read the input, in samples after the first one: whole samples, and the rest.
+
+        For each result (block, reads + 1) these are the steps of the network after the result before it, then its own place.
+        For the first few (steps + results,) they are the steps of the orbit off which they are read, then their own
+        places."""
         ahead, behind, _ = self._rule
         if self._past is None:
             length = int(whole_steps(np.float64(behind * self._gap), ahead + behind, np)) + ahead + behind
@@ -181,7 +185,7 @@ class Stream:
         return before + rest // self._unit, (rest % self._unit / self._unit).astype(self._kind)
 
     def _window(self, whole, fraction):
-        """The samples about those places, as many for every block, and the places among them."""
+        """Return the samples around those places, the same number for every block, and the places among them."""
         last, margin = self._count - 1, BandLimited.half_width
         most = (self._result * self._block + self._step * self._reads) // self._unit + 1
         span = int(np.ptp(whole)) if self._past is None else most
@@ -193,14 +197,14 @@ class Stream:
         return samples, whole - first, fraction
 
     def _forget(self):
-        """Let go of the samples that no later result reads."""
+        """Drop the samples that no later result reads."""
         oldest = int(self._places()[0].min()) - BandLimited.half_width
         begin = self._count - len(self._samples)
         self._samples = self._samples[max(0, min(oldest - begin, len(self._samples) - 1)) :]
 
 
 def as_rate(name: str, value: Any) -> Fraction:
-    """A rate as the fraction that it is, or that its decimals are: 0.1 is a tenth."""
+    """Return a rate as a fraction; a float stands for its decimals, so that 0.1 is a tenth."""
     rate = value if isinstance(value, Fraction | int) else as_step(name, value)
     if isinstance(rate, bool) or rate <= 0:
         raise ValueError(f"{name} must be a positive rate; got {value!r}.")
@@ -222,7 +226,7 @@ def _shape_of(output, x, h) -> tuple[int, ...]:
 
 
 def _whole_numbers(rate_in: Fraction, rate_out: Fraction, trained: Fraction) -> tuple[int, int, int]:
-    """P, A and Q: the distance of two results, a step of the network, and a sample, in common parts of a sample."""
+    """Return P, A and Q: the distance of two results, a step of the network, and a sample, in common parts of a sample."""
     result, step = rate_in / rate_out, rate_in / trained
     unit = math.lcm(result.denominator, step.denominator)
     numbers = int(result * unit), int(step * unit), unit
@@ -234,7 +238,7 @@ def _whole_numbers(rate_in: Fraction, rate_out: Fraction, trained: Fraction) -> 
 
 @eqx.filter_jit
 def _begin(model, h0, samples, whole, fraction, gaps, rule):
-    """The past of the next result, and the first few results."""
+    """Return the past of the next result, and the first few results."""
     cell, output = model
     drive, step = hoisted(cell)
     xs = jax.vmap(BandLimited(samples).at)(whole + 1, fraction)
@@ -245,14 +249,14 @@ def _begin(model, h0, samples, whole, fraction, gaps, rule):
 
 @eqx.filter_jit
 def _block(model, past: Past, samples, whole, fraction, gap: float, rule: Interpolation):
-    """The past of the next block, and the results of this one."""
+    """Return the past of the next block, and the results of this one."""
     cell, output = model
     ahead, behind, band = rule
     drive, step = hoisted(cell)
     xs = jax.vmap(jax.vmap(BandLimited(samples).at))(whole + 1, fraction)
     drives = jax.vmap(jax.vmap(drive))(xs[:, :-1])
     nodes, lead = uniform_nodes(gap, ahead, behind)
-    # whole steps make the first few pasts unlike the later ones, so that each has weights of its own
+    # with whole steps the first few pasts differ from the later ones, so that each result needs weights of its own
     always = None if lead else lagrange(nodes, gap, band, np)
     part = jnp.asarray(gap - lead, samples.dtype)
 

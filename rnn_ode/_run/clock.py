@@ -1,8 +1,8 @@
-"""When a run gives its states: each time's place on the input's grid, and the gaps between them in steps of the network.
+"""The times of a run: their places among the input's samples, and the gaps between them in steps of the network.
 
-Both are differences of large numbers, which a float32 of the time does not hold: at 44.1 kHz it is off by a hundredth of a
-sample after three seconds. Times that are known while Python runs are therefore split in float64 on the host, and a uniform
-grid is recognised as one within the rounding of its own type.
+Both are differences of large numbers. A float32 of the time does not hold them: at 44.1 kHz it is wrong by a hundredth of a
+sample after three seconds. Times that are known while Python runs are therefore split in float64 on the host. A uniform grid
+is recognised if its gaps are equal to the rounding of its own type.
 """
 
 from typing import Any
@@ -17,16 +17,22 @@ from .._base.checks import as_times, is_concrete
 from .._paths.base import AbstractPath, read
 from .._paths.times import split
 
-ROWS = 1024  # read from the input at a time
+ROWS = 1024  # times whose input is read at once
 
 
 class Clock(eqx.Module):
-    """Times `ts` (n,); `whole` and `fraction` (n,), their places in sampling intervals of the path (zeros for a path
-    without samples), or those of what is `lead` before them; `gaps` (n − 1,) between them in steps of `dt`. `known` unless
-    they are traced, and `uniform` if all gaps are known to be equal.
+    """The times of a run.
 
-    For traced times `increasing` (n,) tells whether all up to each one are finite and increase. Those that do not are
-    replaced by a step of the network after the time before.
+    **Fields:**
+
+    - `ts`: (n,) the times.
+    - `whole`, `fraction`: (n,) the places of the times, or of `lead` before them, in sampling intervals of the path since its
+      start; zeros if the path has no samples.
+    - `gaps`: (n − 1,) between the times, in steps of `dt`.
+    - `known`: whether the times are not traced.
+    - `uniform`: whether all gaps are known to be equal.
+    - `increasing`: (n,) for traced times, whether all times up to each one are finite and increase. Those that do not are
+      replaced: each is one step of the network after the time before.
     """
 
     ts: Float[Array, " n"]
@@ -71,25 +77,25 @@ class Clock(eqx.Module):
         return cls(checked, whole, fraction, gaps, dt, concrete, uniform, increasing)
 
     @property
-    def mean_gap(self) -> Array:
-        """The very gap where all are equal."""
-        return jnp.asarray(self.gaps[0]) if self.uniform else jnp.mean(jnp.asarray(self.gaps))
+    def mean_gap(self) -> Any:
+        """The mean of the gaps; exactly their length if all are equal. On the host where the times are known."""
+        return self.gaps[0] if self.uniform else self.gaps.mean()
 
     def read(self, path, i, after) -> Array:
-        """The input `after` time units past the i-th time."""
+        """Return the input `after` time units past the i-th time."""
         if isinstance(path, AbstractPath):
             return path.at(jnp.asarray(self.whole)[i], jnp.asarray(self.fraction)[i], after)
         return read(path, self.ts[i], after)
 
     def read_ahead(self, path, i, after, count: int) -> Array:
-        """The inputs (count, …) `after` time units past the i-th time and every step of the network from there on."""
+        """Return the inputs (count, …) `after` time units past the i-th time, and every step of the network from there on."""
         if isinstance(path, AbstractPath):
             place = jnp.asarray(self.whole)[i], jnp.asarray(self.fraction)[i]
             return path.ahead(*place, after, self.dt, count)
         return jax.vmap(lambda j: self.read(path, i, after + j * self.dt))(jnp.arange(count))
 
     def mean_input(self, path) -> Array:
-        """The mean of the input's samples, or of the input at the times."""
+        """Return the mean of the input's samples, or if it has none of the input at the times."""
         if isinstance(path, AbstractPath):
             return jnp.mean(path.xs, axis=0)
         return jnp.mean(jax.lax.map(lambda t: read(path, t), self.ts, batch_size=ROWS), axis=0)
@@ -102,11 +108,11 @@ def _increasing(t: Float[Array, " n"]) -> Bool[Array, " n"]:
 
 
 def _continued(t: Float[Array, " n"], increasing: Bool[Array, " n"], dt: float) -> Float[Array, " n"]:
-    """The times while they increase, and a step after another from there on, so that every gap is one that can be run."""
+    """Return the times while they increase, and after that one step after another, so that every gap can be run."""
     count = jnp.sum(increasing)
     last = jnp.where(count > 0, t[jnp.maximum(count - 1, 0)], 0)
     return jnp.where(increasing, t, last + dt * (jnp.arange(t.shape[0]) - count + 1).astype(t.dtype))
 
 
-def _kind(ts):
+def _kind(ts: Any) -> Any:
     return ts.dtype if jnp.issubdtype(ts.dtype, jnp.floating) else jnp.result_type(float)

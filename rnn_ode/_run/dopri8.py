@@ -1,8 +1,8 @@
-"""Dormand and Prince's eighth-order Runge–Kutta step, with diffrax's own tableau and its stages in a plain `lax.scan`.
+"""Dormand and Prince's eighth-order Runge–Kutta step, with diffrax's own tableau, and its stages in a plain `lax.scan`.
 
-`diffrax.Dopri8` takes the same steps, and serves every kind of Runge–Kutta method and of term. With states of tens of
-units its stages cost two to three times what the field does; here a stage is the field and one sum. The tests hold a step
-to diffrax's, to rounding. There is no dense output: `integrate` ends an interval at every time it is asked for.
+`diffrax.Dopri8` takes the same steps. It is made for every kind of Runge–Kutta method and of term: for tens of units its
+stages cost two to three times as much as the field. Here a stage is the field and one sum. A test compares a step with
+diffrax's, to rounding. There is no dense output, since `integrate` ends an interval at every output time.
 """
 
 import functools
@@ -24,8 +24,8 @@ _WEIGHTS = np.stack([np.pad(row, (0, _STAGES - len(row))) for row in ((), *_TABL
 class Dopri8(diffrax.AbstractAdaptiveSolver):
     """Dormand and Prince's 8(7) pair (Prince and Dormand 1981) for a `diffrax.ODETerm`.
 
-    The last stage is evaluated at the end of the step, so that its state is the solution. Its rate would serve the next
-    step as the first one; that is not used, since a second copy of the field costs more to compile than it saves.
+    The last stage is evaluated at the end of the step, so that its state is the solution. Its rate is the first rate of the
+    next step; that is not used, since a second copy of the field costs more to compile than it saves.
     """
 
     term_structure = diffrax.ODETerm
@@ -63,12 +63,14 @@ class Dopri8(diffrax.AbstractAdaptiveSolver):
 
 @jax.custom_jvp
 def _weighted(weights, rates):
-    """Σᵢ weightsᵢ ratesᵢ of rates (stages, …), written out: XLA then takes whole vectors of entries at a time, where
-    `jnp.sum` goes through the stages of one entry after another. In batches that makes a solve twice as fast."""
+    """Return Σᵢ weightsᵢ ratesᵢ of rates (stages, …), as a sum that is written out.
+
+    XLA then adds whole vectors of entries, where `jnp.sum` adds the stages of one entry after another. In batches a solve is
+    twice as fast."""
     return functools.reduce(jnp.add, (weights[i] * rates[i] for i in range(_STAGES)))
 
 
-# written out, it would be transposed to as many arrays of all stages, to be added up
+# the transpose of the sum that is written out would be as many arrays of all stages, to be added
 _weighted.defjvps(
     None, lambda along, _, weights, rates: jnp.sum(weights.reshape(-1, *(1,) * (along.ndim - 1)) * along, axis=0)
 )

@@ -16,9 +16,9 @@ from .._base.types import Field, State
 from .._cells.protocol import as_state
 from .._paths.base import AbstractPath, check_width
 from .clock import Clock
-from .solve import solve_field
+from .solve import reason_of, solve_field
 from .tolerances import tolerances_of
-from .trajectory import Trajectory
+from .trajectory import Trajectory, is_successful
 
 _DEFAULT_ADJOINT = diffrax.RecursiveCheckpointAdjoint(checkpoints=8)
 
@@ -99,10 +99,11 @@ def integrate(
         check_count("max_steps", max_steps)
     tolerances = tolerances_of(field, h0, solver, rtol, atol)
     adjoint = _DEFAULT_ADJOINT if adjoint is None else adjoint
-    rows, times, result, stats = solve_field(field, path, h0, clock, solver, tolerances, max_steps, adjoint, save)
-    if throw:
-        rows = result.error_if(rows, result != RESULTS.successful)
-    return Trajectory(times, rows, result, stats)
+    solved = solve_field(field, path, h0, clock, solver, tolerances, max_steps, adjoint, save)
+    states, result = solved.states, reason_of(field, path, solved, solver)
+    if throw and not is_successful(result):
+        states = result.error_if(states, result != RESULTS.successful)
+    return Trajectory(solved.times, states, result, solved.stats)
 
 
 def integrate_samples(
@@ -120,7 +121,7 @@ def integrate_samples(
     The state stays what it is after the last of them. `count` may be traced."""
     tolerances = tolerances_of(field, h0, solver, rtol, atol)
     adjoint = _DEFAULT_ADJOINT if adjoint is None else adjoint
-    return solve_field(field, path, h0, None, solver, tolerances, None, adjoint, None, count)[0]
+    return solve_field(field, path, h0, None, solver, tolerances, None, adjoint, None, count).states
 
 
 def _check_path(field: Field, path: Any) -> None:

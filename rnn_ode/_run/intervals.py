@@ -12,12 +12,13 @@ from .._paths.base import AbstractPath
 from .clock import Clock
 
 
-def segments_of(path, clock: Clock | None) -> tuple[tuple[Array, ...], Array, Array | None, Array | None]:
-    """Intervals (whole step, from, to, length; the last three in fractions of it), the output times, the rows to keep, and
-    which intervals may be run: all, or those before the first traced time that does not increase.
+def segments_of(path: Any, clock: Clock | None) -> tuple[tuple[Array, ...], Array, Array | None, Array | None]:
+    """Return the intervals, the output times, which intervals end at these times, and which intervals may be run.
 
-    Without times the intervals are the steps. With them they end at every sample and at every output time. For a path without
-    samples an interval begins at a time, and its length is the difference that the times have on the host.
+    An interval is (whole step, from, to, length); the last three are fractions of the step. Without a clock the intervals are
+    the steps of the path, otherwise they end at every sample and at every output time. For a path without samples `from` and
+    `to` are times, and the length is the difference that the times have on the host. `None` in the place of the last two
+    means all. For traced times, only intervals before the first time that does not increase may be run.
     """
     unit = jnp.result_type(float)
     if clock is None:
@@ -34,7 +35,7 @@ def segments_of(path, clock: Clock | None) -> tuple[tuple[Array, ...], Array, Ar
     first = (whole[0], fraction[0])
     samples = jnp.arange(total + 1)
     outside = (samples < whole[0] + (fraction[0] > 0)) | (samples > whole[-1])
-    # a sample outside the times asked for becomes an interval of no length at the start
+    # a sample outside the output times becomes an interval of no length at the start
     all_whole = jnp.concatenate([jnp.where(outside, first[0], samples), whole])
     all_fraction = jnp.concatenate([jnp.where(outside, first[1], 0), fraction])
     kind = jnp.concatenate([jnp.zeros(total + 1, int), jnp.arange(1, count + 1)])
@@ -64,13 +65,13 @@ class Interval(eqx.Module):
         return cls(field, path, segment, None, 1.0)
 
     def at(self, s):
-        """The time, and the input as a function of it, at s."""
+        """Return the time at s, and the input as a function of time around it."""
         whole, begin, *_ = self.segment
         return self._moment(whole, begin + s * self.length)
 
     @property
     def length(self):
-        """In steps, or in time for a path without samples; given where the ends are too large to tell it."""
+        """In steps, or in time for a path without samples. It is given where the ends are too large to be subtracted."""
         _, begin, end, *length = self.segment
         return length[0] if length else end - begin
 
@@ -81,13 +82,13 @@ class Interval(eqx.Module):
         return t, self.piece.moment(t, u)
 
     def rate(self, s, h):
-        """dh/ds."""
+        """Return dh/ds."""
         t, path = self.at(s)
         scale = self.dt * self.length
         return jax.tree.map(lambda leaf: scale.astype(jnp.finfo(leaf.dtype).dtype) * leaf, self.field(t, h, path))
 
     def anchored(self, h, anchor) -> tuple["Interval", State]:
-        """The interval with its field anchored where its step starts, if the field asks for that."""
+        """Return the interval, its field anchored where the step starts if it asks for that, and the state there."""
         if not getattr(self.field, "anchored", False):
             return self, anchor
         whole, begin, *_ = self.segment

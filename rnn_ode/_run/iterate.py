@@ -19,7 +19,7 @@ from .._cells.protocol import as_initial_state, recurrence
 from .._cells.recurrence import Recurrence
 from .kept import Kept, keep, with_result, with_result_unless
 from .scan import scan_states
-from .trajectory import Trajectory
+from .trajectory import Trajectory, is_successful
 
 _SEGMENT = 1024  # steps whose states are in memory at a time if `save` keeps something else
 
@@ -76,7 +76,7 @@ def iterate(
         check_count("checkpoints", checkpoints)
     states, result = _run_network(cell, xs, h0, save, checkpoints)
     ts = dt * jnp.arange(xs.shape[0] + 1)
-    if throw:
+    if throw and not is_successful(result):
         states = result.error_if(states, result != RESULTS.successful)
     return Trajectory(ts, states, result, {"num_steps": xs.shape[0]})
 

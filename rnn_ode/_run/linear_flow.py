@@ -1,13 +1,13 @@
-"""The flow of a linear field, exactly: one matrix exponential for all steps, and what the input adds to each.
+"""The exact flow of a linear field: one matrix exponential for all steps, and the contribution of the input to each.
 
-Under an input that is a polynomial in time between its kinks, dh/ds = M h + Σ_j c_j sʲ/j! in a part of a step, s = 0 … 1,
-and the end of the part is exp(M) h + Σ_j φ_{j+1}(M) c_j, by the same matrices in every step. The c_j of all steps come from
-the field itself, asked at h = 0 in degree + 1 places.
+If the input is a polynomial in time between its kinks, dh/ds = M h + Σ_j c_j sʲ/j! in each part of a step, s = 0 … 1. The
+state at the end of the part is exp(M) h + Σ_j φ_{j+1}(M) c_j, with the same matrices in every step. The c_j of all steps come
+from the field itself: its values at h = 0 in degree + 1 places.
 
-What is left is h(k+1) = E h(k) + u(k). On a CPU that is a scan: at 1000 steps it takes 0.11, 0.22, 1.1, 4.0 and 20 ms for 32,
-64, 128, 256 and 512 units, and doubling over blocks of 4 to 32 steps 1 to 9 times that (0.84 times for 512 units and
-blocks of 4). Accelerators, for which a step is a latency and a product is nothing, get blocks of 32. Eigenvectors would need
-a condition to be trusted, and take longer to find than either.
+This leaves h(k+1) = E h(k) + u(k). On a CPU it is run by a scan. For 1000 steps a scan takes 0.11, 0.22, 1.1, 4.0 and 20 ms
+for 32, 64, 128, 256 and 512 units; doubling over blocks of 4 to 32 steps takes 1 to 9 times that (0.84 times for 512 units
+and blocks of 4). Accelerators, where each step costs a latency and a product costs little, use blocks of 32. Eigenvectors
+would need a condition to be trusted, and take longer to find than either.
 """
 
 import itertools
@@ -41,7 +41,7 @@ def is_exact(field: Field, path: Any) -> bool:
 def linear_flow(
     field: Field, path: AbstractPath, h0: State, save: Callable[[Any], Any] | None
 ) -> tuple[State, RESULTS]:
-    """What is kept of the states (T + 1, …) at the path's stamps, the initial one first, and how the run ended."""
+    """Return what is kept of the states (T + 1, …) at the path's stamps, the initial one first, and how the run ended."""
     flat, unravel = ravel_pytree(h0)
     E, u, defined = _steps(field, path, flat, unravel)
     if save is None:
@@ -54,12 +54,14 @@ def linear_flow(
     return states, RESULTS.where(result == RESULTS.successful, result, why)
 
 
-def _steps(field, path, flat, unravel) -> tuple[Inexact[Array, "N N"], Inexact[Array, "T N"], Bool[Array, ""]]:
-    """E and u of h(k+1) = E h(k) + u(k), and whether the field was finite everywhere."""
+def _steps(
+    field: Field, path: AbstractPath, flat: Array, unravel: Callable[[Array], State]
+) -> tuple[Inexact[Array, "N N"], Inexact[Array, "T N"], Bool[Array, ""]]:
+    """Return E and u of h(k+1) = E h(k) + u(k), and whether the field was finite everywhere."""
     kind, zero = real_dtype(flat), jnp.zeros_like(flat)
     whole = jnp.arange(path.xs.shape[0])
-    points = np.linspace(0, 1, path.degree + 1)
-    # values at the points to c_j, the j-th derivative at 0
+    points = np.linspace(0, 1, (path.degree or 0) + 1)
+    # from the values at the points to c_j, the j-th derivative at 0
     derivatives = np.diag([math.factorial(j) for j in range(len(points))]) @ np.linalg.inv(
         np.vander(points, increasing=True)
     )
@@ -84,17 +86,17 @@ def _steps(field, path, flat, unravel) -> tuple[Inexact[Array, "N N"], Inexact[A
     return E, u, defined
 
 
-def _kinks(field, path) -> list[float]:
-    """The fractions of a step, 0 and 1 aside, at which the input that the field reads has a kink."""
+def _kinks(field: Field, path: AbstractPath) -> list[float]:
+    """Return the fractions of a step, without 0 and 1, at which the input that the field reads has a kink."""
     if is_held(path):
         return []
-    # what rounding tells apart is one kink, at 0 none
+    # kinks that differ by rounding are one; those at 0 are left out
     fractions = {round(-lead / path.dt % 1, 9) % 1: -lead / path.dt % 1 for lead in leads_of(field)}
     return [fractions[key] for key in sorted(fractions) if key]
 
 
 def scanned(E: Inexact[Array, "N N"], u: Inexact[Array, "T N"], h0: Inexact[Array, " N"], kept=lambda h: h):
-    """What is kept of every h(k+1) = E h(k) + u(k), (T, …), step by step."""
+    """Return what is kept of every h(k+1) = E h(k) + u(k), (T, …), step by step."""
 
     def body(h, u):
         h = jnp.matmul(E, h, precision="highest") + u
@@ -104,14 +106,16 @@ def scanned(E: Inexact[Array, "N N"], u: Inexact[Array, "T N"], h0: Inexact[Arra
 
 
 def doubled_where_finite(E, u, h0) -> Inexact[Array, "T N"]:
-    """`doubled` if the power of E that it needs is finite, `scanned` otherwise."""
+    """Return `doubled` if the power of E that it needs is finite, else `scanned`."""
     power = jax.lax.stop_gradient(matrix_power(E, jnp.asarray(_BLOCK)))
     return jax.lax.cond(jnp.all(jnp.isfinite(power)), doubled, scanned, E, u, h0)
 
 
 def doubled(E: Inexact[Array, "N N"], u: Inexact[Array, "T N"], h0: Inexact[Array, " N"]) -> Inexact[Array, "T N"]:
-    """The same in blocks: what the input does within each by doubling, all blocks at once; what their starts do, by the
-    powers of E; and a scan from start to start."""
+    """Return the states of `scanned`, computed in blocks.
+
+    The contribution of the input within each block comes from doubling, in all blocks at once; a scan gives the states at the
+    starts of the blocks; and powers of E their contribution to the other states."""
     (T, N), blocks = u.shape, -(-u.shape[0] // _BLOCK)
     with jax.default_matmul_precision("highest"):
         within = jnp.concatenate([u, jnp.zeros((blocks * _BLOCK - T, N), u.dtype)]).reshape(blocks, _BLOCK, N)

@@ -1,12 +1,11 @@
-"""Why a solver could not finish an interval: overflow, a field that is not finite, stiffness, rounding, or
-a singularity or jump.
+"""Why a solver could not finish an interval: overflow, an undefined field, stiffness, rounding, a singularity or a jump.
 
-All that is known is where the solver stopped, at the last state that it accepted, and how long its steps were. The field is
-asked near there, and its Jacobian for the eigenvalue of largest modulus, by power iteration. Everything is in the local time
-of the interval, 0 to 1, and so holds in any unit of time.
+Known are the last state that the solver accepted, its time, and the length of the steps. The field is evaluated near that
+state, and power iteration finds the eigenvalue of its Jacobian with the largest modulus. All times are local, from 0 to 1 in
+the interval, so that the answer does not depend on the unit of time.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import diffrax
 import jax
@@ -15,18 +14,18 @@ from jaxtyping import Array, Bool
 
 from .._base.results import RESULTS
 from .._base.states import frozen, is_finite
-from .._base.types import State
+from .._base.types import Field, State
 from .intervals import Interval
 from .tolerances import largest_of, shortest_step
 
 _ITERATIONS = 20
 
-_FOLDS = 50.0  # of decay within the interval, that count as fast
+_FOLDS = 50.0  # of decay in an interval, from which on it counts as fast
 
 
 class Stop(NamedTuple):
-    """Where a solver stopped in an interval: the interval's first state, the last state that was accepted, its local time,
-    and the mean accepted step in local time."""
+    """Where a solver stopped in an interval: the `first` state of the interval, the last state `h` that was accepted, its
+    time `s`, and the mean accepted `step` in local time."""
 
     first: State
     h: State
@@ -34,10 +33,19 @@ class Stop(NamedTuple):
     step: Array
 
 
-def diagnosed(field, path, segment, anchor, stop: Stop, result: RESULTS, solver, tolerances) -> RESULTS:
-    """The result of a run, looked into at the interval in which it ended, `segment`.
+def diagnosed(
+    field: Field,
+    path: Any,
+    segment: tuple[Array, ...],
+    anchor: State,
+    stop: Stop,
+    result: RESULTS,
+    solver: diffrax.AbstractSolver,
+    tolerances: tuple[Array, Array | None],
+) -> RESULTS:
+    """Return the result of a run, with the reason for a failure of the solver in `segment`, the interval in which it ended.
 
-    A loop of one trip or none: under `vmap` a conditional would look into every run of a batch, failed or not."""
+    By a loop of one iteration or none: under `vmap`, `cond` would diagnose every run of a batch, failed or not."""
     field, path, segment, anchor, stop = frozen((field, path, segment, anchor, stop))
     known = jnp.array(False)
     for final in (RESULTS.successful, RESULTS.field_undefined, RESULTS.times_not_increasing):
@@ -54,7 +62,7 @@ def diagnosed(field, path, segment, anchor, stop: Stop, result: RESULTS, solver,
 
 
 def _why(interval: Interval, stop: Stop, result: RESULTS, solver, tolerances) -> RESULTS:
-    """The reason, the stronger ones last."""
+    """Return the reason. Of several the last one below counts."""
     kind = interval.segment[1].dtype
     adaptive = isinstance(solver, diffrax.AbstractAdaptiveSolver)
     explicit = not isinstance(solver, diffrax.AbstractImplicitSolver)
@@ -66,14 +74,14 @@ def _why(interval: Interval, stop: Stop, result: RESULTS, solver, tolerances) ->
     ahead = shortest * 4.0 ** jnp.arange(-1, 4) if adaptive else jnp.linspace(0, 1, 9)
     finite = _finite_near(interval, stop, ahead.astype(kind), range_end if adaptive else range_end**0.5)
     grown = size > 10 * before
-    # powers of a large state leave the range before it does
+    # the powers of a large state leave the float range before the state does
     large = (jnp.log(size) > 0.5 * limit) | ((jnp.log(size) > 0.25 * limit) & grown)
     if adaptive:
         # an explicit step is stable while it is some units of 1/|λ| long
         step = jnp.maximum(stop.step, shortest)
         stiff = (-at_stop > _FOLDS) & (-at_stop * step > 0.5)
         stiff &= (result != RESULTS.max_steps_reached) | (-at_stop * stop.s > _FOLDS)
-        # growth so fast from the start that no step is short enough for it, and long enough to leave the range
+        # from the start on so fast that no step is short enough, and long enough to leave the float range
         speed = largest_of(interval.rate(jnp.zeros((), kind), stop.first))
         reach = jnp.log(jnp.maximum(before, speed)) + at_first > limit
         leaves = ((jnp.log(size) > 0.75 * limit) & grown) | ((at_first * shortest > 0.05) & reach & (stop.s < 0.5))
@@ -88,11 +96,12 @@ def _why(interval: Interval, stop: Stop, result: RESULTS, solver, tolerances) ->
 
 
 def _is_rounding_too_large(stop: Stop, at_first, at_stop, result: RESULTS, tolerances) -> Bool[Array, ""]:
-    """Whether the field's rounding ended the run of an implicit solver, which solves for the rate: a decay at rate λ turns
-    the rounding of the state into |λ| times it. An explicit solver's steps are too short for that to count.
+    """Whether the field's rounding ended the run of an implicit solver, which solves for the rate.
 
-    The decay must be fast at the interval's start too: near a singularity it is fast at the stop alone. Where the steps ran
-    out, the run must be past the first transient, and its steps no longer than some decay times, as an explicit solver's."""
+    A decay at rate λ multiplies the rounding of the state by |λ|. The steps of an explicit solver are too short for that to
+    matter. The decay must be fast also at the start of the interval: near a singularity it is fast only where the solver
+    stopped. If the steps ran out, the run must be past the first transient, and its steps must be as short as those of an
+    explicit solver, no longer than some decay times."""
     rtol, atol = tolerances
     size = jnp.maximum(largest_of(stop.h), largest_of(stop.first))
     allowed = rtol if atol is None else rtol + atol / jnp.where(size > 0, size, 1)
@@ -104,7 +113,7 @@ def _is_rounding_too_large(stop: Stop, at_first, at_stop, result: RESULTS, toler
 
 
 def _finite_near(interval: Interval, stop: Stop, ahead: Array, too_far) -> Bool[Array, ""]:
-    """Whether the field is finite where the solver stopped, and ahead along its rate, at states that are not too far."""
+    """Whether the field is finite where the solver stopped, and at the states ahead along its rate that are not too far."""
     rate = interval.rate(stop.s, stop.h)
 
     def probe(length):
@@ -136,14 +145,14 @@ def _exponents(interval: Interval, stop: Stop) -> Array:
 
 
 def _scaled(v: State) -> tuple[State, Array]:
-    """A state with a largest entry of 1, and what it was."""
+    """Return the state divided by its largest entry, and that entry."""
     size = largest_of(v)
     safe = jnp.where(size > 0, size, 1)
     return jax.tree.map(lambda leaf: leaf / safe.astype(jnp.finfo(leaf.dtype).dtype), v), size
 
 
 def _inner(a: State, b: State) -> Array:
-    """Re⟨a, b⟩."""
+    """Return Re⟨a, b⟩."""
     return jnp.sum(
         jnp.stack([jnp.sum((x * y.conj()).real) for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)])
     )

@@ -1,13 +1,13 @@
-"""The states of a network by `lax.scan`, with derivatives that take the weight's part for all steps at once.
+"""The states of a network by `lax.scan`, with a derivative rule that handles the weights for all steps at once.
 
-A step is h(k) = combine(d(k) + W read(h(k−1)), h(k−1)), where the drive d(k) needs no state. Its tangent with respect to W is
-that of the drive when dW read(h(k−1)) is added to it, and those are known for all steps once the states are: one matrix
-product. Transposed, the scan back through time carries the state's cotangents alone, and dW is one product of those of all
-steps with the states, where plain reverse mode adds an outer product to it in every step. Both modes, and their
-derivatives, are this one rule.
+A step is h(k) = combine(d(k) + W read(h(k−1)), h(k−1)), where the drive d(k) needs no state. A change dW acts like the change
+dW read(h(k−1)) of the drive. Once the states are known, one matrix product gives these changes for all steps. Transposed: the
+scan back through time carries only the cotangents of the state, and dW is one product of those of all steps with the states.
+Plain reverse mode adds an outer product to dW in every step instead. Both modes, and their derivatives, follow from this
+rule.
 
-A narrow input's drives are computed step by step: fresh memory costs more than the sums (at 32 units and a batch of 16, a
-third of the run).
+The drives of a narrow input are computed step by step: to write them to memory for all steps costs more than to compute them
+(a third of the run for 32 units and a batch of 16).
 """
 
 import equinox as eqx
@@ -24,13 +24,13 @@ _NARROW = 4
 
 
 def scan_states(apart: Recurrence, xs: Float[Array, "T ..."], h0: State) -> tuple[State, Bool[Array, ""]]:
-    """The states (T, …) after each input, and whether all of them are known to be finite."""
+    """Return the states (T, …) after each input, and whether all of them are known to be finite."""
 
     def wide_drive(x):
         drive = apart.drive(x)
         return drive.astype(jnp.result_type(drive, apart.place(apart.weight @ apart.read(h0))))
 
-    # what drive and combine close over, weights, an activation's slope, a mask, are arguments like others
+    # the arrays that drive and combine close over (weights, an activation's slope, a mask) become arguments
     drive = eqx.filter_closure_convert(wide_drive, xs[0])
     combine = eqx.filter_closure_convert(apart.combine, drive(xs[0]), h0)
     traced, static = eqx.partition((drive, combine), eqx.is_array)
@@ -41,7 +41,7 @@ def scan_states(apart: Recurrence, xs: Float[Array, "T ..."], h0: State) -> tupl
 
 
 def _together(functions, others, slopes):
-    """`drive` and `combine`, from what custom rules take apart: constants, arrays without derivatives, arrays with them."""
+    """Return `drive` and `combine` from their parts: constants, arrays without derivatives, and arrays with derivatives."""
     leaves, structure, *_ = functions
     return eqx.combine(slopes, others, jax.tree.unflatten(structure, leaves))
 
@@ -52,13 +52,13 @@ def _plain(functions, others, weight, slopes, xs, h0):
     return _driven(functions, combine, drive, weight, inputs, h0)
 
 
-def _narrow(xs) -> bool:
+def _narrow(xs: Array) -> bool:
     return xs.size <= _NARROW * xs.shape[0]
 
 
 def _driven(functions, combine, drive, weight, inputs, h0):
     *_, read, place = functions
-    transposed = weight.T  # of a batch of rows, XLA makes the faster product
+    transposed = weight.T  # for a batch of rows, XLA makes a faster product of it
 
     def body(carry, x):
         h, zero = carry
@@ -66,7 +66,7 @@ def _driven(functions, combine, drive, weight, inputs, h0):
         return (h, jax.tree.map(lambda total, leaf: total + 0 * leaf, zero, h)), h
 
     (_, zero), states = jax.lax.scan(body, (h0, jax.tree.map(lambda leaf: 0 * leaf, h0)), inputs, unroll=2)
-    # 0 · ∞ is NaN, and so is what it was ever added to
+    # 0·inf is NaN and propagates, so the sum is 0 only if every state was finite
     return states, jnp.all(jnp.stack([jnp.all(leaf == 0) for leaf in jax.tree.leaves(zero)]))
 
 
@@ -86,7 +86,7 @@ def _states_jvp(functions, primals, tangents):
     drive, inputs = (_together(functions, others, slopes)[0], xs) if _narrow(xs) else (lambda d: d, drives)
 
     def run(slopes, changes, h0):
-        """Of the drives only changes from what they are, zeros, so that a narrow input's are in memory nowhere."""
+        """Run with `changes` added to the drives, which are zeros here: the drives of a narrow input are never in memory."""
         combine = _together(functions, others, slopes)[1]
         return _driven(functions, combine, lambda pair: drive(pair[0]) + pair[1], weight, (inputs, changes), h0)[0]
 

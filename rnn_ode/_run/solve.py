@@ -16,7 +16,7 @@ all N, batches and tolerances; `BacksolveAdjoint` takes 1.2 to 14 times as long 
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import diffrax
 import equinox as eqx
@@ -34,6 +34,7 @@ from .intervals import Interval, segments_of
 from .linear_flow import is_exact, linear_flow
 from .outcome import Stop, diagnosed
 from .tolerances import ATOL_PER_RTOL, Controller, largest_of, moved_by
+from .trajectory import is_successful
 
 
 @eqx.filter_jit
@@ -48,10 +49,10 @@ def solve_field(
     adjoint: diffrax.AbstractAdjoint,
     save: Callable[[Any], Any] | None,
     count: Array | None = None,
-) -> tuple[State, Array, RESULTS, dict[str, Any]]:
-    """Return what is kept of the states (n, …), the times (n,), how the run ended, and counts of steps.
+) -> "Solved":
+    """Solve a field from interval to interval. Without a clock the states are those at the path's stamps.
 
-    Without a clock the states are those at the path's stamps. Of its samples only the first `count` are run, by default all.
+    Of the path's samples only the first `count` are run, by default all.
     """
     if solver is None and clock is None and count is None and is_exact(field, path):
         return _solve_exactly(field, path, h0, max_steps, save)
@@ -82,8 +83,7 @@ def solve_field(
 
     end, (rows, failed) = jax.lax.scan(body, _Progress.begin(h0), (segments, may_run))
     last = jax.tree.map(lambda leaf: leaf[jnp.argmax(failed)], segments)
-    result = diagnosed(field, path, last, end.anchor, end.stop, end.result, solver, tolerances)
-    states = after(h0 if save is None else save(h0), rows)
+    states, result = after(h0 if save is None else save(h0), rows), end.result
     failed = jnp.concatenate([~is_finite(h0)[None], failed])
     if picks is not None:
         states, failed = jax.tree.map(lambda leaf: leaf[picks], (states, failed))
@@ -91,10 +91,35 @@ def solve_field(
         failed |= ~clock.increasing
         bad = (result == RESULTS.successful) & ~clock.increasing[-1]
         result = RESULTS.where(bad, RESULTS.times_not_increasing, result)  # pyright: ignore
-    return mask_failed(failed, states), times, result, _stats(end.accepted, end.rejected, budget)
+    stats = _stats(end.accepted, end.rejected, budget)
+    return Solved(mask_failed(failed, states), times, result, stats, (last, end.anchor, end.stop, tolerances))
 
 
-def _solve_exactly(field, path, h0, max_steps, save) -> tuple[State, Array, RESULTS, dict[str, Any]]:
+class Solved(NamedTuple):
+    """What is kept of the states (n, …), the times (n,), how the run ended, counts of steps; and where it ended: the
+    interval, the anchor, the solver's last state, the tolerances (`None` for a run without a solver)."""
+
+    states: State
+    times: Array
+    result: RESULTS
+    stats: dict[str, Any]
+    end: tuple[tuple[Array, ...], State, Stop, tuple[Array, Array | None]] | None
+
+
+def reason_of(field: Field, path: Any, solved: Solved, solver: diffrax.AbstractSolver | None) -> RESULTS:
+    """Return how a run ended, and why, if its solver failed. That is compiled only if it is not known to be successful."""
+    if solved.end is None or is_successful(solved.result):
+        return solved.result
+    last, anchor, stop, tolerances = solved.end
+    return _diagnosed(
+        field, path, last, anchor, stop, solved.result, Dopri8() if solver is None else solver, tolerances
+    )
+
+
+_diagnosed = eqx.filter_jit(diagnosed)
+
+
+def _solve_exactly(field, path, h0, max_steps, save) -> Solved:
     """`solve_field` of a linear field at the path's stamps, by `linear_flow`. Each sample counts as one step."""
     total = path.xs.shape[0]
     zeros, ones = jnp.zeros(total, real_dtype(h0)), jnp.ones(total, real_dtype(h0))
@@ -105,7 +130,7 @@ def _solve_exactly(field, path, h0, max_steps, save) -> tuple[State, Array, RESU
         states = mask_failed(jnp.arange(total + 1) > budget, states)
         result = RESULTS.where(result == RESULTS.successful, RESULTS.max_steps_reached, result)  # pyright: ignore
     steps = jnp.full((), min(budget, total), int)
-    return states, path.times, result, _stats(steps, jnp.zeros((), int), budget)
+    return Solved(states, path.times, result, _stats(steps, jnp.zeros((), int), budget), None)
 
 
 def _stats(accepted: Array, rejected: Array, budget: int) -> dict[str, Any]:

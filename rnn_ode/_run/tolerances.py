@@ -1,10 +1,12 @@
-"""How large an error a solver's step may have: by the state's type, and by the size that each part of the state has.
+"""The error that a step of a solver may have, by the type of the state and the size of its components.
 
-An absolute tolerance has the unit of the state. One number for all problems is too coarse for states of 1e-6 and too fine for
-states of 1e6. By default each component therefore has its own, a hundredth of `rtol` times the largest value that the
-component has had so far in the run. A component that is a sum of terms which cancel is only known to the rounding of these
-terms; the largest component of the state stands in for their size.
+An absolute tolerance has the unit of the state. One number for all problems would be too coarse for states of 1e-6 and too
+fine for states of 1e6. By default each component therefore has its own: a hundredth of `rtol` times the largest value that
+the component has had so far in the run. If a component is a sum of terms that cancel, its error is at least the rounding of
+these terms, whose size is taken to be that of the largest component.
 """
+
+from typing import Any
 
 import diffrax
 import jax
@@ -19,19 +21,21 @@ ATOL_PER_RTOL = 0.01  # of a component's size
 
 
 def default_rtol(field: Field, h0: State, solver: diffrax.AbstractSolver | None = None) -> float:
-    """The relative tolerance of a step, by the type of the state."""
+    """Return the default relative tolerance of a step, by the type of the state."""
     if jnp.finfo(jnp.result_type(*jax.tree.leaves(h0))).dtype.itemsize < 8:
         return 1e-5
     if isinstance(solver, diffrax.AbstractImplicitSolver):
-        # below it Newton's iterations for a rate of 1e9 end at rounding before they count as converged (Kvaerno3 and 5)
+        # with less, Newton's iterations for a rate of 1e9 reach rounding before they converge (Kvaerno3 and Kvaerno5)
         return 1e-8
-    # a linear field meets the network's samples, so that the errors of the steps are all there is, and they add up: at
-    # 1e-10 to 4e-9 in a thousand steps of a fast rotation; at 1e-12 to 3e-11, for 1.8 times the steps
+    # The flow of a linear field meets the network's samples, so that the only errors are those of the steps. In a thousand
+    # steps of a fast rotation they add up to 4e-9 at 1e-10, and to 3e-11 at 1e-12, which takes 1.8 times the steps.
     return 1e-12 if is_linear_in_steps(field) else 1e-10
 
 
-def tolerances_of(field: Field, h0: State, solver, rtol, atol) -> tuple[Array, Array | None]:
-    """`rtol` and `atol` as arrays, checked where they are known; `atol` stays `None` if it follows the state's size."""
+def tolerances_of(
+    field: Field, h0: State, solver: diffrax.AbstractSolver | None, rtol: Any, atol: Any
+) -> tuple[Array, Array | None]:
+    """Return `rtol` and `atol` as arrays, checked if they are known; `atol` stays `None` if it follows the state's size."""
     rtol = default_rtol(field, h0, solver) if rtol is None else rtol
     for name, value in (("rtol", rtol), ("atol", atol)):
         if value is not None and is_concrete(value) and not as_number(name, value) > 0:
@@ -41,16 +45,16 @@ def tolerances_of(field: Field, h0: State, solver, rtol, atol) -> tuple[Array, A
 
 
 def shortest_step(s: Array) -> Array:
-    """The shortest step that a solver may take from a local time 0 ≤ s ≤ 1: one that s + step still tells from s."""
+    """Return the shortest step that a solver may take from a local time 0 ≤ s ≤ 1: s + step must still differ from s."""
     eps = float(jnp.finfo(s.dtype).eps)
     return jnp.maximum(16 * eps * s, eps**2)
 
 
 class Controller(diffrax.AbstractAdaptiveStepSizeController):
-    """`diffrax.PIDController`, for steps in a local time of 0 to 1, that ends where a step falls below `shortest_step`.
+    """`diffrax.PIDController` for a local time from 0 to 1. The solve ends if a step becomes shorter than `shortest_step`.
 
-    With `atol` the error of a step may be atol + rtol |h|, as diffrax has it. Without, atol is each component's own: see
-    the top of the file. An implicit solver solves its equations to `rtol` and `atol_of_all`."""
+    With `atol` the error of a step may be atol + rtol |h|, as in diffrax. Without it each component has its own atol, see the
+    top of the file. An implicit solver solves its equations to `rtol` and `atol_of_all`."""
 
     rtol: Array
     own: Array | None
@@ -60,7 +64,7 @@ class Controller(diffrax.AbstractAdaptiveStepSizeController):
 
     def __init__(self, rtol, atol, atol_of_all, size: State):
         self.rtol, self.own, self.atol, self.size = rtol, atol, atol_of_all if atol is None else atol, size
-        self.pid = diffrax.PIDController(0.0, 1.0)  # of errors that are relative to what they may be
+        self.pid = diffrax.PIDController(0.0, 1.0)  # its errors are relative to the error allowed
 
     @property
     def norm(self):
@@ -71,7 +75,7 @@ class Controller(diffrax.AbstractAdaptiveStepSizeController):
 
     def init(self, terms, t0, t1, y0, dt0, args, func, error_order):
         t1, state = self.pid.init(terms, t0, t1, y0, dt0, args, func, error_order)
-        # an adjoint equation has another state, of which no sizes are known before
+        # the state of an adjoint equation is another one, whose sizes are not known before
         known = jax.tree.structure(y0) == jax.tree.structure(self.size)
         return t1, (state, self.size if known else jax.tree.map(jnp.abs, y0))
 
@@ -99,20 +103,21 @@ def _finite(size):
 
 
 def _rounding(size: State) -> Array:
-    """The rounding of the largest component; never zero."""
+    """Return the rounding of the largest component, which is never zero."""
     largest = largest_of(size)
     info = jnp.finfo(largest.dtype)
     return jnp.maximum(0.5 * float(info.eps) * largest, float(info.tiny))
 
 
 def largest_of(state: State) -> Array:
-    """The largest modulus of a state's entries."""
+    """Return the largest modulus of a state's entries."""
     return jnp.max(jnp.stack([jnp.max(jnp.abs(leaf)) for leaf in jax.tree.leaves(state)]))
 
 
-def moved_by(interval, h: State) -> Array:
-    """How far the state moves in an interval, by its rate there and by how fast that changes along itself: of a fast decay
-    towards a state the distance to it, not the rate times the interval."""
+def moved_by(interval: Any, h: State) -> Array:
+    """Return how far the state moves in an interval, from its rate and the derivative of the rate along itself.
+
+    For a fast decay towards a state this is the distance to that state, and not the rate times the interval."""
 
     def rate(h):
         return interval.rate(jnp.zeros_like(interval.segment[1]), h)

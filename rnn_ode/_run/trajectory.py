@@ -3,8 +3,11 @@
 from typing import Any
 
 import equinox as eqx
+import jax
+import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from .._base.checks import is_concrete
 from .._base.results import RESULTS
 from .._base.types import State
 
@@ -38,15 +41,26 @@ def as_trajectory(
     ts: Float[Array, " n"],
     states: State,
     ended: RESULTS,
-    stable: Bool[Array, ""],
+    stable: Bool[Array | np.ndarray, ""],
     throw: bool,
     stats: dict[str, Any],
 ) -> Trajectory:
     """Return the trajectory of a run by a scheme, whose result is `unstable_scheme` where the scheme is not `stable`.
 
     With `throw` a run raises if rows are missing. A complete run of an unstable scheme does not raise."""
-    has_reason = (ended == RESULTS.gap_too_long) | (ended == RESULTS.times_not_increasing)
-    result = RESULTS.where(has_reason | stable, ended, RESULTS.unstable_scheme)
-    if throw:
+    result = _or_unstable(ended, stable)
+    if throw and not is_successful(ended):
         states = result.error_if(states, ended != RESULTS.successful)
     return Trajectory(ts, states, result, stats)
+
+
+@eqx.filter_jit
+def _or_unstable(ended: RESULTS, stable: Bool[Array | np.ndarray, ""]) -> RESULTS:
+    has_reason = (ended == RESULTS.gap_too_long) | (ended == RESULTS.times_not_increasing)
+    return RESULTS.where(has_reason | stable, ended, RESULTS.unstable_scheme)
+
+
+def is_successful(result: RESULTS) -> bool:
+    """Whether a run is known to be successful. The host looks, which compiles nothing; a traced result is not known."""
+    (code,), (successful,) = jax.tree.leaves(result), jax.tree.leaves(RESULTS.successful)
+    return is_concrete(code) and bool(np.all(np.asarray(code) == np.asarray(successful)))

@@ -90,7 +90,7 @@ class AbstractTime(eqx.Module):
 
     def verdict(self, J: Float[Array, "N N"], found: Modes) -> Verdict:
         """Returns what the modes of J say about small disturbances."""
-        return judge(J, found.values, found.balanced_condition, (self.region.reading,), found.balanced)[0]
+        return judge(found.balanced, found.values, found.balanced_condition, (self.region.reading,))[0]
 
     @eqx.filter_jit
     def judged(self, J: Float[Array, "N N"], on_kink: Bool[ArrayLike, ""]) -> tuple[Complex[Array, " N"], Verdict]:

@@ -1,48 +1,39 @@
 """Balancing: a change of units that makes a matrix as small as its eigenvalues allow.
 
-A network whose states have different units has a matrix W = D R D⁻¹ with a norm that may be many times that of R, and what is
-known of eigenvalues in floating point is known relative to a norm. A diagonal similarity by powers of two rounds nothing,
-so that everything may be asked of the smaller matrix.
+A network whose states have different units has a matrix W = D R D⁻¹, whose norm may be many times that of R. Error bounds of
+eigenvalues are relative to a norm, so they are better for R. A diagonal similarity by powers of two rounds nothing.
 """
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Inexact, Integer
 
 _MAX_SWEEPS = 40
 
-_WORTHWHILE = 0.95  # Parlett and Reinsch's: a smaller gain is not worth a change
+_WORTHWHILE = 0.95  # a change must reduce the norms below this share of what they were (Parlett and Reinsch)
 
 
 @jax.jit
 def balancing(A: Inexact[Array, "N N"]) -> Integer[Array, " N"]:
-    """The exponents e of D = diag(2ᵉ) for which D⁻¹ A D has rows and columns of like norms.
+    """Return the exponents e (N,) of D = diag(2ᵉ) for which D⁻¹ A D has rows and columns of similar norms.
 
     Osborne's iteration with the two-norm of rows and columns, diagonal included, as newer versions of LAPACK's `gebal` have
     it (James, Langou & Lowery, "On matrix balancing and eigenvector computation", 2014; Parlett & Reinsch, Numer. Math. 13,
-    1969), in logarithms, which cannot overflow. A normal matrix stays as it is. Instead of `gebal`'s permutations: a row or
-    column of zeros counts as one of the size of a rounding error, so that a triangular matrix loses what is off its
-    diagonal. Zeros for a matrix that is not finite.
+    1969). It works with logarithms, which cannot overflow. A normal matrix stays as it is. `gebal` permutes the matrix first;
+    here a row or column of zeros counts as if it had the size of a rounding error, so that the part of a triangular matrix
+    that is off its diagonal becomes small. The result is 0 for a matrix that is not finite.
     """
     n, info = A.shape[0], jnp.finfo(A.dtype)
     sizes = jnp.log2(jnp.abs(lax.stop_gradient(A)).astype(jnp.promote_types(A.real.dtype, jnp.float32)))
     least = jnp.max(sizes) + jnp.log2(info.eps).astype(sizes.dtype)
     columns_and_rows = jnp.stack([sizes.T, sizes])
-    sign = jnp.array([1, -1], sizes.dtype)  # a unit divides its column and multiplies its row
 
     def visit(state):
         e, visits, unmoved = state
         i = visits % n
-        logs = columns_and_rows[:, i] - sign[:, None] * e[None, :]
-        largest = jnp.max(logs, axis=1)
-        empty = largest == -jnp.inf
-        squares = jnp.sum(jnp.exp2(2 * (logs - jnp.where(empty, 0, largest)[:, None])), axis=1)
-        norms = jnp.where(empty, least, sign * e[i] + largest + jnp.log2(jnp.where(empty, 1, squares)) / 2)
-        shift = jnp.round((norms[1] - norms[0]) / 2)
-        moved = norms[None] + jnp.stack([jnp.zeros_like(shift), shift])[:, None] * sign[None, :]
-        before, after = jnp.sum(jnp.exp2(moved - jnp.max(norms)), axis=1)
-        shift = jnp.where(after < _WORTHWHILE * before, shift, 0)
+        shift = _shift(jnp, columns_and_rows[:, i], e, e[i], least)
         return e.at[i].add(shift), visits + 1, jnp.where(shift == 0, unmoved + 1, 0)
 
     e, _, _ = lax.while_loop(
@@ -52,31 +43,64 @@ def balancing(A: Inexact[Array, "N N"]) -> Integer[Array, " N"]:
     return jnp.clip(e - jnp.round(jnp.mean(e)), -limit, limit).astype(jnp.int32)
 
 
+def host_balancing(A: Inexact[np.ndarray, "N N"]) -> Integer[np.ndarray, " N"]:
+    """`balancing` in NumPy, with nothing to compile, also while something else is traced."""
+    n, info = A.shape[0], np.finfo(A.dtype)
+    with np.errstate(divide="ignore"):
+        sizes = np.log2(np.abs(A))
+    least = np.max(sizes) + np.log2(info.eps)
+    e, visits, unmoved = np.zeros(n, sizes.dtype), 0, 0
+    while unmoved < n and visits < _MAX_SWEEPS * n:
+        i = visits % n
+        with np.errstate(invalid="ignore"):
+            shift = _shift(np, np.stack([sizes[:, i], sizes[i]]), e, e[i], least)
+        e[i] += shift
+        visits, unmoved = visits + 1, unmoved + 1 if shift == 0 else 0
+    limit = info.maxexp - 2
+    return np.clip(e - np.round(np.mean(e)), -limit, limit).astype(np.int32)
+
+
+def _shift(xp, sides, e, own, least):
+    """How far to move the exponent `own` of a unit; `sides` (2, N) are the logarithms of its column and its row. By NumPy or
+    its counterpart in JAX."""
+    sign = xp.asarray([1, -1], sides.dtype)  # a unit divides its column and multiplies its row
+    logs = sides - sign[:, None] * e[None, :]
+    largest = xp.max(logs, axis=1)
+    empty = largest == -xp.inf
+    squares = xp.sum(xp.exp2(2 * (logs - xp.where(empty, 0, largest)[:, None])), axis=1)
+    norms = xp.where(empty, least, sign * own + largest + xp.log2(xp.where(empty, 1, squares)) / 2)
+    shift = xp.round((norms[1] - norms[0]) / 2)
+    moved = norms[None] + xp.stack([xp.zeros_like(shift), shift])[:, None] * sign[None, :]
+    before, after = xp.sum(xp.exp2(moved - xp.max(norms)), axis=1)
+    return xp.where(after < _WORTHWHILE * before, shift, 0)
+
+
 def rescaled(A: Inexact[Array, "N N"], e: Integer[Array, " N"]) -> Inexact[Array, "N N"]:
-    """D⁻¹ A D for D = diag(2ᵉ), exact but for what falls below the float range."""
+    """Return D⁻¹ A D for D = diag(2ᵉ), exact except for entries that fall below the float range."""
     return times_power(A, e[None, :] - e[:, None])
 
 
+@jax.jit
 def balanced(A: Inexact[Array, "N N"]) -> Inexact[Array, "N N"]:
-    """D⁻¹ A D for the D of `balancing`."""
+    """Return D⁻¹ A D for the D of `balancing`."""
     return rescaled(A, balancing(A))
 
 
 def times_power(X: Inexact[Array, "*shape"], k: Integer[Array, "..."]) -> Inexact[Array, "*shape"]:
-    """X · 2ᵏ, in two halves, each within the float range. (`exp2` rounds, and 2.0 ** k may.)"""
+    """Return X · 2ᵏ without rounding, by two factors, each within the float range. (`exp2` and 2.0 ** k may round.)"""
     half = k // 2
     one = jnp.ones((), X.real.dtype)
     return X * jnp.ldexp(one, half) * jnp.ldexp(one, k - half)
 
 
 def exponents(X: Inexact[Array, "..."], axis: int | None) -> Integer[Array, "..."]:
-    """The exponent of the power of two near the largest entry along an axis; 0 where that is 0 or not finite."""
+    """Return the exponent of the power of two near the largest entry along an axis; 0 if that entry is 0 or not finite."""
     largest = jnp.max(jnp.abs(X), axis=axis)
     usable = (largest > 0) & jnp.isfinite(largest)
     return jnp.frexp(jnp.where(usable, largest, 1))[1].astype(jnp.int32) - 1
 
 
 def frobenius(A: Inexact[Array, "N N"]) -> Float[Array, ""]:
-    """Frobenius norm, scaled so that squares neither overflow nor vanish."""
+    """Return the Frobenius norm, scaled so that squares neither overflow nor underflow."""
     largest = jnp.max(jnp.abs(A))
     return largest * jnp.linalg.norm(A / jnp.where(largest == 0, 1, largest))

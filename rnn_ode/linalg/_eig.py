@@ -14,7 +14,7 @@ _MAX_QR_STEPS_PER_EIGENVALUE = 30
 
 
 def _hessenberg(A: Complex[Array, "N N"]) -> tuple[Complex[Array, "N N"], Complex[Array, "N N"]]:
-    """Upper Hessenberg H and unitary Q with A = Q H Q^H, by Householder reflections."""
+    """Return an upper Hessenberg H and a unitary Q with A = Q H Q^H, by Householder reflections."""
     n = A.shape[0]
 
     def reflect(k, state):
@@ -32,7 +32,7 @@ def _hessenberg(A: Complex[Array, "N N"]) -> tuple[Complex[Array, "N N"], Comple
 
 
 def _wilkinson_shift(T: Complex[Array, "N N"], i: Array) -> Complex[Array, ""]:
-    """Of the two eigenvalues of the 2 by 2 block that ends at row i, the one nearer to T[i, i]."""
+    """Return the eigenvalue of the 2 by 2 block that ends at row i which is nearer to T[i, i]."""
     half = (T[i - 1, i - 1] - T[i, i]) / 2
     product = T[i - 1, i] * T[i, i - 1]
     root = jnp.sqrt(half**2 + product)
@@ -41,8 +41,8 @@ def _wilkinson_shift(T: Complex[Array, "N N"], i: Array) -> Complex[Array, ""]:
 
 
 def _schur(A: Complex[Array, "N N"]) -> tuple[Complex[Array, "N N"], Complex[Array, "N N"]]:
-    """Upper triangular T and unitary Q with A = Q T Q^H, by the explicit single-shift QR iteration on the Hessenberg
-    form (Golub & Van Loan, "Matrix Computations", 7.3-7.5); NaN where it does not converge."""
+    """Return an upper triangular T and a unitary Q with A = Q T Q^H, by the explicit single-shift QR iteration on the
+    Hessenberg form (Golub & Van Loan, "Matrix Computations", 7.3-7.5). T is NaN where that does not converge."""
     n = A.shape[0]
     eye = jnp.eye(n, dtype=A.dtype)
     eps, size = jnp.finfo(A.dtype).eps, jnp.linalg.norm(A)
@@ -58,10 +58,10 @@ def _schur(A: Complex[Array, "N N"]) -> tuple[Complex[Array, "N N"], Complex[Arr
 
     def step(state):
         T, Q, row, steps, stalled = state
-        # Now and then a shift out of the blue, for matrices such as a cyclic permutation that the step would leave be.
+        # Every tenth step without progress another shift is used: Wilkinson's leaves a cyclic permutation as it is.
         exceptional = T[row, row] + 0.75 * jnp.abs(T[row, row - 1])
         shift = jnp.where(stalled % 10 == 9, exceptional, _wilkinson_shift(T, row))
-        # The deflated part is triangular, so the factor of the whole matrix leaves it alone.
+        # The deflated part is triangular, so the QR step of the whole matrix does not change it.
         U, R = jnp.linalg.qr(T - shift * eye)
         U = jnp.triu(U, -1)
         T = deflate(jnp.triu(R @ U, -1) + shift * eye)
@@ -79,10 +79,10 @@ def _schur(A: Complex[Array, "N N"]) -> tuple[Complex[Array, "N N"], Complex[Arr
 
 
 def _triangular_eigenvectors(T: Complex[Array, "N N"]) -> Complex[Array, "N N"]:
-    """Right eigenvectors of an upper triangular matrix, in columns, by back-substitution in all of them at once."""
+    """Return the right eigenvectors of an upper triangular matrix, in columns, by back-substitution in all at once."""
     n = T.shape[0]
     index, values = jnp.arange(n), jnp.diagonal(T)
-    # As in LAPACK's trevc: equal eigenvalues are taken apart by a rounding error.
+    # As in LAPACK's trevc, equal eigenvalues are moved apart by a rounding error.
     size = jnp.linalg.norm(T)
     least = jnp.finfo(T.dtype).eps * jnp.where(size == 0, 1, size)
 
@@ -99,7 +99,7 @@ def _triangular_eigenvectors(T: Complex[Array, "N N"]) -> Complex[Array, "N N"]:
 
 
 def _eig_qr(A: Inexact[Array, "N N"]) -> tuple[Complex[Array, " N"], Complex[Array, "N N"]]:
-    """`eig` in operations every backend has."""
+    """Return what `eig` returns, by operations that every backend has."""
     A = A.astype(jnp.result_type(A, jnp.complex64))
     size = jnp.max(jnp.abs(A))
     size = jnp.where(size == 0, 1, size)
@@ -110,7 +110,8 @@ def _eig_qr(A: Inexact[Array, "N N"]) -> tuple[Complex[Array, " N"], Complex[Arr
 
 
 def _eig_lapack(A: Inexact[Array, "N N"]) -> tuple[Complex[Array, " N"], Complex[Array, "N N"]]:
-    # LAPACK's eigenvalues of matrices near the ends of the float range come back scaled; a power of two is exact
+    """Return what `eig` returns, by LAPACK or its counterpart on CUDA."""
+    # LAPACK scales a matrix near the ends of the float range, and one version forgets to scale the eigenvalues back
     size = exponents(A, axis=None)
     values, vectors = jnp.linalg.eig(times_power(A, -size))
     return times_power(values, size), vectors
@@ -118,16 +119,16 @@ def _eig_lapack(A: Inexact[Array, "N N"]) -> tuple[Complex[Array, " N"], Complex
 
 @jax.jit
 def eig(A: Inexact[Array, "N N"]) -> tuple[Complex[Array, " N"], Complex[Array, "N N"]]:
-    """Eigenvalues and right eigenvectors of a general matrix, on every backend.
+    """Return the eigenvalues and right eigenvectors of a general matrix, on every backend.
 
-    `A`: (N, N), real or complex. Returns the (N,) eigenvalues, in no particular order, and the (N, N) eigenvectors as
-    columns of unit 2-norm, both complex; NaN where the iteration does not converge or `A` is not finite. LAPACK on a
-    CPU, its counterpart on CUDA, and elsewhere a Hessenberg QR iteration in plain JAX; each of the balanced matrix.
+    `A` (N, N) may be real or complex. The eigenvalues (N,) are in no particular order; the eigenvectors (N, N) are columns of
+    2-norm 1. Both are complex, and NaN if the iteration does not converge or `A` is not finite. The balanced matrix is
+    factorised: by LAPACK on a CPU, by its counterpart on CUDA, and elsewhere by a Hessenberg QR iteration in plain JAX.
 
     The derivative, in both modes, is dλ = diag(C) and dV = V (F ∘ C) with C = V^{-1} dA V and F_ij = 1 / (λ_j - λ_i)
-    off the diagonal, 0 on it. The scale and phase of a column are a gauge: this rule leaves each column's own component
-    alone, so only functions of V that do not depend on the scale of its columns have a meaningful derivative. Between
-    exactly equal eigenvalues F is taken as 0, which keeps dλ finite; dV has no meaning there.
+    off the diagonal, 0 on it. The scale and phase of a column are arbitrary, and this rule does not change them, so only
+    functions of V that do not depend on them have a meaningful derivative. Between equal eigenvalues F is set to 0, which
+    keeps dλ finite; dV has no meaning there.
     """
     check_square(A)
     e = balancing(A)
@@ -136,13 +137,13 @@ def eig(A: Inexact[Array, "N N"]) -> tuple[Complex[Array, " N"], Complex[Array, 
 
 
 def _in_units(V: Complex[Array, "N N"], e: Integer[Array, " N"]) -> Complex[Array, "N N"]:
-    """D V with columns of unit 2-norm, D = diag(2ᵉ)."""
+    """Return D V with columns of 2-norm 1, D = diag(2ᵉ)."""
     V = times_power(V, e[:, None] - _largest_exponents(V, e)[None, :])
     return V / lax.stop_gradient(jnp.linalg.norm(V, axis=0, keepdims=True))
 
 
 def _largest_exponents(V: Complex[Array, "N N"], e: Integer[Array, " N"]) -> Integer[Array, " N"]:
-    """The exponent of the largest entry of every column of D V."""
+    """Return the exponent of the largest entry of each column of D V."""
     return jnp.max(exponents(lax.stop_gradient(V)[None], axis=0) + e[:, None], axis=0)
 
 
@@ -165,7 +166,7 @@ class Modes(NamedTuple):
 
 @jax.jit
 def modes(A: Inexact[Array, "N N"]) -> Modes:
-    """Eigenvalues, eigenvectors and conditions of a matrix, by one factorisation."""
+    """Return the eigenvalues, eigenvectors and condition numbers of a matrix, by one factorisation and one inverse."""
     check_square(A)
     e = balancing(A)
     B = rescaled(A, e)
@@ -207,15 +208,15 @@ def _eig_jvp(primals, tangents):
 
 
 def column_lengths(V: Inexact[Array, "N M"]) -> Float[Array, " M"]:
-    """A power of two near the size of every column, 1 for a column of zeros; dividing by it rounds nothing."""
+    """Return a power of two near the size of each column, 1 for a column of zeros. To divide by it rounds nothing."""
     return times_power(jnp.ones(V.shape[1], V.real.dtype), exponents(V, axis=0))
 
 
 @jax.jit
 def eigenvalue_condition(vectors: Inexact[Array, "N N"]) -> Float[Array, " N"]:
-    """How many times a perturbation of a matrix can be magnified in each of its eigenvalues, to first order.
+    """Return by how much each eigenvalue magnifies a perturbation of the matrix, to first order.
 
-    `vectors`: (N, N), right eigenvectors in columns of any scale. Returns the (N,) condition numbers
+    `vectors` (N, N) are right eigenvectors in columns of any scale. The condition numbers (N,) are
     κ_i = ‖v_i‖ ‖row i of V^{-1}‖ = 1 / |y_i^H x_i| (Wilkinson, "The Algebraic Eigenvalue Problem", ch. 2): 1 for a
     normal matrix, inf where V is singular to working precision.
     """

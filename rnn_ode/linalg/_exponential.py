@@ -4,22 +4,24 @@ import math
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, Inexact
 
-from ._balance import balancing, rescaled
+from ._balance import balancing, host_balancing, rescaled
 from ._solve import check_square, nan_unless
 
 _MAX_SQUARINGS = 64
 
 
 def phi_functions(A: Inexact[Array, "N N"], count: int) -> list[Inexact[Array, "N N"]]:
-    """exp(A), φ₁(A), …, φ_count(A) of a matrix (N, N); φ_j(z) = Σ zⁱ/(i + j)!. What dh/ds = A h + Σ_j c_j sʲ/j! makes of
-    h in s = 0 … 1 is exp(A) h + Σ_j φ_{j+1}(A) c_j.
+    """Return exp(A), φ₁(A), …, φ_count(A) of a matrix (N, N), with φ_j(z) = Σ zⁱ/(i + j)!.
 
-    Scaling and squaring of the balanced matrix: the last by its Taylor polynomial, the others from
+    The solution of dh/ds = A h + Σ_j c_j sʲ/j! at s = 1 is exp(A) h + Σ_j φ_{j+1}(A) c_j, with h its value at s = 0.
+
+    By scaling and squaring of the balanced matrix: the last φ by its Taylor polynomial, the others by
     φ_{j−1}(z) = 1/(j−1)! + z φ_j(z), then φ_j(2z) = 2⁻ʲ (eᶻ φ_j(z) + Σᵢ φᵢ(z)/(j−i)!), i = 1 … j (Skaflestad & Wright 2009).
-    Matrix products alone, so that a batch is safe on a CPU (see `solve`); zero and defective eigenvalues are like others.
+    This takes matrix products alone: a batch is safe on a CPU (see `solve`), and zero or defective eigenvalues need no care.
     The norm of the balanced matrix may be up to 2⁶³; above it everything is NaN. At ‖A‖₁ ≤ ½ sixteen terms leave
     ½¹⁶/16! = 7e-19. The error is about u ‖A‖ times the norm of the result, in the units of the balanced matrix.
     (`jax.scipy.linalg.expm` is off by up to 2e-3 in float32, and by more for badly scaled matrices.) Differentiable in both
@@ -31,7 +33,7 @@ def phi_functions(A: Inexact[Array, "N N"], count: int) -> list[Inexact[Array, "
     eye = jnp.eye(A.shape[0], dtype=A.dtype)
 
     def double(functions):
-        # exp(z) − 1 keeps the digits of what is near 1 however often it is squared, exp(z) those of what is near 0
+        # squaring exp(z) − 1 keeps the digits of values of exp near 1, squaring exp(z) those of values near 0
         power, less, *phis = functions
         sums = [sum(phi * weights[j - i] for i, phi in enumerate(phis[:j], start=1)) for j in range(1, count + 1)]
         phis = [(phi + less @ phi + rest) / 2**j for j, (phi, rest) in enumerate(zip(phis, sums, strict=True), start=1)]
@@ -62,18 +64,37 @@ def phi_functions(A: Inexact[Array, "N N"], count: int) -> list[Inexact[Array, "
 
 
 def exponential(A: Inexact[Array, "N N"]) -> Inexact[Array, "N N"]:
-    """exp(A) of a matrix (N, N): see `phi_functions`."""
+    """Return exp(A) of a matrix (N, N): see `phi_functions`."""
     return phi_functions(A, 0)[0]
 
 
+def host_exponential(A: Inexact[np.ndarray, "N N"]) -> Inexact[np.ndarray, "N N"]:
+    """exp(A) of a matrix (N, N) in NumPy and float64, with nothing to compile. The method is that of `phi_functions`."""
+    wide = A.astype(complex if np.iscomplexobj(A) else float)
+    e = host_balancing(wide).astype(float)
+    units = np.exp2(e[None, :] - e[:, None])
+    B = wide * units
+    size = np.linalg.norm(B, 1)
+    if not size < 2.0 ** (_MAX_SQUARINGS - 1):
+        return np.full_like(wide, np.nan)
+    squarings = max(0, math.ceil(math.log2(size)) + 1) if size > 0 else 0
+    z, power = B / 2.0**squarings, np.eye(len(B), dtype=B.dtype)
+    for k in range(18, 0, -1):
+        power = np.eye(len(B)) + z @ power / k
+    with np.errstate(over="ignore", invalid="ignore"):
+        for _ in range(squarings):
+            power = power @ power
+        return power / units
+
+
 def matrix_power(A: Inexact[Array, "N N"], k: Array) -> Inexact[Array, "N N"]:
-    """Aᵏ of A (N, N) for a traced whole number k ≥ 0, by squaring. Differentiable in both modes."""
+    """Return Aᵏ of A (N, N) for a traced whole number k ≥ 0, by squaring. Differentiable in both modes."""
     bits = jnp.iinfo(k.dtype).bits - 1
 
     def step(_, carry):
         k, base, total = carry
         total = jnp.where(k % 2 == 1, total @ base, total)
-        # no square that is not needed: it might overflow, and its derivative with it
+        # the last square is not needed, and might overflow, as might its derivative
         return k // 2, jnp.where(k > 1, base @ base, base), total
 
     with jax.default_matmul_precision("highest"):

@@ -26,14 +26,14 @@ _MAX_ROOT_STEPS = 60
 
 
 def _sqrtm(A: Inexact[Array, "N N"]) -> Inexact[Array, "N N"]:
-    """Principal square root by the determinant-scaled Denman–Beavers iteration (Higham, "Functions of Matrices",
-    6.3 and 6.5), NaN where there is none. (The product form loses twice the digits where eigenvalues
-    come near the negative axis or are widely spread.)"""
+    """Return the principal square root, NaN where there is none, by the determinant-scaled Denman–Beavers iteration
+    (Higham, "Functions of Matrices", 6.3 and 6.5). Its product form loses twice as many digits where eigenvalues are near
+    the negative axis or widely spread."""
     n = A.shape[0]
     tol = float(jnp.finfo(A.dtype).eps) ** 0.5
 
     def step(roots):
-        # The limit, (A^1/2, A^-1/2), does not depend on the scaling, so its derivative does not need the scaling's.
+        # The limit, (A^1/2, A^-1/2), does not depend on the scale, so neither does its derivative.
         scale = jnp.exp(-jnp.sum(jnp.linalg.slogdet(lax.stop_gradient(roots))[1]) / (2 * n))
         return (scale * roots + jax.vmap(inv)(roots)[::-1] / scale) / 2
 
@@ -43,7 +43,7 @@ def _sqrtm(A: Inexact[Array, "N N"]) -> Inexact[Array, "N N"]:
         sizes = jnp.linalg.norm(jnp.stack([new - roots, new]), axis=(2, 3))
         return new, lax.stop_gradient(jnp.max(sizes[0] / sizes[1])), change, steps + 1
 
-    # Convergence is quadratic: the step that changes little settles the root, and one more settles its derivative.
+    # Convergence is quadratic: after the first step with a small change the root is exact, and after one more its derivative.
     start, never = jnp.stack([A, jnp.eye(n, dtype=A.dtype)]), jnp.full((), jnp.inf, A.real.dtype)
     (X, _), _, change, _ = lax.while_loop(
         lambda state: (state[2] > tol) & (state[3] < _MAX_ROOT_STEPS), iterate, (start, never, never, 0)
@@ -55,6 +55,7 @@ def _sqrtm(A: Inexact[Array, "N N"]) -> Inexact[Array, "N N"]:
 
 @jax.jit
 def _logm(A: Inexact[Array, "N N"]) -> Inexact[Array, "N N"]:
+    """Return the logarithm of a matrix in float32 or wider; NaN where there is none."""
     eye = jnp.eye(A.shape[0], dtype=A.dtype)
     theta = _PADE_THETA[jnp.finfo(A.dtype).bits]
     nodes, weights = (x.astype(A.real.dtype) for x in np.polynomial.legendre.leggauss(_PADE_NODES))
@@ -71,15 +72,27 @@ def _logm(A: Inexact[Array, "N N"]) -> Inexact[Array, "N N"]:
 
 
 def logm(A: ArrayLike | Sequence) -> Inexact[Array, "N N"]:
-    """Principal logarithm of a matrix, by inverse scaling and squaring.
+    """The principal logarithm of a matrix.
 
-    Square roots by the Denman–Beavers iteration until the matrix is near I, then the Gauss–Legendre form of the
-    diagonal Padé approximant of log(I + X) (Cheng, Higham, Kenney & Laub, SIAM J. Matrix Anal. Appl. 22, 2001; Higham,
-    "Functions of Matrices", ch. 11). Needs only products, solves and inverses, no Schur form.
+    **Arguments:**
 
-    `A`: (N, N), real or complex, with no eigenvalue on (-inf, 0]. Returns the (N, N) logarithm of the same dtype.
-    Differentiable to any order in forward and reverse mode, also where eigenvalues coincide. Raises `ValueError` for a
-    matrix that is not square or has no principal logarithm; of a traced one all entries are NaN then.
+    - `A`: (N, N), real or complex, without an eigenvalue on (−∞, 0].
+
+    **Returns:** the logarithm (N, N), in the type of `A`. Differentiable to any order in forward and reverse mode, also where
+    eigenvalues coincide. If `A` is traced and has no principal logarithm, all entries are NaN.
+
+    **Raises:** `ValueError` for a matrix that is not square, not finite or has no principal logarithm.
+
+    The method is inverse scaling and squaring: square roots by the Denman–Beavers iteration until the matrix is near I, then
+    the Gauss–Legendre form of the diagonal Padé approximant of log(I + X) (Cheng, Higham, Kenney & Laub, SIAM J. Matrix Anal.
+    Appl. 22, 2001; Higham, "Functions of Matrices", ch. 11). It needs products, solves and inverses, and no Schur form.
+
+    ```python
+    >>> import rnn_ode as ro
+    >>> ro.logm([[1.0, 2.0], [0.0, 1.0]]).round(4).tolist()
+    [[0.0, 2.0], [0.0, 0.0]]
+
+    ```
     """
     A = as_matrix("A", A, complex=True)
     log = _of_balanced(A)
@@ -87,21 +100,21 @@ def logm(A: ArrayLike | Sequence) -> Inexact[Array, "N N"]:
         values = np.linalg.eigvals(np.asarray(A))
         nearest = values[np.argmin(np.abs(np.angle(-values)) * (values != 0))]
         raise ValueError(
-            f"A has no principal logarithm: its eigenvalue {_spelled(nearest)} is on (−∞, 0], or too near to it. A negative "
-            "one has a complex logarithm, Exact(complex=True).generator(A); a zero has none."
+            f"A has no principal logarithm: its eigenvalue {_spelled(nearest)} is on (−∞, 0], or too near to it. If that is "
+            "negative, Exact(complex=True).generator(A) is a complex logarithm; if it is zero, there is none."
         )
     return log
 
 
 @jax.jit
 def _of_balanced(A: Inexact[Array, "N N"]) -> Inexact[Array, "N N"]:
-    """The logarithm of A, by that of the balanced matrix; NaN where there is none."""
+    """Return the logarithm of A, by that of the balanced matrix; NaN where there is none."""
     e = balancing(A)
     return rescaled(_differentiable_logm(rescaled(A, e)), -e)
 
 
 def _spelled(value) -> str:
-    """A number for a message, without an imaginary part that is zero (NumPy may or may not leave one)."""
+    """Return a number as text, without an imaginary part that is zero."""
     value = complex(value)
     return f"{value:.6g}" if value.imag else f"{value.real:.6g}"
 
@@ -115,8 +128,8 @@ def _differentiable_logm(A):
 
 @_differentiable_logm.defjvp
 def _logm_jvp(primals, tangents):
-    # The derivative L_log(A) is the inverse of L_exp(log A), and its transpose is L_log(A^T). Stating both leaves
-    # nothing for JAX to transpose through the while loops.
+    # The derivative L_log(A) is the inverse of L_exp(log A), and its transpose is L_log(A^T). With both stated, JAX need not
+    # transpose the while loops, which it cannot.
     (A,), (dA,) = primals, tangents
     log = _differentiable_logm(A)
 

@@ -1,4 +1,7 @@
-"""Norms, and bounds of the numerical range."""
+"""Norms, the numerical radius and the numerical abscissa."""
+
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -10,30 +13,30 @@ from ._solve import check_square, inv
 
 
 def inverse_norm(A: Inexact[Array, "N N"]) -> Float[Array, ""]:
-    """Frobenius norm of the inverse, an upper bound of its spectral norm: 1 / inverse_norm(A) is a lower bound of the
-    smallest singular value of A.
+    """Return the Frobenius norm of the inverse of A (N, N), real or complex; inf where A is singular or not finite.
 
-    `A`: (N, N), real or complex. Returns a scalar, inf where A is singular or not finite.
+    It bounds the spectral norm of the inverse from above, so 1 / inverse_norm(A) bounds the smallest singular value of A from
+    below.
     """
     check_square(A)
     inverse = inv(A)
-    # Scaled, so that squares neither overflow nor vanish.
+    # scaled, so that squares neither overflow nor underflow
     size = lax.stop_gradient(jnp.max(jnp.abs(inverse)))
     norm = size * jnp.linalg.norm(inverse / size)
     return jnp.where(jnp.all(jnp.isfinite(A)) & jnp.isfinite(norm), norm, jnp.inf)
 
 
 def spectral_norm(A: Inexact[Array, "N N"]) -> Float[Array, ""]:
-    """The largest singular value of A (N, N), in float32 at least; infinite where A is not finite."""
+    """Return the largest singular value of A (N, N), in float32 at least; inf where A is not finite."""
     A = in_single(A)
     finite = jnp.all(jnp.isfinite(A))
     return jnp.where(finite, jnp.linalg.svd(jnp.where(finite, A, 0), compute_uv=False)[0], jnp.inf)
 
 
-def batched_map(f, xs: Inexact[Array, "K *rest"] | Integer[Array, "K *rest"], n: int):
-    """f of each row of `xs` (K, …), by `vmap` of as many at a time as make 64 MB of (n, n) matrices of complex128.
+def batched_map(f: Callable[[Array], Any], xs: Inexact[Array, "K *rest"] | Integer[Array, "K *rest"], n: int) -> Any:
+    """Return f of each row of `xs` (K, …), by `vmap` of so many rows at a time as fill 64 MB with complex (n, n) matrices.
 
-    Unlike `lax.map(…, batch_size=…)` it fills the last batch up, and so compiles f once.
+    It fills the last batch up and so compiles f once, where `lax.map(…, batch_size=…)` compiles it twice.
     """
     count = xs.shape[0]
     batches = -(-count // max(1, min(256, 2**22 // n**2)))
@@ -43,11 +46,13 @@ def batched_map(f, xs: Inexact[Array, "K *rest"] | Integer[Array, "K *rest"], n:
     return jax.tree.map(lambda y: y.reshape(batches * size, *y.shape[2:])[:count], found)
 
 
-def climb(slope, start: Float[Array, ""], end: Float[Array, ""], rounds: int) -> tuple[Array, Array]:
-    """Bisects for a maximum between `start`, from where the function rises, and `end`; returns the last two ends.
+def climb(
+    slope: Callable[[Array], Array], start: Float[Array, ""], end: Float[Array, ""], rounds: int
+) -> tuple[Array, Array]:
+    """Bisect for a maximum between `start`, from which the function rises towards `end`, and `end`. Return the last two ends.
 
-    `slope(s)` is the derivative. Of a function that is the largest of several smooth ones, as the norm of a matrix is,
-    the derivative jumps only up, so that it is a maximum where it goes from rising to falling.
+    `slope(s)` is the derivative. The function may be the largest of several smooth ones, as the norm of a matrix is: its
+    derivative jumps only upwards, so it has a maximum where the derivative changes from positive to negative.
     """
     towards = jnp.sign(end - start)
 
@@ -66,16 +71,16 @@ _RADIUS_CANDIDATES = 6
 
 
 def numerical_abscissa(A: Float[Array, "N N"]) -> Float[Array, ""]:
-    """max Re xᴴ A x over unit x: the largest eigenvalue of (A + Aᵀ)/2, the slope of ‖exp(A t)‖ at t = 0."""
+    """Return max Re xᴴ A x over unit x: the largest eigenvalue of (A + Aᵀ)/2, and the slope of ‖exp(A t)‖ at t = 0."""
     return jnp.linalg.eigvalsh((A + A.T) / 2)[-1]
 
 
 def numerical_radius(A: Float[Array, "N N"]) -> Float[Array, ""]:
-    """max |xᴴ A x| over unit x, of a real matrix (N, N): the maximum over θ of h(θ) = λ_max(e^{iθ} A + its adjoint)/2
+    """Return max |xᴴ A x| over unit x, of a real matrix (N, N): the maximum over θ of h(θ) = λ_max(e^{iθ} A + its adjoint)/2
     (Johnson, SIAM J. Numer. Anal. 15, 1978).
 
-    h is the support function of a convex set, so that h'' ≥ −h: a grid of spacing Δ sees every maximum to a factor
-    cos(Δ/2), and bisection of h' finds it. Differentiable at the maximising angle.
+    h is the support function of a convex set, so h'' ≥ −h: a grid of spacing Δ sees every maximum to a factor cos(Δ/2), and
+    bisection of h' then finds it. The derivative is that at the angle of the maximum.
     """
     check_square(A)
 
@@ -87,11 +92,11 @@ def numerical_radius(A: Float[Array, "N N"]) -> Float[Array, ""]:
 
     fixed = lax.stop_gradient(A)
     spacing = jnp.pi / _RADIUS_GRID
-    theta = spacing * jnp.arange(_RADIUS_GRID + 1, dtype=A.dtype)  # A is real: the other half mirrors this one
+    theta = spacing * jnp.arange(_RADIUS_GRID + 1, dtype=A.dtype)  # A is real, so h(−θ) = h(θ)
     h, slope = batched_map(lambda t: support(fixed, t), theta, A.shape[0])
     beside = jnp.concatenate([h[1:2], h, h[-2:-1]])
     _, best = lax.top_k(jnp.where((h >= beside[:-2]) & (h >= beside[2:]), h, -jnp.inf), _RADIUS_CANDIDATES)
-    rounds = jnp.finfo(A.dtype).nmant // 2  # a maximum is flat: half the digits of its place are all of its value's
+    rounds = jnp.finfo(A.dtype).nmant // 2  # half the digits of its place give all digits of a maximum
 
     def refine(i):
         return climb(lambda t: support(fixed, t)[1], theta[i], theta[i] + spacing * jnp.sign(slope[i]), rounds)

@@ -1,4 +1,4 @@
-"""Linear systems."""
+"""Solutions of linear systems, and inverses."""
 
 import jax
 import jax.numpy as jnp
@@ -7,13 +7,14 @@ from jaxtyping import Array, Inexact
 
 
 def check_square(A: Array) -> None:
+    """`ValueError` for anything but one square matrix."""
     if A.ndim != 2 or A.shape[0] != A.shape[1]:
         raise ValueError(f"expected one square matrix (use jax.vmap for a batch), got shape {A.shape}")
 
 
 @jax.custom_batching.custom_vmap
 def _lu_solve(A: Array, B: Array) -> Array:
-    """X of A X = B, both matrices, by LU with partial pivoting."""
+    """Return X of A X = B, both matrices, by LU with partial pivoting."""
     lu, _, permutation = lax.linalg.lu(A)
     X = lax.linalg.triangular_solve(lu, B[permutation], left_side=True, lower=True, unit_diagonal=True)
     return lax.linalg.triangular_solve(lu, X, left_side=True, lower=False)
@@ -21,8 +22,8 @@ def _lu_solve(A: Array, B: Array) -> Array:
 
 @_lu_solve.def_vmap
 def _lu_solve_batch(size, batched, A, B):
-    # Batched factorisations and triangular solves of JAX 0.10 on a CPU may never return when two threads of its pool
-    # meet in them (seen with 60 matrices of 32 × 32 on two cores), so that a CPU takes the matrices one at a time.
+    # On a CPU, batched factorisations and triangular solves of JAX 0.10 may never return: two threads of its pool wait for
+    # each other (seen with 60 matrices of 32 × 32 on two cores). So a CPU takes the matrices one at a time.
     def one_by_one(A, B):
         return lax.map(lambda i: _lu_solve(A[i] if batched[0] else A, B[i] if batched[1] else B), jnp.arange(size))
 
@@ -34,10 +35,10 @@ def _lu_solve_batch(size, batched, A, B):
 
 @jax.jit
 def solve(A: Inexact[Array, "N N"], B: Inexact[Array, "N *K"]) -> Inexact[Array, "N *K"]:
-    """X (N,) or (N, K) of A X = B, by LU with partial pivoting; infinite or NaN where A is singular.
+    """Return X (N,) or (N, K) of A X = B, by LU with partial pivoting; infinite or NaN where A is singular.
 
-    It is `jnp.linalg.solve`, but safe under `vmap` on the CPU with every JAX this package supports, and a solution that
-    nothing depends on passes no gradient back, also where it is not finite.
+    Unlike `jnp.linalg.solve` it is safe under `vmap` on a CPU with every JAX that this package supports. A solution that
+    nothing depends on has no gradient, also if it is not finite.
     """
     kind = jnp.result_type(A, B)
     A, B = A.astype(kind), B.astype(kind)
@@ -65,16 +66,16 @@ def _solve_jvp(primals, tangents):
 
 
 def zero_to_zero(image: Array, Y: Array) -> Array:
-    """The image of Y under a linear map, zero for Y = 0 also where the map is not finite: an adaptive solver throws its
-    failed trial steps away, and 0 · NaN from one of them would spoil the gradient of the steps it kept."""
+    """Return `image`, that of Y under a linear map, but zero for Y = 0 also where the map is not finite. An adaptive solver
+    does not use its failed trial steps, and 0·NaN from one of them would make the gradient of the others NaN."""
     return jnp.where(jnp.any(Y != 0), image, 0)
 
 
 def inv(A: Inexact[Array, "N N"]) -> Inexact[Array, "N N"]:
-    """The inverse of A (N, N), by `solve`."""
+    """Return the inverse of A (N, N), by `solve`."""
     return solve(A, jnp.eye(A.shape[0], dtype=A.dtype))
 
 
 def nan_unless(ok: Array, X: Array) -> Array:
-    # A product, not a `where`, so that the derivative is NaN too.
+    """Return X where `ok` holds, else NaN, and a derivative of NaN: hence a product and not `where`."""
     return X * jnp.where(ok, 1, jnp.nan).astype(X.real.dtype)

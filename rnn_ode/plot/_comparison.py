@@ -59,7 +59,7 @@ def trajectories(axes: Axes, c: Any, colours: Mapping[str, Any]) -> None:
     - `c`: what `compare` returned; `ts` and `states` of its `network` and of each row's `trajectory` are read.
     - `colours`: a colour for each method's label.
     """
-    states = flat_rows(c.network.states)
+    states = flat_rows(c.network.states).astype(float)
     finite = np.where(np.isfinite(states), states, np.nan)
     unit = int(np.argmax(np.nanstd(finite / (np.nanmax(np.abs(finite)) or 1), axis=0)))
     shown = np.clip(states[:, unit][np.isfinite(states[:, unit])], -_LARGEST, _LARGEST)
@@ -68,7 +68,7 @@ def trajectories(axes: Axes, c: Any, colours: Mapping[str, Any]) -> None:
     for row in c.rows:
         if row.trajectory is not None:
             values = flat_rows(row.trajectory.states)[:, unit]
-            gone = np.cumsum(~(np.abs(values - middle) < 6 * half)) > 1  # draw up to the first value off the page
+            gone = np.cumsum(~(np.abs(values - middle) < 6 * half)) > 1  # the first value off the page ends the line
             values = np.where(gone, np.nan, values)
             axes.plot(np.asarray(row.trajectory.ts), values, color=colours[row.method.label], lw=1.3)
     axes.plot(np.asarray(c.network.ts), finite[:, unit], ".", ms=4, color=NETWORK, zorder=3)

@@ -1,0 +1,171 @@
+"""Every case at a tiny size, beside its peers where they are installed."""
+
+import importlib.util
+import os
+import sys
+
+import pytest
+
+from rnn_ode import bench
+from rnn_ode.bench import _precision
+from rnn_ode.bench._cases import evolve, fixed_points, long, lyapunov, train
+
+JAX = ["hand-written lax.scan"]
+
+LOOPS = ["Python loop, jitted cell", "Python loop, un-jitted JAX"]
+
+DIFFRAX = ["diffrax", "diffrax with jump_ts"]
+
+SOLVERS = {"scipy": ["scipy LSODA", "scipy DOP853"], "torchdiffeq": ["torchdiffeq", "torchdiffeq, its best"]}
+
+
+def here(module):
+    """Whether a package is installed. PyTorch must be if the environment says so."""
+    found = importlib.util.find_spec(module) is not None
+    assert found or module != "torch" or "RNN_ODE_REQUIRE_TORCH" not in os.environ
+    return found
+
+
+def missing(monkeypatch, *modules):
+    for module in modules:
+        monkeypatch.setitem(sys.modules, module, None)
+
+
+def all_is_well(rows, allowed):
+    for row in rows:
+        assert row.ok and not row.skipped, row
+        assert row.error <= allowed
+        assert 0 < row.low_s <= row.median_s <= row.high_s and row.rounds > 0
+        assert row.compile_s >= 0 and row.ratio > 0
+    assert rows[0].contender == "rnn_ode" and rows[0].ratio == 1
+
+
+def test_a_case_is_ours_and_then_hand_written_programs_which_agree(run):
+    rows = run(cases="iterate", peers=False)
+    assert [row.contender for row in rows] == ["rnn_ode", *JAX, *LOOPS]
+    all_is_well(rows, 1e-4)
+    assert rows[0].compile_s > rows[0].median_s
+    for row in rows:
+        assert row.flops == 2 * 5 * 3 * (3 + 1) and row.dtype == "float32" and 0 < row.of_peak <= 1.5
+
+
+def test_a_missing_peer_is_a_skipped_row(run, monkeypatch):
+    missing(monkeypatch, "torch", "flax")
+    rows = run(cases="iterate")
+    skipped = [row for row in rows if row.skipped]
+    assert [row.contender for row in skipped] == ["PyTorch nn.RNN", "flax nnx.RNN"]
+    assert skipped[0].note == "not installed: pip install torch"
+    assert skipped[1].note == "not installed: pip install 'rnn_ode[bench]'"
+    assert all(row.median_s is None and row.ratio is None for row in skipped) and "skipped" in bench.table(rows)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("case", "batch"), [("iterate", 1), ("lstm", 2), ("gradient", 2)])
+def test_networks_agree_with_their_peers(run, case, batch):
+    peers = {f"PyTorch nn.{'LSTM' if case == 'lstm' else 'RNN'}": here("torch"), "flax nnx.RNN": here("flax")}
+    rows = run(cases=case, batch=batch)
+    all_is_well([row for row in rows if not row.skipped], 1e-5)
+    assert [row.contender for row in rows[1:]] == [*JAX, *peers, *(LOOPS if case == "iterate" else [])]
+    assert {row.contender: not row.skipped for row in rows if row.contender in peers} == peers
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("installed", [True, False])
+def test_flows_agree_with_their_peers(run, installed, monkeypatch):
+    """A batch under a held input; one under a linear input without the peers, whose rows say what to install."""
+    monkeypatch.setattr(_precision, "CURVE_S", 0.0)
+    monkeypatch.setattr(_precision, "POINT_S", 0.0)
+    if not installed:
+        missing(monkeypatch, "scipy.integrate", "torchdiffeq")
+    case, batch = ("integrate", 2) if installed else ("integrate_linear_input", 1)
+    rows = run(cases=case, batch=batch, hidden=2, steps=3, repeats=1)
+    timed = [row for row in rows if not row.skipped]
+    all_is_well(timed, bench.TARGET)
+    peers = {name: installed and here(module) for module, names in SOLVERS.items() for name in names}
+    loops = [] if installed else ["Python loop, jitted RK4 step", "Python loop, un-jitted JAX"]
+    assert [row.contender for row in rows[1:]] == [*DIFFRAX, *peers, *loops]
+    assert {row.contender: not row.skipped for row in rows if row.contender in peers} == peers
+    notes = {row.contender: row.note for row in rows if row.skipped}
+    assert installed or notes["torchdiffeq"] == "not installed: pip install torch torchdiffeq"
+    adaptive = [row for row in timed if "rtol" in row.note]
+    assert len({row.note.split("rtol")[1] for row in adaptive}) > 1
+    assert all(row.error > bench.TARGET / 100 for row in adaptive[:3]), "far tighter than needed is not equal error"
+    assert all(row.curve for row in timed if row.contender != "Python loop, un-jitted JAX")
+
+
+@pytest.mark.slow
+def test_linear_flows_are_exact(run):
+    rows = run(cases="linear")
+    all_is_well(rows, bench.TARGET)
+    assert [row.contender for row in rows[1:]] == ["hand-written expm, lax.scan", *DIFFRAX]
+    assert rows[0].error < 1e-13 and len(rows[0].curve) == 1 and len(rows[2].curve) > 3
+
+
+@pytest.mark.slow
+def test_long_gradients_agree(run, monkeypatch):
+    monkeypatch.setattr(long, "SIZE", (3, 1, 20))
+    ours, plain = run(cases="long", repeats=1)
+    all_is_well([ours, plain], 1e-5)
+    assert ours.steps == 20 and "checkpoints=4" in ours.note
+
+
+@pytest.mark.slow
+def test_another_rate_is_timed(run, monkeypatch):
+    """At this length the values are right to a thousandth; the plain scans have none to compare."""
+    monkeypatch.setattr(evolve, "AUDIO", (3, 400, 9, 10))
+    ours, *peers = run(repeats=1, cases="evolve")
+    assert [row.contender for row in peers] == ["delayed_feedback", "… with band=0.075", "3 hand-written lax.scan"]
+    assert ours.error < 1e-3 and all(row.error < 1e-2 for row in peers[:2]) and peers[2].error is None
+    assert all(row.ok and row.ratio > 0 for row in (ours, *peers))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("installed", [True, False])
+def test_a_search_for_fixed_points_is_timed(run, installed, monkeypatch):
+    """At this size and length Adam leaves less than a tenth; without optax the row says what to install."""
+    monkeypatch.setattr(fixed_points, "SEARCH", (4, 64, 1000))
+    if not installed:
+        missing(monkeypatch, "optax")
+    ours, adam = run(repeats=1, cases="fixed_points")
+    assert ours.ok and ours.error < 1e-12 and ours.ratio == 1
+    assert adam.contender == "Adam on the speed" and adam.skipped != installed
+    if installed:
+        assert adam.ok and ours.error < adam.error < 0.1 and adam.ratio > 0
+    else:
+        assert adam.note == "not installed: pip install 'rnn_ode[bench]'"
+
+
+@pytest.mark.slow
+def test_the_import_is_timed(run):
+    ours, diffrax = run(repeats=1, cases=("import",))
+    assert (ours.contender, diffrax.contender) == ("rnn_ode", "diffrax")
+    assert ours.median_s > 0.01 and diffrax.ratio > 0 and ours.error is None and ours.ok and ours.hidden is None
+    assert "rnn_ode" in bench.table([ours, diffrax])
+
+
+@pytest.mark.slow
+def test_the_command_compare_is_timed(run, monkeypatch):
+    monkeypatch.setattr("rnn_ode.bench._cases.compare.COMMAND", ("--help",))
+    (ours,) = run(repeats=1, cases="compare")
+    assert ours.median_s > 0.1 and ours.ratio == 1 and ours.rounds == 1
+
+
+@pytest.mark.slow
+def test_the_exponents_are_timed(run, monkeypatch):
+    monkeypatch.setattr(lyapunov, "RATE_NETWORK", (3, 50, 0.05))
+    pytest.importorskip("lyapax")
+    rows = run(repeats=1, cases="lyapunov")
+    assert [row.contender for row in rows] == ["rnn_ode", *JAX, "lyapax, renorm_every=1", "lyapax, renorm_every=10"]
+    all_is_well(rows, bench.TARGET)
+
+
+@pytest.mark.slow
+def test_training_ends_where_a_hand_written_loop_ends(run, monkeypatch):
+    monkeypatch.setattr(train, "LESSON", (4, 10, 3, 6))
+    rows = run(cases="train")
+    assert [row.contender for row in rows][:2] == ["rnn_ode", "hand-written optax loop"]
+    assert all(row.ok and row.ratio > 0 for row in rows if not row.skipped)
+    assert max(row.error for row in rows if not row.skipped) < 1e-4
+    missing(monkeypatch, "optax")
+    (ours,) = run(cases="train")
+    assert ours.skipped and "rnn_ode[bench]" in ours.note

@@ -1,0 +1,53 @@
+"""What is measured of the machine."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rnn_ode.bench import _machine
+
+
+def test_rates_are_operations_and_bytes_over_the_best_seconds(monkeypatch):
+    def half_a_second(call):
+        call()
+        return 0.5
+
+    monkeypatch.setattr(_machine, "_best", half_a_second)
+    rates = _machine.Rates()
+    assert rates.product("float32") == 2 * 256**3 / 0.5
+    assert rates.bandwidth() == 2 * _machine.COPIED / 0.5
+
+
+def test_a_rate_is_measured_once_in_a_run(monkeypatch):
+    calls = []
+    monkeypatch.setattr(_machine, "_best", lambda call: calls.append(call) or 1.0)
+    rates = _machine.Rates()
+    assert rates.bandwidth() == rates.bandwidth() and len(calls) == 1
+    _machine.Rates().bandwidth()
+    assert len(calls) == 2
+
+
+def test_the_best_seconds_are_those_of_several_calls_after_the_first():
+    calls = []
+    assert 0 <= _machine._best(lambda: calls.append(1)) < 1 and len(calls) == 1 + _machine.TRIALS
+
+
+def test_the_machine_is_described_in_one_line_with_versions_beside_it():
+    assert _machine.description().startswith(f"{_machine.cores()} core") and "\n" not in _machine.description()
+    assert {"Python", "jax", "numpy"} <= _machine.versions().keys()
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="the system does not count this")
+def test_peak_memory_sees_what_a_call_allocates():
+    held = _machine.peak_memory(lambda: np.ones(200_000_000, np.uint8).sum())
+    assert 190e6 < held < 260e6
+    assert _machine.peak_memory(lambda: 0) < 20e6
+
+
+def test_peak_memory_is_none_if_the_system_does_not_count_it(monkeypatch):
+    def no_file(name):
+        raise FileNotFoundError(name)
+
+    monkeypatch.setattr(_machine, "_status", no_file)
+    assert _machine.peak_memory(lambda: 0) is None

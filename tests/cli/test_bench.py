@@ -1,0 +1,79 @@
+"""The command `bench`, with cases that take no time."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from rnn_ode import bench
+from rnn_ode.cli import app
+
+
+@pytest.fixture
+def measured(monkeypatch):
+    """The sizes that the case `iterate` was measured at; `lstm` is interrupted."""
+    sizes = []
+
+    def iterate(plan):
+        sizes.append((plan.hidden, plan.batch, plan.steps, plan.repeats, plan.peers))
+        ours = bench.Row(
+            "iterate", "rnn_ode", plan.hidden, plan.batch, plan.steps, "", "", "here", 1.0, 1.0, 1.0, ratio=1.0
+        )
+        return [
+            ours,
+            bench.Row("iterate", "another", plan.hidden, plan.batch, plan.steps, "", "", "here", skipped=True),
+        ]
+
+    def interrupt(plan):
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(bench.CASES, "iterate", iterate)
+    monkeypatch.setitem(bench.CASES, "lstm", interrupt)
+    return sizes
+
+
+def command(*arguments):
+    return CliRunner().invoke(app, ["bench", "--steps", "4", "--repeats", "2", *map(str, arguments)])
+
+
+def test_the_command_prints_a_table_and_draws(measured, tmp_path):
+    done = command("--case", "iterate", "--no-peers", "--hidden", "2", "--out", tmp_path / "b.png")
+    assert done.exit_code == 0, done.output
+    assert measured == [(2, 1, 4, 2, False)]
+    assert (
+        "another" in done.stdout
+        and "machine: here" in done.stdout
+        and done.stdout.endswith(f"figure: {tmp_path / 'b.png'}\n")
+    )
+    assert (tmp_path / "b.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_json_is_one_object_and_nothing_else(measured):
+    done = command("--case", "iterate", "--batch", 1, "--batch", 2, "--json")
+    data = json.loads(done.stdout)
+    assert [row["batch"] for row in data["rows"]] == [1, 1, 2, 2] and data["interrupted"] is False
+    assert measured == [(48, 1, 4, 2, True), (48, 2, 4, 2, True)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "printed", "said"),
+    [
+        (("--case", "iterate", "--case", "lstm", "--keep", "rows.json"), "iterate", "goes on from rows.json"),
+        (("--case", "iterate", "--case", "lstm"), "iterate", "not kept: give --keep FILE.json"),
+        (("--case", "lstm"), "", "Stopped before a case was done; nothing was kept"),
+        (("--case", "lstm", "--json"), '{"rows": [], "interrupted": true}', "Stopped before a case was done"),
+    ],
+)
+def test_ctrl_c_prints_the_rows_that_are_done(measured, tmp_path, monkeypatch, arguments, printed, said):
+    """Called from Python, where Ctrl-C raises. test_stopping.py has the command in a process of its own."""
+    monkeypatch.chdir(tmp_path)
+    done = command(*arguments)
+    assert done.exit_code == 130 and done.stdout.startswith(("case", printed)) and printed in done.stdout
+    assert said in done.stderr and (tmp_path / "rows.json").exists() == ("--keep" in arguments)
+
+
+def test_files_that_cannot_be_written_are_named_before_anything_is_timed(measured, tmp_path):
+    (tmp_path / "folder.png").mkdir()
+    for arguments in (("--out", tmp_path / "folder.png"), ("--keep", tmp_path)):
+        done = command("--case", "iterate", *arguments)
+        assert done.exit_code == 2 and "that is a folder" in done.stderr and not measured

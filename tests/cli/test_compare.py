@@ -1,0 +1,80 @@
+"""The command `compare`: what it prints and what it writes."""
+
+import json
+import subprocess
+import sys
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+# small, and always with these methods, since every other set would be compiled anew
+SMALL = ["compare", "--hidden", "3", "--activation", "none", "--method", "textbook", "--method", "exact"]
+
+
+def test_the_series_the_network_and_the_methods_are_those_of_the_options(invoke, asked, tmp_path):
+    answers = asked("_compare", "compare")
+    result = invoke("compare", "--weights", "net.npz", "--input", "series.csv", "--method", "forward:2", "--gain", "3")
+    assert result.exit_code == 0, result.output
+    cell, xs = answers[0].args
+    np.testing.assert_array_equal(cell.W_h, np.diag([0.5, 0.6, 0.7]))
+    values = np.arange(12) % 7
+    np.testing.assert_allclose(xs[:, 0], (values - values.mean()) / values.std())
+    assert [method.label for method in answers[0].options["methods"]] == ["forward:2"]
+    assert result.stderr == "note: --gain does nothing with --weights.\n"
+    head, table, figure = result.stdout.strip().split("\n\n")
+    assert head == "flow: 12 samples into a 3-unit relu network (net.npz)" and table == "the table"
+    assert figure.startswith("figure: rnn_ode_compare.png  (") and figure.endswith(" s)")
+    assert (tmp_path / "rnn_ode_compare.png").exists()
+
+
+def test_without_files_a_random_network_of_the_options_runs_on_the_sunspots(invoke, asked):
+    answers = asked("_compare", "compare")
+    options = ("--hidden", "4", "--gain", "0.5", "--activation", "tanh", "--seed", "1", "--column", "0", "--json")
+    result = invoke("compare", *options)
+    assert json.loads(result.stdout) == {"series": "sunspots", "figure": "rnn_ode_compare.png", "rows": [1, 2]}
+    assert result.stderr == "note: --column does nothing without --input.\n"
+    cell, xs = answers[0].args
+    assert cell.W_h.shape == (4, 4) and cell.activation is jnp.tanh and xs.shape == (309, 1)
+    np.testing.assert_allclose(cell.W_h @ cell.W_h.T, 0.25 * np.eye(4), atol=1e-12)
+    assert len(answers[0].options["methods"]) == 5
+
+
+@pytest.mark.slow
+def test_compare_prints_the_table_and_writes_the_figure(invoke, tmp_path):
+    result = invoke(*SMALL, "--weights", "net.npz", "--input", "series.csv", "--out", "figure.png")
+    assert result.exit_code == 0, result.output
+    assert "12 samples into a 3-unit affine network (net.npz)" in result.stdout
+    assert "textbook  GROWS" in result.stdout.replace("   ", "  ")
+    assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["figure.png", "net.npz", "series.csv"]
+
+
+@pytest.mark.slow
+def test_json_is_one_line_with_the_numbers_of_the_table(invoke):
+    result = invoke(*SMALL, "--weights", "net.npz", "--input", "series.csv", "--json")
+    assert result.exit_code == 0, result.output
+    data = json.loads(result.stdout)
+    assert [row["method"] for row in data["rows"]] == ["textbook", "exact"]
+    assert data["network"]["verdict"] == "DECAYS" and data["rows"][0]["verdict"] == "GROWS"
+    assert data["rows"][1]["error_max"] < 1e-9
+    assert result.stdout.count("\n") == 1
+
+
+def test_a_constant_series_is_refused(invoke, tmp_path):
+    (tmp_path / "flat.csv").write_text("1\n1\n1\n")
+    result = invoke("compare", "--input", "flat.csv")
+    assert result.exit_code == 2 and "constant" in result.stderr
+
+
+@pytest.mark.slow
+def test_the_default_run_from_a_shell(tmp_path):
+    command = [sys.executable, "-m", "rnn_ode", "compare", "--json"]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=300)
+    assert result.returncode == 0, result.stderr
+    data = json.loads(result.stdout)
+    assert data["series"] == "sunspots" and data["network"]["steps"] == 309
+    rows = {row["method"]: row for row in data["rows"]}
+    assert rows["textbook"]["verdict"] == "GROWS" and data["network"]["verdict"] == "DECAYS"
+    assert rows["exact"]["reason"] == "does not exist here: zero multiplier at t = 0"
+    assert (tmp_path / "rnn_ode_compare.png").stat().st_size > 20_000

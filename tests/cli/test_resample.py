@@ -1,0 +1,225 @@
+"""The command `resample`: against one call of `evolve`, and what it says of bad input and of a bad run."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from fractions import Fraction
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import rnn_ode as ro
+from rnn_ode import audio, interop
+from rnn_ode._resampling.files import resample_file
+from rnn_ode._resampling.files_scheme import Scheme
+from rnn_ode.cli import app
+
+TONE = (0.4 * np.sin(0.05 * np.arange(1500)) + 0.2 * np.sin(0.31 * np.arange(1500)))[:, None]
+
+CELL = ro.VanillaCell(np.diag([0.8, -0.4]), np.ones((2, 1)), np.zeros(2), jnp.tanh)
+
+KNOB = ro.VanillaCell(np.diag([0.8, -0.4]), np.ones((2, 2)), np.zeros(2), jnp.tanh)
+
+
+def network(cell=CELL):
+    readout = eqx.nn.Linear(2, 1, key=jax.random.key(0))
+    quiet = jax.tree.map(lambda leaf: 0.5 * leaf, readout)  # within full scale
+    return interop.Network(cell, quiet)
+
+
+def write(path, samples, subtype="float", rate=8000):
+    with audio.wav_writer(path, rate, samples.shape[1], subtype) as append:
+        append(samples)
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    for name, cell in (("net.npz", CELL), ("knob.npz", KNOB)):
+        interop.write_arrays(name, interop.to_torch(network(cell)))
+    write("in.wav", TONE)
+    return tmp_path
+
+
+def invoke(*arguments):
+    return CliRunner().invoke(app, ["resample", *(str(a) for a in arguments)])
+
+
+def expected(samples, rate_in, rate_out):
+    """The output by one call of `evolve`; the network was trained at the rate of the input."""
+    gap = float(Fraction(rate_in, rate_out))
+    ts = 1 + gap * np.arange(-1, -(-len(samples) * rate_out // rate_in))
+    path, net = ro.BandLimited(samples), network()
+    states = ro.evolve(net.cell, path, ts).states[1:]
+    return np.asarray(jax.vmap(net.output)(jax.vmap(path)(ts[1:]), states))
+
+
+@pytest.mark.slow
+def test_a_recording_comes_out_as_one_call_of_evolve_gives_it(folder):
+    result = invoke("--weights", "net.npz", "--input", "in.wav", "--out", "out.wav", "--to", 9600, "--json")
+    assert result.exit_code == 0, result.output
+    report = json.loads(result.stdout)
+    assert result.stdout.count("\n") == 1
+    assert report["frames"] == 1800 and report["clipped"] == 0 and report["real_time_factor"] > 0
+    assert report["scheme"]["stable"] and report["scheme"]["radius"] < 1
+    assert report["round_trip_snr_db"] > 60
+    written = audio.read_wav("out.wav")
+    assert (written.rate, written.subtype) == (9600, "float")
+    samples = next(audio.read_wav("in.wav").blocks())
+    np.testing.assert_allclose(next(written.blocks()), expected(samples, 8000, 9600), atol=1e-6)
+    assert sorted(p.name for p in folder.iterdir()) == ["in.wav", "knob.npz", "net.npz", "out.wav"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("subtype", ["pcm16", "pcm32"])
+def test_an_integer_recording_is_written_with_the_same_bits(folder, subtype):
+    write("in.wav", TONE, subtype)
+    result = invoke("--weights", "net.npz", "--input", "in.wav", "--out", "out.wav", "--to", 6000)
+    assert result.exit_code == 0, result.output
+    assert "in.wav at 8000 → out.wav at 6000, 1125 frames; network trained at 8000" in result.stdout
+    assert "stable" in result.stdout and "round trip: " in result.stdout
+    samples, written = (next(audio.read_wav(name).blocks()) for name in ("in.wav", "out.wav"))
+    assert audio.read_wav("out.wav").subtype == subtype
+    assert abs(written - expected(samples, 8000, 6000)).max() <= 2.0 ** -int(subtype[3:]) * 1.001
+
+
+@pytest.mark.slow
+def test_a_csv_series_is_resampled_with_a_constant_input(folder):
+    (folder / "in.csv").write_text("year,flow\n" + "\n".join(f"{k},{x!r}" for k, x in enumerate(TONE[:, 0].tolist())))
+    arguments = ("--weights", "knob.npz", "--input", "in.csv", "--out", "out.csv", "--to", 0.3, "--rate", 0.1)
+    result = invoke(*arguments, "--hold", 0.5, "--column", "flow")
+    assert result.exit_code == 0, result.output
+    rows = np.loadtxt("out.csv", delimiter=",", skiprows=1)
+    assert (folder / "out.csv").read_text().startswith("time,output\n0.0,")
+    assert rows.shape == (4500, 2) and rows[3, 0] == 10 and abs(rows[1, 0] - 1 / 0.3) < 1e-12
+    net = network(KNOB)
+    xs = np.hstack([TONE, np.full_like(TONE, 0.5)])
+    own = jax.vmap(net.output)(jnp.asarray(xs), ro.iterate(net.cell, xs).states[1:])
+    assert abs(rows[::3, 1:] - own)[50:].max() < 1e-3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--to", 0), "--to must be positive and finite; got 0.0"),
+        (("--to", 9600.5), "--to must be a whole number of Hz"),
+        (("--to", 9600, "--trained", 0), "--trained must be positive and finite"),
+        (("--to", 9600, "--out", "out.csv"), "both end in .wav or both in .csv"),
+        (("--to", 9600, "--out", "nowhere/out.wav"), "the folder nowhere does not exist"),
+        (("--to", 9600, "--subtype", "mp3"), "--subtype must be one of pcm16, pcm24, pcm32, float, double; got 'mp3'"),
+        (("--to", 9600, "--hold", 0.5), "in.wav has 1 channel, and --hold adds 1 constant; the network takes 1 input."),
+        (("--to", 9600, "--weights", "knob.npz"), "in.wav has 1 channel; the network takes 2 inputs. Give --hold once"),
+        (("--to", 9600, "--weights", "missing.npz"), "missing.npz"),
+        (("--to", 9600, "--input", "missing.wav"), "missing.wav"),
+        (("--to", 9600, "--input", "cut.wav"), "cut.wav: chunk 'data': the header promises 50 frames"),
+        (("--to", 9600, "--input", "nan.wav"), "nan.wav: sample 3 of channel 0 is nan"),
+    ],
+)
+def test_bad_input_is_one_line_and_status_2(folder, arguments, words):
+    whole = write(folder / "cut.wav", TONE[:50], "pcm16").read_bytes()
+    (folder / "cut.wav").write_bytes(whole[:-20])
+    write("nan.wav", np.array([[0.0], [0.0], [0.0], [np.nan]]))
+    before = sorted(folder.iterdir())
+    result = invoke("--weights", "net.npz", "--input", "in.wav", "--out", "out.wav", *arguments)
+    assert result.exit_code == 2
+    assert words in " ".join(result.stderr.split())
+    assert result.stdout == "" and "Traceback" not in result.stderr
+    assert sorted(folder.iterdir()) == before
+
+
+@pytest.mark.slow
+def test_an_unstable_scheme_is_refused_unless_forced(folder):
+    arguments = ("--weights", "net.npz", "--input", "in.wav", "--out", "out.wav", "--to", 32_000)
+    arguments += ("--ahead", 1, "--behind", 5, "--trained", 16_000)
+    result = invoke(*arguments)
+    assert result.exit_code == 2 and not (folder / "out.wav").exists()
+    assert "unstable at 0.5 steps" in result.stderr and "(3, 3)" in result.stderr
+    forced = invoke(*arguments, "--force", "--json")
+    assert forced.exit_code == 2 and not (folder / "out.wav").exists()
+    assert "--force ran the unstable scheme --ahead 1 --behind 5: without --force" in forced.stderr
+    assert "root_condition" not in forced.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("to", "ahead"), [(9600, 50), (6000, 20), (16_000, 3)])
+def test_a_bad_round_trip_gets_a_warning_with_its_cause(folder, to, ahead):
+    """The sum of the weights of 50 and 3 is 2.4e8: white noise is enlarged, and so is the error of reading a smooth input.
+
+    White noise loses a quarter of its power at 6000 of 8000 Hz, which is 6 dB whatever the scheme.
+    """
+    white = 0.2 * np.random.default_rng(0).normal(size=(1500, 1))
+    write("noise.wav", white)
+    nodes = np.arange(-3, ahead + 1) * np.where(np.arange(-3, ahead + 1) < 0, 8000 / to, 1)
+    at = 8000 / to
+    weights = [np.prod([(at - b) / (a - b) for b in nodes if b != a]) for a in nodes]
+    arguments = ("--weights", "net.npz", "--out", "out.wav", "--to", to, "--ahead", ahead, "--force", "--json")
+    result = invoke("--input", "noise.wav", *arguments)
+    assert result.exit_code == 0, result.output
+    report = json.loads(result.stdout)
+    bad = report["round_trip_snr_db"] < 20
+    assert bad == (ahead > 3) == (report["note"] is not None) == ("warning: " in result.stderr)
+    if bad:
+        assert (
+            f"--ahead {ahead} --behind 3 enlarge every small error up to {np.abs(weights).sum():.2g} times"
+            in report["note"]
+        )
+        assert report["note"] in result.stderr and "give a smaller --ahead" in report["note"]
+
+
+@pytest.mark.slow
+def test_recommend_chooses_a_stable_scheme(folder):
+    write("in.wav", TONE[:300])
+    result = invoke(
+        "--weights", "net.npz", "--input", "in.wav", "--out", "out.wav", "--to", 9600, "--recommend", "--json"
+    )
+    assert result.exit_code == 0, result.output
+    report = json.loads(result.stdout)
+    assert report["scheme"]["recommended"] and report["scheme"]["stable"]
+    assert report["better"] is None or report["better"].endswith(" dB")
+
+
+@pytest.mark.slow
+def test_without_a_readout_the_states_are_written(folder):
+    """A file of W_h, W_x, b tells neither readout nor activation: notes on standard error tell what is assumed."""
+    arrays = {"W_h": np.asarray(CELL.W_h), "W_x": np.asarray(CELL.W_x), "b": np.asarray(CELL.b)}
+    interop.write_arrays("plain.json", arrays)
+    (folder / "in.csv").write_text("\n".join(map(str, TONE[:60, 0])))
+    arguments = ("--weights", "plain.json", "--input", "in.csv", "--out", "out.csv", "--to", 1, "--ahead", 1, "--json")
+    result = invoke(*arguments)
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["frames"] == 60
+    assert "relu is taken; --activation" in result.stderr and "has no readout" in result.stderr
+    rows = np.loadtxt("out.csv", delimiter=",", skiprows=1)
+    states = ro.iterate(ro.VanillaCell(CELL.W_h, CELL.W_x, CELL.b), TONE[:60]).states[1:]
+    np.testing.assert_allclose(rows[:, 1:], states, atol=1e-12)  # at its own rate the network itself, to rounding
+    result = invoke(*arguments, "--activation", "tanh")
+    assert "relu" not in result.stderr
+    states = ro.iterate(CELL, TONE[:60]).states[1:]
+    np.testing.assert_allclose(np.loadtxt("out.csv", delimiter=",", skiprows=1)[:, 1:], states, atol=1e-12)
+
+
+@pytest.mark.slow
+def test_a_killed_run_leaves_the_old_file(folder):
+    write("long.wav", np.tile(TONE, (2000, 1)))
+    (folder / "out.wav").write_bytes(b"old")
+    arguments = ["--weights", "net.npz", "--input", "long.wav", "--out", "out.wav", "--to", "9600"]
+    run = subprocess.Popen([sys.executable, "-m", "rnn_ode", "resample", *arguments], env=dict(os.environ))
+    deadline = time.monotonic() + 120
+    while not any(p.stat().st_size > 100_000 for p in folder.glob(".out.*.wav")):
+        assert run.poll() is None and time.monotonic() < deadline
+        time.sleep(0.05)
+    run.send_signal(signal.SIGKILL)
+    assert run.wait() == -signal.SIGKILL
+    assert (folder / "out.wav").read_bytes() == b"old"
+    assert len(list(folder.glob(".out.*.wav"))) == 1
+    resample_file(network(), audio.read_wav("in.wav"), folder / "out.wav", 9600, 8000, scheme=Scheme(1, 1))
+    assert not list(folder.glob(".out.*")) and audio.read_wav("out.wav").frames == 1800

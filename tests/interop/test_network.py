@@ -1,0 +1,68 @@
+"""A network: a cell and its readout."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import rnn_ode as ro
+from rnn_ode import interop
+
+LINEAR = {"lin.weight": np.array([[1.0, -2.0, 0.5]]), "lin.bias": np.array([0.25])}
+
+
+def run(network, xs, h0=None):
+    """Outputs (T, M) and states (T, …)."""
+    states = jax.tree.map(lambda rows: rows[1:], ro.iterate(network.cell, xs, h0).states)
+    return jax.vmap(network.output)(xs, states), states
+
+
+def test_the_output_is_the_readout_of_the_top_layer_plus_the_input(torch_stack):
+    weights = torch_stack(4, 2, "rec.")
+    network = interop.from_torch_network(weights | LINEAR, residual=True)
+    xs = np.random.default_rng(1).normal(size=(5, 2))
+    outputs, states = run(network, jnp.asarray(xs))
+    (top, _) = states[-1]
+    wanted = np.asarray(top) @ LINEAR["lin.weight"].T + LINEAR["lin.bias"] + xs[:, :1]  # the first channel only
+    np.testing.assert_allclose(outputs, wanted, rtol=1e-12)
+    assert network.output_size == 1
+
+    bare = interop.from_torch_network(weights)
+    assert bare.readout is None and not bare.residual and bare.output_size == 3
+    np.testing.assert_array_equal(run(bare, jnp.asarray(xs))[0], top)
+
+
+KEY = jax.random.key(0)
+
+
+@pytest.mark.parametrize(
+    "make, error, message",
+    [
+        (lambda cell: interop.Network(0.5), TypeError, r"cell must be a callable cell\(x, h\); got 0\.5"),
+        (
+            lambda cell: interop.Network(cell, np.ones((1, 3))),
+            TypeError,
+            r"readout must be an equinox\.nn\.Linear or None",
+        ),
+        (lambda cell: interop.Network(cell, residual=1), TypeError, "residual must be True or False; got 1"),
+        (
+            lambda cell: interop.Network(cell, eqx.nn.Linear(4, 1, key=KEY)),
+            ValueError,
+            r"readout must take the cell's outputs \(3,\); it takes \(4,\)",
+        ),
+        (
+            lambda cell: interop.Network(cell, eqx.nn.Linear(3, "scalar", key=KEY)),
+            ValueError,
+            "readout must map vectors to vectors; it maps 3 to scalar",
+        ),
+        (
+            lambda cell: interop.Network(cell, residual=True),
+            ValueError,
+            "residual needs at least as many inputs as outputs: 3; the cell takes 2 inputs",
+        ),
+    ],
+)
+def test_parts_that_do_not_fit_are_refused(make, error, message, as_user):
+    with pytest.raises(error, match=message):
+        make(eqx.nn.LSTMCell(2, 3, key=KEY))

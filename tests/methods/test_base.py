@@ -1,0 +1,234 @@
+"""What every method says of multipliers and of matrices."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.linalg
+from matrices import METHODS, g
+
+import rnn_ode as ro
+
+
+def test_exponents_never_raise():
+    points = np.array([0, -1, 1, 1e300, 1e-320, -2.0, 0.5 + 1j, np.inf, np.nan], complex)
+    for method in METHODS:
+        values = method.exponent(jnp.asarray(points))
+        assert values.shape == points.shape and jnp.iscomplexobj(values)
+        tame = [2, 5, 6] if method.pole != -1 else [2, 5, 6, 0]
+        assert np.allclose(np.asarray(values)[tame], g(method, points[tame])), method
+        assert jnp.iscomplexobj(method.exponent(0.5)) and method.exponent(1).shape == ()
+    assert not np.isfinite(ro.Tustin().exponent(-1.0)) and not np.isfinite(ro.Backward(1).exponent(0.0))
+
+
+def test_series_exponents_converge_to_the_logarithm():
+    points = jnp.asarray([0.6, 0.7 + 0.3j, 1.3, 0.9 - 0.4j])
+    for kind, ratio in ((ro.Forward, np.abs(points - 1)), (ro.Backward, np.abs(1 - 1 / points))):
+        for order in (1, 4, 16, 48):
+            tail = ratio ** (order + 1) / (order + 1) / (1 - ratio)
+            error = np.abs(kind(order).exponent(points) - np.log(points))
+            assert np.all(error <= tail + 1e-14), (kind, order)
+            assert np.allclose(kind(order).exponent(points), g(kind(order), points))
+
+
+# One matrix, all methods: compiled once.
+
+EVERY = (*METHODS, ro.Exact(complex=True))
+MATRIX = np.array([[1.2, 0.3, 0.0], [-0.4, 0.9, 0.2], [0.1, 0.0, 0.7]])
+DRIVES = np.array([[1.0, 0.0], [2.0, -1e6], [-1.0, 0.0]])
+every = pytest.mark.parametrize("method", EVERY, ids=lambda method: method.label)
+
+
+@jax.jit
+def _asked(W, drives):
+    own_phi = (ro.Backward, ro.Tustin)
+    return [(m.affine_generator(W, drives), m.phi(W, drives[:, 0]) if isinstance(m, own_phi) else None) for m in EVERY]
+
+
+@pytest.fixture(scope="module")
+def asked():
+    return dict(zip(EVERY, _asked(jnp.asarray(MATRIX), jnp.asarray(DRIVES)), strict=True))
+
+
+def function_of(f, W):
+    """f(W) by the eigenvectors of W."""
+    values, V = np.linalg.eig(W)
+    return V @ np.diag(f(values)) @ np.linalg.inv(V)
+
+
+@every
+def test_the_generator_is_g_of_the_matrix(asked, method):
+    np.testing.assert_allclose(asked[method][0][0], function_of(lambda z: g(method, z), MATRIX), atol=1e-12)
+
+
+@every
+def test_the_drive_is_multiplied_by_phi(asked, method):
+    """φ(z) = g(z)/(z − 1), but for the textbook, which has 1/z."""
+    phi = function_of(lambda z: 1 / z if method == ro.Textbook() else g(method, z) / (z - 1), MATRIX)
+    (_, drives), alone = asked[method]
+    scale = np.abs(DRIVES).max(axis=0)
+    np.testing.assert_allclose(np.asarray(drives) / scale, phi @ DRIVES / scale, atol=1e-12)
+    if alone is not None:
+        np.testing.assert_allclose(alone, phi @ DRIVES[:, 0], atol=1e-12)
+
+
+POINTS = np.array([0.6, 1.3, 0.9 - 0.4j, 0.5 + 0.8j, -0.2 + 0.9j, 1.1j])
+
+
+@every
+def test_a_contour_is_where_the_exponent_has_the_wanted_growth(method):
+    """Newton's method, by which series find their points, may miss one now and then."""
+    for level in (0.0, 0.2):
+        found = method.contour(jnp.asarray(POINTS), jnp.asarray(level))
+        growth = g(method, found).real
+        assert np.mean(np.abs(growth - level) < 1e-9) > (0.6 if method in (ro.Forward(3), ro.Backward(2)) else 0.99)
+
+
+OBSTACLES = {
+    "a zero": (
+        np.diag([0.5, 0.0]),
+        "textbook backward:1 backward:2 exact exact:complex",
+        "W_h is singular or nearly so, a multiplier zero to within rounding (condition number inf)",
+    ),
+    "nearly a zero": (
+        np.array([[1.0, 2.0], [2.0, 4.0 + 1e-15]]),
+        "textbook backward:1 backward:2 exact exact:complex",
+        "singular or nearly so",
+    ),
+    "a negative one": (np.diag([0.5, -0.25]), "exact", "its multiplier -0.25 is negative"),
+    "minus one": (np.diag([0.5, -1.0]), "tustin exact", ""),
+    "a pair": (np.array([[0.0, -0.5], [0.5, 0.0]]), "", ""),
+    "a small one": (np.diag([1.0, 1e-10]), "", ""),
+    "what is not finite": (np.diag([1.0, np.nan]), " ".join(m.label for m in EVERY), "its Jacobian is not finite"),
+}
+
+
+@pytest.mark.parametrize("label", OBSTACLES)
+def test_a_method_says_which_multiplier_forbids_it(label):
+    W, forbidden, words = OBSTACLES[label]
+    found = {method.label: method.obstacle(W) for method in EVERY}
+    assert {name for name, why in found.items() if why} == set(forbidden.split())
+    assert all(words in why.text and why.zero == ("zero" in label) for why in found.values() if why)
+
+
+def test_the_pole_of_tustin_is_named():
+    assert ro.Tustin().obstacle(np.diag([0.5, -1.0])).text == "its multiplier -1 is a pole of the Cayley transform"
+    with pytest.raises(ValueError, match=r"^tustin does not exist for this W: its multiplier -1 is a pole"):
+        ro.Tustin().generator([[-1.0]])
+
+
+def test_float32_hints_at_float64_where_that_may_decide():
+    assert "jax_enable_x64" in ro.Tustin().obstacle(np.diag([0.5, -1 - 1e-6]).astype(np.float32)).text
+    assert ro.Tustin().obstacle(np.diag([0.5, -1 - 1e-6])) is None
+    assert "jax_enable_x64" not in ro.Exact().obstacle(np.diag([0.5, -0.5]).astype(np.float32)).text
+
+
+@every
+def test_a_multiplier_is_excluded_to_within_the_tolerance(method):
+    zs = np.array([0.0, 0.01, -0.01, -1.0, -1.01, -0.5, -0.5 + 0.01j, 0.5j, 1.0, 0.7])
+    tolerance = 0.02
+    wanted = {"textbook": [0, 1, 2], "tustin": [3, 4], "exact": [0, 1, 2, 3, 4, 5, 6], "exact:complex": [0, 1, 2]}
+    wanted |= {"backward:1": [0, 1, 2], "backward:2": [0, 1, 2]}
+    found = np.flatnonzero(method.excluded(zs, tolerance)).tolist()
+    assert found == wanted.get(method.label, [])
+
+
+def test_what_is_left_out_by_hand():
+    z = jnp.asarray([0.6 + 0.2j])
+    for method, ratio, term in (
+        (ro.Forward(1), abs(z - 1), -((z - 1) ** 2) / 2),
+        (ro.Forward(2), abs(z - 1), (z - 1) ** 3 / 3),
+        (ro.Backward(1), abs(1 - 1 / z), (1 - 1 / z) ** 2 / 2),
+        (ro.Backward(3), abs(1 - 1 / z), (1 - 1 / z) ** 4 / 4),
+        (ro.Tustin(), abs((z - 1) / (z + 1)) ** 2, 2 / 3 * ((z - 1) / (z + 1)) ** 3),
+        (ro.Exact(), [0.0], [0.0]),
+        (ro.Textbook(), [np.inf], np.log(z) - z),
+    ):
+        np.testing.assert_allclose(method.series_ratio(z), ratio, rtol=1e-12)
+        np.testing.assert_allclose(method.neglected(z), term, rtol=1e-12)
+
+
+def test_what_methods_say_of_themselves():
+    said = {m.label: (m.input_lead, m.adds_equilibria, m.inverts, m.pole, m.is_truncation) for m in EVERY}
+    assert said == {
+        "textbook": (0.0, True, True, None, False),
+        "forward:1": (1.0, True, False, None, True),
+        "forward:3": (1.0, True, False, None, True),
+        "backward:1": (0.0, False, True, 0.0, True),
+        "backward:2": (0.5, True, True, 0.0, True),
+        "tustin": (0.5, False, False, -1.0, True),
+        "exact": (0.5, False, True, 0.0, False),
+        "exact:complex": (0.5, False, True, 0.0, False),
+    }
+
+
+class Central(ro.AbstractMethod):
+    """A method that somebody else adds."""
+
+    label = "central"
+    inverts = True
+    pole = 2.0
+
+    def of_number(self, z):
+        return (z - 1 / z) / 2
+
+    def of_matrix(self, W):
+        return (W - jnp.linalg.inv(W)) / 2
+
+
+def test_a_new_method_has_defaults_for_what_it_does_not_say():
+    method = Central()
+    assert (method.input_lead, method.adds_equilibria, method.affine_only, method.anchored) == (0.5, True, False, False)
+    assert (method.forward_differences, method.backward_differences, method.ignores_activation) == (0, 0, False)
+    assert not method.is_truncation and np.isnan(method.neglected(jnp.ones(1, complex))).all()
+    assert np.isnan(method.series_ratio(jnp.ones(1, complex))).all()
+    assert method.excluded(np.array([0.0, 1.0, 2.0]), 0.1).tolist() == [True, False, True]
+    assert method.obstacle(np.diag([2.0, 1.0])).text == "its multiplier 2 is a pole of central"
+    assert method.obstacle(np.array([[0.0, -0.5], [0.5, 0.0]])) is None
+
+
+def test_a_generator_is_asked_of_a_matrix_for_which_it_exists():
+    np.testing.assert_allclose(ro.Forward(1).generator([[0.5, 1.0], [0.0, 2.0]]), [[-0.5, 1.0], [0.0, 1.0]])
+    with pytest.raises(ValueError, match=r"^central does not exist for this W: its multiplier 2 is a pole of central"):
+        Central().generator([[2.0]])
+    with pytest.raises(ValueError, match=r"^W must be a square matrix"):
+        ro.Forward(1).generator([[1.0, 2.0]])
+
+
+@pytest.mark.parametrize("W", [np.diag([0.5, -0.25, 2.0]), -np.eye(3), np.array([[0, -1.0, 0], [1, 0, 0], [0, 0, -2]])])
+def test_a_complex_logarithm_is_a_logarithm(W):
+    np.testing.assert_allclose(scipy.linalg.expm(np.asarray(_complex_generator(jnp.asarray(W)))), W, atol=1e-13)
+
+
+_complex_generator = jax.jit(ro.Exact(complex=True).of_matrix)
+
+
+@pytest.mark.slow
+def test_exponents_are_the_eigenvalues_of_the_generator():
+    rng = np.random.default_rng(3)
+    W = 0.3 * rng.standard_normal((4, 4)) + np.eye(4)
+    values = np.linalg.eigvals(W)
+    assert np.all((values.real > 0) | (np.abs(values.imag) > 1e-3))
+    for method in (*METHODS, ro.Exact(complex=True)):
+        expected = np.sort_complex(g(method, values))
+        found = np.sort_complex(np.linalg.eigvals(np.asarray(jax.jit(method.generator)(jnp.asarray(W)))))
+        assert np.allclose(np.sort(found.real), np.sort(expected.real), atol=1e-11), method
+        assert np.allclose(np.sort(found.imag), np.sort(expected.imag), atol=1e-11), method
+
+
+@pytest.mark.slow
+def test_contours():
+    """What the verdict relies on: points of the curve, and near an eigenvalue that is near the curve."""
+    points = jnp.asarray(np.random.default_rng(2).standard_normal((40, 2)) @ [1, 1j])
+    for method in METHODS:
+        for level in (0.0, 0.3):
+            contour = jax.jit(method.contour)
+            curve = contour(points, jnp.asarray(level))
+            on_curve = np.abs(method.exponent(curve).real - level) < 1e-9
+            assert on_curve.mean() > (0.8 if method == ro.Forward(3) or method == ro.Backward(2) else 0.99), method
+            near = curve[on_curve] + 1e-7 * np.exp(1j * np.arange(on_curve.sum()))
+            near = jnp.concatenate([near, points])[: len(points)]  # one shape
+            again = contour(near, jnp.asarray(level))[: on_curve.sum()]
+            near = curve[on_curve]
+            steep = np.abs(curve[on_curve] - (method.pole if method.pole is not None else np.inf)) < 1e-2
+            assert np.all((np.abs(again - near) < 3e-7) | steep), method

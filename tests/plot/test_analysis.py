@@ -1,0 +1,95 @@
+"""The page of an analysis, drawn from plain values."""
+
+from types import SimpleNamespace
+
+import numpy as np
+
+from rnn_ode import plot
+
+
+def points(rows, kinds, verdicts):
+    return SimpleNamespace(points=np.array(rows), count=len(rows), kind_names=kinds, verdict_names=verdicts)
+
+
+def side(name="network", reason="", **answers):
+    found = points([[0.0, 0.0], [1.0, 1.0]], ["SADDLE", "NODE"], ["GROWS", "DECAYS"])
+    grid = np.linspace(-2, 2, 21)
+    x, y = np.meshgrid(grid, grid)
+    default = {
+        "name": name,
+        "reason": reason,
+        "orbit": np.array([[0.1, 0.0], [0.5, 0.2], [0.9, 0.8]]),
+        "points": found,
+        "added": np.array([False, True]),
+        "mark": "lost",
+        "nullclines": np.stack([y - x**3, x - y]),
+        "exponents": SimpleNamespace(exponents=np.array([0.5, -np.inf]), stderr=np.array([0.1, 0.0])),
+        "gradients": SimpleNamespace(log_norms=np.log([1.0, 10.0, 0.0 + 1e-300])),
+        "transient": SimpleNamespace(times=np.arange(40.0), norms=np.exp(-np.arange(40.0)), peak=1.0, peak_time=0.0),
+        "about": np.zeros(2),
+    }
+    return SimpleNamespace(**{**default, **answers})
+
+
+def page(*sides, size=2):
+    method = SimpleNamespace(label="mine")
+    centre, axes, grid = np.zeros(size), np.eye(2, size), np.linspace(-2, 2, 21)
+    return plot.analysis(
+        SimpleNamespace(sides=sides, x=np.zeros(6), method=method, centre=centre, axes=axes, grid=grid)
+    )
+
+
+NOTHING = dict.fromkeys(("points", "nullclines", "exponents", "gradients", "transient", "about"))
+
+
+def texts(axes):
+    return [text.get_text() for text in axes.texts]
+
+
+def test_a_column_a_system_and_a_row_a_question():
+    figure = page(side(), side("flow"))
+    assert len(figure.axes) == 8
+    titles = [axes.get_title(loc="left") for axes in figure.axes[:2]]
+    assert titles == ["network: phase portrait", "flow: phase portrait"]
+    assert figure.get_suptitle() == "A network and its flow, mine, under the input x = (0, 0, 0, 0, …)"
+
+
+def test_what_one_system_cannot_answer_is_a_gap_with_the_reason():
+    figure = page(side(), side("flow", "W_h is singular", **NOTHING))
+    for axes in figure.axes[1::2]:
+        assert texts(axes) == ["no answer here:\nW_h is singular"]
+
+
+def test_systems_share_the_axes_of_a_question():
+    exponents = SimpleNamespace(exponents=np.array([30.0, -40.0]), stderr=np.zeros(2))
+    figure = page(side(), side("flow", exponents=exponents))
+    assert figure.axes[2].get_ylim() == figure.axes[3].get_ylim()
+
+
+def test_an_exponent_of_minus_infinity_is_said():
+    assert texts(page(side(), side()).axes[2]) == ["−∞"]
+
+
+def test_fixed_points_are_marked_by_kind_and_verdict_and_by_what_the_other_lacks():
+    axes = page(side(), side()).axes[0]
+    saddle, node = axes.lines[-2:]
+    assert (saddle.get_marker(), node.get_marker()) == (plot.SHAPES["SADDLE"], plot.SHAPES["NODE"])
+    assert (saddle.get_markerfacecolor(), node.get_markerfacecolor()) == ("white", "tab:blue")
+    assert (saddle.get_markeredgecolor(), node.get_markeredgecolor()) == (plot.NETWORK, "tab:red")
+    labels = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert labels == ["unit 0 at rest", "unit 1 at rest", "the run", "saddle, GROWS", "node, DECAYS (lost)"]
+
+
+def test_three_units_are_drawn_in_principal_components():
+    three = {"points": points([[0.0, 0.0, 0.0]], ["NODE"], ["DECAYS"]), "orbit": np.ones((4, 3)), "nullclines": None}
+    axes = page(side(**three), side(**three), size=3).axes[0]
+    assert axes.get_xlabel() == "first principal component" and axes.get_ylabel() == "second"
+
+
+def test_legends_stay_on_the_page():
+    figure = page(side(), side())
+    figure.draw_without_rendering()
+    for axes in figure.axes:
+        if axes.get_legend() is not None:
+            box = axes.get_legend().get_window_extent()
+            assert box.x0 >= 0 and box.x1 <= figure.bbox.width

@@ -1,0 +1,59 @@
+"""Gradients against lag, drawn from plain values."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from rnn_ode import plot
+
+
+def flow(log_norms, rate=-0.1):
+    log_norms = np.asarray(log_norms)
+    lags = np.arange(log_norms.shape[-1])
+    bounds = SimpleNamespace(gain=0.9, log_from_weights=lags * np.log(0.9), log_from_steps=lags * np.log(0.8))
+    return SimpleNamespace(
+        log_norms=log_norms, measured_rate=rate, predicted_rate=-np.inf, lyapunov_rate=rate, bounds=bounds
+    )
+
+
+def titles(figure):
+    return [axes.get_title(loc="left") for axes in figure.axes]
+
+
+@pytest.mark.parametrize(
+    ("log_norms", "fate"),
+    [
+        ([0.0, 3.0, 6.0], "explodes: ×0.905 a step"),
+        ([0.0, -3.0, -6.0], "vanishes: ×0.905 a step"),
+        ([0.0, 2.0, 4.0], "persists: ×0.905 a step"),
+        ([0.0, 1.0, -np.inf], "vanishes: 0 from lag 2"),
+        ([0.0, np.nan, np.nan], "undefined: see its result"),
+    ],
+)
+def test_a_panel_says_what_became_of_the_gradient(log_norms, fate):
+    assert titles(plot.gradient_flows({"mine": flow(log_norms)})) == [f"mine\n{fate}"]
+
+
+def test_networks_are_side_by_side_on_one_axis():
+    flows = {"long": flow(-9.0 * np.arange(4)), "short": flow(0.1 * np.arange(4))}
+    figure = plot.gradient_flows(flows)
+    assert figure.axes[0].get_ylim() == figure.axes[1].get_ylim()
+    assert figure.axes[0].get_ylim()[0] < -27 / np.log(10)
+    for axes, g in zip(figure.axes, flows.values(), strict=True):
+        curves = [np.asarray(line.get_ydata()) * np.log(10) for line in axes.lines]
+        assert any(len(curve) == 4 and np.allclose(curve, g.log_norms) for curve in curves)
+    figure.draw_without_rendering()
+
+
+def test_a_triangle_marks_where_the_gradient_is_gone():
+    (axes,) = plot.gradient_flows({"mine": flow([0.0, -1.0, -np.inf, -np.inf])}).axes
+    triangle = axes.lines[-1]
+    assert triangle.get_marker() == "v" and list(triangle.get_xdata()) == [2]
+
+
+def test_no_flow_and_a_batch_are_refused():
+    with pytest.raises(ValueError, match="at least one"):
+        plot.gradient_flows({})
+    with pytest.raises(ValueError, match=r"flows\['many'\] holds a batch \(4,\)"):
+        plot.gradient_flows({"many": flow(np.zeros((4, 3)))})

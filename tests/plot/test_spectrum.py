@@ -1,0 +1,57 @@
+"""Multipliers on decay regions, with methods that are nobody's class."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+import rnn_ode as ro
+from rnn_ode import plot
+
+BLUE, RED = (0.0, 0.0, 1.0), (1.0, 0.0, 0.0)
+
+
+def drawn(methods, multipliers=(0.5, -0.5j)):
+    axes = Figure().subplots()
+    spectrum = SimpleNamespace(multipliers=np.array(multipliers))
+    plot.decay_regions(axes, spectrum, methods, {method.label: BLUE for method in methods})
+    return axes
+
+
+def labels(axes):
+    return [text.get_text() for text in axes.get_legend().get_texts()]
+
+
+def method(label="mine", decay_label="", exponent=lambda z: z - 1):
+    return SimpleNamespace(label=label, decay_label=decay_label, exponent=exponent)
+
+
+def test_a_method_draws_the_border_where_its_growth_is_zero():
+    axes = drawn([method()])
+    (border,) = [c for c in axes.collections if len(c.get_paths()) and not c.get_facecolor().size]
+    np.testing.assert_allclose(border.get_paths()[0].vertices[:, 0], 1.0, atol=1e-9)
+    assert not any("decays" in label for label in labels(axes)[1:])
+
+
+def test_a_method_with_a_legend_for_its_region_is_shaded():
+    plain, shaded = drawn([method()]), drawn([method(decay_label="mine decays: Re λ < 1")])
+    assert len(shaded.collections) == len(plain.collections) + 1
+    assert labels(shaded)[1] == "mine decays: Re λ < 1"
+
+
+@pytest.mark.parametrize("ours", [ro.Textbook(), ro.Forward(2), ro.Exact()])
+def test_of_our_methods_only_the_textbook_is_shaded(ours):
+    assert bool(ours.decay_label) == isinstance(ours, ro.Textbook)
+    drawn([ours])
+
+
+def test_every_multiplier_is_on_the_page():
+    axes = drawn([method()], (7.0, -3j))
+    np.testing.assert_array_equal(axes.lines[0].get_xdata(), [7, 0])
+    np.testing.assert_array_equal(axes.lines[0].get_ydata(), [0, -3])
+    assert axes.get_xlim() == axes.get_ylim() and axes.get_xlim()[1] > 7
+
+
+def test_a_pole_is_no_border():
+    drawn([method(exponent=lambda z: np.where(z == z[0, 0], np.inf, np.where(z == z[1, 1], np.nan, z)))])

@@ -1,0 +1,58 @@
+"""Transient growth and pseudospectra, drawn from plain values."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from rnn_ode import plot
+
+MAP = SimpleNamespace(
+    times=np.arange(6.0),
+    norms=np.array([1.0, 10.0, 5.0, 0.05, 0.01, np.nan]),
+    rate=-0.7,
+    peak=10.0,
+    peak_time=1.0,
+    kreiss=5.0,
+    eigenvalues=np.array([0.5, 0.25]),
+    numerical_radius=5.5,
+    numerical_abscissa=None,
+)
+FLOW = SimpleNamespace(**{**vars(MAP), "numerical_radius": None, "numerical_abscissa": 2.0})
+UNBOUNDED = dict.fromkeys(("peak", "peak_time", "kreiss"), np.inf)
+GROWS = SimpleNamespace(**{**vars(MAP), **UNBOUNDED, "norms": np.exp(np.arange(6.0))})
+X = np.linspace(-1, 1, 5)
+GRID = X[None] + 1j * X[:, None]
+
+
+def labels(axes):
+    return [line.get_label() for line in axes.lines]
+
+
+def test_the_curve_ends_where_everything_has_happened():
+    predicted, norms, _, peak = plot.transient(MAP).axes[0].lines
+    np.testing.assert_array_equal(norms.get_ydata(), [1, 10, 5, 0.05])
+    np.testing.assert_allclose(predicted.get_ydata(), np.exp(-0.7 * np.arange(4)))
+    assert (peak.get_xdata()[0], peak.get_ydata()[0], peak.get_label()) == (1, 10, "peak 10 at 1")
+
+
+def test_growth_without_bound_has_no_peak():
+    assert len(plot.transient(GROWS).axes[0].lines) == 2
+
+
+def test_a_map_and_a_flow_have_their_own_names():
+    names = [(plot.transient(t).axes[0].get_xlabel(), labels(plot.transient(t).axes[0])[1]) for t in (MAP, FLOW)]
+    assert names == [("steps · dt", "‖Wᵏ‖"), ("time", "‖exp(A t)‖")]
+
+
+def test_boundaries_are_circles_of_a_map_and_upright_lines_of_a_flow():
+    circle, numerical = plot.pseudospectrum(MAP, GRID, abs(GRID) + 0.1).axes[0].lines[1:]
+    np.testing.assert_allclose(np.hypot(*circle.get_data()), 1)
+    np.testing.assert_allclose(np.hypot(*numerical.get_data()), 5.5)
+    zero, abscissa = plot.pseudospectrum(FLOW, GRID, abs(GRID) + 0.1).axes[0].lines[1:]
+    assert (zero.get_xdata()[0], abscissa.get_xdata()[0]) == (0, 2)
+
+
+def test_a_grid_that_does_not_fit_is_named():
+    with pytest.raises(ValueError, match=r"grid and smallest must both be \(m, n\)"):
+        plot.pseudospectrum(MAP, GRID, np.ones(3))

@@ -1,0 +1,188 @@
+"""A file through a network at another rate: the scheme, the round trip, the report, and the files."""
+
+import dataclasses
+import tracemalloc
+from fractions import Fraction
+from functools import partial
+from types import SimpleNamespace
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import rnn_ode as ro
+from rnn_ode import audio, interop
+from rnn_ode._resampling import files_scheme
+from rnn_ode._resampling.files import resample_file
+from rnn_ode._resampling.files_report import Report, doubt
+from rnn_ode._resampling.files_round_trip import OwnRun, level, round_trip
+from rnn_ode._resampling.files_scheme import Scheme, error_gain, liveliest, recommended_scheme
+from rnn_ode._resampling.files_source import Table, survey
+
+TONE = (0.4 * np.sin(0.05 * np.arange(1500)) + 0.2 * np.sin(0.31 * np.arange(1500)))[:, None]
+
+CELL = ro.VanillaCell(np.diag([0.8, -0.4]), np.ones((2, 1)), np.zeros(2), jnp.tanh)
+
+
+def network(cell=CELL):
+    readout = eqx.nn.Linear(2, 1, key=jax.random.key(0))
+    quiet = jax.tree.map(lambda leaf: 0.5 * leaf, readout)  # within full scale
+    return interop.Network(cell, quiet)
+
+
+def write(path, samples, subtype="float", rate=8000):
+    with audio.wav_writer(path, rate, samples.shape[1], subtype) as append:
+        append(samples)
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write("in.wav", TONE)
+    return tmp_path
+
+
+def test_the_note_on_a_bad_round_trip_names_the_cause():
+    scheme = Scheme()
+    assert "up to half of --to" in doubt(10.0, scheme, 4 / 3, False)
+    assert doubt(10.0, scheme, 0.8, False).endswith("Try --recommend, which compares schemes.")
+    assert "--recommend" not in doubt(10.0, scheme, 0.8, True)
+    assert "enlarge" not in doubt(10.0, scheme, 0.05, False)  # no smaller numbers would help the default
+    assert "--ahead 50 --behind 3 enlarge every small error up to 2" in doubt(10.0, Scheme(50, 3), 0.8, False)
+    assert doubt(20.0, scheme, 0.8, False) is None and doubt(None, scheme, 0.8, False) is None
+
+
+def test_errors_are_enlarged_by_the_moduli_of_lagrange_s_weights():
+    """At half a step between the states at 0 and 1 the weights are ½ and ½; with the state at −½ they are −⅓, 1 and ⅓."""
+    assert abs(error_gain(Scheme(1, 0), 0.5) - 1) < 1e-12
+    assert abs(error_gain(Scheme(1, 1), 0.5) - 5 / 3) < 1e-12
+
+
+def test_an_error_of_a_tenth_is_a_round_trip_of_20_db():
+    rng = np.random.default_rng(0)
+    own = rng.normal(size=(400, 1))
+    assert abs(round_trip(own, 1.1 * own - 0.1 * own.mean(), 1.0) - 20) < 0.1
+    assert round_trip(own, own, 1.0) is None and round_trip(own[:2], own[:2], 1.0) is None
+    spoilt = own.copy()
+    spoilt[:100] = spoilt[-25:] = 9.0  # the first quarter and the last sixteenth do not count
+    assert round_trip(own, spoilt, 1.0) is None
+
+
+def test_a_survey_gives_the_mean_and_the_beginning_with_the_constants():
+    rows = np.arange(10.0)[:, None]
+    source = SimpleNamespace(rate=2, channels=1, frames=10, blocks=lambda: iter((rows[:4], rows[4:])))
+    mean, head = survey(source, [0.5], (3, 5))
+    assert mean.tolist() == [4.5, 0.5] and head[:, 0].tolist() == list(range(6)) and (head[:, 1] == 0.5).all()
+    assert len(survey(source, (), (1, 5))[1]) == 5
+
+
+def test_the_report_in_words_and_as_a_dictionary():
+    scheme = {"ahead": 3, "behind": 2, "band": 0.1, "radius": 0.5, "stable": False, "recommended": False}
+    report = Report("a.wav", "b.wav", 8000, 9600, 8000, 12, scheme, 7, 0.5, 2.0, None, "other(1), by 2.0 dB", None)
+    text = report.text()
+    for words in (
+        "a.wav at 8000 → b.wav at 9600, 12 frames; network trained at 8000",
+        "scheme: ahead=3, behind=2, band=0.1; roots within 0.50000 of 0 at rest, UNSTABLE",
+        "real-time factor: 2.00 (0.50 s",
+        "round trip: not defined (too short, or no error)",
+        "better in the trial, and not a scheme of this command: other(1), by 2.0 dB",
+        "clipped: 7 samples beyond full scale",
+    ):
+        assert words in text
+    assert report.to_dict() == {**vars(report)}
+    quiet = dataclasses.replace(
+        report, clipped=0, better=None, round_trip_snr_db=33.33, scheme={**scheme, "stable": True}
+    )
+    assert len(quiet.text().splitlines()) == 5 and "33.3 dB" in quiet.text() and "at rest, stable" in quiet.text()
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1.0, 1e250])
+def test_the_level_in_db_is_right_at_any_scale(scale):
+    rng = np.random.default_rng(0)
+    own = rng.normal(size=(400, 1))
+    ours = own + 0.1 * rng.normal(size=(400, 1))
+    plain = level(own[100:] - own.mean(axis=0)) - level((ours - own)[100:])
+    assert abs(plain - 10 * np.log10(np.sum((own - own.mean())[100:] ** 2) / np.sum((ours - own)[100:] ** 2))) < 1e-9
+    scaled = level(scale * (own - own.mean(axis=0))[100:]) - level(scale * (ours - own)[100:])
+    assert abs(scaled - plain) < 1e-9
+    assert level(np.zeros((3, 1))) == -np.inf
+
+
+def test_a_network_that_leaves_the_float_range_is_refused(folder):
+    """2^1024 is beyond float64; the state grows by a factor of 2 in every step."""
+    growing = ro.VanillaCell(np.diag([2.0, -0.4]), np.ones((2, 1)), np.zeros(2), None)
+    with pytest.raises(
+        ValueError, match=r"leaves the float range on this input, at its own rate, at step 102\d: it cannot"
+    ):
+        resample_file(network(growing), audio.read_wav("in.wav"), folder / "out.wav", 9600, 8000, scheme=Scheme())
+    assert not (folder / "out.wav").exists()
+
+
+def test_recommended_is_the_best_stable_scheme_of_evolve(monkeypatch):
+    """In an invented ranking: the first scheme that can stream and is stable."""
+
+    def scheme(function, stable, snr, **arguments):
+        label = f"{function.__name__}{tuple(arguments.values())}"
+        return SimpleNamespace(run=partial(function, **arguments), stable=stable, snr=snr, label=label)
+
+    ranking = (
+        scheme(ro.delayed_feedback, True, 61.5, order=3, band=0.0),
+        scheme(ro.evolve, True, 58.0, ahead=2, behind=3, band=0.1),
+        scheme(ro.evolve, True, 57.0, ahead=3, behind=3, band=0.0),
+        scheme(ro.evolve, False, np.nan, ahead=1, behind=2, band=0.0),
+    )
+
+    def recommended(*ranking):
+        monkeypatch.setattr(
+            files_scheme, "recommend", lambda *_, **__: SimpleNamespace(schemes=ranking, table=lambda: "-")
+        )
+        return recommended_scheme(network(), OwnRun(TONE, TONE), 1.2)
+
+    assert recommended(*ranking) == (Scheme(2, 3, 0.1), "delayed_feedback(3, 0.0), by 3.5 dB")
+    assert recommended(*ranking[1:]) == (Scheme(2, 3, 0.1), None)
+    with pytest.raises(ValueError, match=r"no scheme of evolve is stable at a ratio of 1\.2"):
+        recommended(ranking[0], ranking[3])
+
+
+def test_a_trial_looks_at_the_liveliest_stretch():
+    outputs = np.concatenate([np.zeros((20_000, 1)), np.random.default_rng(0).normal(size=(20_000, 1))])
+    xs = np.arange(40_000.0)[:, None]
+    assert liveliest(OwnRun(xs, outputs))[0] >= 19_999
+    assert np.array_equal(liveliest(OwnRun(TONE, TONE)), TONE)
+
+
+def test_a_run_that_fails_leaves_the_old_file(folder, monkeypatch):
+    (folder / "out.wav").write_bytes(b"old")
+
+    def fail(stored, subtype):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(audio, "_stored", fail)
+    with pytest.raises(OSError, match="no space"):
+        resample_file(network(), audio.read_wav("in.wav"), folder / "out.wav", 9600, 8000, scheme=Scheme())
+    assert (folder / "out.wav").read_bytes() == b"old"
+    assert sorted(p.name for p in folder.iterdir()) == ["in.wav", "out.wav"]
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_length(folder):
+    def peak(frames):
+        write("in.wav", np.tile(TONE, (frames // len(TONE), 1)))
+        recording = audio.read_wav("in.wav")
+        tracemalloc.start()
+        resample_file(network(), recording, folder / "out.wav", 9600, 8000, scheme=Scheme(1, 1))
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return most
+
+    peak(70_000)  # compiles
+    assert peak(280_000) < 1.1 * peak(140_000)  # two and four blocks and a part
+
+
+def test_a_series_is_read_in_blocks(tmp_path):
+    (tmp_path / "a.csv").write_text("\n".join(map(str, range(10))))
+    table = Table(tmp_path / "a.csv", Fraction(1))
+    assert (table.frames, table.channels, [len(block) for block in table.blocks(4)]) == (10, 1, [4, 4, 2])
