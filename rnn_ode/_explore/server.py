@@ -1,7 +1,9 @@
 """The explorer as a page of this machine alone, for `rnn-ode explore`."""
 
+import json
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).parent
 FILES = {
@@ -10,26 +12,28 @@ FILES = {
 }
 
 
-class _Page(BaseHTTPRequestHandler):
-    """The two files of the explorer, and nothing else of the disk."""
+def server(port: int = 0, first: dict[str, Any] | None = None) -> ThreadingHTTPServer:
+    """A server of the page on the loopback address, at a free port unless one is named; `OSError` where that is taken.
 
-    def do_GET(self) -> None:
-        name, kind = FILES.get(self.path.split("?")[0], ("", ""))
-        if not name:
-            self.send_error(404)
-            return
-        body = (HERE / name).read_bytes()
-        self.send_response(200)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("Content-Security-Policy", "default-src 'self' 'unsafe-inline'")
-        self.end_headers()
-        self.wfile.write(body)
+    It serves the two files of the explorer and the state to start with, and nothing else of the disk.
+    """
+    pages = {path: ((HERE / name).read_bytes(), kind) for path, (name, kind) in FILES.items()}
+    pages["/state.json"] = (json.dumps(first or {}).encode(), "application/json")
 
-    def log_message(self, format: str, *args: object) -> None:
-        """Requests are not printed."""
+    class Page(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body, kind = pages.get(self.path.split("?")[0], (b"", ""))
+            if not kind:
+                self.send_error(404)
+                return
+            self.send_response(200)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(body)))
+            self.send_header("Content-Security-Policy", "default-src 'self' 'unsafe-inline'")
+            self.end_headers()
+            self.wfile.write(body)
 
+        def log_message(self, format: str, *args: object) -> None:
+            """Requests are not printed."""
 
-def server(port: int = 0) -> ThreadingHTTPServer:
-    """A server on the loopback address, at a free port unless one is named; `OSError` where that is taken."""
-    return ThreadingHTTPServer(("127.0.0.1", port), _Page)
+    return ThreadingHTTPServer(("127.0.0.1", port), Page)

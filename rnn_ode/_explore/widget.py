@@ -4,15 +4,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import scipy.linalg
 from jax.typing import ArrayLike
 from jaxtyping import Float
 
 from .._base.checks import as_matrix
 from .._base.types import Cell
+from .schur import modes_of, schur
 
 MODULE = Path(__file__).with_name("explorer.js")
-MOST = 16
 
 
 def explore(cell: Cell | ArrayLike | None = None) -> Any:
@@ -56,7 +55,7 @@ def explore(cell: Cell | ArrayLike | None = None) -> Any:
         matrix = traitlets.List().tag(sync=True)
 
         def __init__(self, W: Float[np.ndarray, "N N"]):
-            T, self._Q = standard_schur(W)
+            T, self._Q = schur(W)
             self.size = len(W)
             super().__init__(modes=modes_of(T), coupling=1.0, upper=T.ravel().tolist(), matrix=T.ravel().tolist())
 
@@ -80,28 +79,4 @@ def _matrix_of(cell: Any) -> Float[np.ndarray, "N N"]:
             "Give the Jacobian at a state: jax.jacfwd(lambda h: cell(x, h))(h)."
         )
     as_matrix("cell", matrix)
-    W = np.asarray(matrix, np.float64)
-    if len(W) > MOST:
-        raise ValueError(f"cell must have a matrix of at most {MOST} × {MOST} to be explored; got {W.shape}.")
-    return W
-
-
-def standard_schur(W: Float[np.ndarray, "N N"]) -> tuple[Float[np.ndarray, "N N"], Float[np.ndarray, "N N"]]:
-    """T and Q of the real Schur form W = Q T Qᵀ, each block of T either one number or [[a, b], [c, a]] with b c < 0."""
-    T, Q = scipy.linalg.schur(W, output="real")
-    return np.asarray(T), np.asarray(Q)
-
-
-def modes_of(T: Float[np.ndarray, "N N"]) -> list[list[float]]:
-    """[real part, imaginary part, skew] of every block on the diagonal of a Schur form; a block of two is
-    [[re, −im·skew], [im/skew, re]], or its transpose for a negative skew."""
-    modes, i = [], 0
-    while i < len(T):
-        if i + 1 < len(T) and T[i + 1, i] != 0:
-            b, c = T[i, i + 1], T[i + 1, i]
-            modes.append([float(T[i, i]), float(np.sqrt(-b * c)), float(np.sign(c) * np.sqrt(-b / c))])
-            i += 2
-        else:
-            modes.append([float(T[i, i]), 0.0, 1.0])
-            i += 1
-    return modes
+    return np.asarray(matrix, np.float64)

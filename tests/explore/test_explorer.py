@@ -12,6 +12,7 @@ import pytest
 import scipy.linalg
 
 import rnn_ode as ro
+from rnn_ode._explore.schur import first_state
 from rnn_ode._explore.server import server
 
 MODULE = Path(ro.__file__).parent / "_explore" / "explorer.js"
@@ -137,7 +138,7 @@ def test_the_widget_s_blocks_are_the_page_s(page_numbers):
 
 def test_what_cannot_be_explored_is_told():
     pytest.importorskip("anywidget")
-    with pytest.raises(ValueError, match="at most 16 × 16"):
+    with pytest.raises(ValueError, match="at most 16 rows"):
         ro.explore(np.eye(17))
     with pytest.raises(TypeError, match="must know its linear part"):
         ro.explore(lambda x, h: h)
@@ -151,7 +152,7 @@ def browser():
     playwright = pytest.importorskip("playwright.sync_api")
     if CHROMIUM is None:
         pytest.skip("there is no Chromium on this machine")
-    page_server = server()
+    page_server = server(first=first_state(np.array([[0.5]])))
     threading.Thread(target=page_server.serve_forever, daemon=True).start()
     with playwright.sync_playwright() as driver:
         chromium = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
@@ -239,7 +240,33 @@ def test_the_server_shows_nothing_else(browser):
     import urllib.request
 
     _, address = browser
-    assert b"explorer.js" in urllib.request.urlopen(address).read()
+    with urllib.request.urlopen(address) as answer:
+        assert b"explorer.js" in answer.read()
     for path in ("widget.py", "../_base/stop.py", "etc/passwd"):
-        with pytest.raises(urllib.error.HTTPError):
+        with pytest.raises(urllib.error.HTTPError) as refused:
             urllib.request.urlopen(address + path)
+        refused.value.close()
+
+
+@pytest.mark.slow
+def test_the_command_serves_until_it_is_stopped(tmp_path):
+    import os
+    import signal
+    import sys
+    import urllib.request
+
+    file = tmp_path / "W.csv"
+    file.write_text("0.5,1\n0,0.25\n")
+
+    def read(address):
+        with urllib.request.urlopen(address) as answer:
+            return answer.read()
+
+    command = [sys.executable, "-m", "rnn_ode", "explore", str(file), "--no-browser", "--json"]
+    env = os.environ | {"PYTHONPATH": str(Path(ro.__file__).parents[1]), "JAX_PLATFORMS": "cpu"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env) as running:
+        address = json.loads(running.stdout.readline())["address"]
+        state = json.loads(read(address + "state.json"))
+        assert [mode["re"] for mode in state["modes"]] == [0.5, 0.25] and state["upper"][1] == pytest.approx(1)
+        running.send_signal(signal.SIGINT)
+        assert running.wait(10) == 130 and "The explorer is closed." in running.stderr.read()
