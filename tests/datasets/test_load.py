@@ -6,7 +6,6 @@ import pytest
 from rnn_ode import datasets
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["lorenz", "pendulum", "sunspots", "van_der_pol"])
 def test_load_is_the_function_of_that_name(name):
     loaded, called = datasets.load(name), getattr(datasets, name)()

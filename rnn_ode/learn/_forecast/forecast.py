@@ -127,7 +127,10 @@ def forecast(
             notes={"data": hashlib.sha256(rows.tobytes()).hexdigest()[:16], "gap": gap, "direct": direct, "rate": rate},
         )
     )
-    valid, tested = (problem.predict(done.model, part.inputs) for part in (parts.validation, parts.test))
+    # one call for all histories, since each shape of input is compiled anew
+    histories = np.concatenate([parts.validation.inputs, parts.test.inputs, rows[None, -history:]])
+    predictions = problem.predict(done.model, histories)
+    valid, tested, ahead = np.split(predictions, [len(parts.validation), len(histories) - 1], axis=1)
     if not (np.isfinite(valid).all() and np.isfinite(tested).all()):
         raise ValueError(
             f"the networks give no finite forecasts after {len(done.history.loss)} steps ({done.stopped_because}): a smaller "
@@ -135,13 +138,12 @@ def forecast(
         )
     share = min(share, len(parts.validation) / (len(parts.validation) + 1))  # at most as wide as the largest error seen
     with_intervals = ConformalIntervals.fit(valid, parts.validation.targets, share)
-    future = with_intervals(problem.predict(done.model, rows[None, -history:]))
     return Forecast(
         split=parts,
         past=past,
         band=with_intervals(tested),
         members=tested,
-        future=jax.tree.map(lambda leaf: leaf[0], future),
+        future=jax.tree.map(lambda leaf: leaf[0], with_intervals(ahead)),
         baselines=_baselines(parts, season),
         share=share,
         fit=done,

@@ -80,15 +80,19 @@ class Recurrent(AbstractRunner):
         return jax.vmap(lambda state: output_of(cell, state))(states)
 
 
-def as_samples(xs: Any) -> Float[Array, "..."]:
-    """Samples as a floating-point array. They are not checked, since padding may be anything."""
+def as_samples(xs: Any, length: Length = None) -> Float[Array, "..."]:
+    """Samples as a floating-point array; `ValueError` for a known length outside 1 to T.
+
+    The values are not checked, since padding may be anything.
+    """
     xs = jnp.asarray(xs)
+    if length is not None:
+        _check_length(xs.shape[0], length)
     return xs if jnp.issubdtype(xs.dtype, jnp.floating) else xs.astype(jnp.result_type(float))
 
 
-def check_length(xs: Real[Array | np.ndarray, "T D"], length: Int[Array, ""] | int) -> None:
-    """`ValueError` for a known length outside 1 to T; `TypeError` for anything but a whole number."""
+def _check_length(count: int, length: Int[Array, ""] | int) -> None:
     if jnp.ndim(length) or not jnp.issubdtype(jnp.result_type(length), jnp.integer):
         raise TypeError(f"length must be a whole number, how many of the samples count; got {length!r}.")
-    if is_concrete(length) and not 1 <= length <= xs.shape[0]:
-        raise ValueError(f"length must be from 1 to the number of samples, {xs.shape[0]}; got {length}.")
+    if is_concrete(length) and not 1 <= length <= count:
+        raise ValueError(f"length must be from 1 to the number of samples, {count}; got {length}.")

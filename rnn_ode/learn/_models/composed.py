@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Real
 
-from .base import AbstractRunner, Length, as_samples, check_length
+from .base import AbstractRunner, Length, as_samples
 
 
 class Bidirectional(AbstractRunner):
@@ -89,7 +89,6 @@ class Stacked(AbstractRunner):
 
 def _reversed(xs: Real[Array | np.ndarray, "T D"], length: Length) -> Float[Array, "T D"]:
     """The samples that count, in reverse order; the padding becomes the last of them, which was the first sample."""
-    if length is not None:
-        check_length(xs, length)
-    xs, last = as_samples(xs), xs.shape[0] if length is None else length
+    xs = as_samples(xs, length)
+    last = xs.shape[0] if length is None else length
     return xs[jnp.maximum(last - 1 - jnp.arange(xs.shape[0]), 0)]

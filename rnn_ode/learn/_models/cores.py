@@ -112,8 +112,7 @@ def many_to_one(name: str, hidden: int) -> Callable[[PRNGKeyArray, int, int], Ma
 def core_and_readout(
     name: str, hidden: int, key: PRNGKeyArray, inputs: int, outputs: int
 ) -> tuple[Recurrent, eqx.nn.Linear]:
-    """A named core and a linear readout of its output."""
-    check_core(name)
+    """A named core and a linear readout of its output. The name must exist."""
     keys = jax.random.split(key)
     return CORES[name](keys[0], inputs, hidden), eqx.nn.Linear(hidden, outputs, key=keys[1])
 

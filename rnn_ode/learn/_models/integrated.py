@@ -18,7 +18,7 @@ from ..._bridge.to_rnn import to_rnn
 from ..._cells.protocol import as_initial_state
 from ..._paths.held import Hold
 from ..._run.integrate import integrate, integrate_samples
-from .base import Length, Recurrent, as_samples, check_length
+from .base import Length, Recurrent, as_samples
 from .causal import causal
 
 
@@ -85,13 +85,12 @@ class Integrated(Recurrent):
 
     def _states(self, xs: Real[Array | np.ndarray, "T D"], h0: State | None, length: Length) -> State:
         """The states for any path."""
-        xs = as_samples(xs)
+        xs = as_samples(xs, length)
         h0 = promote(as_initial_state(h0, self.field), self.field, xs)
         how = {"solver": self.solver, "rtol": self.rtol, "atol": self.atol, "adjoint": self.adjoint}
         if length is None:
             path = causal(self.path(xs, self.dt), self.field)
             return integrate(self.field, path, h0, throw=False, **how).states
-        check_length(xs, length)
         rows = jnp.minimum(jnp.arange(xs.shape[0]), length - 1)
         path = causal(self.path(xs[rows], self.dt), self.field)
         return integrate_samples(self.field, path, h0, jnp.asarray(length), **how)

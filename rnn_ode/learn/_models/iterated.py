@@ -12,7 +12,7 @@ from ..._base.checks import check_callable, check_count
 from ..._base.types import Cell, State
 from ..._cells.protocol import as_initial_state
 from ..._run.iterate import iterate
-from .base import Length, Recurrent, as_samples, check_length
+from .base import Length, Recurrent, as_samples
 
 
 class Iterated(Recurrent):
@@ -42,11 +42,10 @@ class Iterated(Recurrent):
             check_count("checkpoints", self.checkpoints)
 
     def states(self, xs: Real[Array | np.ndarray, "T D"], h0: State | None = None, length: Length = None) -> State:
-        xs = as_samples(xs)
+        xs = as_samples(xs, length)
         run = partial(iterate, checkpoints=self.checkpoints, throw=False)
         if length is None:
             return run(self.cell, xs, h0).states
-        check_length(xs, length)
         h0 = as_initial_state(h0, self.cell)
         rows = jnp.arange(xs.shape[0])
         counts = (rows < length).astype(xs.dtype)

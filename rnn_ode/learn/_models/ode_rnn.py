@@ -20,7 +20,7 @@ from ..._base.types import Cell, Field, State
 from ..._cells.protocol import initial_state, output_of
 from ..._paths.base import Constant
 from ..._run.runge_kutta import runge_kutta_4
-from .base import Length, as_samples, check_length
+from .base import Length, as_samples
 from .intervals import Intervals, observed_gaps, time_until
 from .iterated import Iterated
 
@@ -145,11 +145,9 @@ class ODERNN(eqx.Module):
         width = input_width(self.cell)
         if width is not None and shape[1] != width:
             raise ValueError(f"xs must have shape (T, {width}) for this cell; got {shape}.")
-        if length is not None:
-            check_length(xs, length)
+        values = as_samples(xs, length)
         if is_concrete(length):
             as_floats("xs", xs[:length])
-        values = as_samples(xs)
         return jnp.concatenate([values, observed_gaps(ts, length)[:, None].astype(values.dtype)], axis=1)
 
     def _rate(self, h: State) -> State:

@@ -73,7 +73,7 @@ def fit(
     - `model`: a pytree, such as an Equinox module. Its floating-point arrays are trained.
     - `loss`: `loss(model, batch)` or `loss(model, batch, key)` returns one real number. It is compiled, and may run
       `iterate`, `integrate` with any adjoint, or `evolve`. A penalty is any function of the model that returns one real
-      number, and JAX can differentiate: add it to the loss. `spectral_penalty`, `orthogonality_penalty`, `flossing` and
+      number and that JAX can differentiate: add it to the loss. `spectral_penalty`, `orthogonality_penalty`, `flossing` and
       `vanishing_gradient` are such functions.
     - `batches`: `batches(key)` draws a batch and is compiled too; or `Minibatches(data, size)`; or an iterable of batches,
       which begins again when it ends, if it can. For one batch at every step give `[batch]`.
@@ -115,7 +115,7 @@ def fit(
     """
     check_flag("resume", resume)
     check_flag("progress", progress)
-    _check_lengths(steps, every, patience, validates=validate is not None or patience is target is None)
+    _check_counts(steps, every, patience, validates=validate is not None or patience is target is None)
     target = None if target is None else as_number("target", target)
     setup, params = _set_up(model, loss, optimiser, clip, key)
     if not (validate is None or callable(validate)):
@@ -137,7 +137,7 @@ def uninterrupted(done: Fit) -> Fit:
     return done
 
 
-def _check_lengths(steps: int, every: int, patience: int | None, validates: bool) -> None:
+def _check_counts(steps: int, every: int, patience: int | None, validates: bool) -> None:
     check_count("steps", steps)
     check_count("every", every)
     if patience is not None:

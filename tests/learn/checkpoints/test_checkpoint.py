@@ -33,8 +33,7 @@ def squares(model, batch):
     return jnp.mean((jax.vmap(model)(xs) - targets) ** 2)
 
 
-ADAM = optax.adam(0.01)
-QUIET = {"optimiser": ADAM, "key": jax.random.key(1), "progress": False}
+QUIET = {"optimiser": optax.adam(0.01), "key": jax.random.key(1), "progress": False}
 
 
 def equal(a, b) -> bool:
@@ -50,6 +49,8 @@ MODELS = {
     "stack": lambda key: ro.StackedCell(
         [eqx.nn.GRUCell(2, 1, key=key), ro.to_rnn(FIELD, ro.RungeKutta(diffrax.Heun()))]
     ),
+    "irregular": lambda key: learn.IrregularToOne(learn.ODERNN(FIELD, eqx.nn.GRUCell(2, 3, key=key)), jnp.sum),
+    "encoder": lambda key: learn.EncoderDecoder(small().runner, small().runner, eqx.nn.Linear(3, 1, key=key)),
     "bfloat16": lambda key: eqx.nn.Linear(2, 2, key=key, dtype=jnp.bfloat16),
     "pytree": lambda key: {
         "a": [1, 2.5, None, "text", jnp.arange(3), True],
@@ -63,6 +64,8 @@ def test_a_model_comes_back_from_its_file(name, tmp_path):
     model = MODELS[name](jax.random.key(3))
     learn.save(tmp_path / "model", model)
     assert equal(learn.load(tmp_path / "model"), model)
+    header = (tmp_path / "model").read_bytes().partition(b"\n")[0]
+    assert b"rnn_ode._" not in header and b"rnn_ode.learn._" not in header, "files name no private module"
 
 
 def test_random_keys_come_back_with_their_kind(tmp_path):
@@ -180,7 +183,9 @@ def test_models_of_0_1_0_are_read_and_compute_the_same(name, tmp_path):
     np.testing.assert_allclose(model(OLD_XS.astype(jnp.float32)).ravel(), expected, rtol=1e-4, atol=1e-5)
     learn.save(tmp_path / "again", model)
     header = (tmp_path / "again").read_bytes().partition(b"\n")[0].decode()
-    assert "rnn_ode._" not in header and equal(learn.load(tmp_path / "again"), model)
+    assert (
+        "rnn_ode._" not in header and "rnn_ode.learn._" not in header and equal(learn.load(tmp_path / "again"), model)
+    )
 
 
 def test_a_field_that_a_later_version_added_has_its_default():

@@ -89,14 +89,14 @@ def test_the_table_the_page_and_the_json_hold_the_results(sine):
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
-        ({"history": 300}, ValueError, "rows"),
-        ({"values": np.ones((240, 1))}, ValueError, "constant"),
-        ({"values": np.where(SINE > 3.9, np.nan, SINE)}, ValueError, "finite"),
+        ({"history": 300}, ValueError, "the test part of values must have at least 301 rows"),
+        ({"values": np.ones((240, 1))}, ValueError, "column 0 is constant"),
+        ({"values": np.where(SINE > 3.9, np.nan, SINE)}, ValueError, "values: finite"),
         ({"share": 1.0}, ValueError, "share must be between 0 and 1"),
         ({"rate": 0.0}, ValueError, "rate must be a finite number above 0"),
         ({"validation": 0.0}, ValueError, "validation must be a share above 0"),
-        ({"members": 0}, ValueError, "members"),
-        ({"make": "gru"}, TypeError, "make"),
+        ({"members": 0}, ValueError, "members must be at least 1; got 0"),
+        ({"make": "gru"}, TypeError, r"make must be a callable make\(key, inputs, outputs\)"),
     ],
 )
 def test_bad_arguments_are_refused_by_name(changes, error, message, as_user):

@@ -59,8 +59,7 @@ def output(h):
     return h[0] if isinstance(h, tuple) else h
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", FIELDS)
+@pytest.mark.parametrize("name", ["ctrnn", *(pytest.param(n, marks=pytest.mark.slow) for n in FIELDS if n != "ctrnn")])
 def test_between_observations_the_state_solves_the_differential_equation(name):
     field, cell = FIELDS[name]
     h, rows = cell(XS[0], model_of(name).initial_state()), []
@@ -107,7 +106,6 @@ def test_it_is_a_cell_of_observations_and_gaps():
         ro.iterate(model, XS)
 
 
-@pytest.mark.slow
 def test_only_differences_of_times_matter():
     model = model_of("gru-ode")
     np.testing.assert_allclose(model.last(TS + 64, XS, 70.0), model.last(TS, XS, 6.0), rtol=1e-12)

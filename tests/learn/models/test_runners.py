@@ -71,7 +71,6 @@ def linear_steps(xs, h, straight=False):
     return np.stack(states[1:])
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", CELLS)
 def test_a_network_is_a_loop_over_its_cell(name):
     outputs, last = loop(name, XS[0])
@@ -82,7 +81,6 @@ def test_a_network_is_a_loop_over_its_cell(name):
         np.testing.assert_allclose(a[-1], b, rtol=1e-12, atol=1e-14)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("path, straight, dt", [(ro.Hold, False, 1.0), (ro.Linear, True, 0.25)])
 @pytest.mark.parametrize("h0", [None, jnp.array([1.0, -2.0, 0.5])])
 def test_a_linear_field_is_its_matrix_exponentials(path, straight, dt, h0):
@@ -93,7 +91,6 @@ def test_a_linear_field_is_its_matrix_exponentials(path, straight, dt, h0):
     np.testing.assert_allclose(states[1:], linear_steps(XS[0], start, straight), rtol=1e-9, atol=1e-10)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("length", [None, 3])
 def test_both_directions_are_two_loops(length):
     n = length or T
@@ -107,7 +104,6 @@ def test_both_directions_are_two_loops(length):
     np.testing.assert_allclose(runner.last(XS[0], length), end, rtol=1e-12, atol=1e-14)
 
 
-@pytest.mark.slow
 def test_stacked_networks_equal_a_stacked_cell():
     below, above = CELLS["lstm"], eqx.nn.GRUCell(N, 4, key=KEYS[9])
     layers = learn.Stacked([learn.Iterated(below), learn.Iterated(above)])
@@ -126,7 +122,6 @@ def test_a_padded_sequence_gives_the_outputs_of_a_shorter_one(name, length):
     np.testing.assert_array_equal(outputs[length:], jnp.broadcast_to(outputs[length - 1], (T - length, N)))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("path, straight", [(ro.Hold, False), (ro.Linear, True)])
 @pytest.mark.parametrize("length", [1, 3, T])
 def test_a_padded_sequence_gives_a_field_the_outputs_of_a_shorter_one(path, straight, length):

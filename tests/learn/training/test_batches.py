@@ -8,11 +8,9 @@ import pytest
 
 from rnn_ode import learn
 
-ADAM = optax.adam(0.01)
-QUIET = {"optimiser": ADAM, "key": jax.random.key(1), "progress": False}
+QUIET = {"optimiser": optax.adam(0.01), "key": jax.random.key(1), "progress": False}
 
 
-@pytest.mark.slow
 def test_an_epoch_has_every_row_once_in_a_new_order():
     batches = learn.Minibatches(jnp.arange(12), 4)
     epochs = [jnp.concatenate([batches.at(3 * e + k, jax.random.key(0)) for k in range(3)]).tolist() for e in range(2)]
@@ -21,7 +19,6 @@ def test_an_epoch_has_every_row_once_in_a_new_order():
     assert left_out.epoch == 2 and left_out.at(7, jax.random.key(0)).shape == (2,)
 
 
-@pytest.mark.slow
 def test_batches_may_be_drawn_listed_or_iterated():
     """The parameter follows the mean of the batches under this loss and rate."""
 
@@ -39,8 +36,15 @@ def test_batches_may_be_drawn_listed_or_iterated():
 
 
 @pytest.mark.parametrize(
-    ("data", "size"), [((jnp.ones(3), jnp.ones(4)), 2), (jnp.ones(3), 4), (jnp.array(1.0), 1), ((), 1)]
+    ("data", "size", "message"),
+    [
+        ((jnp.ones(3), jnp.ones(4)), 2, "data must be arrays with one leading axis of equally many rows"),
+        (jnp.array(1.0), 1, "data must be arrays with one leading axis"),
+        ((), 1, r"data must be arrays .* got shapes \[\]"),
+        (jnp.ones(3), 4, "size must be at most the number of rows, 3; got 4"),
+        (jnp.ones(3), 0, "size must be at least 1; got 0"),
+    ],
 )
-def test_minibatches_refuse_what_does_not_fit(data, size):
-    with pytest.raises(ValueError, match=r"size|data"):
+def test_minibatches_refuse_what_does_not_fit(data, size, message):
+    with pytest.raises(ValueError, match=message):
         learn.Minibatches(data, size)

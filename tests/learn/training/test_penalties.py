@@ -70,12 +70,11 @@ def vanishing_gradient(cell, loss):
     return eqx.filter_value_and_grad(lambda cell: learn.vanishing_gradient(cell, XS, loss))(cell)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "cell, loss",
     [
         (TANH, of_every_step),
-        (LSTM, of_the_end),
+        pytest.param(LSTM, of_the_end, marks=pytest.mark.slow),
         pytest.param(TANH, of_the_end, marks=pytest.mark.slow),
         pytest.param(LSTM, of_every_step, marks=pytest.mark.slow),
     ],
@@ -131,8 +130,7 @@ def test_penalties_of_a_multiple_of_an_orthogonal_matrix(h0):
     np.testing.assert_allclose(learn.spectral_penalty(cell.W_h, 0.5), 0.3**2, rtol=1e-10)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("count", [pytest.param(1, marks=pytest.mark.slow), 2, 3])
+@pytest.mark.parametrize("count", [1, pytest.param(2, marks=pytest.mark.slow), 3])
 def test_flossing_of_a_diagonal_matrix_uses_its_largest_exponents(count):
     """Its exponents are log|λ|, once the frame is aligned; of all three the sum is exact from the start."""
     cell = ro.VanillaCell(jnp.diag(jnp.array([0.1, 2.0, -0.5])), jnp.zeros((3, 2)), jnp.zeros(3), activation=None)
@@ -170,7 +168,6 @@ def test_training_on_flossing_moves_the_exponents_to_zero():
 MATRIX = np.random.default_rng(0).standard_normal((4, 4))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "penalty, formula",
     [
@@ -210,7 +207,6 @@ def test_penalties_refuse_what_does_not_fit(as_user):
         learn.vanishing_gradient(lambda x, h: h, XS, of_the_end)
 
 
-@pytest.mark.slow
 def test_a_gradient_smaller_than_any_float_is_measured():
     """Halving 400 times in float32: every step's factor is ½, and so Ω = ¼, with the gradient of that."""
     with jax.enable_x64(False):

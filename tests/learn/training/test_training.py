@@ -33,8 +33,7 @@ def squares(model, batch):
     return jnp.mean((jax.vmap(model)(xs) - targets) ** 2)
 
 
-ADAM = optax.adam(0.01)
-QUIET = {"optimiser": ADAM, "key": jax.random.key(1), "progress": False}
+QUIET = {"optimiser": optax.adam(0.01), "key": jax.random.key(1), "progress": False}
 
 
 def equal(a, b) -> bool:
@@ -96,8 +95,7 @@ def test_ctrl_c_returns_the_training_so_far_and_saves_it(tmp_path):
     assert equal(again.model, learn.fit(small(), squares, [(XS, TARGETS)], **QUIET, steps=9).model)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("stop", [1, 7, 10, 19])
+@pytest.mark.parametrize("stop", [7, *(pytest.param(k, marks=pytest.mark.slow) for k in (1, 10, 19))])
 def test_a_killed_training_resumes_to_the_same_end(stop, tmp_path):
     """Random batches, a stateful optimiser, validation and a history: all of it, bit by bit."""
     batches = learn.Minibatches((XS, TARGETS), 8)
@@ -128,7 +126,6 @@ def test_a_finished_training_makes_no_more_steps(tmp_path):
     assert equal(first.model, second.model) and second.stopped_because == "all 5 steps are done"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -212,8 +209,10 @@ print("done")
 """
 
 
-@pytest.mark.slow
-def test_a_training_killed_many_times_ends_bit_by_bit_as_an_unbroken_one(tmp_path):
+@pytest.mark.parametrize(
+    "kills", [pytest.param(4, marks=pytest.mark.slow), pytest.param(20, marks=pytest.mark.thorough)]
+)
+def test_a_training_killed_many_times_ends_bit_by_bit_as_an_unbroken_one(kills, tmp_path):
     """SIGKILL at random moments, and on again each time: the parameters of an unbroken run bit by bit, and at no moment a
     checkpoint that cannot be read."""
     files = [tmp_path / name for name in ("whole", "broken", "run.ckpt")]
@@ -222,7 +221,7 @@ def test_a_training_killed_many_times_ends_bit_by_bit_as_an_unbroken_one(tmp_pat
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
         "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
     }
-    out, err = in_another_process(TRAINING, *files, 20, **cache).communicate()
+    out, err = in_another_process(TRAINING, *files, kills, **cache).communicate()
     assert out.endswith("unfinished True\ndone\n"), f"{out}\n{err}"
     assert files[0].read_bytes() == files[1].read_bytes()
 
