@@ -22,6 +22,8 @@ OF_TIME = (
     "verdict"
 )
 MOVED = {f"{system}.{name}" for system in ("Map", "Flow") for name in OF_TIME.split()}
+# a step of three schemes' private base, which no caller needs
+MOVED |= {f"{scheme}.increment" for scheme in ("BackwardEuler", "Trapezoidal", "ExponentialEuler")}
 
 
 def described(default) -> str | None:

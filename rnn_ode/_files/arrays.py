@@ -5,6 +5,7 @@ json, safetensors, and csv or txt for one matrix. Entries must be real and finit
 exceptions: float16 and bfloat16 become float32, and integers become float64.
 """
 
+import codecs
 import io
 import json
 import os
@@ -221,9 +222,9 @@ _SAFETENSORS_TYPES = {
 
 def decoded(path: PathLike) -> str:
     """The text of a file. `ValueError`, which names the line, if it is not UTF-8."""
-    data = Path(path).read_bytes()
+    data = Path(path).read_bytes().removeprefix(codecs.BOM_UTF8)
     try:
-        return data.decode("utf-8-sig")
+        return data.decode()
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise ValueError(f"{path}, line {line}: not UTF-8 text; got byte 0x{data[error.start]:02x}.") from None

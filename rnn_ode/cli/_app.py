@@ -57,7 +57,7 @@ def finish(text: str) -> None:
     """Print the last text on standard output. Ctrl-C does not cut it short."""
     with deferred():
         typer.echo(text)
-        tell(lambda: "Stopped when all was done: nothing is missing.")
+        tell(lambda: "Stopped after all was done: nothing is missing.")
 
 
 def say(kind: str, colour: str, text: str) -> None:

@@ -27,7 +27,9 @@ History = Annotated[
 ]
 Gap = Annotated[
     int | None,
-    typer.Option(min=0, help="Number of rows between these and the forecast. Without it: 10 for the pendulum, else 0."),
+    typer.Option(
+        min=0, help="Number of rows between the history and the forecast. Without it: 10 for the pendulum, else 0."
+    ),
 ]
 Steps = Annotated[
     int | None,

@@ -41,7 +41,7 @@ def resample_command(
     ahead: Annotated[
         int,
         typer.Option(
-            min=1, help="How often the network is applied for each result. Large numbers enlarge small errors."
+            min=1, help="Number of times that the network is applied for each result. Large ones enlarge small errors."
         ),
     ] = 3,
     behind: Annotated[int, typer.Option(min=0, help="Number of earlier states that each result also uses.")] = 3,

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from rnn_ode import interop
+from rnn_ode._files.arrays import as_host_floats, decoded, shapes_of
 
 
 @pytest.fixture
@@ -232,3 +233,32 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
         interop.write_arrays(path, {"new": SQUARE})
     assert [file.name for file in tmp_path.iterdir()] == ["w.npz"]
     assert set(interop.read_arrays(path)) == {"old"}
+
+
+def test_shapes_are_told_by_name_and_ragged_lists_by_their_length():
+    assert shapes_of({"W": SQUARE, "list": [[1.0], [2.0, 3.0]]}) == "'W' (2, 2), 'list' (2,)"
+    assert shapes_of({}) == "nothing"
+
+
+def test_a_byte_that_is_not_utf_8_is_named_with_its_line(tmp_path):
+    (tmp_path / "a.csv").write_bytes(b"\xef\xbb\xbf1,2\n3,\xff\n")
+    with pytest.raises(ValueError, match=r"a\.csv, line 2: not UTF-8 text; got byte 0xff\."):
+        decoded(tmp_path / "a.csv")
+    (tmp_path / "a.csv").write_bytes(b"\xff")
+    with pytest.raises(ValueError, match="line 1: "):
+        decoded(tmp_path / "a.csv")
+
+
+def test_the_format_of_a_name_is_told_in_any_case_and_others_are_listed(tmp_path):
+    interop.write_arrays(tmp_path / "W.NPZ", {"W": SQUARE})
+    np.testing.assert_array_equal(interop.read_arrays(tmp_path / "W.NPZ")["W"], SQUARE)
+    with pytest.raises(ValueError, match=r"w\.csv: arrays are written to \.npz, \.json, \.safetensors; got"):
+        interop.write_arrays(tmp_path / "w.csv", {"W": SQUARE})
+
+
+def test_lists_and_scalars_become_float64_arrays():
+    for value, shape in ((3, ()), ([1, 2], (2,)), ([[0.5]], (1, 1))):
+        array = as_host_floats("W", value)
+        assert array.shape == shape and array.dtype == np.float64
+    with pytest.raises(ValueError, match=r"W: finite numbers are wanted; the entry at \(1, 0\) is -inf"):
+        as_host_floats("W", [[0.0, 1.0], [-np.inf, np.nan]])

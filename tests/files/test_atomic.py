@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +15,8 @@ def test_a_file_that_cannot_be_read_is_named_with_its_option(tmp_path, monkeypat
     good.write_text("-")
     empty.touch()
     check_readable("--input", good)
+    if os.path.exists("/dev/null"):
+        check_readable("--input", Path("/dev/null"))  # what is no ordinary file has no size
     cases = [
         (tmp_path, IsADirectoryError, "a file is wanted; that is a folder"),
         (tmp_path / "missing", FileNotFoundError, "there is no such file"),

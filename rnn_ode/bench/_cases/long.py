@@ -26,7 +26,7 @@ def rows(plan: Plan) -> list[Row]:
         kept = isqrt(plan.steps)
         contenders = [
             Contender(OURS, partial(jitted(jax.grad(partial(_ours, kept), (0, 1, 2))), *given), f"checkpoints={kept}"),
-            Contender("plain lax.scan", partial(jitted(jax.grad(_plain, (0, 1, 2))), *given), "autodiff"),
+            Contender("plain lax.scan", partial(jitted(jax.grad(_scan, (0, 1, 2))), *given), "autodiff"),
         ]
         exact = in_numpy(*given.in_numpy(), readout=1)[:3]
         return race("long", contenders, plan, partial(distance_of_all, reference=exact), ALLOWED)
@@ -37,7 +37,7 @@ def _ours(kept: int, W_h: Array, W_x: Array, b: Array, xs: Array, h0: Array) -> 
     return jnp.sum(iterate(cell, xs, h0, save=lambda h: h[0], checkpoints=kept, throw=False).states ** 2)
 
 
-def _plain(W_h: Array, W_x: Array, b: Array, xs: Array, h0: Array) -> Array:
+def _scan(W_h: Array, W_x: Array, b: Array, xs: Array, h0: Array) -> Array:
     def body(h: Array, drive: Array) -> tuple[Array, Array]:
         h = jnp.tanh(W_h @ h + drive)
         return h, h[0]
