@@ -46,6 +46,7 @@ def test_phi_functions_are_blocks_of_an_exponential(name, count):
     np.testing.assert_allclose(found, wanted, rtol=0, atol=2e-13 * np.abs(wanted).max())
 
 
+@pytest.mark.slow
 def test_phi_functions_are_differentiated_in_both_modes():
     def entry(A):
         return jnp.sum(jnp.stack(phi_functions(A, 2)) * jnp.arange(48.0).reshape(3, N, N))
@@ -62,11 +63,11 @@ def test_phi_functions_are_differentiated_in_both_modes():
 LEADS = (ro.Textbook(), ro.Tustin(), ro.Forward(1))
 READINGS = [(method, path, rate) for method in LEADS for path in PATHS for rate in RATES]
 OTHERS = [(method, "linear", 0.7) for method in (ro.Forward(3), ro.Backward(2), ro.Exact())]
+QUICK = [(LEADS[0], "hold", 0.7), (LEADS[1], "cubic", 0.7), (LEADS[2], "linear", 0.7)]
+CASES = [pytest.param(*case, marks=() if case in QUICK else pytest.mark.slow) for case in READINGS + OTHERS]
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "rate"), READINGS + OTHERS, ids=lambda value: getattr(value, "label", str(value))
-)
+@pytest.mark.parametrize(("method", "path", "rate"), CASES, ids=lambda value: getattr(value, "label", str(value)))
 def test_it_is_what_the_solver_converges_to(path, method, rate):
     """At another rate than the network's own the input's kinks fall into the steps."""
     field, given = ro.to_ode(affine(), method), PATHS[path](XS, dt=rate)
@@ -111,7 +112,7 @@ def line_step(A, c, slope, h):
     return scipy.linalg.expm(block)[:N] @ np.concatenate([h, [0, 1]])
 
 
-@pytest.mark.parametrize("steps", [1, 31, 32, 33, 100])
+@pytest.mark.parametrize("steps", [33, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 31, 32, 100))])
 def test_blocks_are_the_scan(steps):
     u = jnp.asarray(RNG.standard_normal((steps, N)))
     E = jnp.asarray(0.9 * np.linalg.qr(W)[0])
@@ -143,6 +144,7 @@ def test_kinks_are_where_they_are(dt):
     np.testing.assert_allclose(found, h, rtol=1e-13, atol=1e-14)
 
 
+@pytest.mark.slow
 def test_what_only_looks_linear_is_solved():
     class Layered(eqx.Module):
         linear: eqx.nn.Linear
@@ -164,6 +166,7 @@ def test_what_only_looks_linear_is_solved():
         np.testing.assert_allclose(run, solved, rtol=0, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_complex_logarithms_save_and_a_ctrnn():
     turning = affine(-0.5 * np.eye(N) + 0.1 * W)
     field = ro.to_ode(turning, ro.Exact(complex=True))
@@ -189,6 +192,7 @@ def test_what_leaves_the_float_range_and_what_runs_out_of_steps():
     assert undefined(jnp.zeros((N, N))).result == ro.RESULTS.field_undefined
 
 
+@pytest.mark.slow
 def test_gradients_three_ways():
     def end(W, xs, h0):
         cell = ro.VanillaCell(W, W_x, B, activation=None)
@@ -204,6 +208,7 @@ def test_gradients_three_ways():
     np.testing.assert_allclose(forward, (ahead - behind) / (2 * size), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_it_holds_in_float32_and_lowers_everywhere(float32):
     xs, h0, *weights = (v.astype(np.float32) for v in (XS, H0, W, W_x, B))
     cell = ro.VanillaCell(*weights, activation=None)

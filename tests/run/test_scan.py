@@ -87,7 +87,9 @@ def test_a_cell_taken_apart_is_the_cell(name):
     assert_close(apart.step(apart.drive(XS[0]), h), CELLS[name](XS[0], h), 1e-15)
 
 
-@cells
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in ("tanh", "lstm") else pytest.mark.slow) for name in CELLS]
+)
 def test_derivatives_are_those_of_the_plain_scan(name):
     assert_close(derivatives(ours, name), derivatives(plain, name))
 
@@ -128,6 +130,7 @@ def test_a_slope_that_the_activation_closes_over_has_a_gradient():
     assert_close(jax.grad(number)(slope, ours), jax.grad(number)(slope, plain))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("masks", [jnp.array([True, False, True]), jnp.array([1, 0, 2])], ids=["bool", "int"])
 def test_a_mask_that_the_activation_closes_over_is_an_argument_like_others(masks):
     def number(W_h, mask, run):
@@ -139,13 +142,14 @@ def test_a_mask_that_the_activation_closes_over_is_an_argument_like_others(masks
     assert_close(found(CELLS["tanh"].W_h, jnp.stack([masks, masks[::-1]])), jnp.stack(wanted))
 
 
-@pytest.mark.parametrize("name", ["tanh", "lstm", "gru"])
+@pytest.mark.parametrize("name", ["tanh", *(pytest.param(name, marks=pytest.mark.slow) for name in ("lstm", "gru"))])
 def test_a_state_wider_than_the_weights_has_the_gradient_of_the_wide_run(name):
     single = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), CELLS[name])
     gradient = eqx.filter_grad(lambda cell, run: weighed(run(cell, XS.astype(jnp.float32), start(name))))
     assert_close(gradient(single, ours), gradient(single, plain), 2e-6)
 
 
+@pytest.mark.slow
 def test_complex_states_have_derivatives(as_user):
     def number(h0, run):
         return jnp.sum(jnp.abs(run(CELLS["affine"], XS, h0)) ** 2)
@@ -154,6 +158,7 @@ def test_complex_states_have_derivatives(as_user):
     assert_close(jax.grad(number)(h0, ours), jax.grad(number)(h0, plain))
 
 
+@pytest.mark.slow
 def test_a_subclass_with_its_own_step_is_run_by_it():
     class Leaky(ro.VanillaCell):
         def step(self, drive, h):
@@ -172,6 +177,7 @@ def test_a_subclass_with_its_own_step_is_run_by_it():
         assert_close(ours(cell, XS, start("tanh")), plain(cell, XS, start("tanh")))
 
 
+@pytest.mark.slow
 def test_a_batch_of_gradients_is_a_loop_over_it():
     batch = jnp.stack([XS, 2 * XS, -XS])
 
@@ -188,7 +194,7 @@ def test_overflow_is_the_same_with_checkpoints():
     np.testing.assert_array_equal(runs[0].states, runs[1].states)
 
 
-@pytest.mark.parametrize("steps", [400, 1600])
+@pytest.mark.parametrize("steps", [400, pytest.param(1600, marks=pytest.mark.slow)])
 def test_memory_grows_like_the_root(steps):
     """What the compiled gradient holds besides its arguments and results, by XLA's own account."""
 

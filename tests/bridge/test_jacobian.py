@@ -1,0 +1,117 @@
+"""Fields by the Jacobian of the cell: their equilibria, anchored flows, and digits."""
+
+import diffrax
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.linalg
+import scipy.optimize
+from conversions import BIAS, CELLS, H0, STATES, W_X, XS, D, N, T, W, labelled
+
+import rnn_ode as ro
+from rnn_ode._paths.base import Constant
+
+FIXED_POINT_METHODS = [
+    ro.Backward(2),
+    ro.Tustin(),
+    *(pytest.param(method, marks=pytest.mark.slow) for method in (ro.Forward(3), ro.Backward(1), ro.Exact())),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", FIXED_POINT_METHODS, **labelled)
+def test_fixed_points_of_a_network_are_equilibria_with_exponents_g(method):
+    cell, dt = CELLS["tanh"], 0.5
+    x, h = jnp.asarray(XS[1]), jnp.zeros(N)
+    for _ in range(400):
+        h = jnp.tanh(cell.W_h @ h + cell.W_x @ x + cell.b)
+    field = ro.to_ode(cell, method, dt=dt)
+    velocity, jacobian = jax.jit(
+        lambda h: (field(0.0, h, Constant(x)), jax.jacfwd(lambda h: field(0.0, h, Constant(x)))(h))
+    )(h)
+    np.testing.assert_allclose(velocity, 0, atol=1e-13)
+    multipliers = np.linalg.eigvals((1 - np.asarray(h) ** 2)[:, None] * np.asarray(cell.W_h))
+    wanted = np.sort_complex(np.asarray(method.exponent(multipliers)) / dt)
+    np.testing.assert_allclose(np.sort_complex(np.linalg.eigvals(jacobian)), wanted, rtol=1e-9, atol=1e-10)
+
+
+@pytest.mark.parametrize("name", ["piecewise", "tanh"])
+def test_the_flow_anchored_at_a_state_reaches_the_next_one(name):
+    cell, x, h = CELLS[name], jnp.asarray(XS[0]), jnp.asarray(STATES[name])
+    field = ro.to_ode(cell, ro.Exact(anchored=True), dt=0.5)
+
+    @jax.jit
+    def affine_flow(h):
+        anchored = field.anchor(0.0, h, Constant(x))
+        return anchored.A, anchored(0.0, h, Constant(x))
+
+    A, velocity = affine_flow(h)
+    G = np.zeros((N + 1, N + 1))
+    G[:N, :N], G[:N, N] = A, velocity
+    arrival = h + scipy.linalg.expm(0.5 * G)[:N, N]
+    np.testing.assert_allclose(arrival, cell(x, h), rtol=1e-11)
+
+
+def positive_relu():
+    """A ReLU network all of whose units stay active: positive weights and inputs."""
+    return ro.VanillaCell([[0.6, 0.1, 0.0], [0.05, 0.7, 0.1], [0.1, 0.0, 0.5]], 0.1 * np.ones((N, D)), 0.1 * np.ones(N))
+
+
+def flipping_piecewise():
+    """Leaky: J = diag(0.4) off and 0.4 + 0.5 on, never singular; the inputs switch its units all the time."""
+    return ro.PiecewiseLinearCell(np.diag([0.4, 0.5, 0.6]), 0.2 * np.eye(N) + 0.1 * np.ones((N, N)), W_X, BIAS)
+
+
+def negative_piecewise():
+    """Its multipliers are negative where a unit is on: the anchored form needs the complex logarithm."""
+    return ro.PiecewiseLinearCell(np.diag([0.4, 0.5, 0.6]), -0.9 * np.eye(N), W_X, BIAS)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("cell", "complex"),
+    [(positive_relu(), False), (flipping_piecewise(), False), (CELLS["tanh"], False), (negative_piecewise(), True)],
+    ids=["relu", "piecewise", "tanh", "complex"],
+)
+def test_anchored_meets_a_nonlinear_network_at_every_sample(cell, complex):
+    xs, h0 = np.abs(XS), np.abs(H0)
+    if isinstance(cell, ro.PiecewiseLinearCell):
+        xs, h0 = 3 * XS, H0
+    network = ro.iterate(cell, xs, h0).states
+    field = ro.to_ode(cell, ro.Exact(complex=complex, anchored=True), dt=0.5)
+    ts = np.sort(np.concatenate([0.5 * np.arange(T + 1), [0.2, 1.35]]))  # between samples the anchor is carried on
+    run = ro.integrate(field, ro.Hold(xs, 0.5), h0, ts=ts)
+    at_samples = np.isin(ts, 0.5 * np.arange(T + 1))
+    np.testing.assert_allclose(run.states[at_samples], network, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.slow
+def test_tustin_of_a_cell_that_is_not_affine_is_second_order_in_its_step():
+    """h' = h + ε f(h), and the flow of its Tustin field over one step: the distance falls like ε³."""
+
+    def flow(h):
+        return jnp.tanh(jnp.asarray(W)) @ h - h**3
+
+    def distance(epsilon):
+        cell = lambda x, h: h + epsilon * flow(h)  # noqa: E731
+        field = ro.to_ode(cell, ro.Tustin())
+        again = ro.to_rnn(field, ro.RungeKutta(diffrax.Heun(), substeps=64))
+        return jnp.linalg.norm(again(jnp.zeros(1), jnp.asarray(H0)) - cell(None, jnp.asarray(H0)))
+
+    coarse, fine = jax.jit(jax.vmap(distance))(jnp.array([0.04, 0.02]))
+    assert 2.8 < np.log2(coarse / fine) < 3.5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("gain", [1.5, 10.0])
+@pytest.mark.parametrize("anchored", [True, False])
+def test_exact_keeps_its_digits_as_the_states_grow(gain, anchored):
+    """Every unit stays active, so that both forms are the affine flow; the states grow to 1e30 and the logarithm is of J."""
+    rng = np.random.default_rng(0)
+    cell = ro.VanillaCell(gain * np.eye(6) + 0.2 * np.abs(rng.normal(size=(6, 6))), np.ones((6, 1)), np.ones(6))
+    xs = np.abs(rng.normal(size=(30, 1)))
+    network = np.asarray(ro.iterate(cell, xs).states[1:])
+    run = ro.integrate(ro.to_ode(cell, ro.Exact(anchored=anchored)), ro.Hold(xs), np.zeros(6))
+    error = np.abs(run.states[1:] - network) / np.abs(network).max(axis=1, keepdims=True)
+    assert error.max() < 1e-9

@@ -1,0 +1,109 @@
+"""Schemes: the pairs that return the cell, and the orders of Runge–Kutta methods."""
+
+import math
+
+import diffrax
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.linalg
+import scipy.optimize
+from conversions import CELLS, STATES, XS, labelled, together
+
+import rnn_ode as ro
+
+PAIRS = [
+    (ro.Forward(1), ro.Euler()),
+    (ro.Backward(1), ro.BackwardEuler()),
+    (ro.Tustin(), ro.Trapezoidal()),
+    (ro.Exact(), ro.ExponentialEuler()),
+]
+QUICK = [(method, "affine") for method, _ in PAIRS] + [(method, "tanh") for method, _ in PAIRS[:1]]
+PAIRED = [
+    pytest.param(method, scheme, name, dt, marks=[] if (method, name) in QUICK and dt == 1 else pytest.mark.slow)
+    for method, scheme in PAIRS
+    for name in CELLS
+    for dt in ((1.0, 0.2) if name in ("affine", "tanh") else (1.0,))
+    # an LSTM's step has negative multipliers, and so its field no logarithm
+    if not (isinstance(method, ro.Exact) and name == "lstm")
+]
+
+
+@pytest.mark.parametrize(("method", "scheme", "name", "dt"), PAIRED, **labelled)
+def test_a_pair_returns_the_cell(method, scheme, name, dt):
+    cell, x, h = CELLS[name], jnp.asarray(XS[0]), jax.tree.map(jnp.asarray, STATES[name])
+    again = jax.jit(lambda x, h: ro.to_rnn(ro.to_ode(cell, method, dt=dt), scheme, dt)(x, h))(x, h)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-11), again, cell(x, h))
+
+
+@pytest.mark.slow
+def test_the_complex_exponential_pair_returns_the_cell_and_it_is_real():
+    cell = ro.VanillaCell([[-0.6, 0.3], [0.1, 0.5]], [[1.0], [-1.0]], [0.1, 0.2], activation=None)
+    again = ro.to_rnn(ro.to_ode(cell, ro.Exact(complex=True)), ro.ExponentialEuler())
+    x, h = jnp.ones(1), jnp.array([0.4, -0.7])
+    assert again(x, h).dtype == jnp.float64
+    np.testing.assert_allclose(again(x, h), cell(x, h), rtol=1e-11)
+
+
+KINDS = [ro.Hold, *(pytest.param(kind, marks=pytest.mark.slow) for kind in (ro.Linear, ro.Cubic, ro.BandLimited))]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_euler_on_forward_1_is_the_network_step_by_step(kind):
+    names = ("tanh", "gru", "lstm")
+    cells, h0 = [CELLS[name] for name in names], tuple(STATES[name] for name in names)
+    field = together([ro.to_ode(cell, ro.Forward(1)) for cell in cells])
+    run = ro.integrate(field, kind(XS), h0, solver=diffrax.Euler())
+    wanted = tuple(ro.iterate(cell, XS, h).states for cell, h in zip(cells, h0, strict=True))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-13, atol=1e-14), run.states, wanted)
+
+
+@pytest.mark.slow
+def test_one_step_of_a_runge_kutta_method():
+    A = np.array([[-0.4, 1.0], [-0.8, -0.1]])
+    cell = ro.to_rnn(lambda t, h, path: jnp.asarray(A) @ h + path(t), ro.RungeKutta(substeps=8), 0.9)
+    h, x = np.array([0.3, -1.2]), np.array([0.8, 0.1])
+    G = np.zeros((4, 4))
+    G[:2] = np.concatenate([A, np.eye(2)], axis=1)
+    wanted = (scipy.linalg.expm(0.9 * G) @ np.concatenate([h, x]))[:2]
+    np.testing.assert_allclose(cell(jnp.asarray(x), jnp.asarray(h)), wanted, rtol=1e-8)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("solver", "order"), [(diffrax.Euler(), 1), (diffrax.Heun(), 2), (diffrax.Tsit5(), 5)])
+def test_a_runge_kutta_method_keeps_its_order(solver, order):
+    def error(substeps):
+        cell = ro.to_rnn(lambda t, h, path: -h + path(t), ro.RungeKutta(solver, substeps), 2.0)
+        return abs(cell(jnp.ones(1), jnp.zeros(1))[0] - (1 - math.exp(-2.0)))
+
+    assert np.log2(error(16) / error(32)) == pytest.approx(order, abs=0.45)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_exponential_euler_is_the_exponential(dtype):
+    """dh/dt = a h over dt = 1; e^a by `math`, relative to what a step adds up: u (1 + |a|), measured 0.5."""
+    with jax.enable_x64(dtype == np.float64):
+        step = jax.jit(lambda a, h: ro.to_rnn(lambda t, h, path: a * h, ro.ExponentialEuler())(h, h)[0])
+        for a in (7.0, 10.7, 0.3, -3.0, 60.0):
+            a = float(dtype(a))
+            error = abs(float(step(jnp.asarray(a, dtype), jnp.ones(1, dtype))) - math.exp(a)) / max(1, math.exp(a))
+            assert error <= np.finfo(dtype).eps * (1 + abs(a)), a
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_exponential_euler_in_mixed_units(dtype):
+    """An oscillator in units that differ by 1e16, and so its input."""
+    with jax.enable_x64(dtype == np.float64):
+
+        @jax.jit
+        def step(s):
+            G = jnp.stack([jnp.stack([0 * s, s]), jnp.stack([-1 / s, 0 * s])])
+            field = lambda t, h, path: G @ h + path(t)  # noqa: E731
+            return ro.to_rnn(field, ro.ExponentialEuler())(jnp.stack([s, 0 * s]), jnp.stack([s, jnp.ones_like(s)]))
+
+        wanted = [np.cos(1) + np.sin(1) + np.sin(1), np.cos(1) - np.sin(1) + np.cos(1) - 1]
+        for s in (1.0, 1e5, 1e8):
+            found = np.asarray(step(jnp.asarray(s, dtype))) / [s, 1]
+            np.testing.assert_allclose(found, wanted, atol=16 * np.finfo(dtype).eps)  # measured 3

@@ -1,0 +1,51 @@
+"""The weights of interpolation along an orbit, against what they are exact for."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from rnn_ode._resampling.interpolation import lagrange, uniform_nodes, whole_steps
+
+
+@pytest.mark.parametrize("band", [0.0, 0.1])
+def test_weights_reproduce_what_they_are_exact_for(band):
+    nodes, at = np.array([-2.3, -1.1, 0.0, 1.0, 2.0]), 0.7
+    weights = lagrange(nodes, at, band, np)
+    assert abs(weights.sum() - 1) < 1e-14
+    for k in range(5):
+        if band == 0:
+            assert abs(weights @ nodes**k - at**k) < 1e-12
+        else:
+            frequency = 2 * np.pi * band * (k - 2) / 2
+            assert abs(weights @ np.exp(1j * frequency * nodes) - np.exp(1j * frequency * at)) < 1e-12
+    np.testing.assert_allclose(lagrange(jnp.asarray(nodes), at, band), weights, rtol=1e-12)
+
+
+@pytest.mark.parametrize("band", [0.0, 0.1])
+def test_at_a_node_its_weight_is_one_exactly(band):
+    nodes = jnp.array([-0.7, 0.0, 1.0, 2.0, 3.0])
+    for j, node in enumerate(nodes):
+        assert np.array_equal(lagrange(nodes, node, band), np.eye(5)[j])
+
+
+def test_forward_nodes_are_newtons_series():
+    s = 0.37
+    weights = lagrange(jnp.arange(4.0), s)
+    binomials = [1, s, s * (s - 1) / 2, s * (s - 1) * (s - 2) / 6]
+    differences = [[1, 0, 0, 0], [-1, 1, 0, 0], [1, -2, 1, 0], [-1, 3, -3, 1]]
+    np.testing.assert_allclose(weights, np.array(binomials) @ np.array(differences), rtol=1e-12)
+
+
+def test_a_far_node_does_not_bring_the_sines_back():
+    weights = lagrange(np.array([-40.0, 0.0, 1.0, 2.0]), 0.5, 0.1, np)
+    assert np.all(np.abs(weights) < 2) and abs(weights[0]) < 0.01
+
+
+@pytest.mark.parametrize(("gap", "ahead", "whole"), [(0.5, 3, 0), (2.4, 3, 0), (2.5, 3, 1), (4.25, 3, 2), (4.0, 1, 3)])
+def test_nodes_of_equal_gaps_are_the_states_at_hand(gap, ahead, whole):
+    """By listing them: every whole step and every result, in order of time."""
+    nodes, found = uniform_nodes(gap, ahead, 4)
+    assert found == whole == whole_steps(np.float64(gap), ahead, np)
+    known = sorted(k * gap + j for k in range(-9, 1) for j in range(whole + 1))
+    np.testing.assert_allclose(nodes[:5], np.array(known[-5:]) - whole, atol=1e-12)
+    np.testing.assert_array_equal(nodes[5:], np.arange(1, ahead + 1))

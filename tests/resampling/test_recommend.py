@@ -1,0 +1,95 @@
+"""The ranking of schemes: the best is as good as any, and what is expected of a scheme is what comes."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from slow_input import KEYS, XS
+
+import rnn_ode as ro
+
+
+@pytest.mark.slow
+def test_the_recommended_scheme_is_as_good_as_the_best_and_no_dearer_than_needed():
+    cell = ro.VanillaCell(np.diag([0.95, 0.6]), np.ones((2, 1)), np.zeros(2), jnp.tanh)
+    found = ro.recommend(cell, 0.1 * XS, 44.1 / 48, budget=2)
+    tried = [scheme for scheme in found.schemes if not np.isnan(scheme.snr)]
+    assert len(tried) >= 4 and all(scheme.stable for scheme in tried)
+    top = max(scheme.snr for scheme in tried)
+    assert found.best.snr >= top - 0.5 and found.best.applications <= 2 and top > 40
+    cheaper = [s for s in tried if s.applications < found.best.applications]
+    assert all(s.snr < top - 0.5 for s in cheaper)
+    ts = 48 / 44.1 * np.arange(50)
+    assert found.best.run(cell, ro.BandLimited(XS), ts).states.shape == (50, 2)
+    assert found.best.label in found.table() and "→" in found.table()
+    assert ("UNSTABLE" in found.table()) == any(not scheme.stable for scheme in found.schemes)
+
+
+WAVE = 0.1 * np.sin(0.1 * np.arange(300.0))[:, None]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ratio", [0.3, 44.1 / 48])
+def test_what_is_recommended_is_stable_where_anything_is(ratio):
+    """A multiplier of −0.97, which only schemes with few states behind step stably."""
+    cell = ro.VanillaCell([[-0.97]], [[0.2]], [0.0], jnp.tanh)
+    found = ro.recommend(cell, WAVE, ratio)
+    assert found.best.stable and found.best.snr > 40
+    pair = found.best.run.keywords["ahead"], found.best.run.keywords["behind"]
+    assert pair in ro.root_condition(cell, WAVE.mean(axis=0), 1 / ratio).stable
+
+
+def test_where_nothing_is_stable_it_says_so():
+    cell = ro.VanillaCell([[-0.97]], [[0.2]], [0.0], jnp.tanh)
+    with pytest.raises(
+        ValueError, match=r"no scheme is stable at a ratio of 0\.3 within a budget of 1 .* at least 3\)"
+    ) as error:
+        ro.recommend(cell, WAVE, 0.3, budget=1)
+    assert "state_trajectory()" in str(error.value) and "evolve(" not in str(error.value)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("budget", [1, pytest.param(3, marks=pytest.mark.slow)])
+def test_the_budget_is_kept(budget):
+    cell = ro.VanillaCell([[0.8]], [[0.2]], [0.0], jnp.tanh)
+    found = ro.recommend(cell, WAVE[:80], 0.5, budget=budget)
+    assert all(scheme.applications <= budget for scheme in found.schemes)
+    assert any("evolve" in scheme.label for scheme in found.schemes) == (budget > 1)
+
+
+@pytest.mark.parametrize("size", [0.0, 1.0])
+def test_an_output_without_a_signal_is_refused(size):
+    cell = ro.VanillaCell([[0.5]], [[0.2]], [0.0], jnp.tanh)
+    with pytest.raises(ValueError, match="xs must move the network's output"):
+        ro.recommend(cell, np.full((400, 1), size), 48 / 44.1)
+
+
+@pytest.mark.slow
+def test_large_states_have_a_signal_to_error_too(float32):
+    """Their squares leave the float range of float32."""
+    cell = ro.VanillaCell([[0.8]], [[1.0]], [0.0], None)
+    found, large = (ro.recommend(cell, size * WAVE, 2, budget=1) for size in (1.0, 1e25))
+    assert large.best.label == found.best.label and abs(large.best.snr - found.best.snr) < 3
+
+
+@pytest.mark.slow
+def test_three_ahead_and_three_behind_lead_the_filters():
+    """On a random LSTM under smooth noise: by 4 dB and more, against the network's own run at its own rate."""
+    lstm, ratio = eqx.nn.LSTMCell(1, 4, key=KEYS[2]), 44.1 / 48
+    noise = np.random.default_rng(2).normal(size=2000)
+    xs = np.convolve(noise, np.hanning(21) / 10, "same")[:, None]
+    count = int(len(xs) * ratio)
+    ts = np.concatenate([[1 - 1 / ratio], 1 + np.arange(count) / ratio])
+    outputs = np.asarray(ro.iterate(lstm, xs).states[0])[1:]
+    exact = np.asarray(jax.vmap(ro.BandLimited(outputs, half_width=48))(ts[1:]))
+
+    def snr(run):
+        error = np.asarray(run.states)[1:] - exact
+        inner = slice(300, count - 300)
+        signal = (exact - exact.mean(axis=0))[inner]
+        return 10 * np.log10(np.sum(signal**2) / np.sum(error[inner] ** 2))
+
+    path, keep = ro.BandLimited(xs), {"save": lambda h: h[0], "throw": False}
+    filters = [snr(ro.delayed_feedback(lstm, path, ts, order=order, **keep)) for order in (2, 3, 5)]
+    assert snr(ro.evolve(lstm, path, ts, **keep)) > max(filters) + 4

@@ -1,0 +1,109 @@
+"""The root condition, against simulation and closed forms."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from slow_input import SLOW, TANH, wave
+
+import rnn_ode as ro
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("gap", [0.5, 1.3, 2.7])
+def test_the_root_condition_by_simulation(gap):
+    """Pairs said to be stable keep every mode of a decaying network bounded, and the others make one grow."""
+    cell = ro.VanillaCell(np.diag([0.95, 0.3, -0.7]), np.zeros((3, 1)), np.zeros(3), activation=None)
+    roots = ro.root_condition(cell, np.zeros(1), gap, ahead=3, behind=4)
+    np.testing.assert_allclose(np.sort(roots.multipliers.real), [-0.7, 0.3, 0.95], atol=1e-9)
+    for ahead, behind in ((1, 1), (1, 4), (2, 2), (3, 3)):
+        pair = {"ahead": ahead, "behind": behind}
+        run = ro.evolve(cell, lambda t: jnp.zeros(1), gap * np.arange(800), np.ones(3), **pair, throw=False)
+        size = np.abs(np.asarray(run.states))[-1].max()
+        assert ((ahead, behind) in roots.stable) == bool(size < 10), (gap, ahead, behind, size)
+
+
+def test_a_gap_of_whole_steps_has_the_powers_of_the_multipliers():
+    cell = ro.VanillaCell(np.diag([0.9, -0.5]), np.zeros((2, 1)), np.zeros(2), activation=None)
+    for gap in (1, 3):
+        roots = ro.root_condition(cell, np.zeros(1), gap, ahead=3, behind=3)
+        np.testing.assert_allclose(roots.radii, 0.9**gap, rtol=1e-9)
+
+
+def test_an_unstable_scheme_runs_and_says_so():
+    """tanh keeps the states finite: the run is complete, and its result and the table of pairs tell."""
+    cell = ro.VanillaCell(np.diag([0.95, -0.9]), np.ones((2, 1)), np.zeros(2), jnp.tanh)
+    ts = np.arange(0, 30, 0.5)
+    run = ro.evolve(cell, ro.Cubic(SLOW), ts, ahead=1, behind=4)
+    assert bool(run.result == ro.RESULTS.unstable_scheme) and float(run.stats["radius"]) > 1
+    assert "root_condition" in ro.RESULTS[run.result]
+    roots = ro.root_condition(cell, SLOW.mean(axis=0), 0.5)
+    assert (1, 4) not in roots.stable and (3, 3) in roots.stable
+    np.testing.assert_allclose(roots.radii[0, 4], run.stats["radius"], rtol=1e-9)
+    assert f"({roots.radii[0, 4]:.4f})" in roots.table()
+    well = ro.evolve(cell, ro.Cubic(SLOW), ts)
+    assert bool(well.result == ro.RESULTS.successful) and float(well.stats["radius"]) < 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("gap", "pair"), [(3.4, (3, 3)), pytest.param(1.7, (1, 4), marks=pytest.mark.slow), (np.nan, (3, 3))]
+)
+def test_gaps_of_whole_steps_are_asked_too(gap, pair):
+    """The radius is what a decaying affine network grows by per result; at irregular times it is the mean gap's."""
+    cell = ro.VanillaCell([[-0.95]], [[0.0]], [0.0], activation=None)
+    irregular = np.isnan(gap)
+    ts = np.cumsum(np.random.default_rng(0).uniform(3.3, 3.5, 61)) if irregular else gap * np.arange(301)
+    run = ro.evolve(cell, lambda t: jnp.zeros(1), ts, np.ones(1), ahead=pair[0], behind=pair[1])
+    assert bool(run.result == ro.RESULTS.unstable_scheme)
+    if irregular:
+        mean = ro.root_condition(cell, np.zeros(1), np.mean(np.diff(ts)), ahead=3, behind=3)
+        np.testing.assert_allclose(run.stats["radius"], mean.radii[2, 3], rtol=1e-9)
+    else:
+        size = np.log(np.abs(np.asarray(run.states)[:, 0]))
+        growth = (size[251:].mean() - size[151:201].mean()) / 100
+        np.testing.assert_allclose(np.log(run.stats["radius"]), growth, atol=2e-3)
+
+
+@pytest.mark.slow
+def test_traced_long_gaps_are_asked_too():
+    cell = ro.VanillaCell([[-0.95]], [[1.0]], [0.1], jnp.tanh)
+    known = ro.evolve(cell, wave, 3.4 * np.arange(20))
+    traced = jax.jit(lambda ts: ro.evolve(cell, wave, ts, throw=False))(3.4 * np.arange(20))
+    assert bool(known.result == ro.RESULTS.unstable_scheme) and bool(traced.result == ro.RESULTS.unstable_scheme)
+    np.testing.assert_allclose(traced.stats["radius"], known.stats["radius"], rtol=1e-9)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("ahead", "radius"), [(1, 0.95**2 * (0.4 + 1.4 * 0.95)), (4, None)])
+def test_a_long_held_interval_is_asked_too(ahead, radius):
+    """From a sample to the next, 3.4 steps: two whole ones, then z² (1.4 z − 0.4) for z = −0.95, by hand."""
+    cell = ro.VanillaCell([[-0.95]], [[1.0]], [0.0], activation=None)
+    run = ro.evolve(cell, ro.Hold(np.ones((9, 1)), 3.4), 1.7 * np.arange(12), ahead=ahead, behind=0)
+    assert bool(run.result == ro.RESULTS.unstable_scheme) == (ahead == 1)
+    assert run.stats["radius"] < 1 if radius is None else abs(run.stats["radius"] - radius) < 1e-9
+
+
+@pytest.mark.slow
+def test_an_unstable_scheme_that_leaves_the_float_range_raises():
+    cell = ro.VanillaCell(np.diag([0.95, -0.9]), np.ones((2, 1)), np.zeros(2), None)
+    ts = np.arange(0, 3000, 0.5)
+    with pytest.raises(Exception, match="unstable"):
+        ro.evolve(cell, wave, ts, ahead=1, behind=5)
+
+
+@pytest.mark.slow
+def test_an_exploding_network_is_not_called_unstable():
+    cell = ro.VanillaCell([[1.2]], [[0.0]], [0.0], None)
+    run = ro.evolve(cell, wave, np.arange(0, 20, 0.5), np.ones(1))
+    assert bool(run.result == ro.RESULTS.successful)
+    np.testing.assert_allclose(run.states[:, 0], 1.2 ** np.arange(0, 20, 0.5), rtol=1e-5)
+    gone = ro.evolve(cell, wave, np.arange(0, 8000, 0.5), np.ones(1), throw=False)
+    assert bool(gone.result == ro.RESULTS.left_float_range)
+
+
+def test_the_gap_of_a_root_condition_is_checked(as_user):
+    with pytest.raises(ValueError, match="gap must be positive and finite, in steps of the network; got 0"):
+        ro.root_condition(TANH, np.zeros(1), 0)
+    with pytest.raises(ValueError, match=r"x must be a constant input \(1,\) for this cell; got \(3,\)"):
+        ro.root_condition(TANH, np.zeros(3), 0.5)

@@ -1,0 +1,105 @@
+"""The steps of a solver from interval to interval: how many, and what is kept of them."""
+
+import itertools
+
+import diffrax
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from linear_system import DT, H0, LINEAR, SAMPLES, TIMES, XS, A, B, C, T, held, summed
+
+import rnn_ode as ro
+
+
+@pytest.mark.slow
+def test_an_implicit_solver():
+    stiff = jnp.array([-1000.0, -1.0])
+    run = ro.integrate(
+        lambda t, h, path: stiff * (h - path(t)), ro.Hold(XS, DT), H0, solver=diffrax.Kvaerno5(), rtol=1e-7, atol=1e-9
+    )
+    h = H0
+    for row, x in zip(run.states[1:], XS, strict=True):
+        h = x + (h - x) * np.exp(np.asarray(stiff) * DT)
+        np.testing.assert_allclose(row, h, atol=1e-6)
+    assert run.stats["num_steps"] < 1000
+
+
+def euler(**options):
+    return ro.integrate(LINEAR, ro.Hold(XS, DT), H0, solver=diffrax.Euler(), **options)
+
+
+def euler_by_hand(points):
+    h = [H0]
+    for a, b in itertools.pairwise(points):
+        h.append(h[-1] + (b - a) * (A @ h[-1] + B @ held((a + b) / 2) + C))
+    return np.array(h)
+
+
+def test_a_fixed_step_solver_takes_one_step_a_sample_and_save_keeps_what_it_returns():
+    run = euler(save=lambda h: {"all": h, "sum": h.sum(), "up": h[0] > 0})
+    wanted = euler_by_hand(SAMPLES)
+    np.testing.assert_allclose(run.states["all"], wanted, rtol=1e-12)
+    np.testing.assert_allclose(run.states["sum"], wanted.sum(axis=1), rtol=1e-12)
+    assert np.array_equal(run.states["up"], wanted[:, 0] > 0)
+    assert run.stats["num_steps"] == run.stats["num_accepted_steps"] == T
+    assert run.stats["num_rejected_steps"] == 0
+
+
+def test_a_fixed_step_solver_stops_at_samples_and_times_alike():
+    ts = TIMES["from the middle of a step"]
+    run = euler(ts=ts)
+    points = np.unique(np.concatenate([ts, [1.5, 2.0, 2.5]]))
+    np.testing.assert_allclose(run.states[-1], euler_by_hand(points)[-1], rtol=1e-12)
+    assert run.stats["num_steps"] == len(points) - 1
+
+
+def test_steps_run_out_in_total():
+    run = euler(max_steps=T - 2, throw=False)
+    assert run.result == ro.RESULTS.max_steps_reached
+    assert run.stats["max_steps"] == T - 2
+    np.testing.assert_allclose(run.states[: T - 1], euler_by_hand(SAMPLES)[: T - 1], rtol=1e-12)
+    assert np.all(np.isinf(run.states[T - 1 :]))
+    with pytest.raises(eqx.EquinoxRuntimeError, match=r"maximum number of solver steps"):
+        euler(max_steps=T - 2)
+
+
+@pytest.mark.slow
+def test_steps_may_be_used_up():
+    assert euler(max_steps=T).result == ro.RESULTS.successful
+
+
+@pytest.mark.slow
+def test_an_adaptive_run_ends_where_its_steps_do():
+    path = ro.Hold(XS, DT)
+    whole = ro.integrate(LINEAR, path, H0)
+    run = ro.integrate(LINEAR, path, H0, max_steps=int(whole.stats["num_steps"]) // 2, throw=False)
+    assert run.result == ro.RESULTS.max_steps_reached
+    finite = np.isfinite(run.states).all(axis=1)
+    assert 1 < finite.sum() < T
+    np.testing.assert_array_equal(run.states[finite], whole.states[finite])
+    assert np.all(np.isinf(run.states[~finite]))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("activation", [jnp.tanh, jax.nn.sigmoid], ids=lambda f: f.__name__)
+def test_trial_steps_to_where_the_field_is_undefined_leave_the_gradient_alone(activation):
+    """The first trial step of these runs ends where the activation is saturated and its Jacobian zero; it is refused."""
+
+    @jax.jit
+    def last(w):
+        cell = ro.VanillaCell(w[None, None], jnp.ones((1, 1)), jnp.zeros(1), activation=activation)
+        run = ro.integrate(ro.to_ode(cell, ro.Backward(1)), ro.Hold(jnp.ones((4, 1))), jnp.zeros(1), throw=False)
+        return run.states[-1, 0]
+
+    step = 1e-5
+    for w in (0.3, 0.5):
+        wanted = (last(w + step) - last(w - step)) / (2 * step)
+        np.testing.assert_allclose(jax.grad(last)(w), wanted, rtol=1e-5)
+
+
+@pytest.mark.slow
+def test_a_zero_field_from_zero_stays_there():
+    run = ro.integrate(summed(), None, np.zeros(2), ts=np.arange(3.0))
+    np.testing.assert_array_equal(run.states, 0)
