@@ -4,8 +4,8 @@ Each function returns a function `(key, shape, dtype=None)` that draws a real ma
 `ValueError` for other shapes, and `TypeError` for a dtype that is not real and floating. It is what the argument `recurrent`
 of a cell's or field's `random` takes.
 
-A network forgets where |λ| < 1, so its radius max |λ| matters (`orthogonal`, `with_radius`). A flow forgets where Re μ < 0, so
-its abscissa max Re μ matters (`antisymmetric`, `with_abscissa`). `with_multipliers` places every eigenvalue. The error of
+A network forgets where |λ| < 1, so its radius max |λ| matters (`orthogonal`, `with_radius`). A flow forgets where Re μ < 0,
+so its abscissa max Re μ matters (`antisymmetric`, `with_abscissa`). `with_multipliers` places every eigenvalue. The error of
 each eigenvalue is the rounding of the matrix times its condition, which is 1 for normal matrices (`orthogonal`, `identity`,
 `antisymmetric`, `with_multipliers`).
 
@@ -55,7 +55,7 @@ def _as_finite(name: str, value: float) -> float:
 
 
 def orthogonal(scale: float = 1.0) -> Initializer:
-    """`scale` times a random orthogonal matrix, with the uniform (Haar) distribution: every |λ| is |scale| (Saxe, McClelland &
+    """`scale` times a random orthogonal matrix, of uniform (Haar) distribution: every |λ| is |scale| (Saxe, McClelland &
     Ganguli, ICLR 2014). The draws are those of `jax.nn.initializers.orthogonal`.
 
     **Arguments:**
