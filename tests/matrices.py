@@ -1,5 +1,6 @@
-"""Matrices whose eigenvalues are known, methods by their definition, and names of verdicts."""
+"""Matrices for tests of linear algebra, methods by their definition, and names of verdicts."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import scipy.linalg
@@ -62,3 +63,35 @@ def gaussian(n, count, dtype):
     wanted = 1 + rng.choice([-1, 1], count) * 10 ** rng.uniform(-6, -1, count)
     scale = np.where(np.arange(count) % 2, wanted / radius, 1)
     return (scale[:, None, None] * Ws).astype(dtype)
+
+
+PLATFORMS = ("cpu", "cuda", "tpu")
+
+
+def random_matrix(rng, n, dtype=np.float64, scale=1.0):
+    """Circular law: spectral radius about `scale`."""
+    A = rng.normal(size=(n, n))
+    if np.issubdtype(dtype, np.complexfloating):
+        A = (A + 1j * rng.normal(size=(n, n))) / np.sqrt(2)
+    return (scale * A / np.sqrt(n)).astype(dtype)
+
+
+def relative(x, reference):
+    return np.max(np.abs(np.asarray(x) - reference)) / np.max(np.abs(reference))
+
+
+def rotation(angle):
+    return np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+
+
+def lower(f, *args):
+    """The lowered text of f for every platform."""
+    traced = jax.jit(f).trace(*args)
+    return {p: traced.lower(lowering_platforms=(p,)).as_text() for p in PLATFORMS}
+
+
+def badly_scaled(rng, n, decades, dtype=float):
+    """D R D⁻¹ for a Gaussian R and scales over so many decades, and R; exact but for the rounding to `dtype`."""
+    R = rng.normal(size=(n, n)) / n**0.5
+    d = 2.0 ** np.round(rng.uniform(-decades, decades, n) / 2 * np.log2(10))
+    return (d[:, None] * R / d[None]).astype(dtype), R.astype(dtype), d

@@ -35,10 +35,7 @@ FLOORS = (
 )
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names.split()}
 MOST_LINES = 400
-TO_SPLIT = (
-    "base",
-    "branches_walk",
-)
+TO_SPLIT = ("base",)
 
 
 def module(file: Path) -> tuple[str, ...]:

@@ -26,12 +26,13 @@ quarter. What the method cannot see: two crossings of one eigenvalue within one 
 stay on the boundary (a conservative system's), or within their own uncertainty of it all along (one of condition 10⁴ in
 float32); the verdicts there say UNDETERMINED.
 
-`branches_kernels` holds what is compiled, `branches_points` what is asked of a point, `branches_walk` where to look next.
+`branches_walk` goes along the branch, `branches_curve` makes the steps, `branches_crossings` finds what happens between two
+of them, `branches_points` says what is asked about a point, and `branches_kernels` is compiled.
 """
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -44,9 +45,9 @@ from .._base.checks import as_number, as_step, check_callable, check_count
 from .._base.results import RESULTS
 from .._base.verdict import Verdict
 from .._systems.base import AbstractSystem, check_system
-from .branches_kernels import on_kink
-from .branches_points import Point
-from .branches_walk import Followed, Walk
+from .branches_curve import Curve
+from .branches_kernels import verdict_at
+from .branches_walk import Followed, follow
 
 
 class Bifurcation(NamedTuple):
@@ -147,20 +148,20 @@ def continue_branch(
     if h.dtype not in (jnp.float32, jnp.float64):
         raise TypeError(f"start must be float32 or float64, and so must the system; got {h.dtype}. Convert both.")
     systems[0].require_constant("continue_branch", h)
-    walk = Walk(make_system, systems[0], ends, np.asarray(h).dtype)
-    return _as_branch(walk, walk.follow(walk.start(np.asarray(h)), max_step, max_points))
+    curve = Curve(make_system, systems[0], ends, np.asarray(h).dtype)
+    return _as_branch(curve, follow(curve, curve.start(np.asarray(h)), max_step, max_points))
 
 
-def _as_branch(walk: Walk, followed: Followed) -> Branch:
-    points, kind = followed.points, np.result_type(walk.dtype, np.complex64)
+def _as_branch(curve: Curve, followed: Followed) -> Branch:
+    points, kind = followed.points, np.result_type(curve.dtype, np.complex64)
     z = np.stack([point.z for point in points])
-    verdicts = [_verdict(walk, point) for point in points]
+    verdicts = [verdict_at(curve.make_system, *map(jnp.asarray, (point.z, point.jacobian))) for point in points]
     return Branch(
         z[:, -1],
         z[:, :-1],
-        np.array([point.residual for point in points], walk.dtype),
+        np.array([point.residual for point in points], curve.dtype),
         np.stack([point.spectrum.values for point in points]).astype(kind),
-        jax.tree.map(lambda *leaves: jnp.stack(leaves), *verdicts),
+        jax.tree.map(lambda *leaves: jnp.asarray(np.stack(leaves)), *verdicts),
         [Bifurcation(found.kind, float(z[found.index, -1]), z[found.index, :-1]) for found in followed.found],
         [found.index for found in followed.found],
         np.array([found.critical for found in followed.found], kind),
@@ -169,12 +170,7 @@ def _as_branch(walk: Walk, followed: Followed) -> Branch:
     )
 
 
-def _verdict(walk: Walk, point: Point) -> Verdict:
-    J = jnp.asarray(np.where(np.isfinite(point.jacobian), point.jacobian, 0))
-    return walk.system.time.judged(J, on_kink(walk.make_system, point.z))[1]
-
-
-def _as_interval(interval) -> tuple[float, float]:
+def _as_interval(interval: Any) -> tuple[float, float]:
     if not isinstance(interval, tuple | list) or len(interval) != 2:
         raise TypeError(f"interval must be a pair (p0, p1) of numbers; got {interval!r}.")
     p0, p1 = (as_number(name, p) for name, p in zip(("p0", "p1"), interval, strict=True))
@@ -183,7 +179,7 @@ def _as_interval(interval) -> tuple[float, float]:
     return p0, p1
 
 
-def _made(make_system, p: float) -> AbstractSystem:
+def _made(make_system: Callable[[Array], AbstractSystem], p: float) -> AbstractSystem:
     made = make_system(jnp.asarray(p, float))
     check_system(f"what make_system returns at p = {p:g}", made)
     made.require_constant("continue_branch")

@@ -11,8 +11,8 @@ place of each entry.
 from collections.abc import Callable
 from typing import NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
+from numpy import ndarray
 
 from .._systems.base import AbstractSystem
 from .branches_kernels import Local, row_lengths
@@ -27,10 +27,10 @@ class Spectrum(NamedTuple):
     (|λ| − 1 or Re μ), the `reach` of its uncertainty, and its `condition` in the units that suit it best,
     Σ|yᵢ||xᵢ|/|yᴴx|."""
 
-    values: np.ndarray
-    distance: np.ndarray
-    reach: np.ndarray
-    condition: np.ndarray
+    values: ndarray
+    distance: ndarray
+    reach: ndarray
+    condition: ndarray
 
     def nearest(self, other: "Spectrum") -> "Spectrum":
         """Of these eigenvalues those nearest to another point's, in its order."""
@@ -45,27 +45,29 @@ class Point(NamedTuple):
     of every eigenvalue. `noise` (N + 2,) is how large they may be by rounding alone.
     """
 
-    z: np.ndarray
-    tangent: np.ndarray
+    z: ndarray
+    tangent: ndarray
     residual: float
-    jacobian: np.ndarray
+    jacobian: ndarray
     spectrum: Spectrum
-    tests: np.ndarray
-    noise: np.ndarray
+    tests: ndarray
+    noise: ndarray
     converged: bool
     iterations: int
 
     @property
-    def signs(self) -> np.ndarray:
+    def signs(self) -> ndarray:
         """The signs of the tests, 0 where rounding may have made them."""
         return np.where(np.abs(self.tests) <= self.noise, 0, np.sign(self.tests))
 
 
-def describe(system: AbstractSystem, local: Local, direction, units, jacobian: Callable) -> Point:
-    """What is asked of a point, with the tangent that makes an acute angle with `direction`. `jacobian(z)` is J at another
-    state."""
+def point_at(
+    system: AbstractSystem, local: Local, direction: ndarray, units: ndarray, jacobian: Callable[[ndarray], ndarray]
+) -> Point:
+    """Returns all that is asked about a point, with the tangent that makes an acute angle with `direction`. `jacobian(z)`
+    is J at another state."""
     eps = float(np.finfo(local.z.dtype).eps)
-    A = _finite(local.extended)
+    A = _without_nan(local.extended)
     A = A / row_lengths(A)[:, None]
     null = tangent(A, direction / units, eps)
     bordered = np.vstack([A, null])
@@ -73,9 +75,11 @@ def describe(system: AbstractSystem, local: Local, direction, units, jacobian: C
     # how far rounding moves the point, and no further than half the digits
     left, sizes, right = np.linalg.svd(bordered)
     inverse = (right.T / np.maximum(sizes, eps**0.5)) @ left.T
-    misses = 4 * eps * np.abs(A) @ np.abs(z / units) + np.abs(local.residual) / row_lengths(_finite(local.extended))
+    misses = 4 * eps * np.abs(A) @ np.abs(z / units) + np.abs(local.residual) / row_lengths(
+        _without_nan(local.extended)
+    )
     moved = np.abs(inverse[:, :-1]) @ misses * units
-    spectrum = _spectrum(system, _finite(local.jacobian), lambda: _change(jacobian, local, moved), eps)
+    spectrum = _spectrum_of(system, _without_nan(local.jacobian), lambda: _change(jacobian, local, moved), eps)
     return Point(
         local.z,
         null * units,
@@ -89,9 +93,9 @@ def describe(system: AbstractSystem, local: Local, direction, units, jacobian: C
     )
 
 
-def tangent(A, direction, eps: float) -> np.ndarray:
-    """The unit null vector of A (N, N + 1), known to within `eps`, at an acute angle with `direction`; the nearest one where
-    there are several."""
+def tangent(A: ndarray, direction: ndarray, eps: float) -> ndarray:
+    """Returns the unit null vector of A (N, N + 1), known to within `eps`, at an acute angle with `direction`; the nearest
+    one where there are several."""
     _, sizes, rows = np.linalg.svd(A)
     rounding = A.shape[1] * eps * sizes[0]
     parts = np.append(sizes <= rounding, True) * (rows @ direction)
@@ -99,42 +103,43 @@ def tangent(A, direction, eps: float) -> np.ndarray:
     return nearest / length if length > 0 else rows[-1]
 
 
-def _determinant(A) -> float:
-    """A number with the sign of det A: the relative change of every entry that might make A singular, to first order. No unit
-    of a row or column changes it."""
+def _determinant(A: ndarray) -> float:
+    """Returns a number with the sign of det A: the relative change of every entry that might make A singular, to first
+    order. It does not depend on the units of rows and columns."""
     try:
         return np.linalg.slogdet(A)[0] / float(np.sum(np.abs(np.linalg.inv(A).T * A)))
     except np.linalg.LinAlgError:
         return 0.0
 
 
-def _change(jacobian, local: Local, moved) -> np.ndarray:
-    """The largest change of each entry of J at states as far from z as `moved` (N + 1,) says."""
+def _change(jacobian: Callable[[ndarray], ndarray], local: Local, moved: ndarray) -> ndarray:
+    """Returns the largest change of each entry of J at states as far from z as `moved` (N + 1,) says."""
     signs = np.random.default_rng(0).choice([-1.0, 1.0], (_NEIGHBOURS, len(moved)))
     states = (local.z + signs * moved).astype(local.z.dtype)
-    return np.max([np.abs(_finite(jacobian(z)) - _finite(local.jacobian)) for z in states], axis=0)
+    return np.max([np.abs(_without_nan(jacobian(z)) - _without_nan(local.jacobian)) for z in states], axis=0)
 
 
-def _spectrum(system: AbstractSystem, J, change: Callable[[], np.ndarray], eps: float) -> Spectrum:
+def _spectrum_of(system: AbstractSystem, J: ndarray, change: Callable[[], ndarray], eps: float) -> Spectrum:
+    """Returns the eigenvalues of J; `change()` is by how much each entry of J may be off."""
     values, right = np.linalg.eig(J)
     values, right = values.astype(complex), right.astype(complex)
-    distance = np.asarray(system.time.region.position(jnp.asarray(values))[1], float)
+    _, distance = system.time.region.position(values, xp=np)
     order = np.argsort(-distance, kind="stable")
     values, right, distance = values[order], right[:, order], distance[order]
-    left = _rows(right)
-    missed = np.abs(np.sum(left * (J @ right - right * values).T, axis=1))  # LAPACK's own error, to first order
+    left = _left_rows(right)
+    missed = np.abs(np.sum(left * (J @ right - right * values).T, axis=1))  # the error of LAPACK, to first order
     condition = np.sum(np.abs(left) * np.abs(right.T), axis=1)
-    near = np.any(np.abs(distance) <= 1e-2 * np.max(np.abs(values)))  # elsewhere nobody asks
+    near = np.any(np.abs(distance) <= 1e-2 * np.max(np.abs(values)))  # elsewhere no sign is in doubt
     E = 2 * eps * np.abs(J) + (_SAFETY * change() if near else 0)
     with np.errstate(all="ignore"):
         reach = np.sum((np.abs(left) @ E) * np.abs(right.T), axis=1) + 2 * missed
-    # first order ends where half the digits are lost
+    # to first order, up to where half the digits are lost
     reach = np.fmin(reach, eps**0.5 * np.max(np.abs(J)) + np.linalg.norm(E))
     return Spectrum(values, distance, reach, condition)
 
 
-def _rows(right) -> np.ndarray:
-    """The left eigenvectors yᴴ in rows, of yᴴx = 1; infinite where J has too few eigenvectors."""
+def _left_rows(right: ndarray) -> ndarray:
+    """Returns the left eigenvectors yᴴ in rows, of yᴴx = 1; infinite where J has too few eigenvectors."""
     lengths = np.maximum(row_lengths(np.abs(right)), 1e-300)[:, None]
     try:
         return np.linalg.inv(right / lengths) / lengths.T
@@ -142,6 +147,7 @@ def _rows(right) -> np.ndarray:
         return np.full(right.shape, np.inf)
 
 
-def _finite(A) -> np.ndarray:
-    """LAPACK may not return from a matrix with a NaN; that the point is none is known from elsewhere."""
+def _without_nan(A: ndarray) -> ndarray:
+    """Returns the same with 0 for what is not finite, since LAPACK may not return from a matrix with a NaN. (Such a point
+    has not converged.)"""
     return np.where(np.isfinite(A), A, 0).astype(float)

@@ -5,7 +5,7 @@ A point of the plane is given by its place on the boundary and its distance from
 
 import abc
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -43,8 +43,8 @@ class AbstractRegion(eqx.Module):
         """Returns the point opposite a place on the boundary, outside of the region where `distance` is positive."""
 
     @abc.abstractmethod
-    def position(self, z: Inexact[Array, "..."]) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
-        """Returns the place and the distance of a point: the inverse of `point`."""
+    def position(self, z: Any, xp: Any = jnp) -> tuple[Any, Any]:
+        """Returns the place and the distance of points (…), by NumPy or its counterpart in JAX: the inverse of `point`."""
 
     @abc.abstractmethod
     def frame(self, place: Float[Array, "..."], distance: Float[Array, "..."]) -> Frame:
@@ -61,8 +61,8 @@ class UnitDisc(AbstractRegion):
     def point(self, place: Float[Array, "..."], distance: Float[Array, "..."]) -> Complex[Array, "..."]:
         return (1 + distance) * jnp.exp(1j * place)
 
-    def position(self, z: Inexact[Array, "..."]) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
-        return jnp.angle(z), jnp.abs(z) - 1
+    def position(self, z: Any, xp: Any = jnp) -> tuple[Any, Any]:
+        return xp.angle(z), xp.abs(z) - 1
 
     def frame(self, place: Float[Array, "..."], distance: Float[Array, "..."]) -> Frame:
         return Frame(jnp.exp(1j * place), 1 + distance, 1 / (1 + distance))
@@ -78,8 +78,8 @@ class HalfPlane(AbstractRegion):
     def point(self, place: Float[Array, "..."], distance: Float[Array, "..."]) -> Complex[Array, "..."]:
         return distance + 1j * place
 
-    def position(self, z: Inexact[Array, "..."]) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
-        return jnp.imag(z), jnp.real(z)
+    def position(self, z: Any, xp: Any = jnp) -> tuple[Any, Any]:
+        return xp.imag(z), xp.real(z)
 
     def frame(self, place: Float[Array, "..."], distance: Float[Array, "..."]) -> Frame:
         one = jnp.ones_like(place)

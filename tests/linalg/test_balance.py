@@ -1,0 +1,37 @@
+"""Balancing undoes a change of units."""
+
+import jax
+import numpy as np
+import pytest
+from matrices import badly_scaled, random_matrix
+
+from rnn_ode.linalg._balance import balanced, balancing
+
+jit_balanced = jax.jit(balanced)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "decades"), [(np.float32, 12), (np.float32, 30), (np.float64, 12), (np.float64, 100)]
+)
+def test_balancing_undoes_a_scaling_exactly(dtype, decades):
+    A, R, _ = badly_scaled(np.random.default_rng(0), 8, decades, dtype)
+    e = np.asarray(jax.jit(balancing)(A))
+    B = np.asarray(jit_balanced(A))
+    np.testing.assert_array_equal(
+        B, np.ldexp(np.ldexp(A, e[None] // 2 - e[:, None] // 2), e[None] - e[None] // 2 - e[:, None] + e[:, None] // 2)
+    )
+    assert np.linalg.norm(B) <= 1.5 * np.linalg.norm(R)  # LAPACK's own stops within 5 % of a minimum; measured 1.0
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex128])
+def test_balancing_leaves_a_normal_matrix_alone(dtype):
+    Q = np.linalg.qr(random_matrix(np.random.default_rng(1), 8, dtype))[0]
+    for A in (Q, Q + Q.conj().T, Q - Q.conj().T, np.eye(8, dtype=dtype), np.zeros((8, 8), dtype)):
+        assert np.all(np.asarray(balancing(A)) == 0)
+
+
+def test_balancing_of_what_has_no_scale():
+    triangular = np.array([[0.5, 1e10], [0.0, 0.6]])
+    assert np.linalg.norm(jit_balanced(triangular)) < 2
+    assert np.linalg.norm(jit_balanced(np.array([[0.0, 1e10], [0.0, 0.0]]))) < 1e-5
+    assert np.all(np.asarray(balancing(np.array([[np.nan, 1.0], [2.0, 3.0]]))) == 0)
