@@ -105,9 +105,8 @@ def forecast(
     parts = split(values, history=history, gap=gap, horizon=horizon, **shares)
     rows = np.asarray(values, float)
     past = rows[: parts.test.starts[0]]
-    mase(
-        past[-1:], past[-1:], past, season
-    )  # raises here, and not after the training, if the past has no unit of error
+    # a past without a unit of error is refused here, and not after the training
+    mase(past[-1:], past[-1:], past, season)
 
     problem = _ScaledProblem(parts.scaler, gap, horizon, direct)
     width = rows.shape[1]
