@@ -1,4 +1,4 @@
-"""The logarithm as a series of differences."""
+"""Methods that are series of differences."""
 
 from typing import ClassVar
 
@@ -12,9 +12,15 @@ from .base import AbstractMethod
 
 
 class Forward(AbstractMethod):
-    """The forward series Δ − Δ²/2 + … up to `order`: applications of the cell only, so it serves any cell.
+    """The forward series Δ − Δ²/2 + … It needs applications of the cell alone, so it serves any cell.
 
-    g(λ) = Σₖ (−1)ᵏ⁺¹ (λ−1)ᵏ / k; converges to log λ for |λ − 1| < 1. Raises for an order that is not a whole number ≥ 1.
+    g(λ) = Σₖ (−1)ᵏ⁺¹ (λ−1)ᵏ / k, which converges to log λ for |λ − 1| < 1.
+
+    **Arguments:**
+
+    - `order`: the number of terms, which is also that of applications. Default 1.
+
+    **Raises:** `TypeError` or `ValueError` for an order that is not a whole number ≥ 1.
 
     ```python
     >>> import rnn_ode as ro
@@ -78,10 +84,16 @@ class Forward(AbstractMethod):
 
 
 class Backward(AbstractMethod):
-    """The backward series ∇ + ∇²/2 + … up to `order`: the Taylor expansion of h(t − dt), inverted. It needs W_h⁻¹.
+    """The backward series ∇ + ∇²/2 + …: the Taylor expansion of h(t − dt), inverted. It needs the inverse of the step.
 
-    g(λ) = Σₖ (1 − 1/λ)ᵏ / k; converges to log λ for Re λ > ½. `Backward(1)` is what the textbook derivation gives when it
-    is done with care: h' = (I − W⁻¹) h + W⁻¹ (W_x x + b). Raises for an order that is not a whole number ≥ 1.
+    g(λ) = Σₖ (1 − 1/λ)ᵏ / k, which converges to log λ for Re λ > ½. `Backward(1)` is the result of the textbook's derivation
+    if that is done without its error: h' = (I − W⁻¹) h + W⁻¹ (W_x x + b).
+
+    **Arguments:**
+
+    - `order`: the number of terms. Default 1.
+
+    **Raises:** `TypeError` or `ValueError` for an order that is not a whole number ≥ 1.
 
     ```python
     >>> import rnn_ode as ro
@@ -128,7 +140,7 @@ class Backward(AbstractMethod):
 
     @property
     def input_lead(self) -> float:
-        """0 for order 1, whose own error of half a step it cancels; ½ beyond, where g approaches the logarithm."""
+        """0 for order 1, which cancels that method's own error of half a step; ½ for higher orders, whose g is near log."""
         return 0.0 if self.order == 1 else 0.5
 
     def of_number(self, z):
