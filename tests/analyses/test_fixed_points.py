@@ -114,7 +114,6 @@ def check_layout(found):
 # Published values.
 
 
-@pytest.mark.slow
 def test_pitchfork():
     """reference.json: `pitchfork`."""
     found = ro.fixed_points(unit(1.5), LINE)
