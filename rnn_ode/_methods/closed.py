@@ -1,6 +1,6 @@
 """Methods in closed form: the textbook's, the bilinear rule and the logarithm itself."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -33,7 +33,7 @@ class Textbook(AbstractMethod):
     ignores_activation: ClassVar[bool] = True
     decay_label: ClassVar[str] = "exp(W t) decays: Re λ < 0"
 
-    def of_number(self, z):
+    def of_number(self, z: Complex[Array, "..."]) -> Complex[Array, "..."]:
         return z
 
     def of_matrix(self, W: Float[Array, "N N"]) -> Array:
@@ -43,10 +43,10 @@ class Textbook(AbstractMethod):
         """J and J⁻¹ V: the published equation has another factor for the input than φ(J)."""
         return J, solve(J, V)
 
-    def series_ratio(self, multiplier):
+    def series_ratio(self, multiplier: Complex[Array, "..."]) -> Float[Array, "..."]:
         return jnp.full(jnp.shape(multiplier), jnp.inf, jnp.real(multiplier).dtype)
 
-    def neglected(self, multiplier):
+    def neglected(self, multiplier: Complex[Array, "..."]) -> Complex[Array, "..."]:
         return jnp.log(multiplier) - multiplier
 
 
@@ -69,10 +69,10 @@ class Tustin(AbstractMethod):
     pole: ClassVar[float | None] = -1.0
     is_truncation: ClassVar[bool] = True
 
-    def of_number(self, z):
+    def of_number(self, z: Complex[Array, "..."]) -> Complex[Array, "..."]:
         return 2 * (z - 1) / (z + 1)
 
-    def contour(self, multiplier, level):
+    def contour(self, multiplier: Complex[Array, "..."], level: Float[Array, ""]) -> Complex[Array, "..."]:
         half = (level + 1j * self.of_number(multiplier).imag) / 2
         return (1 + half) / (1 - half)
 
@@ -83,13 +83,13 @@ class Tustin(AbstractMethod):
     def phi(self, J: Float[Array, "N N"], v: Float[Array, " N"]) -> Array:
         return 2 * solve(J + jnp.eye(J.shape[0], dtype=J.dtype), v)
 
-    def fault_of(self, multiplier, tolerance):
+    def fault_of(self, multiplier: complex, tolerance: float) -> str:
         return "a pole of the Cayley transform"
 
-    def series_ratio(self, multiplier):
+    def series_ratio(self, multiplier: Complex[Array, "..."]) -> Float[Array, "..."]:
         return jnp.abs((multiplier - 1) / (multiplier + 1)) ** 2
 
-    def neglected(self, multiplier):
+    def neglected(self, multiplier: Complex[Array, "..."]) -> Complex[Array, "..."]:
         return 2 / 3 * ((multiplier - 1) / (multiplier + 1)) ** 3
 
 
@@ -154,28 +154,28 @@ class Exact(AbstractMethod):
         """Between samples the states of a complex logarithm are complex, and a cell cannot be asked about them."""
         return self.complex and not self.anchored
 
-    def of_number(self, z):
+    def of_number(self, z: Complex[Array, "..."]) -> Complex[Array, "..."]:
         return jnp.log(z)
 
-    def contour(self, multiplier, level):
+    def contour(self, multiplier: Complex[Array, "..."], level: Float[Array, ""]) -> Complex[Array, "..."]:
         return jnp.exp(level + 1j * jnp.angle(multiplier))
 
     def of_matrix(self, W: Float[Array, "N N"]) -> Array:
         return _complex_logm(W) if self.complex else logm(W)
 
-    def excluded(self, multiplier, tolerance):
+    def excluded(self, multiplier: Any, tolerance: Any) -> Any:
         zero = abs(multiplier) <= tolerance
         if self.complex:
             return zero
         return zero | ((multiplier.real < 0) & (abs(multiplier.imag) <= tolerance))
 
-    def fault_of(self, multiplier, tolerance):
+    def fault_of(self, multiplier: Any, tolerance: float) -> str:
         return "negative" if multiplier.real < -tolerance else "zero to within rounding"
 
-    def series_ratio(self, multiplier):
+    def series_ratio(self, multiplier: Complex[Array, "..."]) -> Float[Array, "..."]:
         return jnp.zeros(jnp.shape(multiplier), jnp.real(multiplier).dtype)
 
-    def neglected(self, multiplier):
+    def neglected(self, multiplier: Complex[Array, "..."]) -> Complex[Array, "..."]:
         return jnp.zeros_like(multiplier)
 
 

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Complex, Float
 
 from .._base.checks import check_count
 from ..linalg._solve import inv, solve
@@ -60,7 +60,7 @@ class Forward(AbstractMethod):
     def forward_differences(self) -> int:
         return self.order
 
-    def of_number(self, z):
+    def of_number(self, z: Complex[Array, "..."]) -> Complex[Array, "..."]:
         delta = z - 1
         total = jnp.zeros_like(z)
         for k in range(self.order, 0, -1):
@@ -75,10 +75,10 @@ class Forward(AbstractMethod):
             total = delta @ ((-1) ** (k + 1) / k * eye + total)
         return total
 
-    def series_ratio(self, multiplier):
+    def series_ratio(self, multiplier: Complex[Array, "..."]) -> Float[Array, "..."]:
         return jnp.abs(multiplier - 1)
 
-    def neglected(self, multiplier):
+    def neglected(self, multiplier: Complex[Array, "..."]) -> Complex[Array, "..."]:
         k = self.order + 1
         return (-1) ** (k + 1) * (multiplier - 1) ** k / k
 
@@ -143,10 +143,10 @@ class Backward(AbstractMethod):
         """0 for order 1, which cancels that method's own error of half a step; ½ for higher orders, whose g is near log."""
         return 0.0 if self.order == 1 else 0.5
 
-    def of_number(self, z):
+    def of_number(self, z: Complex[Array, "..."]) -> Complex[Array, "..."]:
         return -Forward(self.order).of_number(1 / z)
 
-    def contour(self, multiplier, level):
+    def contour(self, multiplier: Complex[Array, "..."], level: Float[Array, ""]) -> Complex[Array, "..."]:
         return 1 / Forward(self.order).contour(1 / multiplier, -level)
 
     def of_matrix(self, W: Float[Array, "N N"]) -> Array:
@@ -159,10 +159,10 @@ class Backward(AbstractMethod):
             total = total + term / k
         return total
 
-    def series_ratio(self, multiplier):
+    def series_ratio(self, multiplier: Complex[Array, "..."]) -> Float[Array, "..."]:
         return jnp.abs(1 - 1 / multiplier)
 
-    def neglected(self, multiplier):
+    def neglected(self, multiplier: Complex[Array, "..."]) -> Complex[Array, "..."]:
         return (1 - 1 / multiplier) ** (self.order + 1) / (self.order + 1)
 
 

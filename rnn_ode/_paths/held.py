@@ -1,6 +1,6 @@
 """Held inputs: constant during a step."""
 
-from jaxtyping import Array
+from jaxtyping import Array, Float, Int
 
 from .base import AbstractPath
 
@@ -38,5 +38,5 @@ class Hold(AbstractPath):
     def beyond(self) -> int:
         return 0
 
-    def within(self, step, fraction) -> Array:
+    def within(self, step: Int[Array, ""], fraction: Float[Array, ""]) -> Array:
         return self.xs[step]

@@ -1,5 +1,7 @@
 """Smooth inputs: readings of a signal, interpolated."""
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -34,7 +36,7 @@ class Linear(AbstractPath):
     def beyond(self) -> int:
         return 0
 
-    def within(self, step, fraction) -> Array:
+    def within(self, step: Int[Array, ""], fraction: Float[Array, ""]) -> Array:
         following = self.sample(step)
         following = jnp.where((fraction == 0) & jnp.isnan(following), 0, following)  # 0·NaN would be NaN
         return (1 - fraction) * self.sample(step - 1) + fraction * following
@@ -73,7 +75,7 @@ class Cubic(AbstractPath):
     def beyond(self) -> int:
         return 3  # two more samples from the third one on; near the start up to the fifth
 
-    def within(self, step, fraction) -> Array:
+    def within(self, step: Int[Array, ""], fraction: Float[Array, ""]) -> Array:
         f = fraction
         left = (1 - f) ** 2 * ((1 + 2 * f) * self.sample(step - 1) + f * taken(self.slopes, step - 1))
         right = f**2 * ((3 - 2 * f) * self.sample(step) - (1 - f) * taken(self.slopes, step))
@@ -117,10 +119,10 @@ class BandLimited(AbstractPath):
     def beyond(self) -> int:
         return self.half_width - 1
 
-    def within(self, step, fraction) -> Array:
+    def within(self, step: Int[Array, ""], fraction: Float[Array, ""]) -> Array:
         return self._tapped(step, self._weights(fraction))
 
-    def ahead(self, whole, fraction, after, step: float, count: int) -> Array:
+    def ahead(self, whole: Int[Array, ""], fraction: Float[Array, ""], after: Any, step: float, count: int) -> Array:
         every = step / self.dt
         if every != round(every):
             return super().ahead(whole, fraction, after, step, count)
