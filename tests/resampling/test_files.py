@@ -17,7 +17,7 @@ from rnn_ode import audio, interop
 from rnn_ode._resampling import files_scheme
 from rnn_ode._resampling.files import resample_file
 from rnn_ode._resampling.files_report import Report, doubt
-from rnn_ode._resampling.files_round_trip import OwnRun, level, round_trip
+from rnn_ode._resampling.files_round_trip import OwnRun, level, own_run, round_trip
 from rnn_ode._resampling.files_scheme import Scheme, checked_roots, error_gain, liveliest, recommended_scheme
 from rnn_ode._resampling.files_source import Table, survey
 
@@ -219,3 +219,13 @@ def test_an_unstable_scheme_is_refused_with_the_stable_ones_unless_forced():
     forced = checked_roots(network(), np.zeros(1), 0.5, Scheme(1, 5), True)
     assert not forced["stable"] and forced["radius"] > 1
     assert checked_roots(network(), np.zeros(1), 0.5, Scheme(), False)["stable"]
+
+
+def test_the_network_s_own_run_has_the_steps_within_the_beginning_of_the_input():
+    """49 · (1/49) is below 1 in floating point, and is one whole step all the same."""
+    own = own_run(network(), TONE[:50], 1 / 49)
+    np.testing.assert_allclose(own.xs, TONE[[0, 49]], atol=1e-6)
+    assert own.outputs.shape == (2, 1)
+    same = own_run(network(), TONE[:5], 1.0)
+    states = ro.iterate(CELL, TONE[:5]).states[1:]
+    np.testing.assert_allclose(same.outputs, jax.vmap(network().readout)(states), atol=1e-12)
