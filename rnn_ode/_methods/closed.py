@@ -115,7 +115,7 @@ class Exact(AbstractMethod):
     """
 
     complex: bool = eqx.field(static=True)
-    anchored: bool = eqx.field(static=True)  # pyright: ignore[reportIncompatibleVariableOverride]
+    anchored: bool = eqx.field(static=True)
 
     def __init__(self, complex: bool = False, anchored: bool = False):
         check_flag("complex", complex)

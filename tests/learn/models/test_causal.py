@@ -91,7 +91,7 @@ def leaves_the_past_alone(runner):
     return all((row[:k] == outputs[:k]).all() for k, row in zip(places, rows, strict=True))
 
 
-@pytest.mark.parametrize("name", named(FLOWS, quick=("forward",)))
+@pytest.mark.parametrize("name", named(FLOWS, quick=("forward", "peeking")))
 def test_no_output_depends_on_a_later_sample(name):
     runner = learn.Integrated(FLOWS[name], ro.Linear, rtol=1e-4, atol=1e-6)
     assert leaves_the_past_alone(runner)
