@@ -1,14 +1,13 @@
 """Initial recurrent matrices W_h (N, N) that place the spectrum, in the manner of `jax.nn.initializers`.
 
-Each function returns a function `(key, shape, dtype=None)` that draws a real matrix of shape (N, N): `ValueError` for other
-shapes, `TypeError` for a dtype that is not real and floating. They are what the `recurrent` of a cell's or field's `random`
-takes.
+Each function returns a function `(key, shape, dtype=None)` that draws a real matrix of shape (N, N). That function raises
+`ValueError` for other shapes, and `TypeError` for a dtype that is not real and floating. It is what the argument `recurrent`
+of a cell's or field's `random` takes.
 
-What places a spectrum is different for the two kinds of time. A network forgets where |λ| < 1, so that it is the radius
-that counts (`orthogonal`, `with_radius`); a flow where Re μ < 0, so that it is the abscissa (`antisymmetric`,
-`with_abscissa`); `with_multipliers` takes all of them. Eigenvalues are what is asked for to within the rounding of the
-matrix times their condition, which is 1 for normal matrices (`orthogonal`, `identity`, `antisymmetric`,
-`with_multipliers`).
+A network forgets where |λ| < 1, so its radius max |λ| matters (`orthogonal`, `with_radius`). A flow forgets where Re μ < 0,
+so its abscissa max Re μ matters (`antisymmetric`, `with_abscissa`). `with_multipliers` places every eigenvalue. The error of
+each eigenvalue is the rounding of the matrix times its condition, which is 1 for normal matrices (`orthogonal`, `identity`,
+`antisymmetric`, `with_multipliers`).
 
 ```python
 >>> import jax, rnn_ode as ro
@@ -35,7 +34,7 @@ from .linalg._eig import eig
 
 
 def _square(matrix: Callable[[PRNGKeyArray, int, Any], Array]) -> Initializer:
-    """An initializer from `matrix(key, N, dtype)`, which is asked for float32 at least."""
+    """An initializer from `matrix(key, N, dtype)`, which is called with float32 or wider."""
 
     def initialize(key, shape, dtype=None):
         if len(shape) != 2 or shape[0] != shape[1] or shape[0] < 1:
@@ -56,8 +55,14 @@ def _as_finite(name: str, value: float) -> float:
 
 
 def orthogonal(scale: float = 1.0) -> Initializer:
-    """`scale` times a random orthogonal matrix, uniform in the sense of Haar: every |λ| is `scale` (Saxe, McClelland &
+    """`scale` times a random orthogonal matrix, of uniform (Haar) distribution: every |λ| is |scale| (Saxe, McClelland &
     Ganguli, ICLR 2014). The draws are those of `jax.nn.initializers.orthogonal`.
+
+    **Arguments:**
+
+    - `scale`: a finite number. Default 1.
+
+    **Returns:** an initializer.
 
     ```python
     >>> import jax, rnn_ode as ro
@@ -75,6 +80,12 @@ def gaussian(gain: float = 1.0) -> Initializer:
     """Independent normal entries of standard deviation gain/√N: for large N the eigenvalues fill the disc of radius
     |gain| (Ginibre 1965; in recurrent networks: Sompolinsky, Crisanti & Sommers, Phys. Rev. Lett. 61, 1988).
 
+    **Arguments:**
+
+    - `gain`: a finite number. Default 1.
+
+    **Returns:** an initializer.
+
     ```python
     >>> import jax, rnn_ode as ro
     >>> W = ro.initializers.gaussian(0.5)(jax.random.key(0), (100, 100))
@@ -88,7 +99,13 @@ def gaussian(gain: float = 1.0) -> Initializer:
 
 
 def identity(gain: float = 1.0) -> Initializer:
-    """`gain` times the identity, whatever the key (for ReLU networks: Le, Jaitly & Hinton, arXiv 1504.00941, 2015).
+    """`gain` times the identity, for every key (for ReLU networks: Le, Jaitly & Hinton, arXiv 1504.00941, 2015).
+
+    **Arguments:**
+
+    - `gain`: a finite number. Default 1.
+
+    **Returns:** an initializer.
 
     ```python
     >>> import jax, rnn_ode as ro
@@ -102,9 +119,17 @@ def identity(gain: float = 1.0) -> Initializer:
 
 
 def antisymmetric(gain: float = 1.0) -> Initializer:
-    """gain (M − Mᵀ)/√2 with M normal of standard deviation 1/√N: eigenvalues on the imaginary axis, for large N from −2i gain
-    to 2i gain by Wigner's semicircle. The flow of such a matrix rotates and neither grows nor decays (Chang, Chen, Haber &
-    Chi, ICLR 2019); a network of it, with |λ| ≠ 1, does.
+    """gain (M − Mᵀ)/√2, where M has normal entries of standard deviation 1/√N.
+
+    The eigenvalues are on the imaginary axis. For large N they lie between −2i gain and 2i gain, with the density of Wigner's
+    semicircle. The flow of such a matrix rotates, and neither grows nor decays (Chang, Chen, Haber & Chi, ICLR 2019). A
+    network with this matrix does grow or decay, since |λ| ≠ 1.
+
+    **Arguments:**
+
+    - `gain`: a finite number. Default 1.
+
+    **Returns:** an initializer.
 
     ```python
     >>> import jax, jax.numpy as jnp, rnn_ode as ro
@@ -124,11 +149,16 @@ def antisymmetric(gain: float = 1.0) -> Initializer:
 
 
 def with_radius(radius: float, base: Initializer = gaussian()) -> Initializer:  # noqa: B008
-    """A draw of `base`, scaled so that its spectral radius max |λ| is `radius`, a number ≥ 0 (echo state networks: Jaeger,
-    GMD Report 148, 2001).
+    """A draw of `base`, scaled so that its spectral radius max |λ| is `radius` (echo state networks: Jaeger, GMD Report 148,
+    2001).
 
-    `ValueError` where the draw has no eigenvalue but 0, which no factor scales; compiled, its entries are NaN, which every
-    cell refuses.
+    **Arguments:**
+
+    - `radius`: a finite number ≥ 0.
+    - `base`: the initializer that draws the matrix. Default `gaussian()`.
+
+    **Returns:** an initializer. It raises `ValueError` if all eigenvalues of the draw are 0, which cannot be scaled. Under
+    `jit` the entries are NaN then, which every cell refuses.
 
     ```python
     >>> import jax, rnn_ode as ro
@@ -153,8 +183,16 @@ def with_radius(radius: float, base: Initializer = gaussian()) -> Initializer:  
 
 
 def with_abscissa(abscissa: float, base: Initializer = gaussian()) -> Initializer:  # noqa: B008
-    """A draw of `base` plus a multiple of the identity, so that its largest real part max Re λ is `abscissa`: the rate per
-    unit time at which the flow dh/dt = W h grows or, below 0, decays.
+    """A draw of `base` plus a multiple of the identity, so that max Re λ is `abscissa`.
+
+    That is the rate, per unit time, at which the flow dh/dt = W h grows or, if it is negative, decays.
+
+    **Arguments:**
+
+    - `abscissa`: a finite number.
+    - `base`: the initializer that draws the matrix. Default `gaussian()`.
+
+    **Returns:** an initializer.
 
     ```python
     >>> import jax, rnn_ode as ro
@@ -174,11 +212,19 @@ def with_abscissa(abscissa: float, base: Initializer = gaussian()) -> Initialize
 
 
 def with_multipliers(multipliers: ArrayLike | Sequence) -> Initializer:
-    """A random real normal matrix with these eigenvalues: Q B Qᵀ with Q orthogonal, uniform in the sense of Haar, and B of
-    blocks (λ) and ((a, b), (−b, a)) for a ± ib, the real normal form (Horn & Johnson, "Matrix Analysis", theorem 2.5.8).
+    """A random real normal matrix with these eigenvalues.
 
-    **Arguments:** `multipliers` (N,), real or complex, in any order; with each complex one its conjugate, as `np.conj` gives
-    it and as often. **Raises:** `ValueError` for others, and for a shape that is not (N, N) for as many.
+    It is Q B Qᵀ with Q orthogonal, of uniform (Haar) distribution, and B of blocks (λ) for real eigenvalues and
+    ((a, b), (−b, a)) for pairs a ± ib, the real normal form (Horn & Johnson, "Matrix Analysis", theorem 2.5.8).
+
+    **Arguments:**
+
+    - `multipliers`: (N,), real or complex, in any order. With each complex one its conjugate must be there as often, exactly
+      as `np.conj` returns it.
+
+    **Returns:** an initializer, for the shape (N, N) alone.
+
+    **Raises:** `ValueError` for multipliers that are not of this kind.
 
     ```python
     >>> import jax, rnn_ode as ro

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 from jax.flatten_util import ravel_pytree
-from oracles import assert_close, jacobian, loop
+from oracles import assert_close, derivative, jacobian, loop
 from parts import CELLS, FIELDS, HELD, METHODS, PATHS, SCHEMES, STATES, SYSTEMS, XS, N, T
 
 import rnn_ode as ro
@@ -52,6 +52,24 @@ def test_a_batch_of_a_cell_s_runs_is_its_runs(name):
     for k, xs in enumerate(batch):
         wanted = loop(cell, jnp.asarray(xs), jax.tree.map(jnp.asarray, STATES[name]))
         assert_close(jax.tree.map(lambda rows, k=k: rows[k], states), wanted, rtol=1e-12, atol=1e-13)
+
+
+@each("name", CELLS)
+def test_the_gradient_of_a_batch_s_runs_is_the_slope_of_its_loss(name):
+    """Along a random direction of all weights, against a difference of two losses."""
+    weights, static = eqx.partition(CELLS[name], eqx.is_inexact_array)
+    flat, unravel = ravel_pytree(weights)
+    batch = np.stack([XS[:4], -XS[:4]])
+
+    def loss(flat):
+        cell = eqx.combine(unravel(flat), static)
+        states = jax.vmap(lambda xs: ro.iterate(cell, xs, STATES[name], throw=False).states)(batch)
+        return sum(jnp.sum(jnp.sin(leaf)) for leaf in jax.tree.leaves(states))
+
+    direction = np.random.default_rng(1).normal(size=flat.shape)
+    slope = jax.grad(loss)(flat) @ direction
+    # the difference has an error of about step² times the third derivative, and of eps/step
+    assert float(slope) == pytest.approx(float(derivative(jax.jit(loss), flat, direction)), rel=1e-5, abs=1e-6)
 
 
 @each("name", CELLS)

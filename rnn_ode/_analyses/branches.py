@@ -1,13 +1,13 @@
 """Branches of fixed points along a parameter, through folds, with their bifurcations.
 
 A branch is a curve F(h, p) = 0 in the space of z = (h, p), F the system's residual. Pseudo-arclength continuation (Keller
-1977; Allgower & Georg, "Introduction to Numerical Continuation Methods", ch. 2 and 8) goes on along the tangent t, the
+1977; Allgower & Georg, "Introduction to Numerical Continuation Methods", ch. 2 and 8) makes a step along the tangent t, the
 null vector of the extended Jacobian A = [∂F/∂h, ∂F/∂p], and returns to the curve by Newton's method in the plane across t,
-so that a fold is a point like any other. Test functions that change sign between two points of the curve:
+so that a fold is an ordinary point. Test functions that change sign between two points of the curve:
 
 - the parameter's component of t, at a fold;
 - the determinant of A bordered by t, at a branch point, where A loses rank (Keller). (On an arm of a pitchfork the former
-  changes sign there too: a branch point all the same.)
+  changes sign there too; it is still a branch point.)
 - the distance of each eigenvalue of the system's Jacobian beyond the boundary of stability, sorted by it: |λ| − 1 or Re μ.
   Which bifurcation it is, the system says: flip (λ = −1), Neimark–Sacker (a pair on the circle), Hopf (a pair on the axis).
 
@@ -51,15 +51,15 @@ from .branches_walk import Followed, follow
 
 
 class Bifurcation(NamedTuple):
-    """A bifurcation of a branch: `parameter` and `point` (N,) say where.
+    """A bifurcation of a branch.
 
-    `kind` is one of
+    **Fields:** `parameter` and `point` (N,) say where; `kind` is one of
 
-    - "fold", "branch point", "flip", "neimark-sacker", "hopf";
-    - "border collision", where eigenvalues jump across the boundary of stability, as on a kink of relu;
-    - "undecided", where a pair crosses the boundary so close to two equal real eigenvalues that rounding may have made it: a
-      Hopf or Neimark–Sacker point of very low frequency, or two real eigenvalues. In float32 the kind then reads "undecided:
-      float64 will". The place is as good as that of any other kind.
+    - "fold", "branch point", "flip", "neimark-sacker", "hopf".
+    - "border collision": eigenvalues jump across the boundary of stability, as on a kink of relu.
+    - "undecided": a pair crosses the boundary so close to two equal real eigenvalues that rounding may have made it. It is
+      a Hopf or Neimark–Sacker point of very low frequency, or two real eigenvalues. In float32 the kind then reads
+      "undecided: float64 will". The place is as exact as that of any other kind.
     """
 
     kind: str
@@ -70,12 +70,18 @@ class Bifurcation(NamedTuple):
 class Branch(eqx.Module):
     """A curve of fixed points along a parameter: what `continue_branch` returns.
 
-    **Fields:** `parameters` (m,) and `points` (m, N), flat states, in the order in which the branch was followed,
-    bifurcations included; `residuals` (m,), the largest entries of cell(x, h) − h or dh/dt; `eigenvalues` (m, N) of the
-    system's Jacobian, fastest growing first; `verdicts` (m,), UNDETERMINED on a kink; `bifurcations`, a list of (kind,
-    parameter, point) in branch order, with `indices`, their places among the points, and `critical` (k,), the eigenvalue of
-    each that crosses: 1 or 0 at a fold, iω at a Hopf point, exp(iθ) at a Neimark–Sacker point; `closed`, whether the branch
-    returned to its start; `result`, a `RESULTS`: `successful`, or why the branch is partial and what to try.
+    **Fields:**
+
+    - `parameters` (m,) and `points` (m, N), flat states: in the order in which the branch was followed, bifurcations
+      included.
+    - `residuals` (m,): the largest entries of cell(x, h) − h or dh/dt.
+    - `eigenvalues` (m, N): of the system's Jacobian, fastest growing first.
+    - `verdicts` (m,): UNDETERMINED on a kink.
+    - `bifurcations`: a list of (kind, parameter, point) in branch order; `indices`, their places among the points.
+    - `critical` (k,): the eigenvalue that crosses at each: 1 or 0 at a fold, iω at a Hopf point, exp(iθ) at a
+      Neimark–Sacker point.
+    - `closed`: whether the branch returned to its start.
+    - `result`: a `RESULTS`: `successful`, or why the branch is partial and what to try.
     """
 
     parameters: Float[np.ndarray, " m"]
@@ -110,22 +116,26 @@ def continue_branch(
 ) -> Branch:
     """The branch of fixed points from p0 on, until p leaves [p0, p1] at either end, through folds.
 
-    **Arguments:** `make_system(p)`, a `Map` or `Flow` with a constant input for a scalar p, which is traced, since the system
-    is compiled and differentiated; `start` a guess of the fixed point at p0, flat (N,) or as the cell or field has it;
-    `interval` (p0, p1), of which p1 may be the smaller; `max_step` the longest step, in units of |p1 − p0| and the state's
-    size; `max_points` after how many to give up.
+    **Arguments:**
 
-    **Returns:** a `Branch`. Newton's method ends with a step and a residual of at most 1e-10 (float32: 1e-5), relative to the
-    state's size and to each row of the Jacobian, before its last step; bifurcations are located to 2e-12 (float32: some 1e-5)
-    of those units, or as well as rounding lets the critical eigenvalue tell. A partial branch (out of points, running off to
-    infinity, lost) says so in its `result`. An eigenvalue that crosses twice within one step goes unseen: a smaller
-    `max_step` looks closer.
+    - `make_system`: a function of a scalar p that returns a `Map` or `Flow` with a constant input. p is traced, because the
+      system is compiled and differentiated.
+    - `start`: a guess of the fixed point at p0, flat (N,) or as the cell or field has it.
+    - `interval`: (p0, p1); p1 may be the smaller one.
+    - `max_step`: the longest step, in units of |p1 − p0| and the state's size. Default 0.05.
+    - `max_points`: the branch ends after so many points. Default 2000.
 
-    **Raises:** `ValueError` where no fixed point is found from `start` at p0, for an empty interval, an input that is not
-    constant, or systems of different sizes; `TypeError` where `make_system` returns no system or cannot be traced in p, and
-    for states of less than 32 bits.
+    **Returns:** a `Branch`. Before its last step Newton's method has a step and a residual of at most 1e-10 (float32: 1e-5),
+    relative to the state's size and to each row of the Jacobian. Bifurcations are located to 2e-12 (float32: some 1e-5) of
+    those units, or as exactly as rounding of the critical eigenvalue allows. A partial branch (out of points, running off
+    to infinity, lost) says so in its `result`. If an eigenvalue crosses twice within one step nothing is seen: use a
+    smaller `max_step`.
 
-    Drives compiled kernels from the host: it is not itself for `jit`. One `make_system` is compiled once.
+    **Raises:** `ValueError` if no fixed point is found from `start` at p0, for an empty interval, an input that is not
+    constant, or systems of different sizes; `TypeError` if `make_system` returns no system or cannot be traced in p, and for
+    states of less than 32 bits.
+
+    It calls compiled functions from the host, so it cannot be used inside `jit`. Each `make_system` is compiled once.
 
     ```python
     >>> import jax.numpy as jnp, rnn_ode as ro

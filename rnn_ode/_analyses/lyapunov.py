@@ -182,7 +182,7 @@ def lyapunov(
 
     def run_in(step: Step) -> Lyapunov:
         length = Step(step.unit).stepper(system, solver).length
-        return _run(system, h0, frame, plan_run(system, size, length, duration, transient), step, solver)
+        return _measured(system, h0, frame, plan_run(system, size, length, duration, transient), step, solver)
 
     if step is not None or system.time.own_step:
         return run_in(Step(step))
@@ -224,7 +224,7 @@ def _whole_step(system: AbstractSystem, length: float, duration: float) -> Step:
 
 
 @eqx.filter_jit
-def _run(
+def _measured(
     system: AbstractSystem,
     h0: Float[Array, " N"],
     frame: Float[Array, "k N"],

@@ -52,7 +52,7 @@ class RESULTS(diffrax.RESULTS):  # pyright: ignore[reportGeneralTypeIssues]
         "time are kept."
     )
     step_too_long = (
-        "The step is too long for this flow: one step and two halves of it disagree, or it carries the state off where the "
+        "The step is too long for this flow: one step and two halves of it disagree, or it moves the state away where the "
         "field points back (the field is stiff there). The exponents are wrong by more than a two-hundredth of the fastest "
         "rate, and NaN where that is more than a tenth. Leave `step` out, so that it is measured, or give one of at most "
         "`step_wanted`."
@@ -63,30 +63,30 @@ class RESULTS(diffrax.RESULTS):  # pyright: ignore[reportGeneralTypeIssues]
         "`throw=False` the lags before it are kept and the others are NaN."
     )
     guesses_failed = (
-        "Some guesses reached no fixed point: `reached` is −1 for them. They ran off, or came to rest where the speed has a "
-        "minimum that is not zero (`slow=True` returns those). Guess nearer, from the states of a run (`draw_guesses`), "
-        "or take float64."
+        "Some guesses reached no fixed point: `reached` is −1 for them. The search diverged, or ended where the speed has a "
+        "minimum that is not zero (`slow=True` returns those). Give nearer guesses, from the states of a run "
+        "(`draw_guesses`), or use float64."
     )
     guesses_not_slow = (
-        "Some guesses reached no fixed point and no slow point: `reached` is −1 for them. They ran off, or the search "
+        "Some guesses reached no fixed point and no slow point: `reached` is −1 for them. The search diverged, or "
         "ended at a state that is faster than `slow` allows. Raise `slow`, for example slow=0.01 (`.residuals` lists the "
         "speeds that were found), or let the run that the guesses come from settle for longer."
     )
     unstable_scheme = (
-        "The scheme is unstable, so that its rows are not to be trusted, and infinite from where they leave the float range: "
-        "at the fixed point under the mean input it has a root outside the root condition, and its errors grow. "
-        "`rnn_ode.root_condition(cell, x, gap)` lists the pairs (ahead, behind) that are stable; fewer states behind, or "
-        "more applications ahead, are the usual cure."
+        "The scheme is unstable, so its rows are wrong, and infinite once they leave the float range: at the fixed point "
+        "under the mean input it has a root that violates the root condition, and its errors grow. "
+        "`rnn_ode.root_condition(cell, x, gap)` lists the pairs (ahead, behind) that are stable. Fewer states behind, or "
+        "more applications ahead, usually help."
     )
     gap_too_long = (
-        "A gap between two times is longer than 8 steps of the network more than `ahead` reaches, and the times are traced: "
-        "nobody knows how many applications to compile. Pass `ts` as a NumPy array from outside `jit`, or put times in "
-        "between; with `throw=False` the rows before it are kept."
+        "A gap between two times exceeds what `ahead` reaches by more than 8 steps of the network, and the times are traced, "
+        "so the number of applications to compile is not known. Pass `ts` as a NumPy array from outside `jit`, or put times "
+        "in between; with `throw=False` the rows before it are kept."
     )
 
     branch_cut_short = (
-        "The branch is partial: it was out of `max_points` before it reached an end of the interval. Give it more, or longer "
-        "steps with `max_step`, or a shorter interval."
+        "The branch is partial: `max_points` points did not reach an end of the interval. Raise `max_points`, take longer "
+        "steps with `max_step`, or shorten the interval."
     )
     branch_diverged = (
         "The branch is partial: its state runs off to infinity (a millionfold by now) inside the interval. Beyond that "

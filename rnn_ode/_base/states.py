@@ -12,7 +12,7 @@ from jaxtyping import Array, PyTree
 from .types import State
 
 
-def after(first: State, rows: State) -> State:
+def after(first: Any, rows: Any) -> Any:
     """Return the rows (n, …) with `first` in front of them: (n + 1, …)."""
     return jax.tree.map(lambda a, b: jnp.concatenate([jnp.asarray(a)[None], b]), first, rows)
 

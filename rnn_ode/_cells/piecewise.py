@@ -15,9 +15,16 @@ from .recurrence import Recurrence
 class PiecewiseLinearCell(AbstractDrivenCell):
     """The piecewise-linear network h' = A h + W relu(h) + W_x x + b (Durstewitz 2017; A is often diagonal).
 
-    **Arguments:** `A` (N, N); `W` (N, N); `W_x` (N, D); `b` (N,). Raises `ValueError` for shapes that do not fit and for
-    entries that are not finite. Its linear part, where eigenvalues are asked of the cell as a whole, is A + W: the step's
-    Jacobian where every unit is active.
+    **Arguments:**
+
+    - `A`: the linear part of the memory, (N, N).
+    - `W`: weights of the rectified states, (N, N).
+    - `W_x`: input weights (N, D).
+    - `b`: biases (N,).
+
+    `compare` and `gradient_flow` show the eigenvalues of A + W, the Jacobian of a step where every unit is active.
+
+    **Raises:** `ValueError` for shapes that do not fit and for entries that are not finite.
 
     ```python
     >>> import jax.numpy as jnp, rnn_ode as ro

@@ -1,5 +1,7 @@
-"""Cells taken apart, so that what can be done for all steps at once is: the input's part of a step before a run, the
-weight's gradient after it."""
+"""Cells as one matrix product between two functions.
+
+A run can then compute the input's part of many steps at once, and the gradient of the weight in one product after the run.
+"""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -15,7 +17,7 @@ from .._base.types import State
 class Recurrence(NamedTuple):
     """cell(x, h) = combine(drive(x) + place(weight @ read(h)), h).
 
-    The weight is (M, K), `read` a state's (K,) and `place` what the weight gives, put where it belongs in the drive.
+    `weight` (M, K) is multiplied by `read(h)` (K,). `place` puts the product (M,) where it belongs in the drive.
     """
 
     drive: Callable[[Array], Array]
@@ -29,7 +31,7 @@ class Recurrence(NamedTuple):
 
 
 def of_equinox(cell: Any) -> Recurrence | None:
-    """One of Equinox's cells taken apart, `None` for others: a subclass may do something else."""
+    """An LSTM or GRU cell of Equinox taken apart; `None` for others, and for subclasses, whose step may be another one."""
     if type(cell) is eqx.nn.LSTMCell:
         return Recurrence(lambda x: _affine(cell, x), cell.weight_hh, _long_short, read=lambda h: h[0])
     if type(cell) is eqx.nn.GRUCell:
@@ -44,24 +46,24 @@ def of_equinox(cell: Any) -> Recurrence | None:
     return None
 
 
-def _affine(cell, x):
+def _affine(cell: Any, x: Array) -> Array:
     driven = cell.weight_ih @ x
     return driven if cell.bias is None else driven + cell.bias
 
 
-def _beside(given):
+def _beside(given: Array) -> Array:
     reset, update, recurrent = jnp.split(given, 3)
     return jnp.concatenate([reset, update, jnp.zeros_like(recurrent), recurrent])
 
 
-def _long_short(z, state):
+def _long_short(z: Array, state: State) -> State:
     """`eqx.nn.LSTMCell` (Hochreiter & Schmidhuber 1997)."""
     i, f, g, o = jnp.split(z, 4)
     c = jax.nn.sigmoid(f) * state[1] + jax.nn.sigmoid(i) * jnp.tanh(g)
     return jax.nn.sigmoid(o) * jnp.tanh(c), c
 
 
-def _gated(z, h):
+def _gated(z: Array, h: Array) -> Array:
     """`eqx.nn.GRUCell` (Cho et al. 2014)."""
     reset, update, driven, recurrent = jnp.split(z, 4)
     n = jnp.tanh(driven + jax.nn.sigmoid(reset) * recurrent)

@@ -16,11 +16,15 @@ from .protocol import initial_state, output_of, output_shape
 class StackedCell(eqx.Module):
     """Several cells as one: each layer's input is the output of the layer below, at the same step.
 
-    **Arguments:** `cells`, the bottom layer first. The state is a tuple of theirs. A layer's output is its state; h of an
-    LSTM's (h, c); or what the cell's own `output(h)` says, as this class's does, so that stacks stack.
+    **Arguments:**
 
-    **Raises:** `TypeError` for a cell that is not callable; `ValueError` without cells and where a layer's output does
-    not fit the layer above, as far as both say their sizes.
+    - `cells`: the layers, the bottom one first.
+
+    The state is the tuple of their states. The output of a layer is its state, h of an LSTM's (h, c), or what the cell's own
+    `output(h)` returns. This class has that method, so a stack can be a layer too.
+
+    **Raises:** `TypeError` for a cell that is not callable; `ValueError` without cells, and where a layer's output does not
+    fit the layer above, if both sizes are known.
 
     ```python
     >>> import jax, jax.numpy as jnp, equinox as eqx, rnn_ode as ro

@@ -26,8 +26,15 @@ _STEEPEST = (
 class VanillaCell(AbstractDrivenCell):
     """The discrete recurrent network h' = f(W_h h + W_x x + b) (Elman 1990).
 
-    **Arguments:** `W_h` (N, N); `W_x` (N, D); `b` (N,); `activation` the elementwise f, or `None` for the affine network
-    h' = W_h h + W_x x + b. Raises `ValueError` for shapes that do not fit and for entries that are not finite.
+    **Arguments:**
+
+    - `W_h`: recurrent weights (N, N).
+    - `W_x`: input weights (N, D).
+    - `b`: biases (N,).
+    - `activation`: the elementwise f, or `None` for the affine network h' = W_h h + W_x x + b. Default `jax.nn.relu`.
+
+    **Raises:** `ValueError` for shapes that do not fit and for entries that are not finite; `TypeError` for an activation
+    that cannot be called.
 
     ```python
     >>> import jax.numpy as jnp, rnn_ode as ro
@@ -69,7 +76,16 @@ class VanillaCell(AbstractDrivenCell):
         activation: Callable[[Array], Array] | None = jax.nn.relu,
         recurrent: jax.nn.initializers.Initializer = jax.nn.initializers.orthogonal(),  # noqa: B008
     ) -> "VanillaCell":
-        """A random network: W_h (N, N) from the JAX initializer `recurrent`, W_x (N, D) by `lecun_normal`, b zero.
+        """Make a random network.
+
+        **Arguments:**
+
+        - `key`: a JAX random key.
+        - `input_size`, `hidden_size`: D and N, whole numbers ≥ 1.
+        - `activation`: as for the class.
+        - `recurrent`: the JAX initializer of W_h (N, N). Default: orthogonal.
+
+        **Returns:** a `VanillaCell`, with W_x (N, D) drawn by `lecun_normal` and b zero.
 
         ```python
         >>> import jax, rnn_ode as ro
@@ -101,8 +117,8 @@ class VanillaCell(AbstractDrivenCell):
 
     @property
     def gain(self) -> Float[Array, ""]:
-        """γ ‖W_h‖₂ with γ = sup |f'| (1 for tanh, relu and None, ¼ for sigmoid): the Jacobian is diag(f') W_h. NaN for an
-        activation whose γ is not known here."""
+        """γ ‖W_h‖₂ with γ = sup |f'|, since the Jacobian is diag(f') W_h. γ is 1 for tanh, relu and None, ¼ for sigmoid, and
+        NaN for an activation that is not listed here."""
         known = (slope for slope, group in _STEEPEST if any(self.activation is f for f in group))
         return next(known, jnp.nan) * spectral_norm(self.W_h)
 
@@ -111,7 +127,7 @@ class VanillaCell(AbstractDrivenCell):
         return Recurrence(self.drive, self.W_h, lambda z, h: z if self.activation is None else self.activation(z))
 
     def pieces(self, x: Float[Array, " D"]) -> Pieces | None:
-        """The network under the constant input x (D,), in what relu is applied to; `None` for other activations."""
+        """The network under the constant input x (D,); z is what relu is applied to. `None` for other activations."""
         W, zero = np.asarray(self.W_h, np.float64), np.zeros(self.W_h.shape)
         if self.activation is None:
             return Pieces(W, zero, self.host_drive(x), False)
@@ -119,7 +135,9 @@ class VanillaCell(AbstractDrivenCell):
 
 
 @eqx.filter_jit
-def _draw(key, input_size, hidden_size, recurrent):
+def _draw(
+    key: PRNGKeyArray, input_size: int, hidden_size: int, recurrent: jax.nn.initializers.Initializer
+) -> tuple[Array, Array]:
     key_h, key_x = jax.random.split(key)
     kind = jnp.result_type(float)
     scale = jax.nn.initializers.lecun_normal(in_axis=-1, out_axis=-2)

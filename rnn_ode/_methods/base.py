@@ -78,7 +78,7 @@ class AbstractMethod(eqx.Module):
     """Whether g is the beginning of a series for the logarithm: `series_ratio` and `neglected` tell of the rest."""
     ignores_activation: ClassVar[bool] = False
     """Whether the method converts h' = f(W_h h + W_x x + b) as if f were not there, and no other cell."""
-    anchored: ClassVar[bool] = False
+    anchored = False  # not annotated, so that it does not come before the fields of `Exact`
     """Whether the Jacobian of a cell that is not affine is taken at the state where the step starts."""
 
     @abc.abstractmethod

@@ -1,6 +1,6 @@
-"""The logarithm in closed form."""
+"""Methods in closed form: the textbook's, the bilinear rule and the logarithm itself."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -16,7 +16,8 @@ from .base import AbstractMethod
 class Textbook(AbstractMethod):
     """The published equation, verbatim: dh/dt = x'(t) + W_h h with x'(t) = W_h⁻¹ (W_x x(t) + b). g(λ) = λ.
 
-    It is no truncation of the logarithm: for λ = ½ the network decays and exp(W_h t) grows, for λ = −2 the reverse.
+    It does not approximate the logarithm: for λ = ½ the network decays and exp(W_h t) grows, for λ = −2 the reverse. It is
+    kept for comparison, and converts `VanillaCell` alone, without its activation.
 
     ```python
     >>> import rnn_ode as ro
@@ -32,7 +33,7 @@ class Textbook(AbstractMethod):
     ignores_activation: ClassVar[bool] = True
     decay_label: ClassVar[str] = "exp(W t) decays: Re λ < 0"
 
-    def of_number(self, z):
+    def of_number(self, z: Complex[Array, "..."]) -> Complex[Array, "..."]:
         return z
 
     def of_matrix(self, W: Float[Array, "N N"]) -> Array:
@@ -42,17 +43,18 @@ class Textbook(AbstractMethod):
         """J and J⁻¹ V: the published equation has another factor for the input than φ(J)."""
         return J, solve(J, V)
 
-    def series_ratio(self, multiplier):
+    def series_ratio(self, multiplier: Complex[Array, "..."]) -> Float[Array, "..."]:
         return jnp.full(jnp.shape(multiplier), jnp.inf, jnp.real(multiplier).dtype)
 
-    def neglected(self, multiplier):
+    def neglected(self, multiplier: Complex[Array, "..."]) -> Complex[Array, "..."]:
         return jnp.log(multiplier) - multiplier
 
 
 class Tustin(AbstractMethod):
     """The Cayley transform, or bilinear rule: g(λ) = 2(λ − 1)/(λ + 1), the first term of 2 artanh((λ − 1)/(λ + 1)).
 
-    Its flow decays exactly where the network does, |λ| < 1. The series it begins converges for Re λ > 0. Source: Tustin 1947.
+    Its flow decays exactly where the network does, |λ| < 1. The series converges for Re λ > 0. It exists unless a multiplier
+    is −1. Source: Tustin 1947.
 
     ```python
     >>> import rnn_ode as ro
@@ -67,10 +69,10 @@ class Tustin(AbstractMethod):
     pole: ClassVar[float | None] = -1.0
     is_truncation: ClassVar[bool] = True
 
-    def of_number(self, z):
+    def of_number(self, z: Complex[Array, "..."]) -> Complex[Array, "..."]:
         return 2 * (z - 1) / (z + 1)
 
-    def contour(self, multiplier, level):
+    def contour(self, multiplier: Complex[Array, "..."], level: Float[Array, ""]) -> Complex[Array, "..."]:
         half = (level + 1j * self.of_number(multiplier).imag) / 2
         return (1 + half) / (1 - half)
 
@@ -81,23 +83,28 @@ class Tustin(AbstractMethod):
     def phi(self, J: Float[Array, "N N"], v: Float[Array, " N"]) -> Array:
         return 2 * solve(J + jnp.eye(J.shape[0], dtype=J.dtype), v)
 
-    def fault_of(self, multiplier, tolerance):
+    def fault_of(self, multiplier: complex, tolerance: float) -> str:
         return "a pole of the Cayley transform"
 
-    def series_ratio(self, multiplier):
+    def series_ratio(self, multiplier: Complex[Array, "..."]) -> Float[Array, "..."]:
         return jnp.abs((multiplier - 1) / (multiplier + 1)) ** 2
 
-    def neglected(self, multiplier):
+    def neglected(self, multiplier: Complex[Array, "..."]) -> Complex[Array, "..."]:
         return 2 / 3 * ((multiplier - 1) / (multiplier + 1)) ** 3
 
 
 class Exact(AbstractMethod):
-    """The logarithm itself, g(λ) = log λ: the flow meets an affine network at every sample, for a held input.
+    """The logarithm itself, g(λ) = log λ: under a held input the flow meets an affine network at every sample.
 
-    **Arguments:** `complex` serves negative multipliers with a complex logarithm (affine or anchored cells), whose solution
-    is real at the samples; `anchored` takes the Jacobian of a cell that is not affine at the state where the step starts, so
-    that the flow meets the samples of any cell whose Jacobian has a logarithm (for ReLU networks the construction of
-    Monfared & Durstewitz, ICML 2020). A zero multiplier destroys information and no flow does that.
+    **Arguments:**
+
+    - `complex`: whether to take a complex logarithm, which also exists for negative multipliers, of affine or anchored cells.
+      The solution is real at the samples. Default `False`.
+    - `anchored`: whether to take the Jacobian of a cell that is not affine at the state where the step starts. The flow then
+      meets the samples of any cell whose Jacobian has a logarithm (for ReLU networks the construction of Monfared &
+      Durstewitz, ICML 2020). Default `False`.
+
+    There is no logarithm for a multiplier of zero, nor without `complex` for a negative one.
 
     ```python
     >>> import rnn_ode as ro
@@ -108,7 +115,7 @@ class Exact(AbstractMethod):
     """
 
     complex: bool = eqx.field(static=True)
-    anchored: bool = eqx.field(static=True)  # pyright: ignore[reportIncompatibleVariableOverride]
+    anchored: bool = eqx.field(static=True)
 
     def __init__(self, complex: bool = False, anchored: bool = False):
         check_flag("complex", complex)
@@ -147,47 +154,47 @@ class Exact(AbstractMethod):
         """Between samples the states of a complex logarithm are complex, and a cell cannot be asked about them."""
         return self.complex and not self.anchored
 
-    def of_number(self, z):
+    def of_number(self, z: Complex[Array, "..."]) -> Complex[Array, "..."]:
         return jnp.log(z)
 
-    def contour(self, multiplier, level):
+    def contour(self, multiplier: Complex[Array, "..."], level: Float[Array, ""]) -> Complex[Array, "..."]:
         return jnp.exp(level + 1j * jnp.angle(multiplier))
 
     def of_matrix(self, W: Float[Array, "N N"]) -> Array:
         return _complex_logm(W) if self.complex else logm(W)
 
-    def excluded(self, multiplier, tolerance):
+    def excluded(self, multiplier: Any, tolerance: Any) -> Any:
         zero = abs(multiplier) <= tolerance
         if self.complex:
             return zero
         return zero | ((multiplier.real < 0) & (abs(multiplier.imag) <= tolerance))
 
-    def fault_of(self, multiplier, tolerance):
+    def fault_of(self, multiplier: Any, tolerance: float) -> str:
         return "negative" if multiplier.real < -tolerance else "zero to within rounding"
 
-    def series_ratio(self, multiplier):
+    def series_ratio(self, multiplier: Complex[Array, "..."]) -> Float[Array, "..."]:
         return jnp.zeros(jnp.shape(multiplier), jnp.real(multiplier).dtype)
 
-    def neglected(self, multiplier):
+    def neglected(self, multiplier: Complex[Array, "..."]) -> Complex[Array, "..."]:
         return jnp.zeros_like(multiplier)
 
 
 def _complex_logm(W: Float[Array, "N N"]) -> Complex[Array, "N N"]:
     """A logarithm of a real matrix that may have negative eigenvalues: log(e^{−iθ} W) + iθ.
 
-    The rotation by θ takes the negative axis, where the principal branch ends, into an arc with no eigenvalue in it. The
-    arc is the one next to the axis if it is wider than 1e-3, and then the logarithm is the principal one; otherwise the
-    next one wide enough, and eigenvalues within that angle of the axis take the neighbouring branch. Any of them has
-    exp(log W) = W.
+    The principal branch ends at the negative axis. The rotation by θ turns the axis into an arc that has no eigenvalue in it.
+    That is the arc next to the axis if it is wider than 1e-3, and the logarithm is then the principal one. Otherwise it is
+    the next arc that is wide enough, and eigenvalues between the axis and the arc take the neighbouring branch. In either
+    case exp(log W) = W.
     """
     angles = jnp.angle(eig(W)[0])
     on_axis = jnp.abs(jnp.abs(angles) - jnp.pi) <= 64 * jnp.finfo(W.dtype).eps
-    below = jnp.where(on_axis, jnp.pi, jnp.minimum(angles, 0) + jnp.pi)  # angle past the negative axis, in [0, π]
+    below = jnp.where(on_axis, jnp.pi, jnp.minimum(angles, 0) + jnp.pi)  # the angle past the negative axis, in [0, π]
     ladder = jnp.sort(jnp.concatenate([jnp.zeros(1, below.dtype), below]))
     wide = jnp.diff(ladder) > 1e-3
     first = jnp.argmax(wide)
     theta = (ladder[first] + ladder[first + 1]) / 2
-    # a multiplier on the positive axis leaves the whole half-turn free; stay well inside it
+    # if all multipliers are positive, the arc is half a turn: stay well inside it
     theta = jnp.minimum(theta, ladder[first] + 0.5)
     turn = jnp.exp(-1j * theta)
     return logm(turn * W) + 1j * theta * jnp.eye(W.shape[0], dtype=turn.dtype)

@@ -27,13 +27,13 @@ class NoSuchFlow(ValueError):
 
 
 def with_hint(text: str, W: np.ndarray) -> str:
+    """The text, with the advice to use float64 if W is in float32."""
     hint = float64_hint(W.dtype).removesuffix(".")
     return f"{text}; {hint}" if hint else text
 
 
 def multipliers_of(W: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The eigenvalues and `eigenvalue_reach`, in NumPy: a concrete matrix may be asked about while something else
-    is traced."""
+    """The eigenvalues of a concrete matrix and `eigenvalue_reach`, in NumPy, so that JAX may be tracing something else."""
     B = _balanced(W)
     multipliers, vectors = np.linalg.eig(B.astype(complex))
     try:
@@ -53,8 +53,7 @@ def _balanced(W: np.ndarray) -> np.ndarray:
 
 
 def singular(W: np.ndarray) -> str | None:
-    """Why a concrete W (N, N) cannot be inverted, if it cannot: the condition number of the balanced matrix is above
-    1/(N u)."""
+    """Why a concrete W (N, N) has no inverse, or `None`: the balanced matrix must have a condition number below 1/(N u)."""
     condition = np.linalg.cond(_balanced(W))
     if condition * len(W) * np.finfo(W.dtype).eps < 1:
         return None
@@ -64,6 +63,6 @@ def singular(W: np.ndarray) -> str | None:
 
 
 def nearly_singular(W: Float[Array, "N N"]) -> Bool[Array, ""]:
-    """Whether W cannot be told from a singular matrix, as `singular` has it; traceable."""
+    """Whether W cannot be told from a singular matrix, by the criterion of `singular`; W may be traced."""
     s = jnp.linalg.svd(balanced(W), compute_uv=False)
     return s[-1] <= W.shape[0] * jnp.finfo(W.dtype).eps * s[0]

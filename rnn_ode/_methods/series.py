@@ -1,10 +1,10 @@
-"""The logarithm as a series of differences."""
+"""Methods that are series of differences."""
 
 from typing import ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Complex, Float
 
 from .._base.checks import check_count
 from ..linalg._solve import inv, solve
@@ -12,9 +12,15 @@ from .base import AbstractMethod
 
 
 class Forward(AbstractMethod):
-    """The forward series Δ − Δ²/2 + … up to `order`: applications of the cell only, so it serves any cell.
+    """The forward series Δ − Δ²/2 + … It needs applications of the cell alone, so it serves any cell.
 
-    g(λ) = Σₖ (−1)ᵏ⁺¹ (λ−1)ᵏ / k; converges to log λ for |λ − 1| < 1. Raises for an order that is not a whole number ≥ 1.
+    g(λ) = Σₖ (−1)ᵏ⁺¹ (λ−1)ᵏ / k, which converges to log λ for |λ − 1| < 1.
+
+    **Arguments:**
+
+    - `order`: the number of terms, which is also that of applications. Default 1.
+
+    **Raises:** `TypeError` or `ValueError` for an order that is not a whole number ≥ 1.
 
     ```python
     >>> import rnn_ode as ro
@@ -54,7 +60,7 @@ class Forward(AbstractMethod):
     def forward_differences(self) -> int:
         return self.order
 
-    def of_number(self, z):
+    def of_number(self, z: Complex[Array, "..."]) -> Complex[Array, "..."]:
         delta = z - 1
         total = jnp.zeros_like(z)
         for k in range(self.order, 0, -1):
@@ -69,19 +75,25 @@ class Forward(AbstractMethod):
             total = delta @ ((-1) ** (k + 1) / k * eye + total)
         return total
 
-    def series_ratio(self, multiplier):
+    def series_ratio(self, multiplier: Complex[Array, "..."]) -> Float[Array, "..."]:
         return jnp.abs(multiplier - 1)
 
-    def neglected(self, multiplier):
+    def neglected(self, multiplier: Complex[Array, "..."]) -> Complex[Array, "..."]:
         k = self.order + 1
         return (-1) ** (k + 1) * (multiplier - 1) ** k / k
 
 
 class Backward(AbstractMethod):
-    """The backward series ∇ + ∇²/2 + … up to `order`: the Taylor expansion of h(t − dt), inverted. It needs W_h⁻¹.
+    """The backward series ∇ + ∇²/2 + …: the Taylor expansion of h(t − dt), inverted. It needs the inverse of the step.
 
-    g(λ) = Σₖ (1 − 1/λ)ᵏ / k; converges to log λ for Re λ > ½. `Backward(1)` is what the textbook derivation gives when it
-    is done with care: h' = (I − W⁻¹) h + W⁻¹ (W_x x + b). Raises for an order that is not a whole number ≥ 1.
+    g(λ) = Σₖ (1 − 1/λ)ᵏ / k, which converges to log λ for Re λ > ½. `Backward(1)` is the result of the textbook's derivation
+    if that is done without its error: h' = (I − W⁻¹) h + W⁻¹ (W_x x + b).
+
+    **Arguments:**
+
+    - `order`: the number of terms. Default 1.
+
+    **Raises:** `TypeError` or `ValueError` for an order that is not a whole number ≥ 1.
 
     ```python
     >>> import rnn_ode as ro
@@ -128,13 +140,13 @@ class Backward(AbstractMethod):
 
     @property
     def input_lead(self) -> float:
-        """0 for order 1, whose own error of half a step it cancels; ½ beyond, where g approaches the logarithm."""
+        """0 for order 1, which cancels that method's own error of half a step; ½ for higher orders, whose g is near log."""
         return 0.0 if self.order == 1 else 0.5
 
-    def of_number(self, z):
+    def of_number(self, z: Complex[Array, "..."]) -> Complex[Array, "..."]:
         return -Forward(self.order).of_number(1 / z)
 
-    def contour(self, multiplier, level):
+    def contour(self, multiplier: Complex[Array, "..."], level: Float[Array, ""]) -> Complex[Array, "..."]:
         return 1 / Forward(self.order).contour(1 / multiplier, -level)
 
     def of_matrix(self, W: Float[Array, "N N"]) -> Array:
@@ -147,10 +159,10 @@ class Backward(AbstractMethod):
             total = total + term / k
         return total
 
-    def series_ratio(self, multiplier):
+    def series_ratio(self, multiplier: Complex[Array, "..."]) -> Float[Array, "..."]:
         return jnp.abs(1 - 1 / multiplier)
 
-    def neglected(self, multiplier):
+    def neglected(self, multiplier: Complex[Array, "..."]) -> Complex[Array, "..."]:
         return (1 - 1 / multiplier) ** (self.order + 1) / (self.order + 1)
 
 

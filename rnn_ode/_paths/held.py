@@ -1,12 +1,12 @@
 """Held inputs: constant during a step."""
 
-from jaxtyping import Array
+from jaxtyping import Array, Float, Int
 
 from .base import AbstractPath
 
 
 class Hold(AbstractPath):
-    """A held input: sample k is the input from k·dt to (k+1)·dt. `after` is ignored: a step has one input.
+    """A held input: sample k is the input from k·dt to (k+1)·dt.
 
     **Arguments:**
 
@@ -18,9 +18,10 @@ class Hold(AbstractPath):
 
     **Raises:** `ValueError` for an empty or non-finite xs and for dt ≤ 0.
 
-    Asked by a float of the time, the end of a step reads the next sample, and so does a float next to it. A solver that
-    is told to stop there by `jump_ts` asks for both, and takes small steps before them; `integrate` hands the field the
-    step's own piece of the input, closed at both ends, and has no such trouble.
+    A call with a float of the time reads the next sample at the end of a step, and at floats next to it. A solver of diffrax
+    that stops there (`jump_ts`) reads it too early, and takes small steps before. `integrate` has no such trouble: it hands
+    the field the input of each step, which is constant up to both ends. `path(t, after=s)` ignores `after`, since a step has
+    one input.
 
     ```python
     >>> import jax.numpy as jnp, rnn_ode as ro
@@ -37,5 +38,5 @@ class Hold(AbstractPath):
     def beyond(self) -> int:
         return 0
 
-    def within(self, step, fraction) -> Array:
+    def within(self, step: Int[Array, ""], fraction: Float[Array, ""]) -> Array:
         return self.xs[step]

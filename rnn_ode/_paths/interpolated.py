@@ -1,5 +1,7 @@
 """Smooth inputs: readings of a signal, interpolated."""
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -11,7 +13,13 @@ from .base import AbstractPath, taken
 
 
 class Linear(AbstractPath):
-    """Straight lines between the samples at their stamps; the end values hold outside. Arguments as for `Hold`.
+    """A smooth input: straight lines between the samples at their stamps. Outside the stamps the end values hold.
+
+    **Arguments:**
+
+    - `xs`: samples (T, …), T ≥ 1.
+    - `dt`: the sampling interval, in time. Default 1.
+    - `t0`: the stamp of the first sample, in time. Default `dt`.
 
     ```python
     >>> import jax.numpy as jnp, rnn_ode as ro
@@ -28,17 +36,23 @@ class Linear(AbstractPath):
     def beyond(self) -> int:
         return 0
 
-    def within(self, step, fraction) -> Array:
+    def within(self, step: Int[Array, ""], fraction: Float[Array, ""]) -> Array:
         following = self.sample(step)
-        following = jnp.where((fraction == 0) & jnp.isnan(following), 0, following)  # 0 · NaN at a stamp would be NaN
+        following = jnp.where((fraction == 0) & jnp.isnan(following), 0, following)  # 0·NaN would be NaN
         return (1 - fraction) * self.sample(step - 1) + fraction * following
 
 
 class Cubic(AbstractPath):
-    """Cubic Hermite pieces with slopes from differences over five samples: fourth order, one continuous derivative.
+    """A smooth input: cubic Hermite pieces with slopes from differences over five samples.
 
-    Exact for polynomials up to degree three (with four samples or more); the end values hold outside the stamps.
-    Arguments as for `Hold`.
+    It is of fourth order, has one continuous derivative, and is exact for polynomials up to degree three if there are four
+    samples or more. Outside the stamps the end values hold.
+
+    **Arguments:**
+
+    - `xs`: samples (T, …), T ≥ 1.
+    - `dt`: the sampling interval, in time. Default 1.
+    - `t0`: the stamp of the first sample, in time. Default `dt`.
 
     ```python
     >>> import jax.numpy as jnp, rnn_ode as ro
@@ -59,9 +73,9 @@ class Cubic(AbstractPath):
 
     @property
     def beyond(self) -> int:
-        return 3  # two from the third sample on, and near the start up to the fifth
+        return 3  # two more samples from the third one on; near the start up to the fifth
 
-    def within(self, step, fraction) -> Array:
+    def within(self, step: Int[Array, ""], fraction: Float[Array, ""]) -> Array:
         f = fraction
         left = (1 - f) ** 2 * ((1 + 2 * f) * self.sample(step - 1) + f * taken(self.slopes, step - 1))
         right = f**2 * ((3 - 2 * f) * self.sample(step) - (1 - f) * taken(self.slopes, step))
@@ -69,11 +83,18 @@ class Cubic(AbstractPath):
 
 
 class BandLimited(AbstractPath):
-    """Band-limited interpolation: a sinc under a Kaiser window, `half_width` samples to either side.
+    """A smooth input: band-limited interpolation by a sinc under a Kaiser window (β = 8.6).
 
-    Under the window (β = 8.6), content below half the rate less 2.8/half_width of it is read to −79 dB of its amplitude
-    for a `half_width` of 8 or more (−71 dB for 4). The end values hold outside the stamps, and within `half_width`
-    samples of the ends as taps. Other arguments as for `Hold`.
+    Content of frequencies below (1 − 2.8/half_width) of half the sampling rate is read with an error of −79 dB of its
+    amplitude for a `half_width` of 8 or more, of −71 dB for 4. Outside the stamps the end values hold. Within `half_width`
+    samples of the ends the sum takes end values in place of the samples that are missing.
+
+    **Arguments:**
+
+    - `xs`: samples (T, …), T ≥ 1.
+    - `dt`: the sampling interval, in time. Default 1.
+    - `t0`: the stamp of the first sample, in time. Default `dt`.
+    - `half_width`: the number of samples to either side that count, a whole number ≥ 1. Default 16.
 
     Source: Smith & Gossett, "A flexible sampling-rate conversion method", ICASSP 1984.
 
@@ -98,14 +119,14 @@ class BandLimited(AbstractPath):
     def beyond(self) -> int:
         return self.half_width - 1
 
-    def within(self, step, fraction) -> Array:
+    def within(self, step: Int[Array, ""], fraction: Float[Array, ""]) -> Array:
         return self._tapped(step, self._weights(fraction))
 
-    def ahead(self, whole, fraction, after, step: float, count: int) -> Array:
+    def ahead(self, whole: Int[Array, ""], fraction: Float[Array, ""], after: Any, step: float, count: int) -> Array:
         every = step / self.dt
         if every != round(every):
             return super().ahead(whole, fraction, after, step, count)
-        # whole intervals apart they have the same weights, which cost more than the products with them
+        # readings that are whole intervals apart have the same weights, which cost more than the products with them
         first, f = self.place(whole, fraction, after)
         weights = self._weights(f.astype(self.xs.dtype))
 
@@ -125,7 +146,7 @@ class BandLimited(AbstractPath):
         """The weights of the samples around a time that is a fraction f of an interval after a stamp."""
         distance = f - self._offsets.astype(f.dtype)
         window = jnp.i0(8.6 * jnp.sqrt(jnp.maximum(1 - (distance / self.half_width) ** 2, 1e-12)))
-        # sinc with its sine taken once, of the distance to the nearer stamp: exact at the stamps in float32 too
+        # one sine, of the distance to the nearer stamp, serves all taps, and is exact at the stamps in float32 too
         sine = (1 - 2 * (self._offsets % 2)) * jnp.sin(jnp.pi * jnp.minimum(f, 1 - f))
         at_stamp = distance == 0
         sinc = jnp.where(at_stamp, 1.0, sine / (jnp.pi * jnp.where(at_stamp, 1.0, distance)))
@@ -135,7 +156,7 @@ class BandLimited(AbstractPath):
 
 @jax.jit
 def _slopes(xs: Array) -> Array:
-    """Slopes per step at the samples, from the nearest five of them: exact for polynomials of degree four."""
+    """The slopes at the samples, per step, from the nearest five samples: exact for polynomials of degree four."""
     total = xs.shape[0]
     width = min(5, total)
     first = np.clip(np.arange(total) - width // 2, 0, total - width)

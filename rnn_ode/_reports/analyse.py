@@ -54,7 +54,7 @@ def analyse(
     - `seed`: of the guesses and of the default `h0`. Default 0.
     - `progress`: a function called with a line of text as each part begins.
 
-    **Returns:** an `Analysis` of two `Side`s. A question that one of them cannot answer (no logarithm here, a run that
+    **Returns:** an `Analysis` with two of `Side`. A question that one of them cannot answer (no logarithm here, a run that
     leaves the float range) leaves a gap, with the reason.
 
     **Raises:** `ValueError` or `TypeError` for input that does not fit the network.

@@ -7,6 +7,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, PyTree, Real
 
@@ -74,8 +75,9 @@ def iterate(
         check_callable("save", save, "save(h)")
     if checkpoints is not None:
         check_count("checkpoints", checkpoints)
-    states, result = _run_network(cell, xs, h0, save, checkpoints)
-    ts = dt * jnp.arange(xs.shape[0] + 1)
+    ts, states, result, fine = _run_network(cell, xs, h0, np.asarray(dt), save, checkpoints)
+    if result is None:
+        states, result = with_result_unless(fine, states)
     if throw and not is_successful(result):
         states = result.error_if(states, result != RESULTS.successful)
     return Trajectory(ts, states, result, {"num_steps": xs.shape[0]})
@@ -83,9 +85,17 @@ def iterate(
 
 @eqx.filter_jit
 def _run_network(
-    cell: Cell, xs: Float[Array, "T ..."], h0: State, save: Callable[[Any], Any] | None, checkpoints: int | None
-) -> tuple[State, RESULTS]:
-    """Return what is kept of the states (T + 1, …), and how the run ended."""
+    cell: Cell,
+    xs: Float[Array, "T ..."],
+    h0: State,
+    dt: Any,
+    save: Callable[[Any], Any] | None,
+    checkpoints: int | None,
+) -> tuple[Float[Array, " n"], State, RESULTS | None, Any]:
+    """Return the times, what is kept of the states (T + 1, …), and how the run ended.
+
+    Or no result, and whether all states are known to be finite: then they need no check."""
+    ts = dt.astype(jnp.result_type(float)) * jnp.arange(xs.shape[0] + 1)
     h0, apart = promote(h0, cell, xs), recurrence(cell)
     if checkpoints is not None:
         rows = _run_by_segments(cell, apart, save, xs, h0, -(-xs.shape[0] // checkpoints), jax.checkpoint)
@@ -93,11 +103,11 @@ def _run_network(
         _, rows = _run_any_cell(cell, save, xs, h0)
     elif save is None:
         states, fine = _run_apart(apart, xs, h0)
-        return with_result_unless(fine, after(h0, states))
+        return ts, after(h0, states), None, fine
     else:
         length = min(xs.shape[0], _SEGMENT)
         rows = _run_by_segments(cell, apart, save, xs, h0, length, lambda segment, **options: segment)
-    return with_result(after(keep(h0, save), rows))
+    return ts, *with_result(after(keep(h0, save), rows)), None
 
 
 def _run_any_cell(cell, save, xs, h0) -> tuple[State, Kept]:

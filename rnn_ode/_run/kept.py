@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool
 
+from .._base.checks import is_concrete
 from .._base.results import RESULTS
 from .._base.states import is_finite, mask_failed
 from .._base.types import State
@@ -47,7 +49,16 @@ def with_result(rows: Kept, increasing: Bool[Array, " n"] | None = None) -> tupl
 
 
 def with_result_unless(fine: Bool[Array, ""], states: State) -> tuple[State, RESULTS]:
-    """Return `with_result` of whole states (n, …), which are not checked if they are known to be `fine`."""
+    """Return `with_result` of whole states (n, …), which are not checked if they are known to be `fine`.
+
+    If the host knows it, the check is not even compiled."""
+    if is_concrete(fine) and bool(fine):
+        return states, RESULTS.successful  # pyright: ignore
+    return _with_result_unless(fine, states)
+
+
+@eqx.filter_jit
+def _with_result_unless(fine: Bool[Array, ""], states: State) -> tuple[State, RESULTS]:
     states, code = _checked(states, fine)
     return states, jax.tree.unflatten(jax.tree.structure(RESULTS.successful), [code])
 

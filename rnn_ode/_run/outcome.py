@@ -85,7 +85,7 @@ def _why(interval: Interval, stop: Stop, result: RESULTS, solver, tolerances) ->
         speed = largest_of(interval.rate(jnp.zeros((), kind), stop.first))
         reach = jnp.log(jnp.maximum(before, speed)) + at_first > limit
         leaves = ((jnp.log(size) > 0.75 * limit) & grown) | ((at_first * shortest > 0.05) & reach & (stop.s < 0.5))
-        rounded = ~jnp.array(explicit) & _is_rounding_too_large(stop, at_first, at_stop, result, tolerances)
+        rounded = ~jnp.array(explicit) & is_rounding_too_large(stop, at_first, at_stop, result, tolerances)
     else:
         stiff, leaves, rounded = -at_first > 2, jnp.array(False), jnp.array(False)
     result = RESULTS.where(result == RESULTS.dt_min_reached, RESULTS.step_vanished, result)  # pyright: ignore
@@ -95,7 +95,7 @@ def _why(interval: Interval, stop: Stop, result: RESULTS, solver, tolerances) ->
     return RESULTS.where(leaves | (~finite & large & ~stiff), RESULTS.left_float_range, result)  # pyright: ignore
 
 
-def _is_rounding_too_large(stop: Stop, at_first, at_stop, result: RESULTS, tolerances) -> Bool[Array, ""]:
+def is_rounding_too_large(stop: Stop, at_first, at_stop, result: RESULTS, tolerances) -> Bool[Array, ""]:
     """Whether the field's rounding ended the run of an implicit solver, which solves for the rate.
 
     A decay at rate λ multiplies the rounding of the state by |λ|. The steps of an explicit solver are too short for that to

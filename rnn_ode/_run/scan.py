@@ -13,7 +13,6 @@ The drives of a narrow input are computed step by step: to write them to memory 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from .._base.states import after
@@ -37,7 +36,8 @@ def scan_states(apart: Recurrence, xs: Float[Array, "T ..."], h0: State) -> tupl
     slopes, others = eqx.partition(traced, eqx.is_inexact_array)
     leaves, structure = jax.tree.flatten(static)
     functions = (tuple(leaves), structure, apart.read, apart.place)
-    return _states(functions, others, apart.weight, slopes, xs, h0)
+    states, doubt = _states(functions, others, apart.weight, slopes, xs, h0)
+    return states, doubt == 0
 
 
 def _together(functions, others, slopes):
@@ -67,13 +67,14 @@ def _driven(functions, combine, drive, weight, inputs, h0):
 
     (_, zero), states = jax.lax.scan(body, (h0, jax.tree.map(lambda leaf: 0 * leaf, h0)), inputs, unroll=2)
     # 0·inf is NaN and propagates, so the sum is 0 only if every state was finite
-    return states, jnp.all(jnp.stack([jnp.all(leaf == 0) for leaf in jax.tree.leaves(zero)]))
+    fine = jnp.all(jnp.stack([jnp.all(leaf == 0) for leaf in jax.tree.leaves(zero)]))
+    return states, jnp.where(fine, 0.0, 1.0)
 
 
 _states = jax.custom_jvp(_plain, nondiff_argnums=(0,))
 
 
-@_states.defjvp  # pyright: ignore[reportArgumentType]  (the tangent of a boolean is NumPy's)
+@_states.defjvp
 def _states_jvp(functions, primals, tangents):
     *_, read, place = functions
     others, weight, slopes, xs, h0 = primals
@@ -94,4 +95,7 @@ def _states_jvp(functions, primals, tangents):
     before = jax.tree.map(lambda leaf: leaf[:-1], after(h0, states))
     pushes = jax.vmap(place)(jax.vmap(read)(before) @ d_weight.T)
     tangent = along(d_slopes, drives_along(d_slopes, d_xs) + pushes.astype(drives.dtype), d_h0)
-    return (states, jnp.array(False)), (tangent, np.zeros((), jax.dtypes.float0))
+    # nothing is known here; under vmap, both numbers need the batch axis of the states
+    first = jax.tree.leaves(states)[0].ravel()[0]
+    doubt = jnp.where(first == first, 1.0, 1.0)
+    return (states, doubt), (tangent, 0 * doubt)

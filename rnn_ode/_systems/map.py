@@ -94,7 +94,7 @@ class Map(AbstractSystem):
         if found is None:
             return super().pieces()
         A, W, c, rectified = found
-        return Pieces(*(np.asarray(part, np.float64) for part in (A, W, c)), rectified)
+        return Pieces(np.asarray(A, np.float64), np.asarray(W, np.float64), np.asarray(c, np.float64), rectified)
 
     def _after(self, x: Any, h: Float[Array, " N"]) -> Float[Array, " N"]:
         return ravel_pytree(self.cell(x, self.unravel(h)))[0]

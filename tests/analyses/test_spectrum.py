@@ -259,3 +259,35 @@ def test_complex_matrices_are_refused():
 def test_what_is_no_method_is_refused_by_name(ask, method, as_user):
     with pytest.raises(TypeError, match=r"^method must be one of rnn_ode's methods"):
         getattr(ro.spectrum(np.eye(2)), ask)(method)
+
+
+# as data and as a table
+
+
+def test_a_spectrum_as_data_says_the_same_as_its_methods():
+    s = ro.spectrum(np.diag([0.5, -0.25, 0.0]))
+    data = s.to_dict()
+    assert (
+        data["size"] == 3 and data["network"]["verdict"] == "DECAYS" and data["network"]["says"].startswith("DECAYS:")
+    )
+    np.testing.assert_allclose([data["radius"], data["abscissa"], data["network"]["rate"]], [0.5, 0.5, np.log(0.5)])
+    assert data["condition_number"] is None
+    assert [z["re"] for z in data["multipliers"]] == [0.5, -0.25, 0.0]
+    assert [z["frequency"] for z in data["multipliers"]] == [0.0, 0.5, 0.0]
+    np.testing.assert_allclose(data["multipliers"][0]["timescale"], 1 / np.log(2))
+    methods = {m["method"]: m for m in data["methods"]}
+    assert methods["textbook"]["verdict"] == "GROWS" and not methods["textbook"]["exists"]
+    assert methods["forward:1"]["exists"] and methods["forward:1"]["why_not"] is None
+    np.testing.assert_allclose(methods["forward:1"]["rate"], -0.5)
+    assert methods["forward:1"]["series_converges"] is False  # |λ − 1| = 1.25
+    assert "singular" in methods["exact"]["why_not"]
+
+
+def test_a_spectrum_as_a_table_has_its_methods_and_its_largest_multipliers():
+    lines = ro.spectrum(np.diag(np.linspace(0.9, 0.1, 14))).table().splitlines()
+    assert lines[0] == "14 × 14 matrix, condition number 9"
+    assert lines[2] == "spectral radius 0.9, abscissa 0.9, rate -0.10536 nats per step"
+    assert lines[4].split() == ["method", "its", "flow", "nats", "per", "step", "exists"]
+    assert lines[5] == f"{'forward:1':<14}{'DECAYS':<14}{'-0.1':>14}   yes"
+    assert lines[13] == f"{'0.9 + 0i':>26}{'0.9':>11}{'9.4912':>12}{'0.0000':>13}{'1':>11}"
+    assert lines[-1] == "… and 2 smaller ones (--json has them all)" and len(lines) == 26

@@ -67,7 +67,6 @@ def name(t):
 # --- values known beforehand -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 def test_the_published_map():
     row, t = REFERENCE["map-1"], of_map(REFERENCE["map-1"]["W"])
     for key in ("peak", "peak_time", "kreiss"):
@@ -77,7 +76,6 @@ def test_the_published_map():
     assert name(t) == "DECAYS"
 
 
-@pytest.mark.slow
 def test_the_published_flow():
     row, t = REFERENCE["ode-1"], of_flow(REFERENCE["ode-1"]["A"])
     for key in ("peak", "kreiss", "numerical_abscissa"):
@@ -103,7 +101,6 @@ def test_normal_matrices_do_not_grow():
         assert t.kreiss == pytest.approx(1, abs=1e-12) and t.departure < 1e-14
 
 
-@pytest.mark.slow
 def test_what_grows_has_no_peak():
     for t, verdict in (
         (of_map([[1.1, 0], [0, 0.5]]), "GROWS"),
@@ -115,7 +112,6 @@ def test_what_grows_has_no_peak():
         assert np.isfinite(t.norms).sum() >= 60  # the curve is there to be drawn
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("gap", [1e-1, 1e-3, 1e-5])
 def test_a_hump_however_late(gap):
     """‖Jᵏ‖ of J = [[λ, 1], [0, λ]] in closed form; K = 1/4(1 − λ) + … by maximising (r − 1)‖(r − J)⁻¹‖ over r > 1."""
@@ -141,7 +137,6 @@ def jordan_norm(a, b):
     return np.sqrt(half + np.sqrt(half**2 - a**4))
 
 
-@pytest.mark.slow
 def test_scales_of_time_and_size():
     """A flow runs faster in proportion, to the ends of the float range; a nilpotent map's powers end."""
     A = np.array(REFERENCE["ode-1"]["A"], float)
@@ -318,7 +313,6 @@ def test_stiff_flows():
     assert t.peak == pytest.approx(peak, rel=1e-6) and t.peak_time == pytest.approx(1000, rel=1e-3)
 
 
-@pytest.mark.slow
 def test_numerical_radius_and_abscissa():
     """c cos(π/(N + 1)) of c · shift; of a matrix with entries ≥ 0 that of its symmetric part."""
     radius = jax.jit(numerical_radius)
@@ -345,27 +339,6 @@ def test_exponentials_and_powers():
         np.testing.assert_allclose(power(jnp.asarray(A), jnp.asarray(k)), np.linalg.matrix_power(A, k), rtol=1e-11)
 
 
-# --- pseudospectra ---------------------------------------------------------------------------------------------------
-
-
-def test_pseudospectra_are_numpys():
-    rng = np.random.default_rng(0)
-    W, z = rng.normal(size=(5, 5)), rng.normal(size=(20, 30)) + 1j * rng.normal(size=(20, 30))
-    expected = np.linalg.svd(z[..., None, None] * np.eye(5) - W, compute_uv=False)[..., -1]
-    np.testing.assert_allclose(ro.pseudospectrum(W, z), expected, atol=1e-14)
-    turn = rotation(5)
-    values = np.linalg.eigvals(turn)
-    distance = np.abs(z[..., None] - values).min(-1)
-    np.testing.assert_allclose(ro.pseudospectrum(turn, z), distance, atol=1e-14)
-
-
-def test_grids_of_every_shape():
-    W = np.array([[0.5, 1.0], [0.0, 0.5]])
-    assert ro.pseudospectrum(W, 0.5).shape == () and ro.pseudospectrum(W, [[1, 2, 3]]).shape == (1, 3)
-    assert ro.pseudospectrum(W, np.zeros((0, 4))).shape == (0, 4)
-    assert ro.pseudospectrum(W.astype(np.float32), [1.0 + 1j]).dtype == jnp.float32
-
-
 # --- bad input -------------------------------------------------------------------------------------------------------
 
 
@@ -380,10 +353,6 @@ def test_grids_of_every_shape():
         (lambda: ro.transient(ro.Flow(Linear(jnp.eye(2)), ro.Linear(np.ones((3, 1)))), np.zeros(2)), ValueError, "const"),
         (lambda: ro.transient(ro.Map(ro.VanillaCell(np.eye(2), np.eye(2), np.zeros(2)), np.ones(2)), np.zeros(3)),
          ValueError, "2 numbers"),
-        (lambda: ro.pseudospectrum(np.ones((2, 3)), 0), ValueError, "square"),
-        (lambda: ro.pseudospectrum(np.eye(2), [np.inf]), ValueError, "grid must be finite"),
-        (lambda: ro.pseudospectrum(np.eye(2), "here"), TypeError, "grid"),
-        (lambda: ro.pseudospectrum(np.eye(2), [True]), TypeError, "grid"),
     ],
 )  # fmt: skip
 def test_bad_input_is_named(as_user, call, error, message):

@@ -33,7 +33,7 @@ def test_series_converge_at_the_predicted_ratio(method, multiplier):
     r = abs(delta)
     p = 20 if r > 0.5 else int(math.log(1e-7) / math.log(r))  # above rounding
     errors = series_errors(method, multiplier, [p, p + 1])
-    assert method(p).series_ratio(jnp.asarray(multiplier)) == pytest.approx(r)
+    assert method(p).series_ratio(jnp.asarray(multiplier, complex)) == pytest.approx(r)
     # The error is |∫₀^δ zᵖ/(1 + z) dz|: the ratio is a mean of |z|, weighed towards |δ| like |z|ᵖ. With |1 + z| between
     # 1 − r and 1 + r, integrating by parts twice bounds the rest.
     predicted = r * (p + 1) / (p + 2)
@@ -66,7 +66,7 @@ def test_the_flow_of_a_series_parts_from_the_network_by_what_the_exponents_say()
 
 @pytest.mark.parametrize(("method", "multiplier"), [(ro.Forward, -0.5), (ro.Forward, 2.3), (ro.Backward, 0.4)])
 def test_series_diverge_where_predicted(method, multiplier):
-    assert method(1).series_ratio(jnp.asarray(multiplier)) > 1
+    assert method(1).series_ratio(jnp.asarray(multiplier, complex)) > 1
     if multiplier > 0:
         errors = series_errors(method, multiplier, [10, 20, 40])
         assert errors[0] < errors[1] < errors[2]

@@ -42,13 +42,13 @@ def test_the_command_reads_a_csv_and_goes_on_from_a_checkpoint(tmp_path):
     ("arguments", "message"),
     [
         (["nothing"], "SERIES nothing: there is no such csv file"),
-        (["nothing.csv"], "nothing.csv"),
+        (["nothing.csv"], "SERIES nothing.csv: there is no such csv file"),
         (["sunspots", "--model", "transformer"], "--model must be one of"),
         (["sunspots", "--out", "page.txt"], "--out must end in"),
-        (["sunspots", "--history", "400"], "rows"),
+        (["sunspots", "--history", "400"], "rows, for one window of history 400"),
         (["holes.csv"], "line 3, column 'x': a finite number is wanted; got a missing value"),
         (["text.csv"], "line 3, column 'x': a finite number is wanted; got 'high'"),
-        (["flat.csv", "--history", "2"], "constant"),
+        (["flat.csv", "--history", "2"], "column 0 is constant"),
     ],
 )
 def test_the_command_names_what_is_wrong(arguments, message, tmp_path, monkeypatch):

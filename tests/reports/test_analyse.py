@@ -77,7 +77,7 @@ def test_the_command_prints_one_json_object_and_draws(tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--weights", "none.npz", "--hidden", "3"], "--hidden does nothing with --weights"),
+        (["--weights", WIDE, "--hidden", "3", "--method", "magic"], "--hidden does nothing with --weights"),
         (["--method", "magic"], "--method magic: unknown"),
         (["--out", "page.txt"], "--out must end in"),
         (["--x", "0.3", "--weights", WIDE], "the network takes 2 inputs; got 0.3"),

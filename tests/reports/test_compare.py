@@ -1,7 +1,6 @@
 """The comparison: what is predicted beside what is measured, against closed forms."""
 
 import json
-import math
 
 import equinox as eqx
 import jax
@@ -11,9 +10,6 @@ import pytest
 from scipy.linalg import expm
 
 import rnn_ode as ro
-from rnn_ode._reports import linear_growth
-from rnn_ode._reports.counterparts import run_counterpart
-from rnn_ode._reports.linear_growth import measured_rate
 
 XS = np.sin(0.4 * np.arange(12.0))[:, None]
 W = np.array([[0.8, 0.2, 0.0], [-0.1, 0.7, 0.1], [0.05, 0.0, 0.9]])
@@ -72,22 +68,6 @@ def test_measured_rate_agrees_with_the_predicted_one(affine):
     for got in affine.rows:
         np.testing.assert_allclose(got.measured_rate, got.predicted_rate, atol=1e-3)  # the fit of an oscillating norm
     np.testing.assert_allclose(affine.measured_rate, np.log(np.abs(np.linalg.eigvals(W)).max()), atol=1e-3)
-
-
-def test_measured_rate_is_measured(affine, monkeypatch):
-    """Another simulator, another number: nothing of it comes from the eigenvalues."""
-    monkeypatch.setattr(linear_growth, "simulate", lambda step, runs: 0.125 * np.arange(1, 2001))
-    assert measured_rate(jnp.asarray(W)) == pytest.approx(0.125)
-
-
-@pytest.mark.parametrize("rate", [-300.0, -2.0, 0.0, 0.5, 300.0])
-def test_measured_rate_of_stiff_and_fast_flows(rate):
-    matrix = jnp.array([[rate, 0.0, 0.0], [0.0, -1.0, 3.0], [0.0, -3.0, -1.0]])
-    np.testing.assert_allclose(measured_rate(matrix), max(rate, -1.0), atol=2e-2)
-
-
-def test_measured_rate_of_a_nilpotent_map_is_minus_infinity():
-    assert measured_rate(jnp.array([[0.0, 1.0], [0.0, 0.0]]), flow=False) == -math.inf
 
 
 def test_a_row_says_why_a_method_does_not_exist():
@@ -166,11 +146,6 @@ def test_figure_holds_the_four_panels(affine):
     assert len(exact.get_xdata()) == len(XS) + 1
 
 
-def test_growth_of_the_linear_part(affine):
-    np.testing.assert_allclose(affine.growth.textbook[3], np.linalg.norm(expm(3 * W), 2))
-    np.testing.assert_allclose(affine.growth.network[3], np.linalg.norm(np.linalg.matrix_power(W, 3), 2))
-
-
 def test_bad_input(as_user):
     with pytest.raises(ValueError, match=r"xs must have shape \(T, 1\).*got \(12, 2\)"):
         ro.compare(AFFINE, np.ones((12, 2)))
@@ -178,12 +153,6 @@ def test_bad_input(as_user):
         ro.compare(AFFINE, XS, methods=("exact",))
     with pytest.raises(ValueError, match="methods must hold at least one"):
         ro.compare(AFFINE, XS, methods=())
-
-
-@pytest.mark.parametrize("size", [1e-200, 1e200])
-def test_the_simulator_keeps_to_the_float_range(size):
-    """Two thousand steps of it do not, and neither do the squares of one."""
-    assert measured_rate(size * jnp.eye(3), flow=False) == pytest.approx(np.log(size), rel=1e-12)
 
 
 def root_of_half(x, h):
@@ -213,30 +182,6 @@ class Step(eqx.Module):
         return self.s * (self.A @ h + self.B @ jnp.tanh(h) + x)
 
 
-TURN = np.array([[0.0, -1.0], [1.0, 0.0]])
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize(
-    ("A", "reason"),
-    [
-        (0.5 * TURN, ""),
-        (-40 * np.eye(2), ""),  # its flow decays by 41 a step: no reason to give up
-        (-1e9 * np.eye(2), "the field is stiff"),
-        (np.eye(2) + 1e7 * TURN, "out of solver steps"),  # turns, and does not decay
-        (1e3 * np.eye(2), "left the float range"),
-    ],
-    ids=["smooth", "fast", "stiff", "turns", "grows"],
-)
-def test_a_row_says_why_its_run_ended(A, reason, dtype):
-    """Of h' = (A − 1) h + x: each reason where it holds, and none where nothing is wrong."""
-    cell = Step(jnp.asarray(A, dtype), jnp.zeros((2, 2), dtype), jnp.ones((), dtype))
-    xs, h0 = np.asarray(XS[:6], dtype), jnp.ones(2, dtype)
-    _, said = run_counterpart(cell, ro.Forward(1), jnp.asarray(xs), h0, 1.0)
-    assert (reason in said) if reason else said == ""
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_units_of_time_and_state_change_the_times_alone(dtype):
@@ -258,24 +203,3 @@ def test_units_of_time_and_state_change_the_times_alone(dtype):
             a, b = ours.to_dict(), theirs.to_dict()
             assert {**a, "parted_at": None} == {**b, "parted_at": None}
         assert got.measured_rate == wanted.measured_rate
-
-
-@pytest.mark.parametrize("size", [5e3, 1e5, 1e30])
-def test_measured_rate_of_flows_beyond_the_exponential_of_a_step(size, float32):
-    matrix = jnp.asarray(size * np.diag([1.0, 0.5, -1.0]), jnp.float32)
-    assert measured_rate(matrix) == pytest.approx(size, rel=1e-3)
-    assert measured_rate(-matrix) == pytest.approx(size, rel=1e-3)
-    assert measured_rate(jnp.asarray(-size * np.diag([1.0, 0.5, 2.0]), jnp.float32)) == pytest.approx(
-        -size / 2, rel=1e-3
-    )
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("size", [1e-12, 1e300])
-def test_the_figure_holds_states_of_any_size(size):
-    """Of a network that grows to the end of the float range, and of one whose states are tiny."""
-    cell = ro.VanillaCell([[1.5]], [[1.0]], [0.0], activation=None)
-    xs = np.full((40, 1), size)
-    figure = ro.compare(cell, xs, methods=(ro.Forward(1), ro.Exact())).plot()
-    low, high = figure.axes[0].get_ylim()
-    assert np.isfinite([low, high]).all() and high > low and (high - low) / size < 1e9

@@ -156,6 +156,8 @@ def test_eulers_rule_by_hand():
         gap = ts[k + 1] - ts[k]
         h = h + gap * (DIAGONAL * h + np.cos(0.2 * ts[k + 1]) - h)
         np.testing.assert_allclose(run.states[k + 1], h, rtol=1e-12)
+    # the mean gap is 2/3 of a step
+    np.testing.assert_allclose(run.stats["radius"], np.abs(1 + (DIAGONAL - 1) * 2 / 3).max(), rtol=1e-9)
 
 
 @pytest.mark.slow

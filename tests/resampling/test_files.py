@@ -17,13 +17,14 @@ from rnn_ode import audio, interop
 from rnn_ode._resampling import files_scheme
 from rnn_ode._resampling.files import resample_file
 from rnn_ode._resampling.files_report import Report, doubt
-from rnn_ode._resampling.files_round_trip import OwnRun, level, round_trip
-from rnn_ode._resampling.files_scheme import Scheme, error_gain, liveliest, recommended_scheme
+from rnn_ode._resampling.files_round_trip import OwnRun, level, own_run, round_trip
+from rnn_ode._resampling.files_scheme import Scheme, checked_roots, error_gain, liveliest, recommended_scheme
 from rnn_ode._resampling.files_source import Table, survey
 
 TONE = (0.4 * np.sin(0.05 * np.arange(1500)) + 0.2 * np.sin(0.31 * np.arange(1500)))[:, None]
 
 CELL = ro.VanillaCell(np.diag([0.8, -0.4]), np.ones((2, 1)), np.zeros(2), jnp.tanh)
+KNOB = ro.VanillaCell(np.diag([0.8, -0.4]), np.ones((2, 2)), np.zeros(2), jnp.tanh)
 
 
 def network(cell=CELL):
@@ -186,3 +187,45 @@ def test_a_series_is_read_in_blocks(tmp_path):
     (tmp_path / "a.csv").write_text("\n".join(map(str, range(10))))
     table = Table(tmp_path / "a.csv", Fraction(1))
     assert (table.frames, table.channels, [len(block) for block in table.blocks(4)]) == (10, 1, [4, 4, 2])
+
+
+def test_at_its_own_rate_the_output_is_that_of_the_network(folder):
+    (folder / "in.csv").write_text("\n".join(map(str, TONE[:60, 0])))
+    net, done = network(KNOB), []
+    report = resample_file(
+        net,
+        Table(folder / "in.csv", Fraction(2)),
+        folder / "out.csv",
+        2,
+        2,
+        scheme=Scheme(1, 1),
+        hold=[0.5],
+        progress=lambda frames, total: done.append((frames, total)),
+    )
+    xs = jnp.hstack([TONE[:60], 0.5 * jnp.ones((60, 1))])
+    outputs = jax.vmap(net.output)(xs, ro.iterate(net.cell, xs).states[1:])
+    rows = np.loadtxt(folder / "out.csv", delimiter=",", skiprows=1)
+    np.testing.assert_allclose(rows[:, 1:], outputs, atol=1e-12)
+    assert rows[:, 0].tolist() == [0.5 * k for k in range(60)] and done[-1] == (60, 60)
+    assert (report.frames, report.clipped, report.rate_in, report.rate_out, report.trained) == (60, 0, 2, 2, 2)
+    assert report.scheme["stable"] and not report.scheme["recommended"] and report.scheme["ahead"] == 1
+    assert abs(report.real_time_factor * report.seconds - 30) < 1e-9
+    assert report.round_trip_snr_db is None or report.round_trip_snr_db > 60
+
+
+def test_an_unstable_scheme_is_refused_with_the_stable_ones_unless_forced():
+    with pytest.raises(ValueError, match=r"--ahead 1 --behind 5: unstable at 0\.5 steps .* \(3, 3\)"):
+        checked_roots(network(), np.zeros(1), 0.5, Scheme(1, 5), False)
+    forced = checked_roots(network(), np.zeros(1), 0.5, Scheme(1, 5), True)
+    assert not forced["stable"] and forced["radius"] > 1
+    assert checked_roots(network(), np.zeros(1), 0.5, Scheme(), False)["stable"]
+
+
+def test_the_network_s_own_run_has_the_steps_within_the_beginning_of_the_input():
+    """49 · (1/49) is below 1 in floating point, and is one whole step all the same."""
+    own = own_run(network(), TONE[:50], 1 / 49)
+    np.testing.assert_allclose(own.xs, TONE[[0, 49]], atol=1e-6)
+    assert own.outputs.shape == (2, 1)
+    same = own_run(network(), TONE[:5], 1.0)
+    states = ro.iterate(CELL, TONE[:5]).states[1:]
+    np.testing.assert_allclose(same.outputs, jax.vmap(network().readout)(states), atol=1e-12)

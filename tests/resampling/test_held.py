@@ -22,8 +22,7 @@ def test_a_held_input_is_never_interpolated_across():
         np.testing.assert_allclose(state, affine_flow([k, t], network[k], xs[k])[1], atol=2e-6)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("each", [0.5, 4.6])
+@pytest.mark.parametrize("each", [0.5, pytest.param(4.6, marks=pytest.mark.slow)])
 def test_a_held_input_may_have_an_interval_of_its_own(each):
     xs = np.random.default_rng(5).normal(size=(6, 1))
     ts = np.linspace(0.3 * each, 5.6 * each, 23)

@@ -63,7 +63,7 @@ def test_phi_functions_are_differentiated_in_both_modes():
 LEADS = (ro.Textbook(), ro.Tustin(), ro.Forward(1))
 READINGS = [(method, path, rate) for method in LEADS for path in PATHS for rate in RATES]
 OTHERS = [(method, "linear", 0.7) for method in (ro.Forward(3), ro.Backward(2), ro.Exact())]
-QUICK = [(LEADS[0], "hold", 0.7), (LEADS[1], "cubic", 0.7), (LEADS[2], "linear", 0.7)]
+QUICK = [(LEADS[0], "hold", 0.7), (LEADS[1], "cubic", 0.7)]
 CASES = [pytest.param(*case, marks=() if case in QUICK else pytest.mark.slow) for case in READINGS + OTHERS]
 
 
@@ -126,7 +126,7 @@ def test_blocks_are_left_where_the_power_they_need_is_not_finite():
     np.testing.assert_allclose(doubled_where_finite(0.1 * E, u, h0), scanned(0.1 * E, u, h0), rtol=1e-5)
 
 
-@pytest.mark.parametrize("dt", [0.37, 0.7])
+@pytest.mark.parametrize("dt", [0.37, pytest.param(0.7, marks=pytest.mark.slow)])
 def test_kinks_are_where_they_are(dt):
     """Against the solution of the network's own linear system, from kink to kink by SciPy."""
     field, path = ro.to_ode(affine(), ro.Exact()), ro.Linear(XS, dt=dt)

@@ -9,6 +9,7 @@ import pytest
 from linear_system import summed
 
 import rnn_ode as ro
+from rnn_ode._run.outcome import Stop, is_rounding_too_large
 
 
 @pytest.mark.slow
@@ -162,3 +163,27 @@ class Relaxing(eqx.Module):
 
     def __call__(self, t, h, path):
         return self.rate * (jnp.cos(t) - h)
+
+
+@pytest.mark.parametrize(
+    ("changed", "wanted"),
+    [
+        ({}, True),
+        ({"at_first": -10.0}, False),  # near a singularity: fast only where the solver stopped
+        ({"at_stop": -10.0}, False),
+        ({"rtol": 0.5}, False),
+        ({"atol": 1.0}, False),
+        ({"result": "max_steps_reached"}, True),
+        ({"result": "max_steps_reached", "s": 2e-5}, False),  # in the first transient
+        ({"result": "max_steps_reached", "step": 2e-5}, False),  # the steps are longer than an explicit solver's
+        ({"result": "successful"}, False),
+    ],
+)
+def test_rounding_is_too_large_for_a_decay_that_is_fast_throughout_and_for_short_steps(changed, wanted):
+    """A decay of 10⁶ multiplies a rounding of 1.2e-7 to 0.12, far above rtol."""
+    case = {"at_first": -1e6, "at_stop": -1e6, "rtol": 1e-5, "atol": None, "result": "dt_min_reached"} | changed
+    one = jnp.ones(1, jnp.float32)
+    stop = Stop(one, one, jnp.float32(case.get("s", 0.5)), jnp.float32(case.get("step", 1e-6)))
+    exponents = jnp.float32(case["at_first"]), jnp.float32(case["at_stop"])
+    result = getattr(ro.RESULTS, case["result"])
+    assert is_rounding_too_large(stop, *exponents, result, (case["rtol"], case["atol"])) == wanted

@@ -194,7 +194,8 @@ def test_overflow_is_the_same_with_checkpoints():
     np.testing.assert_array_equal(runs[0].states, runs[1].states)
 
 
-@pytest.mark.parametrize("steps", [400, pytest.param(1600, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("steps", [400, 1600])
 def test_memory_grows_like_the_root(steps):
     """What the compiled gradient holds besides its arguments and results, by XLA's own account."""
 

@@ -11,6 +11,7 @@ import pytest
 from linear_system import DT, H0, LINEAR, SAMPLES, TIMES, XS, A, B, C, T, held, summed
 
 import rnn_ode as ro
+from rnn_ode._run import solve
 
 
 @pytest.mark.slow
@@ -103,3 +104,10 @@ def test_trial_steps_to_where_the_field_is_undefined_leave_the_gradient_alone(ac
 def test_a_zero_field_from_zero_stays_there():
     run = ro.integrate(summed(), None, np.zeros(2), ts=np.arange(3.0))
     np.testing.assert_array_equal(run.states, 0)
+
+
+def test_why_a_run_failed_is_asked_only_if_it_failed(monkeypatch):
+    asked = []
+    monkeypatch.setattr(solve, "_diagnosed", lambda *args: asked.append(args) or args[5])
+    assert euler().result == ro.RESULTS.successful and not asked
+    assert euler(max_steps=T - 2, throw=False).result == ro.RESULTS.max_steps_reached and len(asked) == 1

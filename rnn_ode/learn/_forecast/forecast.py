@@ -105,9 +105,8 @@ def forecast(
     parts = split(values, history=history, gap=gap, horizon=horizon, **shares)
     rows = np.asarray(values, float)
     past = rows[: parts.test.starts[0]]
-    mase(
-        past[-1:], past[-1:], past, season
-    )  # raises here, and not after the training, if the past has no unit of error
+    # a past without a unit of error is refused here, and not after the training
+    mase(past[-1:], past[-1:], past, season)
 
     problem = _ScaledProblem(parts.scaler, gap, horizon, direct)
     width = rows.shape[1]
@@ -144,7 +143,7 @@ def forecast(
         band=with_intervals(tested),
         members=tested,
         future=jax.tree.map(lambda leaf: leaf[0], with_intervals(ahead)),
-        baselines=_baselines(parts, season),
+        baselines=baselines_of(parts, season),
         share=share,
         fit=done,
         season=season,
@@ -206,7 +205,7 @@ def _predict(problem: _ScaledProblem, ensemble: Ensemble, histories: Array) -> A
     return eqx.filter_vmap(of_all)(ensemble.stacked)
 
 
-def _baselines(parts: Split, season: int) -> dict[str, np.ndarray]:
+def baselines_of(parts: Split, season: int) -> dict[str, np.ndarray]:
     """The predictions of the baselines for the test windows, by name."""
     found = {"last value": last_value(parts.test), "drift": drift(parts.test)}
     if 1 < season <= parts.test.inputs.shape[1]:

@@ -75,8 +75,11 @@ CORES: dict[str, Core] = {
     "gru-ode": _euler(lambda key, D, N: GRUODE.random(key, D, N), 0.5),
     "neural-ode": _neural_ode,
 }
-"""The named cores: `CORES[name](key, inputs, hidden)` makes the recurrent part of a model, a runner. `many_to_one` adds a
-readout, and `study` compares cores on a task."""
+"""The named cores: `CORES[name](key, inputs, hidden)` makes the recurrent part of a model, a runner.
+
+`many_to_one` adds a readout, and `study` compares cores on a task. To add a core of your own, assign such a function to
+`CORES["its name"]`.
+"""
 
 
 def many_to_one(name: str, hidden: int) -> Callable[[PRNGKeyArray, int, int], ManyToOne]:

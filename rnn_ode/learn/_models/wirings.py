@@ -39,7 +39,7 @@ class _Wiring(eqx.Module):
     def __check_init__(self):
         if not isinstance(self.runner, AbstractRunner):
             raise TypeError(
-                f"runner must be one of rnn_ode.learn's, such as Iterated(cell) or Integrated(field); got {self.runner!r}."
+                f"runner must be an AbstractRunner, such as Iterated(cell) or Integrated(field); got {self.runner!r}."
             )
         check_callable("readout", self.readout, "readout(output)")
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from rnn_ode import datasets, learn
+from rnn_ode.learn._forecast.forecast import baselines_of
 
 SINE = np.sin(np.arange(240) / 5)[:, None] + 3
 QUIET = {"key": jax.random.key(0), "progress": False, "members": 2, "size": 16}
@@ -141,3 +142,9 @@ def test_a_network_beats_the_published_one_on_the_pendulum():
                            key=jax.random.key(0), members=2, progress=False)  # fmt: skip
     assert f.typical()["mae"] < 0.007229
     assert isinstance(f.fit.model.member(0).runner, learn.Iterated)
+
+
+@pytest.mark.parametrize("season, seasonal", [(1, False), (2, True), (10, True), (11, False)])
+def test_the_seasonal_baseline_needs_a_season_within_the_history(season, seasonal):
+    parts = learn.split(SINE, history=10, gap=0, horizon=1)
+    assert ("seasonal" in baselines_of(parts, season)) == seasonal

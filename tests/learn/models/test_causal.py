@@ -91,7 +91,7 @@ def leaves_the_past_alone(runner):
     return all((row[:k] == outputs[:k]).all() for k, row in zip(places, rows, strict=True))
 
 
-@pytest.mark.parametrize("name", named(FLOWS, quick=("forward",)))
+@pytest.mark.parametrize("name", named(FLOWS, quick=("forward", "peeking")))
 def test_no_output_depends_on_a_later_sample(name):
     runner = learn.Integrated(FLOWS[name], ro.Linear, rtol=1e-4, atol=1e-6)
     assert leaves_the_past_alone(runner)
@@ -157,7 +157,8 @@ def test_paths_that_need_later_samples_are_taken_for_the_whole_sequence():
     assert learn.EncoderDecoder(runner, runner, eqx.nn.Linear(N, D, key=KEYS[10]))(XS[0], 2).shape == (2, D)
 
 
-@pytest.mark.parametrize("path", [pytest.param(ro.Hold, marks=pytest.mark.slow), ro.Linear])
+@pytest.mark.slow
+@pytest.mark.parametrize("path", [ro.Hold, ro.Linear])
 def test_a_later_sample_that_is_nan_changes_no_earlier_output(path):
     runner = learn.Integrated(ro.CTRNN.random(jax.random.key(0), 1, 2), path=path)
     xs = jnp.ones((6, 1))

@@ -129,3 +129,11 @@ def test_float32_times_that_do_not_resolve_a_gap_are_refused(float32):
     with pytest.raises(ValueError, match=r"ts came as float32, which does not resolve the interval from 1000000\.0 to"):
         runner.outputs(jnp.asarray(stamps), xs)
     assert jnp.isfinite(runner.outputs(stamps, xs)).all()
+
+
+def test_a_row_may_have_a_single_observation():
+    found = learn.intervals([0.0, np.nan], 0.25, lengths=1)
+    np.testing.assert_array_equal(found.gaps, [0, 0])
+    assert found.after == 0.25
+    with pytest.raises(ValueError, match="lengths must be from 1 to the number of samples, 2; got 0 to 0"):
+        learn.intervals([0.0, 1.0], lengths=0)

@@ -266,3 +266,10 @@ def test_it_beats_a_network_whose_gaps_were_filled():
     script = f"PATH = {str(path)!r}\n{SCRIPT}"
     done = subprocess.run([sys.executable, "-c", script], env=env, capture_output=True, encoding="utf-8")
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+
+
+def test_a_traced_length_of_known_times_gives_the_outputs_of_a_shorter_series():
+    model = model_of("ctrnn")
+    run = jax.jit(lambda length, at: model.last(TS, XS, at, length), static_argnums=1)
+    np.testing.assert_allclose(run(3, 2.0), model.last(TS[:3], XS[:3], 2.0), rtol=1e-12)
+    assert not jnp.isfinite(run(4, 1.95)).any(), "a time before the last observation that counts"

@@ -184,7 +184,7 @@ def test_models_take_samples_of_any_type_in_any_precision(name):
 
 def test_wirings_refuse_what_does_not_fit(as_user):
     gru, readout, key = ITERATED["gru"], eqx.nn.Linear(N, D, key=KEYS[10]), KEYS[9]
-    with pytest.raises(TypeError, match=r"runner must be one of rnn_ode.learn's, such as Iterated\(cell\)"):
+    with pytest.raises(TypeError, match=r"runner must be an AbstractRunner, such as Iterated\(cell\)"):
         learn.ManyToOne(eqx.nn.GRUCell(D, N, key=key), readout)  # pyright: ignore[reportArgumentType]
     with pytest.raises(TypeError, match="readout must be a callable"):
         learn.ManyToOne(gru, None)  # pyright: ignore[reportArgumentType]

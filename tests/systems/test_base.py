@@ -91,7 +91,7 @@ def test_states_are_flat():
     ("make", "error", "message"),
     [
         (lambda: ro.Map(CELL, ro.Hold(XS, 0.5)), ValueError, "every 0.5, and dt is 1"),
-        (lambda: ro.Map(CELL, XS[0], dt=0.0), ValueError, "dt"),
+        (lambda: ro.Map(CELL, XS[0], dt=0.0), ValueError, "dt must be"),
         (lambda: ro.Map(3, XS[0]), TypeError, "cell"),
         (lambda: ro.Flow(3, XS[0]), TypeError, "field"),
         (lambda: ro.Map(CELL), ValueError, r"x must be an input of shape \(2,\) for this VanillaCell.*got None"),

@@ -1,0 +1,71 @@
+"""Upper bounds of gradients, and what Pascanu, Mikolov & Bengio (2013) conclude from them."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import rnn_ode as ro
+from rnn_ode._analyses.gradients_bounds import bounds_of
+
+SIZE, STEPS = 10, 40
+slow = pytest.mark.slow
+
+
+def linear(W, activation=None):
+    return ro.VanillaCell(W, np.zeros((len(W), 1)), np.zeros(len(W)), activation=activation)
+
+
+def zeros(steps=STEPS):
+    return np.zeros((steps, 1))
+
+
+def orthogonal(n=SIZE, seed=0):
+    return np.linalg.qr(np.random.default_rng(seed).normal(size=(n, n)))[0]
+
+
+def test_the_bound_of_the_weights_is_a_power_of_the_gain():
+    b = bounds_of(jnp.asarray(0.5), jnp.log(jnp.array([1.0, 0.4, 0.1])), 3)
+    np.testing.assert_allclose(b.from_weights, [1, 0.5, 0.25])
+    np.testing.assert_allclose(b.from_steps, [1, 0.4, 0.1])
+    assert b.vanishing_guaranteed and not b.exploding_possible
+
+
+@pytest.mark.parametrize(
+    ("gain", "vanishing", "exploding"),
+    [
+        (0.9, True, False),
+        (1.1, False, True),
+        (np.nan, False, True),
+        (1 + 1e-15, False, False),
+        (1 - 1e-15, False, False),
+    ],
+)
+def test_conclusions_allow_for_rounding_and_for_an_unknown_gain(gain, vanishing, exploding):
+    b = bounds_of(jnp.asarray(gain), jnp.zeros(2), 4)
+    assert (b.vanishing_guaranteed, b.exploding_possible) == (vanishing, exploding)
+    wider = bounds_of(jnp.asarray(1 + 30 * np.finfo(float).eps), jnp.zeros(2), 4)
+    assert wider.exploding_possible and not bounds_of(wider.gain, jnp.zeros(2), 10).exploding_possible
+
+
+@pytest.mark.parametrize(
+    ("activation", "gamma"),
+    [(None, 1), (jax.nn.relu, 1), (jnp.tanh, 1), pytest.param(jax.nn.sigmoid, 1 / 4, marks=slow)],
+)
+@pytest.mark.parametrize("excess", [0.98, 1.02])
+def test_the_two_statements_of_pascanu(activation, gamma, excess):
+    """‖W‖₂ < 1/γ suffices for vanishing, ‖W‖₂ > 1/γ is necessary for exploding."""
+    g = ro.gradient_flow(linear(excess / gamma * orthogonal(), activation), zeros(), 0.1 * np.ones(SIZE))
+    np.testing.assert_allclose(g.bounds.gain, excess, rtol=1e-14)
+    assert g.bounds.vanishing_guaranteed == (excess < 1)
+    assert g.bounds.exploding_possible == (excess > 1)
+    if excess < 1:
+        assert g.norms[-1] <= excess**STEPS * (1 + 1e-12)
+
+
+def test_bounds_that_are_unknown_or_zero():
+    assert np.isnan(linear(np.eye(1), jnp.sin).gain)
+    g = ro.gradient_flow(linear(np.zeros((SIZE, SIZE))), zeros())
+    np.testing.assert_array_equal(g.bounds.from_weights, [1] + [0] * STEPS)
+    np.testing.assert_array_equal(g.bounds.from_steps, [1] + [0] * STEPS)
+    assert g.bounds.vanishing_guaranteed

@@ -1,0 +1,62 @@
+"""Growth of the linear part: simulated, against closed forms."""
+
+import math
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.linalg import expm
+
+import rnn_ode as ro
+from rnn_ode._reports import linear_growth
+from rnn_ode._reports.linear_growth import measured_rate
+
+W = np.array([[0.8, 0.2, 0.0], [-0.1, 0.7, 0.1], [0.05, 0.0, 0.9]])
+
+
+def test_norms_are_those_of_powers_and_exponentials():
+    growth = linear_growth.linear_growth(ro.spectrum(W), 5)
+    np.testing.assert_array_equal(growth.steps, np.arange(6))
+    np.testing.assert_allclose(growth.textbook, [np.linalg.norm(expm(k * W), 2) for k in range(6)])
+    np.testing.assert_allclose(growth.network, [np.linalg.norm(np.linalg.matrix_power(W, k), 2) for k in range(6)])
+    multipliers, vectors = np.linalg.eig(W)
+    np.testing.assert_allclose(growth.radius, np.abs(multipliers).max())
+    np.testing.assert_allclose(growth.abscissa, multipliers.real.max())
+    np.testing.assert_allclose(growth.eigenvector_condition, np.linalg.cond(vectors))
+
+
+def test_norms_beyond_the_float_range_are_infinite():
+    growth = linear_growth.linear_growth(ro.spectrum(1e200 * np.eye(2)), 3)
+    assert np.isinf(growth.network[2:]).all() and np.isinf(growth.textbook[1:]).all()
+
+
+def test_measured_rate_is_measured(monkeypatch):
+    """Another simulator, another number: nothing of it comes from the eigenvalues."""
+    monkeypatch.setattr(linear_growth, "simulate", lambda step, runs: 0.125 * np.arange(1, 2001))
+    assert measured_rate(jnp.asarray(W)) == pytest.approx(0.125)
+
+
+@pytest.mark.parametrize("rate", [-300.0, -2.0, 0.0, 0.5, 300.0])
+def test_measured_rate_of_stiff_and_fast_flows(rate):
+    matrix = jnp.array([[rate, 0.0, 0.0], [0.0, -1.0, 3.0], [0.0, -3.0, -1.0]])
+    np.testing.assert_allclose(measured_rate(matrix), max(rate, -1.0), atol=2e-2)
+
+
+def test_measured_rate_of_a_nilpotent_map_is_minus_infinity():
+    assert measured_rate(jnp.array([[0.0, 1.0], [0.0, 0.0]]), flow=False) == -math.inf
+
+
+@pytest.mark.parametrize("size", [1e-200, 1e200])
+def test_the_simulator_keeps_to_the_float_range(size):
+    """Two thousand steps of it do not, and neither do the squares of one."""
+    assert measured_rate(size * jnp.eye(3), flow=False) == pytest.approx(np.log(size), rel=1e-12)
+
+
+@pytest.mark.parametrize("size", [5e3, 1e5, 1e30])
+def test_measured_rate_of_flows_beyond_the_exponential_of_a_step(size, float32):
+    matrix = jnp.asarray(size * np.diag([1.0, 0.5, -1.0]), jnp.float32)
+    assert measured_rate(matrix) == pytest.approx(size, rel=1e-3)
+    assert measured_rate(-matrix) == pytest.approx(size, rel=1e-3)
+    assert measured_rate(jnp.asarray(-size * np.diag([1.0, 0.5, 2.0]), jnp.float32)) == pytest.approx(
+        -size / 2, rel=1e-3
+    )
