@@ -9,30 +9,21 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+import parts
 import pytest
+from parts import KEY, RNG, D, N
 
 import rnn_ode as ro
 import rnn_ode.plot
 
-N, D, T = 3, 2, 6
+T = 6
 SIZE, STEPS = 10, 40  # of the linear networks and their likes, so that they share what is compiled
-RNG = np.random.default_rng(0)
-XS = jnp.asarray(RNG.normal(size=(T, D)))
-WEIGHTS = RNG.normal(size=(N, N)), RNG.normal(size=(N, D)), RNG.normal(size=N)
-KEY = jax.random.key(0)
-CELLS = {
-    "relu": ro.VanillaCell(*WEIGHTS),
-    "tanh": ro.VanillaCell(*WEIGHTS, activation=jnp.tanh),
-    "affine": ro.VanillaCell(*WEIGHTS, activation=None),
-    "piecewise": ro.PiecewiseLinearCell(np.diag(WEIGHTS[2]), *WEIGHTS),
-    "gru": eqx.nn.GRUCell(D, N, key=KEY),
-    "lstm": eqx.nn.LSTMCell(D, N, key=KEY),
+XS = jnp.asarray(parts.XS[:T])
+KINDS = ("relu", "tanh", "affine", "piecewise", "gru", "lstm")
+CELLS = {name: parts.CELLS[name] for name in KINDS} | {
     "function": lambda x, s: {"b": jnp.sin(s["a"] * x[0]) + s["b"], "a": s["b"] ** 2},
 }
-START = {name: np.linspace(-1, 1, N) for name in CELLS} | {
-    "lstm": (np.linspace(-1, 1, N), np.ones(N)),
-    "function": {"a": np.array([0.3]), "b": np.array([-0.7])},
-}
+START = {name: parts.STATES[name] for name in KINDS} | {"function": {"a": np.array([0.3]), "b": np.array([-0.7])}}
 slow = pytest.mark.slow
 cells = pytest.mark.parametrize("name", [name if name == "lstm" else pytest.param(name, marks=slow) for name in CELLS])
 
@@ -411,7 +402,9 @@ def lower_everything():
 @slow
 def test_it_lowers_for_every_backend():
     env = os.environ | {"EQX_ON_ERROR": "nan", "JAX_PLATFORMS": "cpu"}
-    env["PYTHONPATH"] = os.pathsep.join([str(Path(ro.__file__).parent.parent), str(Path(__file__).parent)])
+    env["PYTHONPATH"] = os.pathsep.join(
+        [str(Path(ro.__file__).parent.parent), str(Path(__file__).parent), str(Path(__file__).parents[1])]
+    )
     script = "import test_gradients; test_gradients.lower_everything()"
     done = subprocess.run([sys.executable, "-c", script], env=env, capture_output=True, text=True)
     assert done.stdout == "lowered\n", done.stdout + done.stderr
