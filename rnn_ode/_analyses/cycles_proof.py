@@ -124,7 +124,7 @@ def prove(problem: Problem, limit: int) -> Found:
     return Found(Orbits.joined(parts).distinct(), degenerate, Coverage(total, settled, solves, 0, False))
 
 
-_Block = tuple[ndarray, ndarray]  # families (n, m), and of each a pattern to look at
+_Block = tuple[ndarray, ndarray]  # families (n, m), and the next pattern of each
 
 
 def _take(stack: list[_Block], count: int) -> _Block:

@@ -76,7 +76,7 @@ def run_blocks(
     firsts, lives = firsts * step.parts, lives * step.parts
     start = (h0, frame, jnp.ones((), bool), (firsts[0], h0))
     (h, _, _, last), (growth, errors) = jax.lax.scan(block, start, (numbers, firsts, lives))
-    # the steps that align the frame are also steps of the run: what they destroy is gone
+    # the steps that align the frame are also steps of the run: a row that they lose stays lost
     lost, failed = jnp.cumsum(growth.lost, axis=0) > 0, jnp.cumsum(~growth.finite) > 0
     growth = growth._replace(lost=lost, finite=~failed)
     looked_at = jnp.asarray(np.arange(len(first)) >= skipped) | failed[-1]
