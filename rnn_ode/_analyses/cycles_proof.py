@@ -143,7 +143,7 @@ def _take(stack: list[_Block], count: int) -> _Block:
 
 def _proofs(problem: Problem, solution: Solution, free: ndarray) -> tuple[ndarray, ndarray]:
     """Returns for each pattern the literals (n, m) of the proof that needs the fewest of the free units, and that row's
-    products y·g' (n, m) with the complements. Where no row proves anything the literals are all free units."""
+    products y·g' (n, m) with the complements. If no row proves anything, the literals are all free units."""
     Y, x, m = solution.inverse, solution.x, problem.size
     flips = -np.eye(m) - problem.through_kinks(Y)
     sizes = 1 + problem.magnitudes().through_kinks(np.abs(Y))

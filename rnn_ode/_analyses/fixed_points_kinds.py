@@ -101,8 +101,8 @@ def _moved(
     system: AbstractSystem, end: End, left: Complex[Array, "N N"], right: Complex[Array, "N N"]
 ) -> Float[Array, " N"]:
     """Returns the error of each eigenvalue that the error of the point causes, to first order: the largest
-    yᴴ (J(h + e) − J(h − e)) x / 2 over the errors e. Where eigenvectors are too ill conditioned for floats it is at most u^−½ of the Jacobian's
-    change."""
+    yᴴ (J(h + e) − J(h − e)) x / 2 over the errors e. Where eigenvectors are too ill conditioned for floats it is at most
+    u^−½ of the Jacobian's change."""
 
     def shift(error):
         ahead, behind = jax.lax.map(system.jacobian_at_rest, jnp.stack([end.point + error, end.point - error]))

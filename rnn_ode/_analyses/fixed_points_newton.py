@@ -1,8 +1,8 @@
 """Where one guess ends: Newton's method, and what helps where that fails.
 
-A guess is followed by Newton's method on r(h) with steps halved until they lower ‖r‖ (undamped, it cycles or runs off from
-most guesses at a random GRU). Where that sticks, Levenberg–Marquardt starts from the same guess, and a few steps of
-Newton's method follow. `fixed_points_search` has chosen the units: in them the tolerances below are plain numbers.
+The search follows a guess by Newton's method on r(h), with steps halved until they lower ‖r‖. (Without halving, it cycles or
+diverges from most guesses for a random GRU.) If the method sticks, Levenberg–Marquardt starts from the same guess, and a few
+steps of Newton's method follow. `fixed_points_search` has chosen the units: in them the tolerances below are plain numbers.
 
 *Slow points.* Levenberg–Marquardt ends at minima of the speed q = ½‖r‖² that need not be zeros: the slow points of Sussillo &
 Barak ("Opening the black box", Neural Computation 25, 2013). Newton's method on ∇q finds them to full accuracy. On a manifold

@@ -249,7 +249,7 @@ def _measured(
 
 @jax.custom_jvp
 def _forward_only(run: Lyapunov) -> Lyapunov:
-    """The same run; in reverse mode an error says why there are no derivatives."""
+    """Return the same run. In reverse mode it raises an error that says why there are no derivatives."""
     return run
 
 

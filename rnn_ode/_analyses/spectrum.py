@@ -79,7 +79,8 @@ class Spectrum(eqx.Module):
 
     def continuous(self, method: AbstractMethod) -> Verdict:
         """The verdict on the method's flow of h ↦ W h, by Re g(λ) against 0. For `Textbook()` it is the verdict on
-        exp(W_h t). It uses g alone; `exists(method)` says whether the method may be used. At a pole of g the verdict is UNDETERMINED.
+        exp(W_h t). It uses g alone; `exists(method)` says whether the method may be used. At a pole of g the verdict is
+        UNDETERMINED.
         """
         return self.verdicts(check_method("method", method))[1]
 

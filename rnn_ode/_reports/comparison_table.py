@@ -22,8 +22,8 @@ _HEAD = (
 _LEGEND = (
     "Verdicts and rates (nats per step, predicted by the eigenvalues and measured by simulation) are of the linear part, "
     "{linear_part}. Series: whether the method's series converges to the logarithm there. Neglected: the first term that the "
-    "method leaves out, relative to those that it keeps. Errors are against the network at the samples, relative to its largest "
-    "state; the two part where the error first exceeds {limit:g}."
+    "method leaves out, relative to those that it keeps. Errors are against the network at the samples, relative to its "
+    "largest state; the two part where the error first exceeds {limit:g}."
 )
 
 
