@@ -158,7 +158,7 @@ def wav_writer(
     - `rate`: in Hz.
     - `channels`: number of channels.
     - `subtype`: format of the samples, a key of `SUBTYPES`.
-    - `frames`: how many will come, about. A file of more than 4 GiB is written as RF64.
+    - `frames`: their approximate number. A file of more than 4 GiB is written as RF64.
 
     **Raises:** `ValueError` for another subtype, `OSError` if the file cannot be written, `ImportError` without the package
     `soundfile`.

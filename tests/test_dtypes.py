@@ -1,4 +1,4 @@
-"""Every public function, on a float32 and a float64 network, with x64 on and off, given all that people give.
+"""Every public function, on a float32 and a float64 network, with x64 on and off, given the types of input that users give.
 
 The inputs are small whole numbers, which every type holds exactly, so that the results must agree to the rounding of the
 type in which they are computed.

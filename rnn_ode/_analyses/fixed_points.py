@@ -167,8 +167,8 @@ def fixed_points(
     error of the residual. A guess that did not converge is in no row, and its `reached` is −1. Points and eigenvalues are
     differentiable in the system's weights and input, by the implicit function theorem.
 
-    **Raises:** `ValueError` for a system whose input or field changes with time, and for guesses of the wrong size, that are
-    not finite, or none; `TypeError` for half precision. The values of traced guesses are not checked.
+    **Raises:** `ValueError` for a system whose input or field changes with time, and for guesses that are missing, not finite
+    or of the wrong size; `TypeError` for half precision. The values of traced guesses are not checked.
 
     ```python
     >>> import jax.numpy as jnp, rnn_ode as ro

@@ -23,7 +23,7 @@ class Plan(NamedTuple):
     counted: int
     """Steps that count, after the transient."""
     block: int
-    """Steps in a block, of which the history has a row."""
+    """Steps in a block. The history has a row for each block."""
     stride: int
     """Steps between orthonormalisations."""
     length: float

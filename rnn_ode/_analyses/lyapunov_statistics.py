@@ -33,8 +33,9 @@ def exponents_of(
 ) -> Exponents:
     """The exponents of a run of a system with `size` states.
 
-    `rows` are the growths in its blocks, except that `lost` and `finite` are of all up to the end of a block; `live` the
-    number of steps in each block, of that `length`; `why` the result of a run that failed. Time is in steps until the end.
+    `rows` are the growths in its blocks, except that `lost` and `finite` hold for the run up to the end of a block. `live` is
+    the number of steps in each block, `length` their length, and `why` the result of a run that failed. Time is in steps
+    until the end.
     """
     steps = np.cumsum(live)
     parts = length / accuracy.length

@@ -39,7 +39,7 @@ class Spectrum(eqx.Module):
     - `condition`: their condition numbers (N,): 1 for a normal matrix, infinite for a defective one.
     - `balanced_condition`: the condition numbers (N,) of the balanced matrix, by which rounding is judged.
 
-    Of a batch of matrices, as `vmap` returns it, every property and method answers for each one.
+    For a batch of matrices, as `vmap` returns it, every property and method returns a batch of answers.
     """
 
     matrix: Float[Array, "N N"]
@@ -78,9 +78,9 @@ class Spectrum(eqx.Module):
         return self.verdicts()[0]
 
     def continuous(self, method: AbstractMethod) -> Verdict:
-        """The verdict on the method's flow of h ↦ W h, by Re g(λ) against 0. Of `Textbook()` it is the verdict on exp(W_h t).
-
-        Only g is asked; `exists(method)` says whether the method may be used. At a pole of g the verdict is UNDETERMINED.
+        """The verdict on the method's flow of h ↦ W h, by Re g(λ) against 0. For `Textbook()` it is the verdict on
+        exp(W_h t). It uses g alone; `exists(method)` says whether the method may be used. At a pole of g the verdict is
+        UNDETERMINED.
         """
         return self.verdicts(check_method("method", method))[1]
 

@@ -1,7 +1,7 @@
 """Checks of arguments that public functions share.
 
 A wrong value raises `ValueError` or `TypeError`, which names the argument, what came and what is wanted. A traced value
-cannot be checked: what goes wrong with it is told by the `result` of the run.
+cannot be checked: the `result` of the run says what went wrong.
 """
 
 import math

@@ -1,6 +1,5 @@
-"""What is asked of any cell: one of ours, one of Equinox's, or any other callable `cell(x, h)`.
-
-Functions that say `owner` ask a field as well.
+"""What the package asks of any cell: one of ours, one of Equinox's, or any other callable `cell(x, h)`. Functions with an
+argument `owner` take a field as well.
 """
 
 from collections.abc import Callable
@@ -42,8 +41,8 @@ def as_initial_state(h0: Any, owner: Any) -> State:
 def as_state(name: str, h0: Any, owner: Any = None) -> State:
     """A state as a pytree of floating arrays, finite where it can be seen, in the shape that the owner's state has.
 
-    `owner` is the cell or field that takes it; where that does not say what its state looks like, any shape passes. A list
-    of Python numbers, nested or not, is one array, as in NumPy; a list of arrays is a pytree.
+    `owner` is the cell or field that takes it; if that does not declare its state, any shape is accepted. A list of Python
+    numbers, nested or not, is one array, as in NumPy; a list of arrays is a pytree.
     """
     if isinstance(h0, list) and all(isinstance(leaf, int | float) for leaf in jax.tree.leaves(h0)):
         h0 = as_floats(name, h0)
@@ -98,7 +97,7 @@ def hoisted(cell: Any) -> tuple[Callable[[Array], Any], Callable[[Any, State], S
 
 
 def recurrence(cell: Any) -> Recurrence | None:
-    """A cell taken apart, `None` where it does not say how. Equinox's cells are known here."""
+    """The `Recurrence` of a cell; `None` if it has none. Those of Equinox's cells are known here."""
     if not isinstance(cell, AbstractCell):
         return of_equinox(cell)
     return cell.recurrence if _still_holds(cell, "recurrence") else None
@@ -128,7 +127,7 @@ def gain_of(cell: Any) -> Float[Array, ""]:
 
 
 def _still_holds(cell: AbstractCell, member: str) -> bool:
-    """Whether this member, which describes the step, still describes it: no subclass has changed the step since."""
+    """Whether this member still describes the step: whether no subclass has overridden the step without the member."""
 
     def depth(name: str) -> int:
         return next(i for i, kind in enumerate(type(cell).__mro__) if name in vars(kind))

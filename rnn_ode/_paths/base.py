@@ -1,8 +1,8 @@
 """Inputs as functions of time.
 
-Sample k drives step k, from t = k·dt to (k+1)·dt, and is stamped at its end, so that h(t) = f(W_h h(t−dt) + W_x x(t) + b)
-reads as printed. *Held* (`Hold`), the sample is constant during its step. *Smooth* (`Linear`, `Cubic`, `BandLimited`), the
-samples are readings of a signal at their stamps.
+Sample k drives step k, from t = k·dt to (k+1)·dt, and is stamped at its end, so that the equation
+h(t) = f(W_h h(t−dt) + W_x x(t) + b) holds as it is printed. A *held* input (`Hold`) is constant during each step. The
+samples of a *smooth* input (`Linear`, `Cubic`, `BandLimited`) are readings of a signal at their stamps.
 
 Inside, a time is a pair: whole steps since the start and a fraction of a step (see `times`).
 """

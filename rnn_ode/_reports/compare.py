@@ -129,7 +129,7 @@ def _as_methods(methods: Any) -> tuple[AbstractMethod, ...]:
 
 
 def _linear_part(cell: Cell, xs: Array, h0: State) -> tuple[Float[Array, "N N"], str]:
-    """The matrix that stands for the network where it is asked as a linear one, and what it is called."""
+    """The matrix of the network's linear part, and its name."""
     if (known := linear_part(cell)) is not None:
         return known
     return local_jacobian(cell, jnp.mean(xs, axis=0), h0), "the Jacobian at h0 and the mean input"

@@ -1,6 +1,6 @@
 """Whether a scheme that steps a network by parts of a step is stable.
 
-Interpolation along the orbit uses earlier results, and so is a linear multistep method. For a multiplier λ of the network it
+Interpolation along the orbit uses earlier results, so it is a linear multistep method. For a multiplier λ of the network it
 is a linear recurrence, whose companion matrix has the *roots* as eigenvalues. One of them approximates λ^s, the flow's own.
 The root condition: no root exceeds the larger of 1 and |λ|^s in modulus (Dahlquist, Math. Scand. 4, 1956). The multipliers
 are those at the network's fixed point, so that the condition says nothing about large signals.

@@ -27,7 +27,7 @@ Rate = float | int | Fraction
 
 _READS = 16_384  # of the input in a block, by default
 
-_LARGEST = 10**13  # of the whole numbers, so that those of a block fit into 64 bits
+_LARGEST = 10**13  # largest whole number, so that the numbers of a block fit into 64 bits
 
 
 class NotFinite(ValueError):

@@ -22,7 +22,7 @@ QUICK_S = 0.05  # a quicker call is made once more, untimed, just before it is t
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What a case is told: the size, the largest number of rounds `repeats`, the `seed`, and more.
+    """The settings that a case gets: the size, the largest number of rounds `repeats`, the `seed`, and more.
 
     `peers`: whether packages that this one does not depend on take part. `progress`: a function that takes a line of text.
     `rates`: those of the machine.

@@ -113,7 +113,7 @@ def test_what_grows_has_no_peak():
 
 
 @pytest.mark.parametrize("gap", [1e-1, 1e-3, 1e-5])
-def test_a_hump_however_late(gap):
+def test_a_peak_after_many_steps_is_found(gap):
     """‖Jᵏ‖ of J = [[λ, 1], [0, λ]] in closed form; K = 1/4(1 − λ) + … by maximising (r − 1)‖(r − J)⁻¹‖ over r > 1."""
     decay = 1 - gap
     steps = np.arange(max(0, 1 / gap - 3000), 1 / gap + 3000).round()

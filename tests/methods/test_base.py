@@ -133,7 +133,7 @@ def test_a_multiplier_is_excluded_to_within_the_tolerance(method):
     assert found == wanted.get(method.label, [])
 
 
-def test_what_is_left_out_by_hand():
+def test_the_first_neglected_term_is_that_of_the_series():
     z = jnp.asarray([0.6 + 0.2j])
     for method, ratio, term in (
         (ro.Forward(1), abs(z - 1), -((z - 1) ** 2) / 2),

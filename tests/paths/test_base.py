@@ -52,7 +52,7 @@ def test_samples_may_be_lists_and_whole_numbers(kind):
 
 
 @smooth
-def test_the_first_samples_know_nothing_of_the_last(kind):
+def test_early_readings_do_not_depend_on_late_samples(kind):
     """An index before the start must not count from the end."""
     quiet, loud = np.zeros((60, 1)), np.zeros((60, 1))
     loud[40:] = 1e6

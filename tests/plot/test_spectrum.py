@@ -1,4 +1,4 @@
-"""Multipliers on decay regions, with methods that are nobody's class."""
+"""Multipliers on decay regions, with methods that are plain objects."""
 
 from types import SimpleNamespace
 

@@ -18,7 +18,8 @@ LINEAR = ro.VanillaCell(np.diag(DIAGONAL), np.ones((2, 1)), np.zeros(2), activat
 
 
 def response(ts):
-    """What LINEAR answers to `slower_wave` since ever: (1 − W e^{−iω})⁻¹ W_x e^{iωt}, by its transfer function."""
+    """The response of LINEAR to `slower_wave` after an infinite time: (1 − W e^{−iω})⁻¹ W_x e^{iωt}, by its transfer
+    function."""
     transfer = 1 / (1 - DIAGONAL * np.exp(-0.2j))
     return np.real(transfer * np.exp(0.2j * np.asarray(ts))[:, None])
 
@@ -68,7 +69,7 @@ def test_windows_are_around_a_step_ago_and_move_with_the_times():
 @pytest.mark.parametrize("dt", [0.1, pytest.param(0.37, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("run", [ro.delayed_feedback, ro.state_trajectory])
 def test_at_whole_steps_told_by_float32_they_are_the_network(run, dt, float32):
-    """On noise, of which one wrong sample would be seen."""
+    """The input is noise, so that a single wrong sample would be seen."""
     xs = np.random.default_rng(1).normal(size=(250, 1)).astype(np.float32)
     cell = ro.VanillaCell(np.diag(DIAGONAL), np.ones((2, 1)), np.zeros(2), jnp.tanh)
     network = ro.iterate(cell, xs).states[:250]

@@ -123,7 +123,7 @@ def test_a_network_that_leaves_the_float_range_is_refused(folder):
 
 
 def test_recommended_is_the_best_stable_scheme_of_evolve(monkeypatch):
-    """In an invented ranking: the first scheme that can stream and is stable."""
+    """Of an invented ranking, the first scheme that can stream and is stable."""
 
     def scheme(function, stable, snr, **arguments):
         label = f"{function.__name__}{tuple(arguments.values())}"

@@ -1,4 +1,4 @@
-"""The ranking of schemes: the best is as good as any, and what is expected of a scheme is what comes."""
+"""The ranking of schemes: no scheme is better than the best one, and the expected errors are those of the runs."""
 
 import equinox as eqx
 import jax

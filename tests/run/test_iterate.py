@@ -53,7 +53,7 @@ def test_a_layer_reads_the_output_of_the_layer_below():
     assert CELLS["stacked"].output(states) is states[-1]
 
 
-def test_stacks_stack():
+def test_a_stack_can_be_a_layer_of_a_stack():
     bottom, middle, top = CELLS["stacked"].cells
     nested = ro.StackedCell([ro.StackedCell([bottom, middle]), top])
     (lstm, relu), gru = ro.iterate(nested, XS).states

@@ -22,7 +22,7 @@ def many(runner, xs):
 
 
 def leaves_the_past_alone(runner):
-    """Whether outputs[:k] stay what they are, bit by bit, when xs[k:] changes; what changes does count from then on."""
+    """Assert that outputs[:k] stay the same bit by bit when xs[k:] changes, and that later outputs change."""
     places = (1, 2, 4)
     outputs, *rows = np.asarray(many(runner, jnp.stack([XS[0], *(changed_from(k) for k in places)])))
     assert np.isfinite(outputs).all()
@@ -48,7 +48,7 @@ def test_no_output_of_networks_and_layers_depends_on_a_later_sample():
 
 @pytest.mark.slow
 def test_the_outputs_of_a_shorter_series_are_the_first_of_a_longer_one():
-    """What is read after a step's own sample is what is read after the last one: its value."""
+    """A field that reads later than a step's own sample gets the value of that sample, as after the last sample."""
     for name in ("forward", "tustin", "affine"):
         runner = learn.Integrated(FLOWS[name], ro.Linear, rtol=1e-8, atol=1e-10)
         outputs = runner.outputs(XS[0])

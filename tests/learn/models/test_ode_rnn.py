@@ -221,7 +221,7 @@ def test_parts_that_do_not_fit_are_refused(as_user):
 
 
 def decay_of(key):
-    """A value of 1 that decays from its first observation: of the others the times alone tell what is left of it."""
+    """A value of 1 decays from its first observation on; only the times of the other observations tell how much is left."""
     gap = jax.random.uniform(key, (16,), minval=0.1, maxval=2.0)
     return jnp.stack([0 * gap, gap], axis=1), jnp.ones((16, 2, 1)), gap + 0.5, jnp.exp(-gap)
 
