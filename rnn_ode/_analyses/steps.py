@@ -105,7 +105,7 @@ class Accuracy(NamedTuple):
     error: Float[Array, ""]
     """The error of an exponent, in nats per unit time."""
     inexact: Bool[Array, ""]
-    """Whether the error is large beside the fastest rate."""
+    """Whether the error is large compared with the fastest rate."""
     useless: Bool[Array, ""]
     """Whether it is so large that the exponents mean nothing."""
     length: Float[Array, ""]
