@@ -148,6 +148,6 @@ def _left_rows(right: ndarray) -> ndarray:
 
 
 def _without_nan(A: ndarray) -> ndarray:
-    """Returns the same with 0 for what is not finite, since LAPACK may not return from a matrix with a NaN. (Such a point
-    has not converged.)"""
+    """Returns the array with 0 in place of entries that are not finite, since LAPACK may not return from a matrix with a NaN.
+    (Such a point has not converged.)"""
     return np.where(np.isfinite(A), A, 0).astype(float)

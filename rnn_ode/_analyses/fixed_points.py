@@ -97,7 +97,7 @@ class FixedPoints(eqx.Module):
 
     @property
     def slow(self) -> Bool[Array, "... n"]:
-        """Which rows are slow points: states that hardly move, and are no fixed points."""
+        """Which rows are slow points: states that hardly move but are not fixed points."""
         return self.kinds == Kind.SLOW
 
     @property
@@ -135,7 +135,7 @@ class FixedPoints(eqx.Module):
 
 
 def _is_absent(system: AbstractSystem, h: Float[Array, " N"], size: Float[Array, ""]) -> Bool[Array, ""]:
-    """Returns whether a state is no fixed point of the system; `size` is that of a typical state."""
+    """Returns whether a state is not a fixed point of the system; `size` is that of a typical state."""
     v = directions(8, h.shape[0], h.dtype, 4)
     steps = (size + jnp.linalg.norm(h)) * v / jnp.linalg.norm(v, axis=1, keepdims=True)
     # the system may not exist far from the point

@@ -35,9 +35,9 @@ class FrameGrowth(NamedTuple):
     lost: Bool[Array, " k"]
     """Whether a row came into the span of the rows before it, to within rounding."""
     finite: Bool[Array, ""]
-    """Whether the state and the frame were finite all along."""
+    """Whether the state and the frame were finite at every step."""
     undefined: Bool[Array, ""]
-    """Whether a step made a NaN of a state of ordinary size: the system does not exist there. An overflow is no such step."""
+    """Whether a step made a NaN of a state of ordinary size: the system does not exist there. An overflow does not count."""
 
 
 class Sum(NamedTuple):

@@ -51,8 +51,8 @@ class GradientFlow(eqx.Module):
     **Fields:**
 
     - `log_norms`: (T+1,), log ‖∂h_T/∂h_{T−k}‖₂ for k = 0…T, in nats; −∞ where the Jacobian is exactly 0.
-    - `spectrum`: a `Spectrum` of the network's linear part, or, for cells that name none, of the Jacobian at the last state
-      and input.
+    - `spectrum`: a `Spectrum` of the network's linear part, or, for cells that do not name one, of the Jacobian at the last
+      state and input.
     - `lyapunov_rate`: (), the largest conditional Lyapunov exponent of the run, in nats per step: the growth of a generic
       vector after the first quarter of the run.
     - `measured_rate`: (), the slope of the least-squares line through `log_norms` at the lags k ≥ T/2, in nats per step; −∞

@@ -44,7 +44,7 @@ from .steps import Step, divided, step_wanted
 
 _FEWEST = 256  # steps of a flow in the duration, at least, unless `step` says otherwise
 _COARSE = 2000  # the same where the number of steps is traced
-_TRIES = 4  # runs with shorter and shorter steps, at most
+_TRIES = 4  # runs, at most, each with shorter steps than the one before
 
 
 class Lyapunov(eqx.Module):
@@ -205,7 +205,7 @@ def _trial_step(
     duration: float,
     transient: float,
 ) -> Step:
-    """The step that a trial run asks for, in static parts where its answer is known while Python runs."""
+    """The step that a trial run wants. Its number of parts is static if the answer is known while Python runs."""
     unit, whole = system.stepper().length, duration + transient
     sampled = np.isfinite(system.span)
     parts = jnp.ones((), int) if sampled else jnp.asarray(1 / whole, h0.dtype)

@@ -59,8 +59,8 @@ def exponents_of(
 
 
 def _shared(total: Float[Array, ""], variance: Float[Array, " k"]) -> Float[Array, " k"]:
-    """A sum shared among exponents in proportion to their variances (equally, where there are none): the smallest change, in
-    standard errors, that makes their sum right."""
+    """A sum shared among exponents in proportion to their variances (equally, if all variances are 0): the smallest change,
+    in standard errors, that makes the sum of the exponents right."""
     largest = frozen(jnp.max(variance))
     shares = jnp.where(largest > 0, variance / jnp.where(largest > 0, largest, 1), 1)
     return total * shares / jnp.sum(shares)

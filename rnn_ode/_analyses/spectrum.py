@@ -128,11 +128,12 @@ class Spectrum(eqx.Module):
 
     @_of_each
     def series_converges(self, method: AbstractMethod) -> Bool[Array, ""]:
-        """Whether the series that the method cuts off converges to log W. `False` also where rounding leaves it open.
+        """Whether the series of which the method keeps the first terms converges to log W. `False` also where rounding leaves
+        it open.
 
         It converges for `Forward` if every |λ − 1| < 1, for `Backward` if every Re λ > ½, and for `Tustin`, the first term of
-        an artanh, if every Re λ > 0. `True` for `Exact`, which cuts nothing off; `False` for `Textbook`, which is no part of
-        such a series.
+        an artanh, if every Re λ > 0. `True` for `Exact`, which neglects nothing; `False` for `Textbook`, which does not come
+        from such a series.
         """
         return _series_converges(self, self.reach, check_method("method", method))
 

@@ -114,7 +114,7 @@ def _require_single(cell: Cell, method: AbstractMethod) -> None:
 
 
 def half_precision(tree: Any) -> str | None:
-    """Return the name of a floating type below float32 among the arrays, `None` if there is none."""
+    """Return the name of a floating type below float32 among the arrays; `None` if there is no such type."""
     arrays = [leaf for leaf in jax.tree.leaves(tree) if eqx.is_inexact_array(leaf)]
     return next((str(leaf.dtype) for leaf in arrays if leaf.dtype.itemsize < 4), None)
 

@@ -65,7 +65,7 @@ def as_state(name: str, h0: Any, owner: Any = None) -> State:
 
 
 def output_of(cell: Any, state: State) -> Any:
-    """What a cell hands to the layer above it: its own `output(state)`, h of an LSTM's (h, c), or the state as it is.
+    """Return what a cell gives to the layer above it: its own `output(state)`, h of an LSTM's (h, c), or the state as it is.
 
     `TypeError` where that is no array: only the cell can say which part of it is the output.
     """

@@ -141,7 +141,8 @@ class AbstractMethod(eqx.Module):
         return self.of_number(multiplier.astype(jnp.result_type(multiplier, jnp.complex64)))
 
     def generator(self, W: ArrayLike | Sequence) -> Num[Array, "N N"]:
-        """g(W) (N, N) of a real matrix W. Raises `ValueError` for what is not one, or where g(W) is seen not to exist."""
+        """g(W) (N, N) of a real matrix W. Raises `ValueError` if W is not such a matrix, or if g(W) does not exist and its
+        values are known."""
         W = as_matrix("W", W)
         if self.pole is not None and is_concrete(W) and (why := self.obstacle(W)):
             raise ValueError(f"{self.label} does not exist for this W: {why.text}.")
@@ -218,7 +219,7 @@ class AbstractMethod(eqx.Module):
 
 
 def check_method(name: str, value: Any) -> AbstractMethod:
-    """A method as it is, `TypeError` for anything else."""
+    """Return a method unchanged; raise `TypeError` for anything else."""
     if not isinstance(value, AbstractMethod):
         raise TypeError(f"{name} must be one of rnn_ode's methods, such as Forward(1) or Exact(); got {value!r}.")
     return value

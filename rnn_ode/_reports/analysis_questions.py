@@ -24,7 +24,7 @@ _MOST_LAGS = 100  # of the gradients
 
 
 class Answers(NamedTuple):
-    """What one system answered: see `Side`. Without a `system` nothing was asked, and `reason` says why there is none."""
+    """What one system answered: see `Side`. Without a `system` there are no answers, and `reason` says why."""
 
     name: str
     system: AbstractSystem | None

@@ -1,4 +1,4 @@
-"""The run of one counterpart of a network, and why there is none or where it ended."""
+"""The run of one counterpart of a network, and why it is missing or where it ended."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ from .._run.trajectory import Trajectory
 def run_counterpart(
     cell: Cell, method: AbstractMethod, xs: Array, h0: State, dt: float
 ) -> tuple[Trajectory | None, str]:
-    """The trajectory of the method's flow at the samples, and why there is none or where it ended (else empty)."""
+    """The trajectory of the method's flow at the samples, and why it is missing or where it ended (else empty)."""
     try:
         field = to_ode(cell, method, dt=dt)
     except NoSuchFlow as error:

@@ -185,7 +185,8 @@ def _traced_roots(jacobian: Array, gap: Array, matrices: Callable[..., Any]) -> 
 
 
 def _judged(radii: Any, multipliers: Any, gap: Any, xp: Any) -> tuple[Any, Any]:
-    """Return the largest radius, NaN unless all are finite, and whether none exceeds what the root condition allows."""
+    """Return the largest radius, NaN unless all are finite, and whether all of them are within what the root condition
+    allows."""
     asked = xp.all(xp.isfinite(radii))
     return xp.where(asked, xp.max(radii), xp.nan), ~(asked & (beyond(radii, multipliers, gap, xp) > TOLERANCE))
 

@@ -75,7 +75,7 @@ class AbstractSystem(eqx.Module):
 
     def pieces(self) -> Pieces:
         """Returns (A, W, c, rectified): under the constant input the step is z ↦ A z + W relu(z) + c, and the state is z, or
-        relu(z) where `rectified`. Raises `TypeError` where the step is no such map."""
+        relu(z) where `rectified`. Raises `TypeError` if the step is not such a map."""
         raise TypeError(
             f"a piecewise-linear map is wanted: Map of a PiecewiseLinearCell or of a VanillaCell whose activation is "
             f"jax.nn.relu or None; got {type(self).__name__} of {_described(self.owner)}."
@@ -155,7 +155,7 @@ class AbstractSystem(eqx.Module):
 
 
 def check_system(name: str, value: Any) -> None:
-    """Raises `TypeError` for what is no system."""
+    """Raises `TypeError` if the value is not a system."""
     if not isinstance(value, AbstractSystem):
         raise TypeError(f"{name} must be a Map or a Flow; got {value!r}.")
 

@@ -1,6 +1,6 @@
 """Kinds of time: all that differs between a map, which moves by steps, and a flow, which moves continuously.
 
-A system has a `time`, and an analysis asks that: what is zero at a fixed point, how a step is made, how an eigenvalue of the
+A system has a `time`, which an analysis asks: what is zero at a fixed point, how a step is made, how an eigenvalue of the
 Jacobian is read (|λ| against 1, Re μ against 0), which bifurcations there are. J is the Jacobian of a step of a map, or of
 the velocity of a flow.
 """

@@ -46,9 +46,9 @@ class Plan:
 class Contender:
     """What is timed: `call()` returns its results, or a float: the seconds that it measured itself.
 
-    `values` makes of the results what is compared with the reference. Without a `call` the contender cannot run here, and
-    `note` says why. `allowed` is its own bound on the error, if it has one. `first_s` are the seconds of the first call, if
-    that has been made; `curve` is as in `Row`.
+    `values` returns, from the results, the values that are compared with the reference. Without a `call` the contender cannot
+    run here, and `note` says why. `allowed` is its own bound on the error, if it has one. `first_s` are the seconds of the
+    first call, if that has been made; `curve` is as in `Row`.
     """
 
     name: str

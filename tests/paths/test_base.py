@@ -14,7 +14,6 @@ kinds = pytest.mark.parametrize("kind", KINDS)
 smooth = pytest.mark.parametrize("kind", SMOOTH)
 
 
-@pytest.mark.slow
 @kinds
 @pytest.mark.parametrize(("dt", "t0"), [(0.1, None), (0.25, -3.5)])
 def test_sample_k_is_stamped_one_step_after_the_start_of_its_step(kind, dt, t0):

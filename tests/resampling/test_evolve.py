@@ -49,9 +49,9 @@ def test_long_whole_steps_are_the_network(gap):
     ("kind", "ts"),
     [
         pytest.param("held", poisson(25), id="held-poisson"),
-        pytest.param("smooth", np.arange(0, 12, 0.37), id="smooth-fine", marks=pytest.mark.slow),
-        pytest.param("smooth", poisson(25), id="smooth-poisson", marks=pytest.mark.slow),
-        pytest.param("smooth", np.arange(0.4, 20, 3.1), id="smooth-long", marks=pytest.mark.slow),
+        pytest.param("smooth", np.arange(0, 12, 0.37), id="smooth-fine"),
+        pytest.param("smooth", poisson(25), id="smooth-poisson"),
+        pytest.param("smooth", np.arange(0.4, 20, 3.1), id="smooth-long"),
     ],
 )
 def test_an_affine_network_under_a_constant_input_follows_its_flow(kind, ts):

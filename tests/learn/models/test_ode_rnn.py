@@ -210,9 +210,9 @@ def test_parts_that_do_not_fit_are_refused(as_user):
         learn.ODERNN(FIELDS["ctrnn"][0], FIELDS["cornn and lstm"][1])
     with pytest.raises(ValueError, match=r"a rate of the cell's state, \(4,\); got \(2,\)"):
         learn.ODERNN(lambda t, h, path: h[:2], GRU)
-    with pytest.raises(ValueError, match="h0"):
+    with pytest.raises(ValueError, match="h0=None means zeros, and the state's shape is known only for"):
         learn.ODERNN(linear, lambda x, h: h)
-    with pytest.raises(ValueError, match="substeps"):
+    with pytest.raises(ValueError, match="substeps must be at least 1; got 0"):
         learn.ODERNN(linear, GRU, 0)
     with pytest.raises(TypeError, match="runner must be an ODERNN"):
         learn.IrregularToOne(learn.Iterated(GRU), jnp.sum)  # pyright: ignore[reportArgumentType]
