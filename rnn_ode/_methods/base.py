@@ -10,6 +10,7 @@ The same g of a matrix makes the generator: g(W) is the system's matrix, and the
 """
 
 import abc
+import inspect
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -123,17 +124,18 @@ class AbstractMethod(eqx.Module):
     def from_label(cls, text: str) -> "AbstractMethod | None":
         """The method of this class with that label, which is in lower case, or `None` if it is the label of another class.
 
-        By default the class has one label, and is made without arguments. `ValueError` for a parameter that it cannot have.
+        By default the class has one label, and is made without arguments. A class that needs arguments has its own
+        `from_label` and `spellings`. `ValueError` for a parameter that it cannot have.
         """
-        label = getattr(cls, "label", None)
-        known = isinstance(label, str) and text == label.lower()
+        known = any(text == label.lower() for label in cls.spellings())
         return cls() if known else None  # pyright: ignore[reportCallIssue]
 
     @classmethod
     def spellings(cls) -> tuple[str, ...]:
         """The labels that `from_label` understands, such as "forward:ORDER"."""
         label = getattr(cls, "label", None)
-        return (label,) if isinstance(label, str) else ()
+        needed = [p for p in inspect.signature(cls).parameters.values() if p.default is p.empty]
+        return (label,) if isinstance(label, str) and not needed else ()
 
     def exponent(self, multiplier: ArrayLike) -> Complex[Array, "..."]:
         """g(λ), elementwise: complex in, complex out; never raises (a pole gives an infinity or NaN)."""

@@ -48,7 +48,8 @@ class AbstractPath(AbstractInput):
       Default `None`, no polynomial. Linear fields are then solved without a formula.
     - `beyond`: how many samples after the end of an interval count within it. Default `None`, not known.
 
-    Before the first stamp and after the last one the end values hold.
+    Before the first stamp and after the last one the end values hold. A path with a parameter of its own writes `__init__`,
+    which sets the parameter and calls `super().__init__(xs, dt, t0)`.
 
     **Raises:** `ValueError` for an empty or non-finite xs and for dt ≤ 0.
 
