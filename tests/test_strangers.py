@@ -71,7 +71,7 @@ def test_a_new_cell_at_other_times():
     assert ro.recommend(LEAKY, smooth, 1.5, budget=2).schemes
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_the_analyses_of_a_new_cell():
     report = ro.analyse(LEAKY, XS[0], method=ro.Forward(1), steps=50, guesses=8)
     network, flow = report.sides

@@ -254,7 +254,7 @@ assert errors[own][0] < 0.85 * errors[filled][0], errors
 """
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_it_beats_a_network_whose_gaps_were_filled():
     """On four paths of the attractor (which of them it is depends on the machine's rounding) its error was 0.70 to 0.73 of
     that of the better of the two ways to fill, after 300 steps. From those that are told what is missing as well it takes
