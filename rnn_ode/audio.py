@@ -1,8 +1,8 @@
 """Recordings in wav files, checked first, then read and written in blocks.
 
 libsndfile writes the files and names their codecs, through the package `soundfile` (`pip install 'rnn_ode[audio]'`). Headers
-and samples are read here, since libsndfile does not notice that a file is shorter than its header says, nor that the header
-of a pipe has no length.
+and samples are read here, since libsndfile does not notice if a file is shorter than its header says, or if its header has no
+length because a pipe wrote it.
 
 Samples are floats with full scale 1. An integer of b bits is divided by 2^(b − 1) when it is read. When it is written, the
 sample is rounded to the nearest integer, so that reading and writing again gives the same file.
@@ -158,7 +158,7 @@ def wav_writer(
     - `rate`: in Hz.
     - `channels`: number of channels.
     - `subtype`: format of the samples, a key of `SUBTYPES`.
-    - `frames`: how many will come, about. A file of more than 4 GiB is written as RF64.
+    - `frames`: their approximate number. A file of more than 4 GiB is written as RF64.
 
     **Raises:** `ValueError` for another subtype, `OSError` if the file cannot be written, `ImportError` without the package
     `soundfile`.

@@ -219,8 +219,8 @@ def with_multipliers(multipliers: ArrayLike | Sequence) -> Initializer:
 
     **Arguments:**
 
-    - `multipliers`: (N,), real or complex, in any order. With each complex one its conjugate must be there as often, exactly
-      as `np.conj` returns it.
+    - `multipliers`: (N,), real or complex, in any order. The conjugate of each complex one must be there equally often,
+      exactly as `np.conj` returns it.
 
     **Returns:** an initializer, for the shape (N, N) alone.
 
@@ -254,8 +254,8 @@ def _normal_form(multipliers: np.ndarray) -> np.ndarray:
         counts = np.sum(multipliers == z), np.sum(multipliers == np.conj(z))
         if counts[0] != counts[1]:
             raise ValueError(
-                "multipliers must hold with each complex one its conjugate, as np.conj gives it and as often, for the matrix "
-                f"to be real; got {z} {counts[0]} times and its conjugate {counts[1]} times."
+                "multipliers must hold the conjugate of each complex one, as np.conj gives it and equally often, for a "
+                f"real matrix; got {z} {counts[0]} times and its conjugate {counts[1]} times."
             )
     re, im = np.real(multipliers), np.imag(multipliers)
     B = np.diag(np.concatenate([re[im == 0], np.repeat(re[im > 0], 2)]))

@@ -23,7 +23,7 @@ STAMPS = DT * np.arange(1, T + 1)
 # `Textbook` at dt = 1 is dh/dt = W h + W⁻¹ (W_x x + b): any linear system, its input read at t
 LINEAR = ro.to_ode(ro.VanillaCell(A, A @ B, A @ C, activation=None), ro.Textbook())
 SAMPLES = np.concatenate([[0.0], STAMPS])
-TIMES = {  # nine of them each: one compilation
+TIMES = {  # nine runs each, so that they share one compilation
     "the samples": SAMPLES,
     "between them": np.linspace(0.0, 4.0, 9) ** 2 / 4,
     "from the middle of a step": 1.3 + np.linspace(0.0, 1.4, 9),

@@ -1,4 +1,4 @@
-"""Answers that the package's code has no part in, for tests to compare with."""
+"""Results computed without the package's code, for tests to compare with."""
 
 import jax
 import numpy as np

@@ -39,7 +39,6 @@ def test_the_files_that_it_names_are_there():
     assert [file for file in named if not (Path(__file__).parents[1] / file).exists()] == []
 
 
-@pytest.mark.slow
 def test_the_cell(tmp_path):
     cell = module("leaky.py")["LeakyCell"](0.5 * jnp.eye(2), jnp.ones((2, 1)), jnp.zeros(2), 0.5)
     states = ro.iterate(cell, jnp.ones((3, 1))).states
@@ -48,15 +47,13 @@ def test_the_cell(tmp_path):
     assert eqx.tree_equal(learn.load(tmp_path / "cell", known=(type(cell),)), cell)
 
 
-@pytest.mark.slow
 def test_the_method():
     central = module("central.py")["Central"]()
     assert complex(central.exponent(0.5)) == -0.75
     assert np.asarray(central.generator(np.diag([0.5, 2.0]))).tolist() == [[-0.75, 0], [0, 0.75]]
-    assert central.obstacle(np.zeros((1, 1))) is not None
+    assert "W_h is singular" in central.obstacle(np.zeros((1, 1))).text
 
 
-@pytest.mark.slow
 def test_the_path():
     path = module("eased.py")["Eased"](jnp.array([[1.0], [2.0]]))
     assert [path(t).item() for t in (1.0, 1.25, 1.5, 2.0)] == [1.0, 1.15625, 1.5, 2.0]
@@ -69,7 +66,6 @@ def test_the_analysis():
     assert float(slowest(ro.Flow(lambda t, h, path: -h / 20), jnp.zeros(1))) == pytest.approx(20)
 
 
-@pytest.mark.slow
 def test_the_subcommand(tmp_path):
     from rnn_ode.cli import app
 
@@ -79,7 +75,7 @@ def test_the_subcommand(tmp_path):
         file = tmp_path / "W.csv"
         file.write_text("0.5,0\n0,-2\n")
         assert json.loads(CliRunner().invoke(app, ["radius", str(file), "--json"]).stdout) == {"radius": 2.0}
-        assert "2" in CliRunner().invoke(app, ["radius", str(file)]).stdout
+        assert CliRunner().invoke(app, ["radius", str(file)]).stdout == "spectral radius 2\n"
         refused = CliRunner().invoke(app, ["radius", str(tmp_path / "none.csv")])
         assert refused.exit_code == 2 and "none.csv" in refused.stderr
     finally:

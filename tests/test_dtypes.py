@@ -1,4 +1,4 @@
-"""Every public function, on a float32 and a float64 network, with x64 on and off, given all that people give.
+"""Every public function, on a float32 and a float64 network, with x64 on and off, given the types of input that users give.
 
 The inputs are small whole numbers, which every type holds exactly, so that the results must agree to the rounding of the
 type in which they are computed.
@@ -121,7 +121,7 @@ SLOW = {
     "Backward and back": returned(ro.Backward(1), ro.BackwardEuler()),
     "Runge-Kutta": returned(ro.Forward(2), ro.RungeKutta()),
 }
-FEW = ("arrays of the network's type", "NumPy's float64", "Python's numbers")  # that differ by more than their checks
+FEW = ("arrays of the network's type", "NumPy's float64")  # that differ by more than their checks
 CASES = [
     *(pytest.param(ask, tuple(GIVEN), id=name) for name, ask in QUICK.items()),
     *(pytest.param(ask, FEW, id=name, marks=pytest.mark.slow) for name, ask in SLOW.items()),
@@ -157,7 +157,7 @@ def test_recommend_takes_a_float32_network_and_float64_samples(as_user):
 def test_bfloat16_is_refused_by_name_or_right(ask, given, as_user):
     """bfloat16 has a rounding error of 0.8 %, and the weights are exact in it: to 10 % of the largest entry."""
     wanted = numbers(ask(jnp.float64, GIVEN["arrays of the network's type"]))
-    for name in given[:2]:
+    for name in given[:2] if given is not FEW else FEW[:1]:
         give = GIVEN[name]
         try:
             found = numbers(ask(jnp.bfloat16, give))

@@ -102,7 +102,7 @@ def test_multipliers_are_those_asked_for(reals, pairs, shuffler):
     np.testing.assert_allclose(W @ W.T, W.T @ W, atol=1e-13)
 
 
-def test_multipliers_leave_the_rest_to_chance():
+def test_the_key_decides_everything_but_the_multipliers():
     initializer = init.with_multipliers(np.exp([0.3j, -0.3j, 0.0]))
     one, other = draw(initializer, 3), draw(initializer, 3, seed=1)
     assert np.abs(one - other).max() > 0.1 and np.abs(np.tril(one, -2)).min(where=np.tri(3, k=-2) > 0, initial=9) > 1e-3
@@ -144,7 +144,7 @@ def test_lowers(initializer, platform):
     assert "callback" not in traced.lower(lowering_platforms=(platform,)).as_text()
 
 
-def test_cells_take_them():
+def test_cells_take_initializers():
     cell = ro.VanillaCell.random(KEY, 2, 8, recurrent=init.with_radius(0.9))
     np.testing.assert_allclose(np.abs(eigenvalues(cell.W_h)).max(), 0.9, rtol=1e-12)
 

@@ -68,7 +68,7 @@ IMPORTS = {name: imported(file, (PACKAGE / file).read_text(encoding="utf-8")) fo
 INSIDE = {name: others for name, others in IMPORTS.items() if name}
 
 
-def test_every_file_has_its_floor():
+def test_every_file_has_a_place_in_the_layout():
     assert {name[0] for name in INSIDE} - FLOOR.keys() == set(), "give the new folder or file a floor"
 
 

@@ -70,7 +70,7 @@ def names() -> dict[str, list | str]:
 
 
 def misses(old: list | str, new: list | str) -> str:
-    """What a caller of the old parameters would miss; empty if nothing."""
+    """The first difference that breaks a call with the old parameters, in words; empty if there is none."""
     if isinstance(old, str) or isinstance(new, str):
         return "" if type(old) is type(new) else f"was {old}, is {new}"
     now = {name: (place, kind, default) for place, (name, kind, default) in enumerate(new)}
@@ -103,7 +103,7 @@ def test_all_take_the_parameters_that_they_took(ours):
     assert {name: text for name, text in told.items() if text} == {}
 
 
-def test_what_a_caller_would_miss_is_seen():
+def test_removed_and_changed_parameters_are_reported():
     x, y = ["x", "positional_or_keyword", None], ["y", "keyword_only", "1"]
     assert misses([x, y], [x, y]) == misses([x], [x, y]) == misses([x, y], [x, ["z", "keyword_only", "2"], y]) == ""
     assert misses([x, y], [x]) == "y is gone"

@@ -103,6 +103,10 @@ def test_public_names_are_documented(name):
         assert bare == [], f"{name} wants annotations of {bare}"
 
 
+def test_the_package_says_that_it_has_types():
+    assert (PACKAGE / "py.typed").exists()
+
+
 def test_public_names_are_there_once():
     names = public_names()
     assert len(set(names)) == len(names) > 0

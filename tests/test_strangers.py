@@ -4,6 +4,7 @@ import ast
 import inspect
 import json
 from pathlib import Path
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -55,7 +56,7 @@ def test_a_new_cell_in_compare_with_a_new_method():
     found = ro.compare(LEAKY, XS, methods=methods)
     np.testing.assert_allclose(found.network.states, loop(LEAKY, jnp.asarray(XS), jnp.zeros(N)), atol=1e-12)
     text = found.table()
-    assert "every unit active" not in text and "central" in text
+    assert "every unit active" not in text and "central:2" in text
     assert found.rows[2].error_max < 1e-6  # anchored: exact at the samples
 
 
@@ -70,7 +71,7 @@ def test_a_new_cell_at_other_times():
     assert ro.recommend(LEAKY, smooth, 1.5, budget=2).schemes
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_the_analyses_of_a_new_cell():
     report = ro.analyse(LEAKY, XS[0], method=ro.Forward(1), steps=50, guesses=8)
     network, flow = report.sides
@@ -119,7 +120,7 @@ def test_a_new_cell_is_trained_with_a_new_penalty_and_kept(tmp_path):
 def test_a_new_method_says_where_it_does_not_exist():
     central = strangers.Central()
     assert central.obstacle(np.array([[0.5]])) is None
-    assert "multiplier -1 is excluded by central" in central.obstacle(np.array([[-1.0]])).text
+    assert "multiplier -1 is excluded by central:2" in central.obstacle(np.array([[-1.0]])).text
     assert central.obstacle(np.zeros((1, 1))).zero
     with pytest.raises(ValueError, match=r"Central\(\) does not exist for this network.*These do: Forward\(1\)"):
         ro.to_ode(ro.VanillaCell([[-1.0]], [[1.0]], [0.0], activation=None), central)
@@ -159,7 +160,66 @@ def test_the_command_knows_a_new_method(tmp_path):
     run = CliRunner().invoke(app, [*command, "--out", str(tmp_path / "figure.png")])
     assert run.exit_code == 0, run.output
     rows = {row["method"]: row for row in json.loads(run.stdout)["rows"]}
-    assert rows.keys() == {"central", "forward:1"} and rows["central"]["error_max"] < 1
+    assert rows.keys() == {"central:2", "forward:1"} and rows["central:2"]["error_max"] < 1
+
+
+@pytest.mark.parametrize("name", ["input_size", "gain", "linear", "input"])
+def test_an_optional_member_may_be_a_field(name):
+    """Whatever a part says of itself, it may say by a field of the dataclass, in any place."""
+    bases = {
+        "input_size": ro.AbstractCell,
+        "gain": ro.AbstractCell,
+        "linear": ro.AbstractField,
+        "input": ro.AbstractSystem,
+    }
+    namespace = {
+        "__annotations__": {name: Any, "W": Any},
+        "__call__": lambda self, x, h, path=None: self.W * h,
+        "rule": lambda self, h: self.W * h,
+        "time": ro.Discrete(),
+    }
+    part = type("Part", (bases[name],), namespace)(None, jnp.ones(1))
+    assert getattr(part, name) is None and part.W.shape == (1,)
+
+
+def test_a_system_with_an_input_says_how_it_is_carried_on():
+    class Driven(ro.AbstractSystem):
+        path: ro.AbstractPath
+        time: Any = ro.Discrete()
+
+        @property
+        def input(self):
+            return self.path
+
+        def rule(self, h):
+            return h / 2
+
+    with pytest.raises(TypeError, match="must say how it is carried on: give Driven a method stepper"):
+        ro.lyapunov(Driven(ro.Hold(XS)), jnp.ones(1), 4.0)
+
+
+def test_a_method_with_parameters_has_labels_of_its_own():
+    from rnn_ode._methods.catalogue import from_label
+
+    class Weighted(strangers.Central):
+        theta: float
+        label = "weighted"
+
+    with pytest.raises(ValueError, match="method weighted: unknown") as refused:
+        from_label("method", "weighted")
+    assert "weighted," not in str(refused.value)
+    del Weighted
+
+
+def test_a_cell_with_another_drive_is_no_affine_map():
+    class Sine(ro.VanillaCell):
+        def drive(self, x):
+            return super().drive(jnp.sin(x))
+
+    cell = Sine([[0.5]], [[1.0]], [0.0], activation=None)
+    assert ro.to_ode(cell, ro.Exact())(0.0, jnp.zeros(1), lambda t, after=0.0: jnp.ones(1))[0] == pytest.approx(
+        2 * np.log(2) * np.sin(1)
+    )
 
 
 # --- paths, schemes, fields, systems -------------------------------------------------------------------------------------

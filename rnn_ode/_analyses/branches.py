@@ -9,25 +9,25 @@ so that a fold is an ordinary point. Test functions that change sign between two
 - the determinant of A bordered by t, at a branch point, where A loses rank (Keller). (On an arm of a pitchfork the former
   changes sign there too; it is still a branch point.)
 - the distance of each eigenvalue of the system's Jacobian beyond the boundary of stability, sorted by it: |λ| − 1 or Re μ.
-  Which bifurcation it is, the system says: flip (λ = −1), Neimark–Sacker (a pair on the circle), Hopf (a pair on the axis).
+  The system names the bifurcation: flip (λ = −1), Neimark–Sacker (a pair on the circle), Hopf (a pair on the axis).
 
-The distances stand in for det(J + I) and the bialternate products of Kuznetsov, "Elements of Applied Bifurcation Theory",
-ch. 10: a neutral saddle (λ₁λ₂ = 1, μ₁ + μ₂ = 0) is no zero of theirs, and two eigenvalues that cross at once do not cancel.
+The distances stand in for det(J + I) and the bialternate products of Kuznetsov, "Elements of Applied Bifurcation Theory", ch.
+10: they are not zero at a neutral saddle (λ₁λ₂ = 1, μ₁ + μ₂ = 0), and two eigenvalues that cross at once do not cancel.
 
-A test counts as zero where its own uncertainty may have made its sign. That of an eigenvalue is measured (`branches_points`);
-it depends neither on the units nor on modes that the eigenvalue has nothing to do with. A branch point is refined by Newton's
-method on the regular system of Griewank & Reddien (1984): F + β ψ = 0 and g = 0, the two numbers g the corner of the inverse
-of A bordered to a regular matrix.
+A test counts as zero where its uncertainty may have changed its sign. The uncertainty of an eigenvalue is measured
+(`branches_points`). It does not depend on the units, or on modes that are not coupled to the eigenvalue. A branch point is
+refined by Newton's method on the regular system of Griewank & Reddien (1984): F + β ψ = 0 and g = 0. Borders make A a regular
+matrix, and the two numbers g are a corner of the inverse of that matrix.
 
 Lengths are those of (h / max(s, ‖h‖), p / |p1 − p0|). A coordinate that is always more than 64 times smaller than ‖h‖ has a
-unit of its own, such as a gate beside millivolts. The size s of states is the larger of ‖h‖ at the start and of
-|p1 − p0| ‖dh/dp‖ there, or, where that is smaller or the former is zero, the distance over which the Jacobian changes by a
-quarter. What the method cannot see: two crossings of one eigenvalue within one step, and bifurcations of eigenvalues that
-stay on the boundary (a conservative system's), or within their own uncertainty of it all along (one of condition 10⁴ in
-float32); the verdicts there say UNDETERMINED.
+unit of its own, such as a gate beside millivolts. The size s of states is the larger of ‖h‖ and |p1 − p0| ‖dh/dp‖ at the
+start. If that is zero, or larger than the distance over which the Jacobian changes by a quarter, s is this distance. The
+method does not see two crossings of one eigenvalue within one step. It does not see bifurcations of eigenvalues that stay on
+the boundary (as in a conservative system), or that always stay within their uncertainty of it (as with a condition of 10⁴ in
+float32). The verdicts are UNDETERMINED there.
 
 `branches_walk` goes along the branch, `branches_curve` makes the steps, `branches_crossings` finds what happens between two
-of them, `branches_points` says what is asked about a point, and `branches_kernels` is compiled.
+of them, `branches_points` computes the tests at a point, and `branches_kernels` holds the compiled functions.
 """
 
 import math
@@ -127,9 +127,9 @@ def continue_branch(
 
     **Returns:** a `Branch`. Before its last step Newton's method has a step and a residual of at most 1e-10 (float32: 1e-5),
     relative to the state's size and to each row of the Jacobian. Bifurcations are located to 2e-12 (float32: some 1e-5) of
-    those units, or as exactly as rounding of the critical eigenvalue allows. A partial branch (out of points, running off
-    to infinity, lost) says so in its `result`. If an eigenvalue crosses twice within one step nothing is seen: use a
-    smaller `max_step`.
+    those units, or as exactly as rounding of the critical eigenvalue allows. A partial branch (out of points, running off to
+    infinity, lost) says so in its `result`. Two crossings of one eigenvalue within one step are not seen: use a smaller
+    `max_step`.
 
     **Raises:** `ValueError` if no fixed point is found from `start` at p0, for an empty interval, an input that is not
     constant, or systems of different sizes; `TypeError` if `make_system` returns no system or cannot be traced in p, and for

@@ -60,7 +60,7 @@ class Locator:
             middle = self.curve.between(low, high)
             if middle is None and length > self.curve.near:
                 return None
-            if middle is None:  # two curves meet here, and no plane across them separates them any better
+            if middle is None:  # two curves meet here, and a plane across them cannot separate them further
                 break
             passed = np.where(due, self.computed(middle) == then, self.tests(middle) != now)
             low, high = (low, middle) if np.any(passed) else (middle, high)
@@ -106,11 +106,11 @@ class Locator:
         return found
 
     def kinds(self, at: Spectrum, after: Spectrum) -> tuple[list[str], list[complex]]:
-        """Returns for each eigenvalue at a point which bifurcation it is when this one crosses, and the eigenvalue, real
-        where it may be. `after` are the same eigenvalues just beyond the point."""
+        """Returns for each eigenvalue at a point the bifurcation that occurs if it crosses, and the eigenvalue itself, made
+        real if it may be real. `after` are the same eigenvalues just beyond the point."""
         imaginary = np.imag(at.values)
         close = (imaginary != 0) & (np.abs(imaginary) <= at.reach)
-        # rounding may make such a pair of two equal real eigenvalues; of a defective pair nothing can be said
+        # rounding may turn two equal real eigenvalues into such a pair; for a defective pair this cannot be decided
         equal = close & (at.condition <= self.curve.eps**-0.15)
         values = [complex(value) for value in np.where(equal, np.real(at.values), at.values)]
         undecided = (close & ~equal) | ((imaginary != 0) & (np.imag(after.values) == 0))
@@ -120,8 +120,8 @@ class Locator:
         return kinds, values
 
     def tests(self, point: Point) -> np.ndarray:
-        """Returns the signs of the tests, and whether p is outside. A test that is zero within rounding keeps its last
-        sign: it is no event if a test touches zero or an eigenvalue stays on the boundary."""
+        """Returns the signs of the tests, and whether p is outside. A test that is zero within rounding keeps its last sign.
+        So a test that touches zero and an eigenvalue that stays on the boundary are not events."""
         signs = point.signs
         return np.append(np.where(signs == 0, self.signs, signs), self.curve.outside(point))
 

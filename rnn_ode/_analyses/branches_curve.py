@@ -14,7 +14,7 @@ from .branches_points import Point, point_at
 
 _STRAIGHT = 0.98  # the least cosine between the tangents of a step, and between chord and tangents
 
-_SMALLER = 64.0  # how many times smaller than the whole state a coordinate is that gets a unit of its own
+_SMALLER = 64.0  # a coordinate that is this many times smaller than the state gets its own unit
 
 _UNTRACEABLE = (
     jax.errors.ConcretizationTypeError,
@@ -26,9 +26,9 @@ _UNTRACEABLE = (
 class Curve:
     """The fixed points (h, p) of the systems that `make_system(p)` returns, of which `system` is one.
 
-    Lengths on the curve have units, which grow with the states that were met: `located` is how exactly a bifurcation is
-    located, `near` a distance at which two points are taken for one, `shortest` the shortest step, `crease` a step that may
-    turn a corner.
+    Lengths on the curve have units, which grow with the states met so far. `located` is the accuracy of a bifurcation's
+    place, `near` the distance below which two points count as one, `shortest` the shortest step, and `crease` the longest
+    step that may turn a corner.
     """
 
     def __init__(self, make_system, system: AbstractSystem, ends: tuple[float, float], dtype: Any):
@@ -54,13 +54,13 @@ class Curve:
         return jax.device_get(look(self.make_system, jnp.asarray(z, self.dtype), jnp.asarray(units)))
 
     def correct(self, guess: ndarray, direction: ndarray, units: ndarray, kernel: Any = correct) -> Point:
-        """Returns the point of the curve in the plane through `guess` across `direction`, or what else a kernel finds
-        there."""
+        """Returns the point that `kernel` finds near `guess`: by default that of the curve in the plane through `guess`
+        across `direction`."""
         local = kernel(self.make_system, guess.astype(self.dtype), direction.astype(self.dtype), units)
         return self.point(jax.device_get(local), direction, units)
 
     def point(self, local: Local, direction: ndarray, units: ndarray) -> Point:
-        """Returns all that is asked about a point."""
+        """Returns a point with its tangent, eigenvalues and tests."""
         self.largest = np.fmax(self.largest, np.max(np.abs(local.jacobian)))
         return point_at(self.system, local, direction, units, lambda z: self.look(z, units).jacobian)
 
@@ -95,8 +95,8 @@ class Curve:
         return self.correct(point.z, along, self.units(point.z))
 
     def guessed_sizes(self, z: ndarray) -> ndarray:
-        """Returns how large each coordinate (N,) may be: as large as the guess z, or where that is 0 as the first step of
-        Newton's method."""
+        """Returns the size expected of each coordinate (N,): that of the guess z, or that of Newton's first step where the
+        guess is 0."""
         here = self.look(z, np.ones_like(z, self.dtype))
         try:
             step = np.linalg.solve(here.extended[:, :-1].astype(float), here.residual.astype(float))
@@ -106,8 +106,8 @@ class Curve:
 
     def natural_size(self, z: ndarray) -> float:
         """Returns the system's own unit of states, to within a factor of 4: the distance from z over which some row of the
-        Jacobian changes by a quarter. A row that does so at once, being 0 or on a kink, counts when it has changed by a
-        quarter of what p changes over the interval. Infinite where neither happens."""
+        Jacobian changes by a quarter. A row that is 0 or on a kink changes at once. It counts when it has changed the
+        residual by a quarter of what p changes it over the interval. The unit is infinite if neither happens."""
         units, away = np.ones_like(z, self.dtype), np.random.default_rng(0).standard_normal(len(z))
         away[-1] = 0
         away /= length_of(away)
@@ -127,8 +127,8 @@ class Curve:
         return np.inf
 
     def state_size(self, at_hand: float, natural: float) -> float:
-        """Returns the unit of states: the size at hand, or the system's own size if that is smaller, or if the former is 0 to
-        within half the digits. 1 if neither is known."""
+        """Returns the unit of states: the size at hand, or the system's own size if that is smaller or if the size at hand is
+        0 to within half the digits. It is 1 if neither is known."""
         if at_hand > self.shortest * natural or (natural == np.inf and at_hand > 0):
             return min(at_hand, natural)
         return natural if natural < np.inf else 1.0

@@ -115,6 +115,6 @@ def verdict_at(make_system: MakeSystem, z: Array, J: Array) -> Verdict:
 
 
 def _without_nan(A: Array) -> Array:
-    """Returns the same with 1 for what is not finite, since LAPACK may not return from a matrix with a NaN. (Such a point
-    has not converged.)"""
+    """Returns the array with 1 in place of entries that are not finite, since LAPACK may not return from a matrix with a NaN.
+    (Such a point has not converged.)"""
     return jnp.where(jnp.isfinite(A), A, 1)

@@ -1,11 +1,11 @@
 """What a point of a branch tells: tangent, eigenvalues, tests, and how uncertain each of them is.
 
-All of it is linear algebra on the host, in float64 whatever the system computes in. What remains uncertain is the Jacobian
-itself, and each eigenvalue by its own share of that: to first order a change E of J moves the eigenvalue λ with the left and
-right eigenvectors y and x by |yᴴ E x| / |yᴴ x| ≤ |y|ᵀ|E||x| / |yᴴ x| (Geurts 1982, "A contribution to the theory of
-condition"). That bound does not depend on the units of the states, nor on a fast mode that is coupled to nothing; the norm of
-J would. E is taken from J at nearby states, as far off as rounding moves the point, and is at least some units in the last
-place of each entry.
+All of it is linear algebra on the host, in float64 whatever the system computes in. What remains uncertain is the Jacobian,
+and through it each eigenvalue: to first order a change E of J moves the eigenvalue λ with the left and right eigenvectors y
+and x by |yᴴ E x| / |yᴴ x| ≤ |y|ᵀ|E||x| / |yᴴ x| (Geurts 1982, "A contribution to the theory of condition"). That bound does
+not depend on the units of the states, or on a fast mode that is not coupled to the others. A bound by the norm of J would
+depend on both. E is taken from J at nearby states, as far off as rounding moves the point, and is at least some units in the
+last place of each entry.
 """
 
 from collections.abc import Callable
@@ -17,9 +17,9 @@ from numpy import ndarray
 from .._systems.base import AbstractSystem
 from .branches_kernels import Local, row_lengths
 
-_NEIGHBOURS = 3  # states at which J is asked for its rounding
+_NEIGHBOURS = 3  # number of states at which the rounding error of J is measured
 
-_SAFETY = 8.0  # how many times the change among so few may fall short of the true uncertainty
+_SAFETY = 8.0  # the true uncertainty may be this many times the change among so few states
 
 
 class Spectrum(NamedTuple):
@@ -33,7 +33,7 @@ class Spectrum(NamedTuple):
     condition: ndarray
 
     def nearest(self, other: "Spectrum") -> "Spectrum":
-        """Of these eigenvalues those nearest to another point's, in its order."""
+        """Returns these eigenvalues in the order of another point's: for each of those the nearest one here."""
         places = np.argmin(np.abs(self.values[None] - other.values[:, None]), axis=1)
         return Spectrum(*(array[places] for array in self))
 
@@ -64,15 +64,15 @@ class Point(NamedTuple):
 def point_at(
     system: AbstractSystem, local: Local, direction: ndarray, units: ndarray, jacobian: Callable[[ndarray], ndarray]
 ) -> Point:
-    """Returns all that is asked about a point, with the tangent that makes an acute angle with `direction`. `jacobian(z)`
-    is J at another state."""
+    """Returns a point with its tangent, eigenvalues and tests. The tangent makes an acute angle with `direction`.
+    `jacobian(z)` is J at another state."""
     eps = float(np.finfo(local.z.dtype).eps)
     A = _without_nan(local.extended)
     A = A / row_lengths(A)[:, None]
     null = tangent(A, direction / units, eps)
     bordered = np.vstack([A, null])
     z = local.z.astype(float)
-    # how far rounding moves the point, and no further than half the digits
+    # how far rounding may move the point, but no further than half the digits
     left, sizes, right = np.linalg.svd(bordered)
     inverse = (right.T / np.maximum(sizes, eps**0.5)) @ left.T
     misses = 4 * eps * np.abs(A) @ np.abs(z / units) + np.abs(local.residual) / row_lengths(
@@ -129,7 +129,7 @@ def _spectrum_of(system: AbstractSystem, J: ndarray, change: Callable[[], ndarra
     left = _left_rows(right)
     missed = np.abs(np.sum(left * (J @ right - right * values).T, axis=1))  # the error of LAPACK, to first order
     condition = np.sum(np.abs(left) * np.abs(right.T), axis=1)
-    near = np.any(np.abs(distance) <= 1e-2 * np.max(np.abs(values)))  # elsewhere no sign is in doubt
+    near = np.any(np.abs(distance) <= 1e-2 * np.max(np.abs(values)))  # further from the boundary no sign is uncertain
     E = 2 * eps * np.abs(J) + (_SAFETY * change() if near else 0)
     with np.errstate(all="ignore"):
         reach = np.sum((np.abs(left) @ E) * np.abs(right.T), axis=1) + 2 * missed
@@ -148,6 +148,6 @@ def _left_rows(right: ndarray) -> ndarray:
 
 
 def _without_nan(A: ndarray) -> ndarray:
-    """Returns the same with 0 for what is not finite, since LAPACK may not return from a matrix with a NaN. (Such a point
-    has not converged.)"""
+    """Returns the array with 0 in place of entries that are not finite, since LAPACK may not return from a matrix with a NaN.
+    (Such a point has not converged.)"""
     return np.where(np.isfinite(A), A, 0).astype(float)

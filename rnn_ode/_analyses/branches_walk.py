@@ -94,7 +94,7 @@ class _Record:
         kinds = self.locator.name(crossing)
         at = self.curve.refined(crossing.at) if "branch point" in kinds else crossing.at
         for kind, critical in kinds.items():
-            # a point that lies on the bifurcation to rounding is one end of two steps
+            # a point on the bifurcation, to within rounding, ends one step and starts the next
             near = [found.kind for found in self.found if self.is_near(at, self.points[found.index])]
             if kind not in near:
                 self.found.append(Found(kind, self.add(at), critical))
@@ -103,5 +103,5 @@ class _Record:
         return self.curve.distance(a, b) < 2 * self.curve.near
 
     def end(self, result: Any, closed: bool = False) -> Followed:
-        """Returns the branch as it is, with why it ends here."""
+        """Returns the branch so far, with the reason why it ends here."""
         return Followed(self.points, self.found, closed, result)

@@ -1,7 +1,7 @@
 """Every cycle of a piecewise-linear network.
 
 `cycles_patterns` solves for the orbits with a given activation pattern, `cycles_proof` goes through all patterns, and
-`cycles_search` continues from random ones where those are too many.
+`cycles_search` continues from random patterns if there are too many.
 """
 
 import equinox as eqx
@@ -33,7 +33,7 @@ class Cycles(eqx.Module):
     - `complete`: whether every activation pattern was solved or excluded by proof, and none has a continuum of orbits.
     - `degenerate`: the number of patterns with a continuum of orbits, which are not listed (a multiplier is 1 there, and the
       orbits touch each other).
-    - `coverage`: a `Coverage`; `str` of it says in words how much was searched.
+    - `coverage`: a `Coverage`; `str(coverage)` says in words how much was searched.
     """
 
     points: Float[Array, "n period N"]

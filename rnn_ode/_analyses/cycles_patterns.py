@@ -6,8 +6,9 @@ to z_(t+1) − (A z_t + W relu(z_t)), so that another sign replaces that column 
 complementarity problem with p blocks. With one block per step, and not the product of the steps, orbits that expand lose no
 digits.) Regions are closed: an orbit with a unit on its kink, z = 0, solves the systems of both signs and is listed once.
 
-A *family* is a partial pattern: 0 where the sign is free. Of the p rotations of an orbit one has as its first unit's signs a
-necklace, the least of their rotations, so that families which begin with necklaces cover every pattern up to rotation.
+A *family* is a partial pattern: 0 where the sign is free. An orbit has p rotations. In one of them the signs of the first
+unit are a necklace, which is the least of their rotations. Families that begin with necklaces therefore cover every pattern
+up to rotation.
 """
 
 from typing import NamedTuple
@@ -74,8 +75,8 @@ class Problem(NamedTuple):
         return (B * s[:, None, None]).reshape(n, self.size, self.size)
 
     def through_kinks(self, Y: ndarray) -> ndarray:
-        """Returns Y (…, m) times what the columns of a B_s lose when their signs are flipped (m, m): W in each step's
-        place."""
+        """Returns Y (…, m) times the matrix (m, m) that is subtracted from the columns of B_s when their signs are flipped: W
+        in each step's place."""
         shape = Y.shape
         Y = np.roll(Y.reshape(*shape[:-1], self.period, len(self.W)), -1, axis=-2)
         return (Y @ self.W).reshape(shape)

@@ -124,7 +124,7 @@ def prove(problem: Problem, limit: int) -> Found:
     return Found(Orbits.joined(parts).distinct(), degenerate, Coverage(total, settled, solves, 0, False))
 
 
-_Block = tuple[ndarray, ndarray]  # families (n, m), and of each a pattern to look at
+_Block = tuple[ndarray, ndarray]  # families (n, m), and the next pattern of each
 
 
 def _take(stack: list[_Block], count: int) -> _Block:
@@ -143,7 +143,7 @@ def _take(stack: list[_Block], count: int) -> _Block:
 
 def _proofs(problem: Problem, solution: Solution, free: ndarray) -> tuple[ndarray, ndarray]:
     """Returns for each pattern the literals (n, m) of the proof that needs the fewest of the free units, and that row's
-    products y·g' (n, m) with the complements. Where no row proves anything the literals are all free units."""
+    products y·g' (n, m) with the complements. If no row proves anything, the literals are all free units."""
     Y, x, m = solution.inverse, solution.x, problem.size
     flips = -np.eye(m) - problem.through_kinks(Y)
     sizes = 1 + problem.magnitudes().through_kinks(np.abs(Y))

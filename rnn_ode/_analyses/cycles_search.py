@@ -32,7 +32,7 @@ def search(problem: Problem, found: Found, limit: int, seed: np.random.Generator
 
 
 def _starts(problem: Problem, count: int, seed: np.random.Generator) -> ndarray:
-    """Returns random patterns (count, m), half of them those of runs from random states."""
+    """Returns random patterns (count, m). Half of them are patterns of runs from random states."""
     size = (problem.scale or 1.0) * 10 ** seed.uniform(-1, 1, (count // 2, 1))
     z = size * seed.normal(size=(count // 2, len(problem.A)))
     for _ in range(100):

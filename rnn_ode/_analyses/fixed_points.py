@@ -97,7 +97,7 @@ class FixedPoints(eqx.Module):
 
     @property
     def slow(self) -> Bool[Array, "... n"]:
-        """Which rows are slow points: states that hardly move, and are no fixed points."""
+        """Which rows are slow points: states that hardly move but are not fixed points."""
         return self.kinds == Kind.SLOW
 
     @property
@@ -135,7 +135,7 @@ class FixedPoints(eqx.Module):
 
 
 def _is_absent(system: AbstractSystem, h: Float[Array, " N"], size: Float[Array, ""]) -> Bool[Array, ""]:
-    """Returns whether a state is no fixed point of the system; `size` is that of a typical state."""
+    """Returns whether a state is not a fixed point of the system; `size` is that of a typical state."""
     v = directions(8, h.shape[0], h.dtype, 4)
     steps = (size + jnp.linalg.norm(h)) * v / jnp.linalg.norm(v, axis=1, keepdims=True)
     # the system may not exist far from the point
@@ -167,8 +167,8 @@ def fixed_points(
     error of the residual. A guess that did not converge is in no row, and its `reached` is −1. Points and eigenvalues are
     differentiable in the system's weights and input, by the implicit function theorem.
 
-    **Raises:** `ValueError` for a system whose input or field changes with time, and for guesses of the wrong size, that are
-    not finite, or none; `TypeError` for half precision. The values of traced guesses are not checked.
+    **Raises:** `ValueError` for a system whose input or field changes with time, and for guesses that are missing, not finite
+    or of the wrong size; `TypeError` for half precision. The values of traced guesses are not checked.
 
     ```python
     >>> import jax.numpy as jnp, rnn_ode as ro

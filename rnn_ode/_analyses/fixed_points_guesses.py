@@ -25,7 +25,7 @@ def draw_guesses(key: PRNGKeyArray, n: int, states: PyTree, spread: float = 0.0)
 
     **Returns:** flat rows (n, N).
 
-    **Raises:** `ValueError` for states of three axes or more (flatten a batch of runs first), that are not finite or of no
+    **Raises:** `ValueError` for states of three axes or more (flatten a batch of runs first), that are not finite or have no
     rows, for n < 1 and for a negative spread.
 
     ```python

@@ -1,11 +1,11 @@
-"""What is said about one fixed point: its eigenvalues, their uncertainty, a verdict and a kind.
+"""The description of one fixed point: its eigenvalues, their uncertainty, a verdict and a kind.
 
 Kinds are named by the *leading* eigenvalue, the one nearest to the boundary of stability (Kuznetsov, "Elements of Applied
 Bifurcation Theory", 2.2, with one more kind: a node whose orbits change sides at every step is a flip).
 
-An eigenvalue λ of the Jacobian J at a computed point is uncertain for two reasons. J is rounded: condition × backward
-error. And the point is off by some e, which moves λ by yᴴ (J(h + e) − J(h)) x to first order, with yᴴ x = 1. A verdict
-which that could change is UNDETERMINED.
+An eigenvalue λ of the Jacobian J at a computed point is uncertain for two reasons. J is rounded: condition × backward error.
+And the point has an error e, which moves λ by yᴴ (J(h + e) − J(h)) x to first order, with yᴴ x = 1. If these errors could
+change a verdict, it is UNDETERMINED.
 """
 
 from typing import Any
@@ -100,7 +100,7 @@ def _turned(vectors: Complex[Array, "N N"]) -> Complex[Array, "N N"]:
 def _moved(
     system: AbstractSystem, end: End, left: Complex[Array, "N N"], right: Complex[Array, "N N"]
 ) -> Float[Array, " N"]:
-    """Returns by how much each eigenvalue may be off because the point is, to first order: the largest
+    """Returns the error of each eigenvalue that the error of the point causes, to first order: the largest
     yᴴ (J(h + e) − J(h − e)) x / 2 over the errors e. Where eigenvectors are too ill conditioned for floats it is at most
     u^−½ of the Jacobian's change."""
 

@@ -1,14 +1,14 @@
 """Where one guess ends: Newton's method, and what helps where that fails.
 
-A guess is followed by Newton's method on r(h) with steps halved until they lower ‖r‖ (undamped, it cycles or runs off from
-most guesses at a random GRU). Where that sticks, Levenberg–Marquardt starts from the same guess, and a few steps of
-Newton's method follow. `fixed_points_search` has chosen the units: in them the tolerances below are plain numbers.
+The search follows a guess by Newton's method on r(h), with steps halved until they lower ‖r‖. (Without halving, it cycles or
+diverges from most guesses for a random GRU.) If the method sticks, Levenberg–Marquardt starts from the same guess, and a few
+steps of Newton's method follow. `fixed_points_search` has chosen the units: in them the tolerances below are plain numbers.
 
-*Slow points.* Levenberg–Marquardt ends at minima of the speed q = ½‖r‖² that need not be zeros: the slow points of Sussillo
-& Barak ("Opening the black box", Neural Computation 25, 2013). Newton's method on ∇q finds them to full accuracy. On a
-manifold along which the state hardly moves there is a slow point near every state, and Newton's method would leave for a
-zero that is far away. So a guess as slow as the tolerance τ is only moved in the directions in which it decays or grows
-faster than τ per size of a state: by Gauss–Newton steps with a constant damping.
+*Slow points.* Levenberg–Marquardt ends at minima of the speed q = ½‖r‖² that need not be zeros: the slow points of Sussillo &
+Barak ("Opening the black box", Neural Computation 25, 2013). Newton's method on ∇q finds them to full accuracy. On a manifold
+along which the state hardly moves there is a slow point near every state, and Newton's method would move to a zero that is
+far away. So a guess as slow as the tolerance τ is only moved in the directions in which it decays or grows faster than τ per
+size of a state: by Gauss–Newton steps with a constant damping.
 
 *Uncertainty.* A computed zero is off by about ρ = ‖J⁻¹ r‖ + ‖J⁻¹‖ e + u ‖h‖, where J = ∂r/∂h and e is the rounding error of
 r, at least u (1 + ‖h‖). It may be more, because r may be a sum of terms that are much larger, so it is measured:
@@ -39,7 +39,7 @@ _RELAXING_STEPS = 20
 
 _HALVINGS = 8
 
-_HALVED = 4  # as many steps as a halved one counts for, since Levenberg–Marquardt is the better cure
+_HALVED = 4  # a halved step counts as this many steps, since Levenberg–Marquardt is better then
 
 _PROBES = 8  # pairs of states at which rounding is measured
 
@@ -58,7 +58,7 @@ class End(NamedTuple):
 
 
 class Slowness(NamedTuple):
-    """What is asked for besides fixed points: points whose speed, the size of `residual`, is at most `limit` (`None`: the
+    """What to return besides fixed points: points whose speed, the size of `residual`, is at most `limit` (`None`: the
     default one), and with `minima` every local minimum of the speed."""
 
     residual: Callable[[Array], Array]
@@ -134,8 +134,9 @@ def _judged(F: Function, h: Float[Array, " N"], settled: Bool[Array, ""], crawls
 
 
 def _rounding(F: Function, J: Float[Array, "N N"], h: Float[Array, " N"]) -> Float[Array, ""]:
-    """Returns the rounding error of F: the larger of that of a sum of terms of order one and of h, and of what differences
-    show over distances so short that F has no curvature there (they may show none, where F hardly changes)."""
+    """Returns the rounding error of F, the larger of two estimates. One is the rounding of a sum of terms of order one and of
+    h. The other is measured by differences over distances so short that F has no curvature there (they may be 0 where F
+    hardly changes)."""
     u, size = roundoff(h), jnp.linalg.norm(h)
     distance = u ** (2 / 3) * (1 + size / h.shape[0] ** 0.5)
 
@@ -150,9 +151,8 @@ def _rounding(F: Function, J: Float[Array, "N N"], h: Float[Array, " N"]) -> Flo
 def _errors(
     inverse: Float[Array, "N N"], r: Float[Array, " N"], noise: Float[Array, ""], radius: Float[Array, ""]
 ) -> Float[Array, "K N"]:
-    """Returns by how much a zero may be missed: four times the Newton step from it (near a zero of multiplicity m a step is
-    the distance over m), and what rounding errors in random directions make of it, each no longer than four times the
-    radius."""
+    """Returns errors that a zero may have: four times the Newton step from it (near a zero of multiplicity m a step is the
+    distance over m), and the effects of rounding errors in random directions. Each is at most four times the radius."""
     v = directions(_PROBES, r.shape[0], r.dtype, 3)
     v = v / jnp.linalg.norm(v, axis=1, keepdims=True)
     errors = jnp.concatenate([4 * r[None], 2 * noise * v]) @ inverse.T
@@ -171,7 +171,7 @@ def _damped(F: Function, guess: Float[Array, " N"]) -> tuple[Float[Array, " N"],
     # moved a little, because the guess may be on top of a symmetric hill of the speed
     nudge = u**0.5 * (1 + jnp.linalg.norm(guess)) * directions(1, guess.shape[0], kind, 0)[0]
     solver = optx.LevenbergMarquardt(u**0.75, u**0.75, linear_solver=_Dense())
-    wide = jnp.result_type(float)  # that of the solver's own numbers
+    wide = jnp.result_type(float)  # the type of the solver's own numbers
     search = optx.least_squares(
         lambda h, _: F(h.astype(kind)).astype(wide),
         solver,
@@ -185,8 +185,9 @@ def _damped(F: Function, guess: Float[Array, " N"]) -> tuple[Float[Array, " N"],
 def _descend(
     function: Function, h: Float[Array, " N"], count: Int[Array, ""] | int
 ) -> tuple[Float[Array, " N"], Bool[Array, ""]]:
-    """Returns where Newton's method ends on the way to a zero of the function, and whether it came to rest: at a step of no
-    size. A step that does not lower the norm is halved; if eight halvings do not help, the method ends."""
+    """Returns where Newton's method ends on the way to a zero of the function, and whether it came to rest: whether the last
+    step was within rounding of 0. A step that does not lower the norm is halved; if eight halvings do not help, the method
+    ends."""
 
     def advance(state):
         h, k, _, _ = state
@@ -223,7 +224,7 @@ def _relaxed(slow: Slowness, h: Float[Array, " N"]) -> Float[Array, " N"]:
     def advance(state):
         h, k, _ = state
         r, J = value_and_jacobian(slow.residual, h)
-        # J is squared here: what is below √u of its size cannot be seen
+        # J is squared here, so parts of J below √u of its size are lost in rounding
         damping = jnp.maximum(slow.limit / h.shape[0] ** 0.5, 4 * roundoff(h) ** 0.5 * jnp.linalg.norm(J))
         moved = h - solve(J.T @ J + damping**2 * eye, J.T @ r)
         lower = jnp.linalg.norm(slow.residual(moved)) < 0.99 * jnp.linalg.norm(r)
@@ -256,8 +257,8 @@ def _slow_end(slow: Slowness, start: Float[Array, " N"], crawls: Bool[Array, ""]
 
 class _Dense(lx.AbstractLinearSolver):
     """Our `solve`, which is safe under `vmap` on a CPU, as a linear solver for optimistix. It solves a tall system, such as
-    that of Levenberg–Marquardt, by its normal equations: the digits lost come back in the steps of Newton's method that
-    follow."""
+    that of Levenberg–Marquardt, by its normal equations. These lose digits, which the steps of Newton's method that follow
+    restore."""
 
     def init(self, operator: lx.AbstractLinearOperator, options: dict) -> Array:
         return operator.as_matrix()

@@ -1,10 +1,10 @@
 """The search for fixed points: units for the search, the end of every guess, and which ends are one point.
 
-*Units.* The caller's units mean nothing, so the search takes its own from the guesses. A state is measured by the lower
-quartile of the guesses' sizes (root mean square over a guess's entries; guesses of zeros do not count), since half of them
-may be far away, as those from a run that grows are. The residual r is measured by the median size of ∂r/∂h at the guesses,
-one over a time for a flow. Both hardly change with the number of guesses or with copies of them. `fixed_points_newton`
-follows each guess.
+*Units.* The result must not depend on the caller's units, so the search takes its units from the guesses. A state is measured
+by the lower quartile of the guesses' sizes (root mean square over a guess's entries; guesses of zeros do not count), since
+half of them may be far away, as those from a run that grows are. The residual r is measured by the median size of ∂r/∂h at
+the guesses, one over a time for a flow. Both hardly change with the number of guesses or with copies of them.
+`fixed_points_newton` follows each guess.
 
 *What counts as one point.* Two ends with the uncertainties ρ₁ and ρ₂ are the same point if they are within 4 (ρ₁ + ρ₂) of
 each other (four, because near a zero of multiplicity m a Newton step is the distance over m), and never beyond u^¼ (1 +
@@ -50,8 +50,8 @@ def _sizes(guesses: Float[Array, "n N"]) -> tuple[Float[Array, ""], Float[Array,
 def _in_units(
     function: Callable[[Array], Array], size: Float[Array, ""], guesses: Float[Array, "n N"]
 ) -> tuple[Callable[[Array], Array], Float[Array, ""]]:
-    """Returns a function of a state as one in units of the guesses, and the rate (one over time) that it is divided by: the
-    median size of its derivative, or where that is 0 its own."""
+    """Returns a function of a state in units of the guesses, and the rate (one over time) by which it is divided: the median
+    size of its derivative, or of the function itself where that is 0."""
 
     def plain(z):
         return function(size * z) / size
@@ -78,12 +78,12 @@ def _quantile_of_positive(
 
 
 def _power_of_two(value: Float[Array, ""]) -> Float[Array, ""]:
-    """Returns the largest power of two up to the value: to divide by it rounds nothing."""
+    """Returns the largest power of two up to the value. Division by it is exact."""
     return value / jnp.frexp(value)[0] / 2
 
 
 def _each(function: Callable[[Array], End], rows: Float[Array, "n N"]) -> End:
-    """Returns the function of every row: side by side, but one by one on a CPU, which would only wait for the slowest row."""
+    """Returns the function of every row: as a batch, but one by one on a CPU, where a batch waits for its slowest row."""
     function = jax.jit(function)  # traced once for both
     return jax.lax.platform_dependent(
         rows, cpu=lambda rows: jax.lax.map(function, rows), default=lambda rows: jax.vmap(function)(rows)
@@ -104,10 +104,10 @@ def distinct(ends: End) -> tuple[Int[Array, " n"], Bool[Array, " n"], Int[Array,
 
 
 def _lead(ends: End) -> Int[Array, " n"]:
-    """Returns for each end the one that leads its cluster (itself, if it leads), −1 for what is no point.
+    """Returns for each end the leader of its cluster (itself, if it leads), and −1 for an end that is not a point.
 
-    This is one pass over the ends, the most accurate first. Distances are those of differences, one end at a time:
-    ‖a‖² + ‖b‖² − 2ab would be quicker and lose half the digits.
+    This is one pass over the ends, the most accurate first. Distances are computed from differences, one end at a time:
+    ‖a‖² + ‖b‖² − 2ab would be quicker but would lose half the digits.
     """
     found = ends.fixed | ends.slow
     points = jnp.where(found[:, None], ends.point, 0)

@@ -27,7 +27,7 @@ class FrameGrowth(NamedTuple):
     """What a frame gained over some steps."""
 
     logs: Float[Array, " k"]
-    """Of each row, in nats; 0 where the row is lost."""
+    """The gain of each row in nats; 0 where the row is lost."""
     weighted: Float[Array, " k"]
     """The same, with a weight for each step."""
     weight: Float[Array, ""]
@@ -35,13 +35,14 @@ class FrameGrowth(NamedTuple):
     lost: Bool[Array, " k"]
     """Whether a row came into the span of the rows before it, to within rounding."""
     finite: Bool[Array, ""]
-    """Whether the state and the frame were finite all along."""
+    """Whether the state and the frame were finite at every step."""
     undefined: Bool[Array, ""]
-    """Whether a step made a NaN of a state of ordinary size: the system does not exist there. An overflow is no such step."""
+    """Whether a step made a NaN of a state of ordinary size: the system does not exist there. An overflow does not count."""
 
 
 class Sum(NamedTuple):
-    """A growth, and what rounding has cut off its sums; without that a sum of 10⁵ like numbers in float32 is wrong by 1 %."""
+    """A growth, and the rounding error of its sums. Without this correction, a sum of 10⁵ similar numbers in float32 is wrong
+    by 1 %."""
 
     value: FrameGrowth
     rest: tuple[Array, ...]
@@ -137,14 +138,15 @@ def no_growth(Q: Float[Array, "k N"]) -> FrameGrowth:
 def is_undefined(before: Float[Array, "... N"], after: Float[Array, "... N"], size: Any = 1.0) -> Bool[Array, "..."]:
     """Whether a step made a NaN of a state of ordinary size, in units of `size`.
 
-    A state is ordinary if the four stages of a cubic do not overflow, which might make a NaN of infinities.
+    A state is of ordinary size if the four stages of a cubic field do not overflow. After an overflow, a NaN may come from
+    infinities.
     """
     ordinary = jnp.all(jnp.abs(before) / size <= jnp.finfo(before.dtype).max ** (1 / 27), axis=-1)
     return ordinary & jnp.any(jnp.isnan(after), axis=-1)
 
 
 def _with_health(total: FrameGrowth, before: Float[Array, " N"], after: Float[Array, " N"], size: Any) -> FrameGrowth:
-    """The growth with what a step says of the state."""
+    """The growth, with its flags updated by one step: whether the state is finite, and whether the system exists there."""
     finite, undefined = jnp.all(jnp.isfinite(after)), is_undefined(before, after, size)
     return total._replace(finite=total.finite & finite, undefined=total.undefined | undefined)
 

@@ -7,7 +7,7 @@ Backpropagation through T steps multiplies by the step Jacobians of the run, J_j
 Two rates and two bounds of ‖P_k‖₂ are computed; rates are in nats per step.
 
 - *Eigenvalues*: if every J_j were the same W, then ‖P_k‖^(1/k) → ρ(W), and log ρ is the predicted rate. W is the network's
-  linear part here. The prediction leaves the activation out, whose slopes mostly slow growth down, and it does not describe
+  linear part here. The prediction ignores the activation, although its slopes mostly slow growth down. It does not describe
   the early lags of a matrix that is not normal: 1.5 · shift of size N has ρ = 0, and ‖P_k‖ = 1.5ᵏ for k < N, then 0.
 - *Lyapunov*: for a stationary run (1/k) log ‖P_k‖ tends to the largest conditional Lyapunov exponent, that of the run and its
   input (Engelken, Wolf & Abbott, Phys. Rev. Research 5, 2023). It is measured by pushing one vector forward.
@@ -51,8 +51,8 @@ class GradientFlow(eqx.Module):
     **Fields:**
 
     - `log_norms`: (T+1,), log ‖∂h_T/∂h_{T−k}‖₂ for k = 0…T, in nats; −∞ where the Jacobian is exactly 0.
-    - `spectrum`: a `Spectrum` of the network's linear part, or, for cells that name none, of the Jacobian at the last state
-      and input.
+    - `spectrum`: a `Spectrum` of the network's linear part, or, for cells that do not name one, of the Jacobian at the last
+      state and input.
     - `lyapunov_rate`: (), the largest conditional Lyapunov exponent of the run, in nats per step: the growth of a generic
       vector after the first quarter of the run.
     - `measured_rate`: (), the slope of the least-squares line through `log_norms` at the lags k ≥ T/2, in nats per step; −∞
@@ -125,9 +125,9 @@ def gradient_flow(
     return dataclasses.replace(flow, log_norms=flow.result.error_if(flow.log_norms, flow.result != RESULTS.successful))
 
 
-@eqx.filter_jit  # under which a matrix that is not finite raises nothing: `result` says why
+@eqx.filter_jit  # compiled, a matrix that is not finite does not raise; `result` says why
 def _flow(cell: Cell, xs: Array, states: State, result: RESULTS) -> GradientFlow:
-    """What the states of a run, and how it ended, say."""
+    """The `GradientFlow` of a run with these states and this result."""
     rows = jax.vmap(lambda state: ravel_pytree(state)[0])(states)
     unravel = ravel_pytree(jax.tree.map(lambda leaf: leaf[0], states))[1]
 
@@ -141,7 +141,7 @@ def _flow(cell: Cell, xs: Array, states: State, result: RESULTS) -> GradientFlow
         matrix = jax.jacfwd(lambda h: step(xs[-1], h))(rows[-1]) if known is None else known[0]
         gain = gain_of(cell).astype(rows.dtype)
     total, lags = len(xs), jnp.arange(len(rows), dtype=rows.dtype)
-    settled, late = total // 4, slice(total // 2, None)  # by then a generic vector points where most growth is
+    settled, late = total // 4, slice(total // 2, None)  # by then a generic vector points where growth is largest
     lyapunov_rate = _difference(log_sizes[-1], log_sizes[settled]) / (total - settled)
     measured_rate = _slope(lags[late], log_norms[late])
     ran = result == RESULTS.successful

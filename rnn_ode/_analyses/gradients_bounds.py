@@ -17,7 +17,7 @@ class GradientBounds(eqx.Module):
     - `vanishing_guaranteed`: (), whether gain < 1.
     - `exploding_possible`: (), whether gain > 1 or is unknown.
 
-    The last two allow for rounding, so that an orthogonal W_h under a tanh has neither.
+    The last two allow for rounding, so that both are `False` for an orthogonal W_h with tanh.
 
     ```python
     >>> import jax.numpy as jnp, rnn_ode as ro

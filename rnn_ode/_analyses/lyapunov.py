@@ -18,8 +18,8 @@ by a tenth. If all N exponents are asked for, their sum is exactly the plain mea
 window makes is shared among them in proportion to their variances. It is of order 1/duration along a cycle, and 0 where the
 determinant is constant.
 
-*Zero.* A vector that a step sends into the span of those before it, to within rounding, is lost, and its exponent is −∞.
-Rounding cannot tell from zero a factor below 4√k u of the step's largest, where u is the unit roundoff.
+*Zero.* A vector that a step sends into the span of those before it, to within rounding, is lost, and its exponent is −∞. A
+factor below 4√k u of the step's largest factor cannot be told from zero, where u is the unit roundoff.
 """
 
 from typing import Any
@@ -44,7 +44,7 @@ from .steps import Step, divided, step_wanted
 
 _FEWEST = 256  # steps of a flow in the duration, at least, unless `step` says otherwise
 _COARSE = 2000  # the same where the number of steps is traced
-_TRIES = 4  # of shorter steps
+_TRIES = 4  # runs, at most, each with shorter steps than the one before
 
 
 class Lyapunov(eqx.Module):
@@ -137,8 +137,8 @@ def lyapunov(
     - `h0`: the state at the start, flat (N,) or as the cell or field has it.
     - `duration`: the time over which growth is averaged, rounded to a whole number of steps.
     - `count`: how many exponents, the largest first. Default all N; the cost is proportional to it.
-    - `transient`: the time before `duration`, rounded likewise. Default 0. Choose it so long that the state comes to where it
-      stays: an average that includes the way there has an error of order 1/duration.
+    - `transient`: the time before `duration`, rounded likewise. Default 0. Choose it long enough for the state to reach its
+      attractor: an average that includes the approach has an error of order 1/duration.
     - `step`: length of a flow's steps, in time. By default it is measured in a trial along the beginning of the run, so that
       an exponent's error is about 2·10⁻⁷ of the fastest rate, and is checked along the run. Outside `jit` and `vmap` a run
       whose steps turn out too long is repeated with shorter ones.
@@ -205,7 +205,7 @@ def _trial_step(
     duration: float,
     transient: float,
 ) -> Step:
-    """The step that a trial run asks for, in static parts where its answer is known while Python runs."""
+    """The step that a trial run wants. Its number of parts is static if the answer is known while Python runs."""
     unit, whole = system.stepper().length, duration + transient
     sampled = np.isfinite(system.span)
     parts = jnp.ones((), int) if sampled else jnp.asarray(1 / whole, h0.dtype)
@@ -218,7 +218,7 @@ def _trial_step(
 
 
 def _whole_step(system: AbstractSystem, length: float, duration: float) -> Step:
-    """A step of about that length, of which a whole number fits the sampling interval, or else the duration."""
+    """A step of about that length, so that a whole number of steps fits the sampling interval, or else the duration."""
     unit = system.stepper().length if np.isfinite(system.span) else duration / _FEWEST
     return Step(unit / divided(length / unit))
 
@@ -249,7 +249,7 @@ def _measured(
 
 @jax.custom_jvp
 def _forward_only(run: Lyapunov) -> Lyapunov:
-    """The same run; in reverse mode an error says why there are no derivatives."""
+    """Return the same run. In reverse mode it raises an error that says why there are no derivatives."""
     return run
 
 

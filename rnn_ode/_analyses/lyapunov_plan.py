@@ -23,7 +23,7 @@ class Plan(NamedTuple):
     counted: int
     """Steps that count, after the transient."""
     block: int
-    """Steps in a block, of which the history has a row."""
+    """Steps in a block. The history has a row for each block."""
     stride: int
     """Steps between orthonormalisations."""
     length: float
@@ -54,7 +54,7 @@ def plan_run(system: AbstractSystem, size: int, length: float, duration: float, 
     if counted + before >= _MOST_STEPS:
         raise ValueError(
             f"transient + duration must be under 2³⁰ = 1.07e9 steps; got {counted + before:.3g} steps of {length:g}. "
-            "Give a shorter run; a flow that decays much faster than it is watched is stiff, and needs as many."
+            "Give a shorter run; a flow with decays much faster than the duration is stiff and needs so many steps."
         )
     align = 0 if size == 1 or before >= counted / 10 else -(-counted // 10)
     stride = max(1, min(_STRIDE, counted // _ROWS))

@@ -23,8 +23,9 @@ Accurate = tuple[Int[Array, ""], Float[Array, " N"]]
 
 
 class Run(NamedTuple):
-    """What a run leaves: the last state, what the frame gained in each counted block, where `lost` and `finite` are of all
-    up to its end, the numbers of steps of these blocks, the accuracy of the steps, and why the run failed, if it did."""
+    """The outcome of a run: the last state; what the frame gained in each counted block, where `lost` and `finite` hold for
+    the run up to the end of the block; the numbers of steps of these blocks; the accuracy of the steps, and why the run
+    failed, if it did."""
 
     state: Float[Array, " N"]
     growth: FrameGrowth
@@ -76,7 +77,7 @@ def run_blocks(
     firsts, lives = firsts * step.parts, lives * step.parts
     start = (h0, frame, jnp.ones((), bool), (firsts[0], h0))
     (h, _, _, last), (growth, errors) = jax.lax.scan(block, start, (numbers, firsts, lives))
-    # the steps that align the frame are also steps of the run: what they destroy is gone
+    # the steps that align the frame are also steps of the run: a row that they lose stays lost
     lost, failed = jnp.cumsum(growth.lost, axis=0) > 0, jnp.cumsum(~growth.finite) > 0
     growth = growth._replace(lost=lost, finite=~failed)
     looked_at = jnp.asarray(np.arange(len(first)) >= skipped) | failed[-1]
@@ -112,8 +113,8 @@ def _checked(
 def _why_failed(
     system: AbstractSystem, step: Step, solver: Any, undefined: Array, last: Accurate, end: Array
 ) -> RESULTS:
-    """What a run that failed before step `end` ends with: the system does not exist there, its steps were too long, or it
-    left the float range."""
+    """The result of a run that failed before step `end`: the system does not exist there, its steps were too long, or it left
+    the float range."""
     why = RESULTS.where(undefined, system.time.undefined, RESULTS.left_float_range)  # pyright: ignore
     if system.time.own_step:
         return why

@@ -33,8 +33,9 @@ def exponents_of(
 ) -> Exponents:
     """The exponents of a run of a system with `size` states.
 
-    `rows` are the growths in its blocks, except that `lost` and `finite` are of all up to the end of a block; `live` the
-    number of steps in each block, of that `length`; `why` the result of a run that failed. Time is in steps until the end.
+    `rows` are the growths in its blocks, except that `lost` and `finite` hold for the run up to the end of a block. `live` is
+    the number of steps in each block, `length` their length, and `why` the result of a run that failed. Time is in steps
+    until the end.
     """
     steps = np.cumsum(live)
     parts = length / accuracy.length
@@ -58,8 +59,8 @@ def exponents_of(
 
 
 def _shared(total: Float[Array, ""], variance: Float[Array, " k"]) -> Float[Array, " k"]:
-    """A sum shared among exponents in proportion to their variances (equally, where there are none): the smallest change, in
-    standard errors, that makes their sum right."""
+    """A sum shared among exponents in proportion to their variances (equally, if all variances are 0): the smallest change,
+    in standard errors, that makes the sum of the exponents right."""
     largest = frozen(jnp.max(variance))
     shares = jnp.where(largest > 0, variance / jnp.where(largest > 0, largest, 1), 1)
     return total * shares / jnp.sum(shares)

@@ -1,8 +1,8 @@
 """The largest norm of the powers of a matrix: by how much a disturbance of a linear system grows at most.
 
 The supremum of ‖Eᵏ‖ over k ≥ 0, where E is what a disturbance is multiplied by in one grain of time: one step of a map, or
-½/‖A‖ of a flow with the matrix A, E = exp(A · ½/‖A‖). The first powers are all looked at (8192 for N ≤ 8, at least 1024), the
-later ones 32 times an octave. Norms are submultiplicative: after a norm of at most 1 nothing exceeds what came before.
+½/‖A‖ of a flow with the matrix A, E = exp(A · ½/‖A‖). All of the first powers are computed (8192 for N ≤ 8, at least 1024),
+and then 32 in each octave. Norms are submultiplicative: after a norm of at most 1 nothing exceeds what came before.
 
 The best samples are refined: between the samples of an octave, and for a flow between the grains too, by bisection of the
 slope, (log ‖exp(A t)‖)' = uᵀ A u with u the first left singular vector. Beyond the first powers the search may miss a hump
@@ -77,8 +77,8 @@ def highest(grain: Grain, curve: Curve) -> tuple[Float[Array, ""], Float[Array, 
 
 
 def _extent(E: Float[Array, "N N"]) -> tuple[int, int]:
-    """Returns how many powers of E are all looked at, 8192 for N ≤ 8 and at least 1024, and how many octaves there are from
-    there to 1/ε steps, after which no digit of a power is right."""
+    """Returns the number of first powers of E, all of which are computed (8192 for N ≤ 8, at least 1024), and the number of
+    octaves from there to 1/ε steps, after which no digit of a power is right."""
     bits = min(13, max(10, 16 - math.ceil(math.log2(E.shape[0]))))
     return 2**bits, jnp.finfo(E.dtype).nmant - bits
 
@@ -86,11 +86,11 @@ def _extent(E: Float[Array, "N N"]) -> tuple[int, int]:
 def _dense_norms(
     E: Float[Array, "N N"], grows: Bool[Array, ""], dense: int
 ) -> tuple[Float[Array, " dense"], Float[Array, "N N"], Bool[Array, ""], Float[Array, ""]]:
-    """Returns ‖Eᵏ‖ for k < dense; the last power; whether the later ones need not be looked at; and the growth over the last
-    octave, or 0 after a norm of at most 1.
+    """Returns ‖Eᵏ‖ for k < dense; the last power; whether later powers are not needed; and the growth over the last octave,
+    or 0 after a norm of at most 1.
 
-    The later ones need not be looked at after a norm that is at most 1, or smaller than its rounding error: the sum over the
-    steps j of ε ‖E‖ ‖Eʲ⁻¹‖ ‖Eᵏ⁻ʲ‖.
+    Later powers are not needed after a norm that is at most 1, or smaller than its rounding error: the sum over the steps j
+    of ε ‖E‖ ‖Eʲ⁻¹‖ ‖Eᵏ⁻ʲ‖.
     """
     eps, size = jnp.finfo(E.dtype).eps, spectral_norm(E)
     index = jnp.arange(dense)

@@ -1,8 +1,8 @@
 """Long products of matrices, in which nothing over- or underflows on the way.
 
-Rows (…, N) are held with the exponents (…) of powers of two that were taken out of them: what is meant is 2^exponent · row.
-Dividing by a power of two rounds nothing. The logarithm of a length is then −∞ only where the product is 0. Within a row,
-what is smaller than the largest entry by more than the float range (1e-38, or 1e-308) counts as 0.
+Rows (…, N) are held with exponents (…): a row stands for 2^exponent · row. Division by a power of two is exact. The logarithm
+of a length is then −∞ only where the product is 0. Entries of a row that are smaller than its largest entry by more than the
+float range (1e-38, or 1e-308) count as 0.
 """
 
 from collections.abc import Callable

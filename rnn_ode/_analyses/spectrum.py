@@ -39,7 +39,7 @@ class Spectrum(eqx.Module):
     - `condition`: their condition numbers (N,): 1 for a normal matrix, infinite for a defective one.
     - `balanced_condition`: the condition numbers (N,) of the balanced matrix, by which rounding is judged.
 
-    Of a batch of matrices, as `vmap` returns it, every property and method answers for each one.
+    For a batch of matrices, as `vmap` returns it, every property and method returns a batch of answers.
     """
 
     matrix: Float[Array, "N N"]
@@ -78,9 +78,9 @@ class Spectrum(eqx.Module):
         return self.verdicts()[0]
 
     def continuous(self, method: AbstractMethod) -> Verdict:
-        """The verdict on the method's flow of h ↦ W h, by Re g(λ) against 0. Of `Textbook()` it is the verdict on exp(W_h t).
-
-        Only g is asked; `exists(method)` says whether the method may be used. At a pole of g the verdict is UNDETERMINED.
+        """The verdict on the method's flow of h ↦ W h, by Re g(λ) against 0. For `Textbook()` it is the verdict on
+        exp(W_h t). It uses g alone; `exists(method)` says whether the method may be used. At a pole of g the verdict is
+        UNDETERMINED.
         """
         return self.verdicts(check_method("method", method))[1]
 
@@ -128,11 +128,12 @@ class Spectrum(eqx.Module):
 
     @_of_each
     def series_converges(self, method: AbstractMethod) -> Bool[Array, ""]:
-        """Whether the series that the method cuts off converges to log W. `False` also where rounding leaves it open.
+        """Whether the series of which the method keeps the first terms converges to log W. `False` also where rounding leaves
+        it open.
 
         It converges for `Forward` if every |λ − 1| < 1, for `Backward` if every Re λ > ½, and for `Tustin`, the first term of
-        an artanh, if every Re λ > 0. `True` for `Exact`, which cuts nothing off; `False` for `Textbook`, which is no part of
-        such a series.
+        an artanh, if every Re λ > 0. `True` for `Exact`, which neglects nothing; `False` for `Textbook`, which does not come
+        from such a series.
         """
         return _series_converges(self, self.reach, check_method("method", method))
 

@@ -21,11 +21,11 @@ from .._systems.stepper import Stepper
 from .frames import first_frame, push
 
 INEXACT = 0.003  # error of a step, relative to the fastest rate; an exponent's is up to twice as large
-_USELESS = 0.1  # the same, from which on exponents mean nothing
-_ERROR = 1e-4  # of the step that others are compared with: far above the rounding of float32, at z = 0.4
-_SHARE = 1 / 6  # of that step's length
+_USELESS = 0.1  # error of a step above which exponents mean nothing
+_ERROR = 1e-4  # error of the reference step: far above the rounding of float32, at z = 0.4
+_SHARE = 1 / 6  # the wanted length of a step, relative to the reference step
 _LARGEST = 0.05  # error of a trial step; at a kink it is about z/8
-_FINER = 16  # how many times shorter the steps are that follow a run that failed again
+_FINER = 16  # a run that failed is repeated with steps this many times shorter
 _TRIALS = 2000  # trial steps, at most
 _ROWS = 4  # tangent vectors, at most
 
@@ -105,7 +105,7 @@ class Accuracy(NamedTuple):
     error: Float[Array, ""]
     """The error of an exponent, in nats per unit time."""
     inexact: Bool[Array, ""]
-    """Whether the error is large beside the fastest rate."""
+    """Whether the error is large compared with the fastest rate."""
     useless: Bool[Array, ""]
     """Whether it is so large that the exponents mean nothing."""
     length: Float[Array, ""]

@@ -49,7 +49,7 @@ class Transient(eqx.Module):
     and else the largest norm, which is a lower bound.
 
     At a kink, a state at which the Jacobian jumps, as that of a ReLU network does at 0 without bias, the verdict is
-    UNDETERMINED. Everything else belongs to the one Jacobian that the derivative's convention picks there.
+    UNDETERMINED. All other fields belong to the one Jacobian that JAX's derivative picks there by convention.
     """
 
     eigenvalues: Complex[Array, " N"]
@@ -99,7 +99,7 @@ def transient(system: AbstractSystem | ArrayLike | list, at: Any = None) -> Tran
         system.require_constant("transient", h)
         return _transient(system.time, *_linearised(system, h))
     if at is not None:
-        raise TypeError(f"at is a state of a Map or Flow, and a matrix has the same Jacobian at all; got at={at!r}.")
+        raise TypeError(f"at is a state of a Map or Flow, and a matrix has no states to choose from; got at={at!r}.")
     W = in_single(as_matrix("W", system))
     return _transient(Discrete(1.0), W, jnp.zeros((), bool))
 

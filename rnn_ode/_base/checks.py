@@ -1,7 +1,7 @@
 """Checks of arguments that public functions share.
 
 A wrong value raises `ValueError` or `TypeError`, which names the argument, what came and what is wanted. A traced value
-cannot be checked: what goes wrong with it is told by the `result` of the run.
+cannot be checked: the `result` of the run says what went wrong.
 """
 
 import math
@@ -23,7 +23,7 @@ def is_concrete(*values: Any) -> bool:
 def as_floats(name: str, value: Any, shape: tuple[int | str, ...] | None = None, complex: bool = False) -> Array:
     """Return `value` as an array of floating-point numbers, real unless `complex`.
 
-    `shape` is what is wanted: numbers, and letters for sizes that may be anything. A concrete array must be finite.
+    `shape` is the wanted shape: numbers, and letters for sizes that may be anything. A concrete array must be finite.
     """
     if any(
         leaf is None or isinstance(leaf, str | bytes) for leaf in jax.tree.leaves(value, is_leaf=lambda v: v is None)
@@ -75,19 +75,19 @@ def check_finite(name: str, array: Any) -> None:
 
 
 def check_callable(name: str, value: Any, signature: str) -> None:
-    """`TypeError` for what cannot be called; `signature` says how it would be."""
+    """Raise `TypeError` unless the value can be called; `signature` is the call for the text."""
     if not callable(value):
         raise TypeError(f"{name} must be a callable {signature}; got {value!r}.")
 
 
 def check_flag(name: str, value: Any) -> None:
-    """`TypeError` for what is not True or False."""
+    """Raise `TypeError` unless the value is True or False."""
     if not isinstance(value, bool):
         raise TypeError(f"{name} must be True or False; got {value!r}.")
 
 
 def check_solver(name: str, value: Any) -> None:
-    """`TypeError` for what is not a solver of diffrax."""
+    """Raise `TypeError` unless the value is a solver of diffrax."""
     if not isinstance(value, diffrax.AbstractSolver):
         raise TypeError(f"{name} must be a diffrax solver, such as diffrax.Tsit5(); got {value!r}.")
 
@@ -121,7 +121,7 @@ def as_band(name: str, value: Any) -> float:
 
 
 def check_count(name: str, value: Any, least: int = 1) -> None:
-    """`TypeError` or `ValueError` for what is not a concrete whole number ≥ `least`, such as an order."""
+    """Raise `TypeError` or `ValueError` unless the value, such as an order, is a concrete whole number ≥ `least`."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
         raise TypeError(f"{name} must be a whole number, known when the function is traced; got {value!r}.")
     if value < least:

@@ -48,7 +48,7 @@ def verdict_name(verdict: Verdict) -> Any:
 
 
 def names_of(enumeration: Any, items: Any) -> Any:
-    """Return the names of concrete items of an enumeration, of which each text begins with its name; of a batch, a list."""
+    """Return the name of a concrete item of an enumeration whose texts begin with the names; for a batch, a list."""
     (codes,) = (np.asarray(leaf) for leaf in jax.tree.leaves(items))
     # an Enumeration reads JAX's scalars, not NumPy's
     names = {c: enumeration[jax.tree.map(lambda _, c=c: jnp.asarray(c), items)].split(":")[0] for c in np.unique(codes)}

@@ -77,12 +77,14 @@ class JacobianField(AbstractField):
 
     @property
     def equation(self) -> Callable | None:
-        """cell(x, h) − h, which is zero where the field is, if φ has no zeros; else `None`. It needs no logarithm."""
+        """Return cell(x, h) − h if φ has no zeros, else `None`. It is zero where the field is zero, and it needs no
+        logarithm."""
         return None if getattr(self.method, "adds_equilibria", True) else self._displacement
 
     @property
     def jacobian_at_rest(self) -> Callable | None:
-        """The field's Jacobian where the field is zero, g(J)/dt since φ(J)(J − I) = g(J), if φ has no zeros; else `None`."""
+        """Return the field's Jacobian at a zero of the field, if φ has no zeros, else `None`. It is g(J)/dt, as
+        φ(J)(J − I) = g(J)."""
         return None if self.equation is None else self.generator
 
     def _displacement(self, t, h, path):

@@ -141,7 +141,7 @@ class RungeKutta(AbstractScheme):
     - `solver`: a diffrax solver. Default `diffrax.Tsit5()`.
     - `substeps`: how many steps it takes. Default 1.
 
-    **Raises:** `ValueError` or `TypeError` for a count that is not whole or less than 1, and for what is not a solver.
+    **Raises:** `ValueError` or `TypeError` for a count that is not whole or less than 1, or if `solver` is not a solver.
 
     ```python
     >>> import jax.numpy as jnp, rnn_ode as ro

@@ -64,8 +64,8 @@ def to_ode(cell: Cell, method: AbstractMethod, *, dt: float = 1.0) -> Field:
         raise TypeError(f"{method.call} is written for VanillaCell, h' = f(W_h h + W_x x + b); got {_name(cell)}.")
     if method.affine_only:
         raise TypeError(
-            f"{method.call} serves affine cells alone; got {_name(cell)}. Between samples its states are complex, where a "
-            "cell cannot be asked. Exact(complex=True, anchored=True) serves other cells."
+            f"{method.call} serves affine cells alone; got {_name(cell)}. Between samples its states are complex, and a "
+            "cell takes real states. Exact(complex=True, anchored=True) serves other cells."
         )
     inner = preactivation(cell)
     if inner is not None and method.inverts:
@@ -114,7 +114,7 @@ def _require_single(cell: Cell, method: AbstractMethod) -> None:
 
 
 def half_precision(tree: Any) -> str | None:
-    """Return the name of a floating type below float32 among the arrays, `None` if there is none."""
+    """Return the name of a floating type below float32 among the arrays; `None` if there is no such type."""
     arrays = [leaf for leaf in jax.tree.leaves(tree) if eqx.is_inexact_array(leaf)]
     return next((str(leaf.dtype) for leaf in arrays if leaf.dtype.itemsize < 4), None)
 

@@ -46,7 +46,7 @@ def to_rnn(field: Field, scheme: AbstractScheme, dt: float = 1.0) -> SchemeCell:
 
     **Returns:** a cell `cell(x, h) -> h`.
 
-    **Raises:** `ValueError` for dt ≤ 0; `TypeError` for what is not a scheme, and for a field in half precision.
+    **Raises:** `ValueError` for dt ≤ 0; `TypeError` if `scheme` is not a scheme, and for a field in half precision.
 
     ```python
     >>> import jax.numpy as jnp, rnn_ode as ro

@@ -4,11 +4,8 @@ import abc
 from typing import Any, NamedTuple
 
 import equinox as eqx
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
-
-from .recurrence import Recurrence
 
 
 class AffineMap(NamedTuple):
@@ -52,6 +49,8 @@ class AbstractCell(eqx.Module):
       steps at once. By default `drive(x)` is x.
     - `recurrence`: the step as one matrix product between two functions, for speed. `None` by default.
 
+    Each may be a field of the dataclass, a property or a method; these names have no other meaning.
+
     ```python
     >>> import jax.numpy as jnp, rnn_ode as ro
     >>> class Leaky(ro.AbstractCell):
@@ -74,40 +73,11 @@ class AbstractCell(eqx.Module):
     def __call__(self, x: Any, h: Any, /) -> Any:
         """The next state."""
 
-    @property
-    def input_size(self) -> int | None:
-        return None
-
     def initial_state(self) -> Any:
         raise ValueError(
             f"h0=None starts from the cell's initial state, and {type(self).__name__} has no method `initial_state()`. "
             "Give h0, or give the cell that method."
         )
-
-    @property
-    def linear_part(self) -> Float[Array, "N N"] | None:
-        """The matrix whose eigenvalues are the multipliers of the network's linear part."""
-        return None
-
-    @property
-    def linear_part_name(self) -> str:
-        """What tables call that matrix."""
-        return "its linear part"
-
-    @property
-    def gain(self) -> Float[Array, ""]:
-        """A bound of ‖∂h'/∂h‖₂ that holds at every state and input; NaN where none is known."""
-        return jnp.asarray(jnp.nan)
-
-    @property
-    def preactivation(self) -> AffineMap | None:
-        """(W, W_x, b) of a cell h' = f(W h + W_x x + b)."""
-        return None
-
-    @property
-    def affine(self) -> AffineMap | None:
-        """(W, W_x, b) of a cell h' = W h + W_x x + b."""
-        return None
 
     def pieces(self, x: Any) -> Any:
         """The network under the constant input x (D,), as `Pieces` or a tuple of the same; `None` for another network."""
@@ -120,8 +90,3 @@ class AbstractCell(eqx.Module):
     def step(self, drive: Any, h: Any) -> Any:
         """The next state."""
         return self(drive, h)
-
-    @property
-    def recurrence(self) -> Recurrence | None:
-        """The cell taken apart."""
-        return None

@@ -1,8 +1,8 @@
-"""What is asked of any cell: one of ours, one of Equinox's, or any other callable `cell(x, h)`.
-
-Functions that say `owner` ask a field as well.
+"""What the package asks of any cell: one of ours, one of Equinox's, or any other callable `cell(x, h)`. Functions with an
+argument `owner` take a field as well.
 """
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -42,8 +42,8 @@ def as_initial_state(h0: Any, owner: Any) -> State:
 def as_state(name: str, h0: Any, owner: Any = None) -> State:
     """A state as a pytree of floating arrays, finite where it can be seen, in the shape that the owner's state has.
 
-    `owner` is the cell or field that takes it; where that does not say what its state looks like, any shape passes. A list
-    of Python numbers, nested or not, is one array, as in NumPy; a list of arrays is a pytree.
+    `owner` is the cell or field that takes it; if that does not declare its state, any shape is accepted. A list of Python
+    numbers, nested or not, is one array, as in NumPy; a list of arrays is a pytree.
     """
     if isinstance(h0, list) and all(isinstance(leaf, int | float) for leaf in jax.tree.leaves(h0)):
         h0 = as_floats(name, h0)
@@ -66,7 +66,7 @@ def as_state(name: str, h0: Any, owner: Any = None) -> State:
 
 
 def output_of(cell: Any, state: State) -> Any:
-    """What a cell hands to the layer above it: its own `output(state)`, h of an LSTM's (h, c), or the state as it is.
+    """Return what a cell gives to the layer above it: its own `output(state)`, h of an LSTM's (h, c), or the state as it is.
 
     `TypeError` where that is no array: only the cell can say which part of it is the output.
     """
@@ -98,42 +98,45 @@ def hoisted(cell: Any) -> tuple[Callable[[Array], Any], Callable[[Any, State], S
 
 
 def recurrence(cell: Any) -> Recurrence | None:
-    """A cell taken apart, `None` where it does not say how. Equinox's cells are known here."""
+    """The `Recurrence` of a cell; `None` if it has none. Those of Equinox's cells are known here."""
     if not isinstance(cell, AbstractCell):
         return of_equinox(cell)
-    return cell.recurrence if _still_holds(cell, "recurrence") else None
+    return getattr(cell, "recurrence", None) if _still_holds(cell, "recurrence") else None
 
 
 def affine_map(cell: Any) -> AffineMap | None:
     """(W, W_x, b) of a cell that is h' = W h + W_x x + b, whose Jacobian is one matrix everywhere; `None` for others."""
-    found = cell.affine if isinstance(cell, AbstractCell) and _still_holds(cell, "affine") else None
+    found = getattr(cell, "affine", None) if _still_holds(cell, "affine") else None
     return None if found is None else AffineMap(*found)
 
 
 def preactivation(cell: Any) -> AffineMap | None:
     """(W, W_x, b) of a cell that is h' = f(W h + W_x x + b); `None` for others."""
-    found = cell.preactivation if isinstance(cell, AbstractCell) and _still_holds(cell, "preactivation") else None
+    found = getattr(cell, "preactivation", None) if _still_holds(cell, "preactivation") else None
     return None if found is None else AffineMap(*found)
 
 
 def linear_part(cell: Any) -> tuple[Float[Array, "N N"], str] | None:
     """The matrix that a cell calls its linear part, and what tables call it; `None` where the cell knows none."""
-    matrix = cell.linear_part if isinstance(cell, AbstractCell) else None
-    return None if matrix is None else (matrix, cell.linear_part_name)
+    matrix = getattr(cell, "linear_part", None) if isinstance(cell, AbstractCell) else None
+    return None if matrix is None else (matrix, getattr(cell, "linear_part_name", "its linear part"))
 
 
 def gain_of(cell: Any) -> Float[Array, ""]:
     """A bound of ‖∂h'/∂h‖₂ at every state and input, NaN where none is known."""
-    return cell.gain if isinstance(cell, AbstractCell) else jnp.asarray(jnp.nan)
+    return jnp.asarray(getattr(cell, "gain", jnp.nan) if isinstance(cell, AbstractCell) else jnp.nan)
 
 
-def _still_holds(cell: AbstractCell, member: str) -> bool:
-    """Whether this member, which describes the step, still describes it: no subclass has changed the step since."""
+def _still_holds(cell: Any, member: str) -> bool:
+    """Whether this member of an `AbstractCell` still describes its step: whether no subclass has overridden the step without
+    the member."""
+    kinds = type(cell).__mro__
 
     def depth(name: str) -> int:
-        return next(i for i, kind in enumerate(type(cell).__mro__) if name in vars(kind))
+        defined = (i for i, kind in enumerate(kinds) if name in vars(kind) or name in inspect.get_annotations(kind))
+        return next(defined, len(kinds))
 
-    return depth(member) <= min(depth("step"), depth("__call__"))
+    return isinstance(cell, AbstractCell) and depth(member) <= min(map(depth, ("step", "drive", "__call__")))
 
 
 def _shapes_of(owner: Any) -> Any:

@@ -35,7 +35,7 @@ def of_equinox(cell: Any) -> Recurrence | None:
     if type(cell) is eqx.nn.LSTMCell:
         return Recurrence(lambda x: _affine(cell, x), cell.weight_hh, _long_short, read=lambda h: h[0])
     if type(cell) is eqx.nn.GRUCell:
-        # the reset gate scales the recurrent part of n and its bias, but not the input's: they stay apart
+        # the reset gate scales the recurrent part of n and its bias but not the input's part, so the two stay separate
         inner = jnp.zeros(cell.hidden_size, cell.weight_hh.dtype) if cell.bias_n is None else cell.bias_n
         return Recurrence(
             lambda x: jnp.concatenate([_affine(cell, x), inner]),

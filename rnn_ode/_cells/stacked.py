@@ -56,7 +56,7 @@ class StackedCell(eqx.Module):
 
     @property
     def input_size(self) -> int:
-        """That of the bottom layer, where it has one."""
+        """The input size of the bottom layer, if it has one."""
         return self.cells[0].input_size  # pyright: ignore[reportAttributeAccessIssue]
 
     def initial_state(self) -> tuple:

@@ -22,13 +22,18 @@ class AbstractField(eqx.Module):
     as a function of time, and the result has the structure of h. Any other callable of this form is a field too. The base
     class says what else the package asks of a field, each with an answer that is right for any field:
 
-    - `initial_state()`: the state from which a run starts unless `h0` is given. Without it, `h0` must be given.
+    - `initial_state()`: the zero state. A cell that `to_rnn` makes of the field starts from it unless `h0` is given.
     - `input_size`: the width D of the input, for checks; `None` if any width fits.
     - `output(h)`: the part of a state that a layer above reads. The state itself if there is no such method.
     - `generator(t, h, path)`: the linear part of the field, a matrix (M, M) per unit time over the M numbers in the state.
       `BackwardEuler`, `Trapezoidal` and `ExponentialEuler` use it. By default the Jacobian ∂field/∂h.
     - `linear`: whether the field is A h + u(t) with a constant matrix A. `integrate` then solves it exactly.
     - `leads`: the times at which the field reads its input, counted from t. By default (0.0,), the time t alone.
+    - `partial`: whether the field does not exist at some states. By default `False`.
+    - `equation(t, h, path)` and `jacobian_at_rest(t, h, path)`, for the search for fixed points, if they are cheaper: a
+      vector that is zero where the field is, and the Jacobian at such a state.
+
+    Each may be a field of the dataclass, a property or a method; these names have no other meaning.
 
     ```python
     >>> import jax.numpy as jnp, rnn_ode as ro
@@ -51,23 +56,11 @@ class AbstractField(eqx.Module):
     def __call__(self, t: Any, h: Any, path: Any) -> Any:
         """Return dh/dt at time t, in the structure of h."""
 
-    @property
-    def input_size(self) -> int | None:
-        return None
-
     def initial_state(self) -> Any:
         raise ValueError(
             f"h0=None starts from the field's initial state, and {type(self).__name__} has no method `initial_state()`. "
             "Give h0, or give the field that method."
         )
-
-    @property
-    def linear(self) -> bool:
-        return False
-
-    @property
-    def leads(self) -> tuple[float, ...]:
-        return (0.0,)
 
     def generator(self, t: Any, h: State, path: Any) -> Inexact[Array, "M M"]:
         return jacobian_of(self, t, h, path)

@@ -158,7 +158,7 @@ def _npz_entry(path: Path, archive: np.lib.npyio.NpzFile, key: str) -> Any:
 
 
 def _detail(error: Exception) -> str:
-    """What NumPy said. Its advice to unpickle is left out."""
+    """The text of NumPy's error, without its advice to unpickle."""
     return "" if "pickle" in str(error) else f" ({error})"
 
 

@@ -75,7 +75,7 @@ def _remove_leftovers(path: Path) -> None:
 
 
 def _lives(process: int) -> bool:
-    """Whether a process exists. Where that cannot be asked: yes."""
+    """Whether a process exists. True if the system cannot tell."""
     if os.name != "posix":  # on Windows signal 0 is Ctrl-C
         return True
     try:

@@ -10,6 +10,7 @@ The same g of a matrix makes the generator: g(W) is the system's matrix, and the
 """
 
 import abc
+import inspect
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -37,13 +38,13 @@ class AbstractMethod(eqx.Module):
 
     It may say more. These members have defaults:
 
-    - `pole`: the multiplier at which g is infinite. Default `None`, none.
+    - `pole`: the multiplier at which g is infinite. Default `None`: g has no pole.
     - `inverts`: whether the method needs the inverse of the step. Default `False`.
     - `excluded(multiplier, tolerance)`: the multipliers that forbid the method. Default: the pole, and 0 if it `inverts`.
     - `input_lead`: how far ahead of the state a smooth input is read, in steps. Default ½.
     - `adds_equilibria`: whether the flow of a nonlinear cell may rest where the network does not. Default `True`.
     - `is_truncation`, `series_ratio(multiplier)`, `neglected(multiplier)`: of a method that is the beginning of a series.
-    - `decay_label`: the legend of the region where the flow decays, if a picture shall shade it.
+    - `decay_label`: the legend of the region where the flow decays, if pictures should shade it.
     - `from_label(text)` and `spellings`: how the command finds a method that has parameters.
 
     `exponent(multiplier)` and `generator(W)` ask the method, and check what they are given.
@@ -106,12 +107,12 @@ class AbstractMethod(eqx.Module):
 
     @property
     def forward_differences(self) -> int:
-        """The order of the series in Δ that the method is, so that applications of the cell suffice; 0 for another method."""
+        """The order of a method that is a series in Δ, which needs only applications of the cell; 0 for another method."""
         return 0
 
     @property
     def backward_differences(self) -> int:
-        """The order of the series in ∇ that the method is; 0 for another method."""
+        """The order of a method that is a series in ∇; 0 for another method."""
         return 0
 
     @property
@@ -121,19 +122,20 @@ class AbstractMethod(eqx.Module):
 
     @classmethod
     def from_label(cls, text: str) -> "AbstractMethod | None":
-        """The method of this class with that label, which is in lower case, or `None` where the label is another one's.
+        """The method of this class with that label, which is in lower case, or `None` if it is the label of another class.
 
-        By default the class has one label, and is made without arguments. `ValueError` for a parameter that it cannot have.
+        By default the class has one label, and is made without arguments. A class that needs arguments has its own
+        `from_label` and `spellings`. `ValueError` for a parameter that it cannot have.
         """
-        label = getattr(cls, "label", None)
-        known = isinstance(label, str) and text == label.lower()
+        known = any(text == label.lower() for label in cls.spellings())
         return cls() if known else None  # pyright: ignore[reportCallIssue]
 
     @classmethod
     def spellings(cls) -> tuple[str, ...]:
         """The labels that `from_label` understands, such as "forward:ORDER"."""
         label = getattr(cls, "label", None)
-        return (label,) if isinstance(label, str) else ()
+        needed = [p for p in inspect.signature(cls).parameters.values() if p.default is p.empty]
+        return (label,) if isinstance(label, str) and not needed else ()
 
     def exponent(self, multiplier: ArrayLike) -> Complex[Array, "..."]:
         """g(λ), elementwise: complex in, complex out; never raises (a pole gives an infinity or NaN)."""
@@ -141,14 +143,15 @@ class AbstractMethod(eqx.Module):
         return self.of_number(multiplier.astype(jnp.result_type(multiplier, jnp.complex64)))
 
     def generator(self, W: ArrayLike | Sequence) -> Num[Array, "N N"]:
-        """g(W) (N, N) of a real matrix W. Raises `ValueError` for what is not one, or where g(W) is seen not to exist."""
+        """g(W) (N, N) of a real matrix W. Raises `ValueError` if W is not such a matrix, or if g(W) does not exist and its
+        values are known."""
         W = as_matrix("W", W)
         if self.pole is not None and is_concrete(W) and (why := self.obstacle(W)):
             raise ValueError(f"{self.label} does not exist for this W: {why.text}.")
         return self.of_matrix(W)
 
     def contour(self, multiplier: Complex[Array, "..."], level: Float[Array, ""]) -> Complex[Array, "..."]:
-        """For each multiplier a point near it where Re g = `level`. By Newton's method, which may fail to find one."""
+        """For each multiplier a point near it where Re g = `level`, by Newton's method, which may fail to find one."""
 
         def step(_, z):
             value, slope = jax.jvp(self.of_number, (z,), (jnp.ones_like(z),))
@@ -171,7 +174,7 @@ class AbstractMethod(eqx.Module):
     ) -> tuple[Num[Array, "N N"], Num[Array, "N M"]]:
         """g(J) (N, N) and φ(J) V (N, M), the upper blocks of g([[J, V], [0, 1]]).
 
-        The second is linear in V, whose columns are brought to length 1 for it: a long one would cost g(J) its digits.
+        φ(J) V is linear in V, so it is computed from columns of length 1: a long column would cost g(J) its digits.
         """
         n, m = V.shape
         lengths = jax.lax.stop_gradient(column_lengths(V))
@@ -208,7 +211,8 @@ class AbstractMethod(eqx.Module):
         return Obstacle(text if certain else with_hint(text, W), zero=abs(value) <= within)
 
     def series_ratio(self, multiplier: Complex[Array, "..."]) -> Float[Array, "..."]:
-        """Modulus of the quantity in whose powers the method's series runs: it converges below 1. NaN without a series."""
+        """The modulus of z, if the method's series is in powers of z: it converges if this is below 1. NaN without a
+        series."""
         return jnp.full(jnp.shape(multiplier), jnp.nan, jnp.real(multiplier).dtype)
 
     def neglected(self, multiplier: Complex[Array, "..."]) -> Complex[Array, "..."]:
@@ -217,7 +221,7 @@ class AbstractMethod(eqx.Module):
 
 
 def check_method(name: str, value: Any) -> AbstractMethod:
-    """A method as it is, `TypeError` for anything else."""
+    """Return a method unchanged; raise `TypeError` for anything else."""
     if not isinstance(value, AbstractMethod):
         raise TypeError(f"{name} must be one of rnn_ode's methods, such as Forward(1) or Exact(); got {value!r}.")
     return value

@@ -16,7 +16,7 @@ def from_label(name: str, text: str) -> AbstractMethod:
     """The method with a label such as `textbook`, `forward:3` or `exact:complex`; `forward` and `backward` are of order 1.
 
     A class that somebody else derived from `AbstractMethod` is known once it is imported. `ValueError`, which begins with
-    `name`, for a label that no class understands (it lists those that there are) and for a parameter that a class refuses.
+    `name`, for a label that no class understands (the text lists the known ones) and for a parameter that a class refuses.
     """
     label = text.strip().lower()
     for kind in _kinds():

@@ -104,7 +104,7 @@ class Exact(AbstractMethod):
       meets the samples of any cell whose Jacobian has a logarithm (for ReLU networks the construction of Monfared &
       Durstewitz, ICML 2020). Default `False`.
 
-    There is no logarithm for a multiplier of zero, nor without `complex` for a negative one.
+    A multiplier of zero has no logarithm. A negative multiplier has one only with `complex`.
 
     ```python
     >>> import rnn_ode as ro
@@ -151,7 +151,7 @@ class Exact(AbstractMethod):
 
     @property
     def affine_only(self) -> bool:
-        """Between samples the states of a complex logarithm are complex, and a cell cannot be asked about them."""
+        """Between samples the states of a complex logarithm are complex, and a cell cannot be evaluated at complex states."""
         return self.complex and not self.anchored
 
     def of_number(self, z: Complex[Array, "..."]) -> Complex[Array, "..."]:

@@ -63,6 +63,6 @@ def singular(W: np.ndarray) -> str | None:
 
 
 def nearly_singular(W: Float[Array, "N N"]) -> Bool[Array, ""]:
-    """Whether W cannot be told from a singular matrix, by the criterion of `singular`; W may be traced."""
+    """Whether W is singular to within rounding, by the criterion of `singular`; W may be traced."""
     s = jnp.linalg.svd(balanced(W), compute_uv=False)
     return s[-1] <= W.shape[0] * jnp.finfo(W.dtype).eps * s[0]

@@ -18,7 +18,7 @@ class Forward(AbstractMethod):
 
     **Arguments:**
 
-    - `order`: the number of terms, which is also that of applications. Default 1.
+    - `order`: the number of terms, and of applications of the cell. Default 1.
 
     **Raises:** `TypeError` or `ValueError` for an order that is not a whole number ≥ 1.
 
@@ -140,7 +140,8 @@ class Backward(AbstractMethod):
 
     @property
     def input_lead(self) -> float:
-        """0 for order 1, which cancels that method's own error of half a step; ½ for higher orders, whose g is near log."""
+        """Order 1: 0, since an input that is read half a step late cancels the method's own error of half a step. Higher
+        orders: ½, since their g is near log."""
         return 0.0 if self.order == 1 else 0.5
 
     def of_number(self, z: Complex[Array, "..."]) -> Complex[Array, "..."]:

@@ -1,8 +1,8 @@
 """Inputs as functions of time.
 
-Sample k drives step k, from t = k·dt to (k+1)·dt, and is stamped at its end, so that h(t) = f(W_h h(t−dt) + W_x x(t) + b)
-reads as printed. *Held* (`Hold`), the sample is constant during its step. *Smooth* (`Linear`, `Cubic`, `BandLimited`), the
-samples are readings of a signal at their stamps.
+Sample k drives step k, from t = k·dt to (k+1)·dt, and is stamped at its end, so that the equation
+h(t) = f(W_h h(t−dt) + W_x x(t) + b) holds as it is printed. A *held* input (`Hold`) is constant during each step. The
+samples of a *smooth* input (`Linear`, `Cubic`, `BandLimited`) are readings of a signal at their stamps.
 
 Inside, a time is a pair: whole steps since the start and a fraction of a step (see `times`).
 """
@@ -48,7 +48,8 @@ class AbstractPath(AbstractInput):
       Default `None`, no polynomial. Linear fields are then solved without a formula.
     - `beyond`: how many samples after the end of an interval count within it. Default `None`, not known.
 
-    Before the first stamp and after the last one the end values hold.
+    Before the first stamp and after the last one the end values hold. A path with a parameter of its own writes `__init__`,
+    which sets the parameter and calls `super().__init__(xs, dt, t0)`.
 
     **Raises:** `ValueError` for an empty or non-finite xs and for dt ≤ 0.
 

@@ -19,9 +19,9 @@ class Hold(AbstractPath):
     **Raises:** `ValueError` for an empty or non-finite xs and for dt ≤ 0.
 
     A call with a float of the time reads the next sample at the end of a step, and at floats next to it. A solver of diffrax
-    that stops there (`jump_ts`) reads it too early, and takes small steps before. `integrate` has no such trouble: it hands
-    the field the input of each step, which is constant up to both ends. `path(t, after=s)` ignores `after`, since a step has
-    one input.
+    that stops there (`jump_ts`) therefore reads it too early and takes small steps before it. `integrate` avoids this: it
+    gives the field the input of each step, which is constant up to both ends. `path(t, after=s)` ignores `after`, since a
+    step has one input.
 
     ```python
     >>> import jax.numpy as jnp, rnn_ode as ro

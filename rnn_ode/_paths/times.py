@@ -1,7 +1,7 @@
 """Times as whole steps and a fraction of a step.
 
-A float of the time is turned into that pair by rounding to the nearest step where the float cannot tell them apart. A floor
-of t/dt would in float32 pick the wrong sample for a fifth of five seconds of audio.
+A float of the time is turned into that pair by rounding to the nearest step where the float cannot tell them apart. In
+float32, a floor of t/dt would pick the wrong sample for a fifth of the samples in five seconds of audio.
 """
 
 from typing import Any
@@ -23,5 +23,5 @@ def split(t: Any, start: Any, dt: float, eps: float, xp: Any = jnp) -> tuple[Int
     same = xp.abs(steps - nearest) <= 2 * unit
     whole = xp.where(same, nearest, xp.floor(steps))
     taken = xp.where(same, steps, whole)
-    # a difference, not a constant 0, so that a derivative with respect to t is that of what follows
+    # a difference, not a constant 0, so that derivatives with respect to t pass through it
     return whole.astype(int), steps - (jax.lax.stop_gradient(taken) if xp is jnp else taken)

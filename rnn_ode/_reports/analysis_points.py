@@ -23,7 +23,7 @@ def with_shared(
     if not len(new):
         return own
     rows = np.concatenate([found, new])
-    # as many as there were guesses, for which the search is compiled already
+    # as many rows as there were guesses, so that the compiled search is used again
     padding = np.repeat(rows[:1], max(len(own.points) - len(rows), 0), axis=0)
     return fixed_points(system, np.concatenate([rows, padding]))
 
@@ -40,5 +40,5 @@ def added_and_undefined(points: FixedPoints | None, other: AbstractSystem | None
 
 @eqx.filter_jit
 def residuals(system: AbstractSystem, states: Float[Array, "n N"]) -> Float[Array, "n N"]:
-    """What is zero at the fixed points of a system."""
+    """The residuals of a system at states: zero at its fixed points."""
     return jax.lax.map(system.residual, states)

@@ -24,7 +24,7 @@ _MOST_LAGS = 100  # of the gradients
 
 
 class Answers(NamedTuple):
-    """What one system answered: see `Side`. Without a `system` nothing was asked, and `reason` says why there is none."""
+    """What one system answered: see `Side`. Without a `system` there are no answers, and `reason` says why."""
 
     name: str
     system: AbstractSystem | None
@@ -91,7 +91,7 @@ class Questions:
         return gradient_flow(stepped, xs, system.unravel(jnp.asarray(last)), throw=False)
 
     def _guesses(self, *orbits: np.ndarray) -> Float[Array, "n N"]:
-        """Zero, and for each run guesses about its states and, of their size, about zero."""
+        """Guesses: zero, and for each run some near its states and some of their size near zero."""
         key, guesses = jax.random.key(self.seed), [jnp.zeros((1, orbits[0].shape[1]), orbits[0].dtype)]
         for run in (jnp.asarray(moderate(orbit)) for orbit in orbits):
             size = float(jnp.sqrt(jnp.mean(run**2))) or 1.0
@@ -133,7 +133,7 @@ def moderate(states: np.ndarray) -> np.ndarray:
 
 
 def _why_ended(system: AbstractSystem, rows: np.ndarray, time: float) -> str:
-    """Why a run has a state that is not finite, the last of `rows`, after the one at that time."""
+    """Why a run left the finite numbers after the given time; the last of `rows` is its first state that is not finite."""
     if is_undefined(*jnp.asarray(rows[-2:])):
         sentence = RESULTS[system.time.undefined].split(". ")[0].split("; ")[0]
         return f"does not exist here: {sentence[0].lower()}{sentence[1:]} (at t = {time:g})"

@@ -27,16 +27,16 @@ class Side:
     """(n, N) flat states from h0 on, as far as they are finite."""
     points: FixedPoints | None
     added: np.ndarray
-    """(n,) which fixed points the other system does not have: of the flow those that the conversion added, of the network
-    those that it lost."""
+    """(n,) which fixed points the other system does not have. For the flow, the conversion added them; for the network, the
+    conversion lost them."""
     undefined: np.ndarray
-    """(n,) at which of them the other system does not exist, so that it cannot be said."""
+    """(n,) at which of them the other system does not exist, so that `added` is not known."""
     mark: str
-    """What the conversion did to those that the other system does not have, "lost" or "added"."""
+    """The word for the points in `added`: "added" for the flow, "lost" for the network."""
     exponents: Lyapunov | None
     gradients: GradientFlow | None
     transient: Transient | None
-    """Of `about`."""
+    """The transient growth at the fixed point `about`."""
     about: np.ndarray | None
     """(N,) the fixed point nearest to the end of the orbit."""
     nullclines: np.ndarray | None

@@ -1,4 +1,4 @@
-"""The network and each of its counterparts on one input: what was predicted beside what was measured."""
+"""The network and each of its counterparts on one input: predictions beside measurements."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -56,7 +56,7 @@ def compare(
     - whether the method's series converges, and the size of its first neglected term.
 
     The linear part is W_h for a `VanillaCell`, A + W for a `PiecewiseLinearCell`, and the Jacobian at h0 and the mean input
-    for a cell that names none.
+    for a cell that does not name one.
 
     **Raises:** `ValueError` or `TypeError` for input that does not fit the network. A method raises nothing: its row says why
     it does not exist here, or where its run left the float range.
@@ -129,7 +129,7 @@ def _as_methods(methods: Any) -> tuple[AbstractMethod, ...]:
 
 
 def _linear_part(cell: Cell, xs: Array, h0: State) -> tuple[Float[Array, "N N"], str]:
-    """The matrix that stands for the network where it is asked as a linear one, and what it is called."""
+    """The matrix of the network's linear part, and its name."""
     if (known := linear_part(cell)) is not None:
         return known
     return local_jacobian(cell, jnp.mean(xs, axis=0), h0), "the Jacobian at h0 and the mean input"

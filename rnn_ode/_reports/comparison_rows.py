@@ -1,4 +1,4 @@
-"""One counterpart of a network beside it: a row of `compare`."""
+"""One counterpart of a network, compared with it: a row of `compare`."""
 
 import dataclasses
 import math
@@ -16,7 +16,7 @@ ERROR_LIMIT = 0.1
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """One counterpart beside the network.
+    """One counterpart, compared with the network.
 
     Errors are relative: ‖difference of the states‖ over the network's largest ‖state‖. Rates are of the linear part, in nats
     per step. `reason` is empty, or says why the counterpart does not exist here or where its run ended.

@@ -21,9 +21,9 @@ _HEAD = (
 
 _LEGEND = (
     "Verdicts and rates (nats per step, predicted by the eigenvalues and measured by simulation) are of the linear part, "
-    "{linear_part}. Series: whether the one that the method cuts off converges to the logarithm there, and neglected: its "
-    "first left-out term, relative to what is kept. Errors are against the network at the samples, relative to its largest "
-    "state; the two part where the error first exceeds {limit:g}."
+    "{linear_part}. Series: whether the method's series converges to the logarithm there. Neglected: the first term that the "
+    "method leaves out, relative to those that it keeps. Errors are against the network at the samples, relative to its "
+    "largest state; the two part where the error first exceeds {limit:g}."
 )
 
 

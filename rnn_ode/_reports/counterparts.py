@@ -1,4 +1,4 @@
-"""The run of one counterpart of a network, and why there is none or where it ended."""
+"""The run of one counterpart of a network, and why it is missing or where it ended."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ from .._run.trajectory import Trajectory
 def run_counterpart(
     cell: Cell, method: AbstractMethod, xs: Array, h0: State, dt: float
 ) -> tuple[Trajectory | None, str]:
-    """The trajectory of the method's flow at the samples, and why there is none or where it ended (else empty)."""
+    """The trajectory of the method's flow at the samples, and why it is missing or where it ended (else empty)."""
     try:
         field = to_ode(cell, method, dt=dt)
     except NoSuchFlow as error:
@@ -45,8 +45,8 @@ def run_counterpart(
 def _effort(field: Field, h0: State, samples: int) -> dict[str, Any]:
     """Tolerance and number of steps for `integrate`, never finer than the state's type can hold.
 
-    They are the default ones for a linear field. Other fields get less: kinks of the activation cost steps, and where the
-    field may not exist everywhere, a step costs linear algebra and the field may jump with the Jacobian.
+    They are the default ones for a linear field. Other fields get a lower accuracy: kinks of the activation cost steps, and
+    where the field may not exist everywhere, a step costs linear algebra and the field may jump with the Jacobian.
     """
     if is_linear_in_steps(field):
         return {}
@@ -70,7 +70,7 @@ def _obstacle_at(cell: Cell, method: AbstractMethod, x: ArrayLike, h: State) -> 
 
 
 def _undefined(cell: Cell, method: AbstractMethod, xs: Array, trajectory: Trajectory) -> str:
-    """Why the method stopped to exist during a run."""
+    """Why the method stopped existing during a run."""
     k = _last_finite(trajectory)
     at = f"t = {float(np.asarray(trajectory.ts)[k]):g}"
     state = jax.tree.map(lambda rows: jnp.real(rows[k]), trajectory.states)

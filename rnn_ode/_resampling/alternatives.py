@@ -5,11 +5,11 @@ results, and is interpolated from the order + 1 results around it. This costs on
 is a whole number of gaps, the delay is exact. Source: Carson, Wright & Bilbao, "Resampling filter design for multirate neural
 audio effect processing", ICASSP 2025 (arXiv 2409.15884), where the interpolation is a Lagrange filter in the feedback loop.
 
-There the times are uniform, and the roots of the loop tell whether it is stable. Irregular times have no roots, and the
-interpolation at one time may amplify a thousandfold: if the time one step ago is later than all results (a gap of more than a
-step), or if many results lie beside a wide gap. At irregular times nothing is therefore extrapolated, and the moduli of the
-weights sum to 2 at most (`bounded`). With this, at Poisson times of mean gaps from 0.1 to 10 steps, no mode with a multiplier
-of up to 1 in modulus grew more than fifteenfold in 1500 results.
+There the times are uniform, and the roots of the loop tell whether it is stable. At irregular times there are no such roots,
+and the interpolation at one time may amplify a thousandfold: if the time one step ago is later than all results (a gap of
+more than a step), or if many results lie beside a wide gap. At irregular times nothing is therefore extrapolated, and the
+moduli of the weights sum to 2 at most (`bounded`). With this, at Poisson times of mean gaps from 0.1 to 10 steps, no mode
+with a multiplier of up to 1 in modulus grew more than fifteenfold in 1500 results.
 
 *State trajectory.* One Euler step of dh/dt = (cell(x, h) − h)/dt. It is `evolve` with ahead = 1 and behind = 0, except that
 the input is read at the new time. Source: Carson, Chowdhury, Wright & Bilbao, "Sample rate independent recurrent neural

@@ -1,7 +1,7 @@
 """Run a network on a recording or a csv series at another rate than its own, block by block: the job of `rnn-ode resample`.
 
-The file is read twice. The first time gives the mean of its samples, at whose fixed point the stability of the scheme is
-checked, and finds samples that are not finite before anything is written. The second time is the run.
+The file is read twice. The first reading gives the mean of the samples, and finds samples that are not finite before anything
+is written. The stability of the scheme is checked at the fixed point under that mean. The second reading is the run.
 """
 
 import math

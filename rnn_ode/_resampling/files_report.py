@@ -6,7 +6,7 @@ from typing import Any
 from .files_scheme import Scheme, error_gain
 
 DOUBTFUL = 20.0  # a round trip below this many dB gets a note
-LARGE = 4.0  # a gain of errors this many times that of the default scheme is named as the cause of a bad round trip
+LARGE = 4.0  # a scheme that enlarges errors this many times more than the default is named in the note
 
 
 @dataclasses.dataclass(frozen=True)

@@ -43,8 +43,8 @@ def own_run(network: Network, head: np.ndarray, steps: float) -> OwnRun:
 def round_trip(own: np.ndarray, output: np.ndarray, gap: float) -> float | None:
     """Signal to error in dB: the output, read at the network's own steps, against the network's own run.
 
-    `gap` is the number of the network's steps between two rows of the output. What the start and the ends spoil does not
-    count. `None` if nothing is left, or if signal or error is zero.
+    `gap` is the number of the network's steps between two rows of the output. Rows that the start or the ends make inaccurate
+    do not count. `None` if nothing is left, or if signal or error is zero.
     """
     count = len(own)
     inner = slice(min(2000, count // 4), count - count // 16)

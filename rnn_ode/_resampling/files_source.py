@@ -73,7 +73,7 @@ def writer(
 ) -> Iterator[Callable[[np.ndarray], int]]:
     """Yields a function that appends rows (n, channels) to a new file of the source's kind.
 
-    It returns how many samples it clipped. `frames` is how many rows will come, about.
+    It returns how many samples it clipped. `frames` is the approximate number of rows.
     """
     if isinstance(source, Recording):
         with wav_writer(path, int(rate), channels, subtype or source.subtype, frames) as write:

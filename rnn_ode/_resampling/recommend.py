@@ -38,7 +38,7 @@ TRIED = 6  # of each kind
 
 LONGEST = 16_384  # samples of a trial
 
-WORTH = 0.4  # dB that twice the applications have to bring
+WORTH = 0.4  # a scheme with twice the applications must be better by this many dB
 
 
 class Recommendation(eqx.Module):

@@ -2,8 +2,8 @@
 
 From one result to the next: the network is applied in whole steps until the next time is no more than half of `ahead` steps
 away, then `ahead` times more. The result is read at that time off the orbit through these states and the `behind` states
-before them, which are whole steps or earlier results. The first `behind` results have nothing behind them. They are read
-off the orbit of h0 alone, through as many nodes.
+before them, which are whole steps or earlier results. The first `behind` results have too few states before them. They are
+read off the orbit of h0 alone, through the same number of nodes.
 """
 
 from collections.abc import Callable

@@ -1,6 +1,6 @@
 """Whether a scheme that steps a network by parts of a step is stable.
 
-Interpolation along the orbit uses earlier results, and so is a linear multistep method. For a multiplier λ of the network it
+Interpolation along the orbit uses earlier results, so it is a linear multistep method. For a multiplier λ of the network it
 is a linear recurrence, whose companion matrix has the *roots* as eigenvalues. One of them approximates λ^s, the flow's own.
 The root condition: no root exceeds the larger of 1 and |λ|^s in modulus (Dahlquist, Math. Scand. 4, 1956). The multipliers
 are those at the network's fixed point, so that the condition says nothing about large signals.
@@ -185,7 +185,8 @@ def _traced_roots(jacobian: Array, gap: Array, matrices: Callable[..., Any]) -> 
 
 
 def _judged(radii: Any, multipliers: Any, gap: Any, xp: Any) -> tuple[Any, Any]:
-    """Return the largest radius, NaN unless all are finite, and whether none exceeds what the root condition allows."""
+    """Return the largest radius, NaN unless all are finite, and whether all of them are within what the root condition
+    allows."""
     asked = xp.all(xp.isfinite(radii))
     return xp.where(asked, xp.max(radii), xp.nan), ~(asked & (beyond(radii, multipliers, gap, xp) > TOLERANCE))
 

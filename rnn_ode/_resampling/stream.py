@@ -27,7 +27,7 @@ Rate = float | int | Fraction
 
 _READS = 16_384  # of the input in a block, by default
 
-_LARGEST = 10**13  # of the whole numbers, so that those of a block fit into 64 bits
+_LARGEST = 10**13  # largest whole number, so that the numbers of a block fit into 64 bits
 
 
 class NotFinite(ValueError):
@@ -112,7 +112,7 @@ class Stream:
         self._past: Past | None = None if behind else Past(self._h0, (), jnp.zeros(0, self._kind))
 
     def push(self, xs: Float[np.ndarray, "T D"]) -> Float[np.ndarray, "n ..."]:
-        """Return the results that T more samples (T, D) complete: often none, since results come in whole blocks.
+        """Return the results that T more samples (T, D) complete: often an empty array, since results come in whole blocks.
 
         **Raises:** `ValueError` for samples of another width, samples that are not real or not finite, and after `flush`."""
         if self._ended:

@@ -1,4 +1,4 @@
-"""The times of a run at any times, and what else such a run must know before it is compiled."""
+"""The times of a run at any times, and the sizes that must be known before the run is compiled."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple

@@ -95,7 +95,7 @@ class Clock(eqx.Module):
         return jax.vmap(lambda j: self.read(path, i, after + j * self.dt))(jnp.arange(count))
 
     def mean_input(self, path) -> Array:
-        """Return the mean of the input's samples, or if it has none of the input at the times."""
+        """Return the mean of the input's samples, or of the input at the times if it has no samples."""
         if isinstance(path, AbstractPath):
             return jnp.mean(path.xs, axis=0)
         return jnp.mean(jax.lax.map(lambda t: read(path, t), self.ts, batch_size=ROWS), axis=0)

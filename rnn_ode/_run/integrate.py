@@ -118,7 +118,7 @@ def integrate_samples(
 ) -> State:
     """Return the states (T + 1, …) of `integrate` at the stamps of a path, when only its first `count` samples are run.
 
-    The state stays what it is after the last of them. `count` may be traced."""
+    After the last of them the state stays constant. `count` may be traced."""
     tolerances = tolerances_of(field, h0, solver, rtol, atol)
     adjoint = _DEFAULT_ADJOINT if adjoint is None else adjoint
     return solve_field(field, path, h0, None, solver, tolerances, None, adjoint, None, count).states

@@ -94,7 +94,7 @@ def _run_network(
 ) -> tuple[Float[Array, " n"], State, RESULTS | None, Any]:
     """Return the times, what is kept of the states (T + 1, …), and how the run ended.
 
-    Or no result, and whether all states are known to be finite: then they need no check."""
+    If the result is `None`, the last value says whether all states are known to be finite. Then they need no check."""
     ts = dt.astype(jnp.result_type(float)) * jnp.arange(xs.shape[0] + 1)
     h0, apart = promote(h0, cell, xs), recurrence(cell)
     if checkpoints is not None:

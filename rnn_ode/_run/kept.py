@@ -90,7 +90,7 @@ def _check_unless_all(size, batched, states, fine):
 
 
 def _check_in_loop(fine, check, states, batch=()):
-    """Check by a loop of one iteration or none: its result replaces what it started with, where `cond` makes a copy."""
+    """Check by a loop of at most one iteration: a loop writes its result in place, whereas `cond` makes a copy."""
     code = jnp.full(batch, jax.tree.leaves(RESULTS.successful)[0])
     _, states, code = jax.lax.while_loop(
         lambda run: ~run[0], lambda run: (jnp.array(True), *check(run[1])), (fine, states, code)
@@ -121,7 +121,8 @@ def _health(state: State) -> _Health:
 def _finite_rows(states: State) -> Bool[Array, " n"]:
     """Return whether every entry of each row (n, …) is finite.
 
-    By the row's mean: on a CPU XLA makes vector code of a mean and not of a conjunction. Half a mean cannot overflow."""
+    It looks at the row's mean: on a CPU, XLA makes vector code for a mean but not for a conjunction. Half a mean cannot
+    overflow."""
 
     def finite(leaf):
         rows = leaf.reshape(leaf.shape[0], -1)

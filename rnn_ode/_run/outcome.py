@@ -1,8 +1,8 @@
 """Why a solver could not finish an interval: overflow, an undefined field, stiffness, rounding, a singularity or a jump.
 
-Known are the last state that the solver accepted, its time, and the length of the steps. The field is evaluated near that
-state, and power iteration finds the eigenvalue of its Jacobian with the largest modulus. All times are local, from 0 to 1 in
-the interval, so that the answer does not depend on the unit of time.
+The diagnosis starts from the last state that the solver accepted, its time, and the length of the steps. The field is
+evaluated near that state, and power iteration finds the eigenvalue of its Jacobian with the largest modulus. All times are
+local, from 0 to 1 in the interval, so that the answer does not depend on the unit of time.
 """
 
 from typing import Any, NamedTuple
@@ -45,7 +45,7 @@ def diagnosed(
 ) -> RESULTS:
     """Return the result of a run, with the reason for a failure of the solver in `segment`, the interval in which it ended.
 
-    By a loop of one iteration or none: under `vmap`, `cond` would diagnose every run of a batch, failed or not."""
+    It uses a loop of at most one iteration: under `vmap`, `cond` would diagnose every run of a batch, failed or not."""
     field, path, segment, anchor, stop = frozen((field, path, segment, anchor, stop))
     known = jnp.array(False)
     for final in (RESULTS.successful, RESULTS.field_undefined, RESULTS.times_not_increasing):
@@ -62,7 +62,7 @@ def diagnosed(
 
 
 def _why(interval: Interval, stop: Stop, result: RESULTS, solver, tolerances) -> RESULTS:
-    """Return the reason. Of several the last one below counts."""
+    """Return the reason. If several apply, the last one below counts."""
     kind = interval.segment[1].dtype
     adaptive = isinstance(solver, diffrax.AbstractAdaptiveSolver)
     explicit = not isinstance(solver, diffrax.AbstractImplicitSolver)
@@ -81,7 +81,7 @@ def _why(interval: Interval, stop: Stop, result: RESULTS, solver, tolerances) ->
         step = jnp.maximum(stop.step, shortest)
         stiff = (-at_stop > _FOLDS) & (-at_stop * step > 0.5)
         stiff &= (result != RESULTS.max_steps_reached) | (-at_stop * stop.s > _FOLDS)
-        # from the start on so fast that no step is short enough, and long enough to leave the float range
+        # growth from the start on, too fast for any step, and long enough to leave the float range
         speed = largest_of(interval.rate(jnp.zeros((), kind), stop.first))
         reach = jnp.log(jnp.maximum(before, speed)) + at_first > limit
         leaves = ((jnp.log(size) > 0.75 * limit) & grown) | ((at_first * shortest > 0.05) & reach & (stop.s < 0.5))

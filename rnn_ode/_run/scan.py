@@ -1,10 +1,10 @@
 """The states of a network by `lax.scan`, with a derivative rule that handles the weights for all steps at once.
 
 A step is h(k) = combine(d(k) + W read(h(k−1)), h(k−1)), where the drive d(k) needs no state. A change dW acts like the change
-dW read(h(k−1)) of the drive. Once the states are known, one matrix product gives these changes for all steps. Transposed: the
-scan back through time carries only the cotangents of the state, and dW is one product of those of all steps with the states.
-Plain reverse mode adds an outer product to dW in every step instead. Both modes, and their derivatives, follow from this
-rule.
+dW read(h(k−1)) of the drive. Once the states are known, one matrix product gives these changes for all steps. In reverse
+mode, the scan back through time carries only the cotangents of the state. dW is then one product of the cotangents of all
+steps with the states. Plain reverse mode adds an outer product to dW in every step instead. Both modes, and their
+derivatives, follow from this rule.
 
 The drives of a narrow input are computed step by step: to write them to memory for all steps costs more than to compute them
 (a third of the run for 32 units and a batch of 16).

@@ -9,10 +9,11 @@ ahead, so that the kinks of `Linear` and `Cubic` fall into the middle of an inte
 The defaults are those that measured best on a CPU in float64 (tanh networks, N = 8 to 160 in batches of 1 to 256, and 512 in
 batches of 1 and 16; the table is in docs/benchmarks.md). Tsit5, the best solver of lower order, takes 0.93 to 4.6 times as
 long as Dopri8 at an error of 1e-9, and 0.76 to 3.2 times at 1e-6, where it is faster by more than an eighth only at 512 units
-under linear input. To start an interval with the last step of the one before, or to take steps of equal length, saved no
-time. A batch waits in each interval for its slowest member: one member of 64 whose field is 200 times faster in one of 60
-intervals adds a third to the time. Gradients: 8 checkpoints in an interval are within 4 % of the best of 1, 4, 8 and 16, for
-all N, batches and tolerances; `BacksolveAdjoint` takes 1.2 to 14 times as long and is accurate only to the tolerance.
+under linear input. Starting an interval with the last step of the one before saved no time. Taking steps of equal length
+saved none either. A batch waits in each interval for its slowest member: one member of 64 whose field is 200 times faster in
+one of 60 intervals adds a third to the time. Gradients: 8 checkpoints in an interval are within 4 % of the best of 1, 4, 8
+and 16, for all N, batches and tolerances; `BacksolveAdjoint` takes 1.2 to 14 times as long and is accurate only to the
+tolerance.
 """
 
 from collections.abc import Callable
@@ -235,14 +236,14 @@ def _where(condition, new, old):
 
 
 def _rate(s: Any, h: State, args: tuple[Interval, State]) -> State:
-    """dh/ds, and 0 in an interval that is not to be solved."""
+    """Return dh/ds, and 0 in an interval that is not solved."""
     interval, masks = args
     return jax.tree.map(lambda moving, leaf: jnp.where(moving, leaf, 0), masks, interval.rate(s, h))
 
 
 def _controller(solver, tolerances, interval: Interval, progress: _Progress) -> Controller:
-    """The step size controller. An implicit solver needs one absolute tolerance for the whole state; from a state of zero its
-    size is estimated by how far the field moves it."""
+    """The step size controller. An implicit solver needs one absolute tolerance for the whole state. The size of a state that
+    starts at zero is estimated by how far the field moves it."""
     rtol, atol = tolerances
     size = largest_of(progress.size)
     if atol is None and isinstance(solver, diffrax.AbstractImplicitSolver):

@@ -75,7 +75,7 @@ class Controller(diffrax.AbstractAdaptiveStepSizeController):
 
     def init(self, terms, t0, t1, y0, dt0, args, func, error_order):
         t1, state = self.pid.init(terms, t0, t1, y0, dt0, args, func, error_order)
-        # the state of an adjoint equation is another one, whose sizes are not known before
+        # an adjoint equation has another state, and the sizes of its components are not known before
         known = jax.tree.structure(y0) == jax.tree.structure(self.size)
         return t1, (state, self.size if known else jax.tree.map(jnp.abs, y0))
 

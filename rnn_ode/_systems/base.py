@@ -33,7 +33,7 @@ class AbstractSystem(eqx.Module):
     - `equation(h)`: what a search for fixed points solves, if that is cheaper than the residual; and `jacobian_at_rest(h)`,
       the Jacobian at a fixed point, if that is cheaper than elsewhere.
     - `pieces()`: the step as a piecewise-linear map, for `cycles`.
-    - `input`, and `stepper` with it: the input, if it changes with time.
+    - `input`, a path, if the input changes with time, and `stepper` with it: the rule then depends on the number of the step.
 
     ```python
     >>> import jax, jax.numpy as jnp, rnn_ode as ro
@@ -75,7 +75,7 @@ class AbstractSystem(eqx.Module):
 
     def pieces(self) -> Pieces:
         """Returns (A, W, c, rectified): under the constant input the step is z ↦ A z + W relu(z) + c, and the state is z, or
-        relu(z) where `rectified`. Raises `TypeError` where the step is no such map."""
+        relu(z) where `rectified`. Raises `TypeError` if the step is not such a map."""
         raise TypeError(
             f"a piecewise-linear map is wanted: Map of a PiecewiseLinearCell or of a VanillaCell whose activation is "
             f"jax.nn.relu or None; got {type(self).__name__} of {_described(self.owner)}."
@@ -89,6 +89,12 @@ class AbstractSystem(eqx.Module):
         Only a system in continuous time takes arguments: `step`, the length of a step; `solver`, an explicit one of diffrax;
         `parts`, into how many equal parts each step is divided, which may be traced.
         """
+        if not self.autonomous:
+            raise TypeError(
+                f"a system with an input that changes with time must say how it is carried on: give {type(self).__name__} a "
+                "method stepper(step, solver, parts) that returns self.time.stepper(rule, step, solver, parts), where "
+                "rule(k, h, s) is the state after step k, or dh/dt a fraction s into step k."
+            )
         return self.time.stepper(lambda k, h, s=0.0: self.rule(h), step, solver, parts)
 
     @property
@@ -97,26 +103,26 @@ class AbstractSystem(eqx.Module):
         return self
 
     @property
-    def input(self) -> Any:
-        """The input as a path, or `None`."""
-        return None
+    def _path(self) -> Any:
+        """The input as a path, or `None` for a system without one."""
+        return getattr(self, "input", None)
 
     @property
     def autonomous(self) -> bool:
         """Whether the input is constant."""
-        return self.input is None or isinstance(self.input, Constant)
+        return self._path is None or isinstance(self._path, Constant)
 
     @property
     def span(self) -> float:
         """The time that the input's samples cover, beyond which the last one holds; infinite for any other input."""
-        return self.input.xs.shape[0] * self.input.dt if isinstance(self.input, AbstractPath) else math.inf
+        return self._path.xs.shape[0] * self._path.dt if isinstance(self._path, AbstractPath) else math.inf
 
     def require_constant(self, name: str, h: Float[Array, " N"] | None = None) -> None:
         """Raises `ValueError` if the input changes with time. `name` is the analysis that asks; given a state, some systems
         also check that their rule does not change with time."""
         if not self.autonomous:
             raise ValueError(
-                f"{name} needs a system with a constant input, x (D,); this one's is a {type(self.input).__name__}. "
+                f"{name} needs a system with a constant input, x (D,); this one's is a {type(self._path).__name__}. "
                 f"Ask at one moment of it: {type(self).__name__}(…, xs[k])."
             )
 
@@ -155,7 +161,7 @@ class AbstractSystem(eqx.Module):
 
 
 def check_system(name: str, value: Any) -> None:
-    """Raises `TypeError` for what is no system."""
+    """Raises `TypeError` if the value is not a system."""
     if not isinstance(value, AbstractSystem):
         raise TypeError(f"{name} must be a Map or a Flow; got {value!r}.")
 

@@ -34,7 +34,7 @@ def _outputs(program, marks: list[bool]) -> list[bool]:
 
 
 def _of_equation(equation, inputs: list[bool]) -> list[bool]:
-    """The same of one operation; all of its outputs where it is not one that is looked into."""
+    """Which outputs of one operation depend on the marked inputs. All of them, if its inner programs are not looked into."""
     name, parameters, count = equation.primitive.name, equation.params, len(equation.outvars)
     if name == "scan":
         return _of_scan(equation, inputs)
@@ -48,7 +48,7 @@ def _of_equation(equation, inputs: list[bool]) -> list[bool]:
 
 
 def _of_scan(equation, inputs: list[bool]) -> list[bool]:
-    """Of a scan, whose inputs are constants, what is carried, and rows; and whose outputs are what is carried, and rows."""
+    """Which outputs of a scan depend on the marked inputs. A scan maps constants, a carry and rows to a carry and rows."""
     body = _opened(equation.params["jaxpr"])
     scanned, carried = (
         sum(len(outer.aval.shape) - len(inner.aval.shape) == rows for outer, inner in zip(*pair, strict=True))

@@ -83,8 +83,8 @@ class Flow(AbstractSystem):
         self, step: float | None = None, solver: diffrax.AbstractSolver | None = None, parts: Any = 1
     ) -> Stepper:
         """Steps of equal length, each divided into `parts`. Without `step` they are one sampling interval long, or one unit
-        of time where the input has no samples; with it, the next shorter length of which a whole number fits the interval.
-        By the classical fourth-order Runge–Kutta method, or by any explicit diffrax solver."""
+        of time where the input has no samples; with it, they have the next shorter length such that a whole number of steps
+        fits the interval. By the classical fourth-order Runge–Kutta method, or by any explicit diffrax solver."""
         unit = None if step is None else as_step("step", step)
         if isinstance(self.path, AbstractPath):
             parts = parts * (1 if unit is None else -int(-self.path.dt / unit * (1 - 1e-9) // 1))

@@ -51,7 +51,8 @@ def as_explicit(solver: diffrax.AbstractSolver) -> diffrax.AbstractSolver:
 
 
 def time_at(k: Array, fraction: Array, step: Any) -> Array:
-    """Returns (k + fraction) · step, rounded only at the end: a float32 cannot hold a k above 2²⁴ beside a fraction."""
+    """Returns (k + fraction) · step, rounded only at the end: a float32 cannot hold the sum of a fraction and a k above
+    2²⁴."""
     step = jnp.asarray(step, fraction.dtype)
     high, low = (jnp.asarray(part, fraction.dtype) for part in (k // 4096, k % 4096))
     return high * (4096 * step) + (low + fraction) * step

@@ -1,6 +1,6 @@
 """Kinds of time: all that differs between a map, which moves by steps, and a flow, which moves continuously.
 
-A system has a `time`, and an analysis asks that: what is zero at a fixed point, how a step is made, how an eigenvalue of the
+A system has a `time`, which an analysis asks: what is zero at a fixed point, how a step is made, how an eigenvalue of the
 Jacobian is read (|λ| against 1, Re μ against 0), which bifurcations there are. J is the Jacobian of a step of a map, or of
 the velocity of a flow.
 """
@@ -101,7 +101,14 @@ class AbstractTime(eqx.Module):
 
 
 class Discrete(AbstractTime):
-    """The time of a map, which moves in steps of `dt`: disturbances decay where |λ| < 1."""
+    """The time of a map, which moves in steps: disturbances decay where |λ| < 1.
+
+    **Arguments:**
+
+    - `dt`: length of a step, in time. Default 1.
+
+    **Raises:** `ValueError` or `TypeError` for a `dt` that is not a positive, finite number.
+    """
 
     dt: float = eqx.field(static=True)
 
@@ -142,7 +149,10 @@ class Discrete(AbstractTime):
 
 
 class Continuous(AbstractTime):
-    """The time of a flow: disturbances decay where Re μ < 0."""
+    """The time of a flow, which moves continuously: disturbances decay where Re μ < 0.
+
+    It has no arguments. Exponents are in nats per unit of time.
+    """
 
     region: ClassVar[AbstractRegion] = HalfPlane()
     own_step: ClassVar[bool] = False

@@ -1,4 +1,4 @@
-"""How fast the network and its flow run, beside what one would write without this package.
+"""How fast the network and its flow run, compared with programs that do not use this package.
 
 **How it measures.** Every contender is called once, which compiles it. Then all of them run in rounds, each round in a new
 random order, and every call is waited for with `block_until_ready`. The main result is a *ratio*: a contender's time over

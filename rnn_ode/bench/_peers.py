@@ -27,7 +27,8 @@ def peer(module: str) -> ModuleType | str:
 def with_peer(
     plan: Plan, module: str, names: Sequence[str], contenders: Callable[[ModuleType], Sequence[Contender]]
 ) -> Sequence[Contender]:
-    """`contenders(module)`; without the module, contenders of those names that are skipped; none without `plan.peers`."""
+    """Return `contenders(module)`. Without the module, return skipped contenders of those names; without `plan.peers`,
+    none."""
     if not plan.peers:
         return []
     found = peer(module)

@@ -14,7 +14,7 @@ TOLERANCES = tuple(10 ** (-k / QUARTERS) for k in range(2 * QUARTERS, 13 * QUART
 SUBSTEPS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 POINT_S = 0.3  # seconds for which a point of the curve is timed, but once at least
 CURVE_S = 1.0  # after a setting that was good enough and took longer, no finer one is tried
-FINEST = 1e-11  # smaller errors are those of the reference
+FINEST = 1e-11  # errors below this are those of the reference itself
 
 
 @dataclasses.dataclass(frozen=True)

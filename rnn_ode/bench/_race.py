@@ -22,7 +22,7 @@ QUICK_S = 0.05  # a quicker call is made once more, untimed, just before it is t
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What a case is told: the size, the largest number of rounds `repeats`, the `seed`, and more.
+    """The settings that a case gets: the size, the largest number of rounds `repeats`, the `seed`, and more.
 
     `peers`: whether packages that this one does not depend on take part. `progress`: a function that takes a line of text.
     `rates`: those of the machine.
@@ -46,9 +46,9 @@ class Plan:
 class Contender:
     """What is timed: `call()` returns its results, or a float: the seconds that it measured itself.
 
-    `values` makes of the results what is compared with the reference. Without a `call` the contender cannot run here, and
-    `note` says why. `allowed` is its own bound on the error, if it has one. `first_s` are the seconds of the first call, if
-    that has been made; `curve` is as in `Row`.
+    `values` returns, from the results, the values that are compared with the reference. Without a `call` the contender cannot
+    run here, and `note` says why. `allowed` is its own bound on the error, if it has one. `first_s` are the seconds of the
+    first call, if that has been made; `curve` is as in `Row`.
     """
 
     name: str

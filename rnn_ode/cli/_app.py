@@ -1,4 +1,4 @@
-"""The command `rnn-ode` itself, and what it says of errors and of Ctrl-C: one line, the same for all of its subcommands."""
+"""The command `rnn-ode`, and how it reports errors and Ctrl-C: by one line, in the same way for all subcommands."""
 
 import contextlib
 import errno

@@ -1,4 +1,4 @@
-"""`rnn-ode bench`: how fast the package is beside what one would use instead."""
+"""`rnn-ode bench`: how fast the package is, compared with what one could use instead."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The network that a subcommand asks its questions to: from a file, or a random one."""
+"""The network that a subcommand analyses: from a file, or a random one."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Series to drive networks with and to forecast, and a reader of csv files that says what is wrong with them.
+"""Series to drive networks with and to forecast, and a reader of csv files that reports errors by line and column.
 
 | where the series comes from | names |
 |---|---|

@@ -25,7 +25,7 @@ def sunspots() -> Series:
 
     ```
     """
-    with resources.as_file(resources.files("rnn_ode") / "data" / "sunspots.csv") as path:
+    with resources.as_file(resources.files("rnn_ode.datasets") / "sunspots.csv") as path:
         return load_csv(path)
 
 

@@ -61,8 +61,8 @@ def host_balancing(A: Inexact[np.ndarray, "N N"]) -> Integer[np.ndarray, " N"]:
 
 
 def _shift(xp, sides, e, own, least):
-    """How far to move the exponent `own` of a unit; `sides` (2, N) are the logarithms of its column and its row. By NumPy or
-    its counterpart in JAX."""
+    """Return how far to move the exponent `own` of a unit; `sides` (2, N) are the logarithms of its column and its row. `xp`
+    is NumPy or JAX's NumPy."""
     sign = xp.asarray([1, -1], sides.dtype)  # a unit divides its column and multiplies its row
     logs = sides - sign[:, None] * e[None, :]
     largest = xp.max(logs, axis=1)

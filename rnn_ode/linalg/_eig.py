@@ -32,7 +32,7 @@ def _hessenberg(A: Complex[Array, "N N"]) -> tuple[Complex[Array, "N N"], Comple
 
 
 def _wilkinson_shift(T: Complex[Array, "N N"], i: Array) -> Complex[Array, ""]:
-    """Return the eigenvalue of the 2 by 2 block that ends at row i which is nearer to T[i, i]."""
+    """Return the eigenvalue nearer to T[i, i] of the 2 by 2 block that ends at row i."""
     half = (T[i - 1, i - 1] - T[i, i]) / 2
     product = T[i - 1, i] * T[i, i - 1]
     root = jnp.sqrt(half**2 + product)
@@ -79,7 +79,8 @@ def _schur(A: Complex[Array, "N N"]) -> tuple[Complex[Array, "N N"], Complex[Arr
 
 
 def _triangular_eigenvectors(T: Complex[Array, "N N"]) -> Complex[Array, "N N"]:
-    """Return the right eigenvectors of an upper triangular matrix, in columns, by back-substitution in all at once."""
+    """Return the right eigenvectors of an upper triangular matrix, in columns, by back-substitution in all columns at
+    once."""
     n = T.shape[0]
     index, values = jnp.arange(n), jnp.diagonal(T)
     # As in LAPACK's trevc, equal eigenvalues are moved apart by a rounding error.
@@ -208,7 +209,7 @@ def _eig_jvp(primals, tangents):
 
 
 def column_lengths(V: Inexact[Array, "N M"]) -> Float[Array, " M"]:
-    """Return a power of two near the size of each column, 1 for a column of zeros. To divide by it rounds nothing."""
+    """Return a power of two near the size of each column, 1 for a column of zeros. Division by it is exact."""
     return times_power(jnp.ones(V.shape[1], V.real.dtype), exponents(V, axis=0))
 
 

@@ -22,8 +22,8 @@ class Frame(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """How an eigenvalue z tells of growth: by the real part of `exponent(z)`, elementwise. `contour(z, s)` is a point near z
-    at which that is s; `pole` is where the exponent is infinite, if anywhere."""
+    """What says how fast a mode with the eigenvalue z grows: the real part of `exponent(z)`, elementwise. `contour(z, s)` is
+    a point near z at which it is s; `pole` is the point where the exponent is infinite, or `None`."""
 
     exponent: Callable[[Array], Array]
     contour: Callable[[Array, Array], Array]

@@ -6,10 +6,10 @@ Its norm is 1/σ_min(z − W). The Kreiss constant of a matrix and a region of s
 
     d(z) / σ_min(z − W)    over all z outside of the region, where d(z) is the distance of z from the region.
 
-For the unit disc K ≤ sup ‖Wᵏ‖ ≤ e N K (Kreiss 1962; the constant is Spijker's, 1991), and for the left half-plane the same of
-sup ‖exp(W t)‖ (Trefethen & Embree, "Spectra and Pseudospectra", 2005, ch. 14-18). It is searched for on a grid: logarithmic
-in d, and along the boundary opposite every eigenvalue, between each two, and in even steps. Newton's method with a trust
-region then starts from the best local maxima. This is a search: the value found is a lower bound, to rounding.
+For the unit disc K ≤ sup ‖Wᵏ‖ ≤ e N K (Kreiss 1962; the constant is Spijker's, 1991), and for the left half-plane the same
+bounds hold for sup ‖exp(W t)‖ (Trefethen & Embree, "Spectra and Pseudospectra", 2005, ch. 14-18). It is searched for on a
+grid: logarithmic in d, and along the boundary opposite every eigenvalue, between each two, and in even steps. Newton's method
+with a trust region then starts from the best local maxima. This is a search: the value found is a lower bound, to rounding.
 """
 
 from typing import NamedTuple
@@ -77,8 +77,8 @@ def departure(
 
 
 def _maximum(W: Float[Array, "N N"], eigenvalues: Complex[Array, " N"], region: AbstractRegion) -> Complex[Array, ""]:
-    """Returns where d/(σ_min(z − W) + δ) is largest. δ is what rounding may make of a singular value: without it the search
-    would end at the boundary, where d and σ_min are both made of rounding errors."""
+    """Returns where d/(σ_min(z − W) + δ) is largest. δ is the rounding error of a singular value. Without it the search would
+    end at the boundary, where d and σ_min are both rounding errors."""
     n, eps, size = W.shape[0], jnp.finfo(W.dtype).eps, spectral_norm(W)
     origin = jnp.abs(region.point(jnp.zeros((), W.dtype), jnp.zeros((), W.dtype)))
     scale = jnp.where(origin + size == 0, 1, origin + size)

@@ -37,8 +37,8 @@ def _lu_solve_batch(size, batched, A, B):
 def solve(A: Inexact[Array, "N N"], B: Inexact[Array, "N *K"]) -> Inexact[Array, "N *K"]:
     """Return X (N,) or (N, K) of A X = B, by LU with partial pivoting; infinite or NaN where A is singular.
 
-    Unlike `jnp.linalg.solve` it is safe under `vmap` on a CPU with every JAX that this package supports. A solution that
-    nothing depends on has no gradient, also if it is not finite.
+    Unlike `jnp.linalg.solve` it is safe under `vmap` on a CPU with every JAX that this package supports. If the loss does not
+    depend on a solution, its gradient is 0, even if the solution is not finite.
     """
     kind = jnp.result_type(A, B)
     A, B = A.astype(kind), B.astype(kind)
@@ -66,7 +66,7 @@ def _solve_jvp(primals, tangents):
 
 
 def zero_to_zero(image: Array, Y: Array) -> Array:
-    """Return `image`, that of Y under a linear map, but zero for Y = 0 also where the map is not finite. An adaptive solver
+    """Return `image`, the image of Y under a linear map, but zero for Y = 0 even if the map is not finite. An adaptive solver
     does not use its failed trial steps, and 0·NaN from one of them would make the gradient of the others NaN."""
     return jnp.where(jnp.any(Y != 0), image, 0)
 
@@ -77,5 +77,5 @@ def inv(A: Inexact[Array, "N N"]) -> Inexact[Array, "N N"]:
 
 
 def nan_unless(ok: Array, X: Array) -> Array:
-    """Return X where `ok` holds, else NaN, and a derivative of NaN: hence a product and not `where`."""
+    """Return X where `ok` holds, else NaN. The derivative must be NaN there too, so this is a product and not `where`."""
     return X * jnp.where(ok, 1, jnp.nan).astype(X.real.dtype)

@@ -4,17 +4,17 @@ A linear system with multipliers λ of its step and exponents μ = g(λ) decays 
 Re μ > 0. Everything here is computed for the balanced matrix B = D⁻¹ W D (`_balance`), which has the eigenvalues of W.
 
 **Rounding.** The QR algorithm returns the eigenvalues of a matrix near B. Its error has two parts. A *drift* moves every
-eigenvalue by up to 16 u ‖B‖_F, whatever its condition: the many reflections change lengths a little, and so scale B as a
-whole. A *scatter*, a perturbation E with ‖E‖ ≤ 4 u ‖B‖₂, moves an eigenvalue by up to its condition times that (u is the
-spacing of floating-point numbers at 1). The two numbers are measured, not proven. Of 30 kinds of matrices with N = 2 to
-128 (Gaussian, symmetric, orthogonal, stochastic, sparse, triangular in a rotated basis, …), in float32 against float64, no
-eigenvalue moved by more than 10 u ‖B‖_F + 1.03 u ‖B‖₂ · condition, and one of condition 1 by up to 9.4 u ‖B‖_F. The rest is
-a margin, which also covers the rounding of the inverses below.
+eigenvalue by up to 16 u ‖B‖_F, whatever its condition, because the many reflections change lengths a little and so scale B as
+a whole. A *scatter*, a perturbation E with ‖E‖ ≤ 4 u ‖B‖₂, moves an eigenvalue by up to its condition times that (u is the
+spacing of floating-point numbers at 1). The two numbers are measured, not proven. Of 30 kinds of matrices with N = 2 to 128
+(Gaussian, symmetric, orthogonal, stochastic, sparse, triangular in a rotated basis, …), in float32 against float64, no
+eigenvalue moved by more than 10 u ‖B‖_F + 1.03 u ‖B‖₂ · condition, and one of condition 1 by up to 9.4 u ‖B‖_F. The rest is a
+margin, which also covers the rounding of the inverses below.
 
 **Counting.** Eigenvalues are continuous functions of the matrix. So as many true as computed eigenvalues lie beyond a curve
-Re g = s, if no perturbation of this size puts an eigenvalue on the curve. E alone puts none on it where the smallest singular
-value of z − B exceeds ‖E‖ for every z on the curve (Trefethen & Embree, "Spectra and Pseudospectra", 2005, theorem 2.1). A
-point z is called clear where scatter · ‖(z − B)⁻¹‖ + drift/|z − λ| < 1 with the nearest computed λ; near a λ without
+Re g = s, if no perturbation of this size puts an eigenvalue on the curve. E alone puts no eigenvalue on the curve if the
+smallest singular value of z − B exceeds ‖E‖ for every z on it (Trefethen & Embree, "Spectra and Pseudospectra", 2005, theorem
+2.1). A point z is called clear where scatter · ‖(z − B)⁻¹‖ + drift/|z − λ| < 1 with the nearest computed λ; near a λ without
 neighbours this means |z − λ| > drift + scatter · condition. Then the verdict is
 
 - DECAYS: no computed eigenvalue lies at Re g ≥ 0, and the curve Re g = 0 is clear;
@@ -210,8 +210,9 @@ def _select(
     level: Float[Array, ""],
     curve: Complex[Array, " S"],
 ) -> tuple[Complex[Array, " K"], Bool[Array, " K"], Bool[Array, " K"]]:
-    """Return the points (K,) of a curve Re g = level to examine; whether each is on the curve; and whether the start of each,
-    an eigenvalue, is to first order not on the curve, which decides where no point was found."""
+    """Return the points (K,) of a curve Re g = level to examine, and whether each is on the curve. The search for each point
+    starts at an eigenvalue; return also whether this start is off the curve to first order, which decides if no point was
+    found."""
     n = len(reach)
     # B is real, so one of two conjugates is enough
     offset = jnp.where(starts.imag < 0, jnp.inf, jnp.abs(curve - starts)).at[n:].set(-1)

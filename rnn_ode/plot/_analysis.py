@@ -72,7 +72,7 @@ def _gradients(axes: Axes, side: Any) -> None:
 
 
 def _disturbance(axes: Axes, side: Any) -> None:
-    """How a disturbance of the fixed point nearest to the end of the run may grow, with the peak."""
+    """How much a disturbance of the fixed point nearest to the end of the run may grow, with the peak."""
     where = "" if side.about is None else f" {_vector(side.about)}"
     axes.set_title(
         f"Growth of a disturbance of the fixed point{where}\nthat is nearest to the end of the run", loc="left"

@@ -63,7 +63,8 @@ def gradient_flows(flows: Mapping[str, Any]) -> Figure:
 
 
 def _fate(g: Any) -> str:
-    """What became of the gradient, in a few words. It persists if the run changed it less than a hundredfold."""
+    """Whether the gradient vanishes, persists or explodes, in a few words. It persists if the run changed it less than a
+    hundredfold."""
     last, rate = float(g.log_norms[-1]), float(g.measured_rate)
     if np.isnan(last):
         return "undefined: see its result"

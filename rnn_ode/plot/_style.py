@@ -11,7 +11,7 @@ BLUE, ORANGE, GREEN, RED = "tab:blue", "tab:orange", "tab:green", "tab:red"
 PURPLE, BROWN, GREY = "tab:purple", "tab:brown", "tab:gray"
 
 REFERENCE = "0.7"
-"""Lines that only orient, such as the one at zero."""
+"""Lines for orientation, such as the one at zero."""
 
 BOUND = "0.45"
 """Bounds and limits."""

@@ -54,7 +54,7 @@ def turn(p, h, angle):
     return p * jnp.stack([jnp.cos(angle) * h[0] - jnp.sin(angle) * h[1], jnp.sin(angle) * h[0] + jnp.cos(angle) * h[1]])
 
 
-# --- one pair, and modes that have nothing to do with it ---------------------------------------------------------------
+# --- one pair, and modes that are not coupled to it --------------------------------------------------------------------
 
 
 def hopf_beside(h, q):

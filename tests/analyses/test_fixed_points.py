@@ -277,7 +277,7 @@ def test_a_guess_on_a_hill_of_the_speed_falls_off_it():
 
 
 @slow
-def test_where_nothing_is_there_is_nothing():
+def test_a_velocity_without_zeros_has_no_fixed_points():
     found = ro.fixed_points(cubic(1.0), LINE, slow=True)
     check_layout(found)
     assert found.count == 0 and not found.slow.any() and (found.reached == -1).all()
@@ -285,7 +285,7 @@ def test_where_nothing_is_there_is_nothing():
 
 
 @slow
-def test_where_everything_is_fixed_every_guess_is():
+def test_every_guess_is_a_fixed_point_of_the_velocity_zero():
     found = ro.fixed_points(cubic(0.0), LINE, slow=True)
     assert found.count == 9 and set(found.verdict_names) == {"PERSISTS"}
     np.testing.assert_allclose(found.points, LINE, atol=1e-7)
@@ -387,7 +387,7 @@ def test_a_zero_bias_relu_network_s_flow_is_undetermined_at_zero():
 
 @slow
 @pytest.mark.parametrize("beside", [0.0, 1e-6, -1e-6])
-def test_on_a_kink_is_not_beside_it(beside):
+def test_only_a_point_exactly_on_a_kink_is_marked(beside):
     """h = relu(W h + b) with b such that the second unit's argument at the fixed point (1, 0) is `beside`."""
     h = np.array([1.0, max(beside, 0.0)])
     found = ro.fixed_points(network(RELU, np.array([1.0, beside]) - KINKED @ h), GUESSES)
@@ -664,7 +664,7 @@ def test_copies_collapse_and_neighbours_do_not_chain():
 
 
 @pytest.mark.slow
-def test_an_end_that_is_no_point_leads_nothing():
+def test_an_end_that_is_no_point_leads_no_cluster():
     no = jnp.zeros(3, bool)
     nan = jnp.full((3, 1, 1), jnp.nan)
     end = _fixed_points_search.End(nan[:, 0], nan[:, 0, 0], nan, no.at[1].set(True), no)

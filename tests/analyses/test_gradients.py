@@ -9,30 +9,21 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+import parts
 import pytest
+from parts import KEY, RNG, D, N
 
 import rnn_ode as ro
 import rnn_ode.plot
 
-N, D, T = 3, 2, 6
+T = 6
 SIZE, STEPS = 10, 40  # of the linear networks and their likes, so that they share what is compiled
-RNG = np.random.default_rng(0)
-XS = jnp.asarray(RNG.normal(size=(T, D)))
-WEIGHTS = RNG.normal(size=(N, N)), RNG.normal(size=(N, D)), RNG.normal(size=N)
-KEY = jax.random.key(0)
-CELLS = {
-    "relu": ro.VanillaCell(*WEIGHTS),
-    "tanh": ro.VanillaCell(*WEIGHTS, activation=jnp.tanh),
-    "affine": ro.VanillaCell(*WEIGHTS, activation=None),
-    "piecewise": ro.PiecewiseLinearCell(np.diag(WEIGHTS[2]), *WEIGHTS),
-    "gru": eqx.nn.GRUCell(D, N, key=KEY),
-    "lstm": eqx.nn.LSTMCell(D, N, key=KEY),
+XS = jnp.asarray(parts.XS[:T])
+KINDS = ("relu", "tanh", "affine", "piecewise", "gru", "lstm")
+CELLS = {name: parts.CELLS[name] for name in KINDS} | {
     "function": lambda x, s: {"b": jnp.sin(s["a"] * x[0]) + s["b"], "a": s["b"] ** 2},
 }
-START = {name: np.linspace(-1, 1, N) for name in CELLS} | {
-    "lstm": (np.linspace(-1, 1, N), np.ones(N)),
-    "function": {"a": np.array([0.3]), "b": np.array([-0.7])},
-}
+START = {name: parts.STATES[name] for name in KINDS} | {"function": {"a": np.array([0.3]), "b": np.array([-0.7])}}
 slow = pytest.mark.slow
 cells = pytest.mark.parametrize("name", [name if name == "lstm" else pytest.param(name, marks=slow) for name in CELLS])
 
@@ -95,7 +86,7 @@ def test_linear_norms_are_those_of_the_powers(seed):
     np.testing.assert_allclose(g.norms, wanted, rtol=1e-12)
 
 
-def test_the_radius_is_not_enough():
+def test_a_gradient_may_grow_although_the_spectral_radius_is_zero():
     """Reference `radius-is-not-enough`: ρ = 0 and a gradient that grows as 1.5ᵏ until it is exactly 0."""
     g = ro.gradient_flow(linear(1.5 * shift(10)), zeros())
     np.testing.assert_allclose(g.norms[:10], 1.5 ** np.arange(10), rtol=1e-13)
@@ -106,7 +97,7 @@ def test_the_radius_is_not_enough():
 
 
 @slow
-def test_eigenvalues_that_lie_say_that_they_cannot_tell():
+def test_wrong_eigenvalues_of_a_rotated_shift_give_no_verdict():
     """Reference `eigenvalues-lie`: a rotated 2 · shift has ρ = 0, and rounding makes it look like about 1.13."""
     Q = orthogonal(64)
     g = ro.gradient_flow(linear(Q @ (2 * shift(64)) @ Q.T), zeros(63))
@@ -117,7 +108,8 @@ def test_eigenvalues_that_lie_say_that_they_cannot_tell():
 @pytest.mark.slow
 @pytest.mark.parametrize("activation", [None, jnp.tanh, jax.nn.relu])
 def test_orthogonal_networks_keep_every_gradient(activation):
-    """Linear ones everywhere, tanh at zero. A ReLU network keeps it where every unit is active (here: the identity)."""
+    """Linear networks keep the gradient everywhere, tanh networks at zero, and ReLU networks where every unit is active
+    (here: the identity)."""
     W = np.eye(SIZE) if activation is jax.nn.relu else orthogonal()
     h0 = np.ones(SIZE) if activation is jax.nn.relu else np.zeros(SIZE)
     g = ro.gradient_flow(linear(W, activation), zeros(), h0)
@@ -156,7 +148,7 @@ def test_no_lag_over_or_underflows(gain):
 
 
 @slow
-def test_a_small_part_outlives_a_large_one():
+def test_a_tiny_gradient_is_measured_after_a_large_one_has_become_zero():
     """Two units: one keeps its size and is cut off in the first step, the other has shrunk to 10^-800 by then."""
     g = ro.gradient_flow(lambda x, h: x * h, np.array([[0.0, 1e-20]] + [[1.0, 1e-20]] * 39), np.ones(2))
     np.testing.assert_allclose(g.log_norms[:40], 0)
@@ -225,7 +217,7 @@ def test_the_lyapunov_rate_of_a_driven_network_is_that_of_qr():
 
 
 @slow
-def test_one_step_is_enough():
+def test_a_run_of_one_step_has_its_rates():
     g = ro.gradient_flow(linear(np.array([[0.5]])), zeros(1))
     np.testing.assert_allclose(g.norms, [1, 0.5], rtol=1e-15)
     np.testing.assert_allclose([g.measured_rate, g.lyapunov_rate, g.predicted_rate], np.log(0.5), rtol=1e-14)
@@ -411,7 +403,9 @@ def lower_everything():
 @slow
 def test_it_lowers_for_every_backend():
     env = os.environ | {"EQX_ON_ERROR": "nan", "JAX_PLATFORMS": "cpu"}
-    env["PYTHONPATH"] = os.pathsep.join([str(Path(ro.__file__).parent.parent), str(Path(__file__).parent)])
+    env["PYTHONPATH"] = os.pathsep.join(
+        [str(Path(ro.__file__).parent.parent), str(Path(__file__).parent), str(Path(__file__).parents[1])]
+    )
     script = "import test_gradients; test_gradients.lower_everything()"
     done = subprocess.run([sys.executable, "-c", script], env=env, capture_output=True, text=True)
     assert done.stdout == "lowered\n", done.stdout + done.stderr

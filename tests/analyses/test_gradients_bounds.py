@@ -53,7 +53,7 @@ def test_conclusions_allow_for_rounding_and_for_an_unknown_gain(gain, vanishing,
     [(None, 1), (jax.nn.relu, 1), (jnp.tanh, 1), pytest.param(jax.nn.sigmoid, 1 / 4, marks=slow)],
 )
 @pytest.mark.parametrize("excess", [0.98, 1.02])
-def test_the_two_statements_of_pascanu(activation, gamma, excess):
+def test_a_norm_below_one_guarantees_vanishing_and_above_one_allows_exploding(activation, gamma, excess):
     """‖W‖₂ < 1/γ suffices for vanishing, ‖W‖₂ > 1/γ is necessary for exploding."""
     g = ro.gradient_flow(linear(excess / gamma * orthogonal(), activation), zeros(), 0.1 * np.ones(SIZE))
     np.testing.assert_allclose(g.bounds.gain, excess, rtol=1e-14)

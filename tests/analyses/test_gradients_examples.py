@@ -19,7 +19,7 @@ def five():
 
 
 @slow
-def test_the_examples_do_what_they_are_for(five):
+def test_each_example_vanishes_persists_or_explodes_as_intended(five):
     assert list(five) == ["ReLU", "tanh", "orthogonal", "antisymmetric", "LSTM"]
     last = {name: float(g.log_norms[-1]) for name, g in five.items()}
     assert last["ReLU"] > 5 and last["tanh"] < -5

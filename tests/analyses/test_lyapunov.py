@@ -419,7 +419,7 @@ def test_an_exponent_can_be_a_loss(flow):
 
 
 @pytest.mark.slow
-def test_gradients_of_what_is_left_are_finite():
+def test_gradients_of_the_remaining_exponents_are_finite():
     @jax.jit
     def largest(s):
         return ro.lyapunov(linear(jnp.diag(jnp.array([0.0, 0.5]) * s)), np.zeros(2), 30.0).exponents[0]

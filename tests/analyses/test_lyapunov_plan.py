@@ -50,4 +50,5 @@ def test_a_run_that_cannot_be_is_refused(duration, transient, message):
 
 
 def test_a_run_may_end_with_the_last_sample():
-    plan_run(ro.Map(lambda x, h: 0.5 * h + x, np.ones((10, 1))), 1, 1.0, 7.0, 3.0)
+    plan = plan_run(ro.Map(lambda x, h: 0.5 * h + x, np.ones((10, 1))), 1, 1.0, 7.0, 3.0)
+    assert (plan.transient, plan.counted) == (3, 7)

@@ -7,7 +7,7 @@ import pytest
 import rnn_ode as ro
 
 
-def test_pseudospectra_are_numpys():
+def test_pseudospectra_agree_with_numpy():
     rng = np.random.default_rng(0)
     W, z = rng.normal(size=(5, 5)), rng.normal(size=(20, 30)) + 1j * rng.normal(size=(20, 30))
     expected = np.linalg.svd(z[..., None, None] * np.eye(5) - W, compute_uv=False)[..., -1]

@@ -64,7 +64,7 @@ Path("later").write_text("never")
     ],
     ids=["deferred", "farewell hangs", "farewell fails"],
 )
-def test_neither_a_block_nor_a_farewell_delays_the_end(tmp_path, script, text):
+def test_a_long_deferred_block_and_a_slow_last_sentence_do_not_delay_the_end(tmp_path, script, text):
     code, seconds, _, err = run_script(script, tmp_path)
     assert (code, err) == (130, text) and seconds < LIMIT
 
@@ -115,7 +115,7 @@ def test_a_process_that_was_started_with_sigint_ignored_keeps_ignoring_it(tmp_pa
 
 
 def test_a_signal_ends_the_process_even_in_its_exit_handlers(tmp_path):
-    """Without a signal the status is that of the command, and everything printed is there."""
+    """Without a signal, the status is that of the command, and all of its output is printed."""
     script = """
 import atexit
 atexit.register(lambda: (print('ready', flush=True), time.sleep(WAIT)))

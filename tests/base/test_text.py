@@ -22,7 +22,7 @@ from rnn_ode._base.text import number, plain, table
         ("-inf", "−∞"),
     ],
 )
-def test_a_number_has_so_many_digits_and_what_is_none_has_a_sign(value, text):
+def test_a_number_is_rounded_and_a_missing_value_is_a_dash(value, text):
     assert number(value) == text
 
 

@@ -70,7 +70,7 @@ def test_every_contender_s_values_are_compared():
 
 
 @pytest.mark.parametrize("factor", [1.01, math.nan])
-def test_wrong_values_are_flagged_and_win_nothing(factor):
+def test_wrong_values_are_flagged_and_have_no_ratio(factor):
     ours, theirs = race(
         "iterate", [Contender("ours", values()), Contender("wrong", values(factor), "a note")], plan(), ERROR, 1e-3
     )
@@ -86,7 +86,7 @@ def test_a_contender_may_have_a_bound_and_values_of_its_own():
     assert [row.ok for row in rows] == [False, True]
 
 
-def test_nobody_beats_us_when_we_are_wrong():
+def test_no_contender_has_a_ratio_if_our_values_are_wrong():
     rows = race("iterate", [Contender("ours", values(2.0)), Contender("theirs", values())], plan(), ERROR, 1e-3)
     assert [row.ok for row in rows] == [False, True] and all(row.ratio is None for row in rows)
 

@@ -34,7 +34,7 @@ def flow_of(G, x, s, h=H0):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "methods",
-    [[ro.Exact()], pytest.param([*MATRIX_FUNCTIONS], marks=pytest.mark.slow)],
+    [[ro.Exact()], [*MATRIX_FUNCTIONS]],
     ids=["exact", "all"],
 )
 def test_the_flows_of_an_affine_cell_are_matrix_exponentials_at_the_samples_and_between(methods):

@@ -68,7 +68,11 @@ def test_ctrl_c_prints_the_rows_that_are_done(measured, tmp_path, monkeypatch, a
     """Called from Python, where Ctrl-C raises. test_stopping.py has the command in a process of its own."""
     monkeypatch.chdir(tmp_path)
     done = command(*arguments)
-    assert done.exit_code == 130 and done.stdout.startswith(("case", printed)) and printed in done.stdout
+    assert done.exit_code == 130
+    if printed == "iterate":
+        assert done.stdout.startswith("case") and printed in done.stdout
+    else:
+        assert done.stdout.strip() == printed
     assert said in done.stderr and (tmp_path / "rows.json").exists() == ("--keep" in arguments)
 
 

@@ -87,7 +87,7 @@ def test_refuses(write, text, column, message):
 
 
 def test_a_column_that_is_no_whole_number(write):
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match="'float' object cannot be interpreted as an integer"):
         datasets.load_csv(write("t,x\n1,2\n2,3\n"), [0.5])
 
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import rnn_ode as ro
+from rnn_ode._base.protocol import input_width, is_linear, leads_of
 
 
 class Pendulum(ro.AbstractField):
@@ -29,7 +30,7 @@ class Split(ro.AbstractField):
 
 def test_only_the_equation_is_required():
     field, start = Pendulum(), (jnp.array(0.5), jnp.array(0.0))
-    assert (field.input_size, field.linear, field.leads) == (None, False, (0.0,))
+    assert (input_width(field), is_linear(field), leads_of(field)) == (None, False, (0.0,))
     np.testing.assert_allclose(field.generator(0.0, start, lambda t: jnp.zeros(1)), [[0, 1], [np.cos(0.5), 0]])
     y, z = ro.iterate(ro.to_rnn(field, ro.Euler(), 0.1), np.ones((1, 1)), start).states
     np.testing.assert_allclose([y[1], z[1]], [0.5, 0.1 * (np.sin(0.5) + 1)], rtol=1e-14)

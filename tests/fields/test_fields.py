@@ -77,7 +77,7 @@ def test_it_says_its_sizes_as_a_field_and_as_a_cell(field):
 
 @pytest.mark.slow
 @each
-def test_it_stacks(field):
+def test_a_field_can_be_a_layer_of_a_stack(field):
     """A layer above reads the output, N numbers whatever the state is."""
     top = eqx.nn.GRUCell(N, 2, key=KEY)
     states, above = ro.iterate(ro.StackedCell([euler(field), top]), XS).states
@@ -187,7 +187,7 @@ def test_a_leak_of_dt_over_tau_for_each_unit():
     np.testing.assert_allclose(step(euler(ro.CTRNN(W_h, W_x, b, tau)), h), wanted, rtol=1e-13)
 
 
-def test_the_two_common_forms_are_one():
+def test_the_two_common_forms_are_the_same_network():
     """τ dv/dt = −v + W_h f(v) + W_x x + b along v = W_h h + W_x x + b (Miller & Fumarola 2012)."""
     W_h, W_x, b = weights((N, N), (N, D), N)
     h, x = RNG.standard_normal(N), XS[0]
@@ -326,7 +326,7 @@ def test_bad_input(make, error, match, as_user):
 
 @pytest.mark.slow
 def test_an_lstm_as_a_field_hands_its_h_to_the_layer_above():
-    """There and back again it is the LSTM, in a stack as well."""
+    """The field of an LSTM made into a cell again is the LSTM, in a stack as well."""
     lower, upper = eqx.nn.LSTMCell(D, N, key=jax.random.key(0)), eqx.nn.GRUCell(N, 2, key=jax.random.key(1))
     again = ro.to_rnn(ro.to_ode(lower, ro.Forward(1)), ro.Euler())
     runs = [ro.iterate(ro.StackedCell([cell, upper]), np.ones((4, D))).states[1] for cell in (lower, again)]

@@ -30,7 +30,7 @@ def test_balancing_leaves_a_normal_matrix_alone(dtype):
         assert np.all(np.asarray(balancing(A)) == 0)
 
 
-def test_balancing_of_what_has_no_scale():
+def test_balancing_of_triangular_and_undefined_matrices():
     triangular = np.array([[0.5, 1e10], [0.0, 0.6]])
     assert np.linalg.norm(jit_balanced(triangular)) < 2
     assert np.linalg.norm(jit_balanced(np.array([[0.0, 1e10], [0.0, 0.0]]))) < 1e-5

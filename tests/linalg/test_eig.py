@@ -68,8 +68,8 @@ def test_eig_qr_of_examples(index, name):
     [
         (1, np.float64, 1e-14),
         (2, np.float32, 1e-5),
-        pytest.param(128, np.float64, 1e-11, marks=pytest.mark.slow),
-        pytest.param(128, np.float32, 1e-4, marks=pytest.mark.slow),
+        (128, np.float64, 1e-11),
+        (128, np.float32, 1e-4),
     ],
 )
 def test_eig_qr_of_other_sizes(n, dtype, tol):

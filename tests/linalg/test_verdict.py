@@ -131,7 +131,7 @@ def growth(multipliers) -> np.ndarray:
 
 
 def wrong(verdict, rate, margin=0.0) -> bool:
-    """Whether a verdict claims what is not so; on the boundary and at a pole every claim is one too many."""
+    """Whether a verdict is wrong; on the boundary and at a pole every decided verdict is wrong."""
     return (verdict == "DECAYS" and not rate < -margin) or (verdict == "GROWS" and not rate > margin)
 
 
@@ -238,8 +238,8 @@ def test_normal_matrices():
 
 
 @pytest.mark.slow
-def test_what_can_be_said_is_said():
-    """The other half of never wrong: matrices far from the boundary, however ill-conditioned, get their answer."""
+def test_ill_conditioned_matrices_far_from_the_boundary_get_a_verdict():
+    """A verdict is not only never wrong: matrices far from the boundary get one, however ill-conditioned they are."""
     found = dict(zip(*(lambda c: ([x[0] for x in c], verdicts([x[1] for x in c])))(list(hard_cases())), strict=True))
     assert set(found["Jordan 0.5"][[0, 2, 3, 6, 7]]) == {"DECAYS"} and found["Jordan 0.5"][1] == "GROWS"
     assert found["Jordan 1.5"][0] == found["ill-conditioned cluster of 8 below 1.001"][0] == "GROWS"
@@ -320,18 +320,18 @@ def undetermined_fraction(Ws, margin, clear_of_pole) -> np.ndarray:
 
 
 @pytest.mark.slow
-def test_no_excuses_for_random_matrices():
+def test_random_matrices_get_a_verdict():
     assert np.all(undetermined_fraction(gaussian(N, 5 * CHUNK, float), 1e-6, 1e-6) <= 0.025)
 
 
 @pytest.mark.slow
-def test_no_excuses_for_random_matrices_in_float32(float32):
+def test_random_matrices_get_a_verdict_in_float32(float32):
     assert np.all(undetermined_fraction(gaussian(N, 5 * CHUNK, np.float32), 1e-6, 1e-3) <= 0.025)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("n", SIZES)
-def test_no_excuses_at_any_size(n):
+def test_random_matrices_of_any_size_get_a_verdict(n):
     """The network's verdict alone, which is quick to compile."""
     count = 96 if n < 32 else 32
     for dtype in (np.float64, np.float32) if n in (1, 5, 32) else (np.float64,):
@@ -415,13 +415,13 @@ def assert_nearly_all_is_said(n, count, margins, dtype, asked):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("n", "count"), [(2, 96), (16, 96), (128, 24)])
-def test_no_excuses_for_gaussian_trained_and_badly_scaled_matrices_in_float32(float32, n, count):
+def test_gaussian_trained_and_badly_scaled_matrices_get_a_verdict_in_float32(float32, n, count):
     assert_nearly_all_is_said(n, count, (1e-4, 1e-1), np.float32, 1e-4)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("n", "count"), [(2, 96), (64, 48)])
-def test_no_excuses_for_gaussian_trained_and_badly_scaled_matrices(n, count):
+def test_gaussian_trained_and_badly_scaled_matrices_get_a_verdict(n, count):
     # a margin of 1e-10 is met by NumPy's eigenvalues to 1e-13
     assert_nearly_all_is_said(n, count, (2e-10, 1e-1), np.float64, 1e-10)
 

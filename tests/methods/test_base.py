@@ -96,7 +96,7 @@ OBSTACLES = {
         "singular or nearly so",
     ),
     "a negative one": (np.diag([0.5, -0.25]), "exact", "its multiplier -0.25 is negative"),
-    "minus one": (np.diag([0.5, -1.0]), "tustin exact", ""),
+    "minus one": (np.diag([0.5, -1.0]), "tustin exact", "its multiplier -1 is "),
     "a pair": (np.array([[0.0, -0.5], [0.5, 0.0]]), "", ""),
     "a small one": (np.diag([1.0, 1e-10]), "", ""),
     "what is not finite": (np.diag([1.0, np.nan]), " ".join(m.label for m in EVERY), "its Jacobian is not finite"),
@@ -133,7 +133,7 @@ def test_a_multiplier_is_excluded_to_within_the_tolerance(method):
     assert found == wanted.get(method.label, [])
 
 
-def test_what_is_left_out_by_hand():
+def test_the_first_neglected_term_is_that_of_the_series():
     z = jnp.asarray([0.6 + 0.2j])
     for method, ratio, term in (
         (ro.Forward(1), abs(z - 1), -((z - 1) ** 2) / 2),

@@ -14,7 +14,6 @@ kinds = pytest.mark.parametrize("kind", KINDS)
 smooth = pytest.mark.parametrize("kind", SMOOTH)
 
 
-@pytest.mark.slow
 @kinds
 @pytest.mark.parametrize(("dt", "t0"), [(0.1, None), (0.25, -3.5)])
 def test_sample_k_is_stamped_one_step_after_the_start_of_its_step(kind, dt, t0):
@@ -52,7 +51,7 @@ def test_samples_may_be_lists_and_whole_numbers(kind):
 
 
 @smooth
-def test_the_first_samples_know_nothing_of_the_last(kind):
+def test_early_readings_do_not_depend_on_late_samples(kind):
     """An index before the start must not count from the end."""
     quiet, loud = np.zeros((60, 1)), np.zeros((60, 1))
     loud[40:] = 1e6

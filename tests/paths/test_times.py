@@ -56,7 +56,6 @@ def test_float32_integration_reads_every_one_of_200_000_samples(float32):
     np.testing.assert_allclose(run.ts, AUDIO * np.arange(200_001), rtol=3e-7)
 
 
-@pytest.mark.slow
 def test_a_float32_time_finds_its_sample_in_a_float64_session():
     """A stamp rounded to float32 is that sample, though float64 can tell the two apart."""
     path, k = ro.Hold(np.arange(1000.0)[:, None], 1 / 44100), np.arange(1000)

@@ -89,7 +89,8 @@ def test_three_units_are_drawn_in_principal_components():
 def test_legends_stay_on_the_page():
     figure = page(side(), side())
     figure.draw_without_rendering()
-    for axes in figure.axes:
-        if axes.get_legend() is not None:
-            box = axes.get_legend().get_window_extent()
-            assert box.x0 >= 0 and box.x1 <= figure.bbox.width
+    legends = [axes.get_legend() for axes in figure.axes if axes.get_legend() is not None]
+    assert legends
+    for legend in legends:
+        box = legend.get_window_extent()
+        assert box.x0 >= 0 and box.x1 <= figure.bbox.width

@@ -1,4 +1,4 @@
-"""Multipliers on decay regions, with methods that are nobody's class."""
+"""Multipliers on decay regions, with methods that are plain objects."""
 
 from types import SimpleNamespace
 
@@ -43,7 +43,10 @@ def test_a_method_with_a_legend_for_its_region_is_shaded():
 @pytest.mark.parametrize("ours", [ro.Textbook(), ro.Forward(2), ro.Exact()])
 def test_of_our_methods_only_the_textbook_is_shaded(ours):
     assert bool(ours.decay_label) == isinstance(ours, ro.Textbook)
-    drawn([ours])
+    axes = drawn([ours])
+    assert len(axes.collections) == 1 + bool(ours.decay_label) and (ours.decay_label in labels(axes)) == bool(
+        ours.decay_label
+    )
 
 
 def test_every_multiplier_is_on_the_page():
@@ -53,5 +56,9 @@ def test_every_multiplier_is_on_the_page():
     assert axes.get_xlim() == axes.get_ylim() and axes.get_xlim()[1] > 7
 
 
-def test_a_pole_is_no_border():
-    drawn([method(exponent=lambda z: np.where(z == z[0, 0], np.inf, np.where(z == z[1, 1], np.nan, z)))])
+def test_infinite_and_undefined_exponents_leave_the_rest_of_the_border():
+    axes = drawn([method(exponent=lambda z: np.where(z == z[0, 0], np.inf, np.where(z == z[1, 1], np.nan, z)))])
+    x, y = axes.collections[0].get_paths()[0].vertices.T
+    axis = np.abs(x) < 1
+    np.testing.assert_allclose(x[axis], 0, atol=1e-9)
+    np.testing.assert_allclose((y[axis].min(), y[axis].max()), axes.get_ylim())

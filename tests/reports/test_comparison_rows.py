@@ -93,7 +93,7 @@ def test_a_method_without_a_series_has_none_in_the_table(method):
     assert words(table(row(method=method))[3])[5:7] == ["–", "–"]
 
 
-def test_a_counterpart_without_errors_neither_parts_nor_stays():
+def test_a_counterpart_without_errors_has_dashes_in_the_table():
     assert words(table(row((0.0, np.nan)))[3])[-3:] == ["–", "–", "–"]
 
 

@@ -41,7 +41,7 @@ TURN = np.array([[0.0, -1.0], [1.0, 0.0]])
     ids=["smooth", "fast", "stiff", "turns", "grows"],
 )
 def test_a_row_says_why_its_run_ended(A, reason, dtype):
-    """Of h' = (A − 1) h + x: each reason where it holds, and none where nothing is wrong."""
+    """The runs of h' = (A − 1) h + x: each reason is given where it holds, and none where the run is complete."""
     cell = Step(jnp.asarray(A, dtype), jnp.zeros((2, 2), dtype), jnp.ones((), dtype))
     xs, h0 = np.asarray(XS[:6], dtype), jnp.ones(2, dtype)
     _, said = run_counterpart(cell, ro.Forward(1), jnp.asarray(xs), h0, 1.0)

@@ -31,7 +31,7 @@ def test_norms_beyond_the_float_range_are_infinite():
 
 
 def test_measured_rate_is_measured(monkeypatch):
-    """Another simulator, another number: nothing of it comes from the eigenvalues."""
+    """With another simulator the number changes: the measured rate does not come from the eigenvalues."""
     monkeypatch.setattr(linear_growth, "simulate", lambda step, runs: 0.125 * np.arange(1, 2001))
     assert measured_rate(jnp.asarray(W)) == pytest.approx(0.125)
 
@@ -48,7 +48,7 @@ def test_measured_rate_of_a_nilpotent_map_is_minus_infinity():
 
 @pytest.mark.parametrize("size", [1e-200, 1e200])
 def test_the_simulator_keeps_to_the_float_range(size):
-    """Two thousand steps of it do not, and neither do the squares of one."""
+    """Neither 2000 steps nor the squares of one step leave the float range."""
     assert measured_rate(size * jnp.eye(3), flow=False) == pytest.approx(np.log(size), rel=1e-12)
 
 

@@ -123,7 +123,7 @@ def test_a_network_that_leaves_the_float_range_is_refused(folder):
 
 
 def test_recommended_is_the_best_stable_scheme_of_evolve(monkeypatch):
-    """In an invented ranking: the first scheme that can stream and is stable."""
+    """Of an invented ranking, the first scheme that can stream and is stable."""
 
     def scheme(function, stable, snr, **arguments):
         label = f"{function.__name__}{tuple(arguments.values())}"
@@ -210,7 +210,7 @@ def test_at_its_own_rate_the_output_is_that_of_the_network(folder):
     assert (report.frames, report.clipped, report.rate_in, report.rate_out, report.trained) == (60, 0, 2, 2, 2)
     assert report.scheme["stable"] and not report.scheme["recommended"] and report.scheme["ahead"] == 1
     assert abs(report.real_time_factor * report.seconds - 30) < 1e-9
-    assert report.round_trip_snr_db is None or report.round_trip_snr_db > 60
+    assert report.round_trip_snr_db is None  # the input is too short for one
 
 
 def test_an_unstable_scheme_is_refused_with_the_stable_ones_unless_forced():

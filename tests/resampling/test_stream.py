@@ -156,7 +156,7 @@ def test_models_and_samples_that_do_not_serve_are_named(as_user, float32):
 
 
 @pytest.mark.slow
-def test_an_unstable_scheme_does_not_pass_in_silence():
+def test_an_unstable_scheme_of_a_stream_raises():
     cell = ro.VanillaCell([[-0.9]], [[1.0]], [0.0], activation=None)
     assert (1, 4) not in ro.root_condition(cell, np.zeros(1), 0.5).stable
     with pytest.raises(ValueError, match="is not finite"):

@@ -127,7 +127,7 @@ def test_blocks_are_left_where_the_power_they_need_is_not_finite():
 
 
 @pytest.mark.parametrize("dt", [0.37, pytest.param(0.7, marks=pytest.mark.slow)])
-def test_kinks_are_where_they_are(dt):
+def test_kinks_of_the_input_within_a_step_are_integrated_exactly(dt):
     """Against the solution of the network's own linear system, from kink to kink by SciPy."""
     field, path = ro.to_ode(affine(), ro.Exact()), ro.Linear(XS, dt=dt)
     A, Bx, c = (np.asarray(v) for v in (field.A, field.B, field.c))
@@ -145,7 +145,7 @@ def test_kinks_are_where_they_are(dt):
 
 
 @pytest.mark.slow
-def test_what_only_looks_linear_is_solved():
+def test_nonlinear_cells_with_linear_parts_are_not_taken_for_linear():
     class Layered(eqx.Module):
         linear: eqx.nn.Linear
 

@@ -40,8 +40,9 @@ def test_a_flow_is_its_field_along_the_input(solver):
 
 
 def test_late_steps_are_as_long_as_early_ones(float32):
-    """A step is no difference of two times: at 3·10⁷ in float32 those were −0.1 to 0.3 of what they should be. And time is
-    counted in steps and a fraction: a quarter into the 3001st period, cos is 0 to the rounding of the time, 3001·2π·6e-8."""
+    """The length of a step is not computed as the difference of two times: at 3·10⁷ in float32 such differences were −0.1 to
+    0.3 of the true ones. And time is counted in steps and a fraction: a quarter into the 3001st period, cos is 0 to the
+    rounding of the time, 3001·2π·6e-8."""
     decay = ro.Flow(lambda t, h, path: -h).stepper(0.005).advance
     after = [float(decay(jnp.asarray(k), jnp.ones(1))[0]) for k in (0, 30_000_001, 2**30 - 1)]
     assert after[0] == after[1] == after[2] == pytest.approx(np.exp(-0.005), abs=1e-7)

@@ -20,7 +20,7 @@ from . import (
     train,
 )
 
-# cases that run at every size of `run(hidden=…, batch=…)`; the others have their own
+# cases that run at every size of `run(hidden=…, batch=…)`; the others have sizes of their own
 SIZED: dict[str, Callable[[Plan], list[Row]]] = {
     "iterate": iterate.rows,
     "lstm": lstm.rows,

@@ -57,7 +57,7 @@ def rows(plan: Plan) -> list[Row]:
 
 
 def _three_scans(cell: Any, xs: Array) -> list[Any]:
-    """The cell applied as often as `evolve` does, and nothing else. The values are other ones and are not compared."""
+    """The cell applied as often as `evolve` does, and nothing else. Its values are different and are not compared."""
 
     def body(h: Any, x: Array) -> tuple[Any, Any]:
         h = cell(x, h)

@@ -1,1 +1,1 @@
-"""Forecasts of a series: its windows and parts, what costs nothing, trained networks, intervals and metrics."""
+"""Forecasts of a series: windows and parts of it, baselines, trained networks, intervals and metrics."""

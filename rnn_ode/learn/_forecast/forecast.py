@@ -105,7 +105,7 @@ def forecast(
     parts = split(values, history=history, gap=gap, horizon=horizon, **shares)
     rows = np.asarray(values, float)
     past = rows[: parts.test.starts[0]]
-    # a past without a unit of error is refused here, and not after the training
+    # if the past has no scale for MASE, the error comes here and not after the training
     mase(past[-1:], past[-1:], past, season)
 
     problem = _ScaledProblem(parts.scaler, gap, horizon, direct)

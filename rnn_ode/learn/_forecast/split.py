@@ -46,9 +46,10 @@ def split(
 ) -> Split:
     """Split the windows of a series into training, validation and test, the test last in time.
 
-    Test windows lie entirely in the last rows, all other windows entirely before them. So no row of a test window was
-    trained or validated on. Of the other windows the last in time validate. The windows that end before the first
-    validation target train; their histories may overlap those of the validation, since they would be known by then.
+    Test windows lie entirely in the last rows, all other windows entirely before them. So no row of a test window is used in
+    training or validation. Of the other windows, the last ones in time are for validation. The windows that end before the
+    first validation target are for training. The histories of the two may overlap, since a history is known when the forecast
+    is made.
 
     With `key` random windows validate instead. Neighbouring windows share rows, so such a validation tells when to stop the
     training but does not measure a forecast.

@@ -48,7 +48,7 @@ class Thinned(eqx.Module):
         - `forward`: whether a gap repeats the sample before it. By default samples are joined by straight lines, so a row in
           a gap depends on the sample after it; to `ManyToOne`, which reads the whole history, that makes no difference.
 
-        Before the first sample its value stands, after the last sample its value.
+        Before the first sample a row has the value of the first sample; after the last sample, that of the last one.
 
         **Returns:** columns (n, history, D + 2): the D values; 1 where a sample remains and 0 elsewhere; and the time in
         rows since the last sample, or, before the first sample, since the start of the window.

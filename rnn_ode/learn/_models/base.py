@@ -1,4 +1,4 @@
-"""Runners: what runs something recurrent over a sequence. All wirings share them.
+"""Runners, which run a network or an equation over a sequence. All wirings use them.
 
 `Iterated` runs a network, `Integrated` a differential equation, `Bidirectional` two runners in opposite directions, and
 `Stacked` one runner on the outputs of another.

@@ -21,7 +21,7 @@ def causal(path: AbstractPath, field: Field) -> AbstractPath:
 
 
 class _UpToNow(AbstractPath):
-    """A path whose value, in each step, stays after the end of the step what it is there."""
+    """A path that keeps, in each step, the value at the end of the step for all later times."""
 
     path: AbstractPath  # pyright: ignore[reportGeneralTypeIssues]  (our __init__ sets it)
 

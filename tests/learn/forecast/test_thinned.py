@@ -1,4 +1,4 @@
-"""Windows with samples taken away, against what was left."""
+"""Windows with missing samples, against the samples that remain."""
 
 import jax
 import numpy as np

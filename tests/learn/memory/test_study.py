@@ -57,7 +57,7 @@ def test_a_killed_study_resumes_to_the_same_end(small, tmp_path):
 
 
 def test_an_interrupted_trial_is_not_kept(tmp_path, monkeypatch):
-    """Ctrl-C ends the study, and leaves in the file what was whole."""
+    """Ctrl-C ends the study; the file keeps the complete trials."""
     from rnn_ode.learn._training import training as _training
 
     path, steps, advance = tmp_path / "study.json", [], _training.advance

@@ -1,75 +1,14 @@
 """No output depends on a later sample."""
 
-from functools import partial
-
-import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from runners import FLOWS, ITERATED, KEYS, LINEAR, RUNNERS, XS, D, N, named
 
 import rnn_ode as ro
 from rnn_ode import learn
-
-T, D, N = 5, 2, 3
-XS = jax.random.normal(jax.random.key(0), (3, T, D))
-KEYS = jax.random.split(jax.random.key(1), 12)
-LINEAR = ro.CTRNN.random(KEYS[0], D, N, tau=0.5, activation=None)
-FLOW = partial(learn.Integrated, rtol=1e-6, atol=1e-8)
-OSCILLATORS = partial(ro.CoRNN.random, gamma=2.0, epsilon=0.5)
-CELLS = {
-    "vanilla": ro.VanillaCell.random(KEYS[1], D, N, activation=jnp.tanh),
-    "gru": eqx.nn.GRUCell(D, N, key=KEYS[2]),
-    "lstm": eqx.nn.LSTMCell(D, N, key=KEYS[3]),
-    "ctrnn-cell": ro.to_rnn(ro.CTRNN.random(KEYS[4], D, N), ro.Euler(), 0.5),
-    "cornn-cell": ro.to_rnn(OSCILLATORS(KEYS[5], D, N), ro.Euler(), 0.2),
-}
-ITERATED = {name: learn.Iterated(cell) for name, cell in CELLS.items()}
-RECURRENT = ITERATED | {
-    "cornn": FLOW(OSCILLATORS(KEYS[7], D, N), ro.Linear, dt=0.5, solver=diffrax.Heun(), rtol=1e-3, atol=1e-5),
-}
-ABOVE = eqx.nn.GRUCell(2 * N, N, key=KEYS[8])
-RUNNERS = RECURRENT | {
-    "bidirectional": learn.Bidirectional(ITERATED["gru"], ITERATED["lstm"]),
-    "stacked": learn.Stacked([learn.Bidirectional(ITERATED["vanilla"], ITERATED["lstm"]), learn.Iterated(ABOVE)]),
-}
-
-
-def named(runners, quick=("lstm",)):
-    """Parameters, most of them for the full run: each takes seconds to compile."""
-    return [pytest.param(name, marks=[] if name in quick else [pytest.mark.slow]) for name in runners]
-
-
-class Peeking(eqx.Module):
-    """A field that reads its input later than the time, and does not say so."""
-
-    def initial_state(self):
-        return jnp.zeros(N)
-
-    def __call__(self, t, h, path):
-        return jnp.sum(path(t + 1.25)) + path(t - 0.75)[0] - h
-
-
-CELL, AFFINE = (
-    CELLS["vanilla"],
-    eqx.tree_at(lambda cell: cell.W_h, CELLS["vanilla"], jnp.diag(jnp.array([0.9, 0.5, 0.7]))),
-)
-AFFINE = ro.VanillaCell(AFFINE.W_h, AFFINE.W_x, AFFINE.b, activation=None)
-FLOWS = {
-    "forward": ro.to_ode(CELL, ro.Forward(2)),
-    "peeking": Peeking(),
-    "tustin": ro.to_ode(CELL, ro.Tustin()),
-    "anchored": ro.to_ode(eqx.tree_at(lambda cell: cell.W_h, CELL, AFFINE.W_h), ro.Exact(anchored=True)),
-    "affine": ro.to_ode(AFFINE, ro.Exact()),
-    "backward": ro.to_ode(AFFINE, ro.Backward(2)),
-    "linear": LINEAR,
-    "ctrnn": ro.CTRNN.random(KEYS[4], D, N),
-    "cornn": OSCILLATORS(KEYS[5], D, N),
-    "antisymmetric": ro.AntisymmetricRNN.random(KEYS[5], D, N),
-    "gru-ode": ro.GRUODE.random(KEYS[5], D, N),
-    "gru": ro.to_ode(CELLS["gru"], ro.Forward(3)),
-}
 
 
 def changed_from(k):
@@ -83,7 +22,7 @@ def many(runner, xs):
 
 
 def leaves_the_past_alone(runner):
-    """Whether outputs[:k] stay what they are, bit by bit, when xs[k:] changes; what changes does count from then on."""
+    """Assert that outputs[:k] stay the same bit by bit when xs[k:] changes, and that later outputs change."""
     places = (1, 2, 4)
     outputs, *rows = np.asarray(many(runner, jnp.stack([XS[0], *(changed_from(k) for k in places)])))
     assert np.isfinite(outputs).all()
@@ -109,7 +48,7 @@ def test_no_output_of_networks_and_layers_depends_on_a_later_sample():
 
 @pytest.mark.slow
 def test_the_outputs_of_a_shorter_series_are_the_first_of_a_longer_one():
-    """What is read after a step's own sample is what is read after the last one: its value."""
+    """A field that reads later than a step's own sample gets the value of that sample, as after the last sample."""
     for name in ("forward", "tustin", "affine"):
         runner = learn.Integrated(FLOWS[name], ro.Linear, rtol=1e-8, atol=1e-10)
         outputs = runner.outputs(XS[0])

@@ -210,9 +210,9 @@ def test_parts_that_do_not_fit_are_refused(as_user):
         learn.ODERNN(FIELDS["ctrnn"][0], FIELDS["cornn and lstm"][1])
     with pytest.raises(ValueError, match=r"a rate of the cell's state, \(4,\); got \(2,\)"):
         learn.ODERNN(lambda t, h, path: h[:2], GRU)
-    with pytest.raises(ValueError, match="h0"):
+    with pytest.raises(ValueError, match="h0=None means zeros, and the state's shape is known only for"):
         learn.ODERNN(linear, lambda x, h: h)
-    with pytest.raises(ValueError, match="substeps"):
+    with pytest.raises(ValueError, match="substeps must be at least 1; got 0"):
         learn.ODERNN(linear, GRU, 0)
     with pytest.raises(TypeError, match="runner must be an ODERNN"):
         learn.IrregularToOne(learn.Iterated(GRU), jnp.sum)  # pyright: ignore[reportArgumentType]
@@ -221,7 +221,7 @@ def test_parts_that_do_not_fit_are_refused(as_user):
 
 
 def decay_of(key):
-    """A value of 1 that decays from its first observation: of the others the times alone tell what is left of it."""
+    """A value of 1 decays from its first observation on; only the times of the other observations tell how much is left."""
     gap = jax.random.uniform(key, (16,), minval=0.1, maxval=2.0)
     return jnp.stack([0 * gap, gap], axis=1), jnp.ones((16, 2, 1)), gap + 0.5, jnp.exp(-gap)
 
@@ -254,7 +254,7 @@ assert errors[own][0] < 0.85 * errors[filled][0], errors
 """
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_it_beats_a_network_whose_gaps_were_filled():
     """On four paths of the attractor (which of them it is depends on the machine's rounding) its error was 0.70 to 0.73 of
     that of the better of the two ways to fill, after 300 steps. From those that are told what is missing as well it takes

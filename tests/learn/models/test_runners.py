@@ -1,74 +1,14 @@
 """Runners, against Python loops over the cell, matrix exponentials and runs without padding."""
 
-from functools import partial
-
-import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import scipy.linalg
+from runners import CELLS, FLOW, FLOWS, ITERATED, KEYS, LINEAR, RUNNERS, XS, D, N, T, linear_steps, loop, named
 
 import rnn_ode as ro
 from rnn_ode import learn
-
-T, D, N = 5, 2, 3
-XS = jax.random.normal(jax.random.key(0), (3, T, D))
-KEYS = jax.random.split(jax.random.key(1), 12)
-LINEAR = ro.CTRNN.random(KEYS[0], D, N, tau=0.5, activation=None)
-FLOW = partial(learn.Integrated, rtol=1e-6, atol=1e-8)
-OSCILLATORS = partial(ro.CoRNN.random, gamma=2.0, epsilon=0.5)
-CELLS = {
-    "vanilla": ro.VanillaCell.random(KEYS[1], D, N, activation=jnp.tanh),
-    "gru": eqx.nn.GRUCell(D, N, key=KEYS[2]),
-    "lstm": eqx.nn.LSTMCell(D, N, key=KEYS[3]),
-    "ctrnn-cell": ro.to_rnn(ro.CTRNN.random(KEYS[4], D, N), ro.Euler(), 0.5),
-    "cornn-cell": ro.to_rnn(OSCILLATORS(KEYS[5], D, N), ro.Euler(), 0.2),
-}
-OUTPUT = {"lstm": lambda h: h[0], "cornn-cell": lambda h: h[0]}
-ITERATED = {name: learn.Iterated(cell) for name, cell in CELLS.items()}
-RECURRENT = ITERATED | {
-    "cornn": FLOW(OSCILLATORS(KEYS[7], D, N), ro.Linear, dt=0.5, solver=diffrax.Heun(), rtol=1e-3, atol=1e-5),
-}
-ABOVE = eqx.nn.GRUCell(2 * N, N, key=KEYS[8])
-RUNNERS = RECURRENT | {
-    "bidirectional": learn.Bidirectional(ITERATED["gru"], ITERATED["lstm"]),
-    "stacked": learn.Stacked([learn.Bidirectional(ITERATED["vanilla"], ITERATED["lstm"]), learn.Iterated(ABOVE)]),
-}
-
-
-def named(runners, quick=("lstm",)):
-    """Parameters, most of them for the full run: each takes seconds to compile."""
-    return [pytest.param(name, marks=[] if name in quick else [pytest.mark.slow]) for name in runners]
-
-
-def zeros(name):
-    state = jnp.zeros(N)
-    return (state, state) if name in OUTPUT else state
-
-
-def loop(name, xs, h=None):
-    """Every output of a cell, and its last state."""
-    h, outputs = zeros(name) if h is None else h, []
-    for x in xs:
-        h = CELLS[name](x, h)
-        outputs.append(OUTPUT.get(name, lambda h: h)(h))
-    return np.stack(outputs), h
-
-
-def linear_steps(xs, h, straight=False):
-    """The linear field's states by one matrix exponential a sample, its input held or on straight lines: the clock s of a
-    step and a constant 1 are states of their own, h' = A h + B (first + slope s) + c."""
-    W_h, W_x, b, tau, xs = (np.asarray(a) for a in (LINEAR.W_h, LINEAR.W_x, LINEAR.b, LINEAR.tau, xs))
-    states = [np.asarray(h)]
-    for k, x in enumerate(xs):
-        first = xs[max(k - 1, 0)] if straight else x
-        M = np.zeros((N + 2, N + 2))
-        M[:N, :N], M[:N, N], M[:N, N + 1] = (W_h - np.eye(N)) / tau, W_x @ (x - first) / tau, (W_x @ first + b) / tau
-        M[N, N + 1] = 1
-        states.append((scipy.linalg.expm(M) @ [*states[-1], 0, 1])[:N])
-    return np.stack(states[1:])
 
 
 @pytest.mark.parametrize("name", CELLS)
@@ -136,19 +76,9 @@ def test_a_padded_sequence_gives_a_field_the_outputs_of_a_shorter_one(path, stra
 @pytest.mark.parametrize(
     "runner, length, total",
     [
-        pytest.param(
-            learn.Iterated(ro.VanillaCell(1e3 * jnp.eye(2), jnp.ones((2, 1)), jnp.ones(2))),
-            40,
-            150,
-            marks=pytest.mark.slow,
-        ),
+        (learn.Iterated(ro.VanillaCell(1e3 * jnp.eye(2), jnp.ones((2, 1)), jnp.ones(2))), 40, 150),
         (learn.Iterated(ro.VanillaCell([[1.0]], [[0.0]], [0.0], activation=jnp.exp)), 4, 8),  # 1, e, 15, 4e6, ∞
-        pytest.param(
-            FLOW(ro.CTRNN([[101.0]], [[1.0]], [1.0], activation=jax.nn.relu)),  # grows as e^{100 t}
-            3,
-            12,
-            marks=pytest.mark.slow,
-        ),
+        (FLOW(ro.CTRNN([[101.0]], [[1.0]], [1.0], activation=jax.nn.relu)), 3, 12),  # grows as e^{100 t}
     ],
     ids=["steps", "one step", "flow"],
 )
@@ -190,37 +120,6 @@ def test_a_length_out_of_range_is_refused(name, length):
 def test_a_length_that_is_no_whole_number_is_refused(as_user, length):
     with pytest.raises(TypeError, match="length must be a whole number"):
         ITERATED["gru"].last(XS[0], length)
-
-
-class Peeking(eqx.Module):
-    """A field that reads its input later than the time, and does not say so."""
-
-    def initial_state(self):
-        return jnp.zeros(N)
-
-    def __call__(self, t, h, path):
-        return jnp.sum(path(t + 1.25)) + path(t - 0.75)[0] - h
-
-
-CELL, AFFINE = (
-    CELLS["vanilla"],
-    eqx.tree_at(lambda cell: cell.W_h, CELLS["vanilla"], jnp.diag(jnp.array([0.9, 0.5, 0.7]))),
-)
-AFFINE = ro.VanillaCell(AFFINE.W_h, AFFINE.W_x, AFFINE.b, activation=None)
-FLOWS = {
-    "forward": ro.to_ode(CELL, ro.Forward(2)),
-    "peeking": Peeking(),
-    "tustin": ro.to_ode(CELL, ro.Tustin()),
-    "anchored": ro.to_ode(eqx.tree_at(lambda cell: cell.W_h, CELL, AFFINE.W_h), ro.Exact(anchored=True)),
-    "affine": ro.to_ode(AFFINE, ro.Exact()),
-    "backward": ro.to_ode(AFFINE, ro.Backward(2)),
-    "linear": LINEAR,
-    "ctrnn": ro.CTRNN.random(KEYS[4], D, N),
-    "cornn": OSCILLATORS(KEYS[5], D, N),
-    "antisymmetric": ro.AntisymmetricRNN.random(KEYS[5], D, N),
-    "gru-ode": ro.GRUODE.random(KEYS[5], D, N),
-    "gru": ro.to_ode(CELLS["gru"], ro.Forward(3)),
-}
 
 
 @pytest.mark.slow

@@ -1,59 +1,15 @@
 """Wirings of every runner: batched, padded, in any precision, and what they refuse."""
 
-from functools import partial
-
-import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from runners import CELLS, ITERATED, KEYS, RECURRENT, RUNNERS, XS, D, N, T, loop, named
 
-import rnn_ode as ro
 from rnn_ode import learn
 
-T, D, N = 5, 2, 3
-XS = jax.random.normal(jax.random.key(0), (3, T, D))
 LENGTHS = jnp.array([1, 3, T])
-KEYS = jax.random.split(jax.random.key(1), 12)
-FLOW = partial(learn.Integrated, rtol=1e-6, atol=1e-8)
-OSCILLATORS = partial(ro.CoRNN.random, gamma=2.0, epsilon=0.5)
-CELLS = {
-    "vanilla": ro.VanillaCell.random(KEYS[1], D, N, activation=jnp.tanh),
-    "gru": eqx.nn.GRUCell(D, N, key=KEYS[2]),
-    "lstm": eqx.nn.LSTMCell(D, N, key=KEYS[3]),
-    "ctrnn-cell": ro.to_rnn(ro.CTRNN.random(KEYS[4], D, N), ro.Euler(), 0.5),
-    "cornn-cell": ro.to_rnn(OSCILLATORS(KEYS[5], D, N), ro.Euler(), 0.2),
-}
-OUTPUT = {"lstm": lambda h: h[0], "cornn-cell": lambda h: h[0]}
-ITERATED = {name: learn.Iterated(cell) for name, cell in CELLS.items()}
-RECURRENT = ITERATED | {
-    "cornn": FLOW(OSCILLATORS(KEYS[7], D, N), ro.Linear, dt=0.5, solver=diffrax.Heun(), rtol=1e-3, atol=1e-5),
-}
-ABOVE = eqx.nn.GRUCell(2 * N, N, key=KEYS[8])
-RUNNERS = RECURRENT | {
-    "bidirectional": learn.Bidirectional(ITERATED["gru"], ITERATED["lstm"]),
-    "stacked": learn.Stacked([learn.Bidirectional(ITERATED["vanilla"], ITERATED["lstm"]), learn.Iterated(ABOVE)]),
-}
-
-
-def named(runners, quick=("lstm",)):
-    """Parameters, most of them for the full run: each takes seconds to compile."""
-    return [pytest.param(name, marks=[] if name in quick else [pytest.mark.slow]) for name in runners]
-
-
-def zeros(name):
-    state = jnp.zeros(N)
-    return (state, state) if name in OUTPUT else state
-
-
-def loop(name, xs, h=None):
-    """Every output of a cell, and its last state."""
-    h, outputs = zeros(name) if h is None else h, []
-    for x in xs:
-        h = CELLS[name](x, h)
-        outputs.append(OUTPUT.get(name, lambda h: h)(h))
-    return np.stack(outputs), h
 
 
 class Everything(eqx.Module):

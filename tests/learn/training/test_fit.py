@@ -34,7 +34,7 @@ def equal(a, b) -> bool:
 
 
 def test_the_best_model_by_validation_is_returned_and_patience_stops():
-    """Gradient ascent in disguise: the loss falls while the validation rises from the start."""
+    """The loss is the negative of the validation: it falls while the validation rises from the start."""
     done = learn.fit(
         jnp.array([1.0]),
         lambda model, batch: -jnp.sum(model),
@@ -52,7 +52,7 @@ def test_the_best_model_by_validation_is_returned_and_patience_stops():
 
 
 def test_a_validation_at_the_target_stops():
-    """The parameter halves at every step, and so does what validates; a resumed run does not begin again."""
+    """The parameter and the validation halve at every step; a resumed run does not begin again."""
     way = {**QUIET, "optimiser": optax.sgd(0.5), "validate": lambda model: jnp.sum(model), "every": 1, "target": 0.3}
     done = learn.fit(jnp.ones(1), lambda model, batch: 0.5 * jnp.sum(model**2), [0.0], **way, steps=100)
     assert done.stopped_because == "the validation reached 0.25, at most 0.3, within 2 steps"

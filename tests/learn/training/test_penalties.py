@@ -139,7 +139,7 @@ def test_flossing_of_a_diagonal_matrix_uses_its_largest_exponents(count):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("cell", [TANH, pytest.param(LSTM, marks=pytest.mark.slow)], ids=["tanh", "LSTM"])
+@pytest.mark.parametrize("cell", [TANH, LSTM], ids=["tanh", "LSTM"])
 def test_the_gradient_of_flossing_equals_finite_differences(cell):
     penalty = eqx.filter_jit(eqx.filter_value_and_grad(lambda cell: learn.flossing(cell, XS, 2)))
     moved, direction = along(cell)
