@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-import scipy.linalg
 from jaxtyping import Float
 
 MOST = 16
@@ -13,6 +12,8 @@ MOST = 16
 def schur(W: Float[np.ndarray, "N N"]) -> tuple[Float[np.ndarray, "N N"], Float[np.ndarray, "N N"]]:
     """T and Q of the real Schur form W = Q T Qᵀ. Each block of T is one number or [[a, b], [c, a]] with b c < 0.
     `ValueError` for a matrix that is too large to be explored."""
+    import scipy.linalg  # takes long to load, and is needed here alone
+
     if len(W) > MOST:
         raise ValueError(f"a matrix to be explored must have at most {MOST} rows; got {W.shape}.")
     T, Q = scipy.linalg.schur(W, output="real")
