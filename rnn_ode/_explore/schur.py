@@ -16,7 +16,7 @@ def schur(W: Float[np.ndarray, "N N"]) -> tuple[Float[np.ndarray, "N N"], Float[
 
     if len(W) > MOST:
         raise ValueError(f"a matrix to be explored must have at most {MOST} rows; got {W.shape}.")
-    T, Q = scipy.linalg.schur(W, output="real")
+    T, Q = scipy.linalg.schur(W, output="real")[:2]
     return np.asarray(T), np.asarray(Q)
 
 

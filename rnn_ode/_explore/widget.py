@@ -40,8 +40,8 @@ def explore(cell: Cell | ArrayLike | None = None) -> Any:
     ```
     """
     try:
-        import anywidget
-        import traitlets
+        import anywidget  # pyright: ignore[reportMissingImports]
+        import traitlets  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise ImportError(
             "rnn_ode.explore needs anywidget: pip install 'rnn_ode[explore]'", name="anywidget"
