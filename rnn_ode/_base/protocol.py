@@ -16,7 +16,12 @@ def is_linear(field: Any) -> bool:
 
 def is_linear_in_steps(field: Any) -> bool:
     """Whether the flow of a step is linear: everywhere, or as anchored where the step starts."""
-    return is_linear(field) or getattr(field, "anchored", False)
+    return is_linear(field) or is_anchored(field)
+
+
+def is_anchored(field: Any) -> bool:
+    """Whether the field says (`field.anchored`) that it takes its Jacobian at the state where a step starts."""
+    return getattr(field, "anchored", False)
 
 
 def is_partial(field: Any) -> bool:

@@ -10,7 +10,7 @@ from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from .._base.protocol import is_linear_in_steps
+from .._base.protocol import is_linear_in_steps, is_partial
 from .._base.results import RESULTS
 from .._base.states import flat_rows, real_dtype
 from .._base.types import Cell, Field, State
@@ -33,7 +33,7 @@ def run_counterpart(
         return None, f"does not exist here: {error.obstacle.text}"
     except (TypeError, ValueError) as error:
         return None, f"does not exist here: {error}"
-    partial = getattr(field, "partial", False)
+    partial = is_partial(field)
     if partial and (why := _obstacle_at(cell, method, np.asarray(xs)[0], h0)):
         return None, f"does not exist here: {why} at t = 0"
     trajectory = integrate(field, Hold(xs, dt), h0, **_effort(field, h0, len(xs)), throw=False)
@@ -50,7 +50,7 @@ def _effort(field: Field, h0: State, samples: int) -> dict[str, Any]:
     """
     if is_linear_in_steps(field):
         return {}
-    rtol, least, each = (1e-6, 1024, 16) if getattr(field, "partial", False) else (1e-8, 4096, 64)
+    rtol, least, each = (1e-6, 1024, 16) if is_partial(field) else (1e-8, 4096, 64)
     return {"rtol": max(rtol, default_rtol(field, h0)), "max_steps": max(least, each * samples)}
 
 

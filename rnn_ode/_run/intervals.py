@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from .._base.protocol import is_anchored
 from .._base.types import Field, State
 from .._paths.base import AbstractPath
 from .clock import Clock
@@ -89,7 +90,7 @@ class Interval(eqx.Module):
 
     def anchored(self, h, anchor) -> tuple["Interval", State]:
         """Return the interval, its field anchored where the step starts if it asks for that, and the state there."""
-        if not getattr(self.field, "anchored", False):
+        if not is_anchored(self.field):
             return self, anchor
         whole, begin, *_ = self.segment
         at_start = begin == 0 if self.start is not None else True
