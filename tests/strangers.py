@@ -49,7 +49,7 @@ class Folded(ro.AbstractCell):
 class Central(ro.AbstractMethod):
     """A conversion by central differences: g(λ) = (λ − 1/λ)/2, with a pole at 0; the multiplier −1 is excluded."""
 
-    label = "central:2"
+    label = "stranger"
     inverts = True
     pole = 0.0
 

@@ -56,7 +56,7 @@ def test_a_new_cell_in_compare_with_a_new_method():
     found = ro.compare(LEAKY, XS, methods=methods)
     np.testing.assert_allclose(found.network.states, loop(LEAKY, jnp.asarray(XS), jnp.zeros(N)), atol=1e-12)
     text = found.table()
-    assert "every unit active" not in text and "central:2" in text
+    assert "every unit active" not in text and "stranger" in text
     assert found.rows[2].error_max < 1e-6  # anchored: exact at the samples
 
 
@@ -120,7 +120,7 @@ def test_a_new_cell_is_trained_with_a_new_penalty_and_kept(tmp_path):
 def test_a_new_method_says_where_it_does_not_exist():
     central = strangers.Central()
     assert central.obstacle(np.array([[0.5]])) is None
-    assert "multiplier -1 is excluded by central:2" in central.obstacle(np.array([[-1.0]])).text
+    assert "multiplier -1 is excluded by stranger" in central.obstacle(np.array([[-1.0]])).text
     assert central.obstacle(np.zeros((1, 1))).zero
     with pytest.raises(ValueError, match=r"Central\(\) does not exist for this network.*These do: Forward\(1\)"):
         ro.to_ode(ro.VanillaCell([[-1.0]], [[1.0]], [0.0], activation=None), central)
@@ -160,7 +160,7 @@ def test_the_command_knows_a_new_method(tmp_path):
     run = CliRunner().invoke(app, [*command, "--out", str(tmp_path / "figure.png")])
     assert run.exit_code == 0, run.output
     rows = {row["method"]: row for row in json.loads(run.stdout)["rows"]}
-    assert rows.keys() == {"central:2", "forward:1"} and rows["central:2"]["error_max"] < 1
+    assert rows.keys() == {"stranger", "forward:1"} and rows["stranger"]["error_max"] < 1
 
 
 @pytest.mark.parametrize("name", ["input_size", "gain", "linear", "input"])
