@@ -1,6 +1,7 @@
 """The suite runs in float64 unless a test asks for float32, with silent rank promotion refused."""
 
 import gc
+import json
 import os
 from pathlib import Path
 
@@ -20,6 +21,7 @@ os.environ.setdefault(
 import equinox as eqx
 import jax
 import jaxtyping
+import numpy as np
 import pytest
 from jaxtyping import install_import_hook
 
@@ -82,3 +84,20 @@ def as_user():
     jaxtyping.config.update("jaxtyping_disable", True)
     yield
     jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@pytest.fixture
+def save(tmp_path):
+    """Write arrays to a file of the format that its name says, without the package."""
+
+    def save(name, arrays):
+        path = tmp_path / name
+        if path.suffix == ".npz":
+            np.savez(path, **arrays)
+        elif path.suffix == ".json":
+            path.write_text(json.dumps({key: np.asarray(value).tolist() for key, value in arrays.items()}))
+        elif path.suffix == ".safetensors":
+            pytest.importorskip("safetensors.numpy").save_file(arrays, path)
+        return path
+
+    return save

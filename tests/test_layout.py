@@ -8,7 +8,6 @@ import pytest
 import rnn_ode
 
 PACKAGE = Path(rnn_ode.__file__).parent
-TESTS = Path(__file__).parent
 FILES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
 
 # From the ground up. What is on one line may not import each other, unless it is a folder, whose files may.

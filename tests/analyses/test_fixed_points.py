@@ -456,7 +456,8 @@ def test_guesses_that_fail_leave_the_derivative_of_the_others_alone():
 def test_it_lowers_everywhere(platform, monkeypatch):
     monkeypatch.setenv("EQX_ON_ERROR", "nan")
     find = jax.jit(lambda W, g: ro.fixed_points(ro.Map(lambda x, h: jnp.tanh(W @ h)), g, slow=True).points)
-    find.trace(jnp.eye(2), jnp.ones((3, 2))).lower(lowering_platforms=(platform,))
+    text = find.trace(jnp.eye(2), jnp.ones((3, 2))).lower(lowering_platforms=(platform,)).as_text()
+    assert "func.func" in text and not any("callback" in line.split("loc(")[0] for line in text.splitlines())
 
 
 @slow

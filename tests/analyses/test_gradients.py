@@ -11,13 +11,13 @@ import jax.numpy as jnp
 import numpy as np
 import parts
 import pytest
+from linear_networks import SIZE, STEPS, linear, orthogonal, zeros
 from parts import KEY, RNG, D, N
 
 import rnn_ode as ro
 import rnn_ode.plot
 
 T = 6
-SIZE, STEPS = 10, 40  # of the linear networks and their likes, so that they share what is compiled
 XS = jnp.asarray(parts.XS[:T])
 KINDS = ("relu", "tanh", "affine", "piecewise", "gru", "lstm")
 CELLS = {name: parts.CELLS[name] for name in KINDS} | {
@@ -26,18 +26,6 @@ CELLS = {name: parts.CELLS[name] for name in KINDS} | {
 START = {name: parts.STATES[name] for name in KINDS} | {"function": {"a": np.array([0.3]), "b": np.array([-0.7])}}
 slow = pytest.mark.slow
 cells = pytest.mark.parametrize("name", [name if name == "lstm" else pytest.param(name, marks=slow) for name in CELLS])
-
-
-def linear(W, activation=None):
-    return ro.VanillaCell(W, np.zeros((len(W), 1)), np.zeros(len(W)), activation=activation)
-
-
-def zeros(steps=STEPS):
-    return np.zeros((steps, 1))
-
-
-def orthogonal(n=SIZE, seed=0):
-    return np.linalg.qr(np.random.default_rng(seed).normal(size=(n, n)))[0]
 
 
 def times(rate):

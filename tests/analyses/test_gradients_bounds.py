@@ -4,24 +4,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from linear_networks import SIZE, STEPS, linear, orthogonal, zeros
 
 import rnn_ode as ro
 from rnn_ode._analyses.gradients_bounds import bounds_of
 
-SIZE, STEPS = 10, 40
 slow = pytest.mark.slow
-
-
-def linear(W, activation=None):
-    return ro.VanillaCell(W, np.zeros((len(W), 1)), np.zeros(len(W)), activation=activation)
-
-
-def zeros(steps=STEPS):
-    return np.zeros((steps, 1))
-
-
-def orthogonal(n=SIZE, seed=0):
-    return np.linalg.qr(np.random.default_rng(seed).normal(size=(n, n)))[0]
 
 
 def test_the_bound_of_the_weights_is_a_power_of_the_gain():

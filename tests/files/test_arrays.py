@@ -13,23 +13,6 @@ from rnn_ode import interop
 from rnn_ode._files.arrays import as_host_floats, decoded, shapes_of
 
 
-@pytest.fixture
-def save(tmp_path):
-    """Write arrays to a file of the format that its name says, without the package."""
-
-    def save(name, arrays):
-        path = tmp_path / name
-        if path.suffix == ".npz":
-            np.savez(path, **arrays)
-        elif path.suffix == ".json":
-            path.write_text(json.dumps({key: np.asarray(value).tolist() for key, value in arrays.items()}))
-        elif path.suffix == ".safetensors":
-            pytest.importorskip("safetensors.numpy").save_file(arrays, path)
-        return path
-
-    return save
-
-
 def write(tmp_path, name, content):
     path = tmp_path / name
     path.write_bytes(content if isinstance(content, bytes) else content.encode())

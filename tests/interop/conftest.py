@@ -1,7 +1,5 @@
 """Arrays as PyTorch names them, and files of arrays."""
 
-import json
-
 import numpy as np
 import pytest
 
@@ -25,23 +23,6 @@ def _stack(gates, layers, prefix="", bias=True, seed=0):
         if layer:
             weights[f"{prefix}weight_ih_l{layer}"] = rng.normal(size=(gates * N, N))
     return weights
-
-
-@pytest.fixture
-def save(tmp_path):
-    """Write arrays to a file of the format that its name says."""
-
-    def save(name, arrays):
-        path = tmp_path / name
-        if path.suffix == ".npz":
-            np.savez(path, **arrays)
-        elif path.suffix == ".json":
-            path.write_text(json.dumps({key: np.asarray(value).tolist() for key, value in arrays.items()}))
-        elif path.suffix == ".safetensors":
-            pytest.importorskip("safetensors.numpy").save_file(arrays, path)
-        return path
-
-    return save
 
 
 @pytest.fixture

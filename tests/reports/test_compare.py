@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from parts import Step
 from scipy.linalg import expm
 
 import rnn_ode as ro
@@ -168,18 +169,6 @@ def test_a_jacobian_that_is_not_finite_is_said_and_not_raised(cell):
     c = ro.compare(cell, np.zeros((3, 1)), np.zeros(1), methods=(ro.Backward(1), ro.Exact()))
     assert {row.reason for row in c.rows} == {"does not exist here: the local step's Jacobian is not finite at t = 0"}
     assert "is not finite" in c.table()
-
-
-class Step(eqx.Module):
-    """A cell that nobody knows to be linear: h ↦ s (A h/s + B tanh(h/s) + x), in the unit s of the state."""
-
-    A: jax.Array
-    B: jax.Array
-    s: jax.Array
-
-    def __call__(self, x, h):
-        h = h / self.s
-        return self.s * (self.A @ h + self.B @ jnp.tanh(h) + x)
 
 
 @pytest.mark.slow

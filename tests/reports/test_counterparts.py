@@ -1,27 +1,14 @@
 """Why a counterpart's run ended."""
 
-import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from parts import Step
 
 import rnn_ode as ro
 from rnn_ode._reports.counterparts import run_counterpart
 
 XS = np.sin(0.4 * np.arange(12.0))[:, None]
-
-
-class Step(eqx.Module):
-    """A cell that nobody knows to be linear: h ↦ s (A h/s + B tanh(h/s) + x), in the unit s of the state."""
-
-    A: jax.Array
-    B: jax.Array
-    s: jax.Array
-
-    def __call__(self, x, h):
-        h = h / self.s
-        return self.s * (self.A @ h + self.B @ jnp.tanh(h) + x)
 
 
 TURN = np.array([[0.0, -1.0], [1.0, 0.0]])

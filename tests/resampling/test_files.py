@@ -6,37 +6,20 @@ from fractions import Fraction
 from functools import partial
 from types import SimpleNamespace
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from recordings import CELL, KNOB, TONE, network, write
 
 import rnn_ode as ro
-from rnn_ode import audio, interop
+from rnn_ode import audio
 from rnn_ode._resampling import files_scheme
 from rnn_ode._resampling.files import resample_file
 from rnn_ode._resampling.files_report import Report, doubt
 from rnn_ode._resampling.files_round_trip import OwnRun, level, own_run, round_trip
 from rnn_ode._resampling.files_scheme import Scheme, checked_roots, error_gain, liveliest, recommended_scheme
 from rnn_ode._resampling.files_source import Table, survey
-
-TONE = (0.4 * np.sin(0.05 * np.arange(1500)) + 0.2 * np.sin(0.31 * np.arange(1500)))[:, None]
-
-CELL = ro.VanillaCell(np.diag([0.8, -0.4]), np.ones((2, 1)), np.zeros(2), jnp.tanh)
-KNOB = ro.VanillaCell(np.diag([0.8, -0.4]), np.ones((2, 2)), np.zeros(2), jnp.tanh)
-
-
-def network(cell=CELL):
-    readout = eqx.nn.Linear(2, 1, key=jax.random.key(0))
-    quiet = jax.tree.map(lambda leaf: 0.5 * leaf, readout)  # within full scale
-    return interop.Network(cell, quiet)
-
-
-def write(path, samples, subtype="float", rate=8000):
-    with audio.wav_writer(path, rate, samples.shape[1], subtype) as append:
-        append(samples)
-    return path
 
 
 @pytest.fixture

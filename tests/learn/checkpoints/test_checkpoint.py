@@ -11,34 +11,12 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
+from trainings import QUIET, TARGETS, XS, equal, small, squares
 
 import rnn_ode as ro
 from rnn_ode import learn
 from rnn_ode.learn._checkpoints.description import build, describe
-
-XS = jax.random.normal(jax.random.key(0), (32, 6, 1))
-TARGETS = 0.3 * XS.sum(1)
-
-
-def small(key: int = 0, hidden: int = 3):
-    keys = jax.random.split(jax.random.key(key))
-    cell = ro.VanillaCell.random(keys[0], 1, hidden, activation=jnp.tanh)
-    return learn.ManyToOne(learn.Iterated(cell), eqx.nn.Linear(hidden, 1, key=keys[1]))
-
-
-def squares(model, batch):
-    xs, targets = batch
-    return jnp.mean((jax.vmap(model)(xs) - targets) ** 2)
-
-
-QUIET = {"optimiser": optax.adam(0.01), "key": jax.random.key(1), "progress": False}
-
-
-def equal(a, b) -> bool:
-    return bool(eqx.tree_equal(a, b))
-
 
 FIELD = ro.CTRNN.random(jax.random.key(2), 1, 3, tau=2.0)
 MODELS = {

@@ -5,25 +5,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from observations import FIELDS, TS, XS, T, model_of
 
 import rnn_ode as ro
 from rnn_ode import learn
-
-T, D, N = 5, 2, 4
-KEYS = jax.random.split(jax.random.key(0), 6)
-TS = jnp.array([0.4, 0.7, 1.9, 2.0, 3.5])
-XS = jax.random.normal(KEYS[0], (T, D))
-GRU = eqx.nn.GRUCell(D, N, key=KEYS[1])
-FIELDS = {
-    "ctrnn": (ro.CTRNN.random(KEYS[3], 1, N), GRU),
-    "gru-ode": (ro.GRUODE.random(KEYS[3], 3, N), GRU),
-    "cornn and lstm": (ro.CoRNN.random(KEYS[4], 1, N, gamma=2.0), eqx.nn.LSTMCell(D, N, key=KEYS[5])),
-}
-
-
-def model_of(name, substeps=2):
-    return learn.ODERNN(*FIELDS[name], substeps)  # pyright: ignore[reportCallIssue]
-
 
 UNIX = 1.6e9 + np.array([0.0, 0.1, 0.35, 0.45, 1.2])
 

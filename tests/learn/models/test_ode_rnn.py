@@ -13,33 +13,18 @@ import optax
 import pytest
 from jax.flatten_util import ravel_pytree
 from jax.test_util import check_grads
+from observations import FIELDS, GRU, KEYS, TS, XS, D, N, T, model_of
 from scipy.integrate import solve_ivp
 from scipy.linalg import expm
 
 import rnn_ode as ro
 from rnn_ode import learn
 
-T, D, N = 5, 2, 4
-KEYS = jax.random.split(jax.random.key(0), 6)
-TS = jnp.array([0.4, 0.7, 1.9, 2.0, 3.5])
-XS = jax.random.normal(KEYS[0], (T, D))
-GRU = eqx.nn.GRUCell(D, N, key=KEYS[1])
 A = np.asarray(jax.random.normal(KEYS[2], (N, N)))
 
 
 def linear(t, h, path):
     return A @ h
-
-
-FIELDS = {
-    "ctrnn": (ro.CTRNN.random(KEYS[3], 1, N), GRU),
-    "gru-ode": (ro.GRUODE.random(KEYS[3], 3, N), GRU),
-    "cornn and lstm": (ro.CoRNN.random(KEYS[4], 1, N, gamma=2.0), eqx.nn.LSTMCell(D, N, key=KEYS[5])),
-}
-
-
-def model_of(name, substeps=2):
-    return learn.ODERNN(*FIELDS[name], substeps)  # pyright: ignore[reportCallIssue]
 
 
 def solved(field, h, gap):
