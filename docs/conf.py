@@ -1,7 +1,7 @@
 """The site: Sphinx with MyST and the PyData theme. Build it by `sphinx-build -W -b html docs build/site`.
 
 Sphinx, because it builds strictly (-W), reads Markdown (MyST), renders stored notebooks (myst-nb), makes a reference from
-docstrings, and its search works from files without a network. mkdocs-material is no longer developed.
+docstrings, and its search works from files without a network. mkdocs-material is marked inactive.
 """
 
 import re
@@ -17,21 +17,17 @@ copyright = "the rnn_ode developers"
 extensions = [
     "myst_nb",
     "sphinx.ext.autodoc",
-    "sphinx.ext.intersphinx",
     "sphinx.ext.mathjax",
     "sphinx.ext.viewcode",
 ]
-exclude_patterns = ["README.md"]
 myst_enable_extensions = ["amsmath", "dollarmath", "colon_fence"]
 myst_heading_anchors = 3
 nb_execution_mode = "off"  # notebooks are stored with their outputs, which the tests make anew
-nb_merge_streams = True
 
 default_role = "code"  # docstrings are Markdown: one backtick is code
 autodoc_typehints = "none"  # the arguments are described with shapes and units
 autodoc_member_order = "bysource"
 add_module_names = False
-intersphinx_mapping = {}  # the build needs no network
 
 html_theme = "pydata_sphinx_theme"
 html_title = "rnn_ode"
@@ -47,7 +43,6 @@ html_theme_options = {
     "secondary_sidebar_items": ["page-toc"],
     "header_links_before_dropdown": 6,
 }
-suppress_warnings = ["mystnb.unknown_mime_type"]
 
 
 def as_restructured(app, what, name, obj, options, lines: list[str]) -> None:
