@@ -150,7 +150,7 @@ def test_the_command_knows_a_new_method(tmp_path):
         "--weights",
         str(file),
         "--method",
-        "central",
+        "stranger",
         "--method",
         "forward:1",
         "--activation",
