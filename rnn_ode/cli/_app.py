@@ -18,8 +18,8 @@ from ._cache import VARIABLE, keep_compiled
 app = typer.Typer(
     name="rnn-ode",
     help="Recurrent networks and their differential equations.",
-    epilog=f"Most of a short run is compiling. With {VARIABLE}=1 in the environment, compiled programs are kept in your cache "
-    f"folder, and later runs start sooner. {VARIABLE}=FOLDER keeps them in that folder.",
+    epilog=f"Most of a short run is compiling. With {VARIABLE}=1 in the environment, compiled programs are kept in your "
+    f"cache folder, and later runs start sooner. {VARIABLE}=FOLDER keeps them in that folder.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
