@@ -35,7 +35,7 @@ def keep_compiled(setting: str, warn: Callable[[str], None]) -> None:
 
 
 def chosen_folder(setting: str) -> Path | None:
-    """The folder that a setting of RNN_ODE_CACHE means: 1 is the user's cache folder, and none is meant by 0 or no setting."""
+    """The folder that a setting of RNN_ODE_CACHE means: 1 is the user's cache folder; empty or 0 means none."""
     if setting in ("", "0"):
         return None
     return user_folder() if setting == "1" else Path(setting).expanduser()
