@@ -65,9 +65,5 @@ def _in_plane(axes: Axes, points: np.ndarray, stable: list[bool]) -> None:
         x, y = np.concatenate([orbit, orbit[:1]]).T
         axes.plot(x, y, "o-" if decays else "o--", color=colour, lw=1.4, ms=5)
         if len(orbit) > 1:
-            axes.annotate(
-                "",
-                ((x[0] + x[1]) / 2, (y[0] + y[1]) / 2),
-                (x[0], y[0]),
-                arrowprops={"arrowstyle": "->", "color": colour},
-            )
+            half = (x[0] + x[1]) / 2, (y[0] + y[1]) / 2
+            axes.annotate("", half, (x[0], y[0]), arrowprops={"arrowstyle": "->", "color": colour})

@@ -14,6 +14,9 @@ from ._page import headline, page, single, title
 from ._style import AMBER, BLUE, bound, faint, forbidden, ink
 
 
+_MANY = {"vanishes": "vanish", "persists": "persist", "explodes": "explode"}
+
+
 def gradient_flows(flows: Mapping[str, Any]) -> Figure:
     """Gradient norms against lag, one panel for each network, side by side on one logarithmic axis.
 
@@ -93,7 +96,7 @@ def gradient_flow(g: Any) -> Figure:
 def _summary(flows: Iterable[Any]) -> str:
     """How many networks have which fate."""
     fates = [_fate(g).split(":")[0] for g in flows]
-    said = [f"{fates.count(fate)} of {len(fates)} {fate.removesuffix('s')}" for fate in dict.fromkeys(fates)]
+    said = [f"{fates.count(fate)} of {len(fates)} {_MANY.get(fate, fate)}" for fate in dict.fromkeys(fates)]
     return f"Gradients: {', '.join(said)}"
 
 

@@ -64,10 +64,10 @@ def _finding(t: Any) -> str:
     values = np.asarray(t.eigenvalues)
     if t.numerical_radius is not None:
         return (
-            f"eigenvalues up to |z| = {np.abs(values).max():.3g}, numerical range up to {float(t.numerical_radius):.3g}"
+            f"eigenvalues reach |z| = {np.abs(values).max():.3g}, the numerical range {float(t.numerical_radius):.3g}"
         )
     if t.numerical_abscissa is not None:
-        return f"eigenvalues up to Re z = {np.real(values).max():.3g}, numerical range up to {float(t.numerical_abscissa):.3g}"
+        return f"eigenvalues reach Re z = {np.real(values).max():.3g}, the numerical range {float(t.numerical_abscissa):.3g}"
     return "distances from the nearest matrix with the eigenvalue z"
 
 
