@@ -1,13 +1,13 @@
 """What `compare` found."""
 
 import dataclasses
-import json
 from typing import Any, ClassVar
 
 import jax.numpy as jnp
 
 from .._analyses.spectrum import Spectrum
-from .._base.text import plain
+from .._base.shown import Shown
+from .._base.text import Table, plain
 from .._run.trajectory import Trajectory
 from .comparison_finding import comparison_finding
 from .comparison_rows import ERROR_LIMIT, Row
@@ -17,7 +17,7 @@ from .linear_growth import Growth
 
 
 @dataclasses.dataclass(frozen=True)
-class Comparison:
+class Comparison(Shown):
     """What `compare` found: `network` the network's trajectory, `rows` one per method, `spectrum` of the linear part.
 
     `finding` is the result in one sentence, `table()` a text table, `plot()` a figure, `to_json()` the same as data.
@@ -48,10 +48,9 @@ class Comparison:
         """
         return comparison_finding(self.rows, self.network_verdict)
 
-    def table(self) -> str:
-        """The comparison as a text table, a row per method, with what its columns mean underneath."""
+    def _tables(self) -> tuple[Table, ...]:
         eps = float(jnp.finfo(self.spectrum.matrix.dtype).eps)
-        return comparison_table(
+        table = comparison_table(
             self.rows,
             network_verdict=self.network_verdict,
             network_rates=(float(self.spectrum.rate()), self.measured_rate),
@@ -59,6 +58,7 @@ class Comparison:
             linear_part=self.linear_part,
             rounding=4 * len(self.spectrum.matrix) * eps,  # N roundings of a step, and those of 2000 sums of them
         )
+        return (table,)
 
     def plot(self):
         """The comparison as one matplotlib figure (needs the `app` extra)."""
@@ -66,8 +66,7 @@ class Comparison:
 
         return comparison(self)
 
-    def to_dict(self) -> dict[str, Any]:
-        """The comparison as plain numbers and strings, ready for json."""
+    def _data(self) -> dict[str, Any]:
         s = self.spectrum
         return {
             "finding": self.finding,
@@ -83,7 +82,3 @@ class Comparison:
             },
             "rows": [row.to_dict() for row in self.rows],
         }
-
-    def to_json(self) -> str:
-        """`to_dict` as one JSON object."""
-        return json.dumps(self.to_dict(), allow_nan=False)
