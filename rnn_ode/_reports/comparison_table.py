@@ -1,9 +1,8 @@
-"""A comparison as text."""
+"""A comparison as a table."""
 
-import textwrap
 from collections.abc import Sequence
 
-from .._base.text import MISSING, number, table
+from .._base.text import MISSING, Column, Table, number
 from .comparison_rows import ERROR_LIMIT, Row
 
 _HEAD = (
@@ -35,7 +34,7 @@ def comparison_table(
     network_ended: str,
     linear_part: str,
     rounding: float,
-) -> str:
+) -> Table:
     """A row for each method under one for the network, then notes, and what the columns mean.
 
     `network_rates` are the predicted and the measured one, `network_ended` says why the network's run ended early, and rates
@@ -49,8 +48,8 @@ def comparison_table(
     words = [(*_verdict(row), rate(row.predicted_rate), rate(row.measured_rate), *_errors(row)) for row in rows]
     notes = [f"network: {network_ended}."] if network_ended else []
     notes += [f"{row.method.label}: {row.reason.rstrip('.')}." for row in rows if row.reason]
-    legend = textwrap.wrap(_LEGEND.format(linear_part=linear_part, limit=ERROR_LIMIT), 110)
-    return "\n".join([table([_HEAD, network, *words], rule=True), "", *notes, *([""] if notes else []), *legend])
+    legend = _LEGEND.format(linear_part=linear_part, limit=ERROR_LIMIT)
+    return Table(tuple(map(Column, _HEAD)), (network, *words), notes=(*notes, legend))
 
 
 def _verdict(row: Row) -> tuple[str, ...]:

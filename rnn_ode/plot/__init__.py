@@ -29,5 +29,13 @@ from ._memory import memory as memory
 from ._portrait import SHAPES as SHAPES
 from ._pseudospectrum import pseudospectrum as pseudospectrum
 from ._spectrum import decay_regions as decay_regions
-from ._style import NETWORK as NETWORK
+from ._spectrum import spectrum as spectrum
+from ._style import ink
 from ._transient import transient as transient
+
+
+def __getattr__(name: str) -> str:
+    """`NETWORK`, the colour of the network: the foreground of matplotlib's current style."""
+    if name == "NETWORK":
+        return ink()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from ._portrait import portrait
-from ._style import NETWORK, NOTE, RED, REFERENCE
+from ._style import RUST, faint, ink, note
 
 
 def analysis(a: Any) -> Figure:
@@ -49,14 +49,14 @@ def _exponents(axes: Axes, side: Any) -> None:
     axes.set_title("Lyapunov exponents", loc="left")
     axes.set(xlabel="number, largest first", ylabel="nats per unit time")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.axhline(0, color=REFERENCE, lw=0.8)
+    axes.axhline(0, color=faint(), lw=0.8)
     if side.exponents is None:
         return _gap(axes, side)
     values, errors = np.asarray(side.exponents.exponents), np.asarray(side.exponents.stderr)
     numbers, shown = np.arange(1, len(values) + 1), np.isfinite(values)
-    axes.errorbar(numbers[shown], values[shown], errors[shown], fmt="o", ms=4, capsize=3, color=NETWORK)
+    axes.errorbar(numbers[shown], values[shown], errors[shown], fmt="o", ms=4, capsize=3, color=ink())
     for number in numbers[np.isneginf(values)]:
-        axes.plot(number, 0.03, "v", ms=5, color=NETWORK, transform=axes.get_xaxis_transform())
+        axes.plot(number, 0.03, "v", ms=5, color=ink(), transform=axes.get_xaxis_transform())
         axes.annotate("−∞", (number, 0.05), xycoords=axes.get_xaxis_transform(), ha="center", va="bottom", fontsize=9)
 
 
@@ -64,11 +64,11 @@ def _gradients(axes: Axes, side: Any) -> None:
     """How strongly the last state depends on earlier ones, against the lag."""
     axes.set_title("Gradient through the run", loc="left")
     axes.set(xlabel="lag, steps of the network", ylabel="log₁₀ ‖∂h(T)/∂h(T − lag)‖")
-    axes.axhline(0, color=REFERENCE, lw=0.8)
+    axes.axhline(0, color=faint(), lw=0.8)
     if side.gradients is None:
         return _gap(axes, side)
     sizes = np.asarray(side.gradients.log_norms) / np.log(10)
-    axes.plot(np.where(np.isfinite(sizes), sizes, np.nan), color=NETWORK, lw=1.6)
+    axes.plot(np.where(np.isfinite(sizes), sizes, np.nan), color=ink(), lw=1.6)
 
 
 def _disturbance(axes: Axes, side: Any) -> None:
@@ -78,19 +78,19 @@ def _disturbance(axes: Axes, side: Any) -> None:
         f"Growth of a disturbance of the fixed point{where}\nthat is nearest to the end of the run", loc="left"
     )
     axes.set(xlabel="time", ylabel="log₁₀ of the norm")
-    axes.axhline(0, color=REFERENCE, lw=0.8)
+    axes.axhline(0, color=faint(), lw=0.8)
     if side.transient is None:
         return _gap(axes, side)
     times, sizes = np.asarray(side.transient.times), np.asarray(side.transient.norms)
     shown = np.isfinite(sizes) & (sizes > 0) & (times <= 30)
-    axes.plot(times[shown], np.log10(sizes[shown]), color=NETWORK, lw=1.6)
+    axes.plot(times[shown], np.log10(sizes[shown]), color=ink(), lw=1.6)
     peak, at = float(side.transient.peak), float(side.transient.peak_time)
     if np.isfinite(peak) and peak > 0 and at <= 30:
-        axes.plot(at, np.log10(peak), "o", color=RED, ms=6, label=f"peak {peak:.3g} at {at:.3g}")
+        axes.plot(at, np.log10(peak), "o", color=RUST, ms=6, label=f"peak {peak:.3g} at {at:.3g}")
         axes.legend(fontsize=8)
 
 
 def _gap(axes: Axes, side: Any) -> None:
     """Write why there is no answer."""
     reason = textwrap.fill(side.reason or "no fixed point was found", 44)
-    axes.text(0.5, 0.5, f"no answer here:\n{reason}", transform=axes.transAxes, ha="center", va="center", color=NOTE)
+    axes.text(0.5, 0.5, f"no answer here:\n{reason}", transform=axes.transAxes, ha="center", va="center", color=note())

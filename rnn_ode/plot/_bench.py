@@ -6,7 +6,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ._style import BLUE, NETWORK, NOTE, ORANGE, REFERENCE
+from ._style import AMBER, BLUE, faint, ink, note
 
 
 def bench(rows: Iterable[Any]) -> Figure:
@@ -68,15 +68,15 @@ def bench_ratios(axes: Axes, groups: list[list[Any]]) -> None:
             ticks.append(y)
             names.append(row.contender)
             if row.ratio is None:
-                axes.text(1, y, " skipped" if row.skipped else " wrong values", va="center", color=NOTE, fontsize=9)
+                axes.text(1, y, " skipped" if row.skipped else " wrong values", va="center", color=note(), fontsize=9)
                 continue
-            colour = BLUE if row.ratio >= 1 else ORANGE
+            colour = BLUE if row.ratio >= 1 else AMBER
             axes.barh(y, row.ratio - 1, left=1, height=0.7, color=colour)
             number = f"{row.ratio:.3g}" if row.ratio < 1000 else f"{row.ratio:,.0f}"
             axes.text(max(row.ratio, 1), y, f" {number}", va="center", fontsize=9)
         y += 1.4
     ratios = [row.ratio for group in groups for row in group if row.ratio] or [1.0]
-    axes.axvline(1, color=NETWORK, lw=1)
+    axes.axvline(1, color=ink(), lw=1)
     axes.set(xscale="log", xlim=(min(0.7, 0.8 * min(ratios)), 2 * max(2.0, *ratios) ** 1.15), ylim=(y - 0.6, -0.8))
     axes.set_yticks(ticks, names, fontsize=9)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,g}")
@@ -95,9 +95,9 @@ def bench_curves(axes: Axes, group: list[Any]) -> None:
     """
     for i, row in enumerate(row for row in group if row.curve):
         errors, seconds = zip(*row.curve, strict=True)
-        colour = NETWORK if row is group[0] else f"C{(i - 1) % 10}"
+        colour = ink() if row is group[0] else f"C{(i - 1) % 10}"
         axes.loglog(errors, seconds, "o-", ms=3.5, lw=2 if row is group[0] else 1.2, color=colour, label=row.contender)
-    axes.axvline(1e-6, color=REFERENCE, lw=1, ls=":")
+    axes.axvline(1e-6, color=faint(), lw=1, ls=":")
     axes.set(xlabel="largest relative error", ylabel="seconds")
     axes.set_title(_bench_title(group[0]), loc="left", fontsize=10)
     axes.legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))

@@ -7,16 +7,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from .._base.verdict import verdict_name
-from ._style import BROWN, GREEN, GREY, NETWORK, ORANGE, PURPLE, RED
+from ._style import AMBER, BROWN, GREEN, PURPLE, RUST, SLATE, ink
 
 MARKERS = {
-    "fold": ("o", RED),
+    "fold": ("o", RUST),
     "branch point": ("s", GREEN),
     "flip": ("D", PURPLE),
-    "neimark-sacker": ("^", ORANGE),
-    "hopf": ("v", ORANGE),
+    "neimark-sacker": ("^", AMBER),
+    "hopf": ("v", AMBER),
     "border collision": ("X", BROWN),
-    "undecided": ("P", GREY),
+    "undecided": ("P", SLATE),
 }
 """Marker and colour of each kind of bifurcation."""
 
@@ -57,7 +57,7 @@ def branch(b: Any, coordinate: int = 0, axes: Axes | None = None) -> Figure:
     x, y = b.parameters, b.points[:, coordinate]
     for first, last, style in _stretches(_styles(b)):
         line, width = LINES[style]
-        axes.plot(x[first : last + 1], y[first : last + 1], line, lw=width, color=NETWORK, zorder=2, label=style)
+        axes.plot(x[first : last + 1], y[first : last + 1], line, lw=width, color=ink(), zorder=2, label=style)
     for kind, parameter, point in b.bifurcations:
         marker, colour = MARKERS[kind.split(":")[0]]
         axes.plot(parameter, point[coordinate], marker, ms=9, color=colour, mec="white", mew=1, zorder=3, label=kind)

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ._style import BLUE, NETWORK, RED, REFERENCE
+from ._style import BLUE, RUST, faint, ink
 
 
 def forecast(f: Any) -> Figure:
@@ -42,13 +42,13 @@ def forecast_rows(axes: Axes, f: Any, count: int | None) -> None:
     rows = test.starts + test.inputs.shape[1] + test.gap + test.targets.shape[1] - 1
     end = int(rows[-1]) + 1
     shown = slice(None) if count is None else rows >= end - count
-    axes.plot(rows[shown], test.targets[shown, -1, 0], color=NETWORK, lw=1.6, label="series")
+    axes.plot(rows[shown], test.targets[shown, -1, 0], color=ink(), lw=1.6, label="series")
     axes.plot(rows[shown], f.band.mean[shown, -1, 0], color=BLUE, lw=1.2, ls="--", label="forecast")
     interval = f.band.lower[shown, -1, 0], f.band.upper[shown, -1, 0]
     axes.fill_between(rows[shown], *interval, color=BLUE, alpha=0.25, lw=0, label=f"{f.share:.0%} interval")
     ahead = end + test.gap + np.arange(test.targets.shape[1])
     half = f.future.upper[:, 0] - f.future.mean[:, 0]
-    axes.errorbar(ahead, f.future.mean[:, 0], half, fmt="o", ms=3, lw=1, color=RED, label="after the end")
+    axes.errorbar(ahead, f.future.mean[:, 0], half, fmt="o", ms=3, lw=1, color=RUST, label="after the end")
     axes.set(xlabel="row of the series", ylabel="value")
     axes.set_title("The test part, and what comes after" if count is None else "Its end, larger", loc="left")
     axes.margins(x=0.02)
@@ -82,10 +82,10 @@ def training(axes: Axes, history: Any) -> None:
     - `history`: a `rnn_ode.learn.History`; its `loss`, `gradient_norm`, `checks` and `checked_at` are read.
     """
     steps = np.arange(1, len(history.loss) + 1)
-    axes.loglog(steps, history.gradient_norm, lw=0.6, color=REFERENCE, label="norm of the gradient")
+    axes.loglog(steps, history.gradient_norm, lw=0.6, color=faint(), label="norm of the gradient")
     axes.loglog(steps, history.loss, lw=0.8, color=BLUE, label="loss")
     if "validation" in history.checks:
-        axes.loglog(history.checked_at, history.checks["validation"], "o-", ms=4, color=RED, label="validation")
+        axes.loglog(history.checked_at, history.checks["validation"], "o-", ms=4, color=RUST, label="validation")
     axes.set(xlabel="step of training")
     axes.set_title("Training", loc="left")
     axes.legend(fontsize=9, frameon=False)

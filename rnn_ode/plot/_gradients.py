@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from ._style import BLUE, BOUND, FORBIDDEN, NETWORK, ORANGE, REFERENCE
+from ._style import AMBER, BLUE, bound, faint, forbidden, ink
 
 
 def gradient_flows(flows: Mapping[str, Any]) -> Figure:
@@ -52,11 +52,11 @@ def gradient_flows(flows: Mapping[str, Any]) -> Figure:
         axes.set_title(f"{name}\n{_fate(g)}", loc="left")
     figure.supxlabel("lag k: steps back from the end of the run", fontsize="medium")
     handles: list = [
-        Line2D([], [], color=NETWORK, lw=2.4, label="gradient norm of this run"),
-        Line2D([], [], color=ORANGE, lw=1.6, ls="--", label="rate from the eigenvalues (linear part, or last step)"),
+        Line2D([], [], color=ink(), lw=2.4, label="gradient norm of this run"),
+        Line2D([], [], color=AMBER, lw=1.6, ls="--", label="rate from the eigenvalues (linear part, or last step)"),
         Line2D([], [], color=BLUE, lw=1.6, ls=":", label="rate from the Lyapunov exponent"),
-        Patch(facecolor=FORBIDDEN, edgecolor=BOUND, label="ruled out by the weights: above (γ‖W‖)ᵏ"),
-        Line2D([], [], color=BOUND, lw=1.2, ls="-.", label="bound by this run's steps: Π‖J‖"),
+        Patch(facecolor=forbidden(), edgecolor=bound(), label="ruled out by the weights: above (γ‖W‖)ᵏ"),
+        Line2D([], [], color=bound(), lw=1.2, ls="-.", label="bound by this run's steps: Π‖J‖"),
     ]
     figure.legend(handles=handles, loc="outside upper center", ncols=min(3, 1 + len(flows) // 2), frameon=False)
     return figure
@@ -90,16 +90,16 @@ def _gradient_norm(axes: Axes, g: Any) -> None:
         for logs in (g.log_norms, g.bounds.log_from_weights, g.bounds.log_from_steps)
     )
     lags = np.arange(len(norms))
-    axes.axhline(0, color=REFERENCE, lw=0.8, zorder=0)
+    axes.axhline(0, color=faint(), lw=0.8, zorder=0)
     if np.isfinite(g.bounds.gain):
-        axes.fill_between(lags, np.clip(weights, low, high), high, facecolor=FORBIDDEN, edgecolor=BOUND, zorder=0)
-    axes.plot(lags, np.where(np.isfinite(steps), steps, np.nan), color=BOUND, lw=1.2, ls="-.")
-    axes.plot(lags, np.where(np.isfinite(norms), norms, np.nan), color=NETWORK, lw=2.6, zorder=2)
-    for rate, colour, style in ((g.predicted_rate, ORANGE, "--"), (g.lyapunov_rate, BLUE, ":")):
+        axes.fill_between(lags, np.clip(weights, low, high), high, facecolor=forbidden(), edgecolor=bound(), zorder=0)
+    axes.plot(lags, np.where(np.isfinite(steps), steps, np.nan), color=bound(), lw=1.2, ls="-.")
+    axes.plot(lags, np.where(np.isfinite(norms), norms, np.nan), color=ink(), lw=2.6, zorder=2)
+    for rate, colour, style in ((g.predicted_rate, AMBER, "--"), (g.lyapunov_rate, BLUE, ":")):
         # a rate of −∞ is drawn as a line that leaves the page at once
         axes.plot(lags, lags * max(float(rate) / np.log(10), 99 * low), color=colour, lw=1.6, ls=style, zorder=3)
     gone = np.flatnonzero(np.isneginf(norms))
     if len(gone):
-        axes.plot(gone[:1], [low], "v", color=NETWORK, ms=9, clip_on=False, zorder=4)
+        axes.plot(gone[:1], [low], "v", color=ink(), ms=9, clip_on=False, zorder=4)
     axes.set(xlim=(0, lags[-1]), ylim=(low, high))
     axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from ._style import REFERENCE, colours_of
+from ._style import colours_of, faint
 
 
 def memory(study: Any) -> Figure:
@@ -38,5 +38,5 @@ def memory(study: Any) -> Figure:
     left.legend(fontsize=9, frameon=False)
     right.set(xlabel="log ‖∂h_T/∂h_(T−lag)‖ before training, nats", ylabel="best score (filled: learnt)")
     right.set_title("What the gradient said before, and what came of it", loc="left")
-    right.axhline(study.settings["solved"], color=REFERENCE, lw=1, ls=":")
+    right.axhline(study.settings["solved"], color=faint(), lw=1, ls=":")
     return figure

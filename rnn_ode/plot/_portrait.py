@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from ._style import BLUE, GREEN, NETWORK, ORANGE, RED
+from ._style import AMBER, BLUE, GREEN, RUST, ink
 
 SHAPES = {"NODE": "o", "FOCUS": "o", "FLIP": "D", "SADDLE": "X", "CENTRE": "P", "UNDETERMINED": "s"}
 """The marker of each kind of fixed point."""
@@ -23,12 +23,12 @@ def portrait(axes: Axes, a: Any, side: Any) -> None:
     if side.points is None:
         return
     if side.nullclines is not None:
-        for unit, (values, colour) in enumerate(zip(side.nullclines, (ORANGE, GREEN), strict=True)):
+        for unit, (values, colour) in enumerate(zip(side.nullclines, (AMBER, GREEN), strict=True)):
             axes.contour(a.grid, a.grid, values, levels=[0.0], colors=[colour], linewidths=1.0, alpha=0.8)
             axes.plot([], [], color=colour, lw=1, label=f"unit {unit} at rest")
     run = (side.orbit - a.centre) @ a.axes.T
     line = "." if len(run) < 1000 else "-"
-    axes.plot(run[:, 0], run[:, 1], line, ms=3, lw=0.8, color=NETWORK, alpha=0.6, label="the run")
+    axes.plot(run[:, 0], run[:, 1], line, ms=3, lw=0.8, color=ink(), alpha=0.6, label="the run")
     _fixed_points(axes, a, side)
     axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False)
 
@@ -40,7 +40,7 @@ def _fixed_points(axes: Axes, a: Any, side: Any) -> None:
     for i in range(int(found.count)):
         x, y = (np.asarray(found.points[i]) - a.centre) @ a.axes.T
         label = f"{kinds[i].lower()}, {verdicts[i]}" + (f" ({side.mark})" if side.added[i] else "")
-        edge, face = RED if side.added[i] else NETWORK, BLUE if verdicts[i] == "DECAYS" else "white"
+        edge, face = RUST if side.added[i] else ink(), BLUE if verdicts[i] == "DECAYS" else "white"
         legend = None if label in seen else label
         axes.plot(x, y, SHAPES.get(kinds[i], "s"), ms=8, mec=edge, mfc=face, ls="", label=legend)
         seen.add(label)

@@ -7,7 +7,7 @@ from jax.typing import ArrayLike
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ._style import NETWORK, RED
+from ._style import RUST, ink
 
 
 def pseudospectrum(t: Any, grid: ArrayLike, smallest: ArrayLike) -> Figure:
@@ -49,7 +49,7 @@ def pseudospectrum(t: Any, grid: ArrayLike, smallest: ArrayLike) -> Figure:
     axes.contour(x, y, levels, levels=shades, colors="white", linewidths=0.5)
     figure.colorbar(filled, ax=axes, label="log₁₀ σ_min(z − W)")
     points = np.asarray(t.eigenvalues)
-    dots = {"ms": 5, "color": NETWORK, "mfc": "white", "mew": 1.4, "ls": "", "label": "eigenvalues"}
+    dots = {"ms": 5, "color": ink(), "mfc": "white", "mew": 1.4, "ls": "", "label": "eigenvalues"}
     axes.plot(np.real(points), np.imag(points), "o", **dots)
     _boundaries(axes, t)
     axes.set(xlim=(x.min(), x.max()), ylim=(y.min(), y.max()), aspect="equal", xlabel="Re z", ylabel="Im z")
@@ -60,7 +60,7 @@ def pseudospectrum(t: Any, grid: ArrayLike, smallest: ArrayLike) -> Figure:
 
 def _boundaries(axes: Axes, t: Any) -> None:
     """The boundary of stability and how far the numerical range reaches: circles for a map, upright lines for a flow."""
-    solid, dashed = {"color": NETWORK, "lw": 2.0}, {"color": RED, "lw": 1.4, "ls": "--"}
+    solid, dashed = {"color": ink(), "lw": 2.0}, {"color": RUST, "lw": 1.4, "ls": "--"}
     if t.numerical_radius is not None:
         radius, angle = float(t.numerical_radius), np.linspace(0, 2 * np.pi, 361)
         x, y = np.cos(angle), np.sin(angle)

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from ._style import BLUE, NETWORK, ORANGE, RED
+from ._style import AMBER, BLUE, RUST, ink
 
 
 def transient(t: Any) -> Figure:
@@ -32,12 +32,12 @@ def transient(t: Any) -> Figure:
     times, norms = _sampled(t)
     predicted = np.exp(np.clip(float(t.rate) * times, -600, 600))
     axes.semilogy(times, predicted, "--", lw=1.4, color=BLUE, label="exp(rate · t), the rate from the eigenvalues")
-    axes.semilogy(times, norms, ".-" if discrete else "-", color=NETWORK, lw=1.8, ms=5, label=name)
+    axes.semilogy(times, norms, ".-" if discrete else "-", color=ink(), lw=1.8, ms=5, label=name)
     if np.isfinite(t.peak):
         kreiss, peak, at = float(t.kreiss), float(t.peak), float(t.peak_time)
-        axes.axhline(kreiss, color=ORANGE, lw=1.4, label=f"Kreiss constant {kreiss:.4g}: peak ≥ it")
+        axes.axhline(kreiss, color=AMBER, lw=1.4, label=f"Kreiss constant {kreiss:.4g}: peak ≥ it")
         label = f"peak {peak:.4g} at {at:.4g}"
-        axes.plot(at, peak, "o", ms=8, mfc="white", mew=1.8, color=RED, zorder=4, label=label)
+        axes.plot(at, peak, "o", ms=8, mfc="white", mew=1.8, color=RUST, zorder=4, label=label)
     top = max(float(np.max(norms)), float(t.kreiss) if np.isfinite(t.kreiss) else 1.0)
     axes.set(xlabel="steps · dt" if discrete else "time", ylabel="norm", ylim=(max(norms.min() / 2, 1e-3), 3 * top))
     axes.margins(x=0.02)

@@ -74,8 +74,8 @@ def test_fixed_points_are_marked_by_kind_and_verdict_and_by_what_the_other_lacks
     axes = page(side(), side()).axes[0]
     saddle, node = axes.lines[-2:]
     assert (saddle.get_marker(), node.get_marker()) == (plot.SHAPES["SADDLE"], plot.SHAPES["NODE"])
-    assert (saddle.get_markerfacecolor(), node.get_markerfacecolor()) == ("white", "tab:blue")
-    assert (saddle.get_markeredgecolor(), node.get_markeredgecolor()) == (plot.NETWORK, "tab:red")
+    assert (saddle.get_markerfacecolor(), node.get_markerfacecolor()) == ("white", "#005af0")
+    assert (saddle.get_markeredgecolor(), node.get_markeredgecolor()) == (plot.NETWORK, "#b43c00")
     labels = [text.get_text() for text in axes.get_legend().get_texts()]
     assert labels == ["unit 0 at rest", "unit 1 at rest", "the run", "saddle, GROWS", "node, DECAYS (lost)"]
 

@@ -35,7 +35,7 @@ def table(*rows, **fields):
         "linear_part": "W_h",
         "rounding": 1e-15,
     }
-    return comparison_table(rows, **{**default, **fields}).splitlines()
+    return comparison_table(rows, **{**default, **fields}).text(118).splitlines()
 
 
 def words(line):
@@ -99,6 +99,6 @@ def test_a_counterpart_without_errors_has_dashes_in_the_table():
 
 def test_notes_say_why_runs_ended_and_the_legend_names_the_linear_part():
     lines = table(row(reason="does not exist here."), network_ended="left the float range", linear_part="the matrix M")
-    assert lines[4:8] == ["", "network: left the float range.", "forward:1: does not exist here.", ""]
-    assert "the matrix M" in " ".join(lines[8:]) and "first exceeds 0.1." in " ".join(lines[8:])
+    assert lines[4:7] == ["", "network: left the float range.", "forward:1: does not exist here."]
+    assert "the matrix M" in " ".join(lines[7:]) and "first exceeds 0.1." in " ".join(lines[7:])
     assert max(map(len, lines)) <= 118
