@@ -13,7 +13,6 @@ from matplotlib.ticker import MaxNLocator
 from ._page import headline, page, single, title
 from ._style import AMBER, BLUE, bound, faint, forbidden, ink
 
-
 _MANY = {"vanishes": "vanish", "persists": "persist", "explodes": "explode"}
 
 
