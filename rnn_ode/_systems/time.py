@@ -85,8 +85,7 @@ class AbstractTime(eqx.Module):
 
     def modes(self, J: Float[Array, "N N"]) -> Modes:
         """Returns the eigenvalues of J and what belongs to them, fastest growing first."""
-        found = modes(J)
-        return found.in_order(jnp.argsort(-self.growth(found.values), stable=True))
+        return modes(J, self.growth)
 
     def verdict(self, J: Float[Array, "N N"], found: Modes) -> Verdict:
         """Returns what the modes of J say about small disturbances."""

@@ -19,10 +19,10 @@ def inverse_norm(A: Inexact[Array, "N N"]) -> Float[Array, ""]:
     below.
     """
     check_square(A)
-    inverse = inv(A)
+    sizes = jnp.abs(inv(A))
     # scaled, so that squares neither overflow nor underflow
-    size = lax.stop_gradient(jnp.max(jnp.abs(inverse)))
-    norm = size * jnp.linalg.norm(inverse / size)
+    largest = lax.stop_gradient(jnp.max(sizes))
+    norm = largest * jnp.linalg.norm(sizes / largest)
     return jnp.where(jnp.all(jnp.isfinite(A)) & jnp.isfinite(norm), norm, jnp.inf)
 
 
