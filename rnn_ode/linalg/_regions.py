@@ -60,13 +60,13 @@ class UnitDisc(AbstractRegion):
         return Reading(logarithm, _on_circle)
 
     def point(self, place: Float[Array, "..."], distance: Float[Array, "..."]) -> Complex[Array, "..."]:
-        return (1 + distance) * jnp.exp(1j * place)
+        return (1 + distance) * _turn(place)
 
     def position(self, z: Any, xp: Any = jnp) -> tuple[Any, Any]:
         return xp.angle(z), xp.abs(z) - 1
 
     def frame(self, place: Float[Array, "..."], distance: Float[Array, "..."]) -> Frame:
-        return Frame(jnp.exp(1j * place), 1 + distance, 1 / (1 + distance))
+        return Frame(_turn(place), 1 + distance, 1 / (1 + distance))
 
 
 class HalfPlane(AbstractRegion):
@@ -85,6 +85,10 @@ class HalfPlane(AbstractRegion):
     def frame(self, place: Float[Array, "..."], distance: Float[Array, "..."]) -> Frame:
         one = jnp.ones_like(place)
         return Frame(one + 0j, one, jnp.zeros_like(place))
+
+
+def _turn(angle: Float[Array, "..."]) -> Complex[Array, "..."]:
+    return lax.complex(jnp.cos(angle), jnp.sin(angle))
 
 
 def logarithm(z: Inexact[Array, "..."]) -> Complex[Array, "..."]:
