@@ -100,7 +100,7 @@ def resample_command(
             report = resample_file(network, source, out, to, own, **options, progress=show)
         if report.note is not None:
             say("warning", "yellow", report.note)
-        print_result(as_json, report.to_dict(), report.text())
+        print_result(as_json, report.to_dict(), report.table())
 
 
 def _source(

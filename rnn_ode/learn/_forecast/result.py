@@ -6,7 +6,7 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Float
 
-from ..._base.shown import Shown
+from ..._base.shown import ShownArrays, Variables
 from ..._base.text import Column, Table, plain
 from .._training.fit import Fit
 from .bands import Band
@@ -18,7 +18,7 @@ _DIGITS = {"mae": "5g", "mse": "3g", "smape": "4f", "mase": "3f"}
 _COLUMNS = (Column("method"), *(Column(name.upper(), ">") for name in _DIGITS))
 
 
-class Forecast(Shown, eqx.Module):
+class Forecast(ShownArrays, eqx.Module):
     """The result of `forecast`: predictions for the test windows of a series, with intervals and baselines.
 
     **Fields:**
@@ -100,6 +100,18 @@ class Forecast(Shown, eqx.Module):
             "future": future,
         }
         return plain(found)
+
+    def _variables(self) -> Variables:
+        axes, unit = ("window", "step", "column"), "as the series"
+        return {
+            "targets": (axes, self.split.test.targets, unit),
+            "mean": (axes, self.band.mean, unit),
+            "lower": (axes, self.band.lower, unit),
+            "upper": (axes, self.band.upper, unit),
+            "members": (("member", *axes), self.members, unit),
+            **{name: (axes, predictions, unit) for name, predictions in self.baselines.items()},
+            **{f"future_{name}": (axes[1:], getattr(self.future, name), unit) for name in ("mean", "lower", "upper")},
+        }
 
     def plot(self):
         """One page as a matplotlib figure: the forecast with its intervals, the errors of all methods, and the training."""
