@@ -107,6 +107,12 @@ class Branch(ShownArrays, eqx.Module):
         """Whether the branch runs off to infinity before the parameter leaves the interval."""
         return bool(self.result == RESULTS.branch_diverged)
 
+    def plot(self, coordinate: int = 0):
+        """The bifurcation diagram of a coordinate of the state. A matplotlib figure (needs the `app` extra)."""
+        from ..plot import branch
+
+        return branch(self, coordinate)
+
     @property
     def verdict_names(self) -> list[str]:
         """The names of the verdicts, point by point, on the host."""

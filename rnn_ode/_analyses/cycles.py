@@ -49,6 +49,12 @@ class Cycles(ShownArrays, eqx.Module):
     degenerate: int = eqx.field(static=True)
     coverage: Coverage = eqx.field(static=True)
 
+    def plot(self):
+        """The orbits as closed lines. A matplotlib figure (needs the `app` extra)."""
+        from ..plot import cycles as draw
+
+        return draw(self)
+
     @property
     def verdict_names(self) -> list[str]:
         """The names of the verdicts, orbit by orbit, on the host."""

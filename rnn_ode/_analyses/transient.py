@@ -70,6 +70,12 @@ class Transient(ShownArrays, eqx.Module):
 
     _alone = "norms", 1
 
+    def plot(self):
+        """The growth against time, with the peak. A matplotlib figure (needs the `app` extra)."""
+        from ..plot import transient as draw
+
+        return draw(self)
+
     def _tables(self) -> tuple[Table, ...]:
         values = [
             ("peak", self.peak, "the largest norm at any time"),

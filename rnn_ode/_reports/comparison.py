@@ -11,6 +11,7 @@ from .._base.shown import ShownArrays, Variables
 from .._base.states import flat_rows
 from .._base.text import Table, plain
 from .._run.trajectory import Trajectory
+from .comparison_finding import comparison_finding
 from .comparison_rows import ERROR_LIMIT, Row
 from .comparison_table import comparison_table
 from .counterparts import why_ended
@@ -21,7 +22,7 @@ from .linear_growth import Growth
 class Comparison(ShownArrays):
     """What `compare` found: `network` the network's trajectory, `rows` one per method, `spectrum` of the linear part.
 
-    `table()` is a text table, `plot()` a figure, `to_json()` the same as data.
+    `finding` is the result in one sentence, `table()` a text table, `plot()` a figure, `to_json()` the same as data.
     """
 
     error_limit: ClassVar[float] = ERROR_LIMIT
@@ -32,6 +33,22 @@ class Comparison(ShownArrays):
     measured_rate: float | None
     linear_part: str
     growth: Growth
+
+    @property
+    def finding(self) -> str:
+        """The result in one sentence: the verdicts of the network and of a flow, and how far they are from each other.
+
+        The flow is the textbook's if that ran, and otherwise the nearest one.
+
+        ```python
+        >>> import jax.numpy as jnp, rnn_ode as ro
+        >>> cell = ro.VanillaCell([[0.5]], [[1.0]], [0.0], activation=None)
+        >>> print(ro.compare(cell, jnp.ones((8, 1)), methods=ro.Textbook()).finding.split(":")[0])
+        The network's linear part decays; exp(W_h t) grows
+
+        ```
+        """
+        return comparison_finding(self.rows, self.network_verdict)
 
     def _tables(self) -> tuple[Table, ...]:
         eps = float(jnp.finfo(self.spectrum.matrix.dtype).eps)
@@ -54,6 +71,7 @@ class Comparison(ShownArrays):
     def _data(self) -> dict[str, Any]:
         s = self.spectrum
         return {
+            "finding": self.finding,
             "network": {
                 "verdict": self.network_verdict,
                 "linear_part": self.linear_part,

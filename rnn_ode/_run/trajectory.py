@@ -41,6 +41,12 @@ class Trajectory(ShownArrays, eqx.Module):
 
     _alone = "ts", 1
 
+    def plot(self):
+        """The components that move most, against time. A matplotlib figure (needs the `app` extra)."""
+        from ..plot import trajectory
+
+        return trajectory(self)
+
     def _leaves(self) -> dict[str, np.ndarray]:
         """The arrays of the states by name: "state", or one name for each leaf of a pytree."""
         paths = jax.tree_util.tree_leaves_with_path(self.states)

@@ -11,13 +11,16 @@ from .._base.checks import counted
 from .._base.protocol import input_width
 from .._base.types import Cell
 from .._methods.catalogue import from_label
-from .._reports.compare import METHODS, compare
+from .._reports.compare import compare
 from ..datasets import Series, load_csv, sunspots
 from ._app import app, job, mention_unused
 from ._cell import cell_from_file, cell_name, random_cell
 from ._options import Activation, FigureFile, Gain, Hidden, Json, Recurrent, RecurrentKind, Weights
 from ._progress import progress
 from ._result import check_files, deliver
+
+METHODS = ("textbook", "forward:1", "forward:3", "exact:anchored")
+"""The methods without `--method`. All of them exist for a network without `--recurrent` and `--activation`."""
 
 
 @app.command("compare")
@@ -32,13 +35,16 @@ def compare_command(
     weights: Weights = None,
     hidden: Hidden = 32,
     activation: Annotated[
-        Activation | None, typer.Option(help="Activation. Without it: what the file of the network says, or relu.")
+        Activation | None, typer.Option(help="Activation. Without it: what the file of the network says, or tanh.")
     ] = None,
-    gain: Gain = 0.9,
-    recurrent: RecurrentKind = Recurrent.orthogonal,
+    gain: Gain = 0.8,
+    recurrent: RecurrentKind = Recurrent.shifted,
     method: Annotated[
         list[str] | None,
-        typer.Option(help="A method, such as forward:3. Can be repeated. Without it: five methods."),
+        typer.Option(
+            help="A method, such as backward:1 or tustin. Can be repeated. "
+            "Without it: textbook, forward:1, forward:3 and exact:anchored."
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(max=2**31 - 1, help="Seed of the random network.")] = 0,
     out: FigureFile = Path("rnn_ode_compare.png"),
@@ -55,11 +61,11 @@ def compare_command(
             mention_unused(context, "without --input", "column")
         if weights is not None:
             mention_unused(context, "with --weights", "hidden", "gain", "recurrent", "seed")
-        methods = tuple(from_label("--method", text) for text in method) if method else METHODS
+        methods = tuple(from_label("--method", text) for text in method or METHODS)
         series = sunspots() if input is None else load_csv(input, column)
         xs = _standardised(series)
         if weights is None:
-            kind = activation or Activation.relu
+            kind = activation or Activation.tanh
             cell = random_cell(xs.shape[1], hidden, activation=kind, recurrent=recurrent, gain=gain, seed=seed)
         else:
             cell = cell_from_file(weights, activation)

@@ -46,6 +46,12 @@ class Fit(ShownArrays, eqx.Module):
         """Whether Ctrl-C ended the training."""
         return self.stopped_because.startswith(INTERRUPTED)
 
+    def plot(self):
+        """The course of the training. A matplotlib figure (needs the `app` extra)."""
+        from ...plot import fit as draw
+
+        return draw(self)
+
     def _tables(self) -> tuple[Table, ...]:
         (table,) = self.history.tables()
         return (dataclasses.replace(table, title=f"Training: {self.stopped_because}."),)
