@@ -183,12 +183,10 @@ class FixedPoints(ShownArrays, eqx.Module):
         }
 
 
-def _without_padding(names: list, found: Bool[Array, "... n"]) -> list:
+def _without_padding(names: list, found: Bool[Array | np.ndarray, "... n"]) -> list:
     """The names where there is a point, in lists as deep as before."""
-    found = np.asarray(found)
-    if found.ndim > 1:
-        return [_without_padding(*row) for row in zip(names, found, strict=True)]
-    return [name for name, one in zip(names, found, strict=True) if one]
+    rows = zip(names, np.asarray(found), strict=True)
+    return [_without_padding(*row) for row in rows] if found.ndim > 1 else [name for name, one in rows if one]
 
 
 def _is_absent(system: AbstractSystem, h: Float[Array, " N"], size: Float[Array, ""]) -> Bool[Array, ""]:

@@ -27,6 +27,11 @@ def number(value: Any, digits: int = 3) -> str:
     return f"{value:.{digits}g}"
 
 
+def fixed(value: float, places: int) -> str:
+    """A number for a text, with so many decimal places; one that is not finite as `number` writes it."""
+    return f"{value:.{places}f}" if math.isfinite(value) else number(value)
+
+
 def complex_number(value: complex, digits: int = 3) -> str:
     """A complex number for a text, "0.5 + 0.2i"; without the imaginary part if that is 0."""
     real, imaginary = float(value.real), float(value.imag)

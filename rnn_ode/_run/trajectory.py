@@ -53,7 +53,7 @@ class Trajectory(ShownArrays, eqx.Module):
         return {"_".join(["state", *_names(path)]): np.asarray(leaf) for path, leaf in paths}
 
     def _tables(self) -> tuple[Table, ...]:
-        names, rows = _flat(self._leaves())
+        names, rows = _numbers_of(self._leaves()), flat_rows(self.states)
         ended, total, size = how_it_ended(self.result), len(rows), len(names)
         count = total if ended == "successful" else int(np.cumprod(np.isfinite(rows).all(axis=1)).sum())
         columns = Column("t", ">"), *(Column(name, ">") for name in names[:_SHOWN])
@@ -91,14 +91,13 @@ def _names(path: Any) -> list[str]:
     return [str(getattr(key, "name", getattr(key, "key", getattr(key, "idx", key)))) for key in path]
 
 
-def _flat(leaves: dict[str, np.ndarray]) -> tuple[list[str], np.ndarray]:
-    """The names of the numbers of a state, and the states as real rows (n, M)."""
-    names = [
-        f"{leaf_name.removeprefix('state').removeprefix('_') or 'h'}{list(index) if index else ''}".replace(", ", ",")
-        for leaf_name, leaf in leaves.items()
+def _numbers_of(leaves: dict[str, np.ndarray]) -> list[str]:
+    """The names of the numbers of a state: "h[0]", or of a pytree "0[1]"."""
+    return [
+        f"{name.removeprefix('state').removeprefix('_') or 'h'}{list(index) if index else ''}".replace(", ", ",")
+        for name, leaf in leaves.items()
         for index in np.ndindex(leaf.shape[1:])
     ]
-    return names, flat_rows(leaves)
 
 
 def as_trajectory(

@@ -7,15 +7,15 @@ import numpy as np
 from jaxtyping import Float
 
 from ..._base.shown import ShownArrays, Variables
-from ..._base.text import Column, Table, plain
+from ..._base.text import Column, Table, fixed, number, plain
 from .._training.fit import Fit
 from .bands import Band
 from .metrics import coverage, mae, mase, mse, smape
 from .split import Split
 
-_DIGITS = {"mae": "5g", "mse": "3g", "smape": "4f", "mase": "3f"}
+_WRITTEN = {"mae": (number, 5), "mse": (number, 3), "smape": (fixed, 4), "mase": (fixed, 3)}
 
-_COLUMNS = (Column("method"), *(Column(name.upper(), ">") for name in _DIGITS))
+_COLUMNS = (Column("method"), *(Column(name.upper(), ">") for name in _WRITTEN))
 
 
 class Forecast(ShownArrays, eqx.Module):
@@ -72,7 +72,10 @@ class Forecast(ShownArrays, eqx.Module):
         test, horizon = self.split.test, self.split.test.targets.shape[1]
         labels = {"network": f"network (median of {len(self.members)})", "ensemble": f"mean of all {len(self.members)}"}
         rows = tuple(
-            (labels.get(name, name.replace("_", " ")), *(f"{row[key]:.{digits}}" for key, digits in _DIGITS.items()))
+            (
+                labels.get(name, name.replace("_", " ")),
+                *(write(row[key], digits) for key, (write, digits) in _WRITTEN.items()),
+            )
             for name, row in self.rows().items()
         )
         title = f"Errors at step {test.gap + horizon} after the history, on {len(test)} test windows."
