@@ -18,7 +18,7 @@ _EXITS: WeakKeyDictionary[Axes, list[Annotation]] = WeakKeyDictionary()
 _WIDEST = 24  # characters of a label in one line
 
 
-class _Layout(ConstrainedLayoutEngine):
+class Layout(ConstrainedLayoutEngine):
     """Constrained layout, after which titles are wrapped and labels moved apart; then once more, with the room they take."""
 
     def execute(self, fig: Figure) -> None:
@@ -39,7 +39,7 @@ class Page(Figure):
 
 def page(rows: int = 1, columns: int = 1, *, size: tuple[float, float] = (6.4, 4.2), **grid: Any) -> tuple[Page, Any]:
     """A page of so many inches, and its panels (rows, columns) as an array."""
-    figure = Page(figsize=size, layout=_Layout())  # pyright: ignore[reportArgumentType]
+    figure = Page(figsize=size, layout=Layout())  # pyright: ignore[reportArgumentType]
     return figure, figure.subplots(rows, columns, squeeze=False, **grid)
 
 
@@ -160,3 +160,10 @@ def spread(wanted: Sequence[float], sizes: Sequence[float], low: float, high: fl
     places = np.empty(len(order))
     places[order] = np.clip(starts, low, max(low, high - size.sum())) + offsets
     return places
+
+
+def single(name: str, value: Any, ndim: int) -> None:
+    """Raise `ValueError` for a batch of results, told by a field that has `ndim` axes in a single one."""
+    batch = np.shape(value)[: np.ndim(value) - ndim]
+    if batch:
+        raise ValueError(f"{name} holds a batch {batch} of results; draw one of them.")

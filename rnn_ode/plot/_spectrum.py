@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Patch
 
 from .._base.verdict import verdict_name
-from ._page import headline, page, title
+from ._page import headline, page, single, title
 from ._style import faint, ink, key, look_of, paper, shade
 
 
@@ -33,8 +33,7 @@ def spectrum(s: Any, methods: Sequence[Any] = ()) -> Figure:
 
     ```
     """
-    if np.ndim(s.multipliers) != 1:
-        raise ValueError(f"s holds a batch {np.shape(s.multipliers)[:-1]} of spectra; draw one of them.")
+    single("s", s.multipliers, 1)
     figure, axes = page(size=(7.4, 4.6))
     colours = {method.label: look_of(method)["color"] for method in methods}
     decay_regions(axes[0, 0], s, methods, colours)
