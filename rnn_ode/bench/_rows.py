@@ -143,7 +143,9 @@ def _machines(rows: list[Row]) -> list[str]:
 
 def _words_in_a_case(row: Row) -> tuple[str, ...]:
     _, _, name, ratio, median, _, compiling, memory, _, error, _ = _words(row)
-    spread = "–" if row.median_s is None else f"±{50 * (row.high_s - row.low_s) / row.median_s:.2g} %"
+    spread = "–"
+    if row.median_s is not None and row.low_s is not None and row.high_s is not None:
+        spread = f"±{50 * (row.high_s - row.low_s) / row.median_s:.2g} %"
     return name, ratio, median, spread, compiling, memory, error
 
 
