@@ -94,6 +94,15 @@ class Spectrum(Shown, eqx.Module):
         flows = [check_method("methods", method).reading for method in methods]
         return judge(balanced(self.matrix), self.multipliers, self.balanced_condition, (UnitDisc().reading, *flows))
 
+    def plot(self, *methods: AbstractMethod):
+        """The multipliers, with each method's border of decay. A matplotlib figure (needs the `app` extra).
+
+        **Arguments:** `methods`, the conversions. Default: `Textbook()`, `Forward(1)`, `Backward(1)`, `Tustin()`, `Exact()`.
+        """
+        from ..plot import spectrum as draw
+
+        return draw(self, methods or (Textbook(), *CONVERSIONS[:4]))
+
     @_of_each
     def exists(self, method: AbstractMethod) -> Bool[Array, ""]:
         """Whether the method may be used on this matrix, to within rounding. `Exact()`, for one, needs every multiplier off

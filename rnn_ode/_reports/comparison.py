@@ -52,6 +52,7 @@ class Comparison(Shown):
         eps = float(jnp.finfo(self.spectrum.matrix.dtype).eps)
         table = comparison_table(
             self.rows,
+            finding=self.finding,
             network_verdict=self.network_verdict,
             network_rates=(float(self.spectrum.rate()), self.measured_rate),
             network_ended=why_ended(self.network),

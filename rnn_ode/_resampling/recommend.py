@@ -56,6 +56,12 @@ class Recommendation(Shown, eqx.Module):
     best: Scheme
     ratio: float
 
+    def plot(self):
+        """The schemes that were tried, by their error. A matplotlib figure (needs the `app` extra)."""
+        from ..plot import recommendation
+
+        return recommendation(self)
+
     def _tables(self) -> tuple[Table, ...]:
         title = f"Ways of running the network at {self.ratio:g} times its rate: {self.best.label} is recommended."
         return (dataclasses.replace(_table(self.schemes, self.best), title=title),)
