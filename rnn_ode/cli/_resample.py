@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from ._app import app, job, mention_unused, say
-from ._options import Activation, Columns, Json
+from ._options import ACTIVATION, Activation, Columns, Json
 from ._progress import percentage
 from ._result import check_files, print_result
 
@@ -58,7 +58,8 @@ def resample_command(
     activation: Annotated[
         Activation | None,
         typer.Option(
-            help="Activation of a plain network. Without it: tanh for PyTorch's names of arrays, relu for W_h, W_x, b."
+            metavar="NAME",
+            help=f"{ACTIVATION} For a plain network. Without it: tanh for PyTorch's names of arrays, relu for W_h, W_x, b.",
         ),
     ] = None,
     as_json: Json = False,
