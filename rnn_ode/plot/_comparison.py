@@ -29,7 +29,7 @@ def comparison(c: Any) -> Figure:
     ```python
     >>> import jax.numpy as jnp, rnn_ode as ro
     >>> cell = ro.VanillaCell([[0.5]], [[1.0]], [0.0], activation=None)
-    >>> c = ro.compare(cell, jnp.ones((8, 1)), methods=(ro.Exact(),))
+    >>> c = ro.compare(cell, jnp.ones((8, 1)), methods=(ro.Textbook(), ro.Exact()))
     >>> len(ro.plot.comparison(c).axes)
     4
 
@@ -94,7 +94,7 @@ def trajectories(axes: Axes, c: Any, colours: Mapping[str, Any], count: int | No
     axes.set(xlabel="time", ylabel="state" if states.shape[1] == 1 else f"unit {unit}, which moves most")
     for row in c.rows:
         if row.trajectory is not None:
-            values = np.real(flat_rows(row.trajectory.states)[:stop, unit]).astype(float)
+            values = flat_rows(row.trajectory.states)[:stop, unit].astype(float)
             look = {**look_of(row.method), "color": colours[row.method.label]}
             _run(axes, np.asarray(row.trajectory.ts)[:stop], values, row.method.label, look)
     dots = len(ts) < 150

@@ -10,7 +10,10 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
+from ._page import headline, page, single, title
 from ._style import AMBER, BLUE, bound, faint, forbidden, ink
+
+_MANY = {"vanishes": "vanish", "persists": "persist", "explodes": "explode"}
 
 
 def gradient_flows(flows: Mapping[str, Any]) -> Figure:
@@ -30,10 +33,10 @@ def gradient_flows(flows: Mapping[str, Any]) -> Figure:
 
     ```python
     >>> import jax, jax.numpy as jnp, rnn_ode as ro
-    >>> cells = ro.gradient_examples(jax.random.key(0), 1, 4)
-    >>> flows = {name: ro.gradient_flow(cell, jnp.ones((9, 1))) for name, cell in cells.items()}
+    >>> cells = ro.gradient_examples(jax.random.key(0), 1, 8)
+    >>> flows = {name: ro.gradient_flow(cells[name], jnp.ones((50, 1))) for name in ("orthogonal", "tanh")}
     >>> len(ro.plot.gradient_flows(flows).axes)
-    5
+    2
 
     ```
     """
@@ -42,15 +45,15 @@ def gradient_flows(flows: Mapping[str, Any]) -> Figure:
     for name, g in flows.items():
         if g.log_norms.ndim != 1:
             raise ValueError(f"flows[{name!r}] holds a batch {g.log_norms.shape[:-1]} of runs; draw one of them.")
-    figure = Figure(figsize=(max(6.0, 1.2 + 2.7 * len(flows)), 5.0), layout="constrained")
-    panels = figure.subplots(1, len(flows), sharey=True, squeeze=False)[0]
+    figure, panels = page(1, len(flows), size=(max(6.8, 1.2 + 2.7 * len(flows)), 5.0), sharey=True)
+    panels = panels[0]
     panels[0].set(ylim=_decades(flows.values()), ylabel="‖∂h(T) / ∂h(T−k)‖")
     panels[0].yaxis.set_major_locator(MaxNLocator(integer=True))
     panels[0].yaxis.set_major_formatter(lambda decade, _: f"$10^{{{decade:g}}}$")
     for axes, (name, g) in zip(panels, flows.items(), strict=True):
         _gradient_norm(axes, g)
-        axes.set_title(f"{name}\n{_fate(g)}", loc="left")
-    figure.supxlabel("lag k: steps back from the end of the run", fontsize="medium")
+        title(axes, "\n".join(filter(None, (name, _fate(g)))))
+    panels[len(flows) // 2].set_xlabel("lag k: steps back from the end of the run")
     handles: list = [
         Line2D([], [], color=ink(), lw=2.4, label="gradient norm of this run"),
         Line2D([], [], color=AMBER, lw=1.6, ls="--", label="rate from the eigenvalues (linear part, or last step)"),
@@ -58,8 +61,42 @@ def gradient_flows(flows: Mapping[str, Any]) -> Figure:
         Patch(facecolor=forbidden(), edgecolor=bound(), label="ruled out by the weights: above (γ‖W‖)ᵏ"),
         Line2D([], [], color=bound(), lw=1.2, ls="-.", label="bound by this run's steps: Π‖J‖"),
     ]
-    figure.legend(handles=handles, loc="outside upper center", ncols=min(3, 1 + len(flows) // 2), frameon=False)
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(3, 1 + len(flows) // 2), frameon=False)
+    if len(flows) > 1:
+        headline(figure, _summary(flows.values()))
     return figure
+
+
+def gradient_flow(g: Any) -> Figure:
+    """The gradient norms of one run against lag, as a panel of `gradient_flows`.
+
+    **Arguments:**
+
+    - `g`: what `gradient_flow` returned for a single run.
+
+    **Returns:** a matplotlib figure.
+
+    **Raises:** `ValueError` for a batch.
+
+    ```python
+    >>> import jax.numpy as jnp, rnn_ode as ro
+    >>> cell = ro.VanillaCell([[0.5]], [[1.0]], [0.0], activation=None)
+    >>> ro.plot.gradient_flow(ro.gradient_flow(cell, jnp.ones((9, 1)))).axes[0].get_title(loc="left")
+    'The gradient vanishes: ×0.5 a step'
+
+    ```
+    """
+    single("g", g.log_norms, 1)
+    figure = gradient_flows({"": g})
+    title(figure.axes[0], f"The gradient {_fate(g)}")
+    return figure
+
+
+def _summary(flows: Iterable[Any]) -> str:
+    """How many networks have which fate."""
+    fates = [_fate(g).split(":")[0] for g in flows]
+    said = [f"{fates.count(fate)} of {len(fates)} {_MANY.get(fate, fate)}" for fate in dict.fromkeys(fates)]
+    return f"Gradients: {', '.join(said)}"
 
 
 def _fate(g: Any) -> str:

@@ -68,5 +68,5 @@ def test_infinite_and_undefined_exponents_leave_the_rest_of_the_border():
 def test_the_picture_of_a_spectrum_says_what_the_network_does():
     figure = plot.spectrum(ro.spectrum(np.diag([0.5, -2.0])), (ro.Forward(1),))
     assert figure.get_suptitle() == "The network grows: its largest multiplier has modulus 2"
-    with pytest.raises(ValueError, match=r"s holds a batch \(3,\) of spectra"):
+    with pytest.raises(ValueError, match=r"s holds a batch \(3,\) of results"):
         plot.spectrum(SimpleNamespace(multipliers=np.ones((3, 2))))
