@@ -54,8 +54,8 @@ class Report:
             f"scheme: ahead={scheme['ahead']}, behind={scheme['behind']}, band={scheme['band']:g}; roots within "
             f"{scheme['radius']:.5f} of 0 at rest, {stable}",
             f"real-time factor: {self.real_time_factor:.2f} ({self.seconds:.2f} s, compilation aside)",
-            f"round trip: {ratio}, signal to error of the",
-            "  output's beginning, read band-limited at the network's own steps, against the network itself there",
+            f"round trip: {ratio}, signal to error of the output's beginning, read band-limited at the network's own steps, "
+            "against the network itself there",
         ]
         if self.better:
             lines.append(f"better in the trial, and not a scheme of this command: {self.better}")
