@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from .._base.text import Table
 from ._app import app, job, mention_unused, say
 from ._options import ACTIVATION, Activation, Columns, Json
 from ._progress import percentage
@@ -97,4 +96,4 @@ def resample_command(
             report = resample_file(network, source, out, to, own, **options, progress=show)
         if report.note is not None:
             say("warning", "yellow", report.note)
-        print_result(as_json, report.to_dict(), fitted([Table(title=report.text())]))
+        print_result(as_json, report.to_dict(), fitted(report.tables()))
