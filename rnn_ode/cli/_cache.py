@@ -10,8 +10,6 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
-import jax
-
 VARIABLE = "RNN_ODE_CACHE"
 _LEAST = 0.05  # seconds of compiling: smaller programs are not worth a file
 
@@ -19,6 +17,8 @@ _LEAST = 0.05  # seconds of compiling: smaller programs are not worth a file
 def keep_compiled(setting: str, warn: Callable[[str], None]) -> None:
     """Let JAX keep compiled programs, if this setting of RNN_ODE_CACHE asks for it. Problems are told to `warn`; they only
     cost time."""
+    import jax
+
     folder = chosen_folder(setting)
     if folder is None:
         return

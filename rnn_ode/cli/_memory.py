@@ -4,7 +4,6 @@ import math
 from pathlib import Path
 from typing import Annotated
 
-import jax
 import typer
 
 from ._app import app, job
@@ -41,6 +40,8 @@ def memory_command(
 
     The result is a table and a figure. They also show the eigenvalues and gradients before the training.
     """
+    import jax
+
     from .. import learn
 
     tasks = {"adding": learn.Adding, "copy": learn.Copy, "order": learn.TemporalOrder, "flip-flop": learn.FlipFlop}
@@ -51,7 +52,8 @@ def memory_command(
             return "Stopped; nothing was kept: give --results FILE.json to keep the networks that are done."
         if not counts[0]:
             return "Stopped before the first network was done; nothing was kept: run the same command again."
-        return f"Stopped: {results} holds {counts[0]} of {counts[1]} networks; run the same command again to go on."
+        done, total = counts
+        return f"Stopped: the results {results} hold {done} of {total} networks; run the same command again to go on."
 
     names = {"name": "--cell", "cells": "--cell", "lags": "--lag", "lag": "--lag"}
     with job(context, kept, names), jax.enable_x64(False):
@@ -65,7 +67,7 @@ def memory_command(
             def show(done: int, total: int, text: str) -> None:
                 nonlocal counts
                 counts = done, total
-                step(f"{done} of {total} trained; training: {text}")
+                step(f"network {done + 1} of {total}: {text}", done, total)
 
             found = learn.study(
                 tasks[task](),
