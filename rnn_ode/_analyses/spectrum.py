@@ -11,7 +11,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Complex, Float
 
 from .._base.checks import as_matrix, in_single
-from .._base.shown import Shown
+from .._base.shown import ShownArrays, Variables
 from .._base.states import of_each
 from .._base.text import Table, plain
 from .._base.verdict import Verdict, float64_hint, verdict_name
@@ -28,7 +28,7 @@ from .spectrum_table import spectrum_tables
 _of_each = of_each("multipliers", ndim=1)
 
 
-class Spectrum(Shown, eqx.Module):
+class Spectrum(ShownArrays, eqx.Module):
     """The eigenvalues of a step matrix W (N, N) and what they say of h ↦ W h and of its continuous counterparts.
 
     All of it is about the linear part, with held input: a network with a nonlinearity has the Jacobian W at one state only.
@@ -207,6 +207,15 @@ class Spectrum(Shown, eqx.Module):
                 }
                 for m, said, obstacle in zip(_METHODS, predictions, obstacles, strict=True)
             ],
+        }
+
+    def _variables(self) -> Variables:
+        return {
+            "matrix": (("row", "column"), self.matrix, ""),
+            "multipliers": (("mode",), self.multipliers, "per step"),
+            "condition": (("mode",), self.condition, ""),
+            "timescales": (("mode",), self.timescales, "steps"),
+            "frequencies": (("mode",), self.frequencies, "cycles per step"),
         }
 
 

@@ -19,7 +19,7 @@ from jaxtyping import Array, Bool, Float, PyTree, Real
 
 from .._base.checks import as_band, as_floats, as_number, check_callable, check_count, is_concrete
 from .._base.protocol import input_width
-from .._base.shown import Shown
+from .._base.shown import ShownArrays, Variables
 from .._base.states import frozen, promote
 from .._base.text import Column, Table, plain
 from .._base.types import Cell, State
@@ -32,7 +32,7 @@ from .interpolation import lagrange, uniform_nodes
 TOLERANCE = 1e-3
 
 
-class RootCondition(Shown, eqx.Module):
+class RootCondition(ShownArrays, eqx.Module):
     """Which pairs (ahead, behind) step a network stably by gaps of one length.
 
     **Fields:**
@@ -72,6 +72,16 @@ class RootCondition(Shown, eqx.Module):
                 "stable": self.stable,
             }
         )
+
+    def _variables(self) -> Variables:
+        ahead, behind = self.radii.shape
+        return {
+            "ahead": (("ahead",), np.arange(1, ahead + 1), "steps"),
+            "behind": (("behind",), np.arange(behind), "results"),
+            "radii": (("ahead", "behind"), self.radii, ""),
+            "excess": (("ahead", "behind"), self.excess, ""),
+            "multipliers": (("mode",), self.multipliers, "per step"),
+        }
 
 
 def root_condition(

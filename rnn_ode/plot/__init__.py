@@ -41,9 +41,46 @@ from ._style import ink
 from ._trajectory import trajectory as trajectory
 from ._transient import transient as transient
 
+__all__ = [
+    "LINES",
+    "MARKERS",
+    "SHAPES",
+    "analysis",
+    "bench",
+    "bench_curves",
+    "bench_ratios",
+    "branch",
+    "comparison",
+    "cycles",
+    "decay_regions",
+    "errors",
+    "fit",
+    "fixed_points",
+    "forecast",
+    "forecast_errors",
+    "forecast_rows",
+    "gradient_flow",
+    "gradient_flows",
+    "growth",
+    "lyapunov",
+    "memory",
+    "portrait",
+    "pseudospectrum",
+    "recommendation",
+    "spectrum",
+    "training",
+    "trajectories",
+    "trajectory",
+    "transient",
+]
+
 
 def __getattr__(name: str) -> str:
     """`NETWORK`, the colour of the network: the foreground of matplotlib's current style."""
     if name == "NETWORK":
         return ink()
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

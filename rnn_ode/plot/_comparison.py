@@ -29,7 +29,7 @@ def comparison(c: Any) -> Figure:
     ```python
     >>> import jax.numpy as jnp, rnn_ode as ro
     >>> cell = ro.VanillaCell([[0.5]], [[1.0]], [0.0], activation=None)
-    >>> c = ro.compare(cell, jnp.ones((8, 1)), methods=(ro.Exact(),))
+    >>> c = ro.compare(cell, jnp.ones((8, 1)), methods=(ro.Textbook(), ro.Exact()))
     >>> len(ro.plot.comparison(c).axes)
     4
 

@@ -33,10 +33,10 @@ def gradient_flows(flows: Mapping[str, Any]) -> Figure:
 
     ```python
     >>> import jax, jax.numpy as jnp, rnn_ode as ro
-    >>> cells = ro.gradient_examples(jax.random.key(0), 1, 4)
-    >>> flows = {name: ro.gradient_flow(cell, jnp.ones((9, 1))) for name, cell in cells.items()}
+    >>> cells = ro.gradient_examples(jax.random.key(0), 1, 8)
+    >>> flows = {name: ro.gradient_flow(cells[name], jnp.ones((50, 1))) for name in ("orthogonal", "tanh")}
     >>> len(ro.plot.gradient_flows(flows).axes)
-    5
+    2
 
     ```
     """
