@@ -138,3 +138,7 @@ def _chosen(cases: Sequence[str] | None) -> list[str]:
     if unknown or not chosen:
         raise ValueError(f"cases must be some of {', '.join(CASES)}; got {', '.join(map(str, unknown)) or 'none'}.")
     return chosen
+
+
+def __dir__() -> list[str]:
+    return __all__

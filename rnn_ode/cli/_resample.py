@@ -8,7 +8,7 @@ import typer
 from ._app import app, job, mention_unused, say
 from ._options import ACTIVATION, Activation, Columns, Json
 from ._progress import percentage
-from ._result import check_files, print_result
+from ._result import check_files, fitted, print_result
 
 
 @app.command("resample")
@@ -96,4 +96,4 @@ def resample_command(
             report = resample_file(network, source, out, to, own, **options, progress=show)
         if report.note is not None:
             say("warning", "yellow", report.note)
-        print_result(as_json, report.to_dict(), report.text())
+        print_result(as_json, report.to_dict(), fitted(report.tables()))
