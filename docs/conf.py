@@ -1,12 +1,16 @@
 """The site: Sphinx with MyST and the PyData theme. Build it by `sphinx-build -W -b html docs build/site`.
 
 Sphinx, because it builds strictly (-W), reads Markdown (MyST), renders stored notebooks (myst-nb), makes a reference from
-docstrings, and its search works from files without a network. mkdocs-material is marked inactive.
+docstrings, and its search works from files without a network. mkdocs-material is marked inactive. Formulas
+become MathML, which browsers draw themselves: MathJax would be fetched from a network.
 """
 
 import re
 import shutil
 from pathlib import Path
+
+from docutils import nodes
+from latex2mathml.converter import convert
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -17,11 +21,11 @@ copyright = "the rnn_ode developers"
 extensions = [
     "myst_nb",
     "sphinx.ext.autodoc",
-    "sphinx.ext.mathjax",
     "sphinx.ext.viewcode",
 ]
 myst_enable_extensions = ["amsmath", "dollarmath", "colon_fence"]
 myst_heading_anchors = 3
+html_math_renderer = "mathml"
 nb_execution_mode = "off"  # notebooks are stored with their outputs, which the tests make anew
 
 default_role = "code"  # docstrings are Markdown: one backtick is code
@@ -33,6 +37,10 @@ html_theme = "pydata_sphinx_theme"
 html_title = "rnn_ode"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_sidebars = {
+    page: []
+    for page in ("index", "start", "idea", "gallery", "command", "benchmarks", "compared", "changelog", "citation")
+}
 html_show_sourcelink = False
 html_theme_options = {
     "show_toc_level": 2,
@@ -41,7 +49,7 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": [],
     "secondary_sidebar_items": ["page-toc"],
-    "header_links_before_dropdown": 6,
+    "header_links_before_dropdown": 5,
 }
 
 
@@ -76,6 +84,17 @@ def take_along(app) -> None:
     shutil.copy(ROOT / "rnn_ode" / "_explore" / "explorer.js", HERE / "_static" / "explorer.js")
 
 
+def inline_formula(writer, node) -> None:
+    writer.body.append(convert(node.astext()))
+    raise nodes.SkipNode
+
+
+def formula(writer, node) -> None:
+    writer.body.append(f'<div class="formula">{convert(node.astext(), display="block")}</div>')
+    raise nodes.SkipNode
+
+
 def setup(app) -> None:
+    app.add_html_math_renderer("mathml", (inline_formula, None), (formula, None))
     app.connect("builder-inited", take_along)
     app.connect("autodoc-process-docstring", as_restructured)

@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from importlib.util import find_spec
 from types import FrameType
 
 
@@ -15,12 +16,9 @@ def main() -> None:
     watch()
     # at these sizes, BLAS threads that spin while XLA works cost more time than they save
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    try:
-        import matplotlib  # noqa: F401
-        import rich  # noqa: F401
-        import typer  # noqa: F401
-    except ImportError as error:
-        sys.exit(f"rnn-ode needs {error.name}, which comes with the app extra: pip install 'rnn_ode[app]'")
+    for name in ("matplotlib", "rich", "typer"):
+        if find_spec(name) is None:
+            sys.exit(f"rnn-ode needs {name}, which comes with the app extra: pip install 'rnn_ode[app]'")
     from .cli import app
 
     try:

@@ -6,8 +6,8 @@ of a cell's or field's `random` takes.
 
 A network forgets where |λ| < 1, so its radius max |λ| matters (`orthogonal`, `with_radius`). A flow forgets where Re μ < 0,
 so its abscissa max Re μ matters (`antisymmetric`, `with_abscissa`). `with_multipliers` places every eigenvalue. The error of
-each eigenvalue is the rounding of the matrix times its condition, which is 1 for normal matrices (`orthogonal`, `identity`,
-`antisymmetric`, `with_multipliers`).
+each eigenvalue is the rounding of the matrix times its condition, which is 1 for normal matrices (`orthogonal`, `shifted`,
+`identity`, `antisymmetric`, `with_multipliers`).
 
 ```python
 >>> import jax, rnn_ode as ro
@@ -74,6 +74,31 @@ def orthogonal(scale: float = 1.0) -> Initializer:
     """
     base = jax.nn.initializers.orthogonal(_as_finite("scale", scale))
     return _square(lambda key, n, dtype: base(key, (n, n), dtype))
+
+
+def shifted(gain: float = 1.0) -> Initializer:
+    """gain (5/8 I + 3/8 Q), where Q is a random orthogonal matrix: the eigenvalues lie on a circle around 5/8 gain, from
+    1/4 gain to gain.
+
+    For a gain between 0 and 1 a linear network with this matrix decays, and exp(W t) grows, since every multiplier has a
+    positive real part. `Exact()` exists for it, and the series of `Forward` converges. `rnn-ode compare` uses this matrix.
+
+    **Arguments:**
+
+    - `gain`: a finite number. Default 1.
+
+    **Returns:** an initializer.
+
+    ```python
+    >>> import jax, jax.numpy as jnp, rnn_ode as ro
+    >>> W = ro.initializers.shifted(0.8)(jax.random.key(0), (4, 4))
+    >>> jnp.abs(ro.spectrum(W).multipliers - 0.5).round(3).tolist()
+    [0.3, 0.3, 0.3, 0.3]
+
+    ```
+    """
+    gain, base = _as_finite("gain", gain), jax.nn.initializers.orthogonal()
+    return _square(lambda key, n, dtype: gain * (5 * jnp.eye(n, dtype=dtype) + 3 * base(key, (n, n), dtype)) / 8)
 
 
 def gaussian(gain: float = 1.0) -> Initializer:

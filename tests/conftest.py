@@ -3,6 +3,7 @@
 import gc
 import json
 import os
+from collections import Counter
 from pathlib import Path
 
 import jaxlib.version
@@ -45,15 +46,22 @@ def pytest_xdist_make_scheduler(config, log):
     if config.option.dist == "load":
         from xdist.scheduler import LoadFileScheduling
 
+        config.option.loadscopereorder = False
         return LoadFileScheduling(config, log)
 
 
 def pytest_collection_modifyitems(config, items):
-    """Thorough tests run where `-m` names them, and nowhere else."""
+    """Thorough tests run where `-m` names them, and nowhere else. Workers begin with the longest files, so that none of them
+    has a long one left at the end."""
     if "thorough" not in config.option.markexpr:
         left_out = [item for item in items if item.get_closest_marker("thorough")]
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
+    if hasattr(config, "workerinput"):
+        lengths = Counter()
+        for item in items:
+            lengths[item.path] += 20 if item.get_closest_marker("slow") else 1
+        items.sort(key=lambda item: -lengths[item.path])
 
 
 @pytest.fixture(autouse=True, scope="module")

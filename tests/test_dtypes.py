@@ -4,6 +4,8 @@ The inputs are small whole numbers, which every type holds exactly, so that the 
 type in which they are computed.
 """
 
+from functools import cache
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -121,10 +123,20 @@ SLOW = {
     "Backward and back": returned(ro.Backward(1), ro.BackwardEuler()),
     "Runge-Kutta": returned(ro.Forward(2), ro.RungeKutta()),
 }
-FEW = ("arrays of the network's type", "NumPy's float64")  # that differ by more than their checks
+SAME, WIDER = "arrays of the network's type", "NumPy's float64"
+EVERY = [
+    (dtype, x64, given)
+    for given in GIVEN
+    for dtype, x64 in ((jnp.float32, True), (jnp.float64, True), (jnp.float32, False))
+]
+# Slow calls: a float32 network given float64; and alternately, in the order above, float32 alone with x64 on and x64 off.
+MIXED, ALONE, OFF = (jnp.float32, True, WIDER), (jnp.float32, True, SAME), (jnp.float32, False, WIDER)
 CASES = [
-    *(pytest.param(ask, tuple(GIVEN), id=name) for name, ask in QUICK.items()),
-    *(pytest.param(ask, FEW, id=name, marks=pytest.mark.slow) for name, ask in SLOW.items()),
+    *(pytest.param(ask, EVERY, id=name) for name, ask in QUICK.items()),
+    *(
+        pytest.param(ask, [MIXED, (ALONE, OFF)[k % 2]], id=name, marks=pytest.mark.slow)
+        for k, (name, ask) in enumerate(SLOW.items())
+    ),
 ]
 
 
@@ -133,17 +145,19 @@ def numbers(result):
     return np.concatenate([leaf.ravel().astype(complex if np.iscomplexobj(leaf) else float) for leaf in leaves])
 
 
-@pytest.mark.parametrize(("ask", "given"), CASES)
-def test_all_types_give_the_same_answer(ask, given, as_user):
+@cache
+def in_float64(ask):
+    return numbers(ask(jnp.float64, GIVEN[SAME]))
+
+
+@pytest.mark.parametrize(("ask", "ways"), CASES)
+def test_all_types_give_the_same_answer(ask, ways, as_user):
     """To 1e-3: a thousand rounding errors of float32 and more, of problems whose conditions are about 10."""
-    wanted = numbers(ask(jnp.float64, GIVEN["arrays of the network's type"]))
-    for x64 in (True, False):
+    wanted = in_float64(ask)
+    for dtype, x64, given in ways:
         with jax.enable_x64(x64):
-            for name in given:
-                give = GIVEN[name]
-                for dtype in (jnp.float32, jnp.float64) if x64 else (jnp.float32,):
-                    found = numbers(ask(dtype, give))
-                    np.testing.assert_allclose(found, wanted, rtol=1e-3, atol=1e-3, err_msg=f"{dtype} {name} x64={x64}")
+            found = numbers(ask(dtype, GIVEN[given]))
+        np.testing.assert_allclose(found, wanted, rtol=1e-3, atol=1e-3, err_msg=f"{dtype} {given} x64={x64}")
 
 
 @pytest.mark.slow
@@ -153,14 +167,13 @@ def test_recommend_takes_a_float32_network_and_float64_samples(as_user):
     assert found[0].label == found[1].label and abs(found[0].snr - found[1].snr) < 1
 
 
-@pytest.mark.parametrize(("ask", "given"), CASES)
-def test_bfloat16_is_refused_by_name_or_right(ask, given, as_user):
+@pytest.mark.parametrize(("ask", "ways"), CASES)
+def test_bfloat16_is_refused_by_name_or_right(ask, ways, as_user):
     """bfloat16 has a rounding error of 0.8 %, and the weights are exact in it: to 10 % of the largest entry."""
-    wanted = numbers(ask(jnp.float64, GIVEN["arrays of the network's type"]))
-    for name in given[:2] if given is not FEW else FEW[:1]:
-        give = GIVEN[name]
+    wanted = in_float64(ask)
+    for given in (SAME, WIDER) if ways is EVERY else (SAME,):
         try:
-            found = numbers(ask(jnp.bfloat16, give))
+            found = numbers(ask(jnp.bfloat16, GIVEN[given]))
         except TypeError as error:
             assert "bfloat16" in str(error) and "float32" in str(error)
             continue

@@ -12,6 +12,7 @@ from rnn_ode import initializers as init
 
 KEY = jax.random.key(0)
 EVERY = {
+    "shifted": init.shifted(0.5),
     "orthogonal": init.orthogonal(0.5),
     "gaussian": init.gaussian(0.5),
     "identity": init.identity(0.5),
@@ -44,6 +45,15 @@ def test_orthogonal():
     W = draw(init.orthogonal(0.7), 6)
     np.testing.assert_allclose(W @ W.T, 0.49 * np.eye(6), atol=1e-14)
     np.testing.assert_array_equal(W, jax.nn.initializers.orthogonal(0.7)(KEY, (6, 6), float))
+
+
+def test_shifted():
+    """Its logarithm exists and the forward series converges, |λ − 1| < 1, although its flow exp(W t) grows, Re λ > 0."""
+    W = draw(init.shifted(0.8), 32)
+    z = eigenvalues(W)
+    np.testing.assert_allclose(np.abs(z - 0.5), 0.3, atol=1e-14)
+    np.testing.assert_allclose((W - 0.5 * np.eye(32)) @ (W - 0.5 * np.eye(32)).T, 0.09 * np.eye(32), atol=1e-14)
+    assert np.abs(z).max() < 1 and np.abs(z - 1).max() < 1 and z.real.min() > 0
 
 
 def test_gaussian():

@@ -105,6 +105,12 @@ class Branch(eqx.Module):
         """Whether the branch runs off to infinity before the parameter leaves the interval."""
         return bool(self.result == RESULTS.branch_diverged)
 
+    def plot(self, coordinate: int = 0):
+        """The bifurcation diagram of a coordinate of the state. A matplotlib figure (needs the `app` extra)."""
+        from ..plot import branch
+
+        return branch(self, coordinate)
+
 
 def continue_branch(
     make_system: Callable[[Array], AbstractSystem],

@@ -45,6 +45,12 @@ class Cycles(eqx.Module):
     degenerate: int = eqx.field(static=True)
     coverage: Coverage = eqx.field(static=True)
 
+    def plot(self):
+        """The orbits as closed lines. A matplotlib figure (needs the `app` extra)."""
+        from ..plot import cycles as draw
+
+        return draw(self)
+
 
 def cycles(map: AbstractSystem, period: int, *, limit: int | None = None, key: PRNGKeyArray | None = None) -> Cycles:
     """Every orbit of that prime period of a piecewise-linear network with constant input; period 1: its fixed points.

@@ -117,6 +117,12 @@ class FixedPoints(eqx.Module):
         open_ = self.converged & (self.verdicts == Verdict.UNDETERMINED) & ~self.on_kink
         return float64_hint(self.points.dtype) if np.any(np.asarray(open_)) else ""
 
+    def plot(self):
+        """The points in a plane, by kind and stability. A matplotlib figure (needs the `app` extra)."""
+        from ..plot import fixed_points as draw
+
+        return draw(self)
+
     @eqx.filter_jit
     def absent_from(self, system: AbstractSystem) -> Bool[Array, "... n"]:
         """Which of these fixed points `system` does not have: its speed there is more than √u times its speed at a distance

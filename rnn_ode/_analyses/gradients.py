@@ -74,6 +74,12 @@ class GradientFlow(eqx.Module):
         """‖∂h_T/∂h_{T−k}‖₂ for k = 0…T; it may over- or underflow where `log_norms` does not."""
         return jnp.exp(self.log_norms)
 
+    def plot(self):
+        """The norms against the lag, with rates and bounds. A matplotlib figure (needs the `app` extra)."""
+        from ..plot import gradient_flow as draw
+
+        return draw(self)
+
     @property
     def predicted_rate(self) -> Float[Array, "*batch"]:
         """What the eigenvalues predict, log ρ of `spectrum.matrix`, in nats per step."""

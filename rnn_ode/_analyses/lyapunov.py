@@ -75,6 +75,12 @@ class Lyapunov(eqx.Module):
     step: Float[Array, ""] | None = None
     step_wanted: Float[Array, ""] | None = None
 
+    def plot(self):
+        """The exponents, and the running means that led to them. A matplotlib figure (needs the `app` extra)."""
+        from ..plot import lyapunov as draw
+
+        return draw(self)
+
     @property
     def kaplan_yorke(self) -> Float[Array, "..."]:
         """Kaplan–Yorke dimension: j + (λ₁ + … + λ_j) / |λ_{j+1}| for the last j with a sum that is not negative.

@@ -11,8 +11,9 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Complex, Float
 
 from .._base.checks import as_matrix, in_single
+from .._base.shown import Shown
 from .._base.states import of_each
-from .._base.text import plain
+from .._base.text import Table, plain
 from .._base.verdict import Verdict, float64_hint, verdict_name
 from .._methods.base import AbstractMethod, check_method
 from .._methods.catalogue import CONVERSIONS
@@ -22,12 +23,12 @@ from ..linalg._balance import balanced
 from ..linalg._eig import modes
 from ..linalg._regions import UnitDisc
 from ..linalg._verdict import eigenvalue_reach, judge
-from .spectrum_table import spectrum_table
+from .spectrum_table import spectrum_tables
 
 _of_each = of_each("multipliers", ndim=1)
 
 
-class Spectrum(eqx.Module):
+class Spectrum(Shown, eqx.Module):
     """The eigenvalues of a step matrix W (N, N) and what they say of h ↦ W h and of its continuous counterparts.
 
     All of it is about the linear part, with held input: a network with a nonlinearity has the Jacobian W at one state only.
@@ -39,13 +40,16 @@ class Spectrum(eqx.Module):
     - `condition`: their condition numbers (N,): 1 for a normal matrix, infinite for a defective one.
     - `balanced_condition`: the condition numbers (N,) of the balanced matrix, by which rounding is judged.
 
-    For a batch of matrices, as `vmap` returns it, every property and method returns a batch of answers.
+    `table()` has a row for each conversion and for `Textbook()`, and one for each of the largest multipliers; `to_dict()` has
+    all of them. For a batch of matrices, as `vmap` returns it, every property and method returns a batch of answers.
     """
 
     matrix: Float[Array, "N N"]
     multipliers: Complex[Array, " N"]
     condition: Float[Array, " N"]
     balanced_condition: Float[Array, " N"]
+
+    _alone = "multipliers", 1
 
     @property
     @_of_each
@@ -89,6 +93,15 @@ class Spectrum(eqx.Module):
         """`discrete`, then `continuous` of each method; this is cheaper than one by one."""
         flows = [check_method("methods", method).reading for method in methods]
         return judge(balanced(self.matrix), self.multipliers, self.balanced_condition, (UnitDisc().reading, *flows))
+
+    def plot(self, *methods: AbstractMethod):
+        """The multipliers, with each method's border of decay. A matplotlib figure (needs the `app` extra).
+
+        **Arguments:** `methods`, the conversions. Default: `Textbook()`, `Forward(1)`, `Backward(1)`, `Tustin()`, `Exact()`.
+        """
+        from ..plot import spectrum as draw
+
+        return draw(self, methods or (Textbook(), *CONVERSIONS[:4]))
 
     @_of_each
     def exists(self, method: AbstractMethod) -> Bool[Array, ""]:
@@ -153,15 +166,10 @@ class Spectrum(eqx.Module):
             for m, verdict in zip(methods, verdicts, strict=True)
         ]
 
-    def table(self) -> str:
-        """What one matrix's eigenvalues say, as text: a row for each method, and one for each of the largest multipliers."""
-        return spectrum_table(self.to_dict())
+    def _tables(self) -> tuple[Table, ...]:
+        return spectrum_tables(self.to_dict())
 
-    def to_dict(self) -> dict[str, Any]:
-        """What one matrix's eigenvalues say, as plain numbers and strings, ready for json: `None` for no number.
-
-        "methods" has an entry for each conversion and for `Textbook()`, "multipliers" one for each eigenvalue, largest first.
-        """
+    def _data(self) -> dict[str, Any]:
         network, predictions, numbers = _asked(self, _METHODS)
         W, multipliers = np.asarray(self.matrix), np.asarray(self.multipliers)
         obstacles = [m.obstacle(W) for m in _METHODS]

@@ -1,44 +1,51 @@
-"""A spectrum as text."""
+"""A spectrum as tables."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from .._base.text import number, table
+from .._base.text import Column, Table, complex_number, number
 
 _SHOWN = 12  # multipliers
 
+_METHODS = (
+    Column("method"),
+    Column("its flow"),
+    Column("nats per step", ">"),
+    Column("exists"),
+)
 
-def spectrum_table(report: Mapping[str, Any]) -> str:
-    """What `Spectrum.to_dict` returns, as text: a row for each method, and one for each of the largest multipliers."""
-    size, network, hidden = report["size"], report["network"], report["size"] - _SHOWN
-    lines = [
+_MULTIPLIERS = (
+    Column("multiplier", ">"),
+    Column("modulus", ">"),
+    Column("e-folding", ">", "steps in which the mode falls by a factor e; negative where it grows"),
+    Column("cycles/step", ">"),
+    Column("condition", ">", "of the eigenvalue; 1 for a normal matrix, ∞ for a defective one"),
+)
+
+
+def spectrum_tables(report: Mapping[str, Any]) -> tuple[Table, Table]:
+    """What `Spectrum.to_dict` returns, as tables: a row for each method, and one for each of the largest multipliers."""
+    size, network = report["size"], report["network"]
+    says = (
         f"{size} × {size} matrix, condition number {number(report['condition_number'], 5)}",
         f"network h ↦ W h: {network['says']}",
         f"spectral radius {report['radius']:.6g}, abscissa {report['abscissa']:.6g}, "
         f"rate {number(network['rate'], 5)} nats per step",
-        "",
-        _methods(report["methods"]),
-        "",
-        _multipliers(report["multipliers"][:_SHOWN]),
-    ]
-    if hidden > 0:
-        lines.append(f"… and {hidden} smaller ones (--json has them all)")
-    return "\n".join(lines)
+    )
+    methods = tuple(map(_method, report["methods"]))
+    multipliers = tuple(map(_multiplier, report["multipliers"][:_SHOWN]))
+    hidden = f"… and {size - _SHOWN} smaller ones (to_dict and --json have them all)"
+    return (
+        Table(_METHODS, methods, title="\n".join(says)),
+        Table(_MULTIPLIERS, multipliers, notes=(hidden,) if size > _SHOWN else ()),
+    )
 
 
-def _methods(methods: list[dict[str, Any]]) -> str:
-    rows = [("method", "its flow", "nats per step", "   exists")]
-    for m in methods:
-        exists = "yes" if m["exists"] else f"no: {m['why_not']}"
-        rows.append((m["method"], m["verdict"], number(m["rate"], 5), f"   {exists}"))
-    return table(rows, align="<<>", least=(14, 14, 14), gap=0)
+def _method(m: Mapping[str, Any]) -> tuple[str, ...]:
+    return m["method"], m["verdict"], number(m["rate"], 5), "yes" if m["exists"] else f"no: {m['why_not']}"
 
 
-def _multipliers(multipliers: list[dict[str, Any]]) -> str:
-    rows = [("multiplier", "modulus", "e-folding", "cycles/step", "condition")]
-    for z in multipliers:
-        value = f"{z['re']:.6g} {'+' if z['im'] >= 0 else '-'} {abs(z['im']):.6g}i"
-        efolding = "∞" if z["timescale"] is None else number(z["timescale"], 5)
-        numbers = number(z["modulus"], 5), efolding, f"{z['frequency']:.4f}", number(z["condition"], 5)
-        rows.append((value, *numbers))
-    return table(rows, align=">>>>>", least=(26, 11, 12, 13, 11), gap=0)
+def _multiplier(z: Mapping[str, Any]) -> tuple[str, ...]:
+    efolding = "∞" if z["timescale"] is None else number(z["timescale"], 5)
+    value = complex_number(complex(z["re"], z["im"]), 6)
+    return value, number(z["modulus"], 5), efolding, f"{z['frequency']:.4f}", number(z["condition"], 5)

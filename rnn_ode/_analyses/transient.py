@@ -65,6 +65,12 @@ class Transient(eqx.Module):
     times: Float[Array, " n"]
     norms: Float[Array, " n"]
 
+    def plot(self):
+        """The growth against time, with the peak. A matplotlib figure (needs the `app` extra)."""
+        from ..plot import transient as draw
+
+        return draw(self)
+
 
 def transient(system: AbstractSystem | ArrayLike | list, at: Any = None) -> Transient:
     """Transient growth of the map h ↦ W h, or of a system's small disturbances at a state.

@@ -1,11 +1,18 @@
 """Numbers, tables and JSON of what the package reports."""
 
+import dataclasses
+import html
+import itertools
 import math
-from collections.abc import Mapping, Sequence
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 MISSING = "–"
 """What a table shows for a value that is not there."""
+
+WIDTH = 80
+"""The columns of a terminal that a text fits in."""
 
 
 def number(value: Any, digits: int = 3) -> str:
@@ -20,43 +27,179 @@ def number(value: Any, digits: int = 3) -> str:
     return f"{value:.{digits}g}"
 
 
-def table(
-    rows: Sequence[Sequence[str]],
-    *,
-    align: str = "",
-    least: Sequence[int] = (),
-    gap: int = 2,
-    rule: bool = False,
-) -> str:
-    """Rows of words, the head first, as lines of aligned columns.
-
-    `align` is one of "<", ">" and "^" for each column, from the left; the columns after them are aligned left. A column is
-    as wide as its longest word, and at least as wide as `least` says; `gap` spaces separate the columns. `rule` draws a line
-    under the head.
-    """
-    count = len(rows[0])
-    align = align.ljust(count, "<")
-    wanted = [*least, *[0] * (count - len(least))]
-    widths = [max(wanted[i], *(len(row[i]) for row in rows)) for i in range(count)]
-    fill = {"<": str.ljust, ">": str.rjust, "^": str.center}
-    lines = [[fill[side](word, width) for word, side, width in zip(row, align, widths, strict=True)] for row in rows]
-    if rule:
-        lines.insert(1, ["─" * width for width in widths])
-    return "\n".join((" " * gap).join(line).rstrip() for line in lines)
+def complex_number(value: complex, digits: int = 3) -> str:
+    """A complex number for a text, "0.5 + 0.2i"; without the imaginary part if that is 0."""
+    real, imaginary = float(value.real), float(value.imag)
+    if imaginary == 0 or math.isnan(real) or math.isnan(imaginary):
+        return number(real, digits)
+    return f"{number(real, digits)} {'+' if imaginary > 0 else '-'} {number(abs(imaginary), digits)}i"
 
 
 def plain(value: Any, infinities: bool = False) -> Any:
     """A copy of a value that JSON can hold: arrays become lists, NaN becomes `None`.
 
-    Infinities become `None` too, or with `infinities` the strings "inf" and "-inf". Mappings, lists and tuples are copied
-    with all that is in them; whole numbers, booleans and strings stay.
+    Infinities become `None` too, or with `infinities` the strings "inf" and "-inf". Complex numbers become pairs of real and
+    imaginary part. Mappings, lists and tuples are copied with all that is in them; whole numbers, booleans and strings stay.
     """
     if hasattr(value, "tolist"):
         value = value.tolist()
     if isinstance(value, Mapping):
         return {key: plain(entry, infinities) for key, entry in value.items()}
+    if isinstance(value, complex):
+        value = [value.real, value.imag]
     if isinstance(value, list | tuple):
         return [plain(entry, infinities) for entry in value]
     if not isinstance(value, float) or math.isfinite(value):
         return value
     return str(value) if infinities and math.isinf(value) else None
+
+
+@dataclasses.dataclass(frozen=True)
+class Column:
+    """A column of a `Table`: its heading, its alignment ("<", ">" or "^"), and a sentence that says what is in it."""
+
+    heading: str
+    align: str = "<"
+    says: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """Rows of words under headings: what a result shows of itself, as text and as HTML.
+
+    `title` is a sentence above the rows, and `notes` are sentences below them. Without columns the table is these alone.
+    """
+
+    columns: tuple[Column, ...] = ()
+    rows: tuple[tuple[str, ...], ...] = ()
+    title: str = ""
+    notes: tuple[str, ...] = ()
+
+    def text(self, width: int = WIDTH, *, most: int | None = None, legend: bool = True) -> str:
+        """Return the table as lines of at most `width` columns.
+
+        A table that is too wide has its words broken over several lines at spaces, in the columns that have any. If that is
+        not enough, the last columns follow below the others, each time with the first column again. `most` is the largest
+        number of rows that are shown. `legend` says whether the sentences on the columns are shown.
+        """
+        parts = [wrapped(self.title, width), self._grid(width, most)]
+        notes = "\n".join(wrapped(note, width) for note in self.notes)
+        return "\n\n".join(filter(None, [*parts, notes, self._legend(width) if legend else ""]))
+
+    def html(self, most: int = 200) -> str:
+        """Return the table as HTML, with at most so many rows."""
+
+        def cells(kind: str, words: Iterable[str]) -> str:
+            aligned = zip(words, self.columns, strict=True)
+            return "".join(f"<{kind} {_html_style(column)}>{html.escape(word)}</{kind}>" for word, column in aligned)
+
+        says = [f"{column.heading}: {column.says}" for column in self.columns if column.says]
+        hidden = len(self.rows) - most
+        notes = [*([_more(hidden)] if hidden > 0 else []), *self.notes, *says]
+        head = f"<thead><tr>{cells('th', (column.heading for column in self.columns))}</tr></thead>"
+        body = "".join(f"<tr>{cells('td', row)}</tr>" for row in self.rows[:most])
+        grid = f"<table>{head}<tbody>{body}</tbody></table>" if self.columns else ""
+        title = f"<p><strong>{html.escape(self.title)}</strong></p>" if self.title else ""
+        return f"<div>{title}{grid}{''.join(f'<p>{html.escape(note)}</p>' for note in notes)}</div>"
+
+    def _grid(self, width: int, most: int | None) -> str:
+        """The head, a rule and the rows."""
+        if not self.columns:
+            return ""
+        hidden = 0 if most is None else len(self.rows) - most
+        rows = self.rows[:most] if hidden > 0 else self.rows
+        words = [tuple(column.heading for column in self.columns), *rows]
+        blocks = []
+        for chosen in _blocks(words, width):
+            columns = [self.columns[i] for i in chosen]
+            blocks.append(_aligned([[row[i] for i in chosen] for row in words], columns, width))
+        return "\n\n".join(blocks) + (f"\n{_more(hidden)}" if hidden > 0 else "")
+
+    def _legend(self, width: int) -> str:
+        """A sentence for each column that has one."""
+        said = [column for column in self.columns if column.says]
+        indent = max((len(column.heading) for column in said), default=0) + 2
+        lines = [
+            textwrap.fill(
+                column.says, width, initial_indent=column.heading.ljust(indent), subsequent_indent=" " * indent
+            )
+            for column in said
+        ]
+        return "\n".join(lines)
+
+
+def wrapped(text: str, width: int = WIDTH) -> str:
+    """A text in lines of at most that width, broken at spaces. Its own line breaks stay."""
+    return "\n".join(textwrap.fill(line, width, break_on_hyphens=False) for line in text.splitlines())
+
+
+def on_one_screen(tables: Sequence[Table], height: int = 30, width: int = WIDTH) -> str:
+    """Return tables as text of at most that many lines: fewer rows first, then no sentences on the columns."""
+    for most, legend in ((None, True), (10, True), (10, False), (6, False), (3, False), (1, False)):
+        text = as_text(tables, width, most=most, legend=legend)
+        if text.count("\n") < height:
+            return text
+    lines = text.splitlines()
+    return "\n".join([*lines[: height - 1], f"… and {len(lines) - height + 1} more lines"])
+
+
+def as_text(tables: Iterable[Table], width: int = WIDTH, **options: Any) -> str:
+    """Return the texts of several tables, one below the other."""
+    return "\n\n".join(table.text(width, **options) for table in tables)
+
+
+def _more(hidden: int) -> str:
+    return f"… and {hidden} more"
+
+
+def _html_style(column: Column) -> str:
+    return f'style="text-align:{ {"<": "left", ">": "right", "^": "center"}[column.align] }"'
+
+
+_GAP = 2  # spaces between columns
+
+
+def _blocks(words: Sequence[Sequence[str]], width: int) -> Iterator[list[int]]:
+    """Yield the numbers of the columns that stand beside each other. Every block but the first repeats column 0."""
+    least = [max(map(_longest_word, column)) for column in zip(*words, strict=True)]
+    block = [0]
+    for i in range(1, len(least)):
+        if sum(least[j] for j in [*block, i]) + _GAP * len(block) > width and len(block) > 1:
+            yield block
+            block = [0]
+        block.append(i)
+    yield block
+
+
+def _aligned(words: Sequence[Sequence[str]], columns: Sequence[Column], width: int) -> str:
+    """The rows as lines, the head first and a rule under it, each column as wide as it wants or as the width allows."""
+    widths = _widths(words, width)
+    fill = {"<": str.ljust, ">": str.rjust, "^": str.center}
+    lines = []
+    for row in words:
+        cells = [_broken(text, room) for text, room in zip(row, widths, strict=True)]
+        for parts in itertools.zip_longest(*cells, fillvalue=""):
+            filled = (fill[c.align](part, room) for part, c, room in zip(parts, columns, widths, strict=True))
+            lines.append((" " * _GAP).join(filled).rstrip())
+        if row is words[0]:
+            lines.append((" " * _GAP).join("─" * room for room in widths))
+    return "\n".join(lines)
+
+
+def _broken(text: str, room: int) -> list[str]:
+    """A text in lines of at most that width, broken at spaces; a longer word ends in "…"."""
+    words = [word if len(word) <= room else word[: room - 1] + "…" for word in text.split()]
+    return textwrap.wrap(" ".join(words), room, break_on_hyphens=False) if words else [""]
+
+
+def _widths(words: Sequence[Sequence[str]], width: int) -> list[int]:
+    """The widths of columns: those of their longest texts, or less in the widest ones, first down to their longest words."""
+    widths, least = ([max(map(size, column)) for column in zip(*words, strict=True)] for size in (len, _longest_word))
+    for _ in range(sum(widths) + _GAP * (len(widths) - 1) - width):
+        shrinks = [i for i, room in enumerate(widths) if room > least[i]] or range(len(widths))
+        widths[max(shrinks, key=widths.__getitem__)] -= 1
+    return widths
+
+
+def _longest_word(text: str) -> int:
+    return max(map(len, text.split()), default=0)

@@ -141,6 +141,7 @@ export function spectralNorm(A) {
 export const sizeOfModes = (modes) => modes.reduce((n, mode) => n + (mode.im ? 2 : 1), 0);
 
 // W: the blocks of the modes on the diagonal, `coupling` times `upper` above them (ones beside the diagonal if not given).
+// A matrix that was given keeps its size: its `upper` fits no other number of rows.
 export function matrixOf(modes, coupling = 0, upper = null) {
   const n = sizeOfModes(modes), W = new Float64Array(n * n);
   let at = 0;
@@ -333,12 +334,15 @@ export const PRESETS = {
   },
 };
 
+// The first three are g R(60°): the multipliers of the origin are g exp(±60° i).
 export const WEIGHTS = {
-  "a circle of the map, a focus of the flow": [0.75, -1.299, 1.299, 0.75],
-  "a circle of both": [1.1, -1.9053, 1.9053, 1.1],
+  "g = 0.9: the origin is stable": [0.45, -0.7794, 0.7794, 0.45],
+  "g = 1.5: the map has a circle (Neimark–Sacker at g = 1)": [0.75, -1.299, 1.299, 0.75],
+  "g = 2.2: the flow has one too (Hopf at g = 2)": [1.1, -1.9053, 1.9053, 1.1],
   "four stable points": [2, 0.2, -0.2, 2],
-  "the origin alone": [0.5, -0.4, 0.4, 0.5],
 };
+
+const MOST_WEIGHT = 3; // the reach of the plane of weights
 
 function round(x) {
   return Math.round(x * 1000) / 1000 + 0;
@@ -359,11 +363,11 @@ export function fromLink(text, state) {
   const next = { ...state };
   if (["modes", "units"].includes(values.get("tab"))) next.tab = values.get("tab");
   const modes = (values.get("modes") || "").split(",").map((part) => /^(-?[0-9.]+)(?:\+([0-9.]+)i)?$/.exec(part));
-  if (modes.length <= 8 && modes.every(Boolean)) next.modes = modes.map(([, re, im]) => ({ re: +re, im: +(im || 0) }));
+  if (modes.length <= 16 && modes.every(Boolean)) next.modes = modes.map(([, re, im]) => ({ re: +re, im: +(im || 0) }));
   const coupling = Number(values.get("coupling"));
   if (values.get("coupling") && coupling >= 0 && coupling <= 2) next.coupling = coupling;
   const weights = (values.get("W") || "").split(",").map(Number);
-  if (weights.length === 4 && weights.every((w) => Math.abs(w) <= 4)) next.weights = weights;
+  if (weights.length === 4 && weights.every((w) => Math.abs(w) <= MOST_WEIGHT)) next.weights = weights;
   return next;
 }
 
@@ -391,24 +395,27 @@ export function snippet({ tab, modes, coupling, weights, upper }) {
 
 // --- drawing ---------------------------------------------------------------------------------------------------------
 
-const COLOURS = { network: "var(--ink)", textbook: "#d55e00", "forward:1": "#0072b2", "backward:1": "#009e73", tustin: "#cc79a7", exact: "#b8860b" };
-const DASHES = { textbook: "7 4", "forward:1": "", "backward:1": "2 3", tustin: "9 3 2 3", exact: "" };
+// The colours of the package's pictures. Where curves meet, dashes let the one below show.
+export const COLOURS = { network: "var(--ink)", textbook: "#b43c00", "forward:1": "#c38700", "backward:1": "#784bb4", tustin: "#3ca578", exact: "#005af0" };
+const DASHES = { textbook: "", "forward:1": "", "backward:1": "", tustin: "6 4", exact: "" };
+const RUNS = ["#005af0", "#c38700", "#3ca578", "#b43c00", "#784bb4"]; // from five starts
 
 const STYLE = `
-.rnn-explorer { --ink: #1a1a1a; --paper: #ffffff; --faint: #00000022; font: 15px/1.4 system-ui, sans-serif; color: var(--ink); background: var(--paper); padding: 12px; container-type: inline-size; }
+.rnn-explorer { --ink: #1a1a1a; --paper: #ffffff; --faint: #00000022; font: 15px/1.4 system-ui, sans-serif; color: var(--ink); background: var(--paper); padding: 12px; }
 @media (prefers-color-scheme: dark) { .rnn-explorer { --ink: #ececec; --paper: #16181c; --faint: #ffffff2a; } }
-.rnn-explorer .panels { display: grid; grid-template-columns: minmax(0, 1fr) minmax(0, 1fr); gap: 12px; }
-@container (max-width: 640px) { .rnn-explorer .panels { grid-template-columns: minmax(0, 1fr); } }
-.rnn-explorer svg { width: 100%; height: auto; display: block; touch-action: none; user-select: none; }
+.rnn-explorer .panels { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, var(--least)), 1fr)); gap: 12px; }
+.rnn-explorer svg { width: 100%; height: auto; display: block; user-select: none; }
 .rnn-explorer svg text { fill: var(--ink); font-size: 12px; }
-.rnn-explorer .handle { cursor: grab; fill: var(--paper); stroke: var(--ink); stroke-width: 2.5; }
-.rnn-explorer .handle:focus-visible { outline: none; stroke: #0072b2; stroke-width: 5; }
-.rnn-explorer button, .rnn-explorer select { font: inherit; color: inherit; background: transparent; border: 1px solid var(--ink); border-radius: 5px; padding: 3px 9px; }
+.rnn-explorer .handle { cursor: grab; touch-action: none; fill: var(--paper); stroke: var(--ink); stroke-width: 2.5; }
+.rnn-explorer .handle:focus-visible { outline: none; stroke: #1e96ff; stroke-width: 5; }
+.rnn-explorer button, .rnn-explorer select { font: inherit; color: inherit; background: transparent; border: 1px solid var(--ink); border-radius: 5px; padding: 3px 9px; max-width: 100%; }
 .rnn-explorer select option { color: #1a1a1a; }
 .rnn-explorer [role=tab][aria-selected=true] { background: var(--ink); color: var(--paper); }
 .rnn-explorer .controls { display: flex; flex-wrap: wrap; gap: 8px; align-items: center; margin: 6px 0; }
 .rnn-explorer table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 .rnn-explorer td, .rnn-explorer th { text-align: left; padding: 2px 6px; border-bottom: 1px solid var(--faint); font-weight: normal; }
+.rnn-explorer .unlike { font-weight: 700; }
+.rnn-explorer p { margin: 6px 0; }
 .rnn-explorer pre { overflow-x: auto; border: 1px solid var(--faint); border-radius: 5px; padding: 8px; font-size: 12.5px; }
 `;
 
@@ -461,18 +468,20 @@ function plot(width, height, [x0, x1], [y0, y1], { label, square = false, ticks 
     inside.append(path);
     return path;
   };
-  const dots = (points, fill, size = 3) => {
-    for (const point of points)
-      if (point && point.every(Number.isFinite)) inside.append(element("circle", { cx: place(...point)[0], cy: place(...point)[1], r: size, fill }));
+  const dots = (points, colour, size = 3) => {
+    const at = points.filter((point) => point && point.every(Number.isFinite)).map((point) => place(...point).map((v) => v.toFixed(1)));
+    const d = at.map(([x, y]) => `M${x} ${y}h0`).join("");
+    inside.append(element("path", { d, stroke: colour, "stroke-width": 2 * size, "stroke-linecap": "round" }));
   };
   const back = (px, py) => [x0 + ((px - left) / (width - left - right)) * (x1 - x0), y0 + ((height - bottom - py) / (height - top - bottom)) * (y1 - y0)];
   return { svg, inside, place, back, line, dots };
 }
 
-// A point that is dragged, or moved by the arrow keys (0.01, with shift 0.1). `moved(x, y)` is told each time.
-function handle(plane, name, moved, released) {
+// A point that is dragged, or moved by the arrow keys (0.01, with shift 0.1), as far as `reach`. `moved(x, y)` is told each time.
+function handle(plane, name, reach, moved, released) {
   let at = [0, 0];
-  const circle = element("circle", { class: "handle", r: 9, tabindex: 0, role: "slider", "aria-label": name, "aria-valuemin": -3, "aria-valuemax": 3 });
+  const circle = element("circle", { class: "handle", r: 10, tabindex: 0, role: "slider", "aria-label": name, "aria-valuemin": -reach, "aria-valuemax": reach });
+  const move = (x, y) => moved(within(x, reach), within(y, reach));
   circle.addEventListener("pointerdown", (event) => {
     circle.setPointerCapture(event.pointerId);
     circle.focus();
@@ -481,15 +490,16 @@ function handle(plane, name, moved, released) {
   circle.addEventListener("pointermove", (event) => {
     if (!circle.hasPointerCapture(event.pointerId)) return;
     const box = plane.svg.getBoundingClientRect(), view = plane.svg.viewBox.baseVal;
-    moved(...plane.back(((event.clientX - box.left) / box.width) * view.width, ((event.clientY - box.top) / box.height) * view.height));
+    move(...plane.back(((event.clientX - box.left) / box.width) * view.width, ((event.clientY - box.top) / box.height) * view.height));
   });
   circle.addEventListener("pointerup", released);
+  circle.addEventListener("pointercancel", released);
   circle.addEventListener("keydown", (event) => {
     const [dx, dy] = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key] || [0, 0];
     if (!dx && !dy) return;
     event.preventDefault();
     const by = event.shiftKey ? 0.1 : 0.01;
-    moved(at[0] + dx * by, at[1] + dy * by);
+    move(at[0] + dx * by, at[1] + dy * by);
     released();
   });
   plane.svg.append(circle);
@@ -508,9 +518,16 @@ function handle(plane, name, moved, released) {
 
 const within = (x, limit) => Math.max(-limit, Math.min(limit, x));
 
+// The mode that a handle at x + i y makes of a mode. A real one that leaves the axis becomes a pair, and a pair that reaches
+// the axis a real one, unless the matrix must keep its size (`isFixed`).
+export function movedMode(mode, x, y, isFixed) {
+  if (isFixed) return { ...mode, re: x, im: mode.im ? Math.max(0.005, Math.abs(y)) : 0 };
+  return { ...mode, re: x, im: Math.abs(y) < (mode.im ? 0.005 : 0.03) ? 0 : Math.abs(y) };
+}
+
 // The plane of multipliers with the borders of decay, and a handle for each mode.
 function planeOfModes(state, changed, released) {
-  const plane = plot(380, 380, [-2.2, 2.2], [-2.2, 2.2], { label: "multipliers in the complex plane", square: true });
+  const reach = 2.2, plane = plot(380, 380, [-reach, reach], [-reach, reach], { label: "multipliers in the complex plane", square: true });
   const turn = (centre, radius) => [...Array(121).keys()].map((k) => [centre + radius * Math.cos((k * Math.PI) / 60), radius * Math.sin((k * Math.PI) / 60)]);
   plane.line(turn(0, 1), COLOURS.network, "", 2.5);
   plane.line([[0, -9], [0, 9]], COLOURS.textbook, DASHES.textbook);
@@ -525,9 +542,8 @@ function planeOfModes(state, changed, released) {
         mirrors = state.modes.map(() => ({ circle: element("circle", { r: 6, fill: "none", stroke: "var(--ink)", "stroke-width": 1.5 }) }));
         for (const { circle } of mirrors) plane.svg.append(circle);
         handles = state.modes.map((_, k) =>
-          handle(plane, `multiplier ${k + 1}`, (x, y) => {
-            const im = Math.abs(y) < 0.03 && !state.modes[k].im ? 0 : Math.abs(y) < 0.005 ? 0 : Math.abs(within(y, 2.2));
-            state.modes[k] = { ...state.modes[k], re: within(x, 2.2), im };
+          handle(plane, `multiplier ${k + 1}`, reach, (x, y) => {
+            state.modes[k] = movedMode(state.modes[k], x, y, Boolean(state.upper));
             changed();
           }, released));
       }
@@ -537,6 +553,34 @@ function planeOfModes(state, changed, released) {
         mirrors[k].circle.setAttribute("cx", cx);
         mirrors[k].circle.setAttribute("cy", cy);
         mirrors[k].circle.style.display = mode.im ? "" : "none";
+      });
+    },
+  };
+}
+
+// The plane of weights: an arrow for each unit, whose tip is the row of W, its incoming weights.
+function planeOfWeights(state, changed, released) {
+  const reach = MOST_WEIGHT, plane = plot(300, 300, [-reach, reach], [-reach, reach], { label: "incoming weights of the two units", square: true });
+  const units = [0, 1].map((unit) => {
+    const colour = ["#005af0", "#b43c00"][unit], [x1, y1] = plane.place(0, 0);
+    const arrow = element("line", { x1, y1, stroke: colour, "stroke-width": 3 });
+    const name = element("text", { "aria-hidden": true, style: `fill: ${colour}` }, `unit ${unit + 1}`);
+    plane.inside.append(arrow);
+    plane.svg.append(name);
+    const tip = handle(plane, `weights of unit ${unit + 1}`, reach, (x, y) => {
+      [state.weights[2 * unit], state.weights[2 * unit + 1]] = [x, y];
+      changed();
+    }, released);
+    return { arrow, name, tip };
+  });
+  return {
+    svg: plane.svg,
+    update() {
+      units.forEach(({ arrow, name, tip }, unit) => {
+        const [x, y] = state.weights.slice(2 * unit), [x2, y2] = plane.place(x, y), below = ["₁", "₂"][unit];
+        for (const [key, value] of Object.entries({ x2, y2 })) arrow.setAttribute(key, value);
+        for (const [key, value] of Object.entries({ x: Math.min(x2 + 13, 255), y: y2 - 13 })) name.setAttribute(key, value);
+        tip.put(x, y, `W${below}₁ = ${round(x)}, W${below}₂ = ${round(y)}`);
       });
     },
   };
@@ -566,19 +610,20 @@ function drawModes(state, panel) {
         : element("line", { x1: 0, x2: 40, y1: 5, y2: 5, stroke: COLOURS[name], "stroke-width": 3, "stroke-dasharray": DASHES[name] }));
     const cells = [swatch, name, told[name] + (reason ? `: ${reason}` : "")].map((content) => element("td", {}, content));
     cells[2].dataset.verdict = name;
+    if (told[name] !== told.network) cells[2].className = "unlike";
     return element("tr", {}, ...cells);
   }));
 }
 
 // Orbits of the map and of the flow of two tanh units, with the fixed points that they share.
 function drawUnits(state, panel) {
-  const starts = [[0.9, 0.1], [-0.9, -0.1], [0.1, -0.9], [0.05, 0.05], [-0.1, 0.95]], colours = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b8860b"];
+  const starts = [[0.9, 0.1], [-0.9, -0.1], [0.1, -0.9], [0.05, 0.05], [-0.1, 0.95]];
   const found = fixedPoints(state.weights);
   for (const kind of ["map", "flow"]) {
     const plane = plot(300, 300, [-1.1, 1.1], [-1.1, 1.1], { label: `phase portrait of the ${kind}`, square: true });
     starts.forEach((start, k) => {
-      if (kind === "map") plane.dots(mapOrbit(state.weights, start, 250), colours[k], 1.6);
-      else plane.line(flowOrbit(state.weights, start, 60), colours[k], "", 1.5);
+      if (kind === "map") plane.dots(mapOrbit(state.weights, start, 250), RUNS[k], 1.6);
+      else plane.line(flowOrbit(state.weights, start, 60), RUNS[k], "", 1.5);
     });
     for (const item of found) {
       const [cx, cy] = plane.place(...item.point);
@@ -594,7 +639,11 @@ function drawUnits(state, panel) {
 }
 
 function chooser(label, presets, chosen) {
-  const select = element("select", { "aria-label": label, onchange: () => select.value && chosen(presets[select.value]) },
+  const choose = () => {
+    if (select.value) chosen(presets[select.value]);
+    select.value = ""; // so that the same one can be chosen again
+  };
+  const select = element("select", { "aria-label": label, onchange: choose },
     element("option", { value: "" }, `${label} …`), ...Object.keys(presets).map((name) => element("option", { value: name }, name)));
   return select;
 }
@@ -616,25 +665,30 @@ export function mount(root, { linked = false, released = () => {}, ...first } = 
   panel.points = element("tbody", {});
   const plane = planeOfModes(state, changed, ended);
   const coupling = element("input", { type: "range", min: 0, max: 2, step: 0.01, "aria-label": "coupling", oninput: () => { state.coupling = +coupling.value; changed(); }, onchange: ended });
-  const add = (im) => { if (state.modes.length < 8) set({ modes: [...state.modes, { re: 0.8, im }] }); };
-  const modes = element("div", { role: "tabpanel" },
-    element("div", { class: "controls" }, chooser("Examples", PRESETS, (preset) => set({ coupling: 0, ...preset })),
+  const resized = (modes) => set({ modes, upper: null, coupling: 0 });
+  const add = (im) => { if (state.modes.length < 8) resized([...state.modes, { re: 0.8, im }]); };
+  const remove = () => { if (state.modes.length > 1) resized(state.modes.slice(0, -1)); };
+  const words = (text) => element("p", {}, text);
+  const modes = element("div", { role: "tabpanel", style: "--least: 320px" },
+    element("div", { class: "controls" }, chooser("Examples", PRESETS, (preset) => set({ coupling: 0, upper: null, ...preset })),
       element("button", { onclick: () => add(0) }, "Add a real one"), element("button", { onclick: () => add(0.4) }, "Add a pair"),
-      element("button", { onclick: () => { if (state.modes.length > 1) set({ modes: state.modes.slice(0, -1) }); } }, "Remove one"),
-      element("label", { class: "controls" }, "coupling", coupling)),
+      element("button", { onclick: remove }, "Remove one"), element("label", { class: "controls" }, "coupling", coupling)),
     element("div", { class: "panels" },
-      element("div", {}, plane.svg, element("table", {}, panel.verdicts)),
-      element("div", {}, element("div", {}, "State of the first unit: network (dots) and flows (lines), from ones, without input"), panel.runs,
-        element("div", {}, "Norms of Wᵏ and of each flow: growth of a disturbance, and of a gradient"), panel.growth)));
-  const names = ["W₁₁", "W₁₂", "W₂₁", "W₂₂"];
-  const sliders = names.map((name, k) => element("input", { type: "range", min: -3, max: 3, step: 0.01, "aria-label": name, oninput: () => { state.weights[k] = +sliders[k].value; changed(); }, onchange: ended }));
-  const shown = names.map(() => element("output", {}));
+      element("div", {}, words("Multipliers, to drag or to move by the arrow keys. Each line is the border of decay: the network decays inside the unit circle."),
+        plane.svg, element("table", {}, panel.verdicts), words("Bold: unlike the network.")),
+      element("div", {}, words("State of the first unit: network (dots) and flows (lines), from ones, without input"), panel.runs,
+        words("Norms of Wᵏ and of each flow: growth of a disturbance, and of a gradient"), panel.growth)));
+  const weights = planeOfWeights(state, changed, ended);
   const heads = ["fixed point", "multipliers", "of the map", "of the flow"].map((text) => element("th", {}, text));
-  const units = element("div", { role: "tabpanel" },
+  const units = element("div", { role: "tabpanel", style: "--least: 260px" },
     element("div", { class: "controls" }, chooser("Examples", WEIGHTS, (weights) => set({ weights }))),
-    element("div", { class: "controls" }, ...names.map((name, k) => element("label", { class: "controls" }, name, sliders[k], shown[k]))),
-    element("div", { class: "panels" }, element("div", {}, "Map, h ↦ tanh(W h)", panel.map), element("div", {}, "Flow, dh/dt = tanh(W h) − h", panel.flow)),
-    element("table", {}, element("thead", {}, element("tr", {}, ...heads)), panel.points));
+    element("div", { class: "panels" },
+      element("div", {}, words("Weights into each unit, (W₁₁, W₁₂) and (W₂₁, W₂₂), to drag or to move by the arrow keys"), weights.svg),
+      element("div", {}, words("Map, h ↦ tanh(W h), from five starts"), panel.map),
+      element("div", {}, words("Flow, dh/dt = tanh(W h) − h, from the same"), panel.flow)),
+    element("table", {}, element("thead", {}, element("tr", {}, ...heads)), panel.points),
+    words("A fixed point of the map is stable while |λ| < 1; a pair that leaves the circle gives birth to a closed curve (Neimark–Sacker). "
+      + "One of the flow is stable while Re λ < 1; a pair that crosses that line gives birth to a cycle (Hopf). Filled points are stable."));
   const tabs = [["modes", "Eigenvalues"], ["units", "Two tanh units"]].map(([tab, text]) =>
     element("button", { role: "tab", "data-tab": tab, onclick: () => set({ tab }) }, text));
   const code = element("pre", { tabindex: 0, "aria-label": "Python code for what is shown" });
@@ -644,8 +698,8 @@ export function mount(root, { linked = false, released = () => {}, ...first } = 
     modes.hidden = state.tab !== "modes";
     units.hidden = state.tab !== "units";
     coupling.value = state.coupling;
-    sliders.forEach((slider, k) => { slider.value = state.weights[k]; shown[k].textContent = round(state.weights[k]).toFixed(2); });
     plane.update();
+    weights.update();
     state.tab === "modes" ? drawModes(state, panel) : drawUnits(state, panel);
     code.textContent = snippet(state);
     if (linked) history.replaceState(null, "", `#${toLink(state)}`);
@@ -654,7 +708,7 @@ export function mount(root, { linked = false, released = () => {}, ...first } = 
   root.replaceChildren(element("style", {}, STYLE), element("div", { class: "controls", role: "tablist" }, ...tabs), modes, units,
     element("details", {}, element("summary", {}, "The same in Python"), copy, code));
   draw();
-  return { state, draw };
+  return { state, draw, matrix: () => matrixOf(state.modes, state.coupling, state.upper) };
 }
 
 // In Jupyter: the modes come from Python, and the matrix goes back when a handle is released.

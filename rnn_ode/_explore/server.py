@@ -29,7 +29,7 @@ def server(port: int = 0, first: dict[str, Any] | None = None) -> ThreadingHTTPS
             self.send_response(200)
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(body)))
-            self.send_header("Content-Security-Policy", "default-src 'self' 'unsafe-inline'")
+            self.send_header("Content-Security-Policy", "default-src 'self' 'unsafe-inline'; img-src data:")
             self.end_headers()
             self.wfile.write(body)
 

@@ -26,7 +26,8 @@ def explore(cell: Cell | ArrayLike | None = None) -> Any:
       multiplier, ½.
 
     **Returns:** a widget. `widget.W` is the matrix (N, N) that belongs to the multipliers as they were last released. It is
-    Q T Qᵀ with the Q of the real Schur form of the matrix given, and T with the new multipliers on its diagonal.
+    Q T Qᵀ with the Q of the real Schur form of the matrix given, and T with the new multipliers on its diagonal. Real
+    multipliers stay real and pairs stay pairs, so that the size is kept, until you add or remove one.
 
     **Raises:** `ImportError` without anywidget, `ValueError` for a larger matrix, `TypeError` for a cell without a linear
     part.
@@ -57,7 +58,9 @@ def explore(cell: Cell | ArrayLike | None = None) -> Any:
         def __init__(self, W: Float[np.ndarray, "N N"]):
             T, self._Q = schur(W)
             self.size = len(W)
-            super().__init__(modes=modes_of(T), coupling=1.0, upper=T.ravel().tolist(), matrix=T.ravel().tolist())
+            rows = T.ravel().tolist()
+            # without a cell there is no matrix whose size would have to be kept
+            super().__init__(modes=modes_of(T), coupling=1.0, upper=[] if cell is None else rows, matrix=rows)
 
         @property
         def W(self) -> Float[np.ndarray, "N N"]:

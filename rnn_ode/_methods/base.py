@@ -45,6 +45,7 @@ class AbstractMethod(eqx.Module):
     - `adds_equilibria`: whether the flow of a nonlinear cell may rest where the network does not. Default `True`.
     - `is_truncation`, `series_ratio(multiplier)`, `neglected(multiplier)`: of a method that is the beginning of a series.
     - `decay_label`: the legend of the region where the flow decays, if pictures should shade it.
+    - `colour`, `line`: the colour and the line style in pictures, as matplotlib writes them. Default: picked by the label.
     - `from_label(text)` and `spellings`: how the command finds a method that has parameters.
 
     `exponent(multiplier)` and `generator(W)` ask the method, and check what they are given.
@@ -104,6 +105,16 @@ class AbstractMethod(eqx.Module):
     def affine_only(self) -> bool:
         """Whether the method serves affine cells alone."""
         return False
+
+    @property
+    def colour(self) -> str:
+        """The colour in pictures, as matplotlib writes it; empty for one that is picked by the label."""
+        return ""
+
+    @property
+    def line(self) -> str:
+        """The line style in pictures, one of "-", "--", "-." and ":"; empty for one that is picked by the label."""
+        return ""
 
     @property
     def forward_differences(self) -> int:

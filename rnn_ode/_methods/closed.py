@@ -32,6 +32,8 @@ class Textbook(AbstractMethod):
     inverts: ClassVar[bool] = True
     ignores_activation: ClassVar[bool] = True
     decay_label: ClassVar[str] = "exp(W t) decays: Re λ < 0"
+    colour: ClassVar[str] = "#b43c00"
+    line: ClassVar[str] = "-"
 
     def of_number(self, z: Complex[Array, "..."]) -> Complex[Array, "..."]:
         return z
@@ -65,6 +67,8 @@ class Tustin(AbstractMethod):
     """
 
     label: ClassVar[str] = "tustin"
+    colour: ClassVar[str] = "#3ca578"
+    line: ClassVar[str] = "-"
     adds_equilibria: ClassVar[bool] = False
     pole: ClassVar[float | None] = -1.0
     is_truncation: ClassVar[bool] = True
@@ -126,6 +130,14 @@ class Exact(AbstractMethod):
     inverts: ClassVar[bool] = True
     adds_equilibria: ClassVar[bool] = False
     pole: ClassVar[float | None] = 0.0
+
+    @property
+    def colour(self) -> str:
+        return "#1e96ff" if self.anchored else "#005af0"
+
+    @property
+    def line(self) -> str:
+        return "--" if self.complex else "-"
 
     @property
     def label(self) -> str:

@@ -57,6 +57,14 @@ class Forward(AbstractMethod):
         return ("forward:ORDER",)
 
     @property
+    def colour(self) -> str:
+        return "#c38700" if self.order == 1 else "#875a3c"
+
+    @property
+    def line(self) -> str:
+        return _line_of(self.order)
+
+    @property
     def forward_differences(self) -> int:
         return self.order
 
@@ -112,6 +120,7 @@ class Backward(AbstractMethod):
     inverts: ClassVar[bool] = True
     pole: ClassVar[float | None] = 0.0
     is_truncation: ClassVar[bool] = True
+    colour: ClassVar[str] = "#784bb4"
 
     @property
     def label(self) -> str:
@@ -129,6 +138,10 @@ class Backward(AbstractMethod):
     @classmethod
     def spellings(cls) -> tuple[str, ...]:
         return ("backward:ORDER",)
+
+    @property
+    def line(self) -> str:
+        return _line_of(self.order)
 
     @property
     def backward_differences(self) -> int:
@@ -165,6 +178,11 @@ class Backward(AbstractMethod):
 
     def neglected(self, multiplier: Complex[Array, "..."]) -> Complex[Array, "..."]:
         return (1 - 1 / multiplier) ** (self.order + 1) / (self.order + 1)
+
+
+def _line_of(order: int) -> str:
+    """The line style of a series of that order in pictures; orders from 4 on share one."""
+    return ("-", "--", "-.", ":")[min(order, 4) - 1]
 
 
 def _order_in(text: str, name: str) -> int | None:

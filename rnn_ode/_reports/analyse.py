@@ -98,7 +98,7 @@ def _side_by_side(network: Answers, flow: Answers, x: jax.Array, method: Abstrac
         with_shared(flow.points, flow.system, network.points),
     )
     centre, axes = plane_of(network.orbit)
-    grid = grid_of(network.orbit, points, centre)
+    grid = grid_of(network.orbit, points, centre, axes)
 
     def side(answers: Answers, other: Answers, points: FixedPoints | None, mark: str) -> Side:
         added, undefined = added_and_undefined(points, other.system)

@@ -1,19 +1,19 @@
 """What `analyse` found."""
 
 import dataclasses
-import json
 from typing import Any
 
 import numpy as np
 
-from .._base.text import plain
+from .._base.shown import Shown
+from .._base.text import Table, plain
 from .._methods.base import AbstractMethod
 from .analysis_side import Side
-from .analysis_table import analysis_table
+from .analysis_table import analysis_tables
 
 
 @dataclasses.dataclass(frozen=True)
-class Analysis:
+class Analysis(Shown):
     """A network beside its flow: `sides` the two of them, `x` the constant input, `method` the conversion.
 
     `axes` (2, N) and `centre` (N,) span the plane of the phase portraits, `grid` (m,) its coordinates for two units.
@@ -27,9 +27,8 @@ class Analysis:
     axes: np.ndarray
     grid: np.ndarray
 
-    def table(self) -> str:
-        """Every answer as a text table, the network and the flow in two columns."""
-        return analysis_table(self.sides)
+    def _tables(self) -> tuple[Table, ...]:
+        return analysis_tables(self.sides)
 
     def plot(self):
         """Every answer as one page (needs the `app` extra)."""
@@ -37,11 +36,6 @@ class Analysis:
 
         return analysis(self)
 
-    def to_dict(self) -> dict[str, Any]:
-        """The answers as plain numbers and strings, ready for json."""
+    def _data(self) -> dict[str, Any]:
         network, flow = (side.to_dict() for side in self.sides)
         return {"x": plain(self.x), "method": self.method.label, "network": network, "flow": flow}
-
-    def to_json(self) -> str:
-        """`to_dict` as one JSON object."""
-        return json.dumps(self.to_dict(), allow_nan=False)

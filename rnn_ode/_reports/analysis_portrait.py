@@ -23,14 +23,17 @@ def plane_of(orbit: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return centre, np.linalg.svd(rows - centre, full_matrices=False)[2][:2]
 
 
-def grid_of(orbit: np.ndarray, found: Iterable[FixedPoints | None], centre: np.ndarray) -> np.ndarray:
-    """The coordinates (m,) of the portraits, which hold the network's run and every fixed point within a few times of it."""
-    run = np.abs(moderate(orbit) - centre)
-    reach = float(np.quantile(run, 0.99)) or 1.0
+def grid_of(orbit: np.ndarray, found: Iterable[FixedPoints | None], centre: np.ndarray, axes: np.ndarray) -> np.ndarray:
+    """The coordinates (m,) of the portraits, which hold the network's run, its fixed points, and those of the flow within a
+    few times of these. `found` are the network's points and the flow's."""
+    reach = float(np.quantile(np.abs((moderate(orbit) - centre) @ axes.T), 0.99)) or 1.0
+    most = np.inf
     for points in found:
         if points is not None:
-            far = np.abs(np.asarray(points.points) - centre).max(axis=1)
-            reach = max(reach, *far[np.asarray(points.converged) & (far < 5 * reach)], 0.0)
+            plane = (np.asarray(points.points)[np.asarray(points.converged)] - centre) @ axes.T
+            far = np.abs(moderate(plane)).max(axis=1)
+            reach = max(reach, *far[far < most], 0.0)
+        most = 5 * reach
     return np.linspace(-1.15 * reach, 1.15 * reach, _GRID)
 
 

@@ -1,14 +1,15 @@
 """What `compare` found."""
 
 import dataclasses
-import json
 from typing import Any, ClassVar
 
 import jax.numpy as jnp
 
 from .._analyses.spectrum import Spectrum
-from .._base.text import plain
+from .._base.shown import Shown
+from .._base.text import Table, plain
 from .._run.trajectory import Trajectory
+from .comparison_finding import comparison_finding
 from .comparison_rows import ERROR_LIMIT, Row
 from .comparison_table import comparison_table
 from .counterparts import why_ended
@@ -16,10 +17,10 @@ from .linear_growth import Growth
 
 
 @dataclasses.dataclass(frozen=True)
-class Comparison:
+class Comparison(Shown):
     """What `compare` found: `network` the network's trajectory, `rows` one per method, `spectrum` of the linear part.
 
-    `table()` is a text table, `plot()` a figure, `to_json()` the same as data.
+    `finding` is the result in one sentence, `table()` a text table, `plot()` a figure, `to_json()` the same as data.
     """
 
     error_limit: ClassVar[float] = ERROR_LIMIT
@@ -31,17 +32,34 @@ class Comparison:
     linear_part: str
     growth: Growth
 
-    def table(self) -> str:
-        """The comparison as a text table, a row per method, with what its columns mean underneath."""
+    @property
+    def finding(self) -> str:
+        """The result in one sentence: the verdicts of the network and of a flow, and how far they are from each other.
+
+        The flow is the textbook's if that ran, and otherwise the nearest one.
+
+        ```python
+        >>> import jax.numpy as jnp, rnn_ode as ro
+        >>> cell = ro.VanillaCell([[0.5]], [[1.0]], [0.0], activation=None)
+        >>> print(ro.compare(cell, jnp.ones((8, 1)), methods=ro.Textbook()).finding.split(":")[0])
+        The network's linear part decays; exp(W_h t) grows
+
+        ```
+        """
+        return comparison_finding(self.rows, self.network_verdict)
+
+    def _tables(self) -> tuple[Table, ...]:
         eps = float(jnp.finfo(self.spectrum.matrix.dtype).eps)
-        return comparison_table(
+        table = comparison_table(
             self.rows,
+            finding=self.finding,
             network_verdict=self.network_verdict,
             network_rates=(float(self.spectrum.rate()), self.measured_rate),
             network_ended=why_ended(self.network),
             linear_part=self.linear_part,
             rounding=4 * len(self.spectrum.matrix) * eps,  # N roundings of a step, and those of 2000 sums of them
         )
+        return (table,)
 
     def plot(self):
         """The comparison as one matplotlib figure (needs the `app` extra)."""
@@ -49,10 +67,10 @@ class Comparison:
 
         return comparison(self)
 
-    def to_dict(self) -> dict[str, Any]:
-        """The comparison as plain numbers and strings, ready for json."""
+    def _data(self) -> dict[str, Any]:
         s = self.spectrum
         return {
+            "finding": self.finding,
             "network": {
                 "verdict": self.network_verdict,
                 "linear_part": self.linear_part,
@@ -65,7 +83,3 @@ class Comparison:
             },
             "rows": [row.to_dict() for row in self.rows],
         }
-
-    def to_json(self) -> str:
-        """`to_dict` as one JSON object."""
-        return json.dumps(self.to_dict(), allow_nan=False)

@@ -18,8 +18,9 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, PyTree, Real
 
 from .._base.checks import as_number, check_callable, check_count
+from .._base.shown import Shown
 from .._base.states import flat_rows, promote
-from .._base.text import MISSING, table
+from .._base.text import MISSING, Column, Table, plain
 from .._base.types import Cell, State
 from .._cells.protocol import as_initial_state, output_of
 from .._paths.interpolated import BandLimited
@@ -41,7 +42,7 @@ LONGEST = 16_384  # samples of a trial
 WORTH = 0.4  # a scheme with twice the applications must be better by this many dB
 
 
-class Recommendation(eqx.Module):
+class Recommendation(Shown, eqx.Module):
     """What `recommend` found. A scheme is called as `evolve` is: `best.run(cell, path, ts)`.
 
     **Fields:**
@@ -55,9 +56,20 @@ class Recommendation(eqx.Module):
     best: Scheme
     ratio: float
 
-    def table(self) -> str:
-        """Return the ranking as text; below it stands what the columns mean."""
-        return _table(self.schemes, self.best)
+    def plot(self):
+        """The schemes that were tried, by their error. A matplotlib figure (needs the `app` extra)."""
+        from ..plot import recommendation
+
+        return recommendation(self)
+
+    def _tables(self) -> tuple[Table, ...]:
+        title = f"Ways of running the network at {self.ratio:g} times its rate: {self.best.label} is recommended."
+        return (dataclasses.replace(_table(self.schemes, self.best), title=title),)
+
+    def _data(self) -> dict[str, Any]:
+        names = ("label", "applications", "states", "radius", "stable", "fit", "snr")
+        schemes = [{name: getattr(scheme, name) for name in names} for scheme in self.schemes]
+        return plain({"ratio": self.ratio, "best": self.best.label, "schemes": schemes}, infinities=True)
 
 
 def recommend(
@@ -127,7 +139,7 @@ def recommend(
     if not tried or tried[0].snr == -np.inf:
         raise ValueError(
             f"no scheme is stable at a ratio of {ratio:g} within a budget of {budget} applications a result (evolve needs at "
-            f"least {int(whole_steps(np.float64(1 / ratio), 1, np)) + 1}):\n{_table(ranking, None)}"
+            f"least {int(whole_steps(np.float64(1 / ratio), 1, np)) + 1}):\n{_table(ranking, None).text()}"
         )
     best = max(tried, key=lambda scheme: scheme.snr - WORTH * np.log2(scheme.applications))
     return Recommendation(ranking, best, ratio)
@@ -165,16 +177,22 @@ def _rows(run: Trajectory) -> np.ndarray:
     return flat_rows(run.states)[1:].astype(float)
 
 
-def _table(schemes: Sequence[Scheme], best: Scheme | None) -> str:
-    rows: list[tuple[str, ...]] = [("", "scheme", "applications", "trial dB", "fit dB", "radius", "")]
-    for scheme in schemes:
-        mark = "→" if scheme is best else ""
-        snr = MISSING if np.isnan(scheme.snr) else f"{scheme.snr:.1f}"
-        stable = "" if scheme.stable else "UNSTABLE"
-        numbers = (str(scheme.applications), snr, f"{scheme.fit:.1f}", f"{scheme.radius:.5f}")
-        rows.append((mark, scheme.label, *numbers, stable))
-    legend = (
-        "applications: of the network, per result. trial: signal to error, against the network's own run.",
-        "fit: signal to error expected at rest, at the worst mode. radius: of the scheme's roots at rest.",
-    )
-    return "\n".join([table(rows), "", *legend])
+_COLUMNS = (
+    Column(""),
+    Column("scheme"),
+    Column("applied", ">", "times that the network is applied, per result"),
+    Column("trial dB", ">", "signal to error, against the network's own run"),
+    Column("fit dB", ">", "signal to error expected at rest, at the worst mode"),
+    Column("radius", ">", "of the scheme's roots at rest"),
+    Column(""),
+)
+
+
+def _table(schemes: Sequence[Scheme], best: Scheme | None) -> Table:
+    return Table(_COLUMNS, tuple(_row(scheme, scheme is best) for scheme in schemes))
+
+
+def _row(scheme: Scheme, is_best: bool) -> tuple[str, ...]:
+    snr = MISSING if np.isnan(scheme.snr) else f"{scheme.snr:.1f}"
+    numbers = (str(scheme.applications), snr, f"{scheme.fit:.1f}", f"{scheme.radius:.5f}")
+    return "→" if is_best else "", scheme.label, *numbers, "" if scheme.stable else "UNSTABLE"

@@ -19,8 +19,9 @@ from jaxtyping import Array, Bool, Float, PyTree, Real
 
 from .._base.checks import as_band, as_floats, as_number, check_callable, check_count, is_concrete
 from .._base.protocol import input_width
+from .._base.shown import Shown
 from .._base.states import frozen, promote
-from .._base.text import table
+from .._base.text import Column, Table, plain
 from .._base.types import Cell, State
 from .._cells.protocol import as_initial_state
 from .._run.clock import Clock
@@ -31,7 +32,7 @@ from .interpolation import lagrange, uniform_nodes
 TOLERANCE = 1e-3
 
 
-class RootCondition(eqx.Module):
+class RootCondition(Shown, eqx.Module):
     """Which pairs (ahead, behind) step a network stably by gaps of one length.
 
     **Fields:**
@@ -52,15 +53,25 @@ class RootCondition(eqx.Module):
         """The pairs (ahead, behind) whose excess is at most 1e-3."""
         return [(int(i) + 1, int(j)) for i, j in np.argwhere(self.excess <= TOLERANCE)]
 
-    def table(self) -> str:
-        """Return the radii as text; those of unstable pairs are in brackets."""
-        behind = self.radii.shape[1]
-        head = ["ahead \\ behind", *map(str, range(behind))]
-        rows = [
-            [str(i + 1), *(f"{r:.4f}" if e <= TOLERANCE else f"({r:.4f})" for r, e in zip(*pair, strict=True))]
+    def _tables(self) -> tuple[Table, ...]:
+        columns = (Column("ahead \\ behind", ">"), *(Column(str(j), ">") for j in range(self.radii.shape[1])))
+        rows = tuple(
+            (str(i + 1), *(f"{r:.4f}" if e <= TOLERANCE else f"({r:.4f})" for r, e in zip(*pair, strict=True)))
             for i, pair in enumerate(zip(self.radii, self.excess, strict=True))
-        ]
-        return table([head, *rows], align=">" * len(head))
+        )
+        title = f"The largest modulus of the roots of evolve(ahead, behind), in steps of {self.gap:g} of the network's."
+        return (Table(columns, rows, title, ("A pair in brackets is unstable.",)),)
+
+    def _data(self) -> dict[str, Any]:
+        return plain(
+            {
+                "gap": self.gap,
+                "multipliers": self.multipliers,
+                "radii": self.radii,
+                "excess": self.excess,
+                "stable": self.stable,
+            }
+        )
 
 
 def root_condition(

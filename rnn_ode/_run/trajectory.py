@@ -36,6 +36,12 @@ class Trajectory(eqx.Module):
     result: RESULTS
     stats: dict[str, Any]
 
+    def plot(self):
+        """The components that move most, against time. A matplotlib figure (needs the `app` extra)."""
+        from ..plot import trajectory
+
+        return trajectory(self)
+
 
 def as_trajectory(
     ts: Float[Array, " n"],

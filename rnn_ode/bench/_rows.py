@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .._base import text
+from .._base.text import Column, Table
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,21 +69,33 @@ class Row:
         return cls(**{**fields, "curve": None if curve is None else [(error, seconds) for error, seconds in curve]})
 
 
-HEAD = ("case", "size", "contender", "ratio", "median", "quartiles", "compile", "memory", "of peak", "error", "")
+_COLUMNS = (
+    Column("case"),
+    Column("size", says="units × batch × steps"),
+    Column("contender"),
+    Column(
+        "ratio",
+        says="the contender's time over ours in the same round, median of the rounds; above 1, ours is faster",
+    ),
+    Column("median", says="seconds of this machine, now; compare the ratios"),
+    Column("quartiles"),
+    Column("compile"),
+    Column("memory", says="the most a call held above what was held before it"),
+    Column("of peak", says="share of the machine's own matrix-product rate, by the operations that the case needs"),
+    Column("error", says="largest relative distance from the reference; of fixed_points, the largest residual"),
+    Column(""),
+)
+
+
+def as_table(rows: Iterable[Row]) -> Table:
+    """The rows as a `Table`. Under it stand the machines."""
+    rows = list(rows)
+    return Table(_COLUMNS, tuple(map(_words, rows)), notes=tuple(_machines(rows)))
 
 
 def table(rows: Iterable[Row]) -> str:
     """The rows as a text table. Under it stand the machine and the meaning of the columns."""
-    rows = list(rows)
-    legend = (
-        "size: units × batch × steps. memory: the most a call held above what was held before it.",
-        "of peak: share of the machine's own matrix-product rate in that precision, by the operations the case needs.",
-        "ratio: the contender's time over ours in the same round, median of the rounds; above 1, ours is faster.",
-        "error: largest relative distance from the reference; of fixed_points, the largest residual. "
-        "Seconds are this machine's, now; compare the ratios.",
-    )
-    words = text.table([HEAD, *map(_words, rows)], rule=True)
-    return "\n".join([words, "", *_machines(rows), *legend])
+    return as_table(rows).text()
 
 
 def _machines(rows: list[Row]) -> list[str]:

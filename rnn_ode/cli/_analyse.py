@@ -3,17 +3,9 @@
 from pathlib import Path
 from typing import Annotated
 
-import jax.numpy as jnp
-import numpy as np
 import typer
-from jax import Array
 
-from .._base.checks import counted
-from .._base.protocol import input_width
-from .._methods.catalogue import from_label
-from .._reports.analyse import analyse
 from ._app import app, job, mention_unused
-from ._cell import cell_from_file, cell_name, random_cell
 from ._options import Activation, FigureFile, Gain, Hidden, Json, Recurrent, RecurrentKind, Weights
 from ._progress import progress
 from ._result import check_files, deliver
@@ -43,6 +35,10 @@ def analyse_command(
 
     The result is a table and a page of figures.
     """
+    from .._methods.catalogue import from_label
+    from .._reports.analyse import analyse
+    from ._cell import cell_from_file, cell_name, constant_input, random_cell
+
     with job(context):
         check_files(figure=out, reads={"--weights": weights})
         if weights is not None:
@@ -54,21 +50,7 @@ def analyse_command(
             cell = random_cell(inputs, hidden, activation=kind, recurrent=recurrent, gain=gain, seed=seed)
         else:
             cell = cell_from_file(weights, activation)
-        constant = _constant_input(x, input_width(cell))
+        constant = constant_input(x, cell)
         with progress("preparing") as step:
             analysis = analyse(cell, constant, chosen, seed=seed, progress=lambda part: step(f"computing: {part}"))
         deliver(analysis, as_json, out, head=f"{cell_name(cell)} ({weights or 'random network'})")
-
-
-def _constant_input(x: list[float] | None, inputs: int | None) -> Array:
-    """The values of `--x`, or zeros; `inputs` is the number that the network takes, if it tells it."""
-    if x is None:
-        return jnp.zeros(inputs or 1)
-    if inputs is not None and inputs != len(x):
-        times = "once" if inputs == 1 else f"{inputs} times"
-        raise ValueError(
-            f"--x must be given {times}: the network takes {counted(inputs, 'input')}; got {', '.join(map(str, x))}."
-        )
-    if not np.isfinite(x).all():
-        raise ValueError(f"--x must be finite numbers; got {', '.join(map(str, x))}.")
-    return jnp.asarray(x)

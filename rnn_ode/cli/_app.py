@@ -2,30 +2,45 @@
 
 import contextlib
 import errno
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Annotated
 
-import jax
 import typer
 from rich.console import Console
 from rich.text import Text
 
 from .._base.stop import deferred, tell
+from .._base.version import __version__
+from ._cache import VARIABLE, keep_compiled
 
 app = typer.Typer(
     name="rnn-ode",
     help="Recurrent networks and their differential equations.",
+    epilog=f"Most of a short run is compiling. With {VARIABLE}=1 in the environment, compiled programs are kept in your "
+    f"cache folder, and later runs start sooner. {VARIABLE}=FOLDER keeps them in that folder.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 messages = Console(stderr=True)
+screen = Console(highlight=False)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"rnn-ode {__version__}")
+        raise typer.Exit
 
 
 @app.callback()
-def main() -> None:
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
     """Recurrent networks and their differential equations. Everything is computed in float64, except training (float32)."""
-    jax.config.update("jax_enable_x64", True)
 
 
 def nothing_kept() -> str:
@@ -41,6 +56,7 @@ def job(
     If the text of the error begins with the name of a function's argument, the option of that name is printed instead, or
     what `names` gives for the argument. On Ctrl-C the text of `kept` is printed: it says what was kept.
     """
+    _set_up_jax()
     options = {str(parameter.name): parameter.opts[0] for parameter in context.command.params}
     tell(kept)
     try:
@@ -53,16 +69,30 @@ def job(
         raise typer.Exit(2) from None
 
 
-def finish(text: str) -> None:
+def _set_up_jax() -> None:
+    """The settings of all commands. Help, version and completion do without JAX, which takes a second to import."""
+    import jax
+
+    jax.config.update("jax_enable_x64", True)
+    keep_compiled(os.environ.get(VARIABLE, ""), partial(say, "warning", "yellow"))
+
+
+def finish(text: str | Text) -> None:
     """Print the last text on standard output. Ctrl-C does not cut it short."""
     with deferred():
-        typer.echo(text)
+        if isinstance(text, Text):
+            screen.print(text, soft_wrap=True)
+        else:
+            typer.echo(text)
         tell(lambda: "Stopped after all was done: nothing is missing.")
 
 
 def say(kind: str, colour: str, text: str) -> None:
-    """Print a line on standard error. Markup and emoji codes in it, which users may have typed, are printed as they are."""
-    messages.print(Text.assemble((f"{kind}:", colour), f" {text}"), soft_wrap=True)
+    """Print a line on standard error, which a terminal breaks at spaces.
+
+    Markup and emoji codes in it, which users may have typed, are printed as they are.
+    """
+    messages.print(Text.assemble((f"{kind}:", colour), f" {text}"), soft_wrap=not messages.is_terminal)
 
 
 def mention_unused(context: typer.Context, cause: str, *names: str) -> None:

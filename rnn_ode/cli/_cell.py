@@ -1,4 +1,7 @@
-"""The network that a subcommand analyses: from a file, or a random one."""
+"""The network that a subcommand analyses: from a file, or a random one.
+
+Subcommands import this file when they run, since it imports JAX, which help and completion do without.
+"""
 
 from pathlib import Path
 
@@ -7,6 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import initializers
+from .._base.checks import counted
+from .._base.protocol import input_width
 from .._base.types import Cell
 from .._cells.stacked import StackedCell
 from .._cells.vanilla import VanillaCell
@@ -49,3 +54,28 @@ def cell_name(cell: Cell) -> str:
     if isinstance(cell, VanillaCell):
         kind = "affine network" if cell.activation is None else f"{getattr(cell.activation, '__name__', '')} network"
     return f"{cell.hidden_size}-unit {kind}"  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def check_inputs(cell: Cell, columns: int, weights: Path) -> None:
+    """`ValueError` if the network does not take as many inputs as the series has columns."""
+    wanted = input_width(cell)
+    if wanted not in (None, columns):
+        raise ValueError(
+            f"--weights {weights}: the network takes {counted(wanted, 'input')}, and the series has "
+            f"{counted(columns, 'column')}."
+        )
+
+
+def constant_input(x: list[float] | None, cell: Cell) -> jax.Array:
+    """The values of `--x`, or zeros: as many as the network takes, if it tells that."""
+    inputs = input_width(cell)
+    if x is None:
+        return jnp.zeros(inputs or 1)
+    if inputs is not None and inputs != len(x):
+        times = "once" if inputs == 1 else f"{inputs} times"
+        raise ValueError(
+            f"--x must be given {times}: the network takes {counted(inputs, 'input')}; got {', '.join(map(str, x))}."
+        )
+    if not np.isfinite(x).all():
+        raise ValueError(f"--x must be finite numbers; got {', '.join(map(str, x))}.")
+    return jnp.asarray(x)

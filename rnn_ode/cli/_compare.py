@@ -7,17 +7,13 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from .._base.checks import counted
-from .._base.protocol import input_width
-from .._base.types import Cell
-from .._methods.catalogue import from_label
-from .._reports.compare import METHODS, compare
-from ..datasets import Series, load_csv, sunspots
 from ._app import app, job, mention_unused
-from ._cell import cell_from_file, cell_name, random_cell
 from ._options import Activation, FigureFile, Gain, Hidden, Json, Recurrent, RecurrentKind, Weights
 from ._progress import progress
 from ._result import check_files, deliver
+
+METHODS = ("textbook", "forward:1", "forward:3", "exact:anchored")
+"""The methods without `--method`. All of them exist for a network without `--recurrent` and `--activation`."""
 
 
 @app.command("compare")
@@ -32,13 +28,16 @@ def compare_command(
     weights: Weights = None,
     hidden: Hidden = 32,
     activation: Annotated[
-        Activation | None, typer.Option(help="Activation. Without it: what the file of the network says, or relu.")
+        Activation | None, typer.Option(help="Activation. Without it: what the file of the network says, or tanh.")
     ] = None,
-    gain: Gain = 0.9,
-    recurrent: RecurrentKind = Recurrent.orthogonal,
+    gain: Gain = 0.8,
+    recurrent: RecurrentKind = Recurrent.shifted,
     method: Annotated[
         list[str] | None,
-        typer.Option(help="A method, such as forward:3. Can be repeated. Without it: five methods."),
+        typer.Option(
+            help="A method, such as backward:1 or tustin. Can be repeated. "
+            "Without it: textbook, forward:1, forward:3 and exact:anchored."
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(max=2**31 - 1, help="Seed of the random network.")] = 0,
     out: FigureFile = Path("rnn_ode_compare.png"),
@@ -48,22 +47,27 @@ def compare_command(
 
     The series is scaled to mean 0 and standard deviation 1 before it drives the network.
     """
+    started = time.perf_counter()
+    from .._methods.catalogue import from_label
+    from .._reports.compare import compare
+    from ..datasets import load_csv, sunspots
+    from ._cell import cell_from_file, cell_name, check_inputs, random_cell
+
     with job(context):
-        started = time.perf_counter()
         check_files(figure=out, reads={"--input": input, "--weights": weights})
         if input is None:
             mention_unused(context, "without --input", "column")
         if weights is not None:
             mention_unused(context, "with --weights", "hidden", "gain", "recurrent", "seed")
-        methods = tuple(from_label("--method", text) for text in method) if method else METHODS
+        methods = tuple(from_label("--method", text) for text in method or METHODS)
         series = sunspots() if input is None else load_csv(input, column)
-        xs = _standardised(series)
+        xs = _standardised(series.name, series.values)
         if weights is None:
-            kind = activation or Activation.relu
+            kind = activation or Activation.tanh
             cell = random_cell(xs.shape[1], hidden, activation=kind, recurrent=recurrent, gain=gain, seed=seed)
         else:
             cell = cell_from_file(weights, activation)
-            _check_inputs(cell, xs.shape[1], weights)
+            check_inputs(cell, xs.shape[1], weights)
         with progress("running the network") as step:
             comparison = compare(cell, xs, methods=methods, progress=lambda part: step(f"computing: {part}"))
         source = f"{cell_name(cell)} ({weights or 'random network'})"
@@ -77,20 +81,9 @@ def compare_command(
         )
 
 
-def _standardised(series: Series) -> np.ndarray:
-    """The values of the series (T, D), every column scaled to mean 0 and standard deviation 1."""
-    values = np.asarray(series.values, float)
+def _standardised(name: str, values: np.ndarray) -> np.ndarray:
+    """The values (T, D) of the series of that name, every column scaled to mean 0 and standard deviation 1."""
     spread = values.std(axis=0)
     if np.any(spread == 0):
-        raise ValueError(f"{series.name}: the series is constant, so that it cannot be scaled; give another --column.")
+        raise ValueError(f"{name}: the series is constant, so that it cannot be scaled; give another --column.")
     return (values - values.mean(axis=0)) / spread
-
-
-def _check_inputs(cell: Cell, columns: int, weights: Path) -> None:
-    """`ValueError` if the network does not take as many inputs as the series has columns."""
-    wanted = input_width(cell)
-    if wanted not in (None, columns):
-        raise ValueError(
-            f"--weights {weights}: the network takes {counted(wanted, 'input')}, and the series has "
-            f"{counted(columns, 'column')}."
-        )

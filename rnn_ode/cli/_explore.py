@@ -7,9 +7,6 @@ from typing import Annotated
 import typer
 
 from .._base.stop import tell
-from .._explore.schur import first_state
-from .._explore.server import server
-from ..interop import read_matrix
 from ._app import app, job
 from ._options import Json
 from ._result import check_files, print_result
@@ -34,6 +31,10 @@ def explore_command(
 
     The page is served to this machine alone, and needs no network.
     """
+    from .._explore.schur import first_state
+    from .._explore.server import server
+    from ..interop import read_matrix
+
     with job(context):
         check_files(reads={"FILE": file})
         first = None if file is None else first_state(read_matrix(file, key).astype(float))

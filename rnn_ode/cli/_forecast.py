@@ -3,11 +3,9 @@
 from pathlib import Path
 from typing import Annotated
 
-import jax
 import numpy as np
 import typer
 
-from ..datasets import SERIES, load_csv
 from ._app import app, job, mention_unused
 from ._options import Columns, FigureFile, Json
 from ._result import check_files, deliver
@@ -69,6 +67,8 @@ def forecast_command(
 
     For the pendulum the settings are the published ones: history 100, gap 10, a random tenth of the rest to validate.
     """
+    import jax
+
     from .. import learn
 
     steps = steps or (8000 if model == "rnn" else 3000)
@@ -101,6 +101,8 @@ def forecast_command(
 
 def _file(series: str) -> Path | None:
     """The csv file that `series` names, or `None` if it names a series of ours. `FileNotFoundError` if it is neither."""
+    from ..datasets import SERIES
+
     if series in SERIES:
         return None
     if not Path(series).exists():
@@ -112,6 +114,8 @@ def _file(series: str) -> Path | None:
 
 def _rows(context: typer.Context, series: str, column: list[str] | None) -> np.ndarray:
     """The values of the series, a row a sample."""
+    from ..datasets import SERIES, load_csv
+
     if series in SERIES:
         mention_unused(context, "without a csv file", "column")
         return SERIES[series]().values

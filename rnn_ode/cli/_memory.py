@@ -4,7 +4,6 @@ import math
 from pathlib import Path
 from typing import Annotated
 
-import jax
 import typer
 
 from ._app import app, job
@@ -41,6 +40,8 @@ def memory_command(
 
     The result is a table and a figure. They also show the eigenvalues and gradients before the training.
     """
+    import jax
+
     from .. import learn
 
     tasks = {"adding": learn.Adding, "copy": learn.Copy, "order": learn.TemporalOrder, "flip-flop": learn.FlipFlop}

@@ -15,6 +15,7 @@ class Activation(StrEnum):
 
 
 class Recurrent(StrEnum):
+    shifted = "shifted"
     orthogonal = "orthogonal"
     gaussian = "gaussian"
     identity = "identity"

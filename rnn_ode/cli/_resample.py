@@ -3,19 +3,9 @@
 from pathlib import Path
 from typing import Annotated
 
-import equinox as eqx
-import jax
 import typer
 
-from .._cells.vanilla import VanillaCell
-from .._resampling.files import resample_file
-from .._resampling.files_scheme import Scheme
-from .._resampling.files_source import Source, Table
-from .._resampling.stream import as_rate
-from ..audio import SUBTYPES, read_wav
-from ..interop import Network, read_network
 from ._app import app, job, mention_unused, say
-from ._cell import ACTIVATIONS
 from ._options import Activation, Columns, Json
 from ._progress import percentage
 from ._result import check_files, print_result
@@ -57,7 +47,9 @@ def resample_command(
     force: Annotated[bool, typer.Option("--force", help="Run the scheme even if it is unstable.")] = False,
     subtype: Annotated[
         str | None,
-        typer.Option(help=f"Format of the output's samples: {', '.join(SUBTYPES)}. Without it: as the input."),
+        typer.Option(
+            help="Format of the output's samples: pcm16, pcm24, pcm32, float or double. Without it: as the input."
+        ),
     ] = None,
     residual: Annotated[
         bool | None,
@@ -75,6 +67,9 @@ def resample_command(
 
     The input is a recording or a series, of any length.
     """
+    from .._resampling.files import resample_file
+    from .._resampling.files_scheme import Scheme
+    from ._resample_input import assumptions, network_in_double, source_of
 
     def kept() -> str:
         return f"Stopped; no output was written to {out}: run the same command again."
@@ -84,11 +79,11 @@ def resample_command(
         if best:
             mention_unused(context, "with --recommend", "ahead", "behind", "band", "force")
         check_files(reads={"--input": input, "--weights": weights}, writes={"--out": out})
-        source = _source(context, input, out, to, rate, column, subtype)
-        network = _network_in_double(weights, activation, residual)
+        source = source_of(context, input, out, to, rate, column, subtype)
+        network = network_in_double(weights, activation, residual)
         scheme = None if best else Scheme(ahead, behind, band)
         own = source.rate if trained is None else trained
-        assumed = _assumptions(weights, network, activation)
+        assumed = assumptions(weights, network, activation)
         with percentage("resampling") as update:
 
             def show(done: int, total: int) -> None:
@@ -101,46 +96,3 @@ def resample_command(
         if report.note is not None:
             say("warning", "yellow", report.note)
         print_result(as_json, report.to_dict(), report.text())
-
-
-def _source(
-    context: typer.Context,
-    input: Path,
-    out: Path,
-    to: float,
-    rate: float,
-    column: list[str] | None,
-    subtype: str | None,
-) -> Source:
-    """The input, after a check that input and output are of one kind and that the options fit that kind."""
-    kind = input.suffix.lower()
-    if kind not in (".wav", ".csv") or out.suffix.lower() != kind:
-        raise ValueError(f"--input and --out must both end in .wav or both in .csv; got {input} and {out}.")
-    hz = as_rate("--to", to)
-    if kind == ".csv":
-        mention_unused(context, "with a csv series", "subtype")
-        return Table(input, as_rate("--rate", rate), column)
-    mention_unused(context, "with a wav file", "rate", "column")
-    if hz.denominator != 1 or hz >= 2**31:
-        raise ValueError(f"--to must be a whole number of Hz for a wav file, below 2^31; got {to}.")
-    if subtype is not None and subtype not in SUBTYPES:
-        raise ValueError(f"--subtype must be one of {', '.join(SUBTYPES)}; got {subtype!r}.")
-    return read_wav(input)
-
-
-def _network_in_double(weights: Path, activation: Activation | None, residual: bool | None) -> Network:
-    """The network of the file, in float64, which the command computes in."""
-    network = read_network(
-        weights,
-        activation=... if activation is None else ACTIVATIONS[activation],
-        residual=... if residual is None else residual,
-    )
-    return jax.tree.map(lambda leaf: leaf.astype(float) if eqx.is_inexact_array(leaf) else leaf, network)
-
-
-def _assumptions(weights: Path, network: Network, activation: Activation | None) -> list[str]:
-    """What is assumed of the network because its file does not say it."""
-    relu = isinstance(network.cell, VanillaCell) and network.cell.activation is jax.nn.relu
-    taken = [f"{weights} does not say its activation: relu is taken; --activation gives another."]
-    states = [f"{weights} has no readout: the output is the network's state, all of its units."]
-    return taken * (relu and activation is None) + states * (network.readout is None)

@@ -1,17 +1,23 @@
 """What every subcommand does with its files and its result: check the files first; then save the figure and print."""
 
+import dataclasses
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from rich.text import Text
+
 from .._base.stop import tell
+from .._base.text import Table, as_text
 from .._files.atomic import check_readable, check_writable, written_beside
-from ._app import finish
+from ._app import finish, screen
 from ._progress import progress
 
 FIGURES = (".png", ".pdf", ".svg")
+_WIDEST = 120  # columns of a text: longer lines are hard to read
+_COLOURS = {"DECAYS": "green", "GROWS": "red", "PERSISTS": "cyan", "UNDETERMINED": "yellow", "≠": "bold red"}
 
 
 class Result(Protocol):
@@ -19,7 +25,7 @@ class Result(Protocol):
 
     def plot(self) -> Any: ...
 
-    def table(self) -> str: ...
+    def tables(self) -> Sequence[Table]: ...
 
     def to_dict(self) -> dict[str, Any]: ...
 
@@ -59,12 +65,19 @@ def deliver(
 ) -> None:
     """Save the figure of a result and print the result: one JSON object, or its table.
 
-    `about` are more entries of the JSON object. The text has the line `head` above the table, and after the name of the
-    figure's file what `tail` returns then.
+    `about` are more entries of the JSON object. The text has the line `head` under the title of the first table, and after
+    the name of the figure's file what `tail` returns then.
     """
     save_figure(result.plot, figure)
     data = {**(about or {}), "figure": str(figure), **result.to_dict()}
-    print_result(as_json, data, "\n\n".join(filter(None, (head, result.table(), f"figure: {figure}{tail()}"))))
+    first, *others = result.tables()
+    first = dataclasses.replace(first, title="\n".join(filter(None, (first.title, head))))
+    print_result(as_json, data, f"{fitted([first, *others])}\n\nfigure: {figure}{tail()}")
+
+
+def fitted(tables: Sequence[Table]) -> str:
+    """Tables as text that is as wide as the terminal, within reason."""
+    return as_text(tables, min(screen.width, _WIDEST))
 
 
 def save_figure(draw: Callable[[], Any], out: Path) -> None:
@@ -75,8 +88,16 @@ def save_figure(draw: Callable[[], Any], out: Path) -> None:
 
 
 def print_result(as_json: bool, data: Mapping[str, Any], text: str) -> None:
-    """Print the data as one JSON object, or else the text."""
-    finish(json.dumps(data, allow_nan=False) if as_json else text)
+    """Print the data as one JSON object, or else the text, in which a terminal shows verdicts in colour."""
+    finish(json.dumps(data, allow_nan=False) if as_json else coloured(text))
+
+
+def coloured(text: str) -> Text:
+    """The text with its verdicts in colour, for a terminal that has colours."""
+    styled = Text(text)
+    for word, colour in _COLOURS.items():
+        styled.highlight_words([word], colour)
+    return styled
 
 
 def _check_apart(outputs: Mapping[str, Path], inputs: Mapping[str, Path]) -> None:

@@ -5,12 +5,10 @@ from typing import Annotated
 
 import typer
 
-from .._analyses.spectrum import spectrum
-from ..interop import read_matrix
 from ._app import app, job
 from ._options import Json
 from ._progress import progress
-from ._result import check_files, print_result
+from ._result import check_files, fitted, print_result
 
 
 @app.command("spectrum")
@@ -26,10 +24,13 @@ def spectrum_command(
     as_json: Json = False,
 ) -> None:
     """Show what the eigenvalues of a matrix say about the network and about each continuous counterpart."""
+    from .._analyses.spectrum import spectrum
+    from ..interop import read_matrix
+
     with job(context):
         check_files(reads={"FILE": file})
         W = read_matrix(file, key).astype(float)
         with progress("eigenvalues"):
             found = spectrum(W)
-            data, text = found.to_dict(), found.table()
-        print_result(as_json, data, text)
+            data, tables = found.to_dict(), found.tables()
+        print_result(as_json, data, fitted(tables))

@@ -20,14 +20,30 @@ from ._comparison import comparison as comparison
 from ._comparison import errors as errors
 from ._comparison import growth as growth
 from ._comparison import trajectories as trajectories
+from ._cycles import cycles as cycles
+from ._forecast import fit as fit
 from ._forecast import forecast as forecast
 from ._forecast import forecast_errors as forecast_errors
 from ._forecast import forecast_rows as forecast_rows
 from ._forecast import training as training
+from ._gradients import gradient_flow as gradient_flow
 from ._gradients import gradient_flows as gradient_flows
+from ._lyapunov import lyapunov as lyapunov
 from ._memory import memory as memory
 from ._portrait import SHAPES as SHAPES
+from ._portrait import fixed_points as fixed_points
+from ._portrait import portrait as portrait
 from ._pseudospectrum import pseudospectrum as pseudospectrum
+from ._recommendation import recommendation as recommendation
 from ._spectrum import decay_regions as decay_regions
-from ._style import NETWORK as NETWORK
+from ._spectrum import spectrum as spectrum
+from ._style import ink
+from ._trajectory import trajectory as trajectory
 from ._transient import transient as transient
+
+
+def __getattr__(name: str) -> str:
+    """`NETWORK`, the colour of the network: the foreground of matplotlib's current style."""
+    if name == "NETWORK":
+        return ink()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,16 +1,22 @@
 """The page of a benchmark."""
 
+import textwrap
 from collections.abc import Iterable
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ._style import BLUE, NETWORK, NOTE, ORANGE, REFERENCE
+from ._page import Layout, Page, headline, title
+from ._style import AMBER, BLUE, bound, colours_of, faint, ink, note
+
+_WIDTH = 88  # characters of the line that names what did not run
 
 
 def bench(rows: Iterable[Any]) -> Figure:
     """Every contender's time over ours, and the work–precision curves of the cases that have some.
+
+    Contenders that could not run are named in one line below.
 
     **Arguments:**
 
@@ -35,19 +41,25 @@ def bench(rows: Iterable[Any]) -> Figure:
     if not groups:
         raise ValueError("rows must hold at least one row of rnn_ode.bench.run; it is empty.")
     curved = [group for group in groups.values() if any(row.curve for row in group)]
-    lines = sum(len(group) for group in groups.values()) + 1.0 * len(groups)
-    height = max(1.6 + 0.24 * lines, 0.6 + 3.6 * len(curved), 3.0)
-    figure = Figure(figsize=(14 if curved else 8.5, height), layout="constrained")
-    widths = (1, 0.9) if curved else (1,)
-    parts = figure.subfigures(1, len(widths), squeeze=False, width_ratios=widths)[0]
-    bench_ratios(parts[0].subplots(), list(groups.values()))
-    if curved:
-        for axes, group in zip(parts[1].subplots(len(curved), 1, squeeze=False)[:, 0], curved, strict=True):
-            bench_curves(axes, group)
+    lines = sum(sum(not row.skipped for row in group) for group in groups.values()) + len(groups)
+    height = max(1.8 + 0.24 * lines, 0.6 + 3.4 * len(curved), 3.0)
+    figure = Page(figsize=(12 if curved else 7.5, height), layout=Layout())
+    grid = figure.add_gridspec(max(len(curved), 1), 2 if curved else 1, width_ratios=(1, 0.8) if curved else None)
+    bench_ratios(figure.add_subplot(grid[:, 0]), list(groups.values()))
+    for i, group in enumerate(curved):
+        bench_curves(figure.add_subplot(grid[i, 1]), group)
+    headline(figure, _finding(groups.values()))
     return figure
 
 
-def _bench_title(row: Any) -> str:
+def _finding(groups: Iterable[list[Any]]) -> str:
+    ratios = [row.ratio for group in groups for row in group[1:] if row.ratio is not None]
+    if not ratios:
+        return "No other library ran here"
+    return f"Ours is faster in {sum(ratio > 1 for ratio in ratios)} of {len(ratios)} races"
+
+
+def _case(row: Any) -> str:
     return row.case if row.hidden is None else f"{row.case}, {row.hidden} units × {row.batch} × {row.steps} steps"
 
 
@@ -59,30 +71,40 @@ def bench_ratios(axes: Axes, groups: list[list[Any]]) -> None:
     - `axes`: the axes to draw into.
     - `groups`: the rows of each case, ours first; see `bench`.
     """
-    y, ticks, names = 0.0, [], []
+    y, ticks, names, ratios = 0.0, [], [], [1.0]
     for group in groups:
-        place = {"transform": axes.get_yaxis_transform(), "va": "center", "weight": "bold"}
-        axes.text(0.01, y, _bench_title(group[0]), **place, bbox={"facecolor": "white", "edgecolor": "none", "pad": 1})
-        for row in group[1:]:
+        ran = [row for row in group[1:] if not row.skipped]
+        if not ran:
+            continue
+        place = {"transform": axes.get_yaxis_transform(), "va": "center", "fontweight": "bold", "fontsize": "small"}
+        axes.text(0.01, y, _case(group[0]), **place)
+        for row in ran:
             y += 1
             ticks.append(y)
             names.append(row.contender)
             if row.ratio is None:
-                axes.text(1, y, " skipped" if row.skipped else " wrong values", va="center", color=NOTE, fontsize=9)
+                axes.text(1, y, " wrong values", va="center", color=note(), fontsize="small")
                 continue
-            colour = BLUE if row.ratio >= 1 else ORANGE
-            axes.barh(y, row.ratio - 1, left=1, height=0.7, color=colour)
+            ratios.append(row.ratio)
+            axes.barh(y, row.ratio - 1, left=1, height=0.7, color=BLUE if row.ratio >= 1 else AMBER)
             number = f"{row.ratio:.3g}" if row.ratio < 1000 else f"{row.ratio:,.0f}"
-            axes.text(max(row.ratio, 1), y, f" {number}", va="center", fontsize=9)
+            axes.text(max(row.ratio, 1), y, f" {number}", va="center", fontsize="small")
         y += 1.4
-    ratios = [row.ratio for group in groups for row in group if row.ratio] or [1.0]
-    axes.axvline(1, color=NETWORK, lw=1)
-    axes.set(xscale="log", xlim=(min(0.7, 0.8 * min(ratios)), 2 * max(2.0, *ratios) ** 1.15), ylim=(y - 0.6, -0.8))
-    axes.set_yticks(ticks, names, fontsize=9)
+    axes.plot([1, 1], [-0.4, max(y - 0.8, 0)], color=ink(), lw=1)
+    axes.set(
+        xscale="log", xlim=(min(0.7, 0.8 * min(ratios)), 2 * max(2.0, *ratios) ** 1.15), ylim=(max(y - 0.6, 1), -0.8)
+    )
+    axes.set_yticks(ticks, names, fontsize="small")
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,g}")
-    axes.set(xlabel="the contender's time over ours (right of 1, ours is faster)")
-    axes.grid(axis="x", alpha=0.25)
+    axes.set_xlabel("the contender's time over ours (right of 1, ours is faster)" + _absent(groups))
+    axes.grid(axis="x", color=faint(), lw=0.6, alpha=0.6)
     axes.set_axisbelow(True)
+
+
+def _absent(groups: Iterable[list[Any]]) -> str:
+    """A line that names the contenders that did not run."""
+    names = sorted({row.contender for group in groups for row in group if row.skipped})
+    return "\n" + textwrap.fill(f"did not run here: {', '.join(names)}", _WIDTH) if names else ""
 
 
 def bench_curves(axes: Axes, group: list[Any]) -> None:
@@ -93,12 +115,15 @@ def bench_curves(axes: Axes, group: list[Any]) -> None:
     - `axes`: the axes to draw into.
     - `group`: the rows of one case, ours first; see `bench`.
     """
-    for i, row in enumerate(row for row in group if row.curve):
+    curves = [row for row in group if row.curve]
+    colours = colours_of(row.contender for row in curves if row is not group[0])
+    for row in curves:
         errors, seconds = zip(*row.curve, strict=True)
-        colour = NETWORK if row is group[0] else f"C{(i - 1) % 10}"
-        axes.loglog(errors, seconds, "o-", ms=3.5, lw=2 if row is group[0] else 1.2, color=colour, label=row.contender)
-    axes.axvline(1e-6, color=REFERENCE, lw=1, ls=":")
+        ours = row is group[0]
+        colour = ink() if ours else colours[row.contender]
+        axes.loglog(errors, seconds, "o-", ms=3.5, lw=2 if ours else 1.2, color=colour, label=row.contender)
+    axes.axvline(1e-6, color=bound(), lw=1, ls=":")
     axes.set(xlabel="largest relative error", ylabel="seconds")
-    axes.set_title(_bench_title(group[0]), loc="left", fontsize=10)
-    axes.legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
-    axes.grid(alpha=0.25)
+    title(axes, _case(group[0]))
+    axes.legend(fontsize="small", frameon=False, loc="upper left", bbox_to_anchor=(1.01, 1.02))
+    axes.grid(color=faint(), lw=0.6, alpha=0.6)

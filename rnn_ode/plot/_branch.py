@@ -7,22 +7,24 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from .._base.verdict import verdict_name
-from ._style import BROWN, GREEN, GREY, NETWORK, ORANGE, PURPLE, RED
+from ._page import headline, page
+from ._style import AMBER, BROWN, GREEN, PURPLE, RUST, SLATE, faint, ink, paper, plural
 
 MARKERS = {
-    "fold": ("o", RED),
+    "fold": ("o", RUST),
     "branch point": ("s", GREEN),
     "flip": ("D", PURPLE),
-    "neimark-sacker": ("^", ORANGE),
-    "hopf": ("v", ORANGE),
+    "neimark-sacker": ("^", AMBER),
+    "hopf": ("v", AMBER),
     "border collision": ("X", BROWN),
-    "undecided": ("P", GREY),
+    "undecided": ("P", SLATE),
 }
 """Marker and colour of each kind of bifurcation."""
 
 LINES = {"stable": ("-", 2.2), "unstable": ("--", 1.4), "undetermined": (":", 1.4)}
 """Line style and width of each part of a branch."""
 
+_NAMES = {"hopf": "Hopf point", "neimark-sacker": "Neimark–Sacker point", "undecided": "undecided point"}
 _STABILITY = {"DECAYS": "stable", "GROWS": "unstable"}
 
 
@@ -53,24 +55,36 @@ def branch(b: Any, coordinate: int = 0, axes: Axes | None = None) -> Figure:
     if not 0 <= coordinate < b.points.shape[1]:
         raise ValueError(f"coordinate must be one of 0 to {b.points.shape[1] - 1}; got {coordinate}.")
     if axes is None:
-        axes = Figure(figsize=(8, 5.5), layout="constrained").subplots()
+        figure, panels = page(size=(7.6, 4.6))
+        headline(figure, _finding(b))
+        return branch(b, coordinate, panels[0, 0])
     x, y = b.parameters, b.points[:, coordinate]
     for first, last, style in _stretches(_styles(b)):
         line, width = LINES[style]
-        axes.plot(x[first : last + 1], y[first : last + 1], line, lw=width, color=NETWORK, zorder=2, label=style)
+        axes.plot(x[first : last + 1], y[first : last + 1], line, lw=width, color=ink(), zorder=2, label=style)
     for kind, parameter, point in b.bifurcations:
         marker, colour = MARKERS[kind.split(":")[0]]
-        axes.plot(parameter, point[coordinate], marker, ms=9, color=colour, mec="white", mew=1, zorder=3, label=kind)
+        axes.plot(parameter, point[coordinate], marker, ms=9, color=colour, mec=paper(), mew=1, zorder=3, label=kind)
     if not b.complete:
-        axes.plot(x[-1], y[-1], "P", ms=9, color="black", mec="white", zorder=3, label="stopped: partial branch")
+        axes.plot(x[-1], y[-1], "x", ms=9, mew=2, color=ink(), zorder=3, label="stopped: partial branch")
     if b.diverged:
         axes.set_yscale("symlog", linthresh=1)
     axes.set(xlabel="parameter", ylabel=f"coordinate {coordinate} of the fixed point")
-    axes.grid(alpha=0.25)
+    axes.grid(color=faint(), lw=0.6, alpha=0.6)
     handles, labels = axes.get_legend_handles_labels()
     once = dict(zip(labels, handles, strict=True))
-    axes.legend(once.values(), once.keys(), frameon=False, loc="best")
+    axes.legend(
+        once.values(), once.keys(), fontsize="small", frameon=False, loc="upper left", bbox_to_anchor=(1.01, 1.02)
+    )
     return axes.figure  # pyright: ignore[reportReturnType]
+
+
+def _finding(b: Any) -> str:
+    """How many bifurcations of each kind there are."""
+    kinds: list[str] = [bifurcation[0].split(":")[0] for bifurcation in b.bifurcations]
+    counts = [plural(kinds.count(kind), _NAMES.get(kind) or kind) for kind in dict.fromkeys(kinds)]
+    found = ", ".join(counts) if counts else "No bifurcation"
+    return found + (" up to where the branch stops" if not b.complete else "")
 
 
 def _styles(b: Any) -> list[str]:

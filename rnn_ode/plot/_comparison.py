@@ -6,21 +6,23 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from .._base.states import flat_rows
+from ._page import headline, label_end, label_exit, page, title
 from ._spectrum import decay_regions
-from ._style import BLUE, BOUND, NETWORK, NOTE, colours_of
+from ._style import RUST, bound, ink, look_of, mark_stop, note, ten_to
 
 _LARGEST = 1e300  # beyond it the limits of an axis leave the float range
+_FIRST = 12  # samples of the panel of runs
 
 
 def comparison(c: Any) -> Figure:
-    """One page of a comparison: trajectories, multipliers on the decay regions, errors, and growth of the linear part.
+    """One page of a comparison: the first samples, multipliers on the decay regions, errors, and growth of the linear part.
 
     **Arguments:**
 
-    - `c`: what `compare` returned; its `network`, `rows`, `spectrum`, `growth` and `error_limit` are read.
+    - `c`: what `compare` returned; its `network`, `rows`, `spectrum`, `growth`, `network_verdict` and `error_limit` are read.
 
     **Returns:** a matplotlib figure.
 
@@ -33,48 +35,95 @@ def comparison(c: Any) -> Figure:
 
     ```
     """
-    figure = Figure(figsize=(13, 9), layout="constrained")
-    axes = figure.subplots(2, 2)
-    colours = colours_of(row.method.label for row in c.rows)
-    trajectories(axes[0, 0], c, colours)
+    figure, axes = page(2, 2, size=(11, 7.6), width_ratios=(1.3, 1))
+    colours = {row.method.label: look_of(row.method)["color"] for row in c.rows}
+    trajectories(axes[0, 0], c, colours, _FIRST)
     decay_regions(axes[0, 1], c.spectrum, [row.method for row in c.rows], colours)
     errors(axes[1, 0], c, colours)
     growth(axes[1, 1], c)
-    handles = [Line2D([], [], color=NETWORK, lw=2.2, label="network")]
-    handles += [Line2D([], [], color=colours[row.method.label], lw=1.6, label=_row_label(row)) for row in c.rows]
-    figure.legend(handles=handles, loc="outside upper center", ncols=min(4, len(handles)), frameon=False, fontsize=10)
+    headline(figure, _finding(c))
     return figure
 
 
-def _row_label(row: Any) -> str:
-    return row.method.label if row.trajectory is not None else f"{row.method.label} (does not exist here)"
+def _finding(c: Any) -> str:
+    """What became of the network and of its counterparts, in two sentences."""
+    said = {"DECAYS": "decays", "GROWS": "grows", "PERSISTS": "neither decays nor grows"}
+    network = said.get(c.network_verdict, "is on the boundary of decay, as far as rounding shows")
+    apart = [
+        row for row in c.rows if row.method.decay_label and row.verdict in said and row.verdict != c.network_verdict
+    ]
+    words = (
+        f"The network's linear part {network}" + "".join(f"; exp(W t) {said[row.verdict]}" for row in apart[:1]) + "."
+    )
+    ran = [row for row in c.rows if row.error_max is not None]
+    if not ran:
+        return f"{words} No counterpart exists here."
+    best, worst = (choose(ran, key=lambda row: row.error_max) for choose in (min, max))
+    words += f" Largest error: {best.method.label} {_size(best.error_max)}"
+    return words + (f", {worst.method.label} {_size(worst.error_max)}." if worst is not best else ".")
 
 
-def trajectories(axes: Axes, c: Any, colours: Mapping[str, Any]) -> None:
+def _size(error: float) -> str:
+    """An error for a text: a few digits, or a power of ten."""
+    if not 0 < error < np.inf:
+        return "0" if error == 0 else "∞"
+    return f"{error:.2g}" if 1e-3 <= error < 1e3 else ten_to(round(np.log10(error)))
+
+
+def trajectories(axes: Axes, c: Any, colours: Mapping[str, Any], count: int | None = None) -> None:
     """Draw the unit with the largest swing in the network's run, of the network and of every counterpart.
+
+    A counterpart that leaves the page is labelled there, and does not come back. A cross marks where a run stops.
 
     **Arguments:**
 
     - `axes`: the axes to draw into.
     - `c`: what `compare` returned; `ts` and `states` of its `network` and of each row's `trajectory` are read.
     - `colours`: a colour for each method's label.
+    - `count`: how many samples to show, from the first. Default: all.
     """
-    states = flat_rows(c.network.states).astype(float)
+    stop = None if count is None else count + 1
+    ts = np.asarray(c.network.ts)[:stop]
+    states = flat_rows(c.network.states)[:stop].astype(float)
     finite = np.where(np.isfinite(states), states, np.nan)
     unit = int(np.argmax(np.nanstd(finite / (np.nanmax(np.abs(finite)) or 1), axis=0)))
     shown = np.clip(states[:, unit][np.isfinite(states[:, unit])], -_LARGEST, _LARGEST)
     middle, half = (shown.min() + shown.max()) / 2, (shown.max() - shown.min()) / 2
-    half = half or abs(middle) or 1.0
+    reach = 1.8 * (half or abs(middle) or 1.0)
+    axes.set(xlim=(ts[0], ts[-1]), ylim=(middle - reach, middle + reach))
+    axes.set(xlabel="time", ylabel="state" if states.shape[1] == 1 else f"unit {unit}, which moves most")
     for row in c.rows:
         if row.trajectory is not None:
-            values = flat_rows(row.trajectory.states)[:, unit]
-            gone = np.cumsum(~(np.abs(values - middle) < 6 * half)) > 1  # the first value off the page ends the line
-            values = np.where(gone, np.nan, values)
-            axes.plot(np.asarray(row.trajectory.ts), values, color=colours[row.method.label], lw=1.3)
-    axes.plot(np.asarray(c.network.ts), finite[:, unit], ".", ms=4, color=NETWORK, zorder=3)
-    axes.set(ylim=(middle - 1.8 * half, middle + 1.8 * half), xlabel="time", ylabel=f"state of unit {unit}")
-    axes.set_title("The network's samples (dots) and each flow", loc="left")
-    axes.margins(x=0.01)
+            values = flat_rows(row.trajectory.states)[:stop, unit].astype(float)
+            look = {**look_of(row.method), "color": colours[row.method.label]}
+            _run(axes, np.asarray(row.trajectory.ts)[:stop], values, row.method.label, look)
+    dots = len(ts) < 150
+    axes.plot(ts, finite[:, unit], "o" if dots else ".", ms=5 if dots else 3, color=ink(), zorder=4, clip_on=False)
+    if len(shown):
+        label_end(axes, shown[-1], "network", ink())
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True) if count else MaxNLocator())
+    title(axes, "The network (dots) and each flow" + (f": the first {len(ts) - 1} samples" if count else ""))
+
+
+def _run(axes: Axes, ts: np.ndarray, values: np.ndarray, words: str, look: Mapping[str, Any]) -> None:
+    """One run until it leaves the page, with an arrow and a label there, or until it stops, with a cross."""
+    low, high = axes.get_ylim()
+    with np.errstate(invalid="ignore"):
+        inside = np.isfinite(values) & (values >= low) & (values <= high)
+    last = len(inside) if inside.all() else int(np.argmin(inside))  # the first value that is not on the page
+    shown = np.clip(values[: last + 1], low - (high - low), high + (high - low))
+    axes.plot(ts[: last + 1], shown, lw=1.8, zorder=3, **look)
+    if last == len(inside):
+        label_end(axes, values[-1], words, look["color"])
+    elif np.isnan(values[last]) or last == 0:
+        mark_stop(axes, ts[max(last - 1, 0)], min(max(values[max(last - 1, 0)], low), high), look["color"])
+        label_end(axes, values[max(last - 1, 0)], f"{words} (stops)", look["color"])
+    else:
+        edge, arrow = (high, "↑") if values[last] > high else (low, "↓")
+        before, after = values[last - 1], np.clip(values[last], -_LARGEST, _LARGEST)
+        x = ts[last - 1] + (ts[last] - ts[last - 1]) * (edge - before) / (after - before)
+        axes.plot([x], [edge], "^" if arrow == "↑" else "v", color=look["color"], ms=7, clip_on=False, zorder=5)
+        label_exit(axes, x, f"{words} leaves {arrow}", look["color"])
 
 
 def errors(axes: Axes, c: Any, colours: Mapping[str, Any]) -> None:
@@ -87,19 +136,28 @@ def errors(axes: Axes, c: Any, colours: Mapping[str, Any]) -> None:
     - `colours`: a colour for each method's label.
     """
     times = np.asarray(c.network.ts)
-    for row in c.rows:
-        seen = np.where(row.errors > 0, row.errors, np.nan)
-        if np.any(np.isfinite(seen)):
-            axes.semilogy(times, np.clip(seen, 1e-18, 1e6), color=colours[row.method.label], lw=1.4)
-    axes.axhline(c.error_limit, color=BOUND, lw=0.8, ls="--")
-    place = {"xytext": (-3, 3), "textcoords": "offset points", "ha": "right"}
-    label = axes.annotate("parted", (times[-1], c.error_limit), **place)
-    label.set(color=NOTE, bbox={"facecolor": "white", "alpha": 0.8, "linewidth": 0, "pad": 1})
-    axes.set(xlabel="time", ylabel="relative error at the samples", xlim=(times[0], times[-1]))
-    low, high = axes.get_ylim()
-    axes.set_ylim(max(low, 1e-18), min(max(high, 1.0), 1e3))
-    axes.set_title("Error against the network (above 1000 is off the page)", loc="left")
-    axes.grid(alpha=0.25)
+    known = [np.where(row.errors > 0, row.errors, np.nan) for row in c.rows]
+    sizes = np.concatenate([*(error[np.isfinite(error)] for error in known), [c.error_limit]])
+    low, high = max(sizes.min() / 5, 1e-18), min(max(5 * sizes.max(), 3.0), 1e3)
+    axes.set(yscale="log", xlim=(times[0], times[-1]), ylim=(low, high))
+    axes.axhline(c.error_limit, color=bound(), lw=0.8, ls=":", zorder=1)
+    label_end(axes, c.error_limit, "a tenth: they part", note())
+    for row, error in zip(c.rows, known, strict=True):
+        look, label = {**look_of(row.method), "color": colours[row.method.label]}, row.method.label
+        seen = np.flatnonzero(np.isfinite(error))
+        if not len(seen):
+            continue
+        over = seen[error[seen] > high]
+        last = over[0] if len(over) else seen[-1]
+        axes.plot(times[: last + 1], np.clip(error[: last + 1], low, 10 * high), lw=1.5, **look)
+        if len(over):
+            label_exit(axes, times[last], f"{label} ↑ {_size(error[seen].max())}", look["color"])
+        else:
+            if last < len(times) - 1 and np.isnan(error[last + 1 :]).all() and np.isnan(row.errors[-1]):
+                mark_stop(axes, times[last], error[last], look["color"])
+            label_end(axes, error[last], label, look["color"])
+    axes.set(xlabel="time", ylabel="relative error at the samples")
+    title(axes, "Error against the network")
 
 
 def growth(axes: Axes, c: Any) -> None:
@@ -112,17 +170,15 @@ def growth(axes: Axes, c: Any) -> None:
     """
     g = c.growth
     condition = min(g.eigenvector_condition, 1e12)
+    axes.set(yscale="log", xlabel="steps", ylabel="norm", xlim=(0, g.steps[-1]))
     for sizes, rate, colour, name in (
-        (g.textbook, g.abscissa, BLUE, "‖exp(W t)‖, the textbook's term"),
-        (g.network, np.log(max(g.radius, 1e-300)), NETWORK, "‖Wᵏ‖, the network's"),
+        (g.textbook, g.abscissa, RUST, "‖exp(W t)‖"),
+        (g.network, np.log(max(g.radius, 1e-300)), ink(), "‖Wᵏ‖"),
     ):
         line = np.exp(np.clip(rate * g.steps, -600, 600))
         axes.fill_between(g.steps, line, np.clip(condition * line, None, 1e280), color=colour, alpha=0.13, lw=0)
-        axes.semilogy(g.steps, line, color=colour, lw=1.2, ls="--", zorder=3)
+        axes.plot(g.steps, line, color=colour, lw=1.2, ls="--", zorder=3)
         shown = np.isfinite(sizes) & (sizes > 0)
-        axes.semilogy(g.steps[shown], sizes[shown], color=colour, lw=4, alpha=0.4, label=name)
-    axes.plot([], [], color=NOTE, lw=1.2, ls="--", label="exp(rate · steps), the rate from the eigenvalues")
-    axes.set(xlabel="steps", ylabel="norm", xlim=(0, g.steps[-1]))
-    axes.set_title("Growth of the linear part, predicted (dashed, band) and computed", loc="left")
-    axes.legend(fontsize=9, loc="best")
-    axes.grid(alpha=0.25)
+        axes.plot(g.steps[shown], sizes[shown], color=colour, lw=4, alpha=0.4)
+        label_end(axes, line[-1], name, colour)
+    title(axes, "Growth of the linear part: eigenvalues (dashed) and computed (wide)")

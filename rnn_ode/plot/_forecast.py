@@ -1,12 +1,14 @@
-"""The page of a forecast."""
+"""The page of a forecast, and the course of a training."""
 
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
-from ._style import BLUE, NETWORK, RED, REFERENCE
+from ._page import headline, label_end, page, title
+from ._style import BLUE, PURPLE, RUST, ink, note, shade
 
 
 def forecast(f: Any) -> Figure:
@@ -18,19 +20,40 @@ def forecast(f: Any) -> Figure:
 
     **Returns:** a matplotlib figure.
     """
-    figure = Figure(figsize=(13, 9), layout="constrained")
-    axes = figure.subplots(2, 2)
+    figure, axes = page(2, 2, size=(11, 7.6))
     forecast_rows(axes[0, 0], f, None)
     forecast_rows(axes[0, 1], f, max(20, len(f.split.test) // 4))
     forecast_errors(axes[1, 0], f)
     training(axes[1, 1], f.fit.history)
     handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=len(handles), frameon=False, fontsize=10)
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(handles), frameon=False)
+    headline(figure, _finding(f))
     return figure
+
+
+def _mean_errors(f: Any) -> dict[str, float]:
+    """The mean absolute errors at the last step of the horizon, of every baseline and of the mean of the networks."""
+    targets = f.split.test.targets[:, -1]
+    everything = {**f.baselines, "network": f.band.mean}
+    return {name.replace("_", " "): float(np.abs(rows[:, -1] - targets).mean()) for name, rows in everything.items()}
+
+
+def _finding(f: Any) -> str:
+    errors = _mean_errors(f)
+    ours = errors.pop("network")
+    if not errors:
+        return f"The network is wrong by {ours:.3g} on average"
+    name, best = min(errors.items(), key=lambda item: item[1])
+    if not best:
+        return f"The network is wrong by {ours:.3g} on average; {name} is exact"
+    share = abs(1 - ours / best)
+    return f"The network's mean error, {ours:.3g}, is {share:.0%} {'below' if ours < best else 'above'} that of {name}"
 
 
 def forecast_rows(axes: Axes, f: Any, count: int | None) -> None:
     """Draw the first column of the series, the forecasts at the end of the horizon with their intervals, and what comes next.
+
+    Intervals that reach below 0 are cut there if the series itself is never negative. The title then says so.
 
     **Arguments:**
 
@@ -42,35 +65,70 @@ def forecast_rows(axes: Axes, f: Any, count: int | None) -> None:
     rows = test.starts + test.inputs.shape[1] + test.gap + test.targets.shape[1] - 1
     end = int(rows[-1]) + 1
     shown = slice(None) if count is None else rows >= end - count
-    axes.plot(rows[shown], test.targets[shown, -1, 0], color=NETWORK, lw=1.6, label="series")
+    known = np.concatenate([test.inputs[..., 0].ravel(), test.targets[..., 0].ravel()])
+    lower, upper = f.band.lower[shown, -1, 0], f.band.upper[shown, -1, 0]
+    first, mean, last = (getattr(f.future, name)[:, 0] for name in ("lower", "mean", "upper"))
+    cut = known.min() >= 0 and min(lower.min(), first.min()) < 0
+    if cut:
+        lower, first = np.maximum(lower, 0), np.maximum(first, 0)
+    axes.fill_between(rows[shown], lower, upper, color=BLUE, alpha=0.25, lw=0, label=f"{f.share:.0%} interval")
+    axes.plot(rows[shown], test.targets[shown, -1, 0], color=ink(), lw=1.6, label="series")
     axes.plot(rows[shown], f.band.mean[shown, -1, 0], color=BLUE, lw=1.2, ls="--", label="forecast")
-    interval = f.band.lower[shown, -1, 0], f.band.upper[shown, -1, 0]
-    axes.fill_between(rows[shown], *interval, color=BLUE, alpha=0.25, lw=0, label=f"{f.share:.0%} interval")
     ahead = end + test.gap + np.arange(test.targets.shape[1])
-    half = f.future.upper[:, 0] - f.future.mean[:, 0]
-    axes.errorbar(ahead, f.future.mean[:, 0], half, fmt="o", ms=3, lw=1, color=RED, label="after the end")
+    half = np.maximum(np.stack([mean - first, last - mean]), 0)
+    axes.errorbar(ahead, mean, half, fmt="o", ms=3, lw=1, color=RUST, label="after the end")
     axes.set(xlabel="row of the series", ylabel="value")
-    axes.set_title("The test part, and what comes after" if count is None else "Its end, larger", loc="left")
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     axes.margins(x=0.02)
+    words = "The test part, and what comes after" if count is None else "Its end, larger"
+    title(axes, words + (" (intervals cut at 0, as the series is never negative)" if cut else ""))
 
 
 def forecast_errors(axes: Axes, f: Any) -> None:
-    """Draw the absolute error at the last step of the horizon, of the network and of every baseline, against the window.
+    """Draw a bar for the mean absolute error at the last step of the horizon, of every baseline and of the network.
 
     **Arguments:**
 
     - `axes`: the axes to draw into.
     - `f`: a `rnn_ode.learn.Forecast`; its `split`, `band` and `baselines` are read.
     """
-    test = f.split.test
-    everything = {**f.baselines, "network (mean)": f.band.mean}
-    for i, (name, predictions) in enumerate(everything.items()):
-        error = np.abs(predictions - test.targets)[:, -1].mean(axis=1)
-        label = f"{name}: {error.mean():.3g}"
-        axes.semilogy(test.starts, np.maximum(error, 1e-16), lw=1, color=f"C{i}", label=label, zorder=10 - i)
-    axes.set(xlabel="first row of the window", ylabel="absolute error")
-    axes.set_title("Errors of everything, with their means", loc="left")
-    axes.legend(fontsize=9, framealpha=0.9, edgecolor="none", loc="lower right")
+    errors = _mean_errors(f)
+    order = sorted(errors, key=lambda name: -errors[name])
+    colours = [BLUE if name == "network" else shade(0.35) for name in order]
+    bars = axes.barh(order, [errors[name] for name in order], color=colours, height=0.7)
+    axes.bar_label(bars, [f"{errors[name]:.3g}" for name in order], padding=4)
+    axes.margins(x=0.15)
+    axes.set(xlabel="mean absolute error at the last step of the horizon")
+    title(axes, "Errors on the test part")
+
+
+def fit(f: Any) -> Figure:
+    """The course of a training.
+
+    **Arguments:**
+
+    - `f`: a `rnn_ode.learn.Fit`; its `history` and `stopped_because` are read.
+
+    **Returns:** a matplotlib figure.
+
+    ```python
+    >>> import numpy as np
+    >>> from types import SimpleNamespace
+    >>> from rnn_ode import plot
+    >>> history = SimpleNamespace(
+    ...     loss=np.array([1.0, 0.1]), gradient_norm=np.ones(2), checks={}, checked_at=np.zeros(0, int)
+    ... )
+    >>> plot.fit(SimpleNamespace(history=history, stopped_because="all 2 steps are done")).get_suptitle()
+    'The loss went from 1 to 0.1: all 2 steps are done'
+
+    ```
+    """
+    figure, axes = page(size=(7, 4.2))
+    training(axes[0, 0], f.history)
+    loss = np.asarray(f.history.loss)
+    went = f"The loss went from {loss[0]:.3g} to {loss[-1]:.3g}: " if len(loss) else ""
+    headline(figure, went + f.stopped_because)
+    return figure
 
 
 def training(axes: Axes, history: Any) -> None:
@@ -82,10 +140,16 @@ def training(axes: Axes, history: Any) -> None:
     - `history`: a `rnn_ode.learn.History`; its `loss`, `gradient_norm`, `checks` and `checked_at` are read.
     """
     steps = np.arange(1, len(history.loss) + 1)
-    axes.loglog(steps, history.gradient_norm, lw=0.6, color=REFERENCE, label="norm of the gradient")
-    axes.loglog(steps, history.loss, lw=0.8, color=BLUE, label="loss")
+    axes.set(xscale="log", yscale="log", xlabel="step of training")
+    axes.plot(steps, history.gradient_norm, lw=0.6, color=shade(0.35))
+    axes.plot(steps, history.loss, lw=0.9, color=BLUE)
+    ends = [("norm of the gradient", history.gradient_norm, note()), ("loss", history.loss, BLUE)]
     if "validation" in history.checks:
-        axes.loglog(history.checked_at, history.checks["validation"], "o-", ms=4, color=RED, label="validation")
-    axes.set(xlabel="step of training")
-    axes.set_title("Training", loc="left")
-    axes.legend(fontsize=9, frameon=False)
+        checked = np.asarray(history.checks["validation"])
+        axes.plot(history.checked_at, checked, "o-", ms=4, color=PURPLE)
+        ends.append(("validation", checked, PURPLE))
+    for words, values, colour in ends:
+        values = np.asarray(values)[np.isfinite(values) & (np.asarray(values) > 0)]
+        if len(values):
+            label_end(axes, values[-1], words, colour)
+    title(axes, "Training")

@@ -10,7 +10,10 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from ._style import BLUE, BOUND, FORBIDDEN, NETWORK, ORANGE, REFERENCE
+from ._page import headline, page, single, title
+from ._style import AMBER, BLUE, bound, faint, forbidden, ink
+
+_MANY = {"vanishes": "vanish", "persists": "persist", "explodes": "explode"}
 
 
 def gradient_flows(flows: Mapping[str, Any]) -> Figure:
@@ -42,24 +45,58 @@ def gradient_flows(flows: Mapping[str, Any]) -> Figure:
     for name, g in flows.items():
         if g.log_norms.ndim != 1:
             raise ValueError(f"flows[{name!r}] holds a batch {g.log_norms.shape[:-1]} of runs; draw one of them.")
-    figure = Figure(figsize=(max(6.0, 1.2 + 2.7 * len(flows)), 5.0), layout="constrained")
-    panels = figure.subplots(1, len(flows), sharey=True, squeeze=False)[0]
+    figure, panels = page(1, len(flows), size=(max(6.8, 1.2 + 2.7 * len(flows)), 5.0), sharey=True)
+    panels = panels[0]
     panels[0].set(ylim=_decades(flows.values()), ylabel="‖∂h(T) / ∂h(T−k)‖")
     panels[0].yaxis.set_major_locator(MaxNLocator(integer=True))
     panels[0].yaxis.set_major_formatter(lambda decade, _: f"$10^{{{decade:g}}}$")
     for axes, (name, g) in zip(panels, flows.items(), strict=True):
         _gradient_norm(axes, g)
-        axes.set_title(f"{name}\n{_fate(g)}", loc="left")
+        title(axes, "\n".join(filter(None, (name, _fate(g)))))
     figure.supxlabel("lag k: steps back from the end of the run", fontsize="medium")
     handles: list = [
-        Line2D([], [], color=NETWORK, lw=2.4, label="gradient norm of this run"),
-        Line2D([], [], color=ORANGE, lw=1.6, ls="--", label="rate from the eigenvalues (linear part, or last step)"),
+        Line2D([], [], color=ink(), lw=2.4, label="gradient norm of this run"),
+        Line2D([], [], color=AMBER, lw=1.6, ls="--", label="rate from the eigenvalues (linear part, or last step)"),
         Line2D([], [], color=BLUE, lw=1.6, ls=":", label="rate from the Lyapunov exponent"),
-        Patch(facecolor=FORBIDDEN, edgecolor=BOUND, label="ruled out by the weights: above (γ‖W‖)ᵏ"),
-        Line2D([], [], color=BOUND, lw=1.2, ls="-.", label="bound by this run's steps: Π‖J‖"),
+        Patch(facecolor=forbidden(), edgecolor=bound(), label="ruled out by the weights: above (γ‖W‖)ᵏ"),
+        Line2D([], [], color=bound(), lw=1.2, ls="-.", label="bound by this run's steps: Π‖J‖"),
     ]
-    figure.legend(handles=handles, loc="outside upper center", ncols=min(3, 1 + len(flows) // 2), frameon=False)
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(3, 1 + len(flows) // 2), frameon=False)
+    if len(flows) > 1:
+        headline(figure, _summary(flows.values()))
     return figure
+
+
+def gradient_flow(g: Any) -> Figure:
+    """The gradient norms of one run against lag, as a panel of `gradient_flows`.
+
+    **Arguments:**
+
+    - `g`: what `gradient_flow` returned for a single run.
+
+    **Returns:** a matplotlib figure.
+
+    **Raises:** `ValueError` for a batch.
+
+    ```python
+    >>> import jax.numpy as jnp, rnn_ode as ro
+    >>> cell = ro.VanillaCell([[0.5]], [[1.0]], [0.0], activation=None)
+    >>> ro.plot.gradient_flow(ro.gradient_flow(cell, jnp.ones((9, 1)))).axes[0].get_title(loc="left")
+    'The gradient vanishes: ×0.5 a step'
+
+    ```
+    """
+    single("g", g.log_norms, 1)
+    figure = gradient_flows({"": g})
+    title(figure.axes[0], f"The gradient {_fate(g)}")
+    return figure
+
+
+def _summary(flows: Iterable[Any]) -> str:
+    """How many networks have which fate."""
+    fates = [_fate(g).split(":")[0] for g in flows]
+    said = [f"{fates.count(fate)} of {len(fates)} {_MANY.get(fate, fate)}" for fate in dict.fromkeys(fates)]
+    return f"Gradients: {', '.join(said)}"
 
 
 def _fate(g: Any) -> str:
@@ -90,16 +127,16 @@ def _gradient_norm(axes: Axes, g: Any) -> None:
         for logs in (g.log_norms, g.bounds.log_from_weights, g.bounds.log_from_steps)
     )
     lags = np.arange(len(norms))
-    axes.axhline(0, color=REFERENCE, lw=0.8, zorder=0)
+    axes.axhline(0, color=faint(), lw=0.8, zorder=0)
     if np.isfinite(g.bounds.gain):
-        axes.fill_between(lags, np.clip(weights, low, high), high, facecolor=FORBIDDEN, edgecolor=BOUND, zorder=0)
-    axes.plot(lags, np.where(np.isfinite(steps), steps, np.nan), color=BOUND, lw=1.2, ls="-.")
-    axes.plot(lags, np.where(np.isfinite(norms), norms, np.nan), color=NETWORK, lw=2.6, zorder=2)
-    for rate, colour, style in ((g.predicted_rate, ORANGE, "--"), (g.lyapunov_rate, BLUE, ":")):
+        axes.fill_between(lags, np.clip(weights, low, high), high, facecolor=forbidden(), edgecolor=bound(), zorder=0)
+    axes.plot(lags, np.where(np.isfinite(steps), steps, np.nan), color=bound(), lw=1.2, ls="-.")
+    axes.plot(lags, np.where(np.isfinite(norms), norms, np.nan), color=ink(), lw=2.6, zorder=2)
+    for rate, colour, style in ((g.predicted_rate, AMBER, "--"), (g.lyapunov_rate, BLUE, ":")):
         # a rate of −∞ is drawn as a line that leaves the page at once
         axes.plot(lags, lags * max(float(rate) / np.log(10), 99 * low), color=colour, lw=1.6, ls=style, zorder=3)
     gone = np.flatnonzero(np.isneginf(norms))
     if len(gone):
-        axes.plot(gone[:1], [low], "v", color=NETWORK, ms=9, clip_on=False, zorder=4)
+        axes.plot(gone[:1], [low], "v", color=ink(), ms=9, clip_on=False, zorder=4)
     axes.set(xlim=(0, lags[-1]), ylim=(low, high))
     axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))

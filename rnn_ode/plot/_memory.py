@@ -2,10 +2,11 @@
 
 from typing import Any
 
-import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
 
-from ._style import REFERENCE, colours_of
+from ._page import headline, label_end, page, title
+from ._style import bound, colours_of, ink, key, note
 
 
 def memory(study: Any) -> Figure:
@@ -16,27 +17,34 @@ def memory(study: Any) -> Figure:
 
     **Arguments:**
 
-    - `study`: a `rnn_ode.learn.Study`; its `trials`, `settings`, `groups()` and `share(group)` are read.
+    - `study`: a `rnn_ode.learn.Study`; its `trials`, `settings`, `groups()`, `share(group)` and `longest(cell)` are read.
 
     **Returns:** a matplotlib figure.
     """
-    figure = Figure(figsize=(13, 5), layout="constrained")
-    left, right = figure.subplots(1, 2)
+    figure, axes = page(1, 2, size=(11, 4.6))
+    left, right = axes[0]
     colours = colours_of(trial.cell for trial in study.trials)
     for i, (cell, colour) in enumerate(colours.items()):
         groups = [group for group in study.groups() if group[0].cell == cell]
         shares = [study.share(group) for group in groups]
-        shift = 0.012 * (i - (len(colours) - 1) / 2)  # so that no line hides another
-        left.plot([g[0].lag for g in groups], np.array(shares) + shift, "o-", color=colour, label=cell)
+        width = 1.6 + 1.6 * (len(colours) - 1 - i)  # the first ones are wide, so that no line hides another
+        left.plot([g[0].lag for g in groups], shares, "o-", color=colour, lw=width, ms=width + 3, clip_on=False)
+        label_end(left, shares[-1], cell, colour)
         for learnt in (True, False):
             these = [trial for group in groups for trial in group if trial.learnt == learnt]
             place = [max(trial.gradient_before, -150) for trial in these], [trial.score for trial in these]
             face = colour if learnt else "none"
             right.scatter(*place, s=28, edgecolors=[colour], facecolors=[face] * len(these))
-    left.set(xlabel="lag in steps", ylabel="share of the seeds that learnt it", ylim=(-0.08, 1.08))
-    left.set_title(f"{study.settings['task']}: which lag is learnt", loc="left")
-    left.legend(fontsize=9, frameon=False)
-    right.set(xlabel="log ‖∂h_T/∂h_(T−lag)‖ before training, nats", ylabel="best score (filled: learnt)")
-    right.set_title("What the gradient said before, and what came of it", loc="left")
-    right.axhline(study.settings["solved"], color=REFERENCE, lw=1, ls=":")
+    left.set(xlabel="lag in steps", ylabel="share of the seeds that learnt it", ylim=(0, 1))
+    left.yaxis.set_major_formatter(PercentFormatter(1))
+    title(left, "Which lag is learnt")
+    right.set(xlabel="log ‖∂h_T/∂h_(T−lag)‖ before training, nats", ylabel="best score")
+    title(right, "What the gradient said before training, and what came of it")
+    right.axhline(study.settings["solved"], color=bound(), lw=1, ls=":")
+    label_end(right, study.settings["solved"], "solved", note())
+    dots = {"marker": "o", "ls": ""}
+    kinds = [key(ink(), "learnt", **dots), key(ink(), "not learnt", mfc="none", **dots)]
+    figure.legend(handles=kinds, loc="outside lower right", ncols=2, frameon=False, fontsize="small")
+    longest = [f"{cell} {study.longest(cell) or 'none'}" for cell in colours]
+    headline(figure, f"{study.settings['task']}: the longest lag that most seeds learnt: {', '.join(longest)}")
     return figure

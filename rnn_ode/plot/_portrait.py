@@ -1,46 +1,128 @@
-"""Phase portraits."""
+"""Phase portraits, and fixed points in a plane."""
 
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
-from ._style import BLUE, GREEN, NETWORK, ORANGE, RED
+from ._page import headline, page, single
+from ._style import AMBER, BLUE, GREEN, RUST, ink, key, paper, plural, shade
 
-SHAPES = {"NODE": "o", "FOCUS": "o", "FLIP": "D", "SADDLE": "X", "CENTRE": "P", "UNDETERMINED": "s"}
+SHAPES = {"NODE": "o", "FOCUS": "o", "FLIP": "D", "SADDLE": "X", "CENTRE": "P", "UNDETERMINED": "s", "SLOW": "d"}
 """The marker of each kind of fixed point."""
+
+_SAID = {"DECAYS": "stable", "GROWS": "unstable", "PERSISTS": "neutral", "UNDETERMINED": "undetermined"}
+_LEGEND = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.02), "fontsize": "small", "frameon": False}
 
 
 def portrait(axes: Axes, a: Any, side: Any) -> None:
-    """Draw a run in the plane of two units or of two principal components, with its fixed points and nullclines.
+    """Draw a run in the plane of two units or of two principal components, with its fixed points, nullclines and arrows.
 
     Reads `centre`, `axes` and `grid` of the analysis `a`, and `orbit`, `points`, `added`, `mark`, `nullclines` of the side.
     """
-    principal = len(a.centre) > 2
     reach = a.grid[-1]
     axes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", anchor="W")  # room for the legend
-    axes.set(xlabel="first principal component" if principal else "unit 0", ylabel="second" if principal else "unit 1")
+    name_axes(axes, len(a.centre))
     if side.points is None:
         return
-    if side.nullclines is not None:
-        for unit, (values, colour) in enumerate(zip(side.nullclines, (ORANGE, GREEN), strict=True)):
-            axes.contour(a.grid, a.grid, values, levels=[0.0], colors=[colour], linewidths=1.0, alpha=0.8)
-            axes.plot([], [], color=colour, lw=1, label=f"unit {unit} at rest")
+    handles = [] if side.nullclines is None else _field(axes, a.grid, side.nullclines)
     run = (side.orbit - a.centre) @ a.axes.T
-    line = "." if len(run) < 1000 else "-"
-    axes.plot(run[:, 0], run[:, 1], line, ms=3, lw=0.8, color=NETWORK, alpha=0.6, label="the run")
-    _fixed_points(axes, a, side)
-    axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False)
+    dots = len(run) < 1000
+    axes.plot(run[:, 0], run[:, 1], "." if dots else "-", ms=4, lw=0.8, color=ink(), alpha=0.6, zorder=2)
+    handles.append(key(ink(), "the run", marker="." if dots else "", ls="" if dots else "-", alpha=0.6))
+    count = int(side.points.count)
+    plane = (np.asarray(side.points.points)[:count] - a.centre) @ a.axes.T
+    handles += _fixed_points(axes, plane, side.points, side.added[:count], side.mark)
+    axes.legend(handles=handles, **_LEGEND)
 
 
-def _fixed_points(axes: Axes, a: Any, side: Any) -> None:
-    """A marker for each fixed point: its shape is the kind, filled ones decay, red ones the other system does not have."""
-    found, kinds, verdicts = side.points, side.points.kind_names, side.points.verdict_names
-    seen = set()
-    for i in range(int(found.count)):
-        x, y = (np.asarray(found.points[i]) - a.centre) @ a.axes.T
-        label = f"{kinds[i].lower()}, {verdicts[i]}" + (f" ({side.mark})" if side.added[i] else "")
-        edge, face = RED if side.added[i] else NETWORK, BLUE if verdicts[i] == "DECAYS" else "white"
-        legend = None if label in seen else label
-        axes.plot(x, y, SHAPES.get(kinds[i], "s"), ms=8, mec=edge, mfc=face, ls="", label=legend)
-        seen.add(label)
+def fixed_points(f: Any) -> Figure:
+    """Fixed points in the plane of their first two principal components, or of the two units, by kind and stability.
+
+    **Arguments:**
+
+    - `f`: a single `FixedPoints`; its `points`, `count`, `slow`, `kind_names` and `verdict_names` are read.
+
+    **Returns:** a matplotlib figure.
+
+    **Raises:** `ValueError` for a batch.
+
+    ```python
+    >>> import jax.numpy as jnp, rnn_ode as ro
+    >>> cell = ro.VanillaCell([[1.5]], [[1.0]], [0.0], jnp.tanh)
+    >>> found = ro.fixed_points(ro.Map(cell, jnp.zeros(1)), jnp.array([[-1.0], [0.1], [1.0]]))
+    >>> ro.plot.fixed_points(found).get_suptitle()
+    '3 fixed points, 2 of them stable'
+
+    ```
+    """
+    single("f", f.points, 2)
+    count = int(f.count)
+    shown = count + int(np.sum(f.slow))
+    points = np.asarray(f.points)[:shown]
+    centre, directions = plane_of(points)
+    plane = (points - centre) @ directions.T
+    figure, axes = page(size=(6.8, 4.4))
+    axes = axes[0, 0]
+    name_axes(axes, points.shape[1])
+    handles = _fixed_points(axes, plane, f, np.zeros(shown, bool), "")
+    axes.margins(0.12)
+    if handles:
+        axes.legend(handles=handles, **_LEGEND)
+    stable = f.verdict_names[:count].count("DECAYS")
+    headline(figure, f"{plural(count, 'fixed point')}, {stable} of them stable" + _slow(shown - count))
+    return figure
+
+
+def _slow(count: int) -> str:
+    return f", and {plural(count, 'slow point')}" if count else ""
+
+
+def plane_of(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A centre (N,) and two directions (2, N): two units as they are, principal components beyond."""
+    size = points.shape[1]
+    if size <= 2 or not len(points):
+        return np.zeros(size), np.eye(2, size)
+    centre = points.mean(axis=0)
+    directions = np.linalg.svd(points - centre, full_matrices=False)[2][:2]
+    return centre, directions if len(directions) == 2 else np.concatenate([directions, np.zeros((1, size))])
+
+
+def name_axes(axes: Axes, size: int) -> None:
+    names = (
+        ("principal component 1", "principal component 2") if size > 2 else ("unit 0", "unit 1" if size == 2 else "")
+    )
+    axes.set(xlabel=names[0], ylabel=names[1])
+    if size == 1:
+        axes.set_yticks([])
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+
+
+def _field(axes: Axes, grid: np.ndarray, velocity: np.ndarray) -> list[Line2D]:
+    """Arrows along a velocity (2, m, m), all of one length, and the lines where a component of it is zero."""
+    every = max(1, len(grid) // 15)
+    part = slice(every // 2, None, every)
+    along = velocity[:, part, part] / np.maximum(np.linalg.norm(velocity[:, part, part], axis=0), 1e-300)
+    style = {"color": shade(0.35), "pivot": "mid", "width": 0.004, "scale": 24, "zorder": 0.8}
+    axes.quiver(grid[part], grid[part], *np.where(np.isfinite(along), along, 0.0), **style)
+    handles = []
+    for unit, (values, colour) in enumerate(zip(velocity, (AMBER, GREEN), strict=True)):
+        axes.contour(grid, grid, values, levels=[0.0], colors=[colour], linewidths=1.4, zorder=1.5)
+        handles.append(key(colour, f"nullcline of unit {unit}", lw=1.4))
+    return handles
+
+
+def _fixed_points(axes: Axes, plane: np.ndarray, found: Any, added: np.ndarray, mark: str) -> list[Line2D]:
+    """A marker for each fixed point: its shape is the kind, filled ones decay, rust ones the other system does not have."""
+    kinds, verdicts = found.kind_names, found.verdict_names
+    handles: dict[str, Line2D] = {}
+    for i, (x, y) in enumerate(plane):
+        label = f"{kinds[i].lower()}, {_SAID.get(verdicts[i], verdicts[i])}" + (f" ({mark})" if added[i] else "")
+        edge, face = RUST if added[i] else ink(), BLUE if verdicts[i] == "DECAYS" else paper()
+        style = {"marker": SHAPES.get(kinds[i], "s"), "ms": 8, "mec": edge, "mfc": face, "ls": ""}
+        axes.plot(x, y, zorder=3, clip_on=False, **style)
+        handles.setdefault(label, key(edge, label, **style))
+    return list(handles.values())

@@ -7,7 +7,8 @@ from jax.typing import ArrayLike
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ._style import NETWORK, RED
+from ._page import headline, page
+from ._style import RUST, ink, paper
 
 
 def pseudospectrum(t: Any, grid: ArrayLike, smallest: ArrayLike) -> Figure:
@@ -36,8 +37,8 @@ def pseudospectrum(t: Any, grid: ArrayLike, smallest: ArrayLike) -> Figure:
     grid, smallest = np.asarray(grid), np.asarray(smallest)
     if grid.ndim != 2 or grid.shape != smallest.shape or min(grid.shape) < 2:
         raise ValueError(f"grid and smallest must both be (m, n), m, n ≥ 2; got {grid.shape} and {smallest.shape}.")
-    figure = Figure(figsize=(7.5, 6), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = page(size=(7.2, 6))
+    axes = axes[0, 0]
     x, y = np.real(grid), np.imag(grid)
     levels = np.log10(np.maximum(smallest, np.finfo(smallest.dtype).tiny))
     top = np.ceil(levels.max() * 2) / 2
@@ -46,21 +47,33 @@ def pseudospectrum(t: Any, grid: ArrayLike, smallest: ArrayLike) -> Figure:
     )  # lower values are rounding errors, or an eigenvalue on the grid
     shades = np.arange(low, top + 0.25, 0.5)
     filled = axes.contourf(x, y, levels, levels=shades, cmap="viridis_r", alpha=0.75, extend="min")
-    axes.contour(x, y, levels, levels=shades, colors="white", linewidths=0.5)
+    axes.contour(x, y, levels, levels=shades, colors=paper(), linewidths=0.5)
     figure.colorbar(filled, ax=axes, label="log₁₀ σ_min(z − W)")
     points = np.asarray(t.eigenvalues)
-    dots = {"ms": 5, "color": NETWORK, "mfc": "white", "mew": 1.4, "ls": "", "label": "eigenvalues"}
+    dots = {"ms": 5, "color": ink(), "mfc": paper(), "mew": 1.4, "ls": "", "label": "eigenvalues"}
     axes.plot(np.real(points), np.imag(points), "o", **dots)
     _boundaries(axes, t)
     axes.set(xlim=(x.min(), x.max()), ylim=(y.min(), y.max()), aspect="equal", xlabel="Re z", ylabel="Im z")
-    axes.set_title("Pseudospectra", loc="left", fontsize=11)
-    figure.legend(fontsize=9, loc="outside lower center", ncols=3, frameon=False)
+    figure.legend(fontsize="small", loc="outside lower center", ncols=3, frameon=False)
+    headline(figure, f"Pseudospectra: {_finding(t)}")
     return figure
+
+
+def _finding(t: Any) -> str:
+    """How far the numerical range reaches beyond the eigenvalues."""
+    values = np.asarray(t.eigenvalues)
+    if t.numerical_radius is not None:
+        return (
+            f"eigenvalues reach |z| = {np.abs(values).max():.3g}, the numerical range {float(t.numerical_radius):.3g}"
+        )
+    if t.numerical_abscissa is not None:
+        return f"eigenvalues reach Re z = {np.real(values).max():.3g}, the numerical range {float(t.numerical_abscissa):.3g}"
+    return "distances from the nearest matrix with the eigenvalue z"
 
 
 def _boundaries(axes: Axes, t: Any) -> None:
     """The boundary of stability and how far the numerical range reaches: circles for a map, upright lines for a flow."""
-    solid, dashed = {"color": NETWORK, "lw": 2.0}, {"color": RED, "lw": 1.4, "ls": "--"}
+    solid, dashed = {"color": ink(), "lw": 2.0}, {"color": RUST, "lw": 1.4, "ls": "--"}
     if t.numerical_radius is not None:
         radius, angle = float(t.numerical_radius), np.linspace(0, 2 * np.pi, 361)
         x, y = np.cos(angle), np.sin(angle)

@@ -5,12 +5,42 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
+from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Patch
 
-from ._style import NETWORK, NOTE, REFERENCE
+from .._base.verdict import verdict_name
+from ._page import headline, page, single, title
+from ._style import faint, ink, key, look_of, paper, shade
 
-_DISC = "#88888844"
+
+def spectrum(s: Any, methods: Sequence[Any] = ()) -> Figure:
+    """The multipliers of a matrix in the complex plane, with the unit circle and each method's border of decay.
+
+    **Arguments:**
+
+    - `s`: a single `Spectrum`; its `multipliers`, `radius` and `discrete` are read.
+    - `methods`: conversions, as in `decay_regions`. Default: none.
+
+    **Returns:** a matplotlib figure.
+
+    **Raises:** `ValueError` for a batch of spectra.
+
+    ```python
+    >>> import rnn_ode as ro
+    >>> figure = ro.plot.spectrum(ro.spectrum([[0.5, 0.2], [0.0, -0.3]]), (ro.Textbook(), ro.Forward(1)))
+    >>> figure.get_suptitle()
+    'The network decays: its largest multiplier has modulus 0.5'
+
+    ```
+    """
+    single("s", s.multipliers, 1)
+    figure, axes = page(size=(7.4, 4.6))
+    colours = {method.label: look_of(method)["color"] for method in methods}
+    decay_regions(axes[0, 0], s, methods, colours)
+    said = {"DECAYS": "decays", "GROWS": "grows", "PERSISTS": "neither decays nor grows"}
+    verdict = said.get(verdict_name(s.discrete), "is on the boundary of decay, as far as rounding shows")
+    headline(figure, f"The network {verdict}: its largest multiplier has modulus {float(s.radius):.3g}")
+    return figure
 
 
 def decay_regions(axes: Axes, s: Any, methods: Sequence[Any], colours: Mapping[str, Any]) -> None:
@@ -25,25 +55,24 @@ def decay_regions(axes: Axes, s: Any, methods: Sequence[Any], colours: Mapping[s
     - `colours`: a colour for each method's label.
     """
     points = np.asarray(s.multipliers)
-    reach = 1.15 * max(1.5, float(np.max(np.abs(points))))
-    x, y = np.meshgrid(np.linspace(-reach, reach, 401), np.linspace(-reach, reach, 401))
-    shaded: list = []
+    reach = 1.15 * max(1.5, float(np.max(np.abs(points[np.isfinite(points)]), initial=0.0)))
+    x, y = np.meshgrid(np.linspace(-reach, reach, 301), np.linspace(-reach, reach, 301))
+    axes.axhline(0, color=faint(), lw=0.7, zorder=0)
+    axes.axvline(0, color=faint(), lw=0.7, zorder=0)
+    disc = shade(0.16)
+    axes.add_patch(Circle((0, 0), 1, facecolor=disc, edgecolor="none", zorder=0.5))
+    axes.add_patch(Circle((0, 0), 1, facecolor="none", edgecolor=ink(), lw=1.2, zorder=1.5))
+    handles: list = [Patch(facecolor=disc, edgecolor=ink(), label="network decays: |λ| < 1")]
     for method in methods:
-        colour = colours[method.label]
+        colour, style = colours[method.label], look_of(method)["ls"]
         real = np.nan_to_num(np.real(np.asarray(method.exponent(x + 1j * y))), nan=1.0, posinf=1e9, neginf=-1e9)
-        axes.contour(x, y, real, levels=[0.0], colors=[colour], linewidths=1.6)
+        axes.contour(x, y, real, levels=[0.0], colors=[colour], linewidths=2.0, linestyles=[style])
         if method.decay_label:
             axes.contourf(x, y, real, levels=[-1e30, 0.0], colors=[colour], alpha=0.12)
-            shaded.append(Patch(facecolor=(*colour[:3], 0.15), label=method.decay_label))
-    axes.add_patch(Circle((0, 0), 1, facecolor=_DISC, edgecolor=NETWORK, lw=2.2, ls=":"))
-    axes.plot(np.real(points), np.imag(points), "o", ms=5, color=NETWORK, mfc="white", mew=1.4, zorder=4)
-    axes.axhline(0, color=REFERENCE, lw=0.7, zorder=0)
-    axes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xlabel="Re λ", ylabel="Im λ")
-    axes.set_title("Multipliers λ and where each flow decays", loc="left")
-    handles = [
-        Patch(facecolor=_DISC, edgecolor=NETWORK, ls=":", label="network decays: |λ| < 1"),
-        *shaded,
-        Line2D([], [], marker="o", ls="", color=NETWORK, mfc="white", label="multipliers of the linear part"),
-        Line2D([], [], color=NOTE, label="borders Re g(λ) = 0, by colour\n(tustin's and exact's are the circle)"),
-    ]
-    axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.02, 1.0), fontsize=9, frameon=False)
+        handles.append(key(colour, method.decay_label or f"border of {method.label}", lw=2, ls=style))
+    dots = {"ms": 5, "color": ink(), "mfc": paper(), "mew": 1.3}
+    axes.plot(np.real(points), np.imag(points), "o", zorder=4, **dots)
+    handles.append(key(label="multipliers of the linear part", marker="o", ls="", colour=dots.pop("color"), **dots))
+    axes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", anchor="W", xlabel="Re λ", ylabel="Im λ")
+    axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.02, 1.02), fontsize="small", frameon=False)
+    title(axes, "Multipliers λ, and borders of decay")

@@ -1,30 +1,95 @@
-"""Colours that all pictures share."""
+"""The look of all pictures: colours, titles, and labels at the ends of lines.
 
+Foreground and background are those of matplotlib's current style, so `plt.style.use("dark_background")` gives a dark picture.
+The other colours are of middling lightness and stand out against white and against black.
+"""
+
+import zlib
 from collections.abc import Iterable
+from typing import Any, SupportsFloat
 
-from matplotlib import colormaps
+import numpy as np
+from matplotlib import rcParams
+from matplotlib.axes import Axes
+from matplotlib.colors import to_hex, to_rgb
+from matplotlib.lines import Line2D
 
-NETWORK = "#1a1a1a"
-"""The network, and what was measured of a system."""
+RUST, AMBER, BROWN, PURPLE, GREEN, BLUE = "#b43c00", "#c38700", "#875a3c", "#784bb4", "#3ca578", "#005af0"
+SLATE, OLIVE, SKY, PLUM = "#8796a5", "#96964b", "#1e96ff", "#695a87"
 
-BLUE, ORANGE, GREEN, RED = "tab:blue", "tab:orange", "tab:green", "tab:red"
-PURPLE, BROWN, GREY = "tab:purple", "tab:brown", "tab:gray"
+PALETTE = (BLUE, AMBER, GREEN, RUST, PURPLE, SLATE, BROWN, SKY, OLIVE, PLUM)
+"""Colours that people with any common colour blindness can tell apart; a test measures it."""
 
-REFERENCE = "0.7"
-"""Lines for orientation, such as the one at zero."""
-
-BOUND = "0.45"
-"""Bounds and limits."""
-
-FORBIDDEN = "0.88"
-"""Areas that a bound rules out."""
-
-NOTE = "0.4"
-"""Words in a picture."""
-
-_PALETTE: tuple[tuple[float, float, float], ...] = colormaps["tab10"].colors  # pyright: ignore[reportAttributeAccessIssue]
+_STRANGERS = (SLATE, OLIVE, PLUM)  # no method of ours has one of these
+_LINES = ("-", "--", "-.", ":")
 
 
-def colours_of(names: Iterable[str]) -> dict[str, tuple[float, float, float]]:
+def ink() -> str:
+    """The foreground: the network, and what was measured of a system."""
+    return to_hex(rcParams["text.color"])
+
+
+def paper() -> str:
+    """The background of a panel."""
+    return to_hex(rcParams["axes.facecolor"])
+
+
+def shade(share: float) -> str:
+    """A grey between the background, 0, and the foreground, 1."""
+    low, high = (np.array(to_rgb(rcParams[name])) for name in ("axes.facecolor", "text.color"))
+    return to_hex(tuple((1 - share) * low + share * high))
+
+
+def faint() -> str:
+    """Lines for orientation, such as the one at zero."""
+    return shade(0.3)
+
+
+def bound() -> str:
+    """Bounds and limits."""
+    return shade(0.55)
+
+
+def forbidden() -> str:
+    """Areas that a bound rules out."""
+    return shade(0.12)
+
+
+def note() -> str:
+    """Words in a picture."""
+    return shade(0.65)
+
+
+def look_of(method: Any) -> dict[str, Any]:
+    """Colour and line style of a method, as arguments for a line: what it says itself, or else what its label picks."""
+    pick = zlib.crc32(method.label.encode())
+    colour = getattr(method, "colour", "") or _STRANGERS[pick % len(_STRANGERS)]
+    return {"color": colour, "ls": getattr(method, "line", "") or _LINES[pick // len(_STRANGERS) % len(_LINES)]}
+
+
+def colours_of(names: Iterable[str]) -> dict[str, str]:
     """A colour for every name, in the order in which the names first appear; after ten they repeat."""
-    return {name: _PALETTE[i % len(_PALETTE)] for i, name in enumerate(dict.fromkeys(names))}
+    return {name: PALETTE[i % len(PALETTE)] for i, name in enumerate(dict.fromkeys(names))}
+
+
+def mark_stop(axes: Axes, x: SupportsFloat, y: SupportsFloat, colour: Any) -> None:
+    """A cross where a run stops."""
+    axes.plot([float(x)], [float(y)], "x", color=colour, ms=7, mew=2, zorder=5, clip_on=False)
+
+
+def key(colour: Any, label: str, **style: Any) -> Line2D:
+    """An entry of a legend."""
+    return Line2D([], [], color=colour, label=label, **style)
+
+
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def ten_to(exponent: int) -> str:
+    """A power of ten, such as "10⁻³"."""
+    return f"10{str(exponent).translate(_SUPERSCRIPTS)}"
+
+
+def plural(count: int, one: str, many: str = "") -> str:
+    """A count with its noun, such as "1 cycle" and "2 cycles"."""
+    return f"{count} {one if count == 1 else many or one + 's'}"

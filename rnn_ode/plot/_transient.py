@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from ._style import BLUE, NETWORK, ORANGE, RED
+from ._page import headline, label_end, page, single
+from ._style import AMBER, BLUE, RUST, faint, ink
 
 
 def transient(t: Any) -> Figure:
@@ -13,10 +14,12 @@ def transient(t: Any) -> Figure:
 
     **Arguments:**
 
-    - `t`: what `transient` returned; its `times`, `norms`, `rate`, `peak`, `peak_time` and `kreiss` are read, and whether it
-      has a `numerical_radius`, as maps do.
+    - `t`: what `transient` returned, of a single matrix; its `times`, `norms`, `rate`, `peak`, `peak_time` and `kreiss` are
+      read, and whether it has a `numerical_radius`, as maps do.
 
     **Returns:** a matplotlib figure.
+
+    **Raises:** `ValueError` for a batch.
 
     ```python
     >>> import rnn_ode as ro, rnn_ode.plot
@@ -25,26 +28,37 @@ def transient(t: Any) -> Figure:
 
     ```
     """
-    figure = Figure(figsize=(7, 4.5), layout="constrained")
-    axes = figure.subplots()
+    single("t", t.norms, 1)
+    figure, axes = page(size=(7.4, 4.4))
+    axes = axes[0, 0]
     discrete = t.numerical_radius is not None
     name = "‖Wᵏ‖" if discrete else "‖exp(A t)‖"
     times, norms = _sampled(t)
+    finite = float(np.max(norms, initial=1.0)), float(t.kreiss) if np.isfinite(t.kreiss) else 1.0
+    low = max(float(np.min(norms, initial=1.0)) / 2, 1e-3)
+    axes.set(yscale="log", xlabel="steps · dt" if discrete else "time", ylabel="norm", ylim=(low, 3 * max(finite)))
     predicted = np.exp(np.clip(float(t.rate) * times, -600, 600))
-    axes.semilogy(times, predicted, "--", lw=1.4, color=BLUE, label="exp(rate · t), the rate from the eigenvalues")
-    axes.semilogy(times, norms, ".-" if discrete else "-", color=NETWORK, lw=1.8, ms=5, label=name)
+    axes.plot(times, predicted, "--", lw=1.4, color=BLUE)
+    axes.plot(times, norms, ".-" if discrete else "-", color=ink(), lw=1.8, ms=5)
+    if len(times):
+        label_end(axes, predicted[-1], "exp(rate · t), from the eigenvalues", BLUE)
+        label_end(axes, norms[-1], name, ink())
     if np.isfinite(t.peak):
-        kreiss, peak, at = float(t.kreiss), float(t.peak), float(t.peak_time)
-        axes.axhline(kreiss, color=ORANGE, lw=1.4, label=f"Kreiss constant {kreiss:.4g}: peak ≥ it")
-        label = f"peak {peak:.4g} at {at:.4g}"
-        axes.plot(at, peak, "o", ms=8, mfc="white", mew=1.8, color=RED, zorder=4, label=label)
-    top = max(float(np.max(norms)), float(t.kreiss) if np.isfinite(t.kreiss) else 1.0)
-    axes.set(xlabel="steps · dt" if discrete else "time", ylabel="norm", ylim=(max(norms.min() / 2, 1e-3), 3 * top))
+        axes.axhline(float(t.kreiss), color=AMBER, lw=1.4)
+        label_end(axes, t.kreiss, f"Kreiss constant {float(t.kreiss):.4g}", AMBER)
+        axes.plot(float(t.peak_time), float(t.peak), "o", ms=8, mfc="none", mew=1.8, color=RUST, zorder=4)
     axes.margins(x=0.02)
-    axes.set_title(f"How far a disturbance grows before the eigenvalues have the say: {name}", loc="left", fontsize=11)
-    axes.legend(fontsize=9, loc="best")
-    axes.grid(alpha=0.25)
+    axes.grid(color=faint(), lw=0.6, alpha=0.6)
+    headline(figure, _finding(t))
     return figure
+
+
+def _finding(t: Any) -> str:
+    if not np.isfinite(t.peak):
+        return "Disturbances grow without bound"
+    if float(t.peak) <= 1 + 1e-6:
+        return "No disturbance grows, not even at first"
+    return f"Disturbances grow up to ×{float(t.peak):.4g}, at t = {float(t.peak_time):.4g}"
 
 
 def _sampled(t: Any) -> tuple[np.ndarray, np.ndarray]:

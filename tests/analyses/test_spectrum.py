@@ -193,21 +193,38 @@ def test_rates(sample):
         assert np.allclose(s.rate(method), g(method, values).real.max()), method
 
 
-@pytest.mark.slow
-def test_series(sample):
-    _, s, _ = sample
-    assert not s.series_converges(ro.Textbook()) and s.series_converges(ro.Exact())
-    inside = ro.spectrum(jnp.diag(jnp.array([0.6, 1.4])))
-    assert all(bool(inside.series_converges(m)) for m in (ro.Forward(4), ro.Backward(4), ro.Tustin()))
-    outside = ro.spectrum(jnp.diag(jnp.array([0.4, 2.1])))
-    assert [bool(outside.series_converges(m)) for m in (ro.Forward(1), ro.Backward(1), ro.Tustin())] == [0, 0, 1]
-    # the first neglected term, by hand at λ = 0.6
-    one = ro.spectrum(jnp.array([[0.6]]))
-    assert np.allclose(one.neglected(ro.Forward(1)), 0.4**2 / 2 / 0.4)
-    assert np.allclose(one.neglected(ro.Forward(2)), 0.4**3 / 3 / (0.4 + 0.4**2 / 2))
-    assert np.allclose(one.neglected(ro.Backward(1)), (2 / 3) ** 2 / 2 / (2 / 3))
-    assert np.allclose(one.neglected(ro.Tustin()), 2 / 3 * 0.25**3 / (2 * 0.25))
-    assert one.neglected(ro.Exact()) == 0
+SERIES = (ro.Forward(1), ro.Forward(2), ro.Backward(1), ro.Tustin(), ro.Exact(), ro.Textbook())
+
+
+@jax.jit
+def _series(W):
+    s = ro.spectrum(W)
+    return [s.series_converges(m) for m in SERIES], [s.neglected(m) for m in SERIES[:5]]
+
+
+@pytest.mark.parametrize(
+    ("multipliers", "converges"),
+    [
+        ((0.6, 1.4), [1, 1, 1, 1, 1, 0]),
+        ((0.4, 1.4), [1, 1, 0, 1, 1, 0]),  # Backward needs Re λ > ½
+        ((0.6, 2.1), [0, 0, 1, 1, 1, 0]),  # Forward needs |λ − 1| < 1
+        ((-0.1, 1.0), [0, 0, 0, 0, 1, 0]),  # Tustin needs Re λ > 0
+        ((2 - 1e-12, 1.0), [1, 1, 1, 1, 1, 0]),
+        ((np.nextafter(2, 1), 1.0), [0, 0, 1, 1, 1, 0]),  # rounding leaves it open
+        ((np.nextafter(0.5, 1), 1.0), [1, 1, 0, 1, 1, 0]),
+    ],
+)
+def test_a_method_s_series_converges_where_it_is_known_to(multipliers, converges):
+    found, _ = _series(jnp.diag(jnp.array(multipliers)))
+    assert [int(f) for f in found] == converges
+
+
+def test_the_first_neglected_term_is_that_of_the_series():
+    """By hand at λ = 0.6; the multiplier 1 neglects nothing."""
+    wanted = [0.4**2 / 2 / 0.4, 0.4**3 / 3 / (0.4 + 0.4**2 / 2), (2 / 3) ** 2 / 2 / (2 / 3), 2 / 3 * 0.25**3 / 0.5, 0]
+    _, neglected = _series(jnp.diag(jnp.array([0.6, 1.0])))
+    np.testing.assert_allclose(neglected, wanted, rtol=1e-9)
+    np.testing.assert_array_equal(_series(jnp.eye(2))[1], 0)
 
 
 # --- compiled, batched, refused --------------------------------------------------------------------------------------
@@ -288,6 +305,6 @@ def test_a_spectrum_as_a_table_has_its_methods_and_its_largest_multipliers():
     assert lines[0] == "14 × 14 matrix, condition number 9"
     assert lines[2] == "spectral radius 0.9, abscissa 0.9, rate -0.10536 nats per step"
     assert lines[4].split() == ["method", "its", "flow", "nats", "per", "step", "exists"]
-    assert lines[5] == f"{'forward:1':<14}{'DECAYS':<14}{'-0.1':>14}   yes"
-    assert lines[13] == f"{'0.9 + 0i':>26}{'0.9':>11}{'9.4912':>12}{'0.0000':>13}{'1':>11}"
-    assert lines[-1] == "… and 2 smaller ones (--json has them all)" and len(lines) == 26
+    assert lines[6] == f"{'forward:1':<15}{'DECAYS':<10}{'-0.1':>13}  yes"
+    assert lines[15].split() == ["0.9", "0.9", "9.4912", "0.0000", "1"]
+    assert "… and 2 smaller ones (to_dict and --json have them all)" in lines and len(lines) == 31

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rnn_ode._base.text import number, plain, table
+from rnn_ode._base.text import Column, Table, complex_number, number, on_one_screen, plain
 
 
 @pytest.mark.parametrize(
@@ -30,14 +30,75 @@ def test_the_number_of_digits_can_be_chosen():
     assert number(math.pi, 5) == "3.1416"
 
 
-def test_a_table_aligns_its_columns():
-    rows = [("name", "size", "note"), ("a", "1", ""), ("longer", "10", "x")]
-    assert table(rows, align="<>").splitlines() == ["name    size  note", "a          1", "longer    10  x"]
+@pytest.mark.parametrize(("value", "text"), [(0.5, "0.5"), (0.5 - 2j, "0.5 - 2i"), (1j, "0 + 1i"), (np.nan * 1j, "–")])
+def test_a_complex_number_has_an_imaginary_part_if_that_is_not_0(value, text):
+    assert complex_number(complex(value)) == text
 
 
-def test_a_table_may_have_a_rule_and_wider_columns():
-    rows = [("a", "b"), ("1", "2")]
-    assert table(rows, align="<^", least=(3, 3), gap=1, rule=True).splitlines() == ["a    b", "─── ───", "1    2"]
+SIZES = Table(
+    (Column("name"), Column("size", ">", "in metres"), Column("note")), (("a", "1", ""), ("longer", "10", "x"))
+)
+
+
+def test_a_table_aligns_its_columns_and_says_what_they_are():
+    assert SIZES.text().splitlines() == [
+        "name    size  note",
+        "──────  ────  ────",
+        "a          1",
+        "longer    10  x",
+        "",
+        "size  in metres",
+    ]
+
+
+def test_a_table_has_a_title_above_and_notes_below():
+    assert Table((Column("a"),), (("1",),), "A title.", ("A note.",)).text() == "A title.\n\na\n─\n1\n\nA note."
+    assert Table(title="The title alone.").text() == "The title alone."
+
+
+def test_a_table_shows_as_many_rows_as_it_may():
+    assert SIZES.text(most=1).splitlines()[2:4] == ["a        1", "… and 1 more"]
+    assert "more" not in SIZES.text(most=2, legend=False)
+
+
+TEXT = "forty small words that go on and on until the line is full"
+
+
+@pytest.mark.parametrize("width", [80, 40, 20])
+def test_a_wide_table_breaks_its_words_at_spaces(width):
+    wide = Table((Column("case"), Column("says")), (("one", TEXT), ("two", "short")), TEXT, (TEXT,))
+    lines = wide.text(width).splitlines()
+    assert max(map(len, lines)) <= width
+    assert set(TEXT.split()) <= set(" ".join(lines).split())  # no word is broken
+
+
+def test_columns_that_do_not_fit_follow_below_with_the_first_one_again():
+    wide = Table(tuple(Column(f"column{i}") for i in range(12)), (tuple(f"{i}" * 8 for i in range(12)),))
+    lines = wide.text().splitlines()
+    heads = [line.split() for line in lines if line.startswith("column0")]
+    assert len(heads) == 2 and [name for head in heads for name in head[head is not heads[0] :]] == [
+        f"column{i}" for i in range(12)
+    ]
+    assert max(map(len, lines)) <= 80
+
+
+def test_a_word_longer_than_the_line_is_shortened():
+    lines = Table((Column("file"),), (("x" * 100,),)).text(20).splitlines()
+    assert lines[2] == "x" * 19 + "…"
+
+
+def test_tables_on_one_screen_lose_rows_first():
+    long = Table((Column("n", says="a number"),), tuple((str(i),) for i in range(100)), "Numbers.")
+    lines = on_one_screen([long, SIZES]).splitlines()
+    assert len(lines) <= 30 and "… and 90 more" in lines and "Numbers." in lines and "n  a number" in lines
+    many = [Table(title=f"{i}") for i in range(40)]
+    assert len(on_one_screen(many).splitlines()) == 30
+
+
+def test_a_table_as_html_escapes_its_words():
+    page = Table((Column("a < b", ">"),), (("<script>",),), "x & y").html()
+    assert "&lt;script&gt;" in page and "a &lt; b" in page and "x &amp; y" in page and "text-align:right" in page
+    assert "… and 98 more" in Table((Column("n"),), (("1",),) * 100).html(most=2)
 
 
 def test_plain_values_are_json():

@@ -5,6 +5,7 @@ import pytest
 from matplotlib.figure import Figure
 from typer.testing import CliRunner
 
+from rnn_ode._base.text import Table
 from rnn_ode.cli import app
 
 
@@ -28,8 +29,8 @@ class Answer:
     def __init__(self, *args, **options):
         self.args, self.options = args, options
 
-    def table(self):
-        return "the table"
+    def tables(self):
+        return (Table(title="the table"),)
 
     def plot(self):
         figure = Figure(figsize=(1, 1))
@@ -42,16 +43,16 @@ class Answer:
 
 @pytest.fixture
 def asked(monkeypatch):
-    """Put quick answers in the place of a command's function: `asked("_compare", "compare")` is a list of them."""
+    """Put quick answers in the place of a function that a command calls: `asked("_reports.compare.compare")` lists them."""
 
-    def replace(module, name):
+    def replace(function):
         answers = []
 
         def answer(*args, progress=None, **options):
             answers.append(Answer(*args, **options))
             return answers[-1]
 
-        monkeypatch.setattr(f"rnn_ode.cli.{module}.{name}", answer)
+        monkeypatch.setattr(f"rnn_ode.{function}", answer)
         return answers
 
     return replace

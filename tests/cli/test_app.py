@@ -1,6 +1,10 @@
 """What the command says of bad input: one line, with the option, and status 2."""
 
 import errno
+import os
+import subprocess
+import sys
+from importlib.metadata import version
 
 import numpy as np
 import pytest
@@ -124,3 +128,26 @@ def test_only_options_that_were_given_are_said_to_do_nothing(context, capsys):
     assert capsys.readouterr().err == "note: --rate does nothing here.\n"
     mention_unused(context, "here", "weights")
     assert capsys.readouterr().err == ""
+
+
+def printed(*arguments, **environment):
+    """What the command prints in a process of its own that cannot import JAX."""
+    script = "import sys; sys.modules['jax'] = None; sys.argv[0] = 'rnn-ode'; from rnn_ode.__main__ import main; main()"
+    command, env = [sys.executable, "-c", script, *arguments], os.environ | {"COLUMNS": "80"} | environment
+    done = subprocess.run(command, capture_output=True, text=True, env=env)
+    assert done.returncode == 0 and done.stderr == "", done.stderr
+    return done.stdout
+
+
+def test_the_version_is_that_of_the_package_and_needs_no_jax():
+    assert printed("--version") == f"rnn-ode {version('rnn_ode')}\n"
+
+
+def test_a_shell_completes_commands_options_and_values_without_jax():
+    def completed(words):
+        return printed(_RNN_ODE_COMPLETE="complete_bash", COMP_WORDS=words, COMP_CWORD=str(len(words.split(" ")) - 1))
+
+    assert completed("rnn-ode s").split() == ["spectrum"]
+    assert {"--recurrent", "--results"} & set(completed("rnn-ode compare --re").split()) == {"--recurrent"}
+    assert completed("rnn-ode compare --recurrent sh").split() == ["shifted"]
+    assert "_RNN_ODE_COMPLETE" in printed("--show-completion", "bash", _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1")

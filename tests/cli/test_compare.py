@@ -1,9 +1,11 @@
 """The command `compare`: what it prints and what it writes."""
 
 import json
+import re
 import subprocess
 import sys
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ SMALL = ["compare", "--hidden", "3", "--activation", "none", "--method", "textbo
 
 
 def test_the_series_the_network_and_the_methods_are_those_of_the_options(invoke, asked, tmp_path):
-    answers = asked("_compare", "compare")
+    answers = asked("_reports.compare.compare")
     result = invoke("compare", "--weights", "net.npz", "--input", "series.csv", "--method", "forward:2", "--gain", "3")
     assert result.exit_code == 0, result.output
     cell, xs = answers[0].args
@@ -22,22 +24,35 @@ def test_the_series_the_network_and_the_methods_are_those_of_the_options(invoke,
     np.testing.assert_allclose(xs[:, 0], (values - values.mean()) / values.std())
     assert [method.label for method in answers[0].options["methods"]] == ["forward:2"]
     assert result.stderr == "note: --gain does nothing with --weights.\n"
-    head, table, figure = result.stdout.strip().split("\n\n")
-    assert head == "flow: 12 samples into a 3-unit relu network (net.npz)" and table == "the table"
+    title, figure = result.stdout.strip().split("\n\n")
+    assert title == "the table\nflow: 12 samples into a 3-unit relu network (net.npz)"
     assert figure.startswith("figure: rnn_ode_compare.png  (") and figure.endswith(" s)")
     assert (tmp_path / "rnn_ode_compare.png").exists()
 
 
 def test_without_files_a_random_network_of_the_options_runs_on_the_sunspots(invoke, asked):
-    answers = asked("_compare", "compare")
-    options = ("--hidden", "4", "--gain", "0.5", "--activation", "tanh", "--seed", "1", "--column", "0", "--json")
-    result = invoke("compare", *options)
+    answers = asked("_reports.compare.compare")
+    options = ("--hidden", "4", "--gain", "0.5", "--recurrent", "orthogonal", "--activation", "relu", "--seed", "1")
+    result = invoke("compare", *options, "--column", "0", "--json")
     assert json.loads(result.stdout) == {"series": "sunspots", "figure": "rnn_ode_compare.png", "rows": [1, 2]}
     assert result.stderr == "note: --column does nothing without --input.\n"
     cell, xs = answers[0].args
-    assert cell.W_h.shape == (4, 4) and cell.activation is jnp.tanh and xs.shape == (309, 1)
+    assert cell.W_h.shape == (4, 4) and cell.activation is jax.nn.relu and xs.shape == (309, 1)
     np.testing.assert_allclose(cell.W_h @ cell.W_h.T, 0.25 * np.eye(4), atol=1e-12)
-    assert len(answers[0].options["methods"]) == 5
+
+
+def test_without_options_every_multiplier_has_a_logarithm_and_a_positive_real_part(invoke, asked):
+    answers = asked("_reports.compare.compare")
+    assert invoke("compare").exit_code == 0
+    cell = answers[0].args[0]
+    multipliers = np.linalg.eigvals(cell.W_h)
+    assert cell.activation is jnp.tanh and np.abs(multipliers).max() < 1 and multipliers.real.min() > 0
+    assert [method.label for method in answers[0].options["methods"]] == [
+        "textbook",
+        "forward:1",
+        "forward:3",
+        "exact:anchored",
+    ]
 
 
 @pytest.mark.slow
@@ -76,5 +91,11 @@ def test_the_default_run_from_a_shell(tmp_path):
     assert data["series"] == "sunspots" and data["network"]["steps"] == 309
     rows = {row["method"]: row for row in data["rows"]}
     assert rows["textbook"]["verdict"] == "GROWS" and data["network"]["verdict"] == "DECAYS"
-    assert rows["exact"]["reason"] == "does not exist here: zero multiplier at t = 0"
+    assert not [row["reason"] for row in rows.values() if row["reason"]]
+    assert rows["textbook"]["error_max"] > 1e100 and rows["exact:anchored"]["error_max"] < 1e-12
+    assert rows["forward:3"]["error_max"] < 0.5 * rows["forward:1"]["error_max"] < 0.25
+    said = (
+        "The network's linear part decays; exp\\(W_h t\\) grows: the textbook equation is off by up to 10¹⁰[67] times"
+    )
+    assert re.match(said, data["finding"])
     assert (tmp_path / "rnn_ode_compare.png").stat().st_size > 20_000

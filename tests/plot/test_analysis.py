@@ -11,6 +11,11 @@ def points(rows, kinds, verdicts):
     return SimpleNamespace(points=np.array(rows), count=len(rows), kind_names=kinds, verdict_names=verdicts)
 
 
+def lyapunov(values, errors):
+    history = np.array([values, values], float)
+    return SimpleNamespace(exponents=history[0], stderr=np.array(errors), history=history, times=np.array([1.0, 2.0]))
+
+
 def side(name="network", reason="", **answers):
     found = points([[0.0, 0.0], [1.0, 1.0]], ["SADDLE", "NODE"], ["GROWS", "DECAYS"])
     grid = np.linspace(-2, 2, 21)
@@ -23,7 +28,7 @@ def side(name="network", reason="", **answers):
         "added": np.array([False, True]),
         "mark": "lost",
         "nullclines": np.stack([y - x**3, x - y]),
-        "exponents": SimpleNamespace(exponents=np.array([0.5, -np.inf]), stderr=np.array([0.1, 0.0])),
+        "exponents": lyapunov([0.5, -np.inf], [0.1, 0.0]),
         "gradients": SimpleNamespace(log_norms=np.log([1.0, 10.0, 0.0 + 1e-300])),
         "transient": SimpleNamespace(times=np.arange(40.0), norms=np.exp(-np.arange(40.0)), peak=1.0, peak_time=0.0),
         "about": np.zeros(2),
@@ -51,7 +56,8 @@ def test_a_column_a_system_and_a_row_a_question():
     assert len(figure.axes) == 8
     titles = [axes.get_title(loc="left") for axes in figure.axes[:2]]
     assert titles == ["network: phase portrait", "flow: phase portrait"]
-    assert figure.get_suptitle() == "A network and its flow, mine, under the input x = (0, 0, 0, 0, …)"
+    found = "network: 2 fixed points, largest exponent 0.5; flow: 2 fixed points, largest exponent 0.5"
+    assert plot._page._TITLES[figure] == f"{found} (input x = (0, 0, 0, 0, …))"
 
 
 def test_what_one_system_cannot_answer_is_a_gap_with_the_reason():
@@ -61,29 +67,39 @@ def test_what_one_system_cannot_answer_is_a_gap_with_the_reason():
 
 
 def test_systems_share_the_axes_of_a_question():
-    exponents = SimpleNamespace(exponents=np.array([30.0, -40.0]), stderr=np.zeros(2))
-    figure = page(side(), side("flow", exponents=exponents))
+    figure = page(side(), side("flow", exponents=lyapunov([30.0, -40.0], [0.0, 0.0])))
     assert figure.axes[2].get_ylim() == figure.axes[3].get_ylim()
 
 
 def test_an_exponent_of_minus_infinity_is_said():
-    assert texts(page(side(), side()).axes[2]) == ["−∞"]
+    assert texts(page(side(), side()).axes[2]) == ["0.5 ± 0.1", "−∞"]
+
+
+def test_many_exponents_are_drawn_as_a_spectrum():
+    many = lyapunov([*np.linspace(1, -1, 47), -np.inf], np.full(48, 0.1))
+    assert texts(page(side(exponents=many), side()).axes[2]) == ["−∞"]
 
 
 def test_fixed_points_are_marked_by_kind_and_verdict_and_by_what_the_other_lacks():
     axes = page(side(), side()).axes[0]
     saddle, node = axes.lines[-2:]
     assert (saddle.get_marker(), node.get_marker()) == (plot.SHAPES["SADDLE"], plot.SHAPES["NODE"])
-    assert (saddle.get_markerfacecolor(), node.get_markerfacecolor()) == ("white", "tab:blue")
-    assert (saddle.get_markeredgecolor(), node.get_markeredgecolor()) == (plot.NETWORK, "tab:red")
+    assert (saddle.get_markerfacecolor(), node.get_markerfacecolor()) == ("#ffffff", "#005af0")
+    assert (saddle.get_markeredgecolor(), node.get_markeredgecolor()) == (plot.NETWORK, "#b43c00")
     labels = [text.get_text() for text in axes.get_legend().get_texts()]
-    assert labels == ["unit 0 at rest", "unit 1 at rest", "the run", "saddle, GROWS", "node, DECAYS (lost)"]
+    assert labels == [
+        "nullcline of unit 0",
+        "nullcline of unit 1",
+        "the run",
+        "saddle, unstable",
+        "node, stable (lost)",
+    ]
 
 
 def test_three_units_are_drawn_in_principal_components():
     three = {"points": points([[0.0, 0.0, 0.0]], ["NODE"], ["DECAYS"]), "orbit": np.ones((4, 3)), "nullclines": None}
     axes = page(side(**three), side(**three), size=3).axes[0]
-    assert axes.get_xlabel() == "first principal component" and axes.get_ylabel() == "second"
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("principal component 1", "principal component 2")
 
 
 def test_legends_stay_on_the_page():

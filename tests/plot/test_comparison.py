@@ -17,9 +17,13 @@ def run(states):
     return SimpleNamespace(ts=TS, states=jnp.asarray(states))
 
 
-def row(label, states=None, errors=(0.0, 1e-3, 1e-2, 0.2, np.nan)):
+def row(label, states=None, errors=(0.0, 1e-3, 1e-2, 0.2, np.nan), verdict="GROWS"):
     method = SimpleNamespace(label=label, decay_label="", exponent=lambda z: z - 1)
-    return SimpleNamespace(method=method, trajectory=None if states is None else run(states), errors=np.array(errors))
+    trajectory = None if states is None else run(states)
+    error_max = None if np.isnan(errors).all() else np.nanmax(errors)
+    return SimpleNamespace(
+        method=method, trajectory=trajectory, errors=np.array(errors), error_max=error_max, verdict=verdict
+    )
 
 
 def comparison(states, *rows):
@@ -32,16 +36,25 @@ def comparison(states, *rows):
         eigenvector_condition=np.inf,
     )
     spectrum = SimpleNamespace(multipliers=np.array([0.5]))
-    return SimpleNamespace(network=run(states), rows=rows, spectrum=spectrum, growth=growth, error_limit=0.1)
+    return SimpleNamespace(
+        network=run(states), rows=rows, spectrum=spectrum, growth=growth, error_limit=0.1, network_verdict="DECAYS"
+    )
 
 
-def test_the_page_has_four_panels_and_says_which_method_does_not_exist():
+def words(axes):
+    return [text.get_text() for text in axes.texts]
+
+
+def test_the_page_has_four_panels_and_the_finding_above_them():
     states = np.stack([TS, 0 * TS], axis=1)
-    figure = plot.comparison(comparison(states, row("mine", states + 0.1), row("none")))
+    none = row("none", errors=[np.nan] * 5)
+    figure = plot.comparison(
+        comparison(states, row("mine", states + 0.1), row("far", errors=[0.0, 1e12, 0, 0, 0]), none)
+    )
     assert len(figure.axes) == 4
-    labels = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert labels == ["network", "mine", "none (does not exist here)"]
     figure.draw_without_rendering()
+    assert figure.get_suptitle() == "The network's linear part decays. Largest error: mine 0.2, far 10¹²."
+    assert words(figure.axes[0]) == ["mine", "network"]
 
 
 def test_trajectories_are_of_the_unit_with_the_largest_swing():
@@ -49,16 +62,34 @@ def test_trajectories_are_of_the_unit_with_the_largest_swing():
     axes = Figure().subplots()
     plot.trajectories(axes, comparison(states, row("mine", states + 0.5)), COLOURS)
     flow, network = axes.lines
-    assert axes.get_ylabel() == "state of unit 1"
+    assert axes.get_ylabel() == "unit 1, which moves most"
     np.testing.assert_array_equal(network.get_ydata(), TS)
     np.testing.assert_array_equal(flow.get_ydata(), TS + 0.5)
 
 
-def test_a_trajectory_leaves_the_page_and_ends_there():
+def test_a_trajectory_leaves_the_page_and_ends_there_with_an_arrow_and_a_label():
     states = np.array([[0.0], [1.0], [0.0], [1.0], [0.0]])
     axes = Figure().subplots()
     plot.trajectories(axes, comparison(states, row("mine", [[0.0], [1.0], [50.0], [60.0], [0.5]])), COLOURS)
-    np.testing.assert_array_equal(axes.lines[0].get_ydata(), [0.0, 1.0, 50.0, np.nan, np.nan])
+    line, arrow, _ = axes.lines
+    assert list(line.get_xdata()) == [0, 1, 2] and line.get_ydata()[2] > axes.get_ylim()[1]
+    assert arrow.get_marker() == "^" and 1 < arrow.get_xdata()[0] < 1.1
+    assert words(axes) == ["mine leaves ↑", "network"]
+
+
+@pytest.mark.parametrize("gone", [np.nan, np.inf])
+def test_a_run_that_stops_ends_in_a_cross(gone):
+    states = np.array([[0.0], [1.0], [0.0], [1.0], [0.0]])
+    axes = Figure().subplots()
+    plot.trajectories(axes, comparison(states, row("mine", [[0.0], [0.8], [gone], [gone], [gone]])), COLOURS)
+    assert [axes.lines[1].get_marker()] == ["x" if np.isnan(gone) else "^"]
+    assert words(axes)[0] == ("mine (stops)" if np.isnan(gone) else "mine leaves ↑")
+
+
+def test_the_first_samples_alone_are_drawn_if_asked_for():
+    axes = Figure().subplots()
+    plot.trajectories(axes, comparison(np.stack([TS, 0 * TS], axis=1)), COLOURS, 2)
+    assert list(axes.lines[0].get_xdata()) == [0, 1, 2] and axes.get_xlim() == (0, 2)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -74,9 +105,17 @@ def test_states_of_any_size_are_on_the_page(size, dtype):
 def test_errors_are_drawn_where_there_are_any_with_the_limit():
     axes = Figure().subplots()
     plot.errors(axes, comparison([[0.0]] * 5, row("mine"), row("none", errors=[np.nan] * 5)), COLOURS)
-    error, limit = axes.lines
-    np.testing.assert_allclose(error.get_ydata(), [np.nan, 1e-3, 1e-2, 0.2, np.nan])
+    limit, error, stop = axes.lines
+    np.testing.assert_allclose(error.get_ydata(), [np.nan, 1e-3, 1e-2, 0.2])
     assert list(limit.get_ydata()) == [0.1, 0.1] and axes.get_yscale() == "log"
+    assert (stop.get_marker(), stop.get_xdata()[0]) == ("x", 3)
+    assert words(axes) == ["a tenth: they part", "mine"]
+
+
+def test_an_error_off_the_page_is_labelled_with_its_size_where_it_leaves():
+    axes = Figure().subplots()
+    plot.errors(axes, comparison([[0.0]] * 5, row("mine", errors=[0.0, 1.0, 1e6, 1e119, np.nan])), COLOURS)
+    assert words(axes)[1] == "mine ↑ 10¹¹⁹" and axes.texts[1].xy[0] == 2 and axes.get_ylim()[1] == 1e3
 
 
 def test_growth_has_the_computed_norms_over_the_predicted_rates():
@@ -87,3 +126,4 @@ def test_growth_has_the_computed_norms_over_the_predicted_rates():
     np.testing.assert_allclose(textbook, [1, 2])
     np.testing.assert_allclose(rate, 0.5 ** np.arange(4))
     np.testing.assert_allclose(network, [1, 0.5, 0.25])
+    assert words(axes) == ["‖exp(W t)‖", "‖Wᵏ‖"]

@@ -18,7 +18,7 @@ def flow(log_norms, rate=-0.1):
 
 
 def titles(figure):
-    return [axes.get_title(loc="left") for axes in figure.axes]
+    return [plot._page._TITLES[axes] for axes in figure.axes]
 
 
 @pytest.mark.parametrize(
@@ -50,6 +50,11 @@ def test_a_triangle_marks_where_the_gradient_is_gone():
     (axes,) = plot.gradient_flows({"mine": flow([0.0, -1.0, -np.inf, -np.inf])}).axes
     triangle = axes.lines[-1]
     assert triangle.get_marker() == "v" and list(triangle.get_xdata()) == [2]
+
+
+def test_several_networks_are_counted_by_their_fate():
+    flows = {"long": flow(-9.0 * np.arange(4)), "short": flow(0.1 * np.arange(4)), "loud": flow(9.0 * np.arange(4))}
+    assert plot._page._TITLES[plot.gradient_flows(flows)] == "Gradients: 1 of 3 vanish, 1 of 3 persist, 1 of 3 explode"
 
 
 def test_no_flow_and_a_batch_are_refused():

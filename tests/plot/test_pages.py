@@ -13,14 +13,22 @@ def bench_row(contender, ratio=1.0, case="iterate", **fields):
     return SimpleNamespace(contender=contender, ratio=ratio, case=case, **{**default, **fields})
 
 
-def test_a_bar_reaches_from_one_to_the_ratio_and_what_is_missing_is_said():
+def test_a_bar_reaches_from_one_to_the_ratio_and_what_did_not_run_is_named_in_one_line():
     rows = [bench_row("ours"), bench_row("fast", 0.5), bench_row("slow", 3.0), bench_row("none", None, skipped="why"),
             bench_row("wrong", None)]  # fmt: skip
-    (axes,) = plot.bench(rows).axes
+    figure = plot.bench(rows)
+    (axes,) = figure.axes
     assert [(bar.get_x(), bar.get_width()) for bar in axes.patches] == [(1, -0.5), (1, 2.0)]
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["fast", "slow", "none", "wrong"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["fast", "slow", "wrong"]
     texts = [text.get_text() for text in axes.texts]
-    assert texts == ["iterate, 64 units × 1 × 100 steps", " 0.5", " 3", " skipped", " wrong values"]
+    assert texts == ["iterate, 64 units × 1 × 100 steps", " 0.5", " 3", " wrong values"]
+    assert axes.get_xlabel().splitlines()[1] == "did not run here: none"
+    assert figure.get_suptitle() == "Ours is faster in 1 of 2 races"
+
+
+def test_a_case_that_only_we_ran_takes_no_room():
+    rows = [bench_row("ours"), bench_row("ours", case="alone"), bench_row("none", None, case="alone", skipped="why")]
+    assert [text.get_text() for text in plot.bench(rows).axes[0].texts] == []
 
 
 def test_a_case_with_curves_has_a_panel_of_them():
@@ -40,12 +48,12 @@ class Windows(SimpleNamespace):
 @pytest.fixture
 def forecast():
     targets = np.sin(np.arange(50.0))[:, None, None] + np.zeros((50, 3, 1))
-    test = Windows(starts=np.arange(100, 150), inputs=np.zeros((50, 10, 1)), gap=2, targets=targets)
-    band = SimpleNamespace(mean=targets + 0.1, lower=targets - 0.5, upper=targets + 0.5)
-    future = SimpleNamespace(mean=np.zeros((3, 1)), lower=-np.ones((3, 1)), upper=np.ones((3, 1)))
     history = SimpleNamespace(
         loss=np.ones(9), gradient_norm=np.ones(9), checks={"validation": [1.0, 0.5]}, checked_at=[1, 9]
     )
+    test = Windows(starts=np.arange(100, 150), inputs=np.zeros((50, 10, 1)), gap=2, targets=targets)
+    band = SimpleNamespace(mean=targets + 0.1, lower=targets - 0.5, upper=targets + 0.5)
+    future = SimpleNamespace(mean=np.zeros((3, 1)), lower=-np.ones((3, 1)), upper=np.ones((3, 1)))
     return SimpleNamespace(
         split=SimpleNamespace(test=test),
         band=band,
@@ -63,9 +71,26 @@ def test_a_forecast_is_drawn_at_the_rows_that_it_is_of(forecast):
     np.testing.assert_array_equal(series.get_xdata(), np.arange(100, 150) + 10 + 2 + 3 - 1)
     np.testing.assert_array_equal(series.get_ydata(), np.sin(np.arange(50.0)))
     assert len(axes[1].lines[0].get_xdata()) == 20
-    errors = [text.get_text() for text in axes[2].get_legend().get_texts()]
-    assert errors == ["last value: 0.2", "network (mean): 0.1"]
-    assert [line.get_label() for line in axes[3].lines] == ["norm of the gradient", "loss", "validation"]
+    assert [label.get_text() for label in axes[2].get_yticklabels()] == ["last value", "network"]
+    np.testing.assert_allclose([bar.get_width() for bar in axes[2].patches], [0.2, 0.1])
+    assert [text.get_text() for text in axes[3].texts] == ["norm of the gradient", "loss", "validation"]
+    assert plot.forecast(forecast).get_suptitle() == "The network's mean error, 0.1, is 50% below that of last value"
+
+
+@pytest.mark.parametrize(("lift", "cut"), [(0.0, False), (1.0, True)])
+def test_intervals_are_cut_at_zero_where_the_series_is_never_negative(forecast, lift, cut):
+    test, band = forecast.split.test, forecast.band
+    test.targets, band.lower, band.upper = test.targets + lift, band.lower + lift, band.upper + lift
+    axes = plot.forecast(forecast).axes[0]
+    lowest = axes.collections[0].get_paths()[0].vertices[:, 1].min()
+    assert lowest == (0 if cut else band.lower.min())
+    assert ("cut at 0" in plot._page._TITLES[axes]) == cut
+
+
+def test_rows_of_a_series_have_whole_numbers(forecast):
+    figure = plot.forecast(forecast)
+    figure.draw_without_rendering()
+    assert all(label.get_text().isdecimal() for axes in figure.axes[:2] for label in axes.get_xticklabels())
 
 
 def test_a_study_of_memory_has_the_share_that_learnt_each_lag():
@@ -79,9 +104,14 @@ def test_a_study_of_memory_has_the_share_that_learnt_each_lag():
         trials=trials,
         groups=lambda: groups,
         share=lambda group: float(group[0].learnt),
+        longest=lambda cell: 10 if cell == "cell 0" else 0,
         settings={"task": "recall", "solved": 0.9},
     )
-    left, right = plot.memory(study).axes
-    np.testing.assert_allclose(left.lines[5].get_ydata(), [1, 0])  # the one in the middle is not shifted
-    assert len(left.lines) == 11 and left.lines[10].get_color() == left.lines[0].get_color()
+    figure = plot.memory(study)
+    left, right = figure.axes
+    assert all(list(line.get_ydata()) == [1, 0] for line in left.lines) and left.get_ylim() == (0, 1)
+    widths = [line.get_linewidth() for line in left.lines]
+    assert widths == sorted(widths, reverse=True) and len(set(widths)) == 11
+    assert left.lines[10].get_color() == left.lines[0].get_color()
     assert min(points.get_offsets()[:, 0].min() for points in right.collections if len(points.get_offsets())) == -150
+    assert "cell 0 10, cell 1 none" in plot._page._TITLES[figure]

@@ -31,7 +31,7 @@ def test_a_method_draws_the_border_where_its_growth_is_zero():
     axes = drawn([method()])
     (border,) = [c for c in axes.collections if len(c.get_paths()) and not c.get_facecolor().size]
     np.testing.assert_allclose(border.get_paths()[0].vertices[:, 0], 1.0, atol=1e-9)
-    assert not any("decays" in label for label in labels(axes)[1:])
+    assert labels(axes) == ["network decays: |λ| < 1", "border of mine", "multipliers of the linear part"]
 
 
 def test_a_method_with_a_legend_for_its_region_is_shaded():
@@ -51,8 +51,9 @@ def test_of_our_methods_only_the_textbook_is_shaded(ours):
 
 def test_every_multiplier_is_on_the_page():
     axes = drawn([method()], (7.0, -3j))
-    np.testing.assert_array_equal(axes.lines[0].get_xdata(), [7, 0])
-    np.testing.assert_array_equal(axes.lines[0].get_ydata(), [0, -3])
+    dots = axes.lines[-1]
+    np.testing.assert_array_equal(dots.get_xdata(), [7, 0])
+    np.testing.assert_array_equal(dots.get_ydata(), [0, -3])
     assert axes.get_xlim() == axes.get_ylim() and axes.get_xlim()[1] > 7
 
 
@@ -62,3 +63,10 @@ def test_infinite_and_undefined_exponents_leave_the_rest_of_the_border():
     axis = np.abs(x) < 1
     np.testing.assert_allclose(x[axis], 0, atol=1e-9)
     np.testing.assert_allclose((y[axis].min(), y[axis].max()), axes.get_ylim())
+
+
+def test_the_picture_of_a_spectrum_says_what_the_network_does():
+    figure = plot.spectrum(ro.spectrum(np.diag([0.5, -2.0])), (ro.Forward(1),))
+    assert figure.get_suptitle() == "The network grows: its largest multiplier has modulus 2"
+    with pytest.raises(ValueError, match=r"s holds a batch \(3,\) of results"):
+        plot.spectrum(SimpleNamespace(multipliers=np.ones((3, 2))))

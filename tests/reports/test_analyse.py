@@ -15,8 +15,7 @@ from rnn_ode.cli import app
 c, s = np.cos(np.pi / 3), np.sin(np.pi / 3)
 WIDE = "two_inputs.npz"
 TURN = np.array([[c, -s], [s, c]])
-# Compiling is nearly all of the time here: networks of one shape, activation and number of steps share it.
-STEPS = 200
+# Compiling is nearly all of the time here: networks of one shape and activation share it.
 
 
 def two_units(W, activation=jnp.tanh, b=(0.0, 0.0)):
@@ -26,14 +25,14 @@ def two_units(W, activation=jnp.tanh, b=(0.0, 0.0)):
 @pytest.fixture(scope="module")
 def turning():
     """g R(60°) with g = 1.5: beyond the map's Neimark–Sacker point (g = 1), before the flow's Hopf point (g = 2)."""
-    return ro.analyse(two_units(1.5 * TURN), np.zeros(1), steps=STEPS)
+    return ro.analyse(two_units(1.5 * TURN), np.zeros(1))
 
 
 @pytest.fixture(scope="module")
 def nowhere():
     """A network of which one unit is off, so that its step has no inverse, from the start of the run to its fixed point."""
     cell = two_units(np.diag([0.7, 0.5]), jax.nn.relu, (-1.0, 0.1))
-    return ro.analyse(cell, np.zeros(1), ro.Backward(1), steps=STEPS)
+    return ro.analyse(cell, np.zeros(1), ro.Backward(1))
 
 
 @pytest.mark.slow
@@ -52,7 +51,8 @@ def test_the_network_turns_for_ever_and_its_flow_comes_to_rest(turning):
 def test_the_page_and_the_table_have_a_column_each(turning):
     text = turning.table()
     assert "network" in text.splitlines()[0] and "forward:1" in text.splitlines()[0]
-    assert "focus, GROWS" in text and "focus, DECAYS" in text and "grows without bound" in text
+    points = [line.split()[:3] for line in text.splitlines() if "focus" in line]
+    assert points == [["network", "focus", "GROWS"], ["forward:1", "focus", "DECAYS"]] and "grows without bound" in text
     assert len(turning.plot().axes) == 8
     json.loads(turning.to_json())
 
@@ -65,13 +65,15 @@ def test_a_flow_that_does_not_exist_leaves_a_gap_with_its_reason():
 
 
 @pytest.mark.slow
-def test_the_command_prints_one_json_object_and_draws(tmp_path):
-    out = tmp_path / "page.png"
-    done = CliRunner().invoke(app, ["analyse", "--hidden", "1", "--gain", "0.5", "--json", "--out", str(out)])
+def test_the_command_prints_one_json_object_and_draws(turning, tmp_path):
+    out, weights = tmp_path / "page.png", tmp_path / "network.npz"
+    np.savez(weights, W_h=1.5 * TURN, W_x=np.ones((2, 1)), b=np.zeros(2))
+    done = CliRunner().invoke(app, ["analyse", "--weights", str(weights), "--json", "--out", str(out)])
     assert done.exit_code == 0, done.stderr
     answers = json.loads(done.stdout)
     assert answers["method"] == "forward:1" and answers["figure"] == str(out) and out.stat().st_size > 1000
     assert {"fixed_points", "exponents", "gradient_rate", "transient_peak", "kreiss"} <= set(answers["flow"])
+    np.testing.assert_allclose(answers["network"]["exponents"], turning.sides[0].to_dict()["exponents"], rtol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -119,7 +121,7 @@ def test_what_the_conversion_adds_loses_and_leaves_undefined(nowhere):
     """dh/dt = W h + W⁻¹ b for the tanh network 1.5 h + 0.1: one fixed point of its own, and the network's three are lost. The
     flow of `Backward` does not exist where a unit is off, and so cannot be said to have lost that."""
     cell = two_units(np.diag([1.5, 0.5]), b=(0.1, 0.0))
-    textbook = ro.analyse(cell, np.zeros(1), ro.Textbook(), steps=STEPS)
+    textbook = ro.analyse(cell, np.zeros(1), ro.Textbook())
     network, flow = (side.to_dict()["fixed_points"] for side in textbook.sides)
     assert len(network) == 3 and all(p["lost_by_the_conversion"] for p in network)
     assert [p["added_by_the_conversion"] for p in flow] == [True]

@@ -57,10 +57,11 @@ def test_more_units_are_drawn_in_their_principal_components():
 
 def test_the_grid_holds_the_run_and_the_fixed_points_near_it(cubic):
     run = np.linspace(-0.5, 0.5, 11)[:, None]
-    centre = np.zeros(1)
-    np.testing.assert_allclose(grid_of(run, (None,), centre)[[0, -1]], [-0.575, 0.575])
-    np.testing.assert_allclose(grid_of(run, (cubic, None), centre)[[0, -1]], [-1.15, 1.15], rtol=1e-6)
-    np.testing.assert_allclose(grid_of(run / 10, (cubic, None), centre)[-1], 0.0575)  # ±1 is too far away
+    centre, axes = np.zeros(1), np.eye(2, 1)
+    np.testing.assert_allclose(grid_of(run, (None,), centre, axes)[[0, -1]], [-0.575, 0.575])
+    np.testing.assert_allclose(grid_of(run, (cubic, None), centre, axes)[[0, -1]], [-1.15, 1.15], rtol=1e-6)
+    np.testing.assert_allclose(grid_of(run / 10, (cubic, None), centre, axes)[-1], 1.15, rtol=1e-6)
+    np.testing.assert_allclose(grid_of(run / 10, (None, cubic), centre, axes)[-1], 0.0575)  # ±1 of the flow is too far
 
 
 def test_nullclines_are_of_two_units_only():

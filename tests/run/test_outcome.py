@@ -9,7 +9,9 @@ import pytest
 from linear_system import summed
 
 import rnn_ode as ro
-from rnn_ode._run.outcome import Stop, is_rounding_too_large
+from rnn_ode._run.dopri8 import Dopri8
+from rnn_ode._run.intervals import Interval
+from rnn_ode._run.outcome import Stop, _exponents, _finite_near, _why, is_rounding_too_large
 
 
 @pytest.mark.slow
@@ -156,6 +158,106 @@ def test_rounding_is_the_reason_where_float64_solves_what_float32_cannot(c, s):
     for dtype in (np.float32, np.float64):
         assert run(dtype, max_steps=5).result == ro.RESULTS.max_steps_reached
         assert run(dtype, field=lambda t, h, path: h**2 / (c * s)).result == ro.RESULTS.step_vanished
+
+
+def one_interval(field):
+    """The interval from 0 to 1, without input."""
+    return Interval.of(field, None, (jnp.zeros((), int), jnp.zeros(()), jnp.ones(())))
+
+
+def stop_at(first, h, s=0.5, step=0.01):
+    return Stop(jnp.asarray(first, float), jnp.asarray(h, float), jnp.asarray(s), jnp.asarray(step))
+
+
+@pytest.mark.parametrize(
+    ("terms", "first", "h", "wanted"),
+    [
+        ({"a": -40.0}, [1.0, 0.5], [0.1, 0.2], [-40, -40]),
+        ({"a": 7.0, "f": 1.0}, [1.0, 0.5], [0.1, 0.2], [7, 7]),
+        ({"a": -1.0, "f": 30.0}, [1.0, 0.5], [0.1, 0.2], [0, 0]),  # it turns faster than it decays
+        ({"a": 1.0, "b": -2.0}, [3.0, 1.0], [0.0, -2.0], [-11, 9]),  # 1 − 4 h: of −11, −3, and of 1, 9
+        ({}, [1.0, 0.5], [0.1, 0.2], [0, 0]),
+    ],
+)
+def test_the_exponents_are_the_jacobian_s_largest_eigenvalues_at_both_ends(terms, first, h, wanted):
+    found = jax.jit(lambda field: _exponents(one_interval(field), stop_at(first, h)))(summed(**terms))
+    np.testing.assert_allclose(found, wanted, atol=1e-6)
+
+
+def test_a_field_is_finite_near_a_stop_unless_it_is_not_at_a_state_within_reach():
+    """dh/dt = 1 below h = 1, and NaN above it."""
+    field = lambda t, h, path: jnp.where(h > 1, jnp.nan, 1.0 + 0 * t)  # noqa: E731
+
+    def finite(h, ahead, too_far=10.0):
+        return bool(_finite_near(one_interval(field), stop_at([0.0], [h], 0.9), jnp.array(ahead), too_far))
+
+    assert finite(0.5, [0.1, 0.4]) and not finite(0.5, [0.1, 0.6]) and not finite(1.5, [0.1])
+    assert finite(0.5, [0.1, 0.6], too_far=1.05)  # a state so large does not count
+
+
+class Growing(eqx.Module):
+    """dh/dt = a h, without the square of h, which leaves the float range before h does."""
+
+    a: jax.Array
+
+    def __call__(self, t, h, path):
+        return self.a * h
+
+
+@pytest.fixture(scope="module")
+def reason():
+    """Why a run in the interval from 0 to 1 ended, by its field and its stop."""
+
+    def compiled(solver):
+        tolerances = jnp.asarray(1e-8), None
+
+        @jax.jit
+        def code(field, stop, result):
+            return _why(one_interval(field), stop, result, solver, tolerances)
+
+        return code
+
+    codes = {"adaptive": compiled(Dopri8()), "fixed": compiled(diffrax.Euler())}
+
+    def reason(solver, terms, stop, result):
+        field = Growing(jnp.asarray(terms["rate"])) if "rate" in terms else summed(**terms)
+        found = codes[solver](field, stop_at(*stop), getattr(ro.RESULTS, result))
+        return next(name for name in ENDS if bool(found == getattr(ro.RESULTS, name)))
+
+    return reason
+
+
+ENDS = ("stiff", "left_float_range", "step_vanished", "field_undefined", "max_steps_reached", "not_a_number")
+ONE, HUGE = [1.0, 0.5], [1e240, 1e240]  # the float range ends at e^709.8; 1e240 is e^552.6, beyond ¾ of that
+
+
+@pytest.mark.parametrize(
+    ("solver", "terms", "stop", "result", "wanted"),
+    [
+        # 50 folds of decay in the interval, and a step of half a decay time: an explicit solver can do no better
+        ("adaptive", {"a": -100.0}, (ONE, ONE, 0.9, 0.01), "dt_min_reached", "stiff"),
+        ("adaptive", {"a": -100.0}, (ONE, ONE, 0.9, 0.004), "dt_min_reached", "step_vanished"),
+        ("adaptive", {"a": -49.0}, (ONE, ONE, 0.9, 0.1), "dt_min_reached", "step_vanished"),
+        ("adaptive", {"a": -100.0}, (ONE, ONE, 0.49, 0.01), "max_steps_reached", "max_steps_reached"),
+        ("adaptive", {"a": -100.0}, (ONE, ONE, 0.51, 0.01), "max_steps_reached", "stiff"),
+        # it has grown to the end of the float range
+        ("adaptive", {"rate": 1.0}, (ONE, HUGE, 0.9, 0.01), "dt_min_reached", "left_float_range"),
+        ("adaptive", {"rate": 1.0}, (ONE, [1e230, 1e230], 0.9, 0.01), "dt_min_reached", "step_vanished"),
+        ("adaptive", {"rate": 1.0}, ([2e239, 1.0], HUGE, 0.9, 0.01), "dt_min_reached", "step_vanished"),
+        # it grows too fast for any step
+        ("adaptive", {"a": 1e30}, (ONE, ONE, 0.4, 0.01), "dt_min_reached", "left_float_range"),
+        ("adaptive", {"a": 1e30}, (ONE, ONE, 0.6, 0.01), "dt_min_reached", "step_vanished"),
+        # log(0.5 − t) is NaN from t = 0.5 on; with h² a large state leaves the float range there instead
+        ("adaptive", {"c": 1.0, "d": 0.5}, (ONE, ONE, 0.6, 0.01), "dt_min_reached", "field_undefined"),
+        ("adaptive", {"b": 1.0}, (ONE, [1e170, 1.0], 0.6, 0.01), "dt_min_reached", "left_float_range"),
+        ("fixed", {"a": -2.1}, (ONE, ONE, 0.0, 1.0), "not_a_number", "stiff"),
+        ("fixed", {"a": -1.9}, (ONE, ONE, 0.0, 1.0), "not_a_number", "not_a_number"),
+        ("fixed", {"c": 1.0, "d": 0.9}, (ONE, ONE, 0.0, 1.0), "not_a_number", "field_undefined"),
+        ("fixed", {"b": 1.0}, (ONE, [1e170, 1.0], 0.0, 1.0), "not_a_number", "left_float_range"),
+    ],
+)
+def test_the_reason_depends_on_decay_growth_size_and_steps(reason, solver, terms, stop, result, wanted):
+    assert reason(solver, terms, stop, result) == wanted
 
 
 class Relaxing(eqx.Module):

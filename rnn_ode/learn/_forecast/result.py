@@ -6,13 +6,19 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Float
 
+from ..._base.shown import Shown
+from ..._base.text import Column, Table, plain
 from .._training.fit import Fit
 from .bands import Band
 from .metrics import coverage, mae, mase, mse, smape
 from .split import Split
 
+_DIGITS = {"mae": "5g", "mse": "3g", "smape": "4f", "mase": "3f"}
 
-class Forecast(eqx.Module):
+_COLUMNS = (Column("method"), *(Column(name.upper(), ">") for name in _DIGITS))
+
+
+class Forecast(Shown, eqx.Module):
     """The result of `forecast`: predictions for the test windows of a series, with intervals and baselines.
 
     **Fields:**
@@ -26,6 +32,9 @@ class Forecast(eqx.Module):
     - `share`: the share of the targets that the intervals are meant to cover.
     - `fit`: the `Fit` of the training; `fit.model` is an `Ensemble` of the networks.
     - `season`: rows per season.
+
+    `to_dict()` has, at the last step of the horizon: "metrics" of a single network (median), "naive" of the last value,
+    "ensemble", "members" and "baselines". At every step: "by_step" of the ensemble. Further: "coverage" and "future".
     """
 
     split: Split
@@ -59,32 +68,26 @@ class Forecast(eqx.Module):
         table = {name: self.metrics(predictions) for name, predictions in self.baselines.items()}
         return table | {"network": self.typical(), "ensemble": self.metrics(self.band.mean)}
 
-    def table(self) -> str:
-        """The metrics as a text table, with the coverage of the intervals."""
+    def _tables(self) -> tuple[Table, ...]:
         test, horizon = self.split.test, self.split.test.targets.shape[1]
-        lines = [f"{'':<26}{'MAE':>12}{'MSE':>12}{'SMAPE':>10}{'MASE':>10}"]
         labels = {"network": f"network (median of {len(self.members)})", "ensemble": f"mean of all {len(self.members)}"}
-        for name, row in self.rows().items():
-            label = labels.get(name, name.replace("_", " "))
-            lines.append(f"{label:<26}{row['mae']:>12.5g}{row['mse']:>12.3g}{row['smape']:>10.4f}{row['mase']:>10.3f}")
-        lines.append("")
-        lines.append(
-            f"step {test.gap + horizon} after the history, on {len(test)} test windows; MASE is relative to the naive"
+        rows = tuple(
+            (labels.get(name, name.replace("_", " ")), *(f"{row[key]:.{digits}}" for key, digits in _DIGITS.items()))
+            for name, row in self.rows().items()
         )
-        lines.append(f"forecast one {'season' if self.season > 1 else 'sample'} ahead in the past")
-        lines.append(f"intervals of {self.share:.0%} cover {self.coverage:.1%} of the test targets")
-        lines.append(f"training: {self.fit.stopped_because}")
-        return "\n".join(lines)
+        title = f"Errors at step {test.gap + horizon} after the history, on {len(test)} test windows."
+        ahead = "season" if self.season > 1 else "sample"
+        notes = (
+            f"MASE is relative to the naive forecast one {ahead} ahead in the past.",
+            f"The intervals of {self.share:.0%} cover {self.coverage:.1%} of the test targets.",
+            f"Training: {self.fit.stopped_because}.",
+        )
+        return (Table(_COLUMNS, rows, title, notes),)
 
-    def to_dict(self) -> dict[str, Any]:
-        """All results but the predictions for the test windows, as JSON.
-
-        At the last step of the horizon: "metrics" of a single network (median), "naive" of the last value, "ensemble",
-        "members" and "baselines". At every step: "by_step" of the ensemble. Further: "coverage" and "future".
-        """
+    def _data(self) -> dict[str, Any]:
         rows, steps = self.rows(), range(self.split.test.targets.shape[1])
         future = {name: getattr(self.future, name).tolist() for name in ("mean", "lower", "upper")}
-        return {
+        found = {
             "naive": rows["last value"],
             "metrics": rows["network"],
             "ensemble": rows["ensemble"],
@@ -96,6 +99,7 @@ class Forecast(eqx.Module):
             "stopped_because": self.fit.stopped_because,
             "future": future,
         }
+        return plain(found)
 
     def plot(self):
         """One page as a matplotlib figure: the forecast with its intervals, the errors of all methods, and the training."""

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from ..._base.text import plain
+from ..._base.shown import Shown
+from ..._base.text import Column, Table, plain
 from ..._files.atomic import written_beside
 from .._checkpoints.checkpoint import PathLike
 
@@ -45,7 +46,7 @@ class Trial:
 
 
 @dataclasses.dataclass(frozen=True)
-class Study:
+class Study(Shown):
     """The result of `study`: the trials, and the settings by name."""
 
     settings: dict[str, Any]
@@ -64,23 +65,16 @@ class Study:
         """The longest lag that more than half of the seeds learnt, 0 if there is none."""
         return max((g[0].lag for g in self.groups() if g[0].cell == cell and self.share(g) > 0.5), default=0)
 
-    def table(self) -> str:
-        """A text table with a row for each network and lag: what was predicted before training, and the outcome."""
-        chance = self.settings["chance"]
-        lines = [
-            f"{self.settings['task']}: {self.settings['hidden']} units, up to {self.settings['steps']} steps of "
-            f"{self.settings['size']} sequences; learnt where the score is below {self.settings['solved']:g}",
-            "",
-            f"{'':<24}{'lag':>5}  {'eigenvalues':<13}{'radius':>8}{'gradient':>10}{'after':>9}{'score':>9}{'chance':>9}"
-            f"{'learnt':>8}{'steps':>7}",
-            *(_row(group, chance[str(group[0].lag)]) for group in self.groups()),
-            "",
-            "gradient: log ‖∂h_T/∂h_(T−lag)‖ in nats, before and after training; medians over the seeds",
-        ]
-        return "\n".join(lines)
+    def _tables(self) -> tuple[Table, ...]:
+        settings, chance = self.settings, self.settings["chance"]
+        title = (
+            f"{settings['task']}: {settings['hidden']} units, up to {settings['steps']} steps of {settings['size']} "
+            f"sequences; learnt where the score is below {settings['solved']:g}"
+        )
+        rows = tuple(_row(group, chance[str(group[0].lag)]) for group in self.groups())
+        return (Table(_COLUMNS, rows, title, ("Numbers are medians over the seeds.",)),)
 
-    def to_dict(self) -> dict[str, Any]:
-        """The settings and trials as JSON. Numbers that are not finite are null."""
+    def _data(self) -> dict[str, Any]:
         return {"settings": self.settings, "trials": [plain(dataclasses.asdict(trial)) for trial in self.trials]}
 
     def plot(self):
@@ -90,17 +84,38 @@ class Study:
         return plot.memory(self)
 
 
-def _row(group: Sequence[Trial], chance: float) -> str:
-    """A line of the table: medians over the trials of a group."""
+_COLUMNS = (
+    Column("cell"),
+    Column("lag", ">"),
+    Column("eigenvalues", says="their verdict before training"),
+    Column("radius", ">", "spectral radius before training"),
+    Column("gradient", ">", "log ‖∂h_T/∂h_(T−lag)‖ in nats, before training"),
+    Column("after", ">", "the same after training"),
+    Column("score", ">"),
+    Column("chance", ">", "the score of the best model without memory"),
+    Column("learnt", ">"),
+    Column("steps", ">"),
+)
+
+
+def _row(group: Sequence[Trial], chance: float) -> tuple[str, ...]:
+    """A row of the table: medians over the trials of a group."""
     verdicts = {trial.verdict for trial in group}
     radius, before, after, score, steps = (
         float(np.median([getattr(trial, name) for trial in group]))
         for name in ("radius", "gradient_before", "gradient_after", "score", "steps")
     )
     return (
-        f"{group[0].cell:<24}{group[0].lag:>5}  {verdicts.pop() if len(verdicts) == 1 else 'mixed':<13}{radius:>8.3f}"
-        f"{before:>10.1f}{after:>9.1f}{score:>9.4f}{chance:>9.4f}"
-        f"{sum(trial.learnt for trial in group):>4} of {len(group)}{steps:>7.0f}"
+        group[0].cell,
+        str(group[0].lag),
+        verdicts.pop() if len(verdicts) == 1 else "mixed",
+        f"{radius:.3f}",
+        f"{before:.1f}",
+        f"{after:.1f}",
+        f"{score:.4f}",
+        f"{chance:.4f}",
+        f"{sum(trial.learnt for trial in group)} of {len(group)}",
+        f"{steps:.0f}",
     )
 
 

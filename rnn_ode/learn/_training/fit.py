@@ -43,6 +43,12 @@ class Fit(eqx.Module):
         """Whether Ctrl-C ended the training."""
         return self.stopped_because.startswith(INTERRUPTED)
 
+    def plot(self):
+        """The course of the training. A matplotlib figure (needs the `app` extra)."""
+        from ...plot import fit as draw
+
+        return draw(self)
+
 
 def fit(
     model: PyTree,

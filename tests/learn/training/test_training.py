@@ -189,7 +189,7 @@ print("done")
 
 
 @pytest.mark.parametrize(
-    "kills", [pytest.param(4, marks=pytest.mark.slow), pytest.param(20, marks=pytest.mark.thorough)]
+    "kills", [pytest.param(2, marks=pytest.mark.slow), pytest.param(20, marks=pytest.mark.thorough)]
 )
 def test_a_training_killed_many_times_ends_bit_by_bit_as_an_unbroken_one(kills, tmp_path):
     """SIGKILL at random moments, and on again each time: the parameters of an unbroken run bit by bit, and at no moment a

@@ -1,0 +1,75 @@
+"""What every result shows of itself: text, HTML for notebooks, and plain values."""
+
+import json
+from typing import Any, ClassVar
+
+import jax
+from jax.core import Tracer
+
+from .text import Table, as_text, on_one_screen
+
+
+class Shown:
+    """A result that shows itself. A class derived from it writes `_tables` and `_data`, about one result with known values.
+
+    `_alone` names a field and its number of axes in a single result, for results that `jax.vmap` may return in batches.
+    """
+
+    _alone: ClassVar[tuple[str, int] | None] = None
+
+    def _tables(self) -> tuple[Table, ...]:
+        raise NotImplementedError
+
+    def _data(self) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def tables(self) -> tuple[Table, ...]:
+        """What the result shows, as `Table`s. Those of a batch, or of a traced result, have a title alone that says so."""
+        why_not = self._why_not_shown()
+        return (Table(title=why_not),) if why_not else self._tables()
+
+    def table(self) -> str:
+        """The result as text, at most 80 columns wide."""
+        return as_text(self.tables())
+
+    def to_dict(self) -> dict[str, Any]:
+        """The result as plain numbers, strings, lists and dictionaries, ready for json: `None` for no number.
+
+        `ValueError` for a batch of results or a traced one.
+        """
+        self._check_shown("to_dict")
+        return self._data()
+
+    def to_json(self) -> str:
+        """`to_dict` as one JSON object."""
+        return json.dumps(self.to_dict(), allow_nan=False)
+
+    def __str__(self) -> str:
+        return on_one_screen(self.tables())
+
+    def _repr_html_(self) -> str:
+        return "".join(table.html() for table in self.tables())
+
+    def _check_shown(self, name: str) -> None:
+        why_not = self._why_not_shown()
+        if why_not:
+            raise ValueError(f"{name} takes one result with known values; this is {why_not[0].lower()}{why_not[1:]}")
+
+    def _why_not_shown(self) -> str:
+        """Why the result has no numbers to show; empty if it has."""
+        name = type(self).__name__
+        leaves = jax.tree.leaves(self)
+        if any(isinstance(leaf, Tracer | jax.ShapeDtypeStruct) for leaf in leaves):
+            return f"A traced {name}: its numbers are known once the compiled function has returned it."
+        if self._alone is None:
+            return ""
+        field, axes = self._alone
+        shape = jax.numpy.shape(getattr(self, field))
+        batch = shape[: len(shape) - axes]
+        if not batch:
+            return ""
+        index = ", ".join("ijkl"[: len(batch)])
+        return (
+            f"A batch {batch} of {name}s; each field has {len(batch)} more {'axis' if len(batch) == 1 else 'axes'} in front. "
+            f"One of them is jax.tree.map(lambda leaf: leaf[{index}], batch)."
+        )
