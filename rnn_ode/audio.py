@@ -22,6 +22,14 @@ from jaxtyping import Float
 
 from ._base.checks import counted
 
+__all__ = [
+    "SUBTYPES",
+    "PathLike",
+    "Recording",
+    "read_wav",
+    "wav_writer",
+]
+
 PathLike = str | os.PathLike[str]
 
 SUBTYPES = {"pcm16": "PCM_16", "pcm24": "PCM_24", "pcm32": "PCM_32", "float": "FLOAT", "double": "DOUBLE"}
@@ -267,3 +275,7 @@ def _soundfile() -> ModuleType:
     except ImportError as error:
         raise ImportError("wav files need the package soundfile: pip install 'rnn_ode[audio]'") from error
     return soundfile
+
+
+def __dir__() -> list[str]:
+    return __all__

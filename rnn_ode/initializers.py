@@ -32,6 +32,16 @@ from jaxtyping import Array, PRNGKeyArray
 from ._base.checks import as_floats, as_number, is_concrete
 from .linalg._eig import eig
 
+__all__ = [
+    "antisymmetric",
+    "gaussian",
+    "identity",
+    "orthogonal",
+    "with_abscissa",
+    "with_multipliers",
+    "with_radius",
+]
+
 
 def _square(matrix: Callable[[PRNGKeyArray, int, Any], Array]) -> Initializer:
     """An initializer from `matrix(key, N, dtype)`, which is called with float32 or wider."""
@@ -287,3 +297,7 @@ def _normal_form(multipliers: np.ndarray) -> np.ndarray:
     first = np.arange(np.sum(im == 0), len(B), 2)
     B[first, first + 1], B[first + 1, first] = im[im > 0], -im[im > 0]
     return B
+
+
+def __dir__() -> list[str]:
+    return __all__

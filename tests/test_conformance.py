@@ -17,8 +17,13 @@ H = np.linspace(-0.6, 0.8, N)
 PATH = ro.Hold(XS)
 
 
-def each(argument, items):
-    return pytest.mark.parametrize(argument, items)
+def each(argument, items, quick=None):
+    """A test of each of the items. With `quick` the others are for the full run: each takes a second to compile."""
+    left = [quick is not None and getattr(item, "label", item) not in quick for item in items]
+    marked = [
+        pytest.param(item, marks=pytest.mark.slow if slow else ()) for item, slow in zip(items, left, strict=True)
+    ]
+    return pytest.mark.parametrize(argument, marked)
 
 
 def single(tree):
@@ -54,7 +59,7 @@ def test_a_batch_of_a_cell_s_runs_is_its_runs(name):
         assert_close(jax.tree.map(lambda rows, k=k: rows[k], states), wanted, rtol=1e-12, atol=1e-13)
 
 
-@each("name", CELLS)
+@each("name", CELLS, quick=("tanh", "lstm", "stranger"))
 def test_the_gradient_of_a_batch_s_runs_is_the_slope_of_its_loss(name):
     """Along a random direction of all weights, against a difference of two losses."""
     weights, static = eqx.partition(CELLS[name], eqx.is_inexact_array)
@@ -100,7 +105,7 @@ def test_forward_and_euler_give_the_cell_back(name):
 # --- fields ------------------------------------------------------------------------------------------------------------
 
 
-@each("name", FIELDS)
+@each("name", FIELDS, quick=("CTRNN", "CoRNN", "affine", "stranger"))
 def test_a_field_has_the_shape_of_its_state_and_one_rate_under_jit_and_vmap(name):
     field = FIELDS[name]
     h = state_of(field) if hasattr(field, "initial_state") else jnp.asarray(H)
@@ -112,7 +117,7 @@ def test_a_field_has_the_shape_of_its_state_and_one_rate_under_jit_and_vmap(name
     assert_close(jax.tree.map(lambda leaf: leaf[1], rows), field(2.5, h, PATH), rtol=1e-12, atol=1e-13)
 
 
-@each("name", FIELDS)
+@each("name", FIELDS, quick=("CTRNN", "stranger"))
 def test_a_field_is_integrated_as_by_small_steps(name):
     """Against 200 steps of the classical Runge–Kutta method for each of two samples, whose inputs are constants."""
     field = FIELDS[name]
@@ -145,7 +150,7 @@ def test_a_field_is_integrated_as_by_small_steps(name):
 # --- methods -----------------------------------------------------------------------------------------------------------
 
 
-@each("method", METHODS)
+@each("method", METHODS, quick=("forward:3", "tustin"))
 def test_a_method_s_matrix_has_the_exponents_of_its_multipliers(method):
     W = np.array([[0.9, 0.3, 0.0], [-0.3, 0.9, 0.1], [0.0, 0.0, 0.6]])
     multipliers = np.linalg.eigvals(W)
@@ -164,7 +169,7 @@ def test_a_method_is_found_by_its_label(method):
     assert from_label("method", method.label) == method
 
 
-@each("method", METHODS)
+@each("method", METHODS, quick=("backward:1", "exact"))
 def test_a_method_s_exponent_is_that_of_its_flow(method):
     """An affine network of one unit: its flow leaves h as exp(g(λ)) does, with λ = 0.8 and without input."""
     cell = ro.VanillaCell([[0.8]], [[0.0]], [0.0], activation=None)
@@ -209,7 +214,7 @@ def test_a_path_finds_float32_times(name):
     np.testing.assert_allclose(jax.vmap(path)(jnp.asarray(times)), wanted, rtol=0, atol=1e-9)
 
 
-@each("name", PATHS)
+@each("name", PATHS, quick=("Hold", "stranger, smooth"))
 def test_evolve_at_whole_steps_is_the_network_for_every_path(name):
     cell, path = CELLS["tanh"], PATHS[name](XS)
     states = ro.evolve(cell, path, np.arange(T + 1.0)).states
@@ -256,7 +261,7 @@ def test_a_system_s_jacobian_is_the_derivative_of_its_residual(name):
 
 
 @pytest.mark.slow
-@each("name", ["map of an LSTM", "flow of a stranger", "stranger in steps", "stranger in time"])
+@each("name", ["map of an LSTM", "flow of a stranger"])  # for systems of their own see systems/test_base.py
 def test_every_analysis_takes_a_system_of_any_kind(name):
     system = SYSTEMS[name]
     found = ro.fixed_points(system, np.stack([point(system), -point(system)]))

@@ -94,15 +94,14 @@ def returned(method, scheme):
 QUICK = {
     "iterate": iterated(cell),
     "iterate, GRU": iterated(gru),
-    "integrate": integrated(ro.Forward(1), ro.Hold),
     "spectrum": lambda dtype, give: ro.spectrum(give(np.array([[2.0, 1.0], [0.0, 3.0]]), dtype)).multipliers,
     "logm": lambda dtype, give: ro.logm(give(np.array([[2.0, 1.0], [0.0, 3.0]]), dtype)),
     "draw_guesses": lambda dtype, give: jnp.sort(ro.draw_guesses(jax.random.key(0), 1, give(H0[None], dtype))),
     "root_condition": lambda dtype, give: ro.root_condition(cell(dtype), give(np.ones(1), dtype), 0.75, ahead=1).radii,
     "cycles": lambda dtype, give: ro.cycles(ro.Map(piecewise(dtype), give(np.ones(1), dtype)), 1).points,
-    "lyapunov, map": lambda dtype, give: ro.lyapunov(network(dtype, give), give(H0, dtype), 100).exponents,
 }
 SLOW = {
+    "integrate": integrated(ro.Forward(1), ro.Hold),
     "integrate, linear": integrated(ro.Exact(), ro.Linear, None),
     "integrate, ts": integrated(ro.Tustin(), ro.Cubic, ts=TIMES),
     "evolve": resampled(ro.evolve, ro.BandLimited),
@@ -114,6 +113,7 @@ SLOW = {
     "fixed_points, map": lambda dtype, give: ro.fixed_points(network(dtype, give), give(GUESSES, dtype)).points[:1],
     "fixed_points, flow": lambda dtype, give: ro.fixed_points(flow(dtype, give), give(GUESSES, dtype)).points[:1],
     "continue_branch": branch,
+    "lyapunov, map": lambda dtype, give: ro.lyapunov(network(dtype, give), give(H0, dtype), 100).exponents,
     "lyapunov, flow": lambda dtype, give: ro.lyapunov(flow(dtype, give), give(H0, dtype), 20, step=0.1).exponents,
     "gradient_flow": lambda dtype, give: ro.gradient_flow(cell(dtype), give(XS, dtype), give(H0, dtype)).norms,
     "transient, matrix": lambda dtype, give: ro.transient(give(np.array([[0.0, 4.0], [0.0, 0.0]]), dtype)).peak,

@@ -139,6 +139,7 @@ def test_float32_places_the_spectrum_to_its_rounding():
     assert distance(eigenvalues(W), [0.9, 0.5 + 0.5j, 0.5 - 0.5j, -0.3]) < 1e-6
 
 
+@pytest.mark.slow
 @each
 def test_jitted_equals_eager_and_vmapped_equals_a_loop(initializer):
     keys = jax.random.split(KEY, 3)

@@ -90,6 +90,19 @@ def test_the_root_gives_what_type_checkers_see():
     assert all(inspect.ismodule(getattr(rnn_ode, name)) for name in rnn_ode._MODULES)
 
 
+@pytest.mark.parametrize("name", rnn_ode._MODULES)
+def test_dir_of_a_module_lists_its_public_names_alone(name):
+    module = getattr(rnn_ode, name)
+    assert dir(module) == sorted(module.__all__) and len(set(module.__all__)) == len(module.__all__)
+    things = {entry: getattr(module, entry) for entry in module.__all__}
+    assert not any(entry.startswith("_") or inspect.ismodule(thing) for entry, thing in things.items())
+    statements = ast.walk(ast.parse(inspect.getsource(module)))
+    imports = [alias for node in statements if isinstance(node, ast.ImportFrom) for alias in node.names]
+    assert {alias.name for alias in imports if alias.asname == alias.name} <= things.keys()
+    homes = {thing.__module__ for thing in things.values() if inspect.isclass(thing) or inspect.isroutine(thing)}
+    assert all(home.startswith("rnn_ode.") for home in homes), "what others made is not ours"
+
+
 @pytest.mark.parametrize("name", public_names())
 def test_public_names_are_documented(name):
     thing = getattr(rnn_ode, name)

@@ -69,7 +69,10 @@ def found_points(system, guesses):
 # Conversions.
 
 
-@pytest.mark.parametrize("bits", [64, 32])
+BITS = pytest.mark.parametrize("bits", [pytest.param(64, marks=pytest.mark.slow), 32])
+
+
+@BITS
 @pytest.mark.parametrize(
     "row", [row for row in REFERENCE["conversions"] if "network" in row], ids=lambda row: row["id"]
 )
@@ -85,8 +88,7 @@ def test_verdicts_of_conversions(row, bits):
             assert row.get(name, verdict) == verdict, name
 
 
-@pytest.mark.parametrize("dt", [1.0, 1e-3, 1e3])
-@pytest.mark.parametrize("bits", [64, 32])
+@pytest.mark.parametrize(("bits", "dt"), [(64, 1e-3), pytest.param(32, 1e3, marks=pytest.mark.slow)])
 def test_exponents_of_conversions_are_per_unit_time(bits, dt):
     """An affine cell of multiplier ½: g(½)/dt, which is g of the design's table."""
     g = {"textbook": 0.5, "forward1": -0.5, "backward1": -1.0, "tustin": -2 / 3, "exact": np.log(0.5)}
@@ -178,7 +180,7 @@ def test_bifurcations(setting):
                 np.testing.assert_allclose(run.critical[0].imag * c, row["ode_frequency"], atol=near)
 
 
-@pytest.mark.parametrize("bits", [64, 32])
+@BITS
 def test_a_leaky_network(bits):
     """1 − a + a μ, μ the multipliers of W: normal, so that the condition is 1."""
     with precision(bits) as dtype:
@@ -299,7 +301,7 @@ def test_exponents_of_flows(setting):
 # Gradients and transients.
 
 
-@pytest.mark.parametrize("bits", [64, 32])
+@BITS
 def test_gradients(bits):
     row = entry("gradients", "radius-is-not-enough")
     with precision(bits) as dtype:

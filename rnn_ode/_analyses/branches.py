@@ -42,11 +42,14 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Complex, Float, PyTree
 
 from .._base.checks import as_number, as_step, check_callable, check_count
-from .._base.results import RESULTS
-from .._base.verdict import Verdict
+from .._base.results import RESULTS, how_it_ended
+from .._base.shown import ShownArrays, Variables
+from .._base.text import Column, Table, complex_number, number, plain
+from .._base.verdict import Verdict, names_of
 from .._systems.base import AbstractSystem, check_system
 from .branches_curve import Curve
-from .branches_kernels import verdict_at
+from .branches_kernels import on_kink
+from .branches_points import Point
 from .branches_walk import Followed, follow
 
 
@@ -67,7 +70,7 @@ class Bifurcation(NamedTuple):
     point: np.ndarray
 
 
-class Branch(eqx.Module):
+class Branch(ShownArrays, eqx.Module):
     """A curve of fixed points along a parameter: what `continue_branch` returns.
 
     **Fields:**
@@ -110,6 +113,56 @@ class Branch(eqx.Module):
         from ..plot import branch
 
         return branch(self, coordinate)
+
+    @property
+    def verdict_names(self) -> list[str]:
+        """The names of the verdicts, point by point, on the host."""
+        return names_of(Verdict, self.verdicts)
+
+    def _tables(self) -> tuple[Table, ...]:
+        first, last = self.parameters[0], self.parameters[-1]
+        title = f"A branch of {len(self.parameters)} fixed points, from p = {number(first)} to {number(last)}"
+        rows = tuple(
+            (
+                found.kind,
+                number(found.parameter, 6),
+                complex_number(complex(critical)),
+                " ".join(map(number, found.point[:4])),
+            )
+            for found, critical in zip(self.bifurcations, self.critical, strict=True)
+        )
+        stable = self.verdict_names.count("DECAYS")
+        notes = [f"{stable} of the points are stable{'; the branch is closed' if self.closed else ''}."]
+        notes += [] if self.complete else [how_it_ended(self.result)]
+        ends = f"{len(rows)} bifurcation{'' if len(rows) == 1 else 's'}."
+        return (Table(_COLUMNS if rows else (), rows, f"{title}, with {ends}", tuple(notes)),)
+
+    def _data(self) -> dict[str, Any]:
+        names = "parameters", "points", "residuals", "eigenvalues", "indices", "critical", "closed"
+        found = {name: getattr(self, name) for name in names}
+        found["bifurcations"] = [one._asdict() for one in self.bifurcations]
+        return plain({**found, "verdicts": self.verdict_names, "result": how_it_ended(self.result)}, infinities=True)
+
+    def _variables(self) -> Variables:
+        unit = "per step of a map, per unit time of a flow"
+        return {
+            "parameter": (("point",), self.parameters, ""),
+            "points": (("point", "unit"), self.points, ""),
+            "residuals": (("point",), self.residuals, ""),
+            "eigenvalues": (("point", "mode"), self.eigenvalues, unit),
+            "verdict": (("point",), np.array(self.verdict_names, str), ""),
+            "bifurcation": (("bifurcation",), np.array([one.kind for one in self.bifurcations], str), ""),
+            "bifurcation_at": (("bifurcation",), np.array(self.indices, int), "number of the point"),
+            "critical": (("bifurcation",), self.critical, unit),
+        }
+
+
+_COLUMNS = (
+    Column("bifurcation"),
+    Column("parameter", ">"),
+    Column("critical", ">", "the eigenvalue that crosses the boundary of stability"),
+    Column("point"),
+)
 
 
 def continue_branch(
@@ -171,7 +224,7 @@ def continue_branch(
 def _as_branch(curve: Curve, followed: Followed) -> Branch:
     points, kind = followed.points, np.result_type(curve.dtype, np.complex64)
     z = np.stack([point.z for point in points])
-    verdicts = [verdict_at(curve.make_system, *map(jnp.asarray, (point.z, point.jacobian))) for point in points]
+    verdicts = [_verdict_at(curve, point) for point in points]
     return Branch(
         z[:, -1],
         z[:, :-1],
@@ -184,6 +237,11 @@ def _as_branch(curve: Curve, followed: Followed) -> Branch:
         followed.closed,
         followed.result,
     )
+
+
+def _verdict_at(curve: Curve, point: Point) -> Verdict:
+    J = jnp.asarray(np.where(np.isfinite(point.jacobian), point.jacobian, 0))
+    return curve.system.time.judged(J, on_kink(curve.make_system, jnp.asarray(point.z)))[1]
 
 
 def _as_interval(interval: Any) -> tuple[float, float]:

@@ -4,6 +4,8 @@
 `cycles_search` continues from random patterns if there are too many.
 """
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -11,7 +13,9 @@ import numpy as np
 from jaxtyping import Array, Bool, Complex, Float, PRNGKeyArray
 
 from .._base.checks import check_count
-from .._base.verdict import Verdict
+from .._base.shown import ShownArrays, Variables
+from .._base.text import Column, Table, complex_number, number, plain
+from .._base.verdict import Verdict, names_of
 from .._cells.base import Pieces
 from .._systems.base import AbstractSystem, check_system
 from .cycles_patterns import Problem
@@ -19,7 +23,7 @@ from .cycles_proof import Coverage, Found, prove, settle_contraction
 from .cycles_search import search
 
 
-class Cycles(eqx.Module):
+class Cycles(ShownArrays, eqx.Module):
     """The orbits of one prime period of a piecewise-linear network, n of them, each once.
 
     **Fields:**
@@ -50,6 +54,57 @@ class Cycles(eqx.Module):
         from ..plot import cycles as draw
 
         return draw(self)
+
+    @property
+    def verdict_names(self) -> list[str]:
+        """The names of the verdicts, orbit by orbit, on the host."""
+        return names_of(Verdict, self.verdicts)
+
+    def _tables(self) -> tuple[Table, ...]:
+        n, period, size = self.points.shape
+        title = f"{n} orbit{'' if n == 1 else 's'} of period {period}; the search is {self.coverage}."
+        notes = (f"{self.degenerate} patterns have a continuum of orbits, not listed.",) if self.degenerate else ()
+        rows = tuple(
+            (
+                verdict + (", on a kink" if kink else ""),
+                complex_number(complex(multiplier)),
+                number(residual, 1),
+                " ".join(map(number, point[:_SHOWN])) + (" …" if size > _SHOWN else ""),
+            )
+            for verdict, kink, multiplier, residual, point in zip(
+                self.verdict_names,
+                np.asarray(self.on_kink),
+                np.asarray(self.multipliers)[:, 0],
+                np.asarray(self.residuals),
+                np.asarray(self.points)[:, 0],
+                strict=True,
+            )
+        )
+        return (Table(_COLUMNS if n else (), rows, title, notes),)
+
+    def _data(self) -> dict[str, Any]:
+        names = "points", "multipliers", "on_kink", "residuals", "complete", "degenerate"
+        found = {name: getattr(self, name) for name in names}
+        return plain({**found, "verdicts": self.verdict_names, "coverage": self.coverage._asdict()}, infinities=True)
+
+    def _variables(self) -> Variables:
+        return {
+            "points": (("orbit", "step", "unit"), self.points, ""),
+            "multipliers": (("orbit", "mode"), self.multipliers, f"per {self.points.shape[1]} steps"),
+            "verdict": (("orbit",), np.array(self.verdict_names, str), ""),
+            "on_kink": (("orbit",), self.on_kink, ""),
+            "residuals": (("orbit",), self.residuals, ""),
+        }
+
+
+_SHOWN = 4  # numbers of a state
+
+_COLUMNS = (
+    Column("verdict"),
+    Column("multiplier", ">", "the largest, of a disturbance that goes round once"),
+    Column("error", ">", "the largest of a step along the orbit"),
+    Column("first state"),
+)
 
 
 def cycles(map: AbstractSystem, period: int, *, limit: int | None = None, key: PRNGKeyArray | None = None) -> Cycles:

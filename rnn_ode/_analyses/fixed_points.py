@@ -15,8 +15,10 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Complex, Float, Int, PyTree
 
 from .._base.checks import as_number
-from .._base.results import RESULTS
+from .._base.results import RESULTS, how_it_ended
+from .._base.shown import ShownArrays, Variables
 from .._base.states import frozen
+from .._base.text import Table, plain
 from .._base.verdict import Verdict, float64_hint, names_of
 from .._systems.base import AbstractSystem, check_system
 from .directions import directions
@@ -24,9 +26,10 @@ from .fixed_points_guesses import as_rows
 from .fixed_points_kinds import Kind, blank, described
 from .fixed_points_newton import Slowness, roundoff
 from .fixed_points_search import distinct, search
+from .fixed_points_table import fixed_points_table
 
 
-class FixedPoints(eqx.Module):
+class FixedPoints(ShownArrays, eqx.Module):
     """The distinct fixed points that n guesses reached: `count` rows, in the order in which the guesses first reached
     them, then slow points if asked for, then rows of NaN.
 
@@ -48,6 +51,7 @@ class FixedPoints(eqx.Module):
     - `size` (): the lower quartile of the sizes (2-norm) of the guesses, by which tolerances are measured.
     - `result`: a `RESULTS`, `successful` if none of `reached` is −1.
 
+    `table()`, `to_dict()`, `to_dataset()` and the names leave the rows of NaN out, and `to_dict()` also the eigenvectors.
     Under `jax.vmap` every field and property has the batch as its leading axes.
 
     ```python
@@ -90,6 +94,8 @@ class FixedPoints(eqx.Module):
     size: Float[Array, ""]
     result: RESULTS
 
+    _alone = "points", 2
+
     @property
     def count(self) -> Int[Array, "..."]:
         """How many distinct fixed points there are: the first rows."""
@@ -102,13 +108,13 @@ class FixedPoints(eqx.Module):
 
     @property
     def kind_names(self) -> list:
-        """The names of the kinds, row by row ("NODE", …, "NONE"), on the host."""
-        return names_of(Kind, self.kinds)
+        """The names of the kinds of the points ("NODE", …, "SLOW"), without the rows of NaN, on the host."""
+        return _without_padding(names_of(Kind, self.kinds), self.kinds != Kind.NONE)
 
     @property
     def verdict_names(self) -> list:
-        """The names of the verdicts, row by row, on the host."""
-        return names_of(Verdict, self.verdicts)
+        """The names of the verdicts of the points, without the rows of NaN, on the host."""
+        return _without_padding(names_of(Verdict, self.verdicts), self.kinds != Kind.NONE)
 
     @property
     def hint(self) -> str:
@@ -138,6 +144,49 @@ class FixedPoints(eqx.Module):
         *batch, size = points.shape
         absent = jax.vmap(partial(_is_absent, system))(points.reshape(-1, size), distance.reshape(-1))
         return self.converged & absent.reshape(batch)
+
+    def _tables(self) -> tuple[Table, ...]:
+        return (fixed_points_table(self.to_dict()),)
+
+    def _data(self) -> dict[str, Any]:
+        kinds, verdicts = self.kind_names, self.verdict_names
+        points = [
+            {
+                "point": self.points[i],
+                "kind": kinds[i],
+                "verdict": verdicts[i],
+                "residual": self.residuals[i],
+                "leading_eigenvalue": self.leading[i],
+                "eigenvalues": self.eigenvalues[i],
+                "timescales": self.timescales[i],
+                "on_kink": self.on_kink[i],
+            }
+            for i in range(len(kinds))
+        ]
+        ended = {"result": how_it_ended(self.result), "hint": self.hint}
+        return plain({"points": points, "reached": self.reached, "size": self.size, **ended}, infinities=True)
+
+    def _variables(self) -> Variables:
+        names, m = self.kind_names, len(self.kind_names)
+        return {
+            "points": (("point", "unit"), self.points[:m], ""),
+            "kind": (("point",), np.array(names, str), ""),
+            "verdict": (("point",), np.array(self.verdict_names, str), ""),
+            "residuals": (("point",), self.residuals[:m], ""),
+            "eigenvalues": (("point", "mode"), self.eigenvalues[:m], "per step of a map, per unit time of a flow"),
+            "right": (("point", "unit", "mode"), self.right[:m], ""),
+            "left": (("point", "mode", "unit"), self.left[:m], ""),
+            "timescales": (("point", "mode"), self.timescales[:m], "time"),
+            "leading": (("point",), self.leading[:m], "per step of a map, per unit time of a flow"),
+            "on_kink": (("point",), self.on_kink[:m], ""),
+            "reached": (("guess",), self.reached, "number of the point, -1 for none"),
+        }
+
+
+def _without_padding(names: list, found: Bool[Array | np.ndarray, "... n"]) -> list:
+    """The names where there is a point, in lists as deep as before."""
+    rows = zip(names, np.asarray(found), strict=True)
+    return [_without_padding(*row) for row in rows] if found.ndim > 1 else [name for name, one in rows if one]
 
 
 def _is_absent(system: AbstractSystem, h: Float[Array, " N"], size: Float[Array, ""]) -> Bool[Array, ""]:

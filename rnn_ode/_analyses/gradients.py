@@ -22,6 +22,7 @@ round to, 0 (a saturated tanh, inactive ReLUs). At a ReLU's kink the derivative 
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -32,12 +33,15 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, PyTree, Real
 
 from .._base.checks import check_callable
-from .._base.results import RESULTS
+from .._base.results import RESULTS, how_it_ended
+from .._base.shown import ShownArrays, Variables
 from .._base.states import promote
+from .._base.text import Table, plain
 from .._base.types import Cell, State
 from .._cells.protocol import as_initial_state, gain_of, linear_part
 from .._run.iterate import check_inputs, iterate
 from .gradients_bounds import GradientBounds, bounds_of
+from .gradients_table import gradient_tables
 from .products import log_norm, log_size, push, rescale
 from .spectrum import Spectrum, spectrum
 
@@ -45,7 +49,7 @@ Step = Callable[[Array, Array], Array]
 """step(x, h): the next flat state."""
 
 
-class GradientFlow(eqx.Module):
+class GradientFlow(ShownArrays, eqx.Module):
     """How strongly the last state of a run depends on the states before it: what `gradient_flow` returns.
 
     **Fields:**
@@ -69,6 +73,8 @@ class GradientFlow(eqx.Module):
     bounds: GradientBounds
     result: RESULTS
 
+    _alone = "log_norms", 1
+
     @property
     def norms(self) -> Float[Array, "*batch lags"]:
         """‖∂h_T/∂h_{T−k}‖₂ for k = 0…T; it may over- or underflow where `log_norms` does not."""
@@ -84,6 +90,23 @@ class GradientFlow(eqx.Module):
     def predicted_rate(self) -> Float[Array, "*batch"]:
         """What the eigenvalues predict, log ρ of `spectrum.matrix`, in nats per step."""
         return jnp.log(jnp.max(jnp.abs(self.spectrum.multipliers), axis=-1))
+
+    def _tables(self) -> tuple[Table, ...]:
+        return gradient_tables(self.to_dict())
+
+    def _data(self) -> dict[str, Any]:
+        names = "log_norms", "predicted_rate", "lyapunov_rate", "measured_rate"
+        found = {name: getattr(self, name) for name in names} | {"multipliers": self.spectrum.multipliers}
+        return plain(found, infinities=True) | {"bounds": self.bounds.to_dict(), "result": how_it_ended(self.result)}
+
+    def _variables(self) -> Variables:
+        return self.bounds._variables() | {
+            "log_norms": (("lag",), self.log_norms, "nats"),
+            "predicted_rate": ((), self.predicted_rate, "nats per step"),
+            "lyapunov_rate": ((), self.lyapunov_rate, "nats per step"),
+            "measured_rate": ((), self.measured_rate, "nats per step"),
+            "multipliers": (("mode",), self.spectrum.multipliers, "per step"),
+        }
 
 
 def gradient_flow(

@@ -1,11 +1,18 @@
 """Upper bounds of a gradient, by the weights and by the steps of a run."""
 
+from typing import Any
+
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from .._base.shown import ShownArrays, Variables
+from .._base.text import Table, plain
+from .gradients_table import bounds_table
 
-class GradientBounds(eqx.Module):
+
+class GradientBounds(ShownArrays, eqx.Module):
     """Upper bounds of ‖∂h_T/∂h_{T−k}‖₂ at the lags k = 0…T, and what Pascanu, Mikolov & Bengio (2013) conclude from them.
 
     **Fields:**
@@ -34,6 +41,22 @@ class GradientBounds(eqx.Module):
     log_from_steps: Float[Array, "*batch lags"]
     vanishing_guaranteed: Bool[Array, "*batch"]
     exploding_possible: Bool[Array, "*batch"]
+
+    _alone = "log_from_weights", 1
+
+    def _tables(self) -> tuple[Table, ...]:
+        return (bounds_table(self.to_dict()),)
+
+    def _data(self) -> dict[str, Any]:
+        names = "gain", "log_from_weights", "log_from_steps", "vanishing_guaranteed", "exploding_possible"
+        return plain({name: getattr(self, name) for name in names}, infinities=True)
+
+    def _variables(self) -> Variables:
+        return {
+            "lag": (("lag",), np.arange(len(self.log_from_weights)), "steps"),
+            "log_from_weights": (("lag",), self.log_from_weights, "nats"),
+            "log_from_steps": (("lag",), self.log_from_steps, "nats"),
+        }
 
     @property
     def from_weights(self) -> Float[Array, "*batch lags"]:

@@ -33,13 +33,16 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, PyTree
 
 from .._base.checks import as_number, as_step, check_count, is_concrete
-from .._base.results import RESULTS
+from .._base.results import RESULTS, how_it_ended
+from .._base.shown import ShownArrays, Variables
 from .._base.states import frozen
+from .._base.text import Table, plain
 from .._systems.base import AbstractSystem, check_system
 from .frames import first_frame
 from .lyapunov_plan import Plan, plan_run
 from .lyapunov_run import run_blocks
 from .lyapunov_statistics import exponents_of
+from .lyapunov_table import lyapunov_table
 from .steps import Step, divided, step_wanted
 
 _FEWEST = 256  # steps of a flow in the duration, at least, unless `step` says otherwise
@@ -47,7 +50,7 @@ _COARSE = 2000  # the same where the number of steps is traced
 _TRIES = 4  # runs, at most, each with shorter steps than the one before
 
 
-class Lyapunov(eqx.Module):
+class Lyapunov(ShownArrays, eqx.Module):
     """Lyapunov exponents and how they came about.
 
     **Fields:**
@@ -74,6 +77,8 @@ class Lyapunov(eqx.Module):
     result: RESULTS
     step: Float[Array, ""] | None = None
     step_wanted: Float[Array, ""] | None = None
+
+    _alone = "exponents", 1
 
     def plot(self):
         """The exponents, and the running means that led to them. A matplotlib figure (needs the `app` extra)."""
@@ -119,6 +124,25 @@ class Lyapunov(eqx.Module):
     def _unless_cut(self, value: Array) -> Any:
         whole = self.exponents.shape[-1] == self.state.shape[-1]
         return value * jnp.ones((), self.exponents.dtype) if whole else jnp.nan
+
+    def _tables(self) -> tuple[Table, ...]:
+        return (lyapunov_table(self.to_dict()),)
+
+    def _data(self) -> dict[str, Any]:
+        names = "exponents", "stderr", "kaplan_yorke", "entropy_sum", "times", "history", "state", "step", "step_wanted"
+        found = {name: getattr(self, name) for name in names}
+        more = {"kaplan_yorke_range": list(self.kaplan_yorke_range), "result": how_it_ended(self.result)}
+        return plain({**found, **more}, infinities=True)
+
+    def _variables(self) -> Variables:
+        unit = "nats per unit time"
+        return {
+            "time": (("time",), self.times, "time"),
+            "exponents": (("exponent",), self.exponents, unit),
+            "stderr": (("exponent",), self.stderr, unit),
+            "history": (("time", "exponent"), self.history, unit),
+            "state": (("unit",), self.state, ""),
+        }
 
 
 def _pick(rows: Float[Array, "... k"], index: Array) -> Array:

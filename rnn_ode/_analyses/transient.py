@@ -15,20 +15,24 @@ from typing import Any, cast
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Complex, Float
 
 from .._base.checks import as_matrix, in_single
-from .._base.verdict import Verdict
+from .._base.shown import ShownArrays, Variables
+from .._base.text import Column, Table, number, plain
+from .._base.verdict import Verdict, verdict_name
 from .._systems.base import AbstractSystem
 from .._systems.time import AbstractTime, Discrete
+from ..linalg._eig import Modes
 from ..linalg._norms import spectral_norm
 from ..linalg._resolvent import departure, kreiss_constant
 from .kinks import jumps
 from .peak import highest, sampled_norms
 
 
-class Transient(eqx.Module):
+class Transient(ShownArrays, eqx.Module):
     """How far disturbances of a linear system grow before they decay, if they do. Times are in the system's unit of time.
 
     **Fields:**
@@ -65,11 +69,50 @@ class Transient(eqx.Module):
     times: Float[Array, " n"]
     norms: Float[Array, " n"]
 
+    _alone = "norms", 1
+
     def plot(self):
         """The growth against time, with the peak. A matplotlib figure (needs the `app` extra)."""
         from ..plot import transient as draw
 
         return draw(self)
+
+    def _tables(self) -> tuple[Table, ...]:
+        values = [
+            ("peak", self.peak, "the largest norm at any time"),
+            ("at time", self.peak_time, ""),
+            ("Kreiss constant", self.kreiss, "a lower bound of the peak; e N times it is an upper bound"),
+            ("rate", self.rate, "of the fastest eigenvalue, in nats per unit time"),
+            ("numerical radius", self.numerical_radius, "the largest |xᴴ W x| over unit x"),
+            ("numerical abscissa", self.numerical_abscissa, "the slope of the norm at time 0"),
+            ("departure", self.departure, "from normality; 0 for a normal matrix"),
+        ]
+        rows = tuple((name, number(value, 4), says) for name, value, says in values if value is not None)
+        title = f"Growth of disturbances before the eigenvalues decide: {Verdict[self.verdict]}"
+        return (Table((Column(""), Column("value", ">"), Column("")), rows, title),)
+
+    def _data(self) -> dict[str, Any]:
+        names = ("eigenvalues", "condition", "rate", "peak", "peak_time", "kreiss", "departure")
+        found = {name: getattr(self, name) for name in names}
+        found |= {"numerical_radius": self.numerical_radius, "numerical_abscissa": self.numerical_abscissa}
+        return plain({"verdict": verdict_name(self.verdict), **found, **self._curve()}, infinities=True)
+
+    def _curve(self) -> dict[str, np.ndarray]:
+        """The times and norms that were sampled."""
+        seen = ~np.isnan(np.asarray(self.norms))
+        return {"times": np.asarray(self.times)[seen], "norms": np.asarray(self.norms)[seen]}
+
+    def _variables(self) -> Variables:
+        curve = self._curve()
+        return {
+            "time": (("time",), curve["times"], "time"),
+            "norms": (("time",), curve["norms"], ""),
+            "eigenvalues": (("mode",), self.eigenvalues, "per step of a map, per unit time of a flow"),
+            "condition": (("mode",), self.condition, ""),
+            "peak": ((), self.peak, ""),
+            "peak_time": ((), self.peak_time, "time"),
+            "kreiss": ((), self.kreiss, ""),
+        }
 
 
 def transient(system: AbstractSystem | ArrayLike | list, at: Any = None) -> Transient:
@@ -103,11 +146,12 @@ def transient(system: AbstractSystem | ArrayLike | list, at: Any = None) -> Tran
         system.require_constant("transient")
         h = system.as_point("at", at)
         system.require_constant("transient", h)
-        return _transient(system.time, *_linearised(system, h))
+        J, kink = _linearised(system, h)
+        return _transient(system.time, J, kink, system.time.modes(J))
     if at is not None:
         raise TypeError(f"at is a state of a Map or Flow, and a matrix has no states to choose from; got at={at!r}.")
     W = in_single(as_matrix("W", system))
-    return _transient(Discrete(1.0), W, jnp.zeros((), bool))
+    return _transient(Discrete(1.0), W, jnp.zeros((), bool), Discrete(1.0).modes(W))
 
 
 @eqx.filter_jit
@@ -117,9 +161,9 @@ def _linearised(system: AbstractSystem, h: Float[Array, " N"]) -> tuple[Float[Ar
 
 
 @eqx.filter_jit
-def _transient(time: AbstractTime, J: Float[Array, "N N"], kink: Bool[Array, ""]) -> Transient:
-    """Returns everything that follows from a Jacobian J and a kind of time; `kink` says whether J jumps at its state."""
-    found = time.modes(J)
+def _transient(time: AbstractTime, J: Float[Array, "N N"], kink: Bool[Array, ""], found: Modes) -> Transient:
+    """Returns everything that follows from a Jacobian J and a kind of time; `found` are J's modes, and `kink` says whether J
+    jumps at its state."""
     with jax.default_matmul_precision("highest"):
         fixed = jax.lax.stop_gradient(J)
         verdict = Verdict.where(kink, Verdict.UNDETERMINED, time.verdict(*jax.lax.stop_gradient((J, found))))

@@ -1,6 +1,10 @@
 """How a run ended."""
 
+from typing import Any
+
 import diffrax
+import jax
+import jax.numpy as jnp
 
 
 class RESULTS(diffrax.RESULTS):  # pyright: ignore[reportGeneralTypeIssues]
@@ -97,3 +101,9 @@ class RESULTS(diffrax.RESULTS):  # pyright: ignore[reportGeneralTypeIssues]
         "back or end on a kink (relu), or the system may not be smooth or finite there. Look at the last points, start from "
         "the other side, or use float64."
     )
+
+
+def how_it_ended(result: Any) -> str:
+    """Return how a run ended, in words: "successful", or the text of the result."""
+    # an Enumeration reads JAX's scalars, not NumPy's
+    return RESULTS[jax.tree.map(jnp.asarray, result)] or "successful"

@@ -1,12 +1,19 @@
 """What every result shows of itself: text, HTML for notebooks, and plain values."""
 
 import json
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import jax
+import numpy as np
 from jax.core import Tracer
 
 from .text import Table, as_text, on_one_screen
+
+if TYPE_CHECKING:
+    import xarray
+
+Variables = dict[str, tuple[tuple[str, ...], Any, str]]
+"""Arrays by name, each with the names of its axes, and its unit or "". One that has the name of its axis is a coordinate."""
 
 
 class Shown:
@@ -33,9 +40,10 @@ class Shown:
         return as_text(self.tables())
 
     def to_dict(self) -> dict[str, Any]:
-        """The result as plain numbers, strings, lists and dictionaries, ready for json: `None` for no number.
+        """The result as plain numbers, strings, lists and dictionaries, ready for json.
 
-        `ValueError` for a batch of results or a traced one.
+        NaN is `None`, an infinity "inf", "-inf" or `None`, and a complex number a pair. `ValueError` for a batch of results
+        or a traced one.
         """
         self._check_shown("to_dict")
         return self._data()
@@ -64,8 +72,10 @@ class Shown:
         if self._alone is None:
             return ""
         field, axes = self._alone
-        shape = jax.numpy.shape(getattr(self, field))
-        batch = shape[: len(shape) - axes]
+        array = getattr(self, field)
+        if not hasattr(array, "shape"):
+            return f"A {name} without numbers: its field {field} is {array!r}."
+        batch = array.shape[: array.ndim - axes]
         if not batch:
             return ""
         index = ", ".join("ijkl"[: len(batch)])
@@ -73,3 +83,26 @@ class Shown:
             f"A batch {batch} of {name}s; each field has {len(batch)} more {'axis' if len(batch) == 1 else 'axes'} in front. "
             f"One of them is jax.tree.map(lambda leaf: leaf[{index}], batch)."
         )
+
+
+class ShownArrays(Shown):
+    """A result that is also arrays with named axes. A class derived from it writes `_variables`."""
+
+    def _variables(self) -> Variables:
+        raise NotImplementedError
+
+    def to_dataset(self) -> "xarray.Dataset":
+        """The result as an `xarray.Dataset`: arrays with named axes, and their units in `attrs` (needs xarray).
+
+        `ValueError` for a batch of results or a traced one.
+        """
+        try:
+            from xarray import Dataset
+        except ModuleNotFoundError as error:
+            raise ModuleNotFoundError("to_dataset needs xarray: pip install xarray", name="xarray") from error
+        self._check_shown("to_dataset")
+        variables = {
+            name: (axes, np.asarray(values), {"units": unit} if unit else {})
+            for name, (axes, values, unit) in self._variables().items()
+        }
+        return Dataset(variables, attrs={"kind": type(self).__name__})

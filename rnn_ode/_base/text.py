@@ -27,6 +27,11 @@ def number(value: Any, digits: int = 3) -> str:
     return f"{value:.{digits}g}"
 
 
+def fixed(value: float, places: int) -> str:
+    """A number for a text, with so many decimal places; one that is not finite as `number` writes it."""
+    return f"{value:.{places}f}" if math.isfinite(value) else number(value)
+
+
 def complex_number(value: complex, digits: int = 3) -> str:
     """A complex number for a text, "0.5 + 0.2i"; without the imaginary part if that is 0."""
     real, imaginary = float(value.real), float(value.imag)
@@ -67,7 +72,8 @@ class Column:
 class Table:
     """Rows of words under headings: what a result shows of itself, as text and as HTML.
 
-    `title` is a sentence above the rows, and `notes` are sentences below them. Without columns the table is these alone.
+    `title` is a sentence above the rows, and `notes` are sentences below them. Without columns the table is these alone, and
+    without headings it has no head.
     """
 
     columns: tuple[Column, ...] = ()
@@ -96,7 +102,8 @@ class Table:
         says = [f"{column.heading}: {column.says}" for column in self.columns if column.says]
         hidden = len(self.rows) - most
         notes = [*([_more(hidden)] if hidden > 0 else []), *self.notes, *says]
-        head = f"<thead><tr>{cells('th', (column.heading for column in self.columns))}</tr></thead>"
+        headings = [column.heading for column in self.columns]
+        head = f"<thead><tr>{cells('th', headings)}</tr></thead>" if any(headings) else ""
         body = "".join(f"<tr>{cells('td', row)}</tr>" for row in self.rows[:most])
         grid = f"<table>{head}<tbody>{body}</tbody></table>" if self.columns else ""
         title = f"<p><strong>{html.escape(self.title)}</strong></p>" if self.title else ""
@@ -109,10 +116,12 @@ class Table:
         hidden = 0 if most is None else len(self.rows) - most
         rows = self.rows[:most] if hidden > 0 else self.rows
         words = [tuple(column.heading for column in self.columns), *rows]
+        head = any(words[0])
         blocks = []
         for chosen in _blocks(words, width):
             columns = [self.columns[i] for i in chosen]
-            blocks.append(_aligned([[row[i] for i in chosen] for row in words], columns, width))
+            lines = _aligned([[row[i] for i in chosen] for row in words], columns, width)
+            blocks.append("\n".join(lines if head else lines[2:]))
         return "\n\n".join(blocks) + (f"\n{_more(hidden)}" if hidden > 0 else "")
 
     def _legend(self, width: int) -> str:
@@ -143,6 +152,13 @@ def on_one_screen(tables: Sequence[Table], height: int = 30, width: int = WIDTH)
     return "\n".join([*lines[: height - 1], f"… and {len(lines) - height + 1} more lines"])
 
 
+def some_of(count: int, most: int) -> list[int]:
+    """Return at most `most` of the numbers 0 … count − 1, evenly spaced, the first and the last among them."""
+    if count <= most:
+        return list(range(count))
+    return [round(i * (count - 1) / (most - 1)) for i in range(most)]
+
+
 def as_text(tables: Iterable[Table], width: int = WIDTH, **options: Any) -> str:
     """Return the texts of several tables, one below the other."""
     return "\n\n".join(table.text(width, **options) for table in tables)
@@ -171,7 +187,7 @@ def _blocks(words: Sequence[Sequence[str]], width: int) -> Iterator[list[int]]:
     yield block
 
 
-def _aligned(words: Sequence[Sequence[str]], columns: Sequence[Column], width: int) -> str:
+def _aligned(words: Sequence[Sequence[str]], columns: Sequence[Column], width: int) -> list[str]:
     """The rows as lines, the head first and a rule under it, each column as wide as it wants or as the width allows."""
     widths = _widths(words, width)
     fill = {"<": str.ljust, ">": str.rjust, "^": str.center}
@@ -182,8 +198,8 @@ def _aligned(words: Sequence[Sequence[str]], columns: Sequence[Column], width: i
             filled = (fill[c.align](part, room) for part, c, room in zip(parts, columns, widths, strict=True))
             lines.append((" " * _GAP).join(filled).rstrip())
         if row is words[0]:
-            lines.append((" " * _GAP).join("─" * room for room in widths))
-    return "\n".join(lines)
+            lines.append((" " * _GAP).join("─" * room for room in widths).rstrip())
+    return lines
 
 
 def _broken(text: str, room: int) -> list[str]:

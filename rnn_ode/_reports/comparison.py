@@ -4,9 +4,11 @@ import dataclasses
 from typing import Any, ClassVar
 
 import jax.numpy as jnp
+import numpy as np
 
 from .._analyses.spectrum import Spectrum
-from .._base.shown import Shown
+from .._base.shown import ShownArrays, Variables
+from .._base.states import flat_rows
 from .._base.text import Table, plain
 from .._run.trajectory import Trajectory
 from .comparison_finding import comparison_finding
@@ -17,7 +19,7 @@ from .linear_growth import Growth
 
 
 @dataclasses.dataclass(frozen=True)
-class Comparison(Shown):
+class Comparison(ShownArrays):
     """What `compare` found: `network` the network's trajectory, `rows` one per method, `spectrum` of the linear part.
 
     `finding` is the result in one sentence, `table()` a text table, `plot()` a figure, `to_json()` the same as data.
@@ -82,4 +84,16 @@ class Comparison(Shown):
                 "reason": why_ended(self.network),
             },
             "rows": [row.to_dict() for row in self.rows],
+        }
+
+    def _variables(self) -> Variables:
+        return {
+            "time": (("time",), self.network.ts, "the unit of dt"),
+            "method": (("method",), np.array([row.method.label for row in self.rows], str), ""),
+            "states": (("time", "unit"), flat_rows(self.network.states), ""),
+            "errors": (
+                ("method", "time"),
+                np.stack([row.errors for row in self.rows]),
+                "of the network's largest state",
+            ),
         }

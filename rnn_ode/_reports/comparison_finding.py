@@ -22,7 +22,7 @@ def comparison_finding(rows: Sequence[Row], network_verdict: str) -> str:
         return f"{_network(network_verdict)}; {_no_flow(rows)}."
     if textbook in ran:
         return f"{_verdicts(textbook, network_verdict, 'exp(W_h t)')} the textbook equation {_distance(textbook)}."
-    row = min(ran, key=lambda row: row.error_max)
+    row = min(ran, key=lambda row: row.error_max or 0.0)
     verdicts = _verdicts(row, network_verdict, f"the flow of {row.method.label}")
     missing = "the textbook equation does not exist here; " if textbook else ""
     subject = "it" if len(rows) == 1 else f"{row.method.label}, the nearest flow,"

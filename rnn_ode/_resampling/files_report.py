@@ -3,6 +3,8 @@
 import dataclasses
 from typing import Any
 
+from .._base.shown import Shown
+from .._base.text import Column, Table
 from .files_scheme import Scheme, error_gain
 
 DOUBTFUL = 20.0  # a round trip below this many dB gets a note
@@ -10,7 +12,7 @@ LARGE = 4.0  # a scheme that enlarges errors this many times more than the defau
 
 
 @dataclasses.dataclass(frozen=True)
-class Report:
+class Report(Shown):
     """What was done, and how well.
 
     **Fields:**
@@ -40,28 +42,33 @@ class Report:
     better: str | None
     note: str | None
 
-    def to_dict(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)
-
-    def text(self) -> str:
-        """The report in words."""
+    def _tables(self) -> tuple[Table, ...]:
         scheme, snr = self.scheme, self.round_trip_snr_db
-        stable = "stable" if scheme["stable"] else "UNSTABLE"
         ratio = "not defined (too short, or no error)" if snr is None else f"{snr:.1f} dB"
-        lines = [
-            f"{self.input} at {self.rate_in:g} → {self.output} at {self.rate_out:g}, {self.frames} frames; network trained "
-            f"at {self.trained:g}",
-            f"scheme: ahead={scheme['ahead']}, behind={scheme['behind']}, band={scheme['band']:g}; roots within "
-            f"{scheme['radius']:.5f} of 0 at rest, {stable}",
-            f"real-time factor: {self.real_time_factor:.2f} ({self.seconds:.2f} s, compilation aside)",
-            f"round trip: {ratio}, signal to error of the",
-            "  output's beginning, read band-limited at the network's own steps, against the network itself there",
+        rows = [
+            ("input", f"{self.input} at {self.rate_in:g}"),
+            ("output", f"{self.output} at {self.rate_out:g}, {self.frames} frames"),
+            ("network", f"trained at {self.trained:g}"),
+            ("scheme", f"ahead={scheme['ahead']}, behind={scheme['behind']}, band={scheme['band']:g}"),
+            ("roots", f"within {scheme['radius']:.5f} of 0 at rest, {'stable' if scheme['stable'] else 'UNSTABLE'}"),
+            ("real-time factor", f"{self.real_time_factor:.2f} ({self.seconds:.2f} s, compilation aside)"),
+            ("round trip", ratio),
         ]
         if self.better:
-            lines.append(f"better in the trial, and not a scheme of this command: {self.better}")
+            rows.append(("better", f"{self.better} did better in the trial; it is not a scheme of this command"))
         if self.clipped:
-            lines.append(f"clipped: {self.clipped} samples beyond full scale; --subtype float has none")
-        return "\n".join(lines)
+            rows.append(("clipped", f"{self.clipped} samples beyond full scale; --subtype float has none"))
+        columns = Column(""), Column("")
+        return (Table(columns, tuple(rows), "A network run at another rate.", (_ROUND_TRIP,)),)
+
+    def _data(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+
+_ROUND_TRIP = (
+    "Round trip: signal to error of the output's beginning, read band-limited at the network's own steps, against the "
+    "network itself there."
+)
 
 
 def doubt(snr: float | None, scheme: Scheme, gap: float, recommended: bool) -> str | None:

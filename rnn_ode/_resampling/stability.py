@@ -19,7 +19,7 @@ from jaxtyping import Array, Bool, Float, PyTree, Real
 
 from .._base.checks import as_band, as_floats, as_number, check_callable, check_count, is_concrete
 from .._base.protocol import input_width
-from .._base.shown import Shown
+from .._base.shown import ShownArrays, Variables
 from .._base.states import frozen, promote
 from .._base.text import Column, Table, plain
 from .._base.types import Cell, State
@@ -32,7 +32,7 @@ from .interpolation import lagrange, uniform_nodes
 TOLERANCE = 1e-3
 
 
-class RootCondition(Shown, eqx.Module):
+class RootCondition(ShownArrays, eqx.Module):
     """Which pairs (ahead, behind) step a network stably by gaps of one length.
 
     **Fields:**
@@ -53,6 +53,12 @@ class RootCondition(Shown, eqx.Module):
         """The pairs (ahead, behind) whose excess is at most 1e-3."""
         return [(int(i) + 1, int(j)) for i, j in np.argwhere(self.excess <= TOLERANCE)]
 
+    def plot(self):
+        """A cell for each pair, filled where it is stable. A matplotlib figure (needs the `app` extra)."""
+        from ..plot import root_condition as draw
+
+        return draw(self)
+
     def _tables(self) -> tuple[Table, ...]:
         columns = (Column("ahead \\ behind", ">"), *(Column(str(j), ">") for j in range(self.radii.shape[1])))
         rows = tuple(
@@ -72,6 +78,16 @@ class RootCondition(Shown, eqx.Module):
                 "stable": self.stable,
             }
         )
+
+    def _variables(self) -> Variables:
+        ahead, behind = self.radii.shape
+        return {
+            "ahead": (("ahead",), np.arange(1, ahead + 1), "steps"),
+            "behind": (("behind",), np.arange(behind), "results"),
+            "radii": (("ahead", "behind"), self.radii, ""),
+            "excess": (("ahead", "behind"), self.excess, ""),
+            "multipliers": (("mode",), self.multipliers, "per step"),
+        }
 
 
 def root_condition(

@@ -8,11 +8,14 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from .._base.checks import is_concrete
-from .._base.results import RESULTS
+from .._base.results import RESULTS, how_it_ended
+from .._base.shown import ShownArrays, Variables
+from .._base.states import flat_rows
+from .._base.text import Column, Table, number, plain, some_of
 from .._base.types import State
 
 
-class Trajectory(eqx.Module):
+class Trajectory(ShownArrays, eqx.Module):
     """States at times: what `iterate`, `integrate` and `evolve` return.
 
     **Fields:**
@@ -36,11 +39,65 @@ class Trajectory(eqx.Module):
     result: RESULTS
     stats: dict[str, Any]
 
+    _alone = "ts", 1
+
     def plot(self):
         """The components that move most, against time. A matplotlib figure (needs the `app` extra)."""
         from ..plot import trajectory
 
         return trajectory(self)
+
+    def _leaves(self) -> dict[str, np.ndarray]:
+        """The arrays of the states by name: "state", or one name for each leaf of a pytree."""
+        paths = jax.tree_util.tree_leaves_with_path(self.states)
+        return {"_".join(["state", *_names(path)]): np.asarray(leaf) for path, leaf in paths}
+
+    def _tables(self) -> tuple[Table, ...]:
+        names, rows = _numbers_of(self._leaves()), flat_rows(self.states)
+        ended, total, size = how_it_ended(self.result), len(rows), len(names)
+        count = total if ended == "successful" else int(np.cumprod(np.isfinite(rows).all(axis=1)).sum())
+        columns = Column("t", ">"), *(Column(name, ">") for name in names[:_SHOWN])
+        lines = tuple((number(self.ts[i], 4), *map(number, rows[i, :_SHOWN])) for i in some_of(count, _SHOWN_ROWS))
+        title = f"A run: {total} states of {size} number{'' if size == 1 else 's'}"
+        title += "." if count == total else f", of which {count} before it ended early."
+        few = f"Shown: {len(lines)} of {count} times" if count > len(lines) else ""
+        few += f"{', ' if few else 'Shown: '}{_SHOWN} of {size} numbers" if size > _SHOWN else ""
+        notes = (f"{few}." if few else "", "" if ended == "successful" else ended)
+        return (Table(columns, lines, title, tuple(filter(None, notes))),)
+
+    def _data(self) -> dict[str, Any]:
+        leaves = self._leaves()
+        states = leaves["state"] if leaves.keys() == {"state"} else leaves
+        found = {"ts": self.ts, "states": states, "result": how_it_ended(self.result), "stats": self.stats}
+        return plain(found, infinities=True)
+
+    def _variables(self) -> Variables:
+        found: Variables = {"time": (("time",), self.ts, "the unit of dt")}
+        leaves = self._leaves()
+        alike = len({leaf.shape for leaf in leaves.values()}) == 1
+        for name, leaf in leaves.items():
+            ending = "" if alike else name.removeprefix("state")
+            axes = (f"unit{ending}" if axis == 1 else f"axis_{axis}{ending}" for axis in range(1, leaf.ndim))
+            found[name] = ("time", *axes), leaf, ""
+        return found
+
+
+_SHOWN = 6  # numbers of a state
+_SHOWN_ROWS = 12
+
+
+def _names(path: Any) -> list[str]:
+    """The names of the steps of a path into a pytree."""
+    return [str(getattr(key, "name", getattr(key, "key", getattr(key, "idx", key)))) for key in path]
+
+
+def _numbers_of(leaves: dict[str, np.ndarray]) -> list[str]:
+    """The names of the numbers of a state: "h[0]", or of a pytree "0[1]"."""
+    return [
+        f"{name.removeprefix('state').removeprefix('_') or 'h'}{list(index) if index else ''}".replace(", ", ",")
+        for name, leaf in leaves.items()
+        for index in np.ndindex(leaf.shape[1:])
+    ]
 
 
 def as_trajectory(

@@ -32,13 +32,13 @@ from functools import partial
 from pathlib import Path
 
 from .._base.checks import check_count
-from ._cases.catalogue import CASES, SIZED
+from ._cases.catalogue import CASES, QUICK, SECONDS, SIZED
 from ._keep import Kept
 from ._machine import Rates
 from ._race import TARGET, Plan
 from ._rows import Row, table
 
-__all__ = ["CASES", "TARGET", "Row", "run", "table"]
+__all__ = ["CASES", "QUICK", "SECONDS", "TARGET", "Row", "parts", "run", "table"]
 
 
 def run(
@@ -73,7 +73,7 @@ def run(
     - `repeats`: number of timed rounds, at most.
     - `peers`: whether packages that this one does not depend on take part (PyTorch, flax, SciPy, torchdiffeq, lyapax).
     - `seed`: seed of the weights, the input and the order in a round.
-    - `progress`: a function that is called with a line of text as each part begins.
+    - `progress`: a function that is called with a line of text, such as "case 3 of 13: …", as each part begins.
     - `each`: a function that is called with the rows of every case and size as soon as they are measured.
     - `keep`: a json file, written anew after every case and size. An interrupted run with the same arguments, machine and
       code goes on from it.
@@ -87,20 +87,39 @@ def run(
     for name, count in (("steps", steps), ("repeats", repeats)):
         check_count(name, count)
     check_count("seed", seed, 0)
-    sizes = list(itertools.product(_counts("hidden", hidden), _counts("batch", batch)))
-    chosen = _chosen(cases)
+    chosen, sizes = _chosen(cases), _sizes(hidden, batch)
     arguments = {"cases": chosen, "sizes": [list(size) for size in sizes], "steps": steps, "repeats": repeats}
     kept = Kept(keep, {**arguments, "peers": peers, "seed": seed})
-    rates, told = Rates(), progress or (lambda text: None)
-    parts = [(case, size) for case in chosen for size in (sizes if case in SIZED else sizes[:1])]
+    wanted, rates = parts(cases, hidden, batch), Rates()
     rows = []
-    for case, (units, count) in parts:
+    for number, (case, (units, count)) in enumerate(wanted, 1):
+        told = partial(_told, progress, f"case {number} of {len(wanted)}")
         plan = Plan(units, count, steps, repeats, peers, seed, told, rates)
         its = kept.rows(f"{case} {units}×{count}" if case in SIZED else case, partial(CASES[case], plan))
         rows += its
         if each is not None:
             each(its)
     return rows
+
+
+def parts(
+    cases: Sequence[str] | None = None, hidden: int | Sequence[int] = 32, batch: int | Sequence[int] = 1
+) -> list[tuple[str, tuple[int, int]]]:
+    """The parts of a run in order: a case, and the number of units and of sequences (only `SIZED` cases have several).
+
+    The arguments are those of `run`.
+    """
+    sizes = _sizes(hidden, batch)
+    return [(case, size) for case in _chosen(cases) for size in (sizes if case in SIZED else sizes[:1])]
+
+
+def _told(progress: Callable[[str], None] | None, number: str, text: str) -> None:
+    if progress is not None:
+        progress(f"{number}: {text}")
+
+
+def _sizes(hidden: int | Sequence[int], batch: int | Sequence[int]) -> list[tuple[int, int]]:
+    return list(itertools.product(_counts("hidden", hidden), _counts("batch", batch)))
 
 
 def _counts(name: str, value: int | Sequence[int]) -> list[int]:
@@ -119,3 +138,7 @@ def _chosen(cases: Sequence[str] | None) -> list[str]:
     if unknown or not chosen:
         raise ValueError(f"cases must be some of {', '.join(CASES)}; got {', '.join(map(str, unknown)) or 'none'}.")
     return chosen
+
+
+def __dir__() -> list[str]:
+    return __all__

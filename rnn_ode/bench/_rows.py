@@ -1,7 +1,7 @@
 """The rows that the benchmark returns, and their table."""
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -98,6 +98,37 @@ def table(rows: Iterable[Row]) -> str:
     return as_table(rows).text()
 
 
+_IN_A_CASE = (
+    Column("contender"),
+    Column("ratio", ">", _COLUMNS[3].says),
+    Column("median", ">", _COLUMNS[4].says),
+    Column("spread", ">", "half of the distance between the quartiles, in per cent of the median"),
+    Column("compile", ">", "the first call's time minus the median"),
+    Column("memory", ">", _COLUMNS[7].says),
+    Column("error", ">", _COLUMNS[9].says),
+)
+
+
+def case_table(rows: Sequence[Row], number: str) -> Table:
+    """The rows of one case at one size, with `number` in the title: "case 3 of 13". Skipped contenders have one line."""
+    ran, first = [row for row in rows if not row.skipped], rows[0]
+    size = "" if first.hidden is None else f": {first.hidden} units, {first.batch} at once, {first.steps} steps"
+    notes = [f"{row.contender}: {row.note}." for row in ran if row.note]
+    for note in dict.fromkeys(row.note for row in rows if row.skipped):
+        names = ", ".join(row.contender for row in rows if row.skipped and row.note == note)
+        notes.append(f"skipped: {names} ({note}).")
+    if first.of_peak is not None:
+        notes.append(
+            f"{first.contender} reaches {100 * first.of_peak:.2g} % of this machine's rate of matrix products."
+        )
+    return Table(_IN_A_CASE, tuple(map(_words_in_a_case, ran)), f"{number}, {first.case}{size}", tuple(notes))
+
+
+def legend(rows: Sequence[Row]) -> Table:
+    """The machine, and what the columns of `case_table` mean."""
+    return Table(notes=(*_machines(list(rows)), *(f"{c.heading}: {c.says}." for c in _IN_A_CASE if c.says)))
+
+
 def _machines(rows: list[Row]) -> list[str]:
     """A line for each machine of the rows, with its rates."""
     lines = []
@@ -108,6 +139,14 @@ def _machines(rows: list[Row]) -> list[str]:
         parts += [f"{row.memory_rate / 1e9:.3g} GB/s copied" for row in its if row.memory_rate][:1]
         lines.append(f"machine: {'; '.join([machine, *parts])}.")
     return lines
+
+
+def _words_in_a_case(row: Row) -> tuple[str, ...]:
+    _, _, name, ratio, median, _, compiling, memory, _, error, _ = _words(row)
+    spread = "–"
+    if row.median_s is not None and row.low_s is not None and row.high_s is not None:
+        spread = f"±{50 * (row.high_s - row.low_s) / row.median_s:.2g} %"
+    return name, ratio, median, spread, compiling, memory, error
 
 
 def _words(row: Row) -> tuple[str, ...]:

@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from ._app import app, job, mention_unused
-from ._options import Activation, FigureFile, Gain, Hidden, Json, Recurrent, RecurrentKind, Weights
-from ._progress import progress
+from ._options import ACTIVATION, Activation, FigureFile, Gain, Hidden, Json, Recurrent, RecurrentKind, Weights
+from ._progress import numbered, progress
 from ._result import check_files, deliver
 
 
@@ -17,7 +17,8 @@ def analyse_command(
     weights: Weights = None,
     hidden: Hidden = 2,
     activation: Annotated[
-        Activation | None, typer.Option(help="Activation. Without it: what the file of the network says, or tanh.")
+        Activation | None,
+        typer.Option(metavar="NAME", help=f"{ACTIVATION} Without it: what the file of the network says, or tanh."),
     ] = None,
     gain: Gain = 1.5,
     recurrent: RecurrentKind = Recurrent.orthogonal,
@@ -52,5 +53,5 @@ def analyse_command(
             cell = cell_from_file(weights, activation)
         constant = constant_input(x, cell)
         with progress("preparing") as step:
-            analysis = analyse(cell, constant, chosen, seed=seed, progress=lambda part: step(f"computing: {part}"))
+            analysis = analyse(cell, constant, chosen, seed=seed, progress=numbered(step, 10))
         deliver(analysis, as_json, out, head=f"{cell_name(cell)} ({weights or 'random network'})")

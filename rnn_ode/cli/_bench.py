@@ -2,17 +2,15 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+from .._base.stop import deferred
 from ._app import app, job
 from ._options import Json
-from ._progress import progress
-from ._result import check_files, print_result, save_figure
-
-if TYPE_CHECKING:
-    from ..bench import Row
+from ._progress import in_words, progress
+from ._result import check_files, fitted, print_result, save_figure
 
 
 @app.command("bench")
@@ -28,7 +26,13 @@ def bench_command(
         list[int] | None, typer.Option(min=1, help="Number of sequences at once. Can be repeated. Without it: 1.")
     ] = None,
     steps: Annotated[int, typer.Option(min=2, help="Number of steps in a run.")] = 60,
-    repeats: Annotated[int, typer.Option(min=2, help="Largest number of timed runs of each contender.")] = 20,
+    repeats: Annotated[
+        int | None,
+        typer.Option(min=2, help="Largest number of timed runs of each contender. Without it: 20; with --quick 10."),
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="A few minutes: the cases iterate, lstm, gradient and integrate.")
+    ] = False,
     peers: Annotated[
         bool, typer.Option("--peers/--no-peers", help="Whether PyTorch, flax, SciPy and others are timed too.")
     ] = True,
@@ -46,41 +50,64 @@ def bench_command(
 ) -> None:
     """Time this package and the programs that one could use instead.
 
-    The result is a table of ratios, all from one run, and a figure with --out.
+    Each case prints a table of ratios, all from one run, as soon as it is done. With --out there is a figure, too.
     """
     from .. import bench as benchmark
+    from .._base.checks import counted
+    from ..bench._rows import Row, case_table, legend
 
     rows: list[Row] = []
+    cases = case or (benchmark.QUICK if quick else None)
+    sizes = {"hidden": hidden or 48, "batch": batch or 1}
 
     def data(interrupted: bool) -> dict[str, Any]:
         return {"rows": [row.to_dict() for row in rows], "interrupted": interrupted}
 
     def kept() -> str:
-        if rows or as_json:
-            typer.echo(json.dumps(data(True), allow_nan=False) if as_json else benchmark.table(rows))
-        if not rows:
-            return "Stopped before a case was done; nothing was kept: run the same command again."
-        if keep is None:
-            return "Stopped: the cases that were done are above, but not kept: give --keep FILE.json to keep them."
-        return f"Stopped: the cases that were done are above; run the same command again, which goes on from {keep}."
+        if as_json:
+            typer.echo(json.dumps(data(True), allow_nan=False))
+        return _kept(bool(rows), keep)
 
     with job(context, kept, {"cases": "--case"}):
         check_files(figure=out, writes={"--keep": keep})
+        parts = benchmark.parts(cases, **sizes)
+        seconds = [benchmark.SECONDS[name] for name, _ in parts]
+        if not as_json:
+            typer.echo(f"{counted(len(parts), 'case')}, about {in_words(sum(seconds))} in all.\n")
         with progress("preparing") as step:
+            done = 0
+
+            def show(measured: list[Row]) -> None:
+                nonlocal done
+                done += 1
+                rows.extend(measured)
+                if not as_json:
+                    with step.paused(), deferred():
+                        table = case_table(measured, f"case {done} of {len(parts)}")
+                        typer.echo(fitted([table], legend=False) + "\n")
+
             benchmark.run(
-                cases=case or None,
-                hidden=hidden or 48,
-                batch=batch or 1,
+                cases=cases,
+                **sizes,
                 steps=steps,
-                repeats=repeats,
+                repeats=repeats or (10 if quick else 20),
                 peers=peers,
                 seed=seed,
-                progress=step,
-                each=rows.extend,
+                progress=lambda text: step(text, sum(seconds[:done]), sum(seconds)),
+                each=show,
                 keep=keep,
             )
         if out is not None:
             from .. import plot
 
             save_figure(lambda: plot.bench(rows), out)
-        print_result(as_json, data(False), benchmark.table(rows) + (f"\n\nfigure: {out}" if out else ""))
+        print_result(as_json, data(False), fitted([legend(rows)]) + (f"\n\nfigure: {out}" if out else ""))
+
+
+def _kept(done: bool, keep: Path | None) -> str:
+    """What Ctrl-C says: whether a case was done, and whether a file keeps it."""
+    if not done:
+        return "Stopped before a case was done; nothing was kept: run the same command again."
+    if keep is None:
+        return "Stopped: the cases that were done are above, but not kept: give --keep FILE.json to keep them."
+    return f"Stopped: the cases that were done are above; run the same command again, which goes on from {keep}."

@@ -8,8 +8,8 @@ import numpy as np
 import typer
 
 from ._app import app, job, mention_unused
-from ._options import Activation, FigureFile, Gain, Hidden, Json, Recurrent, RecurrentKind, Weights
-from ._progress import progress
+from ._options import ACTIVATION, Activation, FigureFile, Gain, Hidden, Json, Recurrent, RecurrentKind, Weights
+from ._progress import numbered, progress
 from ._result import check_files, deliver
 
 METHODS = ("textbook", "forward:1", "forward:3", "exact:anchored")
@@ -28,7 +28,8 @@ def compare_command(
     weights: Weights = None,
     hidden: Hidden = 32,
     activation: Annotated[
-        Activation | None, typer.Option(help="Activation. Without it: what the file of the network says, or tanh.")
+        Activation | None,
+        typer.Option(metavar="NAME", help=f"{ACTIVATION} Without it: what the file of the network says, or tanh."),
     ] = None,
     gain: Gain = 0.8,
     recurrent: RecurrentKind = Recurrent.shifted,
@@ -69,7 +70,8 @@ def compare_command(
             cell = cell_from_file(weights, activation)
             check_inputs(cell, xs.shape[1], weights)
         with progress("running the network") as step:
-            comparison = compare(cell, xs, methods=methods, progress=lambda part: step(f"computing: {part}"))
+            parts = len(methods) + 3  # the network, its eigenvalues and its growth
+            comparison = compare(cell, xs, methods=methods, progress=numbered(step, parts))
         source = f"{cell_name(cell)} ({weights or 'random network'})"
         deliver(
             comparison,

@@ -52,7 +52,8 @@ def memory_command(
             return "Stopped; nothing was kept: give --results FILE.json to keep the networks that are done."
         if not counts[0]:
             return "Stopped before the first network was done; nothing was kept: run the same command again."
-        return f"Stopped: {results} holds {counts[0]} of {counts[1]} networks; run the same command again to go on."
+        done, total = counts
+        return f"Stopped: the results {results} hold {done} of {total} networks; run the same command again to go on."
 
     names = {"name": "--cell", "cells": "--cell", "lags": "--lag", "lag": "--lag"}
     with job(context, kept, names), jax.enable_x64(False):
@@ -66,7 +67,7 @@ def memory_command(
             def show(done: int, total: int, text: str) -> None:
                 nonlocal counts
                 counts = done, total
-                step(f"{done} of {total} trained; training: {text}")
+                step(f"network {done + 1} of {total}: {text}", done, total)
 
             found = learn.study(
                 tasks[task](),

@@ -14,6 +14,9 @@ class Activation(StrEnum):
     none = "none"
 
 
+ACTIVATION = f"Activation: {', '.join(Activation)}."
+
+
 class Recurrent(StrEnum):
     shifted = "shifted"
     orthogonal = "orthogonal"
@@ -34,7 +37,10 @@ Weights = Annotated[
 ]
 Hidden = Annotated[int, typer.Option(min=1, help="Number of units of the random network.")]
 Gain = Annotated[float, typer.Option(help="The random recurrent matrix is multiplied by this number.")]
-RecurrentKind = Annotated[Recurrent, typer.Option(help="Kind of the random recurrent matrix.")]
+RecurrentKind = Annotated[
+    Recurrent,
+    typer.Option(metavar="KIND", help=f"Kind of the random recurrent matrix: {', '.join(Recurrent)}."),
+]
 
 # A csv file.
 

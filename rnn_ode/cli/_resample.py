@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 
 from ._app import app, job, mention_unused, say
-from ._options import Activation, Columns, Json
+from ._options import ACTIVATION, Activation, Columns, Json
 from ._progress import percentage
-from ._result import check_files, print_result
+from ._result import check_files, fitted, print_result
 
 
 @app.command("resample")
@@ -58,7 +58,8 @@ def resample_command(
     activation: Annotated[
         Activation | None,
         typer.Option(
-            help="Activation of a plain network. Without it: tanh for PyTorch's names of arrays, relu for W_h, W_x, b."
+            metavar="NAME",
+            help=f"{ACTIVATION} For a plain network. Without it: tanh for PyTorch's names of arrays, relu for W_h, W_x, b.",
         ),
     ] = None,
     as_json: Json = False,
@@ -95,4 +96,4 @@ def resample_command(
             report = resample_file(network, source, out, to, own, **options, progress=show)
         if report.note is not None:
             say("warning", "yellow", report.note)
-        print_result(as_json, report.to_dict(), report.text())
+        print_result(as_json, report.to_dict(), fitted(report.tables()))

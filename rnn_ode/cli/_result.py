@@ -75,9 +75,9 @@ def deliver(
     print_result(as_json, data, f"{fitted([first, *others])}\n\nfigure: {figure}{tail()}")
 
 
-def fitted(tables: Sequence[Table]) -> str:
-    """Tables as text that is as wide as the terminal, within reason."""
-    return as_text(tables, min(screen.width, _WIDEST))
+def fitted(tables: Sequence[Table], legend: bool = True) -> str:
+    """Tables as text that is as wide as the terminal, within reason. `legend` is as in `Table.text`."""
+    return as_text(tables, min(screen.width, _WIDEST), legend=legend)
 
 
 def save_figure(draw: Callable[[], Any], out: Path) -> None:

@@ -24,6 +24,22 @@ from ._recorded import sunspots as sunspots
 from ._series import PathLike as PathLike
 from ._series import Series as Series
 
+__all__ = [
+    "SERIES",
+    "PathLike",
+    "Series",
+    "co2",
+    "elec_equip",
+    "elnino",
+    "load",
+    "load_csv",
+    "lorenz",
+    "nile",
+    "pendulum",
+    "sunspots",
+    "van_der_pol",
+]
+
 SERIES: dict[str, Callable[[], Series]] = {
     series.__name__: series for series in (co2, elec_equip, elnino, lorenz, nile, pendulum, sunspots, van_der_pol)
 }
@@ -51,3 +67,7 @@ def load(name: str) -> Series:
     if name not in SERIES:
         raise ValueError(f"name must be one of {', '.join(SERIES)}; got {name!r}. A csv file is read by load_csv.")
     return SERIES[name]()
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -21,3 +21,20 @@ from ._read import read_cell as read_cell
 from ._read import read_matrix as read_matrix
 from ._read import read_network as read_network
 from ._to_torch import to_torch as to_torch
+
+__all__ = [
+    "Activation",
+    "Network",
+    "from_torch",
+    "from_torch_network",
+    "read_arrays",
+    "read_cell",
+    "read_matrix",
+    "read_network",
+    "to_torch",
+    "write_arrays",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -16,32 +16,34 @@ from .._files.arrays import shape_of, shapes_of
 from ._fill import as_weights, filled
 from ._network import Activation, Network
 from ._readout import with_readout
+from ._torch_module import agreed, arrays_of, is_module, recurrent_of
 from ._torch_names import GATES, PARTS, layer_keys, only_prefix
 
 Layer = VanillaCell | eqx.nn.GRUCell | eqx.nn.LSTMCell
 
 
 def from_torch(
-    state_dict: Mapping[str, Any], prefix: str = "", layer: int = 0, *, activation: Activation = jnp.tanh
+    state_dict: Mapping[str, Any] | Any, prefix: str = "", layer: int = 0, *, activation: Activation = jnp.tanh
 ) -> VanillaCell | eqx.nn.GRUCell | eqx.nn.LSTMCell:
-    """The cell in a PyTorch state dictionary: one layer, one direction of `torch.nn.RNN`, `GRU` or `LSTM`.
+    """The cell in a PyTorch module or state dictionary: one layer, one direction of `torch.nn.RNN`, `GRU` or `LSTM`.
 
     **Arguments:**
 
-    - `state_dict`: arrays or tensors by name: `weight_ih_l{layer}` (kN, D), `weight_hh_l{layer}` (kN, N), and
-      `bias_ih_l{layer}`, `bias_hh_l{layer}` (kN,), both or neither. The number k of gates tells the kind: 1 is an RNN, 3 a
-      GRU, 4 an LSTM.
-    - `prefix`: what stands before these names, such as `"rnn."`.
+    - `state_dict`: a `torch.nn.RNN`, `GRU`, `LSTM`, `RNNCell`, `GRUCell` or `LSTMCell`, or a module that holds one. Or arrays
+      or tensors by name: `weight_ih_l{layer}` (kN, D), `weight_hh_l{layer}` (kN, N), and `bias_ih_l{layer}`,
+      `bias_hh_l{layer}` (kN,), both or neither. The number k of gates tells the kind: 1 is an RNN, 3 a GRU, 4 an LSTM.
+    - `prefix`: what stands before these names, such as `"rnn."`. Of a module it is found if there is one recurrent layer.
     - `layer`: number of the layer, from 0.
-    - `activation`: of a plain RNN. The state dictionary does not contain it; PyTorch's default is tanh. Give `jax.nn.relu`
-      for `nonlinearity="relu"`. GRU and LSTM have their own.
+    - `activation`: of a plain RNN. A module says it. A state dictionary does not; PyTorch's default is tanh. Give
+      `jax.nn.relu` for `nonlinearity="relu"`. GRU and LSTM have their own.
 
     **Returns:** a `VanillaCell` with the two biases summed; an `equinox.nn.GRUCell`; or an `equinox.nn.LSTMCell` with
     the biases summed and state (h, c). Without biases a GRU or LSTM has none either (`use_bias=False`), and a `VanillaCell`
     has zeros.
 
     **Raises:** `ValueError` naming the key, its shape and what is wanted, also for a number beyond the float range of the
-    cell; `TypeError` if `state_dict` is no dictionary by name.
+    cell; for a module with a second direction, with several layers if `layer` does not choose one, with several recurrent
+    parts if `prefix` does not, or with none; `TypeError` if `state_dict` is no module and no dictionary by name.
 
     ```python
     >>> import jax.numpy as jnp, numpy as np
@@ -53,6 +55,16 @@ def from_torch(
 
     ```
     """
+    if is_module(state_dict):
+        arrays = arrays_of(state_dict)
+        found = recurrent_of(state_dict, prefix or None)
+        if layer == 0 and found.layers > 1:
+            raise ValueError(
+                f"the module has {found.layers} layers: interop.from_torch_network(module).cell is the cell of all of them, "
+                "and from_torch(module.state_dict(), prefix, layer) that of one."
+            )
+        _check_forward(arrays, found.prefix)
+        return from_torch(arrays, found.prefix, layer, activation=agreed(found.activation, activation))
     _check_names(state_dict)
     W_x, W_h, *biases = _layer_arrays(state_dict, prefix, layer)
     (rows, size), inputs = W_h.shape, W_x.shape[1]
@@ -67,26 +79,26 @@ def from_torch(
 
 
 def from_torch_network(
-    state_dict: Mapping[str, Any],
+    state_dict: Mapping[str, Any] | Any,
     prefix: str | None = None,
     readout: str | EllipsisType | None = ...,
     *,
     activation: Activation = jnp.tanh,
     residual: bool = False,
 ) -> Network:
-    """The network in a PyTorch state dictionary: all layers of an RNN, GRU or LSTM, and its linear readout.
+    """The network in a PyTorch module or state dictionary: all layers of an RNN, GRU or LSTM, and its linear readout.
 
     If both `prefix` and `readout` are given, other keys are ignored; otherwise there may be none.
 
     **Arguments:**
 
-    - `state_dict`: arrays or tensors by name.
+    - `state_dict`: a module, or its arrays or tensors by name.
     - `prefix`: what stands before the names of the recurrent layers, such as `"rec."`. Default: that of the only network.
     - `readout`: what stands before the readout's `weight` and `bias`, such as `"lin."`; `None` for no readout. Default: that
       of the one weight (M, N) with a bias (M,), N the size of the top layer, if there is one. A readout without a bias must
       be named.
     - `activation`: of a plain RNN, as in `from_torch`.
-    - `residual`: whether the input is added to the output. The state dictionary does not say.
+    - `residual`: whether the input is added to the output. Neither a module nor a state dictionary says.
 
     **Returns:** a `Network`. Its cell is that of `from_torch` for one layer, and a `StackedCell` for several.
 
@@ -104,8 +116,11 @@ def from_torch_network(
 
     ```
     """
-    _check_names(state_dict)
     leave_others = prefix is not None and not isinstance(readout, EllipsisType)
+    if is_module(state_dict):
+        found = recurrent_of(state_dict, prefix)
+        state_dict, prefix, activation = arrays_of(state_dict), found.prefix, agreed(found.activation, activation)
+    _check_names(state_dict)
     prefix = only_prefix(state_dict) if prefix is None else prefix
     cell = all_layers(state_dict, prefix, activation)
     own = {match[0] for match in layer_keys(state_dict, prefix)}
@@ -117,12 +132,7 @@ def from_torch_network(
 def all_layers(state_dict: Mapping[str, Any], prefix: str, activation: Activation = jnp.tanh) -> Layer | StackedCell:
     """The cell of all layers under one prefix: that of `from_torch` for one layer, and a `StackedCell` for several."""
     keys = layer_keys(state_dict, prefix)
-    backward = [match[0] for match in keys if match["backward"]]
-    if backward:
-        raise ValueError(
-            f"key {backward[0]!r}: a network that reads its input backward too has no counterpart here, as a step knows no "
-            "later input. One direction of one layer is interop.from_torch(state_dict, prefix, layer)."
-        )
+    _check_forward(state_dict, prefix)
     count = 1 + max((int(match["layer"]) for match in keys), default=0)
     cells = [from_torch(state_dict, prefix, layer, activation=activation) for layer in range(count)]
     for layer, (below, cell) in enumerate(itertools.pairwise(cells), start=1):
@@ -136,9 +146,21 @@ def all_layers(state_dict: Mapping[str, Any], prefix: str, activation: Activatio
     return cells[0] if len(cells) == 1 else StackedCell(cells)
 
 
+def _check_forward(state_dict: Mapping[str, Any], prefix: str) -> None:
+    """`ValueError` for a network that reads its input backward too."""
+    backward = [match[0] for match in layer_keys(state_dict, prefix) if match["backward"]]
+    if backward:
+        raise ValueError(
+            f"key {backward[0]!r}: a network that reads its input backward too has no counterpart here, as a step knows no "
+            "later input. One direction of one layer is interop.from_torch(state_dict, prefix, layer)."
+        )
+
+
 def _check_names(state_dict: Any) -> None:
     if not isinstance(state_dict, Mapping):
-        raise TypeError(f"state_dict must be a dictionary of arrays by name; got {type(state_dict).__name__}.")
+        raise TypeError(
+            f"state_dict must be a dictionary of arrays by name, or a PyTorch module; got {type(state_dict).__name__}."
+        )
     other = [key for key in state_dict if not isinstance(key, str)]
     if other:
         raise TypeError(f"state_dict must have names for keys; got {other[0]!r}.")

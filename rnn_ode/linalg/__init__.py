@@ -16,3 +16,11 @@ results do not depend on the units of the states.
 """
 
 from ._logm import logm as logm
+
+__all__ = [
+    "logm",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__

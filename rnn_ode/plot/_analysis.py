@@ -48,8 +48,11 @@ def _found(side: Any) -> str:
     if side.points is None:
         return f"{side.name}: no answer"
     words = f"{side.name}: {plural(int(side.points.count), 'fixed point')}"
-    largest = None if side.exponents is None else float(np.asarray(side.exponents.exponents)[0])
-    return words + ("" if largest is None else f", largest exponent {largest:.3g}".replace("-inf", "−∞"))
+    if side.exponents is None:
+        return words
+    largest, error = float(side.exponents.exponents[0]), float(side.exponents.stderr[0])
+    number = "zero" if abs(largest) <= 2 * error else f"{largest:.3g}".replace("-", "−").replace("inf", "∞")
+    return f"{words}, largest exponent {number}"
 
 
 def _vector(x: np.ndarray) -> str:

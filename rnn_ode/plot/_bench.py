@@ -89,8 +89,8 @@ def bench_ratios(axes: Axes, groups: list[list[Any]]) -> None:
             axes.barh(y, row.ratio - 1, left=1, height=0.7, color=BLUE if row.ratio >= 1 else AMBER)
             number = f"{row.ratio:.3g}" if row.ratio < 1000 else f"{row.ratio:,.0f}"
             axes.text(max(row.ratio, 1), y, f" {number}", va="center", fontsize="small")
+        axes.plot([1, 1], [y - len(ran) + 0.5, y + 0.5], color=ink(), lw=1)
         y += 1.4
-    axes.plot([1, 1], [-0.4, max(y - 0.8, 0)], color=ink(), lw=1)
     axes.set(
         xscale="log", xlim=(min(0.7, 0.8 * min(ratios)), 2 * max(2.0, *ratios) ** 1.15), ylim=(max(y - 0.6, 1), -0.8)
     )

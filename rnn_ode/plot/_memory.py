@@ -45,6 +45,14 @@ def memory(study: Any) -> Figure:
     dots = {"marker": "o", "ls": ""}
     kinds = [key(ink(), "learnt", **dots), key(ink(), "not learnt", mfc="none", **dots)]
     figure.legend(handles=kinds, loc="outside lower right", ncols=2, frameon=False, fontsize="small")
-    longest = [f"{cell} {study.longest(cell) or 'none'}" for cell in colours]
-    headline(figure, f"{study.settings['task']}: the longest lag that most seeds learnt: {', '.join(longest)}")
+    headline(
+        figure, f"{study.settings['task']}: the longest lag that most seeds learnt: {_longest(study, list(colours))}"
+    )
     return figure
+
+
+def _longest(study: Any, cells: list[str]) -> str:
+    """The longest lags of the networks with the longest ones."""
+    lags = {cell: study.longest(cell) for cell in cells}
+    best = sorted(lags, key=lambda cell: -lags[cell])
+    return ", ".join([*(f"{cell} {lags[cell] or 'none'}" for cell in best[:4]), *(["…"] if len(best) > 4 else [])])

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.text import Annotation, Text
+from numpy.typing import ArrayLike
 
 _TITLES: WeakKeyDictionary[Any, str] = WeakKeyDictionary()  # of axes, and of figures: the words before they are wrapped
 _ENDS: WeakKeyDictionary[Axes, list[Annotation]] = WeakKeyDictionary()
@@ -58,8 +59,9 @@ def title(axes: Axes, words: str) -> None:
 
 def label_end(axes: Axes, y: SupportsFloat, words: str, colour: Any) -> None:
     """A label beside the panel for a line that ends at the height y. Other labels move it up or down."""
+    words = textwrap.fill(words, _WIDEST, max_lines=2, placeholder=" …")
     label = axes.annotate(
-        textwrap.fill(words, _WIDEST), (1, float(y)), (5, 0), ("axes fraction", "data"), "offset points",
+        words, (1, float(y)), (5, 0), ("axes fraction", "data"), "offset points",
         color=colour, va="center", fontsize="small", annotation_clip=False,
     )  # fmt: skip
     _ENDS.setdefault(axes, []).append(label)
@@ -111,18 +113,16 @@ def _spread_ends(axes: Axes, labels: Sequence[Annotation]) -> None:
     if not labels:
         return
     box, scale = axes.get_window_extent(), 72 / axes.figure.dpi
-    wanted = [axes.transData.transform((0.0, _finite(label.xy[1], axes)))[1] for label in labels]
-    sizes = [1.08 * label.get_window_extent().height for label in labels]
     low, high = sorted(axes.get_ylim())
-    for label, y, place in zip(labels, wanted, spread(wanted, sizes, box.y0, box.y1), strict=True):
+    for label in labels:
         label.xy = (1, min(max(label.xy[1], low), high))
-        y = min(max(y, box.y0), box.y1)
+        label.set_fontsize("small")
+    sizes = np.array([1.08 * label.get_window_extent().height for label in labels])
+    shrink = max(min(1.0, box.height / sizes.sum()), 0.4)  # smaller letters where there are more labels than room
+    wanted = [axes.transData.transform(label.xy)[1] for label in labels]
+    for label, y, place in zip(labels, wanted, spread(wanted, shrink * sizes, box.y0, box.y1), strict=True):
+        label.set_fontsize(shrink * float(label.get_fontsize()))
         label.set_position((5, scale * (place - y)))
-
-
-def _finite(y: float, axes: Axes) -> float:
-    low, high = sorted(axes.get_ylim())
-    return min(max(y, low), high)
 
 
 def _spread_exits(axes: Axes, labels: Sequence[Annotation]) -> int:
@@ -142,16 +142,17 @@ def _spread_exits(axes: Axes, labels: Sequence[Annotation]) -> int:
     return len(rows)
 
 
-def spread(wanted: Sequence[float], sizes: Sequence[float], low: float, high: float) -> np.ndarray:
+def spread(wanted: ArrayLike, sizes: ArrayLike, low: float, high: float) -> np.ndarray:
     """Places nearest to the wanted ones (least squares) at which intervals of these sizes do not overlap, in their order.
 
     They stay between `low` and `high` if there is room. It is isotonic regression, by pooling adjacent violators.
     """
+    wanted = np.asarray(wanted, float)
     order = np.argsort(wanted, kind="stable")
     size = np.asarray(sizes, float)[order]
     offsets = np.cumsum(size) - size / 2  # of the centres, if all intervals touch
     pools: list[tuple[float, int]] = []
-    for value in np.asarray(wanted, float)[order] - offsets:
+    for value in wanted[order] - offsets:
         pools.append((value, 1))
         while len(pools) > 1 and pools[-2][0] >= pools[-1][0]:
             (one, m), (two, n) = pools[-2:]

@@ -69,6 +69,7 @@ def fixed_points(f: Any) -> Figure:
     axes = axes[0, 0]
     name_axes(axes, points.shape[1])
     handles = _fixed_points(axes, plane, f, np.zeros(shown, bool), "")
+    axes.set(aspect="equal", adjustable="datalim")
     axes.margins(0.12)
     if handles:
         axes.legend(handles=handles, **_LEGEND)
@@ -105,7 +106,8 @@ def _field(axes: Axes, grid: np.ndarray, velocity: np.ndarray) -> list[Line2D]:
     """Arrows along a velocity (2, m, m), all of one length, and the lines where a component of it is zero."""
     every = max(1, len(grid) // 15)
     part = slice(every // 2, None, every)
-    along = velocity[:, part, part] / np.maximum(np.linalg.norm(velocity[:, part, part], axis=0), 1e-300)
+    with np.errstate(over="ignore", invalid="ignore"):
+        along = velocity[:, part, part] / np.maximum(np.linalg.norm(velocity[:, part, part], axis=0), 1e-300)
     style = {"color": shade(0.35), "pivot": "mid", "width": 0.004, "scale": 24, "zorder": 0.8}
     axes.quiver(grid[part], grid[part], *np.where(np.isfinite(along), along, 0.0), **style)
     handles = []

@@ -63,13 +63,14 @@ def decay_regions(axes: Axes, s: Any, methods: Sequence[Any], colours: Mapping[s
     axes.add_patch(Circle((0, 0), 1, facecolor=disc, edgecolor="none", zorder=0.5))
     axes.add_patch(Circle((0, 0), 1, facecolor="none", edgecolor=ink(), lw=1.2, zorder=1.5))
     handles: list = [Patch(facecolor=disc, edgecolor=ink(), label="network decays: |λ| < 1")]
-    for method in methods:
+    for i, method in enumerate(methods):
+        width = 1.8 + 0.5 * (len(methods) - 1 - i)  # the first ones are wide, so that no border hides another
         colour, style = colours[method.label], look_of(method)["ls"]
         real = np.nan_to_num(np.real(np.asarray(method.exponent(x + 1j * y))), nan=1.0, posinf=1e9, neginf=-1e9)
-        axes.contour(x, y, real, levels=[0.0], colors=[colour], linewidths=2.0, linestyles=[style])
+        axes.contour(x, y, real, levels=[0.0], colors=[colour], linewidths=width, linestyles=[style])
         if method.decay_label:
             axes.contourf(x, y, real, levels=[-1e30, 0.0], colors=[colour], alpha=0.12)
-        handles.append(key(colour, method.decay_label or f"border of {method.label}", lw=2, ls=style))
+        handles.append(key(colour, method.decay_label or f"border of {method.label}", lw=width, ls=style))
     dots = {"ms": 5, "color": ink(), "mfc": paper(), "mew": 1.3}
     axes.plot(np.real(points), np.imag(points), "o", zorder=4, **dots)
     handles.append(key(label="multipliers of the linear part", marker="o", ls="", colour=dots.pop("color"), **dots))

@@ -325,15 +325,19 @@ def test_one_make_system_is_compiled_once():
 # --- kinks, states, precisions, backends -----------------------------------------------------------------------------
 
 
-@pytest.mark.slow
+class Corner(eqx.Module):
+    """h ↦ relu(w h + p): one program for all weights."""
+
+    w: jax.Array
+
+    def __call__(self, p):
+        return ro.Map(ro.VanillaCell(self.w[None, None], jnp.ones((1, 1)), jnp.zeros(1)), p[None])
+
+
 def test_corners_of_relu():
     """h = relu(w h + p): at p = 0 the branch bends (w = ½), loses stability at once (w = −3/2) or turns back (w = 3/2)."""
-
-    def make(w):
-        return lambda p: ro.Map(ro.VanillaCell([[w]], [[1.0]], [0.0]), p[None])
-
     for w, end, found in ((0.5, 1.0, []), (-1.5, 1.0, ["border collision"]), (1.5, -1.0, ["border collision"])):
-        branch = ro.continue_branch(make(w), np.zeros(1), (-1.0, 1.0))
+        branch = ro.continue_branch(Corner(jnp.asarray(w)), np.zeros(1), (-1.0, 1.0))
         assert branch.complete and kinds(branch) == found and branch.parameters[-1] == end
         np.testing.assert_allclose(parameters(branch), 0 * np.array(parameters(branch)), atol=1e-8)
         np.testing.assert_allclose(branch.points[-1, 0], end / (1 - w), atol=1e-12)
@@ -388,7 +392,6 @@ def test_a_partial_branch_says_so():
     assert branch.result == ro.RESULTS.branch_cut_short and "max_points" in ro.RESULTS[branch.result]
 
 
-@pytest.mark.slow
 def test_a_branch_that_ends_is_lost_not_invented():
     """dh/dt = p − log h + h has no real continuation where log ends: the field is NaN for h < 0; sqrt(p) ends at p = 0."""
     branch = ro.continue_branch(lambda p: ro.Flow(lambda t, h, _: jnp.sqrt(p) - h), np.ones(1), (1.0, -1.0))
@@ -462,13 +465,10 @@ def test_no_verdict_of_a_branch_is_sure_on_a_kink():
         assert branch.complete and set(names) == {verdict}
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("size", [1.0, 1e-4, 1e-6])
+@pytest.mark.parametrize("size", [1e-6, *(pytest.param(size, marks=pytest.mark.slow) for size in (1.0, 1e-4))])
 def test_states_may_be_small(size):
     """0 = b + x − x³ with x = h/size folds at b = ±2/√27, whatever the size."""
-    branch = ro.continue_branch(
-        lambda b: ro.Flow(lambda t, h, path: b + h / size - (h / size) ** 3), jnp.array([-2.0 * size]), (-5.0, 5.0)
-    )
-
+    make_system = polynomial(h0p1=1, h1p0=1 / size, h3p0=-1 / size**3)
+    branch = ro.continue_branch(make_system, jnp.array([-2.0 * size]), (-5.0, 5.0))
     assert branch.complete and [kind for kind, *_ in branch.bifurcations] == ["fold", "fold"]
     np.testing.assert_allclose([b for _, b, _ in branch.bifurcations], [2 / 27**0.5, -2 / 27**0.5], rtol=1e-9)

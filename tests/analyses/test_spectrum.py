@@ -58,9 +58,14 @@ def test_timescales_are_differentiable_beside_an_infinite_one():
 
 def test_a_timescale_that_float64_alone_can_tell(float32):
     assert numbers(np.diag([1.0000002, 0.5]), np.float32)[2][0] == np.inf
-    assert "jax_enable_x64" in ro.spectrum(np.float32([[1.0]])).hint
     with jax.enable_x64(True):
         assert np.isclose(numbers(np.diag([1.0000002, 0.5]), np.float64)[2][0], -5e6, rtol=1e-6)
+
+
+@pytest.mark.slow
+def test_what_float32_leaves_open_has_the_hint_to_take_float64(float32):
+    assert "jax_enable_x64" in ro.spectrum(np.float32([[1.0]])).hint
+    with jax.enable_x64(True):
         assert ro.spectrum([[1.0]]).hint == ""
 
 
@@ -76,6 +81,7 @@ def test_a_double_real_multiplier_that_rounding_splits_has_no_frequency(dtype):
         np.testing.assert_allclose(np.sort(numbers([[0, -0.9e6], [0.9e-6, 0]], dtype)[3]), [-0.25, 0.25], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_mixed_units_hide_no_method():
     W = np.array([[0.5, 0.2e8], [0.1e-8, 0.6]])
     s = ro.spectrum(W)

@@ -19,9 +19,11 @@ def measured(monkeypatch):
         ours = bench.Row(
             "iterate", "rnn_ode", plan.hidden, plan.batch, plan.steps, "", "", "here", 1.0, 1.0, 1.0, ratio=1.0
         )
+        size = plan.hidden, plan.batch, plan.steps
+        skipped = {"skipped": True, "note": "not installed"}
         return [
             ours,
-            bench.Row("iterate", "another", plan.hidden, plan.batch, plan.steps, "", "", "here", skipped=True),
+            *(bench.Row("iterate", name, *size, "", "", "here", **skipped) for name in ("another", "a third")),
         ]
 
     def interrupt(plan):
@@ -48,10 +50,29 @@ def test_the_command_prints_a_table_and_draws(measured, tmp_path):
     assert (tmp_path / "b.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_each_case_is_printed_with_its_number_and_those_skipped_in_one_line(measured):
+    done = command("--case", "iterate", "--batch", 1, "--batch", 2)
+    first, *tables = done.stdout.split("\n\n")
+    assert first.startswith("2 cases, about ") and first.endswith(" in all.")
+    assert tables[0] == "case 1 of 2, iterate: 48 units, 1 at once, 4 steps"
+    assert tables[3] == "case 2 of 2, iterate: 48 units, 2 at once, 4 steps"
+    assert tables[1].splitlines()[-1].split() == ["rnn_ode", "1", "1", "s", "±0", "%", "–", "–", "–"]
+    assert tables[2] == "skipped: another, a third (not installed)."
+
+
+def test_quick_is_few_cases_with_few_rounds(measured, monkeypatch):
+    for case in bench.QUICK:
+        monkeypatch.setitem(bench.CASES, case, bench.CASES["iterate"])
+    done = CliRunner().invoke(app, ["bench", "--quick", "--json"])
+    assert done.exit_code == 0 and len(measured) == len(bench.QUICK) > 1
+    assert {repeats for *_, repeats, _ in measured} == {10}
+    assert sum(bench.SECONDS[case] for case in bench.QUICK) < 180
+
+
 def test_json_is_one_object_and_nothing_else(measured):
     done = command("--case", "iterate", "--batch", 1, "--batch", 2, "--json")
     data = json.loads(done.stdout)
-    assert [row["batch"] for row in data["rows"]] == [1, 1, 2, 2] and data["interrupted"] is False
+    assert [row["batch"] for row in data["rows"]] == [1, 1, 1, 2, 2, 2] and data["interrupted"] is False
     assert measured == [(48, 1, 4, 2, True), (48, 2, 4, 2, True)]
 
 
@@ -60,7 +81,7 @@ def test_json_is_one_object_and_nothing_else(measured):
     [
         (("--case", "iterate", "--case", "lstm", "--keep", "rows.json"), "iterate", "goes on from rows.json"),
         (("--case", "iterate", "--case", "lstm"), "iterate", "not kept: give --keep FILE.json"),
-        (("--case", "lstm"), "", "Stopped before a case was done; nothing was kept"),
+        (("--case", "lstm"), "1 case, about 8 s in all.", "Stopped before a case was done; nothing was kept"),
         (("--case", "lstm", "--json"), '{"rows": [], "interrupted": true}', "Stopped before a case was done"),
     ],
 )
@@ -70,7 +91,7 @@ def test_ctrl_c_prints_the_rows_that_are_done(measured, tmp_path, monkeypatch, a
     done = command(*arguments)
     assert done.exit_code == 130
     if printed == "iterate":
-        assert done.stdout.startswith("case") and printed in done.stdout
+        assert "case 1 of 2, iterate" in done.stdout
     else:
         assert done.stdout.strip() == printed
     assert said in done.stderr and (tmp_path / "rows.json").exists() == ("--keep" in arguments)

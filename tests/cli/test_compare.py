@@ -95,7 +95,7 @@ def test_the_default_run_from_a_shell(tmp_path):
     assert rows["textbook"]["error_max"] > 1e100 and rows["exact:anchored"]["error_max"] < 1e-12
     assert rows["forward:3"]["error_max"] < 0.5 * rows["forward:1"]["error_max"] < 0.25
     said = (
-        "The network's linear part decays; exp\\(W_h t\\) grows: the textbook equation is off by up to 10¹⁰[67] times"
+        "The network's linear part decays; exp\\(W_h t\\) grows: the textbook equation is off by up to 10¹⁰[⁶⁷] times"
     )
     assert re.match(said, data["finding"])
     assert (tmp_path / "rnn_ode_compare.png").stat().st_size > 20_000

@@ -67,8 +67,8 @@ def test_an_integer_recording_is_written_with_the_same_bits(folder, subtype):
     write("in.wav", TONE, subtype)
     result = invoke("--weights", "net.npz", "--input", "in.wav", "--out", "out.wav", "--to", 6000)
     assert result.exit_code == 0, result.output
-    assert "in.wav at 8000 → out.wav at 6000, 1125 frames; network trained at 8000" in result.stdout
-    assert "stable" in result.stdout and "round trip: " in result.stdout
+    for words in ("in.wav at 8000", "out.wav at 6000, 1125 frames", "trained at 8000", "stable", "round trip"):
+        assert words in result.stdout
     samples, written = (next(audio.read_wav(name).blocks()) for name in ("in.wav", "out.wav"))
     assert audio.read_wav("out.wav").subtype == subtype
     assert abs(written - expected(samples, 8000, 6000)).max() <= 2.0 ** -int(subtype[3:]) * 1.001

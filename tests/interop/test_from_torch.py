@@ -127,8 +127,8 @@ def test_missing_keys_and_wrong_shapes_are_named(change, message, torch_weights)
 @pytest.mark.parametrize(
     "weights, message",
     [
-        (None, "state_dict must be a dictionary of arrays by name; got NoneType"),
-        ([1, 2], "state_dict must be a dictionary of arrays by name; got list"),
+        (None, "state_dict must be a dictionary of arrays by name, or a PyTorch module; got NoneType"),
+        ([1, 2], "state_dict must be a dictionary of arrays by name, or a PyTorch module; got list"),
         ({1: np.zeros(2)}, "state_dict must have names for keys; got 1"),
     ],
 )

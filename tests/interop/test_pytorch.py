@@ -150,3 +150,48 @@ def test_bidirectional_networks_and_projections_are_refused(torch):
     for options, key in (({"bidirectional": True}, "weight_ih_l0_reverse"), ({"proj_size": 2}, "weight_hr_l0")):
         with pytest.raises(ValueError, match=f"key '{key}'"):
             interop.from_torch_network(torch.nn.LSTM(D, UNITS, 2, **options).state_dict())
+
+
+@pytest.mark.parametrize("kind", MODULES)
+def test_a_module_is_taken_as_it_is_with_its_activation(torch, kind, float32):
+    model = torch_module(torch, kind, 2, bias=True)
+    assert_same_outputs(torch, model, interop.from_torch_network(model, residual=True))
+    one = torch_module(torch, kind, 1, bias=True)
+    for module in (one, one.rec):  # the layer itself, or what holds it
+        cell = interop.from_torch(module)
+        assert eqx.tree_equal(cell, interop.from_torch(one.state_dict(), "rec.", activation=activation_of(kind)))
+
+
+@pytest.mark.parametrize(("kind", "bias"), [("tanh", True), ("relu", False), ("gru", False), ("lstm", True)])
+def test_a_cell_of_pytorch_computes_the_same_here(torch, kind, bias, float32):
+    torch.manual_seed(0)
+    options = {"nonlinearity": kind} if MODULES[kind] == "RNN" else {}
+    module = getattr(torch.nn, f"{MODULES[kind]}Cell")(D, UNITS, bias=bias, **options)
+    xs = np.random.default_rng(0).normal(size=(LENGTH, D)).astype(np.float32)
+    state, wanted = None, []
+    with torch.no_grad():
+        for x in torch.from_numpy(xs):
+            state = module(x[None], None if state is None else state)
+            wanted.append((state[0] if kind == "lstm" else state)[0].numpy())
+    holder = torch.nn.ModuleDict({"inner": module})
+    for given in (module, holder):
+        states = ro.iterate(interop.from_torch(given), xs).states
+        hidden = states[0] if kind == "lstm" else states
+        np.testing.assert_allclose(hidden[1:], wanted, rtol=0, atol=1e-6)
+
+
+def test_modules_that_are_not_one_recurrent_layer_are_refused(torch):
+    two = torch.nn.ModuleDict({"a": torch.nn.GRU(D, UNITS), "b": torch.nn.LSTM(D, UNITS)})
+    with pytest.raises(ValueError, match=r"its recurrent layers have the prefixes 'a\.', 'b\.'"):
+        interop.from_torch(two)
+    assert isinstance(interop.from_torch(two, "b."), eqx.nn.LSTMCell)
+    with pytest.raises(ValueError, match="have the prefixes none"):
+        interop.from_torch(torch.nn.Linear(2, 2))
+    with pytest.raises(ValueError, match="the module has 2 layers"):
+        interop.from_torch(torch.nn.GRU(D, UNITS, 2))
+    with pytest.raises(ValueError, match="weight_ih_l0_reverse"):
+        interop.from_torch(torch.nn.GRU(D, UNITS, bidirectional=True))
+    with pytest.raises(ValueError, match="weight_hr_l0"):
+        interop.from_torch(torch.nn.LSTM(D, UNITS, proj_size=2))
+    with pytest.raises(ValueError, match="activation is said by the module"):
+        interop.from_torch(torch.nn.RNN(D, UNITS), activation=jax.nn.relu)

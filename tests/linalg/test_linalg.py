@@ -26,7 +26,16 @@ def eig_loss(A):
 @pytest.mark.parametrize(
     "dtype", [np.float32, *(pytest.param(dtype, marks=pytest.mark.slow) for dtype in (np.float64, np.complex64))]
 )
-@pytest.mark.parametrize("f", [logm, eig, eigenvalue_condition, inverse_norm, balanced, exponential])
+@pytest.mark.parametrize(
+    "f",
+    [
+        eig,
+        *(
+            pytest.param(f, marks=pytest.mark.slow)
+            for f in (logm, eigenvalue_condition, inverse_norm, balanced, exponential)
+        ),
+    ],
+)
 def test_lowers_for_every_platform(f, dtype):
     lower(f, np.eye(3, dtype=dtype))
     text = lower(jax.vmap(f), np.ones((2, 3, 3), dtype))["tpu"]

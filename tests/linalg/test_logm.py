@@ -160,6 +160,7 @@ def test_logm_second_derivative_against_finite_differences():
     assert relative(second(A)[1], np.asarray(difference)) < 1e-8
 
 
+@pytest.mark.slow
 def test_gradient_of_a_real_loss_through_a_complex_logm():
     rng = np.random.default_rng(4)
     A, E = scipy.linalg.expm(random_matrix(rng, 4, np.complex128)), random_matrix(rng, 4, np.complex128)

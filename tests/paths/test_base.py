@@ -59,7 +59,7 @@ def test_early_readings_do_not_depend_on_late_samples(kind):
     assert np.array_equal(evaluate(kind(loud), ts), evaluate(kind(quiet), ts))
 
 
-@smooth
+@pytest.mark.parametrize("kind", [ro.Linear, *(pytest.param(kind, marks=pytest.mark.slow) for kind in SMOOTH[1:])])
 def test_a_piece_of_a_smooth_input_reads_the_time_it_is_told(kind):
     path = kind(XS, 0.1)
     whole, fraction = np.resize([0, 2, 2, 5], 64), np.resize([0.0, 0.25, 1.0, 1.0], 64)

@@ -114,4 +114,4 @@ def test_a_study_of_memory_has_the_share_that_learnt_each_lag():
     assert widths == sorted(widths, reverse=True) and len(set(widths)) == 11
     assert left.lines[10].get_color() == left.lines[0].get_color()
     assert min(points.get_offsets()[:, 0].min() for points in right.collections if len(points.get_offsets())) == -150
-    assert "cell 0 10, cell 1 none" in plot._page._TITLES[figure]
+    assert "cell 0 10, cell 1 none, cell 2 none, cell 3 none, …" in plot._page._TITLES[figure]

@@ -68,7 +68,9 @@ def test_a_flow_that_does_not_exist_leaves_a_gap_with_its_reason():
 def test_the_command_prints_one_json_object_and_draws(turning, tmp_path):
     out, weights = tmp_path / "page.png", tmp_path / "network.npz"
     np.savez(weights, W_h=1.5 * TURN, W_x=np.ones((2, 1)), b=np.zeros(2))
-    done = CliRunner().invoke(app, ["analyse", "--weights", str(weights), "--json", "--out", str(out)])
+    done = CliRunner().invoke(
+        app, ["analyse", "--weights", str(weights), "--activation", "tanh", "--json", "--out", str(out)]
+    )
     assert done.exit_code == 0, done.stderr
     answers = json.loads(done.stdout)
     assert answers["method"] == "forward:1" and answers["figure"] == str(out) and out.stat().st_size > 1000

@@ -48,10 +48,10 @@ def test_traced_times_are_the_same_up_to_a_length():
     assert np.isfinite(late.states[:5]).all() and np.isinf(late.states[5:]).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    "run", [pytest.param(ro.evolve, marks=pytest.mark.slow), ro.state_trajectory], ids=lambda run: run.__name__
+    ("run", "path"), [(ro.evolve, wave), (ro.state_trajectory, ro.Hold(SLOW))], ids=["smooth", "held"]
 )
-@pytest.mark.parametrize("path", [wave, pytest.param(ro.Hold(SLOW), marks=pytest.mark.slow)], ids=["smooth", "held"])
 def test_traced_times_that_do_not_increase_are_told(run, path):
     ts = np.array([1.0, 1.5, 2.25, 3.0, 3.25, 4.5])
     rows = np.stack([ts] * 5)

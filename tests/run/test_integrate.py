@@ -142,8 +142,8 @@ TANH = ro.VanillaCell([[0.6, 0.3], [-0.2, 0.7]], [[1.0], [-0.5]], [0.1, 0.2], ac
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("cell", "method"),
-    [(AFFINE, m) for m in (ro.Textbook(), ro.Forward(2), ro.Backward(2), ro.Tustin(), ro.Exact())]
-    + [(TANH, m) for m in (ro.Forward(3), ro.Backward(1), ro.Tustin(), ro.Exact())],
+    [(AFFINE, m) for m in (ro.Textbook(), ro.Exact())]
+    + [(TANH, m) for m in (ro.Forward(3), ro.Backward(1), ro.Tustin())],
     ids=lambda value: getattr(value, "label", "affine" if value is AFFINE else "tanh"),
 )
 def test_every_field_solves_under_plain_diffrax(cell, method):

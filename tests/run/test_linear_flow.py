@@ -61,9 +61,9 @@ def test_phi_functions_are_differentiated_in_both_modes():
 # every way of reading the input, at the state's time, half a step and a step ahead, with every path; once the methods that
 # read it like one of these
 LEADS = (ro.Textbook(), ro.Tustin(), ro.Forward(1))
-READINGS = [(method, path, rate) for method in LEADS for path in PATHS for rate in RATES]
+READINGS = [(method, path, RATES[k % 2]) for k, (method, path) in enumerate(itertools.product(LEADS, PATHS))]
 OTHERS = [(method, "linear", 0.7) for method in (ro.Forward(3), ro.Backward(2), ro.Exact())]
-QUICK = [(LEADS[0], "hold", 0.7), (LEADS[1], "cubic", 0.7)]
+QUICK = [(LEADS[1], "linear", 1.0)]
 CASES = [pytest.param(*case, marks=() if case in QUICK else pytest.mark.slow) for case in READINGS + OTHERS]
 
 

@@ -29,6 +29,8 @@ SIZED: dict[str, Callable[[Plan], list[Row]]] = {
     "integrate_linear_input": flow.linear_input,
     "linear": linear.rows,
 }
+QUICK = ("iterate", "lstm", "gradient", "integrate")
+"""The cases that say in a few minutes how fast the package is on a machine."""
 CASES: dict[str, Callable[[Plan], list[Row]]] = SIZED | {
     "long": long.rows,
     "evolve": evolve.rows,
@@ -39,3 +41,5 @@ CASES: dict[str, Callable[[Plan], list[Row]]] = SIZED | {
     "first": first.rows,
     "compare": compare.rows,
 }
+SECONDS = dict.fromkeys(CASES, 60) | {"iterate": 9, "lstm": 8, "gradient": 5, "integrate": 30}
+"""What each case took, once, in seconds of processor time: all contenders, 48 units, 60 steps, at most 20 rounds."""

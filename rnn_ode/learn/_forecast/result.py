@@ -6,19 +6,19 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Float
 
-from ..._base.shown import Shown
-from ..._base.text import Column, Table, plain
+from ..._base.shown import ShownArrays, Variables
+from ..._base.text import Column, Table, fixed, number, plain
 from .._training.fit import Fit
 from .bands import Band
 from .metrics import coverage, mae, mase, mse, smape
 from .split import Split
 
-_DIGITS = {"mae": "5g", "mse": "3g", "smape": "4f", "mase": "3f"}
+_WRITTEN = {"mae": (number, 5), "mse": (number, 3), "smape": (fixed, 4), "mase": (fixed, 3)}
 
-_COLUMNS = (Column("method"), *(Column(name.upper(), ">") for name in _DIGITS))
+_COLUMNS = (Column("method"), *(Column(name.upper(), ">") for name in _WRITTEN))
 
 
-class Forecast(Shown, eqx.Module):
+class Forecast(ShownArrays, eqx.Module):
     """The result of `forecast`: predictions for the test windows of a series, with intervals and baselines.
 
     **Fields:**
@@ -72,7 +72,10 @@ class Forecast(Shown, eqx.Module):
         test, horizon = self.split.test, self.split.test.targets.shape[1]
         labels = {"network": f"network (median of {len(self.members)})", "ensemble": f"mean of all {len(self.members)}"}
         rows = tuple(
-            (labels.get(name, name.replace("_", " ")), *(f"{row[key]:.{digits}}" for key, digits in _DIGITS.items()))
+            (
+                labels.get(name, name.replace("_", " ")),
+                *(write(row[key], digits) for key, (write, digits) in _WRITTEN.items()),
+            )
             for name, row in self.rows().items()
         )
         title = f"Errors at step {test.gap + horizon} after the history, on {len(test)} test windows."
@@ -100,6 +103,18 @@ class Forecast(Shown, eqx.Module):
             "future": future,
         }
         return plain(found)
+
+    def _variables(self) -> Variables:
+        axes, unit = ("window", "step", "column"), "as the series"
+        return {
+            "targets": (axes, self.split.test.targets, unit),
+            "mean": (axes, self.band.mean, unit),
+            "lower": (axes, self.band.lower, unit),
+            "upper": (axes, self.band.upper, unit),
+            "members": (("member", *axes), self.members, unit),
+            **{name: (axes, predictions, unit) for name, predictions in self.baselines.items()},
+            **{f"future_{name}": (axes[1:], getattr(self.future, name), unit) for name in ("mean", "lower", "upper")},
+        }
 
     def plot(self):
         """One page as a matplotlib figure: the forecast with its intervals, the errors of all methods, and the training."""

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..._base.shown import Shown
-from ..._base.text import Column, Table, plain
+from ..._base.text import Column, Table, fixed, plain
 from ..._files.atomic import written_beside
 from .._checkpoints.checkpoint import PathLike
 
@@ -109,11 +109,11 @@ def _row(group: Sequence[Trial], chance: float) -> tuple[str, ...]:
         group[0].cell,
         str(group[0].lag),
         verdicts.pop() if len(verdicts) == 1 else "mixed",
-        f"{radius:.3f}",
-        f"{before:.1f}",
-        f"{after:.1f}",
-        f"{score:.4f}",
-        f"{chance:.4f}",
+        fixed(radius, 3),
+        fixed(before, 1),
+        fixed(after, 1),
+        fixed(score, 4),
+        fixed(chance, 4),
         f"{sum(trial.learnt for trial in group)} of {len(group)}",
         f"{steps:.0f}",
     )

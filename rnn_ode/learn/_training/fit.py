@@ -5,6 +5,7 @@ a training that is killed and started again from its checkpoint repeats the lost
 parameters equal bit for bit to those of an uninterrupted training, on the same machine with the same version of JAX.
 """
 
+import dataclasses
 import inspect
 from collections.abc import Callable
 from pathlib import Path
@@ -18,13 +19,15 @@ import optax
 from jaxtyping import PRNGKeyArray, PyTree
 
 from ..._base.checks import as_number, check_callable, check_count, check_flag
+from ..._base.shown import ShownArrays, Variables
+from ..._base.text import Table
 from .._checkpoints.checkpoint import PathLike
 from .history import History
 from .step import Setup, first_state
 from .training import INTERRUPTED, Training
 
 
-class Fit(eqx.Module):
+class Fit(ShownArrays, eqx.Module):
     """The result of `fit`.
 
     **Fields:**
@@ -48,6 +51,16 @@ class Fit(eqx.Module):
         from ...plot import fit as draw
 
         return draw(self)
+
+    def _tables(self) -> tuple[Table, ...]:
+        (table,) = self.history.tables()
+        return (dataclasses.replace(table, title=f"Training: {self.stopped_because}."),)
+
+    def _data(self) -> dict[str, Any]:
+        return {"stopped_because": self.stopped_because, "history": self.history.to_dict()}
+
+    def _variables(self) -> Variables:
+        return self.history._variables()
 
 
 def fit(

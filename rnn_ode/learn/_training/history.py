@@ -1,11 +1,16 @@
 """What a training recorded."""
 
+from typing import Any
+
 import equinox as eqx
 import numpy as np
 from jaxtyping import Float, Int
 
+from ..._base.shown import ShownArrays, Variables
+from ..._base.text import Column, Table, number, plain, some_of
 
-class History(eqx.Module):
+
+class History(ShownArrays, eqx.Module):
     """What a training recorded, in NumPy arrays.
 
     **Fields:**
@@ -20,6 +25,57 @@ class History(eqx.Module):
     gradient_norm: Float[np.ndarray, " n"]
     checked_at: Int[np.ndarray, " m"]
     checks: dict[str, np.ndarray]
+
+    def plot(self):
+        """The loss, the validation error and the norm of the gradient. A matplotlib figure (needs the `app` extra)."""
+        from ...plot import history
+
+        return history(self)
+
+    def _tables(self) -> tuple[Table, ...]:
+        steps = len(self.loss)
+        numbers = {name: values for name, values in self.checks.items() if values.ndim == 1}
+        columns = (
+            Column("step", ">"),
+            Column("loss", ">", "before the step's update"),
+            Column("gradient", ">", "norm before clipping"),
+            *(Column(name, ">") for name in numbers),
+        )
+        at = {int(step): i for i, step in enumerate(self.checked_at)}
+        rows = [
+            (
+                str(k + 1),
+                number(self.loss[k], 4),
+                number(self.gradient_norm[k]),
+                *(number(values[at[k + 1]], 4) if k + 1 in at else "" for values in numbers.values()),
+            )
+            for k in self._shown_steps()
+        ]
+        return (Table(columns if steps else (), tuple(rows), f"A training of {steps} steps."),)
+
+    def _shown_steps(self) -> list[int]:
+        """The first step, then those of some checks, or without checks some of all."""
+        checked = [int(step) - 1 for step in self.checked_at if 0 < step <= len(self.loss)]
+        some = [checked[i] for i in some_of(len(checked), _SHOWN)] or some_of(len(self.loss), _SHOWN)
+        return sorted({0, *some}) if len(self.loss) else []
+
+    def _data(self) -> dict[str, Any]:
+        names = "loss", "gradient_norm", "checked_at", "checks"
+        return plain({name: getattr(self, name) for name in names}, infinities=True)
+
+    def _variables(self) -> Variables:
+        found: Variables = {
+            "step": (("step",), np.arange(1, len(self.loss) + 1), ""),
+            "loss": (("step",), self.loss, ""),
+            "gradient_norm": (("step",), self.gradient_norm, ""),
+            "check": (("check",), self.checked_at, "step"),
+        }
+        for name, values in self.checks.items():
+            found[f"check_{name}"] = ("check", *(f"{name}_axis_{axis}" for axis in range(1, values.ndim))), values, ""
+        return found
+
+
+_SHOWN = 12  # rows of the table
 
 
 def history_of(steps: list[tuple[float, float]], checked_at: list[int], checks: list[dict[str, np.ndarray]]) -> History:

@@ -152,7 +152,9 @@ OLD = Path(__file__).parents[2] / "data" / "0.1.0"
 OLD_XS = jnp.sin(0.3 * jnp.arange(12.0))[:, None]
 
 
-@pytest.mark.parametrize("name", ["scheme", "stack", "tustin", "forward2"])
+@pytest.mark.parametrize(
+    "name", ["stack", *(pytest.param(name, marks=pytest.mark.slow) for name in ("scheme", "tustin", "forward2"))]
+)
 def test_models_of_0_1_0_are_read_and_compute_the_same(name, tmp_path):
     """Written by version 0.1.0, which named private modules, with the outputs that it computed in float32. Written again,
     the file names no private module."""

@@ -104,6 +104,7 @@ def test_bad_arguments_are_refused_by_name(changes, message):
         learn.study(**{"task": learn.TemporalOrder(), "cells": ["tanh"], "lags": [10], **WAY, **changes})
 
 
+@pytest.mark.thorough
 def test_a_gated_network_learns_what_a_gaussian_one_does_not():
     """The adding problem over 60 steps, in 600 steps of training."""
     found = learn.study(learn.Adding(), ["tanh", "gru"], [60], seeds=1, hidden=24, steps=600, rate=0.01)

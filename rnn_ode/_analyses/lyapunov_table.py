@@ -1,0 +1,28 @@
+"""Lyapunov exponents as a table."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from .._base.text import Column, Table, number
+
+_COLUMNS = (
+    Column("", ">"),
+    Column("exponent", ">", "nats per unit time"),
+    Column("± error", ">", "one standard error"),
+)
+
+
+def lyapunov_table(report: Mapping[str, Any]) -> Table:
+    """What `Lyapunov.to_dict` returns, as a table: a row for each exponent."""
+    pairs = zip(report["exponents"], report["stderr"], strict=True)
+    rows = tuple((str(i), number(value, 4), number(error, 1)) for i, (value, error) in enumerate(pairs, 1))
+    least, most = (number(value, 4) for value in report["kaplan_yorke_range"])
+    spread = "" if least == most else f" ({least} to {most})"
+    notes = [
+        f"Kaplan–Yorke dimension {number(report['kaplan_yorke'], 4)}{spread}; sum of the positive exponents "
+        f"{number(report['entropy_sum'], 4)}."
+    ]
+    if report["result"] != "successful":
+        notes.append(report["result"])
+    duration = number(report["times"][-1], 6)
+    return Table(_COLUMNS, rows, f"Lyapunov exponents, averaged over a time of {duration}.", tuple(notes))

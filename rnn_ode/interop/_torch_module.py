@@ -1,0 +1,66 @@
+"""What a PyTorch module tells of itself. PyTorch is not imported: a module is read by its methods and attributes."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from ._network import Activation
+from ._torch_names import PARTS
+
+ACTIVATIONS: dict[str, Activation] = {"tanh": jnp.tanh, "relu": jax.nn.relu}
+
+
+class Recurrent(NamedTuple):
+    """A recurrent layer, or a stack of them, in a module: the `prefix` of its arrays, and what they do not say."""
+
+    prefix: str
+    activation: Activation
+    layers: int
+
+
+def is_module(given: Any) -> bool:
+    """Whether this is a PyTorch module, or acts as one."""
+    return callable(getattr(given, "named_modules", None)) and callable(getattr(given, "state_dict", None))
+
+
+def arrays_of(module: Any) -> dict[str, Any]:
+    """The module's state dictionary. Arrays of a cell, such as `weight_hh`, get the names of a layer, `weight_hh_l0`."""
+    cells = {_prefix(name) + part for name, inner in _inner(module) if _is_cell(inner) for part in PARTS}
+    return {f"{key}_l0" if key in cells else key: value for key, value in module.state_dict().items()}
+
+
+def recurrent_of(module: Any, prefix: str | None) -> Recurrent:
+    """The recurrent layers of a module, those under the prefix if it has several. `ValueError` if that is none or many."""
+    found = {
+        _prefix(name): inner for name, inner in _inner(module) if _is_cell(inner) or hasattr(inner, "weight_hh_l0")
+    }
+    if prefix is None and len(found) == 1:
+        (prefix,) = found
+    if prefix is None or prefix not in found:
+        there = ", ".join(map(repr, found)) or "none"
+        raise ValueError(
+            f"a {type(module).__name__} with one recurrent layer (RNN, GRU, LSTM, or a cell of these) is wanted, or the "
+            f"prefix of one: its recurrent layers have the prefixes {there}."
+        )
+    layer = found[prefix]
+    return Recurrent(prefix, ACTIVATIONS[getattr(layer, "nonlinearity", "tanh")], getattr(layer, "num_layers", 1))
+
+
+def agreed(ours: Activation, given: Activation) -> Activation:
+    """The module's activation. `ValueError` if the caller gave another one, which tanh, the default, is not."""
+    if given not in (jnp.tanh, ours):
+        raise ValueError("activation is said by the module: leave it out, or give a state dictionary.")
+    return ours
+
+
+def _inner(module: Any) -> list[tuple[str, Any]]:
+    return list(module.named_modules())
+
+
+def _prefix(name: str) -> str:
+    return f"{name}." if name else ""
+
+
+def _is_cell(module: Any) -> bool:
+    return all(hasattr(module, part) for part in (*PARTS, "hidden_size"))

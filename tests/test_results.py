@@ -1,0 +1,233 @@
+"""Every result shows itself: as a table, on one screen, as HTML, as plain values, and as a dataset where it is an array."""
+
+import functools
+import json
+from html.parser import HTMLParser
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import rnn_ode as ro
+from rnn_ode import learn
+from rnn_ode._resampling.files_report import Report
+
+W = np.array([[0.5, 2.0], [0.0, 0.4]])
+XS = np.sin(np.arange(20.0))[:, None]
+CELL = ro.VanillaCell(W, np.ones((2, 1)), np.zeros(2), jnp.tanh)
+WAVE = np.sin(np.arange(60.0))[:, None] + 2
+
+
+def three_points():
+    return ro.fixed_points(ro.Map(lambda x, h: jnp.tanh(2 * h)), np.linspace(-2, 2, 64)[:, None])
+
+
+def one_orbit():
+    tent = ro.VanillaCell([[1.5, -3.0], [1.5, -3.0]], np.zeros((2, 1)), [0.0, -0.5])
+    return ro.cycles(ro.Map(tent, np.zeros(1)), 2)
+
+
+def two_folds():
+    def network(b):
+        return ro.Map(ro.VanillaCell([[2.0]], [[1.0]], [0.0], jnp.tanh), b[None])
+
+    return ro.continue_branch(network, jnp.array([-1.0]), (-1.0, 1.0))
+
+
+def fitted():
+    def loss(model, batch):
+        return jnp.mean((model - batch) ** 2)
+
+    way = {"steps": 30, "key": jax.random.key(0), "validate": jnp.ones(2), "every": 10, "progress": False}
+    return learn.fit(jnp.zeros(2), loss, [jnp.ones(2)], optimiser=optax.sgd(0.1), **way)
+
+
+def gru(key, inputs, outputs):
+    one, two = jax.random.split(key)
+    runner = learn.Iterated(eqx.nn.GRUCell(inputs, 3, key=one))
+    return learn.ManyToOne(runner, eqx.nn.Linear(3, outputs, key=two))
+
+
+def forecasted():
+    return learn.forecast(WAVE, gru, history=5, steps=2, members=1, key=jax.random.key(0), progress=False)
+
+
+def studied():
+    trial = learn.Trial("tanh", 10, 0, "DECAYS", 0.5, -2.0, float("nan"), 0.1, True, 10, "all 10 steps are done")
+    settings = {"task": "Adding()", "hidden": 8, "steps": 100, "size": 4, "solved": 0.01, "chance": {"10": 1 / 6}}
+    return learn.Study(settings, (trial,) * 60)
+
+
+def reported():
+    scheme = {"ahead": 3, "behind": 3, "band": 0.0, "radius": 0.9, "stable": True, "recommended": False}
+    return Report("a.wav", "b.wav", 8000.0, 9600.0, 8000.0, 12, scheme, 0, 0.5, 2.0, 33.0, None, None)
+
+
+# Each result, with the axes of its dataset; `None` where it has none.
+RESULTS = {
+    "trajectory": (lambda: ro.iterate(CELL, XS), {"time": 21, "unit": 2}),
+    "trajectory of pairs": (
+        lambda: ro.iterate(eqx.nn.LSTMCell(1, 2, key=jax.random.key(0)), XS),
+        {"time": 21, "unit": 2},
+    ),
+    "trajectory that ended early": (
+        lambda: ro.iterate(lambda x, h: 1e30 * h, XS, jnp.ones(()), throw=False),
+        {"time": 21},
+    ),
+    "spectrum": (lambda: ro.spectrum(np.diag(np.linspace(0.9, 0.1, 40))), {"row": 40, "column": 40, "mode": 40}),
+    "fixed points": (three_points, {"point": 3, "unit": 1, "mode": 1, "guess": 64}),
+    "no fixed points": (
+        lambda: ro.fixed_points(ro.Map(lambda x, h: h + 1), np.ones((64, 1))),
+        {"point": 0, "unit": 1, "mode": 1, "guess": 64},
+    ),
+    "cycles": (one_orbit, {"orbit": 1, "step": 2, "unit": 2, "mode": 2}),
+    "lyapunov": (
+        lambda: ro.lyapunov(ro.Map(CELL, np.zeros(1)), np.ones(2), 100.0),
+        {"time": 100, "exponent": 2, "unit": 2},
+    ),
+    "gradients": (lambda: ro.gradient_flow(CELL, XS), {"lag": 21, "mode": 2}),
+    "bounds": (lambda: made("gradients").bounds, {"lag": 21}),
+    "transient": (lambda: ro.transient(W), None),
+    "branch": (two_folds, None),
+    "recommendation": (lambda: ro.recommend(CELL, np.sin(0.1 * np.arange(400.0))[:, None], 2, budget=1), None),
+    "roots": (
+        lambda: ro.root_condition(CELL, np.zeros(1), 0.9, ahead=2, behind=2),
+        {"ahead": 2, "behind": 3, "mode": 2},
+    ),
+    "comparison": (
+        lambda: ro.compare(CELL, XS, methods=(ro.Textbook(), ro.Forward(1))),
+        {"time": 21, "method": 2, "unit": 2},
+    ),
+    "analysis": (lambda: ro.analyse(CELL, np.zeros(1), steps=50), None),
+    "fit": (fitted, {"step": 30, "check": 3}),
+    "history": (lambda: made("fit").history, {"step": 30, "check": 3}),
+    "forecast": (forecasted, None),
+    "study": (studied, None),
+    "report": (reported, None),
+}
+SLOW = {"no fixed points", "recommendation", "comparison", "analysis", "forecast", "lyapunov", "gradients", "branch"}
+NAMES = [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in RESULTS]
+
+
+@functools.cache
+def made(name):
+    return RESULTS[name][0]()
+
+
+class Balanced(HTMLParser):
+    """Reads HTML and keeps what is open."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.seen, self.text = [], [], ""
+
+    def handle_starttag(self, tag, attrs):
+        self.open.append(tag)
+        self.seen.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def of_plain_types(value):
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and of_plain_types(entry) for key, entry in value.items())
+    if isinstance(value, list):
+        return all(map(of_plain_types, value))
+    return value is None or type(value) in (str, int, float, bool)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_result_shows_itself(name):
+    """One test for all, so that each result is made once."""
+    result, sizes = made(name), RESULTS[name][1]
+    lines = result.table().splitlines()
+    assert lines and max(map(len, lines)) <= 80 and lines == [line.rstrip() for line in lines]
+    screen = str(result).splitlines()
+    assert screen and len(screen) <= 30 and max(map(len, screen)) <= 80 and "f64[" not in str(result)
+    page = Balanced()
+    page.feed(result._repr_html_())
+    assert page.open == [] and page.seen[0] == "div" and len(page.text) > 20
+    data = result.to_dict()
+    assert of_plain_types(data) and json.loads(result.to_json()) == data
+    assert "nan" not in result.table().lower().split()
+    if sizes is not None:
+        assert dict(result.to_dataset().sizes) == sizes
+
+
+def test_rows_without_a_point_are_nowhere_to_be_seen():
+    found = made("fixed points")
+    assert found.points.shape == (64, 1) and np.isnan(found.points[3:]).all()  # the arrays keep a row for each guess
+    assert sorted(found.verdict_names) == ["DECAYS", "DECAYS", "GROWS"] and len(found.kind_names) == 3
+    assert len(found.to_dict()["points"]) == 3 and len(found.to_dict()["reached"]) == 64
+    assert len(found.table().splitlines()) < 16 and "NONE" not in found.table()
+    assert "3 fixed points, from 64 guesses." in str(found)
+    dataset = found.to_dataset()
+    assert not np.isnan(dataset.points).any() and sorted(dataset.verdict.values) == ["DECAYS", "DECAYS", "GROWS"]
+
+
+@pytest.mark.slow
+def test_names_of_a_batch_are_lists_of_each_ones_points():
+    def points(gain):
+        return ro.fixed_points(ro.Map(lambda x, h: jnp.tanh(gain * h)), jnp.linspace(-2, 2, 8)[:, None])
+
+    found = jax.vmap(points)(jnp.array([0.5, 2.0]))
+    assert [len(names) for names in found.kind_names] == [1, 3]
+
+
+@pytest.mark.parametrize("name", ["trajectory", pytest.param("spectrum", marks=pytest.mark.slow), "transient"])
+def test_a_batch_says_that_it_is_one_and_each_of_its_results_shows_itself(name):
+    ask = {
+        "trajectory": lambda s: ro.iterate(CELL, s * jnp.asarray(XS)),
+        "spectrum": lambda s: ro.spectrum(s * jnp.asarray(W)),
+        "transient": lambda s: ro.transient(s * jnp.asarray(W)),
+    }[name]
+    batch = jax.vmap(ask)(jnp.array([0.5, 1.0, 1.5]))
+    kind = type(batch).__name__
+    for text in (str(batch), batch.table(), batch._repr_html_()):
+        assert f"A batch (3,) of {kind}" in " ".join(text.split())
+    for refuse in (batch.to_dict, batch.to_json, batch.to_dataset):
+        with pytest.raises(ValueError, match=r"takes one result with known values; this is a batch \(3,\)"):
+            refuse()
+    one = jax.tree.map(lambda leaf: leaf[1], batch)
+    assert one.table() == ask(1.0).table()
+
+
+def test_a_traced_result_says_so():
+    seen = []
+
+    @jax.jit
+    def ask(matrix):
+        found = ro.transient(matrix)
+        seen.extend([str(found), found.table(), found._repr_html_()])
+        with pytest.raises(ValueError, match="known once the compiled function has returned it"):
+            found.to_dict()
+        return found.peak
+
+    ask(W)
+    jax.eval_shape(lambda: seen.append(str(ro.transient(W))))
+    assert all("A traced Transient" in text for text in seen)
+
+
+def test_a_result_without_its_arrays_can_be_printed():
+    assert "without numbers" in str(eqx.filter(ro.iterate(CELL, XS), eqx.is_inexact_array, inverse=True))
+
+
+def test_times_and_units_are_said_by_the_dataset():
+    dataset = ro.iterate(CELL, XS, dt=0.5).to_dataset()
+    np.testing.assert_array_equal(dataset.time, 0.5 * np.arange(21))
+    assert dataset.state.dims == ("time", "unit") and dataset.attrs["kind"] == "Trajectory"
+    spectrum = ro.spectrum(W).to_dataset()
+    assert spectrum.frequencies.attrs["units"] == "cycles per step" and spectrum.multipliers.dtype == complex
+
+
+def test_a_dataset_without_xarray_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "xarray", None)
+    with pytest.raises(ModuleNotFoundError, match="pip install xarray"):
+        ro.spectrum(W).to_dataset()
