@@ -48,7 +48,8 @@ from .._base.text import Column, Table, complex_number, number, plain
 from .._base.verdict import Verdict, names_of
 from .._systems.base import AbstractSystem, check_system
 from .branches_curve import Curve
-from .branches_kernels import verdict_at
+from .branches_kernels import on_kink
+from .branches_points import Point
 from .branches_walk import Followed, follow
 
 
@@ -243,7 +244,7 @@ def continue_branch(
 def _as_branch(curve: Curve, followed: Followed) -> Branch:
     points, kind = followed.points, np.result_type(curve.dtype, np.complex64)
     z = np.stack([point.z for point in points])
-    verdicts = [verdict_at(curve.make_system, *map(jnp.asarray, (point.z, point.jacobian))) for point in points]
+    verdicts = [_verdict_at(curve, point) for point in points]
     return Branch(
         z[:, -1],
         z[:, :-1],
@@ -256,6 +257,11 @@ def _as_branch(curve: Curve, followed: Followed) -> Branch:
         followed.closed,
         followed.result,
     )
+
+
+def _verdict_at(curve: Curve, point: Point) -> Verdict:
+    J = jnp.asarray(np.where(np.isfinite(point.jacobian), point.jacobian, 0))
+    return curve.system.time.judged(J, on_kink(curve.make_system, jnp.asarray(point.z)))[1]
 
 
 def _as_interval(interval: Any) -> tuple[float, float]:

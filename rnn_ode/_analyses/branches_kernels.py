@@ -12,9 +12,8 @@ import jax
 import jax.numpy as jnp
 import lineax as lx
 import optimistix as optx
-from jaxtyping import Array
+from jaxtyping import Array, Bool
 
-from .._base.verdict import Verdict
 from .._systems.base import AbstractSystem
 from ..linalg._solve import solve
 from .kinks import jumps
@@ -108,10 +107,9 @@ def branch_point(make_system: MakeSystem, guess: Array, direction: Array, units:
 
 
 @eqx.filter_jit
-def verdict_at(make_system: MakeSystem, z: Array, J: Array) -> Verdict:
-    """Returns what the eigenvalues of the Jacobian J at z say."""
-    system = make_system(z[-1])
-    return system.time.judged(jnp.where(jnp.isfinite(J), J, 0), jumps(system.jacobian, z[:-1]))[1]
+def on_kink(make_system: MakeSystem, z: Array) -> Bool[Array, ""]:
+    """Returns whether the Jacobian jumps at a state."""
+    return jumps(make_system(z[-1]).jacobian, z[:-1])
 
 
 def _without_nan(A: Array) -> Array:

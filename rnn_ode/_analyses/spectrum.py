@@ -75,7 +75,7 @@ class Spectrum(ShownArrays, eqx.Module):
     @_of_each
     def reach(self) -> Float[Array, " N"]:
         """How far each true eigenvalue may be from the computed one, for rounding."""
-        return jax.lax.stop_gradient(eigenvalue_reach(balanced(self.matrix), self.balanced_condition, self.multipliers))
+        return _reach(self, balanced(self.matrix))
 
     @property
     def hint(self) -> str:
@@ -99,8 +99,7 @@ class Spectrum(ShownArrays, eqx.Module):
     @_of_each
     def verdicts(self, *methods: AbstractMethod) -> tuple[Verdict, ...]:
         """`discrete`, then `continuous` of each method; this is cheaper than one by one."""
-        flows = [check_method("methods", method).reading for method in methods]
-        return judge(balanced(self.matrix), self.multipliers, self.balanced_condition, (UnitDisc().reading, *flows))
+        return _verdicts(self, balanced(self.matrix), tuple(check_method("methods", method) for method in methods))
 
     def plot(self, *methods: AbstractMethod):
         """The multipliers, with each method's border of decay. A matplotlib figure (needs the `app` extra).
@@ -133,19 +132,14 @@ class Spectrum(ShownArrays, eqx.Module):
 
         It is +∞ where rounding leaves open whether |λ| is above or below 1, and 0 where λ = 0.
         """
-        modulus = jnp.abs(self.multipliers)
-        open = jnp.abs(modulus - 1) <= self.reach
-        return jnp.where(open, jnp.inf, -1 / jnp.log(jnp.where(open, 2, modulus)))
+        return _timescales(self.multipliers, self.reach)
 
     @property
     @_of_each
     def frequencies(self) -> Float[Array, " N"]:
         """Cycles per step of each mode of the network: arg λ / 2π, in (−½, ½]. It is 0 or ½ where rounding leaves open
         whether λ is real, and 0 where it leaves open whether λ is zero."""
-        real, imag = self.multipliers.real, self.multipliers.imag
-        turns = jnp.abs(imag) > self.reach
-        angle = jnp.angle(jnp.where(turns, self.multipliers, 1j))
-        return jnp.where(turns, angle / (2 * jnp.pi), jnp.where(real < -self.reach, 0.5, 0.0))
+        return _frequencies(self.multipliers, self.reach)
 
     @_of_each
     def series_converges(self, method: AbstractMethod) -> Bool[Array, ""]:
@@ -167,18 +161,13 @@ class Spectrum(ShownArrays, eqx.Module):
 
     def predictions(self, *methods: AbstractMethod) -> "tuple[Verdict, list[Prediction]]":
         """The verdict on the network, and a `Prediction` for each method; this is cheaper than one by one."""
-        network, *verdicts = self.verdicts(*methods)
-        reach = self.reach
-        return network, [
-            Prediction(verdict, self.rate(m), _series_converges(self, reach, m), self.neglected(m))
-            for m, verdict in zip(methods, verdicts, strict=True)
-        ]
+        return _predictions(self, balanced(self.matrix), methods)
 
     def _tables(self) -> tuple[Table, ...]:
         return spectrum_tables(self.to_dict())
 
     def _data(self) -> dict[str, Any]:
-        network, predictions, numbers = _asked(self, _METHODS)
+        network, predictions, numbers = _everything(self, balanced(self.matrix), _METHODS)
         W, multipliers = np.asarray(self.matrix), np.asarray(self.multipliers)
         obstacles = [m.obstacle(W) for m in _METHODS]
         return {
@@ -227,11 +216,6 @@ class Spectrum(ShownArrays, eqx.Module):
         }
 
 
-def _series_converges(s: Spectrum, reach: Float[Array, " N"], method: AbstractMethod) -> Bool[Array, ""]:
-    around = s.multipliers[None] + reach[None] * jnp.array([0, 1, -1, 1j, -1j])[:, None]
-    return jnp.all(method.series_ratio(around) < 1)
-
-
 class Prediction(NamedTuple):
     """What the eigenvalues say of a method's flow: see the methods of `Spectrum`. `rate` is in nats per step."""
 
@@ -244,11 +228,62 @@ class Prediction(NamedTuple):
 _METHODS = (*CONVERSIONS, Textbook())
 
 
+# B is the balanced matrix. It is computed outside of these programs: on the host, where the matrix is known.
+
+
 @eqx.filter_jit
-def _asked(s: Spectrum, methods: tuple[AbstractMethod, ...]) -> tuple[Verdict, list[Prediction], dict[str, Array]]:
+def _everything(
+    s: Spectrum, B: Float[Array, "N N"], methods: tuple[AbstractMethod, ...]
+) -> tuple[Verdict, list[Prediction], dict[str, Array]]:
     """Everything that `to_dict` tells, in one program."""
-    names = ("radius", "abscissa", "timescales", "frequencies")
-    return *s.predictions(*methods), {"rate": s.rate(), **{name: getattr(s, name) for name in names}}
+    reach = _reach(s, B)
+    return *_predictions(s, B, methods), {
+        "rate": s.rate(),
+        "radius": s.radius,
+        "abscissa": s.abscissa,
+        "timescales": _timescales(s.multipliers, reach),
+        "frequencies": _frequencies(s.multipliers, reach),
+    }
+
+
+@eqx.filter_jit
+def _predictions(
+    s: Spectrum, B: Float[Array, "N N"], methods: tuple[AbstractMethod, ...]
+) -> tuple[Verdict, list[Prediction]]:
+    network, *verdicts = _verdicts(s, B, methods)
+    reach = _reach(s, B)
+    return network, [
+        Prediction(verdict, s.rate(m), _series_converges(s, reach, m), s.neglected(m))
+        for m, verdict in zip(methods, verdicts, strict=True)
+    ]
+
+
+def _verdicts(s: Spectrum, B: Float[Array, "N N"], methods: tuple[AbstractMethod, ...]) -> tuple[Verdict, ...]:
+    readings = UnitDisc().reading, *(method.reading for method in methods)
+    return judge(B, s.multipliers, s.balanced_condition, readings)
+
+
+def _reach(s: Spectrum, B: Float[Array, "N N"]) -> Float[Array, " N"]:
+    return jax.lax.stop_gradient(eigenvalue_reach(B, s.balanced_condition, s.multipliers))
+
+
+def _series_converges(s: Spectrum, reach: Float[Array, " N"], method: AbstractMethod) -> Bool[Array, ""]:
+    around = s.multipliers[None] + reach[None] * jnp.array([0, 1, -1, 1j, -1j])[:, None]
+    return jnp.all(method.series_ratio(around) < 1)
+
+
+@jax.jit
+def _timescales(multipliers: Complex[Array, " N"], reach: Float[Array, " N"]) -> Float[Array, " N"]:
+    modulus = jnp.abs(multipliers)
+    open = jnp.abs(modulus - 1) <= reach
+    return jnp.where(open, jnp.inf, -1 / jnp.log(jnp.where(open, 2, modulus)))
+
+
+@jax.jit
+def _frequencies(multipliers: Complex[Array, " N"], reach: Float[Array, " N"]) -> Float[Array, " N"]:
+    turns = jnp.abs(multipliers.imag) > reach
+    angle = jnp.angle(jnp.where(turns, multipliers, 1j))
+    return jnp.where(turns, angle / (2 * jnp.pi), jnp.where(multipliers.real < -reach, 0.5, 0.0))
 
 
 def spectrum(W: ArrayLike | Sequence) -> Spectrum:
@@ -272,12 +307,6 @@ def spectrum(W: ArrayLike | Sequence) -> Spectrum:
 
     ```
     """
-    W = as_matrix("W", W)
-    return _of(in_single(W))
-
-
-@jax.jit
-def _of(W: Float[Array, "N N"]) -> Spectrum:
+    W = in_single(as_matrix("W", W))
     found = modes(W)
-    found = found.in_order(jnp.argsort(-jnp.abs(found.values), stable=True))
     return Spectrum(W, found.values, found.condition, found.balanced_condition)

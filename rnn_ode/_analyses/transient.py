@@ -25,6 +25,7 @@ from .._base.text import Column, Table, number, plain
 from .._base.verdict import Verdict, verdict_name
 from .._systems.base import AbstractSystem
 from .._systems.time import AbstractTime, Discrete
+from ..linalg._eig import Modes
 from ..linalg._norms import spectral_norm
 from ..linalg._resolvent import departure, kreiss_constant
 from .kinks import jumps
@@ -153,11 +154,12 @@ def transient(system: AbstractSystem | ArrayLike | list, at: Any = None) -> Tran
         system.require_constant("transient")
         h = system.as_point("at", at)
         system.require_constant("transient", h)
-        return _transient(system.time, *_linearised(system, h))
+        J, kink = _linearised(system, h)
+        return _transient(system.time, J, kink, system.time.modes(J))
     if at is not None:
         raise TypeError(f"at is a state of a Map or Flow, and a matrix has no states to choose from; got at={at!r}.")
     W = in_single(as_matrix("W", system))
-    return _transient(Discrete(1.0), W, jnp.zeros((), bool))
+    return _transient(Discrete(1.0), W, jnp.zeros((), bool), Discrete(1.0).modes(W))
 
 
 @eqx.filter_jit
@@ -167,9 +169,9 @@ def _linearised(system: AbstractSystem, h: Float[Array, " N"]) -> tuple[Float[Ar
 
 
 @eqx.filter_jit
-def _transient(time: AbstractTime, J: Float[Array, "N N"], kink: Bool[Array, ""]) -> Transient:
-    """Returns everything that follows from a Jacobian J and a kind of time; `kink` says whether J jumps at its state."""
-    found = time.modes(J)
+def _transient(time: AbstractTime, J: Float[Array, "N N"], kink: Bool[Array, ""], found: Modes) -> Transient:
+    """Returns everything that follows from a Jacobian J and a kind of time; `found` are J's modes, and `kink` says whether J
+    jumps at its state."""
     with jax.default_matmul_precision("highest"):
         fixed = jax.lax.stop_gradient(J)
         verdict = Verdict.where(kink, Verdict.UNDETERMINED, time.verdict(*jax.lax.stop_gradient((J, found))))

@@ -9,6 +9,7 @@ from jaxtyping import Array, Complex, Float
 from .._base.checks import check_flag
 from ..linalg._eig import eig
 from ..linalg._logm import logm
+from ..linalg._regions import HalfPlane, UnitDisc, logarithm
 from ..linalg._solve import solve
 from .base import AbstractMethod
 
@@ -48,8 +49,11 @@ class Textbook(AbstractMethod):
     def series_ratio(self, multiplier: Complex[Array, "..."]) -> Float[Array, "..."]:
         return jnp.full(jnp.shape(multiplier), jnp.inf, jnp.real(multiplier).dtype)
 
+    def contour(self, multiplier: Complex[Array, "..."], level: Float[Array, ""]) -> Complex[Array, "..."]:
+        return HalfPlane().reading.contour(multiplier, level)
+
     def neglected(self, multiplier: Complex[Array, "..."]) -> Complex[Array, "..."]:
-        return jnp.log(multiplier) - multiplier
+        return logarithm(multiplier) - multiplier
 
 
 class Tustin(AbstractMethod):
@@ -167,10 +171,10 @@ class Exact(AbstractMethod):
         return self.complex and not self.anchored
 
     def of_number(self, z: Complex[Array, "..."]) -> Complex[Array, "..."]:
-        return jnp.log(z)
+        return logarithm(z)
 
     def contour(self, multiplier: Complex[Array, "..."], level: Float[Array, ""]) -> Complex[Array, "..."]:
-        return jnp.exp(level + 1j * jnp.angle(multiplier))
+        return UnitDisc().reading.contour(multiplier, level)
 
     def of_matrix(self, W: Float[Array, "N N"]) -> Array:
         return _complex_logm(W) if self.complex else logm(W)

@@ -9,11 +9,11 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Num, PyTree, Real
 
-from .._analyses.spectrum import Prediction, Spectrum, spectrum
+from .._analyses.spectrum import spectrum
 from .._base.checks import as_step
 from .._base.states import flat_rows, promote
 from .._base.types import Cell, State
-from .._base.verdict import Verdict, verdict_name
+from .._base.verdict import verdict_name
 from .._cells.protocol import as_initial_state, linear_part
 from .._methods.base import AbstractMethod
 from .._methods.closed import Exact, Textbook, Tustin
@@ -79,7 +79,9 @@ def compare(
     network = iterate(cell, xs, h0, dt=dt, throw=False)
     W, part_name = _linear_part(cell, xs, h0)
     report("eigenvalues")
-    s, verdict, predictions, generators = _predict(W, methods)
+    s = spectrum(W)
+    verdict, predictions = s.predictions(*methods)
+    generators = _generators(s.matrix, methods)
     rows = []
     for method, prediction, generator in zip(methods, predictions, generators, strict=True):
         report(method.label)
@@ -136,12 +138,9 @@ def _linear_part(cell: Cell, xs: Array, h0: State) -> tuple[Float[Array, "N N"],
 
 
 @eqx.filter_jit
-def _predict(
-    W: Float[Array, "N N"], methods: tuple[AbstractMethod, ...]
-) -> tuple[Spectrum, Verdict, list[Prediction], list[Num[Array, "N N"]]]:
-    """The spectrum, the network's verdict, and each method's prediction and generator."""
-    s = spectrum(W)
-    return s, *s.predictions(*methods), [method.generator(s.matrix) for method in methods]
+def _generators(W: Float[Array, "N N"], methods: tuple[AbstractMethod, ...]) -> list[Num[Array, "N N"]]:
+    """Each method's g(W), not finite where it does not exist."""
+    return [method.of_matrix(W) for method in methods]
 
 
 def _errors(network: Trajectory, trajectory: Trajectory | None) -> np.ndarray:

@@ -68,6 +68,12 @@ class RootCondition(ShownArrays, eqx.Module):
         """The pairs (ahead, behind) whose excess is at most 1e-3."""
         return [(int(i) + 1, int(j)) for i, j in np.argwhere(self.excess <= TOLERANCE)]
 
+    def plot(self):
+        """A cell for each pair, filled where it is stable. A matplotlib figure (needs the `app` extra)."""
+        from ..plot import root_condition as draw
+
+        return draw(self)
+
     def _tables(self) -> tuple[Table, ...]:
         columns = (Column("ahead \\ behind", ">"), *(Column(str(j), ">") for j in range(self.radii.shape[1])))
         rows = tuple(

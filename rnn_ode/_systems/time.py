@@ -85,19 +85,21 @@ class AbstractTime(eqx.Module):
 
     def modes(self, J: Float[Array, "N N"]) -> Modes:
         """Returns the eigenvalues of J and what belongs to them, fastest growing first."""
-        found = modes(J)
-        return found.in_order(jnp.argsort(-self.growth(found.values), stable=True))
+        return modes(J, self.growth)
 
     def verdict(self, J: Float[Array, "N N"], found: Modes) -> Verdict:
         """Returns what the modes of J say about small disturbances."""
         return judge(found.balanced, found.values, found.balanced_condition, (self.region.reading,))[0]
 
-    @eqx.filter_jit
     def judged(self, J: Float[Array, "N N"], on_kink: Bool[ArrayLike, ""]) -> tuple[Complex[Array, " N"], Verdict]:
         """Returns the eigenvalues of J, fastest growing first, and what they say about small disturbances: nothing on a kink,
         where J jumps."""
         found = self.modes(J)
-        return found.values, Verdict.where(jnp.asarray(on_kink), Verdict.UNDETERMINED, self.verdict(J, found))
+        return found.values, self._unless_on_kink(J, found, on_kink)
+
+    @eqx.filter_jit
+    def _unless_on_kink(self, J: Float[Array, "N N"], found: Modes, on_kink: Bool[ArrayLike, ""]) -> Verdict:
+        return Verdict.where(jnp.asarray(on_kink), Verdict.UNDETERMINED, self.verdict(J, found))
 
 
 class Discrete(AbstractTime):

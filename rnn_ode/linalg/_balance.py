@@ -4,18 +4,24 @@ A network whose states have different units has a matrix W = D R D⁻¹, whose n
 eigenvalues are relative to a norm, so they are better for R. A diagonal similarity by powers of two rounds nothing.
 """
 
+import math
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Inexact, Integer
 
+from .._base.checks import is_concrete
+
 _MAX_SWEEPS = 40
 
-_WORTHWHILE = 0.95  # a change must reduce the norms below this share of what they were (Parlett and Reinsch)
+# The logarithm of the ratio of two norms from which a change is worthwhile: it then reduces their sum by a twentieth at least
+# (Parlett and Reinsch). The ratio r becomes r/4, and (2 + r/2) / (1 + r) < 0.95 from r = 7/3 on.
+_WORTHWHILE = math.log2(7 / 3)
 
 
-@jax.jit
 def balancing(A: Inexact[Array, "N N"]) -> Integer[Array, " N"]:
     """Return the exponents e (N,) of D = diag(2ᵉ) for which D⁻¹ A D has rows and columns of similar norms.
 
@@ -24,7 +30,14 @@ def balancing(A: Inexact[Array, "N N"]) -> Integer[Array, " N"]:
     1969). It works with logarithms, which cannot overflow. A normal matrix stays as it is. `gebal` permutes the matrix first;
     here a row or column of zeros counts as if it had the size of a rounding error, so that the part of a triangular matrix
     that is off its diagonal becomes small. The result is 0 for a matrix that is not finite.
+
+    If the values of A are known it is computed in NumPy, with nothing to compile.
     """
+    return jnp.asarray(host_balancing(np.asarray(A))) if is_concrete(A) else _balancing(A)
+
+
+@jax.jit
+def _balancing(A: Inexact[Array, "N N"]) -> Integer[Array, " N"]:
     n, info = A.shape[0], jnp.finfo(A.dtype)
     sizes = jnp.log2(jnp.abs(lax.stop_gradient(A)).astype(jnp.promote_types(A.real.dtype, jnp.float32)))
     least = jnp.max(sizes) + jnp.log2(info.eps).astype(sizes.dtype)
@@ -44,10 +57,10 @@ def balancing(A: Inexact[Array, "N N"]) -> Integer[Array, " N"]:
 
 
 def host_balancing(A: Inexact[np.ndarray, "N N"]) -> Integer[np.ndarray, " N"]:
-    """`balancing` in NumPy, with nothing to compile, also while something else is traced."""
-    n, info = A.shape[0], np.finfo(A.dtype)
+    """`balancing` of a matrix of known values, in NumPy."""
+    n, info = A.shape[0], jnp.finfo(A.dtype)
     with np.errstate(divide="ignore"):
-        sizes = np.log2(np.abs(A))
+        sizes = np.log2(np.abs(A).astype(np.promote_types(A.real.dtype, np.float32)))
     least = np.max(sizes) + np.log2(info.eps)
     e, visits, unmoved = np.zeros(n, sizes.dtype), 0, 0
     while unmoved < n and visits < _MAX_SWEEPS * n:
@@ -69,28 +82,33 @@ def _shift(xp, sides, e, own, least):
     empty = largest == -xp.inf
     squares = xp.sum(xp.exp2(2 * (logs - xp.where(empty, 0, largest)[:, None])), axis=1)
     norms = xp.where(empty, least, sign * own + largest + xp.log2(xp.where(empty, 1, squares)) / 2)
-    shift = xp.round((norms[1] - norms[0]) / 2)
-    moved = norms[None] + xp.stack([xp.zeros_like(shift), shift])[:, None] * sign[None, :]
-    before, after = xp.sum(xp.exp2(moved - xp.max(norms)), axis=1)
-    return xp.where(after < _WORTHWHILE * before, shift, 0)
+    ratio = norms[1] - norms[0]
+    return xp.where(xp.abs(ratio) > _WORTHWHILE, xp.round(ratio / 2), 0)
 
 
+@jax.jit
 def rescaled(A: Inexact[Array, "N N"], e: Integer[Array, " N"]) -> Inexact[Array, "N N"]:
     """Return D⁻¹ A D for D = diag(2ᵉ), exact except for entries that fall below the float range."""
     return times_power(A, e[None, :] - e[:, None])
 
 
-@jax.jit
 def balanced(A: Inexact[Array, "N N"]) -> Inexact[Array, "N N"]:
     """Return D⁻¹ A D for the D of `balancing`."""
     return rescaled(A, balancing(A))
 
 
 def times_power(X: Inexact[Array, "*shape"], k: Integer[Array, "..."]) -> Inexact[Array, "*shape"]:
-    """Return X · 2ᵏ without rounding, by two factors, each within the float range. (`exp2` and 2.0 ** k may round.)"""
+    """Return X · 2ᵏ without rounding, by two factors, each within the float range."""
     half = k // 2
-    one = jnp.ones((), X.real.dtype)
-    return X * jnp.ldexp(one, half) * jnp.ldexp(one, k - half)
+    return X * _power_of_two(half, X.real.dtype) * _power_of_two(k - half, X.real.dtype)
+
+
+def _power_of_two(k: Integer[Array, "..."], kind: Any) -> Float[Array, "..."]:
+    """Return 2ᵏ by its bits, within the range of normal floats. (`exp2` and 2.0 ** k may round, and `ldexp` is ten times the
+    code.)"""
+    info = jnp.finfo(kind)
+    bits = (jnp.clip(k, info.minexp, info.maxexp - 1) + (info.maxexp - 1)).astype(f"uint{info.bits}")
+    return lax.bitcast_convert_type(bits << info.nmant, kind)
 
 
 def exponents(X: Inexact[Array, "..."], axis: int | None) -> Integer[Array, "..."]:

@@ -1,7 +1,9 @@
 """Eigenvalues, eigenvectors and their conditions."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax import lax
@@ -140,7 +142,7 @@ def eig(A: Inexact[Array, "N N"]) -> tuple[Complex[Array, " N"], Complex[Array, 
 def _in_units(V: Complex[Array, "N N"], e: Integer[Array, " N"]) -> Complex[Array, "N N"]:
     """Return D V with columns of 2-norm 1, D = diag(2ᵉ)."""
     V = times_power(V, e[:, None] - _largest_exponents(V, e)[None, :])
-    return V / lax.stop_gradient(jnp.linalg.norm(V, axis=0, keepdims=True))
+    return V * (1 / lax.stop_gradient(jnp.linalg.norm(V, axis=0, keepdims=True)))
 
 
 def _largest_exponents(V: Complex[Array, "N N"], e: Integer[Array, " N"]) -> Integer[Array, " N"]:
@@ -149,7 +151,7 @@ def _largest_exponents(V: Complex[Array, "N N"], e: Integer[Array, " N"]) -> Int
 
 
 class Modes(NamedTuple):
-    """The eigenvalues (N,) of a matrix, in no particular order; its right eigenvectors (N, N) in columns of unit 2-norm; the
+    """The eigenvalues (N,) of a matrix, in the order asked for; its right eigenvectors (N, N) in columns of unit 2-norm; the
     condition numbers (N,) of the eigenvalues; and those of the balanced matrix (N, N), by which rounding is judged
     (`_verdict`); and that matrix."""
 
@@ -159,19 +161,20 @@ class Modes(NamedTuple):
     balanced_condition: Float[Array, " N"]
     balanced: Inexact[Array, "N N"]
 
-    def in_order(self, order: Integer[Array, " N"]) -> "Modes":
-        """Returns the same modes in another order."""
-        values, vectors, condition, balanced_condition, balanced = self
-        return Modes(values[order], vectors[:, order], condition[order], balanced_condition[order], balanced)
 
-
-@jax.jit
-def modes(A: Inexact[Array, "N N"]) -> Modes:
-    """Return the eigenvalues, eigenvectors and condition numbers of a matrix, by one factorisation and one inverse."""
+def modes(A: Inexact[Array, "N N"], growth: Callable[[Array], Array] = jnp.abs) -> Modes:
+    """Return the eigenvalues, eigenvectors and condition numbers of a matrix, by one factorisation and one inverse, in the
+    order of `growth` of the eigenvalues: the largest first."""
     check_square(A)
-    e = balancing(A)
+    return _modes_of_balanced(A, balancing(A), growth)
+
+
+@eqx.filter_jit
+def _modes_of_balanced(A: Inexact[Array, "N N"], e: Integer[Array, " N"], growth: Callable[[Array], Array]) -> Modes:
     B = rescaled(A, e)
     values, V = _eig(B)
+    order = jnp.argsort(-growth(values), stable=True)
+    values, V = values[order], V[:, order]
     inverse = inv(V)
     largest = _largest_exponents(V, e)
     lengths = jnp.linalg.norm(times_power(V, e[:, None] - largest[None, :]), axis=0)

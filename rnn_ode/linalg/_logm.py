@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.typing import ArrayLike
-from jaxtyping import Array, Inexact
+from jaxtyping import Array, Inexact, Integer
 
 from .._base.checks import as_matrix, is_concrete
 from ._balance import balancing, rescaled
@@ -95,7 +95,7 @@ def logm(A: ArrayLike | Sequence) -> Inexact[Array, "N N"]:
     ```
     """
     A = as_matrix("A", A, complex=True)
-    log = _of_balanced(A)
+    log = _of_balanced(A, balancing(A))
     if is_concrete(A, log) and not np.isfinite(np.asarray(log)).all():
         values = np.linalg.eigvals(np.asarray(A))
         nearest = values[np.argmin(np.abs(np.angle(-values)) * (values != 0))]
@@ -107,9 +107,8 @@ def logm(A: ArrayLike | Sequence) -> Inexact[Array, "N N"]:
 
 
 @jax.jit
-def _of_balanced(A: Inexact[Array, "N N"]) -> Inexact[Array, "N N"]:
-    """Return the logarithm of A, by that of the balanced matrix; NaN where there is none."""
-    e = balancing(A)
+def _of_balanced(A: Inexact[Array, "N N"], e: Integer[Array, " N"]) -> Inexact[Array, "N N"]:
+    """Return the logarithm of A, by that of the matrix balanced by e; NaN where there is none."""
     return rescaled(_differentiable_logm(rescaled(A, e)), -e)
 
 

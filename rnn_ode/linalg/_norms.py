@@ -19,10 +19,10 @@ def inverse_norm(A: Inexact[Array, "N N"]) -> Float[Array, ""]:
     below.
     """
     check_square(A)
-    inverse = inv(A)
+    sizes = jnp.abs(inv(A))
     # scaled, so that squares neither overflow nor underflow
-    size = lax.stop_gradient(jnp.max(jnp.abs(inverse)))
-    norm = size * jnp.linalg.norm(inverse / size)
+    largest = lax.stop_gradient(jnp.max(sizes))
+    norm = largest * jnp.linalg.norm(sizes / largest)
     return jnp.where(jnp.all(jnp.isfinite(A)) & jnp.isfinite(norm), norm, jnp.inf)
 
 
@@ -84,26 +84,31 @@ def numerical_radius(A: Float[Array, "N N"]) -> Float[Array, ""]:
     """
     check_square(A)
 
-    def support(A, theta):
-        turned = jnp.exp(1j * theta) * A
-        values, vectors = jnp.linalg.eigh((turned + turned.conj().T) / 2)
-        x = vectors[:, -1]
-        return values[-1], jnp.real(jnp.vdot(x, 1j * turned @ x))
+    even, odd = (A + A.T) / 2, (A - A.T) / 2
 
-    fixed = lax.stop_gradient(A)
+    def turned(theta):
+        """The Hermitian part of e^{iθ} A, and its derivative."""
+        cos, sin = jnp.cos(theta), jnp.sin(theta)
+        return lax.complex(cos * even, sin * odd), lax.complex(-sin * even, cos * odd)
+
+    def support(theta):
+        H, rate = lax.stop_gradient(turned(theta))
+        values, vectors = jnp.linalg.eigh(H)
+        x = vectors[:, -1]
+        return values[-1], jnp.real(jnp.vdot(x, rate @ x))
+
     spacing = jnp.pi / _RADIUS_GRID
     theta = spacing * jnp.arange(_RADIUS_GRID + 1, dtype=A.dtype)  # A is real, so h(−θ) = h(θ)
-    h, slope = batched_map(lambda t: support(fixed, t), theta, A.shape[0])
+    h, slope = batched_map(support, theta, A.shape[0])
     beside = jnp.concatenate([h[1:2], h, h[-2:-1]])
     _, best = lax.top_k(jnp.where((h >= beside[:-2]) & (h >= beside[2:]), h, -jnp.inf), _RADIUS_CANDIDATES)
     rounds = jnp.finfo(A.dtype).nmant // 2  # half the digits of its place give all digits of a maximum
 
     def refine(i):
-        return climb(lambda t: support(fixed, t)[1], theta[i], theta[i] + spacing * jnp.sign(slope[i]), rounds)
+        return climb(lambda t: support(t)[1], theta[i], theta[i] + spacing * jnp.sign(slope[i]), rounds)
 
     near, far = batched_map(refine, best, A.shape[0])
     found = near + (far - near) / 2
     angles = jnp.concatenate([found, theta[best]])
-    at = angles[jnp.argmax(batched_map(lambda t: support(fixed, t)[0], angles, A.shape[0]))]
-    turned = jnp.exp(1j * at) * A
-    return jnp.linalg.eigvalsh((turned + turned.conj().T) / 2)[-1]
+    at = angles[jnp.argmax(batched_map(lambda t: support(t)[0], angles, A.shape[0]))]
+    return jnp.linalg.eigvalsh(turned(at)[0])[-1]

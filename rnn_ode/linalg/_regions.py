@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
+from jax import lax
 from jaxtyping import Array, Complex, Float, Inexact
 
 
@@ -56,16 +57,16 @@ class UnitDisc(AbstractRegion):
 
     @property
     def reading(self) -> Reading:
-        return Reading(_logarithm, _on_circle)
+        return Reading(logarithm, _on_circle)
 
     def point(self, place: Float[Array, "..."], distance: Float[Array, "..."]) -> Complex[Array, "..."]:
-        return (1 + distance) * jnp.exp(1j * place)
+        return (1 + distance) * _turn(place)
 
     def position(self, z: Any, xp: Any = jnp) -> tuple[Any, Any]:
         return xp.angle(z), xp.abs(z) - 1
 
     def frame(self, place: Float[Array, "..."], distance: Float[Array, "..."]) -> Frame:
-        return Frame(jnp.exp(1j * place), 1 + distance, 1 / (1 + distance))
+        return Frame(_turn(place), 1 + distance, 1 / (1 + distance))
 
 
 class HalfPlane(AbstractRegion):
@@ -86,12 +87,21 @@ class HalfPlane(AbstractRegion):
         return Frame(one + 0j, one, jnp.zeros_like(place))
 
 
-def _logarithm(z: Inexact[Array, "..."]) -> Complex[Array, "..."]:
-    return jnp.log(_complex(z))
+def _turn(angle: Float[Array, "..."]) -> Complex[Array, "..."]:
+    return lax.complex(jnp.cos(angle), jnp.sin(angle))
+
+
+def logarithm(z: Inexact[Array, "..."]) -> Complex[Array, "..."]:
+    """log z as log|z| + i arg z: as exact as XLA's logarithm of a complex number, and a tenth of its code."""
+    z = _complex(z)
+    return lax.complex(jnp.log(jnp.abs(z)), jnp.angle(z))
 
 
 def _on_circle(z: Complex[Array, "..."], level: Float[Array, ""]) -> Complex[Array, "..."]:
-    return jnp.exp(level + 1j * jnp.angle(z))
+    """The point e^level z/|z|, at the angle of z; the angle of 0 counts as 0."""
+    modulus = jnp.abs(z)
+    stretch = jnp.exp(level) / jnp.where(modulus == 0, 1, modulus)
+    return stretch * jnp.where(modulus == 0, 1, z)
 
 
 def _on_line(z: Complex[Array, "..."], level: Float[Array, ""]) -> Complex[Array, "..."]:

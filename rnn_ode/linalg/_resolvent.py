@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Complex, Float, Inexact
 
 from ._norms import batched_map, spectral_norm
@@ -86,9 +87,10 @@ def _maximum(W: Float[Array, "N N"], eigenvalues: Complex[Array, " N"], region: 
     at, distance = region.position(eigenvalues)
     closest = jnp.maximum(-jnp.max(distance) / (8 * n), eps * scale)
     distances = jnp.exp(jnp.linspace(jnp.log(closest), jnp.log(1e3 * scale), _DISTANCES, dtype=W.dtype))
-    pairs = jnp.stack(jnp.meshgrid(_places(at, size, region), distances, indexing="ij"), axis=-1)
-    sigmas = resolvent_distances(W, region.point(pairs[..., 0], pairs[..., 1]).ravel()).reshape(pairs.shape[:2])
-    values = jnp.log(pairs[..., 1]) - jnp.log(sigmas + noise)
+    places = _places(at, size, region)
+    pairs = jnp.stack(jnp.meshgrid(places, distances, indexing="ij"), axis=-1)
+    sigmas = resolvent_distances(W, region.point(places[:, None], distances[None]).ravel()).reshape(pairs.shape[:2])
+    values = pairs[..., 1] / (sigmas + noise)
     framed = jnp.pad(values, 1, constant_values=-jnp.inf)
     beside = jnp.stack([framed[:-2, 1:-1], framed[2:, 1:-1], framed[1:-1, :-2], framed[1:-1, 2:]])
     crests = jnp.where(values >= jnp.max(beside, axis=0), values, -jnp.inf)
@@ -109,7 +111,7 @@ def _places(at: Float[Array, " N"], size: Float[Array, ""], region: AbstractRegi
     """Returns places on the boundary, in order: opposite the first eigenvalues, between each two, and opposite a circle of
     the size of the matrix. Half the plane is enough, since W is real."""
     at = jnp.sort(jnp.abs(at[:_OPPOSITE]))
-    circle = size * jnp.exp(1j * (jnp.arange(_PLACES, dtype=at.dtype) + 0.25) * (jnp.pi / _PLACES))
+    circle = size * jnp.asarray(np.exp(1j * (np.arange(_PLACES) + 0.25) * (np.pi / _PLACES)), jnp.result_type(at, 1j))
     return jnp.sort(jnp.concatenate([jnp.zeros(1, at.dtype), at, (at[1:] + at[:-1]) / 2, region.position(circle)[0]]))
 
 
@@ -160,7 +162,7 @@ def _uphill(hessian: Float[Array, "2 2"], gradient: Float[Array, " 2"]) -> Float
     radius = jnp.hypot(half, b)
     high, low = (1 / jnp.maximum(jnp.abs(middle + sign * radius), 1e-6) for sign in (1, -1))
     # a function f of H is (f(high) + f(low))/2 + (f(high) − f(low))/2 · R, with R the reflection (H − middle)/radius
-    reflected = jnp.stack([half * gradient[0] + b * gradient[1], b * gradient[0] - half * gradient[1]])
+    reflected = half * gradient * jnp.array([1, -1], gradient.dtype) + b * gradient[::-1]
     return (high + low) / 2 * gradient + (high - low) / 2 * reflected / jnp.where(radius == 0, 1, radius)
 
 
@@ -174,7 +176,7 @@ def _at(W: Array, region: AbstractRegion, noise: Array, place: Array, distance: 
     z = region.point(place, distance)
     U, sigmas, Vh = jnp.linalg.svd(z * jnp.eye(W.shape[0], dtype=z.dtype) - W)
     sigma, u, v = sigmas[-1], U[:, -1], Vh[-1].conj()
-    directions = jnp.stack([frame.outward, 1j * frame.outward])
+    directions = frame.outward * jnp.array([1, 1j], z.dtype)
     first = jnp.real(directions * jnp.vdot(u, v))
     towards, back = jnp.outer(directions, U.conj().T @ v), jnp.outer(directions.conj(), Vh @ u)
     second = jnp.zeros((2, 2), W.dtype)
@@ -185,7 +187,10 @@ def _at(W: Array, region: AbstractRegion, noise: Array, place: Array, distance: 
         second += 2 * jnp.real((coupling.conj() * weight[None]) @ coupling.T)
     share = distance / (sigma + noise)
     slope, bend = -share * first, frame.curvature * distance
-    turning = jnp.stack([jnp.stack([slope[0], bend * slope[1]]), jnp.stack([bend * slope[1], -bend * slope[0]])])
-    gradient = jnp.stack([1 + slope[0], slope[1]])
+    first_place, last_place, crossed = (
+        jnp.array(E, W.dtype) for E in ([[1, 0], [0, 0]], [[0, 0], [0, 1]], [[0, 1], [1, 0]])
+    )
+    turning = slope[0] * (first_place - bend * last_place) + bend * slope[1] * crossed
+    gradient = slope + jnp.array([1, 0], W.dtype)
     hessian = share**2 * jnp.outer(first, first) - share * second + turning
     return _Point(place, distance, jnp.log(share), gradient, hessian)

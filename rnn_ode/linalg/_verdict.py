@@ -28,12 +28,15 @@ sample: a perturbation that reaches the curve between these points, far from eve
 """
 
 from collections.abc import Callable
+from functools import partial
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Complex, Float
+import numpy as np
+from jaxtyping import Array, Bool, Complex, Float, Int
 
 from .._base.verdict import Verdict
 from ._balance import frobenius
@@ -59,8 +62,11 @@ def judge(
     """Return the verdict of each linear system with exponents g(λ), given a balanced matrix B, its computed eigenvalues λ and
     their condition numbers (all from `modes`)."""
     rounding = Rounding.of(B)
-    crossings = [_Crossings.of(B, rounding, multipliers, condition, reading) for reading in readings]
-    points = jnp.stack([crossing.points for crossing in crossings])
+    starts = jnp.concatenate([multipliers, _sunflower(jnp.mean(multipliers), frobenius(B))])
+    seen = jax.tree.map(lambda *leaves: jnp.stack(leaves), *(_Seen.by(reading, starts, len(B)) for reading in readings))
+    crossings = jax.vmap(partial(_Crossings.of, starts, rounding, condition))(seen)
+    poles = [[0 if reading.pole is None else reading.pole] for reading in readings]
+    points = jnp.concatenate([crossings.points, jnp.array(poles, crossings.points.dtype)], axis=1)
     eye = jnp.eye(B.shape[0], dtype=points.dtype)
 
     def clear(z):
@@ -68,9 +74,12 @@ def judge(
         return rounding.scatter * inverse_norm(z * eye - B) + rounding.drift / nearest < 1
 
     hits = ~jax.lax.map(clear, points.ravel()).reshape(points.shape)
-    return tuple(crossing.verdict(hit) for crossing, hit in zip(crossings, hits, strict=True))
+    at_pole = hits[:, -1] & jnp.array([reading.pole is not None for reading in readings])
+    verdicts = jax.vmap(_Crossings.verdict)(crossings, hits[:, :-1], at_pole)
+    return tuple(jax.tree.map(itemgetter(i), verdicts) for i in range(len(readings)))  # pyright: ignore
 
 
+@jax.jit
 def eigenvalue_reach(
     B: Float[Array, "N N"], condition: Float[Array, " N"], eigenvalues: Complex[Array, " N"]
 ) -> Float[Array, " N"]:
@@ -121,64 +130,74 @@ class Rounding(NamedTuple):
         return cls(_DRIFT * eps * frobenius, _SCATTER * eps * spectral, spectral)
 
 
-class _Crossings(eqx.Module):
-    """Where rounding may move eigenvalues across the curves Re g = level, or onto the pole of g."""
+class _Seen(NamedTuple):
+    """What a reading g says: `growth` Re g of the multipliers, their `distance` from each of the curves Re g = level to first
+    order, and whether g `overflows` at one; and the points of each curve that a search from each of S starts found, the
+    first of them at the multipliers, with the distance by which the search missed the curve."""
 
     growth: Float[Array, " N"]
+    distance: Float[Array, "L N"]
+    overflows: Bool[Array, ""]
     levels: Float[Array, " L"]
-    points: Complex[Array, " P"]
-    """Points on the curves, level by level, and then the pole. Rounding may or may not put an eigenvalue on each."""
-    found: Bool[Array, "L K"]
-    beyond: Bool[Array, "L K"]
-    persists: Bool[Array, ""]
-    overflow: Bool[Array, ""]
-    has_pole: bool = eqx.field(static=True)
+    curves: Complex[Array, "L S"]
+    missed: Float[Array, "L S"]
 
     @classmethod
-    def of(
-        cls,
-        B: Float[Array, "N N"],
-        rounding: Rounding,
-        multipliers: Complex[Array, " N"],
-        condition: Float[Array, " N"],
-        reading: Reading,
-    ) -> "_Crossings":
-        n = B.shape[0]
-        reach = rounding.drift + rounding.scatter * condition
-        error = rounding.drift + rounding.scatter
-        mu = reading.exponent(multipliers)
+    def by(cls, reading: Reading, starts: Complex[Array, " S"], n: int) -> "_Seen":
+        mu, slope = _with_slope(reading.exponent, starts[:n])
         growth = mu.real
         # level 0 is better near a pole, where g is steep; the other one where many eigenvalues lie near the boundary
         levels = jnp.stack([jnp.zeros_like(growth[0]), _middle_of_largest_gap(growth)])
-        starts = jnp.concatenate([multipliers, _sunflower(jnp.mean(multipliers), frobenius(B))])
         curves = jax.vmap(lambda level: reading.contour(starts, level))(levels)
-        select = jax.vmap(lambda *line: _select(reading.exponent, starts, reach, error, *line))
-        points, found, beyond = select(levels, curves)
-        boundary = curves[0, :n]
-        reached = _on_curve(reading.exponent, boundary, multipliers, levels[0], error)
-        on_boundary = reached & (jnp.abs(multipliers - boundary) <= 10 * reach)
-        well_conditioned = condition <= _condition_limit(multipliers, reach)
+        value, curve_slope = _with_slope(reading.exponent, curves)
         return cls(
             growth,
-            levels,
-            jnp.append(points, 0 if reading.pole is None else reading.pole),
-            found,
-            beyond,
-            jnp.any(on_boundary) & jnp.all(jnp.where(on_boundary, well_conditioned, growth < 0)),
+            jnp.abs(growth[None] - levels[:, None]) / jnp.abs(slope)[None],
             jnp.any(~(growth < jnp.inf) | ~jnp.isfinite(mu.imag)),
-            reading.pole is not None,
+            levels,
+            curves,
+            jnp.abs(value.real - levels[:, None]) / jnp.abs(curve_slope),
         )
 
-    def verdict(self, hit: Bool[Array, " P"]) -> Verdict:
-        """Return the verdict, given at which of the points rounding may put an eigenvalue."""
-        clear = jnp.all(jnp.where(self.found, ~hit[:-1].reshape(self.found.shape), self.beyond), axis=1)
-        grows = jnp.any(clear & (jnp.max(self.growth) > self.levels))
-        decays = clear[0] & jnp.all(self.growth < 0)
-        at_pole = hit[-1] & self.has_pole
+
+class _Crossings(eqx.Module):
+    """Where rounding may move eigenvalues across the curves Re g = level."""
+
+    seen: _Seen
+    points: Complex[Array, " P"]
+    """Points on the curves, level by level. Rounding may or may not put an eigenvalue on each."""
+    found: Bool[Array, "L K"]
+    beyond: Bool[Array, "L K"]
+    persists: Bool[Array, ""]
+
+    @classmethod
+    def of(
+        cls, starts: Complex[Array, " S"], rounding: Rounding, condition: Float[Array, " N"], seen: _Seen
+    ) -> "_Crossings":
+        n = len(condition)
+        multipliers, boundary = starts[:n], seen.curves[0, :n]
+        reach = rounding.drift + rounding.scatter * condition
+        found = seen.missed <= 1e-3 * jnp.abs(seen.curves - starts[None]) + rounding.drift + rounding.scatter
+        beyond = jnp.concatenate([seen.distance > reach[None], jnp.ones((len(seen.levels), _SEEDS), bool)], axis=1)
+        chosen = jax.vmap(partial(_chosen, starts, n))(seen.curves)
+        points, chosen_found, chosen_beyond = (
+            jnp.take_along_axis(each, chosen, axis=1) for each in (seen.curves, found, beyond)
+        )
+        on_boundary = found[0, :n] & (jnp.abs(multipliers - boundary) <= 10 * reach)
+        well_conditioned = condition <= _condition_limit(multipliers, reach)
+        persists = jnp.any(on_boundary) & jnp.all(jnp.where(on_boundary, well_conditioned, seen.growth < 0))
+        return cls(seen, points.ravel(), chosen_found, chosen_beyond, persists)
+
+    def verdict(self, hit: Bool[Array, " P"], at_pole: Bool[Array, ""]) -> Verdict:
+        """Return the verdict, given at which of the points rounding may put an eigenvalue, and whether at the pole of g."""
+        growth = self.seen.growth
+        clear = jnp.all(jnp.where(self.found, ~hit.reshape(self.found.shape), self.beyond), axis=1)
+        grows = jnp.any(clear & (jnp.max(growth) > self.seen.levels))
+        decays = clear[0] & jnp.all(growth < 0)
         verdict = Verdict.where(self.persists, Verdict.PERSISTS, Verdict.UNDETERMINED)
         verdict = Verdict.where(decays, Verdict.DECAYS, verdict)
         verdict = Verdict.where(grows, Verdict.GROWS, verdict)
-        return Verdict.where(at_pole | self.overflow, Verdict.UNDETERMINED, verdict)
+        return Verdict.where(at_pole | self.seen.overflows, Verdict.UNDETERMINED, verdict)
 
 
 def _condition_limit(multipliers: Complex[Array, " N"], reach: Float[Array, " N"]) -> Float[Array, " N"]:
@@ -202,44 +221,20 @@ def _middle_of_largest_gap(growth: Float[Array, " N"]) -> Float[Array, ""]:
     return ladder[i] / 2 + ladder[i + 1] / 2
 
 
-def _select(
-    exponent: Exponent,
-    starts: Complex[Array, " S"],
-    reach: Float[Array, " N"],
-    error: Float[Array, ""],
-    level: Float[Array, ""],
-    curve: Complex[Array, " S"],
-) -> tuple[Complex[Array, " K"], Bool[Array, " K"], Bool[Array, " K"]]:
-    """Return the points (K,) of a curve Re g = level to examine, and whether each is on the curve. The search for each point
-    starts at an eigenvalue; return also whether this start is off the curve to first order, which decides if no point was
-    found."""
-    n = len(reach)
+def _chosen(starts: Complex[Array, " S"], n: int, curve: Complex[Array, " S"]) -> Int[Array, " K"]:
+    """Return which points (K,) of a curve to examine: those of the search from all seeds, and from the eigenvalues nearest to
+    the curve. The first n starts are the eigenvalues."""
     # B is real, so one of two conjugates is enough
     offset = jnp.where(starts.imag < 0, jnp.inf, jnp.abs(curve - starts)).at[n:].set(-1)
-    chosen = jnp.argsort(offset)[: _SEEDS + _LOOKED_AT]
-    found = _on_curve(exponent, curve, starts, level, error)
-    beyond = jnp.append(_distance(exponent, starts[:n], level) > reach, jnp.ones(_SEEDS, bool))
-    return curve[chosen], found[chosen], beyond[chosen]
+    return jnp.argsort(offset)[: _SEEDS + _LOOKED_AT]
 
 
-def _on_curve(
-    exponent: Exponent,
-    curve: Complex[Array, " P"],
-    starts: Complex[Array, " P"],
-    level: Float[Array, ""],
-    error: Float[Array, ""],
-) -> Bool[Array, " P"]:
-    """Return whether the points that were searched on Re g = level, from `starts`, are there."""
-    return _distance(exponent, curve, level) <= 1e-3 * jnp.abs(curve - starts) + error
-
-
-def _distance(exponent: Exponent, z: Complex[Array, " P"], level: Float[Array, ""]) -> Float[Array, " P"]:
-    """Return how far z is from the curve Re g = level, to first order."""
-    value, slope = jax.jvp(exponent, (z,), (jnp.ones_like(z),))
-    return jnp.abs(value.real - level) / jnp.abs(slope)
+def _with_slope(exponent: Exponent, z: Complex[Array, "..."]) -> tuple[Complex[Array, "..."], Complex[Array, "..."]]:
+    """Return g(z) and g'(z)."""
+    return jax.jvp(exponent, (z,), (jnp.ones_like(z),))
 
 
 def _sunflower(centre: Complex[Array, ""], radius: Float[Array, ""]) -> Complex[Array, " P"]:
     """Return points that are spread evenly over a disc."""
-    k = jnp.arange(1, _SEEDS + 1, dtype=radius.dtype)
-    return centre + radius * jnp.sqrt(k / _SEEDS) * jnp.exp(1j * _GOLDEN_ANGLE * k)
+    k = np.arange(1, _SEEDS + 1)
+    return centre + radius * jnp.asarray(np.sqrt(k / _SEEDS) * np.exp(1j * _GOLDEN_ANGLE * k), centre.dtype)

@@ -25,6 +25,7 @@ from ._forecast import fit as fit
 from ._forecast import forecast as forecast
 from ._forecast import forecast_errors as forecast_errors
 from ._forecast import forecast_rows as forecast_rows
+from ._forecast import history as history
 from ._forecast import training as training
 from ._gradients import gradient_flow as gradient_flow
 from ._gradients import gradient_flows as gradient_flows
@@ -35,6 +36,7 @@ from ._portrait import fixed_points as fixed_points
 from ._portrait import portrait as portrait
 from ._pseudospectrum import pseudospectrum as pseudospectrum
 from ._recommendation import recommendation as recommendation
+from ._roots import root_condition as root_condition
 from ._spectrum import decay_regions as decay_regions
 from ._spectrum import spectrum as spectrum
 from ._style import ink
@@ -62,11 +64,13 @@ __all__ = [
     "gradient_flow",
     "gradient_flows",
     "growth",
+    "history",
     "lyapunov",
     "memory",
     "portrait",
     "pseudospectrum",
     "recommendation",
+    "root_condition",
     "spectrum",
     "training",
     "trajectories",

@@ -22,7 +22,7 @@ def comparison(c: Any) -> Figure:
 
     **Arguments:**
 
-    - `c`: what `compare` returned; its `network`, `rows`, `spectrum`, `growth`, `network_verdict` and `error_limit` are read.
+    - `c`: what `compare` returned; its `network`, `rows`, `spectrum`, `growth`, `finding` and `error_limit` are read.
 
     **Returns:** a matplotlib figure.
 
@@ -41,26 +41,8 @@ def comparison(c: Any) -> Figure:
     decay_regions(axes[0, 1], c.spectrum, [row.method for row in c.rows], colours)
     errors(axes[1, 0], c, colours)
     growth(axes[1, 1], c)
-    headline(figure, _finding(c))
+    headline(figure, c.finding)
     return figure
-
-
-def _finding(c: Any) -> str:
-    """What became of the network and of its counterparts, in two sentences."""
-    said = {"DECAYS": "decays", "GROWS": "grows", "PERSISTS": "neither decays nor grows"}
-    network = said.get(c.network_verdict, "is on the boundary of decay, as far as rounding shows")
-    apart = [
-        row for row in c.rows if row.method.decay_label and row.verdict in said and row.verdict != c.network_verdict
-    ]
-    words = (
-        f"The network's linear part {network}" + "".join(f"; exp(W t) {said[row.verdict]}" for row in apart[:1]) + "."
-    )
-    ran = [row for row in c.rows if row.error_max is not None]
-    if not ran:
-        return f"{words} No counterpart exists here."
-    best, worst = (choose(ran, key=lambda row: row.error_max) for choose in (min, max))
-    words += f" Largest error: {best.method.label} {_size(best.error_max)}"
-    return words + (f", {worst.method.label} {_size(worst.error_max)}." if worst is not best else ".")
 
 
 def _size(error: float) -> str:
@@ -181,4 +163,4 @@ def growth(axes: Axes, c: Any) -> None:
         shown = np.isfinite(sizes) & (sizes > 0)
         axes.plot(g.steps[shown], sizes[shown], color=colour, lw=4, alpha=0.4)
         label_end(axes, line[-1], name, colour)
-    title(axes, "Growth of the linear part: eigenvalues (dashed) and computed (wide)")
+    title(axes, "Growth: computed (wide), and by eigenvalues")

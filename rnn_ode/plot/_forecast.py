@@ -123,12 +123,39 @@ def fit(f: Any) -> Figure:
 
     ```
     """
-    figure, axes = page(size=(7, 4.2))
-    training(axes[0, 0], f.history)
+    figure = history(f.history)
     loss = np.asarray(f.history.loss)
-    went = f"The loss went from {loss[0]:.3g} to {loss[-1]:.3g}: " if len(loss) else ""
-    headline(figure, went + f.stopped_because)
+    headline(figure, f"{_went(loss)}: {f.stopped_because}" if len(loss) else f.stopped_because)
     return figure
+
+
+def history(h: Any) -> Figure:
+    """What a training recorded.
+
+    **Arguments:**
+
+    - `h`: a `rnn_ode.learn.History`; see `training`.
+
+    **Returns:** a matplotlib figure.
+
+    ```python
+    >>> import numpy as np
+    >>> from types import SimpleNamespace
+    >>> from rnn_ode import plot
+    >>> h = SimpleNamespace(loss=np.array([1.0, 0.1]), gradient_norm=np.ones(2), checks={}, checked_at=np.zeros(0, int))
+    >>> plot.history(h).get_suptitle()
+    'The loss went from 1 to 0.1'
+
+    ```
+    """
+    figure, axes = page(size=(7, 4.2))
+    training(axes[0, 0], h)
+    headline(figure, _went(np.asarray(h.loss)) if len(h.loss) else "A training of no step")
+    return figure
+
+
+def _went(loss: np.ndarray) -> str:
+    return f"The loss went from {loss[0]:.3g} to {loss[-1]:.3g}"
 
 
 def training(axes: Axes, history: Any) -> None:

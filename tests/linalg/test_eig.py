@@ -183,8 +183,8 @@ def test_eigenvalues_and_vectors_of_badly_scaled_matrices(dtype, tolerance, func
 
 def test_conditions_are_those_of_the_matrix_and_of_the_balanced_one():
     A, *_ = badly_scaled(np.random.default_rng(3), 6, 4)
-    values, _, *conditions, _ = modes(A)
-    for found, B in zip(conditions, (A, np.asarray(balanced(A))), strict=True):
+    values, _, *conditions, _ = modes(jnp.asarray(A))
+    for found, B in zip(conditions, (A, np.asarray(balanced(jnp.asarray(A)))), strict=True):
         wanted, left, right = scipy.linalg.eig(B, left=True)
         order = [np.argmin(np.abs(wanted - value)) for value in np.asarray(values)]
         np.testing.assert_allclose(found, (1 / np.abs(np.sum(left.conj() * right, axis=0)))[order], rtol=1e-6)

@@ -31,7 +31,7 @@ def test_exponential_of_badly_scaled_matrices(dtype):
     """Each entry, relative to the largest one in the units of the balanced matrix: u (4 + 4 ‖B‖₁), measured 1.3 ‖B‖₁."""
     for A, wanted in exponentials():
         A = A.astype(dtype)
-        e = np.asarray(balancing(A))
+        e = np.asarray(balancing(jnp.asarray(A)))
         units = np.exp2(e[None] - e[:, None].astype(float))
         found = np.asarray(PHI(A)[0], float)
         error = np.max(np.abs((found - wanted) * units)) / np.max(np.abs(wanted * units))

@@ -1,5 +1,6 @@
 """What is computed in NumPy on the host is what JAX computes."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -7,6 +8,8 @@ from scipy.linalg import expm
 
 from rnn_ode.linalg._balance import balancing, host_balancing
 from rnn_ode.linalg._exponential import host_exponential
+
+jit_balancing = jax.jit(balancing)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -18,6 +21,7 @@ def test_host_balancing_is_balancing(kind, dtype):
         A = rng.normal(size=(5, 5)) * units[:, None] / units
         A = {"full": A, "triangular": np.triu(A), "with a zero row": A * [[0], [1], [1], [1], [1]], "zero": 0 * A}[kind]
         A = A.astype(dtype)
+        np.testing.assert_array_equal(host_balancing(A), jit_balancing(A))
         np.testing.assert_array_equal(host_balancing(A), balancing(jnp.asarray(A)))
 
 

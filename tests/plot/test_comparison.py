@@ -37,7 +37,7 @@ def comparison(states, *rows):
     )
     spectrum = SimpleNamespace(multipliers=np.array([0.5]))
     return SimpleNamespace(
-        network=run(states), rows=rows, spectrum=spectrum, growth=growth, error_limit=0.1, network_verdict="DECAYS"
+        network=run(states), rows=rows, spectrum=spectrum, growth=growth, error_limit=0.1, finding="It decays."
     )
 
 
@@ -53,7 +53,7 @@ def test_the_page_has_four_panels_and_the_finding_above_them():
     )
     assert len(figure.axes) == 4
     figure.draw_without_rendering()
-    assert figure.get_suptitle() == "The network's linear part decays. Largest error: mine 0.2, far 10¹²."
+    assert figure.get_suptitle() == "It decays."
     assert words(figure.axes[0]) == ["mine", "network"]
 
 

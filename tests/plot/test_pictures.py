@@ -55,7 +55,7 @@ def comparison(size=2, count=30, labels=("one", "two"), stop=None):
             spectrum=SimpleNamespace(multipliers=0.9 * np.exp(2j * np.pi * np.arange(size) / size)),
             growth=growth,
             error_limit=0.1,
-            network_verdict="DECAYS",
+            finding="The network decays; exp(W t) grows: " * (1 + size // 12),
         )
     )
 
@@ -208,6 +208,11 @@ def cycles(size=2, count=3, complete=True):
     return plot.cycles(SimpleNamespace(points=points, verdicts=verdicts(*names) if names else None, complete=complete))
 
 
+def root_condition(rows=3, columns=5):
+    radii = np.linspace(0.9, 1.3, rows * columns).reshape(rows, columns)
+    return plot.root_condition(SimpleNamespace(radii=radii, stable=[(1, 0), (1, 1)], gap=48 / 44.1))
+
+
 def spectrum(size=2, methods=METHODS):
     values = 0.9 * np.exp(2j * np.pi * np.arange(size) / size)
     return plot.spectrum(SimpleNamespace(multipliers=values, radius=0.9, discrete=ro.Verdict.DECAYS), methods)
@@ -243,6 +248,8 @@ QUICK = {
     "pseudospectrum": pseudospectrum,
     "trajectory": lambda: stopped(2, 12),
     "recommendation": recommendation,
+    "root condition": root_condition,
+    "history": lambda: plot.history(history()),
     "fit": lambda: plot.fit(SimpleNamespace(history=history(), stopped_because="all 200 steps are done")),
     "forecast": forecast,
     "memory": memory,
@@ -277,6 +284,8 @@ AWKWARD = {
     "run of one sample": lambda: plot.trajectory(run(orbit(3, 1))),
     "run that stops at once": lambda: stopped(2, 0),
     "many schemes": lambda: recommendation(30),
+    "one pair": lambda: root_condition(1, 1),
+    "training of no step": lambda: plot.history(history(0)),
     "short training": lambda: plot.fit(SimpleNamespace(history=history(1), stopped_because="stopped by Ctrl-C, " * 9)),
     "short forecast": lambda: forecast(3, baselines=(LONG,)),
     "forecast without baselines": lambda: forecast(baselines=()),

@@ -43,6 +43,12 @@ class History(ShownArrays, eqx.Module):
     checked_at: Int[np.ndarray, " m"]
     checks: dict[str, np.ndarray]
 
+    def plot(self):
+        """The loss, the validation error and the norm of the gradient. A matplotlib figure (needs the `app` extra)."""
+        from ...plot import history
+
+        return history(self)
+
     def _tables(self) -> tuple[Table, ...]:
         steps = len(self.loss)
         numbers = {name: values for name, values in self.checks.items() if values.ndim == 1}
