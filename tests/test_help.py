@@ -7,14 +7,9 @@ import pytest
 
 import rnn_ode
 
-PLACES = {name: getattr(rnn_ode, name) for name in rnn_ode.__all__}
-PLACES |= {
-    f"{place}.{name}": getattr(module, name)
-    for place in rnn_ode._MODULES
-    for module in [getattr(rnn_ode, place)]
-    for name in module.__all__
-}
-THINGS = {name: thing for name, thing in PLACES.items() if inspect.isclass(thing) or inspect.isroutine(thing)}
+MODULES = {"": rnn_ode, **{f"{name}.": getattr(rnn_ode, name) for name in rnn_ode._MODULES}}
+NAMES = {f"{place}{name}": getattr(module, name) for place, module in MODULES.items() for name in module.__all__}
+THINGS = {name: thing for name, thing in NAMES.items() if inspect.isclass(thing) or inspect.isroutine(thing)}
 
 
 def parameters(thing) -> list[str]:

@@ -56,13 +56,16 @@ from .branches_walk import Followed, follow
 class Bifurcation(NamedTuple):
     """A bifurcation of a branch.
 
-    **Fields:** `parameter` and `point` (N,) say where; `kind` is one of
+    **Fields:**
 
-    - "fold", "branch point", "flip", "neimark-sacker", "hopf".
-    - "border collision": eigenvalues jump across the boundary of stability, as on a kink of relu.
-    - "undecided": a pair crosses the boundary so close to two equal real eigenvalues that rounding may have made it. It is
-      a Hopf or Neimark–Sacker point of very low frequency, or two real eigenvalues. In float32 the kind then reads
-      "undecided: float64 will". The place is as exact as that of any other kind.
+    - `kind`: "fold", "branch point", "flip", "neimark-sacker", "hopf", "border collision" or "undecided".
+    - `parameter`: where it is on the interval of the parameter.
+    - `point`: (N,) the flat state there.
+
+    At a border collision eigenvalues jump across the boundary of stability, as on a kink of relu. A bifurcation is undecided
+    if a pair crosses the boundary so close to two equal real eigenvalues that rounding may have made it. It is a Hopf or
+    Neimark–Sacker point of very low frequency, or two real eigenvalues. In float32 the kind then reads "undecided: float64
+    will". The place is as exact as that of any other kind.
 
     ```python
     >>> import jax.numpy as jnp, rnn_ode as ro
