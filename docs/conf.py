@@ -55,7 +55,7 @@ html_theme_options = {
 
 def as_restructured(app, what, name, obj, options, lines: list[str]) -> None:
     """Docstrings are Markdown. Turn their code fences, links and bold argument heads into reStructuredText."""
-    text = "\n".join(lines)
+    text = re.sub(r"(?:^\|.*\|$\n?)+", _table, "\n".join(lines), flags=re.M)
     text = re.sub(r"(`[^`\n]*`)|\|", lambda match: match[1] or r"\|", text)  # |x| is a modulus, and no substitution
 
     def fence(match: re.Match) -> str:
@@ -67,6 +67,13 @@ def as_restructured(app, what, name, obj, options, lines: list[str]) -> None:
     text = re.sub(r"\[([^\]]+)\]\((https?://[^)]+)\)", r"`\1 <\2>`__", text)
     text = re.sub(r"(?<!\n)\n(?=[ ]*- )", _before_a_list, text)
     lines[:] = text.split("\n")
+
+
+def _table(match: re.Match) -> str:
+    """A Markdown table as a list of rows, the first of which is the head."""
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in match[0].strip().split("\n")]
+    listed = ["   * - " + "\n     - ".join(row) for row in rows if set("".join(row)) != {"-"}]
+    return "\n.. list-table::\n   :header-rows: 1\n\n" + "\n".join(listed) + "\n"
 
 
 def _before_a_list(match: re.Match) -> str:
