@@ -84,7 +84,8 @@ def _before_a_list(match: re.Match) -> str:
 
 def take_along(app) -> None:
     """Notebooks and the explorer are where their users find them; the site has copies of them."""
-    (HERE / "notebooks").mkdir(exist_ok=True)
+    for old in (HERE / "notebooks").glob("*.ipynb"):
+        old.unlink()
     for notebook in sorted((ROOT / "notebooks").glob("*.ipynb")):
         shutil.copy(notebook, HERE / "notebooks" / notebook.name)
     (HERE / "_static").mkdir(exist_ok=True)
