@@ -37,6 +37,7 @@ def test_every_answer_of_a_batch_of_spectra_is_that_of_its_members():
         jax.tree.map(lambda a, b, name=name: np.testing.assert_allclose(a[0], b, err_msg=name), nested[name], wanted)
 
 
+@pytest.mark.slow
 def test_the_names_of_a_batch_of_verdicts_are_a_list():
     batch = jax.vmap(ro.spectrum)(MATRICES)
     assert ro.verdict_name(batch.discrete) == [ro.verdict_name(ro.spectrum(W).discrete) for W in MATRICES]

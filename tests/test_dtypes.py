@@ -93,14 +93,14 @@ def returned(method, scheme):
 
 QUICK = {
     "iterate": iterated(cell),
-    "iterate, GRU": iterated(gru),
     "spectrum": lambda dtype, give: ro.spectrum(give(np.array([[2.0, 1.0], [0.0, 3.0]]), dtype)).multipliers,
     "logm": lambda dtype, give: ro.logm(give(np.array([[2.0, 1.0], [0.0, 3.0]]), dtype)),
+}
+SLOW = {
+    "iterate, GRU": iterated(gru),
     "draw_guesses": lambda dtype, give: jnp.sort(ro.draw_guesses(jax.random.key(0), 1, give(H0[None], dtype))),
     "root_condition": lambda dtype, give: ro.root_condition(cell(dtype), give(np.ones(1), dtype), 0.75, ahead=1).radii,
     "cycles": lambda dtype, give: ro.cycles(ro.Map(piecewise(dtype), give(np.ones(1), dtype)), 1).points,
-}
-SLOW = {
     "integrate": integrated(ro.Forward(1), ro.Hold),
     "integrate, linear": integrated(ro.Exact(), ro.Linear, None),
     "integrate, ts": integrated(ro.Tustin(), ro.Cubic, ts=TIMES),

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Complex, Float
 
 from .._base.checks import check_count
+from ..linalg._regions import HalfPlane
 from ..linalg._solve import inv, solve
 from .base import AbstractMethod
 
@@ -74,6 +75,11 @@ class Forward(AbstractMethod):
         for k in range(self.order, 0, -1):
             total = delta * ((-1) ** (k + 1) / k + total)
         return total
+
+    def contour(self, multiplier: Complex[Array, "..."], level: Float[Array, ""]) -> Complex[Array, "..."]:
+        if self.order == 1:  # g(z) = z − 1
+            return 1 + HalfPlane().reading.contour(multiplier, level)
+        return super().contour(multiplier, level)
 
     def of_matrix(self, W: Float[Array, "N N"]) -> Array:
         eye = jnp.eye(W.shape[0], dtype=W.dtype)

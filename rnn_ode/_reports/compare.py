@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
@@ -81,7 +80,7 @@ def compare(
     report("eigenvalues")
     s = spectrum(W)
     verdict, predictions = s.predictions(*methods)
-    generators = _generators(s.matrix, methods)
+    generators = [_generator(method, s.matrix) for method in methods]
     rows = []
     for method, prediction, generator in zip(methods, predictions, generators, strict=True):
         report(method.label)
@@ -137,10 +136,12 @@ def _linear_part(cell: Cell, xs: Array, h0: State) -> tuple[Float[Array, "N N"],
     return local_jacobian(cell, jnp.mean(xs, axis=0), h0), "the Jacobian at h0 and the mean input"
 
 
-@eqx.filter_jit
-def _generators(W: Float[Array, "N N"], methods: tuple[AbstractMethod, ...]) -> list[Num[Array, "N N"]]:
-    """Each method's g(W), not finite where it does not exist."""
-    return [method.of_matrix(W) for method in methods]
+def _generator(method: AbstractMethod, W: Float[Array, "N N"]) -> Num[Array, "N N"]:
+    """g(W), not finite where it does not exist."""
+    try:
+        return method.of_matrix(W)
+    except ValueError:  # of a logarithm of known values
+        return jnp.full_like(W, jnp.nan)
 
 
 def _errors(network: Trajectory, trajectory: Trajectory | None) -> np.ndarray:

@@ -145,7 +145,7 @@ def _words_in_a_case(row: Row) -> tuple[str, ...]:
     _, _, name, ratio, median, _, compiling, memory, _, error, _ = _words(row)
     spread = "–"
     if row.median_s is not None and row.low_s is not None and row.high_s is not None:
-        spread = f"±{50 * (row.high_s - row.low_s) / row.median_s:.2g} %"
+        spread = f"±{50 * (row.high_s - row.low_s) / row.median_s:.0f} %"
     return name, ratio, median, spread, compiling, memory, error
 
 

@@ -71,7 +71,7 @@ def deliver(
     save_figure(result.plot, figure)
     data = {**(about or {}), "figure": str(figure), **result.to_dict()}
     first, *others = result.tables()
-    first = dataclasses.replace(first, title="\n".join(filter(None, (first.title, head))))
+    first = dataclasses.replace(first, title="\n\n".join(filter(None, (first.title, head))))
     print_result(as_json, data, f"{fitted([first, *others])}\n\nfigure: {figure}{tail()}")
 
 

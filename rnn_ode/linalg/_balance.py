@@ -60,7 +60,7 @@ def host_balancing(A: Inexact[np.ndarray, "N N"]) -> Integer[np.ndarray, " N"]:
     """`balancing` of a matrix of known values, in NumPy."""
     n, info = A.shape[0], jnp.finfo(A.dtype)
     with np.errstate(divide="ignore"):
-        sizes = np.log2(np.abs(A).astype(np.promote_types(A.real.dtype, np.float32)))
+        sizes = np.log2(np.abs(A).astype(np.promote_types(info.dtype, np.float32)))
     least = np.max(sizes) + np.log2(info.eps)
     e, visits, unmoved = np.zeros(n, sizes.dtype), 0, 0
     while unmoved < n and visits < _MAX_SWEEPS * n:

@@ -128,13 +128,17 @@ def test_pitchfork():
     assert found.absent_from(unit(0.5)).tolist() == [True, False, True] + 6 * [False]  # tanh(h/2) rests at 0 alone
 
 
-class Affine(eqx.Module):
+class Plane(eqx.Module):
     """dh/dt = A h, one compiled program for all matrices of one size."""
 
     A: jax.Array
 
     def __call__(self, t, h, path):
         return self.A @ h
+
+
+def in_plane(A, guesses=((1.0, 0.5), (-2.0, 0.7), (0.3, -1.0))):
+    return ro.fixed_points(ro.Flow(Plane(jnp.asarray(A, float))), np.array(guesses), slow=True)
 
 
 @pytest.mark.parametrize(
@@ -149,10 +153,10 @@ class Affine(eqx.Module):
 )
 def test_a_linear_flow_is_described_by_the_eigenvectors_of_its_matrix(A, kind, verdict):
     A = np.array(A)
-    found = ro.fixed_points(ro.Flow(Affine(jnp.asarray(A))), np.array([[1.0, 0.5], [-2.0, 0.7]]))
+    found = in_plane(A)
     values = np.linalg.eigvals(A).astype(complex)
     values = values[np.lexsort((-values.imag, -values.real))]
-    assert int(found.count) == 1 and found.reached.tolist() == [0, 0]
+    assert int(found.count) == 1 and found.reached.tolist() == [0, 0, 0]
     assert (found.kind_names[0], found.verdict_names[0]) == (kind, verdict)
     np.testing.assert_allclose(found.points[0], 0, atol=1e-12)
     mine, right, left = found.eigenvalues[0], np.asarray(found.right[0]), np.asarray(found.left[0])
@@ -171,16 +175,25 @@ def test_a_linear_flow_is_described_by_the_eigenvectors_of_its_matrix(A, kind, v
 
 def test_a_line_of_equilibria_is_each_guess_s_own_and_persists():
     """dh/dt = [[0, 1], [0, −½]] h rests wherever the second state is 0."""
-    found = ro.fixed_points(ro.Flow(Affine(jnp.array([[0.0, 1.0], [0.0, -0.5]]))), np.array([[1.0, 0.5], [-2.0, 0.7]]))
-    assert found.count == 2 and found.verdict_names == ["PERSISTS"] * 2 and found.kind_names == ["UNDETERMINED"] * 2
+    found = in_plane([[0.0, 1.0], [0.0, -0.5]])
+    assert found.count == 3 and found.verdict_names == ["PERSISTS"] * 3 and found.kind_names == ["UNDETERMINED"] * 3
     np.testing.assert_allclose(found.points[:, 1], 0, atol=1e-12)
-    np.testing.assert_allclose(found.timescales, [[np.inf, 2.0]] * 2, rtol=1e-9)
+    np.testing.assert_allclose(found.timescales, [[np.inf, 2.0]] * 3, rtol=1e-9)
 
 
 def test_a_defective_flow_has_no_left_eigenvectors():
-    found = ro.fixed_points(ro.Flow(Affine(jnp.array([[-0.5, 1.0], [0.0, -0.5]]))), np.array([[1.0, 0.5], [-2.0, 0.7]]))
+    found = in_plane([[-0.5, 1.0], [0.0, -0.5]])
     assert found.count == 1 and found.verdict_names[0] == "DECAYS"
     assert np.isnan(found.left[0]).all() and np.isfinite(found.right[0]).all()
+
+
+def test_a_guess_that_hardly_moves_rests_in_its_fast_directions_alone():
+    """dh/dt = (1e-10 h₁, −h₂): from (1, 1e-7) the second state goes to 0, and the first one stays."""
+    found = in_plane(np.diag([1e-10, -1.0]), [(1.0, 1e-7), (-2.0, 0.7), (0.3, -1.0)])
+    row = int(found.reached[0])
+    assert found.kind_names[row] == "SLOW" and not found.converged[row]
+    np.testing.assert_allclose(found.points[row], [1, 0], atol=1e-6)
+    assert abs(found.points[row, 1]) < 1e-12 and found.residuals[row] == pytest.approx(1e-10, rel=1e-5)
 
 
 def test_the_unit_of_a_search_is_a_quantile_of_the_positive_sizes_as_a_power_of_two():

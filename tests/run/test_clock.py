@@ -28,9 +28,8 @@ BAD_TIMES = [
 ]
 
 
-@pytest.mark.parametrize(
-    "path", [None, pytest.param(ro.Hold(XS, DT), marks=pytest.mark.slow)], ids=["no samples", "samples"]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("path", [None, ro.Hold(XS, DT)], ids=["no samples", "samples"])
 def test_traced_times_that_do_not_increase_are_told(path):
     field = summed(a=-1.0)
     run = jax.jit(jax.vmap(lambda ts: ro.integrate(field, path, jnp.ones(2), ts=ts, throw=False)))

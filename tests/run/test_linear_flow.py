@@ -33,7 +33,7 @@ def affine(W=W) -> ro.VanillaCell:
 
 
 @pytest.mark.parametrize("name", MATRICES)
-@pytest.mark.parametrize("count", [0, 1, 4])
+@pytest.mark.parametrize("count", [4, *(pytest.param(count, marks=pytest.mark.slow) for count in (0, 1))])
 def test_phi_functions_are_blocks_of_an_exponential(name, count):
     """exp of [[A, 1, 0], [0, 0, 1], [0, 0, 0]] has exp(A), φ₁(A), φ₂(A) in its first row."""
     A = MATRICES[name]
@@ -63,11 +63,12 @@ def test_phi_functions_are_differentiated_in_both_modes():
 LEADS = (ro.Textbook(), ro.Tustin(), ro.Forward(1))
 READINGS = [(method, path, RATES[k % 2]) for k, (method, path) in enumerate(itertools.product(LEADS, PATHS))]
 OTHERS = [(method, "linear", 0.7) for method in (ro.Forward(3), ro.Backward(2), ro.Exact())]
-QUICK = [(LEADS[1], "linear", 1.0)]
-CASES = [pytest.param(*case, marks=() if case in QUICK else pytest.mark.slow) for case in READINGS + OTHERS]
 
 
-@pytest.mark.parametrize(("method", "path", "rate"), CASES, ids=lambda value: getattr(value, "label", str(value)))
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("method", "path", "rate"), READINGS + OTHERS, ids=lambda value: getattr(value, "label", str(value))
+)
 def test_it_is_what_the_solver_converges_to(path, method, rate):
     """At another rate than the network's own the input's kinks fall into the steps."""
     field, given = ro.to_ode(affine(), method), PATHS[path](XS, dt=rate)

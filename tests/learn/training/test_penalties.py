@@ -207,6 +207,7 @@ def test_penalties_refuse_what_does_not_fit(as_user):
         learn.vanishing_gradient(lambda x, h: h, XS, of_the_end)
 
 
+@pytest.mark.slow
 def test_a_gradient_smaller_than_any_float_is_measured():
     """Halving 400 times in float32: every step's factor is ½, and so Ω = ¼, with the gradient of that."""
     with jax.enable_x64(False):

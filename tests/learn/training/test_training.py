@@ -209,6 +209,7 @@ OLD = Path(__file__).parents[2] / "data" / "0.1.0"
 OLD_XS = jnp.sin(0.3 * jnp.arange(12.0))[:, None]
 
 
+@pytest.mark.slow
 def test_a_training_of_0_1_0_resumes(tmp_path, float32):
     """Six of twelve steps were made by 0.1.0; the losses and the result are those of its unbroken run, to rounding."""
     shutil.copy(OLD / "training.ckpt", tmp_path / "run.ckpt")
