@@ -49,6 +49,19 @@ class Recording:
     - `frames`: number of samples of each channel.
     - `subtype`: format of the samples, a key of `SUBTYPES`.
     - `start`: number of bytes before the first sample.
+
+    ```python
+    >>> import pathlib, tempfile
+    >>> import numpy as np
+    >>> from rnn_ode import audio
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "tone.wav"
+    >>> with audio.wav_writer(path, 8000, 1, "float") as write:
+    ...     clipped = write(0.5 * np.ones((100, 1)))
+    >>> recording = audio.read_wav(path)
+    >>> recording.rate, recording.frames, [block.shape for block in recording.blocks(64)]
+    (8000, 100, [(64, 1), (36, 1)])
+
+    ```
     """
 
     path: Path
@@ -168,8 +181,21 @@ def wav_writer(
     - `subtype`: format of the samples, a key of `SUBTYPES`.
     - `frames`: their approximate number. A file of more than 4 GiB is written as RF64.
 
+    **Returns:** a context manager of the function.
+
     **Raises:** `ValueError` for another subtype, `OSError` if the file cannot be written, `ImportError` without the package
     `soundfile`.
+
+    ```python
+    >>> import pathlib, tempfile
+    >>> import numpy as np
+    >>> from rnn_ode import audio
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "loud.wav"
+    >>> with audio.wav_writer(path, 8000, 1, "pcm16") as write:
+    ...     write(np.array([[0.5], [2.0]]))
+    1
+
+    ```
     """
     if subtype not in SUBTYPES:
         raise ValueError(f"subtype must be one of {', '.join(SUBTYPES)}; got {subtype!r}.")

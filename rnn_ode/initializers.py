@@ -37,6 +37,7 @@ __all__ = [
     "gaussian",
     "identity",
     "orthogonal",
+    "shifted",
     "with_abscissa",
     "with_multipliers",
     "with_radius",

@@ -89,7 +89,7 @@ def public_names() -> set[str]:
     names = {f"rnn_ode.{name}" for name in dir(rnn_ode) if name not in (*rnn_ode._MODULES, "__version__")}
     for place in rnn_ode._MODULES:
         module = importlib.import_module(f"rnn_ode.{place}")
-        own = {name: thing for name, thing in vars(module).items() if not name.startswith("_")}
+        own = {name: getattr(module, name) for name in dir(module) if not name.startswith("_")}
         names |= {
             f"rnn_ode.{place}.{name}"
             for name, thing in own.items()

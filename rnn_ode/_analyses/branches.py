@@ -56,13 +56,26 @@ from .branches_walk import Followed, follow
 class Bifurcation(NamedTuple):
     """A bifurcation of a branch.
 
-    **Fields:** `parameter` and `point` (N,) say where; `kind` is one of
+    **Fields:**
 
-    - "fold", "branch point", "flip", "neimark-sacker", "hopf".
-    - "border collision": eigenvalues jump across the boundary of stability, as on a kink of relu.
-    - "undecided": a pair crosses the boundary so close to two equal real eigenvalues that rounding may have made it. It is
-      a Hopf or Neimark–Sacker point of very low frequency, or two real eigenvalues. In float32 the kind then reads
-      "undecided: float64 will". The place is as exact as that of any other kind.
+    - `kind`: "fold", "branch point", "flip", "neimark-sacker", "hopf", "border collision" or "undecided".
+    - `parameter`: where it is on the interval of the parameter.
+    - `point`: (N,) the flat state there.
+
+    At a border collision eigenvalues jump across the boundary of stability, as on a kink of relu. A bifurcation is undecided
+    if a pair crosses the boundary so close to two equal real eigenvalues that rounding may have made it. It is a Hopf or
+    Neimark–Sacker point of very low frequency, or two real eigenvalues. In float32 the kind then reads "undecided: float64
+    will". The place is as exact as that of any other kind.
+
+    ```python
+    >>> import jax.numpy as jnp, rnn_ode as ro
+    >>> def network(b):
+    ...     return ro.Map(ro.VanillaCell([[2.0]], [[1.0]], [0.0], jnp.tanh), b[None])
+    >>> first = ro.continue_branch(network, jnp.array([-1.0]), (-1.0, 1.0)).bifurcations[0]
+    >>> first.kind, round(first.parameter, 3), round(float(first.point[0]), 3)
+    ('fold', 0.533, -0.707)
+
+    ```
     """
 
     kind: str
@@ -85,6 +98,16 @@ class Branch(ShownArrays, eqx.Module):
       Neimark–Sacker point.
     - `closed`: whether the branch returned to its start.
     - `result`: a `RESULTS`: `successful`, or why the branch is partial and what to try.
+
+    ```python
+    >>> import jax.numpy as jnp, rnn_ode as ro
+    >>> def network(b):
+    ...     return ro.Map(ro.VanillaCell([[2.0]], [[1.0]], [0.0], jnp.tanh), b[None])
+    >>> branch = ro.continue_branch(network, jnp.array([-1.0]), (-1.0, 1.0))
+    >>> [round(float(branch.parameters[i]), 3) for i in branch.indices], branch.verdict_names[0]
+    ([0.533, -0.533], 'DECAYS')
+
+    ```
     """
 
     parameters: Float[np.ndarray, " m"]

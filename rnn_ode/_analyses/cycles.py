@@ -38,6 +38,15 @@ class Cycles(ShownArrays, eqx.Module):
     - `degenerate`: the number of patterns with a continuum of orbits, which are not listed (a multiplier is 1 there, and the
       orbits touch each other).
     - `coverage`: a `Coverage`; `str(coverage)` says in words how much was searched.
+
+    ```python
+    >>> import jax.numpy as jnp, rnn_ode as ro
+    >>> tent = ro.VanillaCell([[1.5, -3.0], [1.5, -3.0]], jnp.zeros((2, 1)), [0.0, -0.5])
+    >>> found = ro.cycles(ro.Map(tent, jnp.zeros(1)), 2)
+    >>> found.points.shape, found.multipliers.real.round(2).tolist(), found.verdict_names
+    ((1, 2, 2), [[-2.25, 0.0]], ['GROWS'])
+
+    ```
     """
 
     points: Float[Array, "n period N"]

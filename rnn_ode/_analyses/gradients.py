@@ -64,6 +64,15 @@ class GradientFlow(ShownArrays, eqx.Module):
     - `bounds`: a `GradientBounds`.
     - `result`: a `RESULTS`: `successful`, `left_float_range` (every number of the run is NaN) or `derivative_undefined`
       (norms are NaN from the first such lag on).
+
+    ```python
+    >>> import jax.numpy as jnp, rnn_ode as ro
+    >>> shift = ro.VanillaCell(1.5 * jnp.eye(3, k=1), jnp.zeros((3, 1)), jnp.zeros(3), activation=None)
+    >>> g = ro.gradient_flow(shift, jnp.zeros((4, 1)))
+    >>> print(g.log_norms.round(2), g.measured_rate)  # log 1.5 = 0.41 for each step, then nothing
+    [0.   0.41 0.81 -inf -inf] -inf
+
+    ```
     """
 
     log_norms: Float[Array, "*batch lags"]

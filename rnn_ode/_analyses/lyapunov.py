@@ -67,6 +67,15 @@ class Lyapunov(ShownArrays, eqx.Module):
       has NaN in `exponents`, and in the rows of `history` from there on.
     - `step`: the length of the steps taken, in time.
     - `step_wanted`: the length of the longest steps that suit the run; of a map, its own.
+
+    ```python
+    >>> import jax.numpy as jnp, rnn_ode as ro
+    >>> logistic = ro.Map(lambda x, h: 4 * h * (1 - h))
+    >>> run = ro.lyapunov(logistic, jnp.array([0.3]), 2000.0)
+    >>> round(run.exponents.item(), 1), run.kaplan_yorke.item()  # log 2, and the whole line
+    (0.7, 1.0)
+
+    ```
     """
 
     exponents: Float[Array, " k"]

@@ -42,6 +42,14 @@ class Spectrum(ShownArrays, eqx.Module):
 
     `table()` has a row for each conversion and for `Textbook()`, and one for each of the largest multipliers; `to_dict()` has
     all of them. For a batch of matrices, as `vmap` returns it, every property and method returns a batch of answers.
+
+    ```python
+    >>> import rnn_ode as ro
+    >>> s = ro.spectrum([[0.0, -0.9], [0.9, 0.0]])
+    >>> print(s.multipliers.imag.round(2), s.frequencies, f"{s.rate():.3f}")
+    [ 0.9 -0.9] [ 0.25 -0.25] -0.105
+
+    ```
     """
 
     matrix: Float[Array, "N N"]

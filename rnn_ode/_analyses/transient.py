@@ -54,6 +54,14 @@ class Transient(ShownArrays, eqx.Module):
 
     At a kink, a state at which the Jacobian jumps, as that of a ReLU network does at 0 without bias, the verdict is
     UNDETERMINED. All other fields belong to the one Jacobian that JAX's derivative picks there by convention.
+
+    ```python
+    >>> import rnn_ode as ro
+    >>> t = ro.transient([[0.5, 10.0], [0.0, 0.5]])
+    >>> [round(float(norm), 1) for norm in t.norms[:4]], round(float(t.numerical_radius), 2)
+    ([1.0, 10.0, 10.0, 7.5], 5.5)
+
+    ```
     """
 
     eigenvalues: Complex[Array, " N"]

@@ -11,6 +11,14 @@ class RESULTS(diffrax.RESULTS):  # pyright: ignore[reportGeneralTypeIssues]
     """How a run ended: `diffrax.RESULTS`, and the other ends that networks and their flows have besides.
 
     `RESULTS[trajectory.result]` is the text, with what to do next; `successful` has the empty text.
+
+    ```python
+    >>> import jax.numpy as jnp, rnn_ode as ro
+    >>> run = ro.iterate(lambda x, h: 1e30 * h, jnp.zeros(3), jnp.ones(()), throw=False)
+    >>> bool(run.result == ro.RESULTS.left_float_range), ro.RESULTS[run.result][:33]
+    (True, 'The state left the float range (o')
+
+    ```
     """
 
     left_float_range = (

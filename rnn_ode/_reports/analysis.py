@@ -14,10 +14,25 @@ from .analysis_table import analysis_tables
 
 @dataclasses.dataclass(frozen=True)
 class Analysis(Shown):
-    """A network beside its flow: `sides` the two of them, `x` the constant input, `method` the conversion.
+    """A network beside its flow: what `analyse` returns.
 
-    `axes` (2, N) and `centre` (N,) span the plane of the phase portraits, `grid` (m,) its coordinates for two units.
     `table()` is a text table, `plot()` one page, `to_json()` the same as data.
+
+    **Fields:**
+
+    - `sides`: the answers of the network, and of the flow.
+    - `x`: (D,) the constant input.
+    - `method`: the conversion that made the flow.
+    - `centre`: (N,) the centre of the phase portraits, and `axes`: (2, N) the directions that span them.
+    - `grid`: (m,) coordinates on those axes, for two units.
+
+    ```python
+    >>> import jax.numpy as jnp, rnn_ode as ro
+    >>> a = ro.analyse(ro.VanillaCell([[1.5]], [[1.0]], [0.0], jnp.tanh), jnp.zeros(1), steps=100)
+    >>> [(point["kind"], point["verdict"]) for point in a.to_dict()["flow"]["fixed_points"]]
+    [('NODE', 'GROWS'), ('NODE', 'DECAYS'), ('NODE', 'DECAYS')]
+
+    ```
     """
 
     sides: tuple[Side, Side]

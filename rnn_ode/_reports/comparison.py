@@ -20,9 +20,28 @@ from .linear_growth import Growth
 
 @dataclasses.dataclass(frozen=True)
 class Comparison(ShownArrays):
-    """What `compare` found: `network` the network's trajectory, `rows` one per method, `spectrum` of the linear part.
+    """What `compare` found: a network beside its counterparts.
 
     `finding` is the result in one sentence, `table()` a text table, `plot()` a figure, `to_json()` the same as data.
+
+    **Fields:**
+
+    - `network`: the network's `Trajectory`.
+    - `rows`: a row for each method: its trajectory, errors, verdict and rates, or why it does not exist.
+    - `spectrum`: the `Spectrum` of the network's linear part.
+    - `network_verdict`: the name of the verdict on that part.
+    - `measured_rate`: its growth by simulation, in nats per step.
+    - `linear_part`: what that part is, in words.
+    - `growth`: ‖Wᵏ‖ and ‖exp(W k)‖ at whole steps.
+
+    ```python
+    >>> import jax.numpy as jnp, rnn_ode as ro
+    >>> cell = ro.VanillaCell([[0.5]], [[1.0]], [0.0], activation=None)
+    >>> c = ro.compare(cell, jnp.ones((8, 1)), methods=(ro.Textbook(), ro.Exact()))
+    >>> round(c.network.states[-1].item(), 3), [row.parted_at for row in c.rows]
+    (1.992, [1.0, None])
+
+    ```
     """
 
     error_limit: ClassVar[float] = ERROR_LIMIT

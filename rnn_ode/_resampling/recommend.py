@@ -50,6 +50,17 @@ class Recommendation(Shown, eqx.Module):
     - `schemes`: all schemes, the best first.
     - `best`: the one that is recommended.
     - `ratio`: the new rate over the old one.
+
+    ```python
+    >>> import jax.numpy as jnp, rnn_ode as ro
+    >>> cell = ro.VanillaCell([[0.8]], [[0.2]], [0.0], jnp.tanh)
+    >>> xs = jnp.sin(0.1 * jnp.arange(400.0))[:, None]
+    >>> found = ro.recommend(cell, xs, 2, budget=1)
+    >>> finer = found.best.run(cell, ro.BandLimited(xs), jnp.arange(1.0, 9.0, 0.5))
+    >>> found.best.applications, finer.states.shape
+    (1, (16, 1))
+
+    ```
     """
 
     schemes: tuple[Scheme, ...]

@@ -41,6 +41,21 @@ class RootCondition(ShownArrays, eqx.Module):
     - `multipliers`: (N,) of the network's step at rest.
     - `radii`: (A, B + 1), the largest modulus of the roots for ahead = 1 … A (rows) and behind = 0 … B.
     - `excess`: (A, B + 1), by how much a radius exceeds the larger of 1 and |λ|^gap, at the worst multiplier.
+
+    ```python
+    >>> import jax.numpy as jnp, rnn_ode as ro
+    >>> cell = ro.VanillaCell([[0.9, 0.0], [0.0, -0.6]], jnp.zeros((2, 1)), jnp.zeros(2), activation=None)
+    >>> print(ro.root_condition(cell, jnp.zeros(1), 0.5, ahead=1, behind=1).table())
+    The largest modulus of the roots of evolve(ahead, behind), in steps of 0.5 of
+    the network's.
+    <BLANKLINE>
+    ahead \\ behind       0       1
+    ──────────────  ──────  ──────
+                 1  0.9500  0.9486
+    <BLANKLINE>
+    A pair in brackets is unstable.
+
+    ```
     """
 
     gap: float

@@ -83,6 +83,14 @@ def run(
 
     **Raises:** `ValueError` or `TypeError` for counts that are not whole and positive, for an unknown case, and for a
     `keep` of another run; `OSError` if `keep` cannot be written.
+
+    ```python
+    >>> from rnn_ode import bench
+    >>> rows = bench.run(cases="iterate", hidden=2, steps=2, repeats=1, peers=False)
+    >>> rows[0].contender, rows[0].ok, rows[0].ratio
+    ('rnn_ode', True, 1.0)
+
+    ```
     """
     for name, count in (("steps", steps), ("repeats", repeats)):
         check_count(name, count)
@@ -107,7 +115,20 @@ def parts(
 ) -> list[tuple[str, tuple[int, int]]]:
     """The parts of a run in order: a case, and the number of units and of sequences (only `SIZED` cases have several).
 
-    The arguments are those of `run`.
+    **Arguments:**
+
+    - `cases`, `hidden`, `batch`: as in `run`.
+
+    **Returns:** pairs of a case and a size (units, sequences).
+
+    **Raises:** `ValueError` or `TypeError` for an unknown case and for counts that are not whole and positive.
+
+    ```python
+    >>> from rnn_ode import bench
+    >>> bench.parts(["iterate", "import"], hidden=[8, 16])
+    [('iterate', (8, 1)), ('iterate', (16, 1)), ('import', (8, 1))]
+
+    ```
     """
     sizes = _sizes(hidden, batch)
     return [(case, size) for case in _chosen(cases) for size in (sizes if case in SIZED else sizes[:1])]

@@ -29,6 +29,14 @@ class Row:
       product) and `memory_rate` (bytes per second in a copy), both measured in the same run. The second can be above 1,
       since weights in a cache are read faster than memory.
     - `curve`: pairs (error, median seconds) of a contender that has an error to choose.
+
+    ```python
+    >>> from rnn_ode import bench
+    >>> row = bench.Row("iterate", "rnn_ode", 32, 1, 1000, "float32", "cpu", "a laptop", median_s=1e-3)
+    >>> row.to_dict()["median_s"], row.ok, row.error is None
+    (0.001, True, True)
+
+    ```
     """
 
     case: str
@@ -94,7 +102,22 @@ def as_table(rows: Iterable[Row]) -> Table:
 
 
 def table(rows: Iterable[Row]) -> str:
-    """The rows as a text table. Under it stand the machine and the meaning of the columns."""
+    """The rows as a text table. Under it stand the machine and the meaning of the columns.
+
+    **Arguments:**
+
+    - `rows`: the rows that `run` returned.
+
+    **Returns:** lines of at most 80 columns.
+
+    ```python
+    >>> from rnn_ode import bench
+    >>> row = bench.Row("iterate", "rnn_ode", 32, 1, 9, "float32", "cpu", "a laptop", median_s=1e-3, ratio=1.0)
+    >>> "1 ms" in bench.table([row]), "machine: a laptop." in bench.table([row])
+    (True, True)
+
+    ```
+    """
     return as_table(rows).text()
 
 

@@ -21,6 +21,14 @@ class Series:
     - `index`: the time of each sample (T,), in years for example, strictly increasing or decreasing, or `None`. For a
       series that `load_csv` read: the first column of the file if it is such a sequence and not one of the columns read.
     - `columns`: the D names of the columns.
+
+    ```python
+    >>> from rnn_ode import datasets
+    >>> series = datasets.sunspots()
+    >>> series.values.shape, series.columns, float(series.index[0])
+    ((309, 1), ('sunspots',), 1700.0)
+
+    ```
     """
 
     name: str

@@ -28,6 +28,8 @@ def read_matrix(path: PathLike, key: str | None = None) -> Float[np.ndarray, "N 
     - `key`: name of the matrix. Default `None`: the recurrent matrix by its usual names, `W_h` or `weight_hh_l0`; else the
       only square matrix; else `W`, unless there is an `A` too (in a `PiecewiseLinearCell` neither is the recurrent matrix).
 
+    **Returns:** the matrix, in the file's floating type.
+
     **Raises:** `ValueError` listing the keys with their shapes if there is no such matrix; otherwise as `read_arrays`.
 
     ```python
@@ -65,6 +67,8 @@ def read_cell(path: PathLike, activation: Activation | EllipsisType = ...) -> Ca
     - `path`: as in `read_arrays`.
     - `activation`: of a vanilla network, `None` for affine. Default: relu for `W_h`, `W_x`, `b`, and tanh for PyTorch's
       names, as in PyTorch. Other cells have their own.
+
+    **Returns:** the cell.
 
     **Raises:** `ValueError` for keys that make no cell and shapes that do not fit; otherwise as `read_arrays`.
 

@@ -21,6 +21,14 @@ def analysis(a: Any) -> Figure:
     - `a`: what `analyse` returned; its `sides`, `method`, `x`, `centre`, `axes` and `grid` are read.
 
     **Returns:** a matplotlib figure.
+
+    ```python
+    >>> import jax.numpy as jnp, rnn_ode as ro
+    >>> a = ro.analyse(ro.VanillaCell([[1.5]], [[1.0]], [0.0], jnp.tanh), jnp.zeros(1), steps=100)
+    >>> len(ro.plot.analysis(a).axes)
+    8
+
+    ```
     """
     figure, rows = page(4, 2, size=(11, 12.5), height_ratios=(1.45, 0.9, 1, 1))
     for column, side in zip(rows.T, a.sides, strict=True):

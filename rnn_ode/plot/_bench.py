@@ -70,6 +70,19 @@ def bench_ratios(axes: Axes, groups: list[list[Any]]) -> None:
 
     - `axes`: the axes to draw into.
     - `groups`: the rows of each case, ours first; see `bench`.
+
+    ```python
+    >>> from matplotlib.figure import Figure
+    >>> from rnn_ode import bench, plot
+    >>> def row(contender, ratio, curve):
+    ...     return bench.Row("iterate", contender, 32, 1, 9, "float32", "cpu", "a laptop", 1e-3, ratio=ratio, curve=curve)
+    >>> rows = [row("rnn_ode", 1.0, [(1e-3, 1.0), (1e-6, 2.0)]), row("another", 2.5, [(1e-3, 3.0)])]
+    >>> axes = Figure().subplots()
+    >>> plot.bench_ratios(axes, [rows])
+    >>> [label.get_text() for label in axes.get_yticklabels()]
+    ['another']
+
+    ```
     """
     y, ticks, names, ratios = 0.0, [], [], [1.0]
     for group in groups:
@@ -114,6 +127,19 @@ def bench_curves(axes: Axes, group: list[Any]) -> None:
 
     - `axes`: the axes to draw into.
     - `group`: the rows of one case, ours first; see `bench`.
+
+    ```python
+    >>> from matplotlib.figure import Figure
+    >>> from rnn_ode import bench, plot
+    >>> def row(contender, ratio, curve):
+    ...     return bench.Row("iterate", contender, 32, 1, 9, "float32", "cpu", "a laptop", 1e-3, ratio=ratio, curve=curve)
+    >>> rows = [row("rnn_ode", 1.0, [(1e-3, 1.0), (1e-6, 2.0)]), row("another", 2.5, [(1e-3, 3.0)])]
+    >>> axes = Figure().subplots()
+    >>> plot.bench_curves(axes, rows)
+    >>> axes.get_xscale()
+    'log'
+
+    ```
     """
     curves = [row for row in group if row.curve]
     colours = colours_of(row.contender for row in curves if row is not group[0])

@@ -63,6 +63,19 @@ def trajectories(axes: Axes, c: Any, colours: Mapping[str, Any], count: int | No
     - `c`: what `compare` returned; `ts` and `states` of its `network` and of each row's `trajectory` are read.
     - `colours`: a colour for each method's label.
     - `count`: how many samples to show, from the first. Default: all.
+
+    ```python
+    >>> import jax.numpy as jnp, rnn_ode as ro
+    >>> from matplotlib.figure import Figure
+    >>> cell = ro.VanillaCell([[0.5]], [[1.0]], [0.0], activation=None)
+    >>> c = ro.compare(cell, jnp.ones((8, 1)), methods=(ro.Textbook(), ro.Exact()))
+    >>> axes = Figure().subplots()
+    >>> colours = {row.method.label: "tab:red" for row in c.rows}
+    >>> ro.plot.trajectories(axes, c, colours, count=4)
+    >>> axes.get_xlabel()
+    'time'
+
+    ```
     """
     stop = None if count is None else count + 1
     ts = np.asarray(c.network.ts)[:stop]
@@ -116,6 +129,19 @@ def errors(axes: Axes, c: Any, colours: Mapping[str, Any]) -> None:
     - `axes`: the axes to draw into.
     - `c`: what `compare` returned; the times of its `network`, the `errors` of its rows and `error_limit` are read.
     - `colours`: a colour for each method's label.
+
+    ```python
+    >>> import jax.numpy as jnp, rnn_ode as ro
+    >>> from matplotlib.figure import Figure
+    >>> cell = ro.VanillaCell([[0.5]], [[1.0]], [0.0], activation=None)
+    >>> c = ro.compare(cell, jnp.ones((8, 1)), methods=(ro.Textbook(), ro.Exact()))
+    >>> axes = Figure().subplots()
+    >>> colours = {row.method.label: "tab:red" for row in c.rows}
+    >>> ro.plot.errors(axes, c, colours)
+    >>> axes.get_yscale()
+    'log'
+
+    ```
     """
     times = np.asarray(c.network.ts)
     known = [np.where(row.errors > 0, row.errors, np.nan) for row in c.rows]
@@ -149,6 +175,18 @@ def growth(axes: Axes, c: Any) -> None:
 
     - `axes`: the axes to draw into.
     - `c`: what `compare` returned; its `growth` is read.
+
+    ```python
+    >>> import jax.numpy as jnp, rnn_ode as ro
+    >>> from matplotlib.figure import Figure
+    >>> cell = ro.VanillaCell([[0.5]], [[1.0]], [0.0], activation=None)
+    >>> c = ro.compare(cell, jnp.ones((8, 1)), methods=(ro.Textbook(), ro.Exact()))
+    >>> axes = Figure().subplots()
+    >>> ro.plot.growth(axes, c)
+    >>> axes.get_yscale()
+    'log'
+
+    ```
     """
     g = c.growth
     condition = min(g.eigenvector_condition, 1e12)

@@ -19,6 +19,22 @@ def forecast(f: Any) -> Figure:
     - `f`: a `rnn_ode.learn.Forecast`; its `split`, `band`, `future`, `share`, `baselines` and `fit` are read.
 
     **Returns:** a matplotlib figure.
+
+    ```python
+    >>> import numpy as np
+    >>> from rnn_ode import learn, plot
+    >>> series = np.sin(np.arange(60.0))[:, None]
+    >>> parts = learn.split(series, history=5, gap=0, horizon=1)
+    >>> zero = np.zeros_like(parts.test.targets)  # a forecast of nothing but 0
+    >>> history = learn.History(np.array([0.5]), np.array([1.0]), np.array([1]), {})
+    >>> band = learn.Band(zero, zero - 1, zero + 1)
+    >>> future = learn.Band(zero[0], zero[0] - 1, zero[0] + 1)
+    >>> fit = learn.Fit(None, history, "all 1 steps are done")
+    >>> f = learn.Forecast(parts, series[:42], band, zero[None], future, {"last value": zero}, 0.9, fit, 1)
+    >>> len(plot.forecast(f).axes)
+    4
+
+    ```
     """
     figure, axes = page(2, 2, size=(11, 7.6))
     forecast_rows(axes[0, 0], f, None)
@@ -60,6 +76,25 @@ def forecast_rows(axes: Axes, f: Any, count: int | None) -> None:
     - `axes`: the axes to draw into.
     - `f`: a `rnn_ode.learn.Forecast`; its `split`, `band`, `future` and `share` are read.
     - `count`: how many rows at the end of the test part. `None` draws all of it.
+
+    ```python
+    >>> import numpy as np
+    >>> from matplotlib.figure import Figure
+    >>> from rnn_ode import learn, plot
+    >>> series = np.sin(np.arange(60.0))[:, None]
+    >>> parts = learn.split(series, history=5, gap=0, horizon=1)
+    >>> zero = np.zeros_like(parts.test.targets)  # a forecast of nothing but 0
+    >>> history = learn.History(np.array([0.5]), np.array([1.0]), np.array([1]), {})
+    >>> band = learn.Band(zero, zero - 1, zero + 1)
+    >>> future = learn.Band(zero[0], zero[0] - 1, zero[0] + 1)
+    >>> fit = learn.Fit(None, history, "all 1 steps are done")
+    >>> f = learn.Forecast(parts, series[:42], band, zero[None], future, {"last value": zero}, 0.9, fit, 1)
+    >>> axes = Figure().subplots()
+    >>> plot.forecast_rows(axes, f, None)
+    >>> len(axes.lines) > 1
+    True
+
+    ```
     """
     test = f.split.test
     rows = test.starts + test.inputs.shape[1] + test.gap + test.targets.shape[1] - 1
@@ -91,6 +126,25 @@ def forecast_errors(axes: Axes, f: Any) -> None:
 
     - `axes`: the axes to draw into.
     - `f`: a `rnn_ode.learn.Forecast`; its `split`, `band` and `baselines` are read.
+
+    ```python
+    >>> import numpy as np
+    >>> from matplotlib.figure import Figure
+    >>> from rnn_ode import learn, plot
+    >>> series = np.sin(np.arange(60.0))[:, None]
+    >>> parts = learn.split(series, history=5, gap=0, horizon=1)
+    >>> zero = np.zeros_like(parts.test.targets)  # a forecast of nothing but 0
+    >>> history = learn.History(np.array([0.5]), np.array([1.0]), np.array([1]), {})
+    >>> band = learn.Band(zero, zero - 1, zero + 1)
+    >>> future = learn.Band(zero[0], zero[0] - 1, zero[0] + 1)
+    >>> fit = learn.Fit(None, history, "all 1 steps are done")
+    >>> f = learn.Forecast(parts, series[:42], band, zero[None], future, {"last value": zero}, 0.9, fit, 1)
+    >>> axes = Figure().subplots()
+    >>> plot.forecast_errors(axes, f)
+    >>> [label.get_text() for label in axes.get_yticklabels()]
+    ['last value', 'network']
+
+    ```
     """
     errors = _mean_errors(f)
     order = sorted(errors, key=lambda name: -errors[name])
@@ -165,6 +219,17 @@ def training(axes: Axes, history: Any) -> None:
 
     - `axes`: the axes to draw into.
     - `history`: a `rnn_ode.learn.History`; its `loss`, `gradient_norm`, `checks` and `checked_at` are read.
+
+    ```python
+    >>> import numpy as np
+    >>> from matplotlib.figure import Figure
+    >>> from rnn_ode import learn, plot
+    >>> axes = Figure().subplots()
+    >>> plot.training(axes, learn.History(np.array([2.0, 1.0]), np.array([3.0, 2.0]), np.array([], int), {}))
+    >>> axes.get_xlabel()
+    'step of training'
+
+    ```
     """
     steps = np.arange(1, len(history.loss) + 1)
     axes.set(xscale="log", yscale="log", xlabel="step of training")

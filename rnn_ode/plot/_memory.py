@@ -20,6 +20,15 @@ def memory(study: Any) -> Figure:
     - `study`: a `rnn_ode.learn.Study`; its `trials`, `settings`, `groups()`, `share(group)` and `longest(cell)` are read.
 
     **Returns:** a matplotlib figure.
+
+    ```python
+    >>> from rnn_ode import learn, plot
+    >>> settings = {"task": "Adding()", "hidden": 8, "steps": 10, "size": 4, "solved": 0.01, "chance": {"10": 0.167}}
+    >>> trial = learn.Trial("gru", 10, 0, "DECAYS", 0.5, -2.0, 1.0, 0.001, True, 10, "all 10 steps are done")
+    >>> len(plot.memory(learn.Study(settings, (trial,))).axes)
+    2
+
+    ```
     """
     figure, axes = page(1, 2, size=(11, 4.6))
     left, right = axes[0]

@@ -21,7 +21,22 @@ _LEGEND = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.02), "fontsize": "sma
 def portrait(axes: Axes, a: Any, side: Any) -> None:
     """Draw a run in the plane of two units or of two principal components, with its fixed points, nullclines and arrows.
 
-    Reads `centre`, `axes` and `grid` of the analysis `a`, and `orbit`, `points`, `added`, `mark`, `nullclines` of the side.
+    **Arguments:**
+
+    - `axes`: the axes to draw into.
+    - `a`: what `analyse` returned; its `centre`, `axes` and `grid` are read.
+    - `side`: one of its sides; `orbit`, `points`, `added`, `mark` and `nullclines` are read.
+
+    ```python
+    >>> import jax.numpy as jnp, rnn_ode as ro
+    >>> a = ro.analyse(ro.VanillaCell([[1.5]], [[1.0]], [0.0], jnp.tanh), jnp.zeros(1), steps=100)
+    >>> from matplotlib.figure import Figure
+    >>> axes = Figure().subplots()
+    >>> ro.plot.portrait(axes, a, a.sides[0])
+    >>> axes.get_aspect()
+    1.0
+
+    ```
     """
     reach = a.grid[-1]
     axes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", anchor="W")  # room for the legend

@@ -53,6 +53,16 @@ def decay_regions(axes: Axes, s: Any, methods: Sequence[Any], colours: Mapping[s
     - `methods`: conversions; of each the `label`, the function `exponent`, and `decay_label`, the legend of its region. A
       region with a legend is shaded, of any other the border alone is drawn.
     - `colours`: a colour for each method's label.
+
+    ```python
+    >>> import rnn_ode as ro
+    >>> from matplotlib.figure import Figure
+    >>> axes = Figure().subplots()
+    >>> ro.plot.decay_regions(axes, ro.spectrum([[0.5]]), (ro.Forward(1),), {"forward:1": "tab:blue"})
+    >>> axes.get_aspect()
+    1.0
+
+    ```
     """
     points = np.asarray(s.multipliers)
     reach = 1.15 * max(1.5, float(np.max(np.abs(points[np.isfinite(points)]), initial=0.0)))

@@ -11,6 +11,9 @@ import pytest
 import rnn_ode as ro
 import rnn_ode.plot
 from rnn_ode._analyses import branches_kernels as _branch_kernels
+from rnn_ode._analyses.branches_points import _determinant as determinant
+from rnn_ode._analyses.branches_points import _spectrum_of as spectrum_of
+from rnn_ode._analyses.branches_points import tangent
 
 ROTATION = np.array([[0.5, -(0.75**0.5)], [0.75**0.5, 0.5]])
 FOLD = 2 * 0.5**0.5 - np.arctanh(0.5**0.5)  # |b| = w sqrt(1 − 1/w) − artanh sqrt(1 − 1/w) at w = 2
@@ -342,8 +345,8 @@ class Corner(eqx.Module):
 
 
 def test_corners_of_relu():
-    """h = relu(w h + p): at p = 0 the branch bends (w = ½), loses stability at once (w = −3/2) or turns back (w = 3/2)."""
-    for w, end, found in ((0.5, 1.0, []), (-1.5, 1.0, ["border collision"]), (1.5, -1.0, ["border collision"])):
+    """h = relu(w h + p): at p = 0 the branch bends (w = ½), loses stability at once (w = −2) or turns back (w = 3/2)."""
+    for w, end, found in ((0.5, 1.0, []), (-2.0, 1.0, ["border collision"]), (1.5, -1.0, ["border collision"])):
         branch = ro.continue_branch(Corner(jnp.asarray(w)), np.zeros(1), (-1.0, 1.0))
         assert branch.complete and kinds(branch) == found and branch.parameters[-1] == end
         np.testing.assert_allclose(parameters(branch), 0 * np.array(parameters(branch)), atol=1e-8)
@@ -388,6 +391,42 @@ def test_the_kernels_lower_everywhere(kernel, monkeypatch):
         run = jax.jit(lambda z, d, u: tuple(getattr(_branch_kernels, kernel).__wrapped__(make_system, z, d, u)))
         for platform in ("cpu", "cuda", "tpu"):
             assert run.trace(z, z, z + 1).lower(lowering_platforms=(platform,)).as_text()
+
+
+# --- the tests at a point, by hand -------------------------------------------------------------------------------------
+
+
+def test_a_determinant_is_the_relative_change_of_the_entries_that_makes_it_zero_whatever_the_units():
+    """Of [[1, 1], [1, 1 + d]] it is d/(4 + 2d), and of a diagonal matrix of two entries ½."""
+    d = 1e-3
+    A = np.array([[1.0, 1.0], [1.0, 1 + d]])
+    for scaled in (A, np.diag([1e8, 1e-3]) @ A @ np.diag([1e-5, 1e6])):
+        assert determinant(scaled) == pytest.approx(d / (4 + 2 * d), rel=1e-9)
+    assert determinant(A[::-1]) == pytest.approx(-d / (4 + 2 * d), rel=1e-9)
+    assert determinant(np.diag([2.0, -1e-9])) == pytest.approx(-0.5) and determinant(np.zeros((2, 2))) == 0
+
+
+def test_a_tangent_is_the_null_vector_at_an_acute_angle_and_the_nearest_of_several():
+    eps = 2.0**-52
+    A = np.array([[1.0, 0.0, -2.0], [0.0, 1.0, 0.0]])
+    along = np.array([2.0, 0.0, 1.0]) / 5**0.5
+    np.testing.assert_allclose(tangent(A, np.array([1.0, 5.0, 0.0]), eps), along, atol=1e-12)
+    np.testing.assert_allclose(tangent(A, np.array([-1.0, 5.0, 0.0]), eps), -along, atol=1e-12)
+    flat = np.array([[1.0, 0.0, 0.0], [1e-17, 0.0, 0.0]])
+    np.testing.assert_allclose(tangent(flat, np.array([1.0, 3.0, 4.0]), eps), [0, 0.6, 0.8], atol=1e-12)
+
+
+def test_the_reach_of_an_eigenvalue_is_what_the_change_of_the_jacobian_moves_it_by():
+    """[[a, k], [0, b]] has the left and right eigenvectors (1, k/(a − b)) and (1, 0) of a; entries change by E each."""
+    a, b, k, change = 1.001, 0.5, 0.1, 1e-4
+    chart = ro.Map(lambda x, h: h)
+    found = spectrum_of(chart, np.array([[a, k], [0.0, b]]), lambda: np.full((2, 2), change), 1e-16)
+    np.testing.assert_allclose(found.values, [a, b], rtol=1e-12)
+    np.testing.assert_allclose(found.distance, [a - 1, b - 1], rtol=1e-9)
+    slope = k / (a - b)
+    np.testing.assert_allclose(found.reach, 8 * change * np.array([1 + slope, (1 + slope)]), rtol=1e-6)
+    far = spectrum_of(chart, np.array([[3.0, k], [0.0, b]]), lambda: pytest.fail("nothing is near"), 1e-16)
+    assert (far.reach < 1e-14).all() and far.nearest(found).values.tolist() == [b, b]
 
 
 # --- partial answers and bad input -----------------------------------------------------------------------------------

@@ -129,16 +129,18 @@ def test_pitchfork():
 
 
 class Plane(eqx.Module):
-    """dh/dt = A h, one compiled program for all matrices of one size."""
+    """dh/dt = A h + k (h₁², 0), one compiled program for all of them."""
 
     A: jax.Array
+    k: jax.Array
 
     def __call__(self, t, h, path):
-        return self.A @ h
+        return self.A @ h + self.k * jnp.stack([h[0] ** 2, 0])
 
 
-def in_plane(A, guesses=((1.0, 0.5), (-2.0, 0.7), (0.3, -1.0))):
-    return ro.fixed_points(ro.Flow(Plane(jnp.asarray(A, float))), np.array(guesses), slow=True)
+def in_plane(A, guesses=((1.0, 0.5), (-2.0, 0.7), (0.3, -1.0)), k=0.0):
+    flow = ro.Flow(Plane(jnp.asarray(A, float), jnp.asarray(k)))
+    return ro.fixed_points(flow, np.array(guesses), slow=True)
 
 
 @pytest.mark.parametrize(
@@ -185,6 +187,17 @@ def test_a_defective_flow_has_no_left_eigenvectors():
     found = in_plane([[-0.5, 1.0], [0.0, -0.5]])
     assert found.count == 1 and found.verdict_names[0] == "DECAYS"
     assert np.isnan(found.left[0]).all() and np.isfinite(found.right[0]).all()
+
+
+def test_the_verdict_is_open_at_a_double_zero_and_sure_at_two_points_close_together():
+    """dh/dt = (μ h₁ + h₂ + h₁², −h₂) rests at h₁ = 0 and −μ, with the exponents μ and −μ beside −1."""
+    double = in_plane([[0.0, 1.0], [0.0, -1.0]], k=1.0)
+    assert double.verdict_names[0] == "UNDETERMINED"
+    np.testing.assert_allclose(double.points[0], 0, atol=1e-6)
+    two = in_plane([[-1e-4, 1.0], [0.0, -1.0]], [(1e-5, 0.5), (2e-4, 0.7), (-1e-3, -1.0)], k=1.0)
+    points, names = rows(two)
+    np.testing.assert_allclose(points, [[0, 0], [1e-4, 0]], atol=1e-10)
+    assert [verdict for _, verdict in names] == ["DECAYS", "GROWS"]
 
 
 def test_a_guess_that_hardly_moves_rests_in_its_fast_directions_alone():

@@ -58,3 +58,23 @@ def test_the_command_names_what_is_wrong(arguments, message, tmp_path, monkeypat
         (tmp_path / f"{name}.csv").write_text("t,x\n" + "\n".join(lines))
     done = run(*arguments)
     assert done.exit_code == 2 and message in " ".join(done.stderr.split())
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ([], "Stopped; nothing was kept: give --checkpoint FILE to keep the training."),
+        (
+            ["--checkpoint", "run.ckpt"],
+            "Stopped before the first checkpoint; nothing was kept: run the same command again.",
+        ),
+    ],
+)
+def test_ctrl_c_says_how_to_keep_the_training(options, sentence, monkeypatch, tmp_path):
+    def interrupted(*args, **more):
+        raise KeyboardInterrupt
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("rnn_ode.learn.forecast", interrupted)
+    ended = run("sunspots", *options)
+    assert ended.exit_code == 130 and " ".join(ended.stderr.split()) == sentence

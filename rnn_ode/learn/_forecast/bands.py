@@ -19,6 +19,16 @@ class Band(eqx.Module):
 
     - `mean`: the predictions.
     - `lower`, `upper`: the ends of the intervals.
+
+    ```python
+    >>> import numpy as np
+    >>> from rnn_ode import learn
+    >>> mean = np.zeros((5, 2, 1))  # 5 windows, 2 steps ahead, 1 column
+    >>> band = learn.Band(mean, mean - 1, mean + 1)
+    >>> learn.coverage(np.full((5, 2, 1), 0.5), band.lower, band.upper)
+    1.0
+
+    ```
     """
 
     mean: Float[np.ndarray, "*n horizon D"]

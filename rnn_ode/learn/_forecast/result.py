@@ -35,6 +35,22 @@ class Forecast(ShownArrays, eqx.Module):
 
     `to_dict()` has, at the last step of the horizon: "metrics" of a single network (median), "naive" of the last value,
     "ensemble", "members" and "baselines". At every step: "by_step" of the ensemble. Further: "coverage" and "future".
+
+    ```python
+    >>> import numpy as np
+    >>> from rnn_ode import learn
+    >>> series = np.sin(np.arange(60.0))[:, None]
+    >>> parts = learn.split(series, history=5, gap=0, horizon=1)
+    >>> zero = np.zeros_like(parts.test.targets)  # a forecast of nothing but 0
+    >>> history = learn.History(np.array([0.5]), np.array([1.0]), np.array([1]), {})
+    >>> band = learn.Band(zero, zero - 1, zero + 1)
+    >>> future = learn.Band(zero[0], zero[0] - 1, zero[0] + 1)
+    >>> fit = learn.Fit(None, history, "all 1 steps are done")
+    >>> f = learn.Forecast(parts, series[:42], band, zero[None], future, {"last value": zero}, 0.9, fit, 1)
+    >>> f.coverage, round(f.metrics(f.band.mean)["mse"], 1)
+    (1.0, 0.5)
+
+    ```
     """
 
     split: Split

@@ -30,6 +30,14 @@ class Trial:
     - `learnt`: whether that score is below the task's `solved`.
     - `steps`: how many steps of training were made.
     - `stopped_because`: why the training ended, in words.
+
+    ```python
+    >>> from rnn_ode import learn
+    >>> trial = learn.Trial("gru", 10, 0, "DECAYS", 0.5, -2.0, 1.0, 0.001, True, 10, "all 10 steps are done")
+    >>> trial.cell, trial.lag, trial.learnt
+    ('gru', 10, True)
+
+    ```
     """
 
     cell: str
@@ -47,7 +55,22 @@ class Trial:
 
 @dataclasses.dataclass(frozen=True)
 class Study(Shown):
-    """The result of `study`: the trials, and the settings by name."""
+    """The result of `study`: which networks learnt which lag.
+
+    **Fields:**
+
+    - `settings`: the arguments of the study by name, as JSON values, and "chance", the score without memory by lag.
+    - `trials`: the trials, in the order in which they were run.
+
+    ```python
+    >>> from rnn_ode import learn
+    >>> settings = {"task": "Adding()", "hidden": 8, "steps": 10, "size": 4, "solved": 0.01, "chance": {"10": 0.167}}
+    >>> trial = learn.Trial("gru", 10, 0, "DECAYS", 0.5, -2.0, 1.0, 0.001, True, 10, "all 10 steps are done")
+    >>> learn.Study(settings, (trial,)).longest("gru")
+    10
+
+    ```
+    """
 
     settings: dict[str, Any]
     trials: tuple[Trial, ...]

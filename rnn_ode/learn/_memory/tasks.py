@@ -21,6 +21,16 @@ class AbstractTask(eqx.Module):
 
     A task of your own defines all of the following. `every_step` says whether every step has a target, or the last one
     alone. A task counts as learnt if the score is below `solved`.
+
+    ```python
+    >>> import jax
+    >>> from rnn_ode import learn
+    >>> task = learn.Adding()
+    >>> inputs, targets = task.draw(jax.random.key(0), 20, 4)
+    >>> inputs.shape, isinstance(task, learn.AbstractTask), round(task.chance(20), 4)
+    ((4, 20, 2), True, 0.1667)
+
+    ```
     """
 
     every_step: eqx.AbstractClassVar[bool]

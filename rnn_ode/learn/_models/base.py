@@ -35,6 +35,20 @@ class AbstractRunner(eqx.Module):
     """Runs something recurrent over inputs (T, D), of which the first `length` count, by default all.
 
     A runner of your own defines `outputs` and `last`.
+
+    ```python
+    >>> import jax, jax.numpy as jnp, equinox as eqx
+    >>> from rnn_ode import learn
+    >>> class Mean(learn.AbstractRunner):
+    ...     def outputs(self, xs, length=None):
+    ...         return jnp.cumsum(xs, axis=0) / jnp.arange(1, len(xs) + 1)[:, None]
+    ...     def last(self, xs, length=None):
+    ...         return self.outputs(xs)[-1 if length is None else length - 1]
+    >>> model = learn.ManyToOne(Mean(), eqx.nn.Identity())
+    >>> model(jnp.array([[1.0], [3.0]])).tolist()
+    [2.0]
+
+    ```
     """
 
     @abc.abstractmethod
@@ -54,6 +68,15 @@ class Recurrent(AbstractRunner):
     """A runner with one state that is carried forward, so that an encoder can hand it to a decoder.
 
     A runner of your own defines `states` and `as_cell`.
+
+    ```python
+    >>> import jax.numpy as jnp, rnn_ode as ro
+    >>> from rnn_ode import learn
+    >>> runner = learn.Iterated(ro.VanillaCell([[0.5]], [[1.0]], [0.0], activation=None))
+    >>> isinstance(runner, learn.Recurrent), runner.end(jnp.ones((2, 1))).tolist()
+    (True, [1.5])
+
+    ```
     """
 
     @abc.abstractmethod

@@ -19,6 +19,14 @@ class Intervals(eqx.Module):
 
     - `gaps`: the time (…, T) since the observation before, 0 at the first one and in padding.
     - `after`: the time (…,) from the last observation that counts to the time asked for, or `None` for that observation.
+
+    ```python
+    >>> import numpy as np
+    >>> from rnn_ode import learn
+    >>> learn.intervals(np.array([10.0, 11.5, 12.0])).gaps.tolist()
+    [0.0, 1.5, 0.5]
+
+    ```
     """
 
     gaps: Float[Array | np.ndarray, "*n T"]

@@ -35,6 +35,18 @@ class Fit(ShownArrays, eqx.Module):
     - `model`: the best model by validation, or the last one if there was no validation.
     - `history`: a `History` of all steps and checks.
     - `stopped_because`: why the training ended, in words.
+
+    ```python
+    >>> import jax, jax.numpy as jnp, optax
+    >>> from rnn_ode import learn
+    >>> def loss(model, batch):
+    ...     return jnp.mean((model - batch) ** 2)
+    >>> way = {"optimiser": optax.sgd(0.5), "steps": 9, "key": jax.random.key(0), "progress": False}
+    >>> done = learn.fit(jnp.zeros(1), loss, [jnp.ones(1)], **way)
+    >>> done.model.tolist(), len(done.history.loss), done.interrupted
+    ([1.0], 9, False)
+
+    ```
     """
 
     model: PyTree

@@ -19,6 +19,23 @@ class History(ShownArrays, eqx.Module):
     - `gradient_norm`: the norm of the gradient (n,) of every step, before clipping.
     - `checked_at`: the numbers of steps (m,) after which the checks were made.
     - `checks`: the results of the checks by name, each (m, …): "validation", and what `watch` returned.
+
+    ```python
+    >>> import numpy as np
+    >>> from rnn_ode import learn
+    >>> history = learn.History(np.array([2.0, 1.0]), np.array([3.0, 2.0]), np.array([2]), {"validation": np.array([1.5])})
+    >>> print(history)
+    A training of 2 steps.
+    <BLANKLINE>
+    step  loss  gradient  validation
+    ────  ────  ────────  ──────────
+       1     2         3
+       2     1         2         1.5
+    <BLANKLINE>
+    loss      before the step's update
+    gradient  norm before clipping
+
+    ```
     """
 
     loss: Float[np.ndarray, " n"]
