@@ -14,7 +14,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Complex, Float, Int, PyTree
 
-from .._base.checks import as_number
+from .._base.checks import as_number, is_concrete
 from .._base.results import RESULTS, how_it_ended
 from .._base.shown import ShownArrays, Variables
 from .._base.states import frozen
@@ -244,7 +244,8 @@ def fixed_points(
     if jnp.finfo(rows.dtype).bits < 32:
         raise TypeError(f"fixed_points needs states of float32 or wider; guesses and system make them {rows.dtype}.")
     system.require_constant("fixed_points", rows[0])
-    return _fixed_points(system, rows, slow, limit)
+    known = is_concrete(system, rows, limit)
+    return _fixed_points(system, rows, slow, limit, next(iter(rows.devices())).platform if known else None)
 
 
 def _as_slow(slow: Any) -> tuple[bool, float | None]:
@@ -261,12 +262,12 @@ def _as_slow(slow: Any) -> tuple[bool, float | None]:
 
 @eqx.filter_jit
 def _fixed_points(
-    system: AbstractSystem, guesses: Float[Array, "n N"], slow: bool, limit: ArrayLike | None
+    system: AbstractSystem, guesses: Float[Array, "n N"], slow: bool, limit: ArrayLike | None, platform: str | None
 ) -> FixedPoints:
     with jax.default_matmul_precision("highest"):
         still = frozen(system)
         slowness = Slowness(lambda h: still.residual(h), limit, limit is None) if slow else None
-        ends, size = search(lambda h: still.equation(h), jax.lax.stop_gradient(guesses), slowness)
+        ends, size = search(lambda h: still.equation(h), jax.lax.stop_gradient(guesses), slowness, platform)
         defined = jax.vmap(lambda h: jnp.all(jnp.isfinite(still.residual(h))))(ends.point)
         order, found, reached = distinct(ends._replace(fixed=ends.fixed & defined))
         ends = jax.tree.map(lambda leaf: leaf[order], ends)

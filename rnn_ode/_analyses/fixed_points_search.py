@@ -25,9 +25,10 @@ _SLOW = {64: 1e-6, 32: 3e-4}  # default speed of a slow point
 
 
 def search(
-    equation: Callable[[Array], Array], guesses: Float[Array, "n N"], slowness: Slowness | None
+    equation: Callable[[Array], Array], guesses: Float[Array, "n N"], slowness: Slowness | None, platform: str | None
 ) -> tuple[End, Float[Array, ""]]:
-    """Returns where each guess ends, (n, …), in the search for a zero of `equation`; and the size of a state."""
+    """Returns where each guess ends, (n, …), in the search for a zero of `equation`; and the size of a state. `platform` is
+    where the search runs, if that is known."""
     size, length = _sizes(guesses)
     unit = guesses / size
     F, _ = _in_units(equation, size, unit)
@@ -37,7 +38,7 @@ def search(
         bits = jnp.finfo(guesses.dtype).bits
         limit = _SLOW[bits] * guesses.shape[1] ** 0.5 if slowness.limit is None else slowness.limit / (size * rate)
         slow = Slowness(speed, jnp.asarray(limit, guesses.dtype), slowness.minima)
-    ends = _each(lambda guess: follow(F, guess, slow), unit)
+    ends = _each(lambda guess: follow(F, guess, slow), unit, platform)
     return ends._replace(point=size * ends.point, radius=size * ends.radius, errors=size * ends.errors), length
 
 
@@ -82,12 +83,20 @@ def _power_of_two(value: Float[Array, ""]) -> Float[Array, ""]:
     return value / jnp.frexp(value)[0] / 2
 
 
-def _each(function: Callable[[Array], End], rows: Float[Array, "n N"]) -> End:
-    """Returns the function of every row: as a batch, but one by one on a CPU, where a batch waits for its slowest row."""
+def _each(function: Callable[[Array], End], rows: Float[Array, "n N"], platform: str | None) -> End:
+    """Returns the function of every row: as a batch, but one by one on a CPU, where a batch waits for its slowest row. Where
+    the platform is not known yet both are traced, which takes three times as long."""
     function = jax.jit(function)  # traced once for both
-    return jax.lax.platform_dependent(
-        rows, cpu=lambda rows: jax.lax.map(function, rows), default=lambda rows: jax.vmap(function)(rows)
-    )
+
+    def one_by_one(rows):
+        return jax.lax.map(function, rows)
+
+    def together(rows):
+        return jax.vmap(function)(rows)
+
+    if platform is None:
+        return jax.lax.platform_dependent(rows, cpu=one_by_one, default=together)
+    return one_by_one(rows) if platform == "cpu" else together(rows)
 
 
 def distinct(ends: End) -> tuple[Int[Array, " n"], Bool[Array, " n"], Int[Array, " n"]]:
