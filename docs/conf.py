@@ -55,7 +55,7 @@ html_theme_options = {
 
 def as_restructured(app, what, name, obj, options, lines: list[str]) -> None:
     """Docstrings are Markdown. Turn their code fences, links and bold argument heads into reStructuredText."""
-    text = "\n".join(lines)
+    text = re.sub(r"(?:^\|.*\|$\n?)+", _table, "\n".join(lines), flags=re.M)
     text = re.sub(r"(`[^`\n]*`)|\|", lambda match: match[1] or r"\|", text)  # |x| is a modulus, and no substitution
 
     def fence(match: re.Match) -> str:
@@ -69,6 +69,13 @@ def as_restructured(app, what, name, obj, options, lines: list[str]) -> None:
     lines[:] = text.split("\n")
 
 
+def _table(match: re.Match) -> str:
+    """A Markdown table as a list of rows, the first of which is the head."""
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in match[0].strip().split("\n")]
+    listed = ["   * - " + "\n     - ".join(row) for row in rows if set("".join(row)) != {"-"}]
+    return "\n.. list-table::\n   :header-rows: 1\n\n" + "\n".join(listed) + "\n"
+
+
 def _before_a_list(match: re.Match) -> str:
     """A list begins after an empty line, unless the line before belongs to the list too."""
     before = match.string[: match.start()].rsplit("\n", 1)[-1]
@@ -77,7 +84,8 @@ def _before_a_list(match: re.Match) -> str:
 
 def take_along(app) -> None:
     """Notebooks and the explorer are where their users find them; the site has copies of them."""
-    (HERE / "notebooks").mkdir(exist_ok=True)
+    for old in (HERE / "notebooks").glob("*.ipynb"):
+        old.unlink()
     for notebook in sorted((ROOT / "notebooks").glob("*.ipynb")):
         shutil.copy(notebook, HERE / "notebooks" / notebook.name)
     (HERE / "_static").mkdir(exist_ok=True)

@@ -24,6 +24,22 @@ def start(command, cwd, *, stderr=subprocess.PIPE, sigint="signal.SIG_DFL"):
     return subprocess.Popen(anew, stdout=subprocess.PIPE, stderr=stderr, text=True, cwd=cwd, env=env)
 
 
+def wait_until_it_watches(process):
+    """Wait until the command watches for signals, which needs a socket. Before that, Python ends as it always does."""
+    opened = Path(f"/proc/{process.pid}/fd")
+    if not opened.exists():
+        time.sleep(0.5)
+    while opened.exists() and process.poll() is None and not any(map(_is_socket, opened.iterdir())):
+        time.sleep(0.01)
+
+
+def _is_socket(opened):
+    try:
+        return os.readlink(opened).startswith("socket:")
+    except OSError:  # it has been closed since
+        return False
+
+
 def stopped(process, number=signal.SIGINT):
     """Send a signal, and return the status, the seconds until the end, standard output and standard error."""
     began = time.monotonic()

@@ -116,7 +116,9 @@ READ = [*PAGES, *sorted(ROOT.glob("*.md")), DOCS / "notebooks" / "index.md"]
 def test_links_lead_somewhere(page):
     text = page.read_text(encoding="utf-8")
     targets = re.findall(r"\]\((?!https?://)([^)#]+)[^)]*\)", text)
-    assert [target for target in targets if not (page.parent / target).exists()] == []
+    # the site has a copy of the notebooks in docs/notebooks
+    places = (page.parent, ROOT / "notebooks" if page.parent == DOCS / "notebooks" else page.parent)
+    assert [target for target in targets if not any((place / target).exists() for place in places)] == []
     for tree in re.findall(r"```\{toctree\}\n(.*?)```", text, re.S):
         entries = [line.strip() for line in tree.splitlines() if line.strip() and not line.startswith(":")]
         names = [re.sub(r".*<(.*)>", r"\1", entry) for entry in entries if entry != "*"]

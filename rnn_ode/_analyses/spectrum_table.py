@@ -9,16 +9,16 @@ _SHOWN = 12  # multipliers
 
 _METHODS = (
     Column("method"),
-    Column("its flow"),
-    Column("nats per step", ">"),
-    Column("exists"),
+    Column("its flow", says="what the method's flow does, by the eigenvalues"),
+    Column("nats per step", ">", "growth of that flow"),
+    Column("exists", says="whether the method can be used on this matrix"),
 )
 
 _MULTIPLIERS = (
     Column("multiplier", ">"),
-    Column("modulus", ">"),
+    Column("modulus", ">", "factor by which the mode changes in a step"),
     Column("e-folding", ">", "steps in which the mode falls by a factor e; negative where it grows"),
-    Column("cycles/step", ">"),
+    Column("cycles/step", ">", "how often the mode turns in a step"),
     Column("condition", ">", "of the eigenvalue; 1 for a normal matrix, ∞ for a defective one"),
 )
 

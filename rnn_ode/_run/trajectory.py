@@ -10,8 +10,7 @@ from jaxtyping import Array, Bool, Float
 from .._base.checks import is_concrete
 from .._base.results import RESULTS, how_it_ended
 from .._base.shown import ShownArrays, Variables
-from .._base.states import flat_rows
-from .._base.text import Column, Table, number, plain, some_of
+from .._base.text import Column, Table, complex_number, number, plain, some_of
 from .._base.types import State
 
 
@@ -53,11 +52,12 @@ class Trajectory(ShownArrays, eqx.Module):
         return {"_".join(["state", *_names(path)]): np.asarray(leaf) for path, leaf in paths}
 
     def _tables(self) -> tuple[Table, ...]:
-        names, rows = _numbers_of(self._leaves()), flat_rows(self.states)
+        names, rows = _numbers_of(self._leaves()), _flat(self._leaves())
+        write = complex_number if np.iscomplexobj(rows) else number
         ended, total, size = how_it_ended(self.result), len(rows), len(names)
         count = total if ended == "successful" else int(np.cumprod(np.isfinite(rows).all(axis=1)).sum())
         columns = Column("t", ">"), *(Column(name, ">") for name in names[:_SHOWN])
-        lines = tuple((number(self.ts[i], 4), *map(number, rows[i, :_SHOWN])) for i in some_of(count, _SHOWN_ROWS))
+        lines = tuple((number(self.ts[i], 4), *map(write, rows[i, :_SHOWN])) for i in some_of(count, _SHOWN_ROWS))
         title = f"A run: {total} states of {size} number{'' if size == 1 else 's'}"
         title += "." if count == total else f", of which {count} before it ended early."
         few = f"Shown: {len(lines)} of {count} times" if count > len(lines) else ""
@@ -89,6 +89,11 @@ _SHOWN_ROWS = 12
 def _names(path: Any) -> list[str]:
     """The names of the steps of a path into a pytree."""
     return [str(getattr(key, "name", getattr(key, "key", getattr(key, "idx", key)))) for key in path]
+
+
+def _flat(leaves: dict[str, np.ndarray]) -> np.ndarray:
+    """The states as rows (n, M)."""
+    return np.concatenate([leaf.reshape(len(leaf), -1) for leaf in leaves.values()], axis=1)
 
 
 def _numbers_of(leaves: dict[str, np.ndarray]) -> list[str]:

@@ -53,7 +53,7 @@ def _size(error: float) -> str:
 
 
 def trajectories(axes: Axes, c: Any, colours: Mapping[str, Any], count: int | None = None) -> None:
-    """Draw the unit with the largest swing in the network's run, of the network and of every counterpart.
+    """Draw one unit of the network's run and of every counterpart: of those that move most, where these part least at first.
 
     A counterpart that leaves the page is labelled there, and does not come back. A cross marks where a run stops.
 
@@ -81,15 +81,20 @@ def trajectories(axes: Axes, c: Any, colours: Mapping[str, Any], count: int | No
     ts = np.asarray(c.network.ts)[:stop]
     states = flat_rows(c.network.states)[:stop].astype(float)
     finite = np.where(np.isfinite(states), states, np.nan)
-    unit = int(np.argmax(np.nanstd(finite / (np.nanmax(np.abs(finite)) or 1), axis=0)))
+    runs = {
+        row.method.label: flat_rows(row.trajectory.states)[:stop].astype(float)
+        for row in c.rows
+        if row.trajectory is not None
+    }
+    unit = _telling_unit(finite, list(runs.values()))
     shown = np.clip(states[:, unit][np.isfinite(states[:, unit])], -_LARGEST, _LARGEST)
     middle, half = (shown.min() + shown.max()) / 2, (shown.max() - shown.min()) / 2
     reach = 1.8 * (half or abs(middle) or 1.0)
     axes.set(xlim=(ts[0], ts[-1]), ylim=(middle - reach, middle + reach))
-    axes.set(xlabel="time", ylabel="state" if states.shape[1] == 1 else f"unit {unit}, which moves most")
+    axes.set(xlabel="time", ylabel="state" if states.shape[1] == 1 else f"state of unit {unit}")
     for row in c.rows:
         if row.trajectory is not None:
-            values = flat_rows(row.trajectory.states)[:stop, unit].astype(float)
+            values = runs[row.method.label][:, unit]
             look = {**look_of(row.method), "color": colours[row.method.label]}
             _run(axes, np.asarray(row.trajectory.ts)[:stop], values, row.method.label, look)
     dots = len(ts) < 150
@@ -100,23 +105,38 @@ def trajectories(axes: Axes, c: Any, colours: Mapping[str, Any], count: int | No
     title(axes, "The network (dots) and each flow" + (f": the first {len(ts) - 1} samples" if count else ""))
 
 
+def _telling_unit(states: np.ndarray, runs: list[np.ndarray]) -> int:
+    """Of the units that swing at least half as much as any does, the one in which the runs part least in two samples."""
+    size = np.nanmax(np.abs(states)) or 1.0
+    swing = np.nanmax(states / size, axis=0) - np.nanmin(states / size, axis=0)
+    apart = np.zeros(states.shape[1])
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        for run in runs:
+            apart = np.maximum(
+                apart, np.nan_to_num(np.abs(run[1:3] / size - states[1:3] / size)).max(axis=0, initial=0)
+            )
+        return int(np.argmin(np.where((swing >= swing.max() / 2) & (swing > 0), apart / swing, np.inf)))
+
+
 def _run(axes: Axes, ts: np.ndarray, values: np.ndarray, words: str, look: Mapping[str, Any]) -> None:
     """One run until it leaves the page, with an arrow and a label there, or until it stops, with a cross."""
     low, high = axes.get_ylim()
     with np.errstate(invalid="ignore"):
         inside = np.isfinite(values) & (values >= low) & (values <= high)
     last = len(inside) if inside.all() else int(np.argmin(inside))  # the first value that is not on the page
-    shown = np.clip(values[: last + 1], low - (high - low), high + (high - low))
-    axes.plot(ts[: last + 1], shown, lw=1.8, zorder=3, **look)
+    style = {"lw": 1.8, "zorder": 3, **look}
     if last == len(inside):
+        axes.plot(ts, values, **style)
         label_end(axes, values[-1], words, look["color"])
     elif np.isnan(values[last]) or last == 0:
+        axes.plot(ts[:last], values[:last], **style)
         mark_stop(axes, ts[max(last - 1, 0)], min(max(values[max(last - 1, 0)], low), high), look["color"])
         label_end(axes, values[max(last - 1, 0)], f"{words} (stops)", look["color"])
     else:
         edge, arrow = (high, "↑") if values[last] > high else (low, "↓")
         before, after = values[last - 1], np.clip(values[last], -_LARGEST, _LARGEST)
         x = ts[last - 1] + (ts[last] - ts[last - 1]) * (edge - before) / (after - before)
+        axes.plot([*ts[:last], x], [*values[:last], edge], **style)
         axes.plot([x], [edge], "^" if arrow == "↑" else "v", color=look["color"], ms=7, clip_on=False, zorder=5)
         label_exit(axes, x, f"{words} leaves {arrow}", look["color"])
 

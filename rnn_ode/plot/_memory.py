@@ -36,7 +36,7 @@ def memory(study: Any) -> Figure:
     for i, (cell, colour) in enumerate(colours.items()):
         groups = [group for group in study.groups() if group[0].cell == cell]
         shares = [study.share(group) for group in groups]
-        width = 1.6 + 1.6 * (len(colours) - 1 - i)  # the first ones are wide, so that no line hides another
+        width = 1.6 + 1.1 * (len(colours) - 1 - i)  # the first ones are wide, so that no line hides another
         left.plot([g[0].lag for g in groups], shares, "o-", color=colour, lw=width, ms=width + 3, clip_on=False)
         label_end(left, shares[-1], cell, colour)
         for learnt in (True, False):

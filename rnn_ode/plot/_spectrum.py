@@ -74,7 +74,7 @@ def decay_regions(axes: Axes, s: Any, methods: Sequence[Any], colours: Mapping[s
     axes.add_patch(Circle((0, 0), 1, facecolor="none", edgecolor=ink(), lw=1.2, zorder=1.5))
     handles: list = [Patch(facecolor=disc, edgecolor=ink(), label="network decays: |λ| < 1")]
     for i, method in enumerate(methods):
-        width = 1.8 + 0.5 * (len(methods) - 1 - i)  # the first ones are wide, so that no border hides another
+        width = 1.8 + 0.35 * (len(methods) - 1 - i)  # the first ones are wide, so that no border hides another
         colour, style = colours[method.label], look_of(method)["ls"]
         real = np.nan_to_num(np.real(np.asarray(method.exponent(x + 1j * y))), nan=1.0, posinf=1e9, neginf=-1e9)
         axes.contour(x, y, real, levels=[0.0], colors=[colour], linewidths=width, linestyles=[style])

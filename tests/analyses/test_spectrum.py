@@ -312,5 +312,5 @@ def test_a_spectrum_as_a_table_has_its_methods_and_its_largest_multipliers():
     assert lines[2] == "spectral radius 0.9, abscissa 0.9, rate -0.10536 nats per step"
     assert lines[4].split() == ["method", "its", "flow", "nats", "per", "step", "exists"]
     assert lines[6] == f"{'forward:1':<15}{'DECAYS':<10}{'-0.1':>13}  yes"
-    assert lines[15].split() == ["0.9", "0.9", "9.4912", "0.0000", "1"]
-    assert "… and 2 smaller ones (to_dict and --json have them all)" in lines and len(lines) == 32
+    assert lines[19].split() == ["0.9", "0.9", "9.4912", "0.0000", "1"]
+    assert "… and 2 smaller ones (to_dict and --json have them all)" in lines and len(lines) == 39

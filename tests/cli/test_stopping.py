@@ -8,7 +8,7 @@ import time
 
 import numpy as np
 import pytest
-from processes import EARLY, LIMIT, start, stopped
+from processes import EARLY, LIMIT, start, stopped, wait_until_it_watches
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals are sent as POSIX has them")
 
@@ -49,7 +49,9 @@ def folder(tmp_path):
 
 
 def begin(name, folder):
-    return start(["-m", "rnn_ode", *COMMANDS[name]], folder)
+    process = start(["-m", "rnn_ode", *COMMANDS[name]], folder)
+    wait_until_it_watches(process)
+    return process
 
 
 def assert_stopped(name, folder, code, seconds, out, err):
@@ -66,7 +68,7 @@ def assert_stopped(name, folder, code, seconds, out, err):
 @pytest.mark.parametrize("name", ["compare", "forecast", "bench"])
 def test_the_command_is_stopped_before_jax_is_imported(name, folder):
     process = begin(name, folder)
-    time.sleep(0.5)
+    time.sleep(0.05)
     result = stopped(process)
     assert_stopped(name, folder, *result)
     assert result[2:] == ("", EARLY)
@@ -106,7 +108,7 @@ def stop_at_random(name, folder, count, seconds):
     draw, ended = random.Random(name), 0
     for _ in range(count):
         process = begin(name, folder)
-        time.sleep(0.3 + seconds * draw.random())
+        time.sleep(seconds * draw.random())
         code, *rest = stopped(process)
         if code == 0:
             ended += 1

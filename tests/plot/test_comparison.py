@@ -62,9 +62,16 @@ def test_trajectories_are_of_the_unit_with_the_largest_swing():
     axes = Figure().subplots()
     plot.trajectories(axes, comparison(states, row("mine", states + 0.5)), COLOURS)
     flow, network = axes.lines
-    assert axes.get_ylabel() == "unit 1, which moves most"
+    assert axes.get_ylabel() == "state of unit 1"
     np.testing.assert_array_equal(network.get_ydata(), TS)
     np.testing.assert_array_equal(flow.get_ydata(), TS + 0.5)
+
+
+def test_of_units_that_move_as_much_the_one_is_drawn_in_which_the_flows_part_least():
+    states = np.stack([TS, -TS, 0.1 * TS], axis=1)
+    axes = Figure().subplots()
+    plot.trajectories(axes, comparison(states, row("mine", states * [3.0, 1.2, 1.0])), COLOURS)
+    assert axes.get_ylabel() == "state of unit 1"
 
 
 def test_a_trajectory_leaves_the_page_and_ends_there_with_an_arrow_and_a_label():
@@ -72,8 +79,8 @@ def test_a_trajectory_leaves_the_page_and_ends_there_with_an_arrow_and_a_label()
     axes = Figure().subplots()
     plot.trajectories(axes, comparison(states, row("mine", [[0.0], [1.0], [50.0], [60.0], [0.5]])), COLOURS)
     line, arrow, _ = axes.lines
-    assert list(line.get_xdata()) == [0, 1, 2] and line.get_ydata()[2] > axes.get_ylim()[1]
-    assert arrow.get_marker() == "^" and 1 < arrow.get_xdata()[0] < 1.1
+    assert len(line.get_xdata()) == 3 and line.get_ydata()[2] == axes.get_ylim()[1]
+    assert arrow.get_marker() == "^" and 1 < arrow.get_xdata()[0] == line.get_xdata()[2] < 1.1
     assert words(axes) == ["mine leaves ↑", "network"]
 
 

@@ -2,6 +2,8 @@
 
 import io
 import itertools
+import re
+from pathlib import Path
 from types import SimpleNamespace
 
 import jax
@@ -418,6 +420,14 @@ def test_pictures_are_vectors_where_asked_and_show_themselves_in_notebooks():
     figure.savefig(file, format="svg")
     assert "<image" not in file.getvalue()
     assert figure._repr_png_().startswith(b"\x89PNG")
+
+
+def test_the_gallery_shows_every_stored_picture_and_all_are_light():
+    docs = Path(__file__).parents[2] / "docs"
+    shown = re.findall(r"\]\(([\w/]+\.png)\)", (docs / "gallery.md").read_text(encoding="utf-8"))
+    stored = [*docs.glob("*.png"), *docs.glob("pictures/*.png")]
+    assert sorted(shown) == sorted(path.relative_to(docs).as_posix() for path in stored)
+    assert max(path.stat().st_size for path in stored) < 60_000
 
 
 @pytest.mark.parametrize(

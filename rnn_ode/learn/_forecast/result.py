@@ -15,7 +15,13 @@ from .split import Split
 
 _WRITTEN = {"mae": (number, 5), "mse": (number, 3), "smape": (fixed, 4), "mase": (fixed, 3)}
 
-_COLUMNS = (Column("method"), *(Column(name.upper(), ">") for name in _WRITTEN))
+_SAYS = {
+    "mae": "mean absolute error, in the units of the series",
+    "mse": "mean squared error",
+    "smape": "mean of 2 |y − p| / (|y| + |p|), from 0 to 2",
+    "mase": "mean absolute error, relative to a naive forecast",
+}
+_COLUMNS = (Column("method"), *(Column(name.upper(), ">", _SAYS[name]) for name in _WRITTEN))
 
 
 class Forecast(ShownArrays, eqx.Module):

@@ -114,10 +114,10 @@ _COLUMNS = (
     Column("radius", ">", "spectral radius before training"),
     Column("gradient", ">", "log ‖∂h_T/∂h_(T−lag)‖ in nats, before training"),
     Column("after", ">", "the same after training"),
-    Column("score", ">"),
+    Column("score", ">", "the best on held out sequences; lower is better"),
     Column("chance", ">", "the score of the best model without memory"),
-    Column("learnt", ">"),
-    Column("steps", ">"),
+    Column("learnt", ">", "how many of the networks learnt the task"),
+    Column("steps", ">", "steps of training"),
 )
 
 
