@@ -38,7 +38,7 @@ def missing(thing) -> list[str]:
     return lacks
 
 
-@pytest.mark.parametrize("name", THINGS)
+@pytest.mark.parametrize("name", sorted(THINGS))
 def test_help_names_every_argument_and_has_an_example(name):
     assert missing(THINGS[name]) == []
 

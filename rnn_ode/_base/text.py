@@ -99,15 +99,20 @@ class Table:
             aligned = zip(words, self.columns, strict=True)
             return "".join(f"<{kind} {_html_style(column)}>{html.escape(word)}</{kind}>" for word, column in aligned)
 
-        says = [f"{column.heading}: {column.says}" for column in self.columns if column.says]
         hidden = len(self.rows) - most
-        notes = [*([_more(hidden)] if hidden > 0 else []), *self.notes, *says]
+        notes = [*([_more(hidden)] if hidden > 0 else []), *self.notes]
+        says = [f"{column.heading}: {column.says}" for column in self.columns if column.says]
         headings = [column.heading for column in self.columns]
         head = f"<thead><tr>{cells('th', headings)}</tr></thead>" if any(headings) else ""
         body = "".join(f"<tr>{cells('td', row)}</tr>" for row in self.rows[:most])
         grid = f"<table>{head}<tbody>{body}</tbody></table>" if self.columns else ""
-        title = f"<p><strong>{html.escape(self.title)}</strong></p>" if self.title else ""
-        return f"<div>{title}{grid}{''.join(f'<p>{html.escape(note)}</p>' for note in notes)}</div>"
+        parts = (
+            _paragraph("strong", self.title.splitlines()),
+            grid,
+            _paragraph("span", notes),
+            _paragraph("small", says),
+        )
+        return f"<div>{''.join(parts)}</div>"
 
     def _grid(self, width: int, most: int | None) -> str:
         """The head, a rule and the rows."""
@@ -169,7 +174,13 @@ def _more(hidden: int) -> str:
 
 
 def _html_style(column: Column) -> str:
-    return f'style="text-align:{ {"<": "left", ">": "right", "^": "center"}[column.align] }"'
+    side = {"<": "left", ">": "right", "^": "center"}[column.align]
+    return f'style="text-align:{side};padding:0.1em 0.8em"'
+
+
+def _paragraph(tag: str, lines: Sequence[str]) -> str:
+    """Lines of a paragraph as HTML; nothing for none."""
+    return f"<p><{tag}>{'<br/>'.join(map(html.escape, lines))}</{tag}></p>" if lines else ""
 
 
 _GAP = 2  # spaces between columns

@@ -24,8 +24,9 @@ _POINTS = (
 def analysis_tables(sides: Sequence[Side]) -> tuple[Table, ...]:
     """The answers of the network and of the flow in a column each, then their fixed points."""
     answers = [side.to_dict() for side in sides]
+    counts = ["" if side.points is None else str(side.points.count) for side in sides]
     rows = [(question, *(answer(one) for one in answers)) for question, answer in _QUESTIONS.items()]
-    rows = [row for row in rows if any(row[1:])]
+    rows = [row for row in (rows[0], ("fixed points", *counts), *rows[1:]) if any(row[1:])]
     columns = (Column(""), *(Column(side.name) for side in sides))
     points = tuple(
         row
@@ -76,7 +77,6 @@ def _transient(answers: Mapping[str, Any]) -> str:
 
 _QUESTIONS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "missing": lambda answers: answers["reason"],
-    "fixed points": lambda answers: str(len(answers["fixed_points"])),
     "Lyapunov exponents": _exponents,
     "Kaplan–Yorke dimension": _dimension,
     "gradients": _gradients,

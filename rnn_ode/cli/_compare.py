@@ -46,7 +46,8 @@ def compare_command(
 ) -> None:
     """Run a network and its continuous counterparts on a series. The result is a table and a figure.
 
-    The series is scaled to mean 0 and standard deviation 1 before it drives the network.
+    The series is scaled to mean 0 and standard deviation 1 before it drives the network. Without options, each method exists
+    for the network. With --activation relu or --recurrent orthogonal some do not, and the result says why.
     """
     started = time.perf_counter()
     from .._methods.catalogue import from_label

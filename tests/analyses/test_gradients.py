@@ -19,7 +19,7 @@ import rnn_ode.plot
 
 T = 6
 XS = jnp.asarray(parts.XS[:T])
-KINDS = ("relu", "tanh", "affine", "piecewise", "gru", "lstm")
+KINDS = ("tanh", "affine", "piecewise", "gru", "lstm")
 CELLS = {name: parts.CELLS[name] for name in KINDS} | {
     "function": lambda x, s: {"b": jnp.sin(s["a"] * x[0]) + s["b"], "a": s["b"] ** 2},
 }

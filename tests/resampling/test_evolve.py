@@ -157,10 +157,10 @@ def test_one_time_is_the_initial_state():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["smooth", "held", "poisson"])
+@pytest.mark.parametrize("kind", ["smooth", "held"])
 def test_gradients_three_ways(kind):
     """With respect to the weights, the input, the state and the times."""
-    ts = poisson(9, 1.2) if kind == "poisson" else 0.8 * np.arange(1.0, 8.0) + 0.13
+    ts = poisson(9, 1.2)
     path = ro.Hold if kind == "held" else ro.Cubic
 
     def loss(W, xs, h0, ts):
@@ -215,12 +215,13 @@ def test_shapes_are_traced_once():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("platform", ["cpu", "cuda", "tpu"])
-def test_it_lowers_everywhere(platform, monkeypatch):
+def test_it_lowers_everywhere(monkeypatch):
     monkeypatch.setenv("EQX_ON_ERROR", "nan")
     for path in (ro.Hold, ro.BandLimited):
         run = jax.jit(lambda xs, ts, path=path: ro.evolve(LSTM, path(xs), ts, throw=False))
-        assert run.trace(SLOW, jnp.arange(0, 9, 0.7)).lower(lowering_platforms=(platform,)).as_text()
+        traced = run.trace(SLOW, jnp.arange(0, 9, 0.7))
+        for platform in ("cpu", "cuda", "tpu"):
+            assert traced.lower(lowering_platforms=(platform,)).as_text()
 
 
 @pytest.mark.slow

@@ -52,7 +52,7 @@ def test_stacked_networks_equal_a_stacked_cell():
     np.testing.assert_allclose(layers.last(XS[0]), one.last(XS[0]), rtol=1e-12, atol=1e-14)
 
 
-@pytest.mark.parametrize("name", named(CELLS))
+@pytest.mark.parametrize("name", named(("gru", "lstm")))
 @pytest.mark.parametrize("length", [1, 3, T])
 def test_a_padded_sequence_gives_the_outputs_of_a_shorter_one(name, length):
     padded = XS[0].at[length:].set(jnp.nan)
