@@ -11,6 +11,8 @@ from parts import Step
 from scipy.linalg import expm
 
 import rnn_ode as ro
+from rnn_ode._reports.compare import _errors
+from rnn_ode._run.trajectory import Trajectory
 
 XS = np.sin(0.4 * np.arange(12.0))[:, None]
 W = np.array([[0.8, 0.2, 0.0], [-0.1, 0.7, 0.1], [0.05, 0.0, 0.9]])
@@ -51,6 +53,22 @@ def test_errors_are_those_of_a_closed_form(affine):
     np.testing.assert_allclose(got.errors, distance, atol=1e-9)
     np.testing.assert_allclose(got.error_max, distance.max(), rtol=1e-6)
     np.testing.assert_allclose(got.error_rms, np.sqrt(np.mean(distance[1:] ** 2)), rtol=1e-6)
+
+
+def run_of(*states):
+    return Trajectory(jnp.arange(float(len(states))), jnp.asarray(states, float), ro.RESULTS.successful, {})
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e300, 1e-300])
+def test_errors_are_distances_over_the_network_s_largest_state_while_both_run(unit):
+    network = run_of([3 * unit, 4 * unit], [0, 0], [0, unit], [0, unit])
+    other = run_of([3 * unit, 4 * unit], [0, -10 * unit], [np.inf, unit], [np.nan, unit])
+    np.testing.assert_allclose(_errors(network, other), [0, 2, np.nan, np.nan], rtol=1e-12)
+    assert np.isnan(_errors(network, None)).tolist() == [True] * 4
+
+
+def test_errors_of_a_network_at_zero_are_the_distances_themselves():
+    np.testing.assert_allclose(_errors(run_of([0, 0], [0, 0]), run_of([0, 0], [3, 4])), [0, 5], rtol=1e-12)
 
 
 def test_verdicts_and_rates_are_those_of_the_eigenvalues(affine):
