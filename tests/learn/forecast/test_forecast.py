@@ -26,6 +26,7 @@ def sine():
     return learn.forecast(values, gru, history=20, gap=2, horizon=3, steps=400, season=31, **QUIET)
 
 
+@pytest.mark.slow
 def test_a_sine_is_forecast_far_better_than_by_its_last_value(sine):
     rows = sine.rows()
     assert rows["ensemble"]["mae"] < 0.25 * rows["last value"]["mae"]
@@ -35,6 +36,7 @@ def test_a_sine_is_forecast_far_better_than_by_its_last_value(sine):
     np.testing.assert_allclose(sine.band.mean, sine.members.mean(axis=0), rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_metrics_are_those_of_the_step_asked_for(sine):
     for step in (0, 2):
         wrong = np.abs(sine.band.mean - sine.split.test.targets)[:, step]
@@ -43,6 +45,7 @@ def test_metrics_are_those_of_the_step_asked_for(sine):
     assert sine.typical()["mae"] == pytest.approx(np.median(one), rel=1e-12)
 
 
+@pytest.mark.slow
 def test_the_future_follows_the_end_of_the_series(sine):
     t = np.arange(240 + 2, 240 + 5)[:, None] / 5
     wanted = np.concatenate([np.sin(t) + 3, 100 * np.cos(t)], axis=1)
@@ -80,6 +83,7 @@ def test_forecasts_row_by_row_are_rollouts():
     np.testing.assert_allclose(f.members[1, 7], scaler.inverse(seen[-2:]), rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_the_table_the_page_and_the_json_hold_the_results(sine):
     text = sine.table()
     assert "linear autoregression" in text and "network (median of 2)" in text and "intervals of 90% cover" in text
