@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Array, Bool, Complex, Float
+from jaxtyping import Array, Bool, Complex, Float, Inexact
 
 from .._base.checks import as_matrix, in_single
 from .._base.shown import ShownArrays, Variables
@@ -307,6 +307,11 @@ def spectrum(W: ArrayLike | Sequence) -> Spectrum:
 
     ```
     """
-    W = in_single(as_matrix("W", W))
+    return spectrum_of(as_matrix("W", W))
+
+
+def spectrum_of(W: Inexact[Array, "N N"]) -> Spectrum:
+    """As `spectrum`, of a matrix whose entries need not be finite: its verdicts are undetermined then."""
+    W = in_single(W)
     found = modes(W)
     return Spectrum(W, found.values, found.condition, found.balanced_condition)

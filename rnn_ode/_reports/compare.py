@@ -8,7 +8,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Num, PyTree, Real
 
-from .._analyses.spectrum import spectrum
+from .._analyses.spectrum import spectrum_of
 from .._base.checks import as_step
 from .._base.states import flat_rows, promote
 from .._base.types import Cell, State
@@ -78,7 +78,7 @@ def compare(
     network = iterate(cell, xs, h0, dt=dt, throw=False)
     W, part_name = _linear_part(cell, xs, h0)
     report("eigenvalues")
-    s = spectrum(W)
+    s = spectrum_of(W)
     verdict, predictions = s.predictions(*methods)
     generators = [_generator(method, s.matrix) for method in methods]
     rows = []
