@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Inexact
 
 from .._base.types import State
@@ -31,24 +31,27 @@ class Recurrence(NamedTuple):
 
 
 def of_equinox(cell: Any) -> Recurrence | None:
-    """An LSTM or GRU cell of Equinox taken apart; `None` for others, and for subclasses, whose step may be another one."""
+    """An LSTM or GRU cell of Equinox taken apart; `None` for others, and for subclasses, whose step may be another one.
+
+    A gate is σ(z) = ½ tanh(z/2) + ½. Its rows of the weights are halved here, once for all steps, so that one tanh serves all
+    gates: XLA computes it several times faster than the logistic function. Halving is exact.
+    """
     if type(cell) is eqx.nn.LSTMCell:
-        return Recurrence(lambda x: _affine(cell, x), cell.weight_hh, _long_short, read=lambda h: h[0])
+        weight, drive = _halved(cell, (0.5, 0.5, 1.0, 0.5))
+        return Recurrence(drive, weight, _long_short, read=lambda h: h[0])
     if type(cell) is eqx.nn.GRUCell:
         # the reset gate scales the recurrent part of n and its bias but not the input's part, so the two stay separate
+        weight, drive = _halved(cell, (0.5, 0.5, 1.0))
         inner = jnp.zeros(cell.hidden_size, cell.weight_hh.dtype) if cell.bias_n is None else cell.bias_n
-        return Recurrence(
-            lambda x: jnp.concatenate([_affine(cell, x), inner]),
-            cell.weight_hh,
-            _gated,
-            place=_beside,
-        )
+        return Recurrence(lambda x: jnp.concatenate([drive(x), inner]), weight, _gated, place=_beside)
     return None
 
 
-def _affine(cell: Any, x: Array) -> Array:
-    driven = cell.weight_ih @ x
-    return driven if cell.bias is None else driven + cell.bias
+def _halved(cell: Any, factors: tuple[float, ...]) -> tuple[Array, Callable[[Array], Array]]:
+    """The recurrent weights and the drive of a cell, with the rows of each block multiplied by its factor."""
+    scale = np.repeat(np.asarray(factors, cell.weight_hh.dtype), cell.hidden_size)
+    weight, bias = scale[:, None] * cell.weight_ih, None if cell.bias is None else scale * cell.bias
+    return scale[:, None] * cell.weight_hh, lambda x: weight @ x if bias is None else weight @ x + bias
 
 
 def _beside(given: Array) -> Array:
@@ -57,14 +60,15 @@ def _beside(given: Array) -> Array:
 
 
 def _long_short(z: Array, state: State) -> State:
-    """`eqx.nn.LSTMCell` (Hochreiter & Schmidhuber 1997)."""
-    i, f, g, o = jnp.split(z, 4)
-    c = jax.nn.sigmoid(f) * state[1] + jax.nn.sigmoid(i) * jnp.tanh(g)
-    return jax.nn.sigmoid(o) * jnp.tanh(c), c
+    """`eqx.nn.LSTMCell` (Hochreiter & Schmidhuber 1997), of rows halved by `_halved`."""
+    i, f, g, o = jnp.split(jnp.tanh(z), 4)
+    c = (0.5 * f + 0.5) * state[1] + (0.5 * i + 0.5) * g
+    return (0.5 * o + 0.5) * jnp.tanh(c), c
 
 
 def _gated(z: Array, h: Array) -> Array:
-    """`eqx.nn.GRUCell` (Cho et al. 2014)."""
-    reset, update, driven, recurrent = jnp.split(z, 4)
-    n = jnp.tanh(driven + jax.nn.sigmoid(reset) * recurrent)
-    return n + jax.nn.sigmoid(update) * (h - n)
+    """`eqx.nn.GRUCell` (Cho et al. 2014), of rows halved by `_halved`."""
+    gates, driven, recurrent = jnp.split(z, (2 * h.shape[0], 3 * h.shape[0]))
+    reset, update = jnp.split(0.5 * jnp.tanh(gates) + 0.5, 2)
+    n = jnp.tanh(driven + reset * recurrent)
+    return n + update * (h - n)

@@ -186,6 +186,14 @@ def test_a_batch_of_gradients_is_a_loop_over_it():
     assert_close(jax.jit(jax.vmap(gradient))(batch), jax.tree.map(lambda *g: jnp.stack(g), *map(gradient, batch)))
 
 
+def test_a_run_that_would_overflow_one_step_later_has_finite_derivatives(float32):
+    """h' = h³ from 10 is 10²⁷ after three steps; one more is beyond float32, and its slope too."""
+    cell = ro.VanillaCell(jnp.eye(1), jnp.zeros((1, 1)), jnp.zeros(1), lambda z: z**3)
+    run = lambda h: ro.iterate(cell, jnp.zeros((3, 1)), h).states[-1, 0]  # noqa: E731
+    value, slope = jax.value_and_grad(run)(jnp.array([10.0]))
+    np.testing.assert_allclose([value / 1e27, slope[0] / 27e26], 1, rtol=1e-5)
+
+
 def test_overflow_is_the_same_with_checkpoints():
     cell = ro.VanillaCell(1e60 * np.eye(N), np.ones((N, D)), np.zeros(N), activation=None)
     runs = [ro.iterate(cell, XS, np.ones(N), checkpoints=k, throw=False) for k in (None, 2)]
