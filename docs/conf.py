@@ -56,7 +56,8 @@ html_theme_options = {
 def as_restructured(app, what, name, obj, options, lines: list[str]) -> None:
     """Docstrings are Markdown. Turn their code fences, links and bold argument heads into reStructuredText."""
     text = re.sub(r"(?:^\|.*\|$\n?)+", _table, "\n".join(lines), flags=re.M)
-    text = re.sub(r"(`[^`\n]*`)|\|", lambda match: match[1] or r"\|", text)  # |x| is a modulus, and no substitution
+    # |x| is a modulus, and no substitution
+    text = re.sub(r"(```.*?```|`[^`\n]*`)|\|", lambda match: match[1] or r"\|", text, flags=re.S)
 
     def fence(match: re.Match) -> str:
         indent, language, body = match[1], match[2] or "text", match[3]

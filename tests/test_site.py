@@ -176,6 +176,11 @@ def test_links_and_anchors_of_the_site_exist_and_no_page_needs_a_network(built):
 
 
 @pytest.mark.slow
+def test_code_of_the_site_is_printed_as_it_is_written(built):
+    assert [page.name for page in built.rglob("*.html") if r"\|" in page.read_text(encoding="utf-8")] == []
+
+
+@pytest.mark.slow
 def test_formulas_are_mathml_and_search_works_from_files(built):
     playwright = pytest.importorskip("playwright.sync_api")
     if CHROMIUM is None:

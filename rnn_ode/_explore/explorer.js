@@ -352,9 +352,11 @@ export function writtenMode({ re, im }) {
   return im ? `${round(re)}+${round(im)}i` : `${round(re)}`;
 }
 
-// The state as the part of a link after #, and back. What cannot be read is left as it was.
-export function toLink({ tab, modes, coupling, weights }) {
+// The state as the part of a link after #, and back. What cannot be read is left as it was. A matrix that was given is in no
+// link: the page opens with it.
+export function toLink({ tab, modes, coupling, weights, upper }) {
   if (tab === "units") return `tab=units&W=${weights.map(round).join(",")}`;
+  if (upper) return "";
   return `tab=modes&modes=${modes.map(writtenMode).join(",")}&coupling=${round(coupling)}`;
 }
 
@@ -363,7 +365,7 @@ export function fromLink(text, state) {
   const next = { ...state };
   if (["modes", "units"].includes(values.get("tab"))) next.tab = values.get("tab");
   const modes = (values.get("modes") || "").split(",").map((part) => /^(-?[0-9.]+)(?:\+([0-9.]+)i)?$/.exec(part));
-  if (modes.length <= 16 && modes.every(Boolean)) next.modes = modes.map(([, re, im]) => ({ re: +re, im: +(im || 0) }));
+  if (modes.length <= 16 && modes.every(Boolean)) Object.assign(next, { modes: modes.map(([, re, im]) => ({ re: +re, im: +(im || 0) })), upper: null });
   const coupling = Number(values.get("coupling"));
   if (values.get("coupling") && coupling >= 0 && coupling <= 2) next.coupling = coupling;
   const weights = (values.get("W") || "").split(",").map(Number);
@@ -665,7 +667,7 @@ export function mount(root, { linked = false, released = () => {}, ...first } = 
   panel.points = element("tbody", {});
   const plane = planeOfModes(state, changed, ended);
   const coupling = element("input", { type: "range", min: 0, max: 2, step: 0.01, "aria-label": "coupling", oninput: () => { state.coupling = +coupling.value; changed(); }, onchange: ended });
-  const resized = (modes) => set({ modes, upper: null, coupling: 0 });
+  const resized = (modes) => set({ modes: modes.map(({ re, im }) => ({ re, im })), upper: null, coupling: 0 });
   const add = (im) => { if (state.modes.length < 8) resized([...state.modes, { re: 0.8, im }]); };
   const remove = () => { if (state.modes.length > 1) resized(state.modes.slice(0, -1)); };
   const words = (text) => element("p", {}, text);
@@ -702,7 +704,7 @@ export function mount(root, { linked = false, released = () => {}, ...first } = 
     weights.update();
     state.tab === "modes" ? drawModes(state, panel) : drawUnits(state, panel);
     code.textContent = snippet(state);
-    if (linked) history.replaceState(null, "", `#${toLink(state)}`);
+    if (linked) history.replaceState(null, "", toLink(state) ? `#${toLink(state)}` : location.pathname);
   }
   root.classList.add("rnn-explorer");
   root.replaceChildren(element("style", {}, STYLE), element("div", { class: "controls", role: "tablist" }, ...tabs), modes, units,

@@ -12,6 +12,7 @@ import pytest
 import scipy.linalg
 
 import rnn_ode as ro
+from rnn_ode._explore.schur import first_state
 from rnn_ode._explore.server import server
 
 MODULE = Path(ro.__file__).parent / "_explore" / "explorer.js"
@@ -128,6 +129,7 @@ def test_a_link_keeps_the_state_and_a_bad_one_changes_nothing(page_numbers):
     state = '{tab: "modes", modes: [{re: 0.5, im: 0}, {re: -0.2, im: 0.75}], coupling: 0.3, weights: [1, 2, 3, -3]}'
     assert page_numbers(f"e.fromLink(e.toLink({state}), {{}})") == {
         "tab": "modes", "modes": [{"re": 0.5, "im": 0}, {"re": -0.2, "im": 0.75}], "coupling": 0.3,
+        "upper": None,
     }  # fmt: skip
     assert page_numbers('e.fromLink("#tab=nothing&modes=1,x&coupling=9&W=1,2", {tab: "units"})') == {"tab": "units"}
 
@@ -364,6 +366,31 @@ def test_a_link_opens_what_it_names(page):
     assert verdict(page, "backward:1") == "GROWS"
     page.locator("summary").click()
     assert "ro.spectrum(W)" in page.locator("pre").inner_text()
+
+
+@pytest.mark.slow
+def test_a_given_matrix_is_there_after_a_reload_and_so_is_what_came_in_its_place(browser):
+    chromium, _ = browser
+    page_server = server(first=first_state(np.array([[0.5, 1.0, 0.3], [-0.2, 0.4, 2.0], [0.0, 0.0, 0.8]])))
+    threading.Thread(target=page_server.serve_forever, daemon=True).start()
+    page = chromium.new_page()
+    page.goto(f"http://127.0.0.1:{page_server.server_port}/")
+    page.wait_for_selector("[role=tab]")
+
+    def matrices():
+        shown = page.evaluate("[...explorer.matrix()]")
+        page.reload()
+        page.wait_for_selector("[role=tab]")
+        return shown, page.evaluate("[...explorer.matrix()]")
+
+    before, after = matrices()
+    assert before == after and len(after) == 9
+    page.get_by_role("button", name="Add a real one").click()
+    before, after = matrices()
+    np.testing.assert_allclose(after, before, atol=1e-3)  # a link has three decimals
+    assert len(after) == 16
+    page.close()
+    page_server.shutdown()
 
 
 @pytest.mark.slow
