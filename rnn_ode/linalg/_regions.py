@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Complex, Float, Inexact
@@ -91,10 +92,23 @@ def _turn(angle: Float[Array, "..."]) -> Complex[Array, "..."]:
     return lax.complex(jnp.cos(angle), jnp.sin(angle))
 
 
+@jax.custom_jvp
 def logarithm(z: Inexact[Array, "..."]) -> Complex[Array, "..."]:
-    """log z as log|z| + i arg z: as exact as XLA's logarithm of a complex number, and a tenth of its code."""
+    """log z as log|z| + i arg z, by less code than XLA's logarithm of a complex number.
+
+    Near the unit circle log|z| = ½ log(1 + (|z|² − 1)), where |z|² − 1 is a product and a square: no digits cancel near 1 and i.
+    """
     z = _complex(z)
-    return lax.complex(jnp.log(jnp.abs(z)), jnp.angle(z))
+    modulus, x, y = jnp.abs(z), jnp.abs(z.real), jnp.abs(z.imag)
+    large, small = jnp.maximum(x, y), jnp.minimum(x, y)
+    near = jnp.log1p((large - 1) * (large + 1) + small**2) / 2
+    return lax.complex(jnp.where(jnp.abs(modulus - 1) < 0.5, near, jnp.log(modulus)), jnp.angle(z))
+
+
+@logarithm.defjvp
+def _logarithm_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+    (z,), (along,) = primals, tangents
+    return logarithm(z), _complex(along) / _complex(z)
 
 
 def _on_circle(z: Complex[Array, "..."], level: Float[Array, ""]) -> Complex[Array, "..."]:

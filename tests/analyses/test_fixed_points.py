@@ -559,7 +559,7 @@ def test_it_lowers_everywhere(monkeypatch):
 def test_side_by_side_the_search_is_the_same(monkeypatch):
     """What other platforms than a CPU run; seven guesses, so that it is traced anew."""
     one_by_one = ro.fixed_points(unit(1.5), LINE)
-    monkeypatch.setattr(_fixed_points_search, "_each", lambda function, rows: jax.vmap(function)(rows))
+    monkeypatch.setattr(_fixed_points_search, "_each", lambda function, rows, platform: jax.vmap(function)(rows))
     together = ro.fixed_points(unit(1.5), LINE[:7])
     np.testing.assert_allclose(together.points[:3], one_by_one.points[:3], atol=1e-12)
     assert together.reached.tolist() == one_by_one.reached[:7].tolist()
