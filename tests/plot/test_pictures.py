@@ -88,7 +88,9 @@ def exponents(size):
 def flow(log_norms=None):
     norms = -0.3 * np.arange(20) if log_norms is None else np.asarray(log_norms)
     lags = np.arange(norms.shape[-1])
-    bounds = SimpleNamespace(gain=1.0, log_from_weights=0.1 * lags, log_from_steps=-0.1 * lags)
+    bounds = SimpleNamespace(
+        gain=1.0, log_from_weights=0.1 * lags, log_from_steps=-0.1 * lags, vanishing_guaranteed=False
+    )
     return SimpleNamespace(log_norms=norms, measured_rate=-0.3, predicted_rate=-0.2, lyapunov_rate=-0.3, bounds=bounds)
 
 
@@ -232,8 +234,8 @@ def stopped(size, at, count=30):
     return plot.trajectory(run(states))
 
 
-def five(log_norms=None):
-    return plot.gradient_flows({f"{LONG}, number {i}": flow(log_norms) for i in range(5)})
+def gradients(count=5, log_norms=None):
+    return plot.gradient_flows({f"{LONG}, number {i}": flow(log_norms) for i in range(count)})
 
 
 QUICK = {
@@ -244,7 +246,8 @@ QUICK = {
     "cycles": cycles,
     "lyapunov": lambda: plot.lyapunov(exponents(3)),
     "branch": branch,
-    "gradients": five,
+    "gradients": gradients,
+    "two gradients": lambda: gradients(2),
     "one gradient": lambda: plot.gradient_flow(flow()),
     "transient": lambda: plot.transient(growing()),
     "pseudospectrum": pseudospectrum,
@@ -277,8 +280,10 @@ AWKWARD = {
     "one exponent": lambda: plot.lyapunov(exponents(1)),
     "branch of many kinds that stops": lambda: branch(("fold", "flip", "undecided: float64 will"), complete=False),
     "branch without bifurcations": lambda: branch(()),
-    "gradient that is undefined": lambda: five([0.0, np.nan, np.nan]),
-    "gradient that is gone": lambda: five([0.0, -1.0, -np.inf, -np.inf]),
+    "three gradients": lambda: gradients(3),
+    "four gradients": lambda: gradients(4),
+    "gradient that is undefined": lambda: gradients(5, [0.0, np.nan, np.nan]),
+    "gradient that is gone": lambda: gradients(5, [0.0, -1.0, -np.inf, -np.inf]),
     "growth without bound": lambda: plot.transient(growing(peak=np.inf, peak_time=np.inf, kreiss=np.inf)),
     "no growth": lambda: plot.transient(growing(peak=1.0, peak_time=0.0, kreiss=1.0, norms=0.5 ** np.arange(9.0))),
     "pseudospectrum of a flow": lambda: pseudospectrum(numerical_radius=None, numerical_abscissa=2.0),
