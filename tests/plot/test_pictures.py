@@ -427,6 +427,34 @@ def test_pictures_are_vectors_where_asked_and_show_themselves_in_notebooks():
     assert figure._repr_png_().startswith(b"\x89PNG")
 
 
+def test_a_picture_says_how_it_is_seen():
+    with pytest.raises(RuntimeError, match=r"no window.*savefig.*end a cell with it"):
+        plot.transient(growing()).show()
+
+
+def test_an_axis_of_one_number_has_one_tick():
+    axes = plot.lyapunov(exponents(1)).axes[1]
+    assert [tick for tick in axes.get_xticks() if 0.4 < tick < 1.6] == [1]
+    assert list(memory(lags=(190,)).axes[0].get_xticks()) == [190]
+
+
+def test_no_fixed_point_is_said_in_the_box():
+    (axes,) = plot.fixed_points(found(2, 0, padding=3)).axes
+    assert [text.get_text() for text in axes.texts] == ["no fixed point"] and not len(axes.get_xticks())
+
+
+def test_a_state_of_several_vectors_has_components():
+    both = SimpleNamespace(ts=np.arange(9.0), states=(jnp.asarray(orbit(2, 9)), jnp.asarray(orbit(1, 9))))
+    names = [text.get_text() for text in plot.trajectory(both).axes[0].texts]
+    assert names == ["component 0", "component 1", "component 2"]
+    assert [text.get_text() for text in plot.trajectory(run(orbit(2, 9))).axes[0].texts] == ["unit 0", "unit 1"]
+
+
+def test_lines_do_not_break_inside_numbers_and_vectors():
+    words = "modulus 1.5 (input x = (0.1, -2, …))"
+    assert plot._page._fill(words, 17).splitlines() == ["modulus 1.5", "(input", "x = (0.1, -2, …))"]
+
+
 def test_the_gallery_shows_every_stored_picture_and_all_are_light():
     docs = Path(__file__).parents[2] / "docs"
     shown = re.findall(r"\]\(([\w/]+\.png)\)", (docs / "gallery.md").read_text(encoding="utf-8"))
