@@ -222,7 +222,7 @@ def growth(axes: Axes, c: Any) -> None:
     """
     g = c.growth
     condition = min(g.eigenvector_condition, 1e12)
-    axes.set(yscale="log", xlabel="steps", ylabel="norm", xlim=(0, g.steps[-1]))
+    axes.set(yscale="log", xlabel="steps", ylabel="norm", xlim=(0, g.steps[-1]), autoscaley_on=False)
     drawn = []
     for sizes, rate, colour, name in (
         (g.textbook, g.abscissa, RUST, "‖exp(W t)‖"),
@@ -241,8 +241,8 @@ def growth(axes: Axes, c: Any) -> None:
 
 
 def _decades(sizes: np.ndarray) -> tuple[float, float]:
-    """Limits of a logarithmic axis around positive sizes, with some room, as far as matplotlib draws: to 250 decades."""
+    """Limits of a logarithmic axis around positive sizes, with some room, and at most 250 decades from 1."""
     logs = np.log10(np.clip(sizes, 1e-250, 1e250))
     low, high = float(logs.min()), float(logs.max())
     room = 0.05 * (high - low) or 1.0
-    return 10 ** (low - room), 10 ** (high + room)
+    return 10.0 ** max(low - room, -250), 10.0 ** min(high + room, 250)

@@ -42,7 +42,7 @@ def transient(t: Any) -> Figure:
     axes.plot(times, predicted, "--", lw=1.4, color=BLUE)
     axes.plot(times, norms, ".-" if discrete else "-", color=ink(), lw=1.8, ms=5)
     if len(times):
-        label_end(axes, predicted[-1], "exp(rate · t), from the eigenvalues", BLUE)
+        label_end(axes, np.clip(predicted[-1], *axes.get_ylim()), "exp(rate · t), from the eigenvalues", BLUE)
         label_end(axes, norms[-1], name, ink())
     if np.isfinite(t.peak):
         axes.axhline(float(t.kreiss), color=AMBER, lw=1.4)
