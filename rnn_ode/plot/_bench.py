@@ -115,8 +115,10 @@ def bench_ratios(axes: Axes, groups: list[list[Any]]) -> None:
 
 
 def _absent(groups: Iterable[list[Any]]) -> str:
-    """A line that names the contenders that did not run."""
-    names = sorted({row.contender for group in groups for row in group if row.skipped})
+    """A line that names the contenders that ran in no case."""
+    rows = [row for group in groups for row in group]
+    ran = {row.contender for row in rows if not row.skipped}
+    names = sorted({row.contender for row in rows} - ran)
     return "\n" + textwrap.fill(f"did not run here: {', '.join(names)}", _WIDTH) if names else ""
 
 

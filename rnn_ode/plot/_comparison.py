@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from .._base.states import flat_rows
 from ._page import headline, label_end, label_exit, page, title
 from ._spectrum import decay_regions
-from ._style import RUST, bound, ink, look_of, mark_stop, note, ten_to
+from ._style import RUST, bound, ink, look_of, mark_stop, note, plural, ten_to, unit_name
 
 _LARGEST = 1e300  # beyond it the limits of an axis leave the float range
 _FIRST = 12  # samples of the panel of runs
@@ -91,7 +91,8 @@ def trajectories(axes: Axes, c: Any, colours: Mapping[str, Any], count: int | No
     middle, half = (shown.min() + shown.max()) / 2, (shown.max() - shown.min()) / 2
     reach = 1.8 * (half or abs(middle) or 1.0)
     axes.set(xlim=(ts[0], ts[-1]), ylim=(middle - reach, middle + reach))
-    axes.set(xlabel="time", ylabel="state" if states.shape[1] == 1 else f"state of unit {unit}")
+    axes.set(xlabel="time", ylabel="state" if states.shape[1] == 1 else f"state of {unit_name(c.network.states, unit)}")
+    _powers_beside_numbers(axes)
     for row in c.rows:
         if row.trajectory is not None:
             values = runs[row.method.label][:, unit]
@@ -102,7 +103,18 @@ def trajectories(axes: Axes, c: Any, colours: Mapping[str, Any], count: int | No
     if len(shown):
         label_end(axes, shown[-1], "network", ink())
     axes.xaxis.set_major_locator(MaxNLocator(integer=True) if count else MaxNLocator())
-    title(axes, "The network (dots) and each flow" + (f": the first {len(ts) - 1} samples" if count else ""))
+    first = f": the first {plural(len(ts) - 1, 'sample')}" if count else ""
+    title(axes, "The network (dots) and each flow" + first.replace("first 1 ", "first "))
+
+
+def _powers_beside_numbers(axes: Axes) -> None:
+    """Write a power of ten beside each number of the upright axis: above the panel are the labels of lines that leave it."""
+    axes.ticklabel_format(axis="y", useOffset=False)
+    low, high = axes.get_ylim()
+    size = max(abs(low), abs(high))
+    if not 1e-4 < size < 1e6:
+        digits = 3 + int(np.log10(size / (high - low)))
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:.{digits}g}")
 
 
 def _telling_unit(states: np.ndarray, runs: list[np.ndarray]) -> int:
@@ -128,7 +140,7 @@ def _run(axes: Axes, ts: np.ndarray, values: np.ndarray, words: str, look: Mappi
     if last == len(inside):
         axes.plot(ts, values, **style)
         label_end(axes, values[-1], words, look["color"])
-    elif np.isnan(values[last]) or last == 0:
+    elif not np.isfinite(values[last]) or last == 0:  # a run that failed holds infinities
         axes.plot(ts[:last], values[:last], **style)
         mark_stop(axes, ts[max(last - 1, 0)], min(max(values[max(last - 1, 0)], low), high), look["color"])
         label_end(axes, values[max(last - 1, 0)], f"{words} (stops)", look["color"])
@@ -210,15 +222,27 @@ def growth(axes: Axes, c: Any) -> None:
     """
     g = c.growth
     condition = min(g.eigenvector_condition, 1e12)
-    axes.set(yscale="log", xlabel="steps", ylabel="norm", xlim=(0, g.steps[-1]))
+    axes.set(yscale="log", xlabel="steps", ylabel="norm", xlim=(0, g.steps[-1]), autoscaley_on=False)
+    drawn = []
     for sizes, rate, colour, name in (
         (g.textbook, g.abscissa, RUST, "‖exp(W t)‖"),
         (g.network, np.log(max(g.radius, 1e-300)), ink(), "‖Wᵏ‖"),
     ):
         line = np.exp(np.clip(rate * g.steps, -600, 600))
-        axes.fill_between(g.steps, line, np.clip(condition * line, None, 1e280), color=colour, alpha=0.13, lw=0)
+        band = np.clip(condition * line, None, 1e280)
+        axes.fill_between(g.steps, line, band, color=colour, alpha=0.13, lw=0)
         axes.plot(g.steps, line, color=colour, lw=1.2, ls="--", zorder=3)
         shown = np.isfinite(sizes) & (sizes > 0)
         axes.plot(g.steps[shown], sizes[shown], color=colour, lw=4, alpha=0.4)
         label_end(axes, line[-1], name, colour)
+        drawn += [line, band, sizes[shown]]
+    axes.set_ylim(_decades(np.concatenate(drawn)))
     title(axes, "Growth: computed (wide), and by eigenvalues")
+
+
+def _decades(sizes: np.ndarray) -> tuple[float, float]:
+    """Limits of a logarithmic axis around positive sizes, with some room, and at most 250 decades from 1."""
+    logs = np.log10(np.clip(sizes, 1e-250, 1e250))
+    low, high = float(logs.min()), float(logs.max())
+    room = 0.05 * (high - low) or 1.0
+    return 10.0 ** max(low - room, -250), 10.0 ** min(high + room, 250)

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from .._base.verdict import verdict_name
-from ._page import headline, page, single
+from ._page import empty, headline, page, single
 from ._portrait import name_axes, plane_of
 from ._style import PALETTE, key, note, plural
 
@@ -44,8 +44,7 @@ def cycles(c: Any) -> Figure:
     (_against_time if size == 1 else _in_plane)(axes, points[:_MOST], stable)
     axes.margins(0.12)
     if not count:
-        axes.set(xticks=[], yticks=[])
-        axes.text(0.5, 0.5, "no orbit", transform=axes.transAxes, ha="center", va="center", color=note())
+        empty(axes, "no orbit")
     handles = [key(note(), word, ls=line) for word, line in (("stable", "-"), ("not stable", "--"))]
     axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.01, 1.02), fontsize="small", frameon=False)
     found = f"{plural(count, 'orbit')} of period {period}, {sum(stable)} of them stable"

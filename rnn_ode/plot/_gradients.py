@@ -61,7 +61,7 @@ def gradient_flows(flows: Mapping[str, Any]) -> Figure:
         Patch(facecolor=forbidden(), edgecolor=bound(), label="ruled out by the weights: above (γ‖W‖)ᵏ"),
         Line2D([], [], color=bound(), lw=1.2, ls="-.", label="bound by this run's steps: Π‖J‖"),
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=min(3, 1 + len(flows) // 2), frameon=False)
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(3, (len(flows) + 1) // 2), frameon=False)
     if len(flows) > 1:
         headline(figure, _summary(flows.values()))
     return figure
@@ -81,14 +81,15 @@ def gradient_flow(g: Any) -> Figure:
     ```python
     >>> import jax.numpy as jnp, rnn_ode as ro
     >>> cell = ro.VanillaCell([[0.5]], [[1.0]], [0.0], activation=None)
-    >>> ro.plot.gradient_flow(ro.gradient_flow(cell, jnp.ones((9, 1)))).axes[0].get_title(loc="left")
+    >>> ro.plot.gradient_flow(ro.gradient_flow(cell, jnp.ones((9, 1)))).get_suptitle()
     'The gradient vanishes: ×0.5 a step'
 
     ```
     """
     single("g", g.log_norms, 1)
     figure = gradient_flows({"": g})
-    title(figure.axes[0], f"The gradient {_fate(g)}")
+    title(figure.axes[0], "")
+    headline(figure, f"The gradient {_fate(g)}")
     return figure
 
 
@@ -100,14 +101,21 @@ def _summary(flows: Iterable[Any]) -> str:
 
 
 def _fate(g: Any) -> str:
-    """Whether the gradient vanishes, persists or explodes, in a few words. It persists if the run changed it less than a
-    hundredfold."""
+    """Whether the gradient vanishes, persists or explodes, in a few words.
+
+    It persists if it changes by less than a tenth a step, the whole run changed it less than a hundredfold, and the weights
+    do not force it to vanish. Without the first, one that halves at each of a few steps would persist.
+    """
     last, rate = float(g.log_norms[-1]), float(g.measured_rate)
     if np.isnan(last):
         return "undefined: see its result"
     if np.isneginf(last):
         return f"vanishes: 0 from lag {int(np.argmax(np.isneginf(g.log_norms)))}"
-    fate = "persists" if abs(last) < np.log(100) else "explodes" if last > 0 else "vanishes"
+    steady, kept = abs(rate) < np.log(1.1), abs(last) < np.log(100)
+    if steady and kept and not g.bounds.vanishing_guaranteed:
+        fate = "persists"
+    else:
+        fate = "explodes" if (last if steady else rate) > 0 else "vanishes"
     return f"{fate}: ×{np.exp(rate):.3g} a step"
 
 

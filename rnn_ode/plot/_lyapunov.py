@@ -97,4 +97,4 @@ def levels(axes: Axes, l: Any) -> None:
             "−∞", (gone[0], 0.06), xycoords=axes.get_xaxis_transform(), ha="center", va="bottom", fontsize="small"
         )
     axes.set(xlabel="number, largest first", ylabel="nats per unit time", xlim=(0.4, len(values) + 0.6))
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))

@@ -3,7 +3,7 @@
 from typing import Any
 
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from ._page import headline, label_end, page, title
 from ._style import bound, colours_of, ink, key, note
@@ -45,9 +45,11 @@ def memory(study: Any) -> Figure:
             face = colour if learnt else "none"
             right.scatter(*place, s=28, edgecolors=[colour], facecolors=[face] * len(these))
     left.set(xlabel="lag in steps", ylabel="share of the seeds that learnt it", ylim=(0, 1))
+    left.set_xticks(_lags_apart({trial.lag for trial in study.trials}))
     left.yaxis.set_major_formatter(PercentFormatter(1))
     title(left, "Which lag is learnt")
     right.set(xlabel="log ‖∂h_T/∂h_(T−lag)‖ before training, nats", ylabel="best score")
+    right.xaxis.set_major_locator(MaxNLocator(5))
     title(right, "What the gradient said before training, and what came of it")
     right.axhline(study.settings["solved"], color=bound(), lw=1, ls=":")
     label_end(right, study.settings["solved"], "solved", note())
@@ -58,6 +60,15 @@ def memory(study: Any) -> Figure:
         figure, f"{study.settings['task']}: the longest lag that most seeds learnt: {_longest(study, list(colours))}"
     )
     return figure
+
+
+def _lags_apart(lags: set[int]) -> list[int]:
+    """Lags from the longest down, without those whose numbers would touch."""
+    longest, kept = max(lags, default=0), []
+    for lag in sorted(lags, reverse=True):
+        if not kept or kept[-1] - lag >= (longest - min(lags)) / 10:
+            kept.append(lag)
+    return kept
 
 
 def _longest(study: Any, cells: list[str]) -> str:

@@ -1,6 +1,7 @@
 """A page with panels: its titles fit, and the labels of its lines stay apart, however large it is drawn."""
 
 import io
+import re
 import textwrap
 from collections.abc import Sequence
 from typing import Any, SupportsFloat
@@ -13,10 +14,13 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.text import Annotation, Text
 from numpy.typing import ArrayLike
 
+from ._style import note
+
 _TITLES: WeakKeyDictionary[Any, str] = WeakKeyDictionary()  # of axes, and of figures: the words before they are wrapped
 _ENDS: WeakKeyDictionary[Axes, list[Annotation]] = WeakKeyDictionary()
 _EXITS: WeakKeyDictionary[Axes, list[Annotation]] = WeakKeyDictionary()
 _WIDEST = 24  # characters of a label in one line
+_TOGETHER = re.compile(r"(?<=[^\W\d]) (?=[−-]?\d)|(?<==) | (?==)|(?<=[\d…],) (?=[\d−….-]+[,)])")  # spaces
 
 
 class Layout(ConstrainedLayoutEngine):
@@ -36,6 +40,14 @@ class Page(Figure):
         file = io.BytesIO()
         self.savefig(file, format="png", dpi=100)
         return file.getvalue()
+
+    def show(self, warn: bool = True) -> None:
+        """Refuse, and say how to see the picture; one that pyplot has adopted opens its window."""
+        if self.canvas.manager is None:
+            raise RuntimeError(
+                'This picture has no window. Save it with .savefig("figure.png"), or, in a notebook, end a cell with it.'
+            )
+        super().show(warn)
 
 
 def page(rows: int = 1, columns: int = 1, *, size: tuple[float, float] = (6.4, 4.2), **grid: Any) -> tuple[Page, Any]:
@@ -57,9 +69,15 @@ def title(axes: Axes, words: str) -> None:
     _settle_panel(axes)
 
 
+def empty(axes: Axes, words: str) -> None:
+    """Say in a panel without data that there are none."""
+    axes.set(xticks=[], yticks=[])
+    axes.text(0.5, 0.5, words, transform=axes.transAxes, ha="center", va="center", color=note())
+
+
 def label_end(axes: Axes, y: SupportsFloat, words: str, colour: Any) -> None:
     """A label beside the panel for a line that ends at the height y. Other labels move it up or down."""
-    words = textwrap.fill(words, _WIDEST, max_lines=2, placeholder=" …")
+    words = _fill(words, _WIDEST, max_lines=2, placeholder=" …")
     label = axes.annotate(
         words, (1, float(y)), (5, 0), ("axes fraction", "data"), "offset points",
         color=colour, va="center", fontsize="small", annotation_clip=False,
@@ -106,7 +124,14 @@ def _wrap(text: Text, words: str, room: float) -> None:
     longest = max(map(len, words.split("\n")), default=0)
     while longest > 8 and text.get_window_extent().width > room:
         longest = min(longest - 1, int(longest * room / text.get_window_extent().width) + 1)
-        text.set_text("\n".join(textwrap.fill(line, longest) for line in words.split("\n")))
+        text.set_text("\n".join(_fill(line, longest) for line in words.split("\n")))
+
+
+def _fill(words: str, width: int, **options: Any) -> str:
+    """Words in lines of a width, none of which breaks before a number, at an equals sign or inside a vector."""
+    return textwrap.fill(_TOGETHER.sub("\N{NO-BREAK SPACE}", words), width, **options).replace(
+        "\N{NO-BREAK SPACE}", " "
+    )
 
 
 def _spread_ends(axes: Axes, labels: Sequence[Annotation]) -> None:

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from ._page import headline, page, single
+from ._page import empty, headline, page, single
 from ._style import AMBER, BLUE, GREEN, RUST, ink, key, paper, plural, shade
 
 SHAPES = {"NODE": "o", "FOCUS": "o", "FLIP": "D", "SADDLE": "X", "CENTRE": "P", "UNDETERMINED": "s", "SLOW": "d"}
@@ -88,6 +88,8 @@ def fixed_points(f: Any) -> Figure:
     axes.margins(0.12)
     if handles:
         axes.legend(handles=handles, **_LEGEND)
+    else:
+        empty(axes, "no fixed point")
     stable = f.verdict_names[:count].count("DECAYS")
     headline(figure, f"{plural(count, 'fixed point')}, {stable} of them stable" + _slow(shown - count))
     return figure

@@ -73,10 +73,9 @@ def decay_regions(axes: Axes, s: Any, methods: Sequence[Any], colours: Mapping[s
     axes.add_patch(Circle((0, 0), 1, facecolor=disc, edgecolor="none", zorder=0.5))
     axes.add_patch(Circle((0, 0), 1, facecolor="none", edgecolor=ink(), lw=1.2, zorder=1.5))
     handles: list = [Patch(facecolor=disc, edgecolor=ink(), label="network decays: |λ| < 1")]
-    for i, method in enumerate(methods):
-        width = 1.8 + 0.35 * (len(methods) - 1 - i)  # the first ones are wide, so that no border hides another
+    rates = [_rate(method, x + 1j * y) for method in methods]
+    for method, real, width in zip(methods, rates, _widths(rates), strict=True):
         colour, style = colours[method.label], look_of(method)["ls"]
-        real = np.nan_to_num(np.real(np.asarray(method.exponent(x + 1j * y))), nan=1.0, posinf=1e9, neginf=-1e9)
         axes.contour(x, y, real, levels=[0.0], colors=[colour], linewidths=width, linestyles=[style])
         if method.decay_label:
             axes.contourf(x, y, real, levels=[-1e30, 0.0], colors=[colour], alpha=0.12)
@@ -87,3 +86,23 @@ def decay_regions(axes: Axes, s: Any, methods: Sequence[Any], colours: Mapping[s
     axes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", anchor="W", xlabel="Re λ", ylabel="Im λ")
     axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.02, 1.02), fontsize="small", frameon=False)
     title(axes, "Multipliers λ, and borders of decay")
+
+
+def _rate(method: Any, z: np.ndarray) -> np.ndarray:
+    """Re g(z), finite."""
+    return np.nan_to_num(np.real(np.asarray(method.exponent(z))), nan=1.0, posinf=1e9, neginf=-1e9)
+
+
+def _widths(rates: Sequence[np.ndarray]) -> list[float]:
+    """The widths of borders, drawn one over another: of those that coincide each is seen beside the ones above it."""
+    widths = []
+    for i, rate in enumerate(rates):
+        same = [_coincide(rate, other) for other in rates]
+        widths.append(1.8 + min(2.5, 4 / max(sum(same) - 1, 1)) * sum(same[i + 1 :]))
+    return widths
+
+
+def _coincide(one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether two rates have the same sign wherever neither is zero, up to rounding."""
+    apart = ((one < 0) != (other < 0)) & (np.minimum(np.abs(one), np.abs(other)) > 1e-5)
+    return not apart.any()

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from .._base.states import flat_rows
 from ._page import headline, label_end, page, single
-from ._style import PALETTE, mark_stop
+from ._style import PALETTE, mark_stop, unit_name
 
 _MOST = 6  # components
 
@@ -37,7 +37,8 @@ def trajectory(t: Any) -> Figure:
     figure, axes = page(size=(7.4, 4.2))
     axes = axes[0, 0]
     if end:
-        _components(axes, ts[:end], states[:end], stopped=end < len(ts))
+        names = [unit_name(t.states, i) for i in range(states.shape[1])] if states.shape[1] > 1 else ["state"]
+        _components(axes, ts[:end], states[:end], names, stopped=end < len(ts))
     axes.set(xlabel="time", ylabel="state")
     axes.margins(x=0.02)
     some = f": the {_MOST} of {states.shape[1]} components that move most" if states.shape[1] > _MOST else ""
@@ -48,12 +49,12 @@ def trajectory(t: Any) -> Figure:
     return figure
 
 
-def _components(axes: Any, ts: np.ndarray, states: np.ndarray, stopped: bool) -> None:
+def _components(axes: Any, ts: np.ndarray, states: np.ndarray, names: list[str], stopped: bool) -> None:
     scale = np.max(np.abs(states)) or 1.0
     most = np.sort(np.argsort(-np.std(states / scale, axis=0), kind="stable")[:_MOST])
     marker = "." if len(ts) < 60 else ""
     for unit, colour in zip(most, PALETTE, strict=False):
         axes.plot(ts, states[:, unit], color=colour, lw=1.5, marker=marker)
-        label_end(axes, states[-1, unit], f"unit {unit}" if states.shape[1] > 1 else "state", colour)
+        label_end(axes, states[-1, unit], names[unit], colour)
         if stopped:
             mark_stop(axes, ts[-1], states[-1, unit], colour)

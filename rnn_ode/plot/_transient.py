@@ -37,11 +37,12 @@ def transient(t: Any) -> Figure:
     finite = float(np.max(norms, initial=1.0)), float(t.kreiss) if np.isfinite(t.kreiss) else 1.0
     low = max(float(np.min(norms, initial=1.0)) / 2, 1e-3)
     axes.set(yscale="log", xlabel="steps · dt" if discrete else "time", ylabel="norm", ylim=(low, 3 * max(finite)))
-    predicted = np.exp(np.clip(float(t.rate) * times, -600, 600))
+    exponent = np.multiply(float(t.rate), times, where=times > 0, out=np.zeros(len(times)))  # 0 at 0, also of a rate −∞
+    predicted = np.exp(np.clip(exponent, -600, 600))
     axes.plot(times, predicted, "--", lw=1.4, color=BLUE)
     axes.plot(times, norms, ".-" if discrete else "-", color=ink(), lw=1.8, ms=5)
     if len(times):
-        label_end(axes, predicted[-1], "exp(rate · t), from the eigenvalues", BLUE)
+        label_end(axes, np.clip(predicted[-1], *axes.get_ylim()), "exp(rate · t), from the eigenvalues", BLUE)
         label_end(axes, norms[-1], name, ink())
     if np.isfinite(t.peak):
         axes.axhline(float(t.kreiss), color=AMBER, lw=1.4)

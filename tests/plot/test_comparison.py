@@ -84,13 +84,36 @@ def test_a_trajectory_leaves_the_page_and_ends_there_with_an_arrow_and_a_label()
     assert words(axes) == ["mine leaves ↑", "network"]
 
 
-@pytest.mark.parametrize("gone", [np.nan, np.inf])
+@pytest.mark.parametrize("gone", [np.nan, np.inf, -np.inf])
 def test_a_run_that_stops_ends_in_a_cross(gone):
     states = np.array([[0.0], [1.0], [0.0], [1.0], [0.0]])
     axes = Figure().subplots()
     plot.trajectories(axes, comparison(states, row("mine", [[0.0], [0.8], [gone], [gone], [gone]])), COLOURS)
-    assert [axes.lines[1].get_marker()] == ["x" if np.isnan(gone) else "^"]
-    assert words(axes)[0] == ("mine (stops)" if np.isnan(gone) else "mine leaves ↑")
+    assert axes.lines[1].get_marker() == "x" and words(axes)[0] == "mine (stops)"
+
+
+def test_a_run_that_leaves_the_page_before_it_stops_leaves():
+    states = np.array([[0.0], [1.0], [0.0], [1.0], [0.0]])
+    axes = Figure().subplots()
+    plot.trajectories(axes, comparison(states, row("mine", [[0.0], [0.8], [-1e30], [np.inf], [np.inf]])), COLOURS)
+    assert axes.lines[1].get_marker() == "v" and words(axes)[0] == "mine leaves ↓"
+
+
+@pytest.mark.parametrize("size", [1e-12, 1e12, 1e37])
+def test_a_power_of_ten_stands_beside_the_numbers_of_the_axis_and_not_above_it(size):
+    states = size * np.array([[0.0], [1.0], [2.0], [3.0], [1.0]])
+    axes = Figure().subplots()
+    plot.trajectories(axes, comparison(states), COLOURS)
+    axes.figure.draw_without_rendering()
+    assert axes.yaxis.get_offset_text().get_text() == "" and f"{2 * size:g}" in {
+        label.get_text() for label in axes.get_yticklabels()
+    }
+
+
+def test_one_sample_is_the_first():
+    axes = Figure().subplots()
+    plot.trajectories(axes, comparison(np.stack([TS, 0 * TS], axis=1)), COLOURS, 1)
+    assert plot._page._TITLES[axes] == "The network (dots) and each flow: the first sample"
 
 
 def test_the_first_samples_alone_are_drawn_if_asked_for():
@@ -134,3 +157,15 @@ def test_growth_has_the_computed_norms_over_the_predicted_rates():
     np.testing.assert_allclose(rate, 0.5 ** np.arange(4))
     np.testing.assert_allclose(network, [1, 0.5, 0.25])
     assert words(axes) == ["‖exp(W t)‖", "‖Wᵏ‖"]
+
+
+@pytest.mark.filterwarnings("error")
+def test_growth_beyond_the_float_range_is_drawn_as_far_as_it_goes():
+    c = comparison([[0.0]] * 5)
+    c.growth.abscissa, c.growth.radius = 400.0, 1e100
+    c.growth.textbook, c.growth.network = np.array([1.0, 1e170, 1e307, np.inf]), np.array([1.0, 1e100, 1e200, 1e300])
+    axes = Figure().subplots()
+    plot.growth(axes, c)
+    axes.figure.draw_without_rendering()
+    low, high = axes.get_ylim()
+    assert 1e-20 < low < 1 and high == pytest.approx(1e250)

@@ -26,6 +26,15 @@ def test_a_bar_reaches_from_one_to_the_ratio_and_what_did_not_run_is_named_in_on
     assert figure.get_suptitle() == "Ours is faster in 1 of 2 races"
 
 
+def test_a_contender_that_ran_in_one_case_is_not_named_as_absent():
+    rows = [bench_row("ours"), bench_row("slow", 3.0)]
+    rows += [
+        bench_row("ours", case="other"),
+        *(bench_row(name, None, "other", skipped="why") for name in ("slow", "none")),
+    ]
+    assert plot.bench(rows).axes[0].get_xlabel().splitlines()[1:] == ["did not run here: none"]
+
+
 def test_a_case_that_only_we_ran_takes_no_room():
     rows = [bench_row("ours"), bench_row("ours", case="alone"), bench_row("none", None, case="alone", skipped="why")]
     assert [text.get_text() for text in plot.bench(rows).axes[0].texts] == []
@@ -109,6 +118,7 @@ def test_a_study_of_memory_has_the_share_that_learnt_each_lag():
     )
     figure = plot.memory(study)
     left, right = figure.axes
+    assert list(left.get_xticks()) == [30, 10]
     assert all(list(line.get_ydata()) == [1, 0] for line in left.lines) and left.get_ylim() == (0, 1)
     widths = [line.get_linewidth() for line in left.lines]
     assert widths == sorted(widths, reverse=True) and len(set(widths)) == 11

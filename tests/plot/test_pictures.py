@@ -88,7 +88,9 @@ def exponents(size):
 def flow(log_norms=None):
     norms = -0.3 * np.arange(20) if log_norms is None else np.asarray(log_norms)
     lags = np.arange(norms.shape[-1])
-    bounds = SimpleNamespace(gain=1.0, log_from_weights=0.1 * lags, log_from_steps=-0.1 * lags)
+    bounds = SimpleNamespace(
+        gain=1.0, log_from_weights=0.1 * lags, log_from_steps=-0.1 * lags, vanishing_guaranteed=False
+    )
     return SimpleNamespace(log_norms=norms, measured_rate=-0.3, predicted_rate=-0.2, lyapunov_rate=-0.3, bounds=bounds)
 
 
@@ -232,8 +234,8 @@ def stopped(size, at, count=30):
     return plot.trajectory(run(states))
 
 
-def five(log_norms=None):
-    return plot.gradient_flows({f"{LONG}, number {i}": flow(log_norms) for i in range(5)})
+def gradients(count=5, log_norms=None):
+    return plot.gradient_flows({f"{LONG}, number {i}": flow(log_norms) for i in range(count)})
 
 
 QUICK = {
@@ -244,7 +246,8 @@ QUICK = {
     "cycles": cycles,
     "lyapunov": lambda: plot.lyapunov(exponents(3)),
     "branch": branch,
-    "gradients": five,
+    "gradients": gradients,
+    "two gradients": lambda: gradients(2),
     "one gradient": lambda: plot.gradient_flow(flow()),
     "transient": lambda: plot.transient(growing()),
     "pseudospectrum": pseudospectrum,
@@ -277,8 +280,10 @@ AWKWARD = {
     "one exponent": lambda: plot.lyapunov(exponents(1)),
     "branch of many kinds that stops": lambda: branch(("fold", "flip", "undecided: float64 will"), complete=False),
     "branch without bifurcations": lambda: branch(()),
-    "gradient that is undefined": lambda: five([0.0, np.nan, np.nan]),
-    "gradient that is gone": lambda: five([0.0, -1.0, -np.inf, -np.inf]),
+    "three gradients": lambda: gradients(3),
+    "four gradients": lambda: gradients(4),
+    "gradient that is undefined": lambda: gradients(5, [0.0, np.nan, np.nan]),
+    "gradient that is gone": lambda: gradients(5, [0.0, -1.0, -np.inf, -np.inf]),
     "growth without bound": lambda: plot.transient(growing(peak=np.inf, peak_time=np.inf, kreiss=np.inf)),
     "no growth": lambda: plot.transient(growing(peak=1.0, peak_time=0.0, kreiss=1.0, norms=0.5 ** np.arange(9.0))),
     "pseudospectrum of a flow": lambda: pseudospectrum(numerical_radius=None, numerical_abscissa=2.0),
@@ -420,6 +425,34 @@ def test_pictures_are_vectors_where_asked_and_show_themselves_in_notebooks():
     figure.savefig(file, format="svg")
     assert "<image" not in file.getvalue()
     assert figure._repr_png_().startswith(b"\x89PNG")
+
+
+def test_a_picture_says_how_it_is_seen():
+    with pytest.raises(RuntimeError, match=r"no window.*savefig.*end a cell with it"):
+        plot.transient(growing()).show()
+
+
+def test_an_axis_of_one_number_has_one_tick():
+    axes = plot.lyapunov(exponents(1)).axes[1]
+    assert [tick for tick in axes.get_xticks() if 0.4 < tick < 1.6] == [1]
+    assert list(memory(lags=(190,)).axes[0].get_xticks()) == [190]
+
+
+def test_no_fixed_point_is_said_in_the_box():
+    (axes,) = plot.fixed_points(found(2, 0, padding=3)).axes
+    assert [text.get_text() for text in axes.texts] == ["no fixed point"] and not len(axes.get_xticks())
+
+
+def test_a_state_of_several_vectors_has_components():
+    both = SimpleNamespace(ts=np.arange(9.0), states=(jnp.asarray(orbit(2, 9)), jnp.asarray(orbit(1, 9))))
+    names = [text.get_text() for text in plot.trajectory(both).axes[0].texts]
+    assert names == ["component 0", "component 1", "component 2"]
+    assert [text.get_text() for text in plot.trajectory(run(orbit(2, 9))).axes[0].texts] == ["unit 0", "unit 1"]
+
+
+def test_lines_do_not_break_inside_numbers_and_vectors():
+    words = "modulus 1.5 (input x = (0.1, -2, …))"
+    assert plot._page._fill(words, 17).splitlines() == ["modulus 1.5", "(input", "x = (0.1, -2, …))"]
 
 
 def test_the_gallery_shows_every_stored_picture_and_all_are_light():

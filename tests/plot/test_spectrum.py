@@ -49,6 +49,18 @@ def test_of_our_methods_only_the_textbook_is_shaded(ours):
     )
 
 
+def widths(axes):
+    return [c.get_linewidths()[0] for c in axes.collections if not c.get_facecolor().size]
+
+
+def test_borders_that_coincide_are_all_seen_and_no_line_is_thick():
+    assert widths(drawn([method("one"), method("two", exponent=lambda z: 2 * z - 2)])) == pytest.approx([4.3, 1.8])
+    assert widths(drawn([method("one"), method("two", exponent=lambda z: z - 0.9)])) == pytest.approx([1.8, 1.8])
+    many = widths(drawn([method(str(i)) for i in range(9)]))
+    assert many == sorted(many, reverse=True) and len(set(many)) == 9 and many[0] < 6
+    assert widths(drawn([ro.Tustin(), ro.Forward(1), ro.Exact()]))[::2] == pytest.approx([4.3, 1.8])
+
+
 def test_every_multiplier_is_on_the_page():
     axes = drawn([method()], (7.0, -3j))
     dots = axes.lines[-1]

@@ -38,6 +38,15 @@ def test_the_curve_ends_where_everything_has_happened():
     assert labels(plot.transient(MAP).axes[0])[2] == "Kreiss constant 5"
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_matrix_with_no_rate_is_zero_after_the_first_step():
+    gone = SimpleNamespace(**{**vars(MAP), "rate": -np.inf})
+    figure = plot.transient(gone)
+    figure.draw_without_rendering()
+    predicted = figure.axes[0].lines[0].get_ydata()
+    assert predicted[0] == 1 and np.all(predicted[1:] < 1e-200)
+
+
 def test_growth_without_bound_has_no_peak():
     assert len(plot.transient(GROWS).axes[0].lines) == 2
 
