@@ -151,7 +151,7 @@ class AbstractMethod(eqx.Module):
     def exponent(self, multiplier: ArrayLike) -> Complex[Array, "..."]:
         """g(λ), elementwise: complex in, complex out; never raises (a pole gives an infinity or NaN)."""
         multiplier = jnp.asarray(multiplier)
-        return self.of_number(multiplier.astype(jnp.result_type(multiplier, jnp.complex64)))
+        return self.of_number(multiplier.astype(jnp.result_type(multiplier.dtype, jnp.complex64)))
 
     def generator(self, W: ArrayLike | Sequence) -> Num[Array, "N N"]:
         """g(W) (N, N) of a real matrix W. Raises `ValueError` if W is not such a matrix, or if g(W) does not exist and its

@@ -123,4 +123,4 @@ def _on_line(z: Complex[Array, "..."], level: Float[Array, ""]) -> Complex[Array
 
 
 def _complex(z: Inexact[Array, "..."]) -> Complex[Array, "..."]:
-    return z.astype(jnp.result_type(z, jnp.complex64))
+    return z.astype(jnp.result_type(z.dtype, jnp.complex64))

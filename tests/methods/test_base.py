@@ -232,3 +232,9 @@ def test_contours():
             near = curve[on_curve]
             steep = np.abs(curve[on_curve] - (method.pole if method.pole is not None else np.inf)) < 1e-2
             assert np.all((np.abs(again - near) < 3e-7) | steep), method
+
+
+@pytest.mark.parametrize("method", [ro.Forward(2), ro.Tustin(), ro.Exact()], ids=lambda method: method.label)
+def test_the_exponent_of_a_python_number_has_the_digits_of_float64(method):
+    """A number of Python's has no type of its own, and was read as float32 although JAX computes in float64."""
+    assert method.exponent(0.3) == method.exponent(np.float64(0.3)) and method.exponent(0.3).dtype == np.complex128
