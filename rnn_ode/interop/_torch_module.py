@@ -20,25 +20,40 @@ class Recurrent(NamedTuple):
 
 
 def is_module(given: Any) -> bool:
-    """Whether this is a PyTorch module, or acts as one."""
-    return callable(getattr(given, "named_modules", None)) and callable(getattr(given, "state_dict", None))
+    """Whether this is a PyTorch module, or acts as one. A class of modules is not."""
+    asked = (getattr(given, name, None) for name in ("named_modules", "state_dict"))
+    return not isinstance(given, type) and all(map(callable, asked))
 
 
 def arrays_of(module: Any) -> dict[str, Any]:
-    """The module's state dictionary. Arrays of a cell, such as `weight_hh`, get the names of a layer, `weight_hh_l0`."""
-    cells = {_prefix(name) + part for name, inner in _inner(module) if _is_cell(inner) for part in PARTS}
-    return {f"{key}_l0" if key in cells else key: value for key, value in module.state_dict().items()}
+    """The module's state dictionary. Arrays of a cell, such as `weight_hh`, get the names of a layer, `weight_hh_l0`.
+
+    An array that is computed from others (by a spectral norm, say) is in no state dictionary: it is the layer's attribute.
+    """
+    arrays = {key: value for key, value in module.state_dict().items() if "parametrizations." not in key}
+    for name, inner in _inner(module):
+        if _is_cell(inner):
+            names = {part: f"{part}_l0" for part in PARTS}
+        elif _is_layer(inner):
+            names = {f"{part}_l{k}": f"{part}_l{k}" for part in PARTS for k in range(inner.num_layers)}
+        else:
+            continue
+        for own, common in names.items():
+            given = arrays.pop(_prefix(name) + own, getattr(inner, own, None))
+            if given is not None:
+                arrays[_prefix(name) + common] = given.detach()
+    return arrays
 
 
 def recurrent_of(module: Any, prefix: str | None) -> Recurrent:
     """The recurrent layers of a module, those under the prefix if it has several. `ValueError` if that is none or many."""
-    found = {
-        _prefix(name): inner for name, inner in _inner(module) if _is_cell(inner) or hasattr(inner, "weight_hh_l0")
-    }
+    found = {_prefix(name): inner for name, inner in _inner(module) if _is_cell(inner) or _is_layer(inner)}
+    if not found:
+        raise ValueError(f"this {type(module).__name__} holds no RNN, GRU, LSTM or cell of these.")
     if prefix is None and len(found) == 1:
         (prefix,) = found
     if prefix is None or prefix not in found:
-        there = ", ".join(map(repr, found)) or "none"
+        there = ", ".join(map(repr, found))
         raise ValueError(
             f"a {type(module).__name__} with one recurrent layer (RNN, GRU, LSTM, or a cell of these) is wanted, or the "
             f"prefix of one: its recurrent layers have the prefixes {there}."
@@ -64,3 +79,7 @@ def _prefix(name: str) -> str:
 
 def _is_cell(module: Any) -> bool:
     return all(hasattr(module, part) for part in (*PARTS, "hidden_size"))
+
+
+def _is_layer(module: Any) -> bool:
+    return all(hasattr(module, name) for name in ("weight_hh_l0", "num_layers", "hidden_size"))

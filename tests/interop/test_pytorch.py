@@ -179,13 +179,24 @@ def test_a_cell_of_pytorch_computes_the_same_here(torch, kind, bias, float32):
         np.testing.assert_allclose(hidden[1:], wanted, rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize("name", ["spectral_norm", "weight_norm"])
+def test_weights_that_a_module_computes_from_others_are_those_that_it_runs_with(torch, name, float32):
+    """The state dictionary holds what they are computed from."""
+    model = torch_module(torch, "lstm", 1, bias=True)
+    getattr(torch.nn.utils.parametrizations, name)(model.rec, "weight_hh_l0")
+    model.eval()
+    assert_same_outputs(torch, model, interop.from_torch_network(model, residual=True))
+
+
 def test_modules_that_are_not_one_recurrent_layer_are_refused(torch):
     two = torch.nn.ModuleDict({"a": torch.nn.GRU(D, UNITS), "b": torch.nn.LSTM(D, UNITS)})
     with pytest.raises(ValueError, match=r"its recurrent layers have the prefixes 'a\.', 'b\.'"):
         interop.from_torch(two)
     assert isinstance(interop.from_torch(two, "b."), eqx.nn.LSTMCell)
-    with pytest.raises(ValueError, match="have the prefixes none"):
+    with pytest.raises(ValueError, match="this Linear holds no RNN, GRU, LSTM or cell of these"):
         interop.from_torch(torch.nn.Linear(2, 2))
+    with pytest.raises(TypeError, match="or a PyTorch module; got type"):
+        interop.from_torch(torch.nn.LSTM)
     with pytest.raises(ValueError, match="the module has 2 layers"):
         interop.from_torch(torch.nn.GRU(D, UNITS, 2))
     with pytest.raises(ValueError, match="weight_ih_l0_reverse"):
