@@ -96,8 +96,8 @@ def _turn(angle: Float[Array, "..."]) -> Complex[Array, "..."]:
 def logarithm(z: Inexact[Array, "..."]) -> Complex[Array, "..."]:
     """log z as log|z| + i arg z, by less code than XLA's logarithm of a complex number.
 
-    Near the unit circle log|z| = ½ log(1 + (|z|² − 1)). There |z|² − 1 is a product and a square, so that near 1 and i no digits
-    cancel.
+    Near the unit circle log|z| = ½ log(1 + (|z|² − 1)), where |z|² − 1 is a product and a square. So no digits cancel near 1
+    and i.
     """
     z = _complex(z)
     modulus, x, y = jnp.abs(z), jnp.abs(z.real), jnp.abs(z.imag)
