@@ -73,13 +73,14 @@ class Table:
     """Rows of words under headings: what a result shows of itself, as text and as HTML.
 
     `title` is a sentence above the rows, and `notes` are sentences below them. Without columns the table is these alone, and
-    without headings it has no head.
+    without headings it has no head. `hidden` is the number of rows that exist beyond these.
     """
 
     columns: tuple[Column, ...] = ()
     rows: tuple[tuple[str, ...], ...] = ()
     title: str = ""
     notes: tuple[str, ...] = ()
+    hidden: int = 0
 
     def text(self, width: int = WIDTH, *, most: int | None = None, legend: bool = True) -> str:
         """Return the table as lines of at most `width` columns.
@@ -99,7 +100,7 @@ class Table:
             aligned = zip(words, self.columns, strict=True)
             return "".join(f"<{kind} {_html_style(column)}>{html.escape(word)}</{kind}>" for word, column in aligned)
 
-        hidden = len(self.rows) - most
+        hidden = self._hidden(most)
         notes = [*([_more(hidden)] if hidden > 0 else []), *self.notes]
         says = [f"{column.heading}: {column.says}" for column in self.columns if column.says]
         headings = [column.heading for column in self.columns]
@@ -118,9 +119,8 @@ class Table:
         """The head, a rule and the rows."""
         if not self.columns:
             return ""
-        hidden = 0 if most is None else len(self.rows) - most
-        rows = self.rows[:most] if hidden > 0 else self.rows
-        words = [tuple(column.heading for column in self.columns), *rows]
+        hidden = self._hidden(most)
+        words = [tuple(column.heading for column in self.columns), *self.rows[:most]]
         head = any(words[0])
         blocks = []
         for chosen in _blocks(words, width):
@@ -128,6 +128,10 @@ class Table:
             lines = _aligned([[row[i] for i in chosen] for row in words], columns, width)
             blocks.append("\n".join(lines if head else lines[2:]))
         return "\n\n".join(blocks) + (f"\n{_more(hidden)}" if hidden > 0 else "")
+
+    def _hidden(self, most: int | None) -> int:
+        """The number of rows that are not shown, where at most so many are."""
+        return self.hidden + (0 if most is None else max(len(self.rows) - most, 0))
 
     def _legend(self, width: int) -> str:
         """A sentence for each column that has one."""
