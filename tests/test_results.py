@@ -237,7 +237,9 @@ def test_a_batch_says_that_it_is_one_and_each_of_its_results_shows_itself(name):
     for text in (str(batch), batch.table(), batch._repr_html_()):
         assert f"A batch (3,) of {kind}: each field has 1 more axis in front." in " ".join(text.split())
     for refuse in (batch.to_dict, batch.to_json, batch.to_dataset):
-        with pytest.raises(ValueError, match=rf"^{refuse.__name__} takes one result with known values; this is a batch \(3,\)"):
+        with pytest.raises(
+            ValueError, match=rf"^{refuse.__name__} takes one result with known values; this is a batch \(3,\)"
+        ):
             refuse()
     one = jax.tree.map(lambda leaf: leaf[1], batch)
     assert one.table() == ask(1.0).table()

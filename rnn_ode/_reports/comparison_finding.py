@@ -69,7 +69,7 @@ def _distance(row: Row) -> str:
 
 
 def _multiple(error: float) -> str:
-    """A multiple or a share, such as "14 % of", "as much as", "3.2 times", "4 × 10⁴ times", "10¹⁰⁶ times" and "8 × 10⁻¹⁵ of"."""
+    """A multiple or a share, such as "14 % of", "as much as", "3.2 times", "4 × 10⁴ times" and "8 × 10⁻¹⁵ of"."""
     if math.isinf(error):
         return "more than 10³⁰⁸ times"
     if error >= 1e6:

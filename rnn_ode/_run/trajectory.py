@@ -47,8 +47,9 @@ class Trajectory(ShownArrays, eqx.Module):
         return trajectory(self)
 
     def _leaves(self) -> dict[str, np.ndarray]:
-        """The arrays of the states by name: "state", or one name for each leaf of a pytree. Where two names would be the same,
-        each name ends in the leaf's number."""
+        """The arrays of the states by name: "state", or one name for each leaf of a pytree.
+
+        Where two names would be the same, each name ends in the leaf's number."""
         found = jax.tree_util.tree_leaves_with_path(self.states)
         names = ["_".join(["state", *_names(path)]) for path, _ in found]
         if len(set(names)) < len(names):
