@@ -320,7 +320,7 @@ def test_a_large_spectrum_counts_the_rows_that_it_hides_once():
     s = ro.spectrum(np.diag(np.linspace(0.9, 0.1, 14)))
     multipliers = s.tables()[1]
     assert multipliers.hidden == 2 and "… and 4 more" in multipliers.text(most=10).splitlines()
-    assert str(s).count("smaller ones") == 0 and str(s).splitlines().count("… and 4 more") == 1
+    assert str(s).splitlines().count("… and 4 more") == 1
 
 
 def test_infinities_are_shown_and_stay_out_of_json():
