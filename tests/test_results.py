@@ -235,9 +235,11 @@ def test_a_batch_says_that_it_is_one_and_each_of_its_results_shows_itself(name):
     batch = jax.vmap(ask)(jnp.array([0.5, 1.0, 1.5]))
     kind = type(batch).__name__
     for text in (str(batch), batch.table(), batch._repr_html_()):
-        assert f"A batch (3,) of {kind}" in " ".join(text.split())
+        assert f"A batch (3,) of {kind}: each field has 1 more axis in front." in " ".join(text.split())
     for refuse in (batch.to_dict, batch.to_json, batch.to_dataset):
-        with pytest.raises(ValueError, match=r"takes one result with known values; this is a batch \(3,\)"):
+        with pytest.raises(
+            ValueError, match=rf"^{refuse.__name__} takes one result with known values; this is a batch \(3,\)"
+        ):
             refuse()
     one = jax.tree.map(lambda leaf: leaf[1], batch)
     assert one.table() == ask(1.0).table()
@@ -261,6 +263,14 @@ def test_a_traced_result_says_so():
 
 def test_a_result_without_its_arrays_can_be_printed():
     assert "without numbers" in str(eqx.filter(ro.iterate(CELL, XS), eqx.is_inexact_array, inverse=True))
+
+
+def test_leaves_with_the_same_name_are_told_apart_by_number():
+    states = {"a_b": jnp.zeros((2, 1)), "a": {"b": jnp.ones((2, 1))}}
+    run = ro.Trajectory(jnp.arange(2.0), states, ro.RESULTS.successful, {})
+    assert run.to_dict()["states"] == {"state_a_b_0": [[1.0], [1.0]], "state_a_b_1": [[0.0], [0.0]]}
+    assert "A run: 2 states of 2 numbers." in str(run) and "a_b_0[0]  a_b_1[0]" in str(run)
+    assert set(run.to_dataset().data_vars) == {"state_a_b_0", "state_a_b_1"}
 
 
 def test_times_and_units_are_said_by_the_dataset():

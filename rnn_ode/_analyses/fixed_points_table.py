@@ -11,9 +11,13 @@ _COLUMNS = (
     Column("kind"),
     Column("verdict"),
     Column("leading", ">", "the eigenvalue nearest to the boundary of stability"),
-    Column("slowest", ">", "the longest time in which a mode changes by a factor e, in units of time"),
+    Column(
+        "slowest",
+        ">",
+        "the longest time in which a mode changes by a factor e, in units of time; negative where it grows",
+    ),
     Column("speed", ">", "2-norm of cell(x, h) − h, or of dh/dt"),
-    Column("reached by", ">", "so many guesses"),
+    Column("reached by", ">", "the number of guesses that reached it"),
     Column("point"),
 )
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from .._base.checks import counted
 from .._base.text import Column, Table, number, some_of
 
 _RATES = Column("rate", ">", "nats per step, of log ‖∂h_T/∂h_{T−k}‖"), Column("from")
@@ -29,7 +30,7 @@ def gradient_tables(report: Mapping[str, Any]) -> tuple[Table, ...]:
     notes = [bound_note(bounds)]
     if report["result"] != "successful":
         notes.append(report["result"])
-    title = f"Gradients of the last state with respect to the states up to {lags - 1} steps before it."
+    title = f"Gradients of the last state with respect to the states up to {counted(lags - 1, 'step')} before it."
     columns = report["log_norms"], bounds["log_from_weights"], bounds["log_from_steps"]
     rows = tuple((str(k), *(number(column[k]) for column in columns)) for k in some_of(lags, _SHOWN))
     return Table(_RATES, rates, title, tuple(notes)), Table(_LAGS, rows)

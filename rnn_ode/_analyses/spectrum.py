@@ -164,26 +164,30 @@ class Spectrum(ShownArrays, eqx.Module):
         return _predictions(self, balanced(self.matrix), methods)
 
     def _tables(self) -> tuple[Table, ...]:
-        return spectrum_tables(self.to_dict())
+        return spectrum_tables(self._report())
 
     def _data(self) -> dict[str, Any]:
+        return plain(self._report())
+
+    def _report(self) -> dict[str, Any]:
+        """What `to_dict` returns, with the infinities for which JSON has no number."""
         network, predictions, numbers = _everything(self, balanced(self.matrix), _METHODS)
         W, multipliers = np.asarray(self.matrix), np.asarray(self.multipliers)
         obstacles = [m.obstacle(W) for m in _METHODS]
         return {
             "size": len(W),
-            "network": {"verdict": verdict_name(network), "says": Verdict[network], "rate": plain(numbers["rate"])},
+            "network": {"verdict": verdict_name(network), "says": Verdict[network], "rate": float(numbers["rate"])},
             "radius": float(numbers["radius"]),
             "abscissa": float(numbers["abscissa"]),
-            "condition_number": plain(np.linalg.cond(W)),
+            "condition_number": float(np.linalg.cond(W)),
             "multipliers": [
                 {
                     "re": float(z.real),
                     "im": float(z.imag),
                     "modulus": float(abs(z)),
-                    "timescale": plain(timescale),
+                    "timescale": float(timescale),
                     "frequency": float(frequency),
-                    "condition": plain(condition),
+                    "condition": float(condition),
                 }
                 for z, timescale, frequency, condition in zip(
                     multipliers,
@@ -197,7 +201,7 @@ class Spectrum(ShownArrays, eqx.Module):
                 {
                     "method": m.label,
                     "verdict": verdict_name(said.verdict),
-                    "rate": plain(said.rate),
+                    "rate": float(said.rate),
                     "exists": obstacle is None,
                     "why_not": obstacle and obstacle.text,
                     "series_converges": bool(said.series_converges),

@@ -24,7 +24,8 @@ _MULTIPLIERS = (
 
 
 def spectrum_tables(report: Mapping[str, Any]) -> tuple[Table, Table]:
-    """What `Spectrum.to_dict` returns, as tables: a row for each method, and one for each of the largest multipliers."""
+    """What `Spectrum.to_dict` returns, with its infinities, as tables: a row for each method, and one for each of the largest
+    multipliers."""
     size, network = report["size"], report["network"]
     says = (
         f"{size} × {size} matrix, condition number {number(report['condition_number'], 5)}",
@@ -34,10 +35,11 @@ def spectrum_tables(report: Mapping[str, Any]) -> tuple[Table, Table]:
     )
     methods = tuple(map(_method, report["methods"]))
     multipliers = tuple(map(_multiplier, report["multipliers"][:_SHOWN]))
-    hidden = f"… and {size - _SHOWN} smaller ones (to_dict and --json have them all)"
+    hidden = max(size - _SHOWN, 0)
+    notes = ("to_dict and --json have them all.",) if hidden else ()
     return (
         Table(_METHODS, methods, title="\n".join(says)),
-        Table(_MULTIPLIERS, multipliers, notes=(hidden,) if size > _SHOWN else ()),
+        Table(_MULTIPLIERS, multipliers, notes=notes, hidden=hidden),
     )
 
 
@@ -46,6 +48,5 @@ def _method(m: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _multiplier(z: Mapping[str, Any]) -> tuple[str, ...]:
-    efolding = "∞" if z["timescale"] is None else number(z["timescale"], 5)
-    value = complex_number(complex(z["re"], z["im"]), 6)
-    return value, number(z["modulus"], 5), efolding, f"{z['frequency']:.4f}", number(z["condition"], 5)
+    value, turns = complex_number(complex(z["re"], z["im"]), 6), f"{z['frequency']:.4f}"
+    return value, number(z["modulus"], 5), number(z["timescale"], 5), turns, number(z["condition"], 5)

@@ -50,7 +50,8 @@ class Shown:
 
     def to_json(self) -> str:
         """`to_dict` as one JSON object."""
-        return json.dumps(self.to_dict(), allow_nan=False)
+        self._check_shown("to_json")
+        return json.dumps(self._data(), allow_nan=False)
 
     def __str__(self) -> str:
         return on_one_screen(self.tables())
@@ -80,7 +81,7 @@ class Shown:
             return ""
         index = ", ".join("ijkl"[: len(batch)])
         return (
-            f"A batch {batch} of {name}s; each field has {len(batch)} more {'axis' if len(batch) == 1 else 'axes'} in front. "
+            f"A batch {batch} of {name}: each field has {len(batch)} more {'axis' if len(batch) == 1 else 'axes'} in front. "
             f"One of them is jax.tree.map(lambda leaf: leaf[{index}], batch)."
         )
 

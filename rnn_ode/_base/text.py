@@ -5,6 +5,7 @@ import html
 import itertools
 import math
 import textwrap
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -73,13 +74,14 @@ class Table:
     """Rows of words under headings: what a result shows of itself, as text and as HTML.
 
     `title` is a sentence above the rows, and `notes` are sentences below them. Without columns the table is these alone, and
-    without headings it has no head.
+    without headings it has no head. `hidden` is the number of rows that exist beyond these.
     """
 
     columns: tuple[Column, ...] = ()
     rows: tuple[tuple[str, ...], ...] = ()
     title: str = ""
     notes: tuple[str, ...] = ()
+    hidden: int = 0
 
     def text(self, width: int = WIDTH, *, most: int | None = None, legend: bool = True) -> str:
         """Return the table as lines of at most `width` columns.
@@ -97,9 +99,9 @@ class Table:
 
         def cells(kind: str, words: Iterable[str]) -> str:
             aligned = zip(words, self.columns, strict=True)
-            return "".join(f"<{kind} {_html_style(column)}>{html.escape(word)}</{kind}>" for word, column in aligned)
+            return "".join(f"<{kind} {_html_style(c)}>{html.escape(_clean(word))}</{kind}>" for word, c in aligned)
 
-        hidden = len(self.rows) - most
+        hidden = self._hidden(most)
         notes = [*([_more(hidden)] if hidden > 0 else []), *self.notes]
         says = [f"{column.heading}: {column.says}" for column in self.columns if column.says]
         headings = [column.heading for column in self.columns]
@@ -118,9 +120,9 @@ class Table:
         """The head, a rule and the rows."""
         if not self.columns:
             return ""
-        hidden = 0 if most is None else len(self.rows) - most
-        rows = self.rows[:most] if hidden > 0 else self.rows
-        words = [tuple(column.heading for column in self.columns), *rows]
+        hidden = self._hidden(most)
+        words = [[column.heading for column in self.columns], *self.rows[:most]]
+        words = [[_clean(word) for word in row] for row in words]
         head = any(words[0])
         blocks = []
         for chosen in _blocks(words, width):
@@ -129,22 +131,22 @@ class Table:
             blocks.append("\n".join(lines if head else lines[2:]))
         return "\n\n".join(blocks) + (f"\n{_more(hidden)}" if hidden > 0 else "")
 
+    def _hidden(self, most: int | None) -> int:
+        """The number of rows that are not shown, where at most so many are."""
+        return self.hidden + (0 if most is None else max(len(self.rows) - most, 0))
+
     def _legend(self, width: int) -> str:
         """A sentence for each column that has one."""
         said = [column for column in self.columns if column.says]
-        indent = max((len(column.heading) for column in said), default=0) + 2
-        lines = [
-            textwrap.fill(
-                column.says, width, initial_indent=column.heading.ljust(indent), subsequent_indent=" " * indent
-            )
-            for column in said
-        ]
-        return "\n".join(lines)
+        headings = [_clean(column.heading) for column in said]
+        indent = max(map(_size, headings), default=0) + _GAP
+        says = [_filled(column.says, max(width - indent, 1)).replace("\n", "\n" + " " * indent) for column in said]
+        return "\n".join(_padded(heading, "<", indent) + text for heading, text in zip(headings, says, strict=True))
 
 
 def wrapped(text: str, width: int = WIDTH) -> str:
     """A text in lines of at most that width, broken at spaces. Its own line breaks stay."""
-    return "\n".join(textwrap.fill(line, width, break_on_hyphens=False) for line in text.splitlines())
+    return "\n".join(_filled(line, width, break_on_hyphens=False) for line in text.splitlines())
 
 
 def on_one_screen(tables: Sequence[Table], height: int = 30, width: int = WIDTH) -> str:
@@ -201,12 +203,11 @@ def _blocks(words: Sequence[Sequence[str]], width: int) -> Iterator[list[int]]:
 def _aligned(words: Sequence[Sequence[str]], columns: Sequence[Column], width: int) -> list[str]:
     """The rows as lines, the head first and a rule under it, each column as wide as it wants or as the width allows."""
     widths = _widths(words, width)
-    fill = {"<": str.ljust, ">": str.rjust, "^": str.center}
     lines = []
     for row in words:
         cells = [_broken(text, room) for text, room in zip(row, widths, strict=True)]
         for parts in itertools.zip_longest(*cells, fillvalue=""):
-            filled = (fill[c.align](part, room) for part, c, room in zip(parts, columns, widths, strict=True))
+            filled = (_padded(part, c.align, room) for part, c, room in zip(parts, columns, widths, strict=True))
             lines.append((" " * _GAP).join(filled).rstrip())
         if row is words[0]:
             lines.append((" " * _GAP).join("─" * room for room in widths).rstrip())
@@ -215,13 +216,29 @@ def _aligned(words: Sequence[Sequence[str]], columns: Sequence[Column], width: i
 
 def _broken(text: str, room: int) -> list[str]:
     """A text in lines of at most that width, broken at spaces; a longer word ends in "…"."""
-    words = [word if len(word) <= room else word[: room - 1] + "…" for word in text.split()]
-    return textwrap.wrap(" ".join(words), room, break_on_hyphens=False) if words else [""]
+    lines = [""]
+    for word in text.split():
+        word = _shortened(word, room)
+        longer = f"{lines[-1]} {word}" if lines[-1] else word
+        if _size(longer) <= room:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines
+
+
+def _shortened(word: str, room: int) -> str:
+    if _size(word) <= room:
+        return word
+    start = word[: room - 1]
+    while _size(start) > room - 1:
+        start = start[:-1]
+    return start + "…"
 
 
 def _widths(words: Sequence[Sequence[str]], width: int) -> list[int]:
     """The widths of columns: those of their longest texts, or less in the widest ones, first down to their longest words."""
-    widths, least = ([max(map(size, column)) for column in zip(*words, strict=True)] for size in (len, _longest_word))
+    widths, least = ([max(map(size, column)) for column in zip(*words, strict=True)] for size in (_size, _longest_word))
     for _ in range(sum(widths) + _GAP * (len(widths) - 1) - width):
         shrinks = [i for i, room in enumerate(widths) if room > least[i]] or range(len(widths))
         widths[max(shrinks, key=widths.__getitem__)] -= 1
@@ -229,4 +246,30 @@ def _widths(words: Sequence[Sequence[str]], width: int) -> list[int]:
 
 
 def _longest_word(text: str) -> int:
-    return max(map(len, text.split()), default=0)
+    return max(map(_size, text.split()), default=0)
+
+
+def _size(text: str) -> int:
+    """The columns of a terminal that a text takes: two for a wide character, none for a combining mark."""
+    if text.isascii():
+        return len(text)
+    marks = sum(unicodedata.category(ch) in ("Mn", "Me") for ch in text)
+    wide = sum(unicodedata.east_asian_width(ch) in "WF" for ch in text)
+    return len(text) + wide - marks
+
+
+def _padded(text: str, align: str, room: int) -> str:
+    pad = {"<": str.ljust, ">": str.rjust, "^": str.center}[align]
+    return pad(text, room + len(text) - _size(text))
+
+
+def _filled(text: str, width: int, **options: Any) -> str:
+    """`textwrap.fill` by columns: a filler behind each wide character makes it as long as it is wide."""
+    filler = "\0"
+    words = text if text.isascii() else "".join(ch + filler * (_size(ch) - 1) for ch in text)
+    return textwrap.fill(words, width, **options).replace(filler, "")
+
+
+def _clean(text: str) -> str:
+    """A word of a table without control characters; line breaks and tabs become spaces."""
+    return "".join(ch for ch in " ".join(text.split()) if ch.isprintable())

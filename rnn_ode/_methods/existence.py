@@ -37,7 +37,8 @@ def multipliers_of(W: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     B = _balanced(W)
     multipliers, vectors = np.linalg.eig(B.astype(complex))
     try:
-        condition = np.linalg.norm(np.linalg.inv(vectors), axis=1)
+        with np.errstate(over="ignore"):  # of a defective matrix it may be infinite
+            condition = np.linalg.norm(np.linalg.inv(vectors), axis=1)
     except np.linalg.LinAlgError:
         condition = np.full(len(B), np.inf)
     eps = np.finfo(W.dtype).eps

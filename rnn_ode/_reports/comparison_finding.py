@@ -69,17 +69,28 @@ def _distance(row: Row) -> str:
 
 
 def _multiple(error: float) -> str:
-    """A multiple or a share, such as "14 % of", "3.2 times", "10¹⁰⁶ times" and "8 × 10⁻¹⁵ of"."""
+    """A multiple or a share, such as "14 % of", "as much as", "3.2 times", "4 × 10⁴ times" and "8 × 10⁻¹⁵ of"."""
     if math.isinf(error):
         return "more than 10³⁰⁸ times"
-    if error >= 1e4:
+    if error >= 1e6:
         return f"10{_raised(round(math.log10(error)))} times"
-    if error >= 1:
-        return f"{error:.2g} times" if error < 100 else f"{error:.0f} times"
+    if error >= 1e4:
+        return f"{_digit(error)} times"
+    if error >= 99.5:
+        return f"{error:.0f} times"
+    if error >= 0.995:
+        multiple = f"{error:.2g}"
+        return "as much as" if multiple == "1" else f"{multiple} times"
     if error >= 1e-3:
         return f"{100 * error:.2g} % of"
+    return f"{_digit(error)} of"
+
+
+def _digit(error: float) -> str:
+    """A number as one digit and a power of ten, such as "4 × 10⁴" and "10⁵"."""
     digit, exponent = f"{error:.0e}".split("e")
-    return f"{digit} × 10{_raised(int(exponent))} of"
+    power = f"10{_raised(int(exponent))}"
+    return power if digit == "1" else f"{digit} × {power}"
 
 
 def _raised(exponent: int) -> str:

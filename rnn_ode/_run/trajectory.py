@@ -47,9 +47,14 @@ class Trajectory(ShownArrays, eqx.Module):
         return trajectory(self)
 
     def _leaves(self) -> dict[str, np.ndarray]:
-        """The arrays of the states by name: "state", or one name for each leaf of a pytree."""
-        paths = jax.tree_util.tree_leaves_with_path(self.states)
-        return {"_".join(["state", *_names(path)]): np.asarray(leaf) for path, leaf in paths}
+        """The arrays of the states by name: "state", or one name for each leaf of a pytree.
+
+        Where two names would be the same, each name ends in the leaf's number."""
+        found = jax.tree_util.tree_leaves_with_path(self.states)
+        names = ["_".join(["state", *_names(path)]) for path, _ in found]
+        if len(set(names)) < len(names):
+            names = [f"{name}_{i}" for i, name in enumerate(names)]
+        return {name: np.asarray(leaf) for name, (_, leaf) in zip(names, found, strict=True)}
 
     def _tables(self) -> tuple[Table, ...]:
         names, rows = _numbers_of(self._leaves()), _flat(self._leaves())

@@ -8,6 +8,7 @@ from linear_networks import SIZE, STEPS, linear, orthogonal, zeros
 
 import rnn_ode as ro
 from rnn_ode._analyses.gradients_bounds import bounds_of
+from rnn_ode._analyses.gradients_table import gradient_tables
 
 slow = pytest.mark.slow
 
@@ -57,3 +58,11 @@ def test_bounds_that_are_unknown_or_zero():
     np.testing.assert_array_equal(g.bounds.from_weights, [1] + [0] * STEPS)
     np.testing.assert_array_equal(g.bounds.from_steps, [1] + [0] * STEPS)
     assert g.bounds.vanishing_guaranteed
+
+
+@pytest.mark.parametrize(("lags", "said"), [(2, "up to 1 step before it."), (3, "up to 2 steps before it.")])
+def test_the_table_counts_the_steps(lags, said):
+    bounds = bounds_of(jnp.asarray(0.5), jnp.zeros(lags), lags).to_dict()
+    rates = dict.fromkeys(("predicted_rate", "lyapunov_rate", "measured_rate"))
+    report = {**rates, "log_norms": [0.0] * lags, "bounds": bounds, "result": "successful"}
+    assert gradient_tables(report)[0].title.endswith(said)

@@ -8,6 +8,7 @@ import pytest
 import rnn_ode as ro
 from rnn_ode._analyses.frames import FrameGrowth
 from rnn_ode._analyses.lyapunov_statistics import exponents_of, window
+from rnn_ode._analyses.lyapunov_table import lyapunov_table
 from rnn_ode._analyses.steps import Accuracy
 
 M = 50
@@ -103,3 +104,18 @@ def test_a_run_that_fails_has_nan_from_there_on():
 def test_steps_that_are_too_long_are_said(useless, shown):
     found = exponents(np.ones((M, 1)), how=accuracy(inexact=True, useless=useless))
     assert found.result == ro.RESULTS.step_too_long and np.isfinite(found.history).all() == shown
+
+
+@pytest.mark.parametrize(
+    ("values", "errors", "said"),
+    [
+        ([0.9, -1.0], [0.01, 0.01], "sum of the positive exponents 0.9."),
+        ([0.9, "-inf"], [None, None], "sum of the positive exponents 0.9."),
+        ([2e-4, -1.0], [3e-3, 0.01], "no exponent is above 0 by two standard errors."),
+        ([None, None], [None, None], "no exponent is above 0 by two standard errors."),
+    ],
+)
+def test_the_table_names_the_sum_of_the_positive_exponents_if_one_is_positive(values, errors, said):
+    report = {"exponents": values, "stderr": errors, "kaplan_yorke": 1.0, "kaplan_yorke_range": [1.0, 1.0]}
+    table = lyapunov_table({**report, "entropy_sum": values[0], "times": [9.0], "result": "successful"})
+    assert table.notes == (f"Kaplan–Yorke dimension 1; {said}",)

@@ -313,4 +313,19 @@ def test_a_spectrum_as_a_table_has_its_methods_and_its_largest_multipliers():
     assert lines[4].split() == ["method", "its", "flow", "nats", "per", "step", "exists"]
     assert lines[6] == f"{'forward:1':<15}{'DECAYS':<10}{'-0.1':>13}  yes"
     assert lines[19].split() == ["0.9", "0.9", "9.4912", "0.0000", "1"]
-    assert "… and 2 smaller ones (to_dict and --json have them all)" in lines and len(lines) == 39
+    assert "… and 2 more" in lines and "to_dict and --json have them all." in lines and len(lines) == 40
+
+
+def test_a_large_spectrum_counts_the_rows_that_it_hides_once():
+    s = ro.spectrum(np.diag(np.linspace(0.9, 0.1, 14)))
+    multipliers = s.tables()[1]
+    assert multipliers.hidden == 2 and "… and 4 more" in multipliers.text(most=10).splitlines()
+    assert str(s).splitlines().count("… and 4 more") == 1
+
+
+def test_infinities_are_shown_and_stay_out_of_json():
+    s = ro.spectrum([[0.0, 1.0], [0.0, 0.0]])
+    lines = s.table().splitlines()
+    assert lines[0] == "2 × 2 matrix, condition number ∞" and lines[2].endswith("rate −∞ nats per step")
+    data = s.to_dict()
+    assert data["condition_number"] is None and data["network"]["rate"] is None

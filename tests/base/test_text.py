@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rnn_ode._base.text import Column, Table, complex_number, number, on_one_screen, plain
+from rnn_ode._base.text import Column, Table, _size, complex_number, number, on_one_screen, plain, wrapped
 
 
 @pytest.mark.parametrize(
@@ -61,6 +61,15 @@ def test_a_table_shows_as_many_rows_as_it_may():
     assert "more" not in SIZES.text(most=2, legend=False)
 
 
+def test_rows_that_exist_beyond_the_table_are_counted_with_those_that_it_hides():
+    table = Table((Column("n"),), (("1",), ("2",), ("3",)), hidden=28)
+    assert table.text().splitlines()[-1] == "… and 28 more" and table.text(most=1).splitlines()[2:] == [
+        "1",
+        "… and 30 more",
+    ]
+    assert "… and 30 more" in table.html(most=1) and table.html().count("more") == 1
+
+
 TEXT = "forty small words that go on and on until the line is full"
 
 
@@ -85,6 +94,35 @@ def test_columns_that_do_not_fit_follow_below_with_the_first_one_again():
 def test_a_word_longer_than_the_line_is_shortened():
     lines = Table((Column("file"),), (("x" * 100,),)).text(20).splitlines()
     assert lines[2] == "x" * 19 + "…"
+
+
+def test_wide_characters_take_two_columns_and_combining_marks_none():
+    assert _size("気温") == 4 and _size("e\u0301") == 1 and _size("é…–∞") == 4
+    table = Table(
+        (Column("気温", says="気" * 50), Column("é" * 2, ">")), (("a", "1"), ("e\u0301", "22"), ("気温度", "3"))
+    )
+    assert table.text(legend=False).splitlines() == [
+        "気温    éé",
+        "──────  ──",
+        "a        1",
+        "e\u0301       22",
+        "気温度   3",
+    ]
+    assert all(_size(line) <= 80 for line in [*table.text().splitlines(), *wrapped("気温 " * 30).splitlines()])
+
+
+@pytest.mark.parametrize("width", [80, 40, 20, 11])
+def test_texts_of_wide_characters_fit_the_width(width):
+    words = "気温 は 昨日 より 高い"
+    table = Table((Column("日"), Column("says")), (("一", f"{words} {words}"), ("二", "気" * 60)))
+    assert max(map(_size, table.text(width).splitlines())) <= width
+    assert set(words.split()) <= set(table.text(width).split())
+
+
+def test_control_characters_are_left_out_of_a_table():
+    table = Table((Column("a\x1b[31m"), Column("b")), (("x\ty\nz", "\x07bell\x00"),))
+    assert table.text().splitlines() == ["a[31m  b", "─────  ────", "x y z  bell"]
+    assert "x y z" in table.html() and "\x1b" not in table.html()
 
 
 def test_tables_on_one_screen_lose_rows_first():

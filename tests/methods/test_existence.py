@@ -33,6 +33,11 @@ def test_a_singular_matrix_is_told_by_its_condition_in_the_units_that_suit_it(W,
     assert (singular(W) is not None) == is_singular == bool(_nearly_singular(jnp.asarray(W)))
 
 
+def test_a_defective_matrix_gives_no_warning():
+    multipliers, reach = multipliers_of(np.array([[0.0, 1.0], [0.0, 0.0]]))
+    assert not multipliers.any() and np.all(reach > 0)
+
+
 @pytest.mark.parametrize("scale", [1.0, 1e-3, 1e200])
 def test_multipliers_in_any_units_are_known_to_the_rounding_of_the_balanced_matrix(scale):
     multipliers, reach = multipliers_of(scale * UNITS @ PLAIN @ np.linalg.inv(UNITS))

@@ -101,6 +101,29 @@ def test_the_sentence_tells_the_verdicts_and_the_error(rows, sentence):
     assert found(*rows) == sentence
 
 
+@pytest.mark.parametrize(
+    ("error", "multiple"),
+    [
+        (0.9949, "99 % of"),
+        (0.9951, "as much as"),
+        (0.99999, "as much as"),
+        (1.0, "as much as"),
+        (1.1, "1.1 times"),
+        (99.4, "99 times"),
+        (99.6, "100 times"),
+        (9000.0, "9000 times"),
+        (1e4, "10⁴ times"),
+        (3e4, "3 × 10⁴ times"),
+        (4e4, "4 × 10⁴ times"),
+        (9.9e5, "10⁶ times"),
+        (2e7, "10⁷ times"),
+        (1e106, "10¹⁰⁶ times"),
+    ],
+)
+def test_a_multiple_has_one_or_two_digits_and_no_e(error, multiple):
+    assert f"is off by up to {multiple} the network's largest state" in found(row(FORWARD, [0, error]))
+
+
 @pytest.mark.parametrize(("network", "flow"), [*itertools.product(VERDICTS, VERDICTS)])
 def test_each_combination_of_verdicts_and_errors_is_one_sentence(network, flow):
     does = {"DECAYS": "decays", "GROWS": "grows", "PERSISTS": "neither grows nor decays"}

@@ -72,12 +72,15 @@ def test_the_table_has_a_row_for_the_network_and_one_for_each_method():
     assert words(head) == ["method", "verdict", "rate", "measured", "left", "out", "error", "rms", "parts"]
     assert set(rule) == {"─", " "}
     assert words(network) == ["network", "DECAYS", "-0.25", "0"]  # up to rounding, a rate is 0
+    assert head.index("left out") + len("left out") == first.index("0.12") + len("0.12")  # numbers end below each other
     assert words(first) == ["forward:1", "DECAYS", "-0.5", "-0.5", "0.12", "0.04", "0.035", "never"]
 
 
 def test_the_table_says_what_parts_diverges_and_does_not_agree():
     lines = table(row(verdict="GROWS", series_converges=False, parted_at=3.5))
     assert words(lines[5])[1:3] == ["GROWS", "≠"] and words(lines[5])[5] == "diverges" and words(lines[5])[-1] == "3.5"
+    assert "diverges: the method's series does not converge for this matrix." in lines
+    assert not any("diverges:" in line for line in table(row()))
     assert "≠: the verdict is not that of the network." in lines
     assert not any("≠" in line for line in table(row()))
 
@@ -99,7 +102,7 @@ def test_errors_of_a_run_that_ended_early_are_marked():
 
 def test_notes_say_why_runs_ended_and_the_columns_name_the_linear_part():
     lines = table(row(reason="does not exist here."), network_ended="left the float range", linear_part="the matrix M")
-    assert lines[6:9] == ["", "network: left the float range.", "forward:1: does not exist here."]
+    assert lines[6:9] == ["", "network: left the float range.", "forward:1 does not exist here."]
     assert "the matrix M" in " ".join(lines[9:]) and "first exceeds 0.1" in " ".join(lines[9:])
 
 
