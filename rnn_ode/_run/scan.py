@@ -9,9 +9,9 @@ derivatives, follow from this rule.
 The drives of a narrow input are computed step by step: to write them to memory for all steps costs more than to compute them
 (40 % of the run for 128 units, 16 inputs and a batch of 64).
 
-One step more is made than there are inputs, and each step returns the state that it starts from. So the initial state comes
-first without a copy of all others (a tenth of that run). The result of the last step is not used, and may leave the float
-range. In a derivative that would multiply a cotangent of zero by infinity; there the last step repeats the first.
+A run without derivatives makes one step more than there are inputs, and each step returns the state that it starts from. So
+the initial state comes first without a copy of all others (a tenth of that run). The result of the last step is not used, and
+may leave the float range. A derivative would multiply a cotangent of zero by infinity there, and makes no such step.
 """
 
 import equinox as eqx
@@ -27,7 +27,6 @@ _NARROW = 32  # inputs
 
 def scan_states(apart: Recurrence, xs: Float[Array, "T ..."], h0: State) -> tuple[State, Bool[Array, ""]]:
     """Return the states (T + 1, …), the initial one first, and whether all of them are known to be finite."""
-    xs = jnp.concatenate([xs, xs[:1]])
 
     def wide_drive(x):
         drive = apart.drive(x)
@@ -52,8 +51,10 @@ def _together(functions, others, slopes):
 
 def _plain(functions, others, weight, slopes, xs, h0):
     drive, combine = _together(functions, others, slopes)
+    xs = jnp.concatenate([xs, xs[-1:]])
     drive, inputs = (drive, xs) if _narrow(xs) else (lambda d: d, jax.vmap(drive)(xs))
-    states, zero = _driven(functions, combine, drive, weight, inputs, h0)
+    # fused with the sum, the product takes longer
+    (_, zero), states = _driven(functions, combine, drive, weight, inputs, h0, jax.lax.optimization_barrier, 1)
     # 0·inf is NaN and propagates, so the sum is 0 only if every state was finite
     fine = jnp.all(jnp.stack([jnp.all(leaf == 0) for leaf in jax.tree.leaves(zero)]))
     return states, jnp.where(fine, 0.0, 1.0)
@@ -63,22 +64,19 @@ def _narrow(xs: Array) -> bool:
     return xs.size <= _NARROW * xs.shape[0]
 
 
-def _driven(functions, combine, drive, weight, inputs, h0, again=None):
-    """Return the states from which the steps start, and the sum of 0 · h over these states.
+def _driven(functions, combine, drive, weight, inputs, h0, apart=lambda product: product, unroll=2):
+    """Return the state after all steps, the sum of 0 · h over the states from which they start, and these states (T, …).
 
-    `again`, one boolean for each step, says which steps start from `h0`. Default: only the first."""
+    `apart` keeps the product W h from being fused with the sum."""
     *_, read, place = functions
     transposed = weight.T  # for a batch of rows, XLA makes a faster product of it
 
     def body(carry, x):
-        (h, zero), (x, again) = carry, x
-        start = h if again is None else jax.tree.map(lambda first, leaf: jnp.where(again, first, leaf), h0, h)
-        given = jax.lax.optimization_barrier(read(start) @ transposed)  # fused with the sum, the product is slower
+        h, zero = carry
         zero = jax.tree.map(lambda total, leaf: total + 0 * leaf, zero, h)
-        return (combine(drive(x) + place(given), start), zero), h
+        return (combine(drive(x) + place(apart(read(h) @ transposed)), h), zero), h
 
-    (_, zero), states = jax.lax.scan(body, (h0, jax.tree.map(jnp.zeros_like, h0)), (inputs, again))
-    return states, zero
+    return jax.lax.scan(body, (h0, jax.tree.map(jnp.zeros_like, h0)), inputs, unroll=unroll)
 
 
 _states = jax.custom_jvp(_plain, nondiff_argnums=(0,))
@@ -95,7 +93,6 @@ def _states_jvp(functions, primals, tangents):
 
     drives, drives_along = jax.linearize(drives_of, slopes, xs)
     drive, inputs = (_together(functions, others, slopes)[0], xs) if _narrow(xs) else (lambda d: d, drives)
-    last = jnp.arange(len(xs)) == len(xs) - 1
 
     def run(slopes, changes, h0):
         """Run with `changes` added to the drives, which are zeros here: the drives of a narrow input are never in memory."""
@@ -104,12 +101,23 @@ def _states_jvp(functions, primals, tangents):
         def changed(pair):
             return drive(pair[0]) + pair[1]
 
-        return _driven(functions, combine, changed, weight, (inputs, changes), h0, last)[0]
+        (end, _), states = _driven(functions, combine, changed, weight, (inputs, changes), h0)
+        return states, end
 
-    states, along = jax.linearize(run, slopes, jnp.zeros_like(drives), h0)
-    pushes = jax.vmap(place)(jax.vmap(read)(states) @ d_weight.T)
-    tangent = along(d_slopes, drives_along(d_slopes, d_xs) + pushes.astype(drives.dtype), d_h0)
+    (starts, end), along = jax.linearize(run, slopes, jnp.zeros_like(drives), h0)
+    pushes = jax.vmap(place)(jax.vmap(read)(starts) @ d_weight.T)
+    moved = along(d_slopes, drives_along(d_slopes, d_xs) + pushes.astype(drives.dtype), d_h0)
+    states, tangent = jax.tree.map(_append, starts, end), jax.tree.map(_append, *moved)
     # nothing is known here; under vmap, both numbers need the batch axis of the states
     first = jax.tree.leaves(states)[0].ravel()[0]
     doubt = jnp.where(first == first, 1.0, 1.0)
     return (states, doubt), (tangent, 0 * doubt)
+
+
+def _append(rows: Array, last: Array) -> Array:
+    """The rows and one more. Under `vmap` their batch axis must stay where it is in `_plain`, and a concatenation would move
+    it."""
+    _, one = jax.lax.scan(lambda row, _: (row, row), last, length=1)
+    rest = [(0, 0, 0)] * (rows.ndim - 1)
+    nothing = jnp.zeros((), rows.dtype)
+    return jax.lax.pad(rows, nothing, [(0, 1, 0), *rest]) + jax.lax.pad(one, nothing, [(len(rows), 0, 0), *rest])
