@@ -183,6 +183,7 @@ def browser():
         yield chromium, f"http://127.0.0.1:{page_server.server_port}/"
         chromium.close()
     page_server.shutdown()
+    page_server.server_close()
 
 
 @pytest.fixture
@@ -391,6 +392,7 @@ def test_a_given_matrix_is_there_after_a_reload_and_so_is_what_came_in_its_place
     assert len(after) == 16
     page.close()
     page_server.shutdown()
+    page_server.server_close()
 
 
 @pytest.mark.slow
