@@ -41,7 +41,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Complex, Float, PyTree
 
-from .._base.checks import as_number, as_step, check_callable, check_count
+from .._base.checks import as_number, as_step, check_callable, check_count, counted
 from .._base.results import RESULTS, how_it_ended
 from .._base.shown import ShownArrays, Variables
 from .._base.text import Column, Table, complex_number, number, plain
@@ -157,7 +157,7 @@ class Branch(ShownArrays, eqx.Module):
         stable = self.verdict_names.count("DECAYS")
         notes = [f"{stable} of the points are stable{'; the branch is closed' if self.closed else ''}."]
         notes += [] if self.complete else [how_it_ended(self.result)]
-        ends = f"{len(rows)} bifurcation{'' if len(rows) == 1 else 's'}."
+        ends = f"{counted(len(rows), 'bifurcation')}."
         return (Table(_COLUMNS if rows else (), rows, f"{title}, with {ends}", tuple(notes)),)
 
     def _data(self) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Complex, Float, PRNGKeyArray
 
-from .._base.checks import check_count
+from .._base.checks import check_count, counted
 from .._base.shown import ShownArrays, Variables
 from .._base.text import Column, Table, complex_number, number, plain
 from .._base.verdict import Verdict, names_of
@@ -71,7 +71,7 @@ class Cycles(ShownArrays, eqx.Module):
 
     def _tables(self) -> tuple[Table, ...]:
         n, period, size = self.points.shape
-        title = f"{n} orbit{'' if n == 1 else 's'} of period {period}; the search is {self.coverage}."
+        title = f"{counted(n, 'orbit')} of period {period}; the search is {self.coverage}."
         notes = (f"{self.degenerate} patterns have a continuum of orbits, not listed.",) if self.degenerate else ()
         rows = tuple(
             (

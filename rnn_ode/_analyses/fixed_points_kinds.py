@@ -117,7 +117,7 @@ def _moved(
 def blank(end: End) -> dict[str, Any]:
     """Returns the fields of an empty row."""
     nothing, no = jnp.full_like(end.point, jnp.nan), jnp.array(False)
-    eigenvalues = nothing.astype(jnp.result_type(nothing, jnp.complex64))
+    eigenvalues = nothing.astype(jnp.result_type(nothing.dtype, jnp.complex64))
     vectors = jnp.full((len(nothing), len(nothing)), jnp.nan, eigenvalues.dtype)
     return {
         "points": nothing,

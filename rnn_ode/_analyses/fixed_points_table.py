@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from .._base.checks import counted
 from .._base.text import Column, Table, complex_number, number
 
 _SHOWN = 4  # numbers of a point
@@ -26,8 +27,8 @@ def fixed_points_table(report: Mapping[str, Any]) -> Table:
     """What `FixedPoints.to_dict` returns, as a table: a row for each point."""
     points, slow = report["points"], [point for point in report["points"] if point["kind"] == "SLOW"]
     count, reached = len(points) - len(slow), report["reached"]
-    title = f"{count} fixed point{'' if count == 1 else 's'}"
-    title += f" and {len(slow)} slow point{'' if len(slow) == 1 else 's'}" if slow else ""
+    title = counted(count, "fixed point")
+    title += f" and {counted(len(slow), 'slow point')}" if slow else ""
     lost = reached.count(-1)
     notes = [f"{lost} of {len(reached)} guesses reached none."] if lost else []
     notes += [report["hint"]] if report["hint"] else []

@@ -40,5 +40,5 @@ def pseudospectrum(W: ArrayLike | list, grid: ArrayLike | list) -> Float[Array, 
     if not jnp.issubdtype(points.dtype, jnp.number):
         raise TypeError(f"grid must hold complex numbers; got dtype {points.dtype}.")
     check_finite("grid", points)
-    points = points.astype(jnp.result_type(W, jnp.complex64))
+    points = points.astype(jnp.result_type(W.dtype, jnp.complex64))
     return resolvent_distances(W, points.ravel()).reshape(points.shape) if points.size else points.real

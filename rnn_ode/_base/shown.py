@@ -1,5 +1,6 @@
 """What every result shows of itself: text, HTML for notebooks, and plain values."""
 
+import abc
 import json
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -16,7 +17,7 @@ Variables = dict[str, tuple[tuple[str, ...], Any, str]]
 """Arrays by name, each with the names of its axes, and its unit or "". One that has the name of its axis is a coordinate."""
 
 
-class Shown:
+class Shown(abc.ABC):
     """A result that shows itself. A class derived from it writes `_tables` and `_data`, about one result with known values.
 
     `_alone` names a field and its number of axes in a single result, for results that `jax.vmap` may return in batches.
@@ -24,11 +25,11 @@ class Shown:
 
     _alone: ClassVar[tuple[str, int] | None] = None
 
-    def _tables(self) -> tuple[Table, ...]:
-        raise NotImplementedError
+    @abc.abstractmethod
+    def _tables(self) -> tuple[Table, ...]: ...
 
-    def _data(self) -> dict[str, Any]:
-        raise NotImplementedError
+    @abc.abstractmethod
+    def _data(self) -> dict[str, Any]: ...
 
     def tables(self) -> tuple[Table, ...]:
         """What the result shows, as `Table`s. Those of a batch, or of a traced result, have a title alone that says so."""
@@ -89,8 +90,8 @@ class Shown:
 class ShownArrays(Shown):
     """A result that is also arrays with named axes. A class derived from it writes `_variables`."""
 
-    def _variables(self) -> Variables:
-        raise NotImplementedError
+    @abc.abstractmethod
+    def _variables(self) -> Variables: ...
 
     def to_dataset(self) -> "xarray.Dataset":
         """The result as an `xarray.Dataset`: arrays with named axes, and their units in `attrs` (needs xarray).

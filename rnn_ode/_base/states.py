@@ -89,3 +89,13 @@ def mask_failed(failed: Array, states: State) -> State:
         return jnp.where(flags, jnp.asarray(jnp.inf, rows.dtype), rows) if eqx.is_inexact_array(rows) else rows
 
     return jax.tree.map(mask, states)
+
+
+def principal_plane(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A centre (N,) and two directions (2, N) to draw states (n, N) in: two units as they are, or principal components."""
+    count, size = rows.shape
+    if size <= 2 or not count:
+        return np.zeros(size), np.eye(2, size)
+    centre = rows.mean(axis=0)
+    directions = np.linalg.svd(rows - centre, full_matrices=False)[2][:2]
+    return centre, np.concatenate([directions, np.zeros((2 - len(directions), size))])

@@ -41,6 +41,14 @@ def complex_number(value: complex, digits: int = 3) -> str:
     return f"{number(real, digits)} {'+' if imaginary > 0 else '-'} {number(abs(imaginary), digits)}i"
 
 
+def power_of_ten(exponent: int) -> str:
+    """A power of ten for a text, such as "10⁻³"."""
+    return f"10{str(exponent).translate(_SUPERSCRIPTS)}"
+
+
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
 def plain(value: Any, infinities: bool = False) -> Any:
     """A copy of a value that JSON can hold: arrays become lists, NaN becomes `None`.
 

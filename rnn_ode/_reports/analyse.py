@@ -10,6 +10,7 @@ from jaxtyping import PyTree
 
 from .._analyses.fixed_points import FixedPoints
 from .._base.checks import as_floats, as_step, check_count
+from .._base.states import principal_plane
 from .._base.types import Cell, State
 from .._bridge.schemes import RungeKutta
 from .._bridge.to_ode import to_ode
@@ -21,8 +22,8 @@ from .._systems.flow import Flow
 from .._systems.map import Map
 from .analysis import Analysis
 from .analysis_points import added_and_undefined, with_shared
-from .analysis_portrait import grid_of, nullclines_of, plane_of
-from .analysis_questions import Answers, Questions
+from .analysis_portrait import grid_of, nullclines_of
+from .analysis_questions import Answers, Questions, moderate
 from .analysis_side import Side
 
 _SUBSTEPS = 20  # of the flow, in a step of the network
@@ -82,7 +83,7 @@ def analyse(
     else:
         stepped = to_rnn(field, RungeKutta(substeps=_SUBSTEPS), dt)
         second = questions.ask(method.label, Flow(field, x), stepped, dt / _SUBSTEPS, (first.orbit,))
-    return _side_by_side(first, second, x, method)
+    return _side_by_side(first, second, x, method, dt)
 
 
 def _small(state: State, seed: int) -> State:
@@ -91,13 +92,13 @@ def _small(state: State, seed: int) -> State:
     return unravel(0.1 * jax.random.normal(jax.random.key(seed), flat.shape, flat.dtype))
 
 
-def _side_by_side(network: Answers, flow: Answers, x: jax.Array, method: AbstractMethod) -> Analysis:
+def _side_by_side(network: Answers, flow: Answers, x: jax.Array, method: AbstractMethod, dt: float) -> Analysis:
     """Both systems' answers as one analysis: each has the fixed points of both, marked where the other lacks them."""
     points = (
         with_shared(network.points, network.system, flow.points),
         with_shared(flow.points, flow.system, network.points),
     )
-    centre, axes = plane_of(network.orbit)
+    centre, axes = principal_plane(moderate(network.orbit))
     grid = grid_of(network.orbit, points, centre, axes)
 
     def side(answers: Answers, other: Answers, points: FixedPoints | None, mark: str) -> Side:
@@ -120,4 +121,4 @@ def _side_by_side(network: Answers, flow: Answers, x: jax.Array, method: Abstrac
         )
 
     sides = side(network, flow, points[0], "lost"), side(flow, network, points[1], "added")
-    return Analysis(sides, np.asarray(x), method, centre, axes, grid)
+    return Analysis(sides, np.asarray(x), method, centre, axes, grid, dt)

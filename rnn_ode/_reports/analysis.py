@@ -25,6 +25,7 @@ class Analysis(Shown):
     - `method`: the conversion that made the flow.
     - `centre`: (N,) the centre of the phase portraits, and `axes`: (2, N) the directions that span them.
     - `grid`: (m,) coordinates on those axes, for two units.
+    - `dt`: the length of the network's step, in time.
 
     ```python
     >>> import jax.numpy as jnp, rnn_ode as ro
@@ -41,6 +42,7 @@ class Analysis(Shown):
     centre: np.ndarray
     axes: np.ndarray
     grid: np.ndarray
+    dt: float = 1.0
 
     def _tables(self) -> tuple[Table, ...]:
         return analysis_tables(self.sides)

@@ -1,4 +1,4 @@
-"""What the phase portraits of an analysis need: a plane, how far to draw it, and the nullclines."""
+"""What the phase portraits of an analysis need: how far to draw them, and the nullclines."""
 
 from collections.abc import Iterable
 
@@ -11,16 +11,6 @@ from .analysis_points import residuals
 from .analysis_questions import moderate
 
 _GRID = 121  # points a side
-
-
-def plane_of(orbit: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The centre (N,) and the two directions (2, N) of the portraits: two units as they are, principal components beyond."""
-    size = orbit.shape[1]
-    if size <= 2:
-        return np.zeros(size), np.eye(2, size)
-    rows = moderate(orbit)
-    centre = rows.mean(axis=0)
-    return centre, np.linalg.svd(rows - centre, full_matrices=False)[2][:2]
 
 
 def grid_of(orbit: np.ndarray, found: Iterable[FixedPoints | None], centre: np.ndarray, axes: np.ndarray) -> np.ndarray:

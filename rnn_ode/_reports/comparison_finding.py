@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from .._base.checks import counted
+from .._base.text import power_of_ten
 from .._methods.closed import Textbook
 from .comparison_rows import ERROR_LIMIT, Row
 
@@ -73,7 +74,7 @@ def _multiple(error: float) -> str:
     if math.isinf(error):
         return "more than 10³⁰⁸ times"
     if error >= 1e6:
-        return f"10{_raised(round(math.log10(error)))} times"
+        return f"{power_of_ten(round(math.log10(error)))} times"
     if error >= 1e4:
         return f"{_digit(error)} times"
     if error >= 99.5:
@@ -89,9 +90,5 @@ def _multiple(error: float) -> str:
 def _digit(error: float) -> str:
     """A number as one digit and a power of ten, such as "4 × 10⁴" and "10⁵"."""
     digit, exponent = f"{error:.0e}".split("e")
-    power = f"10{_raised(int(exponent))}"
+    power = power_of_ten(int(exponent))
     return power if digit == "1" else f"{digit} × {power}"
-
-
-def _raised(exponent: int) -> str:
-    return str(exponent).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))

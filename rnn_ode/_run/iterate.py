@@ -103,7 +103,7 @@ def _run_network(
         _, rows = _run_any_cell(cell, save, xs, h0)
     elif save is None:
         states, fine = _run_apart(apart, xs, h0)
-        return ts, states, None, fine
+        return ts, after(h0, states), None, fine
     else:
         length = min(xs.shape[0], _SEGMENT)
         rows = _run_by_segments(cell, apart, save, xs, h0, length, lambda segment, **options: segment)
@@ -121,7 +121,7 @@ def _run_any_cell(cell, save, xs, h0) -> tuple[State, Kept]:
 
 
 def _run_apart(apart: Recurrence, xs, h0) -> tuple[State, Bool[Array, ""]]:
-    """Return every state (T + 1, …), and whether all of them are known to be finite."""
+    """Return every state (T, …), and whether all of them are known to be finite."""
     jax.eval_shape(lambda x: like(h0, apart.step(apart.drive(x), h0)), xs[0])
     return scan_states(apart, xs, h0)
 
@@ -137,7 +137,7 @@ def _run_by_segments(cell, apart: Recurrence | None, save, xs, h0, length: int, 
             end, (states, _) = _run_any_cell(cell, None, xs, h)
         else:
             states, _ = _run_apart(apart, xs, h)
-            states, end = jax.tree.map(lambda leaf: leaf[1:], states), jax.tree.map(lambda leaf: leaf[-1], states)
+            end = jax.tree.map(lambda leaf: leaf[-1], states)
         return end, jax.vmap(lambda state: keep(state, save))(states)
 
     whole = xs.shape[0] // length * length

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from .._base.checks import is_concrete
+from .._base.checks import counted, is_concrete
 from .._base.results import RESULTS, how_it_ended
 from .._base.shown import ShownArrays, Variables
 from .._base.text import Column, Table, complex_number, number, plain, some_of
@@ -57,13 +57,14 @@ class Trajectory(ShownArrays, eqx.Module):
         return {name: np.asarray(leaf) for name, (_, leaf) in zip(names, found, strict=True)}
 
     def _tables(self) -> tuple[Table, ...]:
-        names, rows = _numbers_of(self._leaves()), _flat(self._leaves())
+        leaves = self._leaves()
+        names, rows = _numbers_of(leaves), _flat(leaves)
         write = complex_number if np.iscomplexobj(rows) else number
         ended, total, size = how_it_ended(self.result), len(rows), len(names)
         count = total if ended == "successful" else int(np.cumprod(np.isfinite(rows).all(axis=1)).sum())
         columns = Column("t", ">"), *(Column(name, ">") for name in names[:_SHOWN])
         lines = tuple((number(self.ts[i], 4), *map(write, rows[i, :_SHOWN])) for i in some_of(count, _SHOWN_ROWS))
-        title = f"A run: {total} states of {size} number{'' if size == 1 else 's'}"
+        title = f"A run: {total} states of {counted(size, 'number')}"
         title += "." if count == total else f", of which {count} before it ended early."
         few = f"Shown: {len(lines)} of {count} times" if count > len(lines) else ""
         few += f"{', ' if few else 'Shown: '}{_SHOWN} of {size} numbers" if size > _SHOWN else ""

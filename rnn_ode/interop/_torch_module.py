@@ -39,9 +39,10 @@ def arrays_of(module: Any) -> dict[str, Any]:
         else:
             continue
         for own, common in names.items():
-            given = arrays.pop(_prefix(name) + own, getattr(inner, own, None))
-            if given is not None:
-                arrays[_prefix(name) + common] = given.detach()
+            if _prefix(name) + own in arrays:
+                arrays[_prefix(name) + common] = arrays.pop(_prefix(name) + own)
+            elif (computed := getattr(inner, own, None)) is not None:
+                arrays[_prefix(name) + common] = computed.detach()
     return arrays
 
 

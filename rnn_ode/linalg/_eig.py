@@ -103,7 +103,7 @@ def _triangular_eigenvectors(T: Complex[Array, "N N"]) -> Complex[Array, "N N"]:
 
 def _eig_qr(A: Inexact[Array, "N N"]) -> tuple[Complex[Array, " N"], Complex[Array, "N N"]]:
     """Return what `eig` returns, by operations that every backend has."""
-    A = A.astype(jnp.result_type(A, jnp.complex64))
+    A = A.astype(jnp.result_type(A.dtype, jnp.complex64))
     size = jnp.max(jnp.abs(A))
     size = jnp.where(size == 0, 1, size)
     with jax.default_matmul_precision("highest"):

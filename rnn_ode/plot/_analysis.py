@@ -7,10 +7,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from .._base.checks import counted
 from ._lyapunov import exponents
 from ._page import headline, page, title
 from ._portrait import portrait
-from ._style import RUST, faint, ink, note, plural
+from ._style import RUST, faint, ink, note
+
+_LONGEST = 30  # steps of the network in the panel of a disturbance
 
 
 def analysis(a: Any) -> Figure:
@@ -18,7 +21,7 @@ def analysis(a: Any) -> Figure:
 
     **Arguments:**
 
-    - `a`: what `analyse` returned; its `sides`, `method`, `x`, `centre`, `axes` and `grid` are read.
+    - `a`: what `analyse` returned; its `sides`, `method`, `x`, `centre`, `axes`, `grid` and `dt` are read.
 
     **Returns:** a matplotlib figure.
 
@@ -38,7 +41,7 @@ def analysis(a: Any) -> Figure:
             _gap(column[0], side)
         _exponents(column[1], side)
         _gradients(column[2], side)
-        _disturbance(column[3], side)
+        _disturbance(column[3], side, _LONGEST * a.dt)
     for row in rows[1:]:
         low, high = (bound(axes.get_ylim()[i] for axes in row) for i, bound in ((0, min), (1, max)))
         for axes in row:
@@ -55,7 +58,7 @@ def _finding(a: Any) -> str:
 def _found(side: Any) -> str:
     if side.points is None:
         return f"{side.name}: no answer"
-    words = f"{side.name}: {plural(int(side.points.count), 'fixed point')}"
+    words = f"{side.name}: {counted(int(side.points.count), 'fixed point')}"
     if side.exponents is None:
         return words
     largest, error = float(side.exponents.exponents[0]), float(side.exponents.stderr[0])
@@ -88,22 +91,22 @@ def _gradients(axes: Axes, side: Any) -> None:
     axes.plot(np.where(np.isfinite(sizes), sizes, np.nan), color=ink(), lw=1.6)
 
 
-def _disturbance(axes: Axes, side: Any) -> None:
+def _disturbance(axes: Axes, side: Any, until: float) -> None:
     """How much a disturbance of the fixed point nearest to the end of the run may grow, with the peak."""
     axes.set(xlabel="time", ylabel="log₁₀ of the norm")
     axes.axhline(0, color=faint(), lw=0.8)
-    where = "" if side.about is None else f" at {_vector(side.about)}"
-    words = f"Growth of a disturbance of the fixed point{where}, nearest to the end of the run"
+    where = "" if side.about is None or side.about.size > 2 else f", {_vector(side.about)}"
+    words = f"Disturbance of the fixed point nearest to the end of the run{where}"
     if side.transient is None:
         title(axes, words)
         return _gap(axes, side)
     times, sizes = np.asarray(side.transient.times), np.asarray(side.transient.norms)
-    shown = np.isfinite(sizes) & (sizes > 0) & (times <= 30)
+    shown = np.isfinite(sizes) & (sizes > 0) & (times <= until)
     axes.plot(times[shown], np.log10(sizes[shown]), color=ink(), lw=1.6)
     peak, at = float(side.transient.peak), float(side.transient.peak_time)
     if np.isfinite(peak) and peak > 0:
         words += f": at most ×{peak:.3g}, at t = {at:.3g}"
-        if at <= 30:
+        if at <= until:
             axes.plot(at, np.log10(peak), "o", color=RUST, ms=6, clip_on=False)
     title(axes, words)
 

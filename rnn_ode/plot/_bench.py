@@ -7,7 +7,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ._page import Layout, Page, headline, title
+from ._page import Layout, Page, headline, legend_beside, title
 from ._style import AMBER, BLUE, bound, colours_of, faint, ink, note
 
 _WIDTH = 88  # characters of the line that names what did not run
@@ -153,5 +153,5 @@ def bench_curves(axes: Axes, group: list[Any]) -> None:
     axes.axvline(1e-6, color=bound(), lw=1, ls=":")
     axes.set(xlabel="largest relative error", ylabel="seconds")
     title(axes, _case(group[0]))
-    axes.legend(fontsize="small", frameon=False, loc="upper left", bbox_to_anchor=(1.01, 1.02))
+    legend_beside(axes)
     axes.grid(color=faint(), lw=0.6, alpha=0.6)

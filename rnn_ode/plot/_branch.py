@@ -6,9 +6,10 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from .._base.checks import counted
 from .._base.verdict import verdict_name
-from ._page import headline, page
-from ._style import AMBER, BROWN, GREEN, PURPLE, RUST, SLATE, faint, ink, paper, plural
+from ._page import headline, legend_beside, page
+from ._style import AMBER, BROWN, GREEN, PURPLE, RUST, SLATE, faint, ink, paper
 
 MARKERS = {
     "fold": ("o", RUST),
@@ -73,16 +74,14 @@ def branch(b: Any, coordinate: int = 0, axes: Axes | None = None) -> Figure:
     axes.grid(color=faint(), lw=0.6, alpha=0.6)
     handles, labels = axes.get_legend_handles_labels()
     once = dict(zip(labels, handles, strict=True))
-    axes.legend(
-        once.values(), once.keys(), fontsize="small", frameon=False, loc="upper left", bbox_to_anchor=(1.01, 1.02)
-    )
+    legend_beside(axes, list(once.values()))
     return axes.figure  # pyright: ignore[reportReturnType]
 
 
 def _finding(b: Any) -> str:
     """How many bifurcations of each kind there are."""
     kinds: list[str] = [bifurcation[0].split(":")[0] for bifurcation in b.bifurcations]
-    counts = [plural(kinds.count(kind), _NAMES.get(kind) or kind) for kind in dict.fromkeys(kinds)]
+    counts = [counted(kinds.count(kind), _NAMES.get(kind) or kind) for kind in dict.fromkeys(kinds)]
     found = ", ".join(counts) if counts else "No bifurcation"
     return found + (" up to where the branch stops" if not b.complete else "")
 

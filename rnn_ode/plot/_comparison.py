@@ -8,10 +8,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from .._base.checks import counted
 from .._base.states import flat_rows
+from .._base.text import power_of_ten
 from ._page import headline, label_end, label_exit, page, title
 from ._spectrum import decay_regions
-from ._style import RUST, bound, ink, look_of, mark_stop, note, plural, ten_to, unit_name
+from ._style import RUST, bound, ink, look_of, mark_stop, note, unit_name
 
 _LARGEST = 1e300  # beyond it the limits of an axis leave the float range
 _FIRST = 12  # samples of the panel of runs
@@ -49,7 +51,7 @@ def _size(error: float) -> str:
     """An error for a text: a few digits, or a power of ten."""
     if not 0 < error < np.inf:
         return "0" if error == 0 else "∞"
-    return f"{error:.2g}" if 1e-3 <= error < 1e3 else ten_to(round(np.log10(error)))
+    return f"{error:.2g}" if 1e-3 <= error < 1e3 else power_of_ten(round(np.log10(error)))
 
 
 def trajectories(axes: Axes, c: Any, colours: Mapping[str, Any], count: int | None = None) -> None:
@@ -102,8 +104,8 @@ def trajectories(axes: Axes, c: Any, colours: Mapping[str, Any], count: int | No
     axes.plot(ts, finite[:, unit], "o" if dots else ".", ms=5 if dots else 3, color=ink(), zorder=4, clip_on=False)
     if len(shown):
         label_end(axes, shown[-1], "network", ink())
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True) if count else MaxNLocator())
-    first = f": the first {plural(len(ts) - 1, 'sample')}" if count else ""
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=bool(count)))
+    first = f": the first {counted(len(ts) - 1, 'sample')}" if count else ""
     title(axes, "The network (dots) and each flow" + first.replace("first 1 ", "first "))
 
 

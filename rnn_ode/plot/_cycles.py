@@ -6,10 +6,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from .._base.checks import counted
+from .._base.states import principal_plane
 from .._base.verdict import verdict_name
-from ._page import empty, headline, page, single
-from ._portrait import name_axes, plane_of
-from ._style import PALETTE, key, note, plural
+from ._page import empty, headline, legend_beside, page, single
+from ._portrait import name_axes
+from ._style import PALETTE, key, note
 
 _MOST = 10  # orbits
 
@@ -46,8 +48,8 @@ def cycles(c: Any) -> Figure:
     if not count:
         empty(axes, "no orbit")
     handles = [key(note(), word, ls=line) for word, line in (("stable", "-"), ("not stable", "--"))]
-    axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.01, 1.02), fontsize="small", frameon=False)
-    found = f"{plural(count, 'orbit')} of period {period}, {sum(stable)} of them stable"
+    legend_beside(axes, handles)
+    found = f"{counted(count, 'orbit')} of period {period}, {sum(stable)} of them stable"
     some = f"; {_MOST} are drawn" if count > _MOST else ""
     headline(figure, found + some + ("" if c.complete else " (the search was not complete)"))
     return figure
@@ -61,7 +63,7 @@ def _against_time(axes: Axes, points: np.ndarray, stable: list[bool]) -> None:
 
 
 def _in_plane(axes: Axes, points: np.ndarray, stable: list[bool]) -> None:
-    centre, directions = plane_of(points.reshape(-1, points.shape[-1]))
+    centre, directions = principal_plane(points.reshape(-1, points.shape[-1]))
     name_axes(axes, points.shape[-1])
     for orbit, decays, colour in zip((points - centre) @ directions.T, stable, PALETTE, strict=False):
         x, y = np.concatenate([orbit, orbit[:1]]).T

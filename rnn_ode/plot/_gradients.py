@@ -43,8 +43,7 @@ def gradient_flows(flows: Mapping[str, Any]) -> Figure:
     if not flows:
         raise ValueError("flows must hold at least one GradientFlow, by name; it is empty.")
     for name, g in flows.items():
-        if g.log_norms.ndim != 1:
-            raise ValueError(f"flows[{name!r}] holds a batch {g.log_norms.shape[:-1]} of runs; draw one of them.")
+        single(f"flows[{name!r}]", g.log_norms, 1)
     figure, panels = page(1, len(flows), size=(max(6.8, 1.2 + 2.7 * len(flows)), 5.0), sharey=True)
     panels = panels[0]
     panels[0].set(ylim=_decades(flows.values()), ylabel="‖∂h(T) / ∂h(T−k)‖")

@@ -7,8 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from .._base.checks import counted
 from ._page import headline, label_end, page, single, title
-from ._style import PALETTE, faint, ink, plural
+from ._style import PALETTE, faint, ink
 
 _FEW = 6  # exponents of which the course is drawn, rather than the spectrum
 
@@ -38,7 +39,7 @@ def lyapunov(l: Any) -> Figure:
     course(axes[0, 0], l)
     title(axes[0, 0], "Running means" + (f" of the first {_FEW}" if count > _FEW else ""))
     levels(axes[0, 1], l)
-    title(axes[0, 1], f"{plural(count, 'exponent')}, with standard errors")
+    title(axes[0, 1], f"{counted(count, 'exponent')}, with standard errors")
     headline(figure, _finding(l))
     return figure
 

@@ -19,18 +19,26 @@ from ._style import note
 _TITLES: WeakKeyDictionary[Any, str] = WeakKeyDictionary()  # of axes, and of figures: the words before they are wrapped
 _ENDS: WeakKeyDictionary[Axes, list[Annotation]] = WeakKeyDictionary()
 _EXITS: WeakKeyDictionary[Axes, list[Annotation]] = WeakKeyDictionary()
+_PASSES = 5  # of the layout at most
 _WIDEST = 24  # characters of a label in one line
 _TOGETHER = re.compile(r"(?<=[^\W\d]) (?=[−-]?\d)|(?<==) | (?==)|(?<=[\d…],) (?=[\d−….-]+[,)])")  # spaces
 
 
 class Layout(ConstrainedLayoutEngine):
-    """Constrained layout, after which titles are wrapped and labels moved apart; then once more, with the room they take."""
+    """Constrained layout, after which titles are wrapped and labels moved apart; repeated until the panels stay in place."""
 
     def execute(self, fig: Figure) -> None:
-        super().execute(fig)
-        settle(fig)
-        super().execute(fig)
-        settle(fig)
+        for _ in range(_PASSES):
+            before = _places(fig)
+            super().execute(fig)
+            settle(fig)
+            if np.abs(_places(fig) - before).max(initial=0.0) < 1e-3:
+                break
+
+
+def _places(figure: Figure) -> np.ndarray:
+    """The corners of the panels, in shares of the figure."""
+    return np.array([axes.get_position().bounds for axes in figure.axes])
 
 
 class Page(Figure):
@@ -73,6 +81,12 @@ def empty(axes: Axes, words: str) -> None:
     """Say in a panel without data that there are none."""
     axes.set(xticks=[], yticks=[])
     axes.text(0.5, 0.5, words, transform=axes.transAxes, ha="center", va="center", color=note())
+
+
+def legend_beside(axes: Axes, handles: Sequence[Any] | None = None) -> None:
+    """A legend to the right of a panel, where no data are; without entries, of the lines that have labels."""
+    style = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.02), "fontsize": "small", "frameon": False}
+    axes.legend(**({} if handles is None else {"handles": handles}), **style)
 
 
 def label_end(axes: Axes, y: SupportsFloat, words: str, colour: Any) -> None:

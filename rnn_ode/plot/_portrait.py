@@ -8,14 +8,15 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from ._page import empty, headline, page, single
-from ._style import AMBER, BLUE, GREEN, RUST, ink, key, paper, plural, shade
+from .._base.checks import counted
+from .._base.states import principal_plane
+from ._page import empty, headline, legend_beside, page, single
+from ._style import AMBER, BLUE, GREEN, RUST, ink, key, paper, shade
 
 SHAPES = {"NODE": "o", "FOCUS": "o", "FLIP": "D", "SADDLE": "X", "CENTRE": "P", "UNDETERMINED": "s", "SLOW": "d"}
 """The marker of each kind of fixed point."""
 
 _SAID = {"DECAYS": "stable", "GROWS": "unstable", "PERSISTS": "neutral", "UNDETERMINED": "undetermined"}
-_LEGEND = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.02), "fontsize": "small", "frameon": False}
 
 
 def portrait(axes: Axes, a: Any, side: Any) -> None:
@@ -51,7 +52,7 @@ def portrait(axes: Axes, a: Any, side: Any) -> None:
     count = int(side.points.count)
     plane = (np.asarray(side.points.points)[:count] - a.centre) @ a.axes.T
     handles += _fixed_points(axes, plane, side.points, side.added[:count], side.mark)
-    axes.legend(handles=handles, **_LEGEND)
+    legend_beside(axes, handles)
 
 
 def fixed_points(f: Any) -> Figure:
@@ -78,7 +79,7 @@ def fixed_points(f: Any) -> Figure:
     count = int(f.count)
     shown = count + int(np.sum(f.slow))
     points = np.asarray(f.points)[:shown]
-    centre, directions = plane_of(points)
+    centre, directions = principal_plane(points)
     plane = (points - centre) @ directions.T
     figure, axes = page(size=(6.8, 4.4))
     axes = axes[0, 0]
@@ -87,26 +88,16 @@ def fixed_points(f: Any) -> Figure:
     axes.set(aspect="equal", adjustable="datalim")
     axes.margins(0.12)
     if handles:
-        axes.legend(handles=handles, **_LEGEND)
+        legend_beside(axes, handles)
     else:
         empty(axes, "no fixed point")
     stable = f.verdict_names[:count].count("DECAYS")
-    headline(figure, f"{plural(count, 'fixed point')}, {stable} of them stable" + _slow(shown - count))
+    headline(figure, f"{counted(count, 'fixed point')}, {stable} of them stable" + _slow(shown - count))
     return figure
 
 
 def _slow(count: int) -> str:
-    return f", and {plural(count, 'slow point')}" if count else ""
-
-
-def plane_of(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """A centre (N,) and two directions (2, N): two units as they are, principal components beyond."""
-    size = points.shape[1]
-    if size <= 2 or not len(points):
-        return np.zeros(size), np.eye(2, size)
-    centre = points.mean(axis=0)
-    directions = np.linalg.svd(points - centre, full_matrices=False)[2][:2]
-    return centre, directions if len(directions) == 2 else np.concatenate([directions, np.zeros((1, size))])
+    return f", and {counted(count, 'slow point')}" if count else ""
 
 
 def name_axes(axes: Axes, size: int) -> None:

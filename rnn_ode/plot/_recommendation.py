@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from .._base.checks import counted
 from ._page import headline, page
 from ._style import BLUE, shade
 
@@ -45,7 +46,7 @@ def recommendation(r: Any) -> Figure:
     )
     axes.set(xlabel="signal to error in the trial, dB (×: applications a result)", xlim=(1.15 * low, 1.18 * high))
     best = r.best
-    applications = f"{best.applications} application{'s' * (best.applications != 1)}"
+    applications = counted(best.applications, "application")
     headline(
         figure, f"At {r.ratio:.4g} times the rate: {best.label}, {_decibels(best.snr)} dB with {applications} a result"
     )

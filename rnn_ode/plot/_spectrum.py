@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Patch
 
 from .._base.verdict import verdict_name
-from ._page import headline, page, single, title
+from ._page import headline, legend_beside, page, single, title
 from ._style import faint, ink, key, look_of, paper, shade
 
 
@@ -84,7 +84,7 @@ def decay_regions(axes: Axes, s: Any, methods: Sequence[Any], colours: Mapping[s
     axes.plot(np.real(points), np.imag(points), "o", zorder=4, **dots)
     handles.append(key(label="multipliers of the linear part", marker="o", ls="", colour=dots.pop("color"), **dots))
     axes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", anchor="W", xlabel="Re λ", ylabel="Im λ")
-    axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.02, 1.02), fontsize="small", frameon=False)
+    legend_beside(axes, handles)
     title(axes, "Multipliers λ, and borders of decay")
 
 

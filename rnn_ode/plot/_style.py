@@ -82,19 +82,6 @@ def key(colour: Any, label: str, **style: Any) -> Line2D:
     return Line2D([], [], color=colour, label=label, **style)
 
 
-_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-
-
-def ten_to(exponent: int) -> str:
-    """A power of ten, such as "10⁻³"."""
-    return f"10{str(exponent).translate(_SUPERSCRIPTS)}"
-
-
 def unit_name(states: Any, index: int) -> str:
     """A number of a flat state: a unit, or, where a state is more than a vector, as an LSTM's is, a component."""
     return f"{'unit' if getattr(states, 'ndim', 0) == 2 else 'component'} {index}"
-
-
-def plural(count: int, one: str, many: str = "") -> str:
-    """A count with its noun, such as "1 cycle" and "2 cycles"."""
-    return f"{count} {one if count == 1 else many or one + 's'}"

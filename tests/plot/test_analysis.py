@@ -40,7 +40,7 @@ def page(*sides, size=2):
     method = SimpleNamespace(label="mine")
     centre, axes, grid = np.zeros(size), np.eye(2, size), np.linspace(-2, 2, 21)
     return plot.analysis(
-        SimpleNamespace(sides=sides, x=np.zeros(6), method=method, centre=centre, axes=axes, grid=grid)
+        SimpleNamespace(sides=sides, x=np.zeros(6), method=method, centre=centre, axes=axes, grid=grid, dt=1.0)
     )
 
 

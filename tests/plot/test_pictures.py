@@ -33,7 +33,7 @@ def orbit(size, count=30):
     return 0.9**t * np.cos(0.5 * t / (1 + np.arange(size)))
 
 
-def comparison(size=2, count=30, labels=("one", "two"), stop=None):
+def comparison(size=2, count=30, labels=("one", "two"), stop=None, dt=1.0):
     states = orbit(size, count)
     growth = SimpleNamespace(
         steps=np.arange(9), network=0.5 ** np.arange(9), textbook=2.0 ** np.arange(9), radius=0.5, abscissa=0.7,
@@ -47,12 +47,12 @@ def comparison(size=2, count=30, labels=("one", "two"), stop=None):
         method = SimpleNamespace(label=label, decay_label="mine decays: Re λ < 1" * (i == 0), exponent=lambda z: z - 1)
         errors = np.linalg.norm(theirs - states, axis=1)
         return SimpleNamespace(
-            method=method, trajectory=run(theirs), errors=errors, error_max=np.nanmax(errors), verdict="GROWS"
+            method=method, trajectory=run(theirs, dt), errors=errors, error_max=np.nanmax(errors), verdict="GROWS"
         )
 
     return plot.comparison(
         SimpleNamespace(
-            network=run(states),
+            network=run(states, dt),
             rows=[row(i, label) for i, label in enumerate(labels)],
             spectrum=SimpleNamespace(multipliers=0.9 * np.exp(2j * np.pi * np.arange(size) / size)),
             growth=growth,
@@ -62,8 +62,8 @@ def comparison(size=2, count=30, labels=("one", "two"), stop=None):
     )
 
 
-def run(states):
-    return SimpleNamespace(ts=np.arange(float(len(states))), states=jnp.asarray(states))
+def run(states, dt=1.0):
+    return SimpleNamespace(ts=dt * np.arange(len(states)), states=jnp.asarray(states))
 
 
 def found(size, count=3, padding=0):
@@ -78,11 +78,11 @@ def found(size, count=3, padding=0):
     )
 
 
-def exponents(size):
+def exponents(size, dt=1.0):
     values = np.linspace(0.3, -2, size)
     values[-1] = -np.inf
     history = values + 0.1 * RNG.normal(size=(20, size)) / np.arange(1, 21)[:, None]
-    return SimpleNamespace(exponents=values, stderr=np.full(size, 0.01), history=history, times=np.arange(1.0, 21))
+    return SimpleNamespace(exponents=values, stderr=np.full(size, 0.01), history=history, times=dt * np.arange(1, 21))
 
 
 def flow(log_norms=None):
@@ -94,23 +94,23 @@ def flow(log_norms=None):
     return SimpleNamespace(log_norms=norms, measured_rate=-0.3, predicted_rate=-0.2, lyapunov_rate=-0.3, bounds=bounds)
 
 
-def growing(**fields):
+def growing(dt=1.0, **fields):
     default = {
-        "times": np.arange(9.0), "norms": np.array([1, 8, 12, 9, 5, 2, 1, 0.5, np.nan]), "rate": -0.7, "peak": 12.0,
-        "peak_time": 2.0, "kreiss": 5.0, "eigenvalues": np.array([0.5, 0.25]), "numerical_radius": 5.5,
+        "times": dt * np.arange(9), "norms": np.array([1, 8, 12, 9, 5, 2, 1, 0.5, np.nan]), "rate": -0.7 / dt, "peak": 12.0,
+        "peak_time": 2.0 * dt, "kreiss": 5.0, "eigenvalues": np.array([0.5, 0.25]), "numerical_radius": 5.5,
         "numerical_abscissa": None,
     }  # fmt: skip
     return SimpleNamespace(**{**default, **fields})
 
 
-def analysis(size=2, count=3, reason=""):
+def analysis(size=2, count=3, reason="", dt=1.0):
     grid = np.linspace(-3, 3, 31)
     x, y = np.meshgrid(grid, grid)
     points = found(size, count, padding=5)
     side = {
         "name": "network", "reason": reason, "orbit": orbit(size), "points": points, "added": np.arange(count + 5) == 1,
-        "mark": "lost", "nullclines": np.stack([y - x**3, x - y]) if size == 2 else None, "exponents": exponents(size),
-        "gradients": flow(), "transient": growing(), "about": np.ones(size),
+        "mark": "lost", "nullclines": np.stack([y - x**3, x - y]) if size == 2 else None, "exponents": exponents(size, dt),
+        "gradients": flow(), "transient": growing(dt), "about": np.ones(size),
     }  # fmt: skip
     other = {
         **side,
@@ -120,7 +120,7 @@ def analysis(size=2, count=3, reason=""):
     sides = SimpleNamespace(**side), SimpleNamespace(**other)
     x, method = np.full(size, 0.123), SimpleNamespace(label=LONG)
     return plot.analysis(
-        SimpleNamespace(sides=sides, x=x, method=method, centre=np.zeros(size), axes=np.eye(2, size), grid=grid)
+        SimpleNamespace(sides=sides, x=x, method=method, centre=np.zeros(size), axes=np.eye(2, size), grid=grid, dt=dt)
     )
 
 
@@ -266,6 +266,12 @@ AWKWARD = {
     "comparison of one sample": lambda: comparison(1, count=2),
     "comparison that stops": lambda: comparison(2, stop=5),
     "comparison that stops at once": lambda: comparison(2, stop=1),
+    "comparison in milliseconds": lambda: comparison(dt=1e-3),
+    "comparison in years": lambda: comparison(dt=3.2e7),
+    "analysis in milliseconds": lambda: analysis(dt=1e-3),
+    "exponents in milliseconds": lambda: plot.lyapunov(exponents(3, 1e-3)),
+    "growth in milliseconds": lambda: plot.transient(growing(1e-3)),
+    "run in milliseconds": lambda: plot.trajectory(run(orbit(2), 1e-3)),
     "spectrum of many units": lambda: spectrum(48, (ro.Forward(3), STRANGE)),
     "analysis of many units": lambda: analysis(48, 22),
     "analysis of one unit": lambda: analysis(1, 1),
@@ -375,19 +381,22 @@ def test_every_text_is_inside_the_picture_and_covers_nothing(name):
     assert figure.get_suptitle() or any(axes.get_title(loc="left") for axes in figure.axes)
 
 
+def test_a_disturbance_is_drawn_for_as_many_steps_in_any_unit_of_time():
+    def drawn(dt):
+        return [len(line.get_xdata()) for line in analysis(dt=dt).axes[6].lines]
+
+    assert drawn(1e-3) == drawn(1.0) == drawn(1e3) and max(drawn(1.0)) == 8
+
+
 def test_faults_are_seen():
     figure = plot.transient(growing())
-    figure.axes[0].annotate("far out", (1.5, 0.5), xycoords="axes fraction", annotation_clip=False)
     figure.axes[0].text(0, 1.0, "on the line")
     figure.axes[0].text(0, 1.0, "twice")
     wrong = faults(figure)
     assert "'on the line' covers 'twice'" in wrong and "'on the line' on data" in wrong
-    assert "outside: 'far out'" in faults(_narrow(figure))
-
-
-def _narrow(figure):
-    figure.set_layout_engine("none")
-    return figure
+    figure.set_layout_engine("none")  # the layout would make room
+    figure.axes[0].annotate("far out", (1.5, 0.5), xycoords="axes fraction", annotation_clip=False)
+    assert "outside: 'far out'" in faults(figure)
 
 
 def contrast(one, two):

@@ -9,8 +9,9 @@ import pytest
 from matplotlib.colors import to_rgb
 
 import rnn_ode as ro
+from rnn_ode._base.text import power_of_ten
 from rnn_ode.plot._page import spread
-from rnn_ode.plot._style import PALETTE, colours_of, ink, look_of, paper, shade, ten_to
+from rnn_ode.plot._style import PALETTE, colours_of, ink, look_of, paper, shade
 
 METHODS = (
     ro.Textbook(),
@@ -109,4 +110,4 @@ def test_labels_move_apart_as_little_as_possible_and_stay_in_their_order():
 
 
 def test_powers_of_ten_are_plain_text():
-    assert ten_to(119) == "10¹¹⁹" and ten_to(-3) == "10⁻³"
+    assert power_of_ten(119) == "10¹¹⁹" and power_of_ten(-3) == "10⁻³"

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 import rnn_ode as ro
+from rnn_ode._base.states import principal_plane
 from rnn_ode._reports.analysis_points import added_and_undefined, with_shared
-from rnn_ode._reports.analysis_portrait import grid_of, nullclines_of, plane_of
+from rnn_ode._reports.analysis_portrait import grid_of, nullclines_of
 from rnn_ode._reports.analysis_questions import run_orbit
 
 CUBIC = ro.Flow(lambda t, h, path: h - h**3)  # rests at −1, 0 and 1
@@ -42,14 +43,14 @@ def test_a_point_that_only_the_other_search_reached_is_shared(cubic):
 
 def test_one_and_two_units_are_drawn_as_they_are():
     for size in (1, 2):
-        centre, axes = plane_of(np.ones((4, size)))
+        centre, axes = principal_plane(np.ones((4, size)))
         np.testing.assert_array_equal(centre, np.zeros(size))
         np.testing.assert_array_equal(axes, np.eye(2, size))
 
 
 def test_more_units_are_drawn_in_their_principal_components():
     t = np.linspace(0, 1, 9)
-    centre, axes = plane_of(np.stack([3 * t, 4 * t, 0.1 * t**2, 0 * t], axis=1))
+    centre, axes = principal_plane(np.stack([3 * t, 4 * t, 0.1 * t**2, 0 * t], axis=1))
     np.testing.assert_allclose(centre[:2], [1.5, 2.0])
     np.testing.assert_allclose(np.abs(axes[0]), [0.6, 0.8, 0, 0], atol=0.02)
     np.testing.assert_allclose(axes @ axes.T, np.eye(2), atol=1e-12)
