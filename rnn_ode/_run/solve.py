@@ -201,7 +201,7 @@ def _advance(field, path, progress: _Progress, segment, solver, tolerances, budg
         solver,
         begin,
         end,
-        progress.dt0 if adaptive else end,
+        None if adaptive else end,  # of a first step here, diffrax asks the host whether it goes forward
         progress.h,
         (interval, masks),
         stepsize_controller=(
@@ -249,4 +249,4 @@ def _controller(solver, tolerances, interval: Interval, progress: _Progress) -> 
     if atol is None and isinstance(solver, diffrax.AbstractImplicitSolver):
         size = jax.lax.stop_gradient(jnp.maximum(size, moved_by(interval, progress.h)))
     atol_of_all = jnp.maximum(ATOL_PER_RTOL * rtol * size, float(jnp.finfo(size.dtype).tiny))
-    return Controller(rtol, atol, atol_of_all, progress.size)
+    return Controller(rtol, atol, atol_of_all, progress.size, progress.dt0)

@@ -54,16 +54,18 @@ class Controller(diffrax.AbstractAdaptiveStepSizeController):
     """`diffrax.PIDController` for a local time from 0 to 1. The solve ends if a step becomes shorter than `shortest_step`.
 
     With `atol` the error of a step may be atol + rtol |h|, as in diffrax. Without it each component has its own atol, see the
-    top of the file. An implicit solver solves its equations to `rtol` and `atol_of_all`."""
+    top of the file. An implicit solver solves its equations to `rtol` and `atol_of_all`. `first` is the first step to try."""
 
     rtol: Array
     own: Array | None
     atol: Array
     size: State
+    first: Array
     pid: diffrax.PIDController
 
-    def __init__(self, rtol, atol, atol_of_all, size: State):
+    def __init__(self, rtol, atol, atol_of_all, size: State, first: Array):
         self.rtol, self.own, self.atol, self.size = rtol, atol, atol_of_all if atol is None else atol, size
+        self.first = first
         self.pid = diffrax.PIDController(0.0, 1.0)  # its errors are relative to the error allowed
 
     @property
@@ -74,7 +76,7 @@ class Controller(diffrax.AbstractAdaptiveStepSizeController):
         return self
 
     def init(self, terms, t0, t1, y0, dt0, args, func, error_order):
-        t1, state = self.pid.init(terms, t0, t1, y0, dt0, args, func, error_order)
+        t1, state = self.pid.init(terms, t0, t1, y0, self.first, args, func, error_order)
         # an adjoint equation has another state, and the sizes of its components are not known before
         known = jax.tree.structure(y0) == jax.tree.structure(self.size)
         return t1, (state, self.size if known else jax.tree.map(jnp.abs, y0))

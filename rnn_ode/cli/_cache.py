@@ -11,7 +11,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 VARIABLE = "RNN_ODE_CACHE"
-_LEAST = 0.05  # seconds of compiling: smaller programs are not worth a file
 
 
 def keep_compiled(setting: str, warn: Callable[[str], None]) -> None:
@@ -30,7 +29,7 @@ def keep_compiled(setting: str, warn: Callable[[str], None]) -> None:
         warn(f"{VARIABLE}: {folder} cannot be written to ({error.strerror}), so no compiled programs are kept.")
         return
     jax.config.update("jax_compilation_cache_dir", str(folder))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", _LEAST)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)  # the small programs of a run are many
     _tell_damage_once(folder, warn)
 
 

@@ -27,6 +27,19 @@ def test_an_implicit_solver():
     assert run.stats["num_steps"] < 1000
 
 
+@pytest.mark.parametrize("solver", [None, diffrax.Tsit5(), diffrax.Kvaerno5()])
+def test_an_adaptive_solve_never_calls_the_host(solver):
+    """JAX keeps no program in its compile cache that calls the host."""
+
+    def field(t, h, path):
+        return jnp.tanh(LINEAR(t, h, path))
+
+    def states(h0):
+        return ro.integrate(field, ro.Linear(XS, DT), h0, solver=solver, throw=False).states
+
+    assert "callback" not in str(jax.make_jaxpr(states)(H0))
+
+
 def euler(**options):
     return ro.integrate(LINEAR, ro.Hold(XS, DT), H0, solver=diffrax.Euler(), **options)
 
