@@ -20,8 +20,6 @@ from .solve import reason_of, solve_field
 from .tolerances import tolerances_of
 from .trajectory import Trajectory, is_successful
 
-_DEFAULT_ADJOINT = diffrax.RecursiveCheckpointAdjoint(checkpoints=8)
-
 
 def integrate(
     field: Field,
@@ -98,7 +96,6 @@ def integrate(
     if max_steps is not None:
         check_count("max_steps", max_steps)
     tolerances = tolerances_of(field, h0, solver, rtol, atol)
-    adjoint = _DEFAULT_ADJOINT if adjoint is None else adjoint
     solved = solve_field(field, path, h0, clock, solver, tolerances, max_steps, adjoint, save)
     states, result = solved.states, reason_of(field, path, solved, solver)
     if throw and not is_successful(result):
@@ -120,7 +117,6 @@ def integrate_samples(
 
     After the last of them the state stays constant. `count` may be traced."""
     tolerances = tolerances_of(field, h0, solver, rtol, atol)
-    adjoint = _DEFAULT_ADJOINT if adjoint is None else adjoint
     return solve_field(field, path, h0, None, solver, tolerances, None, adjoint, None, count).states
 
 
