@@ -52,8 +52,9 @@ def integrate(
     - `atol`: the absolute tolerance of a step, in the unit of the state. Default: for each component a hundredth of `rtol`
       times the largest value that the component has had so far.
     - `max_steps`: the most steps in total. Default: 65,536 and 64 for every interval.
-    - `adjoint`: how gradients are taken. Default: `RecursiveCheckpointAdjoint(checkpoints=8)` for each interval, which is
-      for reverse mode; for `jvp` give `diffrax.ForwardMode()`.
+    - `adjoint`: how gradients are taken. Default: those of the steps that the solver accepted, in reverse mode; for `jvp`
+      give `diffrax.ForwardMode()`. Second derivatives need forward mode over a gradient, as in `jax.hessian`. With another
+      solver, or a path without samples, the default is `diffrax.RecursiveCheckpointAdjoint(checkpoints=8)` in each interval.
     - `save`: what to keep of each state, a function of it. Default: all of it.
     - `throw`: whether a run that fails raises.
 

@@ -11,9 +11,12 @@ batches of 1 and 16; the table is in docs/benchmarks.md). Tsit5, the best solver
 long as Dopri8 at an error of 1e-9, and 0.76 to 3.2 times at 1e-6, where it is faster by more than an eighth only at 512 units
 under linear input. Starting an interval with the last step of the one before saved no time. Taking steps of equal length
 saved none either. A batch waits in each interval for its slowest member: one member of 64 whose field is 200 times faster in
-one of 60 intervals adds a third to the time. Gradients: 8 checkpoints in an interval are within 4 % of the best of 1, 4, 8
-and 16, for all N, batches and tolerances; `BacksolveAdjoint` takes 1.2 to 14 times as long and is accurate only to the
-tolerance.
+one of 60 intervals adds a third to the time.
+
+Gradients of the default solver under a path with samples are those of `solve_interval`. Other solvers, and paths without
+samples, whose intervals may have thousands of steps, use diffrax's checkpoints: 8 in an interval are within 4 % of the best
+of 1, 4, 8 and 16, for all N, batches and tolerances. `BacksolveAdjoint` took 1.2 to 14 times as long as these and is accurate
+only to the tolerance.
 """
 
 from collections.abc import Callable
@@ -204,7 +207,7 @@ def _advance(field, path, progress: _Progress, segment, solver, tolerances, budg
         controller = frozen(_controller(solver, tolerances, interval, progress))
         outcome = solve_interval((rate, progress.h), begin, end, controller, budget)
     else:
-        outcome = _solve(solver, (begin, end), (interval, masks), progress, tolerances, budget, adjoint)
+        outcome = _solve(solver, begin, end, (interval, masks), progress, tolerances, budget, adjoint)
     h = outcome.h
     steps = jnp.where(moving, outcome.accepted, 0)
     accepted = progress.accepted + steps
@@ -225,14 +228,15 @@ def _advance(field, path, progress: _Progress, segment, solver, tolerances, budg
     return _Progress(h, anchor, *jax.lax.stop_gradient((size, stop)), result, dt0, accepted, rejected)
 
 
-def _solve(solver, ends, args, progress: _Progress, tolerances, budget: int, adjoint) -> Outcome:
+def _solve(solver, begin, end, args, progress: _Progress, tolerances, budget: int, adjoint) -> Outcome:
     """Solve one interval with any solver, and with diffrax's way of taking the gradient."""
     adaptive = isinstance(solver, diffrax.AbstractAdaptiveSolver)
     solution = diffrax.diffeqsolve(
         diffrax.ODETerm(_rate),
         solver,
-        *ends,
-        None if adaptive else ends[1],  # of a first step here, diffrax asks the host whether it goes forward
+        begin,
+        end,
+        None if adaptive else end,  # of a first step here, diffrax asks the host whether it goes forward
         progress.h,
         args,
         stepsize_controller=(

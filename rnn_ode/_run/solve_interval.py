@@ -52,7 +52,8 @@ def solve_interval(rate_and_h, begin: Array, end: Array, controller: Controller,
 
 @solve_interval.def_fwd
 def _forward(_, rate_and_h, begin, end, controller, budget):
-    outcome, steps = _kept(*rate_and_h, begin, end, controller, budget, _KEPT)
+    rate, h = rate_and_h
+    outcome, steps = _kept(rate, h, begin, end, controller, budget, _KEPT)
     good = (outcome.result == diffrax.RESULTS.successful) & is_finite(outcome.h)
     return outcome, eqx.tree_at(lambda s: s.count, steps, jnp.where(good, steps.count, 0))
 
@@ -119,8 +120,8 @@ class _Steps(eqx.Module):
         def put(rows, row):
             return jnp.where(keep, jnp.concatenate([rows[1:], jnp.asarray(row, rows.dtype)[None]]), rows)
 
-        rows = jax.tree.map(put, (self.states, self.starts, self.ends), (state, start, end))
-        return _Steps(*rows, self.count + keep)
+        states = jax.tree.map(put, self.states, state)
+        return _Steps(states, put(self.starts, start), put(self.ends, end), self.count + keep)
 
 
 class _Keeper(diffrax.AbstractStepSizeController):

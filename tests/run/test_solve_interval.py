@@ -1,5 +1,7 @@
 """The gradient of a run by its accepted steps, beside diffrax's through the same steps."""
 
+import functools
+
 import diffrax
 import jax
 import jax.numpy as jnp
@@ -25,8 +27,9 @@ def gradient_of(adjoint, axes=None):
     """The gradient of a sum over a run, or over a batch of runs with these axes."""
 
     def loss(*values):
-        states = (run if axes is None else jax.vmap(run, (None, *axes)))(adjoint, *values).states
-        return jnp.sum(jnp.where(jnp.isfinite(states), states, 0) * ROWS)
+        one = functools.partial(run, adjoint)
+        states = (one if axes is None else jax.vmap(one, axes))(*values).states
+        return jnp.sum(jnp.einsum("...tn,tn", states, ROWS))
 
     return jax.jit(jax.grad(loss, argnums=(0, 1, 2, 3)))
 
@@ -46,9 +49,9 @@ def test_a_gradient_is_that_of_the_accepted_steps():
 @pytest.mark.slow
 def test_gradients_of_a_batch_whose_members_take_from_one_step_to_hundreds():
     """The intervals of some members are solved again, in more than one part."""
-    speeds, starts = jnp.array([0.0, 3.0, 30.0, 300.0]), jnp.stack([H0, -H0, 2 * H0, 0 * H0])
+    speeds, starts = jnp.array([0.0, 0.5, 30.0, 300.0]), jnp.stack([H0, -H0, 2 * H0, 0 * H0])
     steps = [run(None, speed, W, XS, h0).stats["num_accepted_steps"] for speed, h0 in zip(speeds, starts, strict=True)]
-    assert steps[0] == len(XS) and steps[1] < 8 * len(XS) < steps[2] and steps[3] > 3 * 64 * len(XS)
+    assert steps[0] == len(XS) and len(XS) < steps[1] <= 8 * len(XS) < steps[2] and steps[3] > 3 * 64 * len(XS)
     assert_exact((speeds, W, XS, starts), (0, None, None, 0))
 
 
@@ -63,21 +66,14 @@ def test_gradients_of_each_member_of_a_batch_that_shares_its_weights():
 
 
 @pytest.mark.slow
-def test_a_run_that_leaves_the_range_of_floats_keeps_the_gradient_of_its_finite_rows():
-    def last_finite(a, adjoint):
-        """dh/dt = a h² from 1 is 1/(1 − a t), until t = 1/a."""
-        run = ro.integrate(
-            lambda t, h, path: a * h**2 + 0 * path(t),
-            ro.Hold(jnp.ones((4, 1))),
-            jnp.ones(1),
-            adjoint=adjoint,
-            throw=False,
-        )
-        return run.states[2, 0], run.states[-1, 0]
+def test_runs_that_fail_have_the_gradients_of_their_finite_rows():
+    def finite_rows(a):
+        """The solution of dh/dt = a h² from 1 is 1/(1 − a t), until t = 1/a."""
+        rows = ro.integrate(lambda t, h, path: a * h**2, ro.Hold(jnp.ones((4, 1))), jnp.ones(1), throw=False).states
+        return jnp.sum(jnp.where(jnp.isfinite(rows), rows, 0))
 
-    a = 0.4
-    assert np.isinf(last_finite(a, None)[1])
-    np.testing.assert_allclose(jax.grad(lambda a: last_finite(a, None)[0])(a), 2 / (1 - 2 * a) ** 2, rtol=1e-7)
+    slopes = jax.vmap(jax.grad(finite_rows))(jnp.array([0.4, 5.0]))  # the second run fails in the first interval
+    np.testing.assert_allclose(slopes, [1 / (1 - 0.4) ** 2 + 2 / (1 - 0.8) ** 2, 0], rtol=1e-7)
 
 
 @pytest.mark.slow
