@@ -53,7 +53,7 @@ def solve_interval(rate_and_h, begin: Array, end: Array, controller: Controller,
 @solve_interval.def_fwd
 def _forward(_, rate_and_h, begin, end, controller, budget):
     rate, h = rate_and_h
-    outcome, steps = _kept(rate, h, begin, end, controller, budget, _KEPT)
+    outcome, steps = _kept(rate, h, begin, end, _Keeper(controller, jnp.full_like(end, jnp.inf), _KEPT), budget)
     good = (outcome.result == diffrax.RESULTS.successful) & is_finite(outcome.h)
     return outcome, eqx.tree_at(lambda s: s.count, steps, jnp.where(good, steps.count, 0))
 
@@ -70,12 +70,13 @@ def _backward(steps, cotangents, _, rate_and_h, begin, end, controller, budget):
         (rate, h), begin, end, controller = eqx.combine(dynamic, static)
 
         def through_window(carry):
-            change, cotangent, end = carry
-            _, steps = _kept(rate, h, begin, end, controller, budget, _KEPT_AGAIN)
-            return *_through(steps, rate, change, cotangent), jnp.where(steps.count > 0, jnp.min(steps.starts), begin)
+            change, cotangent, until = carry
+            keeper = _Keeper(controller, until, _KEPT_AGAIN)
+            _, again = _kept(rate, h, begin, jnp.where(until > begin, end, begin), keeper, budget)
+            change, cotangent = _through(again, rate, change, cotangent)
+            return change, cotangent, jnp.where(again.count > 0, jnp.min(again.starts), begin)
 
-        end = jnp.where(steps.count > 0, end, begin)
-        carry = (_no_change(rate), cotangent, end)
+        carry = (_no_change(rate), cotangent, jnp.where(steps.count > 0, end, begin))
         return jax.lax.while_loop(lambda carry: _largest(carry[2] - begin) > 0, through_window, carry)[:2]
 
     return jax.lax.cond(_largest(steps.count) > _KEPT, from_new_solves, from_kept, steps, cotangents.h, dynamic)
@@ -97,9 +98,8 @@ def _solve(rate, h, begin, end, controller, budget, saveat) -> diffrax.Solution:
     )
 
 
-def _kept(rate, h, begin, end, controller, budget, rows: int) -> "tuple[Outcome, _Steps]":
-    saveat = diffrax.SaveAt(t1=True, controller_state=True)
-    solution = _solve(rate, h, begin, end, _Keeper(controller, rows), budget, saveat)
+def _kept(rate, h, begin, end, keeper: "_Keeper", budget) -> "tuple[Outcome, _Steps]":
+    solution = _solve(rate, h, begin, end, keeper, budget, diffrax.SaveAt(t1=True, controller_state=True))
     return Outcome.of(solution), solution.controller_state[1]  # pyright: ignore
 
 
@@ -125,9 +125,12 @@ class _Steps(eqx.Module):
 
 
 class _Keeper(diffrax.AbstractStepSizeController):
-    """A controller that keeps the steps it accepts."""
+    """A controller that keeps the steps it accepts, and ends the solve after the step that reaches `until`.
+
+    With `until` as the end of the solve, diffrax would fit the last steps to it and not take the same steps again."""
 
     controller: Controller
+    until: Array
     rows: int = eqx.field(static=True)
 
     def wrap(self, direction):
@@ -144,6 +147,7 @@ class _Keeper(diffrax.AbstractStepSizeController):
         keep, *after, state, result = self.controller.adapt_step_size(
             t0, t1, y0, y1_candidate, args, y_error, error_order, state
         )
+        result = diffrax.RESULTS.where(keep & (t1 >= self.until), diffrax.RESULTS.event_occurred, result)
         return keep, *after, (state, steps.with_last(keep, y0, t0, t1)), result
 
 
