@@ -213,7 +213,7 @@ def test_a_forecast_states_the_forecast():
     future = learn.Band(*(np.arange(14.0).reshape(7, 2) + shift for shift in (0, -1, 1)))
     forecast = dataclasses.replace(made("forecast"), future=future, share=0.8)
     rows = [line.split() for line in forecast.table().splitlines()]
-    start = rows.index("The forecast: the mean of all 1, with intervals of 80%.".split())
+    start = rows.index(["The", "forecast:", "the", "mean", "of", "all", "1,", "with", "intervals", "of", "80%."])
     assert rows[start + 2] == ["step", "column", "mean", "lower", "upper"]
     assert rows[start + 4] == ["1", "0", "0", "-1", "1"] and rows[start + 15] == ["6", "1", "11", "10", "12"]
     assert rows[start + 16] == ["…", "and", "2", "more"]

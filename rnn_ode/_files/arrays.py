@@ -18,6 +18,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from .._base.checks import no_array
 from .atomic import written_beside
 
 PathLike = str | os.PathLike[str]
@@ -121,7 +122,9 @@ def as_host_floats(name: str, value: Any) -> np.ndarray:
     try:
         array = np.asarray(value)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{name}: an array of numbers is wanted; got {type(value).__name__} ({error}).") from None
+        raise ValueError(f"{name}: an array of numbers is wanted; got {no_array(value, error)}.") from None
+    if array.dtype == object and not array.ndim:  # NumPy did not look into it
+        raise ValueError(f"{name}: real numbers are wanted; got {no_array(value)}.")
     if array.size == 0:
         raise ValueError(f"{name}: the array is empty, of shape {array.shape}.")
     if array.dtype.kind in "iu":

@@ -21,7 +21,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Complex, Float, Num
 
-from .._base.checks import as_matrix, is_concrete
+from .._base.checks import as_matrix, brief, is_concrete
 from ..linalg._eig import column_lengths
 from ..linalg._regions import Reading
 from .existence import Obstacle, multipliers_of, singular, with_hint
@@ -234,5 +234,5 @@ class AbstractMethod(eqx.Module):
 def check_method(name: str, value: Any) -> AbstractMethod:
     """Return a method unchanged; raise `TypeError` for anything else."""
     if not isinstance(value, AbstractMethod):
-        raise TypeError(f"{name} must be one of rnn_ode's methods, such as Forward(1) or Exact(); got {value!r}.")
+        raise TypeError(f"{name} must be one of rnn_ode's methods, such as Forward(1) or Exact(); got {brief(value)}.")
     return value

@@ -6,7 +6,7 @@ from typing import Any, cast
 import equinox as eqx
 from jaxtyping import Array, Float
 
-from .._base.checks import check_callable, check_flag, counted
+from .._base.checks import brief, check_callable, check_flag, counted
 from .._base.protocol import input_width
 from .._base.types import Cell
 from .._cells.protocol import output_of, output_shape
@@ -50,7 +50,7 @@ class Network(eqx.Module):
         given = output_shape(self.cell)
         if self.readout is not None:
             if not isinstance(self.readout, eqx.nn.Linear):
-                raise TypeError(f"readout must be an equinox.nn.Linear or None; got {self.readout!r}.")
+                raise TypeError(f"readout must be an equinox.nn.Linear or None; got {brief(self.readout)}.")
             sizes = self.readout.in_features, self.readout.out_features
             if "scalar" in sizes:
                 raise ValueError(f"readout must map vectors to vectors; it maps {sizes[0]} to {sizes[1]}.")

@@ -125,7 +125,7 @@ def forecast_rows(axes: Axes, f: Any, count: int | None) -> None:
 
 
 def forecast_errors(axes: Axes, f: Any) -> None:
-    """Draw a bar for the mean absolute error at the last step of the horizon, of every baseline and of the mean of all networks.
+    """Draw a bar for the mean absolute error at the last step of the horizon, of every baseline and of the networks' mean.
 
     **Arguments:**
 

@@ -18,7 +18,7 @@ import numpy as np
 import optax
 from jaxtyping import PRNGKeyArray, PyTree
 
-from ..._base.checks import as_number, check_callable, check_count, check_flag
+from ..._base.checks import as_number, brief, check_callable, check_count, check_flag
 from ..._base.shown import ShownArrays, Variables
 from ..._base.text import Table
 from .._checkpoints.checkpoint import PathLike
@@ -189,7 +189,7 @@ def _set_up(
     if clip is not None and not as_number("clip", clip) > 0:
         raise ValueError(f"clip must be a number above 0, or None; got {clip}.")
     if not (callable(getattr(optimiser, "init", None)) and callable(getattr(optimiser, "update", None))):
-        raise TypeError(f"optimiser must be one of optax's, such as optax.adam(1e-3); got {optimiser!r}.")
+        raise TypeError(f"optimiser must be one of optax's, such as optax.adam(1e-3); got {brief(optimiser)}.")
     model = jax.tree.map(lambda leaf: jnp.asarray(leaf) if isinstance(leaf, np.ndarray) else leaf, model)
     params, static = eqx.partition(model, eqx.is_inexact_array)
     if not jax.tree.leaves(params):
