@@ -33,6 +33,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, PyTree, Real
 
 from .._base.checks import check_callable
+from .._base.compiled import compiled
 from .._base.fate import fate
 from .._base.results import RESULTS, how_it_ended
 from .._base.shown import ShownArrays, Variables
@@ -173,7 +174,7 @@ def gradient_flow(
     return dataclasses.replace(flow, log_norms=flow.result.error_if(flow.log_norms, flow.result != RESULTS.successful))
 
 
-@eqx.filter_jit  # compiled, a matrix that is not finite does not raise; `result` says why
+@compiled  # compiled, a matrix that is not finite does not raise; `result` says why
 def _flow(cell: Cell, xs: Array, states: State, result: RESULTS) -> GradientFlow:
     """The `GradientFlow` of a run with these states and this result."""
     rows = jax.vmap(lambda state: ravel_pytree(state)[0])(states)

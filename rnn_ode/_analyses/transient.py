@@ -20,6 +20,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Complex, Float
 
 from .._base.checks import as_matrix, brief, in_single
+from .._base.compiled import compiled
 from .._base.shown import ShownArrays, Variables
 from .._base.text import Column, Table, number, plain
 from .._base.verdict import Verdict, verdict_name
@@ -162,7 +163,7 @@ def transient(system: AbstractSystem | ArrayLike | list, at: Any = None) -> Tran
     return _transient(Discrete(1.0), W, jnp.zeros((), bool), Discrete(1.0).modes(W))
 
 
-@eqx.filter_jit
+@compiled
 def _linearised(system: AbstractSystem, h: Float[Array, " N"]) -> tuple[Float[Array, "N N"], Bool[Array, ""]]:
     """Returns the Jacobian at a state, and whether it jumps there."""
     return system.jacobian(h), jumps(system.jacobian, jax.lax.stop_gradient(h))

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,6 +9,7 @@ from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
+from .._base.compiled import compiled
 from .._base.protocol import is_linear_in_steps, is_partial
 from .._base.results import RESULTS
 from .._base.states import flat_rows, real_dtype
@@ -54,7 +54,7 @@ def _effort(field: Field, h0: State, samples: int) -> dict[str, Any]:
     return {"rtol": max(rtol, default_rtol(field, h0)), "max_steps": max(least, each * samples)}
 
 
-@eqx.filter_jit
+@compiled
 def local_jacobian(cell: Cell, x: Array, h: State) -> Float[Array, "M M"]:
     """∂cell/∂h at an input and a state, of flat states."""
     flat, unravel = ravel_pytree(h)

@@ -6,7 +6,6 @@ A smooth input is in `smooth`, a held one in `held`.
 from collections.abc import Callable
 from typing import Any
 
-import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jax.tree_util import Partial
@@ -14,6 +13,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, PyTree, Real
 
 from .._base.checks import as_band, check_count
+from .._base.compiled import compiled
 from .._base.results import RESULTS
 from .._base.types import Cell, Path, State
 from .._paths.base import is_held
@@ -91,7 +91,7 @@ def evolve(
     return as_trajectory(clock.ts, rows, ended, stable, throw, stats)
 
 
-@eqx.filter_jit
+@compiled
 def _run_between_steps(
     cell: Cell,
     path: Any,

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,6 +11,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, PyTree, Real
 
 from .._base.checks import as_floats, as_step, check_callable, check_count
+from .._base.compiled import compiled
 from .._base.protocol import input_width
 from .._base.results import RESULTS
 from .._base.states import after, like, promote
@@ -83,7 +83,7 @@ def iterate(
     return Trajectory(ts, states, result, {"num_steps": xs.shape[0]})
 
 
-@eqx.filter_jit
+@compiled
 def _run_network(
     cell: Cell,
     xs: Float[Array, "T ..."],

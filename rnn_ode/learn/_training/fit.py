@@ -19,6 +19,7 @@ import optax
 from jaxtyping import PRNGKeyArray, PyTree
 
 from ..._base.checks import as_number, brief, check_callable, check_count, check_flag
+from ..._base.compiled import read_by
 from ..._base.shown import ShownArrays, Variables
 from ..._base.text import Table
 from .._checkpoints.checkpoint import PathLike
@@ -197,7 +198,7 @@ def _set_up(
     parameters = inspect.signature(loss).parameters
     takes_key = "key" in parameters or len(parameters) > 2
     with_key = loss if takes_key else _WithoutKey(loss)
-    return Setup(static, with_key, optax.with_extra_args_support(optimiser), clip, key), params
+    return Setup(static, with_key, optax.with_extra_args_support(optimiser), clip, key, read_by((static, loss))), params
 
 
 class _WithoutKey(eqx.Module):
