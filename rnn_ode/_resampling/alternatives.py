@@ -60,7 +60,7 @@ def delayed_feedback(
     **Arguments:**
 
     - `cell`, `path`, `h0`, `band`, `dt`, `save`, `throw`: as for `evolve`.
-    - `ts`: (n,) increasing times, which must not be traced.
+    - `ts`: (n,) increasing times, in the unit of `dt`, which must not be traced. `h0` is the state at ts[0].
     - `order`: of the interpolation, through order + 1 results; results before ts[0] are h0. At irregular times the order is
       lower where the moduli of the weights would sum to more than 2. If the last result is older than one step, it stands
       for the state one step ago, where `evolve` would take whole steps. Default 5.

@@ -45,9 +45,11 @@ def evolve(
     **Arguments:**
 
     - `cell`: any cell, `cell(x, h) -> h`.
-    - `path`: the input, one of rnn_ode's paths or any function of time. It has a sampling interval of its own.
-    - `ts`: (n,) increasing times.
-    - `h0`: the state at ts[0]. Default: zeros, for our cells and Equinox's.
+    - `path`: the input, one of rnn_ode's paths or any function of time. It has a sampling interval of its own. Sample k of
+      a path belongs to the time (k + 1)·dt of the path: the network has read it then.
+    - `ts`: (n,) increasing times, in the unit of `dt`: steps of the network, unless `dt` says otherwise.
+    - `h0`: the state at ts[0]. Default: zeros, for our cells and Equinox's. `iterate` has its zero state at time 0, so a run
+      from zeros starts at ts[0] = 0 to agree with it.
     - `ahead`: how many applications of the network a result is interpolated from. Default 3.
     - `behind`: how many earlier states a result is interpolated from. Default 3.
     - `band`: the frequency, in cycles per step of the network and below 0.25, up to which the interpolation is fitted to

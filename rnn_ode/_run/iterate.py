@@ -47,8 +47,10 @@ def iterate(
     - `checkpoints`: for gradients through long runs, see below. Default: every step is kept.
     - `throw`: whether a run that leaves the float range raises.
 
-    **Returns:** a `Trajectory` of T + 1 states at the times 0, dt, …, T·dt, the initial state first: the outputs are
-    `states[1:]`. Its `result` is `successful`, `left_float_range` or `not_a_number`; rows from there on are infinite.
+    **Returns:** a `Trajectory` of T + 1 states at the times 0, dt, …, T·dt, the initial state first. The outputs are
+    `states[1:]`, and those of an LSTM, whose states are a pair (h, c), `states[0][1:]`. In general
+    `jax.tree.map(lambda rows: rows[1:], states)` are the states after each step. `result` is `successful`,
+    `left_float_range` or `not_a_number`; rows from there on are infinite.
 
     Reverse mode stores what it needs of every step. With `checkpoints` it stores that many states, and runs the steps between
     two of them once more on the way back: memory for `checkpoints` + T/`checkpoints` steps, least for √T of them, at the cost
