@@ -218,6 +218,8 @@ class AbstractMethod(eqx.Module):
         value, within = complex(multipliers[bad[0]]), float(reach[bad[0]])
         shown = f"{value.real:.6g}" if abs(value.imag) <= within else f"{value:.6g}"
         text = f"its multiplier {shown} is {self.fault_of(value, within)}"
+        if np.isrealobj(W) and np.sum(abs(multipliers - value.conjugate()) <= reach + within) == 1:
+            value = complex(value.real)  # its conjugate is no other multiplier, so it is real
         certain = abs(value) > within and self.excluded(np.array([value]), np.zeros(1))[0]
         return Obstacle(text if certain else with_hint(text, W), zero=abs(value) <= within)
 
