@@ -158,6 +158,7 @@ RESULTS = {
     "analysis": (analysed, None),
     "fit": (fitted, {"step": 30, "check": 3}),
     "history": (lambda: made("fit").history, {"step": 30, "check": 3}),
+    "band": (lambda: made("forecast").future, None),
     "forecast": (forecasted, ("window", "step", "column", "member")),
     "study": (studied, None),
     "report": (reported, None),
@@ -216,6 +217,20 @@ def test_a_result_shows_itself(name):
     else:
         found = result.to_dataset().sizes
         assert dict(found) == sizes if isinstance(sizes, dict) else set(found) == set(sizes)
+
+
+def test_a_forecast_states_the_forecast():
+    future = learn.Band(*(np.arange(14.0).reshape(7, 2) + shift for shift in (0, -1, 1)))
+    forecast = dataclasses.replace(made("forecast"), future=future, share=0.8)
+    rows = [line.split() for line in forecast.table().splitlines()]
+    start = rows.index(["The", "forecast:", "the", "mean", "of", "all", "1,", "with", "intervals", "of", "80%."])
+    assert rows[start + 2] == ["step", "column", "mean", "lower", "upper"]
+    assert rows[start + 4] == ["1", "0", "0", "-1", "1"] and rows[start + 15] == ["6", "1", "11", "10", "12"]
+    assert rows[start + 16] == ["…", "and", "2", "more"]
+    assert "<th" in forecast._repr_html_().split("The forecast:")[1] and "11" in str(future).split()
+    assert forecast.to_dict()["future"]["steps"] == [1, 2, 3, 4, 5, 6, 7]
+    windows = learn.Band(*(np.zeros((3, 7, 2)) for _ in range(3)))
+    assert "A batch (3,) of Band" in str(windows)
 
 
 def test_rows_without_a_point_are_nowhere_to_be_seen():

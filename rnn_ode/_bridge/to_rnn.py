@@ -3,7 +3,7 @@
 import equinox as eqx
 from jaxtyping import Array
 
-from .._base.checks import as_step, check_callable
+from .._base.checks import as_step, brief, check_callable
 from .._base.protocol import input_width
 from .._base.types import Field
 from .._cells.protocol import initial_state, output_of
@@ -58,7 +58,7 @@ def to_rnn(field: Field, scheme: AbstractScheme, dt: float = 1.0) -> SchemeCell:
     ```
     """
     if not isinstance(scheme, AbstractScheme):
-        raise TypeError(f"scheme must be one of rnn_ode's schemes, such as Euler(); got {scheme!r}.")
+        raise TypeError(f"scheme must be one of rnn_ode's schemes, such as Euler(); got {brief(scheme)}.")
     check_callable("field", field, "field(t, h, path)")
     if half := half_precision(field):
         raise TypeError(

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,6 +11,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, PyTree, Real
 
 from .._base.checks import as_floats, as_step, check_callable, check_count
+from .._base.compiled import compiled
 from .._base.protocol import input_width
 from .._base.results import RESULTS
 from .._base.states import after, like, promote
@@ -47,8 +47,10 @@ def iterate(
     - `checkpoints`: for gradients through long runs, see below. Default: every step is kept.
     - `throw`: whether a run that leaves the float range raises.
 
-    **Returns:** a `Trajectory` of T + 1 states at the times 0, dt, …, T·dt, the initial state first: the outputs are
-    `states[1:]`. Its `result` is `successful`, `left_float_range` or `not_a_number`; rows from there on are infinite.
+    **Returns:** a `Trajectory` of T + 1 states at the times 0, dt, …, T·dt, the initial state first. The outputs are
+    `states[1:]`, and those of an LSTM, whose states are a pair (h, c), `states[0][1:]`. In general
+    `jax.tree.map(lambda rows: rows[1:], states)` are the states after each step. `result` is `successful`,
+    `left_float_range` or `not_a_number`; rows from there on are infinite.
 
     Reverse mode stores what it needs of every step. With `checkpoints` it stores that many states, and runs the steps between
     two of them once more on the way back: memory for `checkpoints` + T/`checkpoints` steps, least for √T of them, at the cost
@@ -83,7 +85,7 @@ def iterate(
     return Trajectory(ts, states, result, {"num_steps": xs.shape[0]})
 
 
-@eqx.filter_jit
+@compiled
 def _run_network(
     cell: Cell,
     xs: Float[Array, "T ..."],

@@ -123,6 +123,15 @@ def test_float32_hints_at_float64_where_that_may_decide():
     assert "jax_enable_x64" not in ro.Exact().obstacle(np.diag([0.5, -0.5]).astype(np.float32)).text
 
 
+def test_a_single_multiplier_on_the_negative_axis_is_real_and_two_close_ones_may_be_a_pair():
+    W = np.random.default_rng(0).normal(size=(9, 9))  # of odd size, so that at least one multiplier is real
+    W = -np.sign(np.linalg.eigvals(W)[abs(np.linalg.eigvals(W).imag) < 1e-9].real[0]) * W
+    assert "jax_enable_x64" not in ro.Exact().obstacle(W.astype(np.float32)).text
+    Q = np.linalg.qr(np.random.default_rng(0).normal(size=(3, 3)))[0]
+    close = (Q @ np.array([[-0.5, 1, 0], [0, -0.5, 0], [0, 0, 0.5]]) @ Q.T).astype(np.float32)
+    assert "jax_enable_x64" in ro.Exact().obstacle(close).text
+
+
 @every
 def test_a_multiplier_is_excluded_to_within_the_tolerance(method):
     zs = np.array([0.0, 0.01, -0.01, -1.0, -1.01, -0.5, -0.5 + 0.01j, 0.5j, 1.0, 0.7])

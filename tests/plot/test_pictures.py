@@ -162,6 +162,7 @@ def forecast(count=50, baselines=("last value", "last season")):
         SimpleNamespace(
             split=SimpleNamespace(test=test),
             band=band,
+            members=np.stack([band.mean] * 5),
             future=future,
             share=0.9,
             fit=SimpleNamespace(history=history()),
