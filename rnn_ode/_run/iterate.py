@@ -9,17 +9,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Array, Bool, Float, PyTree, Real
+from jaxtyping import Array, Float, PyTree, Real
 
 from .._base.checks import as_floats, as_step, check_callable, check_count
 from .._base.protocol import input_width
 from .._base.results import RESULTS
-from .._base.states import after, like, promote
+from .._base.states import after, like, mask_failed, promote
 from .._base.types import Cell, State
 from .._cells.protocol import as_initial_state, recurrence
 from .._cells.recurrence import Recurrence
+from .fold import NO_FOLD, Fold, as_fold, checked_fold
 from .kept import Kept, keep, with_result, with_result_unless
-from .scan import scan_states
+from .scan import run_steps, scan_states
 from .trajectory import Trajectory, is_successful
 
 _SEGMENT = 1024  # steps whose states are in memory at a time if `save` keeps something else
@@ -32,6 +33,7 @@ def iterate(
     *,
     dt: float = 1.0,
     save: Callable[[Any], Any] | None = None,
+    fold: tuple[Callable[[Any, Any, Any], Any], Any, Any] | None = None,
     checkpoints: int | None = None,
     throw: bool = True,
 ) -> Trajectory:
@@ -75,12 +77,14 @@ def iterate(
         check_callable("save", save, "save(h)")
     if checkpoints is not None:
         check_count("checkpoints", checkpoints)
-    ts, states, result, fine = _run_network(cell, xs, h0, np.asarray(dt), save, checkpoints)
+    asked = None if fold is None else as_fold(fold, xs.shape[0])
+    ts, states, total, result, doubt = _run_network(cell, xs, h0, np.asarray(dt), save, asked, checkpoints)
     if result is None:
-        states, result = with_result_unless(fine, states)
+        states, result = with_result_unless(doubt == 0, states)
     if throw and not is_successful(result):
-        states = result.error_if(states, result != RESULTS.successful)
-    return Trajectory(ts, states, result, {"num_steps": xs.shape[0]})
+        states, total = result.error_if((states, total), result != RESULTS.successful)
+    stats = {"num_steps": xs.shape[0]}
+    return Trajectory(ts, states, result, stats if fold is None else stats | {"fold": total})
 
 
 @eqx.filter_jit
@@ -90,63 +94,76 @@ def _run_network(
     h0: State,
     dt: Any,
     save: Callable[[Any], Any] | None,
+    fold: Fold | None,
     checkpoints: int | None,
-) -> tuple[Float[Array, " n"], State, RESULTS | None, Any]:
-    """Return the times, what is kept of the states (T + 1, …), and how the run ended.
+) -> tuple[Float[Array, " n"], State, PyTree, RESULTS | None, Float[Array, ""]]:
+    """Return the times, what is kept of the states (T + 1, …), the fold, how the run ended, and whether that is in doubt.
 
-    If the result is `None`, the last value says whether all states are known to be finite. Then they need no check."""
+    If the result is `None`, the states need no check where the doubt is 0."""
     ts = dt.astype(jnp.result_type(float)) * jnp.arange(xs.shape[0] + 1)
     h0, apart = promote(h0, cell, xs), recurrence(cell)
+    if apart is not None and save is None and fold is None and checkpoints is None:
+        states, total, doubt = _run_apart(apart, NO_FOLD, xs, h0)
+        return ts, after(h0, states), total, None, doubt
+    if fold is not None:
+        # with a `save`, the check needs no states: if nobody uses them, they are not kept
+        fold, save = checked_fold(fold, h0), save or (lambda h: h)
+    run = partial(_run_by_segments, cell, apart, save, fold or NO_FOLD, xs, h0)
     if checkpoints is not None:
-        rows = _run_by_segments(cell, apart, save, xs, h0, -(-xs.shape[0] // checkpoints), jax.checkpoint)
+        rows, total, doubt = run(-(-xs.shape[0] // checkpoints), jax.checkpoint)
     elif apart is None:
-        _, rows = _run_any_cell(cell, save, xs, h0)
-    elif save is None:
-        states, fine = _run_apart(apart, xs, h0)
-        return ts, after(h0, states), None, fine
+        rows, _, total, doubt = _run_any_cell(cell, save, fold or NO_FOLD, xs, h0)
     else:
-        length = min(xs.shape[0], _SEGMENT)
-        rows = _run_by_segments(cell, apart, save, xs, h0, length, lambda segment, **options: segment)
-    return ts, *with_result(after(keep(h0, save), rows)), None
+        rows, total, doubt = run(min(xs.shape[0], _SEGMENT), lambda segment, **options: segment)
+    states, result = with_result(after(keep(h0, save), rows))
+    return ts, states, mask_failed(doubt > 0, total), result, doubt
 
 
-def _run_any_cell(cell, save, xs, h0) -> tuple[State, Kept]:
-    """Return the last state, and what is kept of every state (T, …)."""
+def _run_any_cell(cell, save, fold: Fold, xs, h0) -> tuple[Kept, State, PyTree, Float[Array, ""]]:
+    """Return what is kept of every state (T, …), the last state, the fold, and whether the states are in doubt."""
 
-    def body(h, x):
-        new = like(h, cell(x, h))
-        return new, keep(new, save)
+    def step(h, total, given):
+        x, row = given
+        h = like(h, cell(x, h))
+        return h, fold.f(total, h, row)
 
-    return jax.lax.scan(body, h0, xs, unroll=2)
+    return run_steps(step, h0, fold.init, (xs, fold.rows), lambda _, h: keep(h, save))
 
 
-def _run_apart(apart: Recurrence, xs, h0) -> tuple[State, Bool[Array, ""]]:
-    """Return every state (T, …), and whether all of them are known to be finite."""
+def _run_apart(apart: Recurrence, fold: Fold, xs, h0) -> tuple[State, PyTree, Float[Array, ""]]:
+    """Return every state (T, …), the fold, and whether the states are in doubt."""
     jax.eval_shape(lambda x: like(h0, apart.step(apart.drive(x), h0)), xs[0])
-    return scan_states(apart, xs, h0)
+    return scan_states(apart, fold, xs, h0)
 
 
-def _run_by_segments(cell, apart: Recurrence | None, save, xs, h0, length: int, checkpoint) -> Kept:
-    """Return what is kept of every state (T, …), when only one segment of `length` states is in memory at a time.
+def _run_by_segments(
+    cell, apart: Recurrence | None, save, fold: Fold, xs, h0, length: int, checkpoint
+) -> tuple[Kept, PyTree, Float[Array, ""]]:
+    """Return what is kept of every state (T, …), the fold, and whether the states are in doubt.
 
-    With `jax.checkpoint`, reverse mode stores only the states between segments."""
+    Only one segment of `length` states is in memory at a time. With `jax.checkpoint`, reverse mode stores only the states
+    between segments."""
 
     @partial(checkpoint, prevent_cse=False)  # in a scan nothing can be shared with the forward pass
-    def segment(h, xs):
+    def segment(carry, given):
+        h, total, doubt = carry
+        part = Fold(fold.f, total, given[1])
         if apart is None:
-            end, (states, _) = _run_any_cell(cell, None, xs, h)
+            (states, _), end, total, more = _run_any_cell(cell, None, part, given[0], h)
         else:
-            states, _ = _run_apart(apart, xs, h)
+            states, total, more = _run_apart(apart, part, given[0], h)
             end = jax.tree.map(lambda leaf: leaf[-1], states)
-        return end, jax.vmap(lambda state: keep(state, save))(states)
+        return (end, total, doubt + more), jax.vmap(lambda state: keep(state, save))(states)
 
+    start, inputs = (h0, fold.init, jnp.zeros(())), (xs, fold.rows)
     whole = xs.shape[0] // length * length
-    end, rows = jax.lax.scan(segment, h0, xs[:whole].reshape(-1, length, *xs.shape[1:]))
+    blocks = jax.tree.map(lambda leaf: leaf[:whole].reshape(-1, length, *leaf.shape[1:]), inputs)
+    carry, rows = jax.lax.scan(segment, start, blocks)
     rows = jax.tree.map(lambda leaf: leaf.reshape(whole, *leaf.shape[2:]), rows)
-    if whole == xs.shape[0]:
-        return rows
-    _, rest = segment(end, xs[whole:])
-    return jax.tree.map(lambda a, b: jnp.concatenate([a, b]), rows, rest)
+    if whole < xs.shape[0]:
+        carry, rest = segment(carry, jax.tree.map(lambda leaf: leaf[whole:], inputs))
+        rows = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), rows, rest)
+    return rows, *carry[1:]
 
 
 def check_inputs(cell: Cell, xs: Any) -> Float[Array, "T ..."]:
