@@ -46,19 +46,26 @@ def iterate(
     - `h0`: the state before the first step. Default: zeros, for our cells and Equinox's.
     - `dt`: length of a step, in time. Default 1.
     - `save`: what to keep of each state, a function of it. Default: all of it.
+    - `fold`: a triple `(f, init, rows)`, see below. Default: nothing is accumulated.
     - `checkpoints`: for gradients through long runs, see below. Default: every step is kept.
     - `throw`: whether a run that leaves the float range raises.
 
     **Returns:** a `Trajectory` of T + 1 states at the times 0, dt, …, T·dt, the initial state first: the outputs are
     `states[1:]`. Its `result` is `successful`, `left_float_range` or `not_a_number`; rows from there on are infinite.
 
+    **A fold** accumulates while the network runs: acc ← f(acc, h_k, row_k) for k = 1 … T, from acc = `init` on. `rows` is a
+    pytree of arrays (T, …), such as targets, or `None`. `stats["fold"]` is the last acc; its floating-point numbers are
+    infinite if the run leaves the float range. A loss that is a sum over the steps needs no states then: inside `jit` they
+    are not kept if nobody uses `states`, and outside `save=lambda h: ()` keeps none. Its gradient needs no array of
+    cotangents of the states.
+
     Reverse mode stores what it needs of every step. With `checkpoints` it stores that many states, and runs the steps between
     two of them once more on the way back: memory for `checkpoints` + T/`checkpoints` steps, least for √T of them, at the cost
     of one more run. What `save` returns is stored for every step, so let it be small.
 
     **Raises:** `ValueError` or `TypeError` for inputs of the wrong shape, empty or not finite, for dt ≤ 0, for checkpoints
-    that are not a whole number of at least 1, and for a cell that does not return a state like its own. Under `jit` values
-    are not checked.
+    that are not a whole number of at least 1, for a cell that does not return a state like its own, and for a fold that is
+    no triple, whose `rows` are not T, or whose f does not return a value like `init`. Under `jit` values are not checked.
 
     ```python
     >>> import jax, jax.numpy as jnp, equinox as eqx, rnn_ode as ro
@@ -66,6 +73,11 @@ def iterate(
     >>> h, c = ro.iterate(cell, jnp.ones((5, 2))).states
     >>> h.shape, c.shape
     ((6, 3), (6, 3))
+    >>> targets = jnp.zeros((5, 3))
+    >>> squares = lambda acc, h, target: acc + jnp.sum((h[0] - target) ** 2)
+    >>> total = ro.iterate(cell, jnp.ones((5, 2)), fold=(squares, 0.0, targets)).stats["fold"]
+    >>> bool(jnp.isclose(total, jnp.sum((h[1:] - targets) ** 2)))
+    True
 
     ```
     """
@@ -82,9 +94,14 @@ def iterate(
     if result is None:
         states, result = with_result_unless(doubt == 0, states)
     if throw and not is_successful(result):
-        states, total = result.error_if((states, total), result != RESULTS.successful)
+        # one by one: what nobody uses is not computed
+        states, total = (_or_raise(part, result) for part in (states, total))
     stats = {"num_steps": xs.shape[0]}
     return Trajectory(ts, states, result, stats if fold is None else stats | {"fold": total})
+
+
+def _or_raise(part: PyTree, result: RESULTS) -> PyTree:
+    return result.error_if(part, result != RESULTS.successful) if jax.tree.leaves(part) else part
 
 
 @eqx.filter_jit
@@ -103,7 +120,7 @@ def _run_network(
     ts = dt.astype(jnp.result_type(float)) * jnp.arange(xs.shape[0] + 1)
     h0, apart = promote(h0, cell, xs), recurrence(cell)
     if apart is not None and save is None and fold is None and checkpoints is None:
-        states, total, doubt = _run_apart(apart, NO_FOLD, xs, h0)
+        states, _, total, doubt = _run_apart(apart, NO_FOLD, xs, h0)
         return ts, after(h0, states), total, None, doubt
     if fold is not None:
         # with a `save`, the check needs no states: if nobody uses them, they are not kept
@@ -130,8 +147,8 @@ def _run_any_cell(cell, save, fold: Fold, xs, h0) -> tuple[Kept, State, PyTree, 
     return run_steps(step, h0, fold.init, (xs, fold.rows), lambda _, h: keep(h, save))
 
 
-def _run_apart(apart: Recurrence, fold: Fold, xs, h0) -> tuple[State, PyTree, Float[Array, ""]]:
-    """Return every state (T, …), the fold, and whether the states are in doubt."""
+def _run_apart(apart: Recurrence, fold: Fold, xs, h0) -> tuple[State, State, PyTree, Float[Array, ""]]:
+    """Return every state (T, …), the last state, the fold, and whether the states are in doubt."""
     jax.eval_shape(lambda x: like(h0, apart.step(apart.drive(x), h0)), xs[0])
     return scan_states(apart, fold, xs, h0)
 
@@ -151,19 +168,19 @@ def _run_by_segments(
         if apart is None:
             (states, _), end, total, more = _run_any_cell(cell, None, part, given[0], h)
         else:
-            states, total, more = _run_apart(apart, part, given[0], h)
-            end = jax.tree.map(lambda leaf: leaf[-1], states)
+            states, end, total, more = _run_apart(apart, part, given[0], h)
         return (end, total, doubt + more), jax.vmap(lambda state: keep(state, save))(states)
 
     start, inputs = (h0, fold.init, jnp.zeros(())), (xs, fold.rows)
     whole = xs.shape[0] // length * length
     blocks = jax.tree.map(lambda leaf: leaf[:whole].reshape(-1, length, *leaf.shape[1:]), inputs)
-    carry, rows = jax.lax.scan(segment, start, blocks)
+    (end, total, doubt), rows = jax.lax.scan(segment, start, blocks)
     rows = jax.tree.map(lambda leaf: leaf.reshape(whole, *leaf.shape[2:]), rows)
     if whole < xs.shape[0]:
-        carry, rest = segment(carry, jax.tree.map(lambda leaf: leaf[whole:], inputs))
+        rest = jax.tree.map(lambda leaf: leaf[whole:], inputs)
+        (_, total, doubt), rest = segment((end, total, doubt), rest)
         rows = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), rows, rest)
-    return rows, *carry[1:]
+    return rows, total, doubt
 
 
 def check_inputs(cell: Cell, xs: Any) -> Float[Array, "T ..."]:

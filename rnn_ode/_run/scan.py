@@ -60,8 +60,8 @@ def run_steps(
 
 def scan_states(
     apart: Recurrence, fold: Fold, xs: Float[Array, "T ..."], h0: State
-) -> tuple[State, PyTree, Float[Array, ""]]:
-    """Return the states (T, …) after each input, the fold over them, and a number that is 0 only if all are finite."""
+) -> tuple[State, State, PyTree, Float[Array, ""]]:
+    """Return the states (T, …) after each input, the last one, the fold, and a number that is 0 only if all are finite."""
 
     def wide_drive(x):
         drive = apart.drive(x)
@@ -87,8 +87,8 @@ def _together(functions, others, slopes):
 def _plain(functions, others, weight, slopes, xs, h0):
     drive, combine, fold = _together(functions, others, slopes)
     drive, inputs = (drive, xs) if _narrow(xs) else (lambda d: d, jax.vmap(drive)(xs))
-    (_, states), *ends = _driven(functions, combine, fold, drive, weight, inputs, h0)
-    return states, *ends
+    (_, states), end, total, doubt = _driven(functions, combine, fold, drive, weight, inputs, h0)
+    return states, end, total, doubt
 
 
 def _narrow(xs: Array) -> bool:
@@ -96,7 +96,7 @@ def _narrow(xs: Array) -> bool:
 
 
 def _driven(functions, combine, fold, drive, weight, inputs, h0):
-    """Return the states before and after every step, the fold, and whether the states are in doubt."""
+    """Return the states before and after every step, the last state, the fold, and the number of `run_steps`."""
     *_, read, place = functions
     transposed = weight.T  # for a batch of rows, XLA makes a faster product of it
 
@@ -109,8 +109,7 @@ def _driven(functions, combine, fold, drive, weight, inputs, h0):
         x, row = given
         return finish(drive(x) + place(read(h) @ transposed), h, total, row)
 
-    kept, _, total, doubt = run_steps(step, h0, fold.init, (inputs, fold.rows), lambda *both: both)
-    return kept, total, doubt
+    return run_steps(step, h0, fold.init, (inputs, fold.rows), lambda before, h: (before, h))
 
 
 _states = jax.custom_jvp(_plain, nondiff_argnums=(0,))
