@@ -64,6 +64,12 @@ def test_the_examples_of_the_readme_and_the_pages_run_and_print_what_is_so(tmp_p
     assert rows.get("textbook:", "").startswith("textbook: left the float range after t = 9")
 
 
+def test_the_chapter_fits_in_twenty_lines():
+    text = (DOCS / "questions" / "chapter.md").read_text(encoding="utf-8")
+    code = "".join(re.findall(r"^```python\n(.*?)^```", text, re.M | re.S))
+    assert 0 < sum(bool(line.strip()) for line in code.splitlines()) <= 20
+
+
 GONE = (
     "people keep meeting one in the shape of the other",
     "holds both in one hand",

@@ -15,6 +15,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Complex, Float, Int, PyTree
 
 from .._base.checks import as_number, is_concrete
+from .._base.compiled import compiled
 from .._base.results import RESULTS, how_it_ended
 from .._base.shown import ShownArrays, Variables
 from .._base.states import frozen
@@ -129,7 +130,7 @@ class FixedPoints(ShownArrays, eqx.Module):
 
         return draw(self)
 
-    @eqx.filter_jit
+    @compiled
     def absent_from(self, system: AbstractSystem) -> Bool[Array, "... n"]:
         """Which of these fixed points `system` does not have: its speed there is more than √u times its speed at a distance
         of one state's size.
@@ -260,7 +261,7 @@ def _as_slow(slow: Any) -> tuple[bool, float | None]:
     return True, limit
 
 
-@eqx.filter_jit
+@compiled
 def _fixed_points(
     system: AbstractSystem, guesses: Float[Array, "n N"], slow: bool, limit: ArrayLike | None, platform: str | None
 ) -> FixedPoints:

@@ -4,14 +4,15 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, PyTree, Real
 
+from .._base.callables import check_cell
 from .._base.checks import as_floats, as_step, check_callable, check_count
+from .._base.compiled import compiled
 from .._base.protocol import input_width
 from .._base.results import RESULTS
 from .._base.states import after, like, mask_failed, promote
@@ -50,8 +51,10 @@ def iterate(
     - `checkpoints`: for gradients through long runs, see below. Default: every step is kept.
     - `throw`: whether a run that leaves the float range raises.
 
-    **Returns:** a `Trajectory` of T + 1 states at the times 0, dt, …, T·dt, the initial state first: the outputs are
-    `states[1:]`. Its `result` is `successful`, `left_float_range` or `not_a_number`; rows from there on are infinite.
+    **Returns:** a `Trajectory` of T + 1 states at the times 0, dt, …, T·dt, the initial state first. The outputs are
+    `states[1:]`, and those of an LSTM, whose states are a pair (h, c), `states[0][1:]`. In general
+    `jax.tree.map(lambda rows: rows[1:], states)` are the states after each step. `result` is `successful`,
+    `left_float_range` or `not_a_number`; rows from there on are infinite.
 
     **A fold** accumulates while the network runs: acc ← f(acc, h_k, row_k) for k = 1 … T, from acc = `init` on. `rows` is a
     pytree of arrays (T, …), such as targets, or `None`. `stats["fold"]` is the last acc; its floating-point numbers are
@@ -82,7 +85,7 @@ def iterate(
     ```
     """
     dt = as_step("dt", dt)
-    check_callable("cell", cell, "cell(x, h)")
+    check_cell("cell", cell)
     xs = check_inputs(cell, xs)
     h0 = as_initial_state(h0, cell)
     if save is not None:
@@ -104,7 +107,7 @@ def _or_raise(part: PyTree, result: RESULTS) -> PyTree:
     return result.error_if(part, result != RESULTS.successful) if jax.tree.leaves(part) else part
 
 
-@eqx.filter_jit
+@compiled
 def _run_network(
     cell: Cell,
     xs: Float[Array, "T ..."],

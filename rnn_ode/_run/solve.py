@@ -25,6 +25,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from .._base.compiled import compiled
 from .._base.protocol import is_partial
 from .._base.results import RESULTS
 from .._base.states import after, is_finite, mask_failed, real_dtype
@@ -38,7 +39,7 @@ from .tolerances import ATOL_PER_RTOL, Controller, largest_of, moved_by
 from .trajectory import is_successful
 
 
-@eqx.filter_jit
+@compiled
 def solve_field(
     field: Field,
     path: Any,
@@ -117,7 +118,7 @@ def reason_of(field: Field, path: Any, solved: Solved, solver: diffrax.AbstractS
     )
 
 
-_diagnosed = eqx.filter_jit(diagnosed)
+_diagnosed = compiled(diagnosed)
 
 
 def _solve_exactly(field, path, h0, max_steps, save) -> Solved:
@@ -197,7 +198,9 @@ def _advance(field, path, progress: _Progress, segment, solver, tolerances, budg
     end = jnp.where(moving, end, begin) if partial else end
     adaptive = isinstance(solver, diffrax.AbstractAdaptiveSolver)
     solution = diffrax.diffeqsolve(
-        diffrax.ODETerm(_rate),
+        diffrax.ODETerm(
+            lambda s, h, args: _rate(s, h, args)
+        ),  # a new one: diffrax keeps what it has traced for an old one
         solver,
         begin,
         end,

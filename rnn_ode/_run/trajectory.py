@@ -20,7 +20,9 @@ class Trajectory(ShownArrays, eqx.Module):
     **Fields:**
 
     - `ts`: (n,) times, the first one that of the initial state.
-    - `states`: a pytree of (n, …), so that a network's outputs are `states[1:]`.
+    - `states`: a pytree of (n, …), the initial state first. A network's outputs are `states[1:]`, and those of an
+      LSTM, whose states are a pair (h, c), `states[0][1:]`. In general `jax.tree.map(lambda rows: rows[1:], states)` are the
+      states after each step.
     - `result`: a `RESULTS`, `successful` or why the run ended early. Rows after that end are infinite, as in diffrax.
     - `stats`: a dictionary of counts such as `num_steps`, and of `iterate` what its `fold` returns.
 
