@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float, PyTree, Real
+from jaxtyping import Array, Bool, Float, PyTree, Real
 
 from .._base.callables import check_cell
 from .._base.checks import as_floats, as_step, check_callable, check_count
@@ -93,9 +93,9 @@ def iterate(
     if checkpoints is not None:
         check_count("checkpoints", checkpoints)
     asked = None if fold is None else as_fold(fold, xs.shape[0])
-    ts, states, total, result, doubt = _run_network(cell, xs, h0, np.asarray(dt), save, asked, checkpoints)
+    ts, states, total, result, fine = _run_network(cell, xs, h0, np.asarray(dt), save, asked, checkpoints)
     if result is None:
-        states, result = with_result_unless(doubt == 0, states)
+        states, result = with_result_unless(fine, states)
     if throw and not is_successful(result):
         # one by one: what nobody uses is not computed
         states, total = (_or_raise(part, result) for part in (states, total))
@@ -116,15 +116,15 @@ def _run_network(
     save: Callable[[Any], Any] | None,
     fold: Fold | None,
     checkpoints: int | None,
-) -> tuple[Float[Array, " n"], State, PyTree, RESULTS | None, Float[Array, ""]]:
-    """Return the times, what is kept of the states (T + 1, …), the fold, how the run ended, and whether that is in doubt.
+) -> tuple[Float[Array, " n"], State, PyTree, RESULTS | None, Bool[Array, ""]]:
+    """Return the times, what is kept of the states (T + 1, …), the fold, and how the run ended.
 
-    If the result is `None`, the states need no check where the doubt is 0."""
+    If the result is `None`, the last value says whether all states are known to be finite. Then they need no check."""
     ts = dt.astype(jnp.result_type(float)) * jnp.arange(xs.shape[0] + 1)
     h0, apart = promote(h0, cell, xs), recurrence(cell)
     if apart is not None and save is None and fold is None and checkpoints is None:
         states, _, total, doubt = _run_apart(apart, NO_FOLD, xs, h0)
-        return ts, after(h0, states), total, None, doubt
+        return ts, after(h0, states), total, None, doubt == 0
     if fold is not None:
         # with a `save`, the check needs no states: if nobody uses them, they are not kept
         fold, save = checked_fold(fold, h0), save or (lambda h: h)
@@ -136,7 +136,7 @@ def _run_network(
     else:
         rows, total, doubt = run(min(xs.shape[0], _SEGMENT), lambda segment, **options: segment)
     states, result = with_result(after(keep(h0, save), rows))
-    return ts, states, mask_failed(doubt > 0, total), result, doubt
+    return ts, states, mask_failed(doubt > 0, total), result, doubt == 0
 
 
 def _run_any_cell(cell, save, fold: Fold, xs, h0) -> tuple[Kept, State, PyTree, Float[Array, ""]]:
