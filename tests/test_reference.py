@@ -180,7 +180,8 @@ def test_bifurcations(setting):
                 np.testing.assert_allclose(run.critical[0].imag * c, row["ode_frequency"], atol=near)
 
 
-@BITS
+@pytest.mark.slow
+@pytest.mark.parametrize("bits", [64, 32])
 def test_a_leaky_network(bits):
     """1 − a + a μ, μ the multipliers of W: normal, so that the condition is 1."""
     with precision(bits) as dtype:
@@ -301,7 +302,8 @@ def test_exponents_of_flows(setting):
 # Gradients and transients.
 
 
-@BITS
+@pytest.mark.slow
+@pytest.mark.parametrize("bits", [64, 32])
 def test_gradients(bits):
     row = entry("gradients", "radius-is-not-enough")
     with precision(bits) as dtype:

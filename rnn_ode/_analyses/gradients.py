@@ -32,7 +32,7 @@ from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, PyTree, Real
 
-from .._base.checks import check_callable
+from .._base.callables import check_cell
 from .._base.compiled import compiled
 from .._base.fate import fate
 from .._base.results import RESULTS, how_it_ended
@@ -159,7 +159,7 @@ def gradient_flow(
 
     ```
     """
-    check_callable("cell", cell, "cell(x, h)")
+    check_cell("cell", cell)
     xs = check_inputs(cell, xs)
     h0 = as_initial_state(h0, cell)
     # singular values want float32 at least

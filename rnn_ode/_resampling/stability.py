@@ -17,7 +17,8 @@ from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, PyTree, Real
 
-from .._base.checks import as_band, as_floats, as_number, check_callable, check_count, is_concrete
+from .._base.callables import check_cell
+from .._base.checks import as_band, as_floats, as_number, check_count, is_concrete
 from .._base.compiled import compiled
 from .._base.protocol import input_width
 from .._base.shown import ShownArrays, Variables
@@ -141,7 +142,7 @@ def root_condition(
 
     ```
     """
-    check_callable("cell", cell, "cell(x, h)")
+    check_cell("cell", cell)
     check_count("ahead", ahead)
     check_count("behind", behind, 0)
     gap, band = as_number("gap", gap), as_band("band", band)

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
+from .._base.callables import check_cell
 from .._base.checks import as_band, as_step, check_callable, check_count
 from .._base.compiled import compiled
 from .._base.types import Cell
@@ -87,7 +88,7 @@ class Stream:
         band: float = 0.0,
         block: int | None = None,
     ):
-        check_callable("cell", cell, "cell(x, h)")
+        check_cell("cell", cell)
         check_callable("output", output, "output(x, h)")
         check_count("ahead", ahead)
         check_count("behind", behind, 0)

@@ -10,6 +10,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, PyTree, Real
 
+from .._base.callables import check_cell
 from .._base.checks import as_floats, as_step, check_callable, check_count
 from .._base.compiled import compiled
 from .._base.protocol import input_width
@@ -70,7 +71,7 @@ def iterate(
     ```
     """
     dt = as_step("dt", dt)
-    check_callable("cell", cell, "cell(x, h)")
+    check_cell("cell", cell)
     xs = check_inputs(cell, xs)
     h0 = as_initial_state(h0, cell)
     if save is not None:

@@ -6,7 +6,8 @@ from typing import Any, cast
 import equinox as eqx
 from jaxtyping import Array, Float
 
-from .._base.checks import brief, check_callable, check_flag, counted
+from .._base.callables import check_cell
+from .._base.checks import brief, check_flag, counted
 from .._base.protocol import input_width
 from .._base.types import Cell
 from .._cells.protocol import output_of, output_shape
@@ -45,7 +46,7 @@ class Network(eqx.Module):
     residual: bool = eqx.field(static=True, default=False)
 
     def __check_init__(self):
-        check_callable("cell", self.cell, "cell(x, h)")
+        check_cell("cell", self.cell)
         check_flag("residual", self.residual)
         given = output_shape(self.cell)
         if self.readout is not None:

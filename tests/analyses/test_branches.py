@@ -268,6 +268,7 @@ def test_a_start_on_a_branch_point_goes_along_the_parameter():
 # --- no jump is silent -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("offset", [1e-1, 1e-6])
 def test_a_broken_pitchfork_is_followed_round_its_bend(offset):
     """h = tanh(w h + b): the branch of h ≈ b ends on the upper arm and has no bifurcation; straight on lies another curve."""

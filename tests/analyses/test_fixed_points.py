@@ -212,13 +212,13 @@ def test_a_guess_that_hardly_moves_rests_in_its_fast_directions_alone():
 def test_the_unit_of_a_search_is_a_quantile_of_the_positive_sizes_as_a_power_of_two():
     values = np.array([0.0, 3.0, np.nan, 1.0, np.inf, 7.0, 2.0, 5.5])
     finite = values[np.isfinite(values) & (values > 0)]
-    for share in (0.0, 0.25, 0.5, 0.8, 1.0):
-        found = _fixed_points_search._quantile_of_positive(jnp.asarray(values), share)
-        np.testing.assert_allclose(found, np.quantile(finite, share), rtol=1e-15)
-    assert _fixed_points_search._quantile_of_positive(jnp.zeros(3), 0.5, 4.5) == 4.5
+    quantile, shares = _fixed_points_search._quantile_of_positive, (0.0, 0.25, 0.5, 0.8, 1.0)
+    found = jax.jit(lambda values: [quantile(values, share) for share in shares])(jnp.asarray(values))
+    np.testing.assert_allclose(found, np.quantile(finite, shares), rtol=1e-15)
+    assert jax.jit(lambda values: quantile(values, 0.5, 4.5))(jnp.zeros(3)) == 4.5
     powers = [float(_fixed_points_search._power_of_two(jnp.asarray(x))) for x in (3.0, 4.0, 0.3, 1e-20)]
     assert powers == [2.0, 4.0, 0.25, 2.0**-67]
-    unit, length = _fixed_points_search._sizes(jnp.array([[3.0, 4.0], [0.0, 0.0], [3.0, -4.0]]))
+    unit, length = jax.jit(_fixed_points_search._sizes)(jnp.array([[3.0, 4.0], [0.0, 0.0], [3.0, -4.0]]))
     assert unit == 2 and length == pytest.approx(5)
 
 
@@ -742,11 +742,15 @@ def test_a_conversion_that_may_add_equilibria_is_searched_as_it_is():
 # Which ends are one point; guesses; bad input.
 
 
+lead = jax.jit(_fixed_points_search._lead)
+distinct = jax.jit(_fixed_points_search.distinct)
+
+
 def led(points, radius):
     points = jnp.asarray(points, float)[:, None]
     yes = jnp.ones(len(points), bool)
     end = _fixed_points_search.End(points, jnp.full(len(points), radius / 4), points[:, None], yes, ~yes)
-    return _fixed_points_search._lead(end)
+    return lead(end)
 
 
 def test_copies_collapse_and_neighbours_do_not_chain():
@@ -761,7 +765,7 @@ def test_an_end_that_is_no_point_leads_no_cluster():
     nan = jnp.full((3, 1, 1), jnp.nan)
     end = _fixed_points_search.End(nan[:, 0], nan[:, 0, 0], nan, no.at[1].set(True), no)
     end = end._replace(point=end.point.at[1].set(0.0), radius=end.radius.at[1].set(0.1))
-    order, used, reached = _fixed_points_search.distinct(end)
+    order, used, reached = distinct(end)
     assert order[0] == 1 and used.tolist() == [True, False, False] and reached.tolist() == [-1, 0, -1]
 
 

@@ -151,7 +151,9 @@ def test_bidirectional_networks_and_projections_are_refused(torch):
             interop.from_torch_network(torch.nn.LSTM(D, UNITS, 2, **options).state_dict())
 
 
-@pytest.mark.parametrize("kind", MODULES)
+@pytest.mark.parametrize(
+    "kind", [kind if kind == "gru" else pytest.param(kind, marks=pytest.mark.slow) for kind in MODULES]
+)
 def test_a_module_is_taken_as_it_is_with_its_activation(torch, kind, float32):
     model = torch_module(torch, kind, 2, bias=True)
     assert_same_outputs(torch, model, interop.from_torch_network(model, residual=True))

@@ -239,7 +239,7 @@ def gradients(count=5, log_norms=None):
     return plot.gradient_flows({f"{LONG}, number {i}": flow(log_norms) for i in range(count)})
 
 
-QUICK = {
+ORDINARY = {
     "comparison": comparison,
     "spectrum": spectrum,
     "analysis": analysis,
@@ -372,12 +372,14 @@ def _meets(line, axes, box):
     return bool(path.intersects_bbox(part, filled=False))
 
 
-CASES = [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in AWKWARD)]
+# the picture of each kind is drawn by the quick tests of its own file as well
+CHOSEN = ("comparison", "fixed points", "cycles", "gradients", "transient", "trajectory", "history")
+CASES = [name if name in CHOSEN else pytest.param(name, marks=pytest.mark.slow) for name in (*ORDINARY, *AWKWARD)]
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_every_text_is_inside_the_picture_and_covers_nothing(name):
-    figure = {**QUICK, **AWKWARD}[name]()
+    figure = {**ORDINARY, **AWKWARD}[name]()
     assert faults(figure) == []
     assert figure.get_suptitle() or any(axes.get_title(loc="left") for axes in figure.axes)
 
@@ -415,7 +417,7 @@ def drawn_lines(axes):
 @pytest.mark.parametrize("name", ["comparison", "analysis", "branch", "gradients", "transient"])
 def test_words_and_lines_stand_out_in_light_and_dark(name, style):
     with matplotlib.style.context(style):
-        figure = QUICK[name]()
+        figure = ORDINARY[name]()
     paper = figure.get_facecolor()
     assert contrast(paper, "black" if style == "default" else "white") > 15
     colours = {text.get_color() for text in texts(figure) if text.get_text().strip()}

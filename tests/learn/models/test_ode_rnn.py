@@ -253,6 +253,7 @@ def test_it_beats_a_network_whose_gaps_were_filled():
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
 
 
+@pytest.mark.slow
 def test_a_traced_length_of_known_times_gives_the_outputs_of_a_shorter_series():
     model = model_of("ctrnn")
     run = jax.jit(lambda length, at: model.last(TS, XS, at, length), static_argnums=1)
