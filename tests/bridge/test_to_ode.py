@@ -157,7 +157,11 @@ def test_traced_weights_are_not_looked_at():
         (lambda: ro.to_ode(W, ro.Exact()), TypeError, r"cell must be a callable cell\(x, h\); got array"),
         (lambda: ro.to_ode(AFFINE, ro.Exact(), dt=0), ValueError, r"dt must be positive and finite; got 0\.0"),
         (lambda: ro.to_ode(AFFINE, ro.Exact(), dt=np.nan), ValueError, r"dt must be positive and finite; got nan"),
-        (lambda: ro.to_rnn(lambda t, h, path: h, ro.Euler(), dt=-1), ValueError, r"dt must be positive and finite; got -1\.0"),
+        (
+            lambda: ro.to_rnn(lambda t, h, path: h, ro.Euler(), dt=-1),
+            ValueError,
+            r"dt must be positive and finite; got -1\.0",
+        ),
         (lambda: ro.to_rnn(AFFINE, ro.Euler), TypeError, r"scheme must be one of rnn_ode's schemes.*got <class"),
         (lambda: ro.to_rnn(AFFINE, diffrax.Tsit5()), TypeError, r"scheme must be one of .* got Tsit5"),
         (lambda: ro.to_rnn(W, ro.Euler()), TypeError, r"field must be a callable field\(t, h, path\); got array"),
