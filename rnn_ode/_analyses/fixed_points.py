@@ -124,11 +124,12 @@ class FixedPoints(ShownArrays, eqx.Module):
         open_ = self.converged & (self.verdicts == Verdict.UNDETERMINED) & ~self.on_kink
         return float64_hint(self.points.dtype) if np.any(np.asarray(open_)) else ""
 
-    def plot(self):
-        """The points in a plane, by kind and stability. A matplotlib figure (needs the `app` extra)."""
+    def plot(self, runs: Any = None):
+        """The points in a plane, by kind and stability, with `runs` (…, T, N) if given. A matplotlib figure (needs the `app`
+        extra)."""
         from ..plot import fixed_points as draw
 
-        return draw(self)
+        return draw(self, runs)
 
     @compiled
     def absent_from(self, system: AbstractSystem) -> Bool[Array, "... n"]:

@@ -244,6 +244,7 @@ ORDINARY = {
     "spectrum": spectrum,
     "analysis": analysis,
     "fixed points": lambda: plot.fixed_points(found(2, padding=9)),
+    "fixed points and runs": lambda: plot.fixed_points(found(5), RNG.normal(size=(4, 30, 5))),
     "cycles": cycles,
     "lyapunov": lambda: plot.lyapunov(exponents(3)),
     "branch": branch,
@@ -389,6 +390,27 @@ def test_a_disturbance_is_drawn_for_as_many_steps_in_any_unit_of_time():
         return [len(line.get_xdata()) for line in analysis(dt=dt).axes[6].lines]
 
     assert drawn(1e-3) == drawn(1.0) == drawn(1e3) and max(drawn(1.0)) == 8
+
+
+def test_runs_are_drawn_in_the_plane_of_their_principal_components():
+    """Runs in a plane of three units: their distances are those of the picture, and the points lie where they are in it."""
+    plane = np.linalg.qr(RNG.normal(size=(3, 2)))[0]
+    runs = RNG.normal(size=(4, 30, 2)) @ np.diag([3, 1]) @ plane.T
+    points = found(3)
+    points.points[:] = runs[0, :3]
+    axes = plot.fixed_points(points, runs).axes[0]
+    drawn = [np.column_stack(line.get_data()) for line in axes.lines if len(line.get_xdata()) == 30]
+    np.testing.assert_allclose(
+        np.linalg.norm(np.diff(drawn, axis=1), axis=2), np.linalg.norm(np.diff(runs, axis=1), axis=2)
+    )
+    marks = [np.ravel(line.get_data()) for line in axes.lines if len(line.get_xdata()) == 1]
+    np.testing.assert_allclose(marks, drawn[0][:3])
+    for bad, words in (
+        (runs[..., :2], r"runs must be states \(…, T, 3\)"),
+        (np.full((2, 3), np.nan), "must be finite"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            plot.fixed_points(points, bad)
 
 
 def test_faults_are_seen():
