@@ -57,7 +57,8 @@ def read_arrays(path: PathLike) -> dict[str, np.ndarray]:
     if path.suffix.lower() not in _READERS:
         raise ValueError(
             f"{path}: weights are read from {', '.join(_READERS)}; got a name ending in {path.suffix!r}. Pickles (.pt, "
-            ".pth, .pkl) are never read: write the weights with safetensors or numpy.savez instead."
+            '.pth, .pkl) are never read. In Python write the weights anew: interop.write_arrays("net.npz", module) for a '
+            'PyTorch module, interop.write_arrays("net.npz", interop.to_torch(cell)) for a cell.'
         )
     arrays = _READERS[path.suffix.lower()](path)
     if not arrays:
@@ -172,7 +173,7 @@ def _detail(error: Exception) -> str:
     return "" if "pickle" in str(error) else f" ({error})"
 
 
-_WANTS_SAFETENSORS = "needs safetensors: pip install 'rnn_ode[interop]'"
+_WANTS_SAFETENSORS = "needs safetensors: pip install '.[interop]' in a clone of rnn_ode"
 
 # what numpy and zipfile raise for files that are truncated, damaged, encrypted or invented (a header may claim any size)
 _NOT_NUMPY = (ValueError, EOFError, KeyError, MemoryError, RuntimeError, OSError, zipfile.BadZipFile, zlib.error)

@@ -18,7 +18,11 @@ def analyse_command(
     hidden: Hidden = 2,
     activation: Annotated[
         Activation | None,
-        typer.Option(metavar="NAME", help=f"{ACTIVATION} Without it: what the file of the network says, or tanh."),
+        typer.Option(
+            metavar="NAME",
+            case_sensitive=False,
+            help=f"{ACTIVATION} Without it: what the file of the network says, or tanh.",
+        ),
     ] = None,
     gain: Gain = 1.5,
     recurrent: RecurrentKind = Recurrent.orthogonal,

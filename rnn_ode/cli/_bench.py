@@ -57,7 +57,7 @@ def bench_command(
     from ..bench._rows import Row, case_table, legend
 
     rows: list[Row] = []
-    cases = case or (benchmark.QUICK if quick else None)
+    cases = [name.lower() for name in case or ()] or (benchmark.QUICK if quick else None)
     sizes = {"hidden": hidden or 48, "batch": batch or 1}
 
     def data(interrupted: bool) -> dict[str, Any]:

@@ -29,7 +29,11 @@ def compare_command(
     hidden: Hidden = 32,
     activation: Annotated[
         Activation | None,
-        typer.Option(metavar="NAME", help=f"{ACTIVATION} Without it: what the file of the network says, or tanh."),
+        typer.Option(
+            metavar="NAME",
+            case_sensitive=False,
+            help=f"{ACTIVATION} Without it: what the file of the network says, or tanh.",
+        ),
     ] = None,
     gain: Gain = 0.8,
     recurrent: RecurrentKind = Recurrent.shifted,

@@ -12,7 +12,9 @@
 try:
     import optax  # noqa: F401
 except ModuleNotFoundError as error:
-    raise ModuleNotFoundError("rnn_ode.learn needs optax: pip install 'rnn_ode[learn]'", name="optax") from error
+    raise ModuleNotFoundError(
+        "rnn_ode.learn needs optax: pip install '.[learn]' in a clone of rnn_ode", name="optax"
+    ) from error
 
 from ._checkpoints.checkpoint import load as load
 from ._checkpoints.checkpoint import save as save

@@ -45,6 +45,13 @@ def test_textbook_is_the_published_equation_for_any_activation(activation):
     np.testing.assert_allclose(came, (W @ h + x_prime + b_prime) / dt, rtol=1e-12)
 
 
+def test_forward_1_of_a_tanh_network_is_the_continuous_time_network_with_the_time_constant_dt():
+    cell, dt = ro.VanillaCell(W, W_X, BIAS, jnp.tanh), 0.5
+    ours, published = ro.to_ode(cell, ro.Forward(1), dt=dt), ro.CTRNN(W, W_X, BIAS, tau=dt)
+    x = Constant(jnp.asarray(XS[0]))
+    np.testing.assert_allclose(ours(0.0, jnp.asarray(H0), x), published(0.0, jnp.asarray(H0), x), rtol=1e-12)
+
+
 def test_backward_1_has_the_textbooks_drive_and_another_matrix():
     x, inverse = XS[0], np.linalg.inv(W)
     came = ro.to_ode(AFFINE, ro.Backward(1))(0.0, jnp.asarray(H0), Constant(jnp.asarray(x)))

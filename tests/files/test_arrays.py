@@ -166,9 +166,9 @@ def test_without_safetensors_the_error_says_what_to_install(tmp_path, monkeypatc
         return real(name, *args, **kwargs)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(ImportError, match=r"pip install 'rnn_ode\[interop\]'"):
+    with pytest.raises(ImportError, match=r"pip install '\.\[interop\]'"):
         interop.read_arrays(write(tmp_path, "w.safetensors", b""))
-    with pytest.raises(ImportError, match=r"writing .* pip install 'rnn_ode\[interop\]'"):
+    with pytest.raises(ImportError, match=r"writing .* pip install '\.\[interop\]'"):
         interop.write_arrays(tmp_path / "new.safetensors", {"W": SQUARE})
     assert not list(tmp_path.glob("*new*"))
 
