@@ -210,7 +210,11 @@ def test_henon_and_the_kink(bits):
             jnp.asarray([[0.5, 0.2], [0.1, 0.4]], dtype), jnp.ones((2, 1), dtype), jnp.zeros(2, dtype)
         )
         found = ro.fixed_points(ro.Map(relu, jnp.zeros(1, dtype)), guesses)
-        assert found.verdict_names[0] == entry("fixed_points", "kink")["verdict"]
+        assert found.verdict_names == [entry("fixed_points", "kink")["verdict"]] and found.kind_names == [
+            "UNDETERMINED"
+        ]
+        assert found.on_kink.tolist() == [True] + 15 * [False]
+        np.testing.assert_allclose(found.points[0], 0, atol=1e-12)
 
 
 @pytest.mark.slow
@@ -227,6 +231,7 @@ def test_lorenz_22(setting):
     wanted = [[-side, -side, 21], [0, 0, 0], [side, side, 21]]
     np.testing.assert_allclose(points, wanted, atol=tolerance(1e-10, dtype, 21))
     assert len(points) == row["count"] and found.verdict_names[:3].count("DECAYS") == row["stable"]
+    assert sorted(found.kind_names) == ["FOCUS", "FOCUS", "SADDLE"]
 
 
 def lorenz(rho):

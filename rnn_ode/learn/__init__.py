@@ -50,6 +50,7 @@ from ._models.base import Recurrent as Recurrent
 from ._models.composed import Bidirectional as Bidirectional
 from ._models.composed import Stacked as Stacked
 from ._models.cores import CORES as CORES
+from ._models.cores import many_to_many as many_to_many
 from ._models.cores import many_to_one as many_to_one
 from ._models.encoder_decoder import EncoderDecoder as EncoderDecoder
 from ._models.ensemble import Ensemble as Ensemble
@@ -118,6 +119,7 @@ __all__ = [
     "last_value",
     "load",
     "mae",
+    "many_to_many",
     "many_to_one",
     "mase",
     "mse",

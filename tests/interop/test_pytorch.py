@@ -109,7 +109,9 @@ QUICK = [("gru", 2, False), ("relu", 3, True)]
 
 COMPARED = [
     pytest.param(*case, marks=[] if case in QUICK else pytest.mark.slow)
-    for case in ((kind, *way) for kind in MODULES for way in ((1, True), (2, False), (3, True)))
+    for kind in MODULES
+    for case in ((kind, 1, True), (kind, 2, False), (kind, 3, True))
+    if case in QUICK or case[1] == (2 if kind == "lstm" else 1)  # the modules with two layers in float64 are below
 ]
 
 

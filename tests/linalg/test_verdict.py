@@ -329,8 +329,9 @@ def test_random_matrices_get_a_verdict_in_float32(float32):
     assert np.all(undetermined_fraction(gaussian(N, 5 * CHUNK, np.float32), 1e-6, 1e-3) <= 0.025)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("n", SIZES)
+@pytest.mark.parametrize(
+    "n", [pytest.param(n, marks=pytest.mark.slow if n in (1, 2, 5, 32, 64) else pytest.mark.thorough) for n in SIZES]
+)
 def test_random_matrices_of_any_size_get_a_verdict(n):
     """The network's verdict alone, which is quick to compile."""
     count = 96 if n < 32 else 32
