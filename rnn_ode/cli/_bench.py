@@ -8,7 +8,7 @@ import typer
 
 from .._base.stop import deferred
 from ._app import app, job
-from ._options import Json
+from ._options import CASES, Json
 from ._progress import in_words, progress
 from ._result import check_files, fitted, print_result, save_figure
 
@@ -17,7 +17,7 @@ from ._result import check_files, fitted, print_result, save_figure
 def bench_command(
     context: typer.Context,
     case: Annotated[
-        list[str] | None, typer.Option(help="A case, such as iterate. Can be repeated. Without it: all.")
+        list[str] | None, typer.Option(help=f"A case: {', '.join(CASES)}. Can be repeated. Without it: all.")
     ] = None,
     hidden: Annotated[
         list[int] | None, typer.Option(min=1, help="Number of units. Can be repeated. Without it: 48.")

@@ -31,6 +31,14 @@ SERIES = ("co2", "elec_equip", "elnino", "lorenz", "nile", "pendulum", "sunspots
 MODELS = (
     "tanh", "orthogonal", "irnn", "rnn", "antisymmetric", "cornn", "gru", "lstm", "gru-ode", "neural-ode",
 )  # fmt: skip
+METHODS = (
+    "textbook", "forward:ORDER", "backward:ORDER", "tustin", "exact", "exact:complex", "exact:anchored",
+    "exact:complex:anchored",
+)  # fmt: skip
+CASES = (
+    "iterate", "lstm", "gradient", "integrate", "integrate_linear_input", "linear", "long", "evolve", "fixed_points",
+    "lyapunov", "train", "import", "first", "compare",
+)  # fmt: skip
 TASKS = ("adding", "copy", "order", "flip-flop")
 
 # The result.

@@ -12,7 +12,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from rnn_ode import datasets, learn
+from rnn_ode import bench, datasets, learn
+from rnn_ode._methods import catalogue
 from rnn_ode.cli import _options, app
 from rnn_ode.cli._app import job, mention_unused
 
@@ -158,8 +159,16 @@ def test_a_shell_completes_commands_options_and_values_without_jax():
 
 
 def test_the_names_in_the_help_are_all_there_are():
-    assert set(_options.SERIES) == set(datasets.SERIES) and set(_options.MODELS) == set(learn.CORES)
-    for command, names in (("forecast", (*_options.SERIES, *_options.MODELS)), ("memory", _options.MODELS)):
+    methods = [spelling for kind in catalogue._OURS for spelling in kind.spellings()]
+    known = {"SERIES": datasets.SERIES, "MODELS": learn.CORES, "CASES": bench.CASES, "METHODS": methods}
+    assert {name: sorted(getattr(_options, name)) for name in known} == {name: sorted(known[name]) for name in known}
+    for command, names in (
+        ("forecast", (*_options.SERIES, *_options.MODELS)),
+        ("memory", _options.MODELS),
+        ("bench", _options.CASES),
+        ("compare", _options.METHODS),
+        ("analyse", _options.METHODS),
+    ):
         shown = " ".join(re.sub("[─│╭╮╰╯]", " ", CliRunner().invoke(app, [command, "--help"]).stdout).split())
         assert [name for name in names if not re.search(rf"\b{name}\b", shown)] == [] and "…" not in shown
 
