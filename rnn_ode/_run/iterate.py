@@ -122,17 +122,19 @@ def _run_network(
     If the result is `None`, the last value says whether all states are known to be finite. Then they need no check."""
     ts = dt.astype(jnp.result_type(float)) * jnp.arange(xs.shape[0] + 1)
     h0, apart = promote(h0, cell, xs), recurrence(cell)
-    if apart is not None and save is None and fold is None and checkpoints is None:
-        states, _, total, doubt = _run_apart(apart, NO_FOLD, xs, h0)
-        return ts, after(h0, states), total, None, doubt == 0
+    whole = save is None
     if fold is not None:
         # with a `save`, the check needs no states: if nobody uses them, they are not kept
-        fold, save = checked_fold(fold, h0), save or (lambda h: h)
+        fold, save = checked_fold(fold, h0), save or _as_it_is
     run = partial(_run_by_segments, cell, apart, save, fold or NO_FOLD, xs, h0)
     if checkpoints is not None:
         rows, total, doubt = run(-(-xs.shape[0] // checkpoints), jax.checkpoint)
     elif apart is None:
         rows, _, total, doubt = _run_any_cell(cell, save, fold or NO_FOLD, xs, h0)
+    elif whole:
+        rows, _, total, doubt = _run_apart(apart, save, fold or NO_FOLD, xs, h0)
+        if fold is None:
+            return ts, after(h0, rows.state), total, None, doubt == 0
     else:
         rows, total, doubt = run(min(xs.shape[0], _SEGMENT), lambda segment, **options: segment)
     states, result = with_result(after(keep(h0, save), rows))
@@ -150,10 +152,14 @@ def _run_any_cell(cell, save, fold: Fold, xs, h0) -> tuple[Kept, State, PyTree, 
     return run_steps(step, h0, fold.init, (xs, fold.rows), lambda _, h: keep(h, save))
 
 
-def _run_apart(apart: Recurrence, fold: Fold, xs, h0) -> tuple[State, State, PyTree, Float[Array, ""]]:
-    """Return every state (T, …), the last state, the fold, and whether the states are in doubt."""
+def _as_it_is(h: State) -> State:
+    return h
+
+
+def _run_apart(apart: Recurrence, save, fold: Fold, xs, h0) -> tuple[Kept, State, PyTree, Float[Array, ""]]:
+    """The same as `_run_any_cell`, of a cell taken apart; `save` keeps whole states."""
     jax.eval_shape(lambda x: like(h0, apart.step(apart.drive(x), h0)), xs[0])
-    return scan_states(apart, fold, xs, h0)
+    return scan_states(apart, fold, xs, h0, partial(keep, save=save))
 
 
 def _run_by_segments(
@@ -169,10 +175,10 @@ def _run_by_segments(
         h, total, doubt = carry
         part = Fold(fold.f, total, given[1])
         if apart is None:
-            (states, _), end, total, more = _run_any_cell(cell, None, part, given[0], h)
+            rows, end, total, more = _run_any_cell(cell, None, part, given[0], h)
         else:
-            states, end, total, more = _run_apart(apart, part, given[0], h)
-        return (end, total, doubt + more), jax.vmap(lambda state: keep(state, save))(states)
+            rows, end, total, more = _run_apart(apart, None, part, given[0], h)
+        return (end, total, doubt + more), jax.vmap(lambda state: keep(state, save))(rows.state)
 
     start, inputs = (h0, fold.init, jnp.zeros(())), (xs, fold.rows)
     whole = xs.shape[0] // length * length

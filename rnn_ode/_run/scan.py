@@ -28,6 +28,7 @@ from jaxtyping import Array, Float, PyTree
 from .._base.types import State
 from .._cells.recurrence import Recurrence
 from .fold import Fold
+from .kept import Kept
 
 _NARROW = 32  # inputs
 
@@ -59,9 +60,10 @@ def run_steps(
 
 
 def scan_states(
-    apart: Recurrence, fold: Fold, xs: Float[Array, "T ..."], h0: State
-) -> tuple[State, State, PyTree, Float[Array, ""]]:
-    """Return the states (T, …) after each input, the last one, the fold, and a number that is 0 only if all are finite."""
+    apart: Recurrence, fold: Fold, xs: Float[Array, "T ..."], h0: State, keep: Callable[[State], Kept]
+) -> tuple[Kept, State, PyTree, Float[Array, ""]]:
+    """Return the states (T, …) after each input, as `keep` returns them, the last one, the fold, and a number that is 0 only
+    if all are finite."""
 
     def wide_drive(x):
         drive = apart.drive(x)
@@ -74,7 +76,7 @@ def scan_states(
     traced, static = eqx.partition((drive, combine, fold._replace(f=f)), eqx.is_array)
     slopes, others = eqx.partition(traced, eqx.is_inexact_array)
     leaves, structure = jax.tree.flatten(static)
-    functions = (tuple(leaves), structure, apart.read, apart.place)
+    functions = (tuple(leaves), structure, keep, apart.read, apart.place)
     return _states(functions, others, apart.weight, slopes, xs, h0)
 
 
@@ -87,8 +89,8 @@ def _together(functions, others, slopes):
 def _plain(functions, others, weight, slopes, xs, h0):
     drive, combine, fold = _together(functions, others, slopes)
     drive, inputs = (drive, xs) if _narrow(xs) else (lambda d: d, jax.vmap(drive)(xs))
-    (_, states), end, total, doubt = _driven(functions, combine, fold, drive, weight, inputs, h0)
-    return states, end, total, doubt
+    (_, rows), end, total, doubt = _driven(functions, combine, fold, drive, weight, inputs, h0)
+    return rows, end, total, doubt
 
 
 def _narrow(xs: Array) -> bool:
@@ -97,7 +99,7 @@ def _narrow(xs: Array) -> bool:
 
 def _driven(functions, combine, fold, drive, weight, inputs, h0):
     """Return the states before and after every step, the last state, the fold, and the number of `run_steps`."""
-    *_, read, place = functions
+    *_, keep, read, place = functions
     transposed = weight.T  # for a batch of rows, XLA makes a faster product of it
 
     @partial(jax.checkpoint, prevent_cse=False)  # in a scan nothing can be shared with the forward pass
@@ -109,7 +111,7 @@ def _driven(functions, combine, fold, drive, weight, inputs, h0):
         x, row = given
         return finish(drive(x) + place(read(h) @ transposed), h, total, row)
 
-    return run_steps(step, h0, fold.init, (inputs, fold.rows), lambda before, h: (before, h))
+    return run_steps(step, h0, fold.init, (inputs, fold.rows), lambda before, h: (before, keep(h)))
 
 
 _states = jax.custom_jvp(_plain, nondiff_argnums=(0,))
@@ -133,7 +135,7 @@ def _states_jvp(functions, primals, tangents):
         both = inputs, changes
         return _driven(functions, combine, fold, lambda pair: drive(pair[0]) + pair[1], weight, both, h0)
 
-    ((before, states), *ends), along = jax.linearize(run, slopes, jnp.zeros_like(drives), h0)
+    ((before, rows), *ends), along = jax.linearize(run, slopes, jnp.zeros_like(drives), h0)
     pushes = jax.vmap(place)(jax.vmap(read)(before) @ d_weight.T)
-    (_, d_states), *d_ends = along(d_slopes, drives_along(d_slopes, d_xs) + pushes.astype(drives.dtype), d_h0)
-    return (states, *ends), (d_states, *d_ends)
+    (_, d_rows), *d_ends = along(d_slopes, drives_along(d_slopes, d_xs) + pushes.astype(drives.dtype), d_h0)
+    return (rows, *ends), (d_rows, *d_ends)

@@ -171,7 +171,7 @@ def test_states_that_nobody_uses_are_not_in_memory(cell, used):
         return done.stats["fold"], done.result if used == "result" else None
 
     compiled = run.lower(np.ones((steps, 1))).compile()
-    assert compiled.memory_analysis().temp_size_in_bytes < 0.6 * 8 * steps * units
+    assert compiled.memory_analysis().temp_size_in_bytes < 0.2 * 8 * steps * units
 
 
 def test_a_gradient_keeps_three_arrays_of_states_and_none_of_their_cotangents():
