@@ -303,7 +303,9 @@ def _soundfile() -> ModuleType:
     try:
         import soundfile
     except ImportError as error:
-        raise ImportError("wav files need the package soundfile: pip install '.[audio]' in a clone of rnn_ode") from error
+        raise ImportError(
+            "wav files need the package soundfile: pip install '.[audio]' in a clone of rnn_ode"
+        ) from error
     return soundfile
 
 
