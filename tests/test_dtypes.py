@@ -135,7 +135,10 @@ MIXED, ALONE, OFF = (jnp.float32, True, WIDER), (jnp.float32, True, SAME), (jnp.
 SECOND = {"iterate, GRU", "integrate, linear", "integrate, ts", "evolve, held", "fixed_points, flow", "lyapunov, flow"}
 SECOND |= {"transient, system", "Backward and back", "Runge-Kutta"}
 CASES = [
-    *(pytest.param(ask, EVERY, id=name) for name, ask in QUICK.items()),
+    *(
+        pytest.param(ask, EVERY, id=name, marks=pytest.mark.slow if name == "logm" else ())
+        for name, ask in QUICK.items()
+    ),
     *(
         pytest.param(ask, [MIXED, (ALONE, OFF)[k % 2]][name in SECOND :], id=name, marks=pytest.mark.slow)
         for k, (name, ask) in enumerate(SLOW.items())

@@ -221,6 +221,7 @@ def test_a_pitchfork_from_its_stem_a_transcritical_point_and_a_hysteresis_loop()
     np.testing.assert_allclose(parameters(loop), [2 / 27**0.5, -2 / 27**0.5], atol=1e-10)
 
 
+@pytest.mark.slow
 def test_a_pitchfork_from_its_arm_and_a_circle():
     pitchfork = polynomial(h1p1=1, h3p0=-1)
     arm = ro.continue_branch(pitchfork, np.ones(1), (1.0, -1.0))

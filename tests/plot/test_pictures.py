@@ -385,6 +385,7 @@ def test_every_text_is_inside_the_picture_and_covers_nothing(name):
     assert figure.get_suptitle() or any(axes.get_title(loc="left") for axes in figure.axes)
 
 
+@pytest.mark.slow
 def test_a_disturbance_is_drawn_for_as_many_steps_in_any_unit_of_time():
     def drawn(dt):
         return [len(line.get_xdata()) for line in analysis(dt=dt).axes[6].lines]
@@ -436,7 +437,13 @@ def drawn_lines(axes):
 
 
 @pytest.mark.parametrize("style", ["default", "dark_background"])
-@pytest.mark.parametrize("name", ["comparison", "analysis", "branch", "gradients", "transient"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "gradients",
+        *(pytest.param(n, marks=pytest.mark.slow) for n in ("comparison", "analysis", "branch", "transient")),
+    ],
+)
 def test_words_and_lines_stand_out_in_light_and_dark(name, style):
     with matplotlib.style.context(style):
         figure = ORDINARY[name]()

@@ -91,6 +91,7 @@ def test_it_is_a_cell_of_observations_and_gaps():
         ro.iterate(model, XS)
 
 
+@pytest.mark.slow
 def test_only_differences_of_times_matter():
     model = model_of("gru-ode")
     np.testing.assert_allclose(model.last(TS + 64, XS, 70.0), model.last(TS, XS, 6.0), rtol=1e-12)
