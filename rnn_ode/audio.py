@@ -1,6 +1,6 @@
 """Recordings in wav files, checked first, then read and written in blocks.
 
-libsndfile writes the files and names their codecs, through the package `soundfile` (`pip install 'rnn_ode[audio]'`). Headers
+libsndfile writes the files and names their codecs, through the package `soundfile` (the extra `audio`). Headers
 and samples are read here, since libsndfile does not notice if a file is shorter than its header says, or if its header has no
 length because a pipe wrote it.
 
@@ -303,7 +303,9 @@ def _soundfile() -> ModuleType:
     try:
         import soundfile
     except ImportError as error:
-        raise ImportError("wav files need the package soundfile: pip install 'rnn_ode[audio]'") from error
+        raise ImportError(
+            "wav files need the package soundfile: pip install '.[audio]' in a clone of rnn_ode"
+        ) from error
     return soundfile
 
 

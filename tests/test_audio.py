@@ -142,5 +142,5 @@ def test_samples_that_are_not_finite_are_named(tmp_path):
 def test_without_soundfile_the_error_says_what_to_install(tmp_path, monkeypatch):
     (tmp_path / "a.wav").write_bytes(wav_bytes())
     monkeypatch.setitem(sys.modules, "soundfile", None)
-    with pytest.raises(ImportError, match=r"pip install 'rnn_ode\[audio\]'"):
+    with pytest.raises(ImportError, match=r"pip install '\.\[audio\]'"):
         audio.read_wav(tmp_path / "a.wav")

@@ -36,8 +36,8 @@ METHODS = (
     "exact:complex:anchored",
 )  # fmt: skip
 CASES = (
-    "iterate", "lstm", "gradient", "integrate", "integrate_linear_input", "linear", "long", "evolve", "fixed_points",
-    "lyapunov", "train", "import", "first", "compare",
+    "iterate", "lstm", "gradient", "sequence", "integrate", "integrate_linear_input", "linear", "long", "evolve",
+    "fixed_points", "lyapunov", "train", "import", "first", "compare",
 )  # fmt: skip
 TASKS = ("adding", "copy", "order", "flip-flop")
 

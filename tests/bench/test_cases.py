@@ -60,7 +60,7 @@ def test_a_missing_peer_is_a_skipped_row(run, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("case", "batch"), [("iterate", 1), ("lstm", 2), ("gradient", 2)])
+@pytest.mark.parametrize(("case", "batch"), [("iterate", 1), ("lstm", 2), ("gradient", 2), ("sequence", 2)])
 def test_networks_agree_with_their_peers(run, case, batch):
     peers = {f"PyTorch nn.{'LSTM' if case == 'lstm' else 'RNN'}": here("torch"), "flax nnx.RNN": here("flax")}
     rows = run(cases=case, batch=batch)
