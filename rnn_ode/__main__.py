@@ -18,7 +18,9 @@ def main() -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     for name in ("matplotlib", "rich", "typer"):
         if find_spec(name) is None:
-            sys.exit(f"rnn-ode needs {name}, which comes with the app extra: pip install 'rnn_ode[app]'")
+            sys.exit(
+                f"rnn-ode needs {name}, which comes with the app extra: pip install '.[app]' in a clone of rnn_ode"
+            )
     from .cli import app
 
     try:

@@ -1,6 +1,6 @@
 """Recordings in wav files, checked first, then read and written in blocks.
 
-libsndfile writes the files and names their codecs, through the package `soundfile` (`pip install 'rnn_ode[audio]'`). Headers
+libsndfile writes the files and names their codecs, through the package `soundfile` (the extra `audio`). Headers
 and samples are read here, since libsndfile does not notice if a file is shorter than its header says, or if its header has no
 length because a pipe wrote it.
 
@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from jaxtyping import Float
 
-from ._base.checks import counted
+from ._base.checks import check_finite, counted
 
 __all__ = [
     "SUBTYPES",
@@ -183,8 +183,8 @@ def wav_writer(
 
     **Returns:** a context manager of the function.
 
-    **Raises:** `ValueError` for another subtype, `OSError` if the file cannot be written, `ImportError` without the package
-    `soundfile`.
+    **Raises:** `ValueError` for another subtype, and for samples of another shape or that are not finite; `OSError` if the
+    file cannot be written, `ImportError` without the package `soundfile`.
 
     ```python
     >>> import pathlib, tempfile
@@ -205,7 +205,11 @@ def wav_writer(
         with soundfile.SoundFile(path, "w", rate, channels, SUBTYPES[subtype], format=kind) as file:
 
             def write(samples: Float[np.ndarray, "n channels"]) -> int:
-                stored, clipped = _stored(np.asarray(samples), subtype)
+                rows = np.asarray(samples)
+                if rows.shape[1:] != (channels,) and not (rows.ndim == 1 and channels == 1):
+                    raise ValueError(f"samples must have shape (n, {channels}); got {rows.shape}.")
+                check_finite("samples", rows)
+                stored, clipped = _stored(rows, subtype)
                 file.write(stored)
                 return clipped
 
@@ -299,7 +303,9 @@ def _soundfile() -> ModuleType:
     try:
         import soundfile
     except ImportError as error:
-        raise ImportError("wav files need the package soundfile: pip install 'rnn_ode[audio]'") from error
+        raise ImportError(
+            "wav files need the package soundfile: pip install '.[audio]' in a clone of rnn_ode"
+        ) from error
     return soundfile
 
 

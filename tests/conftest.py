@@ -36,8 +36,17 @@ jax.config.update("jax_traceback_in_locations_limit", 0)
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
-with install_import_hook("rnn_ode", "beartype.beartype"):
-    from rnn_ode import *  # noqa: F403  (shapes and types of every call are checked while the suite runs)
+
+def pytest_configure(config):
+    """Import the package so that the shapes and types of every call are checked. A process that only hands tests to workers
+    runs none, and the workers would wait for it."""
+    if getattr(config.option, "dist", "no") != "no" and not hasattr(config, "workerinput"):
+        return
+    with install_import_hook("rnn_ode", "beartype.beartype"):
+        import rnn_ode
+
+        for name in rnn_ode.__all__:
+            getattr(rnn_ode, name)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -48,6 +48,19 @@ def test_clipped_samples_are_counted(tmp_path):
         assert append(np.array([[1.5], [-1.0], [-2.0], [0.0]])) == 2
 
 
+@pytest.mark.parametrize(
+    ("samples", "words"),
+    [
+        ([[0.5, np.nan]], r"samples must be finite; 1 of 2 entries are not, the first at \(0, 1\)"),
+        ([[0.5], [0.1]], r"samples must have shape \(n, 2\); got \(2, 1\)"),
+        ([0.5, 0.1], r"samples must have shape \(n, 2\); got \(2,\)"),
+    ],
+)
+def test_samples_that_no_file_holds_are_refused(tmp_path, samples, words):
+    with pytest.raises(ValueError, match=words), audio.wav_writer(tmp_path / "a.wav", 8000, 2, "pcm16") as append:
+        append(np.array(samples))
+
+
 def test_a_file_with_64_bit_sizes_is_read_and_checked(tmp_path):
     path = tmp_path / "a.wav"
     soundfile.write(path, TONE, 8000, format="RF64", subtype="PCM_16")
@@ -121,12 +134,13 @@ def test_bad_files_are_named_with_the_field(words, tmp_path):
 def test_samples_that_are_not_finite_are_named(tmp_path):
     samples = np.zeros((100, 2))
     samples[71, 1] = np.nan
+    soundfile.write(tmp_path / "a.wav", samples, 8000, subtype="FLOAT")
     with pytest.raises(ValueError, match=r"a\.wav: sample 71 of channel 1 is nan"):
-        list(audio.read_wav(write(tmp_path / "a.wav", samples)).blocks(30))
+        list(audio.read_wav(tmp_path / "a.wav").blocks(30))
 
 
 def test_without_soundfile_the_error_says_what_to_install(tmp_path, monkeypatch):
     (tmp_path / "a.wav").write_bytes(wav_bytes())
     monkeypatch.setitem(sys.modules, "soundfile", None)
-    with pytest.raises(ImportError, match=r"pip install 'rnn_ode\[audio\]'"):
+    with pytest.raises(ImportError, match=r"pip install '\.\[audio\]'"):
         audio.read_wav(tmp_path / "a.wav")

@@ -49,7 +49,7 @@ def test_a_run_of_a_cell_is_the_loop(name):
     assert_close(jax.tree.map(lambda rows: rows[0], ro.iterate(cell, XS).states), zeros, rtol=0)
 
 
-@each("name", CELLS)
+@each("name", CELLS, quick=("relu", "lstm", "stacked", "stranger"))
 def test_a_batch_of_a_cell_s_runs_is_its_runs(name):
     cell = CELLS[name]
     batch = np.stack([XS, -XS])
@@ -59,7 +59,7 @@ def test_a_batch_of_a_cell_s_runs_is_its_runs(name):
         assert_close(jax.tree.map(lambda rows, k=k: rows[k], states), wanted, rtol=1e-12, atol=1e-13)
 
 
-@each("name", CELLS, quick=("tanh", "lstm", "stranger"))
+@each("name", CELLS, quick=("stranger",))
 def test_the_gradient_of_a_batch_s_runs_is_the_slope_of_its_loss(name):
     """Along a random direction of all weights, against a difference of two losses."""
     weights, static = eqx.partition(CELLS[name], eqx.is_inexact_array)
@@ -77,7 +77,7 @@ def test_the_gradient_of_a_batch_s_runs_is_the_slope_of_its_loss(name):
     assert float(slope) == pytest.approx(float(derivative(jax.jit(loss), flat, direction)), rel=1e-5, abs=1e-6)
 
 
-@each("name", CELLS)
+@each("name", CELLS, quick=("relu", "gru", "of a field", "stranger in pieces"))
 def test_a_cell_in_float32_stays_in_float32(name):
     cell, xs, h0 = single((CELLS[name], XS, STATES[name]))
     with jax.enable_x64(False):
@@ -117,7 +117,7 @@ def test_a_field_has_the_shape_of_its_state_and_one_rate_under_jit_and_vmap(name
     assert_close(jax.tree.map(lambda leaf: leaf[1], rows), field(2.5, h, PATH), rtol=1e-12, atol=1e-13)
 
 
-@each("name", FIELDS, quick=("CTRNN", "stranger"))
+@each("name", FIELDS, quick=())
 def test_a_field_is_integrated_as_by_small_steps(name):
     """Against 200 steps of the classical Runge–Kutta method for each of two samples, whose inputs are constants."""
     field = FIELDS[name]
@@ -169,7 +169,7 @@ def test_a_method_is_found_by_its_label(method):
     assert from_label("method", method.label) == method
 
 
-@each("method", METHODS, quick=("backward:1", "exact"))
+@each("method", METHODS, quick=("backward:1",))
 def test_a_method_s_exponent_is_that_of_its_flow(method):
     """An affine network of one unit: its flow leaves h as exp(g(λ)) does, with λ = 0.8 and without input."""
     cell = ro.VanillaCell([[0.8]], [[0.0]], [0.0], activation=None)
@@ -251,7 +251,7 @@ def point(system):
     return 0.1 * (1 + np.arange(sizes.get(name, N)))
 
 
-@each("name", SYSTEMS)
+@each("name", SYSTEMS, quick=("map", "flow", "stranger in time"))
 def test_a_system_s_jacobian_is_the_derivative_of_its_residual(name):
     system = SYSTEMS[name]
     h = point(system)

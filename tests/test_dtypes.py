@@ -130,11 +130,17 @@ EVERY = [
     for dtype, x64 in ((jnp.float32, True), (jnp.float64, True), (jnp.float32, False))
 ]
 # Slow calls: a float32 network given float64; and alternately, in the order above, float32 alone with x64 on and x64 off.
+# Calls of one function, which share most of its program, share the ways as well: the second of them does not mix.
 MIXED, ALONE, OFF = (jnp.float32, True, WIDER), (jnp.float32, True, SAME), (jnp.float32, False, WIDER)
+SECOND = {"iterate, GRU", "integrate, linear", "integrate, ts", "evolve, held", "fixed_points, flow", "lyapunov, flow"}
+SECOND |= {"transient, system", "Backward and back", "Runge-Kutta"}
 CASES = [
-    *(pytest.param(ask, EVERY, id=name) for name, ask in QUICK.items()),
     *(
-        pytest.param(ask, [MIXED, (ALONE, OFF)[k % 2]], id=name, marks=pytest.mark.slow)
+        pytest.param(ask, EVERY, id=name, marks=pytest.mark.slow if name == "logm" else ())
+        for name, ask in QUICK.items()
+    ),
+    *(
+        pytest.param(ask, [MIXED, (ALONE, OFF)[k % 2]][name in SECOND :], id=name, marks=pytest.mark.slow)
         for k, (name, ask) in enumerate(SLOW.items())
     ),
 ]

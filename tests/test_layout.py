@@ -1,6 +1,7 @@
 """The layout: which folder may import which. DESIGN section 4 in the same order."""
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -63,8 +64,13 @@ def imported(file: Path, text: str) -> set[tuple[str, ...]]:
     return found
 
 
-IMPORTS = {name: imported(file, (PACKAGE / file).read_text(encoding="utf-8")) for name, file in MODULES.items()}
-INSIDE = {name: others for name, others in IMPORTS.items() if name}
+INSIDE = [name for name in MODULES if name]
+
+
+@cache
+def imports() -> dict[tuple[str, ...], set[tuple[str, ...]]]:
+    """What every file but the root's own imports. It is read when the first test asks, not by every worker."""
+    return {name: imported(MODULES[name], (PACKAGE / MODULES[name]).read_text(encoding="utf-8")) for name in INSIDE}
 
 
 def test_every_file_has_a_place_in_the_layout():
@@ -73,13 +79,13 @@ def test_every_file_has_a_place_in_the_layout():
 
 @pytest.mark.parametrize("name", INSIDE, ids=".".join)
 def test_imports_come_from_lower_floors(name):
-    assert () not in INSIDE[name], "nobody inside the package imports its root"
-    for other in INSIDE[name] - {()}:
+    assert () not in imports()[name], "nobody inside the package imports its root"
+    for other in imports()[name] - {()}:
         assert other[0] == name[0] or FLOOR[other[0]] < FLOOR[name[0]], f"{'.'.join(other)} is on no floor below"
 
 
 def test_no_imports_make_a_circle():
-    todo, done = dict(INSIDE), {()}
+    todo, done = dict(imports()), {()}
     while free := [name for name, others in todo.items() if others - {name} <= done]:
         done.update(free)
         for name in free:

@@ -65,8 +65,8 @@ for name in ("learn", "plot", "nosuch"):
 def test_the_root_imports_nothing_until_it_is_asked(tmp_path):
     assert run_python(LAZY_SCRIPT, tmp_path).splitlines() == [
         f"{rnn_ode.__version__} [] pendulum",
-        "rnn_ode.learn needs optax: pip install 'rnn_ode[learn]'",
-        "rnn_ode.plot needs matplotlib: pip install 'rnn_ode[app]'",
+        "rnn_ode.learn needs optax: pip install '.[learn]' in a clone of rnn_ode",
+        "rnn_ode.plot needs matplotlib: pip install '.[app]' in a clone of rnn_ode",
         "module 'rnn_ode' has no attribute 'nosuch'",
     ]
 

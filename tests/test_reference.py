@@ -88,7 +88,8 @@ def test_verdicts_of_conversions(row, bits):
             assert row.get(name, verdict) == verdict, name
 
 
-@pytest.mark.parametrize(("bits", "dt"), [(64, 1e-3), pytest.param(32, 1e3, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("bits", "dt"), [(64, 1e-3), (32, 1e3)])
 def test_exponents_of_conversions_are_per_unit_time(bits, dt):
     """An affine cell of multiplier ½: g(½)/dt, which is g of the design's table."""
     g = {"textbook": 0.5, "forward1": -0.5, "backward1": -1.0, "tustin": -2 / 3, "exact": np.log(0.5)}
@@ -180,7 +181,8 @@ def test_bifurcations(setting):
                 np.testing.assert_allclose(run.critical[0].imag * c, row["ode_frequency"], atol=near)
 
 
-@BITS
+@pytest.mark.slow
+@pytest.mark.parametrize("bits", [64, 32])
 def test_a_leaky_network(bits):
     """1 − a + a μ, μ the multipliers of W: normal, so that the condition is 1."""
     with precision(bits) as dtype:
@@ -209,7 +211,11 @@ def test_henon_and_the_kink(bits):
             jnp.asarray([[0.5, 0.2], [0.1, 0.4]], dtype), jnp.ones((2, 1), dtype), jnp.zeros(2, dtype)
         )
         found = ro.fixed_points(ro.Map(relu, jnp.zeros(1, dtype)), guesses)
-        assert found.verdict_names[0] == entry("fixed_points", "kink")["verdict"]
+        assert found.verdict_names == [entry("fixed_points", "kink")["verdict"]] and found.kind_names == [
+            "UNDETERMINED"
+        ]
+        assert found.on_kink.tolist() == [True] + 15 * [False]
+        np.testing.assert_allclose(found.points[0], 0, atol=1e-12)
 
 
 @pytest.mark.slow
@@ -226,6 +232,7 @@ def test_lorenz_22(setting):
     wanted = [[-side, -side, 21], [0, 0, 0], [side, side, 21]]
     np.testing.assert_allclose(points, wanted, atol=tolerance(1e-10, dtype, 21))
     assert len(points) == row["count"] and found.verdict_names[:3].count("DECAYS") == row["stable"]
+    assert sorted(found.kind_names) == ["FOCUS", "FOCUS", "SADDLE"]
 
 
 def lorenz(rho):
@@ -301,7 +308,8 @@ def test_exponents_of_flows(setting):
 # Gradients and transients.
 
 
-@BITS
+@pytest.mark.slow
+@pytest.mark.parametrize("bits", [64, 32])
 def test_gradients(bits):
     row = entry("gradients", "radius-is-not-enough")
     with precision(bits) as dtype:

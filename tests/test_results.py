@@ -29,8 +29,18 @@ CELL = ro.VanillaCell(W, np.ones((2, 1)), np.zeros(2), jnp.tanh)
 WAVE = np.sin(np.arange(60.0))[:, None] + 2
 
 
-def three_points():
-    return ro.fixed_points(ro.Map(lambda x, h: jnp.tanh(2 * h)), np.linspace(-2, 2, 64)[:, None])
+class Bent(eqx.Module):
+    """h ↦ a h + b tanh(2h) + c, one compiled program for all of them."""
+
+    weights: tuple[jax.Array, jax.Array, jax.Array]
+
+    def __call__(self, x, h):
+        a, b, c = self.weights
+        return a * h + b * jnp.tanh(2 * h) + c
+
+
+def points_of(*weights):
+    return ro.fixed_points(ro.Map(Bent(tuple(map(jnp.asarray, weights)))), np.linspace(-2, 2, 64)[:, None])
 
 
 def one_orbit():
@@ -125,9 +135,9 @@ RESULTS = {
     ),
     "spectrum": (lambda: ro.spectrum(np.diag(np.linspace(0.9, 0.1, 40))), {"row": 40, "column": 40, "mode": 40}),
     "small spectrum": (lambda: ro.spectrum(W), {"row": 2, "column": 2, "mode": 2}),
-    "fixed points": (three_points, {"point": 3, "unit": 1, "mode": 1, "guess": 64}),
+    "fixed points": (lambda: points_of(0.0, 1.0, 0.0), {"point": 3, "unit": 1, "mode": 1, "guess": 64}),
     "no fixed points": (
-        lambda: ro.fixed_points(ro.Map(lambda x, h: h + 1), np.ones((64, 1))),
+        lambda: points_of(1.0, 0.0, 1.0),
         {"point": 0, "unit": 1, "mode": 1, "guess": 64},
     ),
     "cycles": (one_orbit, {"orbit": 1, "step": 2, "unit": 2, "mode": 2}),
@@ -148,11 +158,12 @@ RESULTS = {
     "analysis": (analysed, None),
     "fit": (fitted, {"step": 30, "check": 3}),
     "history": (lambda: made("fit").history, {"step": 30, "check": 3}),
+    "band": (lambda: made("forecast").future, None),
     "forecast": (forecasted, ("window", "step", "column", "member")),
     "study": (studied, None),
     "report": (reported, None),
 }
-SLOW = {"lyapunov", "gradients", "branch", "analysis"}
+SLOW = {"spectrum", "lyapunov", "gradients", "bounds", "branch", "analysis"}
 NAMES = [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in RESULTS]
 
 
@@ -208,6 +219,20 @@ def test_a_result_shows_itself(name):
         assert dict(found) == sizes if isinstance(sizes, dict) else set(found) == set(sizes)
 
 
+def test_a_forecast_states_the_forecast():
+    future = learn.Band(*(np.arange(14.0).reshape(7, 2) + shift for shift in (0, -1, 1)))
+    forecast = dataclasses.replace(made("forecast"), future=future, share=0.8)
+    rows = [line.split() for line in forecast.table().splitlines()]
+    start = rows.index(["The", "forecast:", "the", "mean", "of", "all", "1,", "with", "intervals", "of", "80%."])
+    assert rows[start + 2] == ["step", "column", "mean", "lower", "upper"]
+    assert rows[start + 4] == ["1", "0", "0", "-1", "1"] and rows[start + 15] == ["6", "1", "11", "10", "12"]
+    assert rows[start + 16] == ["…", "and", "2", "more"]
+    assert "<th" in forecast._repr_html_().split("The forecast:")[1] and "11" in str(future).split()
+    assert forecast.to_dict()["future"]["steps"] == [1, 2, 3, 4, 5, 6, 7]
+    windows = learn.Band(*(np.zeros((3, 7, 2)) for _ in range(3)))
+    assert "A batch (3,) of Band" in str(windows)
+
+
 def test_rows_without_a_point_are_nowhere_to_be_seen():
     found = made("fixed points")
     assert found.points.shape == (64, 1) and np.isnan(found.points[3:]).all()  # the arrays keep a row for each guess
@@ -225,7 +250,13 @@ def test_names_of_a_batch_are_lists_of_each_ones_points():
     assert batch.kind_names == [one.kind_names for one in pair] and len(batch.verdict_names[0]) == 3
 
 
-@pytest.mark.parametrize("name", ["trajectory", pytest.param("spectrum", marks=pytest.mark.slow), "transient"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if name == "trajectory" else pytest.param(name, marks=pytest.mark.slow)
+        for name in ("trajectory", "spectrum", "transient")
+    ],
+)
 def test_a_batch_says_that_it_is_one_and_each_of_its_results_shows_itself(name):
     ask = {
         "trajectory": lambda s: ro.iterate(CELL, s * jnp.asarray(XS)),

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -62,6 +63,20 @@ def test_the_examples_of_the_readme_and_the_pages_run_and_print_what_is_so(tmp_p
     # of the smooth network nothing is the matter; exp(0.949 · 97) = 1e40 is beyond float32
     assert "forward:1:" not in rows
     assert rows.get("textbook:", "").startswith("textbook: left the float range after t = 9")
+
+
+def test_the_start_page_says_what_each_extra_enables():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    told = re.findall(r"^\| `(\w+)` \|", (DOCS / "index.md").read_text(encoding="utf-8"), re.M)
+    assert set(told) == set(project["optional-dependencies"]) - {"docs", "lint", "test"}
+    sources = [path.read_text(encoding="utf-8") for path in Path(rnn_ode.__file__).parent.rglob("*.py")]
+    assert set(re.findall(r"pip install '[.\w]*\[(\w+)\]'", "".join(sources))) <= set(told)
+
+
+def test_the_chapter_fits_in_twenty_lines():
+    text = (DOCS / "questions" / "chapter.md").read_text(encoding="utf-8")
+    code = "".join(re.findall(r"^```python\n(.*?)^```", text, re.M | re.S))
+    assert 0 < sum(bool(line.strip()) for line in code.splitlines()) <= 20
 
 
 GONE = (

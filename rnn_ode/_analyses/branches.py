@@ -217,7 +217,8 @@ def continue_branch(
     constant, or systems of different sizes; `TypeError` if `make_system` returns no system or cannot be traced in p, and for
     states of less than 32 bits.
 
-    It calls compiled functions from the host, so it cannot be used inside `jit`. Each `make_system` is compiled once.
+    It calls compiled functions from the host, so it cannot be used inside `jit`. Each `make_system` is compiled once, and
+    anew where what it reads from outside has changed.
 
     ```python
     >>> import jax.numpy as jnp, rnn_ode as ro

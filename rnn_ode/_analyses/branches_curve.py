@@ -83,6 +83,12 @@ class Curve:
             if point.converged:
                 break
             least = 8 * coarser * length_of(sizes)
+        if not np.isfinite(point.residual):
+            raise ValueError(
+                f"start must be a state at which the system is defined; at p0 = {self.ends[0]:g} its residual there is not "
+                "finite. A field of Exact or Backward does not exist where a multiplier of the local step is zero or "
+                "negative; Forward(order) and Tustin() need neither."
+            )
         if not point.converged:
             raise ValueError(
                 f"start must be near a fixed point at p0 = {self.ends[0]:g}; Newton's method finds none from it (largest "

@@ -7,13 +7,13 @@ by the lengths of the rows of A, so that neither the unit of time nor one fast c
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import lineax as lx
 import optimistix as optx
 from jaxtyping import Array, Bool
 
+from .._base.compiled import compiled
 from .._systems.base import AbstractSystem
 from ..linalg._solve import solve
 from .kinks import jumps
@@ -56,13 +56,13 @@ def _local(make_system: MakeSystem, z: Array, units: Array) -> Local:
     return Local(z, residual(z), extended(z), make_system(z[-1]).jacobian(z[:-1]))
 
 
-@eqx.filter_jit
+@compiled
 def look(make_system: MakeSystem, z: Array, units: Array) -> Local:
     """Returns the system at one state."""
     return _local(make_system, z, units)
 
 
-@eqx.filter_jit
+@compiled
 def correct(make_system: MakeSystem, guess: Array, direction: Array, units: Array) -> Local:
     """Returns the point of the curve in the plane through `guess` across `direction`."""
     residual, extended = _equations(make_system, units)
@@ -81,7 +81,7 @@ def correct(make_system: MakeSystem, guess: Array, direction: Array, units: Arra
     return _local(make_system, z, units)._replace(converged=converged, iterations=solution.stats["num_steps"])
 
 
-@eqx.filter_jit
+@compiled
 def branch_point(make_system: MakeSystem, guess: Array, direction: Array, units: Array) -> Local:
     """Returns the point near `guess` at which two curves cross, by the system of Griewank and Reddien."""
     residual, extended = _equations(make_system, units)
@@ -106,7 +106,7 @@ def branch_point(make_system: MakeSystem, guess: Array, direction: Array, units:
     return _local(make_system, z, units)._replace(converged=true, iterations=solution.stats["num_steps"])
 
 
-@eqx.filter_jit
+@compiled
 def on_kink(make_system: MakeSystem, z: Array) -> Bool[Array, ""]:
     """Returns whether the Jacobian jumps at a state."""
     return jumps(make_system(z[-1]).jacobian, z[:-1])

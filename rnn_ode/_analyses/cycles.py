@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Complex, Float, PRNGKeyArray
 
 from .._base.checks import check_count, counted
+from .._base.compiled import compiled
 from .._base.shown import ShownArrays, Variables
 from .._base.text import Column, Table, complex_number, number, plain
 from .._base.verdict import Verdict, names_of
@@ -201,7 +202,7 @@ def _in_order(z: np.ndarray, kink: np.ndarray, rectified: bool) -> tuple[np.ndar
     return z, kink
 
 
-@eqx.filter_jit
+@compiled
 def _residual(map: AbstractSystem, points: Float[Array, "period N"]) -> Float[Array, ""]:
     """Returns the largest error of a step along an orbit."""
     return jnp.max(jnp.abs(jax.vmap(map.residual)(points) + points - jnp.roll(points, -1, axis=0)))

@@ -15,6 +15,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Complex, Float, Int, PyTree
 
 from .._base.checks import as_number, is_concrete
+from .._base.compiled import compiled
 from .._base.results import RESULTS, how_it_ended
 from .._base.shown import ShownArrays, Variables
 from .._base.states import frozen
@@ -123,13 +124,14 @@ class FixedPoints(ShownArrays, eqx.Module):
         open_ = self.converged & (self.verdicts == Verdict.UNDETERMINED) & ~self.on_kink
         return float64_hint(self.points.dtype) if np.any(np.asarray(open_)) else ""
 
-    def plot(self):
-        """The points in a plane, by kind and stability. A matplotlib figure (needs the `app` extra)."""
+    def plot(self, runs: Any = None):
+        """The points in a plane, by kind and stability, with `runs` (…, T, N) if given. A matplotlib figure (needs the `app`
+        extra)."""
         from ..plot import fixed_points as draw
 
-        return draw(self)
+        return draw(self, runs)
 
-    @eqx.filter_jit
+    @compiled
     def absent_from(self, system: AbstractSystem) -> Bool[Array, "... n"]:
         """Which of these fixed points `system` does not have: its speed there is more than √u times its speed at a distance
         of one state's size.
@@ -260,7 +262,7 @@ def _as_slow(slow: Any) -> tuple[bool, float | None]:
     return True, limit
 
 
-@eqx.filter_jit
+@compiled
 def _fixed_points(
     system: AbstractSystem, guesses: Float[Array, "n N"], slow: bool, limit: ArrayLike | None, platform: str | None
 ) -> FixedPoints:

@@ -17,8 +17,9 @@ _COLUMNS = (
         ">",
         "the longest time in which a mode changes by a factor e, in units of time; negative where it grows",
     ),
+    Column("growing", ">", "the number of directions in which disturbances grow"),
     Column("speed", ">", "2-norm of cell(x, h) − h, or of dh/dt"),
-    Column("reached by", ">", "the number of guesses that reached it"),
+    Column("guesses", ">", "the number of guesses that reached it"),
     Column("point"),
 )
 
@@ -40,6 +41,7 @@ def _row(point: Mapping[str, Any], reached: int) -> tuple[str, ...]:
     slowest = max(map(float, filter(None, point["timescales"])), key=abs, default=None)
     kind = point["kind"].lower().replace("_", " ") + (", on a kink" if point["on_kink"] else "")
     leading = complex_number(complex(*map(float, point["leading_eigenvalue"])))
-    numbers = leading, number(slowest), number(point["residual"], 1), str(reached)
+    growing = sum(float(time) < 0 for time in point["timescales"] if time is not None)
+    numbers = leading, number(slowest), str(growing), number(point["residual"], 1), str(reached)
     more = " …" if len(point["point"]) > _SHOWN else ""
     return kind, point["verdict"], *numbers, " ".join(map(number, point["point"][:_SHOWN])) + more

@@ -32,7 +32,9 @@ from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, PyTree, Real
 
-from .._base.checks import check_callable
+from .._base.callables import check_cell
+from .._base.compiled import compiled
+from .._base.fate import fate
 from .._base.results import RESULTS, how_it_ended
 from .._base.shown import ShownArrays, Variables
 from .._base.states import promote
@@ -62,6 +64,7 @@ class GradientFlow(ShownArrays, eqx.Module):
     - `measured_rate`: (), the slope of the least-squares line through `log_norms` at the lags k ≥ T/2, in nats per step; −∞
       if the gradient is exactly 0 at one of them.
     - `bounds`: a `GradientBounds`.
+    - `spectrum_of`: what `spectrum` is of, in words: "W_h" for a `VanillaCell`, "the Jacobian at the last state" for an LSTM.
     - `result`: a `RESULTS`: `successful`, `left_float_range` (every number of the run is NaN) or `derivative_undefined`
       (norms are NaN from the first such lag on).
 
@@ -81,6 +84,7 @@ class GradientFlow(ShownArrays, eqx.Module):
     measured_rate: Float[Array, "*batch"]
     bounds: GradientBounds
     result: RESULTS
+    spectrum_of: str = eqx.field(static=True, default="the linear part")
 
     _alone = "log_norms", 1
 
@@ -106,7 +110,11 @@ class GradientFlow(ShownArrays, eqx.Module):
     def _data(self) -> dict[str, Any]:
         names = "log_norms", "predicted_rate", "lyapunov_rate", "measured_rate"
         found = {name: getattr(self, name) for name in names} | {"multipliers": self.spectrum.multipliers}
-        return plain(found, infinities=True) | {"bounds": self.bounds.to_dict(), "result": how_it_ended(self.result)}
+        words = {"finding": f"The gradient {fate(self)}.", "spectrum_of": self.spectrum_of}
+        return plain(found | words, infinities=True) | {
+            "bounds": self.bounds.to_dict(),
+            "result": how_it_ended(self.result),
+        }
 
     def _variables(self) -> Variables:
         return self.bounds._variables() | {
@@ -137,7 +145,10 @@ def gradient_flow(
     **Returns:** a `GradientFlow`: the norms at every lag, the rate that eigenvalues predict, the Lyapunov exponent, the
     measured rate and the bounds; rates are in nats per step.
 
-    **Raises:** what `iterate` raises, and `TypeError` for complex states.
+    **Raises:** `TypeError` for a `cell` that cannot be called, for inputs that are no numbers and for complex states.
+    `ValueError` for empty or non-finite `xs`, for inputs or a state that do not fit the cell, and without `h0` for a cell
+    that does not say its state's shape. A run that leaves the float range, or has no derivative, raises
+    `EquinoxRuntimeError` with the reason.
 
     ```python
     >>> import jax.numpy as jnp, rnn_ode as ro
@@ -148,7 +159,7 @@ def gradient_flow(
 
     ```
     """
-    check_callable("cell", cell, "cell(x, h)")
+    check_cell("cell", cell)
     xs = check_inputs(cell, xs)
     h0 = as_initial_state(h0, cell)
     # singular values want float32 at least
@@ -163,7 +174,7 @@ def gradient_flow(
     return dataclasses.replace(flow, log_norms=flow.result.error_if(flow.log_norms, flow.result != RESULTS.successful))
 
 
-@eqx.filter_jit  # compiled, a matrix that is not finite does not raise; `result` says why
+@compiled  # compiled, a matrix that is not finite does not raise; `result` says why
 def _flow(cell: Cell, xs: Array, states: State, result: RESULTS) -> GradientFlow:
     """The `GradientFlow` of a run with these states and this result."""
     rows = jax.vmap(lambda state: ravel_pytree(state)[0])(states)
@@ -176,7 +187,9 @@ def _flow(cell: Cell, xs: Array, states: State, result: RESULTS) -> GradientFlow
         log_norms, log_steps = _pulled_back(step, xs, rows[:-1])
         log_sizes = _pushed_forward(step, xs, rows[:-1])
         known = linear_part(cell)
-        matrix = jax.jacfwd(lambda h: step(xs[-1], h))(rows[-1]) if known is None else known[0]
+        if known is None:
+            known = jax.jacfwd(lambda h: step(xs[-1], h))(rows[-1]), "the Jacobian at the last state"
+        matrix, spectrum_of = known
         gain = gain_of(cell).astype(rows.dtype)
     total, lags = len(xs), jnp.arange(len(rows), dtype=rows.dtype)
     settled, late = total // 4, slice(total // 2, None)  # by then a generic vector points where growth is largest
@@ -195,6 +208,7 @@ def _flow(cell: Cell, xs: Array, states: State, result: RESULTS) -> GradientFlow
         measured_rate=measured_rate,
         bounds=bounds_of(gain, log_steps, rows.shape[1]),
         result=result,
+        spectrum_of=spectrum_of,
     )
 
 

@@ -33,6 +33,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, PyTree
 
 from .._base.checks import as_number, as_step, check_count, is_concrete
+from .._base.compiled import compiled
 from .._base.results import RESULTS, how_it_ended
 from .._base.shown import ShownArrays, Variables
 from .._base.states import frozen
@@ -262,7 +263,7 @@ def _whole_step(system: AbstractSystem, length: float, duration: float) -> Step:
     return Step(unit / divided(length / unit))
 
 
-@eqx.filter_jit
+@compiled
 def _measured(
     system: AbstractSystem,
     h0: Float[Array, " N"],

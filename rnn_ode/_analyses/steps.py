@@ -9,12 +9,12 @@ exponent, relative to the fastest rate.
 from typing import Any, NamedTuple
 
 import diffrax
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from .._base.compiled import compiled
 from .._base.states import frozen
 from .._systems.base import AbstractSystem
 from .._systems.stepper import Stepper
@@ -165,7 +165,7 @@ def is_thrown(
     return frozen(jnp.all(jnp.abs(after) <= limit) | ~outward)
 
 
-@eqx.filter_jit
+@compiled
 def step_wanted(
     system: AbstractSystem,
     h0: Float[Array, " N"],

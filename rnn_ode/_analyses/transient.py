@@ -19,7 +19,8 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Complex, Float
 
-from .._base.checks import as_matrix, in_single
+from .._base.checks import as_matrix, brief, in_single
+from .._base.compiled import compiled
 from .._base.shown import ShownArrays, Variables
 from .._base.text import Column, Table, number, plain
 from .._base.verdict import Verdict, verdict_name
@@ -149,7 +150,7 @@ def transient(system: AbstractSystem | ArrayLike | list, at: Any = None) -> Tran
         system = cast(AbstractSystem, system)
         if at is None:
             raise TypeError(
-                f"transient(system, at) needs the state at which the Jacobian is taken; got {system!r} alone."
+                f"transient(system, at) needs the state at which the Jacobian is taken; got {brief(system)} alone."
             )
         system.require_constant("transient")
         h = system.as_point("at", at)
@@ -162,7 +163,7 @@ def transient(system: AbstractSystem | ArrayLike | list, at: Any = None) -> Tran
     return _transient(Discrete(1.0), W, jnp.zeros((), bool), Discrete(1.0).modes(W))
 
 
-@eqx.filter_jit
+@compiled
 def _linearised(system: AbstractSystem, h: Float[Array, " N"]) -> tuple[Float[Array, "N N"], Bool[Array, ""]]:
     """Returns the Jacobian at a state, and whether it jumps there."""
     return system.jacobian(h), jumps(system.jacobian, jax.lax.stop_gradient(h))

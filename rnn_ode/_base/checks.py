@@ -20,6 +20,20 @@ def is_concrete(*values: Any) -> bool:
     return not any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(values))
 
 
+def brief(value: Any) -> str:
+    """The repr of what came, or the text of an exception, on one line of at most 80 characters."""
+    line = " ".join((str(value) if isinstance(value, Exception) else repr(value)).split())
+    return line if len(line) <= 80 else f"{line[:79]}…"
+
+
+def no_array(value: Any, error: Exception | None = None) -> str:
+    """The kind of what came in place of an array, with the way out if it holds one, as a `Series` does, or else the error."""
+    kind = type(value).__name__
+    if hasattr(getattr(value, "values", None), "shape"):
+        return f"{kind}: give {kind.lower()}.values"
+    return kind if error is None else f"{kind} ({brief(error)})"
+
+
 def as_floats(name: str, value: Any, shape: tuple[int | str, ...] | None = None, complex: bool = False) -> Array:
     """Return `value` as an array of floating-point numbers, real unless `complex`.
 
@@ -29,11 +43,11 @@ def as_floats(name: str, value: Any, shape: tuple[int | str, ...] | None = None,
         leaf is None or isinstance(leaf, str | bytes) for leaf in jax.tree.leaves(value, is_leaf=lambda v: v is None)
     ):
         # JAX would read None as NaN, and a string as the name of a type
-        raise TypeError(f"{name} must be an array of numbers; got {type(value).__name__}.")
+        raise TypeError(f"{name} must be an array of numbers; got {no_array(value)}.")
     try:
         array = jnp.asarray(value)
     except (TypeError, ValueError) as error:
-        raise TypeError(f"{name} must be an array of numbers; got {type(value).__name__} ({error}).") from None
+        raise TypeError(f"{name} must be an array of numbers; got {no_array(value, error)}.") from None
     if jnp.issubdtype(array.dtype, jnp.integer) or array.dtype == bool:
         array = array.astype(jnp.result_type(float))
     if not jnp.issubdtype(array.dtype, jnp.inexact if complex else jnp.floating):
@@ -77,31 +91,31 @@ def check_finite(name: str, array: Any) -> None:
 def check_callable(name: str, value: Any, signature: str) -> None:
     """Raise `TypeError` unless the value can be called; `signature` is the call for the text."""
     if not callable(value):
-        raise TypeError(f"{name} must be a callable {signature}; got {value!r}.")
+        raise TypeError(f"{name} must be a callable {signature}; got {brief(value)}.")
 
 
 def check_flag(name: str, value: Any) -> None:
     """Raise `TypeError` unless the value is True or False."""
     if not isinstance(value, bool):
-        raise TypeError(f"{name} must be True or False; got {value!r}.")
+        raise TypeError(f"{name} must be True or False; got {brief(value)}.")
 
 
 def check_solver(name: str, value: Any) -> None:
     """Raise `TypeError` unless the value is a solver of diffrax."""
     if not isinstance(value, diffrax.AbstractSolver):
-        raise TypeError(f"{name} must be a diffrax solver, such as diffrax.Tsit5(); got {value!r}.")
+        raise TypeError(f"{name} must be a diffrax solver, such as diffrax.Tsit5(); got {brief(value)}.")
 
 
 def as_number(name: str, value: Any) -> float:
     """Return a real number, which must be concrete, as a Python float."""
     if not is_concrete(value):
-        raise TypeError(f"{name} must be a Python number, known when the function is traced; got {value}.")
+        raise TypeError(f"{name} must be a Python number, known when the function is traced; got {brief(value)}.")
     if isinstance(value, str | bytes | bool) or np.ndim(value) != 0:
-        raise TypeError(f"{name} must be a number; got {value!r}.")
+        raise TypeError(f"{name} must be a number; got {brief(value)}.")
     try:
         return float(value)
     except (TypeError, ValueError):
-        raise TypeError(f"{name} must be a number; got {value!r}.") from None
+        raise TypeError(f"{name} must be a number; got {brief(value)}.") from None
 
 
 def as_step(name: str, value: Any) -> float:
@@ -123,7 +137,7 @@ def as_band(name: str, value: Any) -> float:
 def check_count(name: str, value: Any, least: int = 1) -> None:
     """Raise `TypeError` or `ValueError` unless the value, such as an order, is a concrete whole number ≥ `least`."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise TypeError(f"{name} must be a whole number, known when the function is traced; got {value!r}.")
+        raise TypeError(f"{name} must be a whole number, known when the function is traced; got {brief(value)}.")
     if value < least:
         raise ValueError(f"{name} must be at least {least}; got {value}.")
 

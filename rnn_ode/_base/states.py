@@ -26,17 +26,18 @@ def promote(h0: State, *others, least: Any = None) -> State:
 
 def like(h: State, new: State) -> State:
     """Return the new state; `ValueError` unless it has the structure, shapes and type of the old one."""
-
-    def describe(state):
-        return jax.tree.map(lambda leaf: f"{leaf.dtype}{list(leaf.shape)}", state)
-
     new = jax.tree.map(jnp.asarray, new)
-    if describe(new) != describe(h):
+    if described(new) != described(h):
         raise ValueError(
-            f"cell(x, h) must return a state like h: h is {describe(h)}, the cell returned {describe(new)}. "
+            f"cell(x, h) must return a state like h: h is {described(h)}, the cell returned {described(new)}. "
             "Pass an h0 of the state's own structure, shape and type."
         )
     return new
+
+
+def described(tree: PyTree) -> PyTree:
+    """Return the type and shape of every array, as text: `float32[3]`."""
+    return jax.tree.map(lambda leaf: f"{leaf.dtype}{list(leaf.shape)}", tree)
 
 
 def of_each(name: str, ndim: int):

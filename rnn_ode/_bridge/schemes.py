@@ -164,7 +164,7 @@ class RungeKutta(AbstractScheme):
         size = jnp.asarray(dt / self.substeps, real_dtype(h))
         solve = partial(
             diffrax.diffeqsolve,
-            diffrax.ODETerm(field),
+            diffrax.ODETerm(lambda t, h, path: field(t, h, path)),  # a new one, see `solve_field`
             self.solver,
             stepsize_controller=diffrax.ConstantStepSize(),
             adjoint=diffrax.DirectAdjoint(),  # derivatives in both modes

@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from .._base.checks import as_step, check_callable, is_concrete
+from .._base.callables import check_cell
+from .._base.checks import as_step, is_concrete
 from .._base.types import Cell, Field
 from .._cells.base import AffineMap
 from .._cells.protocol import affine_map, preactivation
@@ -49,7 +50,7 @@ def to_ode(cell: Cell, method: AbstractMethod, *, dt: float = 1.0) -> Field:
     ```
     """
     dt = as_step("dt", dt)
-    check_callable("cell", cell, "cell(x, h)")
+    check_cell("cell", cell)
     check_method("method", method)
     if method.forward_differences:
         return SeriesField(cell, method.forward_differences, dt)

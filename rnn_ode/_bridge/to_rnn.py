@@ -3,7 +3,8 @@
 import equinox as eqx
 from jaxtyping import Array
 
-from .._base.checks import as_step, check_callable
+from .._base.callables import check_field
+from .._base.checks import as_step, brief
 from .._base.protocol import input_width
 from .._base.types import Field
 from .._cells.protocol import initial_state, output_of
@@ -58,8 +59,8 @@ def to_rnn(field: Field, scheme: AbstractScheme, dt: float = 1.0) -> SchemeCell:
     ```
     """
     if not isinstance(scheme, AbstractScheme):
-        raise TypeError(f"scheme must be one of rnn_ode's schemes, such as Euler(); got {scheme!r}.")
-    check_callable("field", field, "field(t, h, path)")
+        raise TypeError(f"scheme must be one of rnn_ode's schemes, such as Euler(); got {brief(scheme)}.")
+    check_field("field", field)
     if half := half_precision(field):
         raise TypeError(
             f"field must be in float32 or wider, since a step adds a small change to the state; it holds {half}. "

@@ -7,7 +7,7 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Array
 
-from .._base.checks import check_callable
+from .._base.callables import check_cell
 from .._base.protocol import input_width
 from .._base.types import Cell
 from .protocol import initial_state, output_of, output_shape
@@ -46,7 +46,7 @@ class StackedCell(eqx.Module):
         if not self.cells:
             raise ValueError("cells must hold at least one cell; it is empty.")
         for k, cell in enumerate(self.cells):
-            check_callable(f"cells[{k}]", cell, "cell(x, h)")
+            check_cell(f"cells[{k}]", cell)
         for k, (below, above) in enumerate(itertools.pairwise(self.cells)):
             given, wanted = output_shape(below), input_width(above)
             if None not in (given, wanted) and given != (wanted,):

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from .._base.checks import as_floats, check_count
+from .._base.checks import as_floats, brief, check_count
 from ..linalg._norms import spectral_norm
 from .base import AffineMap, Pieces
 from .driven import AbstractDrivenCell
@@ -64,7 +64,7 @@ class VanillaCell(AbstractDrivenCell):
                 f"got {self.W_h.shape}, {self.W_x.shape} and {self.b.shape}."
             )
         if self.activation is not None and not callable(self.activation):
-            raise TypeError(f"activation must be a function or None (affine); got {self.activation!r}.")
+            raise TypeError(f"activation must be a function or None (affine); got {brief(self.activation)}.")
 
     @classmethod
     def random(

@@ -40,12 +40,13 @@ def explore(cell: Cell | ArrayLike | None = None) -> Any:
 
     ```
     """
+    first, Q = schur(_matrix_of(cell))
     try:
         import anywidget  # pyright: ignore[reportMissingImports]
         import traitlets  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise ImportError(
-            "rnn_ode.explore needs anywidget: pip install 'rnn_ode[explore]'", name="anywidget"
+            "rnn_ode.explore needs anywidget: pip install '.[explore]' in a clone of rnn_ode", name="anywidget"
         ) from error
 
     class Explorer(anywidget.AnyWidget):
@@ -55,21 +56,19 @@ def explore(cell: Cell | ArrayLike | None = None) -> Any:
         upper = traitlets.List().tag(sync=True)
         matrix = traitlets.List().tag(sync=True)
 
-        def __init__(self, W: Float[np.ndarray, "N N"]):
-            T, self._Q = schur(W)
-            self.size = len(W)
-            rows = T.ravel().tolist()
+        def __init__(self):
+            rows = first.ravel().tolist()
             # without a cell there is no matrix whose size would have to be kept
-            super().__init__(modes=modes_of(T), coupling=1.0, upper=[] if cell is None else rows, matrix=rows)
+            super().__init__(modes=modes_of(first), coupling=1.0, upper=[] if cell is None else rows, matrix=rows)
 
         @property
         def W(self) -> Float[np.ndarray, "N N"]:
             """The matrix of the multipliers as they are shown. Its size changes if modes were added or removed."""
             n = round(len(self.matrix) ** 0.5)
             T = np.reshape(self.matrix, (n, n))
-            return self._Q @ T @ self._Q.T if n == self.size else T
+            return Q @ T @ Q.T if n == len(Q) else T
 
-    return Explorer(_matrix_of(cell))
+    return Explorer()
 
 
 def _matrix_of(cell: Any) -> Float[np.ndarray, "N N"]:

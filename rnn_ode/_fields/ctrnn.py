@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from .._base.checks import as_floats, as_matrix, is_concrete
+from .._base.checks import as_floats, as_matrix, brief, is_concrete
 from .._cells.vanilla import VanillaCell
 from .base import DrivenField
 
@@ -66,7 +66,7 @@ class CTRNN(DrivenField):
 
     def __check_init__(self):
         if self.activation is not None and not callable(self.activation):
-            raise TypeError(f"activation must be a function or None (linear); got {self.activation!r}.")
+            raise TypeError(f"activation must be a function or None (linear); got {brief(self.activation)}.")
 
     @classmethod
     def random(

@@ -18,6 +18,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from .._base.checks import brief, no_array
 from .atomic import written_beside
 
 PathLike = str | os.PathLike[str]
@@ -56,7 +57,8 @@ def read_arrays(path: PathLike) -> dict[str, np.ndarray]:
     if path.suffix.lower() not in _READERS:
         raise ValueError(
             f"{path}: weights are read from {', '.join(_READERS)}; got a name ending in {path.suffix!r}. Pickles (.pt, "
-            ".pth, .pkl) are never read: write the weights with safetensors or numpy.savez instead."
+            '.pth, .pkl) are never read. In Python write the weights anew: interop.write_arrays("net.npz", module) for a '
+            'PyTorch module, interop.write_arrays("net.npz", interop.to_torch(cell)) for a cell.'
         )
     arrays = _READERS[path.suffix.lower()](path)
     if not arrays:
@@ -64,7 +66,7 @@ def read_arrays(path: PathLike) -> dict[str, np.ndarray]:
     return {key: as_host_floats(f"{path}, key {key!r}", value) for key, value in arrays.items()}
 
 
-def write_arrays(path: PathLike, arrays: Mapping[str, Any]) -> None:
+def write_arrays(path: PathLike, arrays: Mapping[str, Any] | Any) -> None:
     """Write arrays to a file, by name, for `read_arrays` and other programs.
 
     The file is written under another name and then renamed: `path` is always the complete old file or the complete new one.
@@ -72,11 +74,12 @@ def write_arrays(path: PathLike, arrays: Mapping[str, Any]) -> None:
     **Arguments:**
 
     - `path`: the file, with a name that ends in `.npz`, `.json` (an object of nested lists) or `.safetensors`.
-    - `arrays`: by name, as `to_torch` returns them: real, finite and not empty. `read_arrays` returns the same arrays, except
-      that json has one floating type: float32 comes back as the same numbers in float64.
+    - `arrays`: arrays or torch tensors by name, as `to_torch` and a torch module's `state_dict()` return them, or the module
+      itself: real, finite and not empty. `read_arrays` returns the same arrays, except that json has one floating type:
+      float32 comes back as the same numbers in float64.
 
-    **Raises:** `ValueError` naming the file and the key; `ImportError` for safetensors without that package; `OSError` if
-    the file cannot be written.
+    **Raises:** `ValueError` naming the file and the key; `TypeError` for arrays without names, such as a cell; `ImportError`
+    for safetensors without that package; `OSError` if the file cannot be written.
 
     ```python
     >>> import pathlib, tempfile
@@ -91,6 +94,12 @@ def write_arrays(path: PathLike, arrays: Mapping[str, Any]) -> None:
     path = Path(path)
     if path.suffix.lower() not in _WRITERS:
         raise ValueError(f"{path}: arrays are written to {', '.join(_WRITERS)}; got a name ending in {path.suffix!r}.")
+    if callable(state_dict := getattr(arrays, "state_dict", None)):  # of a torch module
+        arrays = state_dict()
+    if not isinstance(arrays, Mapping):
+        raise TypeError(
+            f"{path}: arrays by name are wanted, as interop.to_torch(cell) returns them for a cell; got {brief(arrays)}."
+        )
     if not arrays:
         raise ValueError(f"{path}: there are no arrays to write.")
     ready = {key: np.asarray(as_host_floats(f"{path}, key {key!r}", arrays[key]), order="C") for key in arrays}
@@ -121,7 +130,9 @@ def as_host_floats(name: str, value: Any) -> np.ndarray:
     try:
         array = np.asarray(value)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{name}: an array of numbers is wanted; got {type(value).__name__} ({error}).") from None
+        raise ValueError(f"{name}: an array of numbers is wanted; got {no_array(value, error)}.") from None
+    if array.dtype == object and not array.ndim:  # NumPy did not look into it
+        raise ValueError(f"{name}: real numbers are wanted; got {no_array(value)}.")
     if array.size == 0:
         raise ValueError(f"{name}: the array is empty, of shape {array.shape}.")
     if array.dtype.kind in "iu":
@@ -162,7 +173,7 @@ def _detail(error: Exception) -> str:
     return "" if "pickle" in str(error) else f" ({error})"
 
 
-_WANTS_SAFETENSORS = "needs safetensors: pip install 'rnn_ode[interop]'"
+_WANTS_SAFETENSORS = "needs safetensors: pip install '.[interop]' in a clone of rnn_ode"
 
 # what numpy and zipfile raise for files that are truncated, damaged, encrypted or invented (a header may claim any size)
 _NOT_NUMPY = (ValueError, EOFError, KeyError, MemoryError, RuntimeError, OSError, zipfile.BadZipFile, zlib.error)

@@ -21,7 +21,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Complex, Float, Num
 
-from .._base.checks import as_matrix, is_concrete
+from .._base.checks import as_matrix, brief, is_concrete
 from ..linalg._eig import column_lengths
 from ..linalg._regions import Reading
 from .existence import Obstacle, multipliers_of, singular, with_hint
@@ -218,6 +218,8 @@ class AbstractMethod(eqx.Module):
         value, within = complex(multipliers[bad[0]]), float(reach[bad[0]])
         shown = f"{value.real:.6g}" if abs(value.imag) <= within else f"{value:.6g}"
         text = f"its multiplier {shown} is {self.fault_of(value, within)}"
+        if np.isrealobj(W) and np.sum(abs(multipliers - value.conjugate()) <= reach + within) == 1:
+            value = complex(value.real)  # its conjugate is no other multiplier, so it is real
         certain = abs(value) > within and self.excluded(np.array([value]), np.zeros(1))[0]
         return Obstacle(text if certain else with_hint(text, W), zero=abs(value) <= within)
 
@@ -234,5 +236,5 @@ class AbstractMethod(eqx.Module):
 def check_method(name: str, value: Any) -> AbstractMethod:
     """Return a method unchanged; raise `TypeError` for anything else."""
     if not isinstance(value, AbstractMethod):
-        raise TypeError(f"{name} must be one of rnn_ode's methods, such as Forward(1) or Exact(); got {value!r}.")
+        raise TypeError(f"{name} must be one of rnn_ode's methods, such as Forward(1) or Exact(); got {brief(value)}.")
     return value

@@ -15,7 +15,8 @@ from .base import AbstractMethod
 class Forward(AbstractMethod):
     """The forward series Δ − Δ²/2 + … It needs applications of the cell alone, so it serves any cell.
 
-    g(λ) = Σₖ (−1)ᵏ⁺¹ (λ−1)ᵏ / k, which converges to log λ for |λ − 1| < 1.
+    g(λ) = Σₖ (−1)ᵏ⁺¹ (λ−1)ᵏ / k, which converges to log λ for |λ − 1| < 1. `Forward(1)` of a tanh network is the CT-RNN of
+    its weights with τ = dt, dt dh/dt = −h + tanh(W_h h + W_x x + b): see `CTRNN`.
 
     **Arguments:**
 

@@ -51,7 +51,8 @@ class AbstractPath(AbstractInput):
     Before the first stamp and after the last one the end values hold. A path with a parameter of its own writes `__init__`,
     which sets the parameter and calls `super().__init__(xs, dt, t0)`.
 
-    **Raises:** `ValueError` for an empty or non-finite xs and for dt ≤ 0.
+    **Raises:** `ValueError` for an empty or non-finite xs, for dt ≤ 0 and for a t0 that is not finite; `TypeError` for
+    samples that are no real numbers.
 
     ```python
     >>> import jax.numpy as jnp, rnn_ode as ro
@@ -122,6 +123,25 @@ class AbstractPath(AbstractInput):
         return split(t.astype(kind), self.start, self.dt, float(eps))
 
     def __call__(self, t: Any, after: Any = 0.0) -> Array:
+        """The input at a time.
+
+        **Arguments:**
+
+        - `t`: a time (), in the unit of `dt`. `jax.vmap(path)(ts)` reads many times (n,).
+        - `after`: how much later (), in the same unit, to read a smooth input, without the rounding of t + after. A held
+          input ignores it. Default 0.
+
+        **Returns:** the input (…), of the shape of one sample: (D,) for samples (T, D). Outside the stamps the end values
+        hold.
+
+        ```python
+        >>> import jax, jax.numpy as jnp, rnn_ode as ro
+        >>> path = ro.Linear(jnp.array([[1.0, 10.0], [2.0, 20.0]]), dt=0.5)  # stamped 0.5 and 1
+        >>> path(0.75).tolist(), jax.vmap(path)(jnp.array([0.5, 0.75, 1.0])).shape
+        ([1.5, 15.0], (3, 2))
+
+        ```
+        """
         return _value(self, t, after)
 
     def at(self, whole: Int[Array, ""], fraction: Float[Array, ""], after: Any = 0.0) -> Array:

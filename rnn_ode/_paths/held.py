@@ -16,7 +16,8 @@ class Hold(AbstractPath):
 
     Before the first step and after the last the end values hold.
 
-    **Raises:** `ValueError` for an empty or non-finite xs and for dt ≤ 0.
+    **Raises:** `ValueError` for an empty or non-finite xs, for dt ≤ 0 and for a t0 that is not finite; `TypeError` for
+    samples that are no real numbers.
 
     A call with a float of the time reads the next sample at the end of a step, and at floats next to it. A solver of diffrax
     that stops there (`jump_ts`) therefore reads it too early and takes small steps before it. `integrate` avoids this: it

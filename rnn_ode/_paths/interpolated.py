@@ -21,6 +21,9 @@ class Linear(AbstractPath):
     - `dt`: the sampling interval, in time. Default 1.
     - `t0`: the stamp of the first sample, in time. Default `dt`.
 
+    **Raises:** `ValueError` for an empty or non-finite xs, for dt ≤ 0 and for a t0 that is not finite; `TypeError` for
+    samples that are no real numbers.
+
     ```python
     >>> import jax.numpy as jnp, rnn_ode as ro
     >>> path = ro.Linear(jnp.array([[1.0], [2.0]]))
@@ -53,6 +56,9 @@ class Cubic(AbstractPath):
     - `xs`: samples (T, …), T ≥ 1.
     - `dt`: the sampling interval, in time. Default 1.
     - `t0`: the stamp of the first sample, in time. Default `dt`.
+
+    **Raises:** `ValueError` for an empty or non-finite xs, for dt ≤ 0 and for a t0 that is not finite; `TypeError` for
+    samples that are no real numbers.
 
     ```python
     >>> import jax.numpy as jnp, rnn_ode as ro
@@ -95,6 +101,9 @@ class BandLimited(AbstractPath):
     - `dt`: the sampling interval, in time. Default 1.
     - `t0`: the stamp of the first sample, in time. Default `dt`.
     - `half_width`: the number of samples to either side that count, a whole number ≥ 1. Default 16.
+
+    **Raises:** `ValueError` for an empty or non-finite xs, for dt ≤ 0, for a t0 that is not finite and for a half_width below
+    1; `TypeError` for samples that are no real numbers and for a half_width that is not whole.
 
     Source: Smith & Gossett, "A flexible sampling-rate conversion method", ICASSP 1984.
 

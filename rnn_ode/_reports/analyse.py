@@ -10,7 +10,6 @@ from jaxtyping import PyTree
 
 from .._analyses.fixed_points import FixedPoints
 from .._base.checks import as_floats, as_step, check_count
-from .._base.states import principal_plane
 from .._base.types import Cell, State
 from .._bridge.schemes import RungeKutta
 from .._bridge.to_ode import to_ode
@@ -22,8 +21,8 @@ from .._systems.flow import Flow
 from .._systems.map import Map
 from .analysis import Analysis
 from .analysis_points import added_and_undefined, with_shared
-from .analysis_portrait import grid_of, nullclines_of
-from .analysis_questions import Answers, Questions, moderate
+from .analysis_portrait import grid_of, nullclines_of, plane_of
+from .analysis_questions import Answers, Questions
 from .analysis_side import Side
 
 _SUBSTEPS = 20  # of the flow, in a step of the network
@@ -98,7 +97,7 @@ def _side_by_side(network: Answers, flow: Answers, x: jax.Array, method: Abstrac
         with_shared(network.points, network.system, flow.points),
         with_shared(flow.points, flow.system, network.points),
     )
-    centre, axes = principal_plane(moderate(network.orbit))
+    centre, axes = plane_of(network.orbit, points[0])
     grid = grid_of(network.orbit, points, centre, axes)
 
     def side(answers: Answers, other: Answers, points: FixedPoints | None, mark: str) -> Side:

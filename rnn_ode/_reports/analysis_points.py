@@ -1,12 +1,12 @@
 """The fixed points of a network and of its flow, set beside each other."""
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
 from .._analyses.fixed_points import FixedPoints, fixed_points
+from .._base.compiled import compiled
 from .._systems.base import AbstractSystem
 
 
@@ -38,7 +38,7 @@ def added_and_undefined(points: FixedPoints | None, other: AbstractSystem | None
     return np.asarray(points.absent_from(other)) & ~undefined, undefined
 
 
-@eqx.filter_jit
+@compiled
 def residuals(system: AbstractSystem, states: Float[Array, "n N"]) -> Float[Array, "n N"]:
     """The residuals of a system at states: zero at its fixed points."""
     return jax.lax.map(system.residual, states)

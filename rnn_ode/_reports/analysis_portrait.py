@@ -1,4 +1,4 @@
-"""What the phase portraits of an analysis need: how far to draw them, and the nullclines."""
+"""What the phase portraits of an analysis need: their plane, how far to draw them, and the nullclines."""
 
 from collections.abc import Iterable
 
@@ -6,11 +6,21 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._analyses.fixed_points import FixedPoints
+from .._base.states import principal_plane
 from .._systems.base import AbstractSystem
 from .analysis_points import residuals
 from .analysis_questions import moderate
 
 _GRID = 121  # points a side
+
+
+def plane_of(orbit: np.ndarray, found: FixedPoints | None) -> tuple[np.ndarray, np.ndarray]:
+    """The `principal_plane` of the network's run and of its fixed points, which count alike: a run may end in one point."""
+    rows = moderate(orbit)
+    if found is not None and int(found.count):
+        points = np.asarray(found.points)[: int(found.count)]
+        rows = np.concatenate([rows, np.resize(moderate(points), rows.shape)])
+    return principal_plane(rows)
 
 
 def grid_of(orbit: np.ndarray, found: Iterable[FixedPoints | None], centre: np.ndarray, axes: np.ndarray) -> np.ndarray:

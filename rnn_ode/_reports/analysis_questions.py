@@ -4,7 +4,6 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,6 +15,7 @@ from .._analyses.frames import is_undefined
 from .._analyses.gradients import GradientFlow, gradient_flow
 from .._analyses.lyapunov import Lyapunov, lyapunov
 from .._analyses.transient import Transient, transient
+from .._base.compiled import compiled
 from .._base.results import RESULTS
 from .._base.types import Cell
 from .._systems.base import AbstractSystem
@@ -110,7 +110,7 @@ def run_orbit(
     return length * np.arange(count + 1), states
 
 
-@eqx.filter_jit
+@compiled
 def _advanced(system: AbstractSystem, start: Float[Array, " N"], step: float | None, count: int) -> Float[Array, "n N"]:
     stepper = system.stepper(step)
 

@@ -9,7 +9,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Num, PyTree, Real
 
 from .._analyses.spectrum import spectrum_of
-from .._base.checks import as_step
+from .._base.checks import as_step, brief
 from .._base.states import flat_rows, promote
 from .._base.types import Cell, State
 from .._base.verdict import verdict_name
@@ -118,12 +118,12 @@ def _as_methods(methods: Any) -> tuple[AbstractMethod, ...]:
     """One method or several as a tuple, which is not empty."""
     if not isinstance(methods, AbstractMethod | Iterable):
         raise TypeError(
-            f"methods must be a sequence of rnn_ode's methods, such as (Forward(1), Exact()); got {methods!r}."
+            f"methods must be a sequence of rnn_ode's methods, such as (Forward(1), Exact()); got {brief(methods)}."
         )
     methods = (methods,) if isinstance(methods, AbstractMethod) else tuple(methods)
     for method in methods:
         if not isinstance(method, AbstractMethod):
-            raise TypeError(f"methods must be rnn_ode's methods, such as Forward(1) or Exact(); got {method!r}.")
+            raise TypeError(f"methods must be rnn_ode's methods, such as Forward(1) or Exact(); got {brief(method)}.")
     if not methods:
         raise ValueError("methods must hold at least one method; it is empty.")
     return methods

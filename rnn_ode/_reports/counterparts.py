@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,6 +9,7 @@ from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
+from .._base.compiled import compiled
 from .._base.protocol import is_linear_in_steps, is_partial
 from .._base.results import RESULTS
 from .._base.states import flat_rows, real_dtype
@@ -34,8 +34,8 @@ def run_counterpart(
     except (TypeError, ValueError) as error:
         return None, f"does not exist here: {error}"
     partial = is_partial(field)
-    if partial and (why := _obstacle_at(cell, method, np.asarray(xs)[0], h0)):
-        return None, f"does not exist here: {why} at t = 0"
+    if partial and (why := _obstacle_at(cell, method, np.asarray(xs)[0], h0, "t = 0")):
+        return None, f"does not exist here: {why}"
     trajectory = integrate(field, Hold(xs, dt), h0, **_effort(field, h0, len(xs)), throw=False)
     if partial and bool(trajectory.result == RESULTS.field_undefined):
         return trajectory, _undefined(cell, method, xs, trajectory)
@@ -54,19 +54,20 @@ def _effort(field: Field, h0: State, samples: int) -> dict[str, Any]:
     return {"rtol": max(rtol, default_rtol(field, h0)), "max_steps": max(least, each * samples)}
 
 
-@eqx.filter_jit
+@compiled
 def local_jacobian(cell: Cell, x: Array, h: State) -> Float[Array, "M M"]:
     """∂cell/∂h at an input and a state, of flat states."""
     flat, unravel = ravel_pytree(h)
     return jax.jacfwd(lambda v: ravel_pytree(cell(x, unravel(v)))[0])(flat)
 
 
-def _obstacle_at(cell: Cell, method: AbstractMethod, x: ArrayLike, h: State) -> str:
+def _obstacle_at(cell: Cell, method: AbstractMethod, x: ArrayLike, h: State, at: str) -> str:
     """Why the method does not exist at a state: which multiplier of the local step forbids it; empty if none does."""
     why = method.obstacle(local_jacobian(cell, jnp.asarray(x), h))
     if why is None:
         return ""
-    return "zero multiplier" if why.zero else why.text.replace("its", "the local step's")
+    reason, *advice = ("zero multiplier" if why.zero else why.text.replace("its", "the local step's")).split("; ")
+    return "; ".join([f"{reason} at {at}", *advice])
 
 
 def _undefined(cell: Cell, method: AbstractMethod, xs: Array, trajectory: Trajectory) -> str:
@@ -74,8 +75,8 @@ def _undefined(cell: Cell, method: AbstractMethod, xs: Array, trajectory: Trajec
     k = _last_finite(trajectory)
     at = f"t = {float(np.asarray(trajectory.ts)[k]):g}"
     state = jax.tree.map(lambda rows: jnp.real(rows[k]), trajectory.states)
-    why = _obstacle_at(cell, method, xs[min(k, len(xs) - 1)], state)
-    return f"does not exist here: {why} at {at}" if why else f"does not exist here from shortly after {at}"
+    why = _obstacle_at(cell, method, xs[min(k, len(xs) - 1)], state, at)
+    return f"does not exist here: {why}" if why else f"does not exist here from shortly after {at}"
 
 
 def why_ended(trajectory: Trajectory) -> str:
@@ -89,7 +90,10 @@ def why_ended(trajectory: Trajectory) -> str:
         (RESULTS.not_a_number, f"not a number after {at}"),
         (RESULTS.field_undefined, f"the field is not finite shortly after {at}"),
         (RESULTS.max_steps_reached, f"stopped after {at}: out of solver steps"),
-        (RESULTS.stiff, f"stopped after {at}: the field is stiff; integrate it with solver=diffrax.Kvaerno5()"),
+        (
+            RESULTS.stiff,
+            f"stopped after {at}: the field is stiff; ro.integrate can solve it with solver=diffrax.Kvaerno5()",
+        ),
         (
             RESULTS.step_vanished,
             f"stopped after {at}: the solution runs off to infinity there, or the field jumps{wider}",

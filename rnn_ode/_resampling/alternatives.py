@@ -19,7 +19,6 @@ networks for audio effects processing", DAFx 2024 (arXiv 2406.06293).
 from collections.abc import Callable
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -28,6 +27,7 @@ from jax.typing import ArrayLike
 from jaxtyping import PyTree, Real
 
 from .._base.checks import as_band, check_count
+from .._base.compiled import compiled
 from .._base.results import RESULTS
 from .._base.states import after, like
 from .._base.types import Cell, Path, State
@@ -60,7 +60,7 @@ def delayed_feedback(
     **Arguments:**
 
     - `cell`, `path`, `h0`, `band`, `dt`, `save`, `throw`: as for `evolve`.
-    - `ts`: (n,) increasing times, which must not be traced.
+    - `ts`: (n,) increasing times, in the unit of `dt`, which must not be traced. `h0` is the state at ts[0].
     - `order`: of the interpolation, through order + 1 results; results before ts[0] are h0. At irregular times the order is
       lower where the moduli of the weights would sum to more than 2. If the last result is older than one step, it stands
       for the state one step ago, where `evolve` would take whole steps. Default 5.
@@ -181,7 +181,7 @@ def _in_parts(rows: np.ndarray) -> list[np.ndarray]:
     return np.array_split(rows, len(rows) // ROWS + 1)
 
 
-@eqx.filter_jit
+@compiled
 def _feed_back(
     cell: Cell,
     path: Any,
@@ -216,7 +216,7 @@ def _feed_back(
     return with_result(after(keep(h0, save), rows))
 
 
-@eqx.filter_jit
+@compiled
 def _euler(cell: Cell, path: Any, clock: Clock, h0: State, save: Callable[[Any], Any] | None) -> tuple[State, RESULTS]:
     """Return what is kept of the states (n, …), and how the run ended."""
     drive, step = hoisted(cell)

@@ -6,7 +6,6 @@ A smooth input is in `smooth`, a held one in `held`.
 from collections.abc import Callable
 from typing import Any
 
-import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jax.tree_util import Partial
@@ -14,6 +13,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, PyTree, Real
 
 from .._base.checks import as_band, check_count
+from .._base.compiled import compiled
 from .._base.results import RESULTS
 from .._base.types import Cell, Path, State
 from .._paths.base import is_held
@@ -45,9 +45,11 @@ def evolve(
     **Arguments:**
 
     - `cell`: any cell, `cell(x, h) -> h`.
-    - `path`: the input, one of rnn_ode's paths or any function of time. It has a sampling interval of its own.
-    - `ts`: (n,) increasing times.
-    - `h0`: the state at ts[0]. Default: zeros, for our cells and Equinox's.
+    - `path`: the input, one of rnn_ode's paths or any function of time. It has a sampling interval of its own. Sample k of
+      a path belongs to the time (k + 1)·dt of the path: the network has read it then.
+    - `ts`: (n,) increasing times, in the unit of `dt`: steps of the network, unless `dt` says otherwise.
+    - `h0`: the state at ts[0]. Default: zeros, for our cells and Equinox's. `iterate` has its zero state at time 0, so a run
+      from zeros starts at ts[0] = 0 to agree with it.
     - `ahead`: how many applications of the network a result is interpolated from. Default 3.
     - `behind`: how many earlier states a result is interpolated from. Default 3.
     - `band`: the frequency, in cycles per step of the network and below 0.25, up to which the interpolation is fitted to
@@ -91,7 +93,7 @@ def evolve(
     return as_trajectory(clock.ts, rows, ended, stable, throw, stats)
 
 
-@eqx.filter_jit
+@compiled
 def _run_between_steps(
     cell: Cell,
     path: Any,

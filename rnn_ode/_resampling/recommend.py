@@ -17,7 +17,8 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, PyTree, Real
 
-from .._base.checks import as_number, check_callable, check_count
+from .._base.callables import check_cell
+from .._base.checks import as_number, check_count
 from .._base.shown import Shown
 from .._base.states import flat_rows, promote
 from .._base.text import MISSING, Column, Table, plain
@@ -124,7 +125,7 @@ def recommend(
 
     ```
     """
-    check_callable("cell", cell, "cell(x, h)")
+    check_cell("cell", cell)
     ratio = as_number("ratio", ratio)
     if not 0 < ratio < np.inf:
         raise ValueError(f"ratio must be positive and finite, new rate over old; got {ratio}.")

@@ -17,7 +17,9 @@ from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, PyTree, Real
 
-from .._base.checks import as_band, as_floats, as_number, check_callable, check_count, is_concrete
+from .._base.callables import check_cell
+from .._base.checks import as_band, as_floats, as_number, check_count, is_concrete
+from .._base.compiled import compiled
 from .._base.protocol import input_width
 from .._base.shown import ShownArrays, Variables
 from .._base.states import frozen, promote
@@ -140,7 +142,7 @@ def root_condition(
 
     ```
     """
-    check_callable("cell", cell, "cell(x, h)")
+    check_cell("cell", cell)
     check_count("ahead", ahead)
     check_count("behind", behind, 0)
     gap, band = as_number("gap", gap), as_band("band", band)
@@ -213,7 +215,7 @@ def roots_at_rest(
     return jnp.asarray(radius, kind), np.asarray(stable)
 
 
-@eqx.filter_jit
+@compiled
 def _jacobian_of_run(run: tuple[Cell, Any, Clock, State]) -> Float[Array, "M M"]:
     cell, path, clock, h0 = frozen(run)
     return jax.lax.stop_gradient(jacobian_at_rest(cell, clock.mean_input(path), h0))
@@ -268,4 +270,4 @@ def multipliers_at_rest(cell: Cell, x: Array, h: State) -> np.ndarray:
     return eigenvalues(_jacobian(cell, x, h))
 
 
-_jacobian = eqx.filter_jit(jacobian_at_rest)
+_jacobian = compiled(jacobian_at_rest)

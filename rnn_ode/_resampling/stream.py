@@ -16,7 +16,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
+from .._base.callables import check_cell
 from .._base.checks import as_band, as_step, check_callable, check_count
+from .._base.compiled import compiled
 from .._base.types import Cell
 from .._cells.protocol import hoisted, initial_state
 from .._paths.interpolated import BandLimited
@@ -86,7 +88,7 @@ class Stream:
         band: float = 0.0,
         block: int | None = None,
     ):
-        check_callable("cell", cell, "cell(x, h)")
+        check_cell("cell", cell)
         check_callable("output", output, "output(x, h)")
         check_count("ahead", ahead)
         check_count("behind", behind, 0)
@@ -236,7 +238,7 @@ def _whole_numbers(rate_in: Fraction, rate_out: Fraction, trained: Fraction) -> 
     return numbers
 
 
-@eqx.filter_jit
+@compiled
 def _begin(model, h0, samples, whole, fraction, gaps, rule):
     """Return the past of the next result, and the first few results."""
     cell, output = model
@@ -247,7 +249,7 @@ def _begin(model, h0, samples, whole, fraction, gaps, rule):
     return past, jax.vmap(output)(xs[steps:], jax.tree.map(lambda rows: rows[1:], states))
 
 
-@eqx.filter_jit
+@compiled
 def _block(model, past: Past, samples, whole, fraction, gap: float, rule: Interpolation):
     """Return the past of the next block, and the results of this one."""
     cell, output = model

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from .._base.callables import check_cell
 from .._base.checks import as_step, check_callable
 from .._base.states import promote
 from .._base.types import Cell, State
@@ -22,7 +23,7 @@ def prepared(
 ) -> tuple[Clock, State, float]:
     """Return the times, the initial state and the step of a run; `ValueError` or `TypeError` for a wrong argument."""
     dt = as_step("dt", dt)
-    check_callable("cell", cell, "cell(x, h)")
+    check_cell("cell", cell)
     check_callable("path", path, "path(t); samples (T, D) become one with Hold(xs) or BandLimited(xs)")
     check_width(path, cell, "cell")
     h0 = as_initial_state(h0, cell)

@@ -10,6 +10,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, PyTree, Real
 
+from .._base.callables import check_field
 from .._base.checks import check_callable, check_count, check_solver, is_concrete
 from .._base.results import RESULTS
 from .._base.types import Field, State
@@ -75,7 +76,7 @@ def integrate(
 
     ```
     """
-    check_callable("field", field, "field(t, h, path)")
+    check_field("field", field)
     h0 = as_state("h0", h0, field)
     clock = None if ts is None else Clock.of(path, ts, path.dt if isinstance(path, AbstractPath) else 1.0)
     _check_path(field, path)

@@ -4,22 +4,24 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, PyTree, Real
 
+from .._base.callables import check_cell
 from .._base.checks import as_floats, as_step, check_callable, check_count
+from .._base.compiled import compiled
 from .._base.protocol import input_width
 from .._base.results import RESULTS
-from .._base.states import after, like, promote
+from .._base.states import after, like, mask_failed, promote
 from .._base.types import Cell, State
 from .._cells.protocol import as_initial_state, recurrence
 from .._cells.recurrence import Recurrence
+from .fold import NO_FOLD, Fold, as_fold, checked_fold
 from .kept import Kept, keep, with_result, with_result_unless
-from .scan import scan_states
+from .scan import run_steps, scan_states
 from .trajectory import Trajectory, is_successful
 
 _SEGMENT = 1024  # steps whose states are in memory at a time if `save` keeps something else
@@ -32,6 +34,7 @@ def iterate(
     *,
     dt: float = 1.0,
     save: Callable[[Any], Any] | None = None,
+    fold: tuple[Callable[[Any, Any, Any], Any], Any, Any] | None = None,
     checkpoints: int | None = None,
     throw: bool = True,
 ) -> Trajectory:
@@ -44,19 +47,28 @@ def iterate(
     - `h0`: the state before the first step. Default: zeros, for our cells and Equinox's.
     - `dt`: length of a step, in time. Default 1.
     - `save`: what to keep of each state, a function of it. Default: all of it.
+    - `fold`: a triple `(f, init, rows)`, see below. Default: nothing is accumulated.
     - `checkpoints`: for gradients through long runs, see below. Default: every step is kept.
     - `throw`: whether a run that leaves the float range raises.
 
-    **Returns:** a `Trajectory` of T + 1 states at the times 0, dt, …, T·dt, the initial state first: the outputs are
-    `states[1:]`. Its `result` is `successful`, `left_float_range` or `not_a_number`; rows from there on are infinite.
+    **Returns:** a `Trajectory` of T + 1 states at the times 0, dt, …, T·dt, the initial state first. The outputs are
+    `states[1:]`, and those of an LSTM, whose states are a pair (h, c), `states[0][1:]`. In general
+    `jax.tree.map(lambda rows: rows[1:], states)` are the states after each step. `result` is `successful`,
+    `left_float_range` or `not_a_number`; rows from there on are infinite.
+
+    **A fold** accumulates while the network runs: acc ← f(acc, h_k, row_k) for k = 1 … T, from acc = `init` on. `rows` is a
+    pytree of arrays (T, …), such as targets, or `None`. `stats["fold"]` is the last acc; its floating-point numbers are
+    infinite if the run leaves the float range. A loss that is a sum over the steps needs no states then: inside `jit` they
+    are not kept if nobody uses `states`, and outside `save=lambda h: ()` keeps none. Its gradient needs no array of
+    cotangents of the states.
 
     Reverse mode stores what it needs of every step. With `checkpoints` it stores that many states, and runs the steps between
     two of them once more on the way back: memory for `checkpoints` + T/`checkpoints` steps, least for √T of them, at the cost
     of one more run. What `save` returns is stored for every step, so let it be small.
 
     **Raises:** `ValueError` or `TypeError` for inputs of the wrong shape, empty or not finite, for dt ≤ 0, for checkpoints
-    that are not a whole number of at least 1, and for a cell that does not return a state like its own. Under `jit` values
-    are not checked.
+    that are not a whole number of at least 1, for a cell that does not return a state like its own, and for a fold that is
+    no triple, whose `rows` are not T, or whose f does not return a value like `init`. Under `jit` values are not checked.
 
     ```python
     >>> import jax, jax.numpy as jnp, equinox as eqx, rnn_ode as ro
@@ -64,89 +76,120 @@ def iterate(
     >>> h, c = ro.iterate(cell, jnp.ones((5, 2))).states
     >>> h.shape, c.shape
     ((6, 3), (6, 3))
+    >>> targets = jnp.zeros((5, 3))
+    >>> squares = lambda acc, h, target: acc + jnp.sum((h[0] - target) ** 2)
+    >>> total = ro.iterate(cell, jnp.ones((5, 2)), fold=(squares, 0.0, targets)).stats["fold"]
+    >>> bool(jnp.isclose(total, jnp.sum((h[1:] - targets) ** 2)))
+    True
 
     ```
     """
     dt = as_step("dt", dt)
-    check_callable("cell", cell, "cell(x, h)")
+    check_cell("cell", cell)
     xs = check_inputs(cell, xs)
     h0 = as_initial_state(h0, cell)
     if save is not None:
         check_callable("save", save, "save(h)")
     if checkpoints is not None:
         check_count("checkpoints", checkpoints)
-    ts, states, result, fine = _run_network(cell, xs, h0, np.asarray(dt), save, checkpoints)
+    asked = None if fold is None else as_fold(fold, xs.shape[0])
+    ts, states, total, result, fine = _run_network(cell, xs, h0, np.asarray(dt), save, asked, checkpoints)
     if result is None:
         states, result = with_result_unless(fine, states)
     if throw and not is_successful(result):
-        states = result.error_if(states, result != RESULTS.successful)
-    return Trajectory(ts, states, result, {"num_steps": xs.shape[0]})
+        # one by one: what nobody uses is not computed
+        states, total = (_or_raise(part, result) for part in (states, total))
+    stats = {"num_steps": xs.shape[0]}
+    return Trajectory(ts, states, result, stats if fold is None else stats | {"fold": total})
 
 
-@eqx.filter_jit
+def _or_raise(part: PyTree, result: RESULTS) -> PyTree:
+    return result.error_if(part, result != RESULTS.successful) if jax.tree.leaves(part) else part
+
+
+@compiled
 def _run_network(
     cell: Cell,
     xs: Float[Array, "T ..."],
     h0: State,
     dt: Any,
     save: Callable[[Any], Any] | None,
+    fold: Fold | None,
     checkpoints: int | None,
-) -> tuple[Float[Array, " n"], State, RESULTS | None, Any]:
-    """Return the times, what is kept of the states (T + 1, …), and how the run ended.
+) -> tuple[Float[Array, " n"], State, PyTree, RESULTS | None, Bool[Array, ""]]:
+    """Return the times, what is kept of the states (T + 1, …), the fold, and how the run ended.
 
     If the result is `None`, the last value says whether all states are known to be finite. Then they need no check."""
     ts = dt.astype(jnp.result_type(float)) * jnp.arange(xs.shape[0] + 1)
     h0, apart = promote(h0, cell, xs), recurrence(cell)
+    whole = save is None
+    if fold is not None:
+        # with a `save`, the check needs no states: if nobody uses them, they are not kept
+        fold, save = checked_fold(fold, h0), save or _as_it_is
+    run = partial(_run_by_segments, cell, apart, save, fold or NO_FOLD, xs, h0)
     if checkpoints is not None:
-        rows = _run_by_segments(cell, apart, save, xs, h0, -(-xs.shape[0] // checkpoints), jax.checkpoint)
+        rows, total, doubt = run(-(-xs.shape[0] // checkpoints), jax.checkpoint)
     elif apart is None:
-        _, rows = _run_any_cell(cell, save, xs, h0)
-    elif save is None:
-        states, fine = _run_apart(apart, xs, h0)
-        return ts, after(h0, states), None, fine
+        rows, _, total, doubt = _run_any_cell(cell, save, fold or NO_FOLD, xs, h0)
+    elif whole:
+        rows, _, total, doubt = _run_apart(apart, save, fold or NO_FOLD, xs, h0)
+        if fold is None:
+            return ts, after(h0, rows.state), total, None, doubt == 0
     else:
-        length = min(xs.shape[0], _SEGMENT)
-        rows = _run_by_segments(cell, apart, save, xs, h0, length, lambda segment, **options: segment)
-    return ts, *with_result(after(keep(h0, save), rows)), None
+        rows, total, doubt = run(min(xs.shape[0], _SEGMENT), lambda segment, **options: segment)
+    states, result = with_result(after(keep(h0, save), rows))
+    return ts, states, mask_failed(doubt > 0, total), result, doubt == 0
 
 
-def _run_any_cell(cell, save, xs, h0) -> tuple[State, Kept]:
-    """Return the last state, and what is kept of every state (T, …)."""
+def _run_any_cell(cell, save, fold: Fold, xs, h0) -> tuple[Kept, State, PyTree, Float[Array, ""]]:
+    """Return what is kept of every state (T, …), the last state, the fold, and whether the states are in doubt."""
 
-    def body(h, x):
-        new = like(h, cell(x, h))
-        return new, keep(new, save)
+    def step(h, total, given):
+        x, row = given
+        h = like(h, cell(x, h))
+        return h, fold.f(total, h, row)
 
-    return jax.lax.scan(body, h0, xs, unroll=2)
+    return run_steps(step, h0, fold.init, (xs, fold.rows), lambda _, h: keep(h, save))
 
 
-def _run_apart(apart: Recurrence, xs, h0) -> tuple[State, Bool[Array, ""]]:
-    """Return every state (T, …), and whether all of them are known to be finite."""
+def _as_it_is(h: State) -> State:
+    return h
+
+
+def _run_apart(apart: Recurrence, save, fold: Fold, xs, h0) -> tuple[Kept, State, PyTree, Float[Array, ""]]:
+    """The same as `_run_any_cell`, of a cell taken apart; `save` keeps whole states."""
     jax.eval_shape(lambda x: like(h0, apart.step(apart.drive(x), h0)), xs[0])
-    return scan_states(apart, xs, h0)
+    return scan_states(apart, fold, xs, h0, partial(keep, save=save))
 
 
-def _run_by_segments(cell, apart: Recurrence | None, save, xs, h0, length: int, checkpoint) -> Kept:
-    """Return what is kept of every state (T, …), when only one segment of `length` states is in memory at a time.
+def _run_by_segments(
+    cell, apart: Recurrence | None, save, fold: Fold, xs, h0, length: int, checkpoint
+) -> tuple[Kept, PyTree, Float[Array, ""]]:
+    """Return what is kept of every state (T, …), the fold, and whether the states are in doubt.
 
-    With `jax.checkpoint`, reverse mode stores only the states between segments."""
+    Only one segment of `length` states is in memory at a time. With `jax.checkpoint`, reverse mode stores only the states
+    between segments."""
 
     @partial(checkpoint, prevent_cse=False)  # in a scan nothing can be shared with the forward pass
-    def segment(h, xs):
+    def segment(carry, given):
+        h, total, doubt = carry
+        part = Fold(fold.f, total, given[1])
         if apart is None:
-            end, (states, _) = _run_any_cell(cell, None, xs, h)
+            rows, end, total, more = _run_any_cell(cell, None, part, given[0], h)
         else:
-            states, _ = _run_apart(apart, xs, h)
-            end = jax.tree.map(lambda leaf: leaf[-1], states)
-        return end, jax.vmap(lambda state: keep(state, save))(states)
+            rows, end, total, more = _run_apart(apart, None, part, given[0], h)
+        return (end, total, doubt + more), jax.vmap(lambda state: keep(state, save))(rows.state)
 
+    start, inputs = (h0, fold.init, jnp.zeros(())), (xs, fold.rows)
     whole = xs.shape[0] // length * length
-    end, rows = jax.lax.scan(segment, h0, xs[:whole].reshape(-1, length, *xs.shape[1:]))
+    blocks = jax.tree.map(lambda leaf: leaf[:whole].reshape(-1, length, *leaf.shape[1:]), inputs)
+    (end, total, doubt), rows = jax.lax.scan(segment, start, blocks)
     rows = jax.tree.map(lambda leaf: leaf.reshape(whole, *leaf.shape[2:]), rows)
-    if whole == xs.shape[0]:
-        return rows
-    _, rest = segment(end, xs[whole:])
-    return jax.tree.map(lambda a, b: jnp.concatenate([a, b]), rows, rest)
+    if whole < xs.shape[0]:
+        rest = jax.tree.map(lambda leaf: leaf[whole:], inputs)
+        (_, total, doubt), rest = segment((end, total, doubt), rest)
+        rows = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), rows, rest)
+    return rows, total, doubt
 
 
 def check_inputs(cell: Cell, xs: Any) -> Float[Array, "T ..."]:

@@ -28,6 +28,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from .._base.compiled import compiled
 from .._base.protocol import is_partial
 from .._base.results import RESULTS
 from .._base.states import after, frozen, is_finite, mask_failed, real_dtype
@@ -45,7 +46,7 @@ from .trajectory import is_successful
 _CHECKPOINTS = diffrax.RecursiveCheckpointAdjoint(checkpoints=8)
 
 
-@eqx.filter_jit
+@compiled
 def solve_field(
     field: Field,
     path: Any,
@@ -124,7 +125,7 @@ def reason_of(field: Field, path: Any, solved: Solved, solver: diffrax.AbstractS
     )
 
 
-_diagnosed = eqx.filter_jit(diagnosed)
+_diagnosed = compiled(diagnosed)
 
 
 def _solve_exactly(field, path, h0, max_steps, save) -> Solved:
@@ -232,7 +233,9 @@ def _solve(solver, begin, end, args, progress: _Progress, tolerances, budget: in
     """Solve one interval with any solver, and with diffrax's way of taking the gradient."""
     adaptive = isinstance(solver, diffrax.AbstractAdaptiveSolver)
     solution = diffrax.diffeqsolve(
-        diffrax.ODETerm(_rate),
+        diffrax.ODETerm(
+            lambda s, h, args: _rate(s, h, args)
+        ),  # a new one: diffrax keeps what it has traced for an old one
         solver,
         begin,
         end,

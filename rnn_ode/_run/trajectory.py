@@ -20,9 +20,11 @@ class Trajectory(ShownArrays, eqx.Module):
     **Fields:**
 
     - `ts`: (n,) times, the first one that of the initial state.
-    - `states`: a pytree of (n, …), so that a network's outputs are `states[1:]`.
+    - `states`: a pytree of (n, …), the initial state first. A network's outputs are `states[1:]`, and those of an
+      LSTM, whose states are a pair (h, c), `states[0][1:]`. In general `jax.tree.map(lambda rows: rows[1:], states)` are the
+      states after each step.
     - `result`: a `RESULTS`, `successful` or why the run ended early. Rows after that end are infinite, as in diffrax.
-    - `stats`: a dictionary of counts such as `num_steps`.
+    - `stats`: a dictionary of counts such as `num_steps`, and of `iterate` what its `fold` returns.
 
     ```python
     >>> import jax.numpy as jnp, rnn_ode as ro
@@ -58,13 +60,15 @@ class Trajectory(ShownArrays, eqx.Module):
 
     def _tables(self) -> tuple[Table, ...]:
         leaves = self._leaves()
-        names, rows = _numbers_of(leaves), _flat(leaves)
+        names, rows = _numbers_of(leaves), _flat(leaves, len(self.ts))
         write = complex_number if np.iscomplexobj(rows) else number
         ended, total, size = how_it_ended(self.result), len(rows), len(names)
         count = total if ended == "successful" else int(np.cumprod(np.isfinite(rows).all(axis=1)).sum())
         columns = Column("t", ">"), *(Column(name, ">") for name in names[:_SHOWN])
         lines = tuple((number(self.ts[i], 4), *map(write, rows[i, :_SHOWN])) for i in some_of(count, _SHOWN_ROWS))
-        title = f"A run: {total} states of {counted(size, 'number')}"
+        title = (
+            f"A run: {total} states of {counted(size, 'number')}" if size else f"A run: {total} times, and no states"
+        )
         title += "." if count == total else f", of which {count} before it ended early."
         few = f"Shown: {len(lines)} of {count} times" if count > len(lines) else ""
         few += f"{', ' if few else 'Shown: '}{_SHOWN} of {size} numbers" if size > _SHOWN else ""
@@ -97,9 +101,9 @@ def _names(path: Any) -> list[str]:
     return [str(getattr(key, "name", getattr(key, "key", getattr(key, "idx", key)))) for key in path]
 
 
-def _flat(leaves: dict[str, np.ndarray]) -> np.ndarray:
-    """The states as rows (n, M)."""
-    return np.concatenate([leaf.reshape(len(leaf), -1) for leaf in leaves.values()], axis=1)
+def _flat(leaves: dict[str, np.ndarray], count: int) -> np.ndarray:
+    """The states as rows (n, M); M is 0 if nothing of them is kept."""
+    return np.concatenate([np.empty((count, 0)), *(leaf.reshape(count, -1) for leaf in leaves.values())], axis=1)
 
 
 def _numbers_of(leaves: dict[str, np.ndarray]) -> list[str]:

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
-from .._base.checks import as_step, check_callable
+from .._base.callables import check_field
+from .._base.checks import as_step
 from .._base.types import Field
 from .._paths.base import AbstractPath
 from .base import AbstractSystem
@@ -40,7 +41,7 @@ class Flow(AbstractSystem):
     path: Any
 
     def __init__(self, field: Field, x=None):
-        check_callable("field", field, "field(t, h, path)")
+        check_field("field", field)
         self.field = field
         self.path = as_input(field, x, 1.0)
 

@@ -9,7 +9,8 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
-from .._base.checks import as_step, check_callable, is_concrete
+from .._base.callables import check_cell
+from .._base.checks import as_step, is_concrete
 from .._base.types import Cell
 from .._cells.base import Pieces
 from .._paths.base import AbstractPath
@@ -45,7 +46,7 @@ class Map(AbstractSystem):
     dt: float = eqx.field(static=True)
 
     def __init__(self, cell: Cell, x=None, dt: float = 1.0):
-        check_callable("cell", cell, "cell(x, h)")
+        check_cell("cell", cell)
         self.cell = cell
         self.dt = as_step("dt", dt)
         self.path = as_input(cell, x, self.dt)

@@ -9,7 +9,7 @@ from .._base.types import Cell
 from ..interop import Network, to_torch
 from ._race import Contender, Plan
 
-EXTRA = "pip install 'rnn_ode[bench]'"
+EXTRA = "pip install '.[bench]' in a clone of rnn_ode"
 # no extra asks for PyTorch: its default wheels bring gigabytes for GPUs
 APART = {"torch": "pip install torch", "torchdiffeq": "pip install torch torchdiffeq"}
 

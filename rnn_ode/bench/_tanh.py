@@ -94,6 +94,14 @@ def in_flax(given: Problem) -> tuple[Callable[[Any, Any], Any], Any]:
     return as_function(cell, given.h0)
 
 
+def from_flax(params: Any) -> tuple[Any, Any, Any]:
+    """W_h, W_x and b, or what has their places, of parameters as `in_flax` returns them."""
+    cell = params["cell"]
+    places = (cell["dense_h"]["kernel"], cell["dense_i"]["kernel"], cell["dense_i"]["bias"])
+    hidden, inputs, bias = (np.asarray(place[...]) for place in places)
+    return hidden.T, inputs.T, bias
+
+
 def as_function(cell: Any, start: Any) -> tuple[Callable[[Any, Any], Any], Any]:
     """A flax cell, run from the state `start`, as a pure function `states(params, xs)` and its parameters."""
     from flax import nnx

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from ._app import app, job, mention_unused
-from ._options import ACTIVATION, Activation, FigureFile, Gain, Hidden, Json, Recurrent, RecurrentKind, Weights
+from ._options import ACTIVATION, METHODS, Activation, FigureFile, Gain, Hidden, Json, Recurrent, RecurrentKind, Weights
 from ._progress import numbered, progress
 from ._result import check_files, deliver
 
@@ -18,14 +18,18 @@ def analyse_command(
     hidden: Hidden = 2,
     activation: Annotated[
         Activation | None,
-        typer.Option(metavar="NAME", help=f"{ACTIVATION} Without it: what the file of the network says, or tanh."),
+        typer.Option(
+            metavar="NAME",
+            case_sensitive=False,
+            help=f"{ACTIVATION} Without it: what the file of the network says, or tanh.",
+        ),
     ] = None,
     gain: Gain = 1.5,
     recurrent: RecurrentKind = Recurrent.orthogonal,
     seed: Annotated[
         int, typer.Option(max=2**31 - 1, help="Seed of the random network and of the guesses for fixed points.")
     ] = 0,
-    method: Annotated[str, typer.Option(help="Method that makes the flow, such as forward:1 or tustin.")] = "forward:1",
+    method: Annotated[str, typer.Option(help=f"Method that makes the flow: {', '.join(METHODS)}.")] = "forward:1",
     x: Annotated[
         list[float] | None, typer.Option(help="A constant input. Give it once for each input. Without it: zeros.")
     ] = None,

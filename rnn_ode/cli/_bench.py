@@ -8,7 +8,7 @@ import typer
 
 from .._base.stop import deferred
 from ._app import app, job
-from ._options import Json
+from ._options import CASES, Json
 from ._progress import in_words, progress
 from ._result import check_files, fitted, print_result, save_figure
 
@@ -17,7 +17,7 @@ from ._result import check_files, fitted, print_result, save_figure
 def bench_command(
     context: typer.Context,
     case: Annotated[
-        list[str] | None, typer.Option(help="A case, such as iterate. Can be repeated. Without it: all.")
+        list[str] | None, typer.Option(help=f"A case: {', '.join(CASES)}. Can be repeated. Without it: all.")
     ] = None,
     hidden: Annotated[
         list[int] | None, typer.Option(min=1, help="Number of units. Can be repeated. Without it: 48.")
@@ -57,7 +57,7 @@ def bench_command(
     from ..bench._rows import Row, case_table, legend
 
     rows: list[Row] = []
-    cases = case or (benchmark.QUICK if quick else None)
+    cases = [name.lower() for name in case or ()] or (benchmark.QUICK if quick else None)
     sizes = {"hidden": hidden or 48, "batch": batch or 1}
 
     def data(interrupted: bool) -> dict[str, Any]:

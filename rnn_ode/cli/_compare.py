@@ -8,11 +8,11 @@ import numpy as np
 import typer
 
 from ._app import app, job, mention_unused
-from ._options import ACTIVATION, Activation, FigureFile, Gain, Hidden, Json, Recurrent, RecurrentKind, Weights
+from ._options import ACTIVATION, METHODS, Activation, FigureFile, Gain, Hidden, Json, Recurrent, RecurrentKind, Weights
 from ._progress import numbered, progress
 from ._result import check_files, deliver
 
-METHODS = ("textbook", "forward:1", "forward:3", "exact:anchored")
+SHOWN = ("textbook", "forward:1", "forward:3", "exact:anchored")
 """The methods without `--method`. All of them exist for a network without `--recurrent` and `--activation`."""
 
 
@@ -29,16 +29,17 @@ def compare_command(
     hidden: Hidden = 32,
     activation: Annotated[
         Activation | None,
-        typer.Option(metavar="NAME", help=f"{ACTIVATION} Without it: what the file of the network says, or tanh."),
+        typer.Option(
+            metavar="NAME",
+            case_sensitive=False,
+            help=f"{ACTIVATION} Without it: what the file of the network says, or tanh.",
+        ),
     ] = None,
     gain: Gain = 0.8,
     recurrent: RecurrentKind = Recurrent.shifted,
     method: Annotated[
         list[str] | None,
-        typer.Option(
-            help="A method, such as backward:1 or tustin. Can be repeated. "
-            "Without it: textbook, forward:1, forward:3 and exact:anchored."
-        ),
+        typer.Option(help=f"A method: {', '.join(METHODS)}. Can be repeated. Without it: {', '.join(SHOWN)}."),
     ] = None,
     seed: Annotated[int, typer.Option(max=2**31 - 1, help="Seed of the random network.")] = 0,
     out: FigureFile = Path("rnn_ode_compare.png"),
@@ -61,7 +62,7 @@ def compare_command(
             mention_unused(context, "without --input", "column")
         if weights is not None:
             mention_unused(context, "with --weights", "hidden", "gain", "recurrent", "seed")
-        methods = tuple(from_label("--method", text) for text in method or METHODS)
+        methods = tuple(from_label("--method", text) for text in method or SHOWN)
         series = sunspots() if input is None else load_csv(input, column)
         xs = _standardised(series.name, series.values)
         if weights is None:

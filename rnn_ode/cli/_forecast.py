@@ -7,15 +7,11 @@ import numpy as np
 import typer
 
 from ._app import app, job, mention_unused
-from ._options import Columns, FigureFile, Json
+from ._options import MODELS, SERIES, Columns, FigureFile, Json
 from ._result import check_files, deliver
 
-SeriesName = Annotated[
-    str, typer.Argument(help="The series: pendulum, sunspots, co2, nile, elnino, elec_equip, or a csv file.")
-]
-Model = Annotated[
-    str, typer.Option(help="The kind of network: gru, lstm, rnn, tanh, cornn, antisymmetric, neural-ode, ….")
-]
+SeriesName = Annotated[str, typer.Argument(help=f"The series: {', '.join(SERIES)}, or a csv file.")]
+Model = Annotated[str, typer.Option(help=f"The kind of network: {', '.join(MODELS)}.")]
 History = Annotated[
     int | None,
     typer.Option(
@@ -71,6 +67,8 @@ def forecast_command(
 
     from .. import learn
 
+    model = model.lower()
+    series = series.lower() if series.lower() in SERIES else series
     steps = steps or (8000 if model == "rnn" else 3000)
     published = series == "pendulum"
     names = {"values": f"the series {series}", "training": f"the series {series}", "size": "the series"}
@@ -101,8 +99,6 @@ def forecast_command(
 
 def _file(series: str) -> Path | None:
     """The csv file that `series` names, or `None` if it names a series of ours. `FileNotFoundError` if it is neither."""
-    from ..datasets import SERIES
-
     if series in SERIES:
         return None
     if not Path(series).exists():
@@ -114,11 +110,11 @@ def _file(series: str) -> Path | None:
 
 def _rows(context: typer.Context, series: str, column: list[str] | None) -> np.ndarray:
     """The values of the series, a row a sample."""
-    from ..datasets import SERIES, load_csv
+    from ..datasets import load, load_csv
 
     if series in SERIES:
         mention_unused(context, "without a csv file", "column")
-        return SERIES[series]().values
+        return load(series).values
     return load_csv(series, column or None).values
 
 

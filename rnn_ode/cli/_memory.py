@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ._app import app, job
-from ._options import FigureFile, Json
+from ._options import MODELS, TASKS, FigureFile, Json
 from ._progress import progress
 from ._result import check_files, deliver
 
@@ -15,11 +15,12 @@ from ._result import check_files, deliver
 @app.command("memory")
 def memory_command(
     context: typer.Context,
-    task: Annotated[str, typer.Option(help="The task: adding, copy, order or flip-flop.")] = "order",
+    task: Annotated[str, typer.Option(help=f"The task: {', '.join(TASKS)}.")] = "order",
     cell: Annotated[
         list[str] | None,
         typer.Option(
-            help="A kind of network, such as lstm or 'tanh + flossing'. Can be repeated. Without it: six kinds."
+            help=f"A kind of network: {', '.join(MODELS)}, or one of these with flossing, such as 'tanh + flossing'. Can be "
+            "repeated. Without it: six kinds."
         ),
     ] = None,
     lag: Annotated[
@@ -44,7 +45,8 @@ def memory_command(
 
     from .. import learn
 
-    tasks = {"adding": learn.Adding, "copy": learn.Copy, "order": learn.TemporalOrder, "flip-flop": learn.FlipFlop}
+    tasks = dict(zip(TASKS, (learn.Adding, learn.Copy, learn.TemporalOrder, learn.FlipFlop), strict=True))
+    task, cells = task.lower(), [name.lower() for name in cell or ()]
     counts = (0, 0)
 
     def kept() -> str:
@@ -71,7 +73,7 @@ def memory_command(
 
             found = learn.study(
                 tasks[task](),
-                cell or ["tanh", "tanh + flossing", "orthogonal", "antisymmetric", "gru", "lstm"],
+                cells or ["tanh", "tanh + flossing", "orthogonal", "antisymmetric", "gru", "lstm"],
                 lag or [20, 40, 80],
                 seeds=seeds,
                 hidden=hidden,

@@ -25,6 +25,22 @@ class Recurrent(StrEnum):
     antisymmetric = "antisymmetric"
 
 
+# Names, for help without JAX. Case does not matter.
+
+SERIES = ("co2", "elec_equip", "elnino", "lorenz", "nile", "pendulum", "sunspots", "van_der_pol")
+MODELS = (
+    "tanh", "orthogonal", "irnn", "rnn", "antisymmetric", "cornn", "gru", "lstm", "gru-ode", "neural-ode",
+)  # fmt: skip
+METHODS = (
+    "textbook", "forward:ORDER", "backward:ORDER", "tustin", "exact", "exact:complex", "exact:anchored",
+    "exact:complex:anchored",
+)  # fmt: skip
+CASES = (
+    "iterate", "lstm", "gradient", "sequence", "integrate", "integrate_linear_input", "linear", "long", "evolve",
+    "fixed_points", "lyapunov", "train", "import", "first", "compare",
+)  # fmt: skip
+TASKS = ("adding", "copy", "order", "flip-flop")
+
 # The result.
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object, and nothing else.")]
@@ -39,7 +55,12 @@ Hidden = Annotated[int, typer.Option(min=1, help="Number of units of the random 
 Gain = Annotated[float, typer.Option(help="The random recurrent matrix is multiplied by this number.")]
 RecurrentKind = Annotated[
     Recurrent,
-    typer.Option(metavar="KIND", help=f"Kind of the random recurrent matrix: {', '.join(Recurrent)}."),
+    typer.Option(
+        metavar="KIND",
+        case_sensitive=False,
+        help=f"Kind of the random recurrent matrix: {', '.join(Recurrent)}. A shifted one is 5/8 I + 3/8 Q with a random "
+        "orthogonal Q: every multiplier has a positive real part, so that each method exists.",
+    ),
 ]
 
 # A csv file.

@@ -4,7 +4,7 @@
 |---|---|
 | computed | `pendulum`, `lorenz`, `van_der_pol` |
 | a file of this package | `sunspots` |
-| files of the package statsmodels (`pip install 'rnn_ode[data]'`) | `co2`, `elec_equip`, `elnino`, `nile` |
+| files of the package statsmodels (`pip install '.[data]'` in a clone of rnn_ode) | `co2`, `elec_equip`, `elnino`, `nile` |
 | a csv file of yours | `load_csv` |
 
 `load` takes any of the names. All values are float64, whatever JAX's precision.

@@ -124,6 +124,7 @@ def _statsmodels(name: str) -> Path:
     spec = find_spec("statsmodels")
     if spec is None or not spec.submodule_search_locations:
         raise ImportError(
-            f"the series {name} is in the package statsmodels: pip install 'rnn_ode[data]'", name="statsmodels"
+            f"the series {name} is in the package statsmodels: pip install '.[data]' in a clone of rnn_ode",
+            name="statsmodels",
         )
     return Path(spec.submodule_search_locations[0]) / "datasets" / name / f"{name}.csv"

@@ -27,6 +27,8 @@ class Series:
     >>> series = datasets.sunspots()
     >>> series.values.shape, series.columns, float(series.index[0])
     ((309, 1), ('sunspots',), 1700.0)
+    >>> series
+    Series('sunspots', values (309, 1), index 1700 to 2008, columns ('sunspots',))
 
     ```
     """
@@ -35,3 +37,7 @@ class Series:
     values: Float[np.ndarray, "T D"]
     index: Float[np.ndarray, " T"] | None
     columns: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        span = "" if self.index is None else f", index {self.index[0]:g} to {self.index[-1]:g}"
+        return f"Series({self.name!r}, values {self.values.shape}{span}, columns {self.columns})"

@@ -6,7 +6,8 @@ from typing import Any, cast
 import equinox as eqx
 from jaxtyping import Array, Float
 
-from .._base.checks import check_callable, check_flag, counted
+from .._base.callables import check_cell
+from .._base.checks import brief, check_flag, counted
 from .._base.protocol import input_width
 from .._base.types import Cell
 from .._cells.protocol import output_of, output_shape
@@ -45,12 +46,12 @@ class Network(eqx.Module):
     residual: bool = eqx.field(static=True, default=False)
 
     def __check_init__(self):
-        check_callable("cell", self.cell, "cell(x, h)")
+        check_cell("cell", self.cell)
         check_flag("residual", self.residual)
         given = output_shape(self.cell)
         if self.readout is not None:
             if not isinstance(self.readout, eqx.nn.Linear):
-                raise TypeError(f"readout must be an equinox.nn.Linear or None; got {self.readout!r}.")
+                raise TypeError(f"readout must be an equinox.nn.Linear or None; got {brief(self.readout)}.")
             sizes = self.readout.in_features, self.readout.out_features
             if "scalar" in sizes:
                 raise ValueError(f"readout must map vectors to vectors; it maps {sizes[0]} to {sizes[1]}.")
@@ -69,7 +70,30 @@ class Network(eqx.Module):
         return None if shape is None else cast(int, shape[0])
 
     def output(self, x: Float[Array, " D"], h: Any) -> Float[Array, " M"]:
-        """The output of the step that took the input x (D,) and ended in the state h."""
+        """The output of one step.
+
+        **Arguments:**
+
+        - `x`: the input (D,) of the step. It counts only if the network is `residual`.
+        - `h`: the state after the step, as the cell returns it: (N,), (h, c) of an LSTM, each (N,), or a tuple of the layers'
+          states.
+
+        **Returns:** the output (M,).
+
+        **Raises:** `TypeError` for a state of which only the cell can say which part is the output, where the cell has no
+        method `output`.
+
+        ```python
+        >>> import equinox as eqx, jax, jax.numpy as jnp
+        >>> from rnn_ode import interop
+        >>> cell = eqx.nn.LSTMCell(1, 4, key=jax.random.key(0))
+        >>> network = interop.Network(cell, eqx.nn.Linear(4, 2, key=jax.random.key(1)))
+        >>> x, h = jnp.ones(1), (jnp.zeros(4), jnp.zeros(4))
+        >>> network.output(x, cell(x, h)).shape
+        (2,)
+
+        ```
+        """
         y = output_of(self.cell, h)
         y = y if self.readout is None else self.readout(y)
         return y + x[: y.shape[0]] if self.residual else y

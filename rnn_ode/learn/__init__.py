@@ -12,7 +12,9 @@
 try:
     import optax  # noqa: F401
 except ModuleNotFoundError as error:
-    raise ModuleNotFoundError("rnn_ode.learn needs optax: pip install 'rnn_ode[learn]'", name="optax") from error
+    raise ModuleNotFoundError(
+        "rnn_ode.learn needs optax: pip install '.[learn]' in a clone of rnn_ode", name="optax"
+    ) from error
 
 from ._checkpoints.checkpoint import load as load
 from ._checkpoints.checkpoint import save as save
@@ -48,6 +50,7 @@ from ._models.base import Recurrent as Recurrent
 from ._models.composed import Bidirectional as Bidirectional
 from ._models.composed import Stacked as Stacked
 from ._models.cores import CORES as CORES
+from ._models.cores import many_to_many as many_to_many
 from ._models.cores import many_to_one as many_to_one
 from ._models.encoder_decoder import EncoderDecoder as EncoderDecoder
 from ._models.ensemble import Ensemble as Ensemble
@@ -116,6 +119,7 @@ __all__ = [
     "last_value",
     "load",
     "mae",
+    "many_to_many",
     "many_to_one",
     "mase",
     "mse",

@@ -8,7 +8,9 @@ draw a panel take the axes for it.
 try:
     import matplotlib  # noqa: F401
 except ModuleNotFoundError as error:
-    raise ModuleNotFoundError("rnn_ode.plot needs matplotlib: pip install 'rnn_ode[app]'", name="matplotlib") from error
+    raise ModuleNotFoundError(
+        "rnn_ode.plot needs matplotlib: pip install '.[app]' in a clone of rnn_ode", name="matplotlib"
+    ) from error
 from ._analysis import analysis as analysis
 from ._bench import bench as bench
 from ._bench import bench_curves as bench_curves

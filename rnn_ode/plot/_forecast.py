@@ -16,7 +16,8 @@ def forecast(f: Any) -> Figure:
 
     **Arguments:**
 
-    - `f`: a `rnn_ode.learn.Forecast`; its `split`, `band`, `future`, `share`, `baselines` and `fit` are read.
+    - `f`: a `rnn_ode.learn.Forecast`; its `split`, `band`, `members`, `future`, `share`, `baselines` and `fit`
+      are read.
 
     **Returns:** a matplotlib figure.
 
@@ -47,29 +48,34 @@ def forecast(f: Any) -> Figure:
     return figure
 
 
+def _mean_of_all(f: Any) -> str:
+    """What the table calls the mean of the networks."""
+    return f"mean of all {len(f.members)}"
+
+
 def _mean_errors(f: Any) -> dict[str, float]:
     """The mean absolute errors at the last step of the horizon, of every baseline and of the mean of the networks."""
     targets = f.split.test.targets[:, -1]
-    everything = {**f.baselines, "network": f.band.mean}
+    everything = {**f.baselines, _mean_of_all(f): f.band.mean}
     return {name.replace("_", " "): float(np.abs(rows[:, -1] - targets).mean()) for name, rows in everything.items()}
 
 
 def _finding(f: Any) -> str:
     errors = _mean_errors(f)
-    ours = errors.pop("network")
+    ours = errors.pop(_mean_of_all(f))
+    says = f"The {_mean_of_all(f)} networks is wrong by {ours:.3g} on average"
     if not errors:
-        return f"The network is wrong by {ours:.3g} on average"
+        return says
     name, best = min(errors.items(), key=lambda item: item[1])
     if not best:
-        return f"The network is wrong by {ours:.3g} on average; {name} is exact"
-    share = abs(1 - ours / best)
-    return f"The network's mean error, {ours:.3g}, is {share:.0%} {'below' if ours < best else 'above'} that of {name}"
+        return f"{says}; {name} is exact"
+    return f"{says}, {abs(1 - ours / best):.0%} {'less' if ours < best else 'more'} than {name}"
 
 
 def forecast_rows(axes: Axes, f: Any, count: int | None) -> None:
     """Draw the first column of the series, the forecasts at the end of the horizon with their intervals, and what comes next.
 
-    Intervals that reach below 0 are cut there if the series itself is never negative. The title then says so.
+    Forecasts and intervals below 0 are drawn at 0 if the series itself is never negative. The title then says so.
 
     **Arguments:**
 
@@ -101,14 +107,13 @@ def forecast_rows(axes: Axes, f: Any, count: int | None) -> None:
     end = int(rows[-1]) + 1
     shown = slice(None) if count is None else rows >= end - count
     known = np.concatenate([test.inputs[..., 0].ravel(), test.targets[..., 0].ravel()])
-    lower, upper = f.band.lower[shown, -1, 0], f.band.upper[shown, -1, 0]
-    first, mean, last = (getattr(f.future, name)[:, 0] for name in ("lower", "mean", "upper"))
-    cut = known.min() >= 0 and min(lower.min(), first.min()) < 0
-    if cut:
-        lower, first = np.maximum(lower, 0), np.maximum(first, 0)
+    drawn = [getattr(f.band, name)[shown, -1, 0] for name in ("lower", "mean", "upper")]
+    drawn += [getattr(f.future, name)[:, 0] for name in ("lower", "mean", "upper")]
+    cut = known.min() >= 0 and min(values.min() for values in drawn) < 0
+    lower, middle, upper, first, mean, last = (np.maximum(values, 0) for values in drawn) if cut else drawn
     axes.fill_between(rows[shown], lower, upper, color=BLUE, alpha=0.25, lw=0, label=f"{f.share:.0%} interval")
     axes.plot(rows[shown], test.targets[shown, -1, 0], color=ink(), lw=1.6, label="series")
-    axes.plot(rows[shown], f.band.mean[shown, -1, 0], color=BLUE, lw=1.2, ls="--", label="forecast")
+    axes.plot(rows[shown], middle, color=BLUE, lw=1.2, ls="--", label="forecast")
     ahead = end + test.gap + np.arange(test.targets.shape[1])
     half = np.maximum(np.stack([mean - first, last - mean]), 0)
     axes.errorbar(ahead, mean, half, fmt="o", ms=3, lw=1, color=RUST, label="after the end")
@@ -116,16 +121,16 @@ def forecast_rows(axes: Axes, f: Any, count: int | None) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     axes.margins(x=0.02)
     words = "The test part, and what comes after" if count is None else "Its end, larger"
-    title(axes, words + (" (intervals cut at 0, as the series is never negative)" if cut else ""))
+    title(axes, words + (" (cut at 0, as the series is never negative)" if cut else ""))
 
 
 def forecast_errors(axes: Axes, f: Any) -> None:
-    """Draw a bar for the mean absolute error at the last step of the horizon, of every baseline and of the network.
+    """Draw a bar for the mean absolute error at the last step of the horizon, of every baseline and of the networks' mean.
 
     **Arguments:**
 
     - `axes`: the axes to draw into.
-    - `f`: a `rnn_ode.learn.Forecast`; its `split`, `band` and `baselines` are read.
+    - `f`: a `rnn_ode.learn.Forecast`; its `split`, `band`, `members` and `baselines` are read.
 
     ```python
     >>> import numpy as np
@@ -142,13 +147,13 @@ def forecast_errors(axes: Axes, f: Any) -> None:
     >>> axes = Figure().subplots()
     >>> plot.forecast_errors(axes, f)
     >>> [label.get_text() for label in axes.get_yticklabels()]
-    ['last value', 'network']
+    ['last value', 'mean of all 1']
 
     ```
     """
     errors = _mean_errors(f)
     order = sorted(errors, key=lambda name: -errors[name])
-    colours = [BLUE if name == "network" else shade(0.35) for name in order]
+    colours = [BLUE if name == _mean_of_all(f) else shade(0.35) for name in order]
     bars = axes.barh(order, [errors[name] for name in order], color=colours, height=0.7)
     axes.bar_label(bars, [f"{errors[name]:.3g}" for name in order], padding=4)
     axes.margins(x=0.15)

@@ -10,10 +10,11 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
+from .._base.fate import fate
 from ._page import headline, page, single, title
 from ._style import AMBER, BLUE, bound, faint, forbidden, ink
 
-_MANY = {"vanishes": "vanish", "persists": "persist", "explodes": "explode"}
+_MANY = {"vanishes": "vanish", "persists": "persist", "explodes": "explode", "is undefined": "are undefined"}
 
 
 def gradient_flows(flows: Mapping[str, Any]) -> Figure:
@@ -51,7 +52,7 @@ def gradient_flows(flows: Mapping[str, Any]) -> Figure:
     panels[0].yaxis.set_major_formatter(lambda decade, _: f"$10^{{{decade:g}}}$")
     for axes, (name, g) in zip(panels, flows.items(), strict=True):
         _gradient_norm(axes, g)
-        title(axes, "\n".join(filter(None, (name, _fate(g)))))
+        title(axes, "\n".join(filter(None, (name, fate(g)))))
     panels[len(flows) // 2].set_xlabel("lag k: steps back from the end of the run")
     handles: list = [
         Line2D([], [], color=ink(), lw=2.4, label="gradient norm of this run"),
@@ -88,34 +89,15 @@ def gradient_flow(g: Any) -> Figure:
     single("g", g.log_norms, 1)
     figure = gradient_flows({"": g})
     title(figure.axes[0], "")
-    headline(figure, f"The gradient {_fate(g)}")
+    headline(figure, f"The gradient {fate(g)}")
     return figure
 
 
 def _summary(flows: Iterable[Any]) -> str:
     """How many networks have which fate."""
-    fates = [_fate(g).split(":")[0] for g in flows]
+    fates = [fate(g).split(":")[0] for g in flows]
     said = [f"{fates.count(fate)} of {len(fates)} {_MANY.get(fate, fate)}" for fate in dict.fromkeys(fates)]
     return f"Gradients: {', '.join(said)}"
-
-
-def _fate(g: Any) -> str:
-    """Whether the gradient vanishes, persists or explodes, in a few words.
-
-    It persists if it changes by less than a tenth a step, the whole run changed it less than a hundredfold, and the weights
-    do not force it to vanish. Without the first, one that halves at each of a few steps would persist.
-    """
-    last, rate = float(g.log_norms[-1]), float(g.measured_rate)
-    if np.isnan(last):
-        return "undefined: see its result"
-    if np.isneginf(last):
-        return f"vanishes: 0 from lag {int(np.argmax(np.isneginf(g.log_norms)))}"
-    steady, kept = abs(rate) < np.log(1.1), abs(last) < np.log(100)
-    if steady and kept and not g.bounds.vanishing_guaranteed:
-        fate = "persists"
-    else:
-        fate = "explodes" if (last if steady else rate) > 0 else "vanishes"
-    return f"{fate}: ×{np.exp(rate):.3g} a step"
 
 
 def _decades(flows: Iterable[Any]) -> tuple[float, float]:

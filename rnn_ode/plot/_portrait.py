@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from .._base.checks import counted
+from .._base.checks import check_finite, counted
 from .._base.states import principal_plane
 from ._page import empty, headline, legend_beside, page, single
 from ._style import AMBER, BLUE, GREEN, RUST, ink, key, paper, shade
@@ -55,16 +55,18 @@ def portrait(axes: Axes, a: Any, side: Any) -> None:
     legend_beside(axes, handles)
 
 
-def fixed_points(f: Any) -> Figure:
-    """Fixed points in the plane of their first two principal components, or of the two units, by kind and stability.
+def fixed_points(f: Any, runs: Any = None) -> Figure:
+    """Fixed points in a plane, by kind and stability: that of the two units, or of the first two principal components.
 
     **Arguments:**
 
     - `f`: a single `FixedPoints`; its `points`, `count`, `slow`, `kind_names` and `verdict_names` are read.
+    - `runs`: states (T, N) of a run, or (…, T, N) of several, drawn behind the points. The principal components are then
+      those of the runs. Default: no runs, and the principal components of the points.
 
     **Returns:** a matplotlib figure.
 
-    **Raises:** `ValueError` for a batch.
+    **Raises:** `ValueError` for a batch, and for runs of another size or with values that are not finite.
 
     ```python
     >>> import jax.numpy as jnp, rnn_ode as ro
@@ -79,12 +81,16 @@ def fixed_points(f: Any) -> Figure:
     count = int(f.count)
     shown = count + int(np.sum(f.slow))
     points = np.asarray(f.points)[:shown]
-    centre, directions = principal_plane(points)
-    plane = (points - centre) @ directions.T
+    size = points.shape[1]
+    paths = np.zeros((0, 1, size)) if runs is None else _as_runs(runs, size)
+    centre, directions = principal_plane(points if runs is None else paths.reshape(-1, size))
     figure, axes = page(size=(6.8, 4.4))
     axes = axes[0, 0]
-    name_axes(axes, points.shape[1])
-    handles = _fixed_points(axes, plane, f, np.zeros(shown, bool), "")
+    name_axes(axes, size)
+    for path in (paths - centre) @ directions.T:
+        axes.plot(*path.T, color=shade(0.35), lw=0.8, zorder=1)
+    handles = [key(shade(0.35), "run" if len(paths) == 1 else "runs", lw=0.8)] if len(paths) else []
+    handles += _fixed_points(axes, (points - centre) @ directions.T, f, np.zeros(shown, bool), "")
     axes.set(aspect="equal", adjustable="datalim")
     axes.margins(0.12)
     if handles:
@@ -94,6 +100,15 @@ def fixed_points(f: Any) -> Figure:
     stable = f.verdict_names[:count].count("DECAYS")
     headline(figure, f"{counted(count, 'fixed point')}, {stable} of them stable" + _slow(shown - count))
     return figure
+
+
+def _as_runs(runs: Any, size: int) -> np.ndarray:
+    """States (…, T, N) of runs as (B, T, N)."""
+    rows = np.asarray(runs, float)
+    if rows.ndim < 2 or rows.shape[-1] != size:
+        raise ValueError(f"runs must be states (…, T, {size}), as iterate returns them; got shape {rows.shape}.")
+    check_finite("runs", rows)
+    return rows.reshape(-1, *rows.shape[-2:])
 
 
 def _slow(count: int) -> str:

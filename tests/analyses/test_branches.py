@@ -221,6 +221,7 @@ def test_a_pitchfork_from_its_stem_a_transcritical_point_and_a_hysteresis_loop()
     np.testing.assert_allclose(parameters(loop), [2 / 27**0.5, -2 / 27**0.5], atol=1e-10)
 
 
+@pytest.mark.slow
 def test_a_pitchfork_from_its_arm_and_a_circle():
     pitchfork = polynomial(h1p1=1, h3p0=-1)
     arm = ro.continue_branch(pitchfork, np.ones(1), (1.0, -1.0))
@@ -268,6 +269,7 @@ def test_a_start_on_a_branch_point_goes_along_the_parameter():
 # --- no jump is silent -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("offset", [1e-1, 1e-6])
 def test_a_broken_pitchfork_is_followed_round_its_bend(offset):
     """h = tanh(w h + b): the branch of h ≈ b ends on the upper arm and has no bifurcation; straight on lies another curve."""
@@ -278,13 +280,20 @@ def test_a_broken_pitchfork_is_followed_round_its_bend(offset):
     check(make_system, branch)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("flow", [False, True], ids=["map", "flow"])
-def test_the_diagram_is_the_same_from_the_other_end(flow):
+@pytest.mark.parametrize(
+    ("flow", "seeds"),
+    [
+        pytest.param(False, (1, 3), marks=pytest.mark.slow, id="map"),
+        pytest.param(True, (0, 1), marks=pytest.mark.slow, id="flow"),
+        pytest.param(False, range(6), marks=pytest.mark.thorough, id="map of six networks"),
+        pytest.param(True, range(6), marks=pytest.mark.thorough, id="flow of six networks"),
+    ],
+)
+def test_the_diagram_is_the_same_from_the_other_end(flow, seeds):
     """Random networks of three units along a random input, from where they have settled at p = −3; the records against the
     eigenvalues of tanh's Jacobian by NumPy."""
     found = []
-    for seed in range(6):
+    for seed in seeds:
         rng = np.random.default_rng(seed)
         W, c, b = 2.2 * rng.standard_normal((3, 3)), 2 * rng.standard_normal(3), 0.3 * rng.standard_normal(3)
         h = settled(W, b - 3 * c)
@@ -344,6 +353,7 @@ class Corner(eqx.Module):
         return ro.Map(ro.VanillaCell(self.w[None, None], jnp.ones((1, 1)), jnp.zeros(1)), p[None])
 
 
+@pytest.mark.slow
 def test_corners_of_relu():
     """h = relu(w h + p): at p = 0 the branch bends (w = ½), loses stability at once (w = −2) or turns back (w = 3/2)."""
     for w, end, found in ((0.5, 1.0, []), (-2.0, 1.0, ["border collision"]), (1.5, -1.0, ["border collision"])):
@@ -476,6 +486,20 @@ def test_bad_input_is_named(arguments, error, message):
 
 
 @pytest.mark.slow
+def test_a_start_at_which_the_system_is_not_defined_is_refused_with_that_reason():
+    """The multiplier −0.3 p of W = [[½, 0.8], [0.8, ½]] has no real logarithm."""
+    W = np.array([[0.5, 0.8], [0.8, 0.5]])
+
+    def made(p):
+        return ro.Flow(
+            ro.to_ode(ro.VanillaCell(p * W, np.ones((2, 1)), np.zeros(2), jnp.tanh), ro.Exact()), np.zeros(1)
+        )
+
+    with pytest.raises(ValueError, match=r"at p0 = 0\.2 its residual there is not finite"):
+        ro.continue_branch(made, np.zeros(2), (0.2, 3.0))
+
+
+@pytest.mark.slow
 def test_a_start_that_does_not_converge_is_refused_with_its_residual():
     """dh/dt = 1 + h² has no equilibrium."""
     with pytest.raises(ValueError, match=r"p0 = 1; .*residual there: 1.*fixed_points"):
@@ -511,7 +535,8 @@ def test_no_verdict_of_a_branch_is_sure_on_a_kink():
         assert branch.complete and set(names) == {verdict}
 
 
-@pytest.mark.parametrize("size", [1e-6, *(pytest.param(size, marks=pytest.mark.slow) for size in (1.0, 1e-4))])
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [1e-6, 1.0, 1e-4])
 def test_states_may_be_small(size):
     """0 = b + x − x³ with x = h/size folds at b = ±2/√27, whatever the size."""
     make_system = polynomial(h0p1=1, h1p0=1 / size, h3p0=-1 / size**3)

@@ -116,21 +116,6 @@ def test_a_neimark_sacker_pair_is_found_beside_any_multiplier(dtype):
         np.testing.assert_allclose(branch.critical, np.exp(1j * angle), atol=4 * WITHIN[dtype])
 
 
-@pytest.mark.slow
-@PRECISIONS
-def test_the_reference_rotation_is_the_same_in_both_precisions(dtype):
-    """tanh(g R(60°) h): Neimark–Sacker at g = 1 for the map, Hopf at g = 2 with ω = √3 for the flow, per unit of time."""
-    chart = follow(lambda h, g: jnp.tanh(turn(g, h, jnp.pi / 3)), np.zeros(2), (0.5, 2.5), dtype, flow=False)
-    assert kinds(chart) == ["neimark-sacker"]
-    np.testing.assert_allclose(parameters(chart), 1, atol=2 * WITHIN[dtype])
-    rotation = lambda h, g: jnp.tanh(turn(g, h, jnp.pi / 3)) - h  # noqa: E731
-    for units in (1.0, 1e-3, 1e3):
-        flow = follow(rotation, np.zeros(2), (0.5, 2.5), dtype, time=units)
-        assert kinds(flow) == ["hopf"]
-        np.testing.assert_allclose(parameters(flow), 2, atol=2 * WITHIN[dtype])
-        np.testing.assert_allclose(flow.critical * units, [3**0.5 * 1j], atol=8 * WITHIN[dtype])
-
-
 # --- neurons, in millivolts or volts, milliseconds or seconds ----------------------------------------------------------
 
 
@@ -168,7 +153,7 @@ NEURONS = {
     ),
     "morris-lecar": (morris_lecar, [-60.9, 0.0149], (0.0, 300.0), [93.8576, 212.0188], [0.0798, 0.1486]),
 }
-UNITS = [(1.0, 1.0), (1e-3, 1.0), (2.0**20, 1.0), (1.0, 1e-3), (1.0, 1e3)]
+UNITS = [(1.0, 1.0), (1e-3, 1.0), (1.0, 1e3)]
 
 
 @pytest.mark.slow
@@ -254,12 +239,14 @@ def test_eigenvalues_that_stay_on_the_boundary_are_no_bifurcations(dtype):
     assert kinds(reaction) == []
 
 
-@pytest.mark.slow
+@pytest.mark.parametrize(
+    "seeds", [pytest.param(2, marks=pytest.mark.slow), pytest.param(4, marks=pytest.mark.thorough)]
+)
 @pytest.mark.parametrize("flow", [False, True], ids=["map", "flow"])
-def test_float32_finds_on_random_networks_what_float64_finds(flow):
+def test_float32_finds_on_random_networks_what_float64_finds(flow, seeds):
     """Along an input and along the gain; seeds as they come."""
     size, several = 4, 0
-    for seed in range(4):
+    for seed in range(seeds):
         rng = np.random.default_rng(seed)
         W, b, c = 2.5 * rng.standard_normal((size, size)) / size**0.5, 0.3 * rng.standard_normal(size), np.zeros(size)
         along_input = seed % 2

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import parts
 import pytest
 from linear_networks import SIZE, STEPS, linear, orthogonal, zeros
 
@@ -64,5 +65,20 @@ def test_bounds_that_are_unknown_or_zero():
 def test_the_table_counts_the_steps(lags, said):
     bounds = bounds_of(jnp.asarray(0.5), jnp.zeros(lags), lags).to_dict()
     rates = dict.fromkeys(("predicted_rate", "lyapunov_rate", "measured_rate"))
-    report = {**rates, "log_norms": [0.0] * lags, "bounds": bounds, "result": "successful"}
+    words = {"finding": "The gradient vanishes.", "spectrum_of": "W_h"}
+    report = {**rates, **words, "log_norms": [0.0] * lags, "bounds": bounds, "result": "successful"}
     assert gradient_tables(report)[0].title.endswith(said)
+
+
+@pytest.mark.parametrize(
+    ("name", "of", "bounded"),
+    [("tanh", "W_h", True), ("lstm", "the Jacobian at the last state", False)],
+)
+def test_the_table_says_what_became_of_the_gradient_and_what_the_eigenvalues_are_of(name, of, bounded):
+    """A column of bounds by the weights is there for a cell that knows such a bound."""
+    g = ro.gradient_flow(parts.CELLS[name], parts.XS, jax.tree.map(jnp.asarray, parts.STATES[name]))
+    text = g.table()
+    assert text.startswith(f"The gradient vanishes: ×{np.exp(g.measured_rate):.3g} a step.\n")
+    assert f"the eigenvalues of {of}\n" in text and g.spectrum_of == of
+    assert ("by weights" in text) == bounded and ("The weights alone give no bound here." in text) == (not bounded)
+    assert ("by weights" in g.bounds.table()) == bounded and "by steps" in g.bounds.table()

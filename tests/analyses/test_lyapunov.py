@@ -299,12 +299,15 @@ def test_an_lstm_has_two_exponents_a_unit():
     np.testing.assert_allclose(run.exponents[finite], growth[finite], atol=1e-5)
 
 
+@jax.jit
+def dimension(exponents, stderr, state):
+    run = ro.Lyapunov(exponents, exponents[None], jnp.ones(1), stderr, state, ro.RESULTS.successful)
+    return run.kaplan_yorke, run.entropy_sum, run.kaplan_yorke_range
+
+
 def test_kaplan_yorke_and_entropy():
     def of(exponents, size):
-        e = jnp.asarray(exponents)
-        zeros = jnp.zeros(len(exponents))
-        run = ro.Lyapunov(e, e[None], jnp.ones(1), zeros, jnp.zeros(size), ro.RESULTS.successful)
-        return run.kaplan_yorke, run.entropy_sum
+        return dimension(jnp.asarray(exponents), jnp.zeros(len(exponents)), jnp.zeros(size))[:2]
 
     assert of([0.5, 0.0, -2.0], 3) == (2.25, 0.5)
     assert of([-0.5, -1.0], 2) == (0, 0) and of([0.5, -0.5], 2) == (2, 0.5) and of([1.0, -jnp.inf], 2) == (1, 1)
@@ -353,6 +356,7 @@ def test_the_dimension_of_a_point_a_cycle_and_a_torus():
         assert run.kaplan_yorke == dimension and run.kaplan_yorke_range == (dimension, dimension)
 
 
+@pytest.mark.slow
 def test_an_exponent_that_may_be_zero_is_zero_in_the_dimension():
     def of(exponents, stderr):
         e = jnp.asarray(exponents)

@@ -1,5 +1,7 @@
 """Exponents and standard errors from made-up growths."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -19,6 +21,11 @@ def accuracy(error=0.0, inexact=False, useless=False, length=1.0):
     return Accuracy(*map(jnp.asarray, (error, inexact, useless, length, length)))
 
 
+@partial(jax.jit, static_argnames=("size", "length"))
+def _exponents(rows, size, length, how):
+    return exponents_of(rows, LIVE, size, length, how, ro.RESULTS.left_float_range)
+
+
 def exponents(logs, size=9, *, weights=None, lost=None, finite=None, length=1.0, how=None):
     """Of logs (M, k) in blocks of two steps."""
     logs = jnp.asarray(logs)
@@ -32,7 +39,7 @@ def exponents(logs, size=9, *, weights=None, lost=None, finite=None, length=1.0,
         undefined=jnp.zeros(M, bool),
     )
     how = accuracy(length=length) if how is None else how
-    return jax.jit(lambda rows: exponents_of(rows, LIVE, size, length, how, ro.RESULTS.left_float_range))(rows)
+    return _exponents(rows, size, length, how)
 
 
 def test_the_window_is_flat_in_the_middle_half_and_falls_to_zero():

@@ -53,9 +53,10 @@ Path("later").write_text("never")
     ("script", "text"),
     [
         ("with stop.deferred():\n    print('ready', flush=True)\n    time.sleep(30)", EARLY),
-        (
+        pytest.param(
             f"stop.tell(lambda: time.sleep(30))\n{READY}time.sleep(30)",
             "Stopped. No file is damaged: each is the old one or the complete new one.\n",
+            marks=pytest.mark.slow,
         ),
         (
             f"stop.tell(lambda: 1 / 0)\n{READY}time.sleep(30)",

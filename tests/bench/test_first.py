@@ -1,5 +1,8 @@
 """The case "first": first calls in fresh processes."""
 
+import ast
+import inspect
+
 import pytest
 
 from rnn_ode import bench
@@ -48,7 +51,25 @@ def test_a_first_call_is_timed_in_a_fresh_process(run, monkeypatch):
     )
 
 
-@pytest.mark.slow
+def test_every_call_fits_the_function_that_it_calls(float32):
+    """Without running it, which takes ten seconds for all."""
+    names = {}
+    exec(first.WEIGHTS + first.OBJECTS + first.SCAN, names)
+    for call in first.CALLS.values():
+        asked = ast.parse(call, mode="eval").body
+        node = asked.value if isinstance(asked, ast.Attribute) else asked
+        assert isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+        function = inspect.signature(names[node.func.id])
+        values = [eval(ast.unparse(argument), names) for argument in node.args]
+        function.bind(*values, **{word.arg: eval(ast.unparse(word.value), names) for word in node.keywords})
+        if isinstance(asked, ast.Attribute):
+            assert (
+                asked.attr in dir(function.return_annotation)
+                or asked.attr in function.return_annotation.__annotations__
+            )
+
+
+@pytest.mark.thorough
 def test_every_call_runs_as_it_is_written(float32):
     """All of them in this process, which is quicker than a process for each."""
     import jax

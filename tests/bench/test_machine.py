@@ -39,6 +39,7 @@ def test_the_machine_is_described_in_one_line_with_versions_beside_it():
 
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="the system does not count this")
+@pytest.mark.slow
 def test_peak_memory_sees_what_a_call_allocates():
     held = _machine.peak_memory(lambda: np.ones(200_000_000, np.uint8).sum())
     assert 190e6 < held < 260e6

@@ -45,6 +45,13 @@ def test_textbook_is_the_published_equation_for_any_activation(activation):
     np.testing.assert_allclose(came, (W @ h + x_prime + b_prime) / dt, rtol=1e-12)
 
 
+def test_forward_1_of_a_tanh_network_is_the_continuous_time_network_with_the_time_constant_dt():
+    cell, dt = ro.VanillaCell(W, W_X, BIAS, jnp.tanh), 0.5
+    ours, published = ro.to_ode(cell, ro.Forward(1), dt=dt), ro.CTRNN(W, W_X, BIAS, tau=dt)
+    x = Constant(jnp.asarray(XS[0]))
+    np.testing.assert_allclose(ours(0.0, jnp.asarray(H0), x), published(0.0, jnp.asarray(H0), x), rtol=1e-12)
+
+
 def test_backward_1_has_the_textbooks_drive_and_another_matrix():
     x, inverse = XS[0], np.linalg.inv(W)
     came = ro.to_ode(AFFINE, ro.Backward(1))(0.0, jnp.asarray(H0), Constant(jnp.asarray(x)))
@@ -150,7 +157,11 @@ def test_traced_weights_are_not_looked_at():
         (lambda: ro.to_ode(W, ro.Exact()), TypeError, r"cell must be a callable cell\(x, h\); got array"),
         (lambda: ro.to_ode(AFFINE, ro.Exact(), dt=0), ValueError, r"dt must be positive and finite; got 0\.0"),
         (lambda: ro.to_ode(AFFINE, ro.Exact(), dt=np.nan), ValueError, r"dt must be positive and finite; got nan"),
-        (lambda: ro.to_rnn(AFFINE, ro.Euler(), dt=-1), ValueError, r"dt must be positive and finite; got -1\.0"),
+        (
+            lambda: ro.to_rnn(lambda t, h, path: h, ro.Euler(), dt=-1),
+            ValueError,
+            r"dt must be positive and finite; got -1\.0",
+        ),
         (lambda: ro.to_rnn(AFFINE, ro.Euler), TypeError, r"scheme must be one of rnn_ode's schemes.*got <class"),
         (lambda: ro.to_rnn(AFFINE, diffrax.Tsit5()), TypeError, r"scheme must be one of .* got Tsit5"),
         (lambda: ro.to_rnn(W, ro.Euler()), TypeError, r"field must be a callable field\(t, h, path\); got array"),

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import subprocess
 import sys
 from importlib.metadata import version
@@ -9,7 +10,11 @@ from importlib.metadata import version
 import numpy as np
 import pytest
 import typer
+from typer.testing import CliRunner
 
+from rnn_ode import bench, datasets, learn
+from rnn_ode._methods import catalogue
+from rnn_ode.cli import _options, app
 from rnn_ode.cli._app import job, mention_unused
 
 
@@ -151,3 +156,35 @@ def test_a_shell_completes_commands_options_and_values_without_jax():
     assert {"--recurrent", "--results"} & set(completed("rnn-ode compare --re").split()) == {"--recurrent"}
     assert completed("rnn-ode compare --recurrent sh").split() == ["shifted"]
     assert "_RNN_ODE_COMPLETE" in printed("--show-completion", "bash", _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1")
+
+
+def test_the_names_in_the_help_are_all_there_are():
+    methods = [spelling for kind in catalogue._OURS for spelling in kind.spellings()]
+    known = {"SERIES": datasets.SERIES, "MODELS": learn.CORES, "CASES": bench.CASES, "METHODS": methods}
+    assert {name: sorted(getattr(_options, name)) for name in known} == {name: sorted(known[name]) for name in known}
+    for command, names in (
+        ("forecast", (*_options.SERIES, *_options.MODELS)),
+        ("memory", _options.MODELS),
+        ("bench", _options.CASES),
+        ("compare", _options.METHODS),
+        ("analyse", _options.METHODS),
+    ):
+        shown = " ".join(re.sub("[─│╭╮╰╯]", " ", CliRunner().invoke(app, [command, "--help"]).stdout).split())
+        assert [name for name in names if not re.search(rf"\b{name}\b", shown)] == [] and "…" not in shown
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("forecast", "Sunspots", "--model", "LSTM", "--history", "400"),
+        ("memory", "--task", "COPY", "--cell", "Tanh + Flossing", "--cell", "nothing"),
+        ("compare", "--activation", "ReLU", "--recurrent", "Orthogonal", "--method", "EXACT", "--gain", "nan"),
+        ("bench", "--case", "Iterate", "--case", "nothing"),
+    ],
+)
+def test_upper_case_names_are_understood(arguments, tmp_path, monkeypatch):
+    """Each run ends at the last option, which is wrong."""
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, arguments)
+    told = " ".join(done.stderr.split())
+    assert done.exit_code == 2 and re.search("for one window of history 400|nothing|--gain must be", told)

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import soundfile
 from recordings import CELL, KNOB, TONE, network, write
 from typer.testing import CliRunner
 
@@ -109,7 +110,7 @@ def test_a_csv_series_is_resampled_with_a_constant_input(folder):
 def test_bad_input_is_one_line_and_status_2(folder, arguments, words):
     whole = write(folder / "cut.wav", TONE[:50], "pcm16").read_bytes()
     (folder / "cut.wav").write_bytes(whole[:-20])
-    write("nan.wav", np.array([[0.0], [0.0], [0.0], [np.nan]]))
+    soundfile.write(folder / "nan.wav", np.array([0.0, 0.0, 0.0, np.nan]), 8000, subtype="FLOAT")
     before = sorted(folder.iterdir())
     result = invoke("--weights", "net.npz", "--input", "in.wav", "--out", "out.wav", *arguments)
     assert result.exit_code == 2

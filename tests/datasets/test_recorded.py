@@ -45,7 +45,7 @@ def test_weeks_without_a_value_lie_on_straight_lines():
 def test_the_installed_series_without_statsmodels(monkeypatch):
     monkeypatch.setattr("rnn_ode.datasets._recorded.find_spec", lambda name: None)
     for name in INSTALLED:
-        with pytest.raises(ImportError, match=rf"{name} .* pip install 'rnn_ode\[data\]'") as error:
+        with pytest.raises(ImportError, match=rf"{name} .* pip install '\.\[data\]'") as error:
             datasets.load(name)
         assert error.value.name == "statsmodels"
 

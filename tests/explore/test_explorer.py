@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -160,8 +161,10 @@ def test_the_widget_s_blocks_are_the_page_s(page_numbers):
     np.testing.assert_allclose(matrix, widget.matrix, atol=1e-12)
 
 
-def test_what_cannot_be_explored_is_told():
-    pytest.importorskip("anywidget")
+def test_what_cannot_be_explored_is_told_before_anything_is_missing(monkeypatch):
+    monkeypatch.setitem(sys.modules, "anywidget", None)
+    with pytest.raises(ImportError, match=r"pip install '\.\[explore\]' in a clone"):
+        ro.explore(np.eye(16))
     with pytest.raises(ValueError, match="at most 16 rows"):
         ro.explore(np.eye(17))
     with pytest.raises(TypeError, match="must know its linear part"):

@@ -26,6 +26,8 @@ FIELDS = {
     "GRUODE": ro.GRUODE(*weights((3, N, N), (3, N, D), (3, N))),
 }
 each = pytest.mark.parametrize("field", FIELDS.values(), ids=FIELDS.keys())
+# with a state of one array and of two; tests/test_conformance.py asks the like of all
+two = pytest.mark.parametrize("field", [FIELDS["CTRNN"], FIELDS["CoRNN"]], ids=["CTRNN", "CoRNN"])
 
 
 def euler(field, dt=0.1):
@@ -48,7 +50,7 @@ def sigmoid(z):
 
 
 @pytest.mark.slow
-@each
+@two
 def test_a_run_of_small_steps_is_near_the_flow(field):
     """Euler's steps of 1/64 against the solver, held and smooth input: first order, so that halves leave half the error."""
     flow = field.output if hasattr(field, "output") else lambda h: h
@@ -112,7 +114,7 @@ def test_gradients_are_those_of_finite_differences(field):
 
 
 @pytest.mark.slow
-@each
+@two
 def test_jitted_equals_eager_and_vmapped_equals_a_loop(field):
     other = jax.tree.map(lambda leaf: 0.5 * leaf, field)
     eager = [loss(one, XS) for one in (field, other)]

@@ -6,6 +6,8 @@ import os
 import pickle
 import zipfile
 
+import equinox as eqx
+import jax
 import numpy as np
 import pytest
 
@@ -164,9 +166,9 @@ def test_without_safetensors_the_error_says_what_to_install(tmp_path, monkeypatc
         return real(name, *args, **kwargs)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(ImportError, match=r"pip install 'rnn_ode\[interop\]'"):
+    with pytest.raises(ImportError, match=r"pip install '\.\[interop\]'"):
         interop.read_arrays(write(tmp_path, "w.safetensors", b""))
-    with pytest.raises(ImportError, match=r"writing .* pip install 'rnn_ode\[interop\]'"):
+    with pytest.raises(ImportError, match=r"writing .* pip install '\.\[interop\]'"):
         interop.write_arrays(tmp_path / "new.safetensors", {"W": SQUARE})
     assert not list(tmp_path.glob("*new*"))
 
@@ -189,11 +191,27 @@ def test_written_arrays_come_back(tmp_path, suffix):
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
 
 
+def test_a_torch_module_is_written_by_its_state_dictionary(tmp_path):
+    module = pytest.importorskip("torch").nn.LSTM(1, 2)
+    for name, arrays in (("a.npz", module), ("b.npz", module.state_dict())):
+        interop.write_arrays(tmp_path / name, arrays)
+        read = interop.read_arrays(tmp_path / name)
+        assert {key: array.tolist() for key, array in read.items()} == {
+            key: tensor.tolist() for key, tensor in module.state_dict().items()
+        }
+
+
 def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "w.npz"
     interop.write_arrays(path, {"old": SQUARE})
     cases = [
         (path, {}, ValueError, r"w\.npz: there are no arrays"),
+        (
+            path,
+            eqx.nn.GRUCell(1, 2, key=jax.random.key(0)),
+            TypeError,
+            r"w\.npz: .* interop\.to_torch\(cell\) .* got GRU",
+        ),
         (path, {"W": SQUARE, "b": [np.nan]}, ValueError, r"w\.npz, key 'b': finite numbers are wanted"),
         (path, {"b": []}, ValueError, r"w\.npz, key 'b': the array is empty"),
         (

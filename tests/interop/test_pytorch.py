@@ -109,7 +109,9 @@ QUICK = [("gru", 2, False), ("relu", 3, True)]
 
 COMPARED = [
     pytest.param(*case, marks=[] if case in QUICK else pytest.mark.slow)
-    for case in ((kind, *way) for kind in MODULES for way in ((1, True), (2, False), (3, True)))
+    for kind in MODULES
+    for case in ((kind, 1, True), (kind, 2, False), (kind, 3, True))
+    if case in QUICK or case[1] == (2 if kind == "lstm" else 1)  # the modules with two layers in float64 are below
 ]
 
 
@@ -151,7 +153,9 @@ def test_bidirectional_networks_and_projections_are_refused(torch):
             interop.from_torch_network(torch.nn.LSTM(D, UNITS, 2, **options).state_dict())
 
 
-@pytest.mark.parametrize("kind", MODULES)
+@pytest.mark.parametrize(
+    "kind", [kind if kind == "gru" else pytest.param(kind, marks=pytest.mark.slow) for kind in MODULES]
+)
 def test_a_module_is_taken_as_it_is_with_its_activation(torch, kind, float32):
     model = torch_module(torch, kind, 2, bias=True)
     assert_same_outputs(torch, model, interop.from_torch_network(model, residual=True))

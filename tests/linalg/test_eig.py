@@ -129,6 +129,7 @@ def test_eig_derivative_against_finite_differences_in_both_modes():
     np.testing.assert_allclose(np.sum(gradient * E), forward, rtol=1e-10)
 
 
+@pytest.mark.slow
 def test_eig_second_derivative():
     A = np.random.default_rng(7).normal(size=(3, 3))
     # tr A³ = sum λ³, whose second derivative along E is 6 tr(A E E).

@@ -12,8 +12,8 @@ import rnn_ode as ro
 
 def test_exponents_never_raise():
     points = np.array([0, -1, 1, 1e300, 1e-320, -2.0, 0.5 + 1j, np.inf, np.nan], complex)
-    for method in METHODS:
-        values = method.exponent(jnp.asarray(points))
+    found = jax.jit(lambda z: [method.exponent(z) for method in METHODS])(jnp.asarray(points))
+    for method, values in zip(METHODS, found, strict=True):
         assert values.shape == points.shape and jnp.iscomplexobj(values)
         tame = [2, 5, 6] if method.pole != -1 else [2, 5, 6, 0]
         assert np.allclose(np.asarray(values)[tame], g(method, points[tame])), method
@@ -121,6 +121,15 @@ def test_float32_hints_at_float64_where_that_may_decide():
     assert "jax_enable_x64" in ro.Tustin().obstacle(np.diag([0.5, -1 - 1e-6]).astype(np.float32)).text
     assert ro.Tustin().obstacle(np.diag([0.5, -1 - 1e-6])) is None
     assert "jax_enable_x64" not in ro.Exact().obstacle(np.diag([0.5, -0.5]).astype(np.float32)).text
+
+
+def test_a_single_multiplier_on_the_negative_axis_is_real_and_two_close_ones_may_be_a_pair():
+    W = np.random.default_rng(0).normal(size=(9, 9))  # of odd size, so that at least one multiplier is real
+    W = -np.sign(np.linalg.eigvals(W)[abs(np.linalg.eigvals(W).imag) < 1e-9].real[0]) * W
+    assert "jax_enable_x64" not in ro.Exact().obstacle(W.astype(np.float32)).text
+    Q = np.linalg.qr(np.random.default_rng(0).normal(size=(3, 3)))[0]
+    close = (Q @ np.array([[-0.5, 1, 0], [0, -0.5, 0], [0, 0, 0.5]]) @ Q.T).astype(np.float32)
+    assert "jax_enable_x64" in ro.Exact().obstacle(close).text
 
 
 @every

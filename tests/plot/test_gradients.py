@@ -37,7 +37,7 @@ def titles(figure):
         ([0.0, 2.0, 1.0], -0.7, 30.0, "vanishes: ×0.497 a step"),  # it grew at first
         ([0.0, -0.05, -0.1], -0.05, 0.95, "vanishes: ×0.951 a step"),  # the weights let it do nothing else
         ([0.0, 1.0, -np.inf], -np.inf, 1.0, "vanishes: 0 from lag 2"),
-        ([0.0, np.nan, np.nan], np.nan, 1.0, "undefined: see its result"),
+        ([0.0, np.nan, np.nan], np.nan, 1.0, "is undefined: see its result"),
     ],
 )
 def test_a_panel_says_what_became_of_the_gradient(log_norms, rate, gain, fate):

@@ -66,6 +66,7 @@ def forecast():
     return SimpleNamespace(
         split=SimpleNamespace(test=test),
         band=band,
+        members=np.stack([band.mean] * 5),
         future=future,
         share=0.9,
         baselines={"last value": targets + 0.2},
@@ -80,19 +81,24 @@ def test_a_forecast_is_drawn_at_the_rows_that_it_is_of(forecast):
     np.testing.assert_array_equal(series.get_xdata(), np.arange(100, 150) + 10 + 2 + 3 - 1)
     np.testing.assert_array_equal(series.get_ydata(), np.sin(np.arange(50.0)))
     assert len(axes[1].lines[0].get_xdata()) == 20
-    assert [label.get_text() for label in axes[2].get_yticklabels()] == ["last value", "network"]
+    assert [label.get_text() for label in axes[2].get_yticklabels()] == ["last value", "mean of all 5"]
     np.testing.assert_allclose([bar.get_width() for bar in axes[2].patches], [0.2, 0.1])
     assert [text.get_text() for text in axes[3].texts] == ["norm of the gradient", "loss", "validation"]
-    assert plot.forecast(forecast).get_suptitle() == "The network's mean error, 0.1, is 50% below that of last value"
+    assert plot.forecast(forecast).get_suptitle() == (
+        "The mean of all 5 networks is wrong by 0.1 on average, 50% less than last value"
+    )
 
 
 @pytest.mark.parametrize(("lift", "cut"), [(0.0, False), (1.0, True)])
-def test_intervals_are_cut_at_zero_where_the_series_is_never_negative(forecast, lift, cut):
+def test_forecasts_are_cut_at_zero_where_the_series_is_never_negative(forecast, lift, cut):
+    """The mean too: it would otherwise be drawn outside its own interval."""
     test, band = forecast.split.test, forecast.band
     test.targets, band.lower, band.upper = test.targets + lift, band.lower + lift, band.upper + lift
+    band.mean = test.targets - 0.3
     axes = plot.forecast(forecast).axes[0]
     lowest = axes.collections[0].get_paths()[0].vertices[:, 1].min()
     assert lowest == (0 if cut else band.lower.min())
+    assert axes.lines[1].get_ydata().min() == (0 if cut else band.mean[:, -1].min())
     assert ("cut at 0" in plot._page._TITLES[axes]) == cut
 
 

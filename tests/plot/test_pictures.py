@@ -162,6 +162,7 @@ def forecast(count=50, baselines=("last value", "last season")):
         SimpleNamespace(
             split=SimpleNamespace(test=test),
             band=band,
+            members=np.stack([band.mean] * 5),
             future=future,
             share=0.9,
             fit=SimpleNamespace(history=history()),
@@ -238,11 +239,12 @@ def gradients(count=5, log_norms=None):
     return plot.gradient_flows({f"{LONG}, number {i}": flow(log_norms) for i in range(count)})
 
 
-QUICK = {
+ORDINARY = {
     "comparison": comparison,
     "spectrum": spectrum,
     "analysis": analysis,
     "fixed points": lambda: plot.fixed_points(found(2, padding=9)),
+    "fixed points and runs": lambda: plot.fixed_points(found(5), RNG.normal(size=(4, 30, 5))),
     "cycles": cycles,
     "lyapunov": lambda: plot.lyapunov(exponents(3)),
     "branch": branch,
@@ -371,21 +373,45 @@ def _meets(line, axes, box):
     return bool(path.intersects_bbox(part, filled=False))
 
 
-CASES = [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in AWKWARD)]
+# the picture of each kind is drawn by the quick tests of its own file as well
+CHOSEN = ("comparison", "fixed points", "cycles", "gradients", "transient", "trajectory", "history")
+CASES = [name if name in CHOSEN else pytest.param(name, marks=pytest.mark.slow) for name in (*ORDINARY, *AWKWARD)]
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_every_text_is_inside_the_picture_and_covers_nothing(name):
-    figure = {**QUICK, **AWKWARD}[name]()
+    figure = {**ORDINARY, **AWKWARD}[name]()
     assert faults(figure) == []
     assert figure.get_suptitle() or any(axes.get_title(loc="left") for axes in figure.axes)
 
 
+@pytest.mark.slow
 def test_a_disturbance_is_drawn_for_as_many_steps_in_any_unit_of_time():
     def drawn(dt):
         return [len(line.get_xdata()) for line in analysis(dt=dt).axes[6].lines]
 
     assert drawn(1e-3) == drawn(1.0) == drawn(1e3) and max(drawn(1.0)) == 8
+
+
+def test_runs_are_drawn_in_the_plane_of_their_principal_components():
+    """Runs in a plane of three units: their distances are those of the picture, and the points lie where they are in it."""
+    plane = np.linalg.qr(RNG.normal(size=(3, 2)))[0]
+    runs = RNG.normal(size=(4, 30, 2)) @ np.diag([3, 1]) @ plane.T
+    points = found(3)
+    points.points[:] = runs[0, :3]
+    axes = plot.fixed_points(points, runs).axes[0]
+    drawn = [np.column_stack(line.get_data()) for line in axes.lines if len(line.get_xdata()) == 30]
+    np.testing.assert_allclose(
+        np.linalg.norm(np.diff(drawn, axis=1), axis=2), np.linalg.norm(np.diff(runs, axis=1), axis=2)
+    )
+    marks = [np.ravel(line.get_data()) for line in axes.lines if len(line.get_xdata()) == 1]
+    np.testing.assert_allclose(marks, drawn[0][:3])
+    for bad, words in (
+        (runs[..., :2], r"runs must be states \(…, T, 3\)"),
+        (np.full((2, 3), np.nan), "must be finite"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            plot.fixed_points(points, bad)
 
 
 def test_faults_are_seen():
@@ -411,10 +437,16 @@ def drawn_lines(axes):
 
 
 @pytest.mark.parametrize("style", ["default", "dark_background"])
-@pytest.mark.parametrize("name", ["comparison", "analysis", "branch", "gradients", "transient"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "gradients",
+        *(pytest.param(n, marks=pytest.mark.slow) for n in ("comparison", "analysis", "branch", "transient")),
+    ],
+)
 def test_words_and_lines_stand_out_in_light_and_dark(name, style):
     with matplotlib.style.context(style):
-        figure = QUICK[name]()
+        figure = ORDINARY[name]()
     paper = figure.get_facecolor()
     assert contrast(paper, "black" if style == "default" else "white") > 15
     colours = {text.get_color() for text in texts(figure) if text.get_text().strip()}

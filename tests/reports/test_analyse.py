@@ -9,7 +9,6 @@ import pytest
 from typer.testing import CliRunner
 
 import rnn_ode as ro
-from rnn_ode._reports.analysis_points import with_shared
 from rnn_ode.cli import app
 
 c, s = np.cos(np.pi / 3), np.sin(np.pi / 3)
@@ -152,15 +151,3 @@ def test_infinite_exponents_are_said_and_the_leading_eigenvalue_is_the_one_that_
     assert point["kind"] == "FLIP" and point["leading_eigenvalue"] == [-1.1, 0.0]
     gap = ro.analyse(two_units(np.zeros((2, 2)), None), np.zeros(1), ro.Backward(1))
     assert "singular" in gap.plot().axes[1].texts[0].get_text()
-
-
-@pytest.mark.slow
-def test_what_one_side_found_and_both_have_is_listed_by_both():
-    """The network's own guess reaches one of its three fixed points, the flow's reach them all."""
-    cell = ro.VanillaCell([[1.5]], [[1.0]], [0.0], jnp.tanh)
-    network, flow = ro.Map(cell, np.zeros(1)), ro.Flow(ro.to_ode(cell, ro.Forward(1)), np.zeros(1))
-    few, many = np.full((9, 1), 1.0), np.linspace(-2, 2, 9)[:, None]
-    first, second = ro.fixed_points(network, few), ro.fixed_points(flow, many)
-    assert (int(first.count), int(second.count)) == (1, 3)
-    assert int(with_shared(first, network, second).count) == 3
-    assert with_shared(second, flow, first) is second

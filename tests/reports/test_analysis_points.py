@@ -1,5 +1,7 @@
 """Fixed points of two systems beside each other, and the plane in which they are drawn."""
 
+from types import SimpleNamespace
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -7,7 +9,7 @@ import pytest
 import rnn_ode as ro
 from rnn_ode._base.states import principal_plane
 from rnn_ode._reports.analysis_points import added_and_undefined, with_shared
-from rnn_ode._reports.analysis_portrait import grid_of, nullclines_of
+from rnn_ode._reports.analysis_portrait import grid_of, nullclines_of, plane_of
 from rnn_ode._reports.analysis_questions import run_orbit
 
 CUBIC = ro.Flow(lambda t, h, path: h - h**3)  # rests at −1, 0 and 1
@@ -54,6 +56,16 @@ def test_more_units_are_drawn_in_their_principal_components():
     np.testing.assert_allclose(centre[:2], [1.5, 2.0])
     np.testing.assert_allclose(np.abs(axes[0]), [0.6, 0.8, 0, 0], atol=0.02)
     np.testing.assert_allclose(axes @ axes.T, np.eye(2), atol=1e-12)
+
+
+def test_the_plane_of_a_run_that_ends_in_one_point_is_that_of_the_fixed_points(as_user):
+    square = SimpleNamespace(points=np.eye(5)[[1, 1, 3, 3]] * [[1], [-1], [1], [-1]], count=4)
+    orbit = np.zeros((400, 5))
+    orbit[:, 1] = 1
+    orbit[:3] += 0.01 * np.random.default_rng(0).normal(size=(3, 5))
+    axes = plane_of(orbit, square)[1]
+    np.testing.assert_allclose(np.linalg.norm(axes[:, [1, 3]]), np.sqrt(2), rtol=1e-3)
+    np.testing.assert_allclose(plane_of(orbit[:3], None)[1], principal_plane(orbit[:3])[1])
 
 
 def test_the_grid_holds_the_run_and_the_fixed_points_near_it(cubic):

@@ -28,7 +28,7 @@ def ended(result, rows=2, dtype=float):
         ("not_a_number", "not a number after t = 1"),
         ("field_undefined", "the field is not finite shortly after t = 1"),
         ("max_steps_reached", "stopped after t = 1: out of solver steps"),
-        ("stiff", "stopped after t = 1: the field is stiff; integrate it with solver=diffrax.Kvaerno5()"),
+        ("stiff", "stopped after t = 1: the field is stiff; ro.integrate can solve it with solver=diffrax.Kvaerno5()"),
         ("step_vanished", "stopped after t = 1: the solution runs off to infinity there, or the field jumps"),
     ],
 )

@@ -58,11 +58,10 @@ def test_phi_functions_are_differentiated_in_both_modes():
     np.testing.assert_allclose(forward, (entry(A + size * along) - entry(A - size * along)) / (2 * size), rtol=1e-7)
 
 
-# every way of reading the input, at the state's time, half a step and a step ahead, with every path; once the methods that
-# read it like one of these
+# every way of reading the input, at the state's time, half a step and a step ahead, with every path; and the logarithm
 LEADS = (ro.Textbook(), ro.Tustin(), ro.Forward(1))
 READINGS = [(method, path, RATES[k % 2]) for k, (method, path) in enumerate(itertools.product(LEADS, PATHS))]
-OTHERS = [(method, "linear", 0.7) for method in (ro.Forward(3), ro.Backward(2), ro.Exact())]
+OTHERS = [(ro.Exact(), "linear", 0.7)]
 
 
 @pytest.mark.slow
@@ -117,14 +116,22 @@ def line_step(A, c, slope, h):
 def test_blocks_are_the_scan(steps):
     u = jnp.asarray(RNG.standard_normal((steps, N)))
     E = jnp.asarray(0.9 * np.linalg.qr(W)[0])
-    np.testing.assert_allclose(doubled(E, u, jnp.asarray(H0)), scanned(E, u, jnp.asarray(H0)), rtol=1e-12, atol=1e-13)
+    found, wanted = jax.jit(lambda E, u, h: (doubled(E, u, h), scanned(E, u, h)))(E, u, jnp.asarray(H0))
+    np.testing.assert_allclose(found, wanted, rtol=1e-12, atol=1e-13)
 
 
 def test_blocks_are_left_where_the_power_they_need_is_not_finite():
     E, u, h0 = (jnp.asarray(v, jnp.float32) for v in (np.diag([20.0, 0.5]), np.ones((5, 2)), np.ones(2)))
-    found = jax.grad(lambda h: doubled_where_finite(E, u, h).sum())(h0)
-    np.testing.assert_allclose(found, jax.grad(lambda h: scanned(E, u, h).sum())(h0), rtol=1e-6)
-    np.testing.assert_allclose(doubled_where_finite(0.1 * E, u, h0), scanned(0.1 * E, u, h0), rtol=1e-5)
+
+    @jax.jit
+    def asked(E):
+        runs = [lambda h: doubled_where_finite(E, u, h), lambda h: scanned(E, u, h)]
+        return [(run(h0), jax.grad(lambda h, run=run: run(h).sum())(h0)) for run in runs]
+
+    (_, found), (_, wanted) = asked(E)
+    np.testing.assert_allclose(found, wanted, rtol=1e-6)
+    (found, _), (wanted, _) = asked(0.1 * E)
+    np.testing.assert_allclose(found, wanted, rtol=1e-5)
 
 
 @pytest.mark.parametrize("dt", [0.37, pytest.param(0.7, marks=pytest.mark.slow)])

@@ -17,6 +17,7 @@ from . import (
     long,
     lstm,
     lyapunov,
+    sequence,
     train,
 )
 
@@ -25,6 +26,7 @@ SIZED: dict[str, Callable[[Plan], list[Row]]] = {
     "iterate": iterate.rows,
     "lstm": lstm.rows,
     "gradient": gradient.rows,
+    "sequence": sequence.rows,
     "integrate": flow.held,
     "integrate_linear_input": flow.linear_input,
     "linear": linear.rows,
@@ -45,6 +47,7 @@ SECONDS = dict.fromkeys(CASES, 60) | {
     "iterate": 10,
     "lstm": 8,
     "gradient": 5,
+    "sequence": 6,
     "integrate": 30,
     "integrate_linear_input": 25,
     "linear": 20,

@@ -66,12 +66,7 @@ def _flax(_: ModuleType, given: _tanh.Problem) -> list[Contender]:
 
     def values(results: Any) -> tuple[Any, ...]:
         by_params, by_xs = results
-        cell = by_params["cell"]
-        hidden, inputs, bias = (
-            np.asarray(part[...])
-            for part in (cell["dense_h"]["kernel"], cell["dense_i"]["kernel"], cell["dense_i"]["bias"])
-        )
-        return hidden.T, inputs.T, bias, by_xs
+        return *_tanh.from_flax(by_params), by_xs
 
     return [
         Contender("flax nnx.RNN", partial(jitted(gradient), params, given.xs), "jax.grad, jitted, SimpleCell", values)

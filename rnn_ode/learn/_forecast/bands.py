@@ -6,14 +6,20 @@ Lei et al., JASA 113, 2018).
 """
 
 import math
+from typing import Any
 
 import equinox as eqx
 import numpy as np
 from jaxtyping import Float
 
+from ..._base.shown import Shown
+from ..._base.text import Column, Table, number, plain
 
-class Band(eqx.Module):
-    """Predictions with intervals, each (…, horizon, D), in the units of the series.
+_MOST = 12  # rows of a table
+
+
+class Band(Shown, eqx.Module):
+    """Predictions with intervals, each (…, horizon, D), in the units of the series. `print(band)` shows those of one window.
 
     **Fields:**
 
@@ -34,6 +40,31 @@ class Band(eqx.Module):
     mean: Float[np.ndarray, "*n horizon D"]
     lower: Float[np.ndarray, "*n horizon D"]
     upper: Float[np.ndarray, "*n horizon D"]
+
+    _alone = "mean", 2
+
+    def _tables(self) -> tuple[Table, ...]:
+        return (band_table(self, 1, "Predictions with intervals."),)
+
+    def _data(self) -> dict[str, Any]:
+        return plain({"mean": self.mean, "lower": self.lower, "upper": self.upper})
+
+
+def band_table(band: Band, first: int, title: str, says: str = "") -> Table:
+    """The predictions of one window as a table. Its steps count from `first`, and `says` tells what they are."""
+    horizon, width = band.mean.shape
+    places = [(step, column) for step in range(horizon) for column in range(width)]
+    rows = tuple(
+        (
+            str(first + step),
+            *([str(column)] if width > 1 else []),
+            *(number(values[step, column], 5) for values in (band.mean, band.lower, band.upper)),
+        )
+        for step, column in places[:_MOST]
+    )
+    headings = ["column", "mean", "lower", "upper"][width == 1 :]
+    columns = Column("step", ">", says), *(Column(heading, ">") for heading in headings)
+    return Table(columns, rows, title, hidden=len(places) - len(rows))
 
 
 class ConformalIntervals(eqx.Module):

@@ -96,7 +96,7 @@ def forecast(
 
     ```
     """
-    check_callable("make", make, "make(key, inputs, outputs)")
+    check_callable("make", make, 'make(key, inputs, outputs), such as learn.many_to_one("lstm", 32)')
     for name, count in (("members", members), ("steps", steps), ("size", size), ("season", season)):
         check_count(name, count)
     share = _check_shares(share, rate, validation)

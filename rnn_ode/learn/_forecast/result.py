@@ -9,7 +9,7 @@ from jaxtyping import Float
 from ..._base.shown import ShownArrays, Variables
 from ..._base.text import Column, Table, fixed, number, plain
 from .._training.fit import Fit
-from .bands import Band
+from .bands import Band, band_table
 from .metrics import coverage, mae, mase, mse, smape
 from .split import Split
 
@@ -40,7 +40,8 @@ class Forecast(ShownArrays, eqx.Module):
     - `season`: rows per season.
 
     `to_dict()` has, at the last step of the horizon: "metrics" of a single network (median), "naive" of the last value,
-    "ensemble", "members" and "baselines". At every step: "by_step" of the ensemble. Further: "coverage" and "future".
+    "ensemble", "members" and "baselines". At every step: "by_step" of the ensemble. Further: "coverage", and the "future" at
+    its "steps" after the last row of the series.
 
     ```python
     >>> import numpy as np
@@ -70,6 +71,12 @@ class Forecast(ShownArrays, eqx.Module):
     season: int
 
     @property
+    def steps_ahead(self) -> range:
+        """How many rows after the last row of the series each row of `future` is: gap + 1, gap + 2, …."""
+        first = self.split.test.gap + 1
+        return range(first, first + len(self.future.mean))
+
+    @property
     def coverage(self) -> float:
         """The share of the test targets that the intervals cover."""
         return coverage(self.split.test.targets, self.band.lower, self.band.upper)
@@ -92,7 +99,8 @@ class Forecast(ShownArrays, eqx.Module):
 
     def _tables(self) -> tuple[Table, ...]:
         test, horizon = self.split.test, self.split.test.targets.shape[1]
-        labels = {"network": f"network (median of {len(self.members)})", "ensemble": f"mean of all {len(self.members)}"}
+        count = len(self.members)
+        labels = {"network": f"network (median of {count})", "ensemble": f"mean of all {count}"}
         rows = tuple(
             (
                 labels.get(name, name.replace("_", " ")),
@@ -107,11 +115,16 @@ class Forecast(ShownArrays, eqx.Module):
             f"The intervals of {self.share:.0%} cover {self.coverage:.1%} of the test targets.",
             f"Training: {self.fit.stopped_because}.",
         )
-        return (Table(_COLUMNS, rows, title, notes),)
+        future = band_table(
+            self.future,
+            self.steps_ahead[0],
+            f"The forecast: the {labels['ensemble']}, with intervals of {self.share:.0%}.",
+            "rows after the last row of the series",
+        )
+        return Table(_COLUMNS, rows, title, notes), future
 
     def _data(self) -> dict[str, Any]:
         rows, steps = self.rows(), range(self.split.test.targets.shape[1])
-        future = {name: getattr(self.future, name).tolist() for name in ("mean", "lower", "upper")}
         found = {
             "naive": rows["last value"],
             "metrics": rows["network"],
@@ -122,7 +135,7 @@ class Forecast(ShownArrays, eqx.Module):
             "coverage": {"wanted": self.share, "measured": self.coverage},
             "windows": {part: len(getattr(self.split, part)) for part in ("train", "validation", "test")},
             "stopped_because": self.fit.stopped_because,
-            "future": future,
+            "future": {"steps": list(self.steps_ahead), **self.future.to_dict()},
         }
         return plain(found)
 

@@ -22,7 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Real
 
-from ..._base.checks import is_concrete
+from ..._base.checks import brief, is_concrete
 from ..._base.types import Cell, State
 from ..._cells.protocol import output_of
 
@@ -116,6 +116,6 @@ def as_samples(xs: Any, length: Length = None) -> Float[Array, "..."]:
 
 def _check_length(count: int, length: Int[Array, ""] | int) -> None:
     if jnp.ndim(length) or not jnp.issubdtype(jnp.result_type(length), jnp.integer):
-        raise TypeError(f"length must be a whole number, how many of the samples count; got {length!r}.")
+        raise TypeError(f"length must be a whole number, how many of the samples count; got {brief(length)}.")
     if is_concrete(length) and not 1 <= length <= count:
         raise ValueError(f"length must be from 1 to the number of samples, {count}; got {length}.")

@@ -16,6 +16,7 @@ linear readout.
 """
 
 from collections.abc import Callable
+from typing import TypeVar
 
 import diffrax
 import equinox as eqx
@@ -36,9 +37,11 @@ from ..._paths.interpolated import Linear
 from .base import Recurrent
 from .integrated import Integrated
 from .iterated import Iterated
-from .wirings import ManyToOne
+from .wirings import ManyToMany, ManyToOne
 
 _LONGEST_MEMORY = 256.0  # steps
+
+_Wiring = TypeVar("_Wiring", ManyToOne, ManyToMany)
 
 Core = Callable[[PRNGKeyArray, int, int], Recurrent]
 
@@ -77,8 +80,8 @@ CORES: dict[str, Core] = {
 }
 """The named cores: `CORES[name](key, inputs, hidden)` makes the recurrent part of a model, a runner.
 
-`many_to_one` adds a readout, and `study` compares cores on a task. To add a core of your own, assign such a function to
-`CORES["its name"]`.
+`many_to_one` and `many_to_many` add a readout, and `study` compares cores on a task. To add a core of your own, assign such a
+function to `CORES["its name"]`.
 """
 
 
@@ -103,13 +106,37 @@ def many_to_one(name: str, hidden: int) -> Callable[[PRNGKeyArray, int, int], Ma
 
     ```
     """
+    return _maker(ManyToOne, name, hidden)
+
+
+def many_to_many(name: str, hidden: int) -> Callable[[PRNGKeyArray, int, int], ManyToMany]:
+    """Return a function that makes a model with a value at every step, from a named core and a linear readout.
+
+    **Arguments:**
+
+    - `name`: a name of `CORES`, such as "tanh".
+    - `hidden`: the number of units.
+
+    **Returns:** `make(key, inputs, outputs)`, which makes a `ManyToMany`.
+
+    **Raises:** `ValueError` for an unknown name.
+
+    ```python
+    >>> import jax, jax.numpy as jnp
+    >>> from rnn_ode import learn
+    >>> model = learn.many_to_many("tanh", 8)(jax.random.key(0), 2, 1)
+    >>> model(jnp.ones((5, 2))).shape
+    (5, 1)
+
+    ```
+    """
+    return _maker(ManyToMany, name, hidden)
+
+
+def _maker(wiring: type[_Wiring], name: str, hidden: int) -> Callable[[PRNGKeyArray, int, int], _Wiring]:
     check_core(name)
     check_count("hidden", hidden)
-
-    def make(key: PRNGKeyArray, inputs: int, outputs: int) -> ManyToOne:
-        return ManyToOne(*core_and_readout(name, hidden, key, inputs, outputs))
-
-    return make
+    return lambda key, inputs, outputs: wiring(*core_and_readout(name, hidden, key, inputs, outputs))
 
 
 def core_and_readout(

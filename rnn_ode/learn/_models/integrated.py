@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Real
 
+from ..._base.callables import check_field
 from ..._base.checks import as_step, check_callable
 from ..._base.states import promote
 from ..._base.types import Cell, Field, State
@@ -61,7 +62,7 @@ class Integrated(Recurrent):
     adjoint: diffrax.AbstractAdjoint | None = None
 
     def __check_init__(self):
-        check_callable("field", self.field, "field(t, h, path)")
+        check_field("field", self.field)
         check_callable("path", self.path, "path(xs, dt)")
         as_step("dt", self.dt)
 

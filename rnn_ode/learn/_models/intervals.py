@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ..._base.checks import as_floats, as_number, is_concrete
+from ..._base.checks import as_floats, as_number, brief, is_concrete
 from .base import Length, as_samples
 from .times import check_increasing, differences, host_times, time_after, traced_gaps
 
@@ -139,9 +139,9 @@ def _check_unit(unit: Any, dtype: np.dtype) -> None:
     dates = dtype.kind == "M"
     if dates != isinstance(unit, np.timedelta64):
         wanted = "a timedelta64, such as np.timedelta64(1, 's')" if dates else "a number"
-        raise TypeError(f"unit must be {wanted}, for ts of {dtype}; got {unit!r}.")
+        raise TypeError(f"unit must be {wanted}, for ts of {dtype}; got {brief(unit)}.")
     if (not dates and not 0 < as_number("unit", unit) < np.inf) or (dates and not unit > unit - unit):
-        raise ValueError(f"unit must be finite and above 0; got {unit!r}.")
+        raise ValueError(f"unit must be finite and above 0; got {brief(unit)}.")
 
 
 def _counts(shape: tuple[int, ...], lengths: Any) -> np.ndarray:
@@ -150,7 +150,7 @@ def _counts(shape: tuple[int, ...], lengths: Any) -> np.ndarray:
         return np.full(shape[:-1], shape[-1])
     counts = np.asarray(lengths)
     if counts.shape != shape[:-1] or counts.dtype.kind not in "iu":
-        raise ValueError(f"lengths must be a whole number for each row of ts, {shape[:-1]}; got {lengths!r}.")
+        raise ValueError(f"lengths must be a whole number for each row of ts, {shape[:-1]}; got {brief(lengths)}.")
     if ((counts < 1) | (counts > shape[-1])).any():
         raise ValueError(
             f"lengths must be from 1 to the number of samples, {shape[-1]}; got {counts.min()} to {counts.max()}."

@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Real
 
-from ..._base.checks import check_callable, check_count
+from ..._base.callables import check_cell
+from ..._base.checks import check_count
 from ..._base.types import Cell, State
 from ..._cells.protocol import as_initial_state
 from ..._run.iterate import iterate
@@ -37,7 +38,7 @@ class Iterated(Recurrent):
     checkpoints: int | None = eqx.field(static=True, default=None)
 
     def __check_init__(self):
-        check_callable("cell", self.cell, "cell(x, h)")
+        check_cell("cell", self.cell)
         if self.checkpoints is not None:
             check_count("checkpoints", self.checkpoints)
 

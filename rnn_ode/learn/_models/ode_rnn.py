@@ -13,7 +13,8 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Real
 
-from ..._base.checks import as_floats, check_callable, check_count, is_concrete
+from ..._base.callables import check_cell, check_field
+from ..._base.checks import as_floats, check_count, is_concrete
 from ..._base.protocol import input_width
 from ..._base.states import real_dtype
 from ..._base.types import Cell, Field, State
@@ -68,8 +69,8 @@ class ODERNN(eqx.Module):
     substeps: int = eqx.field(static=True, default=2)
 
     def __check_init__(self):
-        check_callable("field", self.field, "field(t, h, path)")
-        check_callable("cell", self.cell, "cell(x, h)")
+        check_field("field", self.field)
+        check_cell("cell", self.cell)
         check_count("substeps", self.substeps)
         state = jax.eval_shape(self.initial_state)
         try:

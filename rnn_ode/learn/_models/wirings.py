@@ -24,7 +24,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Real
 
-from ..._base.checks import check_callable, check_count
+from ..._base.checks import brief, check_callable, check_count
 from .base import AbstractRunner, Length, Readout, as_samples
 from .intervals import Intervals
 from .ode_rnn import ODERNN
@@ -39,7 +39,7 @@ class _Wiring(eqx.Module):
     def __check_init__(self):
         if not isinstance(self.runner, AbstractRunner):
             raise TypeError(
-                f"runner must be an AbstractRunner, such as Iterated(cell) or Integrated(field); got {self.runner!r}."
+                f"runner must be an AbstractRunner, such as Iterated(cell) or Integrated(field); got {brief(self.runner)}."
             )
         check_callable("readout", self.readout, "readout(output)")
 
@@ -194,7 +194,7 @@ class IrregularToOne(eqx.Module):
 
     def __check_init__(self):
         if not isinstance(self.runner, ODERNN):
-            raise TypeError(f"runner must be an ODERNN(field, cell), which takes times; got {self.runner!r}.")
+            raise TypeError(f"runner must be an ODERNN(field, cell), which takes times; got {brief(self.runner)}.")
         check_callable("readout", self.readout, "readout(output)")
 
     def __call__(

@@ -18,7 +18,8 @@ import numpy as np
 import optax
 from jaxtyping import PRNGKeyArray, PyTree
 
-from ..._base.checks import as_number, check_callable, check_count, check_flag
+from ..._base.checks import as_number, brief, check_callable, check_count, check_flag
+from ..._base.compiled import read_by
 from ..._base.shown import ShownArrays, Variables
 from ..._base.text import Table
 from .._checkpoints.checkpoint import PathLike
@@ -189,7 +190,7 @@ def _set_up(
     if clip is not None and not as_number("clip", clip) > 0:
         raise ValueError(f"clip must be a number above 0, or None; got {clip}.")
     if not (callable(getattr(optimiser, "init", None)) and callable(getattr(optimiser, "update", None))):
-        raise TypeError(f"optimiser must be one of optax's, such as optax.adam(1e-3); got {optimiser!r}.")
+        raise TypeError(f"optimiser must be one of optax's, such as optax.adam(1e-3); got {brief(optimiser)}.")
     model = jax.tree.map(lambda leaf: jnp.asarray(leaf) if isinstance(leaf, np.ndarray) else leaf, model)
     params, static = eqx.partition(model, eqx.is_inexact_array)
     if not jax.tree.leaves(params):
@@ -197,7 +198,7 @@ def _set_up(
     parameters = inspect.signature(loss).parameters
     takes_key = "key" in parameters or len(parameters) > 2
     with_key = loss if takes_key else _WithoutKey(loss)
-    return Setup(static, with_key, optax.with_extra_args_support(optimiser), clip, key), params
+    return Setup(static, with_key, optax.with_extra_args_support(optimiser), clip, key, read_by((static, loss))), params
 
 
 class _WithoutKey(eqx.Module):

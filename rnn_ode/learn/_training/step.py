@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
+from ..._base.compiled import Read
 from ..._base.states import is_finite
 from .batches import BatchSource
 
@@ -19,7 +20,8 @@ class Setup(eqx.Module):
     """What stays the same in all steps of a training.
 
     **Fields:** `static`, the part of the model that is not trained; `loss(model, batch, key)`; `optimiser`; `clip`, the
-    largest norm of a gradient, or `None`; `key`, from which all random numbers come.
+    largest norm of a gradient, or `None`; `key`, from which all random numbers come; `read`, what the loss reads from
+    outside.
     """
 
     static: PyTree
@@ -27,6 +29,7 @@ class Setup(eqx.Module):
     optimiser: optax.GradientTransformationExtraArgs
     clip: float | None = eqx.field(static=True)
     key: PRNGKeyArray
+    read: Read | None = eqx.field(static=True)
 
     def model(self, params: PyTree) -> PyTree:
         """The model with these trained arrays."""

@@ -63,7 +63,7 @@ def test_the_outputs_of_a_shorter_series_are_the_first_of_a_longer_one():
     np.testing.assert_allclose(straight.outputs(XS[0]), held.outputs(XS[0]), rtol=1e-9, atol=1e-11)
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_white_noise_cannot_be_predicted():
     """The share of the next sample's variance that a linear readout explains: of n = 600 samples and p = 3 outputs p/n on
     average where nothing is known, and beyond 0.03 once in 10^3 (chi squared of 3 degrees)."""

@@ -23,6 +23,7 @@ def float32_model():
     return learn.IrregularToOne(learn.ODERNN(*parts), lambda h: h[:1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("offset, unit", [(0.0, 1.0), (1.6e9, 1.0), (1.6e12, 1e3), (18518.0, 1 / 86400)])
 def test_large_times_keep_their_differences_in_float32(offset, unit, float32):
     """Seconds, Unix seconds, milliseconds and days: float64 times resolve 2e-4 of these gaps (ms and s), and 1e-6 (days)."""

@@ -91,6 +91,7 @@ def test_it_is_a_cell_of_observations_and_gaps():
         ro.iterate(model, XS)
 
 
+@pytest.mark.slow
 def test_only_differences_of_times_matter():
     model = model_of("gru-ode")
     np.testing.assert_allclose(model.last(TS + 64, XS, 70.0), model.last(TS, XS, 6.0), rtol=1e-12)
@@ -253,6 +254,7 @@ def test_it_beats_a_network_whose_gaps_were_filled():
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
 
 
+@pytest.mark.slow
 def test_a_traced_length_of_known_times_gives_the_outputs_of_a_shorter_series():
     model = model_of("ctrnn")
     run = jax.jit(lambda length, at: model.last(TS, XS, at, length), static_argnums=1)

@@ -62,7 +62,7 @@ def test_a_padded_sequence_gives_the_outputs_of_a_shorter_one(name, length):
     np.testing.assert_array_equal(outputs[length:], jnp.broadcast_to(outputs[length - 1], (T - length, N)))
 
 
-@pytest.mark.parametrize("path, straight", [(ro.Hold, False), (ro.Linear, True)])
+@pytest.mark.parametrize("path, straight", [(ro.Hold, False), pytest.param(ro.Linear, True, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("length", [1, 3, T])
 def test_a_padded_sequence_gives_a_field_the_outputs_of_a_shorter_one(path, straight, length):
     padded = XS[0].at[length:].set(jnp.nan)

@@ -113,8 +113,11 @@ def test_a_finished_training_makes_no_more_steps(tmp_path):
         ({"key": jax.random.key(2)}, r"key\[1\] is 1 in the file and 2 in this run"),
         ({"notes": {"data": "tides"}}, "data is None in the file and 'tides' in this run"),
         ({"version": "9.9"}, "the version of rnn_ode is '9.9' in the file"),
-        ({"model": eqx.tree_at(lambda m: m.runner, small(), learn.Iterated(eqx.nn.GRUCell(1, 3, key=jax.random.key(0))))},
-         r"model\.runner\.cell"),
+        pytest.param(
+            {"model": eqx.tree_at(lambda m: m.runner, small(), learn.Iterated(eqx.nn.GRUCell(1, 3, key=jax.random.key(0))))},
+            r"model\.runner\.cell",
+            marks=pytest.mark.slow,
+        ),
     ],
 )  # fmt: skip
 def test_the_checkpoint_of_another_training_is_refused_with_the_difference(changes, message, tmp_path):

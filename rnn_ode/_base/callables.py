@@ -1,0 +1,70 @@
+"""Checks of cells and fields: whether they take the arguments of one, and the way out where they do not."""
+
+import functools
+import inspect
+from types import FunctionType
+from typing import Any
+
+from .checks import brief
+
+_CELL = ("cell(x, h)", 2)
+_FIELD = ("field(t, h, path)", 3)
+
+
+def check_cell(name: str, value: Any) -> None:
+    """Raise `TypeError` unless the value can be called as a cell, `cell(x, h)`."""
+    _check(name, value, *_CELL)
+
+
+def check_field(name: str, value: Any) -> None:
+    """Raise `TypeError` unless the value can be called as a field, `field(t, h, path)`."""
+    _check(name, value, *_FIELD)
+
+
+def _check(name: str, value: Any, call: str, count: int) -> None:
+    if not callable(value) or hasattr(value, "runner") or _of_torch(type(value)) or not _takes(value, count):
+        raise TypeError(f"{name} must be a callable {call}; got {brief(value)}.{_way_out(value, count)}")
+
+
+def _way_out(value: Any, count: int) -> str:
+    """What to give instead, where that is known."""
+    if _of_torch(type(value)):
+        return " rnn_ode.interop.from_torch(module) makes a cell of a module of PyTorch."
+    for part in ("cell", "field"):
+        if hasattr(value, part) and hasattr(value, "output"):
+            return f" Give its .{part}."
+        if hasattr(getattr(value, "runner", None), part):
+            return f" Give its .runner.{part}."
+    if count == 2 and callable(value) and _takes(value, 3):
+        return " It takes (t, h, path), as a field does: use integrate, Flow or to_rnn."
+    if count == 3 and callable(value) and _takes(value, 2):
+        return " It takes (x, h), as a cell does: use iterate, Map or to_ode."
+    return ""
+
+
+@functools.lru_cache(maxsize=256)
+def _of_torch(kind: type) -> bool:
+    """Whether a class is PyTorch's, or made of one of them."""
+    return any(base.__module__.partition(".")[0] == "torch" for base in kind.__mro__)
+
+
+def _takes(value: Any, count: int) -> bool:
+    """Whether a callable takes so many arguments by position; True where that is not known, as of compiled functions."""
+    if isinstance(value, FunctionType):
+        return hasattr(value, "__wrapped__") or _accepts(value, count)
+    call = type(value).__call__
+    return not isinstance(call, FunctionType) or _wrapped_accepts(
+        call, count + 1
+    )  # the first argument is the value itself
+
+
+@functools.lru_cache(maxsize=256)
+def _wrapped_accepts(call: FunctionType, count: int) -> bool:
+    """`_accepts` of the function that decorators have wrapped, as Equinox does with methods."""
+    return _accepts(inspect.unwrap(call), count)  # pyright: ignore[reportArgumentType]
+
+
+def _accepts(function: FunctionType, count: int) -> bool:
+    code = function.__code__
+    needed = code.co_argcount - len(function.__defaults__ or ())
+    return needed <= count and (count <= code.co_argcount or bool(code.co_flags & inspect.CO_VARARGS))
