@@ -88,7 +88,8 @@ def test_verdicts_of_conversions(row, bits):
             assert row.get(name, verdict) == verdict, name
 
 
-@pytest.mark.parametrize(("bits", "dt"), [(64, 1e-3), pytest.param(32, 1e3, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("bits", "dt"), [(64, 1e-3), (32, 1e3)])
 def test_exponents_of_conversions_are_per_unit_time(bits, dt):
     """An affine cell of multiplier ½: g(½)/dt, which is g of the design's table."""
     g = {"textbook": 0.5, "forward1": -0.5, "backward1": -1.0, "tustin": -2 / 3, "exact": np.log(0.5)}

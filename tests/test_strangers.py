@@ -211,6 +211,7 @@ def test_a_method_with_parameters_has_labels_of_its_own():
     del Weighted
 
 
+@pytest.mark.slow
 def test_a_cell_with_another_drive_is_no_affine_map():
     class Sine(ro.VanillaCell):
         def drive(self, x):

@@ -6,11 +6,15 @@ diffrax's, to rounding. There is no dense output, since `integrate` ends an inte
 """
 
 import functools
+from collections.abc import Callable
 
 import diffrax
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array
+
+from .._base.types import State
 
 _TABLEAU = diffrax.Dopri8.tableau
 
@@ -67,10 +71,50 @@ def _weighted(weights, rates):
 
     XLA then adds whole vectors of entries, where `jnp.sum` adds the stages of one entry after another. In batches a solve is
     twice as fast."""
-    return functools.reduce(jnp.add, (weights[i] * rates[i] for i in range(_STAGES)))
+    return functools.reduce(jnp.add, (weights[i] * rates[i] for i in range(len(rates))))
 
 
 # the transpose of the sum that is written out would be as many arrays of all stages, to be added
 _weighted.defjvps(
     None, lambda along, _, weights, rates: jnp.sum(weights.reshape(-1, *(1,) * (along.ndim - 1)) * along, axis=0)
 )
+
+
+def step_transposed(rate: Callable[[Array, State], State], start: Array, end: Array, y0: State, cotangent: State):
+    """Return the transpose of a step y0 → y1 of dy/dt = rate(t, y), at a cotangent of y1.
+
+    The first of four results is the cotangent of `y0`. The others belong to the stages and have an axis in front: the
+    cotangents of their rates, their times, their states. The parameters of `rate` act on y1 by way of these rates only.
+    """
+    length, count = end - start, _STAGES - 1  # y1 is the state of the last stage
+    kind = jnp.result_type(length)
+    order, times = jnp.arange(count), start + jnp.asarray(_NODES[:count], kind) * length
+
+    def combined(weights, rates):
+        return jax.tree.map(lambda leaf: length * _weighted(weights, leaf), rates)
+
+    def put(rows, index, row):
+        return jax.tree.map(lambda a, b: jax.lax.dynamic_update_index_in_dim(a, b, index, 0), rows, row)
+
+    def forward(rates, x):
+        index, time, weights = x
+        y = jax.tree.map(jnp.add, y0, combined(weights, rates))
+        return put(rates, index, rate(time, y)), y
+
+    def backward(carry, x):
+        pulled, push = carry  # the cotangents of the stages' states so far, and of this stage's rate
+        index, time, y, weights = x
+        pulled = put(pulled, index, jax.vjp(lambda y: rate(time, y), y)[1](push)[0])
+        return (pulled, combined(weights, pulled)), None
+
+    none = jax.tree.map(lambda leaf: jnp.zeros((count, *leaf.shape), leaf.dtype), y0)
+    _, ys = jax.lax.scan(forward, none, (order, times, jnp.asarray(_WEIGHTS[:count, :count], kind)))
+    pulled = jax.tree.map(lambda zeros, leaf: jnp.concatenate([zeros, leaf[None]]), none, cotangent)
+    columns = jnp.asarray(_WEIGHTS.T[:count], kind)  # how a stage's rate enters the later stages
+    last = combined(columns[-1], pulled)
+    (pulled, _), _ = jax.lax.scan(backward, (pulled, last), (order, times, ys, jnp.roll(columns, 1, 0)), reverse=True)
+
+    def of_all(leaf):  # a product at the end costs less than rows that are written in every turn of the loop
+        return length * jnp.tensordot(columns.astype(leaf.dtype), leaf, 1, precision="highest")
+
+    return jax.tree.map(lambda leaf: jnp.sum(leaf, 0), pulled), jax.tree.map(of_all, pulled), times, ys

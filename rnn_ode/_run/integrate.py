@@ -21,8 +21,6 @@ from .solve import reason_of, solve_field
 from .tolerances import tolerances_of
 from .trajectory import Trajectory, is_successful
 
-_DEFAULT_ADJOINT = diffrax.RecursiveCheckpointAdjoint(checkpoints=8)
-
 
 def integrate(
     field: Field,
@@ -55,8 +53,9 @@ def integrate(
     - `atol`: the absolute tolerance of a step, in the unit of the state. Default: for each component a hundredth of `rtol`
       times the largest value that the component has had so far.
     - `max_steps`: the most steps in total. Default: 65,536 and 64 for every interval.
-    - `adjoint`: how gradients are taken. Default: `RecursiveCheckpointAdjoint(checkpoints=8)` for each interval, which is
-      for reverse mode; for `jvp` give `diffrax.ForwardMode()`.
+    - `adjoint`: how gradients are taken. Default: those of the steps that the solver accepted, in reverse mode; for `jvp`
+      give `diffrax.ForwardMode()`. Second derivatives need forward mode over a gradient, as in `jax.hessian`. With another
+      solver, or a path without samples, the default is `diffrax.RecursiveCheckpointAdjoint(checkpoints=8)` in each interval.
     - `save`: what to keep of each state, a function of it. Default: all of it.
     - `throw`: whether a run that fails raises.
 
@@ -99,7 +98,6 @@ def integrate(
     if max_steps is not None:
         check_count("max_steps", max_steps)
     tolerances = tolerances_of(field, h0, solver, rtol, atol)
-    adjoint = _DEFAULT_ADJOINT if adjoint is None else adjoint
     solved = solve_field(field, path, h0, clock, solver, tolerances, max_steps, adjoint, save)
     states, result = solved.states, reason_of(field, path, solved, solver)
     if throw and not is_successful(result):
@@ -121,7 +119,6 @@ def integrate_samples(
 
     After the last of them the state stays constant. `count` may be traced."""
     tolerances = tolerances_of(field, h0, solver, rtol, atol)
-    adjoint = _DEFAULT_ADJOINT if adjoint is None else adjoint
     return solve_field(field, path, h0, None, solver, tolerances, None, adjoint, None, count).states
 
 

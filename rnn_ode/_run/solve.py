@@ -11,9 +11,12 @@ batches of 1 and 16; the table is in docs/benchmarks.md). Tsit5, the best solver
 long as Dopri8 at an error of 1e-9, and 0.76 to 3.2 times at 1e-6, where it is faster by more than an eighth only at 512 units
 under linear input. Starting an interval with the last step of the one before saved no time. Taking steps of equal length
 saved none either. A batch waits in each interval for its slowest member: one member of 64 whose field is 200 times faster in
-one of 60 intervals adds a third to the time. Gradients: 8 checkpoints in an interval are within 4 % of the best of 1, 4, 8
-and 16, for all N, batches and tolerances; `BacksolveAdjoint` takes 1.2 to 14 times as long and is accurate only to the
-tolerance.
+one of 60 intervals adds a third to the time.
+
+Gradients of the default solver under a path with samples are those of `solve_interval`. Other solvers, and paths without
+samples, whose intervals may have thousands of steps, use diffrax's checkpoints: 8 in an interval are within 4 % of the best
+of 1, 4, 8 and 16, for all N, batches and tolerances. `BacksolveAdjoint` took 1.2 to 14 times as long as these and is accurate
+only to the tolerance.
 """
 
 from collections.abc import Callable
@@ -28,15 +31,19 @@ from jaxtyping import Array
 from .._base.compiled import compiled
 from .._base.protocol import is_partial
 from .._base.results import RESULTS
-from .._base.states import after, is_finite, mask_failed, real_dtype
+from .._base.states import after, frozen, is_finite, mask_failed, real_dtype
 from .._base.types import Field, State
+from .._paths.base import AbstractPath
 from .clock import Clock
 from .dopri8 import Dopri8
 from .intervals import Interval, segments_of
 from .linear_flow import is_exact, linear_flow
 from .outcome import Stop, diagnosed
+from .solve_interval import Outcome, solve_interval
 from .tolerances import ATOL_PER_RTOL, Controller, largest_of, moved_by
 from .trajectory import is_successful
+
+_CHECKPOINTS = diffrax.RecursiveCheckpointAdjoint(checkpoints=8)
 
 
 @compiled
@@ -48,7 +55,7 @@ def solve_field(
     solver: diffrax.AbstractSolver | None,
     tolerances: tuple[Array, Array | None],
     max_steps: int | None,
-    adjoint: diffrax.AbstractAdjoint,
+    adjoint: diffrax.AbstractAdjoint | None,
     save: Callable[[Any], Any] | None,
     count: Array | None = None,
 ) -> "Solved":
@@ -196,35 +203,23 @@ def _advance(field, path, progress: _Progress, segment, solver, tolerances, budg
     # as large as the state: in a batch, a mask of one value a member costs small states half their speed
     masks = jax.tree.map(lambda leaf: jnp.full(leaf.shape, moving), progress.h)
     end = jnp.where(moving, end, begin) if partial else end
-    adaptive = isinstance(solver, diffrax.AbstractAdaptiveSolver)
-    solution = diffrax.diffeqsolve(
-        diffrax.ODETerm(
-            lambda s, h, args: _rate(s, h, args)
-        ),  # a new one: diffrax keeps what it has traced for an old one
-        solver,
-        begin,
-        end,
-        None if adaptive else end,  # of a first step here, diffrax asks the host whether it goes forward
-        progress.h,
-        (interval, masks),
-        stepsize_controller=(
-            _controller(solver, tolerances, interval, progress) if adaptive else diffrax.ConstantStepSize()
-        ),
-        adjoint=adjoint,
-        max_steps=budget,
-        throw=False,
-    )
-    h = jax.tree.map(lambda leaf: leaf[-1], solution.ys)
-    steps = jnp.where(moving, solution.stats["num_accepted_steps"], 0)
+    if adjoint is None and isinstance(solver, Dopri8) and isinstance(path, AbstractPath):
+        rate = eqx.filter_closure_convert(lambda s, h: _rate(s, h, (interval, masks)), begin, progress.h)
+        controller = frozen(_controller(solver, tolerances, interval, progress))
+        outcome = solve_interval((rate, progress.h), begin, end, controller, budget)
+    else:
+        outcome = _solve(solver, begin, end, (interval, masks), progress, tolerances, budget, adjoint)
+    h = outcome.h
+    steps = jnp.where(moving, outcome.accepted, 0)
     accepted = progress.accepted + steps
-    rejected = progress.rejected + jnp.where(moving, solution.stats["num_rejected_steps"], 0)
-    out_of_steps = (solution.result == diffrax.RESULTS.max_steps_reached) | (accepted + rejected > budget)
-    overflowed = (solution.result == diffrax.RESULTS.successful) & ~is_finite(h)
-    result = RESULTS.where(overflowed, RESULTS.left_float_range, RESULTS.promote(solution.result))  # pyright: ignore
+    rejected = progress.rejected + jnp.where(moving, outcome.rejected, 0)
+    out_of_steps = (outcome.result == diffrax.RESULTS.max_steps_reached) | (accepted + rejected > budget)
+    overflowed = (outcome.result == diffrax.RESULTS.successful) & ~is_finite(h)
+    result = RESULTS.where(overflowed, RESULTS.left_float_range, RESULTS.promote(outcome.result))  # pyright: ignore
     result = RESULTS.where(out_of_steps, RESULTS.max_steps_reached, result)  # pyright: ignore
     result = RESULTS.where(defined, result, RESULTS.field_undefined)
     result = RESULTS.where(alive, result, progress.result)
-    s = solution.ts[-1].astype(progress.dt0.dtype)  # pyright: ignore
+    s = outcome.s.astype(progress.dt0.dtype)
     reached = Stop(progress.h, _where(is_finite(h), h, progress.h), s, s / jnp.maximum(steps, 1).astype(s.dtype))
     stop = _where(alive, reached, progress.stop)
     h = _where(result == RESULTS.successful, h, progress.h)
@@ -232,6 +227,27 @@ def _advance(field, path, progress: _Progress, segment, solver, tolerances, budg
     size = jax.tree.map(lambda size, leaf: jnp.maximum(size, jnp.abs(leaf)), progress.size, h)
     dt0 = jnp.where(steps > 0, 1 / jnp.maximum(steps, 1).astype(progress.dt0.dtype), progress.dt0)
     return _Progress(h, anchor, *jax.lax.stop_gradient((size, stop)), result, dt0, accepted, rejected)
+
+
+def _solve(solver, begin, end, args, progress: _Progress, tolerances, budget: int, adjoint) -> Outcome:
+    """Solve one interval with any solver, and with diffrax's way of taking the gradient."""
+    adaptive = isinstance(solver, diffrax.AbstractAdaptiveSolver)
+    solution = diffrax.diffeqsolve(
+        diffrax.ODETerm(lambda s, h, args: _rate(s, h, args)),  # new, since diffrax keeps what it traced for an old one
+        solver,
+        begin,
+        end,
+        None if adaptive else end,  # of a first step here, diffrax asks the host whether it goes forward
+        progress.h,
+        args,
+        stepsize_controller=(
+            _controller(solver, tolerances, args[0], progress) if adaptive else diffrax.ConstantStepSize()
+        ),
+        adjoint=_CHECKPOINTS if adjoint is None else adjoint,
+        max_steps=budget,
+        throw=False,
+    )
+    return Outcome.of(solution)
 
 
 def _where(condition, new, old):

@@ -353,6 +353,7 @@ class Corner(eqx.Module):
         return ro.Map(ro.VanillaCell(self.w[None, None], jnp.ones((1, 1)), jnp.zeros(1)), p[None])
 
 
+@pytest.mark.slow
 def test_corners_of_relu():
     """h = relu(w h + p): at p = 0 the branch bends (w = ½), loses stability at once (w = −2) or turns back (w = 3/2)."""
     for w, end, found in ((0.5, 1.0, []), (-2.0, 1.0, ["border collision"]), (1.5, -1.0, ["border collision"])):
@@ -534,7 +535,8 @@ def test_no_verdict_of_a_branch_is_sure_on_a_kink():
         assert branch.complete and set(names) == {verdict}
 
 
-@pytest.mark.parametrize("size", [1e-6, *(pytest.param(size, marks=pytest.mark.slow) for size in (1.0, 1e-4))])
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [1e-6, 1.0, 1e-4])
 def test_states_may_be_small(size):
     """0 = b + x − x³ with x = h/size folds at b = ±2/√27, whatever the size."""
     make_system = polynomial(h0p1=1, h1p0=1 / size, h3p0=-1 / size**3)

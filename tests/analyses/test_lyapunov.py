@@ -356,6 +356,7 @@ def test_the_dimension_of_a_point_a_cycle_and_a_torus():
         assert run.kaplan_yorke == dimension and run.kaplan_yorke_range == (dimension, dimension)
 
 
+@pytest.mark.slow
 def test_an_exponent_that_may_be_zero_is_zero_in_the_dimension():
     def of(exponents, stderr):
         e = jnp.asarray(exponents)

@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 import numpy as np
+import pytest
 
 from rnn_ode import plot
 
@@ -102,6 +103,7 @@ def test_three_units_are_drawn_in_principal_components():
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("principal component 1", "principal component 2")
 
 
+@pytest.mark.slow
 def test_legends_stay_on_the_page():
     figure = page(side(), side())
     figure.draw_without_rendering()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from linear_system import RNG
 
-from rnn_ode._run.dopri8 import Dopri8
+from rnn_ode._run.dopri8 import Dopri8, step_transposed
 
 
 @pytest.mark.parametrize(
@@ -34,3 +34,30 @@ def test_the_default_solver_steps_as_that_of_diffrax(dtype):
     # fourteen stages whose weights reach a few hundred, of rates of order one
     for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
         np.testing.assert_allclose(a, b, rtol=0, atol=2e3 * eps)
+
+
+@pytest.mark.parametrize("dtype", ["float64", pytest.param("complex128", marks=pytest.mark.slow)])
+def test_a_step_is_transposed_as_autodiff_transposes_it(dtype):
+    """The cotangents of the state and, through the rates, of a matrix: the same as those of the step of the solver itself."""
+    kind = jnp.dtype(dtype)
+    A = jnp.asarray(RNG.normal(size=(3, 3)), kind)
+    y0, cotangent = ((jnp.asarray(RNG.normal(size=3), kind), jnp.asarray(RNG.normal(size=(2, 2)), kind)) for _ in "ab")
+    t0, t1 = jnp.asarray(0.3), jnp.asarray(0.8)
+
+    def rate(t, y, A):
+        return jnp.tanh(A @ y[0]) * jnp.cos(t), jnp.sin(y[1]) - t * y[0][:2, None]
+
+    @jax.jit
+    def ours(y0, A):
+        before, pushes, times, ys = step_transposed(lambda t, y: rate(t, y, A), t0, t1, y0, cotangent)
+        return before, jax.vjp(lambda A: jax.vmap(rate, (0, 0, None))(times, ys, A), A)[1](pushes)[0]
+
+    @jax.jit
+    def autodiff(y0, A):
+        def y1(y0, A):
+            return Dopri8().step(diffrax.ODETerm(rate), t0, t1, y0, A, None, made_jump=False)[0]
+
+        return jax.vjp(y1, y0, A)[1](cotangent)
+
+    for a, b in zip(jax.tree.leaves(ours(y0, A)), jax.tree.leaves(autodiff(y0, A)), strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-12)

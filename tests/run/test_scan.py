@@ -121,6 +121,7 @@ def test_checkpoints_of_any_cell_and_what_is_saved_of_it():
         assert_close(run(XS), wanted)
 
 
+@pytest.mark.slow
 def test_a_slope_that_the_activation_closes_over_has_a_gradient():
     def number(slope, run):
         return weighed(run(vanilla(lambda z: jnp.tanh(slope * z)), XS, start("tanh")))

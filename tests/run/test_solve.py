@@ -27,7 +27,7 @@ def test_an_implicit_solver():
     assert run.stats["num_steps"] < 1000
 
 
-@pytest.mark.parametrize("solver", [None, diffrax.Tsit5(), diffrax.Kvaerno5()])
+@pytest.mark.parametrize("solver", [None, diffrax.Tsit5(), pytest.param(diffrax.Kvaerno5(), marks=pytest.mark.slow)])
 def test_an_adaptive_solve_never_calls_the_host(solver):
     """JAX keeps no program in its compile cache that calls the host."""
 

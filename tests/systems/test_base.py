@@ -39,6 +39,7 @@ def test_a_flow_is_its_field_along_the_input(solver):
     assert error[1] < error[0] / 12 and error[1] < 1e-4
 
 
+@pytest.mark.slow
 def test_late_steps_are_as_long_as_early_ones(float32):
     """The length of a step is not computed as the difference of two times: at 3·10⁷ in float32 such differences were −0.1 to
     0.3 of the true ones. And time is counted in steps and a fraction: a quarter into the 3001st period, cos is 0 to the
