@@ -4,8 +4,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 import rnn_ode as ro
 from rnn_ode import initializers as init
@@ -97,19 +95,26 @@ def test_radius_and_abscissa_of_another_base():
     np.testing.assert_array_equal(turned[0], 0)
 
 
-parts = st.floats(-2, 2).map(lambda v: round(v, 3))
-
-
 @pytest.mark.slow
-@settings(max_examples=15, deadline=None)
-@given(st.lists(parts, max_size=3), st.lists(st.tuples(parts, parts), max_size=3), st.randoms(use_true_random=False))
-def test_multipliers_are_those_asked_for(reals, pairs, shuffler):
-    wanted = [complex(a) for a in reals] + [complex(a, s * b) for a, b in pairs for s in (1, -1)] + [0.5]
-    shuffler.shuffle(wanted)
-    W = draw(init.with_multipliers(wanted), len(wanted))
-    assert W.dtype == float
-    assert distance(eigenvalues(W), wanted) < 1e-12
-    np.testing.assert_allclose(W @ W.T, W.T @ W, atol=1e-13)
+def test_multipliers_are_those_asked_for():
+    from hypothesis import given, settings  # half a second, which every worker would pay at the top of the file
+    from hypothesis import strategies as st
+
+    parts = st.floats(-2, 2).map(lambda v: round(v, 3))
+
+    @settings(max_examples=15, deadline=None)
+    @given(
+        st.lists(parts, max_size=3), st.lists(st.tuples(parts, parts), max_size=3), st.randoms(use_true_random=False)
+    )
+    def ask(reals, pairs, shuffler):
+        wanted = [complex(a) for a in reals] + [complex(a, s * b) for a, b in pairs for s in (1, -1)] + [0.5]
+        shuffler.shuffle(wanted)
+        W = draw(init.with_multipliers(wanted), len(wanted))
+        assert W.dtype == float
+        assert distance(eigenvalues(W), wanted) < 1e-12
+        np.testing.assert_allclose(W @ W.T, W.T @ W, atol=1e-13)
+
+    ask()
 
 
 def test_the_key_decides_everything_but_the_multipliers():

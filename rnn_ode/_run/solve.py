@@ -233,9 +233,7 @@ def _solve(solver, begin, end, args, progress: _Progress, tolerances, budget: in
     """Solve one interval with any solver, and with diffrax's way of taking the gradient."""
     adaptive = isinstance(solver, diffrax.AbstractAdaptiveSolver)
     solution = diffrax.diffeqsolve(
-        diffrax.ODETerm(
-            lambda s, h, args: _rate(s, h, args)
-        ),  # a new one: diffrax keeps what it has traced for an old one
+        diffrax.ODETerm(lambda s, h, args: _rate(s, h, args)),  # new, since diffrax keeps what it traced for an old one
         solver,
         begin,
         end,
