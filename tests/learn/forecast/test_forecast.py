@@ -136,7 +136,7 @@ def test_intervals_from_few_windows_promise_a_smaller_share():
     assert n < 9 and f.share == n / (n + 1) and f"intervals of {f.share:.0%}" in f.table()
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_a_network_beats_the_published_one_on_the_pendulum():
     """The naive row is met to all printed digits elsewhere; here a network of the bar's kind gets most of the way in a
     twelfth of the steps: below the published network's 0.007229."""
