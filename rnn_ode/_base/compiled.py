@@ -6,9 +6,10 @@ values, without a word. `compiled` is `equinox.filter_jit` that compiles anew wh
 """
 
 import dataclasses
+import dis
 import functools
 from collections.abc import Callable, Iterator
-from types import CodeType, FunctionType, MethodType, ModuleType
+from types import CellType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any, TypeVar
 
 import equinox as eqx
@@ -91,12 +92,10 @@ def _outside(function: FunctionType, seen: dict[int, FunctionType]) -> Iterator[
     if id(function) in seen:
         return
     seen[id(function)] = function
-    values = [function.__globals__[name] for name in _names(function.__code__) if name in function.__globals__]
-    for cell in function.__closure__ or ():
-        try:
-            values.append(cell.cell_contents)
-        except ValueError:  # the variable has no value yet
-            continue
+    code = function.__code__
+    cells = dict(zip(code.co_freevars, function.__closure__ or (), strict=True))
+    values = [function.__globals__[name] for name in _names(code) if name in function.__globals__]
+    values += [cells[name].cell_contents for name in cells if name not in _written(code) and _has_value(cells[name])]
     for value in values:
         if isinstance(value, FunctionType) and value.__globals__ is function.__globals__:
             yield from _outside(value, seen)
@@ -106,9 +105,25 @@ def _outside(function: FunctionType, seen: dict[int, FunctionType]) -> Iterator[
 
 @functools.lru_cache(maxsize=1024)
 def _names(code: CodeType) -> tuple[str, ...]:
-    """The names of globals that code may read, that of inner functions included."""
+    """The names of globals that code may read and does not write, those of inner functions included."""
     inner = (name for part in code.co_consts if isinstance(part, CodeType) for name in _names(part))
-    return tuple(dict.fromkeys((*code.co_names, *inner)))
+    return tuple(dict.fromkeys(name for name in (*code.co_names, *inner) if name not in _written(code)))
+
+
+@functools.lru_cache(maxsize=1024)
+def _written(code: CodeType) -> frozenset[str]:
+    """The globals and variables of enclosing functions that code writes, such as a count of its calls."""
+    return frozenset(
+        step.argval for step in dis.get_instructions(code) if step.opname in ("STORE_GLOBAL", "STORE_DEREF")
+    )
+
+
+def _has_value(cell: CellType) -> bool:
+    try:
+        cell.cell_contents  # noqa: B018
+    except ValueError:
+        return False
+    return True
 
 
 def _key(value: Any) -> Any:

@@ -93,6 +93,17 @@ def test_nothing_is_compiled_twice_while_nothing_changes(monkeypatch):
     assert call(noted, jnp.ones(())) == 2 and len(traced) == 2
 
 
+def test_what_a_function_writes_itself_is_not_read():
+    calls = 0
+
+    def counted(x):
+        nonlocal calls
+        calls += 1
+        return GAIN * x
+
+    assert [float(call(counted, jnp.ones(()))) for _ in range(3)] == [1, 1, 1] and calls == 1
+
+
 @pytest.mark.parametrize("value", [jnp.tanh, ro.VanillaCell([[0.5]], [[1.0]], [0.0]), None, 1.0, len])
 def test_what_reads_nothing_has_no_key(value):
     assert read_by(value) is None

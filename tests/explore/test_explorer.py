@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.linalg
+from processes import start, stopped
 
 import rnn_ode as ro
 from rnn_ode._explore.schur import first_state
@@ -414,23 +415,20 @@ def test_the_server_shows_nothing_else(browser):
 
 @pytest.mark.slow
 def test_the_command_serves_until_it_is_stopped(tmp_path):
-    import os
-    import signal
-    import sys
     import urllib.request
 
-    file = tmp_path / "W.csv"
-    file.write_text("0.5,1\n0,0.25\n")
+    (tmp_path / "W.csv").write_text("0.5,1\n0,0.25\n")
 
     def read(address):
         with urllib.request.urlopen(address) as answer:
             return answer.read()
 
-    command = [sys.executable, "-m", "rnn_ode", "explore", str(file), "--no-browser", "--json"]
-    env = os.environ | {"PYTHONPATH": str(Path(ro.__file__).parents[1]), "JAX_PLATFORMS": "cpu"}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env) as running:
-        address = json.loads(running.stdout.readline())["address"]
-        state = json.loads(read(address + "state.json"))
-        assert [mode["re"] for mode in state["modes"]] == [0.5, 0.25] and state["upper"][1] == pytest.approx(1)
-        running.send_signal(signal.SIGINT)
-        assert running.wait(10) == 130 and "The explorer is closed." in running.stderr.read()
+    with start(["-m", "rnn_ode", "explore", "W.csv", "--no-browser", "--json"], tmp_path) as running:
+        try:
+            address = json.loads(running.stdout.readline())["address"]
+            state = json.loads(read(address + "state.json"))
+            assert [mode["re"] for mode in state["modes"]] == [0.5, 0.25] and state["upper"][1] == pytest.approx(1)
+            code, _, _, err = stopped(running)
+            assert code == 130 and "The explorer is closed." in err
+        finally:
+            running.kill()
