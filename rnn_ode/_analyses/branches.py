@@ -41,7 +41,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Complex, Float, PyTree
 
-from .._base.checks import as_number, as_step, check_callable, check_count, counted
+from .._base.checks import as_number, as_step, brief, check_callable, check_count, counted
 from .._base.results import RESULTS, how_it_ended
 from .._base.shown import ShownArrays, Variables
 from .._base.text import Column, Table, complex_number, number, plain
@@ -270,7 +270,7 @@ def _verdict_at(curve: Curve, point: Point) -> Verdict:
 
 def _as_interval(interval: Any) -> tuple[float, float]:
     if not isinstance(interval, tuple | list) or len(interval) != 2:
-        raise TypeError(f"interval must be a pair (p0, p1) of numbers; got {interval!r}.")
+        raise TypeError(f"interval must be a pair (p0, p1) of numbers; got {brief(interval)}.")
     p0, p1 = (as_number(name, p) for name, p in zip(("p0", "p1"), interval, strict=True))
     if not (math.isfinite(p0) and math.isfinite(p1)) or p0 == p1:
         raise ValueError(f"interval must have two different, finite ends (p0, p1); got ({p0}, {p1}).")

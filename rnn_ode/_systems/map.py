@@ -10,7 +10,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
 from .._base.callables import check_cell
-from .._base.checks import as_step, is_concrete
+from .._base.checks import as_step, brief, is_concrete
 from .._base.types import Cell
 from .._cells.base import Pieces
 from .._paths.base import AbstractPath
@@ -51,7 +51,7 @@ class Map(AbstractSystem):
         self.dt = as_step("dt", dt)
         self.path = as_input(cell, x, self.dt)
         if not self.autonomous and not isinstance(self.path, AbstractPath):
-            raise TypeError(f"x must be an input (D,), samples (T, D) or one of rnn_ode's paths; got {x!r}.")
+            raise TypeError(f"x must be an input (D,), samples (T, D) or one of rnn_ode's paths; got {brief(x)}.")
         if isinstance(self.path, AbstractPath) and self.path.dt != self.dt:
             raise ValueError(
                 f"a map reads one sample a step: x has them every {self.path.dt:g}, and dt is {self.dt:g}. "
