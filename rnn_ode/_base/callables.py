@@ -52,10 +52,8 @@ def _takes(value: Any, count: int) -> bool:
     """Whether a callable takes so many arguments by position; True where that is not known, as of compiled functions."""
     if isinstance(value, FunctionType):
         return hasattr(value, "__wrapped__") or _accepts(value, count)
-    call = type(value).__call__
-    return not isinstance(call, FunctionType) or _wrapped_accepts(
-        call, count + 1
-    )  # the first argument is the value itself
+    call, with_itself = type(value).__call__, count + 1
+    return not isinstance(call, FunctionType) or _wrapped_accepts(call, with_itself)
 
 
 @functools.lru_cache(maxsize=256)

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import PyTree
 
-from .._base.checks import check_callable
+from .._base.checks import brief, check_callable
 from .._base.states import described
 from .._base.types import State
 
@@ -26,7 +26,7 @@ NO_FOLD = Fold(lambda total, h, row: total, None, None)
 def as_fold(fold: Any, steps: int) -> Fold:
     """The argument `fold` of a run of so many steps; `TypeError` or `ValueError` for a wrong one."""
     if not isinstance(fold, tuple | list) or len(fold) != 3:
-        raise TypeError(f"fold must be a triple (f, init, rows), with rows=None if f needs none; got {fold!r}.")
+        raise TypeError(f"fold must be a triple (f, init, rows), with rows=None if f needs none; got {brief(fold)}.")
     f, init, rows = fold
     check_callable("f in fold=(f, init, rows)", f, "f(acc, h, row)")
     init, rows = _arrays("init", init), _arrays("rows", rows)

@@ -20,7 +20,7 @@ from ..._analyses.gradients import gradient_flow
 from ..._base.checks import check_count
 from ..._base.verdict import verdict_name
 from .._checkpoints.checkpoint import PathLike
-from .._models.cores import check_core, core_and_readout
+from .._models.cores import check_core, many_to_many, many_to_one
 from .._models.wirings import ManyToMany, ManyToOne
 from .._training.fit import fit, uninterrupted
 from .._training.penalties import flossing
@@ -175,5 +175,5 @@ def _run_trial(
 
 def _wired(name: str, hidden: int, task: AbstractTask, key: PRNGKeyArray) -> ManyToOne | ManyToMany:
     """A model for a memory task: a named core with a readout, after the last step or after every step."""
-    wiring = ManyToMany if task.every_step else ManyToOne
-    return wiring(*core_and_readout(name, hidden, key, task.input_size, task.output_size))
+    make = many_to_many if task.every_step else many_to_one
+    return make(name, hidden)(key, task.input_size, task.output_size)

@@ -136,15 +136,12 @@ def many_to_many(name: str, hidden: int) -> Callable[[PRNGKeyArray, int, int], M
 def _maker(wiring: type[_Wiring], name: str, hidden: int) -> Callable[[PRNGKeyArray, int, int], _Wiring]:
     check_core(name)
     check_count("hidden", hidden)
-    return lambda key, inputs, outputs: wiring(*core_and_readout(name, hidden, key, inputs, outputs))
 
+    def make(key: PRNGKeyArray, inputs: int, outputs: int) -> _Wiring:
+        keys = jax.random.split(key)
+        return wiring(CORES[name](keys[0], inputs, hidden), eqx.nn.Linear(hidden, outputs, key=keys[1]))
 
-def core_and_readout(
-    name: str, hidden: int, key: PRNGKeyArray, inputs: int, outputs: int
-) -> tuple[Recurrent, eqx.nn.Linear]:
-    """A named core and a linear readout of its output. The name must exist."""
-    keys = jax.random.split(key)
-    return CORES[name](keys[0], inputs, hidden), eqx.nn.Linear(hidden, outputs, key=keys[1])
+    return make
 
 
 def check_core(name: str) -> None:
