@@ -27,6 +27,7 @@ from ._forecast import fit as fit
 from ._forecast import forecast as forecast
 from ._forecast import forecast_errors as forecast_errors
 from ._forecast import forecast_rows as forecast_rows
+from ._forecast import future as future
 from ._forecast import history as history
 from ._forecast import training as training
 from ._gradients import gradient_flow as gradient_flow
@@ -63,6 +64,7 @@ __all__ = [
     "forecast",
     "forecast_errors",
     "forecast_rows",
+    "future",
     "gradient_flow",
     "gradient_flows",
     "growth",
