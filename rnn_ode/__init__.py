@@ -89,6 +89,7 @@ if TYPE_CHECKING:
     from ._run.integrate import integrate as integrate
     from ._run.iterate import iterate as iterate
     from ._run.trajectory import Trajectory as Trajectory
+    from ._sweep.sweep import sweep as sweep
     from ._systems.base import AbstractSystem as AbstractSystem
     from ._systems.flow import Flow as Flow
     from ._systems.map import Map as Map
@@ -148,6 +149,7 @@ else:
         "_reports.analysis": "Analysis",
         "_reports.compare": "compare",
         "_reports.comparison": "Comparison",
+        "_sweep.sweep": "sweep",
         "_explore.widget": "explore",
     }
     _HOMES = {name: home for home, names in _NAMES.items() for name in names.split()}
