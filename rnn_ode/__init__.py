@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from . import learn as learn
     from . import linalg as linalg
     from . import plot as plot
+    from ._analyses.basins import Basins as Basins
+    from ._analyses.basins import basins as basins
+    from ._analyses.basins_sets import Attractor as Attractor
     from ._analyses.branches import Bifurcation as Bifurcation
     from ._analyses.branches import Branch as Branch
     from ._analyses.branches import continue_branch as continue_branch
@@ -131,6 +134,8 @@ else:
         "_systems.flow": "Flow",
         "_systems.map": "Map",
         "_systems.time": "Continuous Discrete",
+        "_analyses.basins": "Basins basins",
+        "_analyses.basins_sets": "Attractor",
         "_analyses.branches": "Bifurcation Branch continue_branch",
         "_analyses.cycles": "Cycles cycles",
         "_analyses.cycles_proof": "Coverage",
