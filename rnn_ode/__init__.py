@@ -86,6 +86,7 @@ if TYPE_CHECKING:
     from ._resampling.evolve import evolve as evolve
     from ._resampling.recommend import Recommendation as Recommendation
     from ._resampling.recommend import recommend as recommend
+    from ._resampling.resampled import resampled as resampled
     from ._resampling.stability import RootCondition as RootCondition
     from ._resampling.stability import root_condition as root_condition
     from ._resampling.stream import Stream as Stream
@@ -128,6 +129,7 @@ else:
         "_resampling.alternatives": "delayed_feedback state_trajectory",
         "_resampling.evolve": "evolve",
         "_resampling.recommend": "Recommendation recommend",
+        "_resampling.resampled": "resampled",
         "_resampling.stability": "RootCondition root_condition",
         "_resampling.stream": "Stream",
         "_systems.base": "AbstractSystem",

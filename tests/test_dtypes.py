@@ -107,6 +107,7 @@ SLOW = {
     "evolve": resampled(ro.evolve, ro.BandLimited),
     "evolve, held": resampled(ro.evolve, ro.Hold),
     "delayed_feedback": resampled(ro.delayed_feedback, ro.BandLimited),
+    "resampled": resampled(ro.resampled, ro.BandLimited),
     "state_trajectory": resampled(ro.state_trajectory, ro.BandLimited),
     "stream": streamed,
     "compare": compared,
