@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from . import learn as learn
     from . import linalg as linalg
     from . import plot as plot
+    from ._analyses.basins import Basins as Basins
+    from ._analyses.basins import basins as basins
+    from ._analyses.basins_sets import Attractor as Attractor
     from ._analyses.branches import Bifurcation as Bifurcation
     from ._analyses.branches import Branch as Branch
     from ._analyses.branches import continue_branch as continue_branch
@@ -90,6 +93,7 @@ if TYPE_CHECKING:
     from ._run.integrate import integrate as integrate
     from ._run.iterate import iterate as iterate
     from ._run.trajectory import Trajectory as Trajectory
+    from ._sweep.sweep import sweep as sweep
     from ._systems.base import AbstractSystem as AbstractSystem
     from ._systems.flow import Flow as Flow
     from ._systems.map import Map as Map
@@ -133,6 +137,8 @@ else:
         "_systems.flow": "Flow",
         "_systems.map": "Map",
         "_systems.time": "Continuous Discrete",
+        "_analyses.basins": "Basins basins",
+        "_analyses.basins_sets": "Attractor",
         "_analyses.branches": "Bifurcation Branch continue_branch",
         "_analyses.cycles": "Cycles cycles",
         "_analyses.cycles_proof": "Coverage",
@@ -150,6 +156,7 @@ else:
         "_reports.analysis": "Analysis",
         "_reports.compare": "compare",
         "_reports.comparison": "Comparison",
+        "_sweep.sweep": "sweep",
         "_explore.widget": "explore",
     }
     _HOMES = {name: home for home, names in _NAMES.items() for name in names.split()}
