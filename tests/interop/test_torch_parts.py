@@ -200,7 +200,7 @@ def test_names_in_order_choose_among_all_layers(torch_stack):
     network = interop.from_torch_network(arrays, ["a.", "b."], ["h.", "o."], between=jnp.tanh)
     assert len(network.cell.cells) == 3 and network.output_size == 1 and len(network.readout.layers) == 3
     with pytest.raises(
-        ValueError, match="do not say which function stands between the layers 'h.' and 'o.'. Give between"
+        ValueError, match=r"do not say which function stands between the layers 'h\.' and 'o\.'\. Give between"
     ):
         interop.from_torch_network(arrays, ["a.", "b."], ["h.", "o."])
     with pytest.raises(ValueError, match=r"no key 'nix\.weight'"):
