@@ -149,6 +149,10 @@ RESULTS = {
     "bounds": (lambda: made("gradients").bounds, {"lag": 21}),
     "transient": (lambda: ro.transient(W), ("time", "mode")),
     "branch": (two_folds, ("point", "unit", "mode", "bifurcation")),
+    "basins": (
+        lambda: ro.basins(ro.Map(CELL, np.zeros(1)), np.eye(2)),
+        {"state": 2, "unit": 2, "attractor": 1},
+    ),
     "recommendation": (recommended, None),
     "roots": (
         lambda: ro.root_condition(CELL, np.zeros(1), 0.9, ahead=2, behind=2),
@@ -163,7 +167,7 @@ RESULTS = {
     "study": (studied, None),
     "report": (reported, None),
 }
-SLOW = {"spectrum", "lyapunov", "gradients", "bounds", "branch", "analysis"}
+SLOW = {"basins", "spectrum", "lyapunov", "gradients", "bounds", "branch", "analysis"}
 NAMES = [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in RESULTS]
 
 
