@@ -39,6 +39,7 @@ CASES = (
     "iterate", "lstm", "gradient", "sequence", "integrate", "integrate_linear_input", "linear", "long", "evolve",
     "fixed_points", "lyapunov", "train", "import", "first", "compare",
 )  # fmt: skip
+QUESTIONS = ("verdicts", "exponent", "fixed-points", "memory")
 TASKS = ("adding", "copy", "order", "flip-flop")
 
 # The result.

@@ -43,6 +43,7 @@ from ._roots import root_condition as root_condition
 from ._spectrum import decay_regions as decay_regions
 from ._spectrum import spectrum as spectrum
 from ._style import ink
+from ._sweep import sweep as sweep
 from ._trajectory import trajectory as trajectory
 from ._transient import transient as transient
 
@@ -76,6 +77,7 @@ __all__ = [
     "recommendation",
     "root_condition",
     "spectrum",
+    "sweep",
     "training",
     "trajectories",
     "trajectory",
