@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from ._analyses.gradients_examples import gradient_examples as gradient_examples
     from ._analyses.lyapunov import Lyapunov as Lyapunov
     from ._analyses.lyapunov import lyapunov as lyapunov
-    from ._analyses.pseudospectrum import pseudospectrum as pseudospectrum
     from ._analyses.spectrum import Spectrum as Spectrum
     from ._analyses.spectrum import spectrum as spectrum
     from ._analyses.transient import Transient as Transient
@@ -95,12 +94,14 @@ if TYPE_CHECKING:
     from ._systems.time import Continuous as Continuous
     from ._systems.time import Discrete as Discrete
     from .linalg._logm import logm as logm
+    from .linalg._stability import pseudospectrum as pseudospectrum
 else:
     _NAMES = {
         "_base.version": "__version__",
         "_base.results": "RESULTS",
         "_base.verdict": "Verdict verdict_name",
         "linalg._logm": "logm",
+        "linalg._stability": "pseudospectrum",
         "_paths.base": "AbstractPath",
         "_paths.held": "Hold",
         "_paths.interpolated": "BandLimited Cubic Linear",
@@ -142,7 +143,6 @@ else:
         "_analyses.gradients_examples": "gradient_examples",
         "_analyses.lyapunov": "Lyapunov lyapunov",
         "_analyses.spectrum": "Spectrum spectrum",
-        "_analyses.pseudospectrum": "pseudospectrum",
         "_analyses.transient": "Transient transient",
         "_reports.analyse": "analyse",
         "_reports.analysis": "Analysis",
