@@ -89,6 +89,9 @@ if TYPE_CHECKING:
     from ._resampling.stream import Stream as Stream
     from ._run.integrate import integrate as integrate
     from ._run.iterate import iterate as iterate
+    from ._run.parallel_choice import ParallelChoice as ParallelChoice
+    from ._run.parallel_verdict import ParallelVerdict as ParallelVerdict
+    from ._run.parallel_verdict import parallel_verdict as parallel_verdict
     from ._run.trajectory import Trajectory as Trajectory
     from ._systems.base import AbstractSystem as AbstractSystem
     from ._systems.flow import Flow as Flow
@@ -119,6 +122,8 @@ else:
         "_fields.gruode": "GRUODE",
         "_run.integrate": "integrate",
         "_run.iterate": "iterate",
+        "_run.parallel_choice": "ParallelChoice",
+        "_run.parallel_verdict": "ParallelVerdict parallel_verdict",
         "_run.trajectory": "Trajectory",
         "_bridge.schemes": "AbstractScheme BackwardEuler Euler ExponentialEuler RungeKutta Trapezoidal",
         "_bridge.to_ode": "to_ode",
