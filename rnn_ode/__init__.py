@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from . import learn as learn
     from . import linalg as linalg
     from . import plot as plot
-    from ._analyses.branches import Bifurcation as Bifurcation
-    from ._analyses.branches import Branch as Branch
     from ._analyses.branches import continue_branch as continue_branch
+    from ._analyses.branches_result import Bifurcation as Bifurcation
+    from ._analyses.branches_result import Branch as Branch
     from ._analyses.cycles import Cycles as Cycles
     from ._analyses.cycles import cycles as cycles
     from ._analyses.cycles_proof import Coverage as Coverage
@@ -36,6 +36,10 @@ if TYPE_CHECKING:
     from ._analyses.gradients_examples import gradient_examples as gradient_examples
     from ._analyses.lyapunov import Lyapunov as Lyapunov
     from ._analyses.lyapunov import lyapunov as lyapunov
+    from ._analyses.orbits import periodic_orbit as periodic_orbit
+    from ._analyses.orbits_guess import OrbitGuess as OrbitGuess
+    from ._analyses.orbits_guess import orbit_guess as orbit_guess
+    from ._analyses.orbits_result import PeriodicOrbit as PeriodicOrbit
     from ._analyses.pseudospectrum import pseudospectrum as pseudospectrum
     from ._analyses.spectrum import Spectrum as Spectrum
     from ._analyses.spectrum import spectrum as spectrum
@@ -131,7 +135,8 @@ else:
         "_systems.flow": "Flow",
         "_systems.map": "Map",
         "_systems.time": "Continuous Discrete",
-        "_analyses.branches": "Bifurcation Branch continue_branch",
+        "_analyses.branches": "continue_branch",
+        "_analyses.branches_result": "Bifurcation Branch",
         "_analyses.cycles": "Cycles cycles",
         "_analyses.cycles_proof": "Coverage",
         "_analyses.fixed_points": "FixedPoints fixed_points",
@@ -142,6 +147,9 @@ else:
         "_analyses.gradients_examples": "gradient_examples",
         "_analyses.lyapunov": "Lyapunov lyapunov",
         "_analyses.spectrum": "Spectrum spectrum",
+        "_analyses.orbits": "periodic_orbit",
+        "_analyses.orbits_guess": "OrbitGuess orbit_guess",
+        "_analyses.orbits_result": "PeriodicOrbit",
         "_analyses.pseudospectrum": "pseudospectrum",
         "_analyses.transient": "Transient transient",
         "_reports.analyse": "analyse",
