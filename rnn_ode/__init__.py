@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from . import learn as learn
     from . import linalg as linalg
     from . import plot as plot
+    from ._analyses.basins import Basins as Basins
+    from ._analyses.basins import basins as basins
+    from ._analyses.basins_sets import Attractor as Attractor
     from ._analyses.branches import continue_branch as continue_branch
     from ._analyses.branches_result import Bifurcation as Bifurcation
     from ._analyses.branches_result import Branch as Branch
@@ -87,12 +90,14 @@ if TYPE_CHECKING:
     from ._resampling.evolve import evolve as evolve
     from ._resampling.recommend import Recommendation as Recommendation
     from ._resampling.recommend import recommend as recommend
+    from ._resampling.resampled import resampled as resampled
     from ._resampling.stability import RootCondition as RootCondition
     from ._resampling.stability import root_condition as root_condition
     from ._resampling.stream import Stream as Stream
     from ._run.integrate import integrate as integrate
     from ._run.iterate import iterate as iterate
     from ._run.trajectory import Trajectory as Trajectory
+    from ._sweep.sweep import sweep as sweep
     from ._systems.base import AbstractSystem as AbstractSystem
     from ._systems.flow import Flow as Flow
     from ._systems.map import Map as Map
@@ -129,12 +134,15 @@ else:
         "_resampling.alternatives": "delayed_feedback state_trajectory",
         "_resampling.evolve": "evolve",
         "_resampling.recommend": "Recommendation recommend",
+        "_resampling.resampled": "resampled",
         "_resampling.stability": "RootCondition root_condition",
         "_resampling.stream": "Stream",
         "_systems.base": "AbstractSystem",
         "_systems.flow": "Flow",
         "_systems.map": "Map",
         "_systems.time": "Continuous Discrete",
+        "_analyses.basins": "Basins basins",
+        "_analyses.basins_sets": "Attractor",
         "_analyses.branches": "continue_branch",
         "_analyses.branches_result": "Bifurcation Branch",
         "_analyses.cycles": "Cycles cycles",
@@ -156,6 +164,7 @@ else:
         "_reports.analysis": "Analysis",
         "_reports.compare": "compare",
         "_reports.comparison": "Comparison",
+        "_sweep.sweep": "sweep",
         "_explore.widget": "explore",
     }
     _HOMES = {name: home for home, names in _NAMES.items() for name in names.split()}

@@ -155,6 +155,10 @@ RESULTS = {
     "bounds": (lambda: made("gradients").bounds, {"lag": 21}),
     "transient": (lambda: ro.transient(W), ("time", "mode")),
     "branch": (two_folds, ("point", "unit", "mode", "bifurcation")),
+    "basins": (
+        lambda: ro.basins(ro.Map(CELL, np.zeros(1)), np.eye(2)),
+        {"state": 2, "unit": 2, "attractor": 1},
+    ),
     "recommendation": (recommended, None),
     "roots": (
         lambda: ro.root_condition(CELL, np.zeros(1), 0.9, ahead=2, behind=2),
@@ -169,7 +173,7 @@ RESULTS = {
     "study": (studied, None),
     "report": (reported, None),
 }
-SLOW = {"orbit", "spectrum", "lyapunov", "gradients", "bounds", "branch", "analysis"}
+SLOW = {"orbit", "basins", "spectrum", "lyapunov", "gradients", "bounds", "branch", "analysis"}
 NAMES = [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in RESULTS]
 
 

@@ -125,6 +125,15 @@ class RESULTS(diffrax.RESULTS):  # pyright: ignore[reportGeneralTypeIssues]
         "back or end on a kink (relu), or the system may not be smooth or finite there. Look at the last points, start from "
         "the other side, or use float64."
     )
+    states_unsettled = (
+        "Some states had not settled at the end: their label is −3. Give a longer `duration`. States on a chaotic set of a "
+        "high dimension do not come back near enough in a run of this length."
+    )
+    many_attractors = (
+        "The search ended at `most` attractors, and some states are on none of them: their label is −3. Are there so many? "
+        "Every state of a line attractor or of a system without friction is on a set of its own. Raise `most`, or give fewer "
+        "states."
+    )
 
 
 def how_it_ended(result: Any) -> str:

@@ -12,6 +12,7 @@ except ModuleNotFoundError as error:
         "rnn_ode.plot needs matplotlib: pip install '.[app]' in a clone of rnn_ode", name="matplotlib"
     ) from error
 from ._analysis import analysis as analysis
+from ._basins import basins as basins
 from ._bench import bench as bench
 from ._bench import bench_curves as bench_curves
 from ._bench import bench_ratios as bench_ratios
@@ -51,6 +52,7 @@ __all__ = [
     "MARKERS",
     "SHAPES",
     "analysis",
+    "basins",
     "bench",
     "bench_curves",
     "bench_ratios",
