@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Complex, Float, PRNGKeyArray
 
-from .._base.checks import check_count, counted
+from .._base.checks import check_count, check_key, counted
 from .._base.compiled import compiled
 from .._base.shown import ShownArrays, Variables
 from .._base.text import Column, Table, complex_number, number, plain
@@ -148,6 +148,8 @@ def cycles(map: AbstractSystem, period: int, *, limit: int | None = None, key: P
     check_count("period", period)
     if limit is not None:
         check_count("limit", limit)
+    if key is not None:
+        check_key(key)
     pieces = Pieces(*map.pieces())
     problem = Problem.of(pieces, int(period))
     limit = problem.default_limit if limit is None else int(limit)

@@ -9,7 +9,7 @@ from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
-from .._base.checks import as_number, check_count, check_finite
+from .._base.checks import as_number, check_count, check_finite, check_key
 
 
 def draw_guesses(key: PRNGKeyArray, n: int, states: PyTree, spread: float = 0.0) -> Float[Array, "n N"]:
@@ -37,6 +37,7 @@ def draw_guesses(key: PRNGKeyArray, n: int, states: PyTree, spread: float = 0.0)
     """
     check_count("n", n)
     spread = as_number("spread", spread)
+    check_key(key)
     if not 0 <= spread < float("inf"):
         raise ValueError(f"spread must be a finite number of at least 0; got {spread}.")
     shapes = [np.shape(leaf) for leaf in jax.tree.leaves(states, is_leaf=lambda leaf: isinstance(leaf, list))]

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import PRNGKeyArray
 
-from .._base.checks import check_count
+from .._base.checks import check_count, check_key
 from .._bridge.schemes import Euler
 from .._bridge.to_rnn import to_rnn
 from .._cells.vanilla import VanillaCell
@@ -43,6 +43,7 @@ def gradient_examples(key: PRNGKeyArray, input_size: int, hidden_size: int) -> d
     """
     check_count("input_size", input_size)
     check_count("hidden_size", hidden_size)
+    check_key(key)
     keys, size = jax.random.split(key, 5), (input_size, hidden_size)
     gauss, orthogonal = jax.nn.initializers.normal, jax.nn.initializers.orthogonal
     field = AntisymmetricRNN.random(keys[3], *size, recurrent=gauss(0.5 / hidden_size**0.5))

@@ -94,6 +94,14 @@ def check_callable(name: str, value: Any, signature: str) -> None:
         raise TypeError(f"{name} must be a callable {signature}; got {brief(value)}.")
 
 
+def check_key(key: Any) -> None:
+    """Raise `TypeError` unless the value is one random key of JAX, of either kind."""
+    kind, shape = getattr(key, "dtype", None), getattr(key, "shape", ())
+    typed = kind is not None and jnp.issubdtype(kind, jax.dtypes.prng_key) and shape == ()
+    if not typed and not (kind == jnp.uint32 and len(shape) == 1):
+        raise TypeError(f"key must be one JAX random key, such as jax.random.key(0); got {brief(key)}.")
+
+
 def check_flag(name: str, value: Any) -> None:
     """Raise `TypeError` unless the value is True or False."""
     if not isinstance(value, bool):

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from .._base.checks import as_floats, as_matrix
+from .._base.checks import as_floats, as_matrix, check_key
 from .._cells.vanilla import VanillaCell
 from ..initializers import gaussian
 from .base import DrivenField, as_coefficient
@@ -80,6 +80,7 @@ class CoRNN(DrivenField):
 
         ```
         """
+        check_key(key)
         key_y, key_z = jax.random.split(key)
         cell = VanillaCell.random(key_y, input_size, hidden_size, recurrent=recurrent)
         W_z = recurrent(key_z, cell.W_h.shape, cell.W_h.dtype)

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from .._base.checks import as_floats, as_matrix
+from .._base.checks import as_floats, as_matrix, check_key
 from .._cells.vanilla import VanillaCell
 from .base import DrivenField
 
@@ -63,6 +63,7 @@ class GRUODE(DrivenField):
 
         ```
         """
+        check_key(key)
         keys = jax.random.split(key, 3)
         gates = [VanillaCell.random(k, input_size, hidden_size, recurrent=recurrent) for k in keys]
         W_h, W_x, b = (jnp.stack(part) for part in zip(*((c.W_h, c.W_x, c.b) for c in gates), strict=True))

@@ -93,6 +93,12 @@ class AbstractPath(AbstractInput):
         """How many samples after the end of an interval count within it; `None` where the path does not say."""
         return None
 
+    @property
+    def reach(self) -> float | None:
+        """How far after a time the newest sample lies that counts in a reading there, at most, in time; half_width·dt of a
+        `BandLimited`. A reading at a stamp may need no other sample. `None` where the path does not say."""
+        return None if self.beyond is None else (self.beyond + 1) * self.dt
+
     def sample(self, index: Int[Array, "..."]) -> Array:
         """xs[index], the first or last sample beyond the ends."""
         return taken(self.xs, index)

@@ -2,8 +2,9 @@
 
 *Delayed feedback.* A network trained with the step dt is h(t) = cell(x(t), h(t − dt)). At other times h(t − dt) lies between
 results, and is interpolated from the order + 1 results around it. This costs one application of the network a result. If dt
-is a whole number of gaps, the delay is exact. Source: Carson, Wright & Bilbao, "Resampling filter design for multirate neural
-audio effect processing", ICASSP 2025 (arXiv 2409.15884), where the interpolation is a Lagrange filter in the feedback loop.
+is a whole number of gaps, the delay is exact. Source: Carson, Wright & Bilbao, "Interpolation filter design for sample
+rate independent audio effect RNNs", ICASSP 2025 (arXiv 2409.15884), where the interpolation is a Lagrange filter in the
+feedback loop.
 
 There the times are uniform, and the roots of the loop tell whether it is stable. At irregular times there are no such roots,
 and the interpolation at one time may amplify a thousandfold: if the time one step ago is later than all results (a gap of

@@ -14,6 +14,7 @@ import numpy as np
 from .._base.checks import counted
 from .._files.atomic import written_beside
 from ..interop import Network
+from .files_pre_roll import after_silence
 from .files_report import Report, doubt, not_finite
 from .files_round_trip import own_run, round_trip
 from .files_scheme import Scheme, checked_roots, recommended_scheme
@@ -34,6 +35,7 @@ def resample_file(
     hold: Sequence[float] = (),
     subtype: str | None = None,
     force: bool = False,
+    pre_roll: float = 0.0,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Report:
     """Write the output of a network at the rate `to`, and report how well that went.
@@ -48,12 +50,15 @@ def resample_file(
     - `hold`: constants for the last channels of the input.
     - `subtype`: of a wav file. Default: that of the source.
     - `force`: whether to run an unstable scheme.
+    - `pre_roll`: for how long the network runs under silence, and the constants, before the first sample.
     - `progress`: a function that is called with the number of frames done and of all frames.
 
     **Raises:** `ValueError` for channels and rates that do not fit, samples that are not finite, an unstable scheme.
     """
     to, trained, rate_in = as_rate("--to", to), as_rate("--trained", trained), as_rate("rate", source.rate)
     _check_channels(network, source, hold)
+    silence = with_constants(np.zeros((1, source.channels)), hold)[0]
+    network = after_silence(network, silence, pre_roll * float(trained))
     mean, head = survey(source, hold, EXCERPT)
     own = own_run(network, head, float(trained / rate_in))
     recommended, better = scheme is None, None
@@ -63,7 +68,7 @@ def resample_file(
     roots = checked_roots(network, mean, gap, scheme, force)
 
     def stream() -> Stream:
-        return Stream(network.cell, network.output, rate_in, to, trained, **scheme._asdict())
+        return Stream(network.cell, network.output, rate_in, to, trained, **scheme._asdict(), h0=network.initial)
 
     _compile(stream(), math.ceil((scheme.behind + 2) * rate_in / to), len(mean))
     total = math.ceil(source.frames * to / rate_in)

@@ -29,7 +29,7 @@ def own_run(network: Network, head: np.ndarray, steps: float) -> OwnRun:
     """
     count = int((len(head) - 1) * steps + 1e-9) + 1
     xs = head if steps == 1 else read_at_steps(head, steps, count)
-    states = jax.tree.map(lambda rows: rows[1:], iterate(network.cell, xs, throw=False).states)
+    states = jax.tree.map(lambda rows: rows[1:], iterate(network.cell, xs, network.initial, throw=False).states)
     outputs = np.asarray(jax.vmap(network.output)(jnp.asarray(xs), states))
     finite = np.isfinite(outputs).all(axis=1)
     if not finite.all():

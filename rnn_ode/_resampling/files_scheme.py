@@ -46,7 +46,7 @@ def recommended_scheme(network: Network, own: OwnRun, ratio: float) -> tuple[Sch
     The second value names a scheme that cannot stream and was better by more than `WORTH` dB, if there is one.
     """
     plain, x = Network(network.cell, network.readout), jnp.asarray(own.xs[0])
-    found = recommend(network.cell, liveliest(own), ratio, output=lambda h: plain.output(x, h))
+    found = recommend(network.cell, liveliest(own), ratio, network.initial, output=lambda h: plain.output(x, h))
     ours = next((one for one in found.schemes if one.run.func is evolve and one.snr > -math.inf), None)
     if ours is None:
         raise ValueError(f"--recommend: no scheme of evolve is stable at a ratio of {ratio:g}:\n{found.table()}")

@@ -19,8 +19,9 @@ from jaxtyping import Float, Int
 from .._base.callables import check_cell
 from .._base.checks import as_band, as_step, check_callable, check_count
 from .._base.compiled import compiled
+from .._base.states import promote
 from .._base.types import Cell
-from .._cells.protocol import hoisted, initial_state
+from .._cells.protocol import as_initial_state, hoisted
 from .._paths.interpolated import BandLimited
 from .interpolation import Interpolation, lagrange, uniform_nodes, whole_steps
 from .smooth import Past, advance, begun, moved
@@ -48,15 +49,16 @@ class Stream:
 
     **Arguments:**
 
-    - `cell`: any cell that tells its `input_size`. It starts from its zero state.
+    - `cell`: any cell that tells its `input_size`.
     - `output`: `output(x, h)`, what is read of a state and the input there, one array; such as `interop.Network.output`.
     - `rate_in`, `rate_out`, `trained`: rates per unit of time, such as Hz: whole numbers, fractions, or floats, which stand
       for the decimals that they print as.
     - `ahead`, `behind`, `band`: as in `evolve`.
     - `block`: how many results are computed at a time. It changes them only by rounding. Default: about 4000 for a small
       change of rate.
+    - `h0`: the state from which it starts, such as `interop.Network.initial`. Default: zeros, for our cells and Equinox's.
 
-    The first result is at the stamp of the first sample; the zero state is one result before it. T samples give
+    The first result is at the stamp of the first sample; `h0` is the state one result before it. T samples give
     ⌈T·rate_out/rate_in⌉ results. Before the first stamp and after the last one the input is held. `flush` ends the series;
     for another series make another `Stream`.
 
@@ -87,6 +89,7 @@ class Stream:
         behind: int = 3,
         band: float = 0.0,
         block: int | None = None,
+        h0: Any = None,
     ):
         check_cell("cell", cell)
         check_callable("output", output, "output(x, h)")
@@ -103,7 +106,7 @@ class Stream:
         self._reads = self._whole + self._rule.ahead
         self._block = max(1, _READS // (self._reads + 1)) if block is None else block
         check_count("block", self._block)
-        self._h0 = initial_state(cell)
+        self._h0 = promote(as_initial_state(h0, cell), cell)
         self._kind = np.dtype(jnp.result_type(*jax.tree.leaves(eqx.filter((cell, self._h0), eqx.is_inexact_array))))
         self._width = _width_of(cell)
         self._outputs = _shape_of(output, jnp.zeros(self._width, self._kind), self._h0)

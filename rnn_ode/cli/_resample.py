@@ -21,7 +21,8 @@ def resample_command(
         float, typer.Option(help="The new rate of the network: in Hz, or for a csv file in samples per time unit.")
     ],
     trained: Annotated[
-        float | None, typer.Option(help="The rate that it was trained at. Without it: the rate of the input.")
+        float | None,
+        typer.Option(help="The rate that it was trained at. Without it: what its file says, or the rate of the input."),
     ] = None,
     rate: Annotated[float, typer.Option(help="The rate of a csv file, in samples per time unit.")] = 1.0,
     column: Columns = None,
@@ -45,6 +46,13 @@ def resample_command(
         ),
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Run the scheme even if it is unstable.")] = False,
+    pre_roll: Annotated[
+        float,
+        typer.Option(
+            help="Run the network under silence first, for so many seconds (units of time of a csv file). An amplifier that "
+            "starts from zeros begins with a thump."
+        ),
+    ] = 0.0,
     subtype: Annotated[
         str | None,
         typer.Option(
@@ -83,7 +91,7 @@ def resample_command(
         source = source_of(context, input, out, to, rate, column, subtype)
         network = network_in_double(weights, activation, residual)
         scheme = None if best else Scheme(ahead, behind, band)
-        own = source.rate if trained is None else trained
+        own = (network.rate or source.rate) if trained is None else trained
         assumed = assumptions(weights, network, activation)
         with percentage("resampling") as update:
 
@@ -92,7 +100,7 @@ def resample_command(
                     say("note", "yellow", assumed.pop(0))
                 update(done, total)
 
-            options = {"scheme": scheme, "hold": hold or (), "subtype": subtype, "force": force}
+            options = {"scheme": scheme, "hold": hold or (), "subtype": subtype, "force": force, "pre_roll": pre_roll}
             report = resample_file(network, source, out, to, own, **options, progress=show)
         if report.note is not None:
             say("warning", "yellow", report.note)

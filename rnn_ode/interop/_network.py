@@ -1,16 +1,19 @@
 """A network: a cell and its readout."""
 
+import math
 from collections.abc import Callable
 from typing import Any, cast
 
 import equinox as eqx
+import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from .._base.callables import check_cell
-from .._base.checks import brief, check_flag, counted
+from .._base.checks import as_step, brief, check_flag, counted
 from .._base.protocol import input_width
 from .._base.types import Cell
-from .._cells.protocol import output_of, output_shape
+from .._cells.protocol import as_state, output_of, output_shape
 
 Activation = Callable[[Array], Array] | None
 
@@ -21,12 +24,16 @@ class Network(eqx.Module):
     **Fields:**
 
     - `cell`: any cell, `cell(x, h) -> h`.
-    - `readout`: an `equinox.nn.Linear` of the top layer's output, to M outputs. Default `None`: that output itself.
+    - `readout`: an `equinox.nn.Linear` of the top layer's output, to M outputs, or any other layer that maps (N,) to (M,),
+      such as an `equinox.nn.Sequential`. Default `None`: the top layer's output itself.
     - `residual`: whether the first M channels of the input are added to the output, as in networks that learn what an
-      amplifier changes. Default `False`.
+      amplifier changes. A float is a factor by which they are multiplied first. Default `False`.
+    - `initial`: the state from which the network starts, for `h0` of `iterate`, `evolve` and `Stream`. Default `None`: the
+      cell's own, which is zeros for our cells and Equinox's.
+    - `rate`: the number of steps in a unit of time, such as the sampling rate in Hz. Default `None`: not known.
 
-    **Raises:** `TypeError` for fields of other types. `ValueError` if the readout does not take the cell's output, or if the
-    input has fewer than M channels (both only if the cell tells its sizes).
+    **Raises:** `TypeError` for fields of other types. `ValueError` if the readout does not take the cell's output, if the
+    input has fewer than M channels, or if `initial` is no state of the cell (all three only if the cell tells its sizes).
 
     ```python
     >>> import equinox as eqx, jax, jax.numpy as jnp, rnn_ode as ro
@@ -42,32 +49,63 @@ class Network(eqx.Module):
     """
 
     cell: Cell
-    readout: eqx.nn.Linear | None = None
-    residual: bool = eqx.field(static=True, default=False)
+    readout: Callable[[Array], Array] | None = None
+    residual: bool | float = eqx.field(static=True, default=False)
+    initial: Any = None
+    rate: float | None = eqx.field(static=True, default=None)
 
     def __check_init__(self):
         check_cell("cell", self.cell)
-        check_flag("residual", self.residual)
-        given = output_shape(self.cell)
-        if self.readout is not None:
-            if not isinstance(self.readout, eqx.nn.Linear):
-                raise TypeError(f"readout must be an equinox.nn.Linear or None; got {brief(self.readout)}.")
-            sizes = self.readout.in_features, self.readout.out_features
-            if "scalar" in sizes:
-                raise ValueError(f"readout must map vectors to vectors; it maps {sizes[0]} to {sizes[1]}.")
-            if given not in (None, sizes[:1]):
-                raise ValueError(f"readout must take the cell's outputs {given}; it takes {sizes[:1]}.")
+        if not (isinstance(self.residual, float) and math.isfinite(self.residual)):
+            check_flag("residual", self.residual)
+        if self.rate is not None:
+            as_step("rate", self.rate)
+        if self.initial is not None:
+            as_state("initial", self.initial, self.cell)
+        self._check_readout(output_shape(self.cell))
         outputs, inputs = self.output_size, input_width(self.cell)
         if self.residual and outputs is not None and inputs is not None and outputs > inputs:
             raise ValueError(
                 f"residual needs at least as many inputs as outputs: {outputs}; the cell takes {counted(inputs, 'input')}."
             )
 
+    def _check_readout(self, given: tuple[int, ...] | None) -> None:
+        if isinstance(self.readout, eqx.nn.Linear):
+            sizes = self.readout.in_features, self.readout.out_features
+            if "scalar" in sizes:
+                raise ValueError(f"readout must map vectors to vectors; it maps {sizes[0]} to {sizes[1]}.")
+            if given not in (None, sizes[:1]):
+                raise ValueError(f"readout must take the cell's outputs {given}; it takes {sizes[:1]}.")
+        elif self.readout is not None:
+            if not callable(self.readout):
+                raise TypeError(
+                    "readout must be an equinox.nn.Linear or None, or another layer that is called as readout(y); got "
+                    f"{brief(self.readout)}."
+                )
+            if given is not None:
+                self._read_shape(given)
+
+    def _read_shape(self, given: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape that a readout returns for an output of the cell."""
+        try:
+            row = eqx.filter_eval_shape(
+                cast(Callable, self.readout), jax.ShapeDtypeStruct(given, jnp.result_type(float))
+            )
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"readout must take the cell's outputs {given}: {brief(error)}") from None
+        if not isinstance(row, jax.ShapeDtypeStruct) or len(row.shape) != 1:
+            raise ValueError(f"readout must map vectors to vectors; it maps {given} to {brief(row)}.")
+        return row.shape
+
     @property
     def output_size(self) -> int | None:
-        """M, or `None` if there is no readout and the cell does not tell its size."""
-        shape = output_shape(self.cell) if self.readout is None else (self.readout.out_features,)
-        return None if shape is None else cast(int, shape[0])
+        """M, or `None` if neither a linear readout nor the cell tells it."""
+        if isinstance(self.readout, eqx.nn.Linear):
+            return cast(int, self.readout.out_features)
+        shape = output_shape(self.cell)
+        if shape is not None and self.readout is not None:
+            shape = self._read_shape(shape)
+        return None if shape is None else shape[0]
 
     def output(self, x: Float[Array, " D"], h: Any) -> Float[Array, " M"]:
         """The output of one step.
@@ -96,4 +134,7 @@ class Network(eqx.Module):
         """
         y = output_of(self.cell, h)
         y = y if self.readout is None else self.readout(y)
-        return y + x[: y.shape[0]] if self.residual else y
+        if self.residual is False:
+            return y
+        added = x[: y.shape[0]]
+        return y + (added if self.residual is True else self.residual * added)

@@ -1,6 +1,7 @@
 """Matrices, cells and networks from files."""
 
-from collections.abc import Callable, Mapping
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import EllipsisType
 from typing import Any
@@ -12,11 +13,12 @@ from jaxtyping import Float
 from .._base.types import Cell
 from .._cells.piecewise import PiecewiseLinearCell
 from .._cells.vanilla import VanillaCell
-from .._files.arrays import PathLike, read_arrays, read_json_object, shapes_of
-from ._from_torch import all_layers, from_torch_network
+from .._files.arrays import PathLike, check_size, checked_arrays, named_lists, read_arrays, read_json_object, shapes_of
+from ._from_torch import before_readout, from_torch_network
+from ._layer_list import is_keras_config, is_layer_list, layer_list, refuse_keras_config
+from ._nam import is_nam, nam_network
 from ._network import Activation, Network
 from ._readout import with_readout
-from ._torch_names import only_prefix
 
 
 def read_matrix(path: PathLike, key: str | None = None) -> Float[np.ndarray, "N N"]:
@@ -83,21 +85,24 @@ def read_cell(path: PathLike, activation: Activation | EllipsisType = ...) -> Ca
 
     ```
     """
-    arrays = read_arrays(path)
+    path, whole, arrays = _looked_into(path)
+    if whole is not None:
+        return whole.cell
     try:
         if _own_names(arrays):
             return _own_cell(arrays, activation)
-        return all_layers(arrays, only_prefix(arrays), jnp.tanh if isinstance(activation, EllipsisType) else activation)
+        return before_readout(arrays, jnp.tanh if isinstance(activation, EllipsisType) else activation)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
 
 
 def read_network(
     path: PathLike,
-    prefix: str | None = None,
-    readout: str | EllipsisType | None = ...,
+    prefix: str | Sequence[str] | None = None,
+    readout: str | Sequence[str] | EllipsisType | None = ...,
     *,
     activation: Activation | EllipsisType = ...,
+    between: Activation | EllipsisType = ...,
     residual: bool | EllipsisType = ...,
 ) -> Network:
     """The network, with its readout, whose weights are in a file.
@@ -128,20 +133,56 @@ def read_network(
 
     ```
     """
-    path = Path(path)
-    arrays = read_arrays(path)
+    path, whole, arrays = _looked_into(path)
     try:
-        if prefix is None and (names := _own_names(arrays)):
+        if whole is not None:
+            _check_unused(prefix, readout, activation, between)
+            network = whole
+        elif prefix is None and (names := _own_names(arrays)):
             others = {key: array for key, array in arrays.items() if key not in names}
             cell, layers = _own_cell(arrays, activation), f"cell ({', '.join(names)})"
-            network = with_readout(cell, others, layers, readout, not isinstance(readout, EllipsisType))
+            network = with_readout(cell, others, layers, readout)
         else:
             chosen = jnp.tanh if isinstance(activation, EllipsisType) else activation
-            network = from_torch_network(arrays, prefix, readout, activation=chosen)
-        adds = _skips(path, network) if isinstance(residual, EllipsisType) else residual
-        return Network(network.cell, network.readout, adds)
+            network = from_torch_network(arrays, prefix, readout, activation=chosen, between=between)
+        if not isinstance(residual, EllipsisType):
+            return dataclasses.replace(network, residual=residual)
+        return network if whole is not None else dataclasses.replace(network, residual=_skips(path, network))
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
+
+
+def _looked_into(path: PathLike) -> tuple[Path, Network | None, dict[str, np.ndarray]]:
+    """The path, and either the network of a file that describes one as a whole, or the arrays of another file."""
+    path = Path(path)
+    if path.suffix.lower() not in _JSON:
+        return path, None, read_arrays(path)
+    check_size(path)
+    content = read_json_object(path)
+    try:
+        for is_format, network_of in _WHOLE.items():
+            if is_format(content):
+                return path, network_of(content), {}
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    return path, None, checked_arrays(path, named_lists(content))
+
+
+_JSON = (".json", ".nam", ".aidax")
+_WHOLE: dict[Callable, Callable] = {
+    is_nam: nam_network,
+    is_layer_list: layer_list,
+    is_keras_config: refuse_keras_config,
+}
+
+
+def _check_unused(prefix: Any, *options: Any) -> None:
+    """`ValueError` if something is chosen among the names of a file that has none."""
+    if prefix is not None or not all(isinstance(option, EllipsisType) for option in options):
+        raise ValueError(
+            "the file itself says what its layers are: leave out prefix, readout, activation and between, which are for "
+            "arrays by name."
+        )
 
 
 def _own_names(arrays: Mapping[str, Any]) -> tuple[str, ...]:

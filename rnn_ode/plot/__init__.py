@@ -12,6 +12,7 @@ except ModuleNotFoundError as error:
         "rnn_ode.plot needs matplotlib: pip install '.[app]' in a clone of rnn_ode", name="matplotlib"
     ) from error
 from ._analysis import analysis as analysis
+from ._basins import basins as basins
 from ._bench import bench as bench
 from ._bench import bench_curves as bench_curves
 from ._bench import bench_ratios as bench_ratios
@@ -33,6 +34,8 @@ from ._gradients import gradient_flow as gradient_flow
 from ._gradients import gradient_flows as gradient_flows
 from ._lyapunov import lyapunov as lyapunov
 from ._memory import memory as memory
+from ._orbit import orbit as orbit
+from ._parallel import parallel as parallel
 from ._portrait import SHAPES as SHAPES
 from ._portrait import fixed_points as fixed_points
 from ._portrait import portrait as portrait
@@ -50,6 +53,7 @@ __all__ = [
     "MARKERS",
     "SHAPES",
     "analysis",
+    "basins",
     "bench",
     "bench_curves",
     "bench_ratios",
@@ -69,6 +73,8 @@ __all__ = [
     "history",
     "lyapunov",
     "memory",
+    "orbit",
+    "parallel",
     "portrait",
     "pseudospectrum",
     "recommendation",

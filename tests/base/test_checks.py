@@ -7,7 +7,7 @@ import pytest
 
 import rnn_ode as ro
 from rnn_ode import datasets, learn
-from rnn_ode._base.checks import as_floats, brief, check_callable
+from rnn_ode._base.checks import as_floats, brief, check_callable, check_key
 
 SERIES = datasets.sunspots()
 CELL = ro.VanillaCell(0.5 * np.eye(2), np.ones((2, 1)), np.zeros(2))
@@ -44,3 +44,39 @@ def test_what_came_is_told_on_one_short_line(value):
 def test_the_name_of_a_network_in_place_of_a_function_is_told_the_function(as_user):
     with pytest.raises(TypeError, match=r'such as learn\.many_to_one\("lstm", 32\); got \'lstm\''):
         learn.forecast(SERIES.values, "lstm", history=10, key=jax.random.key(0))
+
+
+WINDOWS = learn.windows(np.arange(40.0)[:, None], history=4, gap=0, horizon=1)
+MATRIX = ro.PiecewiseLinearCell(*(np.eye(2) * a for a in (0.5, -2.0)), np.ones((2, 1)), np.ones(2))
+DRAW = {
+    "VanillaCell.random": lambda key: ro.VanillaCell.random(key, 1, 2),
+    "CoRNN.random": lambda key: ro.CoRNN.random(key, 1, 2),
+    "GRUODE.random": lambda key: ro.GRUODE.random(key, 1, 2),
+    "AntisymmetricRNN.random": lambda key: ro.AntisymmetricRNN.random(key, 1, 2),
+    "CTRNN.random": lambda key: ro.CTRNN.random(key, 1, 2),
+    "gradient_examples": lambda key: ro.gradient_examples(key, 1, 2),
+    "draw_guesses": lambda key: ro.draw_guesses(key, 3, np.ones((4, 2))),
+    "cycles": lambda key: ro.cycles(ro.Map(MATRIX, np.zeros(1)), 2, key=key),
+    "Ensemble": lambda key: learn.Ensemble(lambda key: learn.many_to_one("gru", 2)(key, 1, 1), 2, key=key),
+    "many_to_one": lambda key: learn.many_to_one("gru", 2)(key, 1, 1),
+    "forecast": lambda key: learn.forecast(np.arange(40.0), learn.many_to_one("gru", 2), history=4, key=key),
+    "split": lambda key: learn.split(np.arange(40.0)[:, None], history=4, gap=0, horizon=1, key=key),
+    "thin": lambda key: learn.thin(key, WINDOWS),
+    "Copy.draw": lambda key: learn.Copy().draw(key, 10, 2),
+}
+
+
+@pytest.mark.parametrize("name", DRAW)
+@pytest.mark.parametrize("key", [7, np.float32(0), np.zeros(2), jax.random.split(jax.random.key(0)), "key"], ids=str)
+def test_a_seed_in_place_of_a_key_is_told_how_to_write_the_key(name, key, as_user):
+    with pytest.raises(TypeError, match=r"^key must be one JAX random key, such as jax\.random\.key\(0\); got "):
+        DRAW[name](key)
+
+
+@pytest.mark.parametrize(
+    "key", [jax.random.key(0), jax.random.PRNGKey(0), jax.random.key(0, impl="rbg")], ids=["typed", "plain", "rbg"]
+)
+def test_keys_of_every_kind_are_keys(key):
+    check_key(key)
+    jax.eval_shape(check_key, key)
+    jax.eval_shape(jax.vmap(check_key), jax.random.split(key))

@@ -33,6 +33,29 @@ def test_the_output_is_the_readout_of_the_top_layer_plus_the_input(torch_stack):
     np.testing.assert_array_equal(run(bare, jnp.asarray(xs))[0], top)
 
 
+def test_a_network_starts_from_its_initial_state(torch_stack):
+    cell = interop.from_torch_network(torch_stack(4, 2, "rec.")).cell
+    initial = tuple((jnp.full(3, 0.5 + k), jnp.full(3, -1.0)) for k in range(2))
+    network = interop.Network(cell, initial=initial)
+    xs = jnp.asarray(np.random.default_rng(1).normal(size=(5, 2)))
+    _, states = run(network, xs, network.initial)
+    state = initial
+    for x in xs:
+        state = cell(x, state)
+    np.testing.assert_allclose(states[-1][0][-1], state[-1][0], rtol=1e-12)
+    assert interop.Network(cell).initial is None
+
+
+def test_a_readout_may_have_several_layers_and_the_added_input_a_factor(torch_weights):
+    cell = interop.from_torch(torch_weights(4))
+    first, last = eqx.nn.Linear(3, 4, key=KEY), eqx.nn.Linear(4, 1, key=KEY)
+    head = eqx.nn.Sequential([first, eqx.nn.Lambda(jnp.tanh), last])
+    network = interop.Network(cell, head, 0.5, rate=48_000)
+    assert network.output_size == 1
+    x, h = jnp.array([2.0, 3.0]), (jnp.array([0.1, 0.2, 0.3]), jnp.zeros(3))
+    np.testing.assert_allclose(network.output(x, h), last(jnp.tanh(first(h[0]))) + 1.0, rtol=1e-12)
+
+
 KEY = jax.random.key(0)
 
 
@@ -44,6 +67,22 @@ KEY = jax.random.key(0)
             lambda cell: interop.Network(cell, np.ones((1, 3))),
             TypeError,
             r"readout must be an equinox\.nn\.Linear or None",
+        ),
+        (
+            lambda cell: interop.Network(cell, residual=float("nan")),
+            TypeError,
+            "residual must be True or False; got nan",
+        ),
+        (lambda cell: interop.Network(cell, rate=0), ValueError, "rate must be positive and finite; got 0.0"),
+        (
+            lambda cell: interop.Network(cell, initial=jnp.zeros(3)),
+            ValueError,
+            r"initial must have shape \(\(3,\), \(3,\)\) for this LSTMCell; got \(3,\)",
+        ),
+        (
+            lambda cell: interop.Network(cell, eqx.nn.LayerNorm(4)),
+            ValueError,
+            r"readout must take the cell's outputs \(3,\): ",
         ),
         (lambda cell: interop.Network(cell, residual=1), TypeError, "residual must be True or False; got 1"),
         (

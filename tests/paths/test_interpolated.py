@@ -63,3 +63,34 @@ def test_band_limited_errs_by_less_than_79_decibels_in_its_band(half_width):
 def test_half_width_is_a_whole_number(half_width, error, message, as_user):
     with pytest.raises(error, match=message):
         ro.BandLimited(XS, half_width=half_width)
+
+
+def test_a_narrow_window_reads_better_with_a_smaller_beta():
+    """Two samples to either side, a wave of an eighth of the rate: the default window errs five times as much."""
+    omega, ts = np.pi / 4, np.linspace(100.0, 110.0, 64)
+    errors = [
+        np.max(np.abs(evaluate(ro.BandLimited(np.sin(omega * np.arange(1, 211)), half_width=2, **beta), ts) - wave))
+        for wave in [np.sin(omega * ts)]
+        for beta in ({"beta": 4.5}, {})
+    ]
+    assert errors[0] < 0.02 and errors[1] > 3 * errors[0]
+
+
+@pytest.mark.parametrize(
+    ("beta", "error"), [(-0.1, ValueError), (np.nan, ValueError), (81, ValueError), ("8", TypeError)]
+)
+def test_beta_is_a_number_from_0_to_80(beta, error, as_user):
+    with pytest.raises(error, match="beta must be"):
+        ro.BandLimited(XS, beta=beta)
+
+
+@pytest.mark.parametrize(
+    ("path", "reach"),
+    [(ro.Hold, 0.1), (ro.Linear, 0.1), (ro.Cubic, 0.4), (ro.BandLimited, 1.6)],
+)
+def test_no_reading_uses_a_sample_beyond_its_reach(path, reach):
+    """The derivative with respect to every sample, at a time between stamps."""
+    xs, t = np.arange(60.0), 3.05  # between the stamps of samples 29 and 30
+    assert path(xs, 0.1).reach == pytest.approx(reach)
+    used = np.flatnonzero(jax.grad(lambda xs: path(xs, 0.1)(t))(xs))
+    assert 0.1 * (used.max() + 1) <= t + reach + 1e-12

@@ -200,6 +200,21 @@ def test_at_its_own_rate_the_output_is_that_of_the_network(folder):
     assert report.round_trip_snr_db is None  # the input is too short for one
 
 
+def test_a_pre_roll_runs_silence_first(folder):
+    """The network is the same under ten steps of silence and the input, without the outputs of the silence."""
+    (folder / "in.csv").write_text("\n".join(map(str, TONE[:60, 0])))
+    net = dataclasses.replace(network(KNOB), initial=jnp.array([1.0, -1.0]))
+    source, out = Table(folder / "in.csv", Fraction(2)), folder / "out.csv"
+    resample_file(net, source, out, 2, 2, scheme=Scheme(1, 1), hold=[0.5], pre_roll=5)
+    xs = np.concatenate([np.zeros((10, 1)), TONE[:60]])
+    xs = jnp.hstack([xs, 0.5 * jnp.ones((70, 1))])
+    outputs = jax.vmap(net.output)(xs, ro.iterate(net.cell, xs, net.initial).states[1:])
+    np.testing.assert_allclose(np.loadtxt(out, delimiter=",", skiprows=1)[:, 1:], outputs[10:], atol=1e-12)
+    for seconds in (-1, float("nan"), 1e9):
+        with pytest.raises(ValueError, match=r"--pre-roll must be from 0 to 100,000,000 steps of the network; got"):
+            resample_file(net, source, out, 2, 2, scheme=Scheme(1, 1), hold=[0.5], pre_roll=seconds)
+
+
 def test_an_unstable_scheme_is_refused_with_the_stable_ones_unless_forced():
     with pytest.raises(ValueError, match=r"--ahead 1 --behind 5: unstable at 0\.5 steps .* \(3, 3\)"):
         checked_roots(network(), np.zeros(1), 0.5, Scheme(1, 5), False)

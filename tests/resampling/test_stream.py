@@ -65,6 +65,15 @@ def test_at_its_own_rate_it_is_the_network():
     assert np.array_equal(rows, ro.iterate(TANH, XS).states[1:])
 
 
+def test_a_stream_starts_from_the_given_state():
+    """h' = ½ h + x from 4 on: 2, 1, ½, and so on under silence. A list of numbers in another type is a state too."""
+    cell = ro.VanillaCell([[0.5]], [[1.0]], [0.0], None)
+    stream = ro.Stream(cell, state, 1, 1, 1, ahead=1, behind=1, block=4, h0=[4])
+    np.testing.assert_allclose(streamed(stream, np.zeros((6, 1)))[:, 0], 4 * 0.5 ** np.arange(1, 7), rtol=1e-12)
+    with pytest.raises(ValueError, match=r"h0 must have shape \(1,\) for this VanillaCell; got \(2,\)"):
+        ro.Stream(cell, state, 1, 1, 1, h0=[4, 4])
+
+
 def test_an_affine_network_under_a_wave_is_its_transfer_function():
     """h(t) = a h(t − 1) + x(t), x = cos ωt: h → Re e^{iωt} / (1 − a e^{−iω}), the input itself at another rate again."""
     a, omega = 0.7, 0.2

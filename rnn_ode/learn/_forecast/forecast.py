@@ -17,7 +17,7 @@ import optax
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, PRNGKeyArray, Real
 
-from ..._base.checks import as_number, check_callable, check_count
+from ..._base.checks import as_number, check_callable, check_count, check_key
 from .._checkpoints.checkpoint import PathLike
 from .._models.ensemble import Ensemble
 from .._models.rollout import rollout
@@ -100,6 +100,7 @@ def forecast(
     for name, count in (("members", members), ("steps", steps), ("size", size), ("season", season)):
         check_count(name, count)
     share = _check_shares(share, rate, validation)
+    check_key(key)
     keys = jax.random.split(key, 3)
     shares = {"test": test, "validation": validation, "key": keys[0] if shuffle else None}
     parts = split(values, history=history, gap=gap, horizon=horizon, **shares)

@@ -6,7 +6,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import PRNGKeyArray, Real
 
-from ..._base.checks import as_number
+from ..._base.checks import as_number, check_key
 from .scaler import Scaler
 from .windows import Windows, as_series, check_rows, window_length, windows
 
@@ -88,6 +88,7 @@ def split(
         first = len(earlier) - count
         train, valid = earlier[: max(0, first - horizon + 1 if count else first)], earlier[first:]
     else:
+        check_key(key)
         order = np.asarray(jax.random.permutation(key, len(earlier)))
         train, valid = earlier[np.sort(order[count:])], earlier[np.sort(order[:count])]
     if not len(train):

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int, PRNGKeyArray
 
+from ..._base.checks import check_key
 from .split import as_share
 from .windows import Windows
 
@@ -88,6 +89,7 @@ def thin(key: PRNGKeyArray, windows: Windows, share: float = 0.7) -> Thinned:
 
     ```
     """
+    check_key(key)
     share = as_share("share", share)
     if not len(windows):
         raise ValueError("windows must hold at least one window; there is none.")

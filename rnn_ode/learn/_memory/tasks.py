@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from ..._base.checks import check_count
+from ..._base.checks import check_count, check_key
 
 
 class AbstractTask(eqx.Module):
@@ -94,7 +94,7 @@ class Adding(AbstractTask):
         return 1 / 6
 
     def draw(self, key: PRNGKeyArray, lag: int, size: int) -> tuple[Float[Array, "size T 2"], Float[Array, "size 1"]]:
-        _check_sizes(lag, size, 2)
+        _check_draw(key, lag, size, 2)
         keys, half = jax.random.split(key, 3), lag // 2
         values = jax.random.uniform(keys[0], (size, lag))
         first = jax.random.randint(keys[1], (size,), 0, half)
@@ -154,7 +154,7 @@ class Copy(AbstractTask):
 
     def draw(self, key: PRNGKeyArray, lag: int, size: int) -> tuple[Float[Array, "size T D"], Int[Array, "size T"]]:
         """Symbol number `symbols` is the blank, the next number the signal. Targets are symbols or blank."""
-        _check_sizes(lag, size, 1)
+        _check_draw(key, lag, size, 1)
         blank = self.symbols
         items = jax.random.randint(key, (size, self.items), 0, self.symbols)
         silence = jnp.full((size, lag + self.items), blank)
@@ -201,7 +201,7 @@ class TemporalOrder(AbstractTask):
 
     def draw(self, key: PRNGKeyArray, lag: int, size: int) -> tuple[Float[Array, "size T 6"], Int[Array, " size"]]:
         """Symbols 0 and 1 are A and B; 2 to 5 are distractors."""
-        _check_sizes(lag, size, 10)
+        _check_draw(key, lag, size, 10)
         keys = jax.random.split(key, 4)
         sequence = jax.random.randint(keys[0], (size, lag), 2, 6)
         pair = jax.random.randint(keys[1], (size, 2), 0, 2)
@@ -257,7 +257,7 @@ class FlipFlop(AbstractTask):
         return sum((1 - 1 / lag) * (1 - (1 - 1 / lag) ** k) for k in range(5 * lag)) / (5 * lag)
 
     def draw(self, key: PRNGKeyArray, lag: int, size: int) -> tuple[Float[Array, "size T B"], Float[Array, "size T B"]]:
-        _check_sizes(lag, size, 2)
+        _check_draw(key, lag, size, 2)
         when, which = jax.random.split(key)
         shape = (size, 5 * lag, self.bits)
         signs = jax.random.rademacher(which, shape, float)
@@ -278,7 +278,8 @@ def _last_pulses(pulses: Float[Array, "size T B"]) -> Float[Array, "size T B"]:
     return jnp.take_along_axis(pulses, last, axis=1)
 
 
-def _check_sizes(lag: int, size: int, least: int) -> None:
+def _check_draw(key: PRNGKeyArray, lag: int, size: int, least: int) -> None:
+    check_key(key)
     check_count("lag", lag)
     check_count("size", size)
     if lag < least:

@@ -25,7 +25,7 @@ import jax.numpy as jnp
 from jaxtyping import PRNGKeyArray
 
 from ... import initializers
-from ..._base.checks import check_count
+from ..._base.checks import check_count, check_key
 from ..._bridge.schemes import Euler
 from ..._bridge.to_rnn import to_rnn
 from ..._cells.vanilla import VanillaCell
@@ -138,6 +138,7 @@ def _maker(wiring: type[_Wiring], name: str, hidden: int) -> Callable[[PRNGKeyAr
     check_count("hidden", hidden)
 
     def make(key: PRNGKeyArray, inputs: int, outputs: int) -> _Wiring:
+        check_key(key)
         keys = jax.random.split(key)
         return wiring(CORES[name](keys[0], inputs, hidden), eqx.nn.Linear(hidden, outputs, key=keys[1]))
 

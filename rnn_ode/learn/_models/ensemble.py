@@ -7,7 +7,7 @@ import equinox as eqx
 import jax
 from jaxtyping import Array, PRNGKeyArray, PyTree
 
-from ..._base.checks import check_callable, check_count
+from ..._base.checks import check_callable, check_count, check_key
 
 
 class Ensemble(eqx.Module):
@@ -43,6 +43,7 @@ class Ensemble(eqx.Module):
     def __init__(self, make: Callable[[PRNGKeyArray], Any], members: int, *, key: PRNGKeyArray):
         check_callable("make", make, "make(key)")
         check_count("members", members)
+        check_key(key)
         self.members = members
         self.stacked = eqx.filter_vmap(make)(jax.random.split(key, members))
 

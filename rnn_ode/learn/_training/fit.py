@@ -18,7 +18,7 @@ import numpy as np
 import optax
 from jaxtyping import PRNGKeyArray, PyTree
 
-from ..._base.checks import as_number, brief, check_callable, check_count, check_flag
+from ..._base.checks import as_number, brief, check_callable, check_count, check_flag, check_key
 from ..._base.compiled import read_by
 from ..._base.shown import ShownArrays, Variables
 from ..._base.text import Table
@@ -187,6 +187,7 @@ def _set_up(
 ) -> tuple[Setup, PyTree]:
     """What stays the same in all steps, and the arrays to train."""
     check_callable("loss", loss, "loss(model, batch)")
+    check_key(key)
     if clip is not None and not as_number("clip", clip) > 0:
         raise ValueError(f"clip must be a number above 0, or None; got {clip}.")
     if not (callable(getattr(optimiser, "init", None)) and callable(getattr(optimiser, "update", None))):
