@@ -48,6 +48,11 @@ def one_orbit():
     return ro.cycles(ro.Map(tent, np.zeros(1)), 2)
 
 
+def orbit_of_henon():
+    henon = ro.Map(lambda x, h: jnp.stack([1 - 1.4 * h[0] ** 2 + h[1], 0.3 * h[0]]))
+    return ro.periodic_orbit(henon, np.array([[1.0, -0.15], [-0.5, 0.3]]), 2)
+
+
 def two_folds():
     def network(b):
         return ro.Map(ro.VanillaCell([[2.0]], [[1.0]], [0.0], jnp.tanh), b[None])
@@ -149,6 +154,7 @@ RESULTS = {
         {"point": 0, "unit": 1, "mode": 1, "guess": 64},
     ),
     "cycles": (one_orbit, {"orbit": 1, "step": 2, "unit": 2, "mode": 2}),
+    "orbit": (orbit_of_henon, {"time": 2, "unit": 2, "mode": 2}),
     "lyapunov": (
         lambda: ro.lyapunov(ro.Map(CELL, np.zeros(1)), np.ones(2), 100.0),
         {"time": 100, "exponent": 2, "unit": 2},
@@ -176,7 +182,7 @@ RESULTS = {
     "study": (studied, None),
     "report": (reported, None),
 }
-SLOW = {"basins", "curve", "spectrum", "lyapunov", "gradients", "bounds", "branch", "analysis"}
+SLOW = {"basins", "curve", "orbit", "spectrum", "lyapunov", "gradients", "bounds", "branch", "analysis"}
 NAMES = [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in RESULTS]
 
 

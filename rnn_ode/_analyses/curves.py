@@ -45,7 +45,7 @@ class CodimensionTwo(NamedTuple):
     ...     return ro.Map(lambda x, h: jnp.tanh(p[0] * h + p[1]))
     >>> at = ro.Bifurcation("fold", 0.533, jnp.array([-0.707]))
     >>> (cusp,) = ro.continue_bifurcation(network, at, (2.0, 0.533), ((0.5, 3.0), (-1.0, 1.0))).events
-    >>> cusp.kind, cusp.parameters.round(4).tolist()
+    >>> cusp.kind, (cusp.parameters.round(4) + 0.0).tolist()
     ('cusp', [1.0, 0.0])
 
     ```

@@ -36,6 +36,8 @@ from ._gradients import gradient_flow as gradient_flow
 from ._gradients import gradient_flows as gradient_flows
 from ._lyapunov import lyapunov as lyapunov
 from ._memory import memory as memory
+from ._orbit import orbit as orbit
+from ._parallel import parallel as parallel
 from ._portrait import SHAPES as SHAPES
 from ._portrait import fixed_points as fixed_points
 from ._portrait import portrait as portrait
@@ -75,6 +77,8 @@ __all__ = [
     "history",
     "lyapunov",
     "memory",
+    "orbit",
+    "parallel",
     "portrait",
     "pseudospectrum",
     "recommendation",

@@ -183,6 +183,6 @@ def test_what_cannot_be_read_is_named(bad, message, read):
 
 
 def test_what_a_file_says_itself_cannot_be_chosen(read):
-    for options in ({"prefix": "rec."}, {"readout": None}, {"activation": jnp.tanh}):
+    for options in ({"prefix": "rec."}, {"readout": None}, {"activation": jnp.tanh}, {"between": None}):
         with pytest.raises(ValueError, match="the file itself says what its layers are: leave out prefix"):
             read(PLAIN, **options)
