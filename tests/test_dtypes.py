@@ -124,6 +124,10 @@ SLOW = {
     "Exact and back": returned(ro.Exact(), ro.ExponentialEuler()),
     "Backward and back": returned(ro.Backward(1), ro.BackwardEuler()),
     "Runge-Kutta": returned(ro.Forward(2), ro.RungeKutta()),
+    "iterate in parallel": lambda dtype, give: (
+        ro.iterate(cell(dtype), give(XS, dtype), give(H0, dtype), parallel=True).states
+    ),
+    "parallel_verdict": lambda dtype, give: ro.parallel_verdict(cell(dtype), give(XS, dtype), give(H0, dtype)).growth,
 }
 SAME, WIDER = "arrays of the network's type", "NumPy's float64"
 EVERY = [

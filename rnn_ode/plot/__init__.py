@@ -24,6 +24,8 @@ from ._comparison import errors as errors
 from ._comparison import growth as growth
 from ._comparison import trajectories as trajectories
 from ._cycles import cycles as cycles
+from ._diagram import EVENTS as EVENTS
+from ._diagram import diagram as diagram
 from ._forecast import fit as fit
 from ._forecast import forecast as forecast
 from ._forecast import forecast_errors as forecast_errors
@@ -34,6 +36,8 @@ from ._gradients import gradient_flow as gradient_flow
 from ._gradients import gradient_flows as gradient_flows
 from ._lyapunov import lyapunov as lyapunov
 from ._memory import memory as memory
+from ._orbit import orbit as orbit
+from ._parallel import parallel as parallel
 from ._portrait import SHAPES as SHAPES
 from ._portrait import fixed_points as fixed_points
 from ._portrait import portrait as portrait
@@ -48,6 +52,7 @@ from ._trajectory import trajectory as trajectory
 from ._transient import transient as transient
 
 __all__ = [
+    "EVENTS",
     "LINES",
     "MARKERS",
     "SHAPES",
@@ -60,6 +65,7 @@ __all__ = [
     "comparison",
     "cycles",
     "decay_regions",
+    "diagram",
     "errors",
     "fit",
     "fixed_points",
@@ -72,6 +78,8 @@ __all__ = [
     "history",
     "lyapunov",
     "memory",
+    "orbit",
+    "parallel",
     "portrait",
     "pseudospectrum",
     "recommendation",
