@@ -11,16 +11,18 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, PyTree, Real
 
 from .._base.callables import check_cell
-from .._base.checks import as_floats, as_step, check_callable, check_count
+from .._base.checks import as_step, check_callable, check_count
 from .._base.compiled import compiled
-from .._base.protocol import input_width
 from .._base.results import RESULTS
 from .._base.states import after, like, mask_failed, promote
 from .._base.types import Cell, State
 from .._cells.protocol import as_initial_state, recurrence
 from .._cells.recurrence import Recurrence
 from .fold import NO_FOLD, Fold, as_fold, checked_fold
+from .inputs import check_inputs
 from .kept import Kept, keep, with_result, with_result_unless
+from .parallel import run_in_parallel
+from .parallel_verdict import parallel_or_not
 from .scan import run_steps, scan_states
 from .trajectory import Trajectory, is_successful
 
@@ -36,6 +38,7 @@ def iterate(
     save: Callable[[Any], Any] | None = None,
     fold: tuple[Callable[[Any, Any, Any], Any], Any, Any] | None = None,
     checkpoints: int | None = None,
+    parallel: bool | None = False,
     throw: bool = True,
 ) -> Trajectory:
     """Run a network over a sequence: h_k = cell(x_k, h_{k−1}).
@@ -49,6 +52,8 @@ def iterate(
     - `save`: what to keep of each state, a function of it. Default: all of it.
     - `fold`: a triple `(f, init, rows)`, see below. Default: nothing is accumulated.
     - `checkpoints`: for gradients through long runs, see below. Default: every step is kept.
+    - `parallel`: `True` computes all steps at once, by Newton's method, and falls back to the scan where that does not
+      converge. `None` does so where `parallel_verdict` expects it to pay. Default `False`: step by step. See below.
     - `throw`: whether a run that leaves the float range raises.
 
     **Returns:** a `Trajectory` of T + 1 states at the times 0, dt, …, T·dt, the initial state first. The outputs are
@@ -66,9 +71,16 @@ def iterate(
     two of them once more on the way back: memory for `checkpoints` + T/`checkpoints` steps, least for √T of them, at the cost
     of one more run. What `save` returns is stored for every step, so let it be small.
 
+    In parallel, `stats["parallel"]` is a `ParallelChoice`: how the run was computed, and why. `stats["newton_steps"]` counts
+    the steps of Newton's method, and `stats["residual"]` is the largest jump that is left between its windows, relative to
+    the largest value of a unit. The method converges fast if disturbances of the network decay. The states agree with the
+    scan's to ε^¾ of a unit's largest value, 6e-6 in float32, and so do their derivatives. A batch that `vmap` makes is
+    computed in one way: if one run does not converge, all are the scan.
+
     **Raises:** `ValueError` or `TypeError` for inputs of the wrong shape, empty or not finite, for dt ≤ 0, for checkpoints
-    that are not a whole number of at least 1, for a cell that does not return a state like its own, and for a fold that is
-    no triple, whose `rows` are not T, or whose f does not return a value like `init`. Under `jit` values are not checked.
+    that are not a whole number of at least 1, for a cell that does not return a state like its own, for a fold that is no
+    triple, whose `rows` are not T, or whose f does not return a value like `init`, and for a fold or checkpoints with
+    `parallel=True`. Under `jit` values are not checked.
 
     ```python
     >>> import jax, jax.numpy as jnp, equinox as eqx, rnn_ode as ro
@@ -93,13 +105,18 @@ def iterate(
     if checkpoints is not None:
         check_count("checkpoints", checkpoints)
     asked = None if fold is None else as_fold(fold, xs.shape[0])
-    ts, states, total, result, fine = _run_network(cell, xs, h0, np.asarray(dt), save, asked, checkpoints)
+    in_parallel, how = parallel_or_not(parallel, cell, xs, h0, fold, checkpoints)
+    total = None
+    if in_parallel:
+        ts, states, result, fine, how = run_in_parallel(cell, xs, h0, np.asarray(dt), save)
+    else:
+        ts, states, total, result, fine = _run_network(cell, xs, h0, np.asarray(dt), save, asked, checkpoints)
     if result is None:
         states, result = with_result_unless(fine, states)
     if throw and not is_successful(result):
         # one by one: what nobody uses is not computed
         states, total = (_or_raise(part, result) for part in (states, total))
-    stats = {"num_steps": xs.shape[0]}
+    stats = {"num_steps": xs.shape[0]} | how
     return Trajectory(ts, states, result, stats if fold is None else stats | {"fold": total})
 
 
@@ -190,16 +207,3 @@ def _run_by_segments(
         (_, total, doubt), rest = segment((end, total, doubt), rest)
         rows = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), rows, rest)
     return rows, total, doubt
-
-
-def check_inputs(cell: Cell, xs: Any) -> Float[Array, "T ..."]:
-    """Return inputs as a floating array, time first; `ValueError` unless they have the width that the cell tells."""
-    xs = as_floats("xs", xs)
-    width = input_width(cell)
-    if xs.ndim == 0 or xs.shape[0] == 0:
-        raise ValueError(f"xs must be a sequence with at least one sample, time first: (T, D); got shape {xs.shape}.")
-    if width is not None and xs.shape[1:] != (width,):
-        hint = " For one input channel write xs[:, None]." if xs.ndim == 1 and width == 1 else ""
-        hint = hint or (" For a batch use jax.vmap over the first axis." if xs.ndim == 3 else "")
-        raise ValueError(f"xs must have shape (T, {width}) for this cell; got {xs.shape}.{hint}")
-    return xs

@@ -12,6 +12,7 @@ except ModuleNotFoundError as error:
         "rnn_ode.plot needs matplotlib: pip install '.[app]' in a clone of rnn_ode", name="matplotlib"
     ) from error
 from ._analysis import analysis as analysis
+from ._basins import basins as basins
 from ._bench import bench as bench
 from ._bench import bench_curves as bench_curves
 from ._bench import bench_ratios as bench_ratios
@@ -23,6 +24,8 @@ from ._comparison import errors as errors
 from ._comparison import growth as growth
 from ._comparison import trajectories as trajectories
 from ._cycles import cycles as cycles
+from ._diagram import EVENTS as EVENTS
+from ._diagram import diagram as diagram
 from ._forecast import fit as fit
 from ._forecast import forecast as forecast
 from ._forecast import forecast_errors as forecast_errors
@@ -34,6 +37,8 @@ from ._gradients import gradient_flow as gradient_flow
 from ._gradients import gradient_flows as gradient_flows
 from ._lyapunov import lyapunov as lyapunov
 from ._memory import memory as memory
+from ._orbit import orbit as orbit
+from ._parallel import parallel as parallel
 from ._portrait import SHAPES as SHAPES
 from ._portrait import fixed_points as fixed_points
 from ._portrait import portrait as portrait
@@ -43,14 +48,17 @@ from ._roots import root_condition as root_condition
 from ._spectrum import decay_regions as decay_regions
 from ._spectrum import spectrum as spectrum
 from ._style import ink
+from ._sweep import sweep as sweep
 from ._trajectory import trajectory as trajectory
 from ._transient import transient as transient
 
 __all__ = [
+    "EVENTS",
     "LINES",
     "MARKERS",
     "SHAPES",
     "analysis",
+    "basins",
     "bench",
     "bench_curves",
     "bench_ratios",
@@ -58,6 +66,7 @@ __all__ = [
     "comparison",
     "cycles",
     "decay_regions",
+    "diagram",
     "errors",
     "fit",
     "fixed_points",
@@ -71,11 +80,14 @@ __all__ = [
     "history",
     "lyapunov",
     "memory",
+    "orbit",
+    "parallel",
     "portrait",
     "pseudospectrum",
     "recommendation",
     "root_condition",
     "spectrum",
+    "sweep",
     "training",
     "trajectories",
     "trajectory",
