@@ -46,6 +46,10 @@ CASES = (
     "iterate", "lstm", "gradient", "sequence", "integrate", "integrate_linear_input", "linear", "long", "evolve",
     "fixed_points", "lyapunov", "train", "import", "first", "compare",
 )  # fmt: skip
+FILL = ("linear", "season", "previous")
+SCALING = ("series", "last", "level", "window")
+LOSS = ("mse", "mae", "gaussian", "student", "quantile")
+SCHEDULE = ("cosine", "constant", "exponential", "warmup")
 QUESTIONS = ("verdicts", "exponent", "fixed-points", "memory")
 TASKS = ("adding", "copy", "order", "flip-flop")
 
