@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from ._analyses.orbits_guess import OrbitGuess as OrbitGuess
     from ._analyses.orbits_guess import orbit_guess as orbit_guess
     from ._analyses.orbits_result import PeriodicOrbit as PeriodicOrbit
+    from ._analyses.portrait import Portrait as Portrait
+    from ._analyses.portrait import portrait as portrait
     from ._analyses.spectrum import Spectrum as Spectrum
     from ._analyses.spectrum import spectrum as spectrum
     from ._analyses.transient import Transient as Transient
@@ -164,6 +166,7 @@ else:
         "_analyses.gradients_bounds": "GradientBounds",
         "_analyses.gradients_examples": "gradient_examples",
         "_analyses.lyapunov": "Lyapunov lyapunov",
+        "_analyses.portrait": "Portrait portrait",
         "_analyses.spectrum": "Spectrum spectrum",
         "_analyses.orbits": "periodic_orbit",
         "_analyses.orbits_guess": "OrbitGuess orbit_guess",

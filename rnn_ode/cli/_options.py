@@ -17,6 +17,13 @@ class Activation(StrEnum):
 ACTIVATION = f"Activation: {', '.join(Activation)}."
 
 
+class Channel(StrEnum):
+    left = "left"
+    right = "right"
+    mix = "mix"
+    each = "each"
+
+
 class Recurrent(StrEnum):
     shifted = "shifted"
     orthogonal = "orthogonal"

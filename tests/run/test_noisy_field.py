@@ -155,7 +155,9 @@ def test_the_same_key_gives_the_same_run():
     np.testing.assert_allclose(run, eager.states, rtol=1e-12, atol=1e-14)
     assert eager.stats["num_steps"] == 80
     np.testing.assert_allclose(noisy(tanh_field, KEY, 0.3, save=lambda h: h[1]), run[:, 1], rtol=1e-12, atol=1e-14)
-    both = jax.vmap(lambda scale: noisy(lambda t, h, path: scale * tanh_field(t, h, path), KEY, 0.3))(jnp.array([1.0, 0.0]))
+    both = jax.vmap(lambda scale: noisy(lambda t, h, path: scale * tanh_field(t, h, path), KEY, 0.3))(
+        jnp.array([1.0, 0.0])
+    )
     np.testing.assert_allclose(both[0], run, rtol=1e-11, atol=1e-13)
     assert np.abs(run - noisy(tanh_field, jax.random.key(4), 0.3)).max() > 0.1
 
@@ -201,13 +203,17 @@ def test_a_field_that_is_anchored_and_a_field_of_pairs():
 
 
 def test_a_run_that_leaves_the_float_range_says_so():
-    run = ro.integrate(lambda t, h, path: h**3, None, jnp.ones(1), ts=np.array([0.0, 9.0]), noise=0.1, key=KEY, step=0.1,
-    throw=False) assert run.result == ro.RESULTS.left_float_range and np.isinf(run.states[-1]).all()
+    run = ro.integrate(
+        lambda t, h, path: h**3, None, jnp.ones(1), ts=np.array([0.0, 9.0]), noise=0.1, key=KEY, step=0.1, throw=False
+    )
+    assert run.result == ro.RESULTS.left_float_range and np.isinf(run.states[-1]).all()
 
 
 @pytest.mark.slow
 def test_it_lowers_for_every_platform():
-    run = jax.jit(lambda key: ro.integrate(LINEAR, PATH, jnp.zeros(2), noise=0.1, key=key, step=0.1, throw=False).states)
+    run = jax.jit(
+        lambda key: ro.integrate(LINEAR, PATH, jnp.zeros(2), noise=0.1, key=key, step=0.1, throw=False).states
+    )
     for platform in ("cpu", "cuda", "tpu"):
         run.trace(KEY).lower(lowering_platforms=(platform,))
 
