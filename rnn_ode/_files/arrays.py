@@ -58,8 +58,8 @@ def read_arrays(path: PathLike) -> dict[str, np.ndarray]:
     path = Path(path)
     if path.suffix.lower() not in _READERS:
         raise ValueError(
-            f"{path}: arrays are read from {', '.join(_READERS)}, and networks from .nam and .aidax too; got a name ending in "
-            f"{path.suffix!r}. {_way_out(path.suffix)}"
+            f"{path}: arrays are read from {', '.join(_READERS)}, and networks from .nam and .aidax too; got a name ending "
+            f"in {path.suffix!r}. {_way_out(path.suffix)}"
         )
     check_file(path)
     return checked_arrays(path, _READERS[path.suffix.lower()](path))
