@@ -20,9 +20,15 @@ if TYPE_CHECKING:
     from . import learn as learn
     from . import linalg as linalg
     from . import plot as plot
-    from ._analyses.branches import Bifurcation as Bifurcation
-    from ._analyses.branches import Branch as Branch
+    from ._analyses.basins import Basins as Basins
+    from ._analyses.basins import basins as basins
+    from ._analyses.basins_sets import Attractor as Attractor
     from ._analyses.branches import continue_branch as continue_branch
+    from ._analyses.branches_result import Bifurcation as Bifurcation
+    from ._analyses.branches_result import Branch as Branch
+    from ._analyses.curves import BifurcationCurve as BifurcationCurve
+    from ._analyses.curves import CodimensionTwo as CodimensionTwo
+    from ._analyses.curves import continue_bifurcation as continue_bifurcation
     from ._analyses.cycles import Cycles as Cycles
     from ._analyses.cycles import cycles as cycles
     from ._analyses.cycles_proof import Coverage as Coverage
@@ -36,7 +42,12 @@ if TYPE_CHECKING:
     from ._analyses.gradients_examples import gradient_examples as gradient_examples
     from ._analyses.lyapunov import Lyapunov as Lyapunov
     from ._analyses.lyapunov import lyapunov as lyapunov
-    from ._analyses.pseudospectrum import pseudospectrum as pseudospectrum
+    from ._analyses.orbits import periodic_orbit as periodic_orbit
+    from ._analyses.orbits_guess import OrbitGuess as OrbitGuess
+    from ._analyses.orbits_guess import orbit_guess as orbit_guess
+    from ._analyses.orbits_result import PeriodicOrbit as PeriodicOrbit
+    from ._analyses.portrait import Portrait as Portrait
+    from ._analyses.portrait import portrait as portrait
     from ._analyses.spectrum import Spectrum as Spectrum
     from ._analyses.spectrum import spectrum as spectrum
     from ._analyses.transient import Transient as Transient
@@ -90,19 +101,25 @@ if TYPE_CHECKING:
     from ._resampling.stream import Stream as Stream
     from ._run.integrate import integrate as integrate
     from ._run.iterate import iterate as iterate
+    from ._run.parallel_choice import ParallelChoice as ParallelChoice
+    from ._run.parallel_verdict import ParallelVerdict as ParallelVerdict
+    from ._run.parallel_verdict import parallel_verdict as parallel_verdict
     from ._run.trajectory import Trajectory as Trajectory
+    from ._sweep.sweep import sweep as sweep
     from ._systems.base import AbstractSystem as AbstractSystem
     from ._systems.flow import Flow as Flow
     from ._systems.map import Map as Map
     from ._systems.time import Continuous as Continuous
     from ._systems.time import Discrete as Discrete
     from .linalg._logm import logm as logm
+    from .linalg._stability import pseudospectrum as pseudospectrum
 else:
     _NAMES = {
         "_base.version": "__version__",
         "_base.results": "RESULTS",
         "_base.verdict": "Verdict verdict_name",
         "linalg._logm": "logm",
+        "linalg._stability": "pseudospectrum",
         "_paths.base": "AbstractPath",
         "_paths.held": "Hold",
         "_paths.interpolated": "BandLimited Cubic Linear",
@@ -120,6 +137,8 @@ else:
         "_fields.gruode": "GRUODE",
         "_run.integrate": "integrate",
         "_run.iterate": "iterate",
+        "_run.parallel_choice": "ParallelChoice",
+        "_run.parallel_verdict": "ParallelVerdict parallel_verdict",
         "_run.trajectory": "Trajectory",
         "_bridge.schemes": "AbstractScheme BackwardEuler Euler ExponentialEuler RungeKutta Trapezoidal",
         "_bridge.to_ode": "to_ode",
@@ -135,7 +154,11 @@ else:
         "_systems.flow": "Flow",
         "_systems.map": "Map",
         "_systems.time": "Continuous Discrete",
-        "_analyses.branches": "Bifurcation Branch continue_branch",
+        "_analyses.basins": "Basins basins",
+        "_analyses.basins_sets": "Attractor",
+        "_analyses.branches": "continue_branch",
+        "_analyses.branches_result": "Bifurcation Branch",
+        "_analyses.curves": "BifurcationCurve CodimensionTwo continue_bifurcation",
         "_analyses.cycles": "Cycles cycles",
         "_analyses.cycles_proof": "Coverage",
         "_analyses.fixed_points": "FixedPoints fixed_points",
@@ -145,13 +168,17 @@ else:
         "_analyses.gradients_bounds": "GradientBounds",
         "_analyses.gradients_examples": "gradient_examples",
         "_analyses.lyapunov": "Lyapunov lyapunov",
+        "_analyses.portrait": "Portrait portrait",
         "_analyses.spectrum": "Spectrum spectrum",
-        "_analyses.pseudospectrum": "pseudospectrum",
+        "_analyses.orbits": "periodic_orbit",
+        "_analyses.orbits_guess": "OrbitGuess orbit_guess",
+        "_analyses.orbits_result": "PeriodicOrbit",
         "_analyses.transient": "Transient transient",
         "_reports.analyse": "analyse",
         "_reports.analysis": "Analysis",
         "_reports.compare": "compare",
         "_reports.comparison": "Comparison",
+        "_sweep.sweep": "sweep",
         "_explore.widget": "explore",
     }
     _HOMES = {name: home for home, names in _NAMES.items() for name in names.split()}

@@ -120,6 +120,7 @@ SLOW = {
     "fixed_points, map": lambda dtype, give: ro.fixed_points(network(dtype, give), give(GUESSES, dtype)).points[:1],
     "fixed_points, flow": lambda dtype, give: ro.fixed_points(flow(dtype, give), give(GUESSES, dtype)).points[:1],
     "continue_branch": branch,
+    "basins": lambda dtype, give: ro.basins(network(dtype, give), give(GUESSES, dtype)).attractors[0].points,
     "lyapunov, map": lambda dtype, give: ro.lyapunov(network(dtype, give), give(H0, dtype), 100).exponents,
     "lyapunov, flow": lambda dtype, give: ro.lyapunov(flow(dtype, give), give(H0, dtype), 20, step=0.1).exponents,
     "gradient_flow": lambda dtype, give: ro.gradient_flow(cell(dtype), give(XS, dtype), give(H0, dtype)).norms,
@@ -129,6 +130,10 @@ SLOW = {
     "Exact and back": returned(ro.Exact(), ro.ExponentialEuler()),
     "Backward and back": returned(ro.Backward(1), ro.BackwardEuler()),
     "Runge-Kutta": returned(ro.Forward(2), ro.RungeKutta()),
+    "iterate in parallel": lambda dtype, give: (
+        ro.iterate(cell(dtype), give(XS, dtype), give(H0, dtype), parallel=True).states
+    ),
+    "parallel_verdict": lambda dtype, give: ro.parallel_verdict(cell(dtype), give(XS, dtype), give(H0, dtype)).growth,
 }
 SAME, WIDER = "arrays of the network's type", "NumPy's float64"
 EVERY = [

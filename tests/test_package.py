@@ -143,7 +143,7 @@ for name in MODULES:
     results = doctest.testmod(module, optionflags=flags)
     print("doctests", name, results.attempted, "tried", results.failed, "failed")
 """
-EXTRAS = ("matplotlib", "typer", "rich", "optax", "safetensors", "soundfile")
+EXTRAS = ("matplotlib", "typer", "rich", "optax", "safetensors", "soundfile", "xarray", "zarr", "filelock")
 
 
 def modules_with_examples() -> list[str]:

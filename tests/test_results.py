@@ -48,6 +48,11 @@ def one_orbit():
     return ro.cycles(ro.Map(tent, np.zeros(1)), 2)
 
 
+def orbit_of_henon():
+    henon = ro.Map(lambda x, h: jnp.stack([1 - 1.4 * h[0] ** 2 + h[1], 0.3 * h[0]]))
+    return ro.periodic_orbit(henon, np.array([[1.0, -0.15], [-0.5, 0.3]]), 2)
+
+
 def two_folds():
     def network(b):
         return ro.Map(ro.VanillaCell([[2.0]], [[1.0]], [0.0], jnp.tanh), b[None])
@@ -123,6 +128,14 @@ def reported():
 
 
 # Each result, with the axes of its dataset and their sizes, or the axes alone; `None` where it is no array.
+def cusp():
+    def network(p):
+        return ro.Map(lambda x, h: jnp.tanh(p[0] * h + p[1]))
+
+    at = ro.Bifurcation("fold", 0.533, np.array([-0.707]))
+    return ro.continue_bifurcation(network, at, (2.0, 0.533), ((0.5, 3.0), (-1.5, 1.5)))
+
+
 RESULTS = {
     "trajectory": (lambda: ro.iterate(CELL, XS), {"time": 21, "unit": 2}),
     "trajectory of pairs": (
@@ -141,6 +154,7 @@ RESULTS = {
         {"point": 0, "unit": 1, "mode": 1, "guess": 64},
     ),
     "cycles": (one_orbit, {"orbit": 1, "step": 2, "unit": 2, "mode": 2}),
+    "orbit": (orbit_of_henon, {"time": 2, "unit": 2, "mode": 2}),
     "lyapunov": (
         lambda: ro.lyapunov(ro.Map(CELL, np.zeros(1)), np.ones(2), 100.0),
         {"time": 100, "exponent": 2, "unit": 2},
@@ -149,6 +163,15 @@ RESULTS = {
     "bounds": (lambda: made("gradients").bounds, {"lag": 21}),
     "transient": (lambda: ro.transient(W), ("time", "mode")),
     "branch": (two_folds, ("point", "unit", "mode", "bifurcation")),
+    "portrait": (
+        lambda: ro.portrait(ro.Map(CELL, np.zeros(1)), ro.iterate(CELL, XS).states),
+        {"run": 1, "time": 21, "component": 2, "unit": 2, "point": 1},
+    ),
+    "curve": (cusp, ("point", "unit", "mode", "parameter", "event")),
+    "basins": (
+        lambda: ro.basins(ro.Map(CELL, np.zeros(1)), np.eye(2)),
+        {"state": 2, "unit": 2, "attractor": 1},
+    ),
     "recommendation": (recommended, None),
     "roots": (
         lambda: ro.root_condition(CELL, np.zeros(1), 0.9, ahead=2, behind=2),
@@ -163,7 +186,7 @@ RESULTS = {
     "study": (studied, None),
     "report": (reported, None),
 }
-SLOW = {"spectrum", "lyapunov", "gradients", "bounds", "branch", "analysis"}
+SLOW = {"portrait", "basins", "curve", "orbit", "spectrum", "lyapunov", "gradients", "bounds", "branch", "analysis"}
 NAMES = [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in RESULTS]
 
 

@@ -54,6 +54,7 @@ RUNS = {
     "to_rnn": lambda cell, s, c, xs, h0: ro.iterate(
         ro.to_rnn(ro.to_ode(cell, ro.Forward(1), dt=c), ro.BackwardEuler(), dt=c), xs, s * h0, dt=c
     ),
+    "iterate in parallel": lambda cell, s, c, xs, h0: ro.iterate(cell, xs, s * h0, dt=c, parallel=True),
 }
 
 

@@ -32,160 +32,23 @@ of them, `branches_points` computes the tests at a point, and `branches_kernels`
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Array, Complex, Float, PyTree
+from jaxtyping import Array, PyTree
 
-from .._base.checks import as_number, as_step, brief, check_callable, check_count, counted
-from .._base.results import RESULTS, how_it_ended
-from .._base.shown import ShownArrays, Variables
-from .._base.text import Column, Table, complex_number, number, plain
-from .._base.verdict import Verdict, names_of
+from .._base.checks import as_number, as_step, brief, check_callable, check_count
+from .._base.verdict import Verdict
 from .._systems.base import AbstractSystem, check_system
 from .branches_curve import Curve
 from .branches_kernels import on_kink
 from .branches_points import Point
-from .branches_walk import Followed, follow
-
-
-class Bifurcation(NamedTuple):
-    """A bifurcation of a branch.
-
-    **Fields:**
-
-    - `kind`: "fold", "branch point", "flip", "neimark-sacker", "hopf", "border collision" or "undecided".
-    - `parameter`: where it is on the interval of the parameter.
-    - `point`: (N,) the flat state there.
-
-    At a border collision eigenvalues jump across the boundary of stability, as on a kink of relu. A bifurcation is undecided
-    if a pair crosses the boundary so close to two equal real eigenvalues that rounding may have made it. It is a Hopf or
-    Neimark–Sacker point of very low frequency, or two real eigenvalues. In float32 the kind then reads "undecided: float64
-    will". The place is as exact as that of any other kind.
-
-    ```python
-    >>> import jax.numpy as jnp, rnn_ode as ro
-    >>> def network(b):
-    ...     return ro.Map(ro.VanillaCell([[2.0]], [[1.0]], [0.0], jnp.tanh), b[None])
-    >>> first = ro.continue_branch(network, jnp.array([-1.0]), (-1.0, 1.0)).bifurcations[0]
-    >>> first.kind, round(first.parameter, 3), round(float(first.point[0]), 3)
-    ('fold', 0.533, -0.707)
-
-    ```
-    """
-
-    kind: str
-    parameter: float
-    point: np.ndarray
-
-
-class Branch(ShownArrays, eqx.Module):
-    """A curve of fixed points along a parameter: what `continue_branch` returns.
-
-    **Fields:**
-
-    - `parameters` (m,) and `points` (m, N), flat states: in the order in which the branch was followed, bifurcations
-      included.
-    - `residuals` (m,): the largest entries of cell(x, h) − h or dh/dt.
-    - `eigenvalues` (m, N): of the system's Jacobian, fastest growing first.
-    - `verdicts` (m,): UNDETERMINED on a kink.
-    - `bifurcations`: a list of (kind, parameter, point) in branch order; `indices`, their places among the points.
-    - `critical` (k,): the eigenvalue that crosses at each: 1 or 0 at a fold, iω at a Hopf point, exp(iθ) at a
-      Neimark–Sacker point.
-    - `closed`: whether the branch returned to its start.
-    - `result`: a `RESULTS`: `successful`, or why the branch is partial and what to try.
-
-    ```python
-    >>> import jax.numpy as jnp, rnn_ode as ro
-    >>> def network(b):
-    ...     return ro.Map(ro.VanillaCell([[2.0]], [[1.0]], [0.0], jnp.tanh), b[None])
-    >>> branch = ro.continue_branch(network, jnp.array([-1.0]), (-1.0, 1.0))
-    >>> [round(float(branch.parameters[i]), 3) for i in branch.indices], branch.verdict_names[0]
-    ([0.533, -0.533], 'DECAYS')
-
-    ```
-    """
-
-    parameters: Float[np.ndarray, " m"]
-    points: Float[np.ndarray, "m N"]
-    residuals: Float[np.ndarray, " m"]
-    eigenvalues: Complex[np.ndarray, "m N"]
-    verdicts: Verdict
-    bifurcations: list[Bifurcation]
-    indices: list[int]
-    critical: Complex[np.ndarray, " k"]
-    closed: bool
-    result: RESULTS
-
-    @property
-    def complete(self) -> bool:
-        """Whether the branch reached an end of the interval or its own start."""
-        return bool(self.result == RESULTS.successful)
-
-    @property
-    def diverged(self) -> bool:
-        """Whether the branch runs off to infinity before the parameter leaves the interval."""
-        return bool(self.result == RESULTS.branch_diverged)
-
-    def plot(self, coordinate: int = 0):
-        """The bifurcation diagram of a coordinate of the state. A matplotlib figure (needs the `app` extra)."""
-        from ..plot import branch
-
-        return branch(self, coordinate)
-
-    @property
-    def verdict_names(self) -> list[str]:
-        """The names of the verdicts, point by point, on the host."""
-        return names_of(Verdict, self.verdicts)
-
-    def _tables(self) -> tuple[Table, ...]:
-        first, last = self.parameters[0], self.parameters[-1]
-        title = f"A branch of {len(self.parameters)} fixed points, from p = {number(first)} to {number(last)}"
-        rows = tuple(
-            (
-                found.kind,
-                number(found.parameter, 6),
-                complex_number(complex(critical)),
-                " ".join(map(number, found.point[:4])),
-            )
-            for found, critical in zip(self.bifurcations, self.critical, strict=True)
-        )
-        stable = self.verdict_names.count("DECAYS")
-        notes = [f"{stable} of the points are stable{'; the branch is closed' if self.closed else ''}."]
-        notes += [] if self.complete else [how_it_ended(self.result)]
-        ends = f"{counted(len(rows), 'bifurcation')}."
-        return (Table(_COLUMNS if rows else (), rows, f"{title}, with {ends}", tuple(notes)),)
-
-    def _data(self) -> dict[str, Any]:
-        names = "parameters", "points", "residuals", "eigenvalues", "indices", "critical", "closed"
-        found = {name: getattr(self, name) for name in names}
-        found["bifurcations"] = [one._asdict() for one in self.bifurcations]
-        return plain({**found, "verdicts": self.verdict_names, "result": how_it_ended(self.result)}, infinities=True)
-
-    def _variables(self) -> Variables:
-        unit = "per step of a map, per unit time of a flow"
-        return {
-            "parameter": (("point",), self.parameters, ""),
-            "points": (("point", "unit"), self.points, ""),
-            "residuals": (("point",), self.residuals, ""),
-            "eigenvalues": (("point", "mode"), self.eigenvalues, unit),
-            "verdict": (("point",), np.array(self.verdict_names, str), ""),
-            "bifurcation": (("bifurcation",), np.array([one.kind for one in self.bifurcations], str), ""),
-            "bifurcation_at": (("bifurcation",), np.array(self.indices, int), "number of the point"),
-            "critical": (("bifurcation",), self.critical, unit),
-        }
-
-
-_COLUMNS = (
-    Column("bifurcation"),
-    Column("parameter", ">"),
-    Column("critical", ">", "the eigenvalue that crosses the boundary of stability"),
-    Column("point"),
-)
+from .branches_result import Bifurcation, Branch
+from .branches_walk import Followed, Found, follow
+from .normal_forms import Forms, normal_form
 
 
 def continue_branch(
@@ -255,12 +118,21 @@ def _as_branch(curve: Curve, followed: Followed) -> Branch:
         np.array([point.residual for point in points], curve.dtype),
         np.stack([point.spectrum.values for point in points]).astype(kind),
         jax.tree.map(lambda *leaves: jnp.asarray(np.stack(leaves)), *verdicts),
-        [Bifurcation(found.kind, float(z[found.index, -1]), z[found.index, :-1]) for found in followed.found],
+        [_bifurcation(curve, found, points[found.index]) for found in followed.found],
         [found.index for found in followed.found],
         np.array([found.critical for found in followed.found], kind),
         followed.closed,
         followed.result,
     )
+
+
+def _bifurcation(curve: Curve, found: Found, point: Point) -> Bifurcation:
+    z, units = point.z, curve.units(point.z)
+    by_p = curve.look(z, units).extended[:, -1].astype(float) / units[-1]
+    flow = not curve.system.time.own_step
+    forms = Forms(curve.make_system, z, point.jacobian)
+    form = normal_form(found.kind.split(":")[0], found.critical, forms, by_p, curve.small, curve.eps, flow)
+    return Bifurcation(found.kind, float(z[-1]), z[:-1], *form)
 
 
 def _verdict_at(curve: Curve, point: Point) -> Verdict:

@@ -104,10 +104,35 @@ class RESULTS(diffrax.RESULTS):  # pyright: ignore[reportGeneralTypeIssues]
         "The branch is partial: its state runs off to infinity (a millionfold by now) inside the interval. Beyond that "
         "parameter there is nothing to follow; other branches start from other fixed points, or from the other end."
     )
+    orbit_not_found = (
+        "No orbit was found: Newton's method does not converge from this guess. Give states of a run that has settled near "
+        "the orbit (`orbit_guess` finds the recurrence and the period), a better period, or use float64."
+    )
+    orbit_at_rest = (
+        "The guess leads to a fixed point, not to an orbit of this period. `fixed_points` describes it. Give a guess further "
+        "from it, such as states along the orbit."
+    )
+    orbit_of_shorter_period = (
+        "The guess leads to an orbit whose period is a fraction of what was asked for: `points` goes round it several times. "
+        "Ask for that period, or give a guess that is nearer to the longer orbit."
+    )
+    orbit_inexact = (
+        "The orbit was found, but its points are less exact than 1e-7 (float32: 1e-4) of its extent: `error` says how exact "
+        "they are. It has a kink (relu), or a part that is too fast for 384 intervals. Give more with `intervals`."
+    )
     branch_lost = (
         "The branch is partial: after its last point Newton's method finds no next one, however short the step. It may turn "
         "back or end on a kink (relu), or the system may not be smooth or finite there. Look at the last points, start from "
         "the other side, or use float64."
+    )
+    states_unsettled = (
+        "Some states had not settled at the end: their label is −3. Give a longer `duration`. States on a chaotic set of a "
+        "high dimension do not come back near enough in a run of this length."
+    )
+    many_attractors = (
+        "The search ended at `most` attractors, and some states are on none of them: their label is −3. Are there so many? "
+        "Every state of a line attractor or of a system without friction is on a set of its own. Raise `most`, or give fewer "
+        "states."
     )
 
 

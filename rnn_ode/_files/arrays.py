@@ -23,6 +23,8 @@ from .atomic import written_beside
 
 PathLike = str | os.PathLike[str]
 
+_MOST_BYTES = 4 << 30
+
 
 def read_arrays(path: PathLike) -> dict[str, np.ndarray]:
     """All arrays of a file, by name.
@@ -56,14 +58,51 @@ def read_arrays(path: PathLike) -> dict[str, np.ndarray]:
     path = Path(path)
     if path.suffix.lower() not in _READERS:
         raise ValueError(
-            f"{path}: weights are read from {', '.join(_READERS)}; got a name ending in {path.suffix!r}. Pickles (.pt, "
-            '.pth, .pkl) are never read. In Python write the weights anew: interop.write_arrays("net.npz", module) for a '
-            'PyTorch module, interop.write_arrays("net.npz", interop.to_torch(cell)) for a cell.'
+            f"{path}: arrays are read from {', '.join(_READERS)}, and networks from .nam and .aidax too; got a name ending "
+            f"in {path.suffix!r}. {_way_out(path.suffix)}"
         )
-    arrays = _READERS[path.suffix.lower()](path)
+    check_file(path)
+    return checked_arrays(path, _READERS[path.suffix.lower()](path))
+
+
+def checked_arrays(path: Path, arrays: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Arrays of finite floats. `ValueError`, which names the file and the key, for others and if there are none."""
     if not arrays:
         raise ValueError(f"{path}: the file holds no arrays.")
     return {key: as_host_floats(f"{path}, key {key!r}", value) for key, value in arrays.items()}
+
+
+def check_file(path: Path) -> None:
+    """`ValueError` for a file that is larger than any weights of a recurrent network, or whose name tells a wrong format."""
+    size = path.stat().st_size
+    if size > _MOST_BYTES:
+        raise ValueError(f"{path}: a file of at most {_MOST_BYTES >> 30} GiB is read; it has {size:,} bytes.")
+    with path.open("rb") as file:
+        start = file.read(8)
+    for beginning, suffix, kind in _FOREIGN:
+        if start.startswith(beginning) and not (suffix == ".pt" and path.suffix.lower() == ".npz"):
+            raise ValueError(f"{path}: by its content this is {kind}. {_way_out(suffix)}")
+
+
+_FOREIGN = (
+    (b"\x89HDF\r\n\x1a\n", ".h5", "an HDF5 file"),
+    (b"PK\x03\x04", ".pt", "a zip archive, as PyTorch and Keras write them"),
+    *((b"\x80" + bytes([version]), ".pkl", "a pickle") for version in range(2, 6)),
+)
+
+
+def _way_out(suffix: str) -> str:
+    """What to do about a file of another format, by the end of its name."""
+    if suffix.lower() in (".h5", ".hdf5", ".keras"):
+        return (
+            "Load Keras's files (.h5, .keras) in Keras, and in Python write the model anew: "
+            'interop.write_network("net.json", interop.from_keras(model)).'
+        )
+    return (
+        "Pickles (.pt, .pth, .pkl) are never read. In Python write the weights anew: "
+        'interop.write_arrays("net.npz", module) for a PyTorch module, interop.write_arrays("net.npz", '
+        "interop.to_torch(cell)) for a cell."
+    )
 
 
 def write_arrays(path: PathLike, arrays: Mapping[str, Any] | Any) -> None:
@@ -156,6 +195,8 @@ def _read_numpy(path: Path) -> Mapping[str, Any]:
         if not isinstance(loaded, np.lib.npyio.NpzFile):
             return {"W": loaded}
         with loaded:
+            if loaded.zip is not None and sum(entry.file_size for entry in loaded.zip.infolist()) > _MOST_BYTES:
+                raise ValueError(f"{path}: arrays of at most {_MOST_BYTES >> 30} GiB are read; the archive holds more.")
             return {key: _npz_entry(path, loaded, key) for key in loaded.files}
 
 
@@ -196,10 +237,14 @@ def read_json_object(path: Path) -> dict[str, Any]:
     return content
 
 
-def _read_json(path: Path) -> Mapping[str, Any]:
-    content = read_json_object(path)
+def named_lists(content: dict[str, Any]) -> dict[str, Any]:
+    """The arrays of a json object: those under the key "state_dict", or all of it."""
     inner = content.get("state_dict")
     return inner if isinstance(inner, dict) else content
+
+
+def _read_json(path: Path) -> Mapping[str, Any]:
+    return named_lists(read_json_object(path))
 
 
 def _read_safetensors(path: Path) -> Mapping[str, Any]:

@@ -5,6 +5,7 @@ import os
 import platform
 import re
 import secrets
+import shutil
 import tempfile
 from collections.abc import Iterator
 from functools import partial
@@ -32,13 +33,26 @@ def check_writable(name: str, path: Path) -> None:
     """Check that a file at `path` can be written. `OSError` if not: its text begins with `name`, the argument or option."""
     if path.is_dir():
         raise IsADirectoryError(f"{name} {path}: a file is wanted; that is a folder.")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"{name} {path}: the folder {path.parent} does not exist.")
+    _check_folder(name, path, path.parent)
+
+
+def check_folder_writable(name: str, path: Path) -> None:
+    """Check that the folder at `path` can be made, or written to if it is there. `OSError` if not, as for a file."""
+    if path.exists() and not path.is_dir():
+        raise NotADirectoryError(f"{name} {path}: a folder is wanted; that is a file.")
+    _check_folder(name, path, path.parent)
+    if path.exists():
+        _check_folder(name, path, path)
+
+
+def _check_folder(name: str, path: Path, folder: Path) -> None:
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{name} {path}: the folder {folder} does not exist.")
     try:
-        with tempfile.TemporaryFile(dir=path.parent):
+        with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise type(error)(f"{name} {path}: the folder {path.parent} cannot be written to ({error.strerror}).") from None
+        raise type(error)(f"{name} {path}: the folder {folder} cannot be written to ({error.strerror}).") from None
 
 
 @contextlib.contextmanager
@@ -52,8 +66,7 @@ def written_beside(path: Path) -> Iterator[Path]:
         raise FileNotFoundError(f"{path}: the folder {path.parent} does not exist.")
     if path.is_dir():
         raise IsADirectoryError(f"{path}: a file is wanted; that is a folder.")
-    _remove_leftovers(path)
-    beside = path.with_name(f".{path.stem}.{platform.node()}-{os.getpid()}-{secrets.token_hex(4)}{path.suffix}")
+    beside = _name_beside(path)
     remove = partial(beside.unlink, missing_ok=True)
     with undone(remove):
         try:
@@ -63,15 +76,42 @@ def written_beside(path: Path) -> Iterator[Path]:
             remove()
 
 
+@contextlib.contextmanager
+def filled_beside(path: Path) -> Iterator[Path]:
+    """Fill a folder under another name, and rename it to `path` when the block ends, as `written_beside` does with a file.
+
+    If another process has put a folder there in the meantime, that one stays and this one is removed.
+    """
+    beside = _name_beside(path)
+    remove = partial(shutil.rmtree, beside, ignore_errors=True)
+    with undone(remove):
+        try:
+            beside.mkdir()
+            yield beside
+            try:
+                os.replace(beside, path)
+            except OSError:
+                if not path.is_dir():
+                    raise
+        finally:
+            remove()
+
+
+def _name_beside(path: Path) -> Path:
+    """A new name in the folder of `path`, which ends like it. What killed runs have left under such names is removed."""
+    _remove_leftovers(path)
+    return path.with_name(f".{path.stem}.{platform.node()}-{os.getpid()}-{secrets.token_hex(4)}{path.suffix}")
+
+
 def _remove_leftovers(path: Path) -> None:
-    """Remove unfinished files of `path` whose processes, on this machine, have ended."""
+    """Remove unfinished files and folders of `path` whose processes, on this machine, have ended."""
     own = re.compile(
         rf"\.{re.escape(path.stem)}\.{re.escape(platform.node())}-(\d+)-[0-9a-f]{{8}}{re.escape(path.suffix)}"
     )
     for other in path.parent.iterdir():
         match = own.fullmatch(other.name)
         if match and not _lives(int(match[1])):
-            other.unlink(missing_ok=True)
+            shutil.rmtree(other) if other.is_dir() else other.unlink(missing_ok=True)
 
 
 def _lives(process: int) -> bool:

@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool
+from jaxtyping import Array, Bool, PyTree
 
 from .._base.checks import is_concrete
 from .._base.results import RESULTS
-from .._base.states import is_finite, mask_failed
+from .._base.states import after, frozen, is_finite, mask_failed
 from .._base.types import State
 
 
@@ -33,14 +33,10 @@ def with_result(rows: Kept, increasing: Bool[Array, " n"] | None = None) -> tupl
     time on that does not."""
     states, healths = rows
     if healths is None:
-        finite, health = _finite_rows(states), lambda k: _health(jax.tree.map(lambda leaf: leaf[k], states))
+        finite, health = _finite_rows(states), lambda k: _health(_row(states, k))
     else:
-        finite, health = healths.finite, lambda k: jax.tree.map(lambda leaf: leaf[k], healths)
-    total = finite.shape[0]
-    end = jnp.min(jnp.where(finite, total, jnp.arange(total)))
-    undefined = health(jnp.minimum(end, total - 1)).nan & health(jnp.maximum(end - 1, 0)).moderate
-    why = RESULTS.where(undefined, RESULTS.not_a_number, RESULTS.left_float_range)  # pyright: ignore
-    result = RESULTS.where(end < total, why, RESULTS.successful)  # pyright: ignore
+        finite, health = healths.finite, lambda k: _row(healths, k)
+    total, (end, result) = finite.shape[0], _ending(finite, health)
     if increasing is not None:
         first = jnp.min(jnp.where(increasing, total, jnp.arange(total)))
         result = RESULTS.where((first < total) & (first <= end), RESULTS.times_not_increasing, result)  # pyright: ignore
@@ -59,48 +55,37 @@ def with_result_unless(fine: Bool[Array, ""], states: State) -> tuple[State, RES
 
 @eqx.filter_jit
 def _with_result_unless(fine: Bool[Array, ""], states: State) -> tuple[State, RESULTS]:
-    states, code = _checked(states, fine)
-    return states, jax.tree.unflatten(jax.tree.structure(RESULTS.successful), [code])
+    """Check in a loop of at most one iteration: under `vmap`, `cond` would check every run of a batch.
+
+    The loop returns where each run ends, and not the states: XLA then copies them only once, in whichever order of axes they
+    are wanted. For the same reason it reads the rows after the first one, as the run left them."""
+    first, rows = (jax.tree.map(lambda leaf, part=part: leaf[part], frozen(states)) for part in (0, slice(1, None)))
+    successful = RESULTS.successful
+
+    def health(k):
+        return _health(jax.tree.map(lambda a, b: jnp.where(k == 0, a, b), first, _row(rows, jnp.maximum(k - 1, 0))))
+
+    def look(run):
+        end, result = _ending(after(is_finite(first), _finite_rows(rows)), health)
+        return jnp.array(True), end, jax.tree.leaves(result)[0]
+
+    total = jax.tree.leaves(states)[0].shape[0]
+    start = fine, jnp.array(total), jax.tree.leaves(successful)[0]
+    _, end, code = jax.lax.while_loop(lambda run: ~run[0], look, start)
+    return mask_failed(jnp.arange(total) >= end, states), jax.tree.unflatten(jax.tree.structure(successful), [code])
 
 
-@jax.custom_jvp
-def _checked(states, fine):
-    return _check_unless(states, fine)
+def _row(rows: PyTree, k: Array) -> PyTree:
+    return jax.tree.map(lambda leaf: leaf[k], rows)
 
 
-@_checked.defjvp
-def _checked_jvp(primals, tangents):
-    return jax.jvp(_check, primals[:1], tangents[:1])
-
-
-@jax.custom_batching.custom_vmap
-def _check_unless(states, fine):
-    return _check_in_loop(fine, _check, states)
-
-
-@_check_unless.def_vmap
-def _check_unless_all(size, batched, states, fine):
-    """Check the whole batch or none of it: under `vmap`, `cond` runs both branches, and the check takes twice the memory."""
-    states, fine = (
-        jax.tree.map(lambda leaf, has: leaf if has else jnp.broadcast_to(leaf, (size, *jnp.shape(leaf))), value, has)
-        for value, has in zip((states, fine), batched, strict=True)
-    )
-    out = _check_in_loop(jnp.all(fine), jax.vmap(_check), states, (size,))
-    return out, jax.tree.map(lambda _: True, out)
-
-
-def _check_in_loop(fine, check, states, batch=()):
-    """Check by a loop of at most one iteration: a loop writes its result in place, whereas `cond` makes a copy."""
-    code = jnp.full(batch, jax.tree.leaves(RESULTS.successful)[0])
-    _, states, code = jax.lax.while_loop(
-        lambda run: ~run[0], lambda run: (jnp.array(True), *check(run[1])), (fine, states, code)
-    )
-    return states, code
-
-
-def _check(states):
-    states, result = with_result(keep(states, None))
-    return states, jax.tree.leaves(result)[0]
+def _ending(finite: Bool[Array, " n"], health: "Callable[[Array], _Health]") -> tuple[Array, RESULTS]:
+    """Return the number of states before the first one that is not finite, and why that one is not."""
+    total = finite.shape[0]
+    end = jnp.min(jnp.where(finite, total, jnp.arange(total)))
+    undefined = health(jnp.minimum(end, total - 1)).nan & health(jnp.maximum(end - 1, 0)).moderate
+    why = RESULTS.where(undefined, RESULTS.not_a_number, RESULTS.left_float_range)  # pyright: ignore
+    return end, RESULTS.where(end < total, why, RESULTS.successful)  # pyright: ignore
 
 
 class _Health(NamedTuple):

@@ -22,11 +22,13 @@ from ._recorded import elnino as elnino
 from ._recorded import nile as nile
 from ._recorded import sunspots as sunspots
 from ._series import PathLike as PathLike
+from ._series import Reading as Reading
 from ._series import Series as Series
 
 __all__ = [
     "SERIES",
     "PathLike",
+    "Reading",
     "Series",
     "co2",
     "elec_equip",

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 
-from ._csv import load_csv, read_rows
 from ._series import Series
 
 
@@ -26,7 +25,8 @@ def sunspots() -> Series:
     ```
     """
     with resources.as_file(resources.files("rnn_ode.datasets") / "sunspots.csv") as path:
-        return load_csv(path)
+        years, values = np.loadtxt(path, delimiter=",", skiprows=4, unpack=True)  # three remarks and the header
+    return Series("sunspots", values[:, None], years, ("sunspots",))
 
 
 def co2() -> Series:
@@ -47,10 +47,10 @@ def co2() -> Series:
 
     ```
     """
-    _, *rows = read_rows(_statsmodels("co2"))
-    weeks = np.arange(len(rows))
-    known = [week for week in weeks if rows[week][1][1]]
-    values = np.interp(weeks, known, [float(rows[week][1][1]) for week in known])
+    weekly = np.genfromtxt(_statsmodels("co2"), delimiter=",", skip_header=1, usecols=(1,))
+    weeks = np.arange(len(weekly))
+    known = ~np.isnan(weekly)
+    values = np.interp(weeks, weeks[known], weekly[known])
     return Series("co2", values[:, None], 1958 + 87 / 365 + 7 * weeks / 365.25, ("co2",))
 
 
@@ -72,8 +72,8 @@ def elec_equip() -> Series:
 
     ```
     """
-    values = load_csv(_statsmodels("elec_equip")).values
-    return Series("elec_equip", values, 1995 + np.arange(len(values)) / 12, ("turnover",))
+    values = np.genfromtxt(_statsmodels("elec_equip"), delimiter=",", skip_header=1, usecols=(1,))
+    return Series("elec_equip", values[:, None], 1995 + np.arange(len(values)) / 12, ("turnover",))
 
 
 def elnino() -> Series:
@@ -94,7 +94,7 @@ def elnino() -> Series:
 
     ```
     """
-    values = load_csv(_statsmodels("elnino"), range(1, 13)).values.reshape(-1, 1)
+    values = np.loadtxt(_statsmodels("elnino"), delimiter=",", skiprows=1)[:, 1:].reshape(-1, 1)
     return Series("elnino", values, 1950 + np.arange(len(values)) / 12, ("temperature",))
 
 
@@ -115,8 +115,8 @@ def nile() -> Series:
 
     ```
     """
-    series = load_csv(_statsmodels("nile"))
-    return Series("nile", series.values, series.index, series.columns)
+    years, values = np.loadtxt(_statsmodels("nile"), delimiter=",", skiprows=1, unpack=True)
+    return Series("nile", values[:, None], years, ("volume",))
 
 
 def _statsmodels(name: str) -> Path:

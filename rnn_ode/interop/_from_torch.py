@@ -1,37 +1,43 @@
 """Cells and networks from PyTorch's arrays."""
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import EllipsisType
-from typing import Any
+from typing import Any, cast
 
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 
 from .._base.checks import counted
+from .._base.types import Cell
+from .._cells.projected import ProjectedLSTMCell
+from .._cells.protocol import output_shape
 from .._cells.stacked import StackedCell
 from .._cells.vanilla import VanillaCell
 from .._files.arrays import shape_of, shapes_of
+from ._arrange import applied
 from ._fill import as_weights, filled
 from ._network import Activation, Network
-from ._readout import with_readout
-from ._torch_module import agreed, arrays_of, is_module, recurrent_of
-from ._torch_names import GATES, PARTS, layer_keys, only_prefix
+from ._sequence import in_sequence
+from ._torch_module import agreed, all_recurrent_of, arrays_of, functions_of, is_module, recurrent_of
+from ._torch_names import GATES, PARTS, layer_keys, plain_name, plain_names
+from ._torch_parts import initial_of, order_of
 
-Layer = VanillaCell | eqx.nn.GRUCell | eqx.nn.LSTMCell
+Layer = ProjectedLSTMCell | VanillaCell | eqx.nn.GRUCell | eqx.nn.LSTMCell
 
 
 def from_torch(
     state_dict: Mapping[str, Any] | Any, prefix: str = "", layer: int = 0, *, activation: Activation = jnp.tanh
-) -> VanillaCell | eqx.nn.GRUCell | eqx.nn.LSTMCell:
+) -> VanillaCell | eqx.nn.GRUCell | eqx.nn.LSTMCell | ProjectedLSTMCell:
     """The cell in a PyTorch module or state dictionary: one layer, one direction of `torch.nn.RNN`, `GRU` or `LSTM`.
 
     **Arguments:**
 
     - `state_dict`: a `torch.nn.RNN`, `GRU`, `LSTM`, `RNNCell`, `GRUCell` or `LSTMCell`, or a module that holds one. Or arrays
       or tensors by name: `weight_ih_l{layer}` (kN, D), `weight_hh_l{layer}` (kN, N), and `bias_ih_l{layer}`,
-      `bias_hh_l{layer}` (kN,), both or neither. The number k of gates tells the kind: 1 is an RNN, 3 a GRU, 4 an LSTM.
+      `bias_hh_l{layer}` (kN,), both or neither. The number k of gates tells the kind: 1 is an RNN, 3 a GRU, 4 an LSTM. The
+      names of cells (`weight_ih`), of wrapped modules (`_orig_mod.`, `module.`) and of normed weights are known too.
     - `prefix`: what stands before these names, such as `"rnn."`. Of a module it is found if there is one recurrent layer.
     - `layer`: number of the layer, from 0.
     - `activation`: of a plain RNN. A module says it. A state dictionary does not; PyTorch's default is tanh. Give
@@ -39,7 +45,7 @@ def from_torch(
 
     **Returns:** a `VanillaCell` with the two biases summed; an `equinox.nn.GRUCell`; or an `equinox.nn.LSTMCell` with
     the biases summed and state (h, c). Without biases a GRU or LSTM has none either (`use_bias=False`), and a `VanillaCell`
-    has zeros.
+    has zeros. An LSTM with a projection is a cell of its own, with state (h, c) of two sizes.
 
     **Raises:** `ValueError` naming the key, its shape and what is wanted, also for a number beyond the float range of the
     cell; for a module with a second direction, with several layers if `layer` does not choose one, with several recurrent
@@ -66,6 +72,9 @@ def from_torch(
         _check_forward(arrays, found.prefix)
         return from_torch(arrays, found.prefix, layer, activation=agreed(found.activation, activation))
     _check_names(state_dict)
+    state_dict, prefix = plain_names(state_dict), plain_name(prefix)
+    if f"{prefix}weight_hr_l{layer}" in state_dict:
+        return _projected(state_dict, prefix, layer)
     W_x, W_h, *biases = _layer_arrays(state_dict, prefix, layer)
     (rows, size), inputs = W_h.shape, W_x.shape[1]
     biases = _summed(*biases, gated=rows == 3 * size) if biases else {}
@@ -80,30 +89,40 @@ def from_torch(
 
 def from_torch_network(
     state_dict: Mapping[str, Any] | Any,
-    prefix: str | None = None,
-    readout: str | EllipsisType | None = ...,
+    prefix: str | Sequence[str] | None = None,
+    readout: str | Sequence[str] | EllipsisType | None = ...,
     *,
     activation: Activation = jnp.tanh,
+    between: Activation | EllipsisType = ...,
     residual: bool = False,
 ) -> Network:
-    """The network in a PyTorch module or state dictionary: all layers of an RNN, GRU or LSTM, and its linear readout.
+    """The network in a PyTorch module or state dictionary: its recurrent layers, input layers, readout and initial state.
+
+    Besides all layers of an RNN, GRU, LSTM, or of cells of these, the names may be those of several such modules in sequence,
+    of linear layers with a bias and of layer normalisations before, between and behind them, and of learnt initial states
+    (`h0`, `c0`). Each layer is put where its sizes fit. Where they leave a choice, the order of the names and their words
+    (such as `embed` and `out`) decide, if they do not contradict each other.
 
     If both `prefix` and `readout` are given, other keys are ignored; otherwise there may be none.
 
     **Arguments:**
 
     - `state_dict`: a module, or its arrays or tensors by name.
-    - `prefix`: what stands before the names of the recurrent layers, such as `"rec."`. Default: that of the only network.
-    - `readout`: what stands before the readout's `weight` and `bias`, such as `"lin."`; `None` for no readout. Default: that
-      of the one weight (M, N) with a bias (M,), N the size of the top layer, if there is one. A readout without a bias must
-      be named.
+    - `prefix`: what stands before the names of the recurrent layers, such as `"rec."`; or the prefixes of all layers before
+      the readout in their order, input layers included, such as `("embed.", "rec.")`. Default: found.
+    - `readout`: what stands before the readout's `weight` and `bias`, such as `"lin."`, or the prefixes of its layers in
+      their order; `None` for no readout. Default: found. A readout without a bias must be named.
     - `activation`: of a plain RNN, as in `from_torch`.
+    - `between`: the function after each linear layer but the last one, `None` for none. A state dictionary does not say it; a
+      module does where its layers are in a `torch.nn.Sequential`. Default: none after an input layer; two linear layers after
+      each other are refused.
     - `residual`: whether the input is added to the output. Neither a module nor a state dictionary says.
 
-    **Returns:** a `Network`. Its cell is that of `from_torch` for one layer, and a `StackedCell` for several.
+    **Returns:** a `Network`. Its cell is that of `from_torch` for one layer, and a `StackedCell` for several. Input layers
+    are part of the cell.
 
     **Raises:** `ValueError` naming the key, its shape and what is wanted: for shapes that do not fit, for keys that have no
-    meaning here or two, for a second direction and for projections; otherwise as `from_torch`.
+    meaning here or two, for an order that is not clear and for a second direction; otherwise as `from_torch`.
 
     ```python
     >>> import numpy as np
@@ -116,17 +135,28 @@ def from_torch_network(
 
     ```
     """
-    leave_others = prefix is not None and not isinstance(readout, EllipsisType)
+    activations: dict[str, Activation] = {}
+    functions: dict[str, Activation] = {}
     if is_module(state_dict):
-        found = recurrent_of(state_dict, prefix)
-        state_dict, prefix, activation = arrays_of(state_dict), found.prefix, agreed(found.activation, activation)
+        chosen = prefix if isinstance(prefix, str) else None
+        found = [recurrent_of(state_dict, chosen)] if chosen else all_recurrent_of(state_dict)
+        activations = {one.prefix: agreed(one.activation, activation) for one in found}
+        functions = functions_of(state_dict)
+        state_dict = arrays_of(state_dict)
     _check_names(state_dict)
-    prefix = only_prefix(state_dict) if prefix is None else prefix
-    cell = all_layers(state_dict, prefix, activation)
-    own = {match[0] for match in layer_keys(state_dict, prefix)}
-    others = {key: value for key, value in state_dict.items() if key not in own}
-    network = with_readout(cell, others, f"recurrent layers {prefix!r}", readout, leave_others)
-    return Network(network.cell, network.readout, residual)
+    arrays = plain_names(state_dict)
+    order = order_of(arrays, prefix, readout, lambda one: all_layers(arrays, one, activations.get(one, activation)))
+    cell, head = in_sequence(order[0].takes, applied(order, functions, between))
+    return Network(cast(Cell, cell), head, residual, initial_of(arrays, order))
+
+
+def before_readout(state_dict: Mapping[str, Any], activation: Activation) -> Cell:
+    """The cell of the recurrent layers and the input layers. Arrays that belong to neither are left out."""
+    arrays = plain_names(state_dict)
+    order = order_of(arrays, None, ..., lambda one: all_layers(arrays, one, activation), leave_others=True)
+    count = max(number for number, module in enumerate(order, start=1) if module.recurrent)
+    cell, _ = in_sequence(order[0].takes, applied(order[:count], {}, ...))
+    return cast(Cell, cell)
 
 
 def all_layers(state_dict: Mapping[str, Any], prefix: str, activation: Activation = jnp.tanh) -> Layer | StackedCell:
@@ -136,12 +166,13 @@ def all_layers(state_dict: Mapping[str, Any], prefix: str, activation: Activatio
     count = 1 + max((int(match["layer"]) for match in keys), default=0)
     cells = [from_torch(state_dict, prefix, layer, activation=activation) for layer in range(count)]
     for layer, (below, cell) in enumerate(itertools.pairwise(cells), start=1):
-        if cell.input_size != below.hidden_size:
+        size = cast(tuple, output_shape(below))[0]
+        if cell.input_size != size:
             key = f"{prefix}weight_ih_l{layer}"
             shape = shape_of(state_dict[key])
             raise ValueError(
-                f"key {key!r} has shape {shape}; wanted is {(shape[0], below.hidden_size)}, as the layer below has "
-                f"{counted(below.hidden_size, 'unit')}."
+                f"key {key!r} has shape {shape}; wanted is {(shape[0], size)}, as the layer below has "
+                f"{counted(size, 'unit')}."
             )
     return cells[0] if len(cells) == 1 else StackedCell(cells)
 
@@ -175,9 +206,6 @@ def _layer_arrays(state_dict: Mapping[str, Any], prefix: str, layer: int) -> tup
         missing.append(names["bias_hh" if has_bias else "bias_ih"])
     if missing:
         raise ValueError(f"no key {missing[0]!r}; there are {shapes_of(state_dict)}.")
-    if f"{prefix}weight_hr_l{layer}" in state_dict:
-        raise ValueError(f"key '{prefix}weight_hr_l{layer}': an LSTM with a projection has no counterpart here.")
-
     arrays = {part: as_weights(f"key {name!r}", state_dict[name]) for part, name in names.items() if name in state_dict}
     W_h = arrays["weight_hh"]
     if W_h.ndim != 2 or W_h.shape[0] not in [k * W_h.shape[1] for k in GATES]:
@@ -192,6 +220,26 @@ def _layer_arrays(state_dict: Mapping[str, Any], prefix: str, layer: int) -> tup
                 f"has shape {W_h.shape}."
             )
     return tuple(arrays.values())
+
+
+def _projected(state_dict: Mapping[str, Any], prefix: str, layer: int) -> ProjectedLSTMCell:
+    """The cell of an LSTM with a projection. `ValueError` if the shapes of its arrays do not fit."""
+    names = {part: f"{prefix}{part}_l{layer}" for part in (*PARTS, "weight_hr")}
+    missing = [name for part, name in names.items() if name not in state_dict and not part.startswith("bias")]
+    if missing:
+        raise ValueError(f"no key {missing[0]!r}; there are {shapes_of(state_dict)}.")
+    arrays = {part: as_weights(f"key {name!r}", state_dict[name]) for part, name in names.items() if name in state_dict}
+    W_x, W_h, W_p = (arrays[part] for part in ("weight_ih", "weight_hh", "weight_hr"))
+    biases = [arrays[part] for part in ("bias_ih", "bias_hh") if part in arrays] or [np.zeros(W_h.shape[0], W_h.dtype)]
+    size, rows = W_p.shape[-1], W_h.shape[0]
+    fits = W_p.ndim == W_h.ndim == W_x.ndim == 2 and rows == 4 * size == len(W_x) and W_h.shape[1] == len(W_p)
+    if not fits or any(bias.shape != (rows,) for bias in biases):
+        raise ValueError(
+            f"key {names['weight_hr']!r}: an LSTM with a projection has weight_hr (P, N), weight_hh (4N, P), weight_ih "
+            f"(4N, D) and biases (4N,); got {shapes_of({names[part]: array for part, array in arrays.items()})}."
+        )
+    bias = as_weights(f"keys {names['bias_ih']!r} and {names['bias_hh']!r}, summed", sum(biases))
+    return ProjectedLSTMCell(*(jnp.asarray(array) for array in (W_x, W_h, bias, W_p)))
 
 
 def _summed(b_x: np.ndarray, b_h: np.ndarray, gated: bool) -> dict[str, np.ndarray]:

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from ._network import Activation
-from ._torch_names import PARTS
+from ._torch_names import PARTS, plain_name, plain_names
 
 ACTIVATIONS: dict[str, Activation] = {"tanh": jnp.tanh, "relu": jax.nn.relu}
 
@@ -30,7 +30,7 @@ def arrays_of(module: Any) -> dict[str, Any]:
 
     An array that is computed from others (by a spectral norm, say) is in no state dictionary: it is the layer's attribute.
     """
-    arrays = {key: value for key, value in module.state_dict().items() if "parametrizations." not in key}
+    arrays = {key: value for key, value in plain_names(module.state_dict()).items() if "parametrizations." not in key}
     for name, inner in _inner(module):
         if _is_cell(inner):
             names = {part: f"{part}_l0" for part in PARTS}
@@ -48,9 +48,7 @@ def arrays_of(module: Any) -> dict[str, Any]:
 
 def recurrent_of(module: Any, prefix: str | None) -> Recurrent:
     """The recurrent layers of a module, those under the prefix if it has several. `ValueError` if that is none or many."""
-    found = {_prefix(name): inner for name, inner in _inner(module) if _is_cell(inner) or _is_layer(inner)}
-    if not found:
-        raise ValueError(f"this {type(module).__name__} holds no RNN, GRU, LSTM or cell of these.")
+    found = _found(module)
     if prefix is None and len(found) == 1:
         (prefix,) = found
     if prefix is None or prefix not in found:
@@ -59,8 +57,49 @@ def recurrent_of(module: Any, prefix: str | None) -> Recurrent:
             f"a {type(module).__name__} with one recurrent layer (RNN, GRU, LSTM, or a cell of these) is wanted, or the "
             f"prefix of one: its recurrent layers have the prefixes {there}."
         )
-    layer = found[prefix]
-    return Recurrent(prefix, ACTIVATIONS[getattr(layer, "nonlinearity", "tanh")], getattr(layer, "num_layers", 1))
+    return _recurrent(prefix, found[prefix])
+
+
+def all_recurrent_of(module: Any) -> list[Recurrent]:
+    """All recurrent layers of a module. `ValueError` if there are none."""
+    return [_recurrent(prefix, layer) for prefix, layer in _found(module).items()]
+
+
+def functions_of(module: Any) -> dict[str, Activation]:
+    """The function after each linear layer that is in a `torch.nn.Sequential`, by the prefix of the layer's arrays."""
+    functions: dict[str, Activation] = {}
+    for name, inner in _inner(module):
+        if type(inner).__name__ == "Sequential":
+            children = [(_prefix(f"{name}.{key}" if name else key), child) for key, child in inner.named_children()]
+            for number, (prefix, child) in enumerate(children):
+                if type(child).__name__ == "Linear":
+                    functions[prefix] = _function_of([later for _, later in children[number + 1 :]])
+    return functions
+
+
+def _function_of(later: list[Any]) -> Activation:
+    """The function that the first of these modules computes; `None` if it is another layer, or there is none."""
+    for module in later:
+        kind = type(module).__name__
+        if kind in ("Dropout", "Identity"):
+            continue
+        if kind in _FUNCTIONS:
+            return _FUNCTIONS[kind]
+        if not list(module.state_dict()):
+            raise ValueError(f"a function {kind} after a linear layer is not read; {', '.join(_FUNCTIONS)} are.")
+        break
+    return None
+
+
+_FUNCTIONS: dict[str, Activation] = {
+    "Tanh": jnp.tanh,
+    "ReLU": jax.nn.relu,
+    "Sigmoid": jax.nn.sigmoid,
+    "ELU": jax.nn.elu,
+    "SiLU": jax.nn.silu,
+    "LeakyReLU": jax.nn.leaky_relu,
+    "Softplus": jax.nn.softplus,
+}
 
 
 def agreed(ours: Activation, given: Activation) -> Activation:
@@ -74,8 +113,20 @@ def _inner(module: Any) -> list[tuple[str, Any]]:
     return list(module.named_modules())
 
 
+def _found(module: Any) -> dict[str, Any]:
+    """The recurrent layers of a module by the prefix of their arrays. `ValueError` if there are none."""
+    found = {_prefix(name): inner for name, inner in _inner(module) if _is_cell(inner) or _is_layer(inner)}
+    if not found:
+        raise ValueError(f"this {type(module).__name__} holds no RNN, GRU, LSTM or cell of these.")
+    return found
+
+
+def _recurrent(prefix: str, layer: Any) -> Recurrent:
+    return Recurrent(prefix, ACTIVATIONS[getattr(layer, "nonlinearity", "tanh")], getattr(layer, "num_layers", 1))
+
+
 def _prefix(name: str) -> str:
-    return f"{name}." if name else ""
+    return plain_name(f"{name}.") if name else ""
 
 
 def _is_cell(module: Any) -> bool:

@@ -28,10 +28,9 @@ def write(tmp_path):
         ("t,x,y\n1,2,3\n2,5,7\n", "1", [[2], [5]], [1, 2], ("x",)),
         ("t,x,y\n1,2,3\n2,5,7\n", ("y", 1), [[3, 2], [7, 5]], [1, 2], ("y", "x")),
         ("t,x\n1,2\n2,3\n", "t", [[1], [2]], None, ("t",)),
-        ("t,x\n3,2\n2,3\n", None, [[2], [3]], [3, 2], ("x",)),
+        ("t,x\n3,2\n2,3\n1,5\n", None, [[5], [3], [2]], [1, 2, 3], ("x",)),
         ("u,x\n1,2\n1,3\n", None, [[2], [3]], None, ("x",)),
         ("u,x\n1,2\n,3\n", None, [[2], [3]], None, ("x",)),
-        ("date,x,note\n2020-01-01,2,a\n2020-01-02,3,\n", None, [[2], [3]], None, ("x",)),
         ("t,x,note\n1,2,3\n2,3,a\n3,4,b\n", None, [[2], [3], [4]], [1, 2, 3], ("x",)),
         ('t,"x, m"\n1,"2"\n2,"3"\n', "x, m", [[2], [3]], [1, 2], ("x, m",)),
     ],
@@ -61,7 +60,7 @@ def test_the_name_without_a_header_is_the_file(write):
         ("t,x\n1,-inf\n2,3\n3,4\n", None, r"line 2, column 'x': .* got '-inf'"),
         ("# c\n\nt,x\n1,2\n2,NA\n", None, r"line 5, column 'x': .* got 'NA'"),
         ("t,x\n1,2\n2,nan\n", None, r"line 3, column 'x': .* got 'nan'"),
-        ("1\n1e999\n", None, r"line 2, column '0': .* got '1e999'"),
+        ("1\n2\n1e999\n", None, r"line 3, column '0': .* got '1e999'"),
         ("t,x\n1,2\n2,3,4\n", None, r"line 3: .* as the first, 2; got 3: '2,3,4'"),
         ("t,x\n1,2\n2\n", "t", r"line 3: .* as the first, 2; got 1"),
         ("t,x\n1,2\n2,3\n", "y", r"no column 'y'. There are the columns 't', 'x'; or give a number from 0 to 1\."),
@@ -73,10 +72,31 @@ def test_the_name_without_a_header_is_the_file(write):
         ("t,x\n1,2\n2,3\n", [], r"at least one column"),
         ("x,x\n1,2\n2,3\n", "x", r"column 'x' more than once"),
         ("a,b\nc,d\ne,f\n", None, r"line 2: no column holds numbers, separated by commas; got 'c,d'"),
-        ("t;x\n1;2,5\n2;3,5\n", None, r"line 2: every row must have as many cells as the first, 1; got 2"),
-        ("t;x\n1;2\n2;3\n", None, r"line 2: no column holds numbers, separated by commas; got '1;2'"),
+        (
+            "t;x\n1;2\n2;3;4\n",
+            None,
+            r"line 3: every row must have as many cells, separated by semicolons, as the first, 2",
+        ),
+        ("a;b\nc;d\ne;f\n", None, r"line 2: no column holds numbers, separated by semicolons; got 'c;d'"),
         (b"x\n1\n\xff\n", None, "line 3: not UTF-8 text; got byte 0xff"),
-        ("x\n1\n" + "1" * 200_000 + "\n", None, "line 3: not comma-separated text"),
+        ("x\n1\n" + "1" * 200_000 + "\n", None, "line 3, column 'x': a finite number is wanted; got '1111"),
+        ("x,y\n1,2\n1,3\n2,inf\n", "y", r"line 4, column 'y': a finite number is wanted; got 'inf'"),
+        ("x\nNA\nnan\n-\n", None, "no column holds numbers"),
+        ('x\n1\n"2\n3\n', None, "line 3: a quoted cell begins there and does not end"),
+        (b"PK\x03\x04rest", None, "a zip archive or an Excel workbook; unpack it, or save the sheet as csv"),
+        (b"\xff\xfex\x00", None, "UTF-16 text; save it as UTF-8"),
+        (b"\x1f\x8brest", None, "compressed by gzip"),
+        ("x\n1 kg\n2 g\n", "x", "column 'x': one unit is wanted for all of it; got 'kg', 'g'"),
+        (
+            "d,x\n2020-01-01,1\n2020-01-02,2\n2020-01-01,3\n",
+            None,
+            r"lines 2 and 4, column 'd': .* both have 2020-01-01",
+        ),
+        (
+            "d,x\n2020-01-01,1\n2020-01-02,2\n2020-13-45,3\n",
+            None,
+            r"line 4, column 'd': a date is wanted .* got '2020-13-45'",
+        ),
     ],
 )
 def test_refuses(write, text, column, message):
@@ -94,3 +114,114 @@ def test_a_column_that_is_no_whole_number(write):
 def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(FileNotFoundError):
         datasets.load_csv(tmp_path / "absent.csv")
+
+
+HEADERS = {
+    "an index of pandas": (",0\n0,10.5\n1,11.5\n2,12.5\n", [10.5, 11.5, 12.5]),
+    "an index of pandas above integers": (",0\n0,10\n1,11\n2,12\n", [10, 11, 12]),
+    "columns of pandas": (",0,1\n0,1.5,2.5\n1,3.5,4.5\n", [2.5, 4.5]),
+    "columns of pandas alone": ("0,1\n1.5,2.5\n3.5,4.5\n", [2.5, 4.5]),
+    "a store's number": ("date,101\n2020-01-01,5\n2020-01-02,6\n", [5, 6]),
+    "years": ("2019,2020\n1.5,2.5\n3.5,4.5\n", [2.5, 4.5]),
+    "depths beside a name": ("time,0.5,1.5\n1,20.5,21.5\n2,20.25,21\n", [21.5, 21]),
+    "dates above numbers": ("2020-01-01,2020-01-02\n1,2\n3,4\n", [2, 4]),
+}
+NO_HEADERS = {
+    "integers alone": ("5\n6\n7\n", [5, 6, 7]),
+    "integers above both": ("1\n2.5\n3\n", [1, 2.5, 3]),
+    "times and values": ("0,10.5\n1,11.5\n", [10.5, 11.5]),
+    "dates and values": ("2020-01-01,5\n2020-01-02,6\n", [5, 6]),
+    "equal integers": ("7,7\n1.5,2.5\n2.5,3.5\n", [7, 2.5, 3.5]),
+}
+
+
+@pytest.mark.parametrize("name", HEADERS | NO_HEADERS)
+def test_a_header_is_told_from_data(name, write):
+    """A row of names or of distinct integers above other kinds of values is a header, and nothing else is."""
+    text, values = (HEADERS | NO_HEADERS)[name]
+    series = datasets.load_csv(write(text))
+    assert series.values[:, 0].tolist() == values
+    assert ("no header" in series.understood()) == (name in NO_HEADERS)
+
+
+def test_what_pandas_writes_is_read_back(write, tmp_path):
+    import pandas as pd
+
+    values = np.random.default_rng(0).normal(size=(5, 2))
+    for number, data in enumerate((pd.Series(values[:, 1]), pd.DataFrame(values), pd.Series(np.arange(5) + 3))):
+        for index in (True, False):
+            path = tmp_path / f"{number}{index}.csv"
+            data.to_csv(path, index=index)
+            header = None if index or number < 2 else True  # integers above integers are taken for data
+            last = data.to_numpy().reshape(5, -1)[:, -1]
+            np.testing.assert_allclose(datasets.load_csv(path, header=header).values[:, 0], last, rtol=1e-12)
+
+
+def test_the_header_is_as_the_user_says(write):
+    assert datasets.load_csv(write("1\n2\n3\n"), header=True).values.ravel().tolist() == [2, 3]
+    assert datasets.load_csv(write("2019,2020\n1.5,2.5\n"), header=False).values.ravel().tolist() == [2020, 2.5]
+
+
+@pytest.mark.parametrize(
+    "text, values",
+    [
+        ('d,Price\n1,"1,000.6"\n2,"2,000"\n', [1000.6, 2000]),
+        ("d,Price\n1,$10\n2,$10.50\n", [10, 10.5]),
+        ("d,Price\n1,-$10\n2,$-2\n3,($3)\n4,−4 $\n", [-10, -2, -3, -4]),
+        ("1,5;2,5\n1,6;2,75\n", [2.5, 2.75]),
+        ("t;x\n1;1.000,5\n2;2,5\n", [1000.5, 2.5]),
+        ("x\n1,5\n2,5\n", [1.5, 2.5]),
+        ("t\tx\n1\t5 %\n2\t6%\n", [5, 6]),
+        ("t|x\n1|12 kWh\n2|13 kWh\n", [12, 13]),
+        ("-1.5 0.25\n2.5 0.5\n", [0.25, 0.5]),
+        ("t,x\r\n1,1e3\r\n2,-.5\r\n", [1000, -0.5]),
+        ('t,"x\nm"\n1,2\n2,3\n', [2, 3]),
+    ],
+)
+def test_numbers_as_people_write_them(text, values, write):
+    assert datasets.load_csv(write(text)).values[:, 0].tolist() == values
+
+
+def test_what_was_understood_is_said_in_one_line(write):
+    series = datasets.load_csv(write("Datum;Menge;Preis\n01.02.2020;1;1,5\n01.03.2020;2;2,5\n01.04.2020;3;3,5\n"))
+    assert series.understood() == (
+        "series.csv: 3 rows; column Preis of 3; index Datum from 2020-02-01 to 2020-04-01, monthly; "
+        "separated by semicolons; decimal commas; dates read as day, then month, then year; the other order fits as well"
+    )
+    assert series.understanding()["step"] == "monthly" and series.understanding()["gaps"] == []
+    other = datasets.load_csv(write("d,vol,x\n1,1.2M,5\n2,900K,6\n"), "x")
+    assert "vol not read, since units differ there" in other.understood()
+
+
+def test_missing_values_are_filled_on_request_only(write):
+    path = write("t,x\n1,NA\n2,1\n3,n.a.\n4,3\n6,7\n7,-\n")
+    with pytest.raises(ValueError, match=r"line 2, column 'x': .* got 'NA'; fill "):
+        datasets.load_csv(path)
+    series = datasets.load_csv(path, fill="linear")
+    assert series.values.ravel().tolist() == [1, 2, 3, 5, 7] and series.index.tolist() == [2, 3, 4, 5, 6]
+    assert "1 missing values filled (linear); 1 missing rows filled (linear)" in series.understood()
+    assert datasets.load_csv(path, fill="previous").values.ravel().tolist() == [1, 1, 3, 3, 7]
+    cycle = write("t,x\n1,1\n2,2\n3,NA\n4,4\n6,3\n")
+    assert datasets.load_csv(cycle, fill="season", season=2).values.ravel().tolist() == [1, 2, 1, 4, 1, 3]
+    assert datasets.load_csv(write("x\n1\n-99\n3\n"), na=["-99"], fill="linear").values.ravel().tolist() == [1, 2, 3]
+    with pytest.raises(ValueError, match="fill must be one of linear, season, previous; got 'mean'"):
+        datasets.load_csv(path, fill="mean")
+
+
+def test_rows_are_sorted_by_their_dates(write):
+    series = datasets.load_csv(write("date,x\n2021-03-01,3\n2021-02-01,2\n2021-01-01,1\n"))
+    assert series.values.ravel().tolist() == [1, 2, 3] and str(series.index[0])[:10] == "2021-01-01"
+    assert "rows sorted from old to new" in series.understood() and series.gaps == ()
+
+
+def test_values_known_ahead_stand_after_the_series(write):
+    text = "t,x,holiday\n1,5,0\n2,6,1\n3,,0\n4,,1\n"
+    series = datasets.load_csv(write(text), ["x", "holiday"], known=["holiday"])
+    assert series.values.tolist() == [[5, 0], [6, 1]] and series.ahead[:, 1].tolist() == [0, 1]
+
+
+def test_a_large_file_is_read_in_pieces(write, monkeypatch):
+    monkeypatch.setattr("rnn_ode.datasets._csv._PIECE", 7)
+    path = write("d,x\n" + "".join(f"2020-01-{k + 1:02d},{k}.5\n" for k in range(30)))
+    series = datasets.load_csv(path)
+    assert series.values.ravel().tolist() == [k + 0.5 for k in range(30)] and str(series.step) == "daily"

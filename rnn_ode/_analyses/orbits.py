@@ -1,0 +1,186 @@
+"""Closed orbits of maps and flows: where they are, their period, and their Floquet multipliers.
+
+`orbits_ring` holds the equations, `orbits_newton` solves them, `orbits_mesh` divides the period of a flow, `orbits_clock`
+knows what a periodic input asks for, and `orbits_kinds` describes what was found. `orbits_guess` finds guesses in a run.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float, PyTree
+
+from .._base.checks import as_floats, as_step, check_count, is_concrete
+from .._base.results import RESULTS
+from .._systems.base import AbstractSystem, check_system
+from .orbits_clock import check_period, grid_of, intervals_for, is_driven, rate_of, samples_of
+from .orbits_fill import filled
+from .orbits_kinds import described, extent_of
+from .orbits_mesh import better_mesh, error_of, evaluated, first_mesh, interpolated, times_of
+from .orbits_newton import Ended, find
+from .orbits_result import PeriodicOrbit
+from .orbits_ring import Grid
+
+ERROR = {64: 1e-7, 32: 1e-4}  # of the points between the ends of intervals, relative to the orbit's extent
+
+_INTERVALS = 24, 32, 48, 64, 96, 128, 192, 256, 384
+
+_TRACED = 48  # intervals where nothing can be looked at
+
+_ROUNDS = 2  # meshes of one size
+
+
+def periodic_orbit(
+    system: AbstractSystem,
+    guess: PyTree[ArrayLike],
+    period: ArrayLike,
+    *,
+    intervals: int | None = None,
+) -> PeriodicOrbit:
+    """The closed orbit near a guess, of a map or a flow, autonomous or under a periodic input.
+
+    **Arguments:**
+
+    - `system`: a `Map`, a `Flow`, or a system of your own. The samples of an input are one period of it, and they repeat. A
+      path that is a function of time must have that period.
+    - `guess`: one state, flat (N,) or as the cell or field has it, from which a run fills the period; or states along the
+      orbit: of a map (period, N), of a flow any number (n, N) at equal distances in time. `orbit_guess` finds them in a run.
+    - `period`: of a map, a whole number of steps. Of a flow a time: a guess if no input changes with time, and otherwise the
+      period of the input or a whole multiple of it.
+    - `intervals`: into how many intervals the period of a flow is divided. Default: as many as an error of the points of
+      1e-7 (float32: 1e-4) of the orbit's extent needs, at most 384; inside `jit` and `vmap` 48.
+
+    **Returns:** a `PeriodicOrbit`. A guess that leads to a fixed point, to an orbit of a shorter period, or nowhere is not
+    `converged`, and its `result` says which of these it is.
+
+    **Raises:** `ValueError` or `TypeError` for a guess that is not finite or has another size, for a period that is not
+    positive (of a map: not whole) or not one of the input, for an autonomous flow of one state, and for a flow under smooth
+    samples, which do not join at their ends.
+
+    *Method.* A map by Newton's method on all points at once; a flow by collocation (Radau IIA of degree 4, order 7), which
+    serves stiff flows too, on a mesh that follows the orbit. An orbit of a flow whose field has kinks, as that of a relu
+    network, is found with an error of second order. Everything works inside `jit` and `vmap`; derivatives, in both modes, are
+    those of the implicit function theorem.
+
+    ```python
+    >>> import jax.numpy as jnp, rnn_ode as ro
+    >>> ring = ro.Flow(lambda t, h, path: h * (1 - h @ h) + jnp.stack([-h[1], h[0]]))
+    >>> orbit = ro.periodic_orbit(ring, jnp.array([1.1, 0.0]), 6.0)
+    >>> round(float(orbit.period), 6), [round(float(z), 6) for z in orbit.multipliers.real], orbit.verdict_name
+    (6.283185, [1.0, 3e-06], 'DECAYS')
+
+    ```
+    """
+    check_system("system", system)
+    if intervals is not None:
+        check_count("intervals", intervals, 3)
+    states, length = _as_guess(system, guess, period)
+    driven = is_driven(system, states[0])
+    if driven:
+        check_period(system, states[0], length)
+    if system.time.own_step:
+        return _of_map(system, states, length)
+    if states.shape[1] < 2 and not driven:
+        raise ValueError("an autonomous flow of one state has no closed orbits: system must have two states or more.")
+    return _of_flow(system, states, length, driven, intervals)
+
+
+def _as_guess(system: AbstractSystem, guess: Any, period: Any) -> tuple[Array, float]:
+    """Returns the states (n, N) of a guess and the period in time."""
+    steps, length = None, as_step("period", period)
+    if system.time.own_step:
+        steps = int(length)
+        if steps != length:
+            raise ValueError(f"period of a map must be a whole number of steps; got {length:g}.")
+        length = steps * system.stepper().length
+    if jnp.ndim(guess) != 2 if not isinstance(guess, tuple | dict) else True:
+        return filled(system, system.as_point("guess", guess), length, steps), length
+    rows = as_floats("guess", guess)
+    if steps is not None and len(rows) != steps:
+        raise ValueError(
+            f"guess must hold one state for each of the {steps} steps of the period; got {len(rows)} rows."
+        )
+    if len(rows) < (1 if system.time.own_step else 4):
+        raise ValueError(
+            f"guess must hold at least 4 states along the orbit of a flow, or be one state; got {rows.shape}."
+        )
+    first = system.as_point("guess", rows[0])
+    return rows.astype(first.dtype), length
+
+
+def _of_map(system: AbstractSystem, states: Float[Array, "m N"], length: float) -> PeriodicOrbit:
+    m = len(states)
+    grid = grid_of(system, jnp.ones(m, states.dtype) / m, length, False)
+    # the state of a segment is the one that follows its beginning
+    ended = find(system, jnp.roll(states, -1, axis=0)[:, None], jnp.asarray(length, states.dtype), grid, False)
+    points = jnp.roll(ended.S[:, 0], 1, axis=0)
+    times = jnp.arange(m) * system.stepper().length
+    return _as_orbit(system, ended, grid, points, times.astype(points.dtype), extent_of(states), False)
+
+
+def _of_flow(
+    system: AbstractSystem, states: Float[Array, "n N"], length: float, driven: bool, intervals: int | None
+) -> PeriodicOrbit:
+    times = jnp.arange(len(states), dtype=states.dtype) / len(states)
+    traced = not is_concrete(states, rate_of(system, states[0], jnp.zeros((), states.dtype)))
+    least = [intervals] if intervals else [_TRACED] if traced else _INTERVALS
+    sizes = [intervals_for(system, size, length) for size in least]
+    uniform = samples_of(system) is not None
+
+    def mesh(count: int, better: Callable[[int], Array]) -> Array:
+        return jnp.full(count, 1 / count, states.dtype) if uniform else better(count)
+
+    T, count, limit = jnp.asarray(length, states.dtype), sizes[0], ERROR[jnp.finfo(states.dtype).bits]
+    widths = mesh(count, lambda count: first_mesh(states, times, count))
+    S = interpolated(states, times, times_of(widths))
+    while True:
+        for k in range(1 if uniform else _ROUNDS):
+            if k:
+                S, widths = _moved(ended, widths, mesh(count, partial(better_mesh, ended.S, widths)))
+            ended = find(system, S, T, grid_of(system, widths, length, driven), not driven)
+            T = ended.T
+        error = error_of(ended.S, widths)
+        wanted = [size for size in sizes if size > count]
+        if traced or not wanted or not np.isfinite(error) or error <= limit:
+            break
+        count = next((size for size in wanted if size >= count * float(error / limit) ** 0.2), wanted[-1])
+        S, widths = _moved(ended, widths, mesh(count, partial(better_mesh, ended.S, widths)))
+    points = jnp.roll(ended.S.reshape(-1, states.shape[1]), 1, axis=0)
+    at = jnp.roll(times_of(widths).ravel(), 1).at[0].set(0) * ended.T
+    grid, enough = grid_of(system, widths, length, driven), (error <= limit) | bool(intervals)
+    return _as_orbit(system, ended, grid, points, at, extent_of(states), not driven, enough)
+
+
+def _moved(ended: Ended, widths: Array, new: Array) -> tuple[Array, Array]:
+    """Returns the states of an orbit on a new mesh, and that mesh."""
+    return evaluated(ended.S, widths, times_of(new)), new
+
+
+def _as_orbit(
+    system: AbstractSystem,
+    ended: Ended,
+    grid: Grid,
+    points: Array,
+    times: Array,
+    extent: Array,
+    free: bool,
+    enough: Any = True,
+) -> PeriodicOrbit:
+    found = described(system, ended, grid, extent, free)
+    result = RESULTS.where(found.converged & ~jnp.asarray(enough), RESULTS.orbit_inexact, found.result)
+    return PeriodicOrbit(
+        points=points,
+        times=times,
+        period=ended.T,
+        multipliers=found.multipliers.values,
+        trivial=found.multipliers.trivial,
+        trivial_error=found.multipliers.trivial_error,
+        verdict=found.multipliers.verdict,
+        residual=ended.residual,
+        error=found.error,
+        converged=found.converged,
+        result=result,
+    )

@@ -1,0 +1,91 @@
+"""What an input that changes with time means for a closed orbit: its period, and where each segment is in it."""
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from .._base.checks import is_concrete
+from .._paths.base import is_held
+from .._systems.base import AbstractSystem
+from .._systems.dependence import depends_on_first
+from .orbits_mesh import POINTS, times_of
+from .orbits_ring import Grid
+
+_MOMENTS = np.array([0.03, 0.21, 0.48, 0.77, 0.96])  # shares of a period at which an input is compared with itself
+
+
+def samples_of(system: AbstractSystem) -> int | None:
+    """Returns the number of samples of the input, one after each step of the system; `None` for any other input."""
+    span = system.span
+    return None if span == float("inf") or system.autonomous else round(span / system.stepper().length)
+
+
+def rate_of(system: AbstractSystem, h: Array, time: Array) -> Array:
+    """Returns dh/dt of a flow at a state and a time within the first step of its input."""
+    return system.stepper().rate(jnp.zeros((), int), h, time)  # pyright: ignore[reportOptionalCall]
+
+
+def is_driven(system: AbstractSystem, h: Array) -> bool:
+    """Returns whether the input, or the field itself, changes with time."""
+    if not system.autonomous or system.time.own_step:
+        return not system.autonomous
+    return depends_on_first(lambda s, h: rate_of(system, h, s), jnp.zeros((), h.dtype), h)
+
+
+def check_period(system: AbstractSystem, h: Array, period: float) -> None:
+    """Raises `ValueError` if the input of a driven system does not have that period."""
+    samples, stepper = samples_of(system), system.stepper()
+    if samples is not None:
+        if not (system.time.own_step or is_held(system._path)):
+            raise ValueError(
+                "the input of a periodic orbit of a flow must be held samples (Hold), or a function of time such as "
+                f"lambda t: jnp.sin(t)[None]; a {type(system._path).__name__} does not join its last sample to its first."
+            )
+        turns = period / (samples * stepper.length)
+        if round(turns) < 1 or abs(turns - round(turns)) > 1e-6 * turns:
+            raise ValueError(
+                f"period must be a whole multiple of the input's, whose {samples} samples are one period of "
+                f"{samples * stepper.length:g}; got {period:g}."
+            )
+        return
+    if system.time.own_step:
+        return
+    at = jnp.asarray(_MOMENTS * period, h.dtype)
+    now, then = (
+        [rate_of(system, h + 0.1 * k, t) for k, t in enumerate(times)]
+        for times in (at, at + jnp.asarray(period, h.dtype))
+    )
+    if not is_concrete(now):
+        return
+    now, then = np.array(now), np.array(then)
+    size = np.max(np.abs(now)) + 1e-300
+    if not np.max(np.abs(now - then)) <= 100 * float(jnp.finfo(h.dtype).eps) ** 0.5 * size:
+        raise ValueError(
+            f"period must be one of the input's: dh/dt at a state differs by {np.max(np.abs(now - then)):.2g} between a "
+            f"time and {period:g} later. Give the input's own period, or a whole multiple of it."
+        )
+
+
+def grid_of(system: AbstractSystem, widths: Array, period: float, driven: bool) -> Grid:
+    """Returns where the segments of these widths are in the period and in the input. If the input has samples, the segments
+    of a flow are of equal length, a whole number of them in each sampling interval (`intervals_for`)."""
+    m = len(widths)
+    number, zero = jnp.arange(m), jnp.zeros((m, len(POINTS)), widths.dtype)
+    samples = samples_of(system)
+    if system.time.own_step:
+        return Grid(widths, number if samples is None else number % samples, zero[:, :1])
+    if not driven:
+        return Grid(widths, jnp.zeros(m, int), zero)
+    if samples is None:
+        return Grid(widths, jnp.zeros(m, int), period * times_of(widths))
+    parts = m // round(period / system.stepper().length)
+    into = ((number % parts)[:, None] + jnp.asarray(POINTS, widths.dtype)[None]) / parts
+    return Grid(widths, number // parts % samples, into)
+
+
+def intervals_for(system: AbstractSystem, least: int, period: float) -> int:
+    """Returns a number of intervals, at least so many, that puts a whole number of them into each sampling interval."""
+    if samples_of(system) is None:
+        return least
+    steps = round(period / system.stepper().length)
+    return steps * max(1, -(-least // steps))

@@ -1,0 +1,1 @@
+"""Sweeps: an analysis of thousands of networks, on every device of every process."""
