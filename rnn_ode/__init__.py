@@ -92,6 +92,7 @@ if TYPE_CHECKING:
     from ._resampling.alternatives import delayed_feedback as delayed_feedback
     from ._resampling.alternatives import state_trajectory as state_trajectory
     from ._resampling.evolve import evolve as evolve
+    from ._resampling.fitted import fitted_feedback as fitted_feedback
     from ._resampling.recommend import Recommendation as Recommendation
     from ._resampling.recommend import recommend as recommend
     from ._resampling.resampled import resampled as resampled
@@ -144,6 +145,7 @@ else:
         "_bridge.to_rnn": "to_rnn",
         "_resampling.alternatives": "delayed_feedback state_trajectory",
         "_resampling.evolve": "evolve",
+        "_resampling.fitted": "fitted_feedback",
         "_resampling.recommend": "Recommendation recommend",
         "_resampling.resampled": "resampled",
         "_resampling.stability": "RootCondition root_condition",
