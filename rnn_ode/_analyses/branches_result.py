@@ -96,7 +96,7 @@ class Branch(ShownArrays, eqx.Module):
     """
 
     parameters: Float[np.ndarray, " m"]
-    points: Float[np.ndarray, "m N"]
+    points: Float[np.ndarray, "m ..."]
     residuals: Float[np.ndarray, " m"]
     eigenvalues: Complex[np.ndarray, "m N"]
     verdicts: Verdict
@@ -105,6 +105,8 @@ class Branch(ShownArrays, eqx.Module):
     critical: Complex[np.ndarray, " k"]
     closed: bool
     result: RESULTS
+    interval: tuple[float, float] = (math.nan, math.nan)
+    periods: Float[np.ndarray, " m"] | None = None
 
     @property
     def complete(self) -> bool:

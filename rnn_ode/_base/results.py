@@ -120,6 +120,11 @@ class RESULTS(diffrax.RESULTS):  # pyright: ignore[reportGeneralTypeIssues]
         "The orbit was found, but its points are less exact than 1e-7 (float32: 1e-4) of its extent: `error` says how exact "
         "they are. It has a kink (relu), or a part that is too fast for 384 intervals. Give more with `intervals`."
     )
+    branch_period_diverges = (
+        "The branch is partial: its period runs to infinity inside the interval, as near a homoclinic orbit (one that leaves a "
+        "fixed point and returns to it) or where the input's own period is lost. Look at `periods`; the parameter of the last "
+        "points is near that of the homoclinic orbit."
+    )
     branch_lost = (
         "The branch is partial: after its last point Newton's method finds no next one, however short the step. It may turn "
         "back or end on a kink (relu), or the system may not be smooth or finite there. Look at the last points, start from "
