@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ._analyses.branches import continue_branch as continue_branch
     from ._analyses.branches_result import Bifurcation as Bifurcation
     from ._analyses.branches_result import Branch as Branch
+    from ._analyses.branches_switch import switch_branch as switch_branch
     from ._analyses.cycles import Cycles as Cycles
     from ._analyses.cycles import cycles as cycles
     from ._analyses.cycles_proof import Coverage as Coverage
@@ -145,6 +146,7 @@ else:
         "_analyses.basins_sets": "Attractor",
         "_analyses.branches": "continue_branch",
         "_analyses.branches_result": "Bifurcation Branch",
+        "_analyses.branches_switch": "switch_branch",
         "_analyses.cycles": "Cycles cycles",
         "_analyses.cycles_proof": "Coverage",
         "_analyses.fixed_points": "FixedPoints fixed_points",

@@ -127,11 +127,9 @@ def correct_orbit(make_system: MakeSystem, guess: Array, direction: Array, units
 
 
 @compiled
-def turned(make_system: MakeSystem, z: Array, q: Float[Array, " N"], place: Place) -> Array:
-    """Returns how a small disturbance q (N,) of the first state goes once round the orbit: δS (m·d, N)."""
-    linear, _ = _condensed(make_system, z, place)
-    n = place.size
-    return _whole(linear, jnp.concatenate([q, jnp.zeros(2, q.dtype)]), 0)[:-2].reshape(-1, n)
+def expanded(make_system: MakeSystem, z: Array, y: Array, place: Place) -> Array:
+    """Returns δz of a condensed direction (δx₀, δT, δp): how a small disturbance goes once round the orbit."""
+    return _whole(_condensed(make_system, z, place)[0], y, 0)
 
 
 @compiled

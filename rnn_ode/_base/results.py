@@ -125,6 +125,11 @@ class RESULTS(diffrax.RESULTS):  # pyright: ignore[reportGeneralTypeIssues]
         "fixed point and returns to it) or where the input's own period is lost. Look at `periods`; the parameter of the last "
         "points is near that of the homoclinic orbit."
     )
+    branch_of_circles = (
+        "The branch is partial: it holds the start of an invariant circle by its normal form, and `residuals` says how well each "
+        "circle is kept by the map. The motion on a circle closes at some parameters and not at others, so that no branch of "
+        "orbits continues it. Run the map there, or follow the orbits of a resonance from `periodic_orbit`."
+    )
     branch_lost = (
         "The branch is partial: after its last point Newton's method finds no next one, however short the step. It may turn "
         "back or end on a kink (relu), or the system may not be smooth or finite there. Look at the last points, start from "
