@@ -27,13 +27,15 @@ _LARGEST = 0.1  # of the size of states: the radius of the last circle
 _NEARBY = 1e-3  # of the interval, over which the growth of the critical multiplier is compared
 
 
-def circle_from(make_system: Any, system: AbstractSystem, branch: Branch, index: int, bifurcation: Bifurcation) -> Branch:
+def circle_from(
+    make_system: Any, system: AbstractSystem, branch: Branch, index: int, bifurcation: Bifurcation
+) -> Branch:
     """Returns circles of the normal form, from the point on, on the side on which they exist."""
     critical = complex(branch.critical[branch.indices.index(index)])
     if resonance_of(critical):
         raise ValueError(
-            f"no circle need be born here: the multiplier {critical:.4g} is at the strong resonance 1:{resonance_of(critical)}, "
-            "where the normal form of a Neimark–Sacker point does not hold."
+            f"no circle need be born here: the multiplier {critical:.4g} is at the strong resonance "
+            f"1:{resonance_of(critical)}, where the normal form of a Neimark–Sacker point does not hold."
         )
     kind = branch.points.dtype
     curve = Curve(make_system, system, branch.interval, kind)

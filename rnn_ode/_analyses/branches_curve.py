@@ -232,6 +232,10 @@ class Curve:
         """Returns the distance of two points in the units at a."""
         return length_of((b.z - a.z) / self.units(a.z))
 
+    def eigenvalues(self, point: Point) -> ndarray:
+        """Returns the eigenvalues (N,) of a point, fastest growing first."""
+        return point.spectrum.values
+
     def shown(self, points: Sequence[Point]) -> tuple[ndarray, ndarray | None]:
         """Returns the states (k, …) of points, and their periods (k,) if they are orbits."""
         return np.stack([point.z[:-1] for point in points]), None

@@ -29,7 +29,7 @@ def as_branch(curve: Curve, followed: Followed) -> Branch:
         parameters=parameters,
         points=states,
         residuals=np.array([point.residual for point in points], curve.dtype),
-        eigenvalues=np.stack([point.spectrum.values for point in points]).astype(kind),
+        eigenvalues=np.stack([curve.eigenvalues(point) for point in points]).astype(kind),
         verdicts=jax.tree.map(lambda *leaves: jnp.asarray(np.stack(leaves)), *verdicts),
         bifurcations=[bifurcation(found) for found in followed.found],
         indices=[found.index for found in followed.found],

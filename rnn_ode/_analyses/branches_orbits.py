@@ -5,7 +5,7 @@ multipliers take the place of eigenvalues, without the trivial one of an autonom
 bifurcations are those of a map: fold, flip (period doubling), Neimark–Sacker (torus), branch point.
 
 A length is that of (δS / s, δT / T, δp / |p1 − p0|), where s is the larger of the orbit's extent (its states' distance from
-their mean, a root mean square) and a twentieth of its size at the start. The mesh is made anew where the error of the states
+their mean, a root mean square) and a quarter of its size at the start. The mesh is made anew where the error of the states
 has grown beyond 1e-6 (float32: 1e-4) of the extent.
 """
 
@@ -47,10 +47,12 @@ class _Return(AbstractSystem):
 
 
 class OrbitPoint(Point):
-    """A point of a branch of orbits, with the widths of its mesh and the error of its states."""
+    """A point of a branch of orbits, with the widths of its mesh, the error of its states, and the multiplier of a shift
+    along the orbit (NaN of a driven flow)."""
 
     widths: ndarray
     error: float
+    shift: float
 
 
 class OrbitCurve(Curve):
@@ -63,6 +65,7 @@ class OrbitCurve(Curve):
         self.shortest_period = np.inf
         self.kept: Point | None = None
         self.near, self.nothing = self.eps**0.35, 4 * self.eps**0.25
+        self.shortest, self.crease = self.near, 0.0
 
     def states(self, z: ndarray) -> ndarray:
         """Returns S (m·d, N) of a point."""
@@ -98,12 +101,14 @@ class OrbitCurve(Curve):
             float(local.residual),
             M,
             spectrum,
-            np.concatenate([[tangent[-1] / self.width, _determinant(rows / (scale + (scale == 0)))], spectrum.distance]),
+            np.concatenate(
+                [[tangent[-1] / self.width, _determinant(rows / (scale + (scale == 0)))], spectrum.distance]
+            ),
             np.concatenate([[1e5 * self.eps, 1e5 * self.eps], spectrum.reach]),
             bool(local.converged),
             int(local.iterations),
         )
-        made.widths, made.error = self.widths, float(local.error)
+        made.widths, made.error, made.shift = self.widths, float(local.error), float(local.shift)
         return made
 
     def begin(self, S: ndarray, T: float, widths: ndarray) -> OrbitPoint:
@@ -123,7 +128,7 @@ class OrbitCurve(Curve):
 
     def set_size(self, S: ndarray) -> None:
         """Sets the least unit of states, from an orbit."""
-        self.small = 0.05 * float(np.sqrt(np.mean(np.sum(S.reshape(-1, self.size) ** 2, axis=1))))
+        self.small = 0.25 * float(np.sqrt(np.mean(np.sum(S.reshape(-1, self.size) ** 2, axis=1))))
 
     def settled(self, a: Point) -> Point:
         """Returns the same point on a better mesh, if its own has become too coarse."""
@@ -141,11 +146,7 @@ class OrbitCurve(Curve):
         for count in (m, min(m + m // 2, _MOST), min(2 * m, _MOST)):
             count = count + count % 2
             self.widths = np.asarray(better_mesh(jnp.asarray(S), jnp.asarray(a.widths), count))
-            at = times_of(jnp.asarray(self.widths))
-            moved = [
-                np.append(np.asarray(evaluated(jnp.asarray(v[:-2].reshape(S.shape)), jnp.asarray(a.widths), at)).ravel(), v[-2:])
-                for v in (a.z, a.tangent.astype(self.dtype))
-            ]
+            moved = [self._on_mesh(v.astype(self.dtype), a.widths) for v in (a.z, a.tangent)]
             units = self.units(moved[0])
             b = self.correct(moved[0], moved[1], units)
             if b.converged and b.error <= limit:
@@ -153,6 +154,12 @@ class OrbitCurve(Curve):
         good = b.converged and b.error < error  # pyright: ignore[reportPossiblyUnboundVariable]
         self.widths = b.widths if good else a.widths  # pyright: ignore[reportPossiblyUnboundVariable]
         return b if good else a  # pyright: ignore[reportPossiblyUnboundVariable]
+
+    def _on_mesh(self, v: ndarray, widths: ndarray) -> ndarray:
+        """Returns a point or a tangent of another mesh on the mesh at hand."""
+        S = jnp.asarray(v[:-2].reshape(len(widths), -1, self.size))
+        states = evaluated(S, jnp.asarray(widths), times_of(jnp.asarray(self.widths)))
+        return np.append(np.asarray(states).ravel(), v[-2:])
 
     @property
     def _sampled(self) -> bool:
@@ -201,6 +208,12 @@ class OrbitCurve(Curve):
 
     def closing(self, home: Point, b: Point) -> Point:
         return b
+
+    def eigenvalues(self, point: Point) -> ndarray:
+        """Returns all multipliers (N,), largest first."""
+        assert isinstance(point, OrbitPoint)
+        values = point.spectrum.values if self.clock else np.append(point.spectrum.values, point.shift)
+        return values[np.argsort(-np.abs(values), kind="stable")]
 
     def shown(self, points: Sequence[Point]) -> tuple[ndarray, ndarray | None]:
         """Returns states (k, m, N) at equal distances in time, and periods (k,)."""

@@ -23,14 +23,15 @@ _STEPS = 12
 
 class Local(NamedTuple):
     """A point z of the branch with the tangent in the same units; the condensed rows (N + 2, N + 2) that are zero along the
-    branch, with the tangent's own row last; the monodromy matrix (of an autonomous flow, across the orbit), and its
-    eigenvector's way round the orbit is not kept; the largest defect; the error of the states between the ends of intervals;
-    whether Newton's method has converged, and its number of steps."""
+    branch, with the tangent's own row last; the monodromy matrix (of an autonomous flow, across the orbit), and what a shift
+    along the orbit is multiplied by (NaN of a driven flow); the largest defect; the error of the states between the ends
+    of intervals; whether Newton's method has converged, and its number of steps."""
 
     z: Any
     tangent: Any
     rows: Any
     monodromy: Any
+    shift: Any
     residual: Any
     error: Any
     converged: Any
@@ -71,7 +72,7 @@ def _plane(linear: Linear, normal: Array) -> Array:
     return row.at[n:].add(jnp.sum(through[:, n:], axis=0)).at[n].add(normal[-2]).at[n + 1].add(normal[-1])
 
 
-def _whole(linear: Linear, y: Array, constant: float) -> Array:
+def _whole(linear: Linear, y: Array, constant: int) -> Array:
     """Returns δz of (δx₀, δT, δp); with `constant` 0 without the defects."""
     n = linear.V.shape[1]
     y = jnp.append(y, constant)
@@ -110,6 +111,7 @@ def correct_orbit(make_system: MakeSystem, guess: Array, direction: Array, units
     tangent = _whole(linear, least(jnp.concatenate([rows, row[None]])[:, :-1], last), 0)
     own = _plane(linear, tangent / units**2)
     M = linear.monodromy
+    across, along = split(M, linear.rate[-1]) if place.clock == 0 else (M, jnp.full(n, jnp.nan, z.dtype))
     S, T, _ = parts(z, len(place.widths), n)
     residual = jnp.max(jnp.abs(linear.missed))
     converged = (moved <= tolerance**0.5) & (again <= 100 * tolerance) & (T > 0)
@@ -118,7 +120,8 @@ def correct_orbit(make_system: MakeSystem, guess: Array, direction: Array, units
         z,
         tangent,
         jnp.concatenate([rows, own[None]])[:, :-1],
-        M if place.clock > 0 else split(M, linear.rate[-1])[0],
+        M if place.clock > 0 else across,
+        along[0],
         residual,
         error_of(S, place.widths),
         converged & jnp.all(jnp.isfinite(tangent)),

@@ -40,7 +40,9 @@ def orbits_from(make_system: Any, start: Any, ends: tuple[float, float]) -> tupl
     return curve, curve.begin(np.asarray(S), float(start.period), np.asarray(widths))
 
 
-def flow_curve(make_system: Any, system: Any, points: np.ndarray, period: float, ends: tuple[float, float]) -> OrbitCurve:
+def flow_curve(
+    make_system: Any, system: Any, points: np.ndarray, period: float, ends: tuple[float, float]
+) -> OrbitCurve:
     """Returns the curve of orbits of a flow, one of which has these points (m, N)."""
     driven = is_driven(system, jnp.asarray(points[0]))
     if driven:

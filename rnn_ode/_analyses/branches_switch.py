@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array
 from numpy import ndarray
 
-from .._base.checks import as_step, check_callable, check_count
+from .._base.checks import as_step, brief, check_callable, check_count
 from .._base.results import RESULTS
 from .._systems.base import AbstractSystem, check_system
 from .branches_circle import circle_from
@@ -73,9 +73,9 @@ def switch_branch(
 
     A branch of orbits has `points` (k, m, N) and `periods` (k,), and its `eigenvalues` are the multipliers.
 
-    **Raises:** `ValueError` for a bifurcation that is not one of the branch's, at which nothing else is born (a fold, a border
-    collision, an undecided point, the point at which the branch itself is born), or from which no branch departs that can be
-    followed: the torus of a flow, and the circles around an orbit of a map.
+    **Raises:** `ValueError` for a bifurcation that is not one of the branch's; for one at which nothing else is born (a fold,
+    a border collision, an undecided point, the point at which the branch itself is born); and where no branch departs that
+    can be followed, as of the torus of a flow and the circles around an orbit of a map.
 
     ```python
     >>> import jax.numpy as jnp, rnn_ode as ro
@@ -109,7 +109,9 @@ def switch_branch(
             "from this branch. Try a smaller max_step."
         )
     runs = [follow(departure.curve, home, max_step, max_points) for home in homes]
-    return as_branch(departure.curve, _joined(departure, runs, homes, complex(branch.critical[branch.indices.index(index)])))
+    return as_branch(
+        departure.curve, _joined(departure, runs, homes, complex(branch.critical[branch.indices.index(index)]))
+    )
 
 
 def _index_of(branch: Branch, bifurcation: Bifurcation) -> int:
@@ -118,22 +120,29 @@ def _index_of(branch: Branch, bifurcation: Bifurcation) -> int:
         if one is bifurcation or (one[:2] == tuple(bifurcation)[:2] and np.array_equal(one.point, bifurcation.point)):
             return index
     raise ValueError(
-        f"bifurcation must be one of branch.bifurcations, of which there are {len(branch.bifurcations)}; got {bifurcation!r:.80}."
+        f"bifurcation must be one of branch.bifurcations, of which there are {len(branch.bifurcations)}; "
+        f"got {brief(bifurcation)}."
     )
 
 
 def _check_kind(kind: str, branch: Branch, index: int, system: AbstractSystem) -> None:
     """Raises `ValueError` where nothing is born that can be followed."""
     if kind == "neimark-sacker":
-        what = "circles around this orbit of the map" if system.time.own_step else "a torus around this orbit of the flow"
+        what = (
+            "circles around this orbit of the map" if system.time.own_step else "a torus around this orbit of the flow"
+        )
         raise ValueError(
             f"{what} are born at this neimark-sacker point, and no branch of orbits: motion on them does not close except at "
             "resonances. Run the system near the point and look at the states, or at its Lyapunov exponents."
         )
     if kind not in ("branch point", "flip", "hopf"):
-        raise ValueError(f"nothing but the branch itself passes a point of the kind {kind!r}; there is nothing to switch to.")
+        raise ValueError(
+            f"nothing but the branch itself passes a point of the kind {kind!r}; there is nothing to switch to."
+        )
     if branch.periods is not None and index in (0, len(branch.points) - 1) and kind in ("flip", "hopf"):
-        raise ValueError(f"this branch of orbits is itself what is born at its {kind} point; there is nothing to switch to.")
+        raise ValueError(
+            f"this branch of orbits is itself what is born at its {kind} point; there is nothing to switch to."
+        )
 
 
 def _of_states(make_system: Any, system: AbstractSystem, branch: Branch, index: int, kind: str) -> Departure:
@@ -161,7 +170,7 @@ def _of_states(make_system: Any, system: AbstractSystem, branch: Branch, index: 
     return Departure(curve, z, direction * units, True)
 
 
-def _eigenvector(J: ndarray, value: complex) -> ndarray:
+def _eigenvector(J: ndarray, value: Any) -> ndarray:
     """Returns the eigenvector of the eigenvalue nearest to a value."""
     values, right = np.linalg.eig(J)
     return right[:, np.argmin(np.abs(values - value))]
@@ -234,7 +243,7 @@ def _of_hopf(make_system: Any, system: AbstractSystem, branch: Branch, index: in
     states = Curve(make_system, system, branch.interval, h.dtype)
     size = states.state_size(length_of(np.max(np.abs(branch.points), axis=0)), states.natural_size(np.append(h, p)))
     curve = OrbitCurve(make_system, system, branch.interval, h.dtype, 0.0, len(h))
-    curve.widths, curve.small = np.full(_INTERVALS, 1 / _INTERVALS), 0.05 * size
+    curve.widths, curve.small = np.full(_INTERVALS, 1 / _INTERVALS), 0.25 * size
     turn = np.exp(2j * np.pi * np.asarray(times_of(jnp.asarray(curve.widths))).ravel())
     S, dS = np.tile(h, (len(turn), 1)), np.real(turn[:, None] * q)
     z = np.append(S.ravel(), [2 * np.pi / omega, p]).astype(h.dtype)
@@ -250,7 +259,7 @@ def _first(departure: Departure, sign: int, max_step: float) -> Point | None:
     for share in _DISTANCES:
         if widths is not None:
             curve.widths = widths  # pyright: ignore[reportAttributeAccessIssue]
-        distance = share * max_step * (10 if widths is not None else 1)
+        distance = share * max_step
         guess = z + distance * direction
         found = curve.correct(guess, direction, units)
         if found.converged and length_of((found.z - guess) / units) <= _ASIDE * distance:

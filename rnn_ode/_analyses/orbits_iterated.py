@@ -38,9 +38,7 @@ class Iterated(AbstractSystem):
         """Returns the states of the orbit from h on, and the one after them."""
         samples, number = samples_of(self.map), jnp.arange(self.count)
         advance = self.map.stepper().advance
-        after, rows = jax.lax.scan(
-            lambda h, k: (advance(k, h), h), h, number if samples is None else number % samples
-        )
+        after, rows = jax.lax.scan(lambda h, k: (advance(k, h), h), h, number if samples is None else number % samples)
         return rows, after
 
 

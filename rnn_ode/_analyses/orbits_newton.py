@@ -108,10 +108,12 @@ def least(A: Array, b: Array) -> Array:
     """Returns the shortest solution of A y = b. There are many where orbits lie in a continuum, as those of a map that is a
     step of a flow."""
     kept = jnp.all(jnp.isfinite(A))  # LAPACK may not return from a matrix with a NaN
-    left, sizes, right = jnp.linalg.svd(jnp.where(kept, A, 0))
-    limit = 100 * len(A) * jnp.finfo(A.dtype).eps * sizes[0]
+    scale = jnp.max(jnp.abs(A), axis=1)
+    scale = jnp.where(scale > 0, scale, 1)
+    left, sizes, right = jnp.linalg.svd(jnp.where(kept, A / scale[:, None], 0))
+    limit = 4 * len(A) * jnp.finfo(A.dtype).eps * sizes[0]
     inverse = jnp.where(sizes > limit, 1 / jnp.where(sizes > limit, sizes, 1), 0)
-    return jnp.where(kept, right.T @ (inverse * (left.T @ b)), jnp.nan)
+    return jnp.where(kept, right.T @ (inverse * (left.T @ (b / scale))), jnp.nan)
 
 
 def _step(make_system: MakeSystem, p: Array, S: Array, T: Array, grid: Grid, free: bool, size: Array):
