@@ -84,7 +84,8 @@ class OrbitCurve(Curve):
 
     def correct(self, guess: ndarray, direction: ndarray, units: ndarray, kernel: Any = correct_orbit) -> OrbitPoint:
         rows = (jnp.asarray(row, self.dtype) for row in (guess, direction, units))
-        return self.as_point(jax.device_get(correct_orbit(self.make_system, *rows, self.place)), units)
+        local = correct_orbit(self.make_system, *rows, self.place)  # pyright: ignore[reportCallIssue]
+        return self.as_point(jax.device_get(local), units)
 
     def as_point(self, local: Local, units: ndarray) -> OrbitPoint:
         """Returns a point with its tangent, multipliers and tests."""
@@ -111,7 +112,7 @@ class OrbitCurve(Curve):
         made.widths, made.error, made.shift = self.widths, float(local.error), float(local.shift)
         return made
 
-    def begin(self, S: ndarray, T: float, widths: ndarray) -> OrbitPoint:
+    def begin(self, S: ndarray, T: float, widths: ndarray) -> Point:
         """Returns the point of the branch at p0, from an orbit (m, d, N) there."""
         self.set_size(S)
         self.widths = widths

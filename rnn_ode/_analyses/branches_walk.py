@@ -37,7 +37,7 @@ def follow(curve: Curve, home: Point, max_step: float, max_points: int) -> Follo
         a = curve.settled(a)
         b, straight = curve.step(a, length)
         closed = b is not None and len(record.points) > 2 and curve.returns(home, a, b)
-        b = curve.closing(home, b) if closed else b
+        b = curve.closing(home, b) if closed else b  # pyright: ignore[reportArgumentType]
         crossings = None if b is None else locator.crossings(a, b)
         if b is None or crossings is None:
             length /= 2 if b is None else 4

@@ -49,7 +49,7 @@ class MakeIterated(eqx.Module):
     count: int = eqx.field(static=True)
 
     def __call__(self, p: Array) -> Iterated:
-        return Iterated(self.make_system(p), self.count)
+        return Iterated(self.make_system(p), self.count)  # pyright: ignore
 
 
 @compiled
@@ -74,7 +74,7 @@ class IteratedCurve(Curve):
 
     @classmethod
     def of(cls, make_system: Any, system: AbstractSystem, count: int, ends: tuple[float, float], dtype: Any):
-        return cls(MakeIterated(make_system, count), Iterated(system, count), ends, dtype)
+        return cls(MakeIterated(make_system, count), Iterated(system, count), ends, dtype)  # pyright: ignore
 
     def shown(self, points: Sequence[Point]) -> tuple[np.ndarray, np.ndarray | None]:
         z = np.stack([point.z for point in points])
