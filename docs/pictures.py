@@ -139,9 +139,19 @@ def memory():
     return learn.Study({"task": "Temporal order", "solved": 0.05}, tuple(trials)).plot()
 
 
+def sweep():
+    """The picture of docs/sweep.md, from the function on that page, on a finer grid."""
+    page = (FOLDER.parent / "sweep.md").read_text(encoding="utf-8")
+    names = {}
+    exec(page.split("```python")[1].split("axes = ")[0], names)
+    axes = {"gain": jnp.linspace(0.5, 3.0, 21).tolist(), "drive": jnp.linspace(0, 1, 11).tolist(), "seed": range(20)}
+    found = ro.sweep(names["exponent"], axes)["value"]
+    return plot.sweep(found.assign_attrs(long_name="largest Lyapunov exponent", units="nats per step"))
+
+
 PICTURES = (
     comparison, spectrum, trajectory, resampled, analysis, fixed_points, lyapunov, cycles, branch, gradients, transient,
-    pseudospectrum, recommendation, fit, forecast, memory,
+    pseudospectrum, recommendation, fit, forecast, memory, sweep,
 )  # fmt: skip
 
 

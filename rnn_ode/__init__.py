@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from ._analyses.branches_result import Bifurcation as Bifurcation
     from ._analyses.branches_result import Branch as Branch
     from ._analyses.branches_switch import switch_branch as switch_branch
+    from ._analyses.curves import BifurcationCurve as BifurcationCurve
+    from ._analyses.curves import CodimensionTwo as CodimensionTwo
+    from ._analyses.curves import continue_bifurcation as continue_bifurcation
     from ._analyses.cycles import Cycles as Cycles
     from ._analyses.cycles import cycles as cycles
     from ._analyses.cycles_proof import Coverage as Coverage
@@ -44,7 +47,8 @@ if TYPE_CHECKING:
     from ._analyses.orbits_guess import OrbitGuess as OrbitGuess
     from ._analyses.orbits_guess import orbit_guess as orbit_guess
     from ._analyses.orbits_result import PeriodicOrbit as PeriodicOrbit
-    from ._analyses.pseudospectrum import pseudospectrum as pseudospectrum
+    from ._analyses.portrait import Portrait as Portrait
+    from ._analyses.portrait import portrait as portrait
     from ._analyses.spectrum import Spectrum as Spectrum
     from ._analyses.spectrum import spectrum as spectrum
     from ._analyses.transient import Transient as Transient
@@ -89,6 +93,7 @@ if TYPE_CHECKING:
     from ._resampling.alternatives import delayed_feedback as delayed_feedback
     from ._resampling.alternatives import state_trajectory as state_trajectory
     from ._resampling.evolve import evolve as evolve
+    from ._resampling.fitted import fitted_feedback as fitted_feedback
     from ._resampling.recommend import Recommendation as Recommendation
     from ._resampling.recommend import recommend as recommend
     from ._resampling.resampled import resampled as resampled
@@ -97,6 +102,9 @@ if TYPE_CHECKING:
     from ._resampling.stream import Stream as Stream
     from ._run.integrate import integrate as integrate
     from ._run.iterate import iterate as iterate
+    from ._run.parallel_choice import ParallelChoice as ParallelChoice
+    from ._run.parallel_verdict import ParallelVerdict as ParallelVerdict
+    from ._run.parallel_verdict import parallel_verdict as parallel_verdict
     from ._run.trajectory import Trajectory as Trajectory
     from ._sweep.sweep import sweep as sweep
     from ._systems.base import AbstractSystem as AbstractSystem
@@ -105,12 +113,14 @@ if TYPE_CHECKING:
     from ._systems.time import Continuous as Continuous
     from ._systems.time import Discrete as Discrete
     from .linalg._logm import logm as logm
+    from .linalg._stability import pseudospectrum as pseudospectrum
 else:
     _NAMES = {
         "_base.version": "__version__",
         "_base.results": "RESULTS",
         "_base.verdict": "Verdict verdict_name",
         "linalg._logm": "logm",
+        "linalg._stability": "pseudospectrum",
         "_paths.base": "AbstractPath",
         "_paths.held": "Hold",
         "_paths.interpolated": "BandLimited Cubic Linear",
@@ -128,12 +138,15 @@ else:
         "_fields.gruode": "GRUODE",
         "_run.integrate": "integrate",
         "_run.iterate": "iterate",
+        "_run.parallel_choice": "ParallelChoice",
+        "_run.parallel_verdict": "ParallelVerdict parallel_verdict",
         "_run.trajectory": "Trajectory",
         "_bridge.schemes": "AbstractScheme BackwardEuler Euler ExponentialEuler RungeKutta Trapezoidal",
         "_bridge.to_ode": "to_ode",
         "_bridge.to_rnn": "to_rnn",
         "_resampling.alternatives": "delayed_feedback state_trajectory",
         "_resampling.evolve": "evolve",
+        "_resampling.fitted": "fitted_feedback",
         "_resampling.recommend": "Recommendation recommend",
         "_resampling.resampled": "resampled",
         "_resampling.stability": "RootCondition root_condition",
@@ -147,6 +160,7 @@ else:
         "_analyses.branches": "continue_branch",
         "_analyses.branches_result": "Bifurcation Branch",
         "_analyses.branches_switch": "switch_branch",
+        "_analyses.curves": "BifurcationCurve CodimensionTwo continue_bifurcation",
         "_analyses.cycles": "Cycles cycles",
         "_analyses.cycles_proof": "Coverage",
         "_analyses.fixed_points": "FixedPoints fixed_points",
@@ -156,11 +170,11 @@ else:
         "_analyses.gradients_bounds": "GradientBounds",
         "_analyses.gradients_examples": "gradient_examples",
         "_analyses.lyapunov": "Lyapunov lyapunov",
+        "_analyses.portrait": "Portrait portrait",
         "_analyses.spectrum": "Spectrum spectrum",
         "_analyses.orbits": "periodic_orbit",
         "_analyses.orbits_guess": "OrbitGuess orbit_guess",
         "_analyses.orbits_result": "PeriodicOrbit",
-        "_analyses.pseudospectrum": "pseudospectrum",
         "_analyses.transient": "Transient transient",
         "_reports.analyse": "analyse",
         "_reports.analysis": "Analysis",

@@ -370,6 +370,10 @@ def verdict(method):
     return ask
 
 
+def in_parallel(*v):
+    return ro.iterate(cell_of(v), v[3], v[4], parallel=True).states
+
+
 def gradient(f):
     return lambda *values: jax.grad(lambda *v: number(f(*v)), argnums=(0, 1, 2, 3, 4))(*values)
 
@@ -389,6 +393,10 @@ LOWERED = {
     "gradient of a flow": gradient(case_of(jnp.tanh, ro.Exact())),
     "gradient of logm": jax.grad(lambda W_h, *_: number(ro.logm(W_h))),
     "gradient of a rate": jax.grad(lambda W_h, *_: ro.spectrum(W_h).rate(ro.Exact())),
+    "iterate in parallel": in_parallel,
+    "gradient of iterate in parallel": gradient(in_parallel),
+    "batch of gradients of iterate in parallel": batched(gradient(in_parallel)),
+    "parallel_verdict": lambda *v: ro.parallel_verdict(cell_of(v), v[3], v[4]).predicted_steps,
     "batch of iterate": batched(lambda *v: run(jnp.tanh, *v)),
     "batch of flows": batched(case_of(None, ro.Exact())),
     "batch of verdicts": batched(verdict(None)),

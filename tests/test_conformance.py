@@ -49,6 +49,14 @@ def test_a_run_of_a_cell_is_the_loop(name):
     assert_close(jax.tree.map(lambda rows: rows[0], ro.iterate(cell, XS).states), zeros, rtol=0)
 
 
+@each("name", CELLS, quick=("lstm",))
+def test_a_run_of_a_cell_in_parallel_is_the_loop(name):
+    cell, h0 = CELLS[name], jax.tree.map(jnp.asarray, STATES[name])
+    run = ro.iterate(cell, XS, h0, parallel=True)
+    assert_close(run.states, loop(cell, jnp.asarray(XS), h0), rtol=1e-12, atol=1e-12)
+    assert run.stats["parallel"] == ro.ParallelChoice.NEWTON
+
+
 @each("name", CELLS, quick=("relu", "lstm", "stacked", "stranger"))
 def test_a_batch_of_a_cell_s_runs_is_its_runs(name):
     cell = CELLS[name]

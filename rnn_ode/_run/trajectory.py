@@ -12,6 +12,7 @@ from .._base.results import RESULTS, how_it_ended
 from .._base.shown import ShownArrays, Variables
 from .._base.text import Column, Table, complex_number, number, plain, some_of
 from .._base.types import State
+from .parallel_choice import in_words
 
 
 class Trajectory(ShownArrays, eqx.Module):
@@ -78,7 +79,8 @@ class Trajectory(ShownArrays, eqx.Module):
     def _data(self) -> dict[str, Any]:
         leaves = self._leaves()
         states = leaves["state"] if leaves.keys() == {"state"} else leaves
-        found = {"ts": self.ts, "states": states, "result": how_it_ended(self.result), "stats": self.stats}
+        stats = {name: in_words(value) for name, value in self.stats.items()}
+        found = {"ts": self.ts, "states": states, "result": how_it_ended(self.result), "stats": stats}
         return plain(found, infinities=True)
 
     def _variables(self) -> Variables:

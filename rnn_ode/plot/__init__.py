@@ -24,10 +24,13 @@ from ._comparison import errors as errors
 from ._comparison import growth as growth
 from ._comparison import trajectories as trajectories
 from ._cycles import cycles as cycles
+from ._diagram import EVENTS as EVENTS
+from ._diagram import diagram as diagram
 from ._forecast import fit as fit
 from ._forecast import forecast as forecast
 from ._forecast import forecast_errors as forecast_errors
 from ._forecast import forecast_rows as forecast_rows
+from ._forecast import future as future
 from ._forecast import history as history
 from ._forecast import training as training
 from ._gradients import gradient_flow as gradient_flow
@@ -35,6 +38,7 @@ from ._gradients import gradient_flows as gradient_flows
 from ._lyapunov import lyapunov as lyapunov
 from ._memory import memory as memory
 from ._orbit import orbit as orbit
+from ._parallel import parallel as parallel
 from ._portrait import SHAPES as SHAPES
 from ._portrait import fixed_points as fixed_points
 from ._portrait import portrait as portrait
@@ -43,11 +47,14 @@ from ._recommendation import recommendation as recommendation
 from ._roots import root_condition as root_condition
 from ._spectrum import decay_regions as decay_regions
 from ._spectrum import spectrum as spectrum
+from ._state_portrait import state_portrait as state_portrait
 from ._style import ink
+from ._sweep import sweep as sweep
 from ._trajectory import trajectory as trajectory
 from ._transient import transient as transient
 
 __all__ = [
+    "EVENTS",
     "LINES",
     "MARKERS",
     "SHAPES",
@@ -60,12 +67,14 @@ __all__ = [
     "comparison",
     "cycles",
     "decay_regions",
+    "diagram",
     "errors",
     "fit",
     "fixed_points",
     "forecast",
     "forecast_errors",
     "forecast_rows",
+    "future",
     "gradient_flow",
     "gradient_flows",
     "growth",
@@ -73,11 +82,14 @@ __all__ = [
     "lyapunov",
     "memory",
     "orbit",
+    "parallel",
     "portrait",
     "pseudospectrum",
     "recommendation",
     "root_condition",
     "spectrum",
+    "state_portrait",
+    "sweep",
     "training",
     "trajectories",
     "trajectory",

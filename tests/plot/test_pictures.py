@@ -196,14 +196,14 @@ def memory(cells=("tanh", "lstm"), lags=(10, 20, 40)):
 
 
 def scheme(label, snr, applications=1):
-    return SimpleNamespace(label=label, snr=snr, applications=applications)
+    return SimpleNamespace(label=label, snr=snr, applications=applications, latency=4.0 * applications - 4)
 
 
 def recommendation(count=3):
     schemes = [scheme(f"evolve(ahead={i}, behind={i}, band=0.075)", 40.0 - i, i) for i in range(1, count)]
     schemes.append(scheme("delayed_feedback(order=1)", -np.inf))
     return plot.recommendation(
-        SimpleNamespace(schemes=[*schemes, scheme("none", np.nan)], best=schemes[0], ratio=48 / 44.1)
+        SimpleNamespace(schemes=[*schemes, scheme("none", np.nan)], best=schemes[0], front=schemes[:2], ratio=48 / 44.1)
     )
 
 
@@ -239,6 +239,12 @@ def gradients(count=5, log_norms=None):
     return plot.gradient_flows({f"{LONG}, number {i}": flow(log_norms) for i in range(count)})
 
 
+def parallel(exponent=-0.1, steps=4.0, growth=None):
+    growth = exponent * np.arange(1.0, 257.0) + RNG.normal(size=256) if growth is None else growth
+    fields = {"steps": 8192, "window": 64, "converges": steps < 32}
+    return plot.parallel(SimpleNamespace(growth=growth, exponent=np.array(exponent), predicted_steps=steps, **fields))
+
+
 ORDINARY = {
     "comparison": comparison,
     "spectrum": spectrum,
@@ -260,6 +266,7 @@ ORDINARY = {
     "fit": lambda: plot.fit(SimpleNamespace(history=history(), stopped_because="all 200 steps are done")),
     "forecast": forecast,
     "memory": memory,
+    "parallel": parallel,
     "bench": bench,
 }
 
@@ -302,6 +309,8 @@ AWKWARD = {
     "one pair": lambda: root_condition(1, 1),
     "training of no step": lambda: plot.history(history(0)),
     "short training": lambda: plot.fit(SimpleNamespace(history=history(1), stopped_because="stopped by Ctrl-C, " * 9)),
+    "parallel and growing": lambda: parallel(0.2, np.inf),
+    "parallel and gone": lambda: parallel(-np.inf, 1.0, np.full(256, -np.inf)),
     "short forecast": lambda: forecast(3, baselines=(LONG,)),
     "forecast without baselines": lambda: forecast(baselines=()),
     "memory of many cells": lambda: memory([f"{LONG}{i}" for i in range(11)]),

@@ -1,0 +1,147 @@
+"""Steps in windows that run side by side, and linear recurrences over all windows at once.
+
+A step is h ↦ step(row, h) on real vectors (N,). The rows of the input are divided into K windows of m steps (K, m, …).
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Array, Float, PyTree
+
+from .._base.types import State
+
+FlatStep = Callable[[PyTree, Array], Array]
+_PRECISION = jax.default_matmul_precision("highest")  # products of a batch are else less exact on GPUs than the scan's
+
+
+def flat_form(like: State) -> tuple[Callable[[State], Array], Callable[[Array], State]]:
+    """Two functions, from states like this one to real vectors (N,) and back. A complex number is two real ones."""
+
+    def apart(leaf):
+        return jnp.stack([leaf.real, leaf.imag]) if jnp.iscomplexobj(leaf) else leaf
+
+    def together(leaf, given):
+        return lax.complex(given[0], given[1]) if jnp.iscomplexobj(leaf) else given
+
+    restore = ravel_pytree(jax.tree.map(apart, like))[1]
+    return lambda h: ravel_pytree(jax.tree.map(apart, h))[0], lambda v: jax.tree.map(together, like, restore(v))
+
+
+def in_windows(rows: PyTree, length: int, fill: str = "edge") -> PyTree:
+    """Rows (T, …) as windows (K, m, …). The last window is filled up with the last row, or with zeros."""
+
+    def divide(leaf):
+        more = -leaf.shape[0] % length
+        end = jnp.broadcast_to(leaf[-1:], (more, *leaf.shape[1:]))
+        whole = jnp.concatenate([leaf, end if fill == "edge" else jnp.zeros_like(end)])
+        return whole.reshape(-1, length, *leaf.shape[1:])
+
+    return jax.tree.map(divide, rows)
+
+
+def run_windows(step: FlatStep, starts: Float[Array, "K N"], inputs: PyTree) -> Float[Array, "K m N"]:
+    """The states after each step, of windows that start at these states."""
+
+    def window(h, rows):
+        def one(h, row):
+            h = step(row, h)
+            return h, h
+
+        return lax.scan(one, h, rows)[1]
+
+    with _PRECISION:
+        return jax.vmap(window)(starts, inputs)
+
+
+def push_windows(
+    step: FlatStep, starts: Float[Array, "K N"], inputs: PyTree, probes: Float[Array, "p N"]
+) -> tuple[Float[Array, "K N"], Float[Array, "K p N"], Float[Array, "K N"]]:
+    """The states at the ends of windows, the tangent vectors there that start as `probes`, and what rounding errors become.
+
+    Each step adds to the last of these an error of one unit in the last place, with a sign that is the same in every run."""
+    length = jax.tree.leaves(inputs)[0].shape[1]
+    unit = jnp.finfo(starts.dtype).eps
+    signs = jnp.asarray(np.random.default_rng(0).choice([-1.0, 1.0], (length, starts.shape[1])), starts.dtype)
+
+    def window(h, rows):
+        def one(carry, given):
+            h, P, errors = carry
+            row, sign = given
+            h, push = jax.linearize(lambda h: step(row, h), h)
+            return (h, jax.vmap(push)(P), push(errors) + sign * unit * jnp.abs(h)), None
+
+        return lax.scan(one, (h, probes, jnp.zeros_like(h)), (rows, signs))[0]
+
+    with _PRECISION:
+        return jax.vmap(window)(starts, inputs)
+
+
+def recur(gains: Float[Array, "K N N"] | Float[Array, "K N"], given: Float[Array, "K N"]) -> Float[Array, "K N"]:
+    """δ_j = A_j δ_{j−1} + b_j from δ_0 = b_0 on, by an associative scan. The matrices A are diagonal if given as (K, N)."""
+
+    def product(A, B):
+        return A * B if A.ndim == 2 else A @ B
+
+    def applied(A, b):
+        return A * b if A.ndim == 2 else (A @ b[..., None])[..., 0]
+
+    def combine(first, second):
+        (A, a), (B, b) = first, second
+        return product(B, A), applied(B, a) + b
+
+    with _PRECISION:
+        return lax.associative_scan(combine, (gains, given))[1]
+
+
+def after_each(gains: Array, jumps: Float[Array, "K N"]) -> Float[Array, "K N"]:
+    """What the jumps at the ends of windows become at the starts of windows: δ_{j+1} = D_j δ_j + r_j from δ_0 = 0 on."""
+    first = jnp.zeros_like(gains[:1]), jnp.zeros_like(jumps[:1])
+    return recur(*(jnp.concatenate([a, b[:-1]]) for a, b in zip(first, (gains, jumps), strict=True)))
+
+
+def linear_states(
+    step: FlatStep,
+    inputs: PyTree,
+    before: Float[Array, "T N"],
+    given: Float[Array, "T N"],
+    first: Float[Array, " N"],
+    length: int,
+) -> Float[Array, "T N"]:
+    """u_k = J_k u_{k−1} + b_k from u_0 = `first` on, with the Jacobians J_k of the steps at the states `before` them.
+
+    Windows run side by side twice: from zero, with the product of the Jacobians, and from the right start. With one window
+    it is a plain scan."""
+    windows = in_windows((inputs, before), length)
+    total, pushes = before.shape[0], in_windows(given, length, "zeros")
+
+    def push(row, at, u):
+        return jax.jvp(lambda h: step(row, h), (at,), (u,))[1]
+
+    def window(u, rows, pushes):
+        def one(u, given):
+            (row, at), b = given
+            u = push(row, at, u) + b
+            return u, u
+
+        return lax.scan(one, u, (rows, pushes))[1]
+
+    def product(rows):
+        def one(P, given):
+            row, at = given
+            return jax.vmap(lambda v: push(row, at, v))(P), None
+
+        return lax.scan(one, jnp.eye(before.shape[1], dtype=before.dtype), rows)[0].T
+
+    with _PRECISION:
+        starts = first[None]
+        if pushes.shape[0] > 1:
+            ends = jax.vmap(window)(jnp.zeros_like(pushes[:, 0]), windows, pushes)[:, -1]
+            gains = jax.vmap(product)(windows)
+            gains = jnp.concatenate([jnp.zeros_like(gains[:1]), gains[:-1]])
+            starts = recur(gains, jnp.concatenate([starts, ends[:-1]]))
+        rows = jax.vmap(window)(starts, windows, pushes)
+    return rows.reshape(-1, rows.shape[-1])[:total]
