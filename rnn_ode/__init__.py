@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ._analyses.branches import continue_branch as continue_branch
     from ._analyses.branches_result import Bifurcation as Bifurcation
     from ._analyses.branches_result import Branch as Branch
+    from ._analyses.branches_switch import switch_branch as switch_branch
     from ._analyses.curves import BifurcationCurve as BifurcationCurve
     from ._analyses.curves import CodimensionTwo as CodimensionTwo
     from ._analyses.curves import continue_bifurcation as continue_bifurcation
@@ -158,6 +159,7 @@ else:
         "_analyses.basins_sets": "Attractor",
         "_analyses.branches": "continue_branch",
         "_analyses.branches_result": "Bifurcation Branch",
+        "_analyses.branches_switch": "switch_branch",
         "_analyses.curves": "BifurcationCurve CodimensionTwo continue_bifurcation",
         "_analyses.cycles": "Cycles cycles",
         "_analyses.cycles_proof": "Coverage",
