@@ -37,7 +37,7 @@ METHODS = (
 )  # fmt: skip
 CASES = (
     "iterate", "lstm", "gradient", "sequence", "integrate", "integrate_linear_input", "linear", "long", "evolve",
-    "fixed_points", "lyapunov", "train", "import", "first", "compare",
+    "fixed_points", "lyapunov", "train", "import", "first", "compare", "parallel", "sweep", "lowering",
 )  # fmt: skip
 QUESTIONS = ("verdicts", "exponent", "fixed-points", "memory")
 TASKS = ("adding", "copy", "order", "flip-flop")
