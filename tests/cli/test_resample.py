@@ -120,6 +120,21 @@ def test_bad_input_is_one_line_and_status_2(folder, arguments, words):
 
 
 @pytest.mark.slow
+def test_a_stereo_recording_comes_out_in_another_format(folder):
+    """Read from a file of 8 bits, each channel alone, and with silence first."""
+    stereo = np.hstack([TONE, -TONE])
+    soundfile.write("in.aiff", stereo, 8000, subtype="PCM_S8")
+    arguments = ("--weights", "net.npz", "--input", "in.aiff", "--to", 9600, "--pre-roll", 0.1)
+    assert invoke(*arguments, "--out", "out.flac", "--subtype", "pcm24").exit_code == 0
+    assert invoke(*arguments, "--out", "right.wav", "--channel", "right", "--subtype", "PCM_U8").exit_code == 0
+    both, right = (next(audio.read_recording(name).blocks()) for name in ("out.flac", "right.wav"))
+    assert both.shape == (1800, 2) and audio.read_wav("right.wav").subtype == "PCM_U8"
+    assert np.abs(both[:, 1:] - right).max() <= 2.0**-8 + 2.0**-20
+    result = invoke(*arguments, "--out", "out.flac", "--subtype", "float")
+    assert result.exit_code == 2 and "FLAC files have PCM_S8, pcm16, pcm24." in " ".join(result.stderr.split())
+
+
+@pytest.mark.slow
 def test_an_unstable_scheme_is_refused_unless_forced(folder):
     arguments = ("--weights", "net.npz", "--input", "in.wav", "--out", "out.wav", "--to", 32_000)
     arguments += ("--ahead", 1, "--behind", 5, "--trained", 16_000)

@@ -8,6 +8,7 @@ import jax
 from .._race import Plan
 from .._rows import Row
 from . import (
+    basins,
     compare,
     evolve,
     first,
@@ -43,6 +44,7 @@ CASES: dict[str, Callable[[Plan], list[Row]]] = SIZED | {
     "long": long.rows,
     "evolve": evolve.rows,
     "fixed_points": fixed_points.rows,
+    "basins": basins.rows,
     "lyapunov": lyapunov.rows,
     "train": train.rows,
     "import": imports.rows,
@@ -62,6 +64,7 @@ SECONDS = dict.fromkeys(CASES, 60) | {
     "linear": 20,
     "long": 15,
     "evolve": 22,
+    "basins": 12,
     "parallel": 60,
     "sweep": 40,
     "lowering": 30,
