@@ -1,6 +1,6 @@
 """`iterate`: run a network."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -40,7 +40,7 @@ def iterate(
     fold: tuple[Callable[[Any, Any, Any], Any], Any, Any] | None = None,
     checkpoints: int | None = None,
     parallel: bool | None = False,
-    noise: ArrayLike | None = None,
+    noise: ArrayLike | Sequence | None = None,
     key: PRNGKeyArray | None = None,
     throw: bool = True,
 ) -> Trajectory:

@@ -41,15 +41,15 @@ class Noise(eqx.Module):
             )
         return cls(as_spread("noise", noise, h0), as_key(key))
 
-    def steps(self, first: Array | int, count: int, h: State) -> State:
+    def steps(self, first: Array | int, count: int, h: State, length: int = BLOCK) -> State:
         """Return what is added to the states h in `count` steps, a pytree of (count, …). The first of them begins block
-        number `first`."""
+        number `first`; blocks have that `length`."""
         flat, unravel = ravel_pytree(h)
-        blocks = first + jnp.arange(-(-count // BLOCK))
+        blocks = first + jnp.arange(-(-count // length))
         size = flat.shape[0] if self.spread.ndim < 2 else self.spread.shape[1]
 
         def draw(block):
-            return jax.random.normal(jax.random.fold_in(self.key, block), (BLOCK, size), flat.dtype)
+            return jax.random.normal(jax.random.fold_in(self.key, block), (length, size), flat.dtype)
 
         normals = (draw(blocks[0]) if len(blocks) == 1 else jax.lax.map(draw, blocks).reshape(-1, size))[:count]
         spread = self.spread.astype(flat.dtype)
