@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ._analyses.branches import continue_branch as continue_branch
     from ._analyses.branches_result import Bifurcation as Bifurcation
     from ._analyses.branches_result import Branch as Branch
+    from ._analyses.branches_switch import switch_branch as switch_branch
     from ._analyses.covariance import covariance as covariance
     from ._analyses.covariance import spectral_density as spectral_density
     from ._analyses.curves import BifurcationCurve as BifurcationCurve
@@ -96,6 +97,7 @@ if TYPE_CHECKING:
     from ._resampling.alternatives import delayed_feedback as delayed_feedback
     from ._resampling.alternatives import state_trajectory as state_trajectory
     from ._resampling.evolve import evolve as evolve
+    from ._resampling.fitted import fitted_feedback as fitted_feedback
     from ._resampling.recommend import Recommendation as Recommendation
     from ._resampling.recommend import recommend as recommend
     from ._resampling.resampled import resampled as resampled
@@ -149,6 +151,7 @@ else:
         "_bridge.to_rnn": "to_rnn",
         "_resampling.alternatives": "delayed_feedback state_trajectory",
         "_resampling.evolve": "evolve",
+        "_resampling.fitted": "fitted_feedback",
         "_resampling.recommend": "Recommendation recommend",
         "_resampling.resampled": "resampled",
         "_resampling.stability": "RootCondition root_condition",
@@ -161,6 +164,7 @@ else:
         "_analyses.basins_sets": "Attractor",
         "_analyses.branches": "continue_branch",
         "_analyses.branches_result": "Bifurcation Branch",
+        "_analyses.branches_switch": "switch_branch",
         "_analyses.curves": "BifurcationCurve CodimensionTwo continue_bifurcation",
         "_analyses.covariance": "covariance spectral_density",
         "_analyses.cycles": "Cycles cycles",

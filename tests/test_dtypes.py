@@ -87,6 +87,11 @@ def resampled(run, path):
     return lambda dtype, give: run(cell(dtype), path(give(XS, dtype)), give(TIMES, dtype), give(H0, dtype)).states
 
 
+def fitted(dtype, give):
+    ts, weights = give(np.arange(1.0, 4.0, 0.5), dtype), {"predict": [0.5, 0.5], "correct": [0.1, 0.9]}
+    return ro.fitted_feedback(cell(dtype), ro.Cubic(give(XS, dtype)), ts, give(H0, dtype), **weights).states
+
+
 def returned(method, scheme):
     return iterated(lambda dtype: ro.to_rnn(ro.to_ode(cell(dtype), method), scheme))
 
@@ -107,6 +112,7 @@ SLOW = {
     "evolve": resampled(ro.evolve, ro.BandLimited),
     "evolve, held": resampled(ro.evolve, ro.Hold),
     "delayed_feedback": resampled(ro.delayed_feedback, ro.BandLimited),
+    "fitted_feedback": fitted,
     "resampled": resampled(ro.resampled, ro.BandLimited),
     "state_trajectory": resampled(ro.state_trajectory, ro.BandLimited),
     "stream": streamed,

@@ -96,8 +96,8 @@ def noise_to_ode(W: ArrayLike | Sequence, noise: ArrayLike | Sequence, *, dt: fl
         raise ValueError(
             f"no noise of the flow makes this noise of the network: its covariance per unit time would need the eigenvalue "
             f"{float(lowest):.3g} (the largest is {float(highest):.3g}). During a step the flow turns noise from one "
-            "direction into another, so noise in one direction alone cannot come from it: give the other directions more noise, or run "
-            "the network itself."
+            "direction into another, so noise in one direction alone cannot come from it: give the other directions more "
+            "noise, or run the network itself."
         )
     return sigma
 

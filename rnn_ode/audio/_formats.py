@@ -12,7 +12,7 @@ CHANNELS = ("left", "right", "mix")
 
 MOST_HZ = 10**8
 
-NAMES = {code: name for name, code in SUBTYPES.items()}
+NAMES: dict[str, str] = {code: name for name, code in SUBTYPES.items()}
 BITS = {"PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "PCM_24": 24, "PCM_32": 32}
 BYTES = {code: bits // 8 for code, bits in BITS.items()} | {"FLOAT": 4, "DOUBLE": 8}
 
@@ -46,7 +46,7 @@ def check_subtype(kind: str, subtype: str) -> str:
     if not sndfile.check_format(kind, code):
         raise ValueError(
             f"subtype must be one of {', '.join(SUBTYPES)}; got {subtype!r}. Of these, and of libsndfile's others, {kind} "
-            f"files have {', '.join(NAMES.get(name, name) for name in sndfile.available_subtypes(kind))}."
+            f"files have {', '.join(NAMES.get(str(name), str(name)) for name in sndfile.available_subtypes(kind))}."
         )
     return code
 
