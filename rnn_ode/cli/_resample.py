@@ -90,7 +90,7 @@ def resample_command(
     from .._resampling.files import resample_file
     from .._resampling.files_channels import on_channels
     from .._resampling.files_scheme import Scheme
-    from ._resample_input import assumptions, network_in_double, source_of
+    from ._resample_input import assumptions, check_rates, network_in_double, source_of
 
     def kept() -> str:
         return f"Stopped; no output was written to {out}: run the same command again."
@@ -105,6 +105,7 @@ def resample_command(
         network, source = on_channels(network, source, len(hold or ()), channel)
         scheme = None if best else Scheme(ahead, behind, band)
         own = (network.rate or source.rate) if trained is None else trained
+        check_rates(source.rate, to, own)
         assumed = assumptions(weights, network, activation)
         with percentage("resampling") as update:
 
