@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from ._analyses.branches import continue_branch as continue_branch
     from ._analyses.branches_result import Bifurcation as Bifurcation
     from ._analyses.branches_result import Branch as Branch
+    from ._analyses.curves import BifurcationCurve as BifurcationCurve
+    from ._analyses.curves import CodimensionTwo as CodimensionTwo
+    from ._analyses.curves import continue_bifurcation as continue_bifurcation
     from ._analyses.cycles import Cycles as Cycles
     from ._analyses.cycles import cycles as cycles
     from ._analyses.cycles_proof import Coverage as Coverage
@@ -43,7 +46,6 @@ if TYPE_CHECKING:
     from ._analyses.orbits_guess import OrbitGuess as OrbitGuess
     from ._analyses.orbits_guess import orbit_guess as orbit_guess
     from ._analyses.orbits_result import PeriodicOrbit as PeriodicOrbit
-    from ._analyses.pseudospectrum import pseudospectrum as pseudospectrum
     from ._analyses.spectrum import Spectrum as Spectrum
     from ._analyses.spectrum import spectrum as spectrum
     from ._analyses.transient import Transient as Transient
@@ -107,12 +109,14 @@ if TYPE_CHECKING:
     from ._systems.time import Continuous as Continuous
     from ._systems.time import Discrete as Discrete
     from .linalg._logm import logm as logm
+    from .linalg._stability import pseudospectrum as pseudospectrum
 else:
     _NAMES = {
         "_base.version": "__version__",
         "_base.results": "RESULTS",
         "_base.verdict": "Verdict verdict_name",
         "linalg._logm": "logm",
+        "linalg._stability": "pseudospectrum",
         "_paths.base": "AbstractPath",
         "_paths.held": "Hold",
         "_paths.interpolated": "BandLimited Cubic Linear",
@@ -150,6 +154,7 @@ else:
         "_analyses.basins_sets": "Attractor",
         "_analyses.branches": "continue_branch",
         "_analyses.branches_result": "Bifurcation Branch",
+        "_analyses.curves": "BifurcationCurve CodimensionTwo continue_bifurcation",
         "_analyses.cycles": "Cycles cycles",
         "_analyses.cycles_proof": "Coverage",
         "_analyses.fixed_points": "FixedPoints fixed_points",
@@ -163,7 +168,6 @@ else:
         "_analyses.orbits": "periodic_orbit",
         "_analyses.orbits_guess": "OrbitGuess orbit_guess",
         "_analyses.orbits_result": "PeriodicOrbit",
-        "_analyses.pseudospectrum": "pseudospectrum",
         "_analyses.transient": "Transient transient",
         "_reports.analyse": "analyse",
         "_reports.analysis": "Analysis",

@@ -128,6 +128,14 @@ def reported():
 
 
 # Each result, with the axes of its dataset and their sizes, or the axes alone; `None` where it is no array.
+def cusp():
+    def network(p):
+        return ro.Map(lambda x, h: jnp.tanh(p[0] * h + p[1]))
+
+    at = ro.Bifurcation("fold", 0.533, np.array([-0.707]))
+    return ro.continue_bifurcation(network, at, (2.0, 0.533), ((0.5, 3.0), (-1.5, 1.5)))
+
+
 RESULTS = {
     "trajectory": (lambda: ro.iterate(CELL, XS), {"time": 21, "unit": 2}),
     "trajectory of pairs": (
@@ -155,6 +163,7 @@ RESULTS = {
     "bounds": (lambda: made("gradients").bounds, {"lag": 21}),
     "transient": (lambda: ro.transient(W), ("time", "mode")),
     "branch": (two_folds, ("point", "unit", "mode", "bifurcation")),
+    "curve": (cusp, ("point", "unit", "mode", "parameter", "event")),
     "basins": (
         lambda: ro.basins(ro.Map(CELL, np.zeros(1)), np.eye(2)),
         {"state": 2, "unit": 2, "attractor": 1},
@@ -173,7 +182,7 @@ RESULTS = {
     "study": (studied, None),
     "report": (reported, None),
 }
-SLOW = {"orbit", "basins", "spectrum", "lyapunov", "gradients", "bounds", "branch", "analysis"}
+SLOW = {"basins", "curve", "orbit", "spectrum", "lyapunov", "gradients", "bounds", "branch", "analysis"}
 NAMES = [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in RESULTS]
 
 

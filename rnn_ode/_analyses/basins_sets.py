@@ -49,7 +49,7 @@ class Attractor(NamedTuple):
     >>> import jax.numpy as jnp, rnn_ode as ro
     >>> logistic = ro.Map(lambda x, h: 3.2 * h * (1 - h))
     >>> (found,) = ro.basins(logistic, jnp.array([[0.1], [0.2], [0.9]])).attractors
-    >>> found.kind, found.period, found.points.round(4).ravel().tolist()
+    >>> found.kind, found.period, [round(float(h), 4) for h in found.points[:, 0]]
     ('orbit', 2.0, [0.513, 0.7995])
 
     ```

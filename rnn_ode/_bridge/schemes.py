@@ -22,7 +22,7 @@ from .._base.states import real_dtype
 from .._base.types import Field
 from .._fields.base import generator_of
 from .._paths.base import Constant
-from ..linalg._exponential import phi_functions
+from ..linalg._exponential import exponentials
 from ..linalg._solve import solve
 
 
@@ -119,7 +119,7 @@ class ExponentialEuler(AbstractScheme):
 
     def step(self, field: Field, x: Array, h: Any, dt: float) -> Any:
         def increment(G, rate):
-            return dt * jnp.matmul(phi_functions(dt * G, 1)[1], rate, precision="highest")
+            return dt * jnp.matmul(exponentials(dt * G, 1)[1], rate, precision="highest")
 
         return _moved_by(increment, field, x, h)
 

@@ -26,7 +26,7 @@ from .._base.results import RESULTS
 from .._base.states import after, real_dtype
 from .._base.types import Field, State
 from .._paths.base import AbstractPath, is_held
-from ..linalg._exponential import matrix_power, phi_functions
+from ..linalg._exponential import exponentials, matrix_power
 from .intervals import Interval
 from .kept import keep, with_result
 
@@ -79,7 +79,7 @@ def _steps(
         values = jax.vmap(lambda k: jax.vmap(lambda s: rate(k, s, zero))(jnp.asarray(points, kind)))(whole)
         added = jnp.einsum("js,tsn->jtn", jnp.asarray(derivatives, kind), values)
         defined &= jnp.all(jnp.isfinite(M)) & jnp.all(jnp.isfinite(values))
-        part, *phis = phi_functions(M, len(points))
+        part, *phis = exponentials(M, len(points))
         with jax.default_matmul_precision("highest"):
             u = u @ part.T + sum(c @ phi.T for c, phi in zip(added, phis, strict=True))
             E = part @ E

@@ -6,7 +6,21 @@ from typing import Annotated
 import typer
 
 from ._app import app, job, mention_unused
-from ._options import ACTIVATION, METHODS, Activation, FigureFile, Gain, Hidden, Json, Recurrent, RecurrentKind, Weights
+from ._options import (
+    ACTIVATION,
+    METHODS,
+    Activation,
+    Between,
+    FigureFile,
+    Gain,
+    Hidden,
+    Json,
+    Prefix,
+    Readout,
+    Recurrent,
+    RecurrentKind,
+    Weights,
+)
 from ._progress import numbered, progress
 from ._result import check_files, deliver
 
@@ -15,6 +29,9 @@ from ._result import check_files, deliver
 def analyse_command(
     context: typer.Context,
     weights: Weights = None,
+    prefix: Prefix = None,
+    readout: Readout = None,
+    between: Between = None,
     hidden: Hidden = 2,
     activation: Annotated[
         Activation | None,
@@ -48,13 +65,15 @@ def analyse_command(
         check_files(figure=out, reads={"--weights": weights})
         if weights is not None:
             mention_unused(context, "with --weights", "hidden", "gain", "recurrent")
+        else:
+            mention_unused(context, "without --weights", "prefix", "readout", "between")
         chosen = from_label("--method", method)
         if weights is None:
             kind = activation or Activation.tanh
             inputs = len(x) if x else 1
             cell = random_cell(inputs, hidden, activation=kind, recurrent=recurrent, gain=gain, seed=seed)
         else:
-            cell = cell_from_file(weights, activation)
+            cell = cell_from_file(weights, activation, prefix, readout, between)
         constant = constant_input(x, cell)
         with progress("preparing") as step:
             analysis = analyse(cell, constant, chosen, seed=seed, progress=numbered(step, 10))

@@ -4,6 +4,7 @@ Subcommands import this file when they run, since it imports JAX, which help and
 """
 
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,9 +14,10 @@ from .. import initializers
 from .._base.checks import counted
 from .._base.protocol import input_width
 from .._base.types import Cell
+from .._cells.input_layer import InputLayerCell
 from .._cells.stacked import StackedCell
 from .._cells.vanilla import VanillaCell
-from ..interop import read_cell
+from ..interop import Network, read_cell, read_network
 from ._options import Activation, Recurrent
 
 ACTIVATIONS = {
@@ -26,9 +28,43 @@ ACTIVATIONS = {
 }
 
 
-def cell_from_file(weights: Path, activation: Activation | None) -> Cell:
+def cell_from_file(
+    weights: Path,
+    activation: Activation | None,
+    prefix: list[str] | None = None,
+    readout: list[str] | None = None,
+    between: Activation | None = None,
+) -> Cell:
     """The cell in a file. Without an activation it has the one that `read_cell` takes."""
+    if prefix or readout or between is not None:
+        return network_from_file(weights, activation, prefix, readout, between).cell
     return read_cell(weights) if activation is None else read_cell(weights, ACTIVATIONS[activation])
+
+
+def network_from_file(
+    weights: Path,
+    activation: Activation | None,
+    prefix: list[str] | None,
+    readout: list[str] | None,
+    between: Activation | None,
+    residual: bool | None = None,
+) -> Network:
+    """The network in a file. What is not given is what `read_network` takes."""
+    return read_network(
+        weights,
+        prefix[0] if prefix and len(prefix) == 1 else prefix or None,
+        _readout(readout),
+        activation=... if activation is None else ACTIVATIONS[activation],
+        between=... if between is None else ACTIVATIONS[between],
+        residual=... if residual is None else residual,
+    )
+
+
+def _readout(given: list[str] | None) -> Any:
+    """The argument `readout` of `read_network`, by the option."""
+    if not given:
+        return ...
+    return None if given == ["none"] else given[0] if len(given) == 1 else given
 
 
 def random_cell(
@@ -50,6 +86,8 @@ def cell_name(cell: Cell) -> str:
     """The kind and size of a cell in words, such as `3-unit tanh network`."""
     if isinstance(cell, StackedCell):
         return "stack of a " + ", a ".join(map(cell_name, cell.cells))
+    if isinstance(cell, InputLayerCell):
+        return f"{cell_name(cell.cell)} behind an input layer"
     kind = type(cell).__name__
     if isinstance(cell, VanillaCell):
         kind = "affine network" if cell.activation is None else f"{getattr(cell.activation, '__name__', '')} network"

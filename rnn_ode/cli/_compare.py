@@ -8,7 +8,21 @@ import numpy as np
 import typer
 
 from ._app import app, job, mention_unused
-from ._options import ACTIVATION, METHODS, Activation, FigureFile, Gain, Hidden, Json, Recurrent, RecurrentKind, Weights
+from ._options import (
+    ACTIVATION,
+    METHODS,
+    Activation,
+    Between,
+    FigureFile,
+    Gain,
+    Hidden,
+    Json,
+    Prefix,
+    Readout,
+    Recurrent,
+    RecurrentKind,
+    Weights,
+)
 from ._progress import numbered, progress
 from ._result import check_files, deliver
 
@@ -26,6 +40,9 @@ def compare_command(
         str | None, typer.Option(help="The column of the csv file: its name, or its number from 0.")
     ] = None,
     weights: Weights = None,
+    prefix: Prefix = None,
+    readout: Readout = None,
+    between: Between = None,
     hidden: Hidden = 32,
     activation: Annotated[
         Activation | None,
@@ -62,6 +79,8 @@ def compare_command(
             mention_unused(context, "without --input", "column")
         if weights is not None:
             mention_unused(context, "with --weights", "hidden", "gain", "recurrent", "seed")
+        else:
+            mention_unused(context, "without --weights", "prefix", "readout", "between")
         methods = tuple(from_label("--method", text) for text in method or SHOWN)
         series = sunspots() if input is None else load_csv(input, column)
         xs = _standardised(series.name, series.values)
@@ -69,7 +88,7 @@ def compare_command(
             kind = activation or Activation.tanh
             cell = random_cell(xs.shape[1], hidden, activation=kind, recurrent=recurrent, gain=gain, seed=seed)
         else:
-            cell = cell_from_file(weights, activation)
+            cell = cell_from_file(weights, activation, prefix, readout, between)
             check_inputs(cell, xs.shape[1], weights)
         with progress("running the network") as step:
             parts = len(methods) + 3  # the network, its eigenvalues and its growth

@@ -48,8 +48,30 @@ FigureFile = Annotated[Path, typer.Option(help="File of the figure: .png, .pdf o
 
 # A network from a file, or a random one.
 
-Weights = Annotated[
-    Path | None, typer.Option(help="File of the network: .npz, .json or .safetensors. Without it: a random network.")
+WEIGHT_FILES = "File of the network: .npz, .json, .safetensors, .nam or .aidax."
+Weights = Annotated[Path | None, typer.Option(help=f"{WEIGHT_FILES} Without it: a random network.")]
+Prefix = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="What stands before the names of the recurrent layers in the file, such as `rec.`. Can be repeated: all layers "
+        "before the readout, in their order. Without it: found."
+    ),
+]
+Readout = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="What stands before the names of the readout in the file, such as `lin.`; `none` for none. Can be repeated: "
+        "its layers, in their order. Without it: found."
+    ),
+]
+Between = Annotated[
+    Activation | None,
+    typer.Option(
+        metavar="NAME",
+        case_sensitive=False,
+        help="The function after each linear layer but the last one, where the file does not say it: "
+        f"{', '.join(Activation)}.",
+    ),
 ]
 Hidden = Annotated[int, typer.Option(min=1, help="Number of units of the random network.")]
 Gain = Annotated[float, typer.Option(help="The random recurrent matrix is multiplied by this number.")]

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from ._app import app, job, mention_unused, say
-from ._options import ACTIVATION, Activation, Columns, Json
+from ._options import ACTIVATION, WEIGHT_FILES, Activation, Between, Columns, Json, Prefix, Readout
 from ._progress import percentage
 from ._result import check_files, fitted, print_result
 
@@ -14,7 +14,7 @@ from ._result import check_files, fitted, print_result
 @app.command("resample")
 def resample_command(
     context: typer.Context,
-    weights: Annotated[Path, typer.Option(help="File of the network: .json, .npz or .safetensors.")],
+    weights: Annotated[Path, typer.Option(help=WEIGHT_FILES)],
     input: Annotated[Path, typer.Option(help="File of its input: .wav or .csv.")],
     out: Annotated[Path, typer.Option(help="File of its output, of the same kind as the input.")],
     to: Annotated[
@@ -70,6 +70,9 @@ def resample_command(
             help=f"{ACTIVATION} For a plain network. Without it: tanh for PyTorch's names of arrays, relu for W_h, W_x, b.",
         ),
     ] = None,
+    prefix: Prefix = None,
+    readout: Readout = None,
+    between: Between = None,
     as_json: Json = False,
 ) -> None:
     """Run a trained network at another rate than the one that it was trained at.
@@ -89,7 +92,7 @@ def resample_command(
             mention_unused(context, "with --recommend", "ahead", "behind", "band", "force")
         check_files(reads={"--input": input, "--weights": weights}, writes={"--out": out})
         source = source_of(context, input, out, to, rate, column, subtype)
-        network = network_in_double(weights, activation, residual)
+        network = network_in_double(weights, activation, prefix, readout, between, residual)
         scheme = None if best else Scheme(ahead, behind, band)
         own = (network.rate or source.rate) if trained is None else trained
         assumed = assumptions(weights, network, activation)

@@ -1,6 +1,7 @@
 """The network and the input of `rnn-ode resample`. The subcommand imports this file when it runs, since it imports JAX."""
 
 from pathlib import Path
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -10,9 +11,9 @@ from .._cells.vanilla import VanillaCell
 from .._resampling.files_source import Source, Table
 from .._resampling.stream import as_rate
 from ..audio import SUBTYPES, read_wav
-from ..interop import Network, read_network
+from ..interop import Network
 from ._app import mention_unused
-from ._cell import ACTIVATIONS
+from ._cell import network_from_file
 from ._options import Activation
 
 
@@ -41,13 +42,9 @@ def source_of(
     return read_wav(input)
 
 
-def network_in_double(weights: Path, activation: Activation | None, residual: bool | None) -> Network:
-    """The network of the file, in float64, which the command computes in."""
-    network = read_network(
-        weights,
-        activation=... if activation is None else ACTIVATIONS[activation],
-        residual=... if residual is None else residual,
-    )
+def network_in_double(*given: Any) -> Network:
+    """The network of the file, as `network_from_file` reads it, in float64, which the command computes in."""
+    network = network_from_file(*given)
     return jax.tree.map(lambda leaf: leaf.astype(float) if eqx.is_inexact_array(leaf) else leaf, network)
 
 

@@ -15,6 +15,7 @@ from .._files.arrays import read_arrays as read_arrays
 from .._files.arrays import write_arrays as write_arrays
 from ._from_torch import from_torch as from_torch
 from ._from_torch import from_torch_network as from_torch_network
+from ._guitarml import write_network as write_network
 from ._network import Activation as Activation
 from ._network import Network as Network
 from ._read import read_cell as read_cell
@@ -33,6 +34,7 @@ __all__ = [
     "read_network",
     "to_torch",
     "write_arrays",
+    "write_network",
 ]
 
 

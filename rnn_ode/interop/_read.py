@@ -15,6 +15,7 @@ from .._cells.piecewise import PiecewiseLinearCell
 from .._cells.vanilla import VanillaCell
 from .._files.arrays import PathLike, check_size, checked_arrays, named_lists, read_arrays, read_json_object, shapes_of
 from ._from_torch import before_readout, from_torch_network
+from ._guitarml import as_described
 from ._layer_list import is_keras_config, is_layer_list, layer_list, refuse_keras_config
 from ._nam import is_nam, nam_network
 from ._network import Activation, Network
@@ -61,8 +62,9 @@ def read_cell(path: PathLike, activation: Activation | EllipsisType = ...) -> Ca
     """The cell whose weights are in a file.
 
     The file has the keys `W_h` (N, N), `W_x` (N, D), `b` (N,) of a `VanillaCell`; or `A`, `W`, `W_x`, `b` of a
-    `PiecewiseLinearCell`; or PyTorch's names of one network after any prefix: one layer as in `from_torch`, or several as a
-    `StackedCell`. Other keys are ignored (`read_network` reads a readout).
+    `PiecewiseLinearCell`; or PyTorch's names of one network after any prefix, as in `from_torch_network`, with its input
+    layers. Other keys are ignored (`read_network` reads a readout). It may also be a file that describes a network, as in
+    `read_network`.
 
     **Arguments:**
 
@@ -85,7 +87,7 @@ def read_cell(path: PathLike, activation: Activation | EllipsisType = ...) -> Ca
 
     ```
     """
-    path, whole, arrays = _looked_into(path)
+    path, whole, arrays, _ = _looked_into(path)
     if whole is not None:
         return whole.cell
     try:
@@ -105,21 +107,28 @@ def read_network(
     between: Activation | EllipsisType = ...,
     residual: bool | EllipsisType = ...,
 ) -> Network:
-    """The network, with its readout, whose weights are in a file.
+    """The network, with its readout and initial state, in a file of weights or of an amplifier.
+
+    The output of step k is `network.output(xs[k], states[k])`, where `states` are those after each step of a run of
+    `network.cell` from `network.initial` on. Everything before the readout is in the cell, input layers and gains included.
 
     **Arguments:**
 
-    - `path`: as in `read_arrays`, with the names that `read_cell` knows.
-    - `prefix`: as in `from_torch_network`.
-    - `readout`: as in `from_torch_network`, and also looked for beside `W_h`, `W_x`, `b`. If it is given, other keys are
-      ignored. If there is none, the output is the state.
+    - `path`: a file of arrays as in `read_arrays`, with the names that `read_cell` knows; or a json file that describes a
+      network:
+        - GuitarML's and Proteus's `.json`: `state_dict`, and `model_data`, whose `skip` says whether the input is added;
+        - `.json` and `.aidax` files of RTNeural and AIDA-X: `in_shape` and `layers`, which are Keras's;
+        - Neural Amp Modeler's `.nam` with the architecture LSTM.
+    - `prefix`, `readout`: as in `from_torch_network`; a readout is also looked for beside `W_h`, `W_x`, `b`. If there is
+      none, the output is the state. A file that describes a network leaves no choice.
     - `activation`: as in `read_cell`.
-    - `residual`: whether the input is added to the output. Default: what a json file says under `model_data`, `skip`, as
-      files of trained amplifiers do (1: it is added); otherwise `False`.
+    - `between`: as in `from_torch_network`.
+    - `residual`: whether the input is added to the output. Default: what the file says, and `False` if it says nothing.
 
-    **Returns:** a `Network`.
+    **Returns:** a `Network`. Its `rate` is the sampling rate where the file says it.
 
-    **Raises:** `ValueError` naming the file and the key; otherwise as `read_arrays`.
+    **Raises:** `ValueError` naming the file, the key and the reason: for a file that is damaged or of another format, for a
+    network of other layers than those known, and for numbers that are not finite; otherwise as `read_arrays`.
 
     ```python
     >>> import json, pathlib, tempfile
@@ -133,7 +142,7 @@ def read_network(
 
     ```
     """
-    path, whole, arrays = _looked_into(path)
+    path, whole, arrays, about = _looked_into(path)
     try:
         if whole is not None:
             _check_unused(prefix, readout, activation, between)
@@ -145,27 +154,28 @@ def read_network(
         else:
             chosen = jnp.tanh if isinstance(activation, EllipsisType) else activation
             network = from_torch_network(arrays, prefix, readout, activation=chosen, between=between)
-        if not isinstance(residual, EllipsisType):
-            return dataclasses.replace(network, residual=residual)
-        return network if whole is not None else dataclasses.replace(network, residual=_skips(path, network))
+        network = as_described(network, about, arrays, isinstance(residual, EllipsisType))
+        return network if isinstance(residual, EllipsisType) else dataclasses.replace(network, residual=residual)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
 
 
-def _looked_into(path: PathLike) -> tuple[Path, Network | None, dict[str, np.ndarray]]:
-    """The path, and either the network of a file that describes one as a whole, or the arrays of another file."""
+def _looked_into(path: PathLike) -> tuple[Path, Network | None, dict[str, np.ndarray], Any]:
+    """The path; the network of a file that describes one as a whole, or the arrays of another; and its `model_data`."""
     path = Path(path)
     if path.suffix.lower() not in _JSON:
-        return path, None, read_arrays(path)
+        arrays = read_arrays(path)
+        # safetensors sorts arrays by type and name, so that their order says nothing
+        return path, None, dict(sorted(arrays.items())) if path.suffix.lower() == ".safetensors" else arrays, None
     check_size(path)
     content = read_json_object(path)
     try:
         for is_format, network_of in _WHOLE.items():
             if is_format(content):
-                return path, network_of(content), {}
+                return path, network_of(content), {}, None
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
-    return path, None, checked_arrays(path, named_lists(content))
+    return path, None, checked_arrays(path, named_lists(content)), content.get("model_data")
 
 
 _JSON = (".json", ".nam", ".aidax")
@@ -200,16 +210,3 @@ def _own_cell(arrays: Mapping[str, np.ndarray], activation: Activation | Ellipsi
     if "A" in parts:
         return PiecewiseLinearCell(**parts)
     return VanillaCell(**parts) if isinstance(activation, EllipsisType) else VanillaCell(**parts, activation=activation)
-
-
-def _skips(path: Path, network: Network) -> bool:
-    """Whether a json file says that the input is added to the output."""
-    about = read_json_object(path).get("model_data") if path.suffix.lower() == ".json" else None
-    skip = about.get("skip", 0) if isinstance(about, dict) else 0
-    if skip not in (0, network.output_size):
-        raise ValueError(
-            "key 'model_data': skip, the number of inputs that are added to the output, must be 0 or that of outputs, "
-            f"{network.output_size}; got {skip!r}. Say whether it is added: residual=True or False in Python, --residual or "
-            "--no-residual in a terminal."
-        )
-    return bool(skip)

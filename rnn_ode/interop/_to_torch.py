@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._base.types import Cell
+from .._cells.projected import ProjectedLSTMCell
 from .._cells.stacked import StackedCell
 from .._cells.vanilla import VanillaCell
 from ._network import Network
@@ -23,8 +24,9 @@ def to_torch(
 
     **Arguments:**
 
-    - `network`: a `VanillaCell` with tanh or relu; an `equinox.nn.GRUCell` or `LSTMCell`; a `StackedCell` of several of one
-      kind and size; or a `Network` of one of these.
+    - `network`: a `VanillaCell` with tanh or relu; an `equinox.nn.GRUCell` or `LSTMCell`; an LSTM with a projection, as
+      `from_torch` reads it; a `StackedCell` of several of one kind and size; or a `Network` of one of these with a linear
+      readout or none.
     - `prefix`: what to write before the names of the recurrent layers.
     - `readout`: what to write before the names of the readout.
     - `bias`: as PyTorch's layers take it. `False` leaves the recurrent biases out, which must be zero; `True` writes zeros
@@ -36,11 +38,11 @@ def to_torch(
 
     `bias_ih` is the cell's bias. `bias_hh` is zero, except the part of a GRU's that its reset gate multiplies. Cells
     without biases give none, for a module built with `bias=False`; a `VanillaCell` always has one. The state dictionary
-    does not say everything: build the `torch.nn.RNN` of relu cells with `nonlinearity="relu"`, and add the input in
-    `forward` if the network is `residual`.
+    does not say everything: build the `torch.nn.RNN` of relu cells with `nonlinearity="relu"`, add the input in `forward` if
+    the network is `residual`, and start it from the network's `initial` state. A file by `write_network` says the last two.
 
-    **Raises:** `TypeError` for a cell that PyTorch does not have; `ValueError` for another activation, for layers of
-    several kinds or sizes, and for `bias=False` with biases that are not zero.
+    **Raises:** `TypeError` for a cell that PyTorch does not have and for a readout of several layers; `ValueError` for
+    another activation, for layers of several kinds or sizes, and for `bias=False` with biases that are not zero.
 
     ```python
     >>> import jax.numpy as jnp, rnn_ode as ro
@@ -54,6 +56,10 @@ def to_torch(
     if not isinstance(network, Network):
         return _recurrent_arrays(network, prefix, bias)
     linear = network.readout
+    if not isinstance(linear, eqx.nn.Linear | None):
+        raise TypeError(
+            f"the readout must be one linear layer, or None; got a {type(linear).__name__}. Write its layers alone."
+        )
     arrays = {} if linear is None else {"weight": linear.weight, "bias": linear.bias}
     named = {f"{readout}{part}": np.array(value) for part, value in arrays.items() if value is not None}
     return _recurrent_arrays(network.cell, prefix, bias) | named
@@ -67,13 +73,13 @@ def _recurrent_arrays(cell: Cell, prefix: str, bias: bool | None) -> dict[str, n
             f"PyTorch stacks layers of one kind and size; got {', '.join(kind for kind, _ in layers)}. Convert each alone."
         )
     biased = any("bias_ih" in parts for _, parts in layers) if bias is None else bias
-    lost = [name for _, parts in layers for name, part in parts.items() if name not in PARTS[:2] and np.any(part)]
+    lost = [name for _, parts in layers for name, part in parts.items() if name.startswith("bias") and np.any(part)]
     if lost and not biased:
         raise ValueError(f"bias=False leaves the biases out, which must be zero; a layer's {lost[0]} is not.")
     return {
         f"{prefix}{part}_l{number}": np.array(parts[part]) if part in parts else np.zeros_like(parts["weight_hh"][:, 0])
         for number, (_, parts) in enumerate(layers)
-        for part in (PARTS if biased else PARTS[:2])
+        for part in (*(PARTS if biased else PARTS[:2]), *(["weight_hr"] if "weight_hr" in parts else []))
     }
 
 
@@ -83,18 +89,20 @@ def _kind_and_parts(cell: Any) -> tuple[str, dict[str, np.ndarray]]:
         kind, (W_x, W_h, b, b_n) = f"{_activation_name(cell)} RNN", (cell.W_x, cell.W_h, cell.b, None)
     elif isinstance(cell, eqx.nn.GRUCell):
         kind, (W_x, W_h, b, b_n) = "GRU", (cell.weight_ih, cell.weight_hh, cell.bias, cell.bias_n)
-    elif isinstance(cell, eqx.nn.LSTMCell):
+    elif isinstance(cell, eqx.nn.LSTMCell | ProjectedLSTMCell):
         kind, (W_x, W_h, b, b_n) = "LSTM", (cell.weight_ih, cell.weight_hh, cell.bias, None)
     else:
         raise TypeError(
-            f"PyTorch has no counterpart of a {type(cell).__name__}: VanillaCell, equinox.nn.GRUCell, equinox.nn.LSTMCell "
-            "and stacks of one of them are written."
+            f"PyTorch has no counterpart of a {type(cell).__name__}: VanillaCell, equinox.nn.GRUCell, equinox.nn.LSTMCell, "
+            "an LSTM with a projection and stacks of one of them are written."
         )
     parts = {"weight_ih": np.asarray(W_x), "weight_hh": np.asarray(W_h)}
     if b is not None:
         parts |= {"bias_ih": np.asarray(b), "bias_hh": np.zeros_like(b)}
     if b_n is not None:
         parts["bias_hh"][2 * cell.hidden_size :] = b_n
+    if isinstance(cell, ProjectedLSTMCell):
+        parts["weight_hr"] = np.asarray(cell.weight_hr)
     return f"{kind} of {cell.hidden_size} units", parts
 
 

@@ -80,6 +80,13 @@ def _schur(A: Complex[Array, "N N"]) -> tuple[Complex[Array, "N N"], Complex[Arr
     return nan_unless(row == 0, T), Q
 
 
+@jax.jit
+def schur(A: Complex[Array, "N N"]) -> tuple[Complex[Array, "N N"], Complex[Array, "N N"]]:
+    """Return what `_schur` returns, on a CPU by LAPACK. It has no derivative."""
+    T, Q = lax.platform_dependent(A, cpu=lambda A: tuple(lax.linalg.schur(A)), default=_schur)
+    return T, Q
+
+
 def _triangular_eigenvectors(T: Complex[Array, "N N"]) -> Complex[Array, "N N"]:
     """Return the right eigenvectors of an upper triangular matrix, in columns, by back-substitution in all columns at
     once."""
@@ -135,11 +142,11 @@ def eig(A: Inexact[Array, "N N"]) -> tuple[Complex[Array, " N"], Complex[Array, 
     """
     check_square(A)
     e = balancing(A)
-    values, V = _eig(rescaled(A, e))
-    return values, _in_units(V, e)
+    values, V = eig_of_balanced(rescaled(A, e))
+    return values, in_units(V, e)
 
 
-def _in_units(V: Complex[Array, "N N"], e: Integer[Array, " N"]) -> Complex[Array, "N N"]:
+def in_units(V: Complex[Array, "N N"], e: Integer[Array, " N"]) -> Complex[Array, "N N"]:
     """Return D V with columns of 2-norm 1, D = diag(2ᵉ)."""
     V = times_power(V, e[:, None] - _largest_exponents(V, e)[None, :])
     return V * (1 / lax.stop_gradient(jnp.linalg.norm(V, axis=0, keepdims=True)))
@@ -172,7 +179,7 @@ def modes(A: Inexact[Array, "N N"], growth: Callable[[Array], Array] = jnp.abs) 
 @eqx.filter_jit
 def _modes_of_balanced(A: Inexact[Array, "N N"], e: Integer[Array, " N"], growth: Callable[[Array], Array]) -> Modes:
     B = rescaled(A, e)
-    values, V = _eig(B)
+    values, V = eig_of_balanced(B)
     order = jnp.argsort(-growth(values), stable=True)
     values, V = values[order], V[:, order]
     inverse = inv(V)
@@ -183,7 +190,7 @@ def _modes_of_balanced(A: Inexact[Array, "N N"], e: Integer[Array, " N"], growth
     known = jnp.all(jnp.isfinite(balanced_condition))
     return Modes(
         values,
-        _in_units(V, e),
+        in_units(V, e),
         jnp.where(known & jnp.isfinite(condition), condition, jnp.inf),
         jnp.where(known, balanced_condition, jnp.inf),
         B,
@@ -191,7 +198,7 @@ def _modes_of_balanced(A: Inexact[Array, "N N"], e: Integer[Array, " N"], growth
 
 
 @jax.custom_jvp
-def _eig(A: Inexact[Array, "N N"]) -> tuple[Complex[Array, " N"], Complex[Array, "N N"]]:
+def eig_of_balanced(A: Inexact[Array, "N N"]) -> tuple[Complex[Array, " N"], Complex[Array, "N N"]]:
     return _eig_anywhere(A)
 
 
@@ -200,15 +207,27 @@ def _eig_anywhere(A):
     return lax.platform_dependent(A, cpu=_eig_lapack, cuda=_eig_lapack, default=_eig_qr)
 
 
-@_eig.defjvp
+@eig_of_balanced.defjvp
 def _eig_jvp(primals, tangents):
     (A,), (dA,) = primals, tangents
-    values, V = _eig(A)
+    values, V = eig_of_balanced(A)
+    return (values, V), rates_of_eig(V, inverse_gaps(values), dA)
+
+
+def inverse_gaps(values: Complex[Array, " N"]) -> Complex[Array, "N N"]:
+    """Return 1 / (λ_j − λ_i), and 0 between equal eigenvalues."""
     gap = values[None, :] - values[:, None]
-    F = jnp.where(gap == 0, 0, 1 / jnp.where(gap == 0, 1, gap))
+    return jnp.where(gap == 0, 0, 1 / jnp.where(gap == 0, 1, gap))
+
+
+def rates_of_eig(
+    V: Complex[Array, "N N"], F: Complex[Array, "N N"], dA: Inexact[Array, "N N"]
+) -> tuple[Complex[Array, " N"], Complex[Array, "N N"]]:
+    """Return the rates of eigenvalues and eigenvectors, as `eig` describes them, for the rate dA of the matrix, given F of
+    `inverse_gaps`."""
     with jax.default_matmul_precision("highest"):
         C = solve(V, dA.astype(V.dtype) @ V)
-        return (values, V), (jnp.diagonal(C), V @ (F * C))
+        return jnp.diagonal(C), V @ (F * C)
 
 
 def column_lengths(V: Inexact[Array, "N M"]) -> Float[Array, " M"]:
@@ -216,15 +235,35 @@ def column_lengths(V: Inexact[Array, "N M"]) -> Float[Array, " M"]:
     return times_power(jnp.ones(V.shape[1], V.real.dtype), exponents(V, axis=0))
 
 
-@jax.jit
 def eigenvalue_condition(vectors: Inexact[Array, "N N"]) -> Float[Array, " N"]:
-    """Return by how much each eigenvalue magnifies a perturbation of the matrix, to first order.
+    """How much each eigenvalue of a matrix magnifies a change of the matrix, to first order.
 
-    `vectors` (N, N) are right eigenvectors in columns of any scale. The condition numbers (N,) are
-    κ_i = ‖v_i‖ ‖row i of V^{-1}‖ = 1 / |y_i^H x_i| (Wilkinson, "The Algebraic Eigenvalue Problem", ch. 2): 1 for a
-    normal matrix, inf where V is singular to working precision.
+    **Arguments:**
+
+    - `vectors`: (N, N) right eigenvectors in columns of any scale, such as `eig` returns.
+
+    **Returns:** the condition numbers (N,), κ_i = ‖v_i‖ ‖row i of V⁻¹‖ = 1/|y_iᴴ x_i|. A change of the matrix by E moves an
+    eigenvalue by up to κ_i ‖E‖. 1 for a normal matrix, infinite where V is singular to working precision, as that of a
+    defective matrix is.
+
+    **Raises:** `ValueError` for anything but one square matrix.
+
+    Source: Wilkinson, "The Algebraic Eigenvalue Problem", 1965, ch. 2.
+
+    ```python
+    >>> import rnn_ode as ro
+    >>> values, vectors = ro.linalg.eig([[1.0, 10.0], [0.0, 2.0]])
+    >>> [round(float(kappa), 2) for kappa in ro.linalg.eigenvalue_condition(vectors)]
+    [10.05, 10.05]
+
+    ```
     """
     check_square(vectors)
+    return _condition(vectors)
+
+
+@jax.jit
+def _condition(vectors: Inexact[Array, "N N"]) -> Float[Array, " N"]:
     inverse = inv(vectors / jnp.linalg.norm(vectors, axis=0, keepdims=True))
     condition = jnp.linalg.norm(inverse, axis=1)
     return jnp.where(jnp.all(jnp.isfinite(condition)), condition, jnp.inf)

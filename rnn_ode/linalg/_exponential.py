@@ -1,33 +1,96 @@
 """The exponential of a matrix, its φ functions, and powers."""
 
 import math
+from collections.abc import Sequence
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Inexact
+from jax.typing import ArrayLike
+from jaxtyping import Array, Inexact, Integer
 
-from ._balance import balancing, host_balancing, rescaled
-from ._solve import check_square, nan_unless
+from .._base.checks import as_matrix, check_count, in_single, is_concrete
+from ._balance import balanced, balancing, host_balancing, rescaled
+from ._solve import nan_unless
 
 _MAX_SQUARINGS = 64
 
 
-def phi_functions(A: Inexact[Array, "N N"], count: int) -> list[Inexact[Array, "N N"]]:
-    """Return exp(A), φ₁(A), …, φ_count(A) of a matrix (N, N), with φ_j(z) = Σ zⁱ/(i + j)!.
+def expm(A: ArrayLike | Sequence) -> Inexact[Array, "N N"]:
+    """The exponential of a matrix.
+
+    **Arguments:**
+
+    - `A`: (N, N), real or complex.
+
+    **Returns:** exp(A) (N, N), in the type of `A`, float32 at least. Differentiable to any order in forward and reverse mode.
+    The error is about the precision times the 1-norm of the balanced matrix. That norm may be up to 2⁶³. Traced matrices
+    above it give NaN, and `jax.scipy.linalg.expm` gives NaN from a 1-norm of some 3e5 on in float64, 2e5 in float32.
+    An entry that is beyond the float range is infinite.
+
+    **Raises:** `ValueError` for a matrix that is not square, not finite or larger than that.
+
+    Source: scaling and squaring, as `phi_functions` describes.
+
+    ```python
+    >>> import rnn_ode as ro
+    >>> ro.linalg.expm([[0.0, 1.0], [0.0, 0.0]]).tolist()
+    [[1.0, 1.0], [0.0, 1.0]]
+
+    ```
+    """
+    return phi_functions(A, 0)[0]
+
+
+def phi_functions(A: ArrayLike | Sequence, count: int) -> list[Inexact[Array, "N N"]]:
+    """The exponential of a matrix and its φ functions, φ_j(z) = Σ zⁱ/(i + j)!: φ₀(z) = eᶻ, φ₁(z) = (eᶻ − 1)/z, ….
 
     The solution of dh/ds = A h + Σ_j c_j sʲ/j! at s = 1 is exp(A) h + Σ_j φ_{j+1}(A) c_j, with h its value at s = 0.
 
+    **Arguments:**
+
+    - `A`: (N, N), real or complex.
+    - `count`: how many functions after the exponential.
+
+    **Returns:** a list of exp(A), φ₁(A), …, φ_count(A), each (N, N). Differentiable to any order in both modes, also at
+    singular and defective matrices.
+
+    **Raises:** `ValueError` or `TypeError` as `expm`, and for a count that is not a whole number of at least 0.
+
     By scaling and squaring of the balanced matrix: the last φ by its Taylor polynomial, the others by
     φ_{j−1}(z) = 1/(j−1)! + z φ_j(z), then φ_j(2z) = 2⁻ʲ (eᶻ φ_j(z) + Σᵢ φᵢ(z)/(j−i)!), i = 1 … j (Skaflestad & Wright 2009).
-    This takes matrix products alone: a batch is safe on a CPU (see `solve`), and zero or defective eigenvalues need no care.
-    The norm of the balanced matrix may be up to 2⁶³; above it everything is NaN. At ‖A‖₁ ≤ ½ sixteen terms leave
-    ½¹⁶/16! = 7e-19. The error is about u ‖A‖ times the norm of the result, in the units of the balanced matrix.
-    (`jax.scipy.linalg.expm` is off by up to 2e-3 in float32, and by more for badly scaled matrices.) Differentiable in both
-    modes.
+    At ‖A‖₁ ≤ ½ sixteen terms leave ½¹⁶/16! = 7e-19. The error is about the precision times ‖A‖₁ times the norm of the
+    result, in the units of the balanced matrix, whose norm may be up to 2⁶³.
+
+    ```python
+    >>> import rnn_ode as ro
+    >>> [phi.tolist() for phi in ro.linalg.phi_functions([[0.0]], 2)]
+    [[[1.0]], [[1.0]], [[0.5]]]
+
+    ```
     """
-    check_square(A)
+    A = in_single(as_matrix("A", A, complex=True))
+    check_count("count", count, 0)
+    functions = exponentials(A, count)
+    if is_concrete(A, functions) and not float(jnp.linalg.norm(balanced(A), 1)) < 2.0 ** (_MAX_SQUARINGS - 1):
+        raise ValueError(
+            f"A must have a 1-norm below 2^{_MAX_SQUARINGS - 1} once it is balanced; got "
+            f"{float(jnp.linalg.norm(balanced(A), 1)):.3g}. Its exponential would have no digits that are right."
+        )
+    return functions
+
+
+def exponentials(A: Inexact[Array, "N N"], count: int) -> list[Inexact[Array, "N N"]]:
+    """Return what `phi_functions` returns, without checks: NaN for a matrix that is too large or not finite."""
+    return _of_balanced(A, balancing(A), count)
+
+
+@partial(jax.jit, static_argnums=2)
+def _of_balanced(A: Inexact[Array, "N N"], e: Integer[Array, " N"], count: int) -> list[Inexact[Array, "N N"]]:
+    """Return `exponentials` of A, by those of the matrix balanced by e. This takes matrix products alone: a batch is safe on
+    a CPU (see `solve`)."""
     last = max(count, 1)
     weights = [1 / math.factorial(i) for i in range(16 + last)]
     eye = jnp.eye(A.shape[0], dtype=A.dtype)
@@ -40,7 +103,6 @@ def phi_functions(A: Inexact[Array, "N N"], count: int) -> list[Inexact[Array, "
         less = 2 * less + less @ less
         return [jnp.where(jnp.linalg.norm(power, 1) < 0.5, power @ power, eye + less), less, *phis]
 
-    e = balancing(A)
     A = rescaled(A, e)
     with jax.default_matmul_precision("highest"):
         size = lax.stop_gradient(jnp.linalg.norm(A, 1))
@@ -64,8 +126,8 @@ def phi_functions(A: Inexact[Array, "N N"], count: int) -> list[Inexact[Array, "
 
 
 def exponential(A: Inexact[Array, "N N"]) -> Inexact[Array, "N N"]:
-    """Return exp(A) of a matrix (N, N): see `phi_functions`."""
-    return phi_functions(A, 0)[0]
+    """Return exp(A) of a matrix (N, N): see `exponentials`."""
+    return exponentials(A, 0)[0]
 
 
 def host_exponential(A: Inexact[np.ndarray, "N N"]) -> Inexact[np.ndarray, "N N"]:

@@ -13,6 +13,8 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Complex, Float, Inexact
 
+from ._solve import solve
+
 
 class Frame(NamedTuple):
     """The directions at a point: `outward`, of length 1, away from the region; along the boundary, by `pace` per unit of
@@ -52,6 +54,11 @@ class AbstractRegion(eqx.Module):
     def frame(self, place: Float[Array, "..."], distance: Float[Array, "..."]) -> Frame:
         """Returns the directions at a point."""
 
+    @abc.abstractmethod
+    def crossing(self, A: Float[Array, "N N"], level: Float[Array, ""]) -> tuple[Array, Callable[[Array], Array]]:
+        """Returns a matrix (2N, 2N) and a function of its eigenvalues. Those of the values that lie on the boundary are the
+        points z of the boundary at which `level` is a singular value of z − A."""
+
 
 class UnitDisc(AbstractRegion):
     """|z| < 1. The place is the angle θ: z = (1 + distance) e^{iθ}. The exponent is log z."""
@@ -68,6 +75,16 @@ class UnitDisc(AbstractRegion):
 
     def frame(self, place: Float[Array, "..."], distance: Float[Array, "..."]) -> Frame:
         return Frame(_turn(place), 1 + distance, 1 / (1 + distance))
+
+    def crossing(self, A: Float[Array, "N N"], level: Float[Array, ""]) -> tuple[Array, Callable[[Array], Array]]:
+        # (z − A) x = level y and (z − A)ᴴ y = level x are a pencil M − z N. w = (z − c)/(z + c) makes a matrix of it, if −c
+        # is none of its eigenvalues.
+        eye, none = jnp.eye(A.shape[0], dtype=A.dtype), jnp.zeros_like(A)
+        M, N = jnp.block([[A, level * eye], [none, eye]]), jnp.block([[eye, none], [level * eye, A.T]])
+        candidates = _turn(2 * jnp.pi * (jnp.arange(8, dtype=A.dtype) + 0.3) / 8)
+        apart = lax.map(lambda c: jnp.linalg.svd(-c * eye - A, compute_uv=False)[-1], candidates)
+        c = candidates[jnp.argmax(apart)]
+        return solve(M + c * N, M - c * N), lambda w: c * (1 + w) / (1 - w)
 
 
 class HalfPlane(AbstractRegion):
@@ -86,6 +103,10 @@ class HalfPlane(AbstractRegion):
     def frame(self, place: Float[Array, "..."], distance: Float[Array, "..."]) -> Frame:
         one = jnp.ones_like(place)
         return Frame(one + 0j, one, jnp.zeros_like(place))
+
+    def crossing(self, A: Float[Array, "N N"], level: Float[Array, ""]) -> tuple[Array, Callable[[Array], Array]]:
+        shift = level * jnp.eye(A.shape[0], dtype=A.dtype)
+        return jnp.block([[A, -shift], [shift, -A.T]]), lambda z: z
 
 
 def _turn(angle: Float[Array, "..."]) -> Complex[Array, "..."]:

@@ -1,5 +1,7 @@
 """Solutions of linear systems, and inverses."""
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 from jax import lax
@@ -12,25 +14,35 @@ def check_square(A: Array) -> None:
         raise ValueError(f"expected one square matrix (use jax.vmap for a batch), got shape {A.shape}")
 
 
-@jax.custom_batching.custom_vmap
+def one_by_one_on_cpu(f: Callable[..., Array]) -> Callable[..., Array]:
+    """Return a function of arrays that under `vmap` takes the members of a batch one at a time on a CPU.
+
+    There, batched factorisations and triangular solves of JAX 0.10 may never return: two threads of its pool wait for each
+    other (seen with 60 matrices of 32 × 32 on two cores)."""
+    single = jax.custom_batching.custom_vmap(f)
+
+    @single.def_vmap
+    def batch(size, batched, *given):
+        def one_by_one(*given):
+            def member(i):
+                return single(*(array[i] if has else array for array, has in zip(given, batched, strict=True)))
+
+            return lax.map(member, jnp.arange(size))
+
+        def together(*given):
+            return jax.vmap(f, [0 if has else None for has in batched])(*given)
+
+        return lax.platform_dependent(*given, cpu=one_by_one, default=together), True
+
+    return single
+
+
+@one_by_one_on_cpu
 def _lu_solve(A: Array, B: Array) -> Array:
     """Return X of A X = B, both matrices, by LU with partial pivoting."""
     lu, _, permutation = lax.linalg.lu(A)
     X = lax.linalg.triangular_solve(lu, B[permutation], left_side=True, lower=True, unit_diagonal=True)
     return lax.linalg.triangular_solve(lu, X, left_side=True, lower=False)
-
-
-@_lu_solve.def_vmap
-def _lu_solve_batch(size, batched, A, B):
-    # On a CPU, batched factorisations and triangular solves of JAX 0.10 may never return: two threads of its pool wait for
-    # each other (seen with 60 matrices of 32 × 32 on two cores). So a CPU takes the matrices one at a time.
-    def one_by_one(A, B):
-        return lax.map(lambda i: _lu_solve(A[i] if batched[0] else A, B[i] if batched[1] else B), jnp.arange(size))
-
-    def together(A, B):
-        return jax.vmap(_lu_solve.fun, [0 if b else None for b in batched])(A, B)
-
-    return lax.platform_dependent(A, B, cpu=one_by_one, default=together), True
 
 
 @jax.jit

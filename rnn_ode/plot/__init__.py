@@ -24,6 +24,8 @@ from ._comparison import errors as errors
 from ._comparison import growth as growth
 from ._comparison import trajectories as trajectories
 from ._cycles import cycles as cycles
+from ._diagram import EVENTS as EVENTS
+from ._diagram import diagram as diagram
 from ._forecast import fit as fit
 from ._forecast import forecast as forecast
 from ._forecast import forecast_errors as forecast_errors
@@ -49,6 +51,7 @@ from ._trajectory import trajectory as trajectory
 from ._transient import transient as transient
 
 __all__ = [
+    "EVENTS",
     "LINES",
     "MARKERS",
     "SHAPES",
@@ -61,6 +64,7 @@ __all__ = [
     "comparison",
     "cycles",
     "decay_regions",
+    "diagram",
     "errors",
     "fit",
     "fixed_points",

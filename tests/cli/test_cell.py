@@ -1,13 +1,15 @@
 """The network that a command asks its questions to."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import rnn_ode as ro
-from rnn_ode.cli._cell import cell_name, initializer
-from rnn_ode.cli._options import Recurrent
+from rnn_ode import interop
+from rnn_ode.cli._cell import cell_from_file, cell_name, initializer, network_from_file
+from rnn_ode.cli._options import Activation, Recurrent
 
 
 @pytest.mark.parametrize("kind", Recurrent)
@@ -25,3 +27,19 @@ def test_a_cell_is_named_by_its_size_and_kind():
     assert (
         cell_name(ro.StackedCell([tanh, piecewise])) == "stack of a 2-unit tanh network, a 2-unit PiecewiseLinearCell"
     )
+
+
+def test_the_options_choose_among_the_layers_of_a_file(save):
+    gru, square = eqx.nn.GRUCell(2, 2, key=jax.random.key(0)), {"weight": np.ones((2, 2)), "bias": np.zeros(2)}
+    arrays = {f"g.{key}": value for key, value in interop.to_torch(gru).items()}
+    path = save("w.npz", arrays | {f"x.{key}": value for key, value in square.items()})
+    with pytest.raises(ValueError, match="--prefix and --readout"):
+        cell_from_file(path, None)
+    behind = cell_from_file(path, None, ["x.", "g."], ["none"])
+    assert cell_name(behind) == "2-unit GRUCell behind an input layer"
+    assert cell_name(cell_from_file(path, None, ["g."], ["x."])) == "2-unit GRUCell"
+    network = network_from_file(path, None, ["g."], ["x."], Activation.relu, True)
+    assert network.residual and network.output_size == 2
+    two = save("two.npz", arrays | {f"{name}.{key}": value for name in "xy" for key, value in square.items()})
+    network = network_from_file(two, None, ["g."], ["x.", "y."], Activation.tanh)
+    assert len(network.readout.layers) == 3

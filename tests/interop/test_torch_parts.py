@@ -83,6 +83,9 @@ def test_a_network_of_many_layers_is_read_in_its_order(torch, name):
     arrays = state_dict(torch, layers, names)
     network = interop.from_torch_network(arrays, **options)
     np.testing.assert_allclose(outputs_of(network, XS), through(torch, layers, XS), atol=1e-12)
+    if name == "a projection":
+        again = interop.from_torch_network(interop.to_torch(network, "rec.", "lin."))
+        assert jax.tree.all(jax.tree.map(lambda a, b: bool(jnp.array_equal(a, b)), again, network))
     cell = interop.from_torch_network(dict(sorted(arrays.items()))) if name in QUICK[:1] else None
     assert cell is None or cell.output_size == 1  # the order of sorted names says nothing, and the sizes say all
 

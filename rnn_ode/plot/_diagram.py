@@ -1,0 +1,100 @@
+"""Bifurcation diagrams in two parameters."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ._branch import MARKERS
+from ._page import headline, legend_beside, page
+from ._style import BLUE, faint, ink, key, paper
+
+EVENTS = {
+    "cusp": "v",
+    "bogdanov-takens": "s",
+    "generalised hopf": "D",
+    "generalised flip": "D",
+    "generalised neimark-sacker": "D",
+    "zero-hopf": "P",
+    "double hopf": "X",
+    "resonance 1:1": "o",
+    "resonance 1:2": "p",
+    "resonance 1:3": "^",
+    "resonance 1:4": "h",
+}
+"""The marker of each kind of point of codimension two. All others have "*"."""
+
+_COLOURS = {kind: colour for kind, (_, colour) in MARKERS.items()} | {"neimark-sacker": BLUE}
+_NAMES = {"fold": "folds", "flip": "flips", "hopf": "Hopf points", "neimark-sacker": "Neimark–Sacker points"}
+_LINES = ("-", "--", ":", "-.")
+
+
+def diagram(
+    curves: Mapping[str, Any],
+    names: tuple[str, str] = ("parameter 0", "parameter 1"),
+    axes: Axes | None = None,
+) -> Figure:
+    """Curves of bifurcations of several systems in one plane: a network and its flow, say, under the same two parameters.
+
+    The colour of a line is the kind of the bifurcation, its style the system. Points of codimension two are marked by kind.
+
+    **Arguments:**
+
+    - `curves`: for each name of a system a curve, or a list of curves, as `continue_bifurcation` returns them; their `kind`,
+      `parameters` and `events` are read.
+    - `names`: the names of the two parameters.
+    - `axes`: the axes to draw into. Default: those of a new figure.
+
+    **Returns:** the matplotlib figure.
+
+    **Raises:** `TypeError` if `curves` is no dictionary.
+
+    ```python
+    >>> import jax.numpy as jnp, rnn_ode as ro
+    >>> def network(p):
+    ...     return ro.Map(lambda x, h: jnp.tanh(p[0] * h + p[1]))
+    >>> at = ro.Bifurcation("fold", 0.533, jnp.array([-0.707]))
+    >>> curve = ro.continue_bifurcation(network, at, (2.0, 0.533), ((0.5, 3.0), (-1.0, 1.0)))
+    >>> ro.plot.diagram({"network": curve}, ("w", "b")).get_suptitle()
+    'network: folds with a cusp'
+
+    ```
+    """
+    if not isinstance(curves, Mapping):
+        raise TypeError(
+            f"curves must be a dictionary of curves by the name of the system; got {type(curves).__name__}."
+        )
+    lists = {name: list(one) if isinstance(one, list | tuple) else [one] for name, one in curves.items()}
+    if axes is None:
+        figure, panels = page(size=(7.6, 4.8))
+        headline(figure, _finding(lists))
+        return diagram(curves, names, panels[0, 0])
+    handles: dict[str, Any] = {}
+    for line, (system, found) in zip(_LINES * len(lists), lists.items(), strict=False):
+        for curve in found:
+            colour = _COLOURS[curve.kind]
+            axes.plot(*curve.parameters.T, line, color=colour, lw=1.8, zorder=2)
+            label = f"{system}: {_NAMES[curve.kind]}"
+            handles.setdefault(label, key(colour, label, ls=line, lw=1.8))
+    for found in lists.values():
+        for curve in found:
+            for kind, parameters, _ in curve.events:
+                style = {"marker": EVENTS.get(kind, "*"), "ms": 8, "mfc": paper(), "mec": ink(), "mew": 1.3, "ls": ""}
+                axes.plot(*parameters, zorder=3, **style)
+                handles.setdefault(kind, key(ink(), kind, **style))
+    axes.set(xlabel=names[0], ylabel=names[1])
+    axes.grid(color=faint(), lw=0.6, alpha=0.6)
+    axes.margins(0.04)
+    legend_beside(axes, list(handles.values()))
+    return axes.figure  # pyright: ignore[reportReturnType]
+
+
+def _finding(lists: Mapping[str, list[Any]]) -> str:
+    """Which kinds of curves each system has, and which points on them."""
+    said = []
+    for system, found in lists.items():
+        kinds = ", ".join(dict.fromkeys(_NAMES[curve.kind] for curve in found)) or "no curve"
+        events = list(dict.fromkeys(event[0] for curve in found for event in curve.events))
+        said.append(f"{system}: {kinds}" + (f" with a {', a '.join(events)}" if events else ""))
+    return "; ".join(said)

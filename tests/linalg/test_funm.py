@@ -1,0 +1,111 @@
+"""Functions of matrices, against SciPy and closed forms. Tolerances are measured, times ten."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.linalg
+from matrices import jordan, lower, rotated
+
+from rnn_ode import linalg
+
+RNG = np.random.default_rng(0)
+BLOCK = jordan(0.5, 4)
+NEARLY = BLOCK.copy()
+NEARLY[3, 0] = 1e-10
+MATRICES = {
+    "random": RNG.normal(size=(4, 4)) / 2,
+    "Jordan": BLOCK,
+    "rotated Jordan": rotated(RNG, BLOCK),
+    "nearly defective": NEARLY,
+    "identity": np.eye(4),
+    "zero": np.zeros((4, 4)),
+}
+UNITS = np.array([1.0, 2.0**170, 2.0**-170, 1.0])
+E = RNG.normal(size=(4, 4))
+
+exp_of = jax.jit(lambda A: linalg.funm(A, jnp.exp))
+
+
+def distance(found, wanted):
+    return np.linalg.norm(np.asarray(found) - wanted) / np.linalg.norm(wanted)
+
+
+@pytest.mark.parametrize("name", MATRICES)
+def test_the_exponential_is_scipys_and_the_error_is_estimated(name):
+    found, wanted = exp_of(MATRICES[name]), scipy.linalg.expm(MATRICES[name])
+    assert distance(found.value, wanted) < 1e-14
+    assert distance(found.value, wanted) < 10 * found.error < 1e-12
+
+
+def test_the_units_of_the_states_do_not_matter():
+    A = MATRICES["random"]
+    scaled = exp_of(UNITS[:, None] * A / UNITS)
+    np.testing.assert_allclose(np.asarray(scaled.value) / UNITS[:, None] * UNITS, scipy.linalg.expm(A), rtol=1e-13)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("f", "reference"), [(jnp.cos, scipy.linalg.cosm), (jnp.tanh, scipy.linalg.tanhm)])
+@pytest.mark.parametrize("name", ["random", "rotated Jordan"])
+def test_other_functions_are_scipys(f, reference, name):
+    found = linalg.funm(MATRICES[name], f)
+    assert distance(found.value, reference(MATRICES[name])) < 10 * found.error < 1e-12
+
+
+def test_the_logarithm_and_the_root_of_a_jordan_block():
+    """f(J) has the derivatives of f on its diagonals: log 2, 2, −2, 8/3 ; √½, ….
+
+    The singularity at 0 is as near as the eigenvalue is large."""
+    z = 0.5
+    for f, taylor in (
+        (jnp.log, [np.log(z), 1 / z, -1 / (2 * z**2), 1 / (3 * z**3)]),
+        (jnp.sqrt, [z**0.5, z**-0.5 / 2, -(z**-1.5) / 8, z**-2.5 / 16]),
+    ):
+        wanted = sum(c * np.eye(4, k=k) for k, c in enumerate(taylor))
+        found = linalg.funm(BLOCK, f)
+        assert distance(found.value, wanted) < 10 * found.error < 1e-11
+
+
+def test_single_precision():
+    found = linalg.funm(np.float32(MATRICES["rotated Jordan"]), jnp.exp)
+    assert found.value.dtype == jnp.float32
+    assert distance(found.value, scipy.linalg.expm(MATRICES["rotated Jordan"])) < 3e-6
+
+
+@pytest.mark.parametrize("name", ["rotated Jordan", "identity", "nearly defective"])
+def test_the_derivative_is_frechets(name):
+    A = jnp.asarray(MATRICES[name])
+    along = jax.jit(lambda A, E: jax.jvp(lambda A: exp_of(A).value, (A,), (E,))[1])(A, jnp.asarray(E))
+    assert distance(along, scipy.linalg.expm_frechet(A, E, compute_expm=False)) < 1e-13
+    back = jax.jit(jax.grad(lambda A: jnp.sum(exp_of(A).value * E)))(A)
+    assert distance(back, scipy.linalg.expm_frechet(A.T, E, compute_expm=False)) < 1e-13
+
+
+@pytest.mark.slow
+def test_a_parameter_of_the_function_has_a_derivative():
+    A = MATRICES["rotated Jordan"]
+    found = jax.grad(lambda t: jnp.sum(linalg.funm(A, lambda z: jnp.exp(t * z)).value))(1.0)
+    np.testing.assert_allclose(found, np.sum(A @ scipy.linalg.expm(A)), rtol=1e-12)
+    with pytest.raises(NotImplementedError, match="no second ones"):
+        jax.hessian(lambda A: exp_of(A).value[0, 0])(jnp.asarray(A))
+
+
+def test_what_has_no_right_digits_is_refused():
+    with pytest.raises(ValueError, match=r"not real for real numbers: then give A \+ 0j"):
+        linalg.funm(np.diag([-1.0, 2.0, 3.0, 4.0]), jnp.sqrt)
+    root = linalg.funm(np.diag([-1.0, 2.0, 3.0, 4.0]) + 0j, jnp.sqrt).value
+    np.testing.assert_allclose(root, np.diag([1j, 2**0.5, 3**0.5, 2]), atol=1e-14)
+    with pytest.raises(ValueError, match="f is not finite"):
+        linalg.funm(np.diag([0.0, 2.0, 3.0, 4.0]), jnp.log)
+    found = jax.jit(lambda A: linalg.funm(A, jnp.log))(np.diag([0.0, 2.0, 3.0, 4.0]))
+    assert np.isnan(found.value).all() and np.isinf(found.error)
+    with pytest.raises(TypeError, match=r"\bf\b"):
+        linalg.funm(np.eye(2), "exp")
+
+
+@pytest.mark.slow
+def test_a_batch_and_every_platform():
+    stack = jnp.stack([jnp.asarray(MATRICES["Jordan"]), jnp.asarray(MATRICES["random"])])
+    batch = jax.vmap(lambda A: exp_of(A).value)(stack)
+    np.testing.assert_allclose(batch[1], exp_of(stack[1]).value, rtol=1e-12)
+    assert "geev" not in lower(lambda A: linalg.funm(A, jnp.exp).value, BLOCK)["tpu"]

@@ -1,0 +1,102 @@
+"""Sylvester's and Lyapunov's equations, against SciPy, Kronecker products and residuals. Tolerances are measured, times
+ten."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.linalg
+from jax.test_util import check_grads
+from matrices import jordan, lower, rotated
+
+from rnn_ode import linalg
+
+RNG = np.random.default_rng(0)
+A, Q = RNG.normal(size=(4, 4)), RNG.normal(size=(4, 4))
+B, WIDE = RNG.normal(size=(3, 3)), RNG.normal(size=(4, 3))
+
+jit_sylvester = jax.jit(linalg.sylvester)
+jit_discrete = jax.jit(linalg.lyapunov_discrete)
+jit_continuous = jax.jit(linalg.lyapunov_continuous)
+
+
+def test_the_solutions_are_scipys():
+    np.testing.assert_allclose(
+        jit_sylvester(A, B, WIDE), scipy.linalg.solve_sylvester(A, B, WIDE), rtol=1e-11, atol=1e-12
+    )
+    for scale in (0.3, 2.0):  # stable, and not
+        wanted = scipy.linalg.solve_discrete_lyapunov(scale * A, Q)
+        np.testing.assert_allclose(jit_discrete(scale * A, Q), wanted, rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(
+        jit_continuous(A, Q), scipy.linalg.solve_continuous_lyapunov(A, -Q), rtol=1e-10, atol=1e-12
+    )
+
+
+@pytest.mark.slow
+def test_complex_matrices():
+    Z = A + 1j * Q
+    wanted = scipy.linalg.solve_discrete_lyapunov(Z, Q)
+    np.testing.assert_allclose(linalg.lyapunov_discrete(Z, Q), wanted, rtol=1e-10, atol=1e-12)
+    wanted = scipy.linalg.solve_continuous_lyapunov(Z, -Q)
+    np.testing.assert_allclose(linalg.lyapunov_continuous(Z, Q), wanted, rtol=1e-10, atol=1e-12)
+
+
+def test_a_defective_matrix():
+    """Against the solution by Kronecker products."""
+    W = rotated(RNG, jordan(0.5, 4))
+    wanted = np.linalg.solve(np.eye(16) - np.kron(W, W), Q.ravel()).reshape(4, 4)
+    np.testing.assert_allclose(jit_discrete(W, Q), wanted, rtol=1e-11, atol=1e-11)
+    wanted = np.linalg.solve(np.kron(W, np.eye(4)) + np.kron(np.eye(4), W), -Q.ravel()).reshape(4, 4)
+    np.testing.assert_allclose(jit_continuous(W, Q), wanted, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("scale", [1e150, 1e-150])
+def test_scales_near_the_ends_of_the_float_range(scale):
+    np.testing.assert_allclose(jit_continuous(scale * A, Q) * scale, jit_continuous(A, Q), rtol=1e-10)
+    units = np.array([1.0, 1e100, 1e-100, 1e40])
+    W = units[:, None] * A / 4 / units
+    X = jit_discrete(W, units[:, None] * Q * units)
+    np.testing.assert_allclose(np.asarray(X) / units[:, None] / units, jit_discrete(A / 4, Q), rtol=1e-9)
+
+
+def test_single_precision():
+    X = linalg.lyapunov_discrete(np.float32(0.3 * A), np.float32(Q))
+    assert X.dtype == jnp.float32
+    np.testing.assert_allclose(X, scipy.linalg.solve_discrete_lyapunov(0.3 * A, Q), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_gradients_in_three_ways():
+    check_grads(linalg.sylvester, (A, B, WIDE), 2, eps=1e-5)
+    check_grads(linalg.lyapunov_discrete, (0.3 * A, Q), 2, eps=1e-5)
+    check_grads(linalg.lyapunov_continuous, (A, Q), 2, eps=1e-5)
+
+
+def test_the_gradient_is_the_adjoint_equations():
+    """The gradient of the sum of X by Q solves the transposed equation."""
+    found = jax.jit(jax.grad(lambda Q: jnp.sum(linalg.lyapunov_discrete(0.3 * A, Q))))(jnp.asarray(Q))
+    np.testing.assert_allclose(found, scipy.linalg.solve_discrete_lyapunov(0.3 * A.T, np.ones((4, 4))), rtol=1e-11)
+
+
+@pytest.mark.slow
+def test_a_batch_and_every_platform():
+    stack = jnp.stack([0.3 * A, 0.2 * A])
+    batch = jax.vmap(linalg.lyapunov_discrete, (0, None))(stack, jnp.asarray(Q))
+    np.testing.assert_allclose(batch[1], jit_discrete(0.2 * A, Q), rtol=1e-12)
+    for f in (linalg.lyapunov_discrete, linalg.lyapunov_continuous):
+        assert "gees" not in lower(f, A, Q)["tpu"]
+    assert "gees" not in lower(linalg.sylvester, A, B, WIDE)["tpu"]
+
+
+def test_an_equation_without_a_unique_solution_is_refused():
+    with pytest.raises(ValueError, match=r"no unique solution: A has the eigenvalues 1\+0j and 1\+0j"):
+        linalg.lyapunov_discrete(np.diag([1.0, 0.5, 0.2, 0.1]), Q)
+    with pytest.raises(ValueError, match=r"sum of the one and the conjugate of the other is 0"):
+        linalg.lyapunov_continuous(np.diag([1.0, -1.0, 2.0, 3.0]), Q)
+    with pytest.raises(ValueError, match=r"the eigenvalues .* of A and .* of B sum to 0"):
+        linalg.sylvester(np.eye(4), -np.eye(3), WIDE)
+    with pytest.raises(ValueError, match=r"Q must have shape \(4, 3\); got \(4, 4\)"):
+        linalg.sylvester(A, B, Q)
+    with pytest.raises(ValueError, match="Q must be finite"):
+        linalg.lyapunov_discrete(A, np.full((4, 4), np.nan))
+    assert np.isnan(jit_discrete(np.diag([1.0, 0.5, 0.2, 0.1]), Q)).all()
