@@ -1,14 +1,15 @@
 """Products of many Jacobians, in any order of the factors, whose parts grow and decay at very different rates.
 
-A frame V of N orthonormal tangent vectors, in rows, that the product M of many steps carries on is V Mᵀ = Rᵀ Q, with orthonormal
-rows Q and R upper triangular. The rows of R differ by factors that leave the float range: they are e^{λ_j t} for exponents λ_j.
-So R is held as diag(e^d) T, with logarithms d and T unit upper triangular, whose entries stay moderate: the UDT form in which
-simulations of electrons multiply matrices stably (Loh et al., in Interacting Electrons in Reduced Dimensions, 1989).
+A frame V of N orthonormal tangent vectors, in rows, that the product M of many steps carries on is V Mᵀ = Rᵀ Q, with
+orthonormal rows Q and R upper triangular. The rows of R differ by factors that leave the float range, e^{λ_j t} for exponents
+λ_j. So R is held as diag(e^d) T, with logarithms d and T unit upper triangular, whose entries stay moderate: the UDT form in
+which simulations of electrons multiply matrices stably (Loh et al., in Interacting Electrons in Reduced Dimensions, 1989).
 
-Two such products are multiplied by one QR factorisation of diag(e^d) C. Householder's reflections work there on the rows of C,
-with quotients e^{d_j − d_i} ≤ 1 for j > i alone, so that nothing overflows and what underflows is negligible. The product is
-associative, so a parallel prefix gives the frames at all times (the aim of Heinsen & Kozachkov 2025, arXiv 2510.03426, whose
-selective resetting begins anew with a frame where this product goes on with the right one).
+Two such products are multiplied by one QR factorisation of diag(e^d) C. Householder's reflections work there on the rows of
+C, with quotients e^{d_j − d_i} ≤ 1 for j > i alone, so that nothing overflows and what underflows is negligible. The product
+is associative, so a parallel prefix gives the frames at all times. (Heinsen & Kozachkov, Generalized orders of magnitude,
+2025, have the same aim. Where vectors come close to dependent they begin anew with a frame, and this product goes on with
+the right one.)
 """
 
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from jax import lax
 from jaxtyping import Array, Bool, Float
 
 from .._run.parallel import in_whole_batch
+from .._run.parallel_windows import prefix
 from .frames import Advance, factor, push
 
 _CROWDED = 0.9  # the sum of a row's cosines with the others, below which the rows' condition number is at most √19
@@ -82,7 +84,11 @@ def _unit_rows(R: Float[Array, "N N"]) -> tuple[Float[Array, " N"], Float[Array,
     diagonal = jnp.diagonal(R)
     least = jnp.finfo(R.dtype).eps * jnp.max(jnp.abs(diagonal)) + jnp.finfo(R.dtype).tiny
     diagonal = jnp.where(jnp.abs(diagonal) <= least, least, diagonal)
-    return jnp.log(jnp.abs(diagonal)), jnp.sign(diagonal), R / diagonal[:, None]
+    return jnp.log(jnp.abs(diagonal)), jnp.sign(diagonal), _unit(R / diagonal[:, None])
+
+
+def _unit(U: Float[Array, "N N"]) -> Float[Array, "N N"]:
+    return jnp.triu(U, 1) + jnp.eye(U.shape[0], dtype=U.dtype)
 
 
 def after(first: Graded, second: Graded, V: Float[Array, "N N"]) -> Graded:
@@ -120,11 +126,11 @@ def graded_qr(
     diagonal = jnp.diagonal(S)
     tiny = jnp.finfo(S.dtype).tiny ** 0.5
     diagonal = jnp.where(jnp.abs(diagonal) <= tiny, tiny, diagonal)
-    return X * jnp.sign(diagonal)[None], d + jnp.log(jnp.abs(diagonal)), jnp.triu(S) / diagonal[:, None]
+    return X * jnp.sign(diagonal)[None], d + jnp.log(jnp.abs(diagonal)), _unit(S / diagonal[:, None])
 
 
 def frames_before(blocks: Graded, V: Float[Array, "N N"]) -> Float[Array, "K N N"]:
     """The frame at the start of each block, of one that starts as V: by a parallel prefix of the blocks' products."""
     combine: Callable[[Any, Any], Any] = jax.vmap(lambda a, b: after(a, b, V))
-    frames = lax.associative_scan(combine, blocks).Q
+    frames = prefix(combine, blocks).Q
     return jnp.concatenate([V[None], frames[:-1]])

@@ -29,7 +29,7 @@ def starts_of_blocks(
     """The state and the frame of `count` vectors before each block, and how the states were found."""
     steps = jnp.arange((plan.transient + plan.counted) * step.parts)
     one = eqx.filter_closure_convert(lambda k, h: advance(k, h), steps[0], h0)
-    found = flat_states(one, steps, h0)
+    found = flat_states(one, steps, h0, resolved=True)
     states = jnp.concatenate([h0[None], found.states])[first]
     V = jnp.asarray(first_frame(len(h0), len(h0)), h0.dtype)
     most = plan.block * step.parts

@@ -99,7 +99,7 @@ def run_blocks(
     return Run(h, jax.tree.map(lambda row: row[skipped:], growth), live[skipped:], accuracy, why, found)
 
 
-def _last_accurate(last: Accurate, errors: Errors) -> Accurate:
+def _last_accurate(last: tuple[Int[Array, " m"], Float[Array, "m N"]], errors: Errors) -> Accurate:
     """The last of the steps (m,) at the starts of blocks that are accurate, or the first one."""
     accurate = errors.size <= INEXACT * errors.move
     index = jnp.max(jnp.where(accurate, jnp.arange(len(accurate)), 0))
