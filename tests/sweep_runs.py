@@ -77,10 +77,10 @@ def begin(folder, *, devices=1, processes=1, store=None, out=None, steps=10, tol
 
 
 def end(started, limit=120):
-    """Wait for processes, and return what their last lines say of the members that were computed and reused."""
+    """Wait for processes, and return what they say of the members that were computed and reused."""
     outputs = [process.communicate(timeout=limit) for process in started]
     assert all(process.returncode == 0 for process in started), "\n".join(err[-3000:] for _, err in outputs)
-    return [json.loads(out.splitlines()[-1]) for out, _ in outputs]
+    return [json.loads(next(line for line in out.splitlines() if line.startswith("{"))) for out, _ in outputs]
 
 
 def contents(folder):

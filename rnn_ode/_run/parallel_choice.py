@@ -44,7 +44,9 @@ class ParallelChoice(eqx.Enumeration):
         "SCAN_TRACED: step by step, since the cell, the inputs or h0 are traced (jit, vmap, grad), and the verdict needs "
         "their values. Ask `parallel_verdict` outside, and give parallel=True."
     )
-    SCAN_FOLDS = "SCAN_FOLDS: step by step, since the run has a `fold` or `checkpoints`, which go step by step."
+    SCAN_FOLDS = (
+        "SCAN_FOLDS: step by step, since the run has a `fold`, `checkpoints` or `noise`, which go step by step."
+    )
     SCAN_SHORT = "SCAN_SHORT: step by step, since the sequence is too short for windows to pay."
     SCAN_GROWS = (
         "SCAN_GROWS: step by step, since disturbances grow, or decay too slowly: by the exponent along the first steps, "

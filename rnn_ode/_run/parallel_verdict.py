@@ -149,23 +149,23 @@ def _verdict(cell: Cell, xs: Float[Array, "T ..."], h0: State) -> ParallelVerdic
 
 
 def parallel_or_not(
-    parallel: Any, cell: Cell, xs: Float[Array, "T ..."], h0: State, fold: Any, checkpoints: Any
+    parallel: Any, cell: Cell, xs: Float[Array, "T ..."], h0: State, fold: Any, checkpoints: Any, noise: Any
 ) -> tuple[bool, dict[str, Any]]:
     """Whether a run with this argument `parallel` is computed in parallel, and what its stats say of the decision."""
     if parallel is not None and not isinstance(parallel, bool):
         raise TypeError(f"parallel must be True, False or None (which decides); got {brief(parallel)}.")
     if parallel is False:
         return False, {}
-    folds = fold is not None or checkpoints is not None
+    given = {"fold": fold, "checkpoints": checkpoints, "noise": noise}
+    folds = [name for name, value in given.items() if value is not None]
     if parallel is None:
         choice = ParallelChoice.SCAN_FOLDS if folds else _choice(cell, xs, h0)
         chosen = any(bool(choice == way) for way in (ParallelChoice.NEWTON, ParallelChoice.QUASI_NEWTON))
         return chosen, {"parallel": choice}
     if folds:
-        name = "fold" if fold is not None else "checkpoints"
         raise ValueError(
-            f"parallel=True computes all steps at once, and {name} goes step by step; got both. Leave one out: with "
-            "parallel=None a run with a fold or checkpoints is the scan."
+            f"parallel=True computes all steps at once, and {folds[0]} goes step by step; got both. Leave one out: with "
+            "parallel=None a run with a fold, checkpoints or noise is the scan."
         )
     return True, {}
 

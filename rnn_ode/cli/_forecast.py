@@ -1,22 +1,49 @@
 """`rnn-ode forecast`: networks trained to forecast a series."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
 import typer
 
 from ._app import app, job, mention_unused
-from ._options import MODELS, SERIES, Columns, FigureFile, Json
+from ._forecast_input import (
+    Dates,
+    Decimal,
+    Fill,
+    Header,
+    Index,
+    Known,
+    Missing,
+    NoHeader,
+    Sep,
+    Target,
+    default_history,
+    default_season,
+    either,
+    inputs_of,
+    known_of,
+    read_series,
+    series_file,
+)
+from ._options import LOSS, MODELS, SCALING, SCHEDULE, SERIES, Columns, FigureFile, Json
 from ._result import check_files, deliver
 
+if TYPE_CHECKING:
+    from ..learn import Needs
+
 SeriesName = Annotated[str, typer.Argument(help=f"The series: {', '.join(SERIES)}, or a csv file.")]
-Model = Annotated[str, typer.Option(help=f"The kind of network: {', '.join(MODELS)}.")]
+Model = Annotated[
+    str | None,
+    typer.Option(
+        help=f"The kind of network: {', '.join(MODELS)}, odernn. Without it: gru, or odernn if the times are irregular."
+    ),
+]
 History = Annotated[
     int | None,
     typer.Option(
         min=1,
-        help="Number of rows that a forecast is made from. Without it: 100, or a tenth of a series below 1000 rows.",
+        help="Number of rows that a forecast is made from. Without it: 100, or a tenth of a series below 1000 rows, and at "
+        "least a season and a row.",
     ),
 ]
 Gap = Annotated[
@@ -25,12 +52,47 @@ Gap = Annotated[
         min=0, help="Number of rows between the history and the forecast. Without it: 10 for the pendulum, else 0."
     ),
 ]
+Season = Annotated[
+    int | None,
+    typer.Option(
+        min=1, help="Number of rows in a season. Without it: a year, day or week, by the step of the dates, else 1."
+    ),
+]
 Steps = Annotated[
     int | None,
-    typer.Option(min=1, help="Number of training steps. Without it: 8000 for rnn, whose steps are short, else 3000."),
+    typer.Option(
+        min=1, help="Number of training steps at most. Without it: 1500; for the pendulum 3000, and 8000 with rnn."
+    ),
+]
+Patience = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Stop after this many of the 20 checks without a better validation. Without it: 6; never for the pendulum.",
+    ),
 ]
 Checkpoint = Annotated[
     Path | None, typer.Option(help="A file that keeps the training. The same command goes on from it.")
+]
+From = Annotated[
+    Path | None, typer.Option("--from", help="A finished checkpoint: forecast from its networks, without training.")
+]
+Future = Annotated[Path | None, typer.Option(help="A csv file to write with the forecast, a row a time.")]
+Log = Annotated[bool, typer.Option("--log", help="Take logarithms. Without it and --no-log validation decides.")]
+NoLog = Annotated[bool, typer.Option("--no-log", help="Take no logarithms.")]
+Difference = Annotated[bool, typer.Option("--difference", help="Forecast changes from row to row.")]
+SeasonDifference = Annotated[bool, typer.Option("--seasonal", help="Forecast changes from season to season.")]
+Linear = Annotated[
+    bool,
+    typer.Option("--linear", help="Let the networks correct the best linear forecasts. Without it validation decides."),
+]
+NoLinear = Annotated[bool, typer.Option("--no-linear", help="Let the networks forecast alone.")]
+NoRefit = Annotated[bool, typer.Option("--no-refit", help="Forecast what comes next with the networks of the test.")]
+Scaling = Annotated[
+    str,
+    typer.Option(
+        help=f"What the networks see the values relative to: auto, {', '.join(SCALING)}. auto lets validation choose."
+    ),
 ]
 
 
@@ -39,49 +101,119 @@ def forecast_command(
     context: typer.Context,
     series: SeriesName,
     column: Columns = None,
-    model: Model = "gru",
+    target: Target = None,
+    known: Known = None,
+    calendar: Annotated[bool, typer.Option("--calendar", help="Let the networks see month, weekday and hour.")] = False,
+    index: Index = None,
+    dates: Dates = None,
+    sep: Sep = None,
+    decimal: Decimal = None,
+    na: Missing = None,
+    header: Header = False,
+    no_header: NoHeader = False,
+    fill: Fill = None,
+    model: Model = None,
     hidden: Annotated[int, typer.Option(min=1, help="Number of units of each network.")] = 32,
     history: History = None,
     gap: Gap = None,
     horizon: Annotated[int, typer.Option(min=1, help="Number of rows to forecast.")] = 1,
-    season: Annotated[int, typer.Option(min=1, help="Number of rows in a season, for the naive forecasts.")] = 1,
+    season: Season = None,
+    log: Log = False,
+    no_log: NoLog = False,
+    difference: Difference = False,
+    season_difference: SeasonDifference = False,
+    scaling: Scaling = "auto",
+    linear: Linear = False,
+    no_linear: NoLinear = False,
     members: Annotated[int, typer.Option(min=1, help="Number of networks. They are trained at the same time.")] = 5,
     steps: Steps = None,
     rate: Annotated[float, typer.Option(help="Learning rate at the start.")] = 0.02,
+    schedule: Annotated[str, typer.Option(help=f"How the rate goes on: {', '.join(SCHEDULE)}.")] = "cosine",
+    patience: Patience = None,
+    loss: Annotated[str, typer.Option(help=f"What the networks minimise: {', '.join(LOSS)}.")] = "mse",
     autoregressive: Annotated[
         bool, typer.Option("--autoregressive", help="Forecast row by row, each from the forecasts before it.")
     ] = False,
     share: Annotated[float, typer.Option(help="Share of the values that the intervals should contain.")] = 0.9,
     seed: Annotated[int, typer.Option(max=2**31 - 1, help="Seed of everything random.")] = 0,
+    refit: Annotated[
+        bool, typer.Option("--refit", help="After the test, learn on from all rows to forecast what comes next.")
+    ] = True,
+    no_refit: NoRefit = False,
     checkpoint: Checkpoint = None,
+    saved: From = None,
+    future: Future = None,
     out: FigureFile = Path("rnn_ode_forecast.png"),
     as_json: Json = False,
 ) -> None:
-    """Train networks to forecast a series, and compare them with naive forecasts. The result is a table and a figure.
+    """Train networks to forecast a series, and compare them with simple forecasts. The result is a table and a figure.
 
-    The last 30 % of the series are for the test: nothing is fitted to them. Training uses float32.
+    The last 30 % of the series are for the test: nothing is fitted to them until the test is over. What the series needs,
+    such as logarithms or differences, is chosen by validation unless you say it. Training uses float32.
 
     For the pendulum the settings are the published ones: history 100, gap 10, a random tenth of the rest to validate.
     """
     import jax
 
     from .. import learn
+    from ._forecast_output import from_saved, write_future
 
-    model = model.lower()
     series = series.lower() if series.lower() in SERIES else series
-    steps = steps or (8000 if model == "rnn" else 3000)
     published = series == "pendulum"
+    model = model.lower() if model else None
+    steps = steps or (1500 if not published else 8000 if model == "rnn" else 3000)
     names = {"values": f"the series {series}", "training": f"the series {series}", "size": "the series"}
+    names |= {
+        "direct": "--autoregressive",
+        "season_difference": "--seasonal",
+        "scaling": "--scaling",
+        "known": "--known",
+        "columns": "the columns",
+    }
     with job(context, lambda: _kept(checkpoint, steps), names), jax.enable_x64(False):
-        check_files(figure=out, reads={"SERIES": _file(series)}, writes={"--checkpoint": checkpoint})
-        if model not in learn.CORES:
-            raise ValueError(f"--model must be one of {', '.join(learn.CORES)}; got {model!r}.")
-        rows = _rows(context, series, column)
+        file = series_file(series)
+        check_files(
+            figure=out, reads={"SERIES": file, "--from": saved}, writes={"--checkpoint": checkpoint, "--future": future}
+        )
+        if model not in (None, "odernn", *learn.CORES):
+            raise ValueError(f"--model must be one of {', '.join(learn.CORES)}, odernn; got {model!r}.")
+        if file is None:
+            mention_unused(
+                context, "without a csv file", "column", "target", "known", "calendar", "index", "dates", "sep", "decimal",
+                "na", "header", "fill",
+            )  # fmt: skip
+        how = {
+            "index": index,
+            "dates": dates,
+            "sep": sep,
+            "decimal": decimal,
+            "na": na or (),
+            "header": either("header", header, no_header),
+            "fill": fill,
+        }
+        data = read_series(series, column, target, known, how, season, model)
+        about = {"series": series, "read": data.series.understanding()}
+        if saved is not None:
+            result = from_saved(saved, data, calendar)
+            write_future(future, result, data)
+            deliver(result, as_json, out, about=about, head=data.series.understood())
+            return
+        season = season or default_season(data.series)
+        model = model or ("odernn" if data.irregular else "gru")
+        values, targets = inputs_of(data)
+        span = (gap if gap is not None else 10 * published) + horizon
+        needs = (
+            None
+            if published or autoregressive
+            else _needs(
+                either("log", log, no_log), difference, season_difference, scaling, either("linear", linear, no_linear)
+            )
+        )
         forecast = learn.forecast(
-            rows,
-            learn.many_to_one(model, hidden),
-            history=history or (100 if published else max(1, min(100, len(rows) // 10))),
-            gap=gap if gap is not None else 10 * published,
+            values,
+            learn.timed(hidden, horizon) if model == "odernn" else learn.many_to_one(model, hidden),
+            history=history or (100 if published else default_history(len(values), season, span)),
+            gap=span - horizon,
             horizon=horizon,
             key=jax.random.key(seed),
             members=members,
@@ -90,32 +222,36 @@ def forecast_command(
             direct=not autoregressive,
             share=share,
             shuffle=published,
+            validation=0.1 if published else 0.2,
             season=season,
             checkpoint=checkpoint,
+            needs=needs,
+            targets=targets,
+            known=known_of(data, calendar, span),
+            times=data.series.index if model == "odernn" else None,
+            loss=loss,
+            schedule=schedule,
+            patience=patience or (None if published else 6),
+            refit=refit and not no_refit,
+            columns=data.series.columns,
         )
-        about = {"series": series, "model": model, "hidden": hidden}
-        deliver(forecast, as_json, out, about=about, head=f"{series}: {len(rows)} rows; {model}, {hidden} units")
-
-
-def _file(series: str) -> Path | None:
-    """The csv file that `series` names, or `None` if it names a series of ours. `FileNotFoundError` if it is neither."""
-    if series in SERIES:
-        return None
-    if not Path(series).exists():
-        raise FileNotFoundError(
-            f"SERIES {series}: there is no such csv file, and no series of that name; there are {', '.join(SERIES)}."
+        forecast = data.with_times(forecast)
+        write_future(future, forecast, data)
+        deliver(
+            forecast,
+            as_json,
+            out,
+            about=about | {"model": model, "hidden": hidden, "season": season},
+            head=f"{data.series.understood()}; {model}, {hidden} units",
         )
-    return Path(series)
 
 
-def _rows(context: typer.Context, series: str, column: list[str] | None) -> np.ndarray:
-    """The values of the series, a row a sample."""
-    from ..datasets import load, load_csv
+def _needs(log: bool | None, difference: bool, season_difference: bool, scaling: str, linear: bool | None) -> "Needs":
+    from ..learn import Needs
 
-    if series in SERIES:
-        mention_unused(context, "without a csv file", "column")
-        return load(series).values
-    return load_csv(series, column or None).values
+    if scaling not in ("auto", *SCALING):
+        raise ValueError(f"--scaling must be one of auto, {', '.join(SCALING)}; got {scaling!r}.")
+    return Needs(log, difference or None, season_difference or None, None if scaling == "auto" else scaling, linear)
 
 
 def _kept(checkpoint: Path | None, steps: int) -> str:
@@ -126,5 +262,6 @@ def _kept(checkpoint: Path | None, steps: int) -> str:
         return "Stopped; nothing was kept: give --checkpoint FILE to keep the training."
     if not checkpoint.exists():
         return "Stopped before the first checkpoint; nothing was kept: run the same command again."
-    done = read_header(checkpoint)[0]["state"]["dict"]["loss"]["array"][0]
+    header: Any = read_header(checkpoint)[0]
+    done = header["state"]["dict"]["loss"]["array"][0]
     return f"Stopped: the checkpoint {checkpoint} holds {done} of {steps} steps; run the same command again to go on."

@@ -17,6 +17,13 @@ class Activation(StrEnum):
 ACTIVATION = f"Activation: {', '.join(Activation)}."
 
 
+class Channel(StrEnum):
+    left = "left"
+    right = "right"
+    mix = "mix"
+    each = "each"
+
+
 class Recurrent(StrEnum):
     shifted = "shifted"
     orthogonal = "orthogonal"
@@ -39,6 +46,11 @@ CASES = (
     "iterate", "lstm", "gradient", "sequence", "integrate", "integrate_linear_input", "linear", "long", "evolve",
     "fixed_points", "lyapunov", "train", "import", "first", "compare",
 )  # fmt: skip
+FILL = ("linear", "season", "previous")
+SCALING = ("series", "last", "level", "window")
+LOSS = ("mse", "mae", "gaussian", "student", "quantile")
+SCHEDULE = ("cosine", "constant", "exponential", "warmup")
+QUESTIONS = ("verdicts", "exponent", "fixed-points", "memory")
 TASKS = ("adding", "copy", "order", "flip-flop")
 
 # The result.

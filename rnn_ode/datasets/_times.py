@@ -270,3 +270,14 @@ _FILLS: dict[str, Callable[[np.ndarray, int], np.ndarray]] = {
     "previous": _previous,
 }
 FILLS = tuple(_FILLS)
+
+
+def calendar_of(times: np.ndarray) -> Float[np.ndarray, "T F"]:
+    """The place of dates (T,) in the year, and in the week and the day where these change, as cosine and sine."""
+    days, years = times.astype("datetime64[D]"), times.astype("datetime64[Y]").astype("datetime64[D]")
+    turns = [(days - years).astype(int) / 365.25]
+    if len(times) > 1 and np.diff(times).min() < np.timedelta64(7, "D"):
+        turns.append((days.astype(int) + 3) % 7 / 7)
+    hours = (times - days).astype("timedelta64[s]").astype(int) / 86400
+    turns += [hours] * (len(np.unique(hours)) > 1)
+    return np.stack([wave(2 * np.pi * turn) for turn in turns for wave in (np.cos, np.sin)], axis=1)

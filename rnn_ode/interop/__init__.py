@@ -13,9 +13,11 @@ arrays.
 
 from .._files.arrays import read_arrays as read_arrays
 from .._files.arrays import write_arrays as write_arrays
+from ._flax import from_flax as from_flax
 from ._from_torch import from_torch as from_torch
 from ._from_torch import from_torch_network as from_torch_network
 from ._guitarml import write_network as write_network
+from ._keras import from_keras as from_keras
 from ._network import Activation as Activation
 from ._network import Network as Network
 from ._read import read_cell as read_cell
@@ -26,6 +28,8 @@ from ._to_torch import to_torch as to_torch
 __all__ = [
     "Activation",
     "Network",
+    "from_flax",
+    "from_keras",
     "from_torch",
     "from_torch_network",
     "read_arrays",

@@ -7,7 +7,7 @@ the network is refused: a readout taken for an input layer would be a wrong resu
 
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import EllipsisType
 from typing import NamedTuple
 
@@ -39,7 +39,13 @@ class Module(NamedTuple):
 Order = tuple[Module, ...]
 
 
-def arranged(free: Sequence[Module], first: Order = (), last: Order = (), ends: bool = False) -> Order | None:
+def arranged(
+    free: Sequence[Module],
+    first: Order = (),
+    last: Order = (),
+    ends: bool = False,
+    advice: Callable[[Order], str] | None = None,
+) -> Order | None:
     """The modules in the order in which the network applies them: `first`, the `free` ones, and `last`.
 
     `free` is in the order of the file. `ends` tells that what comes before `last` ends in a recurrent module. `None` if no
@@ -65,7 +71,7 @@ def arranged(free: Sequence[Module], first: Order = (), last: Order = (), ends: 
     elif len(meant) > 1:
         meant = [order for order in meant if order == given and not _against(order, _INPUT, _ANY_OUTPUT, silent=True)]
     if len(meant) != 1:
-        raise ValueError(_undecided(found))
+        raise ValueError(_undecided(found, advice or _by_prefix))
     return meant[0]
 
 
@@ -122,13 +128,17 @@ def _against(order: Order, inputs: set[str], outputs: set[str], silent: bool = F
     return False
 
 
-def _undecided(found: list[Order]) -> str:
+def _undecided(found: list[Order], advice: Callable[[Order], str]) -> str:
     orders = [[module.name for module in order] for order in found]
     text = " or ".join(" → ".join(map(repr, names)) for names in orders[:3])
-    body = found[0][: max(k for k, module in enumerate(found[0]) if module.recurrent) + 1]
-    prefix = tuple(module.name for module in body)
-    rest = tuple(module.name for module in found[0][len(body) :])
+    return f"the sizes of the layers fit in several orders, {text}, and their names do not decide. {advice(found[0])}"
+
+
+def _by_prefix(order: Order) -> str:
+    """How to say the order of PyTorch's layers."""
+    count = max(number for number, module in enumerate(order, start=1) if module.recurrent)
+    names = [module.name for module in order]
     return (
-        f"the sizes of the layers fit in several orders, {text}, and their names do not decide. Name them in their order, "
-        f"such as prefix={prefix}, readout={rest or None} in Python; in a terminal give --prefix and --readout once for each."
+        f"Name them in their order, such as prefix={tuple(names[:count])}, readout={tuple(names[count:]) or None} in Python; "
+        "in a terminal give --prefix and --readout once for each."
     )

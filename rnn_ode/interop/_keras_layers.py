@@ -12,7 +12,7 @@ from .._cells.convolution import ConvolutionCell
 from .._cells.vanilla import VanillaCell
 from ._fill import as_weights, filled
 from ._network import Activation
-from ._sequence import FUNCTIONS, Elementwise, Layer, ParametricReLU, linear
+from ._sequence import FUNCTIONS, Elementwise, Layer, ParametricReLU, layer_norm, linear
 
 Entry = Mapping[str, Any]
 Made = tuple[list[Layer], int]
@@ -131,6 +131,12 @@ def _batch_norm(name: str, entry: Entry, weights: Sequence[np.ndarray], width: i
     return [Layer(linear(np.diag(scale), beta - scale * mean))], width
 
 
+def _layer_norm(name: str, entry: Entry, weights: Sequence[np.ndarray], width: int) -> Made:
+    _check_shapes(name, weights, ((width,), (width,)), 1)
+    epsilon = real(f"{name}, key 'epsilon'", entry.get("epsilon", 1e-3))
+    return [Layer(layer_norm(weights[0], weights[1] if len(weights) > 1 else None, epsilon))], width
+
+
 _READERS: dict[str, Callable[[str, Entry, Sequence[np.ndarray], int], Made]] = {
     "dense": _dense,
     "time-distributed-dense": _dense,
@@ -141,6 +147,7 @@ _READERS: dict[str, Callable[[str, Entry, Sequence[np.ndarray], int], Made]] = {
     "activation": _only_activation,
     "prelu": _prelu,
     "batchnorm": _batch_norm,
+    "layernorm": _layer_norm,
 }
 
 
@@ -170,7 +177,7 @@ def _function(name: str, entry: Entry) -> list[Layer]:
 
 def _activation(name: str, entry: Entry) -> Activation:
     given = entry.get("activation") or ""
-    if given not in FUNCTIONS:
+    if not isinstance(given, str) or given not in FUNCTIONS:
         known = ", ".join(key for key in FUNCTIONS if key)
         raise ValueError(f"{name}: its activation must be one of {known}, or empty; got {brief(given)}.")
     return FUNCTIONS[given]

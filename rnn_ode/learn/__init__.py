@@ -24,13 +24,19 @@ from ._forecast.baselines import drift as drift
 from ._forecast.baselines import last_value as last_value
 from ._forecast.baselines import seasonal as seasonal
 from ._forecast.forecast import forecast as forecast
+from ._forecast.forecaster import load_forecaster as load_forecaster
+from ._forecast.losses import LOSSES as LOSSES
 from ._forecast.metrics import coverage as coverage
+from ._forecast.metrics import crps as crps
 from ._forecast.metrics import mae as mae
 from ._forecast.metrics import mase as mase
 from ._forecast.metrics import mse as mse
 from ._forecast.metrics import smape as smape
+from ._forecast.needs import SCALINGS as SCALINGS
+from ._forecast.needs import Needs as Needs
 from ._forecast.result import Forecast as Forecast
 from ._forecast.scaler import Scaler as Scaler
+from ._forecast.schedules import SCHEDULES as SCHEDULES
 from ._forecast.split import Split as Split
 from ._forecast.split import split as split
 from ._forecast.thinned import Thinned as Thinned
@@ -60,6 +66,7 @@ from ._models.intervals import intervals as intervals
 from ._models.iterated import Iterated as Iterated
 from ._models.ode_rnn import ODERNN as ODERNN
 from ._models.rollout import rollout as rollout
+from ._models.timed import timed as timed
 from ._models.wirings import IrregularToOne as IrregularToOne
 from ._models.wirings import ManyToMany as ManyToMany
 from ._models.wirings import ManyToOne as ManyToOne
@@ -77,7 +84,10 @@ from ._training.penalties import vanishing_gradient as vanishing_gradient
 
 __all__ = [
     "CORES",
+    "LOSSES",
     "ODERNN",
+    "SCALINGS",
+    "SCHEDULES",
     "AbstractRunner",
     "AbstractTask",
     "Adding",
@@ -99,6 +109,7 @@ __all__ = [
     "ManyToMany",
     "ManyToOne",
     "Minibatches",
+    "Needs",
     "OneToMany",
     "OneToOne",
     "Recurrent",
@@ -111,6 +122,7 @@ __all__ = [
     "Trial",
     "Windows",
     "coverage",
+    "crps",
     "drift",
     "fit",
     "flossing",
@@ -118,6 +130,7 @@ __all__ = [
     "intervals",
     "last_value",
     "load",
+    "load_forecaster",
     "mae",
     "many_to_many",
     "many_to_one",
@@ -132,6 +145,7 @@ __all__ = [
     "split",
     "study",
     "thin",
+    "timed",
     "vanishing_gradient",
     "windows",
 ]

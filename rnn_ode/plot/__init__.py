@@ -30,6 +30,7 @@ from ._forecast import fit as fit
 from ._forecast import forecast as forecast
 from ._forecast import forecast_errors as forecast_errors
 from ._forecast import forecast_rows as forecast_rows
+from ._forecast import future as future
 from ._forecast import history as history
 from ._forecast import training as training
 from ._gradients import gradient_flow as gradient_flow
@@ -46,7 +47,9 @@ from ._recommendation import recommendation as recommendation
 from ._roots import root_condition as root_condition
 from ._spectrum import decay_regions as decay_regions
 from ._spectrum import spectrum as spectrum
+from ._state_portrait import state_portrait as state_portrait
 from ._style import ink
+from ._sweep import sweep as sweep
 from ._trajectory import trajectory as trajectory
 from ._transient import transient as transient
 
@@ -71,6 +74,7 @@ __all__ = [
     "forecast",
     "forecast_errors",
     "forecast_rows",
+    "future",
     "gradient_flow",
     "gradient_flows",
     "growth",
@@ -84,6 +88,8 @@ __all__ = [
     "recommendation",
     "root_condition",
     "spectrum",
+    "state_portrait",
+    "sweep",
     "training",
     "trajectories",
     "trajectory",

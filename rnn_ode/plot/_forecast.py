@@ -48,6 +48,47 @@ def forecast(f: Any) -> Figure:
     return figure
 
 
+def future(f: Any) -> Figure:
+    """The end of a series, and the forecast of what comes after it with its interval.
+
+    **Arguments:**
+
+    - `f`: a forecast with the rows `past` (T, K), the `future` with `mean`, `lower` and `upper` (horizon, K), its `times` or
+      `None`, `steps_ahead`, `share` and the names `columns`. The first column is drawn.
+
+    **Returns:** a matplotlib figure.
+
+    ```python
+    >>> from types import SimpleNamespace
+    >>> import numpy as np
+    >>> from rnn_ode import plot
+    >>> band = SimpleNamespace(mean=np.ones((2, 1)), lower=np.zeros((2, 1)), upper=2 * np.ones((2, 1)))
+    >>> f = SimpleNamespace(past=np.ones((9, 1)), future=band, times=None, steps_ahead=range(1, 3), share=0.9, columns=("x",))
+    >>> plot.future(f).axes[0].get_xlabel()
+    'row of the series'
+
+    ```
+    """
+    figure, axes = page(size=(7, 4.2))
+    draw, count = axes[0, 0], len(f.past)
+    shown = max(20, 6 * len(f.future.mean))
+    rows = np.arange(count)[-shown:]
+    draw.plot(rows, f.past[-shown:, 0], color=ink(), lw=1.6)
+    ahead = count - 1 + np.asarray(f.steps_ahead)
+    draw_ahead(draw, f, ahead)
+    draw.set(xlabel="row of the series", ylabel=f.columns[0] if f.columns else "value")
+    draw.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    headline(figure, f"What comes next, with the {f.share:.0%} interval")
+    return figure
+
+
+def draw_ahead(axes: Axes, f: Any, ahead: np.ndarray) -> None:
+    """Draw the future of the first column at these places."""
+    mean, low, high = (getattr(f.future, name)[:, 0] for name in ("mean", "lower", "upper"))
+    half = np.maximum(np.stack([mean - low, high - mean]), 0)
+    axes.errorbar(ahead, mean, half, fmt="o", ms=3, lw=1, color=RUST, label="after the end")
+
+
 def _mean_of_all(f: Any) -> str:
     """What the table calls the mean of the networks."""
     return f"mean of all {len(f.members)}"

@@ -8,7 +8,7 @@ import pytest
 
 from rnn_ode import bench
 from rnn_ode.bench import _precision
-from rnn_ode.bench._cases import evolve, fixed_points, long, lyapunov, train
+from rnn_ode.bench._cases import basins, evolve, fixed_points, long, lyapunov, train
 
 JAX = ["hand-written lax.scan"]
 
@@ -133,6 +133,13 @@ def test_a_search_for_fixed_points_is_timed(run, installed, monkeypatch):
         assert adam.ok and ours.error < adam.error < 0.1 and adam.ratio > 0
     else:
         assert adam.note == "not installed: pip install '.[bench]' in a clone of rnn_ode"
+
+
+@pytest.mark.slow
+def test_basins_are_timed(run, monkeypatch):
+    monkeypatch.setattr(basins, "SEARCH", (2, 60))
+    ours, plain = run(repeats=1, cases="basins")
+    assert ours.ok and ours.error == plain.error == 0 and (ours.hidden, ours.batch) == (2, 60)
 
 
 @pytest.mark.slow

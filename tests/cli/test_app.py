@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from rnn_ode import bench, datasets, learn
 from rnn_ode._methods import catalogue
+from rnn_ode._sweep.questions import QUESTIONS
 from rnn_ode.cli import _options, app
 from rnn_ode.cli._app import job, mention_unused
 
@@ -152,7 +153,7 @@ def test_a_shell_completes_commands_options_and_values_without_jax():
     def completed(words):
         return printed(_RNN_ODE_COMPLETE="complete_bash", COMP_WORDS=words, COMP_CWORD=str(len(words.split(" ")) - 1))
 
-    assert completed("rnn-ode s").split() == ["spectrum"]
+    assert completed("rnn-ode sp").split() == ["spectrum"]
     assert {"--recurrent", "--results"} & set(completed("rnn-ode compare --re").split()) == {"--recurrent"}
     assert completed("rnn-ode compare --recurrent sh").split() == ["shifted"]
     assert "_RNN_ODE_COMPLETE" in printed("--show-completion", "bash", _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1")
@@ -161,11 +162,13 @@ def test_a_shell_completes_commands_options_and_values_without_jax():
 def test_the_names_in_the_help_are_all_there_are():
     methods = [spelling for kind in catalogue._OURS for spelling in kind.spellings()]
     known = {"SERIES": datasets.SERIES, "MODELS": learn.CORES, "CASES": bench.CASES, "METHODS": methods}
+    known |= {"QUESTIONS": QUESTIONS}
     assert {name: sorted(getattr(_options, name)) for name in known} == {name: sorted(known[name]) for name in known}
     for command, names in (
         ("forecast", (*_options.SERIES, *_options.MODELS)),
         ("memory", _options.MODELS),
         ("bench", _options.CASES),
+        ("sweep", _options.QUESTIONS),
         ("compare", _options.METHODS),
         ("analyse", _options.METHODS),
     ):

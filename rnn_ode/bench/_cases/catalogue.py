@@ -5,6 +5,7 @@ from collections.abc import Callable
 from .._race import Plan
 from .._rows import Row
 from . import (
+    basins,
     compare,
     evolve,
     first,
@@ -37,6 +38,7 @@ CASES: dict[str, Callable[[Plan], list[Row]]] = SIZED | {
     "long": long.rows,
     "evolve": evolve.rows,
     "fixed_points": fixed_points.rows,
+    "basins": basins.rows,
     "lyapunov": lyapunov.rows,
     "train": train.rows,
     "import": imports.rows,
@@ -53,5 +55,6 @@ SECONDS = dict.fromkeys(CASES, 60) | {
     "linear": 20,
     "long": 15,
     "evolve": 22,
+    "basins": 12,
 }
 """Roughly, the processor time of each case with 48 units, 60 steps and 20 rounds. Where it was not measured, a minute."""

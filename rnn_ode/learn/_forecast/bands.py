@@ -6,6 +6,7 @@ Lei et al., JASA 113, 2018).
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import equinox as eqx
@@ -15,7 +16,7 @@ from jaxtyping import Float
 from ..._base.shown import Shown
 from ..._base.text import Column, Table, number, plain
 
-_MOST = 12  # rows of a table
+_MOST = 24  # rows of a table
 
 
 class Band(Shown, eqx.Module):
@@ -50,31 +51,44 @@ class Band(Shown, eqx.Module):
         return plain({"mean": self.mean, "lower": self.lower, "upper": self.upper})
 
 
-def band_table(band: Band, first: int, title: str, says: str = "") -> Table:
+def band_table(
+    band: Band,
+    first: int,
+    title: str,
+    says: str = "",
+    times: Sequence[str] | None = None,
+    names: Sequence[str] = (),
+) -> Table:
     """The predictions of one window as a table. Its steps count from `first`, and `says` tells what they are."""
     horizon, width = band.mean.shape
     places = [(step, column) for step in range(horizon) for column in range(width)]
     rows = tuple(
         (
             str(first + step),
-            *([str(column)] if width > 1 else []),
+            *([times[step]] if times else []),
+            *([names[column] if names else str(column)] if width > 1 else []),
             *(number(values[step, column], 5) for values in (band.mean, band.lower, band.upper)),
         )
         for step, column in places[:_MOST]
     )
     headings = ["column", "mean", "lower", "upper"][width == 1 :]
-    columns = Column("step", ">", says), *(Column(heading, ">") for heading in headings)
+    when = [Column("time")] if times else []
+    columns = Column("step", ">", says), *when, *(Column(heading, ">") for heading in headings)
     return Table(columns, rows, title, hidden=len(places) - len(rows))
 
 
 class ConformalIntervals(eqx.Module):
     """Intervals around the mean of an ensemble, of the half-width factor · (standard deviation of the members + floor).
 
+    If the members say how uncertain they are (`spread`), that stands in place of the standard deviation and the floor.
+
     **Fields:** `factor` and `floor`, each (horizon, D). `floor` is the root mean square error on the validation windows.
+    `ratios` (m, horizon, D) are quantiles of the errors, with sign, in the same units as `factor`.
     """
 
     factor: np.ndarray
     floor: np.ndarray
+    ratios: np.ndarray
 
     @classmethod
     def fit(
@@ -82,15 +96,40 @@ class ConformalIntervals(eqx.Module):
         predictions: Float[np.ndarray, "members n horizon D"],
         targets: Float[np.ndarray, "n horizon D"],
         share: float,
+        spread: Float[np.ndarray, "members n horizon D"] | None = None,
     ) -> "ConformalIntervals":
         """The intervals that cover this share of the targets."""
-        errors = np.abs(predictions.mean(axis=0) - targets)
-        floor = np.sqrt(np.mean(errors**2, axis=0)) + np.finfo(float).tiny
-        ratios = np.sort(errors / (predictions.std(axis=0) + floor), axis=0)
+        wrong = targets - predictions.mean(axis=0)
+        floor = np.sqrt(np.mean(wrong**2, axis=0)) + np.finfo(float).tiny
+        width = _width(predictions, floor, spread)
+        ratios = np.sort(np.abs(wrong) / width, axis=0)
         place = math.ceil((len(ratios) + 1) * share * (1 - 1e-12)) - 1
-        return cls(ratios[place], floor)
+        levels = (np.arange(_QUANTILES) + 0.5) / _QUANTILES
+        return cls(ratios[min(place, len(ratios) - 1)], floor, np.quantile(wrong / width, levels, axis=0))
 
-    def __call__(self, predictions: Float[np.ndarray, "members n horizon D"]) -> Band:
+    def __call__(
+        self,
+        predictions: Float[np.ndarray, "members n horizon D"],
+        spread: Float[np.ndarray, "members n horizon D"] | None = None,
+    ) -> Band:
         """The mean of the members' predictions, with its intervals."""
-        mean, half = predictions.mean(axis=0), self.factor * (predictions.std(axis=0) + self.floor)
+        mean, half = predictions.mean(axis=0), self.factor * _width(predictions, self.floor, spread)
         return Band(mean, mean - half, mean + half)
+
+    def samples(
+        self,
+        predictions: Float[np.ndarray, "members n horizon D"],
+        spread: Float[np.ndarray, "members n horizon D"] | None = None,
+    ) -> Float[np.ndarray, "m n horizon D"]:
+        """Equally likely values of each target: the mean, and the errors of the validation windows in its units."""
+        return predictions.mean(axis=0) + self.ratios[:, None] * _width(predictions, self.floor, spread)
+
+
+_QUANTILES = 40
+
+
+def _width(predictions: np.ndarray, floor: np.ndarray, spread: np.ndarray | None) -> np.ndarray:
+    """In what units errors are compared."""
+    if spread is None:
+        return predictions.std(axis=0) + floor
+    return np.sqrt(np.mean(spread**2, axis=0) + predictions.var(axis=0)) + 1e-3 * floor

@@ -100,8 +100,8 @@ class LinearAutoregression(eqx.Module):
 
     **Fields:**
 
-    - `weights`: (history, D, horizon, D), of each input for each target.
-    - `intercept`: (horizon, D).
+    - `weights`: (history, D, horizon, K), of each input for each target; K is D unless `train` has fewer targets.
+    - `intercept`: (horizon, K).
     - `gap`: the gap of the windows.
 
     ```python
@@ -114,8 +114,8 @@ class LinearAutoregression(eqx.Module):
     ```
     """
 
-    weights: Float[np.ndarray, "history D horizon D"]
-    intercept: Float[np.ndarray, "horizon D"]
+    weights: Float[np.ndarray, "history D horizon K"]
+    intercept: Float[np.ndarray, "horizon K"]
     gap: int = eqx.field(static=True)
 
     @classmethod
@@ -130,18 +130,23 @@ class LinearAutoregression(eqx.Module):
         # in units of the standard deviations, so that columns of different sizes count equally and rounding errors stay small
         unit = train.inputs.astype(np.float64).std(axis=(0, 1))
         unit = np.where(unit > 0, unit, 1.0)
+        aim = train.targets.astype(np.float64).std(
+            axis=(0, 1)
+        )  # in the units of the inputs where they are the same columns
+        aim = unit if len(aim) == len(unit) else np.where(aim > 0, aim, 1.0)
         inputs, targets = (
-            (part.astype(np.float64) / unit).reshape(len(train), -1) for part in (train.inputs, train.targets)
+            (part.astype(np.float64) / one).reshape(len(train), -1)
+            for part, one in ((train.inputs, unit), (train.targets, aim))
         )
         centre, level = inputs.mean(axis=0), targets.mean(axis=0)
         weights = np.linalg.lstsq(inputs - centre, targets - level)[0]
         shape = train.targets.shape[1:]
-        intercept = (level - centre @ weights).reshape(shape) * unit
-        weights = weights.reshape(*train.inputs.shape[1:], *shape) / unit[:, None, None] * unit
+        intercept = (level - centre @ weights).reshape(shape) * aim
+        weights = weights.reshape(*train.inputs.shape[1:], *shape) / unit[:, None, None] * aim
         return cls(weights, intercept, train.gap)
 
-    def __call__(self, windows: Windows) -> Float[np.ndarray, "n horizon D"]:
-        """Predictions (n, horizon, D), in the windows' floating type. `ValueError` for windows of other sizes."""
+    def __call__(self, windows: Windows) -> Float[np.ndarray, "n horizon K"]:
+        """Predictions (n, horizon, K), in the windows' floating type. `ValueError` for windows of other sizes."""
         wanted = (*self.weights.shape[:2], self.gap, *self.intercept.shape)
         came = (*windows.inputs.shape[1:], windows.gap, *windows.targets.shape[1:])
         if came != wanted:

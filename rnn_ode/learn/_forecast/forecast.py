@@ -4,35 +4,42 @@ The series is split in time (`split`) and scaled by its training part. Several n
 gives all of the horizon from a history; the forecast is their mean, with calibrated intervals (`bands`).
 """
 
+import dataclasses
 import hashlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
-import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float, PRNGKeyArray, Real
+from jaxtyping import PRNGKeyArray, Real
 
-from ..._base.checks import as_number, check_callable, check_count, check_key
+from ..._base.checks import as_number, check_callable, check_count, check_flag
 from .._checkpoints.checkpoint import PathLike
 from .._models.ensemble import Ensemble
-from .._models.rollout import rollout
 from .._training.batches import Minibatches
-from .._training.fit import fit, uninterrupted
+from .._training.fit import Fit, fit, uninterrupted
+from .aimed import aimed, few, thinned, varying
 from .bands import ConformalIntervals
-from .baselines import LinearAutoregression, drift, last_value, seasonal
-from .metrics import mase
+from .beside import Beside, beside_of
+from .forecaster import Forecaster, keep
+from .losses import Loss
+from .needs import PLAIN, Needs, plain, prepare
+from .problem import Problem
 from .result import Forecast
 from .scaler import Scaler
+from .schedules import schedule_of
+from .scores import Part, all_baselines, places, scores_of
 from .split import Split, split
-from .windows import Windows
+from .windows import Windows, as_series, windows
 
-# Networks read and give values of a quarter of a standard deviation, where their activations are nearly linear.
-_AMPLITUDE = 0.25
+_TRUSTS = (0.25, 0.5, 0.75, 1.0)  # factors of the networks' correction that are tried
+_PILOT = 150  # steps of a short training
+_EXACT = 1e-10  # relative error of an affine forecast that needs no correction
+_SURE = 1.0  # standard errors by which a correction must help on the validation windows
 
 
 def forecast(
@@ -55,6 +62,16 @@ def forecast(
     season: int = 1,
     checkpoint: PathLike | None = None,
     progress: bool = True,
+    needs: Needs | None = None,
+    targets: Sequence[int] | None = None,
+    known: Real[ArrayLike, "T_more F"] | None = None,
+    times: Any = None,
+    loss: str = "mse",
+    schedule: str = "cosine",
+    patience: int | None = None,
+    refit: bool = False,
+    callback: Callable[[int, dict[str, Any]], Any] | None = None,
+    columns: Sequence[str] = (),
 ) -> Forecast:
     """Train recurrent networks to forecast a series, and measure their errors on its last part, which they never saw.
 
@@ -66,9 +83,9 @@ def forecast(
     - `history`, `gap`, `horizon`: the rows of a window, as in `windows`.
     - `key`: the key from which everything random is drawn.
     - `members`: how many networks to train. Default 5.
-    - `steps`: steps of Adam. Default 3000.
+    - `steps`: steps of Adam at most. Default 3000.
     - `size`: windows per batch. Default 32.
-    - `rate`: the rate of Adam at first; it falls to zero as a cosine. Default 0.02.
+    - `rate`: the rate of Adam at first. Default 0.02.
     - `direct`: whether a model gives all of the horizon at once. Otherwise it gives the next row, which is appended to the
       history until the horizon is reached (`rollout`). Default `True`.
     - `share`: the share of the targets that the intervals are to cover, at most n/(n + 1) for n validation windows. They
@@ -77,7 +94,24 @@ def forecast(
       the intervals.
     - `shuffle`: whether random windows validate, as with a `key` in `split`. Default `False`.
     - `season`: rows per season, for the baselines. Default 1.
-    - `checkpoint`, `progress`: as in `fit`.
+    - `checkpoint`, `progress`, `callback`: as in `fit`. The finished checkpoint holds the forecaster too, for
+      `load_forecaster`.
+    - `needs`: what is done to the series first and undone in the forecasts, a `Needs`; `Needs()` lets validation choose.
+      Default `None`: values in standard deviations of the training rows.
+    - `targets`: the numbers of the columns that are forecast; the others are inputs only. Default: all.
+    - `known`: values known in advance (T + gap + horizon, F), such as calendars or plans, as further inputs.
+    - `times`: the times (T,) of the rows, increasing numbers or datetime64, if they are irregular: the networks get the time
+      since the row before and to each target, as `many_to_one("odernn", N)` takes them.
+    - `loss`: "mse", "mae", "gaussian", "student" or "quantile": what the networks minimise. With the last three they say how
+      uncertain they are. Default "mse".
+    - `schedule`: how the rate goes on: "cosine", down to zero; "constant"; "exponential", down to a hundredth; "warmup", up
+      over the first tenth of the steps and then the cosine. Default "cosine".
+    - `patience`: stop after this many of 20 checks without a better validation. Default `None`: make all steps.
+    - `refit`: whether the networks learn on, with a quarter of the steps, from all windows, before they forecast what comes
+      after the series. Its intervals are then calibrated on validation and test. Default `False`.
+    - `columns`: names of the columns, for the tables.
+
+    A column that is constant before the test is left out, if there are others; `Forecast.skipped` says so.
 
     **Returns:** a `Forecast`.
 
@@ -99,55 +133,138 @@ def forecast(
     check_callable("make", make, 'make(key, inputs, outputs), such as learn.many_to_one("lstm", 32)')
     for name, count in (("members", members), ("steps", steps), ("size", size), ("season", season)):
         check_count(name, count)
+    check_flag("refit", refit)
     share = _check_shares(share, rate, validation)
-    check_key(key)
+    criterion, way = Loss(loss, share), schedule_of(schedule, rate, steps)
+    rows, kept, used, skipped, names = varying(as_series(values), test, targets, columns)
     keys = jax.random.split(key, 3)
-    shares = {"test": test, "validation": validation, "key": keys[0] if shuffle else None}
-    parts = split(values, history=history, gap=gap, horizon=horizon, **shares)
-    rows = np.asarray(values, float)
+    parts = split(
+        rows,
+        history=history,
+        gap=gap,
+        horizon=horizon,
+        test=test,
+        validation=validation,
+        key=keys[0] if shuffle else None,
+    )
+    earlier = windows(rows[: parts.test.starts[0]], history, gap, horizon)
+    parts, earlier = jax.tree.map(
+        lambda part: aimed(part, used), (few(parts), thinned(earlier)), is_leaf=lambda x: isinstance(x, Windows)
+    )
     past = rows[: parts.test.starts[0]]
-    # if the past has no scale for MASE, the error comes here and not after the training
-    mase(past[-1:], past[-1:], past, season)
+    if len(past) <= season:
+        raise ValueError(f"training must have more rows than season, {season}; got {len(past)}.")
+    beside = beside_of(known, times, len(rows), len(past), history, gap, horizon)
+    if not direct and (needs not in (None, PLAIN) or criterion.outputs > 1 or beside or len(used) < rows.shape[1]):
+        raise ValueError("direct must be True with needs, targets, known, times and losses of more than one output.")
+    optimiser = optax.adam(way)
 
-    problem = _ScaledProblem(parts.scaler, gap, horizon, direct)
-    width = rows.shape[1]
-    ensemble = Ensemble(lambda key: make(key, width, horizon * width if direct else width), members, key=keys[1])
-    done = uninterrupted(
-        fit(
-            ensemble,
-            problem.loss,
-            Minibatches(problem.examples(parts.train, rows), min(size, len(parts.train))),
-            optimiser=optax.adam(optax.cosine_decay_schedule(rate, steps)),
-            steps=steps,
-            key=keys[2],
-            validate=problem.examples(parts.validation, rows),
-            every=max(1, steps // 20),
-            checkpoint=checkpoint,
-            progress=progress,
-            notes={"data": hashlib.sha256(rows.tobytes()).hexdigest()[:16], "gap": gap, "direct": direct, "rate": rate},
+    def problem_of(prepared: Any) -> Problem:
+        return Problem(prepared, criterion, used, gap, horizon, direct)
+
+    ways = _ways(needs, parts, earlier, season, used)
+    width = rows.shape[1] + (0 if beside is None else beside(parts.train.starts[:1]).shape[2])
+    outputs = problem_of(None).outputs
+    ensemble = Ensemble(lambda key: make(key, width, outputs), members, key=keys[1])
+
+    def trained(problem: Problem, **settings: Any) -> Fit:
+        return uninterrupted(
+            fit(
+                ensemble,
+                problem.loss,
+                Minibatches(problem.examples(parts.train, rows, beside), min(size, len(parts.train))),
+                optimiser=optimiser,
+                key=keys[2],
+                validate=problem.examples(parts.validation, rows, beside),
+                progress=progress,
+                **settings,
+            )
         )
+
+    def tried(again: Any) -> float:
+        """The error on the validation windows after a short training."""
+        problem = problem_of(again(parts.train, parts.scaler))
+        model = trained(problem, steps=min(steps, _PILOT), every=_PILOT // 5).model
+        valid = parts.validation
+        given = problem.given(model, problem.histories(valid.inputs, valid.starts, beside))
+        found = problem.prepared.outputs(valid.inputs, given[..., 0], used).mean(axis=0)
+        return float(np.abs((found - valid.targets) / parts.scaler.std[list(used)]).mean())
+
+    again = ways[0] if len(ways) == 1 else min(ways, key=tried)
+    prepared = again(parts.train, parts.scaler)
+    problem = problem_of(prepared)
+    notes = {"data": hashlib.sha256(rows.tobytes()).hexdigest()[:16], "gap": gap, "direct": direct, "rate": rate}
+    if needs is not None or loss != "mse" or schedule != "cosine" or beside is not None or len(used) < rows.shape[1]:
+        notes |= {"needs": prepared.in_words(), "loss": loss, "schedule": schedule, "targets": list(used)}
+    done = trained(
+        problem,
+        steps=steps,
+        every=max(1, steps // 20),
+        patience=patience,
+        checkpoint=checkpoint,
+        callback=callback,
+        notes=notes,
+    )
+    share = min(share, len(parts.validation) / (len(parts.validation) + 1))  # at most as wide as the largest error seen
+    ready = Forecaster(
+        done.model,
+        prepared,
+        None,
+        1.0,
+        share,
+        history,
+        gap,
+        horizon,
+        direct,
+        loss,
+        used,
+        np.shape(values)[1],
+        kept,
+        beside,
     )
     # one call for all histories, since each shape of input is compiled anew
-    histories = np.concatenate([parts.validation.inputs, parts.test.inputs, rows[None, -history:]])
-    predictions = problem.predict(done.model, histories)
-    valid, tested, ahead = np.split(predictions, [len(parts.validation), len(histories) - 1], axis=1)
-    if not (np.isfinite(valid).all() and np.isfinite(tested).all()):
+    count = len(parts.validation)
+    inputs = np.concatenate([parts.validation.inputs, parts.test.inputs, rows[None, -history:]])
+    starts = np.concatenate([parts.validation.starts, parts.test.starts, [len(rows) - history]])
+    trust = 1.0
+    if needs is not None:
+        found, _ = ready.predictions(inputs[:count], starts[:count], beside)
+        trust = _trust(prepared, parts.validation, found, used)
+        ready = dataclasses.replace(ready, trust=trust)
+    found, spread = ready.predictions(inputs, starts, beside)
+    valid, tested, ahead = (Part(found, spread, where) for where in places(count, len(inputs)))
+    if not (np.isfinite(valid.found).all() and np.isfinite(tested.found).all()):
         raise ValueError(
             f"the networks give no finite forecasts after {len(done.history.loss)} steps ({done.stopped_because}): a smaller "
             f"rate than {rate:g} may help."
         )
-    share = min(share, len(parts.validation) / (len(parts.validation) + 1))  # at most as wide as the largest error seen
-    with_intervals = ConformalIntervals.fit(valid, parts.validation.targets, share)
+    intervals = ConformalIntervals.fit(valid.found, parts.validation.targets, share, valid.spread)
+    final = dataclasses.replace(ready, intervals=intervals)
+    if refit:
+        final = _refitted(
+            final, again, rows, used, beside, done, rate, steps, size, keys[2], progress, parts, valid, tested
+        )
+        future = final(as_series(values), beside)
+    else:
+        future = jax.tree.map(lambda leaf: leaf[0], intervals(ahead.found, ahead.spread))
+    if checkpoint is not None:
+        keep(Path(checkpoint), done, final)
+    baselines, before = all_baselines(parts, rows, season, used)
     return Forecast(
         split=parts,
-        past=past,
-        band=with_intervals(tested),
-        members=tested,
-        future=jax.tree.map(lambda leaf: leaf[0], with_intervals(ahead)),
-        baselines=baselines_of(parts, season),
+        past=past[:, list(used)],
+        band=intervals(tested.found, tested.spread),
+        members=tested.found,
+        future=future,
+        baselines=baselines,
         share=share,
         fit=done,
         season=season,
+        forecaster=final,
+        scores=scores_of(parts, share, baselines, before, valid, tested, intervals),
+        columns=names,
+        skipped=skipped,
+        prepared=prepared.in_words() if needs is not None else "",
     )
 
 
@@ -163,52 +280,71 @@ def _check_shares(share: float, rate: float, validation: float) -> float:
     return share
 
 
-class _ScaledProblem(eqx.Module):
-    """What the networks are trained on and asked for, in scaled values."""
-
-    scaler: Scaler
-    gap: int = eqx.field(static=True)
-    horizon: int = eqx.field(static=True)
-    direct: bool = eqx.field(static=True)
-
-    def examples(self, part: Windows, rows: np.ndarray) -> tuple[Array, Array]:
-        """Histories (n, history, D) and what a network is to give for each: the horizon, or the next row (n, 1, D)."""
-        next_row = rows[part.starts + part.inputs.shape[1]][:, None]
-        return self._scaled(part.inputs), self._scaled(part.targets if self.direct else next_row)
-
-    def _scaled(self, values: np.ndarray) -> Array:
-        return jnp.asarray(_AMPLITUDE * self.scaler.transform(values))
-
-    def loss(self, ensemble: Ensemble, batch: tuple[Array, Array]) -> Array:
-        """The mean squared error of all members, in standard deviations."""
-        histories, targets = batch
-        outputs = jax.vmap(ensemble)(histories)
-        wanted = targets.reshape(targets.shape[0], 1, -1)
-        return jnp.mean((outputs - wanted) ** 2) / _AMPLITUDE**2
-
-    def predict(self, ensemble: Ensemble, inputs: np.ndarray) -> Float[np.ndarray, "members n horizon D"]:
-        """The predictions of every member from histories (n, history, D), in the units of the series."""
-        outputs = np.asarray(_predict(self, ensemble, self._scaled(inputs)), float)
-        return self.scaler.inverse(outputs / _AMPLITUDE)
-
-    def predict_one(self, member: Any, history: Array) -> Array:
-        """The horizon (horizon, D) that one network gives from one history."""
-        if self.direct:
-            return member(history).reshape(self.horizon, -1)
-        return rollout(member, history, self.gap + self.horizon)[self.gap :]
+def _ways(
+    needs: Needs | None, parts: Split, earlier: Windows, season: int, used: tuple[int, ...]
+) -> tuple[Callable[[Windows, Scaler], Any], ...]:
+    """How to make the preparation from windows: one way, or two of which a short training chooses."""
+    if needs is None or needs == PLAIN:
+        return (lambda every, scaler: plain(every, scaler, used),)
+    return prepare(needs, parts.train, parts.validation, earlier, season, used)
 
 
-@eqx.filter_jit
-def _predict(problem: _ScaledProblem, ensemble: Ensemble, histories: Array) -> Array:
-    def of_all(member: Any) -> Array:
-        return jax.vmap(lambda history: problem.predict_one(member, history))(histories)
+def _trust(prepared: Any, valid: Windows, found: np.ndarray, used: tuple[int, ...]) -> float:
+    """The factor of the networks' correction with the lowest error on the validation windows. It is 0 if no correction helps
+    by more than a standard error (the rule of Breiman et al., Classification and Regression Trees, 1984)."""
+    base = prepared.outputs(valid.inputs, np.zeros((1, *valid.targets.shape)), used)[0]
+    unit = np.maximum(np.abs(valid.targets - base).mean(axis=0), np.finfo(float).tiny)
 
-    return eqx.filter_vmap(of_all)(ensemble.stacked)
+    def errors(trust: float) -> np.ndarray:
+        mixed = base + trust * (found.mean(axis=0) - base)
+        return (np.abs(mixed - valid.targets) / unit).mean(axis=(1, 2))
+
+    if errors(0.0).mean() * np.abs(unit).max() <= _EXACT * np.abs(valid.targets).max():
+        return 0.0
+    best = min(_TRUSTS, key=lambda trust: errors(trust).mean())
+    gain = errors(0.0) - errors(best)
+    return best if gain.mean() > _SURE * gain.std() / math.sqrt(len(gain)) else 0.0
 
 
-def baselines_of(parts: Split, season: int) -> dict[str, np.ndarray]:
-    """The predictions of the baselines for the test windows, by name."""
-    found = {"last value": last_value(parts.test), "drift": drift(parts.test)}
-    if 1 < season <= parts.test.inputs.shape[1]:
-        found["seasonal"] = seasonal(parts.test, season)
-    return found | {"linear autoregression": LinearAutoregression.fit(parts.train)(parts.test)}
+def _refitted(
+    final: Forecaster,
+    again: Callable[[Windows, Scaler], Any],
+    rows: np.ndarray,
+    used: tuple[int, ...],
+    beside: Beside | None,
+    done: Fit,
+    rate: float,
+    steps: int,
+    size: int,
+    key: PRNGKeyArray,
+    progress: bool,
+    parts: Split,
+    valid: Part,
+    tested: Part,
+) -> Forecaster:
+    """The forecaster after it learnt on from all windows, with intervals calibrated on validation and test."""
+    every = aimed(thinned(windows(rows, final.history, final.gap, final.horizon)), used)
+    pair: Any = (valid.spread, tested.spread)
+    spread = None if valid.spread is None else np.concatenate(pair, axis=1)
+    targets = np.concatenate([parts.validation.targets, parts.test.targets])
+    found = np.concatenate([valid.found, tested.found], axis=1)
+    intervals = ConformalIntervals.fit(found, targets, final.share, spread)
+    problem = Problem(
+        again(every, Scaler.fit(rows)), Loss(final.loss, final.share), used, final.gap, final.horizon, final.direct
+    )
+    final = dataclasses.replace(final, prepared=problem.prepared, intervals=intervals)
+    if not final.trust:
+        return final
+    more = max(1, min(len(done.history.loss), steps) // 4)
+    longer = uninterrupted(
+        fit(
+            final.ensemble,
+            problem.loss,
+            Minibatches(problem.examples(every, rows, beside), min(size, len(parts.train))),
+            optimiser=optax.adam(optax.cosine_decay_schedule(rate / 4, more)),
+            steps=more,
+            key=jax.random.fold_in(key, 1),
+            progress=progress,
+        )
+    )
+    return dataclasses.replace(final, ensemble=longer.model)

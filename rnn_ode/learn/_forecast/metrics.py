@@ -123,12 +123,49 @@ def mase(
         )
     if len(rows) <= season:
         raise ValueError(f"training must have more rows than season, {season}; got {len(rows)}.")
-    units = np.abs(rows[season:] - rows[:-season]).mean(axis=0)
+    units = naive_errors(rows, season)
     for column in np.flatnonzero(units == 0):
         raise ValueError(
             f"training must change within season, {season}: column {column} repeats itself and so gives no unit of error."
         )
     return float((np.abs(y - p) / units).mean())
+
+
+def naive_errors(rows: np.ndarray, season: int) -> np.ndarray:
+    """The mean absolute error (D,) of the seasonal naive forecast of rows (T, D); 0 if it is but a rounding error."""
+    errors = np.abs(rows[season:] - rows[:-season]).mean(axis=0)
+    return np.where(errors > 1e-12 * np.abs(rows).max(axis=0), errors, 0.0)
+
+
+def crps(targets: ArrayLike | Sequence, samples: ArrayLike | Sequence) -> float:
+    """The continuous ranked probability score of forecasts that are samples: mean |x − y| − mean |x − x'| / 2.
+
+    It is in the units of the values. For one sample it is the mean absolute error; a forecast that spreads rightly has less.
+    Gneiting & Raftery, Journal of the American Statistical Association 102 (2007) 359, equation 21.
+
+    **Arguments:**
+
+    - `targets`: the true values y, in any shape.
+    - `samples`: the samples x (m, …) of each.
+
+    **Returns:** one number.
+
+    **Raises:** `ValueError` as `mae`, and for samples of another shape.
+
+    ```python
+    >>> from rnn_ode import learn
+    >>> learn.crps([0.0], [[-1.0], [1.0]]), learn.crps([0.0], [[1.0]])
+    (0.5, 1.0)
+
+    ```
+    """
+    y = as_host_floats("targets", targets).astype(np.float64)
+    x = np.sort(as_host_floats("samples", samples).astype(np.float64), axis=0)
+    if x.shape[1:] != y.shape:
+        raise ValueError(f"samples must have shape (m, …) with the shape of targets, {y.shape}; got {x.shape}.")
+    m = len(x)
+    ranks = (2 * np.arange(1, m + 1) - m - 1).reshape(-1, *[1] * y.ndim)  # Σ|x − x'| = 2 Σ rank · x, sorted
+    return float((np.abs(x - y).mean(axis=0) - (ranks * x).sum(axis=0) / m**2).mean())
 
 
 def coverage(targets: ArrayLike | Sequence, lower: ArrayLike | Sequence, upper: ArrayLike | Sequence) -> float:

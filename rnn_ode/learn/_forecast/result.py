@@ -10,18 +10,22 @@ from ..._base.shown import ShownArrays, Variables
 from ..._base.text import Column, Table, fixed, number, plain
 from .._training.fit import Fit
 from .bands import Band, band_table
-from .metrics import coverage, mae, mase, mse, smape
+from .forecaster import Forecaster
+from .metrics import coverage, mae, mse, naive_errors, smape
 from .split import Split
+from .verdict import worth
 
-_WRITTEN = {"mae": (number, 5), "mse": (number, 3), "smape": (fixed, 4), "mase": (fixed, 3)}
+_WRITTEN = {"mae": (number, 5), "mse": (number, 3), "smape": (fixed, 4), "mase": (fixed, 3), "crps": (number, 3)}
 
 _SAYS = {
     "mae": "mean absolute error, in the units of the series",
     "mse": "mean squared error",
     "smape": "mean of 2 |y − p| / (|y| + |p|), from 0 to 2",
     "mase": "mean absolute error, relative to a naive forecast",
+    "crps": "error of the whole distribution, in the units of the series",
 }
 _COLUMNS = (Column("method"), *(Column(name.upper(), ">", _SAYS[name]) for name in _WRITTEN))
+_COVERS = Column("covers", ">", "share of the test targets that the intervals cover")
 
 
 class Forecast(ShownArrays, eqx.Module):
@@ -38,10 +42,19 @@ class Forecast(ShownArrays, eqx.Module):
     - `share`: the share of the targets that the intervals are meant to cover.
     - `fit`: the `Fit` of the training; `fit.model` is an `Ensemble` of the networks.
     - `season`: rows per season.
+    - `forecaster`: a `Forecaster` that forecasts what comes after any rows, or `None`.
+    - `scores`: by method the "crps", and "covers", the share of the test targets in the intervals, at the last step of the
+      horizon. The distributions of all methods come from their errors on the validation windows.
+    - `columns`: the names of the columns that are forecast.
+    - `skipped`: those that were left out, since they are constant.
+    - `prepared`: what was done to the series before the networks saw it, in words; empty if nothing was chosen.
+    - `times`: the times of the rows of `future`, or `None`.
+
+    `verdict` is one sentence: whether the networks are worth having.
 
     `to_dict()` has, at the last step of the horizon: "metrics" of a single network (median), "naive" of the last value,
     "ensemble", "members" and "baselines". At every step: "by_step" of the ensemble. Further: "coverage", and the "future" at
-    its "steps" after the last row of the series.
+    its "steps" after the last row of the series and its "time", the "verdict", and with several columns the "by_column".
 
     ```python
     >>> import numpy as np
@@ -69,6 +82,12 @@ class Forecast(ShownArrays, eqx.Module):
     share: float
     fit: Fit
     season: int
+    forecaster: Forecaster | None = None
+    scores: dict[str, dict[str, float]] = eqx.field(default_factory=dict)
+    columns: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+    prepared: str = ""
+    times: Any = None
 
     @property
     def steps_ahead(self) -> range:
@@ -81,47 +100,100 @@ class Forecast(ShownArrays, eqx.Module):
         """The share of the test targets that the intervals cover."""
         return coverage(self.split.test.targets, self.band.lower, self.band.upper)
 
-    def metrics(self, predictions: Float[np.ndarray, "n horizon D"], step: int = -1) -> dict[str, float]:
-        """The "mae", "mse", "smape" and "mase" of predictions at one step of the horizon, by default the last one."""
-        pair = self.split.test.targets[:, step], predictions[:, step]
+    def metrics(
+        self, predictions: Float[np.ndarray, "n horizon D"], step: int = -1, column: int | None = None
+    ) -> dict[str, float | None]:
+        """The "mae", "mse", "smape" and "mase" of predictions at one step of the horizon, by default the last one.
+
+        They are means over the columns, or those of one column. The MASE leaves out columns whose naive forecast has no error
+        before the test; it is `None` if that is so for all.
+        """
+        which = slice(None) if column is None else slice(column, column + 1)
+        pair = self.split.test.targets[:, step, which], predictions[:, step, which]
         errors = {"mae": mae(*pair), "mse": mse(*pair), "smape": smape(*pair)}
-        return errors | {"mase": mase(*pair, self.past, self.season)}
+        units = self._units[which]
+        there = units > 0
+        relative = np.abs(pair[0] - pair[1])[:, there] / units[there]
+        return errors | {"mase": float(relative.mean()) if there.any() else None}
 
-    def typical(self) -> dict[str, float]:
+    @property
+    def _units(self) -> np.ndarray:
+        """The errors of the naive forecast before the test, of each column."""
+        return naive_errors(np.asarray(self.past, float), self.season)
+
+    def typical(self, column: int | None = None) -> dict[str, float | None]:
         """Each metric's median over the networks: how good a single network is."""
-        rows = [self.metrics(predictions) for predictions in self.members]
-        return {name: float(np.median([row[name] for row in rows])) for name in rows[0]}
+        rows = [self.metrics(predictions, column=column) for predictions in self.members]
+        return {name: _median([row[name] for row in rows]) for name in rows[0]}
 
-    def rows(self) -> dict[str, dict[str, float]]:
+    def rows(self, column: int | None = None) -> dict[str, dict[str, float | None]]:
         """The metrics by name: of each baseline, of a "network" (median of all), and of the "ensemble" (their mean)."""
-        table = {name: self.metrics(predictions) for name, predictions in self.baselines.items()}
-        return table | {"network": self.typical(), "ensemble": self.metrics(self.band.mean)}
+        table = {name: self.metrics(predictions, column=column) for name, predictions in self.baselines.items()}
+        table |= {"network": self.typical(column), "ensemble": self.metrics(self.band.mean, column=column)}
+        if column is None:
+            return {name: row | self.scores.get(name, {}) for name, row in table.items()}
+        return table
+
+    @property
+    def verdict(self) -> str:
+        """One sentence: whether the networks are worth having, by their errors at the last step of the horizon."""
+        targets = self.split.test.targets[:, -1]
+        units = np.where(self._units > 0, self._units, 1.0)
+        found = {name: rows[:, -1] for name, rows in self.baselines.items()}
+        lead = self.split.test.gap + self.split.test.targets.shape[1]
+        said = worth(targets, self.band.mean[:, -1], found, units, lead)
+        if self.forecaster is not None and not self.forecaster.trust:
+            said += " Validation gave their correction no weight."
+        return said
 
     def _tables(self) -> tuple[Table, ...]:
         test, horizon = self.split.test, self.split.test.targets.shape[1]
         count = len(self.members)
         labels = {"network": f"network (median of {count})", "ensemble": f"mean of all {count}"}
+        found = self.rows()
+        scored = all("covers" in row for row in found.values())
+        written = {name: way for name, way in _WRITTEN.items() if scored or name != "crps"}
         rows = tuple(
             (
                 labels.get(name, name.replace("_", " ")),
-                *(write(row[key], digits) for key, (write, digits) in _WRITTEN.items()),
+                *(_entry(row[key], way) for key, way in written.items()),
+                *([f"{row['covers']:.0%}"] if scored else []),
             )
-            for name, row in self.rows().items()
+            for name, row in found.items()
         )
         title = f"Errors at step {test.gap + horizon} after the history, on {len(test)} test windows."
         ahead = "season" if self.season > 1 else "sample"
+        flat = [self._name(column) for column in np.flatnonzero(self._units == 0)]
         notes = (
-            f"MASE is relative to the naive forecast one {ahead} ahead in the past.",
+            self.verdict,
+            f"Before the test {', '.join(flat)} repeats itself after {self.season} rows, so that it has no MASE."
+            * bool(flat),
+            f"MASE is relative to the naive forecast one {ahead} ahead in the past." * (len(flat) < len(self._units)),
             f"The intervals of {self.share:.0%} cover {self.coverage:.1%} of the test targets.",
+            f"Preparation: {self.prepared}." * bool(self.prepared),
+            f"Left out, since constant: {', '.join(self.skipped)}." * bool(self.skipped),
             f"Training: {self.fit.stopped_because}.",
         )
-        future = band_table(
-            self.future,
-            self.steps_ahead[0],
-            f"The forecast: the {labels['ensemble']}, with intervals of {self.share:.0%}.",
-            "rows after the last row of the series",
+        columns = (*(one for one, name in zip(_COLUMNS, ("", *_WRITTEN), strict=True) if name in ("", *written)),)
+        main = Table((*columns, *([_COVERS] if scored else [])), rows, title, tuple(filter(None, notes)))
+        return main, *self._by_column(), future_table(self)
+
+    def _name(self, column: Any) -> str:
+        return self.columns[column] if self.columns else f"column {column}"
+
+    def _by_column(self) -> tuple[Table, ...]:
+        """The mean absolute error of each method for each column, if there are several."""
+        count = len(self._units)
+        if count == 1:
+            return ()
+        every = [self.rows(column) for column in range(count)]
+        shown = list(range(min(count, _MOST_COLUMNS)))
+        rows = tuple(
+            (name.replace("_", " "), *(number(every[column][name]["mase"], 4) for column in shown)) for name in every[0]
         )
-        return Table(_COLUMNS, rows, title, notes), future
+        headings = Column("method"), *(Column(self._name(column), ">") for column in shown)
+        more = f" The first {len(shown)} of {count} are shown." if len(shown) < count else ""
+        return (Table(headings, rows, f"MASE of each column at the last step of the horizon.{more}"),)
 
     def _data(self) -> dict[str, Any]:
         rows, steps = self.rows(), range(self.split.test.targets.shape[1])
@@ -135,8 +207,16 @@ class Forecast(ShownArrays, eqx.Module):
             "coverage": {"wanted": self.share, "measured": self.coverage},
             "windows": {part: len(getattr(self.split, part)) for part in ("train", "validation", "test")},
             "stopped_because": self.fit.stopped_because,
-            "future": {"steps": list(self.steps_ahead), **self.future.to_dict()},
+            "verdict": self.verdict,
+            "scores": self.scores,
+            "columns": list(self.columns),
+            "skipped": list(self.skipped),
+            "prepared": self.prepared,
+            "future": {"steps": list(self.steps_ahead), "time": times_of(self), **self.future.to_dict()},
         }
+        if len(self._units) > 1:
+            every = range(len(self._units))
+            found["by_column"] = {self._name(column): self.rows(column) for column in every}
         return plain(found)
 
     def _variables(self) -> Variables:
@@ -156,3 +236,40 @@ class Forecast(ShownArrays, eqx.Module):
         from ... import plot
 
         return plot.forecast(self)
+
+
+_MOST_COLUMNS = 6
+
+
+def _median(values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.median(known)) if known else None
+
+
+def _entry(value: float | None, way: Any) -> str:
+    write, digits = way
+    return number(None) if value is None else write(value, digits)
+
+
+def times_of(f: Any) -> list[Any]:
+    """The times of the rows of `future` as texts or numbers; without times their numbers after the last row."""
+    if f.times is None:
+        return list(f.steps_ahead)
+    if f.times.dtype.kind == "M":
+        texts = [str(time) for time in f.times.astype("datetime64[s]")]
+        return [text.removesuffix("T00:00:00") for text in texts]
+    return [float(f"{time:.12g}") for time in f.times]
+
+
+def future_table(f: Any) -> Table:
+    """The forecast of what comes after the series, a row a time."""
+    count = len(f.members) if hasattr(f, "members") else f.count
+    table = band_table(
+        f.future,
+        f.steps_ahead[0],
+        f"The forecast: the mean of all {count}, with intervals of {f.share:.0%}.",
+        "rows after the last row of the series",
+        list(map(str, times_of(f))) if f.times is not None else None,
+        f.columns,
+    )
+    return table

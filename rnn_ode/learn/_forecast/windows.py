@@ -20,7 +20,7 @@ class Windows(eqx.Module):
     **Fields:**
 
     - `inputs`: the rows that each window gives (n, history, D).
-    - `targets`: the rows that it asks for (n, horizon, D).
+    - `targets`: the rows that it asks for (n, horizon, K), K = D unless only some columns are forecast.
     - `starts`: the row of the series with which it starts (n,).
     - `gap`: the number of rows skipped between inputs and targets.
 
@@ -37,7 +37,7 @@ class Windows(eqx.Module):
     """
 
     inputs: Float[np.ndarray, "n history D"]
-    targets: Float[np.ndarray, "n horizon D"]
+    targets: Float[np.ndarray, "n horizon K"]
     starts: Int[np.ndarray, " n"]
     gap: int = eqx.field(static=True)
 

@@ -94,6 +94,7 @@ def fit(
     clip: float | None = None,
     watch: Callable[[Any], dict[str, Any]] | None = None,
     notes: dict[str, Any] | None = None,
+    callback: Callable[[int, dict[str, Any]], Any] | None = None,
 ) -> Fit:
     """Train a model by gradient descent. A training that is killed resumes from its checkpoint without loss.
 
@@ -126,6 +127,10 @@ def fit(
     - `watch`: a function of the model that returns numbers or arrays by name, such as `Dynamics`. The history records them.
     - `notes`: JSON values by name that must be equal in a checkpoint to resume from it, such as the name of the data or
       settings of the loss, which cannot be compared.
+    - `callback`: called after each check with the number of steps made and a dictionary: the "loss" and "gradient_norm" of
+      the last step, the "validation", and what `watch` returned. For TensorBoard:
+      `lambda step, metrics: [writer.add_scalar(name, value, step) for name, value in metrics.items()]`; for Weights &
+      Biases: `lambda step, metrics: wandb.log(metrics, step=step)`. Default `None`.
 
     **Returns:** a `Fit`.
 
@@ -147,6 +152,8 @@ def fit(
     """
     check_flag("resume", resume)
     check_flag("progress", progress)
+    if callback is not None:
+        check_callable("callback", callback, "callback(step, metrics)")
     _check_counts(steps, every, patience, validates=validate is not None or patience is target is None)
     target = None if target is None else as_number("target", target)
     setup, params = _set_up(model, loss, optimiser, clip, key)
@@ -158,7 +165,7 @@ def fit(
         training.resume()
     else:
         training.save()  # so that a model that cannot be saved is refused before the first step
-    why = training.train(batches, steps, every, patience, target, progress)
+    why = training.train(batches, steps, every, patience, target, progress, callback)
     return Fit(training.model, training.history, why)
 
 

@@ -62,7 +62,14 @@ class Training:
         return history_of(self.seen, self.checked_at, self.checks)
 
     def train(
-        self, batches: Any, steps: int, every: int, patience: int | None, target: float | None, progress: bool
+        self,
+        batches: Any,
+        steps: int,
+        every: int,
+        patience: int | None,
+        target: float | None,
+        progress: bool,
+        callback: Callable[[int, dict[str, Any]], Any] | None = None,
     ) -> str:
         """Train until `steps` steps are made in all. Returns why it ended."""
         sources, why, checking = batch_sources(batches, self.step), self.reason_to_stop(patience, target), False
@@ -75,6 +82,8 @@ class Training:
                     checking = True
                     self.check()
                     checking, why = False, why or self.reason_to_stop(patience, target)
+                    if callback is not None:
+                        callback(self.step, self.metrics())
             except KeyboardInterrupt:
                 self.collect()
                 del self.seen[self.step :]
@@ -82,6 +91,13 @@ class Training:
                     self.save()
                 return f"{INTERRUPTED} after {self.step} steps"
         return why or (f"all {steps} steps are done" if self.step == steps else f"{self.step} steps were done already")
+
+    def metrics(self) -> dict[str, Any]:
+        """What the last check found, numbers as floats."""
+        loss, norm = self.seen[-1] if self.seen else (np.nan, np.nan)
+        checked = self.checks[-1] if self.checks else {}
+        found = {name: float(value) if np.ndim(value) == 0 else np.asarray(value) for name, value in checked.items()}
+        return {"loss": loss, "gradient_norm": norm, **found}
 
     def reason_to_stop(self, patience: int | None, target: float | None) -> str | None:
         """Why the validations say to stop, or `None`."""

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from rnn_ode import datasets, learn
-from rnn_ode.learn._forecast.forecast import baselines_of
+from rnn_ode.learn._forecast.scores import baselines_of
 
 SINE = np.sin(np.arange(240) / 5)[:, None] + 3
 QUIET = {"key": jax.random.key(0), "progress": False, "members": 2, "size": 16}
@@ -31,7 +31,7 @@ def test_a_sine_is_forecast_far_better_than_by_its_last_value(sine):
     rows = sine.rows()
     assert rows["ensemble"]["mae"] < 0.25 * rows["last value"]["mae"]
     assert rows["linear autoregression"]["mae"] < 1e-10 * rows["last value"]["mae"]
-    assert {"last value", "drift", "linear autoregression", "network", "ensemble"} == set(rows)
+    assert {"last value", "drift", "linear autoregression", "network", "ensemble"} <= set(rows)
     assert sine.band.mean.shape == sine.split.test.targets.shape == (len(sine.split.test), 3, 2)
     np.testing.assert_allclose(sine.band.mean, sine.members.mean(axis=0), rtol=1e-12)
 
@@ -109,14 +109,10 @@ def test_bad_arguments_are_refused_by_name(changes, error, message, as_user):
         learn.forecast(**{"values": SINE, "make": gru, "history": 10, "steps": 5, **QUIET, **changes})
 
 
-def test_a_past_without_a_unit_of_error_is_refused_before_the_training(monkeypatch):
+def test_a_past_shorter_than_a_season_is_refused_before_the_training(monkeypatch):
     monkeypatch.setattr("rnn_ode.learn._forecast.forecast.fit", lambda *arguments, **settings: pytest.fail("trained"))
-    for values, season, message in (
-        (SINE, 200, "more rows than season"),
-        (np.tile(SINE[:4], (60, 1)), 4, "repeats itself"),
-    ):
-        with pytest.raises(ValueError, match=message):
-            learn.forecast(values, gru, history=10, steps=5, season=season, **QUIET)
+    with pytest.raises(ValueError, match="more rows than season"):
+        learn.forecast(SINE, gru, history=10, steps=5, season=200, **QUIET)
 
 
 @pytest.mark.slow

@@ -1,0 +1,89 @@
+"""Baselines beside the networks, and how good the intervals of all are."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from .bands import ConformalIntervals
+from .baselines import LinearAutoregression, drift, last_value, seasonal
+from .classical import classical
+from .metrics import coverage, crps
+from .split import Split
+from .windows import Windows
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """The forecasts of some of the windows, and how uncertain the networks say they are."""
+
+    all_found: np.ndarray
+    all_spread: np.ndarray | None
+    where: slice
+
+    @property
+    def found(self) -> np.ndarray:
+        return self.all_found[:, self.where]
+
+    @property
+    def spread(self) -> np.ndarray | None:
+        return None if self.all_spread is None else self.all_spread[:, self.where]
+
+
+def places(count: int, total: int) -> tuple[slice, slice, slice]:
+    return slice(0, count), slice(count, total - 1), slice(total - 1, total)
+
+
+def all_baselines(
+    parts: Split, rows: np.ndarray, season: int, used: tuple[int, ...]
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """The forecasts of the baselines for the test windows and for the validation windows, by name."""
+    tested, before = baselines_of(parts, season, used), baselines_of(parts, season, used, parts.validation)
+    more = classical(
+        rows[:, list(used)], int(parts.test.starts[0]), {"test": parts.test, "valid": parts.validation}, season
+    )
+    names = {name: one["test"] for name, one in more.items()}
+    return tested | names, before | {name: one["valid"] for name, one in more.items()}
+
+
+def baselines_of(
+    parts: Split, season: int, used: Sequence[int] | None = None, windows: Windows | None = None
+) -> dict[str, np.ndarray]:
+    """The forecasts of the baselines for windows, by default those of the test, by name."""
+    windows = parts.test if windows is None else windows
+    columns = list(range(windows.inputs.shape[2]) if used is None else used)
+    found = {"last value": last_value(windows)[:, :, columns]}
+    history = windows.inputs.shape[1]
+    if history > 1:
+        found["drift"] = drift(windows)[:, :, columns]
+    if 1 < season <= history:
+        found["seasonal"] = seasonal(windows, season)[:, :, columns]
+    return found | {"linear autoregression": LinearAutoregression.fit(parts.train)(windows)}
+
+
+def scores_of(
+    parts: Split,
+    share: float,
+    baselines: dict[str, np.ndarray],
+    before: dict[str, np.ndarray],
+    valid: Part,
+    tested: Part,
+    intervals: ConformalIntervals,
+) -> dict[str, dict[str, float]]:
+    """The CRPS of each method and the share that its intervals cover, at the last step of the horizon. Intervals and
+    distributions of all methods come from their errors on the validation windows."""
+
+    def of(fitted: ConformalIntervals, part: np.ndarray, spread: np.ndarray | None = None) -> dict[str, float]:
+        band, wanted = fitted(part, spread), parts.test.targets[:, -1]
+        return {
+            "crps": crps(wanted, fitted.samples(part, spread)[:, :, -1]),
+            "covers": coverage(wanted, band.lower[:, -1], band.upper[:, -1]),
+        }
+
+    def alone(earlier: np.ndarray, later: np.ndarray) -> dict[str, float]:
+        return of(ConformalIntervals.fit(earlier[None], parts.validation.targets, share), later[None])
+
+    rows = {name: alone(before[name], found) for name, found in baselines.items()}
+    each = [alone(a, b) for a, b in zip(valid.found, tested.found, strict=True)]
+    rows["network"] = {name: float(np.median([row[name] for row in each])) for name in each[0]}
+    return rows | {"ensemble": of(intervals, tested.found, tested.spread)}

@@ -1,0 +1,55 @@
+"""Whether networks are worth having: one sentence, from errors on the test windows."""
+
+import math
+
+import numpy as np
+from jaxtyping import Float
+
+_SURE = 2.0  # standard errors
+
+
+def worth(
+    targets: Float[np.ndarray, "n K"],
+    networks: Float[np.ndarray, "n K"],
+    baselines: dict[str, Float[np.ndarray, "n K"]],
+    unit: Float[np.ndarray, " K"],
+    lead: int,
+) -> str:
+    """One sentence on the networks beside the best baseline.
+
+    The difference of two absolute errors counts if it is above two standard errors. These allow for differences that are
+    alike in neighbouring windows (Diebold & Mariano, Journal of Business & Economic Statistics 13 (1995) 253).
+    """
+    if not baselines:
+        return "There is no baseline beside the networks."
+    errors = {name: (np.abs(found - targets) / unit).mean(axis=1) for name, found in baselines.items()}
+    best = min(errors, key=lambda name: errors[name].mean())
+    ours, theirs = (np.abs(networks - targets) / unit).mean(axis=1), errors[best]
+    said = best.replace("_", " ")
+    if theirs.mean() <= 1e-9 * max(1e-300, (np.abs(targets) / unit).mean()):
+        return f"The networks are not worth having here: {said} is exact."
+    change, chance = ours - theirs, _standard_error(ours - theirs, lead)
+    share = abs(1 - ours.mean() / theirs.mean())
+    if abs(change.mean()) <= _SURE * chance or share < 0.005:
+        return f"The networks are not worth having here: {said} is as good, within chance ({_signed(ours, theirs)})."
+    if change.mean() > 0:
+        return f"The networks are not worth having here: {said} errs {_less(ours, theirs)} less."
+    return f"The networks are worth having here: they err {share:.0%} less than the best baseline, {said}."
+
+
+def _signed(ours: np.ndarray, theirs: np.ndarray) -> str:
+    return f"the networks' error is {100 * (ours.mean() / theirs.mean() - 1):+.1f} %"
+
+
+def _less(ours: np.ndarray, theirs: np.ndarray) -> str:
+    return f"{1 - theirs.mean() / ours.mean():.0%}"
+
+
+def _standard_error(change: np.ndarray, lead: int) -> float:
+    """Of a mean of values that are correlated over less than `lead` rows."""
+    n = len(change)
+    off = change - change.mean()
+    lags = min(max(lead, round(n ** (1 / 3))), n - 1)
+    covariances = [float(off[: n - lag] @ off[lag:]) / n for lag in range(lags + 1)]
+    variance = covariances[0] + 2 * sum((1 - lag / (lags + 1)) * covariances[lag] for lag in range(1, lags + 1))
+    return math.sqrt(max(variance, 0.0) / n)
