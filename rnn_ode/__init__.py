@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from ._analyses.branches import continue_branch as continue_branch
     from ._analyses.branches_result import Bifurcation as Bifurcation
     from ._analyses.branches_result import Branch as Branch
+    from ._analyses.branches_switch import switch_branch as switch_branch
+    from ._analyses.covariance import covariance as covariance
+    from ._analyses.covariance import spectral_density as spectral_density
     from ._analyses.curves import BifurcationCurve as BifurcationCurve
     from ._analyses.curves import CodimensionTwo as CodimensionTwo
     from ._analyses.curves import continue_bifurcation as continue_bifurcation
@@ -46,6 +49,8 @@ if TYPE_CHECKING:
     from ._analyses.orbits_guess import OrbitGuess as OrbitGuess
     from ._analyses.orbits_guess import orbit_guess as orbit_guess
     from ._analyses.orbits_result import PeriodicOrbit as PeriodicOrbit
+    from ._analyses.portrait import Portrait as Portrait
+    from ._analyses.portrait import portrait as portrait
     from ._analyses.spectrum import Spectrum as Spectrum
     from ._analyses.spectrum import spectrum as spectrum
     from ._analyses.transient import Transient as Transient
@@ -54,6 +59,8 @@ if TYPE_CHECKING:
     from ._base.verdict import Verdict as Verdict
     from ._base.verdict import verdict_name as verdict_name
     from ._base.version import __version__ as __version__
+    from ._bridge.noise import noise_to_ode as noise_to_ode
+    from ._bridge.noise import noise_to_rnn as noise_to_rnn
     from ._bridge.schemes import AbstractScheme as AbstractScheme
     from ._bridge.schemes import BackwardEuler as BackwardEuler
     from ._bridge.schemes import Euler as Euler
@@ -90,6 +97,7 @@ if TYPE_CHECKING:
     from ._resampling.alternatives import delayed_feedback as delayed_feedback
     from ._resampling.alternatives import state_trajectory as state_trajectory
     from ._resampling.evolve import evolve as evolve
+    from ._resampling.fitted import fitted_feedback as fitted_feedback
     from ._resampling.recommend import Recommendation as Recommendation
     from ._resampling.recommend import recommend as recommend
     from ._resampling.resampled import resampled as resampled
@@ -137,11 +145,13 @@ else:
         "_run.parallel_choice": "ParallelChoice",
         "_run.parallel_verdict": "ParallelVerdict parallel_verdict",
         "_run.trajectory": "Trajectory",
+        "_bridge.noise": "noise_to_ode noise_to_rnn",
         "_bridge.schemes": "AbstractScheme BackwardEuler Euler ExponentialEuler RungeKutta Trapezoidal",
         "_bridge.to_ode": "to_ode",
         "_bridge.to_rnn": "to_rnn",
         "_resampling.alternatives": "delayed_feedback state_trajectory",
         "_resampling.evolve": "evolve",
+        "_resampling.fitted": "fitted_feedback",
         "_resampling.recommend": "Recommendation recommend",
         "_resampling.resampled": "resampled",
         "_resampling.stability": "RootCondition root_condition",
@@ -154,7 +164,9 @@ else:
         "_analyses.basins_sets": "Attractor",
         "_analyses.branches": "continue_branch",
         "_analyses.branches_result": "Bifurcation Branch",
+        "_analyses.branches_switch": "switch_branch",
         "_analyses.curves": "BifurcationCurve CodimensionTwo continue_bifurcation",
+        "_analyses.covariance": "covariance spectral_density",
         "_analyses.cycles": "Cycles cycles",
         "_analyses.cycles_proof": "Coverage",
         "_analyses.fixed_points": "FixedPoints fixed_points",
@@ -164,6 +176,7 @@ else:
         "_analyses.gradients_bounds": "GradientBounds",
         "_analyses.gradients_examples": "gradient_examples",
         "_analyses.lyapunov": "Lyapunov lyapunov",
+        "_analyses.portrait": "Portrait portrait",
         "_analyses.spectrum": "Spectrum spectrum",
         "_analyses.orbits": "periodic_orbit",
         "_analyses.orbits_guess": "OrbitGuess orbit_guess",

@@ -87,6 +87,11 @@ def resampled(run, path):
     return lambda dtype, give: run(cell(dtype), path(give(XS, dtype)), give(TIMES, dtype), give(H0, dtype)).states
 
 
+def fitted(dtype, give):
+    ts, weights = give(np.arange(1.0, 4.0, 0.5), dtype), {"predict": [0.5, 0.5], "correct": [0.1, 0.9]}
+    return ro.fitted_feedback(cell(dtype), ro.Cubic(give(XS, dtype)), ts, give(H0, dtype), **weights).states
+
+
 def returned(method, scheme):
     return iterated(lambda dtype: ro.to_rnn(ro.to_ode(cell(dtype), method), scheme))
 
@@ -107,6 +112,7 @@ SLOW = {
     "evolve": resampled(ro.evolve, ro.BandLimited),
     "evolve, held": resampled(ro.evolve, ro.Hold),
     "delayed_feedback": resampled(ro.delayed_feedback, ro.BandLimited),
+    "fitted_feedback": fitted,
     "resampled": resampled(ro.resampled, ro.BandLimited),
     "state_trajectory": resampled(ro.state_trajectory, ro.BandLimited),
     "stream": streamed,
@@ -127,6 +133,20 @@ SLOW = {
     "iterate in parallel": lambda dtype, give: (
         ro.iterate(cell(dtype), give(XS, dtype), give(H0, dtype), parallel=True).states
     ),
+    "covariance": lambda dtype, give: ro.covariance(network(dtype, give), give(H0, dtype), give(np.ones(2), dtype)),
+    "spectral_density": lambda dtype, give: (
+        ro.spectral_density(
+            network(dtype, give), give(H0, dtype), give(np.ones(2), dtype), give(np.ones(1), dtype)
+        ).real
+    ),
+    "noise_to_rnn": lambda dtype, give: ro.noise_to_rnn(give(-np.eye(2), dtype), give(np.ones(2), dtype)),
+    "noise_to_ode": lambda dtype, give: ro.noise_to_ode(give(2 * np.eye(2), dtype), give(np.ones(2), dtype)),
+    "lyapunov_discrete": lambda dtype, give: ro.linalg.lyapunov_discrete(
+        give(2 * np.eye(2), dtype), give(np.eye(2), dtype)
+    ),
+    "expm": lambda dtype, give: ro.linalg.expm(give(np.eye(2), dtype)),
+    "funm": lambda dtype, give: ro.linalg.funm(give(2 * np.eye(2), dtype), jnp.sqrt).value,
+    "stability_radius": lambda dtype, give: ro.linalg.stability_radius(give(-np.eye(2), dtype), continuous=True).radius,
     "parallel_verdict": lambda dtype, give: ro.parallel_verdict(cell(dtype), give(XS, dtype), give(H0, dtype)).growth,
 }
 SAME, WIDER = "arrays of the network's type", "NumPy's float64"

@@ -163,6 +163,10 @@ RESULTS = {
     "bounds": (lambda: made("gradients").bounds, {"lag": 21}),
     "transient": (lambda: ro.transient(W), ("time", "mode")),
     "branch": (two_folds, ("point", "unit", "mode", "bifurcation")),
+    "portrait": (
+        lambda: ro.portrait(ro.Map(CELL, np.zeros(1)), ro.iterate(CELL, XS).states),
+        {"run": 1, "time": 21, "component": 2, "unit": 2, "point": 1},
+    ),
     "curve": (cusp, ("point", "unit", "mode", "parameter", "event")),
     "basins": (
         lambda: ro.basins(ro.Map(CELL, np.zeros(1)), np.eye(2)),
@@ -182,7 +186,7 @@ RESULTS = {
     "study": (studied, None),
     "report": (reported, None),
 }
-SLOW = {"basins", "curve", "orbit", "spectrum", "lyapunov", "gradients", "bounds", "branch", "analysis"}
+SLOW = {"portrait", "basins", "curve", "orbit", "spectrum", "lyapunov", "gradients", "bounds", "branch", "analysis"}
 NAMES = [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in RESULTS]
 
 

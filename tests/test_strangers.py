@@ -3,6 +3,7 @@
 import ast
 import inspect
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -233,6 +234,13 @@ def test_another_held_path_is_held(run):
     xs = np.array([[1.0], [-1.0], [2.0], [0.5]])
     ours, theirs = (run(cell, path(xs), np.arange(9) / 2, throw=False).states for path in (strangers.Steps, ro.Hold))
     np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("run", [ro.resampled, partial(ro.fitted_feedback, predict=[1.0])], ids=["resampled", "fitted"])
+def test_another_held_path_is_refused_where_hold_is(run, as_user):
+    cell = ro.VanillaCell([[0.5]], [[1.0]], [0.1], jnp.tanh)
+    with pytest.raises(ValueError, match=r"path must be a smooth input for .* Steps"):
+        run(cell, strangers.Steps(np.ones((4, 1))), np.arange(9) / 2)
 
 
 @pytest.mark.slow

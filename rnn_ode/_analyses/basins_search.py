@@ -143,10 +143,10 @@ def is_same(old: Settled, new: Settled) -> bool:
 
 
 def _padded(rows: ndarray) -> ndarray:
-    """Returns rows with the last one repeated up to a power of 8, so that few shapes are compiled."""
-    wanted = 8
+    """Returns rows with the last one repeated up to a power of 64, so that few shapes are compiled."""
+    wanted = 64
     while wanted < len(rows):
-        wanted *= 8
+        wanted *= 64
     return np.concatenate([rows, np.repeat(rows[-1:], wanted - len(rows), axis=0)])
 
 

@@ -34,21 +34,18 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, PyTree
 
 from .._base.checks import as_number, as_step, brief, check_callable, check_count
-from .._base.verdict import Verdict
 from .._systems.base import AbstractSystem, check_system
 from .branches_curve import Curve
-from .branches_kernels import on_kink
-from .branches_points import Point
-from .branches_result import Bifurcation, Branch
-from .branches_walk import Followed, Found, follow
-from .normal_forms import Forms, normal_form
+from .branches_made import as_branch
+from .branches_result import Branch
+from .branches_start import is_orbit, orbits_from
+from .branches_walk import follow
 
 
 def continue_branch(
@@ -97,6 +94,9 @@ def continue_branch(
     max_step = as_step("max_step", max_step)
     check_count("max_points", max_points, 2)
     ends = _as_interval(interval)
+    if is_orbit(start):
+        curve, home = orbits_from(make_system, start, ends)
+        return as_branch(curve, follow(curve, home, max_step, max_points))
     systems = [_made(make_system, p) for p in ends]
     h = systems[0].as_point("start", start)
     if systems[1].as_point("start", h).shape != h.shape or type(systems[0]) is not type(systems[1]):
@@ -105,39 +105,7 @@ def continue_branch(
         raise TypeError(f"start must be float32 or float64, and so must the system; got {h.dtype}. Convert both.")
     systems[0].require_constant("continue_branch", h)
     curve = Curve(make_system, systems[0], ends, np.asarray(h).dtype)
-    return _as_branch(curve, follow(curve, curve.start(np.asarray(h)), max_step, max_points))
-
-
-def _as_branch(curve: Curve, followed: Followed) -> Branch:
-    points, kind = followed.points, np.result_type(curve.dtype, np.complex64)
-    z = np.stack([point.z for point in points])
-    verdicts = [_verdict_at(curve, point) for point in points]
-    return Branch(
-        z[:, -1],
-        z[:, :-1],
-        np.array([point.residual for point in points], curve.dtype),
-        np.stack([point.spectrum.values for point in points]).astype(kind),
-        jax.tree.map(lambda *leaves: jnp.asarray(np.stack(leaves)), *verdicts),
-        [_bifurcation(curve, found, points[found.index]) for found in followed.found],
-        [found.index for found in followed.found],
-        np.array([found.critical for found in followed.found], kind),
-        followed.closed,
-        followed.result,
-    )
-
-
-def _bifurcation(curve: Curve, found: Found, point: Point) -> Bifurcation:
-    z, units = point.z, curve.units(point.z)
-    by_p = curve.look(z, units).extended[:, -1].astype(float) / units[-1]
-    flow = not curve.system.time.own_step
-    forms = Forms(curve.make_system, z, point.jacobian)
-    form = normal_form(found.kind.split(":")[0], found.critical, forms, by_p, curve.small, curve.eps, flow)
-    return Bifurcation(found.kind, float(z[-1]), z[:-1], *form)
-
-
-def _verdict_at(curve: Curve, point: Point) -> Verdict:
-    J = jnp.asarray(np.where(np.isfinite(point.jacobian), point.jacobian, 0))
-    return curve.system.time.judged(J, on_kink(curve.make_system, jnp.asarray(point.z)))[1]
+    return as_branch(curve, follow(curve, curve.start(np.asarray(h)), max_step, max_points))
 
 
 def _as_interval(interval: Any) -> tuple[float, float]:

@@ -1,5 +1,6 @@
 """The curve that `continue_branch` follows: its points, steps along it, and the units of lengths on it."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -7,12 +8,15 @@ import jax.numpy as jnp
 import numpy as np
 from numpy import ndarray
 
+from .._base.results import RESULTS
 from .._base.verdict import float64_hint
 from .._systems.base import AbstractSystem
 from .branches_kernels import Local, branch_point, correct, look
 from .branches_points import Point, point_at
 
 _STRAIGHT = 0.98  # the least cosine between the tangents of a step, and between chord and tangents
+
+_INFINITY = 1e6  # times the state's size
 
 _SMALLER = 64.0  # a coordinate that is this many times smaller than the state gets its own unit
 
@@ -188,9 +192,53 @@ class Curve:
         exact = self.correct(guess, direction, units)
         return exact if exact.converged and self.distance(at, exact) < 10 * self.near else at
 
+    def settled(self, a: Point) -> Point:
+        """Returns the point from which a step is made: a itself, or, of an orbit, the same one on a better mesh."""
+        return a
+
+    def note(self, b: Point) -> None:
+        """Takes notice of a new point."""
+        self.sizes = np.maximum(self.sizes, np.abs(b.z[:-1]))
+
+    def runs_off(self, home: Point, b: Point) -> Any:
+        """Returns the reason to stop at a point that is too far away, or `None`."""
+        far = _INFINITY * max(self.small, length_of(home.z[:-1]))
+        return RESULTS.branch_diverged if length_of(b.z[:-1]) > far else None
+
+    def lost(self, a: Point) -> Any:
+        """Returns why there may be no point after this one."""
+        return RESULTS.branch_lost
+
+    def closing(self, home: Point, b: Point) -> Point:
+        """Returns the last point of a closed branch, of which b is just beyond the start."""
+        return home
+
+    def born_at(self, at: Point) -> dict[str, complex]:
+        """Returns the bifurcation at which a branch of orbits is born and ends, with the eigenvalue that crosses there. It is
+        empty elsewhere."""
+        return {}
+
+    def returns(self, home: Point, a: Point, b: Point) -> bool:
+        """Returns whether the step from a to b passes the start again, in its direction."""
+        units = self.units(home.z)
+        u = unit_vector(home.tangent, units) / units
+        x, y = (a.z - home.z) / units, (b.z - home.z) / units
+        if not (u @ x < 0 <= u @ y and u @ (unit_vector(a.tangent, units) / units) > 0.9):
+            return False
+        nearest = x + (y - x) * (u @ x) / (u @ x - u @ y)
+        return length_of(nearest) < 0.1 * length_of(y - x)
+
     def distance(self, a: Point, b: Point) -> float:
         """Returns the distance of two points in the units at a."""
         return length_of((b.z - a.z) / self.units(a.z))
+
+    def eigenvalues(self, point: Point) -> ndarray:
+        """Returns the eigenvalues (N,) of a point, fastest growing first."""
+        return point.spectrum.values
+
+    def shown(self, points: Sequence[Point]) -> tuple[ndarray, ndarray | None]:
+        """Returns the states (k, …) of points, and their periods (k,) if they are orbits."""
+        return np.stack([point.z[:-1] for point in points]), None
 
     def outside(self, point: Point) -> bool:
         """Returns whether p has left the interval."""

@@ -69,14 +69,18 @@ class Bifurcation(_Triple):
 
 
 class Branch(ShownArrays, eqx.Module):
-    """A curve of fixed points along a parameter: what `continue_branch` returns.
+    """A curve of fixed points or of orbits along a parameter: what `continue_branch` and `switch_branch` return.
 
     **Fields:**
 
     - `parameters` (m,) and `points` (m, N), flat states: in the order in which the branch was followed, bifurcations
-      included.
+      included. A branch of orbits has `points` (m, n, N): all states of an orbit of a map, or n of a flow at equal distances
+      in time.
+    - `periods` (m,): of orbits, in units of time; `None` on a branch of fixed points.
+    - `interval`: (p0, p1), in which the branch was followed.
     - `residuals` (m,): the largest entries of cell(x, h) − h or dh/dt.
-    - `eigenvalues` (m, N): of the system's Jacobian, fastest growing first.
+    - `eigenvalues` (m, N): of the system's Jacobian, fastest growing first. Those of orbits are their multipliers,
+      largest first, of an autonomous flow with the trivial one, 1.
     - `verdicts` (m,): UNDETERMINED on a kink.
     - `bifurcations`: a list of (kind, parameter, point) in branch order; `indices`, their places among the points.
     - `critical` (k,): the eigenvalue that crosses at each: 1 or 0 at a fold, iω at a Hopf point, exp(iθ) at a
@@ -96,7 +100,7 @@ class Branch(ShownArrays, eqx.Module):
     """
 
     parameters: Float[np.ndarray, " m"]
-    points: Float[np.ndarray, "m N"]
+    points: Float[np.ndarray, "m ..."]
     residuals: Float[np.ndarray, " m"]
     eigenvalues: Complex[np.ndarray, "m N"]
     verdicts: Verdict
@@ -105,6 +109,8 @@ class Branch(ShownArrays, eqx.Module):
     critical: Complex[np.ndarray, " k"]
     closed: bool
     result: RESULTS
+    interval: tuple[float, float] = (math.nan, math.nan)
+    periods: Float[np.ndarray, " m"] | None = None
 
     @property
     def complete(self) -> bool:
@@ -129,7 +135,8 @@ class Branch(ShownArrays, eqx.Module):
 
     def _tables(self) -> tuple[Table, ...]:
         first, last = self.parameters[0], self.parameters[-1]
-        title = f"A branch of {len(self.parameters)} fixed points, from p = {number(first)} to {number(last)}"
+        what = "fixed points" if self.periods is None else f"orbits of {self.points.shape[1]} states"
+        title = f"A branch of {len(self.parameters)} {what}, from p = {number(first)} to {number(last)}"
         rows = tuple(
             (
                 found.kind,
@@ -137,18 +144,31 @@ class Branch(ShownArrays, eqx.Module):
                 complex_number(complex(critical)),
                 number(found.coefficient),
                 found.criticality,
-                " ".join(map(number, found.point[:4])),
+                " ".join(map(number, found.point.ravel()[:4])),
             )
             for found, critical in zip(self.bifurcations, self.critical, strict=True)
         )
         stable = self.verdict_names.count("DECAYS")
-        notes = [f"{stable} of the points are stable{'; the branch is closed' if self.closed else ''}."]
+        each = "points" if self.periods is None else "orbits"
+        notes = [f"{stable} of the {each} are stable{'; the branch is closed' if self.closed else ''}."]
+        if self.periods is not None:
+            notes += [f"Periods from {number(self.periods.min(), 6)} to {number(self.periods.max(), 6)}."]
         notes += [] if self.complete else [how_it_ended(self.result)]
         ends = f"{counted(len(rows), 'bifurcation')}."
         return (Table(_COLUMNS if rows else (), rows, f"{title}, with {ends}", tuple(notes)),)
 
     def _data(self) -> dict[str, Any]:
-        names = "parameters", "points", "residuals", "eigenvalues", "indices", "critical", "closed"
+        names = (
+            "parameters",
+            "points",
+            "residuals",
+            "eigenvalues",
+            "indices",
+            "critical",
+            "closed",
+            "interval",
+            "periods",
+        )
         found = {name: getattr(self, name) for name in names}
         found["bifurcations"] = [one._told() for one in self.bifurcations]
         return plain({**found, "verdicts": self.verdict_names, "result": how_it_ended(self.result)}, infinities=True)
@@ -157,7 +177,8 @@ class Branch(ShownArrays, eqx.Module):
         unit = "per step of a map, per unit time of a flow"
         return {
             "parameter": (("point",), self.parameters, ""),
-            "points": (("point", "unit"), self.points, ""),
+            "points": (("point", "unit") if self.periods is None else ("point", "time", "unit"), self.points, ""),
+            **({} if self.periods is None else {"periods": (("point",), self.periods, "the unit of dt")}),
             "residuals": (("point",), self.residuals, ""),
             "eigenvalues": (("point", "mode"), self.eigenvalues, unit),
             "verdict": (("point",), np.array(self.verdict_names, str), ""),

@@ -6,10 +6,8 @@ import numpy as np
 
 from .._base.results import RESULTS
 from .branches_crossings import Crossing, Locator
-from .branches_curve import Curve, length_of, unit_vector
+from .branches_curve import Curve
 from .branches_points import Point
-
-_INFINITY = 1e6  # times the state's size
 
 
 class Found(NamedTuple):
@@ -35,11 +33,11 @@ def follow(curve: Curve, home: Point, max_step: float, max_points: int) -> Follo
     record = _Record(curve, locator)
     record.add(home)
     a, length = home, max_step / 4
-    far = _INFINITY * max(curve.small, length_of(home.z[:-1]))
     while len(record.points) < max_points:
+        a = curve.settled(a)
         b, straight = curve.step(a, length)
-        closed = b is not None and len(record.points) > 2 and _returns(curve, home, a, b)
-        b = home if closed else b
+        closed = b is not None and len(record.points) > 2 and curve.returns(home, a, b)
+        b = curve.closing(home, b) if closed else b  # pyright: ignore[reportArgumentType]
         crossings = None if b is None else locator.crossings(a, b)
         if b is None or crossings is None:
             length /= 2 if b is None else 4
@@ -48,31 +46,23 @@ def follow(curve: Curve, home: Point, max_step: float, max_points: int) -> Follo
             b = curve.turn(a)
             crossings = None if b is None else locator.crossings(a, b)
             if b is None or crossings is None:
-                return record.end(RESULTS.branch_lost)
+                return record.end(curve.lost(a))
         for crossing in crossings:
             record.bifurcations(crossing)
+            if curve.born_at(crossing.at):
+                return record.end(RESULTS.successful)
             if curve.outside(crossing.after):
                 record.add(curve.end(crossing.at))
                 return record.end(RESULTS.successful)
         record.add(b)
         if closed:
             return record.end(RESULTS.successful, closed=True)
-        if length_of(b.z[:-1]) > far:
-            return record.end(RESULTS.branch_diverged)
-        a, curve.sizes = b, np.maximum(curve.sizes, np.abs(b.z[:-1]))
+        curve.note(b)
+        if (why := curve.runs_off(home, b)) is not None:
+            return record.end(why)
+        a = b
         length = min(max_step, 1.6 * length) if straight > 0.995 and b.iterations <= 5 else length
     return record.end(RESULTS.branch_cut_short)
-
-
-def _returns(curve: Curve, home: Point, a: Point, b: Point) -> bool:
-    """Returns whether the step from a to b passes the start again, in its direction."""
-    units = curve.units(home.z)
-    u = unit_vector(home.tangent, units) / units
-    x, y = (a.z - home.z) / units, (b.z - home.z) / units
-    if not (u @ x < 0 <= u @ y and u @ (unit_vector(a.tangent, units) / units) > 0.9):
-        return False
-    nearest = x + (y - x) * (u @ x) / (u @ x - u @ y)
-    return length_of(nearest) < 0.1 * length_of(y - x)
 
 
 class _Record:
@@ -85,13 +75,13 @@ class _Record:
 
     def add(self, point: Point) -> int:
         """Appends a point, unless it is the last one again, and returns its place."""
-        if not self.points or np.any(point.z != self.points[-1].z):
+        if not self.points or not np.array_equal(point.z, self.points[-1].z):
             self.points.append(point)
         return len(self.points) - 1
 
     def bifurcations(self, crossing: Crossing) -> None:
         """Appends the bifurcations of a crossing, with their points."""
-        kinds = self.locator.name(crossing)
+        kinds = self.curve.born_at(crossing.at) or self.locator.name(crossing)
         at = self.curve.refined(crossing.at) if "branch point" in kinds else crossing.at
         for kind, critical in kinds.items():
             # a point on the bifurcation, to within rounding, ends one step and starts the next

@@ -125,15 +125,31 @@ def _hopf(forms: Forms, critical, q, p, by_p, near, flow):
     return terms, _sign(np.sum(terms))
 
 
-def _neimark_sacker(forms: Forms, critical, q, p, by_p, near, flow):
+def circle_coefficient(forms: Forms, critical: complex) -> tuple[complex, ndarray]:
+    """Returns d of w ↦ λ w (1 + d |w|²) at a Neimark–Sacker point, and the eigenvector q."""
+    q, p = _eigenvectors(forms.J.astype(float), critical)
+    return complex(np.sum(_circle_terms(forms, critical, q, p))), q
+
+
+def _circle_terms(forms: Forms, critical: complex, q: ndarray, p: ndarray) -> ndarray:
     A, turn, n = forms.J.astype(float), critical / abs(critical), len(q)
     even = np.linalg.solve(np.eye(n) - A, forms.B(q, q.conj()))
-    resonance = next((k for k in (3, 4) if abs(turn**k - 1) < 1e-5), None)
-    if resonance == 3:  # a quadratic term cannot be removed
-        return [np.nan], "undecided: strong resonance 1:3"
     twice = np.linalg.solve(turn**2 * np.eye(n) - A, forms.B(q, q))
     terms = [p @ forms.C(q, q, q.conj()), 2 * p @ forms.B(q, even), p @ forms.B(q.conj(), twice)]
-    terms = np.real(np.array(terms) / turn) / 2
+    return np.array(terms) / turn / 2
+
+
+def resonance_of(critical: complex) -> int | None:
+    """Returns 3 or 4 if that power of a multiplier is 1 (a strong resonance), and otherwise `None`."""
+    turn = critical / abs(critical)
+    return next((k for k in (3, 4) if abs(turn**k - 1) < 1e-5), None)
+
+
+def _neimark_sacker(forms: Forms, critical, q, p, by_p, near, flow):
+    resonance = resonance_of(critical)
+    if resonance == 3:  # a quadratic term cannot be removed
+        return [np.nan], "undecided: strong resonance 1:3"
+    terms = np.real(_circle_terms(forms, critical, q, p))
     return terms, "undecided: strong resonance 1:4" if resonance else _sign(np.sum(terms))
 
 

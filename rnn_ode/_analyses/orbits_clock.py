@@ -22,7 +22,7 @@ def samples_of(system: AbstractSystem) -> int | None:
 
 def rate_of(system: AbstractSystem, h: Array, time: Array) -> Array:
     """Returns dh/dt of a flow at a state and a time within the first step of its input."""
-    return system.stepper().rate(jnp.zeros((), int), h, time)  # pyright: ignore[reportOptionalCall]
+    return system.stepper().rate(jnp.zeros((), int), h, time)  # pyright: ignore
 
 
 def is_driven(system: AbstractSystem, h: Array) -> bool:

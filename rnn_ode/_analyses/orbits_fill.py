@@ -67,7 +67,7 @@ def _solved(
         if samples is None:
             return rate_of(system, h, t)
         k = jnp.floor(t / stepper.length)
-        return stepper.rate(k.astype(int) % samples, h, t / stepper.length - k)  # pyright: ignore[reportOptionalCall]
+        return stepper.rate(k.astype(int) % samples, h, t / stepper.length - k)  # pyright: ignore
 
     tolerance = _TOLERANCE[jnp.finfo(h.dtype).bits]
     solution = diffrax.diffeqsolve(
@@ -82,5 +82,5 @@ def _solved(
         max_steps=_STEPS,
         throw=False,
     )
-    rows = solution.ys
+    rows = jnp.asarray(solution.ys)
     return rows, (solution.result == diffrax.RESULTS.successful) & jnp.all(jnp.isfinite(rows))

@@ -45,7 +45,7 @@ def _step_of(linear: Linear, grid: Grid, free: bool) -> tuple[Array, Array]:
     n = linear.V.shape[1]
     third = linear.phase(grid.widths) if free else unit_row(n, n, linear.V.dtype)
     rows = jnp.concatenate([linear.closing, third[None], unit_row(n, n + 1, linear.V.dtype)[None]])
-    y = _least(rows[:, :-1], -rows[:, -1])
+    y = least(rows[:, :-1], -rows[:, -1])
     return linear.states(y), y[n]
 
 
@@ -104,14 +104,16 @@ def find(system: AbstractSystem, S: Array, T: Array, grid: Grid, free: bool) -> 
     return Ended(S, T, linear, residual, (moved <= eps**0.4) & small & (T > 0), jnp.asarray(count))
 
 
-def _least(A: Array, b: Array) -> Array:
+def least(A: Array, b: Array) -> Array:
     """Returns the shortest solution of A y = b. There are many where orbits lie in a continuum, as those of a map that is a
     step of a flow."""
     kept = jnp.all(jnp.isfinite(A))  # LAPACK may not return from a matrix with a NaN
-    left, sizes, right = jnp.linalg.svd(jnp.where(kept, A, 0))
-    limit = 100 * len(A) * jnp.finfo(A.dtype).eps * sizes[0]
+    scale = jnp.max(jnp.abs(A), axis=1)
+    scale = jnp.where(scale > 0, scale, 1)
+    left, sizes, right = jnp.linalg.svd(jnp.where(kept, A / scale[:, None], 0))
+    limit = 4 * len(A) * jnp.finfo(A.dtype).eps * sizes[0]
     inverse = jnp.where(sizes > limit, 1 / jnp.where(sizes > limit, sizes, 1), 0)
-    return jnp.where(kept, right.T @ (inverse * (left.T @ b)), jnp.nan)
+    return jnp.where(kept, right.T @ (inverse * (left.T @ (b / scale))), jnp.nan)
 
 
 def _step(make_system: MakeSystem, p: Array, S: Array, T: Array, grid: Grid, free: bool, size: Array):
@@ -121,7 +123,7 @@ def _step(make_system: MakeSystem, p: Array, S: Array, T: Array, grid: Grid, fre
     n = S.shape[2]
     third = linear.phase(grid.widths) if free else unit_row(n, n, S.dtype)
     rows = jnp.concatenate([linear.closing, third[None], unit_row(n, n + 1, S.dtype)[None]])
-    y = _least(rows[:, :-1], -rows[:, -1])
+    y = least(rows[:, :-1], -rows[:, -1])
     dS = linear.states(y).reshape(S.shape)
     moved = jnp.max(jnp.linalg.norm(dS, axis=-1)) / size + 2 * jnp.abs(y[n] / T)
     return dS, y[n], moved, linear

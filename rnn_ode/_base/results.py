@@ -120,6 +120,16 @@ class RESULTS(diffrax.RESULTS):  # pyright: ignore[reportGeneralTypeIssues]
         "The orbit was found, but its points are less exact than 1e-7 (float32: 1e-4) of its extent: `error` says how exact "
         "they are. It has a kink (relu), or a part that is too fast for 384 intervals. Give more with `intervals`."
     )
+    branch_period_diverges = (
+        "The branch is partial: its period runs to infinity inside the interval, as near a homoclinic orbit, which leaves a "
+        "fixed point and returns to it. `periods` shows the growth, and the parameter of the last points is near that of the "
+        "homoclinic orbit."
+    )
+    branch_of_circles = (
+        "The branch is partial: it holds the start of an invariant circle by its normal form, and `residuals` says how well "
+        "the map keeps each circle. The motion on a circle closes at some parameters and not at others, so that no branch of "
+        "orbits continues it. Run the map there, or follow the orbits of a resonance from `periodic_orbit`."
+    )
     branch_lost = (
         "The branch is partial: after its last point Newton's method finds no next one, however short the step. It may turn "
         "back or end on a kink (relu), or the system may not be smooth or finite there. Look at the last points, start from "

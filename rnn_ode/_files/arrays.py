@@ -57,8 +57,11 @@ def read_arrays(path: PathLike) -> dict[str, np.ndarray]:
     """
     path = Path(path)
     if path.suffix.lower() not in _READERS:
-        raise ValueError(f"{path}: weights are read from {', '.join(_READERS)}; {way_out(path)}")
-    check_size(path)
+        raise ValueError(
+            f"{path}: arrays are read from {', '.join(_READERS)}, and networks from .nam and .aidax too; got a name ending "
+            f"in {path.suffix!r}. {_way_out(path.suffix)}"
+        )
+    check_file(path)
     return checked_arrays(path, _READERS[path.suffix.lower()](path))
 
 
@@ -69,23 +72,34 @@ def checked_arrays(path: Path, arrays: Mapping[str, Any]) -> dict[str, np.ndarra
     return {key: as_host_floats(f"{path}, key {key!r}", value) for key, value in arrays.items()}
 
 
-def check_size(path: Path) -> None:
-    """`ValueError` for a file that is larger than any file of weights of a recurrent network."""
+def check_file(path: Path) -> None:
+    """`ValueError` for a file that is larger than any weights of a recurrent network, or whose name tells a wrong format."""
     size = path.stat().st_size
     if size > _MOST_BYTES:
         raise ValueError(f"{path}: a file of at most {_MOST_BYTES >> 30} GiB is read; it has {size:,} bytes.")
+    with path.open("rb") as file:
+        start = file.read(8)
+    for beginning, suffix, kind in _FOREIGN:
+        if start.startswith(beginning) and not (suffix == ".pt" and path.suffix.lower() == ".npz"):
+            raise ValueError(f"{path}: by its content this is {kind}. {_way_out(suffix)}")
 
 
-def way_out(path: Path) -> str:
-    """What to do about a file in another format, by the end of its name."""
-    suffix = path.suffix.lower()
-    if suffix in (".h5", ".hdf5", ".keras"):
+_FOREIGN = (
+    (b"\x89HDF\r\n\x1a\n", ".h5", "an HDF5 file"),
+    (b"PK\x03\x04", ".pt", "a zip archive, as PyTorch and Keras write them"),
+    *((b"\x80" + bytes([version]), ".pkl", "a pickle") for version in range(2, 6)),
+)
+
+
+def _way_out(suffix: str) -> str:
+    """What to do about a file of another format, by the end of its name."""
+    if suffix.lower() in (".h5", ".hdf5", ".keras"):
         return (
-            f"got {suffix!r}, a file of Keras. Load the model in Keras, and in Python write it anew: "
+            "Load Keras's files (.h5, .keras) in Keras, and in Python write the model anew: "
             'interop.write_network("net.json", interop.from_keras(model)).'
         )
     return (
-        f"got a name ending in {path.suffix!r}. Pickles (.pt, .pth, .pkl) are never read. In Python write the weights anew: "
+        "Pickles (.pt, .pth, .pkl) are never read. In Python write the weights anew: "
         'interop.write_arrays("net.npz", module) for a PyTorch module, interop.write_arrays("net.npz", '
         "interop.to_torch(cell)) for a cell."
     )

@@ -9,7 +9,7 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Int
 
 from .._base.checks import as_number
 
@@ -37,10 +37,11 @@ def offsets(half_width: int) -> Int[np.ndarray, " taps"]:
     return np.arange(1 - half_width, half_width + 1)
 
 
-def sinc_weights(f: Float[Array, ""], half_width: int, beta: float, xp: Any = jnp) -> Float[Array, " taps"]:
-    """Return the weights of the samples around a time that is a fraction f of an interval after a sample.
+def sinc_weights(f: Any, half_width: int, beta: float, xp: Any = jnp) -> Any:
+    """Return the weights (taps,) of the samples around a time that is a fraction f of an interval after a sample.
 
-    They sum to 1. At f = 0 the sample's own weight is exactly 1 and all others are exactly 0."""
+    Fractions (n, 1) give weights (n, taps). They sum to 1. At f = 0 the sample's own weight is exactly 1 and all others are
+    exactly 0."""
     places = offsets(half_width)
     distance = f - places.astype(f.dtype)
     window = xp.i0(beta * xp.sqrt(xp.maximum(1 - (distance / half_width) ** 2, 1e-12)))

@@ -8,19 +8,23 @@ network is applied a more times (once for delayed feedback). At the frequency ω
 
 of the right value. This is averaged over the power spectrum of the network's output, at the worst mode. The rounding error of
 Σ_j w_j h(t_j) is added, which takes the place of ε at all frequencies.
+
+The input between its samples is read by a windowed sinc, whose own expected error (see `reading`) is added too, as if the
+network passed it on in proportion. The same error of the states is all that `resampled` adds.
 """
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import numpy as np
 
 from .._run.trajectory import Trajectory
 from .alternatives import delayed_feedback, state_trajectory, windows
 from .evolve import evolve
 from .interpolation import lagrange, uniform_nodes
+from .reading import spectrum_of
+from .scheme import Scheme, Sizes, middle_of
 from .stability import TOLERANCE, beyond, companion, feedback_companion
 
 BANDS = (0.0, 0.075, 0.1)
@@ -28,44 +32,29 @@ BANDS = (0.0, 0.075, 0.1)
 ORDERS = range(1, 6)
 
 
-class Scheme(eqx.Module):
-    """A way of running a network at any times: `run(cell, path, ts, h0=None, *, dt, save, throw)`, as `evolve` is called.
-
-    **Fields:**
-
-    - `label`: the call as text.
-    - `applications`: of the network, per result.
-    - `states`: how many states a result is interpolated from.
-    - `radius`: the largest modulus of its roots at rest; `stable`: whether they satisfy the root condition.
-    - `fit`: signal to error at rest that is expected, in dB.
-    - `snr`: signal to error in the trial, in dB; NaN without a trial, −inf if it left the float range, inf without error.
-    """
-
-    label: str = eqx.field(static=True)
-    run: partial[Trajectory]
-    applications: int = eqx.field(static=True)
-    states: int = eqx.field(static=True)
-    radius: float
-    stable: bool
-    fit: float
-    snr: float = float("nan")
-
-
 class Known(NamedTuple):
     """What is known before a trial: the `gap` in steps of the network; its `multipliers` at rest; the `power` of its outputs
-    at `frequencies`, in radians per step; and the variance of its states' `rounding` errors over that of the states."""
+    at `frequencies`, in radians per step; and the variance of its states' `rounding` errors over that of the states.
+
+    The rest belongs to reading and fitting: the power of the input and of the states at the same frequencies, and the
+    `sizes` of input, state and output with the operations of one application."""
 
     gap: float
     multipliers: np.ndarray
     frequencies: np.ndarray
     power: np.ndarray
     rounding: float
+    input_power: np.ndarray | None = None
+    state_power: np.ndarray | None = None
+    sizes: Sizes = Sizes()
 
 
-def known_of(gap: float, multipliers: np.ndarray, states: np.ndarray, outputs: np.ndarray) -> Known:
-    """Return what is known of a network from its states and outputs (n, M); `ValueError` for outputs that are constant.
+def known_of(
+    gap: float, multipliers: np.ndarray, states: np.ndarray, outputs: np.ndarray, xs: np.ndarray, sizes: Sizes
+) -> Known:
+    """Return what is known of a network from its states, outputs and inputs (n, M); `ValueError` for constant outputs.
 
-    Both are divided by the largest of them, which may have any size, and the outputs' mean is subtracted."""
+    States and outputs are divided by the largest of them, which may have any size, and their mean is subtracted."""
     unit, size = np.finfo(states.dtype).eps, np.max(np.abs(outputs))
     if np.max(np.ptp(outputs[middle_of(len(outputs))], axis=0)) <= 32 * unit * size:
         raise ValueError(
@@ -73,10 +62,13 @@ def known_of(gap: float, multipliers: np.ndarray, states: np.ndarray, outputs: n
             f"{outputs[-1]} to rounding."
         )
     states = states / np.max(np.abs(states))
-    rounding = (unit / 2) ** 2 * np.mean(states**2) / np.mean(np.var(states, axis=0))
-    window = np.hanning(len(outputs))[:, None]
-    power = np.sum(np.abs(np.fft.rfft(window * (outputs - outputs.mean(axis=0)) / size, axis=0)) ** 2, axis=1)
-    return Known(gap, multipliers, 2 * np.pi * np.fft.rfftfreq(len(outputs))[1:], power[1:], float(rounding))
+    deviations = np.std(states, axis=0)
+    rounding = (unit / 2) ** 2 * np.mean(states**2) / np.mean(deviations**2)
+    frequencies, power = spectrum_of(outputs)
+    moving = states[1:] / np.where(deviations > 0, deviations, 1)
+    return Known(
+        gap, multipliers, frequencies, power, float(rounding), spectrum_of(xs)[1], spectrum_of(moving)[1], sizes
+    )
 
 
 class _Rule(NamedTuple):
@@ -90,7 +82,8 @@ class _Rule(NamedTuple):
 
 
 def candidates(known: Known, budget: int) -> Iterator[tuple[Scheme, Any]]:
-    """Yield every scheme within a budget of applications per result, and a key that is equal for equal schemes."""
+    """Yield every scheme that interpolates states, within a budget of applications per result, and a key that is equal for
+    equal schemes. The input is read exactly."""
     gap = known.gap
     euler = _Rule(np.array([0.0, 1.0]), np.array([0, 1]), gap, 0, 0.0)
     yield _scheme(known, "state_trajectory()", partial(state_trajectory), 1, euler, partial(companion, behind=0))
@@ -139,7 +132,9 @@ def _scheme(
     counts = np.abs(weights) > 1e-12
     key = (label.split("(")[0], *np.round(nodes[counts] - at, 9), *np.round(weights[counts], 9))
     fit = _expected(known, rule, weights)
-    return Scheme(label, run, applications, len(nodes), float(radii.max()), stable, fit), key
+    cost = applications * known.sizes.application + 2 * len(nodes) * known.sizes.state
+    scheme = Scheme(label, run, applications, len(nodes), float(radii.max()), stable, fit, latency=0.0, cost=cost)
+    return scheme, key
 
 
 def _expected(known: Known, rule: _Rule, weights: np.ndarray) -> float:
@@ -157,8 +152,3 @@ def _expected(known: Known, rule: _Rule, weights: np.ndarray) -> float:
         everywhere = np.pi / known.gap * np.arange(1, 257) / 256
         rounding = known.rounding * np.sum(weights**2) * np.mean(np.abs(response(everywhere)) ** 2, axis=1)
         return float(-10 * np.log10(np.max(interpolation + rounding)))
-
-
-def middle_of(count: int) -> slice:
-    """Return the part of `count` results that is compared: without the transient, and without the end."""
-    return slice(min(2000, count // 4), count - count // 16)

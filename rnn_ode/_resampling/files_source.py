@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..audio import Recording, wav_writer
+from ..audio import Recording, recording_writer
+from ..audio._formats import subtype_for
 from ..datasets import load_csv
 
 
@@ -76,7 +77,8 @@ def writer(
     It returns how many samples it clipped. `frames` is the approximate number of rows.
     """
     if isinstance(source, Recording):
-        with wav_writer(path, int(rate), channels, subtype or source.subtype, frames) as write:
+        subtype = subtype or subtype_for(path, source.subtype)
+        with recording_writer(path, int(rate), channels, subtype, frames) as write:
             yield write
         return
     with path.open("w", encoding="utf-8") as file:

@@ -36,9 +36,9 @@ class Window(NamedTuple):
     beta: float
 
     @classmethod
-    def of(cls, half_width: Any, beta: Any) -> "Window":
+    def of(cls, half_width: Any, beta: Any, name: str = "half_width") -> "Window":
         """The window of checked arguments; its β is fitted to the width where it is `None`."""
-        check_count("half_width", half_width)
+        check_count(name, half_width)
         return cls(int(half_width), fitted_beta(int(half_width)) if beta is None else as_beta("beta", beta))
 
 

@@ -1,14 +1,14 @@
 """`integrate`: run a field."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import diffrax
 import jax
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Array, PyTree, Real
+from jaxtyping import Array, PRNGKeyArray, PyTree, Real
 
 from .._base.callables import check_field
 from .._base.checks import check_callable, check_count, check_solver, is_concrete
@@ -17,6 +17,8 @@ from .._base.types import Field, State
 from .._cells.protocol import as_state
 from .._paths.base import AbstractPath, check_width
 from .clock import Clock
+from .noise import Noise
+from .noisy_field import check_options, count_of_steps, solve_with_noise
 from .solve import reason_of, solve_field
 from .tolerances import tolerances_of
 from .trajectory import Trajectory, is_successful
@@ -34,9 +36,12 @@ def integrate(
     max_steps: int | None = None,
     adjoint: diffrax.AbstractAdjoint | None = None,
     save: Callable[[Any], Any] | None = None,
+    noise: ArrayLike | Sequence | None = None,
+    key: PRNGKeyArray | None = None,
+    step: float | None = None,
     throw: bool = True,
 ) -> Trajectory:
-    """Solve dh/dt = field(t, h, path) with diffrax.
+    """Solve dh/dt = field(t, h, path) with diffrax, or with noise dh = field(t, h, path) dt + σ dB in equal steps.
 
     **Arguments:**
 
@@ -57,7 +62,18 @@ def integrate(
       give `diffrax.ForwardMode()`. Second derivatives need forward mode over a gradient, as in `jax.hessian`. With another
       solver, or a path without samples, the default is `diffrax.RecursiveCheckpointAdjoint(checkpoints=8)` in each interval.
     - `save`: what to keep of each state, a function of it. Default: all of it.
+    - `noise`: σ, the standard deviation of the noise in a unit of time: a number, one for each number of a state (N,), or a
+      matrix (N, M) for the covariance σ σᵀ. States count flat, as `jax.flatten_util.ravel_pytree` orders them. Default: none.
+    - `key`: the key from which the noise is drawn, such as `jax.random.key(0)`.
+    - `step`: with noise, the longest step, in time. Every interval between samples and times is divided into the same number
+      of equal steps.
     - `throw`: whether a run that fails raises.
+
+    **With noise** the solver is `diffrax.Heun()`, of strong order 1 and weak order 2, or `diffrax.Euler()`, which is
+    Euler–Maruyama, of strong and weak order 1. `rtol`, `atol`, `max_steps` and `adjoint` belong to adaptive solvers and are
+    refused. The same key gives the same run, under `jit` and for any `save`. Under `vmap` all rows that share a key have the
+    same noise: give each its own, `jax.random.split(key, rows)`. Gradients are pathwise, and take memory for some hundred
+    steps and the states between them.
 
     Times that are known while Python runs are subtracted in their own type: NumPy float64 times as large as Unix seconds keep
     their digits in float32. The field itself gets the time as a float of the state's type.
@@ -66,7 +82,8 @@ def integrate(
     are infinite. `stats` holds `num_steps`, `num_accepted_steps`, `num_rejected_steps` and `max_steps`.
 
     **Raises:** `ValueError` or `TypeError` for times that do not increase, a state that is not finite or does not fit, and
-    counts that are not whole; with `throw=True`, at run time, for what `result` says.
+    counts that are not whole; for noise that is negative, of the wrong shape, not finite, without a key or without a step,
+    and for a key or a step without noise; with `throw=True`, at run time, for what `result` says.
 
     ```python
     >>> import jax.numpy as jnp, rnn_ode as ro
@@ -97,12 +114,26 @@ def integrate(
         check_solver("solver", solver)
     if max_steps is not None:
         check_count("max_steps", max_steps)
+    driven = Noise.of(noise, key, h0)
+    if driven is not None:
+        check_options(solver, rtol=rtol, atol=atol, max_steps=max_steps, adjoint=adjoint)
+        count = count_of_steps(step, path, clock)
+        euler = isinstance(solver, diffrax.Euler)
+        times, states, result, stats = solve_with_noise(field, path, h0, clock, count, euler, driven, save)
+        return _finished(times, states, result, stats, throw)
+    if step is not None:
+        raise ValueError(
+            "step is the step of a run with noise, and there is no noise; a solver chooses its steps by rtol."
+        )
     tolerances = tolerances_of(field, h0, solver, rtol, atol)
     solved = solve_field(field, path, h0, clock, solver, tolerances, max_steps, adjoint, save)
-    states, result = solved.states, reason_of(field, path, solved, solver)
+    return _finished(solved.times, solved.states, reason_of(field, path, solved, solver), solved.stats, throw)
+
+
+def _finished(times: Array, states: State, result: RESULTS, stats: dict[str, Any], throw: bool) -> Trajectory:
     if throw and not is_successful(result):
         states = result.error_if(states, result != RESULTS.successful)
-    return Trajectory(solved.times, states, result, solved.stats)
+    return Trajectory(times, states, result, stats)
 
 
 def integrate_samples(

@@ -1,6 +1,6 @@
 """`iterate`: run a network."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Array, Bool, Float, PyTree, Real
+from jaxtyping import Array, Bool, Float, PRNGKeyArray, PyTree, Real
 
 from .._base.callables import check_cell
 from .._base.checks import as_step, check_callable, check_count
@@ -21,9 +21,10 @@ from .._cells.recurrence import Recurrence
 from .fold import NO_FOLD, Fold, as_fold, checked_fold
 from .inputs import check_inputs
 from .kept import Kept, keep, with_result, with_result_unless
+from .noise import BLOCK, Noise
 from .parallel import run_in_parallel
 from .parallel_verdict import parallel_or_not
-from .scan import run_steps, scan_states
+from .scan import kicked, run_steps, scan_states
 from .trajectory import Trajectory, is_successful
 
 _SEGMENT = 1024  # steps whose states are in memory at a time if `save` keeps something else
@@ -39,9 +40,11 @@ def iterate(
     fold: tuple[Callable[[Any, Any, Any], Any], Any, Any] | None = None,
     checkpoints: int | None = None,
     parallel: bool | None = False,
+    noise: ArrayLike | Sequence | None = None,
+    key: PRNGKeyArray | None = None,
     throw: bool = True,
 ) -> Trajectory:
-    """Run a network over a sequence: h_k = cell(x_k, h_{k−1}).
+    """Run a network over a sequence: h_k = cell(x_k, h_{k−1}), or with noise h_k = cell(x_k, h_{k−1}) + σ ξ_k.
 
     **Arguments:**
 
@@ -54,6 +57,9 @@ def iterate(
     - `checkpoints`: for gradients through long runs, see below. Default: every step is kept.
     - `parallel`: `True` computes all steps at once, by Newton's method, and falls back to the scan where that does not
       converge. `None` does so where `parallel_verdict` expects it to pay. Default `False`: step by step. See below.
+    - `noise`: σ, the standard deviation of the noise of a step: a number, one for each number of a state (N,), or a matrix
+      (N, M) for the covariance σ σᵀ. States count flat, as `jax.flatten_util.ravel_pytree` orders them. Default: no noise.
+    - `key`: the key from which the noise is drawn, such as `jax.random.key(0)`.
     - `throw`: whether a run that leaves the float range raises.
 
     **Returns:** a `Trajectory` of T + 1 states at the times 0, dt, …, T·dt, the initial state first. The outputs are
@@ -77,10 +83,16 @@ def iterate(
     scan's to ε^¾ of a unit's largest value, 6e-6 in float32, and so do their derivatives. A batch that `vmap` makes is
     computed in one way: if one run does not converge, all are the scan.
 
+    **Noise** ξ is standard normal and independent from step to step. The same key gives the same run, under `jit` and for any
+    `save` and `checkpoints`; a shorter run is the beginning of a longer one. Under `vmap` all rows that share a key have the
+    same noise: give each its own, `jax.random.split(key, rows)`. Gradients by σ and by what the cell holds are pathwise. With
+    noise, at least 256 steps lie between two checkpoints. On a GPU or TPU, keys of the generator "rbg" may draw faster.
+
     **Raises:** `ValueError` or `TypeError` for inputs of the wrong shape, empty or not finite, for dt ≤ 0, for checkpoints
     that are not a whole number of at least 1, for a cell that does not return a state like its own, for a fold that is no
-    triple, whose `rows` are not T, or whose f does not return a value like `init`, and for a fold or checkpoints with
-    `parallel=True`. Under `jit` values are not checked.
+    triple, whose `rows` are not T, or whose f does not return a value like `init`, for noise that is negative, of the wrong
+    shape, not finite or without a key, for a key without noise, and for a fold, checkpoints or noise with `parallel=True`.
+    Under `jit` values are not checked.
 
     ```python
     >>> import jax, jax.numpy as jnp, equinox as eqx, rnn_ode as ro
@@ -105,12 +117,13 @@ def iterate(
     if checkpoints is not None:
         check_count("checkpoints", checkpoints)
     asked = None if fold is None else as_fold(fold, xs.shape[0])
-    in_parallel, how = parallel_or_not(parallel, cell, xs, h0, fold, checkpoints)
+    driven = Noise.of(noise, key, h0)
+    in_parallel, how = parallel_or_not(parallel, cell, xs, h0, fold, checkpoints, noise)
     total = None
     if in_parallel:
         ts, states, result, fine, how = run_in_parallel(cell, xs, h0, np.asarray(dt), save)
     else:
-        ts, states, total, result, fine = _run_network(cell, xs, h0, np.asarray(dt), save, asked, checkpoints)
+        ts, states, total, result, fine = _run_network(cell, xs, h0, np.asarray(dt), save, asked, checkpoints, driven)
     if result is None:
         states, result = with_result_unless(fine, states)
     if throw and not is_successful(result):
@@ -133,6 +146,7 @@ def _run_network(
     save: Callable[[Any], Any] | None,
     fold: Fold | None,
     checkpoints: int | None,
+    noise: Noise | None,
 ) -> tuple[Float[Array, " n"], State, PyTree, RESULTS | None, Bool[Array, ""]]:
     """Return the times, what is kept of the states (T + 1, …), the fold, and how the run ended.
 
@@ -143,9 +157,13 @@ def _run_network(
     if fold is not None:
         # with a `save`, the check needs no states: if nobody uses them, they are not kept
         fold, save = checked_fold(fold, h0), save or _as_it_is
-    run = partial(_run_by_segments, cell, apart, save, fold or NO_FOLD, xs, h0)
+    run = partial(_run_by_segments, cell, apart, save, fold or NO_FOLD, noise, xs, h0)
     if checkpoints is not None:
         rows, total, doubt = run(-(-xs.shape[0] // checkpoints), jax.checkpoint)
+    elif noise is not None:
+        rows, total, doubt = run(BLOCK, lambda segment, **options: segment)
+        if whole and fold is None:
+            return ts, after(h0, rows.state), total, None, doubt == 0
     elif apart is None:
         rows, _, total, doubt = _run_any_cell(cell, save, fold or NO_FOLD, xs, h0)
     elif whole:
@@ -158,52 +176,60 @@ def _run_network(
     return ts, states, mask_failed(doubt > 0, total), result, doubt == 0
 
 
-def _run_any_cell(cell, save, fold: Fold, xs, h0) -> tuple[Kept, State, PyTree, Float[Array, ""]]:
+def _run_any_cell(
+    cell, save, fold: Fold, xs, h0, kicks: State | None = None
+) -> tuple[Kept, State, PyTree, Float[Array, ""]]:
     """Return what is kept of every state (T, …), the last state, the fold, and whether the states are in doubt."""
 
     def step(h, total, given):
-        x, row = given
-        h = like(h, cell(x, h))
+        x, row, kick = given
+        h = kicked(like(h, cell(x, h)), kick)
         return h, fold.f(total, h, row)
 
-    return run_steps(step, h0, fold.init, (xs, fold.rows), lambda _, h: keep(h, save))
+    return run_steps(step, h0, fold.init, (xs, fold.rows, kicks), lambda _, h: keep(h, save))
 
 
 def _as_it_is(h: State) -> State:
     return h
 
 
-def _run_apart(apart: Recurrence, save, fold: Fold, xs, h0) -> tuple[Kept, State, PyTree, Float[Array, ""]]:
+def _run_apart(
+    apart: Recurrence, save, fold: Fold, xs, h0, kicks: State | None = None
+) -> tuple[Kept, State, PyTree, Float[Array, ""]]:
     """The same as `_run_any_cell`, of a cell taken apart; `save` keeps whole states."""
     jax.eval_shape(lambda x: like(h0, apart.step(apart.drive(x), h0)), xs[0])
-    return scan_states(apart, fold, xs, h0, partial(keep, save=save))
+    return scan_states(apart, fold, xs, h0, partial(keep, save=save), kicks)
 
 
 def _run_by_segments(
-    cell, apart: Recurrence | None, save, fold: Fold, xs, h0, length: int, checkpoint
+    cell, apart: Recurrence | None, save, fold: Fold, noise: Noise | None, xs, h0, length: int, checkpoint
 ) -> tuple[Kept, PyTree, Float[Array, ""]]:
     """Return what is kept of every state (T, …), the fold, and whether the states are in doubt.
 
-    Only one segment of `length` states is in memory at a time. With `jax.checkpoint`, reverse mode stores only the states
-    between segments."""
+    Only one segment of `length` states is in memory at a time, or with noise of the next multiple of a block of noise. With
+    `jax.checkpoint`, reverse mode stores only the states between segments."""
+    if noise is not None:
+        length = min(-(-length // BLOCK) * BLOCK, xs.shape[0])
 
     @partial(checkpoint, prevent_cse=False)  # in a scan nothing can be shared with the forward pass
     def segment(carry, given):
-        h, total, doubt = carry
-        part = Fold(fold.f, total, given[1])
+        h, total, doubt, block = carry
+        part, count = Fold(fold.f, total, given[1]), given[0].shape[0]
+        kicks = None if noise is None else noise.steps(block, count, h0)
         if apart is None:
-            rows, end, total, more = _run_any_cell(cell, None, part, given[0], h)
+            rows, end, total, more = _run_any_cell(cell, None, part, given[0], h, kicks)
         else:
-            rows, end, total, more = _run_apart(apart, None, part, given[0], h)
-        return (end, total, doubt + more), jax.vmap(lambda state: keep(state, save))(rows.state)
+            rows, end, total, more = _run_apart(apart, None, part, given[0], h, kicks)
+        return (end, total, doubt + more, block + -(-count // BLOCK)), jax.vmap(lambda h: keep(h, save))(rows.state)
 
-    start, inputs = (h0, fold.init, jnp.zeros(())), (xs, fold.rows)
+    start, inputs = (h0, fold.init, jnp.zeros(()), jnp.zeros((), int)), (xs, fold.rows)
     whole = xs.shape[0] // length * length
     blocks = jax.tree.map(lambda leaf: leaf[:whole].reshape(-1, length, *leaf.shape[1:]), inputs)
-    (end, total, doubt), rows = jax.lax.scan(segment, start, blocks)
+    end, rows = jax.lax.scan(segment, start, blocks)
     rows = jax.tree.map(lambda leaf: leaf.reshape(whole, *leaf.shape[2:]), rows)
     if whole < xs.shape[0]:
         rest = jax.tree.map(lambda leaf: leaf[whole:], inputs)
-        (_, total, doubt), rest = segment((end, total, doubt), rest)
+        end, rest = segment(end, rest)
         rows = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), rows, rest)
+    _, total, doubt, _ = end
     return rows, total, doubt

@@ -35,12 +35,18 @@ class ParallelChoice(eqx.Enumeration):
         "computing the same states would agree to fewer digits than promised. Newton's method converged. Float64 has more "
         "digits."
     )
+    FRAMES = (
+        "FRAMES: the frames of a run for Lyapunov exponents all at once, but the states before them step by step, since "
+        "Newton's method did not give them: along a chaotic trajectory, or where rounding errors grow."
+    )
     SCAN_ON_CPU = "SCAN_ON_CPU: step by step, since the run is on a CPU, where the scan is faster."
     SCAN_TRACED = (
         "SCAN_TRACED: step by step, since the cell, the inputs or h0 are traced (jit, vmap, grad), and the verdict needs "
         "their values. Ask `parallel_verdict` outside, and give parallel=True."
     )
-    SCAN_FOLDS = "SCAN_FOLDS: step by step, since the run has a `fold` or `checkpoints`, which go step by step."
+    SCAN_FOLDS = (
+        "SCAN_FOLDS: step by step, since the run has a `fold`, `checkpoints` or `noise`, which go step by step."
+    )
     SCAN_SHORT = "SCAN_SHORT: step by step, since the sequence is too short for windows to pay."
     SCAN_GROWS = (
         "SCAN_GROWS: step by step, since disturbances grow, or decay too slowly: by the exponent along the first steps, "

@@ -144,39 +144,45 @@ def _verdict(cell: Cell, xs: Float[Array, "T ..."], h0: State) -> ParallelVerdic
     needed = jnp.where(slowest < 0, needed, jnp.inf)  # also where it is NaN
     way = ParallelChoice.NEWTON if _size(h0) <= LARGEST_WHOLE else ParallelChoice.QUASI_NEWTON
     choice = ParallelChoice.where(needed <= most_steps(windows), way, ParallelChoice.SCAN_GROWS)  # pyright: ignore
-    choice = ParallelChoice.SCAN_SHORT if steps < _SHORTEST else choice
-    choice = ParallelChoice.SCAN_ON_CPU if device == "cpu" else choice
+    choice = scan_unless_it_pays(xs, (), steps) or choice
     return ParallelVerdict(exponent, slowest, growth, needed, choice, steps, length, device)  # pyright: ignore
 
 
 def parallel_or_not(
-    parallel: Any, cell: Cell, xs: Float[Array, "T ..."], h0: State, fold: Any, checkpoints: Any
+    parallel: Any, cell: Cell, xs: Float[Array, "T ..."], h0: State, fold: Any, checkpoints: Any, noise: Any
 ) -> tuple[bool, dict[str, Any]]:
     """Whether a run with this argument `parallel` is computed in parallel, and what its stats say of the decision."""
     if parallel is not None and not isinstance(parallel, bool):
         raise TypeError(f"parallel must be True, False or None (which decides); got {brief(parallel)}.")
     if parallel is False:
         return False, {}
-    folds = fold is not None or checkpoints is not None
+    given = {"fold": fold, "checkpoints": checkpoints, "noise": noise}
+    folds = [name for name, value in given.items() if value is not None]
     if parallel is None:
         choice = ParallelChoice.SCAN_FOLDS if folds else _choice(cell, xs, h0)
         chosen = any(bool(choice == way) for way in (ParallelChoice.NEWTON, ParallelChoice.QUASI_NEWTON))
         return chosen, {"parallel": choice}
     if folds:
-        name = "fold" if fold is not None else "checkpoints"
         raise ValueError(
-            f"parallel=True computes all steps at once, and {name} goes step by step; got both. Leave one out: with "
-            "parallel=None a run with a fold or checkpoints is the scan."
+            f"parallel=True computes all steps at once, and {folds[0]} goes step by step; got both. Leave one out: with "
+            "parallel=None a run with a fold, checkpoints or noise is the scan."
         )
     return True, {}
 
 
 def _choice(cell: Cell, xs: Float[Array, "T ..."], h0: State) -> ParallelChoice:
-    if not is_concrete(cell, xs, h0):
+    why_scan = scan_unless_it_pays(xs, (cell, xs, h0), xs.shape[0])
+    return _verdict(cell, xs, h0).choice if why_scan is None else why_scan
+
+
+def scan_unless_it_pays(array: Array, asked: Any, steps: int) -> ParallelChoice | None:
+    """Why a run of so many steps is the scan, whatever the network does, on the device of an array; `None` if nothing says
+    so. `asked` is all that the run depends on."""
+    if not is_concrete(asked):
         return ParallelChoice.SCAN_TRACED  # pyright: ignore
-    if platform_of(xs) == "cpu":
+    if platform_of(array) == "cpu":
         return ParallelChoice.SCAN_ON_CPU  # pyright: ignore
-    return _verdict(cell, xs, h0).choice
+    return ParallelChoice.SCAN_SHORT if steps < _SHORTEST else None  # pyright: ignore
 
 
 def platform_of(array: Array) -> str:

@@ -63,10 +63,15 @@ def run_steps(
 
 
 def scan_states(
-    apart: Recurrence, fold: Fold, xs: Float[Array, "T ..."], h0: State, keep: Callable[[State], Kept]
+    apart: Recurrence,
+    fold: Fold,
+    xs: Float[Array, "T ..."],
+    h0: State,
+    keep: Callable[[State], Kept],
+    kicks: State | None = None,
 ) -> tuple[Kept, State, PyTree, Float[Array, ""]]:
     """Return the states (T, …) after each input, as `keep` returns them, the last one, the fold, and a number that is 0 only
-    if all are finite."""
+    if all are finite. `kicks` (T, …) are added to the states."""
 
     def wide_drive(x):
         drive = apart.drive(x)
@@ -80,7 +85,7 @@ def scan_states(
     slopes, others = eqx.partition(traced, eqx.is_inexact_array)
     leaves, structure = jax.tree.flatten(static)
     functions = (tuple(leaves), structure, keep, apart.read, apart.place)
-    return _states(functions, others, apart.weight, slopes, xs, h0)
+    return _states(functions, others, apart.weight, slopes, xs, h0, kicks)
 
 
 def _together(functions, others, slopes):
@@ -89,10 +94,10 @@ def _together(functions, others, slopes):
     return eqx.combine(slopes, others, jax.tree.unflatten(structure, leaves))
 
 
-def _plain(functions, others, weight, slopes, xs, h0):
+def _plain(functions, others, weight, slopes, xs, h0, kicks):
     drive, combine, fold = _together(functions, others, slopes)
     drive, inputs = (drive, xs) if _narrow(xs) else (lambda d: d, jax.vmap(drive)(xs))
-    (_, rows), end, total, doubt = _driven(functions, combine, fold, drive, weight, inputs, h0)
+    (_, rows), end, total, doubt = _driven(functions, combine, fold, drive, weight, inputs, h0, kicks)
     return rows, end, total, doubt
 
 
@@ -100,7 +105,7 @@ def _narrow(xs: Array) -> bool:
     return xs.size <= _NARROW * xs.shape[0]
 
 
-def _driven(functions, combine, fold, drive, weight, inputs, h0):
+def _driven(functions, combine, fold, drive, weight, inputs, h0, kicks):
     """Return the states before and after every step, the last state, the fold, and the number of `run_steps`."""
     *_, keep, read, place = functions
     transposed = weight.T  # for a batch of rows, XLA makes a faster product of it
@@ -109,15 +114,20 @@ def _driven(functions, combine, fold, drive, weight, inputs, h0):
         return primitive in _COSTLY
 
     @partial(jax.checkpoint, prevent_cse=False, policy=kept_for_reverse)  # a scan shares nothing with the forward pass
-    def finish(z, h, total, row):
-        h = combine(z, h)
+    def finish(z, h, total, row, kick):
+        h = kicked(combine(z, h), kick)
         return h, fold.f(total, h, row)
 
     def step(h, total, given):
-        x, row = given
-        return finish(drive(x) + place(read(h) @ transposed), h, total, row)
+        x, row, kick = given
+        return finish(drive(x) + place(read(h) @ transposed), h, total, row, kick)
 
-    return run_steps(step, h0, fold.init, (inputs, fold.rows), lambda before, h: (before, keep(h)))
+    return run_steps(step, h0, fold.init, (inputs, fold.rows, kicks), lambda before, h: (before, keep(h)))
+
+
+def kicked(h: State, kick: State | None) -> State:
+    """Return the state with what noise adds to it, if there is any."""
+    return h if kick is None else jax.tree.map(jnp.add, h, kick)
 
 
 _states = jax.custom_jvp(_plain, nondiff_argnums=(0,))
@@ -126,8 +136,8 @@ _states = jax.custom_jvp(_plain, nondiff_argnums=(0,))
 @_states.defjvp
 def _states_jvp(functions, primals, tangents):
     *_, read, place = functions
-    others, weight, slopes, xs, h0 = primals
-    _, d_weight, d_slopes, d_xs, d_h0 = tangents
+    others, weight, slopes, xs, h0, kicks = primals
+    _, d_weight, d_slopes, d_xs, d_h0, d_kicks = tangents
 
     def drives_of(slopes, xs):
         return jax.vmap(_together(functions, others, slopes)[0])(xs)
@@ -135,13 +145,13 @@ def _states_jvp(functions, primals, tangents):
     drives, drives_along = jax.linearize(drives_of, slopes, xs)
     drive, inputs = (_together(functions, others, slopes)[0], xs) if _narrow(xs) else (lambda d: d, drives)
 
-    def run(slopes, changes, h0):
+    def run(slopes, changes, h0, kicks):
         """Run with `changes` added to the drives, which are zeros here: the drives of a narrow input are never in memory."""
         _, combine, fold = _together(functions, others, slopes)
         both = inputs, changes
-        return _driven(functions, combine, fold, lambda pair: drive(pair[0]) + pair[1], weight, both, h0)
+        return _driven(functions, combine, fold, lambda pair: drive(pair[0]) + pair[1], weight, both, h0, kicks)
 
-    ((before, rows), *ends), along = jax.linearize(run, slopes, jnp.zeros_like(drives), h0)
+    ((before, rows), *ends), along = jax.linearize(run, slopes, jnp.zeros_like(drives), h0, kicks)
     pushes = jax.vmap(place)(jax.vmap(read)(before) @ d_weight.T)
-    (_, d_rows), *d_ends = along(d_slopes, drives_along(d_slopes, d_xs) + pushes.astype(drives.dtype), d_h0)
+    (_, d_rows), *d_ends = along(d_slopes, drives_along(d_slopes, d_xs) + pushes.astype(drives.dtype), d_h0, d_kicks)
     return (rows, *ends), (d_rows, *d_ends)

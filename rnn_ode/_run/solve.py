@@ -75,7 +75,7 @@ def solve_field(
         kind = real_dtype(state)
         return jax.tree.map(lambda value: value.astype(kind), (ends, tolerances))
 
-    h0 = _promoted(field, path, h0, (whole, *in_kind(h0)[0]))
+    h0 = promoted(field, path, h0, (whole, *in_kind(h0)[0]))
     ends, tolerances = in_kind(h0)
     segments = (whole, *ends)
     budget = 65_536 + 64 * whole.shape[0] if max_steps is None else int(max_steps)
@@ -132,7 +132,7 @@ def _solve_exactly(field, path, h0, max_steps, save) -> Solved:
     """`solve_field` of a linear field at the path's stamps, by `linear_flow`. Each sample counts as one step."""
     total = path.xs.shape[0]
     zeros, ones = jnp.zeros(total, real_dtype(h0)), jnp.ones(total, real_dtype(h0))
-    h0 = _promoted(field, path, h0, (jnp.arange(total), zeros, ones))
+    h0 = promoted(field, path, h0, (jnp.arange(total), zeros, ones))
     states, result = linear_flow(field, path, h0, save)
     budget = total if max_steps is None else int(max_steps)
     if budget < total:
@@ -151,7 +151,7 @@ def _stats(accepted: Array, rejected: Array, budget: int) -> dict[str, Any]:
     }
 
 
-def _promoted(field: Field, path: Any, h0: State, segments: tuple[Array, ...]) -> State:
+def promoted(field: Field, path: Any, h0: State, segments: tuple[Array, ...]) -> State:
     """Return `h0` in the widest type among it and the field's; `ValueError` if the field does not return the shape of h0."""
     segment = jax.tree.map(lambda leaf: leaf[0], segments)
     rate = jax.eval_shape(lambda h: Interval.of(field, path, segment).rate(jnp.zeros_like(segment[1]), h), h0)

@@ -17,6 +17,13 @@ class Activation(StrEnum):
 ACTIVATION = f"Activation: {', '.join(Activation)}."
 
 
+class Channel(StrEnum):
+    left = "left"
+    right = "right"
+    mix = "mix"
+    each = "each"
+
+
 class Recurrent(StrEnum):
     shifted = "shifted"
     orthogonal = "orthogonal"
@@ -37,7 +44,7 @@ METHODS = (
 )  # fmt: skip
 CASES = (
     "iterate", "lstm", "gradient", "sequence", "integrate", "integrate_linear_input", "linear", "long", "evolve",
-    "fixed_points", "lyapunov", "train", "import", "first", "compare",
+    "fixed_points", "basins", "lyapunov", "train", "import", "first", "compare", "parallel", "sweep", "lowering",
 )  # fmt: skip
 FILL = ("linear", "season", "previous")
 SCALING = ("series", "last", "level", "window")

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from ._app import app, job, mention_unused, say
-from ._options import ACTIVATION, WEIGHT_FILES, Activation, Between, Columns, Json, Prefix, Readout
+from ._options import ACTIVATION, WEIGHT_FILES, Activation, Between, Channel, Columns, Json, Prefix, Readout
 from ._progress import percentage
 from ._result import check_files, fitted, print_result
 
@@ -15,8 +15,8 @@ from ._result import check_files, fitted, print_result
 def resample_command(
     context: typer.Context,
     weights: Annotated[Path, typer.Option(help=WEIGHT_FILES)],
-    input: Annotated[Path, typer.Option(help="File of its input: .wav or .csv.")],
-    out: Annotated[Path, typer.Option(help="File of its output, of the same kind as the input.")],
+    input: Annotated[Path, typer.Option(help="File of its input: a recording (.wav, .flac, .aiff and more), or .csv.")],
+    out: Annotated[Path, typer.Option(help="File of its output: a recording in any of these formats, or .csv.")],
     to: Annotated[
         float, typer.Option(help="The new rate of the network: in Hz, or for a csv file in samples per time unit.")
     ],
@@ -46,6 +46,13 @@ def resample_command(
         ),
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Run the scheme even if it is unstable.")] = False,
+    channel: Annotated[
+        Channel | None,
+        typer.Option(
+            case_sensitive=False,
+            help="Channel of a recording for a network with one input: left, right, mix (the mean) or each. Default: each.",
+        ),
+    ] = None,
     pre_roll: Annotated[
         float,
         typer.Option(
@@ -56,7 +63,8 @@ def resample_command(
     subtype: Annotated[
         str | None,
         typer.Option(
-            help="Format of the output's samples: pcm16, pcm24, pcm32, float or double. Without it: as the input."
+            help="Format of the output's samples: pcm16, pcm24, pcm32, float, double, or libsndfile's name of another one, "
+            "such as PCM_U8. Without it: as the input, if the output's format has it."
         ),
     ] = None,
     residual: Annotated[
@@ -80,8 +88,9 @@ def resample_command(
     The input is a recording or a series, of any length.
     """
     from .._resampling.files import resample_file
+    from .._resampling.files_channels import on_channels
     from .._resampling.files_scheme import Scheme
-    from ._resample_input import assumptions, network_in_double, source_of
+    from ._resample_input import assumptions, check_rates, network_in_double, source_of
 
     def kept() -> str:
         return f"Stopped; no output was written to {out}: run the same command again."
@@ -93,8 +102,10 @@ def resample_command(
         check_files(reads={"--input": input, "--weights": weights}, writes={"--out": out})
         source = source_of(context, input, out, to, rate, column, subtype)
         network = network_in_double(weights, activation, prefix, readout, between, residual)
+        network, source = on_channels(network, source, len(hold or ()), channel)
         scheme = None if best else Scheme(ahead, behind, band)
         own = (network.rate or source.rate) if trained is None else trained
+        check_rates(source.rate, to, own)
         assumed = assumptions(weights, network, activation)
         with percentage("resampling") as update:
 

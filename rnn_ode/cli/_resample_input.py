@@ -1,5 +1,6 @@
 """The network and the input of `rnn-ode resample`. The subcommand imports this file when it runs, since it imports JAX."""
 
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,9 @@ import typer
 
 from .._cells.vanilla import VanillaCell
 from .._resampling.files_source import Source, Table
-from .._resampling.stream import as_rate
-from ..audio import SUBTYPES, read_wav
+from .._resampling.stream import Rate, as_rate
+from ..audio import read_recording
+from ..audio._formats import MOST_HZ, check_subtype, format_of, subtype_for
 from ..interop import Network
 from ._app import mention_unused
 from ._cell import network_from_file
@@ -27,19 +29,35 @@ def source_of(
     subtype: str | None,
 ) -> Source:
     """The input, after a check that input and output are of one kind and that the options fit that kind."""
-    kind = input.suffix.lower()
-    if kind not in (".wav", ".csv") or out.suffix.lower() != kind:
-        raise ValueError(f"--input and --out must both end in .wav or both in .csv; got {input} and {out}.")
+    is_csv = [path.suffix.lower() == ".csv" for path in (input, out)]
+    if is_csv[0] != is_csv[1]:
+        raise ValueError(
+            "--input and --out must both end in .wav or both in .csv, or both be recordings of other formats, such as .flac; "
+            f"got {input} and {out}."
+        )
     hz = as_rate("--to", to)
-    if kind == ".csv":
-        mention_unused(context, "with a csv series", "subtype")
+    if is_csv[0]:
+        mention_unused(context, "with a csv series", "subtype", "channel")
         return Table(input, as_rate("--rate", rate), column)
-    mention_unused(context, "with a wav file", "rate", "column")
-    if hz.denominator != 1 or hz >= 2**31:
-        raise ValueError(f"--to must be a whole number of Hz for a wav file, below 2^31; got {to}.")
-    if subtype is not None and subtype not in SUBTYPES:
-        raise ValueError(f"--subtype must be one of {', '.join(SUBTYPES)}; got {subtype!r}.")
-    return read_wav(input)
+    mention_unused(context, "with a recording", "rate", "column")
+    if hz.denominator != 1 or hz > MOST_HZ:
+        raise ValueError(f"--to must be a whole number of Hz for a recording, at most {MOST_HZ:,}; got {to}.")
+    check_subtype(format_of(out), subtype or subtype_for(out, "float"))
+    return read_recording(input)
+
+
+def check_rates(rate_in: Fraction, to: float, trained: Rate) -> None:
+    """`ValueError` if the rates are so far apart that nobody means them."""
+    rates = {"the input's rate": rate_in, "--to": as_rate("--to", to), "--trained": as_rate("--trained", trained)}
+    low, high = min(rates, key=rates.__getitem__), max(rates, key=rates.__getitem__)
+    if rates[high] > _MOST_APART * rates[low]:
+        raise ValueError(
+            f"the rates must be within a factor of {_MOST_APART:,} of each other; {low} is {float(rates[low]):g}, and {high} "
+            f"is {float(rates[high]):g}. All are in the same unit."
+        )
+
+
+_MOST_APART = 10_000
 
 
 def network_in_double(*given: Any) -> Network:

@@ -32,7 +32,7 @@ def as_described(network: Network, about: Any, arrays: Mapping[str, np.ndarray],
     if not isinstance(about, Mapping):
         return network
     for key, of_arrays in _told_by(arrays).items():
-        if about.get(key, of_arrays) != of_arrays:
+        if str(about.get(key, of_arrays)).upper() != str(of_arrays):
             raise ValueError(
                 f"key 'model_data': {key} is {brief(about[key])}, but the arrays are those of {of_arrays}."
             )

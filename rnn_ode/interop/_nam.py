@@ -27,7 +27,10 @@ def is_nam(content: Mapping[str, Any]) -> bool:
 
 def nam_network(content: Mapping[str, Any]) -> Network:
     """The network of a Neural Amp Modeler file, with its initial state and its sampling rate. `ValueError` names the key."""
-    architecture, config = content["architecture"], content.get("config")
+    missing = [key for key in ("architecture", "config", "weights") if key not in content]
+    if missing:
+        raise ValueError(f"no key {missing[0]!r}: a Neural Amp Modeler file has architecture, config and weights.")
+    architecture, config = content["architecture"], content["config"]
     if architecture != "LSTM":
         raise ValueError(
             f"key 'architecture': of Neural Amp Modeler's networks the LSTMs are read; got {brief(architecture)}, which has "

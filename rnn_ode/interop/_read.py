@@ -13,7 +13,7 @@ from jaxtyping import Float
 from .._base.types import Cell
 from .._cells.piecewise import PiecewiseLinearCell
 from .._cells.vanilla import VanillaCell
-from .._files.arrays import PathLike, check_size, checked_arrays, named_lists, read_arrays, read_json_object, shapes_of
+from .._files.arrays import PathLike, check_file, checked_arrays, named_lists, read_arrays, read_json_object, shapes_of
 from ._from_torch import before_readout, from_torch_network
 from ._guitarml import as_described
 from ._layer_list import is_keras_config, is_layer_list, layer_list, refuse_keras_config
@@ -167,11 +167,11 @@ def _looked_into(path: PathLike) -> tuple[Path, Network | None, dict[str, np.nda
         arrays = read_arrays(path)
         # safetensors sorts arrays by type and name, so that their order says nothing
         return path, None, dict(sorted(arrays.items())) if path.suffix.lower() == ".safetensors" else arrays, None
-    check_size(path)
+    check_file(path)
     content = read_json_object(path)
     try:
         for is_format, network_of in _WHOLE.items():
-            if is_format(content):
+            if is_format(content) or (network_of is nam_network and path.suffix.lower() == ".nam"):
                 return path, network_of(content), {}, None
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error

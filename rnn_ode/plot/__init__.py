@@ -47,6 +47,7 @@ from ._recommendation import recommendation as recommendation
 from ._roots import root_condition as root_condition
 from ._spectrum import decay_regions as decay_regions
 from ._spectrum import spectrum as spectrum
+from ._state_portrait import state_portrait as state_portrait
 from ._style import ink
 from ._sweep import sweep as sweep
 from ._trajectory import trajectory as trajectory
@@ -87,6 +88,7 @@ __all__ = [
     "recommendation",
     "root_condition",
     "spectrum",
+    "state_portrait",
     "sweep",
     "training",
     "trajectories",

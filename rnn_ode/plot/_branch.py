@@ -25,14 +25,17 @@ MARKERS = {
 LINES = {"stable": ("-", 2.2), "unstable": ("--", 1.4), "undetermined": (":", 1.4)}
 """Line style and width of each part of a branch."""
 
+_STATES = 16  # of an orbit, each of which is drawn
+
 _NAMES = {"hopf": "Hopf point", "neimark-sacker": "Neimark–Sacker point", "undecided": "undecided point"}
 _STABILITY = {"DECAYS": "stable", "GROWS": "unstable"}
 
 
 def branch(b: Any, coordinate: int = 0, axes: Axes | None = None) -> Figure:
-    """A bifurcation diagram: a coordinate of the fixed point against the parameter.
+    """A bifurcation diagram: a coordinate of the fixed point against the parameter, or of the orbit.
 
-    Stable parts are solid, unstable ones dashed, and bifurcations are marked by kind.
+    Stable parts are solid, unstable ones dashed, and bifurcations are marked by kind. Of an orbit of at most 16 states each
+    is drawn, and of any other one the largest and the smallest value of the coordinate.
 
     **Arguments:**
 
@@ -53,29 +56,39 @@ def branch(b: Any, coordinate: int = 0, axes: Axes | None = None) -> Figure:
 
     ```
     """
-    if not 0 <= coordinate < b.points.shape[1]:
-        raise ValueError(f"coordinate must be one of 0 to {b.points.shape[1] - 1}; got {coordinate}.")
+    if not 0 <= coordinate < b.points.shape[-1]:
+        raise ValueError(f"coordinate must be one of 0 to {b.points.shape[-1] - 1}; got {coordinate}.")
     if axes is None:
         figure, panels = page(size=(7.6, 4.6))
         headline(figure, _finding(b))
         return branch(b, coordinate, panels[0, 0])
-    x, y = b.parameters, b.points[:, coordinate]
+    x, lines, of_orbit = b.parameters, _lines(b.points[..., coordinate]), b.points.ndim > 2
     for first, last, style in _stretches(_styles(b)):
         line, width = LINES[style]
-        axes.plot(x[first : last + 1], y[first : last + 1], line, lw=width, color=ink(), zorder=2, label=style)
-    for kind, parameter, point in b.bifurcations:
+        for y in lines:
+            axes.plot(x[first : last + 1], y[first : last + 1], line, lw=width, color=ink(), zorder=2, label=style)
+    for (kind, parameter, _), index in zip(b.bifurcations, b.indices, strict=True):
         marker, colour = MARKERS[kind.split(":")[0]]
-        axes.plot(parameter, point[coordinate], marker, ms=9, color=colour, mec=paper(), mew=1, zorder=3, label=kind)
+        for y in lines:
+            axes.plot(parameter, y[index], marker, ms=9, color=colour, mec=paper(), mew=1, zorder=3, label=kind)
     if not b.complete:
-        axes.plot(x[-1], y[-1], "x", ms=9, mew=2, color=ink(), zorder=3, label="stopped: partial branch")
+        for y in lines:
+            axes.plot(x[-1], y[-1], "x", ms=9, mew=2, color=ink(), zorder=3, label="stopped: partial branch")
     if b.diverged:
         axes.set_yscale("symlog", linthresh=1)
-    axes.set(xlabel="parameter", ylabel=f"coordinate {coordinate} of the fixed point")
+    axes.set(xlabel="parameter", ylabel=f"coordinate {coordinate} of the {'orbit' if of_orbit else 'fixed point'}")
     axes.grid(color=faint(), lw=0.6, alpha=0.6)
     handles, labels = axes.get_legend_handles_labels()
     once = dict(zip(labels, handles, strict=True))
     legend_beside(axes, list(once.values()))
     return axes.figure  # pyright: ignore[reportReturnType]
+
+
+def _lines(values: Any) -> list[Any]:
+    """The lines (m,) of a branch, from a coordinate of its fixed points (m,) or of its orbits (m, n)."""
+    if values.ndim == 1:
+        return [values]
+    return list(values.T) if values.shape[1] <= _STATES else [values.max(axis=1), values.min(axis=1)]
 
 
 def _finding(b: Any) -> str:

@@ -96,6 +96,16 @@ def test_a_csv_series_is_resampled_with_a_constant_input(folder):
         (("--to", 0), "--to must be positive and finite; got 0.0"),
         (("--to", 9600.5), "--to must be a whole number of Hz"),
         (("--to", 9600, "--trained", 0), "--trained must be positive and finite"),
+        (("--to", -1), "--to must be positive and finite; got -1.0"),
+        (("--to", 1e9), "--to must be a whole number of Hz for a recording, at most 100,000,000; got 1000000000.0"),
+        (
+            ("--to", 9600, "--trained", 1e9),
+            "10,000 of each other; the input's rate is 8000, and --trained",
+        ),
+        (("--to", 9600, "--pre-roll", 1e9), "--pre-roll must be from 0 to 100,000,000 steps of the network; got 8e+12"),
+        (("--to", 9600, "--channel", "centre"), "'centre' is not one of 'left', 'right', 'mix', 'each'"),
+        (("--to", 9600, "--prefix", "x."), "no key 'x.weight_ih_l0'"),
+        (("--to", 9600, "--out", "out.txt"), "out.txt: recordings are written with the names .aiff, .au"),
         (("--to", 9600, "--out", "out.csv"), "both end in .wav or both in .csv"),
         (("--to", 9600, "--out", "nowhere/out.wav"), "the folder nowhere does not exist"),
         (("--to", 9600, "--subtype", "mp3"), "--subtype must be one of pcm16, pcm24, pcm32, float, double; got 'mp3'"),
@@ -117,6 +127,21 @@ def test_bad_input_is_one_line_and_status_2(folder, arguments, words):
     assert words in " ".join(result.stderr.split())
     assert result.stdout == "" and "Traceback" not in result.stderr
     assert sorted(folder.iterdir()) == before
+
+
+@pytest.mark.slow
+def test_a_stereo_recording_comes_out_in_another_format(folder):
+    """Read from a file of 8 bits, each channel alone, and with silence first."""
+    stereo = np.hstack([TONE, -TONE])
+    soundfile.write("in.aiff", stereo, 8000, subtype="PCM_S8")
+    arguments = ("--weights", "net.npz", "--input", "in.aiff", "--to", 9600, "--pre-roll", 0.1)
+    assert invoke(*arguments, "--out", "out.flac", "--subtype", "pcm24").exit_code == 0
+    assert invoke(*arguments, "--out", "right.wav", "--channel", "right", "--subtype", "PCM_U8").exit_code == 0
+    both, right = (next(audio.read_recording(name).blocks()) for name in ("out.flac", "right.wav"))
+    assert both.shape == (1800, 2) and audio.read_wav("right.wav").subtype == "PCM_U8"
+    assert np.abs(both[:, 1:] - right).max() <= 2.0**-8 + 2.0**-20
+    result = invoke(*arguments, "--out", "out.flac", "--subtype", "float")
+    assert result.exit_code == 2 and "FLAC files have PCM_S8, pcm16, pcm24." in " ".join(result.stderr.split())
 
 
 @pytest.mark.slow

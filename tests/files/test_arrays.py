@@ -263,3 +263,42 @@ def test_lists_and_scalars_become_float64_arrays():
         assert array.shape == shape and array.dtype == np.float64
     with pytest.raises(ValueError, match=r"W: finite numbers are wanted; the entry at \(1, 0\) is -inf"):
         as_host_floats("W", [[0.0, 1.0], [-np.inf, np.nan]])
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        (
+            "w.json",
+            b"\x89HDF\r\n\x1a\n" + bytes(40),
+            r"by its content this is an HDF5 file\. .* interop\.from_keras\(model\)",
+        ),
+        (
+            "w.safetensors",
+            b"PK\x03\x04" + bytes(40),
+            r"this is a zip archive, as PyTorch and Keras write them\. Pickles \(\.pt",
+        ),
+        ("w.npz", pickle.dumps({"W": 1}), r"this is a pickle\. Pickles .* are never read"),
+        (
+            "w.h5",
+            b"",
+            r"arrays are read from \.npz, .* too; got a name ending in '\.h5'\. Load Keras's files",
+        ),
+    ],
+)
+def test_a_file_of_another_format_is_named_with_the_way_out(tmp_path, name, content, message):
+    with pytest.raises(ValueError, match=rf"{name}: .*{message}"):
+        interop.read_arrays(write(tmp_path, name, content))
+
+
+def test_files_and_archives_that_are_too_large_are_refused(save, monkeypatch):
+    """An archive may say that it holds more than fits into the memory."""
+    path = save("w.npz", {"W": np.zeros((100, 100))})
+    monkeypatch.setattr("rnn_ode._files.arrays._MOST_BYTES", 1 << 30)
+    assert interop.read_arrays(path)["W"].shape == (100, 100)
+    monkeypatch.setattr("rnn_ode._files.arrays._MOST_BYTES", 1000)
+    with pytest.raises(ValueError, match=r"w\.npz: a file of at most 0 GiB is read; it has 80,\d+ bytes"):
+        interop.read_arrays(path)
+    np.savez_compressed(path, W=np.zeros((100, 100)))
+    with pytest.raises(ValueError, match=r"w\.npz: arrays of at most 0 GiB are read; the archive holds more"):
+        interop.read_arrays(path)

@@ -196,14 +196,14 @@ def memory(cells=("tanh", "lstm"), lags=(10, 20, 40)):
 
 
 def scheme(label, snr, applications=1):
-    return SimpleNamespace(label=label, snr=snr, applications=applications)
+    return SimpleNamespace(label=label, snr=snr, applications=applications, latency=4.0 * applications - 4)
 
 
 def recommendation(count=3):
     schemes = [scheme(f"evolve(ahead={i}, behind={i}, band=0.075)", 40.0 - i, i) for i in range(1, count)]
     schemes.append(scheme("delayed_feedback(order=1)", -np.inf))
     return plot.recommendation(
-        SimpleNamespace(schemes=[*schemes, scheme("none", np.nan)], best=schemes[0], ratio=48 / 44.1)
+        SimpleNamespace(schemes=[*schemes, scheme("none", np.nan)], best=schemes[0], front=schemes[:2], ratio=48 / 44.1)
     )
 
 

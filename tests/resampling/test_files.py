@@ -148,7 +148,7 @@ def test_a_run_that_fails_leaves_the_old_file(folder, monkeypatch):
     def fail(stored, subtype):
         raise OSError("no space left")
 
-    monkeypatch.setattr(audio, "_stored", fail)
+    monkeypatch.setattr("rnn_ode.audio._writer._stored", fail)
     with pytest.raises(OSError, match="no space"):
         resample_file(network(), audio.read_wav("in.wav"), folder / "out.wav", 9600, 8000, scheme=Scheme())
     assert (folder / "out.wav").read_bytes() == b"old"
