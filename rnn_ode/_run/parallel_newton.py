@@ -39,13 +39,15 @@ LARGEST_WHOLE = 128  # numbers of a state, up to which the whole Jacobian is tak
 
 class Solved(NamedTuple):
     """The states after each step; how many steps of Newton's method it took; the largest jump that is left between windows,
-    relative to the largest value of a unit; whether rounding errors grow too much; and whether the method converged."""
+    relative to the largest value of a unit; whether rounding errors grow too much; whether the method converged; and
+    whether no window is so small, compared with the largest one, that its states are rounding errors of that one."""
 
     states: Float[Array, "K m N"]
     steps: Int[Array, ""]
     residual: Float[Array, ""]
     rounded: Bool[Array, ""]
     converged: Bool[Array, ""]
+    resolved: Bool[Array, ""]
 
 
 def window_length(steps: int) -> int:
@@ -95,7 +97,9 @@ def solve_windows(step: FlatStep, inputs: PyTree, h0: Float[Array, " N"]) -> Sol
     starts, steps, error, rounding = lax.while_loop(going, improve, start)
     states = run_windows(step, starts, inputs)
     residual = _largest(_shifted(states[:, -1], h0) - starts, _sizes(states[:, -1]))
-    return Solved(states, steps, residual, (error <= tol**0.5) & (rounding > tol), (error <= tol) & (residual <= tol))
+    sizes = jnp.max(jnp.abs(states), axis=(1, 2))
+    rounded, converged = (error <= tol**0.5) & (rounding > tol), (error <= tol) & (residual <= tol)
+    return Solved(states, steps, residual, rounded, converged, jnp.min(sizes) >= tol * jnp.max(sizes))
 
 
 def _shifted(ends: Float[Array, "K N"], h0: Float[Array, " N"]) -> Float[Array, "K N"]:

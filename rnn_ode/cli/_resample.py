@@ -107,7 +107,7 @@ def resample_command(
     from .._resampling.files import resample_file
     from .._resampling.files_channels import on_channels
     from .._resampling.files_scheme import Scheme
-    from ._resample_input import assumptions, network_in_double, scheme_of, source_of
+    from ._resample_input import assumptions, check_rates, network_in_double, scheme_of, source_of
 
     def kept() -> str:
         return f"Stopped; no output was written to {out}: run the same command again."
@@ -123,6 +123,7 @@ def resample_command(
         network = network_in_double(weights, activation, prefix, readout, between, residual)
         network, source = on_channels(network, source, len(hold or ()), channel)
         own = (network.rate or source.rate) if trained is None else trained
+        check_rates(source.rate, to, own)
         scheme = None if best else Scheme(ahead, behind, band)
         if scheme is not None and (half_width or latency is not None):
             scheme = scheme_of(half_width, latency, own, source.rate)

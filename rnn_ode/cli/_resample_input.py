@@ -1,5 +1,6 @@
 """The network and the input of `rnn-ode resample`. The subcommand imports this file when it runs, since it imports JAX."""
 
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import typer
 from .._cells.vanilla import VanillaCell
 from .._resampling.files_scheme import Scheme, widest
 from .._resampling.files_source import Source, Table
-from .._resampling.stream import as_rate
+from .._resampling.stream import Rate, as_rate
 from ..audio import read_recording
 from ..audio._formats import MOST_HZ, check_subtype, format_of, subtype_for
 from ..interop import Network
@@ -44,6 +45,20 @@ def source_of(
         raise ValueError(f"--to must be a whole number of Hz for a recording, at most {MOST_HZ:,}; got {to}.")
     check_subtype(format_of(out), subtype or subtype_for(out, "float"))
     return read_recording(input)
+
+
+def check_rates(rate_in: Fraction, to: float, trained: Rate) -> None:
+    """`ValueError` if the rates are so far apart that nobody means them."""
+    rates = {"the input's rate": rate_in, "--to": as_rate("--to", to), "--trained": as_rate("--trained", trained)}
+    low, high = min(rates, key=rates.__getitem__), max(rates, key=rates.__getitem__)
+    if rates[high] > _MOST_APART * rates[low]:
+        raise ValueError(
+            f"the rates must be within a factor of {_MOST_APART:,} of each other; {low} is {float(rates[low]):g}, and {high} "
+            f"is {float(rates[high]):g}. All are in the same unit."
+        )
+
+
+_MOST_APART = 10_000
 
 
 def network_in_double(*given: Any) -> Network:

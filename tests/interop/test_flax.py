@@ -42,7 +42,7 @@ SLOW = pytest.mark.slow
 
 @pytest.mark.parametrize(
     ("cell", "between"),
-    [("GRUCell", False), pytest.param("LSTMCell", False, marks=SLOW), pytest.param("SimpleCell", False, marks=SLOW)],
+    [pytest.param(cell, False, marks=SLOW) for cell in ("GRUCell", "LSTMCell", "SimpleCell")],
 )
 def test_linen_computes_the_same(cell, between):
     model = Linen(cell, between)
