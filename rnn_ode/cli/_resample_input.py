@@ -47,7 +47,7 @@ def source_of(
     return read_recording(input)
 
 
-def check_rates(rate_in: Fraction, to: float, trained: Rate) -> None:
+def check_rates(rate_in: Fraction | int, to: float, trained: Rate) -> None:
     """`ValueError` if the rates are so far apart that nobody means them."""
     rates = {"the input's rate": rate_in, "--to": as_rate("--to", to), "--trained": as_rate("--trained", trained)}
     low, high = min(rates, key=rates.__getitem__), max(rates, key=rates.__getitem__)
