@@ -2,13 +2,14 @@
 
 import importlib.util
 import os
+import re
 import sys
 
 import pytest
 
 from rnn_ode import bench
 from rnn_ode.bench import _precision
-from rnn_ode.bench._cases import basins, evolve, fixed_points, long, lyapunov, train
+from rnn_ode.bench._cases import basins, evolve, fixed_points, long, lyapunov, parallel, train
 
 JAX = ["hand-written lax.scan"]
 
@@ -107,6 +108,19 @@ def test_long_gradients_agree(run, monkeypatch):
     ours, plain = run(cases="long", repeats=1)
     all_is_well([ours, plain], 1e-5)
     assert ours.steps == 20 and "checkpoints=4" in ours.note
+
+
+@pytest.mark.slow
+def test_expected_and_taken_newton_steps_are_told(run, monkeypatch):
+    monkeypatch.setattr(parallel, "SIZE", (3, 1, 1024))
+    monkeypatch.setattr(parallel, "NETWORKS", ((0, 1.0, 0.8), (0, 0.1, 1.0)))
+    rows = run(cases="parallel", repeats=1)
+    all_is_well(rows, 1e-5)
+    assert [row.contender.partition(" ")[0] for row in rows] == ["rnn_ode", "iterate,", "exponent"]
+    for row in (rows[0], rows[2]):
+        numbers = re.search(r"Newton steps: (\d+) expected, (\d+) taken \(NEWTON\)", row.note)
+        expected, taken = map(int, numbers.groups())
+        assert 1 <= taken <= expected + 1 and expected <= taken + 2
 
 
 @pytest.mark.slow
