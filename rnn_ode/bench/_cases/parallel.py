@@ -1,62 +1,46 @@
-"""The case "parallel": the states of tanh networks by Newton's method for all steps at once, beside the scan, with the number
-of steps that the verdict before the run expects.
+"""The case "parallel": the states of a tanh network of 8 units, all steps at once and step by step, at growing lengths.
 
-The exponents of the networks range from strong decay to disturbances that hardly decay. Each is compared with its own scan.
+From the crossover length on, the first is quicker. `note` has the number of steps that Newton's method took, and the number
+that `parallel_verdict` predicts.
 """
 
 from functools import partial
-from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
+from jax import Array
 
 from ..._cells.vanilla import VanillaCell
 from ..._run.iterate import iterate
-from ..._run.parallel_choice import in_words
 from ..._run.parallel_verdict import parallel_verdict
+from .. import _tanh
 from .._race import OURS, Contender, Plan, distance, jitted, race
 from .._rows import Row
+from .iterate import ROUNDING
 
-SIZE = (8, 1, 8192)  # units, batch, steps
-NETWORKS = ((0, 1.0, 1.2), (0, 1.0, 0.8), (1, 0.3, 1.4), (0, 0.1, 1.0), (1, 0.3, 1.6))  # seed, size of W_x and of W_h
-ALLOWED = 1e-5
+UNITS = 8
+LENGTHS = (256, 2048, 16384, 131072)
 
 
 def rows(plan: Plan) -> list[Row]:
-    plan = plan.of_size(*SIZE)
     with jax.enable_x64(False):
-        xs = np.random.default_rng(plan.seed).normal(size=(plan.steps, 1)).astype(np.float32)
-        at_once, scan = (jitted(partial(iterate, parallel=parallel, throw=False)) for parallel in (True, False))
-        contenders = []
-        for i, network in enumerate(NETWORKS):
-            cell = _cell(plan.hidden, *network)
-            wanted, verdict = np.asarray(scan(cell, xs).states), parallel_verdict(cell, xs)
-            name = f"exponent {float(verdict.exponent):.2f}"
-            values = partial(_beside, wanted)
-            note = f"{'' if i else f'{name}; '}{_note(verdict, at_once(cell, xs))}"
-            contenders.append(Contender(name if i else OURS, partial(at_once, cell, xs), note, values))
-            if i == 0:
-                contenders.append(Contender("iterate, step by step", partial(scan, cell, xs), name, values))
-        return race("parallel", contenders, plan, lambda pair: distance(*pair), ALLOWED)
+        return [row for steps in LENGTHS for row in _at_length(plan.of_size(UNITS, 1, steps))]
 
 
-def _cell(units: int, seed: int, size_x: float, size_h: float) -> VanillaCell:
-    """A network with normal weights. Those of `NETWORKS` converge, so that the notes compare counts."""
-    rng = np.random.default_rng(seed)
-    weights = (
-        size_h * rng.normal(size=(units, units)) / units**0.5,
-        size_x * rng.normal(size=(units, 1)),
-        0.1 * rng.normal(size=units),
-    )
-    return VanillaCell(*(jnp.asarray(w, jnp.float32) for w in weights), activation=jnp.tanh)
+def _at_length(plan: Plan) -> list[Row]:
+    given = _tanh.problem(plan)
+    given = given._replace(W_h=0.9 * given.W_h)
+    cell = VanillaCell(given.W_h, given.W_x, given.b, jnp.tanh)
+    taken = iterate(cell, given.xs, given.h0, parallel=True, throw=False).stats["newton_steps"]
+    predicted = parallel_verdict(cell, given.xs, given.h0).predicted_steps
+    note = f"all steps at once: {int(taken)} steps of Newton's method, {float(predicted):.0f} predicted"
+    contenders = [
+        Contender(OURS, partial(jitted(partial(_states, True)), *given), note),
+        Contender("step by step", partial(jitted(partial(_states, False)), *given), "iterate, parallel=False"),
+    ]
+    error = partial(distance, reference=_tanh.in_numpy(*given.in_numpy()))
+    return race("parallel", contenders, plan, error, ROUNDING)
 
 
-def _beside(wanted: np.ndarray, run: Any) -> tuple[Any, np.ndarray]:
-    return run.states, wanted
-
-
-def _note(verdict: Any, run: Any) -> str:
-    """The Newton steps expected and taken, and how the run was computed."""
-    taken, way = int(run.stats["newton_steps"]), in_words(run.stats["parallel"]).partition(":")[0]
-    return f"Newton steps: {float(verdict.predicted_steps):.0f} expected, {taken} taken ({way})"
+def _states(parallel: bool, W_h: Array, W_x: Array, b: Array, xs: Array, h0: Array) -> Array:
+    return iterate(VanillaCell(W_h, W_x, b, jnp.tanh), xs, h0, parallel=parallel, throw=False).states
