@@ -69,9 +69,9 @@ class ParallelVerdict(ShownArrays, eqx.Module):
 
     @property
     def depth(self) -> Any:
-        """The number of steps that are computed one after another: with the first guess and the last run through the windows.
+        """The number of steps that are computed one after another: with the first guess, which takes two, and the last run.
         The scan's is `steps`."""
-        return self.window * (self.predicted_steps + 2)
+        return self.window * (self.predicted_steps + 3)
 
     def plot(self):
         """The growth of a disturbance along the first steps. A matplotlib figure (needs the `app` extra)."""

@@ -66,8 +66,9 @@ def run(
     epoch on the pendulum: 32 units, 75 batches of 32 windows), "import" (of the package), "first" (the first call of nine
     functions in fresh processes: 16 units) and "compare" (the command of that name in a fresh process). Three are about
     devices: "parallel" (all steps at once, beside step by step: 8 units, up to 131072 steps), "sweep" (8192 adaptive solves
-    over all devices) and "lowering" (for GPUs and TPUs). `run(**SUITES["device"]())` runs what suits the accelerator that
-    there is, in less than eight minutes.
+    over all devices) and "lowering" (for GPUs and TPUs). "newton" compares the Newton steps that `parallel_verdict` expects
+    with those taken, for five networks.
+    `run(**SUITES["device"]())` runs what suits the accelerator that there is, in less than eight minutes.
 
     **Arguments:**
 

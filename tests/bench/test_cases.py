@@ -13,7 +13,19 @@ from jax.experimental import rnn
 
 from rnn_ode import bench
 from rnn_ode.bench import _precision
-from rnn_ode.bench._cases import basins, evolve, fixed_points, long, lowering, lstm, lyapunov, parallel, sweep, train
+from rnn_ode.bench._cases import (
+    basins,
+    evolve,
+    fixed_points,
+    long,
+    lowering,
+    lstm,
+    lyapunov,
+    newton,
+    parallel,
+    sweep,
+    train,
+)
 
 JAX = ["hand-written lax.scan"]
 
@@ -205,6 +217,19 @@ def test_a_sweep_of_adaptive_solves_is_timed(run, monkeypatch):
     missing(monkeypatch, "zarr")
     (ours,) = run(cases="sweep")
     assert ours.skipped and ".[bench]" in ours.note
+
+
+@pytest.mark.slow
+def test_expected_and_taken_newton_steps_are_told(run, monkeypatch):
+    monkeypatch.setattr(newton, "SIZE", (3, 1, 1024))
+    monkeypatch.setattr(newton, "NETWORKS", ((0, 1.0, 0.8), (0, 0.1, 1.0)))
+    rows = run(cases="newton", repeats=1)
+    all_is_well(rows, 1e-5)
+    assert [row.contender.partition(" ")[0] for row in rows] == ["rnn_ode", "iterate,", "exponent"]
+    for row in (rows[0], rows[2]):
+        numbers = re.search(r"Newton steps: (\d+) expected, (\d+) taken \(NEWTON\)", row.note)
+        expected, taken = map(int, numbers.groups())
+        assert 1 <= taken <= expected + 1 and expected <= taken + 2
 
 
 @pytest.mark.slow

@@ -22,6 +22,7 @@ from . import (
     lowering,
     lstm,
     lyapunov,
+    newton,
     parallel,
     sequence,
     sweep,
@@ -51,6 +52,7 @@ CASES: dict[str, Callable[[Plan], list[Row]]] = SIZED | {
     "first": first.rows,
     "compare": compare.rows,
     "parallel": parallel.rows,
+    "newton": newton.rows,
     "sweep": sweep.rows,
     "lowering": lowering.rows,
 }
@@ -66,6 +68,7 @@ SECONDS = dict.fromkeys(CASES, 60) | {
     "evolve": 22,
     "basins": 12,
     "parallel": 60,
+    "newton": 15,
     "sweep": 40,
     "lowering": 30,
 }
