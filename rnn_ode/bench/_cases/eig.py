@@ -41,7 +41,7 @@ def rows(plan: Plan) -> list[Row]:
         return race("eig", contenders, plan, partial(_error, wanted), allowed=1e-5)
 
 
-def _loss(W: Array, weights: Array) -> Array:
+def _loss(W: Any, weights: Any) -> Array:
     """A function of the sizes of the entries of all eigenvectors, weighted by their eigenvalues."""
     values, V = eig(W)
     return jnp.sum(weights * jnp.abs(V) ** 2 * jnp.real(values)[None])
