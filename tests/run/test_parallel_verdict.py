@@ -31,7 +31,7 @@ def test_the_exponent_of_a_linear_network_is_that_of_its_slowest_direction():
     assert float(verdict.exponent) == pytest.approx(np.log(0.9), abs=1e-6)
     # windows of 32 steps: errors of 0.9³² = 0.034, squared until they are below ε^¾ = 1.8e-12
     assert verdict.window == 32 and float(verdict.predicted_steps) == 1 + np.ceil(np.log2(27.03 / (32 * 0.10536)))
-    assert int(verdict.depth) == 32 * (5 + 2) and bool(verdict.converges)
+    assert int(verdict.depth) == 32 * (5 + 3) and bool(verdict.converges)
 
 
 @pytest.mark.slow
