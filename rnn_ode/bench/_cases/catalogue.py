@@ -24,6 +24,7 @@ from . import (
     lyapunov,
     parallel,
     sequence,
+    stream,
     sweep,
     train,
 )
@@ -43,6 +44,7 @@ QUICK = ("iterate", "lstm", "gradient", "integrate")
 CASES: dict[str, Callable[[Plan], list[Row]]] = SIZED | {
     "long": long.rows,
     "evolve": evolve.rows,
+    "stream": stream.rows,
     "fixed_points": fixed_points.rows,
     "basins": basins.rows,
     "lyapunov": lyapunov.rows,
