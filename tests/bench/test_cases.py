@@ -15,6 +15,7 @@ from rnn_ode import bench
 from rnn_ode.bench import _precision
 from rnn_ode.bench._cases import (
     basins,
+    eig,
     evolve,
     fixed_points,
     long,
@@ -22,6 +23,7 @@ from rnn_ode.bench._cases import (
     lstm,
     lyapunov,
     newton,
+    noise,
     parallel,
     sweep,
     train,
@@ -193,6 +195,23 @@ def test_training_ends_where_a_hand_written_loop_ends(run, monkeypatch):
     missing(monkeypatch, "optax")
     (ours,) = run(cases="train")
     assert ours.skipped and ".[bench]" in ours.note
+
+
+@pytest.mark.slow
+def test_noise_is_timed_beside_the_run_without_it(run, monkeypatch):
+    monkeypatch.setattr(noise, "SIZE", (4, 1, 3000))
+    ours, still, at_once, step_by_step = run(repeats=1, cases="noise")
+    assert still.contender == "rnn_ode without noise" and still.error is None and still.ratio > 0
+    for row in (ours, at_once, step_by_step):
+        assert row.ok and row.error < 0.05 and row.ratio > 0
+
+
+@pytest.mark.slow
+def test_the_gradient_of_eigenvectors_is_timed(run, monkeypatch):
+    monkeypatch.setattr(eig, "UNITS", 4)
+    ours, numpys, jaxs = run(repeats=1, cases="eig")
+    assert ours.ok and ours.error < 1e-5 and ours.dtype == "float64"
+    assert numpys.ratio > 0 and jaxs.ratio > 0
 
 
 def test_the_weights_of_an_lstm_are_packed_as_cudnn_reads_them(float32):
