@@ -9,6 +9,7 @@ import jax
 import typer
 
 from .._cells.vanilla import VanillaCell
+from .._resampling.files_scheme import Scheme, widest
 from .._resampling.files_source import Source, Table
 from .._resampling.stream import Rate, as_rate
 from ..audio import read_recording
@@ -72,3 +73,13 @@ def assumptions(weights: Path, network: Network, activation: Activation | None) 
     taken = [f"{weights} does not say its activation: relu is taken; --activation gives another."]
     states = [f"{weights} has no readout: the output is the network's state, all of its units."]
     return taken * (relu and activation is None) + states * (network.readout is None)
+
+
+def scheme_of(half_width: int | None, latency: float | None, trained: Any, rate: Any) -> Scheme:
+    """The scheme of `resampled` for one of the two options; `ValueError` for both, or for a latency without room."""
+    if half_width is not None and latency is not None:
+        raise ValueError(f"give --half-width or --latency; got {half_width} and {latency:g}.")
+    if half_width is not None:
+        return Scheme(half_width=half_width, input_half_width=half_width)
+    assert latency is not None
+    return widest(latency, float(as_rate("--trained", trained) / as_rate("rate", rate)))
