@@ -15,6 +15,7 @@ from rnn_ode import bench
 from rnn_ode.bench import _precision
 from rnn_ode.bench._cases import (
     basins,
+    eig,
     evolve,
     fixed_points,
     long,
@@ -22,6 +23,7 @@ from rnn_ode.bench._cases import (
     lstm,
     lyapunov,
     newton,
+    noise,
     parallel,
     sweep,
     train,
@@ -195,6 +197,23 @@ def test_training_ends_where_a_hand_written_loop_ends(run, monkeypatch):
     assert ours.skipped and ".[bench]" in ours.note
 
 
+@pytest.mark.slow
+def test_noise_is_timed_beside_the_run_without_it(run, monkeypatch):
+    monkeypatch.setattr(noise, "SIZE", (4, 1, 3000))
+    ours, still, at_once, step_by_step = run(repeats=1, cases="noise")
+    assert still.contender == "rnn_ode without noise" and still.error is None and still.ratio > 0
+    for row in (ours, at_once, step_by_step):
+        assert row.ok and row.error < 0.05 and row.ratio > 0
+
+
+@pytest.mark.slow
+def test_the_gradient_of_eigenvectors_is_timed(run, monkeypatch):
+    monkeypatch.setattr(eig, "UNITS", 4)
+    ours, numpys, jaxs = run(repeats=1, cases="eig")
+    assert ours.ok and ours.error < 1e-5 and ours.dtype == "float64"
+    assert numpys.ratio > 0 and jaxs.ratio > 0
+
+
 def test_the_weights_of_an_lstm_are_packed_as_cudnn_reads_them(float32):
     """JAX has the same computation for any device, which unpacks the weights."""
     cell, xs = eqx.nn.LSTMCell(1, 3, key=jax.random.key(0)), jax.random.normal(jax.random.key(1), (5, 2, 1))
@@ -254,3 +273,13 @@ def test_every_program_lowers_for_gpus_and_tpus_and_one_that_does_not_is_wrong(r
     assert all(rows[f"{name}, tpu"].ok and rows[f"{name}, cuda"].median_s > 0 for name in ("iterate", "logm"))
     assert not rows["no rule, tpu"].ok and rows["no rule, tpu"].note.startswith("does not lower: ")
     assert not rows["host, cuda"].ok and rows["host, cuda"].note == "calls the host"
+
+
+@pytest.mark.slow
+def test_streams_are_told_as_real_time_factors(run, monkeypatch):
+    monkeypatch.setattr("rnn_ode.bench._cases.stream.SAMPLES", 480)
+    rows = run(repeats=1, cases="stream", peers=False)
+    assert [row.contender for row in rows] == ["rnn_ode", "Stream, evolve", "Stream, blocks of 64", "iterate"]
+    for row in rows:
+        factor = float(row.note.split(" times real time")[0])
+        assert factor == pytest.approx(0.01 / row.median_s, rel=0.01)

@@ -150,6 +150,13 @@ def test_large_states_take_the_diagonal():
     np.testing.assert_allclose(run.states, loop(lambda x, h: 0.99 * h + weak @ np.tanh(h) + 0.1 * x, xs, h0), rtol=1e-9)
     assert int(run.stats["newton_steps"]) <= 16
 
+    def loss(rate, parallel):
+        states = ro.iterate(lambda x, h: rate * h + weak @ jnp.tanh(h) + 0.1 * x, xs, h0, parallel=parallel).states
+        return jnp.sum(jnp.sin(states))
+
+    slopes = [jax.grad(loss)(0.99, parallel) for parallel in (True, False)]
+    assert float(slopes[0]) == pytest.approx(float(slopes[1]), rel=1e-9)
+
 
 @pytest.mark.slow
 def test_states_may_be_trees_and_complex_and_part_of_them_be_kept():

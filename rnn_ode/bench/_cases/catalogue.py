@@ -10,6 +10,7 @@ from .._rows import Row
 from . import (
     basins,
     compare,
+    eig,
     evolve,
     first,
     fixed_points,
@@ -23,8 +24,10 @@ from . import (
     lstm,
     lyapunov,
     newton,
+    noise,
     parallel,
     sequence,
+    stream,
     sweep,
     train,
 )
@@ -43,10 +46,13 @@ QUICK = ("iterate", "lstm", "gradient", "integrate")
 """The cases that say in a few minutes how fast the package is on a machine."""
 CASES: dict[str, Callable[[Plan], list[Row]]] = SIZED | {
     "long": long.rows,
+    "noise": noise.rows,
     "evolve": evolve.rows,
+    "stream": stream.rows,
     "fixed_points": fixed_points.rows,
     "basins": basins.rows,
     "lyapunov": lyapunov.rows,
+    "eig": eig.rows,
     "train": train.rows,
     "import": imports.rows,
     "first": first.rows,
