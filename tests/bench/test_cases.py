@@ -273,3 +273,13 @@ def test_every_program_lowers_for_gpus_and_tpus_and_one_that_does_not_is_wrong(r
     assert all(rows[f"{name}, tpu"].ok and rows[f"{name}, cuda"].median_s > 0 for name in ("iterate", "logm"))
     assert not rows["no rule, tpu"].ok and rows["no rule, tpu"].note.startswith("does not lower: ")
     assert not rows["host, cuda"].ok and rows["host, cuda"].note == "calls the host"
+
+
+@pytest.mark.slow
+def test_streams_are_told_as_real_time_factors(run, monkeypatch):
+    monkeypatch.setattr("rnn_ode.bench._cases.stream.SAMPLES", 480)
+    rows = run(repeats=1, cases="stream", peers=False)
+    assert [row.contender for row in rows] == ["rnn_ode", "Stream, evolve", "Stream, blocks of 64", "iterate"]
+    for row in rows:
+        factor = float(row.note.split(" times real time")[0])
+        assert factor == pytest.approx(0.01 / row.median_s, rel=0.01)

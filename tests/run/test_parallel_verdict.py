@@ -72,3 +72,12 @@ def test_a_verdict_shows_itself():
     batch = jax.jit(jax.vmap(lambda xs: ro.parallel_verdict(linear, xs, jnp.zeros(2))))(np.stack([XS, -XS]))
     assert batch.exponent.shape == (2,) and "A batch (2,)" in batch.table()
     assert verdict.plot().axes[0].get_ylabel() == "log of a disturbance's size, nats"
+
+
+def test_a_verdict_refuses_what_a_run_refuses(as_user):
+    with pytest.raises(ValueError, match="must return a state like h"):
+        ro.parallel_verdict(lambda x, h: jnp.concatenate([h, h]), XS, np.zeros(2))
+    with pytest.raises(ValueError, match="Pass h0"):
+        ro.parallel_verdict(linear, XS)
+    with pytest.raises(ValueError, match="at least one sample"):
+        ro.parallel_verdict(linear, XS[:0], np.zeros(2))

@@ -27,6 +27,7 @@ from . import (
     noise,
     parallel,
     sequence,
+    stream,
     sweep,
     train,
 )
@@ -47,6 +48,7 @@ CASES: dict[str, Callable[[Plan], list[Row]]] = SIZED | {
     "long": long.rows,
     "noise": noise.rows,
     "evolve": evolve.rows,
+    "stream": stream.rows,
     "fixed_points": fixed_points.rows,
     "basins": basins.rows,
     "lyapunov": lyapunov.rows,
