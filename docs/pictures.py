@@ -171,9 +171,13 @@ def diagram():
         return _of_page("diagrams.md", 0)
 
 
+def parallel():
+    return _of_page("parallel.md", 1)
+
+
 PICTURES = (
     comparison, spectrum, trajectory, resampled, analysis, fixed_points, lyapunov, cycles, branch, gradients, transient,
-    pseudospectrum, recommendation, fit, forecast, memory, sweep, basins, state_portrait, diagram,
+    pseudospectrum, recommendation, fit, forecast, memory, sweep, basins, state_portrait, diagram, parallel,
 )  # fmt: skip
 
 

@@ -86,6 +86,7 @@ if TYPE_CHECKING:
     from ._methods.series import Backward as Backward
     from ._methods.series import Forward as Forward
     from ._paths.base import AbstractPath as AbstractPath
+    from ._paths.half_band import HalfBand as HalfBand
     from ._paths.held import Hold as Hold
     from ._paths.interpolated import BandLimited as BandLimited
     from ._paths.interpolated import Cubic as Cubic
@@ -126,6 +127,7 @@ else:
         "linalg._logm": "logm",
         "linalg._stability": "pseudospectrum",
         "_paths.base": "AbstractPath",
+        "_paths.half_band": "HalfBand",
         "_paths.held": "Hold",
         "_paths.interpolated": "BandLimited Cubic Linear",
         "_cells.base": "AbstractCell",

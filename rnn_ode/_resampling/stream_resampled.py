@@ -88,7 +88,9 @@ def read_at(
     """Return the values at `places`/`unit` of rows that are numbered from `first` on; rows `low` and `high` hold beyond."""
     whole, rest = np.divmod(places, unit)
     phases, which = np.unique(rest, return_inverse=True)
-    weights = sinc_weights((phases / unit).astype(rows.dtype)[:, None], *window, np).astype(rows.dtype)[which]
+    weights = sinc_weights((phases / unit).astype(rows.dtype)[:, None], window.half_width, window.beta, np).astype(
+        rows.dtype
+    )[which]
     taps = np.clip(whole[:, None] + offsets(window.half_width), low, high)
     # after the end the place is that of row `high`, and rows of weight 0 may be forgotten
     around = rows.reshape(len(rows), -1)[np.maximum(taps, first) - first]

@@ -12,6 +12,7 @@ import jax
 from .grid import Chunk, Grid, in_jax
 from .outputs import Output, outputs_of
 from .program import Fixed, Found, Given, Program, of_member
+from .store import FUNCTION
 
 _WIDTH = {"cpu": 128}  # members of a block, which are computed side by side; _WIDE on an accelerator
 _WIDE = 1024
@@ -60,7 +61,7 @@ class Plan:
             "platform": jax.default_backend(),
             "jax": version("jax"),
             "jaxlib": version("jaxlib"),
-            "function": programs,
+            FUNCTION: programs,
         }
 
     def _fixed(self, chunk: Chunk) -> Fixed:

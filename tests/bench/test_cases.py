@@ -13,7 +13,21 @@ from jax.experimental import rnn
 
 from rnn_ode import bench
 from rnn_ode.bench import _precision
-from rnn_ode.bench._cases import basins, evolve, fixed_points, long, lowering, lstm, lyapunov, parallel, sweep, train
+from rnn_ode.bench._cases import (
+    basins,
+    eig,
+    evolve,
+    fixed_points,
+    long,
+    lowering,
+    lstm,
+    lyapunov,
+    newton,
+    noise,
+    parallel,
+    sweep,
+    train,
+)
 
 JAX = ["hand-written lax.scan"]
 
@@ -183,6 +197,23 @@ def test_training_ends_where_a_hand_written_loop_ends(run, monkeypatch):
     assert ours.skipped and ".[bench]" in ours.note
 
 
+@pytest.mark.slow
+def test_noise_is_timed_beside_the_run_without_it(run, monkeypatch):
+    monkeypatch.setattr(noise, "SIZE", (4, 1, 3000))
+    ours, still, at_once, step_by_step = run(repeats=1, cases="noise")
+    assert still.contender == "rnn_ode without noise" and still.error is None and still.ratio > 0
+    for row in (ours, at_once, step_by_step):
+        assert row.ok and row.error < 0.05 and row.ratio > 0
+
+
+@pytest.mark.slow
+def test_the_gradient_of_eigenvectors_is_timed(run, monkeypatch):
+    monkeypatch.setattr(eig, "UNITS", 4)
+    ours, numpys, jaxs = run(repeats=1, cases="eig")
+    assert ours.ok and ours.error < 1e-5 and ours.dtype == "float64"
+    assert numpys.ratio > 0 and jaxs.ratio > 0
+
+
 def test_the_weights_of_an_lstm_are_packed_as_cudnn_reads_them(float32):
     """JAX has the same computation for any device, which unpacks the weights."""
     cell, xs = eqx.nn.LSTMCell(1, 3, key=jax.random.key(0)), jax.random.normal(jax.random.key(1), (5, 2, 1))
@@ -208,6 +239,19 @@ def test_a_sweep_of_adaptive_solves_is_timed(run, monkeypatch):
 
 
 @pytest.mark.slow
+def test_expected_and_taken_newton_steps_are_told(run, monkeypatch):
+    monkeypatch.setattr(newton, "SIZE", (3, 1, 1024))
+    monkeypatch.setattr(newton, "NETWORKS", ((0, 1.0, 0.8), (0, 0.1, 1.0)))
+    rows = run(cases="newton", repeats=1)
+    all_is_well(rows, 1e-5)
+    assert [row.contender.partition(" ")[0] for row in rows] == ["rnn_ode", "iterate,", "exponent"]
+    for row in (rows[0], rows[2]):
+        numbers = re.search(r"Newton steps: (\d+) expected, (\d+) taken \(NEWTON\)", row.note)
+        expected, taken = map(int, numbers.groups())
+        assert 1 <= taken <= expected + 1 and expected <= taken + 2
+
+
+@pytest.mark.slow
 def test_runs_in_parallel_are_timed_at_every_length(run, monkeypatch):
     monkeypatch.setattr(parallel, "LENGTHS", (64, 300))
     rows = run(repeats=1, cases="parallel")
@@ -229,3 +273,13 @@ def test_every_program_lowers_for_gpus_and_tpus_and_one_that_does_not_is_wrong(r
     assert all(rows[f"{name}, tpu"].ok and rows[f"{name}, cuda"].median_s > 0 for name in ("iterate", "logm"))
     assert not rows["no rule, tpu"].ok and rows["no rule, tpu"].note.startswith("does not lower: ")
     assert not rows["host, cuda"].ok and rows["host, cuda"].note == "calls the host"
+
+
+@pytest.mark.slow
+def test_streams_are_told_as_real_time_factors(run, monkeypatch):
+    monkeypatch.setattr("rnn_ode.bench._cases.stream.SAMPLES", 480)
+    rows = run(repeats=1, cases="stream", peers=False)
+    assert [row.contender for row in rows] == ["rnn_ode", "Stream, evolve", "Stream, blocks of 64", "iterate"]
+    for row in rows:
+        factor = float(row.note.split(" times real time")[0])
+        assert factor == pytest.approx(0.01 / row.median_s, rel=0.01)

@@ -10,6 +10,7 @@ from .._rows import Row
 from . import (
     basins,
     compare,
+    eig,
     evolve,
     first,
     fixed_points,
@@ -22,8 +23,11 @@ from . import (
     lowering,
     lstm,
     lyapunov,
+    newton,
+    noise,
     parallel,
     sequence,
+    stream,
     sweep,
     train,
 )
@@ -42,15 +46,19 @@ QUICK = ("iterate", "lstm", "gradient", "integrate")
 """The cases that say in a few minutes how fast the package is on a machine."""
 CASES: dict[str, Callable[[Plan], list[Row]]] = SIZED | {
     "long": long.rows,
+    "noise": noise.rows,
     "evolve": evolve.rows,
+    "stream": stream.rows,
     "fixed_points": fixed_points.rows,
     "basins": basins.rows,
     "lyapunov": lyapunov.rows,
+    "eig": eig.rows,
     "train": train.rows,
     "import": imports.rows,
     "first": first.rows,
     "compare": compare.rows,
     "parallel": parallel.rows,
+    "newton": newton.rows,
     "sweep": sweep.rows,
     "lowering": lowering.rows,
 }
@@ -66,6 +74,7 @@ SECONDS = dict.fromkeys(CASES, 60) | {
     "evolve": 22,
     "basins": 12,
     "parallel": 60,
+    "newton": 15,
     "sweep": 40,
     "lowering": 30,
 }
