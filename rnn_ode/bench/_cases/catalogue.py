@@ -18,6 +18,7 @@ from . import (
     long,
     lstm,
     lyapunov,
+    orbits,
     sequence,
     train,
 )
@@ -40,6 +41,8 @@ CASES: dict[str, Callable[[Plan], list[Row]]] = SIZED | {
     "fixed_points": fixed_points.rows,
     "basins": basins.rows,
     "lyapunov": lyapunov.rows,
+    "orbit": orbits.rows,
+    "orbits": orbits.branch_rows,
     "train": train.rows,
     "import": imports.rows,
     "first": first.rows,
