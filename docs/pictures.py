@@ -149,9 +149,35 @@ def sweep():
     return plot.sweep(found.assign_attrs(long_name="largest Lyapunov exponent", units="nats per step"))
 
 
+def _of_page(name, block, picture="picture"):
+    """What a page draws, from its own lines: those of its blocks up to the given one."""
+    code = (FOLDER.parent / name).read_text(encoding="utf-8").split("```python")[1 : block + 2]
+    lines = "".join(part.split("```")[0] for part in code).splitlines()
+    names = {}
+    exec("\n".join(line for line in lines if ".savefig(" not in line), names)
+    return names[picture]
+
+
+def basins():
+    return _of_page("basins.md", 0)
+
+
+def state_portrait():
+    return _of_page("basins.md", 1, "portrait")
+
+
+def diagram():
+    with jax.enable_x64(True):
+        return _of_page("diagrams.md", 0)
+
+
+def parallel():
+    return _of_page("parallel.md", 1)
+
+
 PICTURES = (
     comparison, spectrum, trajectory, resampled, analysis, fixed_points, lyapunov, cycles, branch, gradients, transient,
-    pseudospectrum, recommendation, fit, forecast, memory, sweep,
+    pseudospectrum, recommendation, fit, forecast, memory, sweep, basins, state_portrait, diagram, parallel,
 )  # fmt: skip
 
 

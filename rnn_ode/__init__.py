@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from ._analyses.branches_result import Bifurcation as Bifurcation
     from ._analyses.branches_result import Branch as Branch
     from ._analyses.branches_switch import switch_branch as switch_branch
+    from ._analyses.covariance import covariance as covariance
+    from ._analyses.covariance import spectral_density as spectral_density
     from ._analyses.curves import BifurcationCurve as BifurcationCurve
     from ._analyses.curves import CodimensionTwo as CodimensionTwo
     from ._analyses.curves import continue_bifurcation as continue_bifurcation
@@ -57,6 +59,8 @@ if TYPE_CHECKING:
     from ._base.verdict import Verdict as Verdict
     from ._base.verdict import verdict_name as verdict_name
     from ._base.version import __version__ as __version__
+    from ._bridge.noise import noise_to_ode as noise_to_ode
+    from ._bridge.noise import noise_to_rnn as noise_to_rnn
     from ._bridge.schemes import AbstractScheme as AbstractScheme
     from ._bridge.schemes import BackwardEuler as BackwardEuler
     from ._bridge.schemes import Euler as Euler
@@ -82,6 +86,7 @@ if TYPE_CHECKING:
     from ._methods.series import Backward as Backward
     from ._methods.series import Forward as Forward
     from ._paths.base import AbstractPath as AbstractPath
+    from ._paths.half_band import HalfBand as HalfBand
     from ._paths.held import Hold as Hold
     from ._paths.interpolated import BandLimited as BandLimited
     from ._paths.interpolated import Cubic as Cubic
@@ -122,6 +127,7 @@ else:
         "linalg._logm": "logm",
         "linalg._stability": "pseudospectrum",
         "_paths.base": "AbstractPath",
+        "_paths.half_band": "HalfBand",
         "_paths.held": "Hold",
         "_paths.interpolated": "BandLimited Cubic Linear",
         "_cells.base": "AbstractCell",
@@ -141,6 +147,7 @@ else:
         "_run.parallel_choice": "ParallelChoice",
         "_run.parallel_verdict": "ParallelVerdict parallel_verdict",
         "_run.trajectory": "Trajectory",
+        "_bridge.noise": "noise_to_ode noise_to_rnn",
         "_bridge.schemes": "AbstractScheme BackwardEuler Euler ExponentialEuler RungeKutta Trapezoidal",
         "_bridge.to_ode": "to_ode",
         "_bridge.to_rnn": "to_rnn",
@@ -161,6 +168,7 @@ else:
         "_analyses.branches_result": "Bifurcation Branch",
         "_analyses.branches_switch": "switch_branch",
         "_analyses.curves": "BifurcationCurve CodimensionTwo continue_bifurcation",
+        "_analyses.covariance": "covariance spectral_density",
         "_analyses.cycles": "Cycles cycles",
         "_analyses.cycles_proof": "Coverage",
         "_analyses.fixed_points": "FixedPoints fixed_points",

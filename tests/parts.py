@@ -10,6 +10,8 @@ import numpy as np
 import strangers
 
 import rnn_ode as ro
+from rnn_ode._cells.input_layer import InputLayerCell
+from rnn_ode._cells.projected import ProjectedLSTMCell
 
 N, D, T = 3, 2, 7
 RNG = np.random.default_rng(0)
@@ -40,12 +42,20 @@ CELLS = {
     "stacked": ro.StackedCell(
         [eqx.nn.LSTMCell(D, 2, key=KEY), ro.VanillaCell(*WEIGHTS), eqx.nn.GRUCell(N, N, key=KEY)]
     ),
+    "behind an input layer": InputLayerCell(eqx.nn.Linear(D, 4, key=KEY), eqx.nn.GRUCell(4, N, key=KEY), D),
+    "projected": ProjectedLSTMCell(
+        *(
+            jnp.asarray(np.random.default_rng(1).normal(size=shape))
+            for shape in ((4 * N, D), (4 * N, 2), (4 * N,), (2, N))
+        )
+    ),
     "of a field": ro.to_rnn(ro.CTRNN(*WEIGHTS, tau=2.0), ro.Euler()),
     "stranger": strangers.Leaky(jnp.asarray(W), jnp.asarray(W_X), jnp.asarray(B), 0.3),
     "stranger in pieces": strangers.Folded(jnp.asarray(W), jnp.asarray(W_X), jnp.asarray(B)),
 }
 # a state of each that is not zero
 STATES = {name: np.linspace(-1, 1, N) for name in CELLS} | {
+    "projected": (np.linspace(-1, 1, 2), np.ones(N)),
     "lstm": (np.linspace(-1, 1, N), np.ones(N)),
     "stacked": ((np.linspace(-1, 1, 2), np.ones(2)), np.linspace(0, 1, N), np.linspace(-1, 1, N)),
 }

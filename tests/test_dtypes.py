@@ -133,6 +133,20 @@ SLOW = {
     "iterate in parallel": lambda dtype, give: (
         ro.iterate(cell(dtype), give(XS, dtype), give(H0, dtype), parallel=True).states
     ),
+    "covariance": lambda dtype, give: ro.covariance(network(dtype, give), give(H0, dtype), give(np.ones(2), dtype)),
+    "spectral_density": lambda dtype, give: (
+        ro.spectral_density(
+            network(dtype, give), give(H0, dtype), give(np.ones(2), dtype), give(np.ones(1), dtype)
+        ).real
+    ),
+    "noise_to_rnn": lambda dtype, give: ro.noise_to_rnn(give(-np.eye(2), dtype), give(np.ones(2), dtype)),
+    "noise_to_ode": lambda dtype, give: ro.noise_to_ode(give(2 * np.eye(2), dtype), give(np.ones(2), dtype)),
+    "lyapunov_discrete": lambda dtype, give: ro.linalg.lyapunov_discrete(
+        give(2 * np.eye(2), dtype), give(np.eye(2), dtype)
+    ),
+    "expm": lambda dtype, give: ro.linalg.expm(give(np.eye(2), dtype)),
+    "funm": lambda dtype, give: ro.linalg.funm(give(2 * np.eye(2), dtype), jnp.sqrt).value,
+    "stability_radius": lambda dtype, give: ro.linalg.stability_radius(give(-np.eye(2), dtype), continuous=True).radius,
     "parallel_verdict": lambda dtype, give: ro.parallel_verdict(cell(dtype), give(XS, dtype), give(H0, dtype)).growth,
 }
 SAME, WIDER = "arrays of the network's type", "NumPy's float64"

@@ -29,7 +29,8 @@ FLOORS = (
     "_analyses",
     "_reports",
     "learn",
-    "_sweep bench _explore",
+    "_sweep _explore",
+    "bench",
     "cli",
     "__main__",
 )

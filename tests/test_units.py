@@ -54,6 +54,16 @@ RUNS = {
     "to_rnn": lambda cell, s, c, xs, h0: ro.iterate(
         ro.to_rnn(ro.to_ode(cell, ro.Forward(1), dt=c), ro.BackwardEuler(), dt=c), xs, s * h0, dt=c
     ),
+    "iterate, noisy": lambda cell, s, c, xs, h0: ro.iterate(cell, xs, s * h0, dt=c, noise=s, key=jax.random.key(0)),
+    "integrate, noisy": lambda cell, s, c, xs, h0: ro.integrate(
+        ro.to_ode(cell, ro.Forward(2), dt=c),
+        ro.Hold(xs, c),
+        s * h0,
+        ts=c * IRREGULAR,
+        noise=s / c**0.5,
+        key=jax.random.key(0),
+        step=c / 4,
+    ),
     "iterate in parallel": lambda cell, s, c, xs, h0: ro.iterate(cell, xs, s * h0, dt=c, parallel=True),
 }
 

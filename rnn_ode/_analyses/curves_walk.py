@@ -163,7 +163,9 @@ class Walker:
         if not len(others):
             return ""
         value = others[np.argmin(np.abs(distance))]
-        real = abs(value.imag) <= self.family.eps**0.3 * max(abs(value), self.family.eps)
+        # near a double eigenvalue rounding makes a pair of the critical one and another
+        alone = np.min(np.abs(others - np.conj(value))) > 1e-3 * abs(value.imag)
+        real = alone or abs(value.imag) <= self.family.eps**0.3 * abs(value)
         second = self.family.system.time.bifurcation(complex(value.real, 0.0 if real else abs(value.imag)))
         return _NAMES.get((self.family.kind, second), "")
 

@@ -32,12 +32,15 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, PyTree
 
-from .._base.checks import as_number, as_step, check_count, is_concrete
+from .._base.checks import as_number, as_step, check_count, check_flag, is_concrete
 from .._base.compiled import compiled
 from .._base.results import RESULTS, how_it_ended
 from .._base.shown import ShownArrays, Variables
 from .._base.states import frozen
 from .._base.text import Table, plain
+from .._run.parallel import stats_of
+from .._run.parallel_choice import ParallelChoice, in_words
+from .._run.parallel_verdict import scan_unless_it_pays
 from .._systems.base import AbstractSystem, check_system
 from .frames import first_frame
 from .lyapunov_plan import Plan, plan_run
@@ -68,6 +71,8 @@ class Lyapunov(ShownArrays, eqx.Module):
       has NaN in `exponents`, and in the rows of `history` from there on.
     - `step`: the length of the steps taken, in time.
     - `step_wanted`: the length of the longest steps that suit the run; of a map, its own.
+    - `stats`: of a run with `parallel`: `parallel`, a `ParallelChoice`, and where the run was in parallel `newton_steps` and
+      `residual`, as in the `stats` of `iterate`. `None` without it.
 
     ```python
     >>> import jax.numpy as jnp, rnn_ode as ro
@@ -87,6 +92,7 @@ class Lyapunov(ShownArrays, eqx.Module):
     result: RESULTS
     step: Float[Array, ""] | None = None
     step_wanted: Float[Array, ""] | None = None
+    stats: dict[str, Any] | None = None
 
     _alone = "exponents", 1
 
@@ -142,6 +148,8 @@ class Lyapunov(ShownArrays, eqx.Module):
         names = "exponents", "stderr", "kaplan_yorke", "entropy_sum", "times", "history", "state", "step", "step_wanted"
         found = {name: getattr(self, name) for name in names}
         more = {"kaplan_yorke_range": list(self.kaplan_yorke_range), "result": how_it_ended(self.result)}
+        if self.stats is not None:
+            more["stats"] = {name: in_words(value) for name, value in self.stats.items()}
         return plain({**found, **more}, infinities=True)
 
     def _variables(self) -> Variables:
@@ -168,6 +176,7 @@ def lyapunov(
     transient: float = 0.0,
     step: float | None = None,
     solver: diffrax.AbstractSolver | None = None,
+    parallel: bool | None = False,
 ) -> Lyapunov:
     """The Lyapunov exponents of a map or a flow along its trajectory from h0; of a driven one, conditional on its input.
 
@@ -183,6 +192,8 @@ def lyapunov(
       an exponent's error is about 2·10⁻⁷ of the fastest rate, and is checked along the run. Outside `jit` and `vmap` a run
       whose steps turn out too long is repeated with shorter ones.
     - `solver`: an explicit diffrax solver for a flow. Default the classical Runge–Kutta method.
+    - `parallel`: `True` carries the frame through all parts of the run at once, see below. `None` does so on an accelerator,
+      for runs that are not traced. Default `False`: step by step.
 
     **Returns:** a `Lyapunov`.
 
@@ -193,6 +204,11 @@ def lyapunov(
     every complex pair and the inverse of every gap between exponents; where multipliers are defective it falls as 1/duration.
     Along a cycle it falls as fast for `count` < N, and as 1/duration for all N, whose sum is kept exact. Along a chaotic
     trajectory it falls as one over the square root of the duration, see `stderr`. Memory does not grow with the duration.
+
+    *In parallel.* The states come from Newton's method, as in `iterate`, or from a scan where that does not converge. The
+    frames before all blocks of the run come from a parallel prefix of the products of Jacobians, which is exact to rounding
+    for chaotic motion too. It takes memory for all states and for three (N, N) matrices a block, and more arithmetic than the
+    run step by step.
 
     *Transformations.* All arguments but `system` and `h0` must be known when traced by `jit`. Gradients, in both modes, are
     those of the finite run: for chaotic motion they grow as disturbances do, and are of no use over long durations. Inside
@@ -209,6 +225,8 @@ def lyapunov(
     ```
     """
     check_system("system", system)
+    if parallel is not None:
+        check_flag("parallel", parallel)
     h0 = system.as_point("h0", h0)
     size = h0.shape[0]
     count = size if count is None else count
@@ -222,7 +240,12 @@ def lyapunov(
 
     def run_in(step: Step) -> Lyapunov:
         length = Step(step.unit).stepper(system, solver).length
-        return _measured(system, h0, frame, plan_run(system, size, length, duration, transient), step, solver)
+        plan = plan_run(system, size, length, duration, transient)
+        why_scan = _why_scan(parallel, system, h0, step, plan)
+        run = _measured(system, h0, frame, plan, step, solver, parallel is not False and why_scan is None)
+        return (
+            run if why_scan is None else eqx.tree_at(_stats, run, {"parallel": why_scan}, is_leaf=lambda x: x is None)
+        )
 
     if step is not None or system.time.own_step:
         return run_in(Step(step))
@@ -236,6 +259,21 @@ def lyapunov(
             break
         wanted = _whole_step(system, float(again), duration)
     return run  # pyright: ignore[reportPossiblyUnboundVariable]
+
+
+def _stats(run: Lyapunov) -> Any:
+    return run.stats
+
+
+def _why_scan(
+    parallel: bool | None, system: AbstractSystem, h0: Float[Array, " N"], step: Step, plan: Plan
+) -> ParallelChoice | None:
+    """Why a run that may be in parallel is the scan; `None` where it is not, or was not asked."""
+    if parallel is False:
+        return None
+    if not isinstance(step.parts, int):
+        return ParallelChoice.SCAN_TRACED  # pyright: ignore
+    return None if parallel else scan_unless_it_pays(h0, (system, h0), plan.counted * step.parts)
 
 
 def _trial_step(
@@ -271,8 +309,9 @@ def _measured(
     plan: Plan,
     step: Step,
     solver: diffrax.AbstractSolver | None,
+    parallel: bool,
 ) -> Lyapunov:
-    run = run_blocks(system, h0, frame, plan, step, solver)
+    run = run_blocks(system, h0, frame, plan, step, solver, parallel)
     found = exponents_of(run.growth, run.live, len(h0), plan.length, run.accuracy, run.why)
     result = Lyapunov(
         exponents=found.history[-1],
@@ -283,6 +322,7 @@ def _measured(
         result=found.result,
         step=run.accuracy.length,
         step_wanted=run.accuracy.wanted,
+        stats=None if run.found is None else stats_of(run.found, ParallelChoice.FRAMES),  # pyright: ignore
     )
     return result if isinstance(step.parts, int) else _forward_only(result)
 

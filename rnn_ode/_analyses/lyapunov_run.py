@@ -10,8 +10,10 @@ from jaxtyping import Array, Float, Int
 
 from .._base.results import RESULTS
 from .._base.states import frozen
+from .._run.parallel import ParallelRun
 from .._systems.base import AbstractSystem
 from .frames import FrameGrowth, Sum, carry, no_growth
+from .lyapunov_parallel import starts_of_blocks
 from .lyapunov_plan import Plan
 from .lyapunov_statistics import window
 from .steps import INEXACT, Accuracy, Errors, Step, is_thrown, local_error, some_rows
@@ -32,6 +34,8 @@ class Run(NamedTuple):
     live: Int[np.ndarray, " m"]
     accuracy: Accuracy
     why: RESULTS
+    found: ParallelRun | None
+    """How the states were found, of a run in parallel."""
 
 
 def run_blocks(
@@ -41,8 +45,9 @@ def run_blocks(
     plan: Plan,
     step: Step,
     solver: diffrax.AbstractSolver | None,
+    parallel: bool = False,
 ) -> Run:
-    """Carry an orthonormal frame from h0 along the system, as planned."""
+    """Carry an orthonormal frame from h0 along the system, as planned; with `parallel` through all blocks at once."""
     stepper = step.stepper(system, solver)
     first, live, skipped = plan.schedule()
     size = frozen(jnp.maximum(jnp.max(jnp.abs(h0)), 1))
@@ -75,8 +80,15 @@ def run_blocks(
 
     numbers, firsts, lives = (jnp.asarray(rows) for rows in (np.arange(len(first)), first, live))
     firsts, lives = firsts * step.parts, lives * step.parts
-    start = (h0, frame, jnp.ones((), bool), (firsts[0], h0))
-    (h, _, _, last), (growth, errors) = jax.lax.scan(block, start, (numbers, firsts, lives))
+    rows, found = (numbers, firsts, lives), None
+    if parallel:
+        starts, frames, found = starts_of_blocks(stepper.advance, plan, step, firsts, lives, h0, frame.shape[0])
+        states = starts, frames, jnp.ones(len(first), bool), (firsts, starts)
+        (h, _, _, last), (growth, errors) = jax.vmap(block)(states, rows)
+        h, last = h[-1], _last_accurate(last, errors)
+    else:
+        start = (h0, frame, jnp.ones((), bool), (firsts[0], h0))
+        (h, _, _, last), (growth, errors) = jax.lax.scan(block, start, rows)
     # the steps that align the frame are also steps of the run: a row that they lose stays lost
     lost, failed = jnp.cumsum(growth.lost, axis=0) > 0, jnp.cumsum(~growth.finite) > 0
     growth = growth._replace(lost=lost, finite=~failed)
@@ -84,7 +96,14 @@ def run_blocks(
     accuracy = Accuracy.of(errors, looked_at, plan.length / step.parts, solver)
     ends = jnp.where(failed[-1], (firsts + lives)[jnp.argmax(failed)], 0)
     why = _why_failed(system, step, solver, jnp.any(growth.undefined), last, ends)
-    return Run(h, jax.tree.map(lambda row: row[skipped:], growth), live[skipped:], accuracy, why)
+    return Run(h, jax.tree.map(lambda row: row[skipped:], growth), live[skipped:], accuracy, why, found)
+
+
+def _last_accurate(last: tuple[Int[Array, " m"], Float[Array, "m N"]], errors: Errors) -> Accurate:
+    """The last of the steps (m,) at the starts of blocks that are accurate, or the first one."""
+    accurate = errors.size <= INEXACT * errors.move
+    index = jnp.max(jnp.where(accurate, jnp.arange(len(accurate)), 0))
+    return jax.tree.map(lambda rows: rows[index], last)
 
 
 def _checked(

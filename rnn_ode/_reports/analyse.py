@@ -117,6 +117,7 @@ def _side_by_side(network: Answers, flow: Answers, x: jax.Array, method: Abstrac
             about=answers.about,
             nullclines=nullclines_of(answers.system, len(centre), grid),
             reason=answers.reason,
+            closed=answers.closed,
         )
 
     sides = side(network, flow, points[0], "lost"), side(flow, network, points[1], "added")

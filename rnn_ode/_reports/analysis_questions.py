@@ -14,6 +14,9 @@ from .._analyses.fixed_points_guesses import draw_guesses
 from .._analyses.frames import is_undefined
 from .._analyses.gradients import GradientFlow, gradient_flow
 from .._analyses.lyapunov import Lyapunov, lyapunov
+from .._analyses.orbits import periodic_orbit
+from .._analyses.orbits_guess import orbit_guess
+from .._analyses.orbits_result import PeriodicOrbit
 from .._analyses.transient import Transient, transient
 from .._base.compiled import compiled
 from .._base.results import RESULTS
@@ -21,6 +24,10 @@ from .._base.types import Cell
 from .._systems.base import AbstractSystem
 
 _MOST_LAGS = 100  # of the gradients
+
+_FAR = 1e6  # a run that ends further away than this, in sizes of the guesses, runs off
+
+_RESTS = 1e-3  # a run that ends so near to a fixed point, in sizes of the guesses, comes to rest there
 
 
 class Answers(NamedTuple):
@@ -31,6 +38,7 @@ class Answers(NamedTuple):
     times: np.ndarray = np.zeros(0)
     orbit: np.ndarray = np.zeros((0, 0))
     points: FixedPoints | None = None
+    closed: PeriodicOrbit | None = None
     exponents: Lyapunov | None = None
     gradients: GradientFlow | None = None
     transient: Transient | None = None
@@ -64,6 +72,8 @@ class Questions:
         reason = "" if len(alive) == len(orbit) else _why_ended(system, orbit[: len(alive) + 1], times[len(alive) - 1])
         self.report(f"{name}: fixed points")
         points = fixed_points(system, self._guesses(alive, *orbits))
+        self.report(f"{name}: a closed orbit")
+        closed = None if reason else self._closed(system, points, alive[-1])
         self.report(f"{name}: Lyapunov exponents")
         exponents = None if reason else self._exponents(system)
         self.report(f"{name}: gradients")
@@ -76,12 +86,27 @@ class Questions:
             times=times[: len(alive)],
             orbit=alive,
             points=points,
+            closed=closed,
             exponents=exponents,
             gradients=gradients,
             transient=None if about is None else transient(system, about),
             about=about,
             reason=reason,
         )
+
+    def _closed(self, system: AbstractSystem, points: FixedPoints, last: np.ndarray) -> PeriodicOrbit | None:
+        """The closed orbit that the run ends in or passes; `None` where it comes to rest or does not come back."""
+        size = max(float(points.size), 1e-300)
+        if np.max(np.abs(last)) > _FAR * size:
+            return None
+        nearest = _nearest(points, last)
+        if nearest is not None and np.linalg.norm(last - nearest) <= _RESTS * size:
+            return None
+        try:
+            found = periodic_orbit(system, *orbit_guess(system, jnp.asarray(last), self.dt * self.steps))
+        except ValueError:  # the run comes to rest after all, or does not come back
+            return None
+        return found if bool(found.converged) else None
 
     def _exponents(self, system: AbstractSystem) -> Lyapunov:
         return lyapunov(system, self.start, self.dt * self.steps, transient=self.dt * (self.steps // 10))

@@ -9,6 +9,7 @@ import numpy as np
 from .._analyses.fixed_points import FixedPoints
 from .._analyses.gradients import GradientFlow
 from .._analyses.lyapunov import Lyapunov
+from .._analyses.orbits_result import PeriodicOrbit
 from .._analyses.transient import Transient
 from .._base.text import plain
 from .._base.verdict import verdict_name
@@ -42,6 +43,8 @@ class Side:
     nullclines: np.ndarray | None
     """(2, m, m) components of the residual on `Analysis.grid`, for two units."""
     reason: str
+    closed: PeriodicOrbit | None = None
+    """The closed orbit that the run ends in; `None` where it comes to rest or does not come back."""
 
     def to_dict(self) -> dict[str, Any]:
         """The answers as plain numbers and strings, ready for json: `None` for no answer, "-inf" and "inf" for an exponent or
@@ -59,6 +62,7 @@ class Side:
             "name": self.name,
             "reason": self.reason,
             "fixed_points": self._points(),
+            "orbits": [self.closed.to_dict()] if self.closed is not None else [],
             **plain(answers, infinities=True),
             "transient_verdict": transient and verdict_name(transient.verdict),
             "transient_peak": transient and plain(transient.peak),

@@ -53,6 +53,14 @@ def _exponents(answers: Mapping[str, Any]) -> str:
     return ", ".join([*(f"{number(value, 4)} ± {number(error, 1)}" for value, error in pairs), *more])
 
 
+def _orbits(answers: Mapping[str, Any]) -> str:
+    told = []
+    for orbit in answers["orbits"]:
+        largest = max(abs(complex(*value)) for i, value in enumerate(orbit["multipliers"]) if i != orbit["trivial"])
+        told.append(f"period {number(orbit['period'], 5)}, {orbit['verdict']}, largest multiplier {number(largest)}")
+    return "; ".join(told)
+
+
 def _dimension(answers: Mapping[str, Any]) -> str:
     if answers["exponents"] is None:
         return ""
@@ -77,6 +85,7 @@ def _transient(answers: Mapping[str, Any]) -> str:
 
 _QUESTIONS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "missing": lambda answers: answers["reason"],
+    "closed orbit": _orbits,
     "Lyapunov exponents": _exponents,
     "Kaplan–Yorke dimension": _dimension,
     "gradients": _gradients,

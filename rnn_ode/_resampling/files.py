@@ -32,6 +32,7 @@ def resample_file(
     trained: Rate,
     *,
     scheme: Scheme | None = None,
+    latency: float | None = None,
     hold: Sequence[float] = (),
     subtype: str | None = None,
     force: bool = False,
@@ -46,7 +47,8 @@ def resample_file(
     - `source`: its input.
     - `out`: the file of its output, of the kind of the source.
     - `to`, `trained`: the new rate and the network's own, in the unit of the source's rate.
-    - `scheme`: of `evolve`. Default `None`: the best one of a trial.
+    - `scheme`: of `evolve` or of `resampled`. Default `None`: the best one of a trial.
+    - `latency`: the most steps of the network that a result of a stream may wait, in a trial. Default: no limit.
     - `hold`: constants for the last channels of the input.
     - `subtype`: of a wav file. Default: that of the source.
     - `force`: whether to run an unstable scheme.
@@ -63,16 +65,18 @@ def resample_file(
     own = own_run(network, head, float(trained / rate_in))
     recommended, better = scheme is None, None
     if scheme is None:
-        scheme, better = recommended_scheme(network, own, float(to / trained))
+        scheme, better = recommended_scheme(network, own, float(to / trained), latency, float(trained / rate_in))
     gap = float(trained / to)
     roots = checked_roots(network, mean, gap, scheme, force)
 
     def stream() -> Stream:
         return Stream(network.cell, network.output, rate_in, to, trained, **scheme._asdict(), h0=network.initial)
 
-    _compile(stream(), math.ceil((scheme.behind + 2) * rate_in / to), len(mean))
+    samples = math.ceil((scheme.behind + 2) * rate_in / to)
+    _compile(stream(), samples, len(mean))
     total = math.ceil(source.frames * to / rate_in)
     channels = network.output_size or network.cell.hidden_size  # pyright: ignore[reportAttributeAccessIssue]
+    waits = stream().latency
     started, clipped, kept = time.perf_counter(), 0, []
     wanted = math.ceil(len(head) * to / rate_in)
     try:
@@ -99,6 +103,7 @@ def resample_file(
         round_trip_snr_db=snr,
         better=better,
         note=doubt(snr, scheme, gap, recommended),
+        latency=waits,
     )
 
 

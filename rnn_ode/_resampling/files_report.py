@@ -20,12 +20,14 @@ class Report(Shown):
     - `input`, `output`: the names of the files.
     - `rate_in`, `rate_out`, `trained`: rates of the input, the output and the network's own, in Hz or per time unit.
     - `frames`: how many were written.
-    - `scheme`: `ahead`, `behind`, `band`; the `radius` of its roots; whether it is `stable`, and `recommended` by a trial.
+    - `scheme`: `ahead`, `behind`, `band`, `half_width` (`None` for `evolve`), `input_half_width`; the `radius` of its roots,
+      `None` if the network runs at its own rate; whether it is `stable`, and `recommended` by a trial.
     - `clipped`: number of samples beyond full scale.
     - `seconds`: of the run, without compiling; `real_time_factor`: seconds of input for each of them.
     - `round_trip_snr_db`: as `round_trip` returns it; `None` if it is not defined.
     - `better`: a scheme that did better in the trial and cannot stream, or `None`.
     - `note`: what is wrong with a bad round trip, and what to do, or `None`.
+    - `latency`: how long a result would wait for its input in a stream, in steps of the network; the file has no delay.
     """
 
     input: str
@@ -41,6 +43,7 @@ class Report(Shown):
     round_trip_snr_db: float | None
     better: str | None
     note: str | None
+    latency: float | None = None
 
     def _tables(self) -> tuple[Table, ...]:
         scheme, snr = self.scheme, self.round_trip_snr_db
@@ -49,11 +52,13 @@ class Report(Shown):
             ("input", f"{self.input} at {self.rate_in:g}"),
             ("output", f"{self.output} at {self.rate_out:g}, {self.frames} frames"),
             ("network", f"trained at {self.trained:g}"),
-            ("scheme", f"ahead={scheme['ahead']}, behind={scheme['behind']}, band={scheme['band']:g}"),
-            ("roots", f"within {scheme['radius']:.5f} of 0 at rest, {'stable' if scheme['stable'] else 'UNSTABLE'}"),
+            *_scheme_rows(scheme),
             ("real-time factor", f"{self.real_time_factor:.2f} ({self.seconds:.2f} s, compilation aside)"),
             ("round trip", ratio),
         ]
+        if self.latency is not None:
+            waits = f"{self.latency:.3g} steps of the network, {self.latency / self.trained:.2g} time units"
+            rows.append(("latency", f"{waits}, in a stream; the file has no delay"))
         if self.better:
             rows.append(("better", f"{self.better} did better in the trial; it is not a scheme of this command"))
         if self.clipped:
@@ -63,6 +68,17 @@ class Report(Shown):
 
     def _data(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
+
+
+def _scheme_rows(scheme: dict[str, Any]) -> list[tuple[str, str]]:
+    if scheme.get("half_width") is not None:
+        width = f"half_width={scheme['half_width']}, input_half_width={scheme['input_half_width']}"
+        return [("scheme", f"at the network's own rate, {width}")]
+    stable = "stable" if scheme["stable"] else "UNSTABLE"
+    return [
+        ("scheme", f"ahead={scheme['ahead']}, behind={scheme['behind']}, band={scheme['band']:g}"),
+        ("roots", f"within {scheme['radius']:.5f} of 0 at rest, {stable}"),
+    ]
 
 
 _ROUND_TRIP = (
@@ -76,7 +92,7 @@ def doubt(snr: float | None, scheme: Scheme, gap: float, recommended: bool) -> s
     if snr is None or snr >= DOUBTFUL:
         return None
     what = f"the output is not what the network gives at its own rate (round trip: {snr:.1f} dB, signal to error)"
-    gain = error_gain(scheme, gap)
+    gain = 0.0 if scheme.half_width else error_gain(scheme, gap)
     if gain > LARGE * error_gain(Scheme(), gap):
         return (
             f"{what}. --ahead {scheme.ahead} --behind {scheme.behind} enlarge every small error up to {gain:.2g} times a "
@@ -84,11 +100,18 @@ def doubt(snr: float | None, scheme: Scheme, gap: float, recommended: bool) -> s
         )
     if gap > 1:
         return f"{what}. The output can have frequencies up to half of --to: what the network has above is lost."
+    if scheme.half_width and min(scheme.half_width, scheme.input_half_width) < 8:
+        return f"{what}. Windows of {scheme.half_width} are narrow: give a larger --half-width or --latency, such as 8 or 16."
     return what + ("." if recommended else ". Try --recommend, which compares schemes.")
 
 
 def not_finite(result: int, scheme: Scheme, stable: bool) -> str:
     """The text of the error for a result that is not finite."""
+    if scheme.half_width:
+        return (
+            f"sample {result} of the output is not finite: the network's state left the float range. The network grows "
+            "without bound on this input."
+        )
     given = f"--ahead {scheme.ahead} --behind {scheme.behind}"
     cause = f"--force ran the unstable scheme {given}: without --force the command lists the stable ones."
     if stable:

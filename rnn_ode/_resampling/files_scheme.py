@@ -1,4 +1,4 @@
-"""The scheme of `evolve` that resamples a file: given by the user and checked, or the best one of a trial."""
+"""The scheme that resamples a file: given by the user and checked, or the best one of a trial."""
 
 import math
 from typing import Any, NamedTuple
@@ -6,20 +6,36 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
+from .._paths.interpolated import BandLimited
 from ..interop import Network
 from .evolve import evolve
 from .files_round_trip import OwnRun
 from .interpolation import lagrange, uniform_nodes
 from .recommend import LONGEST, WORTH, recommend
+from .resampled import resampled
 from .stability import RootCondition, root_condition
 
 
 class Scheme(NamedTuple):
-    """The interpolation of `evolve`."""
+    """The interpolation of `evolve`, or with `half_width` that of `resampled`; and the window that reads the input."""
 
     ahead: int = 3
     behind: int = 3
     band: float = 0.0
+    half_width: int | None = None
+    input_half_width: int = BandLimited.half_width
+
+
+def widest(latency: float, interval: float) -> Scheme:
+    """Return `resampled` with the widest equal windows whose results wait for at most `latency` steps of the network, where
+    the input's samples are an `interval` of steps apart."""
+    width = int(latency / (1 + interval) + 1e-9)
+    if width < 1:
+        raise ValueError(
+            f"--latency must be at least {1 + interval:.3g} steps of the network here, for windows of one step and one "
+            f"sample; got {latency:g}. In Python, rnn_ode.recommend(…, latency={latency:g}) finds schemes that wait less."
+        )
+    return Scheme(half_width=width, input_half_width=width)
 
 
 def checked_roots(network: Network, mean: np.ndarray, gap: float, scheme: Scheme, force: bool) -> dict[str, Any]:
@@ -27,6 +43,8 @@ def checked_roots(network: Network, mean: np.ndarray, gap: float, scheme: Scheme
 
     `ValueError` if it is not stable, unless `force` is given.
     """
+    if scheme.half_width is not None:  # the network itself runs, at its own rate
+        return {"radius": None, "stable": True}
     most = {"ahead": max(6, scheme.ahead), "behind": max(5, scheme.behind)}
     roots: RootCondition = root_condition(network.cell, mean, gap, **most, band=scheme.band)
     radius, stable = roots.radii[scheme.ahead - 1, scheme.behind], scheme[:2] in roots.stable
@@ -40,19 +58,29 @@ def checked_roots(network: Network, mean: np.ndarray, gap: float, scheme: Scheme
     return {"radius": float(radius), "stable": bool(stable)}
 
 
-def recommended_scheme(network: Network, own: OwnRun, ratio: float) -> tuple[Scheme, str | None]:
-    """The best scheme of a trial that a stream can run.
+def recommended_scheme(
+    network: Network, own: OwnRun, ratio: float, latency: float | None = None, interval: float | None = None
+) -> tuple[Scheme, str | None]:
+    """The best scheme of a trial that a stream can run, and that waits for at most `latency` steps.
 
-    The second value names a scheme that cannot stream and was better by more than `WORTH` dB, if there is one.
+    The samples of the stream are an `interval` of steps apart; default: as far as the results. The second value names a
+    scheme that cannot stream and was better by more than `WORTH` dB, if there is one.
     """
     plain, x = Network(network.cell, network.readout), jnp.asarray(own.xs[0])
-    found = recommend(network.cell, liveliest(own), ratio, network.initial, output=lambda h: plain.output(x, h))
-    ours = next((one for one in found.schemes if one.run.func is evolve and one.snr > -math.inf), None)
+    trial = {"latency": latency, "output": lambda h: plain.output(x, h)}
+    found = recommend(network.cell, liveliest(own), ratio, network.initial, **trial)
+    runs = evolve, resampled
+    ours = next((one for one in found.schemes if one.run.func in runs and one.snr > -math.inf), None)
     if ours is None:
-        raise ValueError(f"--recommend: no scheme of evolve is stable at a ratio of {ratio:g}:\n{found.table()}")
+        limit = "" if latency is None else f" that waits for at most {latency:g} steps"
+        raise ValueError(f"--recommend: no scheme of evolve{limit} is stable at a ratio of {ratio:g}:\n{found.table()}")
     top = found.schemes[0]
     better = f"{top.label}, by {top.snr - ours.snr:.1f} dB" if top.snr > ours.snr + WORTH else None
-    return Scheme(**ours.run.keywords), better
+    given = {name: value for name, value in ours.run.keywords.items() if name in Scheme._fields}
+    if getattr(ours, "reads", None) is not None:  # a window as long in time as that of the trial
+        per_result = 1.0 if interval is None else 1 / (ratio * interval)
+        given["input_half_width"] = max(1, int(ours.reads.half_width * per_result + 1e-9))
+    return Scheme(**given), better
 
 
 def liveliest(own: OwnRun) -> np.ndarray:

@@ -92,7 +92,12 @@ class Recommendation(Shown, eqx.Module):
         front = self.front
         schemes = [
             {name: getattr(scheme, name) for name in names}
-            | {"reads": None if scheme.reads is None else scheme.reads._asdict(), "front": scheme in front}
+            | {
+                "reads": None
+                if scheme.reads is None
+                else {"half_width": scheme.reads.half_width, "beta": scheme.reads.beta},
+                "front": scheme in front,
+            }
             for scheme in self.schemes
         ]
         found = {"ratio": self.ratio, "latency": self.latency, "best": self.best.label, "schemes": schemes}

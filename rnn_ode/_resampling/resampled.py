@@ -15,11 +15,12 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int, PyTree, Real
 
-from .._base.checks import check_count
+from .._base.checks import check_count, check_flag
 from .._base.compiled import compiled
 from .._base.results import RESULTS
 from .._base.types import Cell, Path, State
 from .._paths.base import is_held
+from .._paths.half_band import HalfBand
 from .._paths.interpolated import Linear
 from .._paths.sinc import as_beta, fitted_beta, offsets, sinc_weights
 from .._run.clock import ROWS, Clock
@@ -30,15 +31,23 @@ from .times import prepared
 
 
 class Window(NamedTuple):
-    """The window of the sinc by which states are read: `half_width` steps of the network to either side, and its β."""
+    """The window of the sinc by which states are read: `half_width` steps of the network to either side, and its β.
+
+    With `half_band` a `HalfBand` reads them, and the width counts samples of the doubled rate."""
 
     half_width: int
     beta: float
+    half_band: bool = False
+
+    @property
+    def after(self) -> int:
+        """How many steps after a time count."""
+        return _half_band_of(jnp.zeros((1, 1)), self).beyond + 1 if self.half_band else self.half_width
 
     @classmethod
-    def of(cls, half_width: Any, beta: Any) -> "Window":
+    def of(cls, half_width: Any, beta: Any, name: str = "half_width") -> "Window":
         """The window of checked arguments; its β is fitted to the width where it is `None`."""
-        check_count("half_width", half_width)
+        check_count(name, half_width)
         return cls(int(half_width), fitted_beta(int(half_width)) if beta is None else as_beta("beta", beta))
 
 
@@ -50,6 +59,7 @@ def resampled(
     *,
     half_width: int = 8,
     beta: float | None = None,
+    half_band: bool = False,
     dt: float = 1.0,
     save: Callable[[Any], Any] | None = None,
     throw: bool = True,
@@ -69,6 +79,9 @@ def resampled(
       of `iterate` are. Default: zeros, for our cells and Equinox's.
     - `half_width`: how many states to either side of a time count. Default 8.
     - `beta`: β of the window, as of `BandLimited`. Default: fitted to `half_width`.
+    - `half_band`: read the states as `HalfBand` reads samples, with few operations and a phase of its own; `half_width` then
+      counts samples of the doubled rate, such as 4. With a `HalfBand` as the path too this is the published efficient form.
+      Default `False`.
     - `dt`: length of the network's step, in time. Default 1.
     - `save`: what to keep of each state of the network, a function of it that returns floating-point arrays. What is kept is
       read between the steps. Default: all of the state.
@@ -93,7 +106,8 @@ def resampled(
 
     ```
     """
-    window = Window.of(half_width, beta)
+    check_flag("half_band", half_band)
+    window = Window.of(half_width, beta)._replace(half_band=half_band)
     if is_held(path):
         raise ValueError(
             f"path must be a smooth input for resampled; {type(path).__name__} jumps at its samples. For a held input use "
@@ -106,7 +120,7 @@ def resampled(
         )
     places = Clock.of(Linear(jnp.zeros(1), dt), ts, dt)  # in steps of the network
     begin = int(places.whole[0])
-    count = int(places.whole[-1]) + window.half_width - begin
+    count = int(places.whole[-1]) + window.after - begin
     steps = Clock.of(path, dt * np.arange(begin, begin + count + 1, dtype=float), dt)
     rows, ended = _run_and_read(cell, path, steps, h0, places.whole - begin, places.fraction, window, save)
     stats = {"num_steps": clock.ts.shape[0] - 1, "num_applications": count}
@@ -140,7 +154,7 @@ def read_between(rows: State, whole: Int[Array, " n"], fraction: Float[Array, " 
 
     def read(place: tuple[Array, Array]) -> State:
         k, f = place
-        weights = sinc_weights(f, *window)
+        weights = sinc_weights(f, window.half_width, window.beta)
 
         def value(leaf: Array) -> Array:
             taps = leaf[jnp.clip(k + offsets(window.half_width), 0, leaf.shape[0] - 1)]
@@ -152,4 +166,16 @@ def read_between(rows: State, whole: Int[Array, " n"], fraction: Float[Array, " 
     for leaf in jax.tree.leaves(rows):
         if not jnp.issubdtype(leaf.dtype, jnp.inexact):
             raise TypeError(f"save must return floating-point arrays, which are read between steps; got {leaf.dtype}.")
+    if window.half_band:
+        paths = jax.tree.map(lambda leaf: _half_band_of(leaf, window), rows)
+
+        def read(place: tuple[Array, Array]) -> State:
+            return jax.tree.map(
+                lambda path: path.at(place[0] + 1, place[1]), paths, is_leaf=lambda p: isinstance(p, HalfBand)
+            )
+
     return jax.lax.map(read, (jnp.asarray(whole), jnp.asarray(fraction)), batch_size=ROWS)
+
+
+def _half_band_of(rows: Array, window: Window) -> HalfBand:
+    return HalfBand(rows, half_width=window.half_width)

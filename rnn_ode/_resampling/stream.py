@@ -1,8 +1,9 @@
-"""`Stream`: a network at another rate than its own, on samples that come in blocks. It is `evolve` without an end.
+"""`Stream`: a network at another rate than its own, on samples that come in blocks. It is `evolve` without an end, or
+`resampled` (see `stream_resampled`).
 
 Rates are fractions with a common denominator Q: result n is n·P/Q samples after the first sample, and a step of the network
 is A/Q samples long, with whole numbers P and A. Time is never a float, so that the millionth second is as exact as the first.
-The results are those of one call of `evolve` on the whole series, whatever the blocks.
+The results are those of one call on the whole series, whatever the blocks.
 """
 
 import math
@@ -24,7 +25,9 @@ from .._base.types import Cell
 from .._cells.protocol import as_initial_state, hoisted
 from .._paths.interpolated import BandLimited
 from .interpolation import Interpolation, lagrange, uniform_nodes, whole_steps
+from .resampled import Window
 from .smooth import Past, advance, begun, moved
+from .stream_resampled import Rates, Resampling
 
 Rate = float | int | Fraction
 
@@ -54,16 +57,22 @@ class Stream:
     - `rate_in`, `rate_out`, `trained`: rates per unit of time, such as Hz: whole numbers, fractions, or floats, which stand
       for the decimals that they print as.
     - `ahead`, `behind`, `band`: as in `evolve`.
+    - `half_width`: run the network at its own rate instead, and read its outputs between its steps as `resampled` does, by
+      a window of so many steps to either side. Default: `evolve`.
+    - `input_half_width`: how many samples to either side of a time count where the input is read. Default 16.
     - `block`: how many results are computed at a time. It changes them only by rounding. Default: about 4000 for a small
-      change of rate.
+      change of rate. Results come when the last of their block is known.
     - `h0`: the state from which it starts, such as `interop.Network.initial`. Default: zeros, for our cells and Equinox's.
 
-    The first result is at the stamp of the first sample; `h0` is the state one result before it. T samples give
-    ⌈T·rate_out/rate_in⌉ results. Before the first stamp and after the last one the input is held. `flush` ends the series;
-    for another series make another `Stream`.
+    The first result is at the stamp of the first sample; `h0` is the state one result before it, and with `half_width` one
+    step of the network before it. T samples give ⌈T·rate_out/rate_in⌉ results. Before the first stamp and after the last one
+    the input is held. `flush` ends the series; for another series make another `Stream`.
+
+    With `half_width` what `output` returns, the input in it too, is read between the network's steps.
 
     **Raises:** `ValueError` or `TypeError` for rates that are not positive or have no common measure of reasonable size,
-    counts that are not whole, a band outside 0 … 0.25, a cell without `input_size`, an output that is not one array.
+    counts and widths that are not whole, a band outside 0 … 0.25, a cell without `input_size`, an output that is not one
+    array.
 
     ```python
     >>> import jax, numpy as np, equinox as eqx, rnn_ode as ro
@@ -88,6 +97,8 @@ class Stream:
         ahead: int = 3,
         behind: int = 3,
         band: float = 0.0,
+        half_width: int | None = None,
+        input_half_width: int = BandLimited.half_width,
         block: int | None = None,
         h0: Any = None,
     ):
@@ -104,7 +115,10 @@ class Stream:
         self._gap = float(rates[2] / rates[1])
         self._whole = int(whole_steps(np.float64(self._gap), self._rule.ahead, np))
         self._reads = self._whole + self._rule.ahead
-        self._block = max(1, _READS // (self._reads + 1)) if block is None else block
+        self._reading = Window.of(input_half_width, None, "input_half_width")
+        self._between = None if half_width is None else Window.of(half_width, None)
+        reads = self._reads if self._between is None else 1
+        self._block = max(1, _READS // (reads + 1)) if block is None else block
         check_count("block", self._block)
         self._h0 = promote(as_initial_state(h0, cell), cell)
         self._kind = np.dtype(jnp.result_type(*jax.tree.leaves(eqx.filter((cell, self._h0), eqx.is_inexact_array))))
@@ -115,6 +129,20 @@ class Stream:
         self._done = 0  # results so far
         self._ended = False
         self._past: Past | None = None if behind else Past(self._h0, (), jnp.zeros(0, self._kind))
+        self._resampling: Resampling | None = None
+        if self._between is not None:
+            whole = Rates(self._result, self._step, self._unit)
+            self._resampling = Resampling(self._model, self._h0, whole, self._reading, self._between, self._block)
+
+    @property
+    def latency(self) -> float:
+        """How long a result waits for its input, in steps of the network, without the length of a block.
+
+        A result at a time needs the samples up to so much later. With `block=1` it comes as soon as they have come."""
+        reach = self._reading.half_width * self._unit / self._step
+        if self._between is not None:
+            return self._between.half_width + reach
+        return max(0.0, self._reads - self._gap) + reach
 
     def push(self, xs: Float[np.ndarray, "T D"]) -> Float[np.ndarray, "n ..."]:
         """Return the results that T more samples (T, D) complete: often an empty array, since results come in whole blocks.
@@ -137,7 +165,7 @@ class Stream:
         self._samples = np.concatenate([self._samples, samples])
         self._count += len(xs)
         rows = []
-        while self._places()[0].max() + BandLimited.half_width + 1 < self._count:
+        while self._newest() < self._count:
             rows.append(self._next())
         return self._joined(rows)
 
@@ -153,18 +181,33 @@ class Stream:
         self._done = total
         return self._joined(rows)
 
+    def _newest(self) -> int:
+        """The number of the newest sample that the next block reads."""
+        if self._resampling is not None:
+            return self._resampling.newest
+        return int(self._places()[0].max()) + self._reading.half_width + 1
+
     def _joined(self, rows) -> np.ndarray:
         return np.concatenate(rows) if rows else np.zeros((0, *self._outputs), self._kind)
 
     def _next(self) -> np.ndarray:
         """Compute the next block of results; at first, those that have too few results behind them."""
+        if self._resampling is not None:
+            return self._finished(
+                self._resampling.next(self._samples, self._count - len(self._samples), self._count - 1)
+            )
         samples, whole, fraction = self._window(*self._places())
         if self._past is None:
             gaps = np.full(self._rule.behind, self._gap, self._kind)
-            self._past, rows = _begin(self._model, self._h0, samples, whole, fraction, gaps, self._rule)
+            self._past, rows = _begin(self._model, self._h0, samples, whole, fraction, gaps, self._rule, self._reading)
         else:
-            self._past, rows = _block(self._model, self._past, samples, whole, fraction, self._gap, self._rule)
-        rows = np.asarray(rows)
+            self._past, rows = _block(
+                self._model, self._past, samples, whole, fraction, self._gap, self._rule, self._reading
+            )
+        return self._finished(np.asarray(rows))
+
+    def _finished(self, rows: np.ndarray) -> np.ndarray:
+        """Count results, and forget the samples that no later one needs."""
         if not np.isfinite(rows).all():
             bad = self._done + int(np.argmin(np.isfinite(rows.reshape(len(rows), -1)).all(axis=1)))
             raise NotFinite(bad)
@@ -191,7 +234,7 @@ class Stream:
 
     def _window(self, whole, fraction):
         """Return the samples around those places, the same number for every block, and the places among them."""
-        last, margin = self._count - 1, BandLimited.half_width
+        last, margin = self._count - 1, self._reading.half_width
         most = (self._result * self._block + self._step * self._reads) // self._unit + 1
         span = int(np.ptp(whole)) if self._past is None else most
         fraction = np.where((whole < 0) | (whole >= last), 0, fraction)
@@ -203,7 +246,10 @@ class Stream:
 
     def _forget(self):
         """Drop the samples that no later result reads."""
-        oldest = int(self._places()[0].min()) - BandLimited.half_width
+        if self._resampling is not None:
+            oldest = self._resampling.oldest
+        else:
+            oldest = int(self._places()[0].min()) - self._reading.half_width
         begin = self._count - len(self._samples)
         self._samples = self._samples[max(0, min(oldest - begin, len(self._samples) - 1)) :]
 
@@ -241,24 +287,28 @@ def _whole_numbers(rate_in: Fraction, rate_out: Fraction, trained: Fraction) -> 
     return numbers
 
 
+def _read_by(window: Window, samples: Any) -> BandLimited:
+    return BandLimited(samples, half_width=window.half_width, beta=window.beta)
+
+
 @compiled
-def _begin(model, h0, samples, whole, fraction, gaps, rule):
+def _begin(model, h0, samples, whole, fraction, gaps, rule, reading: Window):
     """Return the past of the next result, and the first few results."""
     cell, output = model
     drive, step = hoisted(cell)
-    xs = jax.vmap(BandLimited(samples).at)(whole + 1, fraction)
+    xs = jax.vmap(_read_by(reading, samples).at)(whole + 1, fraction)
     steps = len(whole) - len(gaps)
     past, states = begun(step, h0, jax.vmap(drive)(xs[:steps]), gaps, rule)
     return past, jax.vmap(output)(xs[steps:], jax.tree.map(lambda rows: rows[1:], states))
 
 
 @compiled
-def _block(model, past: Past, samples, whole, fraction, gap: float, rule: Interpolation):
+def _block(model, past: Past, samples, whole, fraction, gap: float, rule: Interpolation, reading: Window):
     """Return the past of the next block, and the results of this one."""
     cell, output = model
     ahead, behind, band = rule
     drive, step = hoisted(cell)
-    xs = jax.vmap(jax.vmap(BandLimited(samples).at))(whole + 1, fraction)
+    xs = jax.vmap(jax.vmap(_read_by(reading, samples).at))(whole + 1, fraction)
     drives = jax.vmap(jax.vmap(drive))(xs[:, :-1])
     nodes, lead = uniform_nodes(gap, ahead, behind)
     # with whole steps the first few pasts differ from the later ones, so that each result needs weights of its own

@@ -78,6 +78,14 @@ def as_spread(name: str, noise: Any, h: State) -> Float[Array, "..."]:
     return spread
 
 
+def covariance_of(spread: Float[Array, "..."], like: Float[Array, "N N"]) -> Float[Array, "N N"]:
+    """Return σ σᵀ in the type and shape of a matrix."""
+    spread = spread.astype(like.dtype)
+    if spread.ndim == 2:
+        return jnp.matmul(spread, spread.T, precision="highest")
+    return jnp.diag(jnp.broadcast_to(spread, like.shape[:1]) ** 2)
+
+
 def as_key(key: Any) -> PRNGKeyArray:
     """Return one key of JAX's random numbers, of the new or the old kind; `TypeError` for anything else."""
     kind = getattr(key, "dtype", None)

@@ -62,22 +62,30 @@ def run_in_parallel(
     step = eqx.filter_closure_convert(step, jax.tree.map(lambda leaf: leaf[0], inputs), first)
     run = flat_states(step, inputs, first)
     states = after(h0, jax.vmap(restore)(run.states))
-    way = ParallelChoice.NEWTON if first.shape[0] <= LARGEST_WHOLE else ParallelChoice.QUASI_NEWTON
     why_not = ParallelChoice.where(run.rounded, ParallelChoice.SCAN_ROUNDING, ParallelChoice.SCAN_NOT_CONVERGED)  # pyright: ignore
-    choice = ParallelChoice.where(run.together, way, why_not)  # pyright: ignore
-    stats = {"parallel": choice, "newton_steps": run.steps, "residual": run.residual}
+    stats = stats_of(run, why_not)
     if save is None:
         return ts, states, None, jnp.all(jnp.isfinite(run.states)), stats
     states, result = with_result(jax.vmap(partial(keep, save=save))(states))
     return ts, states, result, run.together, stats
 
 
+def stats_of(run: ParallelRun, otherwise: ParallelChoice) -> dict[str, Any]:
+    """The stats of a run: its choice is `otherwise` where its states are the scan's."""
+    way = ParallelChoice.NEWTON if run.states.shape[1] <= LARGEST_WHOLE else ParallelChoice.QUASI_NEWTON
+    choice = ParallelChoice.where(run.together, way, otherwise)  # pyright: ignore
+    return {"parallel": choice, "newton_steps": run.steps, "residual": run.residual}
+
+
 @eqx.filter_custom_jvp
-def flat_states(step: Any, inputs: Any, h0: Float[Array, " N"]) -> ParallelRun:
-    """The states of h_k = step(row_k, h_{k−1}), by Newton's method or, where that does not converge, by the scan."""
+def flat_states(step: Any, inputs: Any, h0: Float[Array, " N"], *, resolved: bool = False) -> ParallelRun:
+    """The states of h_k = step(row_k, h_{k−1}), by Newton's method or, where that does not converge, by the scan.
+
+    States that are small compared with the largest ones of the run have the errors of those. With `resolved` such a run is
+    the scan: near a kink at zero, the sign of such a state decides about the Jacobian."""
     total = jax.tree.leaves(inputs)[0].shape[0]
     found = solve_windows(step, in_windows(inputs, window_length(total)), h0)
-    together = in_whole_batch(found.converged & ~found.rounded)
+    together = in_whole_batch(found.converged & ~found.rounded & (found.resolved | (not resolved)))
 
     def scan():
         def one(h, row):
@@ -91,10 +99,10 @@ def flat_states(step: Any, inputs: Any, h0: Float[Array, " N"]) -> ParallelRun:
 
 
 @flat_states.def_jvp
-def _flat_states_jvp(primals, tangents):
+def _flat_states_jvp(primals, tangents, *, resolved: bool = False):
     step, inputs, h0 = primals
     d_step, d_inputs, d_h0 = tangents
-    run = flat_states(step, inputs, h0)
+    run = flat_states(step, inputs, h0, resolved=resolved)
     before = jnp.concatenate([h0[None], run.states[:-1]])
     pushes, first = jnp.zeros_like(before), jnp.zeros_like(h0) if d_h0 is None else d_h0
     if jax.tree.leaves((d_step, d_inputs)):

@@ -35,6 +35,10 @@ class ParallelChoice(eqx.Enumeration):
         "computing the same states would agree to fewer digits than promised. Newton's method converged. Float64 has more "
         "digits."
     )
+    FRAMES = (
+        "FRAMES: the frames of a run for Lyapunov exponents all at once, but the states before them step by step, since "
+        "Newton's method did not give them: along a chaotic trajectory, or where rounding errors grow."
+    )
     SCAN_ON_CPU = "SCAN_ON_CPU: step by step, since the run is on a CPU, where the scan is faster."
     SCAN_TRACED = (
         "SCAN_TRACED: step by step, since the cell, the inputs or h0 are traced (jit, vmap, grad), and the verdict needs "

@@ -8,7 +8,8 @@ run through window j, they solve s_{j+1} = F_j(s_j). Newton's method linearises 
 a linear recurrence, which an associative scan solves in log K stages; then s_j ← s_j + δ_j. With windows of one step this is
 DEER (Lim et al., ICLR 2024, arXiv 2309.12252); with longer ones it is multiple shooting. At wrong states, Jacobians of single
 steps multiply to products that explode. In a window the state runs on freely, and if disturbances decay it comes near the
-right one before its Jacobian is used again. The first guess is the end of the window before, run from h0.
+right one before its Jacobian is used again. The first guess is the end of the window before, run from the state after the
+first window: of several basins that is more often the right one than h0 is.
 
 *Damping.* Where a correction leads out of the range that the run visits, the window starts at the end of the window before
 instead, which is the step with D = 0. So nothing explodes, and after i steps the first i windows are exact in any case.
@@ -39,13 +40,15 @@ LARGEST_WHOLE = 128  # numbers of a state, up to which the whole Jacobian is tak
 
 class Solved(NamedTuple):
     """The states after each step; how many steps of Newton's method it took; the largest jump that is left between windows,
-    relative to the largest value of a unit; whether rounding errors grow too much; and whether the method converged."""
+    relative to the largest value of a unit; whether rounding errors grow too much; whether the method converged; and
+    whether no window is so small, compared with the largest one, that its states are rounding errors of that one."""
 
     states: Float[Array, "K m N"]
     steps: Int[Array, ""]
     residual: Float[Array, ""]
     rounded: Bool[Array, ""]
     converged: Bool[Array, ""]
+    resolved: Bool[Array, ""]
 
 
 def window_length(steps: int) -> int:
@@ -89,13 +92,17 @@ def solve_windows(step: FlatStep, inputs: PyTree, h0: Float[Array, " N"]) -> Sol
         )  # near the solution, what it makes of rounding errors is known
         return (error > tol) & ~hopeless & (steps < most_steps(windows))
 
-    guess = _shifted(run_windows(step, jnp.broadcast_to(h0, (windows, size)), inputs)[:, -1], h0)
+    settled = run_windows(step, h0[None], jax.tree.map(lambda leaf: leaf[:1], inputs))[0, -1]
+    guess = jnp.broadcast_to(settled, (windows, size)).at[0].set(h0)
+    guess = _shifted(run_windows(step, guess, inputs)[:, -1], h0)
     infinite = jnp.asarray(jnp.inf, h0.dtype)
     start = guess, jnp.zeros((), int), infinite, infinite
     starts, steps, error, rounding = lax.while_loop(going, improve, start)
     states = run_windows(step, starts, inputs)
     residual = _largest(_shifted(states[:, -1], h0) - starts, _sizes(states[:, -1]))
-    return Solved(states, steps, residual, (error <= tol**0.5) & (rounding > tol), (error <= tol) & (residual <= tol))
+    sizes = jnp.max(jnp.abs(states), axis=(1, 2))
+    rounded, converged = (error <= tol**0.5) & (rounding > tol), (error <= tol) & (residual <= tol)
+    return Solved(states, steps, residual, rounded, converged, jnp.min(sizes) >= tol * jnp.max(sizes))
 
 
 def _shifted(ends: Float[Array, "K N"], h0: Float[Array, " N"]) -> Float[Array, "K N"]:

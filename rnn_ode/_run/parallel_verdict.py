@@ -24,7 +24,7 @@ from .._base.callables import check_cell
 from .._base.checks import brief, is_concrete
 from .._base.compiled import compiled
 from .._base.shown import ShownArrays, Variables
-from .._base.states import promote
+from .._base.states import like, promote
 from .._base.text import Column, Table, number, plain
 from .._base.types import Cell, State
 from .._cells.protocol import as_initial_state
@@ -69,9 +69,9 @@ class ParallelVerdict(ShownArrays, eqx.Module):
 
     @property
     def depth(self) -> Any:
-        """The number of steps that are computed one after another: with the first guess and the last run through the windows.
+        """The number of steps that are computed one after another: with the first guess, which takes two, and the last run.
         The scan's is `steps`."""
-        return self.window * (self.predicted_steps + 2)
+        return self.window * (self.predicted_steps + 3)
 
     def plot(self):
         """The growth of a disturbance along the first steps. A matplotlib figure (needs the `app` extra)."""
@@ -144,8 +144,8 @@ def _verdict(cell: Cell, xs: Float[Array, "T ..."], h0: State) -> ParallelVerdic
     needed = jnp.where(slowest < 0, needed, jnp.inf)  # also where it is NaN
     way = ParallelChoice.NEWTON if _size(h0) <= LARGEST_WHOLE else ParallelChoice.QUASI_NEWTON
     choice = ParallelChoice.where(needed <= most_steps(windows), way, ParallelChoice.SCAN_GROWS)  # pyright: ignore
-    choice = ParallelChoice.SCAN_SHORT if steps < _SHORTEST else choice
-    choice = ParallelChoice.SCAN_ON_CPU if device == "cpu" else choice
+    why_scan = scan_unless_it_pays(xs, (), steps)
+    choice = choice if why_scan is None else why_scan
     return ParallelVerdict(exponent, slowest, growth, needed, choice, steps, length, device)  # pyright: ignore
 
 
@@ -172,11 +172,18 @@ def parallel_or_not(
 
 
 def _choice(cell: Cell, xs: Float[Array, "T ..."], h0: State) -> ParallelChoice:
-    if not is_concrete(cell, xs, h0):
+    why_scan = scan_unless_it_pays(xs, (cell, xs, h0), xs.shape[0])
+    return _verdict(cell, xs, h0).choice if why_scan is None else why_scan
+
+
+def scan_unless_it_pays(array: Array, asked: Any, steps: int) -> ParallelChoice | None:
+    """Why a run of so many steps is the scan, whatever the network does, on the device of an array; `None` if nothing says
+    so. `asked` is all that the run depends on."""
+    if not is_concrete(asked):
         return ParallelChoice.SCAN_TRACED  # pyright: ignore
-    if platform_of(xs) == "cpu":
+    if platform_of(array) == "cpu":
         return ParallelChoice.SCAN_ON_CPU  # pyright: ignore
-    return _verdict(cell, xs, h0).choice
+    return ParallelChoice.SCAN_SHORT if steps < _SHORTEST else None  # pyright: ignore
 
 
 def platform_of(array: Array) -> str:
@@ -198,7 +205,7 @@ def _growth(cell: Cell, xs: Float[Array, "n ..."], h0: State) -> Float[Array, " 
 
     def one(carry, x):
         h, v = carry
-        h, v = jax.jvp(lambda h: flat(cell(x, restore(h))), (h,), (v,))
+        h, v = jax.jvp(lambda h: flat(like(h0, cell(x, restore(h)))), (h,), (v,))
         size = jnp.linalg.norm(v)
         return (h, v / jnp.where(size > 0, size, 1)), jnp.log(size)
 

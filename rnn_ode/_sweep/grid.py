@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from .._base.checks import brief, check_finite
@@ -92,7 +91,7 @@ def as_grid(axes: Any) -> Grid:
     else:
         raise TypeError(
             "axes must be a dictionary of values by name, {'gain': [0.5, 1.0], 'seed': range(10)}, or a list of "
-            f"dictionaries, one for each member; got {brief(axes)}."
+            f"dictionaries, one for each member, as frame.to_dict('records') makes it of a table; got {brief(axes)}."
         )
     for name in parameters:
         if not (isinstance(name, str) and name.isidentifier()):
@@ -117,9 +116,9 @@ def _numbers(name: str, values: Any) -> np.ndarray:
     """The values of a parameter (n,), n ≥ 1, after checks."""
     try:
         array = np.asarray(list(values) if isinstance(values, range) else values)
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"{name} must be numbers (n,); got {brief(error)}.") from None
-    if array.dtype.kind not in "biuf" or jnp.issubdtype(array.dtype, jax.dtypes.prng_key):
+    except (TypeError, ValueError):  # random keys, and lists of different lengths
+        array = np.array(None)
+    if array.dtype.kind not in "biuf":
         raise TypeError(
             f"{name} must be numbers; got {brief(values)}. In place of random keys give seeds, and call jax.random.key(seed) "
             "in f; in place of names call sweep once for each."

@@ -74,9 +74,9 @@ def named(value: Any) -> dict[str, Array]:
     return found | {OUTCOME: outcome}
 
 
-def outputs_of(function: Callable[..., Any], example: dict[str, Any]) -> tuple[Output, ...]:
-    """The variables of a sweep, the outcome last, by tracing `function(**example)`. Nothing is computed."""
-    value = jax.eval_shape(lambda given: function(**given), example)
+def outputs_of(member: Callable[[Any], Any], example: dict[str, Any]) -> tuple[Output, ...]:
+    """The variables of a sweep, the outcome last, by tracing `member(example)`. Nothing is computed."""
+    value = jax.eval_shape(member, example)
     meanings = {name: _meanings(kind) for name, _, kind in _parts(value) if kind not in (None, *_ENDS)}
     found = []
     for name, leaf in jax.eval_shape(named, value).items():

@@ -1,7 +1,6 @@
 """How a sweep is cut into chunks and blocks, and the computation of chunks."""
 
 import dataclasses
-import functools
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -12,12 +11,10 @@ import jax
 
 from .grid import Chunk, Grid, in_jax
 from .outputs import Output, outputs_of
-from .program import Found, Given, Program
+from .program import Fixed, Found, Given, Program, of_member
+from .store import FUNCTION
 
-Fixed = tuple[tuple[str, Any], ...]
-"""Static parameters and their values."""
-
-_WIDTH = {"cpu": 32}  # members of a block, which are computed side by side; _WIDE on an accelerator
+_WIDTH = {"cpu": 128}  # members of a block, which are computed side by side; _WIDE on an accelerator
 _WIDE = 1024
 _MOST = 8192  # members of a chunk, at most
 _PARTS = 128  # into so many chunks a sweep is cut, if its blocks allow it: enough for a node of devices
@@ -64,7 +61,7 @@ class Plan:
             "platform": jax.default_backend(),
             "jax": version("jax"),
             "jaxlib": version("jaxlib"),
-            "function": programs,
+            FUNCTION: programs,
         }
 
     def _fixed(self, chunk: Chunk) -> Fixed:
@@ -78,7 +75,7 @@ class Plan:
         return {name: in_jax(name, array) for name, array in values.items() if name not in self.static}
 
     def _program(self, fixed: Fixed) -> Program:
-        return Program(self.function, dict(fixed), self.outputs, self.blocks, self.width)
+        return Program(self.function, fixed, self.outputs, self.blocks, self.width)
 
 
 def planned(function: Callable[..., Any], grid: Grid, chunk: int | None, static: tuple[str, ...]) -> Plan:
@@ -101,9 +98,9 @@ def _outputs(function: Callable[..., Any], grid: Grid, static: tuple[str, ...]) 
     arrays = {name: in_jax(name, values) for name, (_, values) in grid.parameters.items() if name not in static}
     example = {name: jax.ShapeDtypeStruct((), values.dtype) for name, values in arrays.items()}
     first, *others = combinations(grid, static)
-    outputs = outputs_of(functools.partial(function, **dict(first)), example)
+    outputs = outputs_of(of_member(function, first), example)
     for fixed in others:
-        other = outputs_of(functools.partial(function, **dict(fixed)), example)
+        other = outputs_of(of_member(function, fixed), example)
         if other != outputs:
             raise ValueError(
                 f"f must return arrays of the same names, shapes and types for all values of {', '.join(static)}; it returns "

@@ -27,18 +27,16 @@ Found = dict[str, np.ndarray]
 _AHEAD = 2  # rounds that the devices are given before the first of them is waited for
 
 
+Fixed = tuple[tuple[str, Any], ...]
+"""Arguments by name that a function gets as Python numbers."""
+
+
 class Program:
-    """A function of one member, compiled for `blocks` blocks of `width` members on each device of this process.
+    """A function of one member, compiled for `blocks` blocks of `width` members on each device of this process."""
 
-    `fixed` are arguments that the function gets as Python numbers.
-    """
-
-    def __init__(
-        self, function: Callable[..., Any], fixed: dict[str, Any], outputs: Sequence[Output], blocks: int, width: int
-    ):
+    def __init__(self, function: Callable[..., Any], fixed: Fixed, outputs: Sequence[Output], blocks: int, width: int):
         self.outputs, self.blocks, self.width = tuple(outputs), blocks, width
-        self._mesh = Mesh(np.array(jax.local_devices()), ("device",))
-        self._block, self._run = _compiled(function, tuple(fixed.items()), read_by(function), self._mesh)
+        self._mesh, (_, self._block, self._run) = _mesh(), _compiled(function, fixed)
 
     def fingerprint(self, given: Given) -> str:
         """A fingerprint of the program of a block: of the function, the arrays that it reads, the types and the width."""
@@ -100,19 +98,34 @@ class Program:
         return missing | {OUTCOME: np.full(1, code, missing[OUTCOME].dtype)}
 
 
-def _compiled(function: Callable[..., Any], fixed: tuple, read: Any, mesh: Mesh) -> tuple[Any, Any]:
-    """The block, and its loop on every device, as jitted functions: the same for the same function and what it reads."""
+def of_member(function: Callable[..., Any], fixed: Fixed) -> Callable[[Any], Any]:
+    """The function, of the parameters of one member in a dictionary. It is traced once for this and for the program."""
+    return _compiled(function, fixed)[0]
+
+
+def _compiled(function: Callable[..., Any], fixed: Fixed) -> tuple[Any, Any, Any]:
+    """One member, a block, and the loop on every device, as jitted functions: the same for the same function, as long as
+    what it reads is the same."""
+    given = function, fixed, read_by(function), _mesh()
     try:
-        hash((function, read))
+        hash(given)
     except TypeError:  # a module that holds arrays
-        return _made(function, fixed, read, mesh)
-    return _kept(function, fixed, read, mesh)
+        return _made(*given)
+    return _kept(*given)
 
 
-def _made(function: Callable[..., Any], fixed: tuple, read: Any, mesh: Mesh) -> tuple[Any, Any]:
+def _mesh() -> Mesh:
+    return Mesh(np.array(jax.local_devices()), ("device",))
+
+
+def _made(function: Callable[..., Any], fixed: Fixed, read: Any, mesh: Mesh) -> tuple[Any, Any, Any]:
+    @jax.jit
+    def member(given: dict[str, Any]) -> Any:
+        return function(**given, **dict(fixed))
+
     @jax.jit
     def block(given: dict[str, Any]) -> dict[str, Any]:
-        return jax.vmap(lambda member: named(function(**member, **dict(fixed))))(given)
+        return jax.vmap(lambda given: named(member(given)))(given)
 
     def on_a_device(counts: Any, given: dict[str, Any]) -> dict[str, Any]:
         blocks = {name: rows[0] for name, rows in given.items()}
@@ -129,7 +142,11 @@ def _made(function: Callable[..., Any], fixed: tuple, read: Any, mesh: Mesh) -> 
         return {name: rows[None] for name, rows in found.items()}
 
     across = PartitionSpec("device")
-    return block, jax.jit(jax.shard_map(on_a_device, mesh=mesh, in_specs=across, out_specs=across, check_vma=False))
+    return (
+        member,
+        block,
+        jax.jit(jax.shard_map(on_a_device, mesh=mesh, in_specs=across, out_specs=across, check_vma=False)),
+    )
 
 
 _kept = functools.lru_cache(maxsize=16)(_made)

@@ -10,14 +10,19 @@ import contextlib
 import errno
 import os
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from .._base.stop import undone
 from .._files.atomic import filled_beside
 from .grid import Chunk, Grid
 from .outputs import Output
+
+FUNCTION = "function"
+"""The entry of a configuration that has fingerprints of the function."""
 
 _CONFIGURATION = "rnn_ode_sweep"
 
@@ -41,7 +46,7 @@ class Store:
 
         self.path, self._grid, self._box = path, grid, box
         if not path.exists() or (path.is_dir() and not any(path.iterdir())):
-            with filled_beside(path) as folder:
+            with _full_disk_told(path), filled_beside(path) as folder:
                 _make(folder, grid, box, outputs, configuration)
         check_same(path, configuration)
         group = zarr.open_group(path, mode="r+")
@@ -63,18 +68,10 @@ class Store:
         """Write the results of a chunk, and force them to the disk."""
         region = self._grid.region(chunk, self._box)
         shape = tuple(part.stop - part.start for part in region)
-        try:
+        with _full_disk_told(self.path):
             for name, array in self._arrays.items():
                 array[region] = found[name].reshape(shape + found[name].shape[1:])
                 _force(self._file(name, chunk))
-        except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-                raise
-            raise OSError(
-                error.errno,
-                "the disk is full. The finished chunks are kept: make room and run the same sweep again",
-                str(self.path),
-            ) from None
 
     def _file(self, name: str, chunk: Chunk) -> Path:
         """The file of a chunk of a variable, whose own axes are in one piece."""
@@ -86,6 +83,18 @@ class Store:
         file = self._file(name, chunk)
         for left in file.parent.glob(f"{file.name}.*.partial"):
             left.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _full_disk_told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise OSError(
+            f"store {path}: the disk is full. Finished chunks are kept: make room, and run the same sweep again."
+        ) from None
 
 
 @contextlib.contextmanager
@@ -108,12 +117,12 @@ def locked(path: Path, process: int) -> Iterator[None]:
         raise OSError(
             f"store {path}: its file system has no locks, so that two runs could write to it. Give a folder on another one."
         ) from None
-    try:
-        yield
-    finally:
-        lock.release()
-        with contextlib.suppress(OSError):
-            name.unlink()
+    with undone(partial(name.unlink, missing_ok=True)):
+        try:
+            yield
+        finally:
+            lock.release()
+            name.unlink(missing_ok=True)
 
 
 def check_same(path: Path, configuration: dict[str, Any]) -> None:
@@ -126,6 +135,11 @@ def check_same(path: Path, configuration: dict[str, Any]) -> None:
         raise ValueError(f"store {path}: not the store of a sweep, or damaged; remove it or give another.") from None
     for name in {**configuration, **theirs}:
         if theirs.get(name) != configuration.get(name):
+            if name == FUNCTION:  # its fingerprint says nothing to a reader
+                raise ValueError(
+                    f"store {path}: the sweep there is of another function, or of one that reads other arrays or has another "
+                    "precision. Give another store."
+                )
             raise ValueError(
                 f"store {path}: the sweep there has another {name}: {theirs.get(name)} there, {configuration.get(name)} "
                 "here. Give another store."

@@ -23,6 +23,7 @@ from ..linalg._eig import Modes, modes
 from ..linalg._exponential import exponential, matrix_power
 from ..linalg._norms import numerical_abscissa, numerical_radius, spectral_norm
 from ..linalg._regions import AbstractRegion, HalfPlane, UnitDisc
+from ..linalg._sylvester import lyapunov_continuous, lyapunov_discrete
 from ..linalg._verdict import judge
 from .stepper import Stepper, as_explicit, step_by
 
@@ -73,6 +74,15 @@ class AbstractTime(eqx.Module):
     @abc.abstractmethod
     def numerical_range(self, J: Float[Array, "N N"]) -> tuple[Float[Array, ""] | None, Float[Array, ""] | None]:
         """Returns the numerical radius of J and `None`, or `None` and its numerical abscissa."""
+
+    @abc.abstractmethod
+    def settled(self, J: Float[Array, "N N"], Q: Float[Array, "N N"]) -> Float[Array, "N N"]:
+        """Returns the covariance at which a stable system settles under noise of covariance Q, per step or per unit time."""
+
+    @abc.abstractmethod
+    def resolvent_point(self, frequency: Float[Array, ""]) -> tuple[Complex[Array, ""], float]:
+        """Returns z for which (z − J)⁻¹ is the response at a frequency, in cycles per unit time; and by what the power of its
+        noise is multiplied, to be a density per frequency."""
 
     @abc.abstractmethod
     def flips(self, eigenvalues: Inexact[Array, "..."]) -> Bool[Array, "..."]:
@@ -151,6 +161,13 @@ class Discrete(AbstractTime):
     def numerical_range(self, J: Float[Array, "N N"]) -> tuple[Float[Array, ""] | None, Float[Array, ""] | None]:
         return numerical_radius(J), None
 
+    def settled(self, J: Float[Array, "N N"], Q: Float[Array, "N N"]) -> Float[Array, "N N"]:
+        return lyapunov_discrete(J, Q)
+
+    def resolvent_point(self, frequency: Float[Array, ""]) -> tuple[Complex[Array, ""], float]:
+        angle = 2 * jnp.pi * frequency * self.dt
+        return jax.lax.complex(jnp.cos(angle), jnp.sin(angle)), self.dt
+
     def flips(self, eigenvalues: Inexact[Array, "..."]) -> Bool[Array, "..."]:
         return jnp.real(eigenvalues) < 0
 
@@ -203,6 +220,13 @@ class Continuous(AbstractTime):
 
     def numerical_range(self, J: Float[Array, "N N"]) -> tuple[Float[Array, ""] | None, Float[Array, ""] | None]:
         return None, numerical_abscissa(J)
+
+    def settled(self, J: Float[Array, "N N"], Q: Float[Array, "N N"]) -> Float[Array, "N N"]:
+        return lyapunov_continuous(J, Q)
+
+    def resolvent_point(self, frequency: Float[Array, ""]) -> tuple[Complex[Array, ""], float]:
+        angle = 2 * jnp.pi * frequency
+        return jax.lax.complex(jnp.zeros_like(angle), angle), 1.0
 
     def flips(self, eigenvalues: Inexact[Array, "..."]) -> Bool[Array, "..."]:
         return jnp.zeros(jnp.shape(eigenvalues), bool)

@@ -13,7 +13,8 @@ the time of compiling, which is given apart. A contender is timed for about ten 
 - a linear flow: the exponential of its matrix;
 - `lyapunov`: the sum of all exponents against the mean of log|det J| in NumPy;
 - `evolve`: the network itself, run on the input read between its samples;
-- training: the predictions at its end against those of a hand-written loop.
+- training: the predictions at its end against those of a hand-written loop;
+- a sweep: the solution, which is known.
 
 A contender with an error to choose gets its cheapest setting with an error below 1e-6, and a curve of seconds against
 errors. A contender with wrong values has no ratio. The error of a search for fixed points is the largest residual of a
@@ -32,13 +33,13 @@ from functools import partial
 from pathlib import Path
 
 from .._base.checks import check_count
-from ._cases.catalogue import CASES, QUICK, SECONDS, SIZED
+from ._cases.catalogue import CASES, QUICK, SECONDS, SIZED, SUITES
 from ._keep import Kept
 from ._machine import Rates
 from ._race import TARGET, Plan
 from ._rows import Row, table
 
-__all__ = ["CASES", "QUICK", "SECONDS", "TARGET", "Row", "parts", "run", "table"]
+__all__ = ["CASES", "QUICK", "SECONDS", "SUITES", "TARGET", "Row", "parts", "run", "table"]
 
 
 def run(
@@ -59,12 +60,18 @@ def run(
     Seven cases run at every size: "iterate" (the states of a tanh network), "lstm" (those of an LSTM), "gradient" (the
     gradient of the first), "sequence" (the gradient of a sequence loss by the weights, with 16 inputs), "integrate" (the
     flow of the tanh network for a held input), "integrate_linear_input" (for a linear one) and "linear" (the flow of an
-    affine network). The others have sizes of their own: "long" (a gradient over 10⁵ steps, 128 units), "evolve" (an LSTM of
-    40 units at another rate), "fixed_points" (a search in a GRU: 64 units, 1024 guesses), "basins" (which memory each of
-    10,000 states of 3 units goes to), "lyapunov" (all exponents of a rate network: 100 units, 2500 steps), "orbit" (a limit
-    cycle of a flow with its multipliers: 64 units), "orbits" (a branch of 100 limit cycles: 16 units), "train" (an epoch on
-    the pendulum: 32 units, 75 batches of 32 windows), "import" (of the package), "first" (the first call of nine functions
-    in fresh processes: 16 units) and "compare" (the command of that name in a fresh process).
+    affine network). The others have sizes of their own: "long" (a gradient over 10⁵ steps, 128 units), "noise" (10⁵
+    noisy steps, 128 units), "eig" (the gradient of eigenvectors, 64 units), "evolve" (an LSTM of
+    40 units at another rate), "stream" (the same in blocks, as real-time factors), "fixed_points" (a search in a GRU: 64
+    units, 1024 guesses), "basins" (which memory each of 10,000 states of 3 units goes to), "lyapunov" (all exponents of a
+    rate network: 100 units, 2500 steps), "orbit" (a limit cycle of a flow with its multipliers: 64 units), "orbits" (a
+    branch of 100 limit cycles: 16 units), "train" (an epoch on the pendulum: 32 units, 75 batches of 32 windows), "import"
+    (of the package), "first" (the first call of nine functions in fresh processes: 16 units) and "compare" (the command of
+    that name in a fresh process). Three are about
+    devices: "parallel" (all steps at once, beside step by step: 8 units, up to 131072 steps), "sweep" (8192 adaptive solves
+    over all devices) and "lowering" (for GPUs and TPUs). "newton" compares the Newton steps that `parallel_verdict` expects
+    with those taken, for five networks.
+    `run(**SUITES["device"]())` runs what suits the accelerator that there is, in less than eight minutes.
 
     **Arguments:**
 

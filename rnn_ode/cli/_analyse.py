@@ -73,7 +73,7 @@ def analyse_command(
             inputs = len(x) if x else 1
             cell = random_cell(inputs, hidden, activation=kind, recurrent=recurrent, gain=gain, seed=seed)
         else:
-            cell = cell_from_file(weights, activation, prefix, readout, between)
+            cell, _ = cell_from_file(weights, activation, prefix, readout, between)
         constant = constant_input(x, cell)
         with progress("preparing") as step:
             analysis = analyse(cell, constant, chosen, seed=seed, progress=numbered(step, 10))

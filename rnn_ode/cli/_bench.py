@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from .._base.stop import deferred
-from ._app import app, job
+from ._app import app, job, mention_unused
 from ._options import CASES, Json
 from ._progress import in_words, progress
 from ._result import check_files, fitted, print_result, save_figure
@@ -33,6 +33,12 @@ def bench_command(
     quick: Annotated[
         bool, typer.Option("--quick", help="A few minutes: the cases iterate, lstm, gradient and integrate.")
     ] = False,
+    suite: Annotated[
+        str | None,
+        typer.Option(
+            help="Cases and sizes for one question: device (the accelerator that there is, in eight minutes)."
+        ),
+    ] = None,
     peers: Annotated[
         bool, typer.Option("--peers/--no-peers", help="Whether PyTorch, flax, SciPy and others are timed too.")
     ] = True,
@@ -58,7 +64,8 @@ def bench_command(
 
     rows: list[Row] = []
     cases = [name.lower() for name in case or ()] or (benchmark.QUICK if quick else None)
-    sizes = {"hidden": hidden or 48, "batch": batch or 1}
+    wanted = {"cases": cases, "hidden": hidden or 48, "batch": batch or 1, "steps": steps, "peers": peers}
+    wanted["repeats"] = repeats or (10 if quick else 20)
 
     def data(interrupted: bool) -> dict[str, Any]:
         return {"rows": [row.to_dict() for row in rows], "interrupted": interrupted}
@@ -70,7 +77,12 @@ def bench_command(
 
     with job(context, kept, {"cases": "--case"}):
         check_files(figure=out, writes={"--keep": keep})
-        parts = benchmark.parts(cases, **sizes)
+        if suite is not None:
+            if suite.lower() not in benchmark.SUITES:
+                raise ValueError(f"--suite must be one of {', '.join(benchmark.SUITES)}; got {suite!r}.")
+            mention_unused(context, "with --suite", "case", "hidden", "batch", "steps", "repeats", "quick", "peers")
+            wanted |= benchmark.SUITES[suite.lower()]()
+        parts = benchmark.parts(wanted["cases"], wanted["hidden"], wanted["batch"])
         seconds = [benchmark.SECONDS[name] for name, _ in parts]
         if not as_json:
             typer.echo(f"{counted(len(parts), 'case')}, about {in_words(sum(seconds))} in all.\n")
@@ -87,11 +99,7 @@ def bench_command(
                         typer.echo(fitted([table], legend=False) + "\n")
 
             benchmark.run(
-                cases=cases,
-                **sizes,
-                steps=steps,
-                repeats=repeats or (10 if quick else 20),
-                peers=peers,
+                **wanted,
                 seed=seed,
                 progress=lambda text: step(text, sum(seconds[:done]), sum(seconds)),
                 each=show,

@@ -13,11 +13,12 @@ import numpy as np
 from .. import initializers
 from .._base.checks import counted
 from .._base.protocol import input_width
-from .._base.types import Cell
+from .._base.types import Cell, State
 from .._cells.input_layer import InputLayerCell
 from .._cells.stacked import StackedCell
 from .._cells.vanilla import VanillaCell
-from ..interop import Network, read_cell, read_network
+from ..interop import Network, read_network
+from ..interop._read import read_started_cell
 from ._options import Activation, Recurrent
 
 ACTIVATIONS = {
@@ -34,11 +35,13 @@ def cell_from_file(
     prefix: list[str] | None = None,
     readout: list[str] | None = None,
     between: Activation | None = None,
-) -> Cell:
-    """The cell in a file. Without an activation it has the one that `read_cell` takes."""
+) -> tuple[Cell, State | None]:
+    """The cell in a file, and the state from which it starts. Without an activation it has the one that `read_cell` takes."""
     if prefix or readout or between is not None:
-        return network_from_file(weights, activation, prefix, readout, between).cell
-    return read_cell(weights) if activation is None else read_cell(weights, ACTIVATIONS[activation])
+        network = network_from_file(weights, activation, prefix, readout, between)
+    else:
+        network = read_started_cell(weights, ... if activation is None else ACTIVATIONS[activation])
+    return network.cell, network.initial
 
 
 def network_from_file(

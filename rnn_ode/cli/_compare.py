@@ -84,15 +84,16 @@ def compare_command(
         methods = tuple(from_label("--method", text) for text in method or SHOWN)
         series = sunspots() if input is None else load_csv(input, column)
         xs = _standardised(series.name, series.values)
+        h0 = None
         if weights is None:
             kind = activation or Activation.tanh
             cell = random_cell(xs.shape[1], hidden, activation=kind, recurrent=recurrent, gain=gain, seed=seed)
         else:
-            cell = cell_from_file(weights, activation, prefix, readout, between)
+            cell, h0 = cell_from_file(weights, activation, prefix, readout, between)
             check_inputs(cell, xs.shape[1], weights)
         with progress("running the network") as step:
             parts = len(methods) + 3  # the network, its eigenvalues and its growth
-            comparison = compare(cell, xs, methods=methods, progress=numbered(step, parts))
+            comparison = compare(cell, xs, h0=h0, methods=methods, progress=numbered(step, parts))
         source = f"{cell_name(cell)} ({weights or 'random network'})"
         deliver(
             comparison,

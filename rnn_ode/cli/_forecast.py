@@ -233,7 +233,7 @@ def forecast_command(
             schedule=schedule,
             patience=patience or (None if published else 6),
             refit=refit and not no_refit,
-            columns=data.series.columns,
+            columns=[name for i, name in enumerate(data.series.columns) if i not in data.known],
         )
         forecast = data.with_times(forecast)
         write_future(future, forecast, data)

@@ -44,7 +44,7 @@ METHODS = (
 )  # fmt: skip
 CASES = (
     "iterate", "lstm", "gradient", "sequence", "integrate", "integrate_linear_input", "linear", "long", "evolve",
-    "fixed_points", "lyapunov", "train", "import", "first", "compare",
+    "fixed_points", "basins", "lyapunov", "train", "import", "first", "compare", "parallel", "newton", "sweep", "lowering",
 )  # fmt: skip
 FILL = ("linear", "season", "previous")
 SCALING = ("series", "last", "level", "window")

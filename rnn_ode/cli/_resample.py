@@ -39,10 +39,27 @@ def resample_command(
     band: Annotated[
         float, typer.Option(help="Highest frequency that is fitted, in cycles per step. 0: polynomials are fitted.")
     ] = 0.0,
+    half_width: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Run the network at its own rate instead, and read its input and its output by windows of so many samples "
+            "to either side, such as 16. It is more accurate than --ahead and --behind, and waits longer in a stream.",
+        ),
+    ] = None,
+    latency: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            help="Take the widest --half-width with which a result of a stream waits at most so many steps of the network. "
+            "The file has no delay. With --recommend it limits the trial.",
+        ),
+    ] = None,
     best: Annotated[
         bool,
         typer.Option(
-            "--recommend", help="Choose --ahead, --behind and --band by a trial on part of the first seconds."
+            "--recommend",
+            help="Choose --ahead, --behind and --band, or --half-width, by a trial on part of the first seconds.",
         ),
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Run the scheme even if it is unstable.")] = False,
@@ -90,7 +107,7 @@ def resample_command(
     from .._resampling.files import resample_file
     from .._resampling.files_channels import on_channels
     from .._resampling.files_scheme import Scheme
-    from ._resample_input import assumptions, network_in_double, source_of
+    from ._resample_input import assumptions, check_rates, network_in_double, scheme_of, source_of
 
     def kept() -> str:
         return f"Stopped; no output was written to {out}: run the same command again."
@@ -98,13 +115,18 @@ def resample_command(
     names = {"rate_in": "--rate", "rate_out": "--to"}
     with job(context, kept, names):
         if best:
-            mention_unused(context, "with --recommend", "ahead", "behind", "band", "force")
+            mention_unused(context, "with --recommend", "ahead", "behind", "band", "half_width", "force")
+        elif latency is not None or half_width is not None:
+            mention_unused(context, "with --half-width and --latency", "ahead", "behind", "band", "force")
         check_files(reads={"--input": input, "--weights": weights}, writes={"--out": out})
         source = source_of(context, input, out, to, rate, column, subtype)
         network = network_in_double(weights, activation, prefix, readout, between, residual)
         network, source = on_channels(network, source, len(hold or ()), channel)
-        scheme = None if best else Scheme(ahead, behind, band)
         own = (network.rate or source.rate) if trained is None else trained
+        check_rates(source.rate, to, own)
+        scheme = None if best else Scheme(ahead, behind, band)
+        if scheme is not None and (half_width or latency is not None):
+            scheme = scheme_of(half_width, latency, own, source.rate)
         assumed = assumptions(weights, network, activation)
         with percentage("resampling") as update:
 
@@ -114,6 +136,7 @@ def resample_command(
                 update(done, total)
 
             options = {"scheme": scheme, "hold": hold or (), "subtype": subtype, "force": force, "pre_roll": pre_roll}
+            options["latency"] = latency
             report = resample_file(network, source, out, to, own, **options, progress=show)
         if report.note is not None:
             say("warning", "yellow", report.note)

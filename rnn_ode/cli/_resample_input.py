@@ -1,5 +1,6 @@
 """The network and the input of `rnn-ode resample`. The subcommand imports this file when it runs, since it imports JAX."""
 
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,9 @@ import jax
 import typer
 
 from .._cells.vanilla import VanillaCell
+from .._resampling.files_scheme import Scheme, widest
 from .._resampling.files_source import Source, Table
-from .._resampling.stream import as_rate
+from .._resampling.stream import Rate, as_rate
 from ..audio import read_recording
 from ..audio._formats import MOST_HZ, check_subtype, format_of, subtype_for
 from ..interop import Network
@@ -45,6 +47,20 @@ def source_of(
     return read_recording(input)
 
 
+def check_rates(rate_in: Fraction | int, to: float, trained: Rate) -> None:
+    """`ValueError` if the rates are so far apart that nobody means them."""
+    rates = {"the input's rate": rate_in, "--to": as_rate("--to", to), "--trained": as_rate("--trained", trained)}
+    low, high = min(rates, key=rates.__getitem__), max(rates, key=rates.__getitem__)
+    if rates[high] > _MOST_APART * rates[low]:
+        raise ValueError(
+            f"the rates must be within a factor of {_MOST_APART:,} of each other; {low} is {float(rates[low]):g}, and {high} "
+            f"is {float(rates[high]):g}. All are in the same unit."
+        )
+
+
+_MOST_APART = 10_000
+
+
 def network_in_double(*given: Any) -> Network:
     """The network of the file, as `network_from_file` reads it, in float64, which the command computes in."""
     network = network_from_file(*given)
@@ -57,3 +73,13 @@ def assumptions(weights: Path, network: Network, activation: Activation | None) 
     taken = [f"{weights} does not say its activation: relu is taken; --activation gives another."]
     states = [f"{weights} has no readout: the output is the network's state, all of its units."]
     return taken * (relu and activation is None) + states * (network.readout is None)
+
+
+def scheme_of(half_width: int | None, latency: float | None, trained: Any, rate: Any) -> Scheme:
+    """The scheme of `resampled` for one of the two options; `ValueError` for both, or for a latency without room."""
+    if half_width is not None and latency is not None:
+        raise ValueError(f"give --half-width or --latency; got {half_width} and {latency:g}.")
+    if half_width is not None:
+        return Scheme(half_width=half_width, input_half_width=half_width)
+    assert latency is not None
+    return widest(latency, float(as_rate("--trained", trained) / as_rate("rate", rate)))

@@ -150,13 +150,13 @@ def from_torch_network(
     return Network(cast(Cell, cell), head, residual, initial_of(arrays, order))
 
 
-def before_readout(state_dict: Mapping[str, Any], activation: Activation) -> Cell:
-    """The cell of the recurrent layers and the input layers. Arrays that belong to neither are left out."""
+def before_readout(state_dict: Mapping[str, Any], activation: Activation) -> Network:
+    """The recurrent layers and the input layers, with their initial state. Arrays that belong to neither are left out."""
     arrays = plain_names(state_dict)
     order = order_of(arrays, None, ..., lambda one: all_layers(arrays, one, activation), leave_others=True)
-    count = max(number for number, module in enumerate(order, start=1) if module.recurrent)
-    cell, _ = in_sequence(order[0].takes, applied(order[:count], {}, ...))
-    return cast(Cell, cell)
+    order = order[: max(number for number, module in enumerate(order, start=1) if module.recurrent)]
+    cell, _ = in_sequence(order[0].takes, applied(order, {}, ...))
+    return Network(cast(Cell, cell), initial=initial_of(arrays, order))
 
 
 def all_layers(state_dict: Mapping[str, Any], prefix: str, activation: Activation = jnp.tanh) -> Layer | StackedCell:

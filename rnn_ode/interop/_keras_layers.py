@@ -93,21 +93,29 @@ def _simple_rnn(name: str, entry: Entry, weights: Sequence[np.ndarray], width: i
 
 
 def _conv1d(name: str, entry: Entry, weights: Sequence[np.ndarray], width: int) -> Made:
-    _check_shapes(name, weights, (("K", width, "M"), ("M",)), 1)
-    kernel, *bias = weights
-    ones = [key for key in ("strides", "stride", "groups") if whole(f"{name}, key {key!r}", entry.get(key, 1)) != 1]
-    if ones:
-        raise ValueError(f"{name}: a convolution with {ones[0]} {entry[ones[0]]} is not read; 1 is.")
+    groups, stride, strides = (
+        whole(f"{name}, key {key!r}", entry.get(key, 1)) for key in ("groups", "stride", "strides")
+    )
+    if stride * strides != 1:
+        raise ValueError(f"{name}: a convolution with a stride, {stride * strides}, gives fewer outputs than steps.")
     if entry.get("padding", "causal") != "causal":
         raise ValueError(
             f"{name}: a causal convolution is wanted, as a step knows no later input; its padding is {entry['padding']!r}."
         )
+    if width % groups:
+        raise ValueError(f"{name}: {width} inputs do not make {groups} groups of one size.")
+    _check_shapes(name, weights, (("K", width // groups, "M"), ("M",)), 1)
+    kernel, *bias = weights
     if whole(f"{name}, key 'kernel_size'", entry.get("kernel_size", len(kernel))) != len(kernel):
         raise ValueError(f"{name}: kernel_size is {entry['kernel_size']}, and the weights have {len(kernel)}.")
     dilation = whole(f"{name}, key 'dilation'", entry.get("dilation", entry.get("dilation_rate", 1)))
-    bias = bias[0] if bias else np.zeros(kernel.shape[2], kernel.dtype)
+    size = kernel.shape[2]
+    # an output reads the inputs of its own group only
+    same = np.repeat(np.arange(groups), width // groups)[:, None] == np.arange(size) * groups // size
+    kernel = np.where(same, np.tile(kernel, (1, groups, 1)), 0)
+    bias = bias[0] if bias else np.zeros(size, kernel.dtype)
     cell = ConvolutionCell(jnp.asarray(kernel), jnp.asarray(bias), dilation)
-    return [Layer(cell, True), *_function(name, entry)], kernel.shape[2]
+    return [Layer(cell, True), *_function(name, entry)], size
 
 
 def _only_activation(name: str, entry: Entry, weights: Sequence[np.ndarray], width: int) -> Made:
@@ -115,7 +123,7 @@ def _only_activation(name: str, entry: Entry, weights: Sequence[np.ndarray], wid
 
 
 def _prelu(name: str, entry: Entry, weights: Sequence[np.ndarray], width: int) -> Made:
-    flat = [array.reshape(-1) for array in weights]
+    flat = [np.broadcast_to(array.reshape(-1), width) if array.size == 1 else array.reshape(-1) for array in weights]
     _check_shapes(name, flat, ((width,),), 1)
     return [Layer(ParametricReLU(jnp.asarray(flat[0])))], width
 

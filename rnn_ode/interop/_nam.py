@@ -2,7 +2,8 @@
 
 The json object has `architecture`, `config` (input_size, hidden_size, num_layers), `weights`, one list of numbers, and
 `sample_rate`. The numbers are, for each layer, the rows of the matrix (4H, inputs + H) for (x, h), the biases (4H), the
-initial h (H) and the initial c (H); then the weights (H) and the bias of the readout. The gates are in the order i, f, g, o.
+initial h (H) and the initial c (H); then the rows of the readout's matrix (M, H) and its biases (M), M = 1 unless the config
+has out_channels. The gates are in the order i, f, g, o.
 """
 
 from collections.abc import Mapping
@@ -33,17 +34,20 @@ def nam_network(content: Mapping[str, Any]) -> Network:
     architecture, config = content["architecture"], content["config"]
     if architecture != "LSTM":
         raise ValueError(
-            f"key 'architecture': of Neural Amp Modeler's networks the LSTMs are read; got {brief(architecture)}, which has "
-            "no recurrent layer and no state to carry from step to step."
+            f"key 'architecture': of Neural Amp Modeler's networks the LSTMs are read; got {brief(architecture)}. A WaveNet, "
+            "a ConvNet and a Linear have no recurrent layer, and no state to carry from step to step."
         )
     if not isinstance(config, Mapping):
         raise ValueError(f"key 'config': input_size, hidden_size and num_layers are wanted; got {brief(config)}.")
     inputs, size, layers = (
         whole(f"key 'config', {key}", config.get(key)) for key in ("input_size", "hidden_size", "num_layers")
     )
+    outputs = whole("key 'config', out_channels", config.get("out_channels", 1))
+    if config.get("in_channels", inputs) != inputs:
+        raise ValueError(f"key 'config': in_channels must be input_size, {inputs}; got {brief(config['in_channels'])}.")
     weights = as_weights("key 'weights'", content["weights"])
     numbers = [4 * size * (width + size) + 6 * size for width in (inputs, size)]  # in the first layer, and in another
-    wanted = numbers[0] + (layers - 1) * numbers[1] + size + 1
+    wanted = numbers[0] + (layers - 1) * numbers[1] + outputs * (size + 1)
     if weights.shape != (wanted,):
         raise ValueError(
             f"key 'weights': an LSTM of input_size {inputs}, hidden_size {size} and num_layers {layers} has {wanted} "
@@ -57,7 +61,7 @@ def nam_network(content: Mapping[str, Any]) -> Network:
             filled(eqx.nn.LSTMCell, width, size, weight_ih=matrix[:, :width], weight_hh=matrix[:, width:], bias=bias)
         )
         initial.append((jnp.asarray(h), jnp.asarray(c)))
-    readout = linear(weights[None, :size], weights[size:])
+    readout = linear(weights[:-outputs].reshape(outputs, size), weights[-outputs:])
     one = len(cells) == 1
     cell, state = (cells[0], initial[0]) if one else (StackedCell(cells), tuple(initial))
     return Network(cell, readout, initial=state, rate=_rate(content))

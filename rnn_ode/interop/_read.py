@@ -87,12 +87,17 @@ def read_cell(path: PathLike, activation: Activation | EllipsisType = ...) -> Ca
 
     ```
     """
+    return read_started_cell(path, activation).cell
+
+
+def read_started_cell(path: PathLike, activation: Activation | EllipsisType) -> Network:
+    """The cell that `read_cell` returns, as a network with the initial state of the file."""
     path, whole, arrays, _ = _looked_into(path)
     if whole is not None:
-        return whole.cell
+        return Network(whole.cell, initial=whole.initial)
     try:
         if _own_names(arrays):
-            return _own_cell(arrays, activation)
+            return Network(_own_cell(arrays, activation))
         return before_readout(arrays, jnp.tanh if isinstance(activation, EllipsisType) else activation)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error

@@ -27,7 +27,7 @@ def expm(A: ArrayLike | Sequence) -> Inexact[Array, "N N"]:
 
     **Returns:** exp(A) (N, N), in the type of `A`, float32 at least. Differentiable to any order in forward and reverse mode.
     The error is about the precision times the 1-norm of the balanced matrix. That norm may be up to 2⁶³. Traced matrices
-    above it give NaN, and `jax.scipy.linalg.expm` gives NaN from a 1-norm of some 3e5 on in float64, 2e5 in float32.
+    above it give NaN, and `jax.scipy.linalg.expm` gives NaN from a 1-norm of some 3.5e5 on in float64, 2.6e5 in float32.
     An entry that is beyond the float range is infinite.
 
     **Raises:** `ValueError` for a matrix that is not square, not finite or larger than that.

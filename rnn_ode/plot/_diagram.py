@@ -1,5 +1,6 @@
 """Bifurcation diagrams in two parameters."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,7 +9,7 @@ from matplotlib.figure import Figure
 
 from ._branch import MARKERS
 from ._page import headline, legend_beside, page
-from ._style import BLUE, faint, ink, key, paper
+from ._style import BLUE, faint, ink, key
 
 EVENTS = {
     "cusp": "v",
@@ -25,6 +26,7 @@ EVENTS = {
 }
 """The marker of each kind of point of codimension two. All others have "*"."""
 
+_SAID = {"bogdanov": "Bogdanov", "takens": "Takens", "hopf": "Hopf", "neimark": "Neimark", "sacker": "Sacker"}
 _COLOURS = {kind: colour for kind, (_, colour) in MARKERS.items()} | {"neimark-sacker": BLUE}
 _NAMES = {"fold": "folds", "flip": "flips", "hopf": "Hopf points", "neimark-sacker": "Neimark–Sacker points"}
 _LINES = ("-", "--", ":", "-.")
@@ -37,7 +39,8 @@ def diagram(
 ) -> Figure:
     """Curves of bifurcations of several systems in one plane: a network and its flow, say, under the same two parameters.
 
-    The colour of a line is the kind of the bifurcation, its style the system. Points of codimension two are marked by kind.
+    The colour of a line is the kind of the bifurcation. The curves of the first of several systems are wide and pale, those
+    of the others are thin. Points of codimension two are marked by kind.
 
     **Arguments:**
 
@@ -57,7 +60,7 @@ def diagram(
     >>> at = ro.Bifurcation("fold", 0.533, jnp.array([-0.707]))
     >>> curve = ro.continue_bifurcation(network, at, (2.0, 0.533), ((0.5, 3.0), (-1.0, 1.0)))
     >>> ro.plot.diagram({"network": curve}, ("w", "b")).get_suptitle()
-    'network: folds with a cusp'
+    'network: folds'
 
     ```
     """
@@ -71,18 +74,31 @@ def diagram(
         headline(figure, _finding(lists))
         return diagram(curves, names, panels[0, 0])
     handles: dict[str, Any] = {}
-    for line, (system, found) in zip(_LINES * len(lists), lists.items(), strict=False):
+    for k, (system, found) in enumerate(lists.items()):
+        # curves of two systems may be the same: the first one is wide and pale
+        style = (
+            {"ls": "-", "lw": 5, "alpha": 0.45}
+            if k == 0 and len(lists) > 1
+            else {"ls": _LINES[k % len(_LINES)], "lw": 1.8}
+        )
         for curve in found:
             colour = _COLOURS[curve.kind]
-            axes.plot(*curve.parameters.T, line, color=colour, lw=1.8, zorder=2)
+            axes.plot(*curve.parameters.T, color=colour, zorder=2, **style)
             label = f"{system}: {_NAMES[curve.kind]}"
-            handles.setdefault(label, key(colour, label, ls=line, lw=1.8))
-    for found in lists.values():
+            handles.setdefault(label, key(colour, label, **style))
+    for k, found in enumerate(lists.values()):
         for curve in found:
             for kind, parameters, _ in curve.events:
-                style = {"marker": EVENTS.get(kind, "*"), "ms": 8, "mfc": paper(), "mec": ink(), "mew": 1.3, "ls": ""}
+                style = {
+                    "marker": EVENTS.get(kind, "*"),
+                    "ms": max(12 - 5 * k, 5),
+                    "mfc": "none",
+                    "mec": ink(),
+                    "mew": 1.3,
+                    "ls": "",
+                }
                 axes.plot(*parameters, zorder=3, **style)
-                handles.setdefault(kind, key(ink(), kind, **style))
+                handles.setdefault(kind, key(ink(), _said(kind), **style))
     axes.set(xlabel=names[0], ylabel=names[1])
     axes.grid(color=faint(), lw=0.6, alpha=0.6)
     axes.margins(0.04)
@@ -90,11 +106,13 @@ def diagram(
     return axes.figure  # pyright: ignore[reportReturnType]
 
 
+def _said(kind: str) -> str:
+    """The name of a kind of point as the literature writes it: "Bogdanov–Takens", "zero-Hopf"."""
+    words = re.sub("[a-z]+", lambda word: _SAID.get(word[0], word[0]), kind)
+    return words.replace("Bogdanov-Takens", "Bogdanov–Takens").replace("Neimark-Sacker", "Neimark–Sacker")
+
+
 def _finding(lists: Mapping[str, list[Any]]) -> str:
-    """Which kinds of curves each system has, and which points on them."""
-    said = []
-    for system, found in lists.items():
-        kinds = ", ".join(dict.fromkeys(_NAMES[curve.kind] for curve in found)) or "no curve"
-        events = list(dict.fromkeys(event[0] for curve in found for event in curve.events))
-        said.append(f"{system}: {kinds}" + (f" with a {', a '.join(events)}" if events else ""))
-    return "; ".join(said)
+    """Which kinds of curves each system has."""
+    kinds = {system: dict.fromkeys(_NAMES[curve.kind] for curve in found) for system, found in lists.items()}
+    return "; ".join(f"{system}: {', '.join(names) or 'no curve'}" for system, names in kinds.items())

@@ -44,6 +44,6 @@ def parallel(v: Any) -> Figure:
     axes.plot(steps[seen], growth[seen], "-", lw=1.8, color=ink())
     axes.margins(x=0.02)
     axes.grid(color=faint(), lw=0.6, alpha=0.6)
-    expected = f"about {float(v.predicted_steps):.0f} Newton steps" if v.converges else "no convergence is expected"
-    headline(figure, f"{v.steps} steps at once, in windows of {v.window}: {expected}")
+    expected = f"{float(v.predicted_steps):.0f} expected" if v.converges else "too many expected"
+    headline(figure, f"{v.steps} steps at once, in windows of {v.window}. Newton steps: {expected}")
     return figure

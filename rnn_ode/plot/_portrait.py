@@ -26,7 +26,7 @@ def portrait(axes: Axes, a: Any, side: Any) -> None:
 
     - `axes`: the axes to draw into.
     - `a`: what `analyse` returned; its `centre`, `axes` and `grid` are read.
-    - `side`: one of its sides; `orbit`, `points`, `added`, `mark` and `nullclines` are read.
+    - `side`: one of its sides; `orbit`, `closed`, `points`, `added`, `mark` and `nullclines` are read.
 
     ```python
     >>> import jax.numpy as jnp, rnn_ode as ro
@@ -49,6 +49,7 @@ def portrait(axes: Axes, a: Any, side: Any) -> None:
     dots = len(run) < 1000
     axes.plot(run[:, 0], run[:, 1], "." if dots else "-", ms=4, lw=0.8, color=ink(), alpha=0.6, zorder=2)
     handles.append(key(ink(), "the run", marker="." if dots else "", ls="" if dots else "-", alpha=0.6))
+    handles += _closed(axes, a, getattr(side, "closed", None))
     count = int(side.points.count)
     plane = (np.asarray(side.points.points)[:count] - a.centre) @ a.axes.T
     handles += _fixed_points(axes, plane, side.points, side.added[:count], side.mark)
@@ -100,6 +101,25 @@ def fixed_points(f: Any, runs: Any = None) -> Figure:
     stable = f.verdict_names[:count].count("DECAYS")
     headline(figure, f"{counted(count, 'fixed point')}, {stable} of them stable" + _slow(shown - count))
     return figure
+
+
+def _closed(axes: Axes, a: Any, orbit: Any) -> list[Line2D]:
+    """A closed orbit of a system, if there is one."""
+    if orbit is None:
+        return []
+    points = np.asarray(orbit.points)
+    rows = (np.concatenate([points, points[:1]]) - a.centre) @ a.axes.T
+    stable = orbit.verdict_name == "DECAYS"
+    style = {
+        "color": GREEN,
+        "ls": "-" if stable else "--",
+        "marker": "o" if len(points) < 24 else "",
+        "ms": 4,
+        "lw": 1.6,
+    }
+    axes.plot(rows[:, 0], rows[:, 1], zorder=2.5, **style)
+    words = "stable orbit" if stable else "orbit"
+    return [key(label=f"{words} of period {float(orbit.period):.4g}", colour=style.pop("color"), **style)]
 
 
 def _as_runs(runs: Any, size: int) -> np.ndarray:

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import Normalize, TwoSlopeNorm
 from matplotlib.figure import Figure
 
 from ._page import empty, headline, legend_beside, page, title
@@ -101,12 +102,11 @@ def _map(figure: Figure, axes: Axes, mean: Any, unit: str, share: bool) -> None:
     x, y = mean.dims
     values = np.ma.masked_invalid(mean.transpose(y, x).values)
     signed = values.min() < 0 < values.max()
-    most = abs(values).max()
-    low, high = (0.0, 1.0) if share else (-most, most) if signed else (None, None)
+    norm = Normalize(0, 1) if share else TwoSlopeNorm(0, values.min(), values.max()) if signed else Normalize()
     axes.set_facecolor(shade(0.3))  # where no value is finite
     places = mean[x].values, mean[y].values
     map_ = "RdBu_r" if signed else "viridis"
-    colours = axes.pcolormesh(*places, values, cmap=map_, shading="nearest", vmin=low, vmax=high)
+    colours = axes.pcolormesh(*places, values, cmap=map_, shading="nearest", norm=norm)
     if signed and min(values.shape) > 1:
         axes.contour(*places, values, levels=[0.0], colors=[ink()])
     axes.set(xlabel=str(x), ylabel=str(y))

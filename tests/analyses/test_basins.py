@@ -82,7 +82,7 @@ def test_a_flow_goes_to_the_cycle_or_the_point_by_its_radius(dtype):
     np.testing.assert_allclose(cycle.exponents, [0, -24], atol=0.02)  # d/dr of −r(r² − 1)(r² − 4) at 2
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_periods_of_van_der_pol():
     """Estimates from recurrences: the published ones are 6.66328686 at μ = 1 and 19.07836957 at μ = 10."""
     for mu, period in ((1.0, 6.66328686), (10.0, 19.07836957)):
@@ -112,7 +112,7 @@ def test_maps_have_points_orbits_circles_chaos_and_infinity():
     assert circle.kinds == ["quasiperiodic"] and abs(circle.attractors[0].exponents[0]) < 1e-3
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_lorenz_at_24_1_has_a_chaotic_attractor_and_two_points():
     """Between 24.06 and 24.74 (Yorke & Yorke 1979) they coexist; the points are (±√(8/3 (ρ − 1)), …, ρ − 1)."""
     states = np.random.default_rng(0).normal(size=(40, 3)) * [10, 10, 8] + [0, 0, 23]
@@ -134,7 +134,7 @@ def test_a_line_of_fixed_points_ends_the_search():
     assert (found.labels == -3).sum() == 25 and "most" in found.table()
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_chaos_of_a_high_dimension_is_said_not_to_have_settled():
     W = jnp.asarray(3 * np.random.default_rng(1).normal(size=(48, 48)) / 48**0.5)
     found = ro.basins(ro.Map(lambda x, h: jnp.tanh(W @ h)), np.eye(48)[:8], duration=2000.0)

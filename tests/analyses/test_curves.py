@@ -236,11 +236,13 @@ def test_the_diagram_has_both_systems_and_marks_events():
             ro.RESULTS.successful,
         )
 
-    figure = ro.plot.diagram({"network": [curve("fold", 0.0, "cusp"), curve("flip", 1.0)], "flow": curve("hopf", 2.0)})
-    assert figure.get_suptitle() == "network: folds, flips with a cusp; flow: Hopf points"
+    figure = ro.plot.diagram(
+        {"network": [curve("fold", 0.0, "bogdanov-takens"), curve("flip", 1.0)], "flow": curve("hopf", 2.0)}
+    )
+    assert figure.get_suptitle() == "network: folds, flips; flow: Hopf points"
     (axes,) = figure.axes
     assert [line.get_linestyle() for line in axes.lines] == ["-", "-", "--", "None"]
     words = [text.get_text() for text in axes.get_legend().get_texts()]
-    assert words == ["network: folds", "network: flips", "flow: Hopf points", "cusp"]
+    assert words == ["network: folds", "network: flips", "flow: Hopf points", "Bogdanov–Takens"]
     with pytest.raises(TypeError, match="curves must be a dictionary"):
         ro.plot.diagram([curve("fold", 0.0)])

@@ -2,13 +2,33 @@
 
 import importlib.util
 import os
+import re
 import sys
 
+import equinox as eqx
+import jax
+import numpy as np
 import pytest
+from jax.experimental import rnn
 
 from rnn_ode import bench
 from rnn_ode.bench import _precision
-from rnn_ode.bench._cases import basins, evolve, fixed_points, long, lyapunov, orbits, train
+from rnn_ode.bench._cases import (
+    basins,
+    eig,
+    evolve,
+    fixed_points,
+    long,
+    lowering,
+    lstm,
+    lyapunov,
+    newton,
+    noise,
+    orbits,
+    parallel,
+    sweep,
+    train,
+)
 
 JAX = ["hand-written lax.scan"]
 
@@ -187,3 +207,91 @@ def test_training_ends_where_a_hand_written_loop_ends(run, monkeypatch):
     missing(monkeypatch, "optax")
     (ours,) = run(cases="train")
     assert ours.skipped and ".[bench]" in ours.note
+
+
+@pytest.mark.slow
+def test_noise_is_timed_beside_the_run_without_it(run, monkeypatch):
+    monkeypatch.setattr(noise, "SIZE", (4, 1, 3000))
+    ours, still, at_once, step_by_step = run(repeats=1, cases="noise")
+    assert still.contender == "rnn_ode without noise" and still.error is None and still.ratio > 0
+    for row in (ours, at_once, step_by_step):
+        assert row.ok and row.error < 0.05 and row.ratio > 0
+
+
+@pytest.mark.slow
+def test_the_gradient_of_eigenvectors_is_timed(run, monkeypatch):
+    monkeypatch.setattr(eig, "UNITS", 4)
+    ours, numpys, jaxs = run(repeats=1, cases="eig")
+    assert ours.ok and ours.error < 1e-5 and ours.dtype == "float64"
+    assert numpys.ratio > 0 and jaxs.ratio > 0
+
+
+def test_the_weights_of_an_lstm_are_packed_as_cudnn_reads_them(float32):
+    """JAX has the same computation for any device, which unpacks the weights."""
+    cell, xs = eqx.nn.LSTMCell(1, 3, key=jax.random.key(0)), jax.random.normal(jax.random.key(1), (5, 2, 1))
+
+    def for_any_device(x, h, c, weights, lengths, inputs, units, *rest):
+        return rnn.lstm_ref(
+            x, h, c, *rnn.unpack_lstm_weights(weights, inputs, units, 1, False), lengths, inputs, units, *rest
+        )
+
+    outputs = lstm._time_first(xs, lstm._cudnn(for_any_device)(cell, xs))
+    np.testing.assert_allclose(outputs, lstm._ours(cell, xs)[1:], atol=1e-6)
+
+
+@pytest.mark.slow
+def test_a_sweep_of_adaptive_solves_is_timed(run, monkeypatch):
+    monkeypatch.setattr(sweep, "MEMBERS", 40)
+    rows = run(repeats=1, cases="sweep")
+    assert [row.contender for row in rows] == ["rnn_ode", "jax.vmap, sharded", "jax.vmap"]
+    all_is_well(rows, 1e-4)
+    missing(monkeypatch, "zarr")
+    (ours,) = run(cases="sweep")
+    assert ours.skipped and ".[bench]" in ours.note
+
+
+@pytest.mark.slow
+def test_expected_and_taken_newton_steps_are_told(run, monkeypatch):
+    monkeypatch.setattr(newton, "SIZE", (3, 1, 1024))
+    monkeypatch.setattr(newton, "NETWORKS", ((0, 1.0, 0.8), (0, 0.1, 1.0)))
+    rows = run(cases="newton", repeats=1)
+    all_is_well(rows, 1e-5)
+    assert [row.contender.partition(" ")[0] for row in rows] == ["rnn_ode", "iterate,", "exponent"]
+    for row in (rows[0], rows[2]):
+        numbers = re.search(r"Newton steps: (\d+) expected, (\d+) taken \(NEWTON\)", row.note)
+        expected, taken = map(int, numbers.groups())
+        assert 1 <= taken <= expected + 1 and expected <= taken + 2
+
+
+@pytest.mark.slow
+def test_runs_in_parallel_are_timed_at_every_length(run, monkeypatch):
+    monkeypatch.setattr(parallel, "LENGTHS", (64, 300))
+    rows = run(repeats=1, cases="parallel")
+    assert [(row.contender, row.steps) for row in rows] == [
+        (name, steps) for steps in (64, 300) for name in ("rnn_ode", "step by step")
+    ]
+    assert all(row.ok and row.error < 1e-5 for row in rows)
+    assert all(re.fullmatch(r"all steps at once: [1-9]\d* steps .*, \d+ predicted", row.note) for row in rows[::2])
+
+
+@pytest.mark.slow
+def test_every_program_lowers_for_gpus_and_tpus_and_one_that_does_not_is_wrong(run, monkeypatch):
+    chosen = {name: lowering.PROGRAMS[name] for name in ("iterate", "logm")}
+    chosen["no rule"] = lambda W: jax.scipy.linalg.sqrtm(W)
+    chosen["host"] = lambda W: jax.pure_callback(lambda W: W, W, W, vmap_method="sequential")
+    monkeypatch.setattr(lowering, "PROGRAMS", chosen)
+    rows = {row.contender: row for row in run(cases="lowering")}
+    assert set(rows) == {f"{name}, {platform}" for name in chosen for platform in ("cuda", "tpu")}
+    assert all(rows[f"{name}, tpu"].ok and rows[f"{name}, cuda"].median_s > 0 for name in ("iterate", "logm"))
+    assert not rows["no rule, tpu"].ok and rows["no rule, tpu"].note.startswith("does not lower: ")
+    assert not rows["host, cuda"].ok and rows["host, cuda"].note == "calls the host"
+
+
+@pytest.mark.slow
+def test_streams_are_told_as_real_time_factors(run, monkeypatch):
+    monkeypatch.setattr("rnn_ode.bench._cases.stream.SAMPLES", 480)
+    rows = run(repeats=1, cases="stream", peers=False)
+    assert [row.contender for row in rows] == ["rnn_ode", "Stream, evolve", "Stream, blocks of 64", "iterate"]
+    for row in rows:
+        factor = float(row.note.split(" times real time")[0])
+        assert factor == pytest.approx(0.01 / row.median_s, rel=0.01)

@@ -14,7 +14,7 @@ from rnn_ode import bench
         ({"steps": 2.5}, TypeError, "steps must be a whole number"),
         ({"repeats": 0}, ValueError, "repeats must be at least 1; got 0"),
         ({"seed": -1}, ValueError, "seed must be at least 0; got -1"),
-        ({"cases": ("iterate", "resample")}, ValueError, "some of iterate, .*, compare; got resample"),
+        ({"cases": ("iterate", "resample")}, ValueError, "some of iterate, .*, lowering; got resample"),
         ({"cases": ()}, ValueError, "got none"),
     ],
 )

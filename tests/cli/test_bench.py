@@ -102,3 +102,20 @@ def test_files_that_cannot_be_written_are_named_before_anything_is_timed(measure
     for arguments in (("--out", tmp_path / "folder.png"), ("--keep", tmp_path)):
         done = command("--case", "iterate", *arguments)
         assert done.exit_code == 2 and "that is a folder" in done.stderr and not measured
+
+
+def test_a_suite_is_what_suits_the_device(measured, monkeypatch):
+    """On a CPU nothing is raced that needs an accelerator. Options that the suite sets are said to do nothing."""
+    suite = bench.SUITES["device"]()
+    assert set(suite["cases"]) == {"parallel", "sweep", "lowering"}
+    for case in suite["cases"]:
+        monkeypatch.setitem(bench.CASES, case, bench.CASES["iterate"])
+    done = CliRunner().invoke(app, ["bench", "--suite", "Device", "--hidden", "7", "--json"])
+    assert done.exit_code == 0 and len(json.loads(done.stdout)["rows"]) == 9
+    assert done.stderr == "note: --hidden does nothing with --suite.\n"
+    assert [sizes[3:] for sizes in measured] == 3 * [(suite["repeats"], False)]
+    monkeypatch.setattr("jax.default_backend", lambda: "gpu")
+    suite = bench.SUITES["device"]()
+    assert sum(bench.SECONDS[case] for case, _ in bench.parts(suite["cases"], suite["hidden"], suite["batch"])) < 480
+    wrong = CliRunner().invoke(app, ["bench", "--suite", "x"])
+    assert wrong.exit_code == 2 and "--suite must be one of device; got 'x'" in wrong.stderr

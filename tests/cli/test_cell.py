@@ -32,14 +32,24 @@ def test_a_cell_is_named_by_its_size_and_kind():
 def test_the_options_choose_among_the_layers_of_a_file(save):
     gru, square = eqx.nn.GRUCell(2, 2, key=jax.random.key(0)), {"weight": np.ones((2, 2)), "bias": np.zeros(2)}
     arrays = {f"g.{key}": value for key, value in interop.to_torch(gru).items()}
-    path = save("w.npz", arrays | {f"x.{key}": value for key, value in square.items()})
+    sorts = sorted((arrays | {f"x.{key}": value for key, value in square.items()}).items())
+    path = save("w.npz", dict(sorts))
     with pytest.raises(ValueError, match="--prefix and --readout"):
         cell_from_file(path, None)
-    behind = cell_from_file(path, None, ["x.", "g."], ["none"])
+    behind, _ = cell_from_file(path, None, ["x.", "g."], ["none"])
     assert cell_name(behind) == "2-unit GRUCell behind an input layer"
-    assert cell_name(cell_from_file(path, None, ["g."], ["x."])) == "2-unit GRUCell"
+    assert cell_name(cell_from_file(path, None, ["g."], ["x."])[0]) == "2-unit GRUCell"
     network = network_from_file(path, None, ["g."], ["x."], Activation.relu, True)
     assert network.residual and network.output_size == 2
     two = save("two.npz", arrays | {f"{name}.{key}": value for name in "xy" for key, value in square.items()})
     network = network_from_file(two, None, ["g."], ["x.", "y."], Activation.tanh)
     assert len(network.readout.layers) == 3
+
+
+def test_a_cell_comes_with_the_state_that_its_file_says(save):
+    lstm = interop.to_torch(eqx.nn.LSTMCell(1, 2, key=jax.random.key(0)))
+    h0, c0 = np.array([1.0, 2.0]), np.array([3.0, 4.0])
+    path = save("w.npz", lstm | {"h0": h0, "c0": c0, "unknown": np.ones(1)})
+    _, state = cell_from_file(path, None)
+    assert [part.tolist() for part in state] == [[1, 2], [3, 4]]
+    assert cell_from_file(save("v.npz", lstm), None)[1] is None

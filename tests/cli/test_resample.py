@@ -96,6 +96,16 @@ def test_a_csv_series_is_resampled_with_a_constant_input(folder):
         (("--to", 0), "--to must be positive and finite; got 0.0"),
         (("--to", 9600.5), "--to must be a whole number of Hz"),
         (("--to", 9600, "--trained", 0), "--trained must be positive and finite"),
+        (("--to", -1), "--to must be positive and finite; got -1.0"),
+        (("--to", 1e9), "--to must be a whole number of Hz for a recording, at most 100,000,000; got 1000000000.0"),
+        (
+            ("--to", 9600, "--trained", 1e9),
+            "10,000 of each other; the input's rate is 8000, and --trained",
+        ),
+        (("--to", 9600, "--pre-roll", 1e9), "--pre-roll must be from 0 to 100,000,000 steps of the network; got 8e+12"),
+        (("--to", 9600, "--channel", "centre"), "'centre' is not one of 'left', 'right', 'mix', 'each'"),
+        (("--to", 9600, "--prefix", "x."), "no key 'x.weight_ih_l0'"),
+        (("--to", 9600, "--out", "out.txt"), "out.txt: recordings are written with the names .aiff, .au"),
         (("--to", 9600, "--out", "out.csv"), "both end in .wav or both in .csv"),
         (("--to", 9600, "--out", "nowhere/out.wav"), "the folder nowhere does not exist"),
         (("--to", 9600, "--subtype", "mp3"), "--subtype must be one of pcm16, pcm24, pcm32, float, double; got 'mp3'"),
@@ -103,6 +113,8 @@ def test_a_csv_series_is_resampled_with_a_constant_input(folder):
         (("--to", 9600, "--weights", "knob.npz"), "in.wav has 1 channel; the network takes 2 inputs. Give --hold once"),
         (("--to", 9600, "--weights", "missing.npz"), "missing.npz"),
         (("--to", 9600, "--input", "missing.wav"), "missing.wav"),
+        (("--to", 9600, "--latency", 1), "--latency must be at least 2 steps of the network here"),
+        (("--to", 9600, "--latency", 9, "--half-width", 9), "give --half-width or --latency; got 9 and 9"),
         (("--to", 9600, "--input", "cut.wav"), "cut.wav: chunk 'data': the header promises 50 frames"),
         (("--to", 9600, "--input", "nan.wav"), "nan.wav: sample 3 of channel 0 is nan"),
     ],
@@ -183,6 +195,47 @@ def test_recommend_chooses_a_stable_scheme(folder):
     report = json.loads(result.stdout)
     assert report["scheme"]["recommended"] and report["scheme"]["stable"]
     assert report["better"] is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("option", "width"), [(("--latency", 16), 7), (("--half-width", 3), 3)])
+def test_a_network_at_its_own_rate_comes_out_without_delay(folder, option, width):
+    """As one call of `resampled` gives it. Widths of 7 wait for 7 + 7 · 8000/8000 steps and more; of 8, for 16."""
+    arguments = ("--weights", "net.npz", "--input", "in.wav", "--out", "out.wav", "--to", 9600)
+    arguments += ("--trained", 9000) if option[0] == "--latency" else ()
+    result = invoke(*arguments, *option, "--json")
+    assert result.exit_code == 0, result.output
+    report = json.loads(result.stdout)
+    step = 9 / 8 if option[0] == "--latency" else 1.0  # of the network's steps between two samples
+    assert report["scheme"]["half_width"] == report["scheme"]["input_half_width"] == width
+    assert report["scheme"]["stable"] and report["scheme"]["radius"] is None
+    assert report["latency"] == pytest.approx(width * (1 + step)) and report["latency"] <= 16
+    samples, net = next(audio.read_wav("in.wav").blocks()), network()
+    ts = np.append(0.0, 1 + step * 8000 / 9600 * np.arange(1800))
+    path = ro.BandLimited(samples, step, t0=1.0, half_width=width, beta=min(2.5 * width - 0.5, 8.6))
+    rows = ro.resampled(net.cell, path, ts, half_width=width, save=lambda h: net.readout(h)).states[1:]
+    dry = ro.resampled(lambda x, h: x, path, ts, np.zeros(1), half_width=width).states[1:]
+    wanted = rows + dry if net.residual else rows
+    np.testing.assert_allclose(next(audio.read_wav("out.wav").blocks())[8:], wanted[8:], atol=1e-6)
+    assert "at the network's own rate" in " ".join(invoke(*arguments, *option).stdout.split())
+
+
+@pytest.mark.slow
+def test_recommend_keeps_to_the_latency(folder):
+    write("in.wav", TONE[:400])
+    arguments = ("--weights", "net.npz", "--input", "in.wav", "--out", "out.wav", "--to", 9600, "--recommend", "--json")
+    report = json.loads(invoke(*arguments, "--latency", 9).stdout)
+    assert report["latency"] <= 9 and report["scheme"]["recommended"] and report["round_trip_snr_db"] > 30
+    result = invoke(*arguments, "--latency", 0)
+    assert result.exit_code == 2 and "that waits for at most 0 steps" in " ".join(result.stderr.split())
+
+
+def test_a_file_shorter_than_the_latency_is_written_whole(folder):
+    write("in.wav", TONE[:5])
+    arguments = ("--weights", "net.npz", "--input", "in.wav", "--out", "out.wav", "--to", 9600, "--half-width", 64)
+    result = invoke(*arguments, "--json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["frames"] == 6 and audio.read_wav("out.wav").frames == 6
 
 
 @pytest.mark.slow

@@ -34,6 +34,7 @@ COMMANDS = {
     ],
     "bench": ["bench", "--case", "iterate", "--case", "lstm", "--hidden", "4", "--steps", "10", "--no-peers", "--json"],
     "explore": ["explore", "small.npy", "--no-browser"],
+    "sweep": ["sweep", "exponent", "--hidden", "3", "--seeds", "200", "--store", "found.zarr"],
     "resample": ["resample", "--weights", "net.npz", "--input", "in.csv", "--out", "out.csv", "--to", "1.25"],
 }
 

@@ -112,6 +112,24 @@ def test_convolutions_and_normalisations_are_read(read):
     np.testing.assert_allclose(outputs_of(network, XS), dense(keras_gru(ys, *gru), *OUT), atol=1e-12)
 
 
+def test_a_convolution_in_groups_reads_its_own_inputs_only(read):
+    kernel, bias = draw(2, 2, 6), draw(6)
+    network = read(
+        content(
+            layer("conv1d", (kernel, bias), 6, kernel_size=[2], dilation=[1], groups=2),
+            layer("prelu", [[[0.3]]], 6),
+            inputs=4,
+        )
+    )
+    xs = RNG.normal(size=(8, 4))
+    halves = [
+        convolution(xs[:, 2 * k : 2 * k + 2], kernel[:, :, 3 * k : 3 * k + 3], bias[3 * k : 3 * k + 3], 1)
+        for k in (0, 1)
+    ]
+    ys = np.hstack(halves)
+    np.testing.assert_allclose(outputs_of(network, xs), np.where(ys > 0, ys, 0.3 * ys), atol=1e-12)
+
+
 def test_layers_without_biases_are_read(read):
     network = read(content(layer("lstm", LSTM[:2], 3), layer("dense", OUT[:1], 1)))
     np.testing.assert_allclose(outputs_of(network, XS), dense(keras_lstm(XS, *LSTM[:2], 0), OUT[0], 0), atol=1e-12)

@@ -9,7 +9,7 @@ from equations import dense, outputs_of, sigmoid
 from rnn_ode import interop
 
 
-def lstm_file(layers, inputs=1, size=3, seed=0):
+def lstm_file(layers, inputs=1, size=3, seed=0, outputs=1):
     """The content of a file, its layers (matrix, bias, h, c), and its readout."""
     rng = np.random.default_rng(seed)
 
@@ -18,9 +18,10 @@ def lstm_file(layers, inputs=1, size=3, seed=0):
 
     widths = [inputs] + [size] * (layers - 1)
     parts = [(draw(4 * size, width + size), draw(4 * size), draw(size), draw(size)) for width in widths]
-    head = draw(size), draw(1)
+    head = draw(outputs, size), draw(outputs)
     numbers = np.concatenate([array.ravel() for part in [*parts, head] for array in part]).tolist()
     config = {"input_size": inputs, "hidden_size": size, "num_layers": layers}
+    config |= {"in_channels": inputs, "out_channels": outputs} if outputs > 1 else {}
     content = {"version": "0.5.4", "architecture": "LSTM", "config": config, "weights": numbers}
     return content, parts, head
 
@@ -35,7 +36,7 @@ def run(parts, head, xs):
             c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
             x = sigmoid(o) * np.tanh(c)
             states[k] = x, c
-        ys.append(dense(x, head[0][:, None], head[1]))
+        ys.append(dense(x, head[0].T, head[1]))
     return np.array(ys)
 
 
@@ -48,9 +49,9 @@ def read(tmp_path):
     return read
 
 
-@pytest.mark.parametrize("layers, inputs", [(1, 1), (3, 2)])
-def test_an_lstm_starts_from_its_initial_state_and_computes_its_equations(read, layers, inputs):
-    content, parts, head = lstm_file(layers, inputs)
+@pytest.mark.parametrize("layers, inputs, outputs", [(1, 1, 1), (3, 2, 2)])
+def test_an_lstm_starts_from_its_initial_state_and_computes_its_equations(read, layers, inputs, outputs):
+    content, parts, head = lstm_file(layers, inputs, outputs=outputs)
     xs = np.random.default_rng(1).normal(size=(9, inputs))
     np.testing.assert_allclose(outputs_of(read(content), xs), run(parts, head, xs), atol=1e-12)
 
@@ -84,6 +85,10 @@ def test_the_sampling_rate_is_read_where_there_is_one(read, tmp_path):
         (
             {"config": {"input_size": 1, "hidden_size": 10**9, "num_layers": 10**9}},
             r"has \d+ numbers; got an array of shape \(70,\)",
+        ),
+        (
+            {"config": {"input_size": 1, "hidden_size": 3, "num_layers": 1, "in_channels": 2}},
+            "in_channels must be input_size, 1; got 2",
         ),
         ({"weights": [0.0] * 69}, r"has 70 numbers; got an array of shape \(69,\): the file is truncated"),
         ({"weights": [[0.0]] * 70}, r"got an array of shape \(70, 1\)"),

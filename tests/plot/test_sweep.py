@@ -23,7 +23,7 @@ def test_two_parameters_are_a_map_of_the_mean_of_the_finite_values():
     wanted = [[-1.5, np.nan, 2.5], [1.0, -3.5, 4.5]]  # gains in order: 1, 2, 3
     np.testing.assert_allclose(np.ma.filled(mesh.get_array(), np.nan), wanted)
     assert (axes.get_xlabel(), axes.get_ylabel(), axes.get_title(loc="left")) == ("gain", "bias", "exponent")
-    assert bar.get_ylabel() == "nats" and mesh.get_clim() == (-4.5, 4.5)
+    assert bar.get_ylabel() == "nats" and mesh.get_clim() == (-3.5, 4.5) and mesh.norm(0.0) == 0.5
 
 
 def test_true_and_false_are_a_share():

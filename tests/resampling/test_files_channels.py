@@ -27,7 +27,7 @@ def outputs(net, xs):
     return np.asarray(jax.vmap(net.output)(jnp.asarray(xs), states))
 
 
-@pytest.mark.parametrize("residual", [False, 0.5])
+@pytest.mark.parametrize("residual", [pytest.param(False, marks=pytest.mark.slow), 0.5])
 def test_each_channel_runs_through_a_network_of_its_own(stereo, residual, tmp_path):
     net = dataclasses.replace(network(KNOB), residual=residual, initial=jnp.array([0.3, -0.2]))
     wide, source = on_channels(net, stereo, 1, None)

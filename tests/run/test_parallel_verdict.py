@@ -31,7 +31,7 @@ def test_the_exponent_of_a_linear_network_is_that_of_its_slowest_direction():
     assert float(verdict.exponent) == pytest.approx(np.log(0.9), abs=1e-6)
     # windows of 32 steps: errors of 0.9³² = 0.034, squared until they are below ε^¾ = 1.8e-12
     assert verdict.window == 32 and float(verdict.predicted_steps) == 1 + np.ceil(np.log2(27.03 / (32 * 0.10536)))
-    assert int(verdict.depth) == 32 * (5 + 2) and bool(verdict.converges)
+    assert int(verdict.depth) == 32 * (5 + 3) and bool(verdict.converges)
 
 
 @pytest.mark.slow
@@ -72,3 +72,12 @@ def test_a_verdict_shows_itself():
     batch = jax.jit(jax.vmap(lambda xs: ro.parallel_verdict(linear, xs, jnp.zeros(2))))(np.stack([XS, -XS]))
     assert batch.exponent.shape == (2,) and "A batch (2,)" in batch.table()
     assert verdict.plot().axes[0].get_ylabel() == "log of a disturbance's size, nats"
+
+
+def test_a_verdict_refuses_what_a_run_refuses(as_user):
+    with pytest.raises(ValueError, match="must return a state like h"):
+        ro.parallel_verdict(lambda x, h: jnp.concatenate([h, h]), XS, np.zeros(2))
+    with pytest.raises(ValueError, match="Pass h0"):
+        ro.parallel_verdict(linear, XS)
+    with pytest.raises(ValueError, match="at least one sample"):
+        ro.parallel_verdict(linear, XS[:0], np.zeros(2))

@@ -2,6 +2,7 @@
 
 import itertools
 
+import jax
 import numpy as np
 import pytest
 
@@ -45,6 +46,8 @@ def test_a_chunk_is_as_large_as_its_boxes_allow():
         ({"gain": [[1.0]]}, ValueError, r"got \(1, 1\)"),
         ({"gain": [1.0, np.nan]}, ValueError, r"axes\['gain'\] must be finite"),
         ({"cell": ["gru", "lstm"]}, TypeError, "call sweep once for each"),
+        ({"seed": jax.random.split(jax.random.key(0), 2)}, TypeError, "In place of random keys give seeds"),
+        ({"gain": [[1.0], [1.0, 2.0]]}, TypeError, r"axes\['gain'\] must be numbers"),
         ({"gain": [1.0, None]}, TypeError, r"axes\['gain'\] must be numbers"),
         ({"a b": [1.0]}, ValueError, "by identifiers; got 'a b'"),
         ({3: [1.0]}, ValueError, "by identifiers; got 3"),

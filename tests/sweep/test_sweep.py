@@ -151,7 +151,7 @@ def test_a_sweep_goes_on_from_what_its_store_holds_and_ends_with_the_same_bytes(
     ("f", "axes", "chunk", "words"),
     [
         (lambda gain, seed: {**product(gain, seed), "more": gain}, AXES, 3, "another results"),
-        (lambda gain, seed: product(gain, seed + 1), AXES, 3, "another function"),
+        (lambda gain, seed: product(gain, seed + 1), AXES, 3, "of another function"),
         (product, AXES, 4, r"another chunk: \[1, 3\] there, \[1, 4\] here"),
         (product, {**AXES, "seed": range(6)}, 3, "another axis seed: 5 values from 0 to 4"),
         (product, {**AXES, "gain": AXES["gain"] * [1, 2, 1, 1]}, 3, "another axis gain"),
@@ -160,7 +160,7 @@ def test_a_sweep_goes_on_from_what_its_store_holds_and_ends_with_the_same_bytes(
 def test_the_store_of_another_sweep_is_refused_and_left_alone(tmp_path, f, axes, chunk, words):
     sweep(product, AXES, store=tmp_path / "a.zarr", chunk=3)
     before = contents(tmp_path / "a.zarr")
-    with pytest.raises(ValueError, match=f"the sweep there has {words}"):
+    with pytest.raises(ValueError, match=f"the sweep there (has|is) {words}"):
         sweep(f, axes, store=tmp_path / "a.zarr", chunk=chunk)
     assert contents(tmp_path / "a.zarr") == before
 
@@ -175,7 +175,7 @@ def test_a_function_that_reads_other_arrays_is_another_function(tmp_path):
     assert sweep(f, {"gain": [1.0, 2.0]}, store=tmp_path / "a.zarr").attrs["reused"] == 2
     weights = weights + (np.arange(4000) == 2000)
     np.testing.assert_allclose(sweep(f, {"gain": [1.0, 2.0]})["value"], [weights.sum(), 2 * weights.sum()])
-    with pytest.raises(ValueError, match="another function"):
+    with pytest.raises(ValueError, match="of another function, or of one that reads other arrays"):
         sweep(f, {"gain": [1.0, 2.0]}, store=tmp_path / "a.zarr")
 
 
@@ -196,7 +196,7 @@ def test_a_full_disk_is_said_and_the_sweep_goes_on_when_there_is_room(tmp_path, 
         force(path)
 
     monkeypatch.setattr(stores, "_force", full)
-    with pytest.raises(OSError, match=r"the disk is full.*a\.zarr"):
+    with pytest.raises(OSError, match=r"a\.zarr: the disk is full\. Finished chunks are kept"):
         sweep(product, AXES, store=tmp_path / "a.zarr", chunk=1)
     monkeypatch.undo()
     found = sweep(product, AXES, store=tmp_path / "a.zarr", chunk=1)

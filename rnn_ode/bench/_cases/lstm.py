@@ -1,5 +1,6 @@
 """The case "lstm": the outputs of an LSTM."""
 
+from collections.abc import Callable
 from functools import partial
 from types import ModuleType
 from typing import Any
@@ -9,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.experimental import rnn
 
 from ..._run.iterate import iterate
 from .. import _tanh
@@ -19,7 +21,7 @@ from .iterate import ROUNDING
 
 
 def rows(plan: Plan) -> list[Row]:
-    with jax.enable_x64(False):
+    with jax.enable_x64(False), jax.default_matmul_precision("highest"):  # GPUs would take fewer bits
         xs = _tanh.problem(plan).xs
         cell = eqx.nn.LSTMCell(1, plan.hidden, key=jax.random.key(plan.seed))
         calls = [
@@ -31,6 +33,9 @@ def rows(plan: Plan) -> list[Row]:
             *with_peer(plan, "torch", ["PyTorch nn.LSTM"], partial(_torch, cell=cell, xs=xs)),
             *with_peer(plan, "flax", ["flax nnx.RNN"], partial(_flax, cell=cell, xs=xs)),
         ]
+        if jax.default_backend() == "gpu":
+            call, values = partial(jitted(_cudnn(rnn.lstm)), cell, xs), partial(_time_first, xs)
+            contenders.append(Contender("cuDNN, by jax.experimental.rnn", call, "jitted, the batch first", values))
         weights = (cell.weight_hh, cell.weight_ih, cell.bias, xs)
         error = partial(distance, reference=_in_numpy(*(np.asarray(array, np.float64) for array in weights)))
         return race("lstm", contenders, plan, error, ROUNDING, _tanh.work(plan, gates=4))
@@ -80,6 +85,24 @@ def _flax(_: ModuleType, cell: eqx.nn.LSTMCell, xs: Array) -> list[Contender]:
     theirs.dense_h.bias[...] = cell.bias  # pyright: ignore[reportOptionalSubscript]
     states, params = _tanh.as_function(theirs, _start(cell, xs))
     return [Contender("flax nnx.RNN", partial(jitted(states), params, xs), "jitted, OptimizedLSTMCell")]
+
+
+def _cudnn(lstm: Callable[..., Any]) -> Callable[[eqx.nn.LSTMCell, Array], Array]:
+    """The outputs (B, T, N) of inputs (T, …, 1) by `jax.experimental.rnn.lstm`, or by what is given in its place."""
+
+    def call(cell: eqx.nn.LSTMCell, xs: Array) -> Array:
+        x = jnp.swapaxes(xs.reshape(len(xs), -1, xs.shape[-1]), 0, 1)
+        zeros, lengths = jnp.zeros((1, len(x), cell.hidden_size)), jnp.full(len(x), len(xs), jnp.int32)
+        packed = [cell.weight_ih, cell.weight_hh, cell.bias, jnp.zeros(4 * cell.hidden_size)]  # it has two biases
+        weights = jnp.concatenate([jnp.ravel(part) for part in packed])
+        return lstm(x, zeros, zeros, weights, lengths, x.shape[-1], cell.hidden_size, 1, 0.0, False)[0]
+
+    return call
+
+
+def _time_first(xs: Array, outputs: Array) -> Array:
+    """Outputs (B, T, N) in the form of inputs (T, …, 1)."""
+    return jnp.swapaxes(outputs, 0, 1).reshape(*xs.shape[:-1], -1)
 
 
 def _in_numpy(W_h: np.ndarray, W_x: np.ndarray, b: np.ndarray, xs: np.ndarray) -> np.ndarray:

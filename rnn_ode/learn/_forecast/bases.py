@@ -4,10 +4,12 @@ Networks learn the rest that such a forecast leaves, so that a trend or a season
 (2003) 159; Smyl, International Journal of Forecasting 36 (2020) 75). The candidates are the simple methods of `baselines.py`,
 levels smoothed exponentially, with half of the trend as in the Theta method (Hyndman & Billah, International Journal of
 Forecasting 19 (2003) 287), and linear autoregressions of several orders. Rolling validation chooses: each candidate is fitted
-to the first windows and tried on those that follow, three times. The best ones are averaged.
+to the first windows and tried on those that follow, four times. The best ones of different
+kinds are averaged.
 """
 
 import itertools
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -15,12 +17,13 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Float
 
+from .profile import at_rows, profile_of, rows_of, without
 from .windows import Windows
 
 _MOST = 5000  # windows to which candidates are fitted
-_FOLDS = 3
-_SIMILAR = 1.05  # a candidate with so many times the error of the best one is averaged with it
-_AVERAGED = 4
+_FOLDS = 4
+_AVERAGED = 5  # candidates at most
+_EXACT = 1e-9  # an error, in standard deviations, that is but rounding; an average would have more
 _RATES = (0.1, 0.2, 0.35, 0.5, 0.7)
 
 
@@ -50,6 +53,11 @@ class Candidate:
     order: int = 0
     together: bool = False
     moving: bool = False
+
+    @property
+    def family(self) -> str:
+        """The name without its numbers."""
+        return re.sub(r"[\d.]+", "", self.name)
 
     def fit(self, train: Windows, targets: Sequence[int]) -> Base:
         """The forecast, fitted to windows whose values are as the networks see them: logarithms, if these are taken."""
@@ -174,51 +182,74 @@ class Choice:
         )
 
 
-def choose(earlier: Windows, tried: Sequence[Candidate], targets: Sequence[int], log: bool) -> Choice:
-    """The best candidates in rolling validation over windows before the test, whose `targets` are those columns."""
+def choose(earlier: Windows, tried: Sequence[Candidate], targets: Sequence[int], log: bool, season: int) -> Choice:
+    """The best candidates in rolling validation over windows before the test, whose `targets` are those columns.
+
+    With a `season` above 0 they see the series without the season's profile.
+    """
     seen = logged(earlier) if log else earlier
     unit = earlier.targets.astype(float).std(axis=(0, 1))
     unit = np.where(unit > 0, unit, 1.0)
+    errors: list[list[np.ndarray]] = [[] for _ in tried]  # of each candidate, for each fold, for each window
     folds = list(_folds(len(earlier), earlier.targets.shape[1]))
-    errors = []
-    for candidate in tried:
-        parts = [_error(candidate, seen, earlier, train, valid, targets, unit, log) for train, valid in folds]
-        errors.append(float(np.mean(parts)) if parts else np.inf)
-    order = np.argsort(errors, kind="stable")
-    best = errors[order[0]]
-    close = [i for i in order[:_AVERAGED] if errors[i] <= _SIMILAR * best] or [order[0]]
-    if best < 1e-9:  # exact but for rounding: an average would not be
-        close = close[:1]
-    return Choice(tuple((tried[i], 1 / len(close)) for i in close), best)
+    for train, valid in folds:
+        rows = rows_of(seen, train.stop)
+        if season and len(rows) < 2 * season + 1:
+            return Choice(((tried[0], 1.0),), np.inf)
+        profile = profile_of(rows, season) if season else np.zeros((1, earlier.inputs.shape[2]))
+        fitting, some = (without(_thinned(seen[part], _MOST), profile, list(targets)) for part in (train, valid))
+        true = _thinned(earlier[valid], _MOST).targets
+        back = at_rows(profile, some.starts, some.inputs.shape[1] + some.gap, true.shape[1])[:, :, list(targets)]
+        for i, candidate in enumerate(tried):
+            weights = candidate.order * (seen.inputs.shape[2] if candidate.together else 1)
+            if weights and len(fitting) < 2 * (weights + 1):
+                errors[i].append(np.full(len(true), np.inf))
+                continue
+            found = candidate.fit(fitting, targets)(some.inputs.astype(float)) + back
+            with np.errstate(over="ignore"):
+                found = np.exp(found) if log else found
+            errors[i].append((np.abs(found - true) / unit).mean(axis=(1, 2)))
+    if not folds:
+        return Choice(((tried[0], 1.0),), np.inf)
+    whole = np.array([np.concatenate(parts) for parts in errors])
+    means = whole.mean(axis=1)
+    order = [int(i) for i in np.argsort(means, kind="stable")]
+    best = order[0]
+    close = [best]
+    if means[best] > _EXACT:
+        close = _similar(tried, whole, order)
+    return Choice(tuple((tried[i], 1 / len(close)) for i in close), float(np.mean(whole[close].mean(axis=0))))
+
+
+def _similar(tried: Sequence[Candidate], errors: np.ndarray, order: Sequence[int]) -> list[int]:
+    """The best candidate of each family, of those that are not clearly worse than the best of all.
+
+    Their average is safer than the best of all: which one that is, is partly chance. Regressions count only if the best one
+    is clearly better than all candidates without parameters.
+    """
+    simple = [i for i in order if not tried[i].order]
+    if simple and not _clearly_worse(errors[simple[0]], errors[order[0]]):
+        order = simple
+    best, found = order[0], {}
+    for i in order:
+        if not _clearly_worse(errors[i], errors[best]):
+            found.setdefault(tried[i].family, i)
+    return list(found.values())[:_AVERAGED]
+
+
+def _clearly_worse(errors: np.ndarray, best: np.ndarray) -> bool:
+    """Whether the errors of windows are higher by more than a standard error (the rule of Breiman et al., Classification and
+    Regression Trees, 1984)."""
+    worse = errors - best
+    return not np.isfinite(worse).all() or bool(worse.mean() > worse.std() / np.sqrt(len(worse)))
 
 
 def _folds(count: int, horizon: int) -> Iterator[tuple[slice, slice]]:
     """Windows to fit to and those after them to try, whose targets do not overlap."""
-    ends = np.linspace(count / 2, count, _FOLDS + 1).astype(int)
+    ends = np.linspace(count / 3, count, _FOLDS + 1).astype(int)
     for first, end in itertools.pairwise(ends):
         if first - horizon + 1 > 0 and end > first:
             yield slice(0, first - horizon + 1), slice(first, end)
-
-
-def _error(
-    candidate: Candidate,
-    seen: Windows,
-    true: Windows,
-    train: slice,
-    valid: slice,
-    targets: Sequence[int],
-    unit: np.ndarray,
-    log: bool,
-) -> float:
-    """The mean absolute error of a candidate on one fold; infinite if there are too few windows to fit it to."""
-    weights = candidate.order * (seen.inputs.shape[2] if candidate.together else 1)
-    if weights and train.stop < 2 * (weights + 1):
-        return np.inf
-    some = _thinned(seen[valid], _MOST)
-    found = candidate.fit(seen[train], targets)(some.inputs.astype(float))
-    with np.errstate(over="ignore"):
-        found = np.exp(found) if log else found
-    return float((np.abs(found - _thinned(true[valid], _MOST).targets) / unit).mean())
 
 
 def logged(windows: Windows) -> Windows:

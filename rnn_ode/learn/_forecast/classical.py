@@ -61,13 +61,12 @@ def _smoothing(column: np.ndarray, cut: int, leads: np.ndarray, season: int) -> 
             fitted: Any = ExponentialSmoothing(scaled[first:cut], **kind).fit(disp=False, maxiter=50)
             if best is None or fitted.aic < best.aic:
                 best = fitted
-        whole = best.apply(scaled[first:])
+        whole = best.apply(scaled)
         kalman = whole.filter_results
     states, design, transition = kalman.predicted_state, kalman.design[..., 0], kalman.transition[..., 0]
     offset = kalman.obs_intercept[..., 0] if kalman.obs_intercept.size else 0.0
     powers = [np.linalg.matrix_power(transition, int(lead) - 1) for lead in leads]
-    ahead = np.stack([(design @ power @ states + np.reshape(offset, (-1, 1)))[0] for power in powers], axis=1) * size
-    return np.concatenate([np.full((first, len(leads)), np.nan), ahead])
+    return np.stack([(design @ power @ states + np.reshape(offset, (-1, 1)))[0] for power in powers], axis=1) * size
 
 
 def _theta(column: np.ndarray, cut: int, leads: np.ndarray, season: int) -> np.ndarray:
@@ -76,7 +75,7 @@ def _theta(column: np.ndarray, cut: int, leads: np.ndarray, season: int) -> np.n
     from statsmodels.tsa.seasonal import seasonal_decompose
 
     first = max(0, cut - _LONGEST)
-    phases = (np.arange(len(column) + leads[-1] + 1) - first) % season
+    phases = (np.arange(len(column) + leads[-1] + 1) - first) % season  # the first row that is fitted has phase 0
     cycle = np.zeros(season)
     if season > 1 and cut - first > 2 * season:
         cycle = seasonal_decompose(column[first:cut], period=season).seasonal[:season]
@@ -85,10 +84,10 @@ def _theta(column: np.ndarray, cut: int, leads: np.ndarray, season: int) -> np.n
         warnings.simplefilter("ignore")
         fitted: Any = ThetaModel(level_of[first:cut], period=1, deseasonalize=False).fit()
     rate, slope = float(fitted.params["alpha"]), float(fitted.params["b0"])
-    level, found = level_of[first], np.full((len(column) + 1, len(leads)), np.nan)
-    for row in range(first, len(column)):
+    level, found = level_of[0], np.zeros((len(column) + 1, len(leads)))
+    for row in range(len(column)):
         level = level + rate * (level_of[row] - level)
-        age = row - first + 1
+        age = row + 1
         trend = slope / 2 * (leads - 1 + (1 - (1 - rate) ** age) / max(rate, 1e-6))
         found[row + 1] = level + trend + cycle[phases[row + leads]]
     return found

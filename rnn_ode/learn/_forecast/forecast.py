@@ -39,7 +39,7 @@ from .windows import Windows, as_series, windows
 _TRUSTS = (0.25, 0.5, 0.75, 1.0)  # factors of the networks' correction that are tried
 _PILOT = 150  # steps of a short training
 _EXACT = 1e-10  # relative error of an affine forecast that needs no correction
-_SURE = 1.0  # standard errors by which a correction must help on the validation windows
+_SURE = 2.0  # standard errors by which a correction must help on the validation windows
 
 
 def forecast(
@@ -181,16 +181,18 @@ def forecast(
             )
         )
 
-    def tried(again: Any) -> float:
-        """The error on the validation windows after a short training."""
-        problem = problem_of(again(parts.train, parts.scaler))
+    def tried(again: Any, trusts: tuple[float, ...]) -> np.ndarray:
+        """The errors of the validation windows after a short training, with the best of these factors of the networks."""
+        problem, valid = problem_of(again(parts.train, parts.scaler)), parts.validation
         model = trained(problem, steps=min(steps, _PILOT), every=_PILOT // 5).model
-        valid = parts.validation
-        given = problem.given(model, problem.histories(valid.inputs, valid.starts, beside))
-        found = problem.prepared.outputs(valid.inputs, given[..., 0], used).mean(axis=0)
-        return float(np.abs((found - valid.targets) / parts.scaler.std[list(used)]).mean())
+        given = problem.given(model, problem.histories(valid.inputs, valid.starts, beside))[..., 0].mean(axis=0)
+        each = [problem.prepared.outputs(valid.inputs, trust * given, valid.starts, used) for trust in trusts]
+        errors = [(np.abs(found - valid.targets) / parts.scaler.std[list(used)]).mean(axis=(1, 2)) for found in each]
+        return min(errors, key=np.mean)
 
-    again = ways[0] if len(ways) == 1 else min(ways, key=tried)
+    again, corrects = ways[0], needs is not None
+    if len(ways) > 1 and _gains(tried(ways[0], (0.0, 1.0)), tried(ways[1], (1.0,))):
+        again, corrects = ways[1], False
     prepared = again(parts.train, parts.scaler)
     problem = problem_of(prepared)
     notes = {"data": hashlib.sha256(rows.tobytes()).hexdigest()[:16], "gap": gap, "direct": direct, "rate": rate}
@@ -227,7 +229,7 @@ def forecast(
     inputs = np.concatenate([parts.validation.inputs, parts.test.inputs, rows[None, -history:]])
     starts = np.concatenate([parts.validation.starts, parts.test.starts, [len(rows) - history]])
     trust = 1.0
-    if needs is not None:
+    if corrects:
         found, _ = ready.predictions(inputs[:count], starts[:count], beside)
         trust = _trust(prepared, parts.validation, found, used)
         ready = dataclasses.replace(ready, trust=trust)
@@ -291,8 +293,8 @@ def _ways(
 
 def _trust(prepared: Any, valid: Windows, found: np.ndarray, used: tuple[int, ...]) -> float:
     """The factor of the networks' correction with the lowest error on the validation windows. It is 0 if no correction helps
-    by more than a standard error (the rule of Breiman et al., Classification and Regression Trees, 1984)."""
-    base = prepared.outputs(valid.inputs, np.zeros((1, *valid.targets.shape)), used)[0]
+    by more than two standard errors."""
+    base = prepared.outputs(valid.inputs, np.zeros((1, *valid.targets.shape)), valid.starts, used)[0]
     unit = np.maximum(np.abs(valid.targets - base).mean(axis=0), np.finfo(float).tiny)
 
     def errors(trust: float) -> np.ndarray:
@@ -302,8 +304,13 @@ def _trust(prepared: Any, valid: Windows, found: np.ndarray, used: tuple[int, ..
     if errors(0.0).mean() * np.abs(unit).max() <= _EXACT * np.abs(valid.targets).max():
         return 0.0
     best = min(_TRUSTS, key=lambda trust: errors(trust).mean())
-    gain = errors(0.0) - errors(best)
-    return best if gain.mean() > _SURE * gain.std() / math.sqrt(len(gain)) else 0.0
+    return best if _gains(errors(0.0), errors(best)) else 0.0
+
+
+def _gains(before: np.ndarray, after: np.ndarray) -> bool:
+    """Whether errors of windows are lower by more than two standard errors."""
+    gain = before - after
+    return bool(gain.mean() > _SURE * gain.std() / math.sqrt(len(gain)))
 
 
 def _refitted(

@@ -50,11 +50,11 @@ class Forecaster(eqx.Module):
         problem = Problem(self.prepared, Loss(self.loss, self.share), self.columns, self.gap, self.horizon, self.direct)
         given = problem.given(self.ensemble, problem.histories(inputs, starts, beside))
         centre = self.trust * given[..., 0]
-        found = self.prepared.outputs(inputs, centre, self.columns)
+        found = self.prepared.outputs(inputs, centre, starts, self.columns)
         spread = problem.criterion.spread(given)
         if spread is None:
             return found, None
-        return found, np.abs(self.prepared.outputs(inputs, centre + spread, self.columns) - found)
+        return found, np.abs(self.prepared.outputs(inputs, centre + spread, starts, self.columns) - found)
 
     def __call__(self, rows: np.ndarray, beside: Beside | None = None) -> Any:
         """The forecast after these rows (T, D), a `Band` (horizon, K) in the units of the series."""

@@ -4,15 +4,16 @@ from collections.abc import Sequence
 
 import equinox as eqx
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from ..._base.checks import brief
 from .bases import Base, Candidate, Choice, candidates, choose, logged
+from .profile import at_rows, profile_of, rows_of, without
 from .scaler import Scaler
 from .windows import Windows
 
 SCALINGS = ("series", "last", "level", "window")
-_LOG_GAIN = 0.98  # logarithms must lower the error of the best affine forecast to this share
+_GAIN = 0.98  # logarithms and a profile must each lower the error of the best affine forecast to this share
 
 
 class Needs(eqx.Module):
@@ -28,7 +29,8 @@ class Needs(eqx.Module):
     - `scaling`: what the networks see the values relative to: "series", the mean of the training part; "last", the last value
       of the history; "level", the mean of the history; "window", that mean, in units of the history's standard deviation.
     - `linear`: whether the networks correct an affine forecast, the average of those that are best in rolling validation:
-      linear autoregressions, smoothed levels, drift, the last season.
+      linear autoregressions, smoothed levels, drift, the last season. With a season, the season's mean profile may be taken
+      away first.
 
     ```python
     >>> import jax, numpy as np
@@ -64,8 +66,8 @@ class Preparation(eqx.Module):
     """The decided needs of a series, fitted to its training windows.
 
     **Fields:** `log`, `difference`, `scaling` as in `Needs`; `season`, rows per season if seasonal differences are taken,
-    else 0; `scaler` of what the networks see; `base`, the forecast that they correct; `unit` (horizon, K), the standard
-    deviation of what it leaves.
+    else 0; `profile` (season, D), what the places of a season add, which is taken away first; `scaler` of what the networks
+    see; `base`, the forecast that they correct; `unit` (horizon, K), the standard deviation of what it leaves; `gap`.
     """
 
     log: bool = eqx.field(static=True)
@@ -75,30 +77,37 @@ class Preparation(eqx.Module):
     scaler: Scaler
     base: Base
     unit: Float[np.ndarray, "horizon K"]
+    profile: Float[np.ndarray, "season D"]
+    gap: int = eqx.field(static=True)
 
-    def inputs(self, windows: Float[np.ndarray, "n history D"]) -> Float[np.ndarray, "n history D"]:
+    def inputs(
+        self, windows: Float[np.ndarray, "n history D"], starts: Int[np.ndarray, " n"]
+    ) -> Float[np.ndarray, "n history D"]:
         """What the networks see, with mean 0 and standard deviation 1 over the training windows."""
-        return self.scaler.transform(_view(self, self._seen(windows)))
+        return self.scaler.transform(_view(self, self._seen(windows, starts)))
 
     def targets(
         self,
         windows: Float[np.ndarray, "n history D"],
         targets: Float[np.ndarray, "n horizon K"],
+        starts: Int[np.ndarray, " n"],
         columns: Sequence[int],
     ) -> Float[np.ndarray, "n horizon K"]:
         """What the networks are to give."""
-        seen = self._seen(windows)
-        return (self._seen(targets) - self.base(seen)) / self._unit(seen, columns)
+        seen = self._seen(windows, starts)
+        wanted = np.log(targets) if self.log else targets
+        return (wanted - self._added(windows, starts, columns) - self.base(seen)) / self._unit(seen, columns)
 
     def outputs(
         self,
         windows: Float[np.ndarray, "n history D"],
         outputs: Float[np.ndarray, "*m n horizon K"],
+        starts: Int[np.ndarray, " n"],
         columns: Sequence[int],
     ) -> Float[np.ndarray, "*m n horizon K"]:
         """The forecasts, in the units of the series, of what the networks gave."""
-        seen = self._seen(windows)
-        found = outputs * self._unit(seen, columns) + self.base(seen)
+        seen = self._seen(windows, starts)
+        found = outputs * self._unit(seen, columns) + self.base(seen) + self._added(windows, starts, columns)
         return np.exp(np.clip(found, None, 700)) if self.log else found
 
     def in_words(self) -> str:
@@ -109,10 +118,17 @@ class Preparation(eqx.Module):
         words = f"seasonal {words if self.difference else 'changes'}" if self.season else words
         names = self.base.names
         of = names[0] if len(names) == 1 else f"the average of {', '.join(names[:-1])} and {names[-1]}"
-        return f"the networks see {words}{' of logarithms' if self.log else ''}, and correct {of}"
+        apart = f", without the profile of {len(self.profile)} rows" if len(self.profile) > 1 else ""
+        return f"the networks see {words}{' of logarithms' if self.log else ''}{apart}, and correct {of}"
 
-    def _seen(self, values: np.ndarray) -> np.ndarray:
-        return np.log(values) if self.log else values
+    def _seen(self, windows: np.ndarray, starts: np.ndarray) -> np.ndarray:
+        found = np.log(windows) if self.log else windows
+        return found - at_rows(self.profile, starts, 0, windows.shape[1])
+
+    def _added(self, windows: np.ndarray, starts: np.ndarray, columns: Sequence[int]) -> np.ndarray:
+        """The profile in the rows of the targets (n, horizon, K)."""
+        first = windows.shape[1] + self.gap
+        return at_rows(self.profile, starts, first, len(self.unit))[:, :, list(columns)]
 
     def _unit(self, seen: np.ndarray, columns: Sequence[int]) -> np.ndarray:
         if self.scaling != "window":
@@ -161,15 +177,21 @@ def prepare(
             f"season_difference must have a season above 1 and below the history, {history}; the season is {season}."
         )
     tried = _tried(needs, history, train, season, width, seasonal)
-    choices = {log: choose(earlier, tried, columns, log) for log in _logs(needs.log, positive)}
-    log = min(choices, key=lambda one: choices[one].error / (_LOG_GAIN if one else 1))
+    whole = bool((np.diff(earlier.starts) == 1).all()) and not earlier.starts[0]
+    profiles = (0, season) if season > 1 and whole and not seasonal and needs.linear is not False else (0,)
+    choices = {
+        (log, cycle): choose(earlier, tried, columns, log, cycle)
+        for log in _logs(needs.log, positive)
+        for cycle in profiles
+    }
+    log, cycle = min(choices, key=lambda one: choices[one].error / (_GAIN if one[0] else 1) / (_GAIN if one[1] else 1))
     scaling = needs.scaling or _scaling(train, valid)
     decided = Needs(log, bool(needs.difference), seasonal, scaling, needs.linear)
-    first = Fitted(decided, choices[log], season if seasonal else 0, tuple(columns))
+    first = Fitted(decided, choices[log, cycle], season if seasonal else 0, cycle, tuple(columns))
     if needs.linear is not None or needs.difference or seasonal or scaling != "series":
         return (first,)
     mean = Choice(((tried[0], 1.0),), float("inf"))
-    return first, Fitted(Needs(bool(needs.log), False, False, scaling, False), mean, 0, tuple(columns))
+    return first, Fitted(Needs(bool(needs.log), False, False, scaling, False), mean, 0, 0, tuple(columns))
 
 
 class Fitted(eqx.Module):
@@ -178,13 +200,20 @@ class Fitted(eqx.Module):
     needs: Needs
     choice: Choice
     season: int
+    cycle: int
     columns: tuple[int, ...]
 
     def __call__(self, train: Windows, scaler: Scaler) -> Preparation:
         seen = logged(train) if self.needs.log else train
+        profile = np.zeros((1, train.inputs.shape[2]))
+        if self.cycle:
+            profile = profile_of(rows_of(seen), self.cycle)
+            seen = without(seen, profile, list(self.columns))
         inputs = np.asarray(seen.inputs, float)
         base = self.choice.fit(seen, self.columns)
-        plain = self.needs.scaling == "series" and not (self.season or self.needs.difference or self.needs.log)
+        plain = self.needs.scaling == "series" and not (
+            self.season or self.cycle or self.needs.difference or self.needs.log
+        )
         if not plain:
             view = _view(self.needs, inputs, self.season).reshape(-1, inputs.shape[2])
             std = view.std(axis=0)
@@ -196,7 +225,15 @@ class Fitted(eqx.Module):
         size = np.abs(np.asarray(seen.targets, float)).max(axis=(0, 1))
         unit = np.maximum(unit, 1e-12 * np.where(size > 0, size, 1.0))  # an exact base leaves rounding errors
         return Preparation(
-            bool(self.needs.log), bool(self.needs.difference), self.season, str(self.needs.scaling), scaler, base, unit
+            bool(self.needs.log),
+            bool(self.needs.difference),
+            self.season,
+            str(self.needs.scaling),
+            scaler,
+            base,
+            unit,
+            profile,
+            train.gap,
         )
 
 
@@ -205,9 +242,8 @@ def plain(train: Windows, scaler: Scaler, columns: Sequence[int]) -> Preparation
     shape = (*train.inputs.shape[1:], train.targets.shape[1], len(columns))
     mean = np.broadcast_to(scaler.mean[list(columns)], shape[2:])
     unit = np.broadcast_to(scaler.std[list(columns)], shape[2:])
-    return Preparation(
-        False, False, 0, "series", scaler, Base(np.zeros(shape), mean, ("the mean of the series",)), unit
-    )
+    base = Base(np.zeros(shape), mean, ("the mean of the series",))
+    return Preparation(False, False, 0, "series", scaler, base, unit, np.zeros((1, shape[1])), train.gap)
 
 
 def _tried(needs: Needs, history: int, train: Windows, season: int, width: int, seasonal: bool) -> list[Candidate]:

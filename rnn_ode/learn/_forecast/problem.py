@@ -49,14 +49,14 @@ class Problem(eqx.Module):
     def examples(self, part: Windows, rows: np.ndarray, beside: Beside | None = None) -> tuple[Array, Array]:
         """Histories (n, history, D + F), and what a network is to give: (n, horizon, K), or the next row (n, 1, D)."""
         if self.direct:
-            wanted = self.prepared.targets(part.inputs, part.targets, self.columns)
+            wanted = self.prepared.targets(part.inputs, part.targets, part.starts, self.columns)
         else:
             wanted = self.prepared.scaler.transform(rows[part.starts + part.inputs.shape[1]][:, None])
         return self.histories(part.inputs, part.starts, beside), jnp.asarray(_AMPLITUDE * wanted)
 
     def histories(self, inputs: np.ndarray, starts: np.ndarray, beside: Beside | None = None) -> Array:
         """What the networks see of histories (n, history, D) that begin at these rows."""
-        seen = _AMPLITUDE * self.prepared.inputs(inputs)
+        seen = _AMPLITUDE * self.prepared.inputs(inputs, starts)
         return jnp.asarray(seen if beside is None else np.concatenate([seen, beside(starts)], axis=2))
 
     @property

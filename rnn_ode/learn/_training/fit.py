@@ -105,9 +105,9 @@ def fit(
 
     - `model`: a pytree, such as an Equinox module. Its floating-point arrays are trained.
     - `loss`: `loss(model, batch)` or `loss(model, batch, key)` returns one real number. It is compiled, and may run
-      `iterate`, `integrate` with any adjoint, or `evolve`. A penalty is any function of the model that returns one real
-      number and that JAX can differentiate: add it to the loss. `spectral_penalty`, `orthogonality_penalty`, `flossing` and
-      `vanishing_gradient` are such functions.
+      `iterate`, `integrate` with any adjoint, or `evolve`; with noise, drawn from `key`, which differs from step to step. A
+      penalty is any function of the model that returns one real number and that JAX can differentiate: add it to the loss.
+      `spectral_penalty`, `orthogonality_penalty`, `flossing` and `vanishing_gradient` are such functions.
     - `batches`: `batches(key)` draws a batch and is compiled too; or `Minibatches(data, size)`; or an iterable of batches,
       which begins again when it ends, if it can. For one batch at every step give `[batch]`.
     - `optimiser`: one of optax's. Those that need more than the gradient get it, computed on the batch of the step: `value`,

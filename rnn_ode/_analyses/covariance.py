@@ -1,0 +1,136 @@
+"""What noise makes of a system at a stable fixed point: the covariance of its states, and their spectrum.
+
+Near a fixed point with the Jacobian J a map under noise of covariance Q per step is h ↦ J h + ξ, and a flow under noise of
+covariance Q per unit time is dh = J h dt + dB. Both settle at the covariance X of a Lyapunov equation,
+
+    X = J X Jᵀ + Q    and    J X + X Jᵀ + Q = 0.
+
+The spectral density, of which X is the integral over all frequencies, is (z − J)⁻¹ Q (z − J)⁻ᴴ with z = e^{2πi f dt}, times
+dt, and z = 2πi f (Gardiner, "Handbook of Stochastic Methods", 2004, 4.4).
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+from jaxtyping import Array, Complex, Float
+
+from .._base.checks import as_floats, is_concrete
+from .._base.compiled import compiled
+from .._run.noise import as_spread, covariance_of
+from .._systems.base import AbstractSystem, check_system
+from ..linalg._norms import batched_map
+from ..linalg._solve import nan_unless, solve
+
+
+def covariance(system: AbstractSystem, at: Any, noise: ArrayLike | list) -> Float[Array, "N N"]:
+    """The covariance at which the states of a system settle under small noise around a stable fixed point.
+
+    **Arguments:**
+
+    - `system`: a `Map` or `Flow` with a constant input.
+    - `at`: the fixed point, a pytree or flat (N,).
+    - `noise`: σ, of a step of a `Map`, as `iterate` takes it, or in a unit of time of a `Flow`, as `integrate` does: a
+      number, (N,), or a matrix (N, M).
+
+    **Returns:** the covariance (N, N) of the linearised system. Of a linear system it is exact for any noise. It is
+    differentiable by the system and the noise. NaN for a traced system that is not stable.
+
+    **Raises:** `ValueError` for a system that is not stable there, with the eigenvalue; for an input that is not constant,
+    and a state or noise that does not fit.
+
+    Source: Lyapunov's equations; Gardiner, "Handbook of Stochastic Methods", 2004, 4.4.
+
+    ```python
+    >>> import jax.numpy as jnp, rnn_ode as ro
+    >>> flow = ro.Flow(lambda t, h, path: -0.5 * h)
+    >>> ro.covariance(flow, jnp.zeros(1), 1.0).tolist()
+    [[1.0]]
+
+    ```
+    """
+    h, spread = _arguments("covariance", system, at, noise)
+    X, leading, growth = _covariance(system, h, spread)
+    _require_stable("covariance", leading, growth)
+    return X
+
+
+def spectral_density(
+    system: AbstractSystem, at: Any, noise: ArrayLike | list, frequencies: ArrayLike | list
+) -> Complex[Array, "F N N"]:
+    """The spectral density of a system's states under small noise around a stable fixed point.
+
+    **Arguments:**
+
+    - `system`, `at`, `noise`: as `covariance` takes them.
+    - `frequencies`: (F,), in cycles per unit of time.
+
+    **Returns:** the two-sided cross-spectral density (F, N, N) at each frequency. Its diagonal is the power of each number of
+    the state, per unit of frequency. Its integral over all frequencies, for a `Map` from −1/(2 dt) to 1/(2 dt), is the
+    `covariance`. It is differentiable by all arguments.
+
+    **Raises:** as `covariance`; `ValueError` or `TypeError` for frequencies that are not finite numbers (F,).
+
+    ```python
+    >>> import jax.numpy as jnp, rnn_ode as ro
+    >>> flow = ro.Flow(lambda t, h, path: -0.5 * h)
+    >>> ro.spectral_density(flow, jnp.zeros(1), 1.0, [0.0]).real.tolist()  # 1/(0.25 + (2πf)²)
+    [[[4.0]]]
+
+    ```
+    """
+    h, spread = _arguments("spectral_density", system, at, noise)
+    frequencies = as_floats("frequencies", frequencies, ("F",))
+    density, leading, growth = _density(system, h, spread, frequencies.astype(h.dtype))
+    _require_stable("spectral_density", leading, growth)
+    return density
+
+
+def _arguments(name: str, system: AbstractSystem, at: Any, noise: Any) -> tuple[Array, Array]:
+    check_system("system", system)
+    system.require_constant(name)
+    h = system.as_point("at", at)
+    system.require_constant(name, h)
+    return h, as_spread("noise", noise, h)
+
+
+def _require_stable(name: str, leading: Array, growth: Array) -> None:
+    if is_concrete(growth) and not np.asarray(growth) < 0:
+        value = complex(np.asarray(leading))
+        raise ValueError(
+            f"{name} needs a stable fixed point, around which the states settle; at this state the Jacobian has the "
+            f"eigenvalue {value.real:.6g}{value.imag:+.6g}j, which grows by {float(growth):.3g} nats per unit time. Find a "
+            "stable point with fixed_points."
+        )
+
+
+def _linearised(system: AbstractSystem, h: Array, spread: Array) -> tuple[Array, Array, Array, Array]:
+    """Returns the Jacobian, the covariance of the noise, the eigenvalue that grows fastest, and its growth."""
+    J = system.jacobian(h)
+    leading = system.time.modes(jax.lax.stop_gradient(J)).values[0]
+    return J, covariance_of(spread, J), leading, system.time.growth(leading)
+
+
+@compiled
+def _covariance(system: AbstractSystem, h: Array, spread: Array) -> tuple[Array, Array, Array]:
+    J, Q, leading, growth = _linearised(system, h, spread)
+    X = system.time.settled(J, Q)
+    return nan_unless(growth < 0, (X + X.T) / 2), leading, growth
+
+
+@compiled
+def _density(system: AbstractSystem, h: Array, spread: Array, frequencies: Array) -> tuple[Array, Array, Array]:
+    J, Q, leading, growth = _linearised(system, h, spread)
+
+    def at(frequency):
+        z, unit = system.time.resolvent_point(frequency)
+        with jax.default_matmul_precision("highest"):
+            M = z * jnp.eye(J.shape[0], dtype=z.dtype) - J
+            half = solve(M, Q.astype(z.dtype))
+            density = solve(M, half.conj().T)
+            return unit * (density + density.conj().T) / 2
+
+    found = batched_map(at, frequencies, J.shape[0]) if len(frequencies) else jnp.zeros((0, *J.shape), h.dtype) + 0j
+    return nan_unless(growth < 0, found), leading, growth

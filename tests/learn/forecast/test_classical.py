@@ -1,0 +1,65 @@
+"""Exponential smoothing and Theta beside the same by statsmodels, and the sentence on the networks' worth."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+from rnn_ode import learn
+from rnn_ode.learn._forecast.classical import classical
+from rnn_ode.learn._forecast.verdict import worth
+
+ROWS = np.cumsum(np.random.default_rng(0).normal(size=120))[:, None] + 50
+CUT = 84
+
+
+@pytest.fixture(scope="module")
+def found():
+    pytest.importorskip("statsmodels")
+    every = learn.windows(ROWS, 10, 1, 3)
+    return every, classical(ROWS, CUT, {"all": every}, 1)
+
+
+@pytest.mark.slow
+def test_they_are_the_forecasts_of_statsmodels(found):
+    """From the last row before the test the parameters are those fitted to just these rows."""
+    from statsmodels.tsa.forecasting.theta import ThetaModel
+    from statsmodels.tsa.statespace.exponential_smoothing import ExponentialSmoothing
+
+    _, methods = found
+    assert set(methods) == {"exponential smoothing", "Theta"}
+    window = CUT - 10
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        theta = ThetaModel(ROWS[:CUT, 0], period=1, deseasonalize=False).fit().forecast(4)
+        kinds = [ExponentialSmoothing(ROWS[:CUT, 0], **kind) for kind in ({}, {"trend": True, "damped_trend": True})]
+        smoothed = min((kind.fit(disp=False) for kind in kinds), key=lambda one: one.aic).forecast(4)
+    np.testing.assert_allclose(methods["Theta"]["all"][window, :, 0], np.asarray(theta)[1:], rtol=2e-3)
+    np.testing.assert_allclose(methods["exponential smoothing"]["all"][window, :, 0], smoothed[1:], rtol=2e-3)
+
+
+@pytest.mark.slow
+def test_they_do_not_see_what_they_forecast(found):
+    _, methods = found
+    changed = ROWS.copy()
+    changed[100:] += 5
+    again = classical(changed, CUT, {"all": learn.windows(changed, 10, 1, 3)}, 1)
+    for name, parts in methods.items():
+        same = np.abs(again[name]["all"] - parts["all"]).max(axis=(1, 2)) == 0
+        assert same[: 100 - 10 + 1].all() and not same[100 - 10 + 1 :].any()
+
+
+def test_short_series_have_no_classical_forecasts():
+    assert classical(ROWS[:20], 8, {"all": learn.windows(ROWS[:20], 2, 0, 1)}, 1) == {}
+
+
+def test_the_verdict_tells_chance_from_merit():
+    rng = np.random.default_rng(0)
+    y, one = rng.normal(size=(300, 1)), np.ones(1)
+    better, same = y + 0.5 * rng.normal(size=y.shape), {"drift": y + rng.normal(size=y.shape)}
+    assert worth(y, better, same, one, 1).startswith("The networks are worth having here: they err 47% less")
+    assert "drift errs" in worth(y, y + 3 * rng.normal(size=y.shape), same, one, 1)
+    twin = {"last value": same["drift"] + 0.01 * rng.normal(size=y.shape)}
+    assert "as good, within chance" in worth(y, same["drift"], twin, one, 1)
+    assert "drift is exact" in worth(y, better, {"drift": y}, one, 1)
+    assert worth(y, better, {}, one, 1) == "There is no baseline beside the networks."

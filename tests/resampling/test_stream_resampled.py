@@ -1,0 +1,119 @@
+"""A stream of a network at its own rate: against one call of `resampled`, whatever the blocks, and its latency."""
+
+from fractions import Fraction
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import rnn_ode as ro
+
+GRU = eqx.nn.GRUCell(1, 3, key=jax.random.key(1))
+TANH = ro.VanillaCell(np.diag([0.6, -0.3]), np.ones((2, 1)), np.zeros(2), jnp.tanh)
+XS = np.random.default_rng(0).standard_normal((211, 1))
+
+
+def state(x, h):
+    return h
+
+
+def streamed(stream, xs, *cuts):
+    return np.concatenate([*(stream.push(part) for part in np.split(xs, cuts)), stream.flush()])
+
+
+def resampled(cell, xs, rate_in, rate_out, trained, half_width, reads, h0=None):
+    """One call of `resampled` with the same meaning, in steps of the network: h0 at 0, the first sample at 1."""
+    gap = float(trained / rate_out)
+    ts = np.append(0.0, 1 + gap * np.arange(-(-len(xs) * rate_out // rate_in)))
+    beta = min(2.5 * reads - 0.5, 8.6)
+    path = ro.BandLimited(xs, float(trained / rate_in), t0=1.0, half_width=reads, beta=beta)
+    return np.asarray(ro.resampled(cell, path, ts, h0, half_width=half_width).states)[1:]
+
+
+CASES = {
+    "a small change of rate": (TANH, (44_100, 48_000, 44_100), 8, 8),
+    "three rates and narrow windows": (GRU, (8, 3, 10), 2, 3),
+    "a wide window": (TANH, (Fraction(1, 10), Fraction(3, 10), Fraction(1, 10)), 40, 1),
+}
+
+
+@pytest.mark.parametrize("case", [pytest.param(c, marks=[pytest.mark.slow] * (c[0:7] != "a small")) for c in CASES])
+def test_blocks_are_one_call_of_resampled(case):
+    cell, rates, half_width, reads = CASES[case]
+    rates, h0 = [Fraction(rate) for rate in rates], np.full(TANH.b.shape if cell is TANH else 3, 0.3)
+    want = resampled(cell, XS, *rates, half_width, reads, h0)
+    for block, cuts in ((None, ()), (1, range(1, 211)), (17, range(17, 211, 17)), (7, (1, 2, 150))):
+        given = {"half_width": half_width, "input_half_width": reads, "h0": h0}
+        rows = streamed(ro.Stream(cell, state, *rates, block=block, **given), XS, *cuts)
+        assert rows.shape == want.shape
+        np.testing.assert_allclose(rows, want, rtol=0, atol=1e-13)
+
+
+@pytest.mark.slow
+def test_evolve_in_a_stream_reads_its_input_by_the_window_that_is_given():
+    ts = 1 + 44.1 / 48 * np.arange(-1, -(-len(XS) * 160 // 147))
+    path = ro.BandLimited(XS, half_width=3, beta=7.0)
+    want = ro.evolve(TANH, path, ts).states[1:]
+    rows = streamed(ro.Stream(TANH, state, 44_100, 48_000, 44_100, input_half_width=3, block=50), XS, 100)
+    np.testing.assert_allclose(rows, want, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("given", "latency"),
+    [
+        ({"half_width": 8, "input_half_width": 8}, 8 + 8 * 44.1 / 48),
+        ({"ahead": 3}, 3 - 44.1 / 48 + 16 * 44.1 / 48),
+        pytest.param({"half_width": 2, "input_half_width": 4}, 2 + 4 * 44.1 / 48, marks=pytest.mark.slow),
+    ],
+)
+def test_the_latency_is_that_of_the_newest_sample_that_a_result_needs(given, latency):
+    """A sample at a time: no result comes later than the stream says, rounded up to a sample."""
+    step = 44.1 / 48  # a network of 44.1 kHz between files of 48 kHz; a result has the stamp of a sample
+    stream = ro.Stream(TANH, state, 48_000, 48_000, 44_100, block=1, **given)
+    assert stream.latency == pytest.approx(latency)
+    counts = np.cumsum([len(stream.push(XS[k : k + 1])) for k in range(60)])
+    waits = np.arange(40, 60) - (counts[40:] - 1)  # samples after the one with the stamp of the newest result
+    assert waits.max() * step <= latency + 2 * step and waits.min() * step >= latency - 3 * step
+
+
+@pytest.mark.slow
+def test_at_its_own_rate_it_is_the_network():
+    rows = streamed(ro.Stream(TANH, state, 1, 1, 1, half_width=8, block=50), XS)
+    np.testing.assert_allclose(rows, ro.iterate(TANH, XS).states[1:], rtol=1e-13, atol=1e-15)
+
+
+@pytest.mark.slow
+def test_samples_and_rows_that_are_done_with_are_forgotten(float32):
+    stream = ro.Stream(jax.tree.map(lambda leaf: leaf.astype(np.float32), TANH), state, 3, 2, 3, half_width=4, block=16)
+    for _ in range(40):
+        rows = stream.push(XS)
+        assert len(stream._samples) < 100 and len(stream._resampling._rows) < 40
+    assert rows.dtype == np.float32
+    assert stream.flush().shape[0] < 100
+
+
+def test_a_short_series_has_its_results_too():
+    """Shorter than the latency: everything comes with the end."""
+    stream = ro.Stream(TANH, state, 1, 2, 1, half_width=8)
+    assert len(stream.push(XS[:3])) == 0 and len(stream.flush()) == 6 and len(stream.flush()) == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"half_width": 0}, "^half_width must be at least 1; got 0"),
+        ({"input_half_width": 0}, "input_half_width must be at least 1; got 0"),
+    ],
+)
+def test_widths_are_whole_numbers(given, words, as_user):
+    with pytest.raises(ValueError, match=words):
+        ro.Stream(TANH, state, 1, 2, 1, **given)
+
+
+@pytest.mark.slow
+def test_a_network_that_leaves_the_float_range_is_named():
+    cell = ro.VanillaCell([[4.0]], [[1.0]], [0.0], activation=None)
+    with pytest.raises(ValueError, match="is not finite"):
+        streamed(ro.Stream(cell, state, 1, 2, 1, half_width=4), np.ones((4000, 1)))
