@@ -24,7 +24,7 @@ class RESULTS(diffrax.RESULTS):  # pyright: ignore[reportGeneralTypeIssues]
     left_float_range = (
         "The state left the float range (overflow to infinity). The rows before it are kept with `throw=False`. "
         "`rnn_ode.spectrum(W).rate()` says how fast the linear part grows: scale the weights, shorten the run or use "
-        "float64."
+        "float64. A run of equal steps, as with noise, also leaves it where `step` is too long for the fastest decay."
     )
     field_undefined = (
         "The vector field is not finite (NaN or infinity) at a state that the run reached. A field made by `Exact` or "

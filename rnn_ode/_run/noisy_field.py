@@ -97,6 +97,8 @@ def solve_with_noise(
     kept = after(keep(h0, save), rows)
     kept = kept if picks is None else jax.tree.map(lambda leaf: leaf[picks], kept)
     states, result = with_result(kept)
+    undefined = result == RESULTS.not_a_number
+    result = RESULTS.where(undefined, RESULTS.field_undefined, result)  # pyright: ignore
     total = whole.shape[0] * count
     stats = {"num_steps": total, "num_accepted_steps": total, "num_rejected_steps": 0, "max_steps": total}
     return times, states, result, stats

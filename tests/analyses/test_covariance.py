@@ -53,6 +53,7 @@ def test_small_noise_of_a_tanh_network_settles_there():
     assert (np.abs(parts.mean(0) - wanted) < 4 * parts.std(0, ddof=1) / np.sqrt(50) + 0.002 * wanted.max()).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dt", [1.0, 0.25])
 def test_the_density_of_a_map_adds_up_to_the_covariance(dt):
     """The trapezoidal rule over a period is exact to rounding for a rational function of e^{iω}."""
@@ -62,6 +63,7 @@ def test_the_density_of_a_map_adds_up_to_the_covariance(dt):
     np.testing.assert_allclose(density, density.conj().transpose(0, 2, 1), atol=1e-15)
 
 
+@pytest.mark.slow
 def test_the_density_of_a_flow_in_closed_form():
     """Of dh = −a h dt + σ dB: σ²/(a² + (2πf)²). Of a damped oscillation the peak is at its frequency."""
     f = np.array([0.0, 0.1, 3.0])
@@ -98,6 +100,7 @@ def test_gradients_in_three_ways():
     check_grads(by_flow, (jnp.asarray(W - np.eye(2)), jnp.asarray(SPREAD)), 1, eps=1e-6)
 
 
+@pytest.mark.slow
 def test_single_precision():
     system = jax.tree.map(lambda leaf: leaf.astype(np.float32) if eqx.is_inexact_array(leaf) else leaf, network(W))
     found = ro.covariance(system, jnp.zeros(2, jnp.float32), np.float32(SPREAD))

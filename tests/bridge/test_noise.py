@@ -52,6 +52,7 @@ def test_the_noise_of_a_step_in_closed_form():
     np.testing.assert_allclose(ro.noise_to_rnn(np.zeros((2, 2)), 3.0, dt=0.25), 1.5 * np.eye(2), rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_both_settle_at_the_same_covariance():
     A = GENERATORS["oscillating"]
     network = ro.VanillaCell(scipy.linalg.expm(A), np.zeros((4, 1)), np.zeros(4), activation=None)
@@ -74,11 +75,13 @@ def test_noise_that_no_flow_makes_is_refused_with_the_eigenvalue():
     np.testing.assert_allclose(even, even[0, 0] * np.eye(2), atol=1e-14)
 
 
+@pytest.mark.slow
 def test_a_matrix_without_a_logarithm_is_refused():
     with pytest.raises(ValueError, match="no principal logarithm"):
         ro.noise_to_ode(np.diag([-0.5, 0.5]), 1.0)
 
 
+@pytest.mark.slow
 def test_single_precision():
     A, W = (np.float32(M) for M in (GENERATORS["slow"], scipy.linalg.expm(GENERATORS["slow"])))
     sigma = ro.noise_to_rnn(A, np.float32(SPREAD))

@@ -17,6 +17,7 @@ def test_the_condition_of_the_exponential_is_scipys():
     assert 0.95 * scipy.linalg.expm_cond(A) < found < 1.0001 * scipy.linalg.expm_cond(A)
 
 
+@pytest.mark.slow
 def test_the_condition_of_an_inverse():
     """By all changes of the same norm: ‖A⁻¹‖₂² ‖A‖_F / ‖A⁻¹‖_F."""
     inverse = np.linalg.inv(A)
@@ -24,6 +25,7 @@ def test_the_condition_of_an_inverse():
     np.testing.assert_allclose(linalg.condition(jnp.linalg.inv, A), wanted, rtol=0.02)
 
 
+@pytest.mark.slow
 def test_it_estimates_what_rounding_does():
     """The logarithm in float32 of a matrix that is rounded to float32."""
     W = scipy.linalg.expm(rotated(np.random.default_rng(1), np.diag([-4.0, -3, -2, -1]) + np.diag([9.0, 9, 9], 1)))

@@ -36,6 +36,7 @@ def test_the_pairs_have_one_length_and_phase(kind):
     assert (pivots.real > 0).all() and np.abs(pivots.imag).max() < 10 * eps
 
 
+@pytest.mark.slow
 def test_values_alone_are_the_same():
     np.testing.assert_array_equal(linalg.eigvals(A), linalg.eig(A)[0])
 
@@ -46,6 +47,7 @@ def test_gradients_of_values_and_vectors_in_three_ways():
     check_grads(parts, (jnp.asarray(A + 1j * A.T),), 1, eps=1e-6, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_derivative_of_a_vector_in_closed_form():
     """The leading eigenvector of [[2, 0], [s, 1]] is (1, s)/√(1 + s²)."""
 
@@ -58,7 +60,12 @@ def test_the_derivative_of_a_vector_in_closed_form():
 
 
 @pytest.mark.parametrize(
-    "W", [jordan(1.0, 4), np.eye(4), rotated(RNG, jordan(0.5, 4))], ids=["block", "identity", "hidden"]
+    "W",
+    [
+        pytest.param(jordan(1.0, 4), marks=pytest.mark.slow, id="block"),
+        pytest.param(np.eye(4), marks=pytest.mark.slow, id="identity"),
+        pytest.param(rotated(RNG, jordan(0.5, 4)), id="hidden"),
+    ],
 )
 def test_vectors_that_are_not_determined_have_no_derivative(W):
     def loss(W):
@@ -71,6 +78,7 @@ def test_vectors_that_are_not_determined_have_no_derivative(W):
         jax.block_until_ready(jax.jit(jax.grad(loss))(W))
 
 
+@pytest.mark.slow
 def test_the_sum_of_equal_eigenvalues_has_a_derivative():
     for f in (lambda W: jnp.sum(linalg.eigvals(W)).real, jax.jit(lambda W: jnp.sum(linalg.eig(W)[0]).real)):
         gradient = jax.jit(jax.grad(f))(jnp.eye(4))

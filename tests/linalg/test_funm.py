@@ -9,6 +9,7 @@ from matrices import jordan, lower, rotated
 
 from rnn_ode import linalg
 
+SLOW = pytest.mark.slow
 RNG = np.random.default_rng(0)
 BLOCK = jordan(0.5, 4)
 NEARLY = BLOCK.copy()
@@ -38,6 +39,7 @@ def test_the_exponential_is_scipys_and_the_error_is_estimated(name):
     assert distance(found.value, wanted) < 10 * found.error < 1e-12
 
 
+@pytest.mark.slow
 def test_the_units_of_the_states_do_not_matter():
     A = MATRICES["random"]
     scaled = exp_of(UNITS[:, None] * A / UNITS)
@@ -52,6 +54,7 @@ def test_other_functions_are_scipys(f, reference, name):
     assert distance(found.value, reference(MATRICES[name])) < 10 * found.error < 1e-12
 
 
+@pytest.mark.slow
 def test_the_logarithm_and_the_root_of_a_jordan_block():
     """f(J) has the derivatives of f on its diagonals: log 2, 2, −2, 8/3 ; √½, ….
 
@@ -66,13 +69,16 @@ def test_the_logarithm_and_the_root_of_a_jordan_block():
         assert distance(found.value, wanted) < 10 * found.error < 1e-11
 
 
+@pytest.mark.slow
 def test_single_precision():
     found = linalg.funm(np.float32(MATRICES["rotated Jordan"]), jnp.exp)
     assert found.value.dtype == jnp.float32
     assert distance(found.value, scipy.linalg.expm(MATRICES["rotated Jordan"])) < 3e-6
 
 
-@pytest.mark.parametrize("name", ["rotated Jordan", "identity", "nearly defective"])
+@pytest.mark.parametrize(
+    "name", ["rotated Jordan", *(pytest.param(n, marks=SLOW) for n in ("identity", "nearly defective"))]
+)
 def test_the_derivative_is_frechets(name):
     A = jnp.asarray(MATRICES[name])
     along = jax.jit(lambda A, E: jax.jvp(lambda A: exp_of(A).value, (A,), (E,))[1])(A, jnp.asarray(E))
@@ -90,6 +96,7 @@ def test_a_parameter_of_the_function_has_a_derivative():
         jax.hessian(lambda A: exp_of(A).value[0, 0])(jnp.asarray(A))
 
 
+@pytest.mark.slow
 def test_what_has_no_right_digits_is_refused():
     with pytest.raises(ValueError, match=r"not real for real numbers: then give A \+ 0j"):
         linalg.funm(np.diag([-1.0, 2.0, 3.0, 4.0]), jnp.sqrt)

@@ -15,12 +15,14 @@ def test_scipys_issue_6113():
     np.testing.assert_allclose(linalg.logm(quarter), np.pi / 2 * quarter, atol=4e-15)
 
 
+@pytest.mark.slow
 def test_scipys_issue_6378():
     """diag(−i, i), on which SciPy 0.17 ended with "cannot convert float NaN to integer"."""
     found = linalg.logm(np.diag([-1j, 1j]))
     np.testing.assert_allclose(found, np.diag([-0.5j, 0.5j]) * np.pi, atol=4e-15)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_scipys_issue_19602(dtype):
     """The logarithm of the exponential of an antisymmetric matrix (10, 10), whose frequencies come near to ±π."""
@@ -46,6 +48,7 @@ def test_the_logarithm_of_al_mohy_and_higham():
     np.testing.assert_allclose(linalg.logm(A), wanted, rtol=1e-8, atol=0)
 
 
+@pytest.mark.slow
 def test_the_exponential_of_moler_and_van_loan():
     """SIAM Review 20, 1978, example 1: 19 terms of its Taylor series have no correct digit."""
     A = np.array([[-49.0, 24.0], [-64.0, 31.0]])
@@ -54,6 +57,7 @@ def test_the_exponential_of_moler_and_van_loan():
     np.testing.assert_allclose(linalg.expm(A), wanted, rtol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("dtype", "size"), [(np.float64, 1e7), (np.float32, 1e6)])
 def test_the_exponential_is_finite_where_jaxs_is_nan(dtype, size):
     fast = size * np.array([[-1.0, 1.0], [0.0, -2.0]], dtype)
@@ -64,6 +68,7 @@ def test_the_exponential_is_finite_where_jaxs_is_nan(dtype, size):
     np.testing.assert_allclose(linalg.expm(mixed), np.diag([np.exp(-1), 0]), rtol=1e-2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [1e150, 1e-150])
 def test_scales_near_the_ends_of_the_float_range(scale):
     """log(c A) = log A + log c, and units of states of 1e±150."""
@@ -78,6 +83,7 @@ def test_scales_near_the_ends_of_the_float_range(scale):
     np.testing.assert_allclose(values, np.sort(np.linalg.eigvals(A).real), rtol=1e-13)
 
 
+@pytest.mark.slow
 def test_the_roots_of_higham():
     """ "Functions of Matrices", 2008, (1.18): f of a Jordan block of 1 with f(z) = √z has ½, −⅛ beside the diagonal."""
     found = linalg.funm(np.eye(3) + np.eye(3, k=1), jnp.sqrt).value

@@ -34,6 +34,7 @@ def test_slicots_example():
     assert abs(float(found.radius) - 0.00391964723174914) < found.error < 1e-11
 
 
+@pytest.mark.slow
 def test_slicots_example_in_single_precision():
     """The error that is estimated is an eighth of the radius, and true."""
     found = jit_radius(np.float32(SLICOT), continuous=True)
@@ -41,6 +42,7 @@ def test_slicots_example_in_single_precision():
     assert abs(float(found.radius) - 0.00391964723) < found.error < 6e-4
 
 
+@pytest.mark.slow
 def test_no_point_of_the_boundary_is_closer():
     turn = np.exp(1j * np.linspace(0, np.pi, 4001))
     grid = np.linalg.svd(turn[:, None, None] * np.eye(4) - W, compute_uv=False)[:, -1].min()
@@ -52,6 +54,7 @@ def test_no_point_of_the_boundary_is_closer():
     assert grid * (1 - 1e-5) < jit_radius(A, continuous=True).radius <= grid * (1 + 1e-12)
 
 
+@pytest.mark.slow
 def test_a_normal_matrix_is_as_far_as_its_eigenvalues():
     turn = 0.8 * np.array([[np.cos(1), -np.sin(1)], [np.sin(1), np.cos(1)]])
     normal = np.kron(np.diag([1.0, 0.5]), turn)
@@ -62,6 +65,7 @@ def test_a_normal_matrix_is_as_far_as_its_eigenvalues():
     np.testing.assert_allclose(linalg.kreiss(normal), 1, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_the_change_that_it_promises_makes_an_eigenvalue_reach_the_boundary():
     found = jit_radius(W)
     U, s, Vh = np.linalg.svd(complex(found.at) * np.eye(4) - W)
@@ -69,6 +73,7 @@ def test_the_change_that_it_promises_makes_an_eigenvalue_reach_the_boundary():
     np.testing.assert_allclose(np.abs(changed - complex(found.at)).min(), 0, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_an_unstable_matrix_has_no_radius_and_no_finite_kreiss_constant():
     assert jit_radius(np.diag([1.5, 0.2, 0.1, 0.0])).radius == 0
     assert linalg.kreiss(np.diag([1.5, 0.2, 0.1, 0.0])) == np.inf

@@ -68,6 +68,7 @@ def test_the_same_key_gives_the_same_run():
     np.testing.assert_allclose(noisy(TANH, XS[: BLOCK + 5], KEY, 0.3), run[: BLOCK + 6], rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_the_noise_does_not_depend_on_how_the_run_is_cut():
     whole = noisy(TANH, XS, KEY, SPREAD)
     kept = noisy(TANH, XS, KEY, SPREAD, save=lambda h: h[0])
@@ -79,6 +80,7 @@ def test_the_noise_does_not_depend_on_how_the_run_is_cut():
     np.testing.assert_allclose(any_cell, whole, rtol=1e-12, atol=1e-14)
 
 
+@pytest.mark.slow
 def test_rows_that_share_a_key_have_the_same_noise():
     both = jax.vmap(lambda xs: noisy(LINEAR, xs, KEY, 0.3))(jnp.stack([jnp.asarray(XS), 0 * XS]))
     alone = noisy(LINEAR, XS, KEY, 0.3)
@@ -170,6 +172,7 @@ def test_a_complex_state_has_no_noise():
         ro.iterate(lambda x, h: 0.5j * h, XS, jnp.zeros(1, complex), noise=0.1, key=KEY)
 
 
+@pytest.mark.slow
 def test_a_run_that_leaves_the_float_range_says_so():
     unstable = ro.VanillaCell(100 * W, np.ones((2, 1)), np.zeros(2), activation=None)
     run = ro.iterate(unstable, XS, noise=0.1, key=KEY, throw=False)

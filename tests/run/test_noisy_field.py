@@ -59,6 +59,7 @@ def exact_covariance(scheme, z):
     return z * kick**2 * (1 - factor ** (2 * steps)) / (1 - factor**2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_the_scheme_is_the_recursion_by_hand(scheme):
     """Its covariance follows from the derivative of the state by each increment, which autodiff gives."""
@@ -127,6 +128,7 @@ def test_the_weak_order_of_euler_by_simulation():
     assert 1.4 < half / quarter < 3.2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_without_noise_it_is_the_solution(scheme):
     wanted = ro.integrate(tanh_field, PATH, jnp.zeros(2)).states
@@ -134,6 +136,7 @@ def test_without_noise_it_is_the_solution(scheme):
     np.testing.assert_allclose(noisy(tanh_field, KEY, 0.0, 0.02, solver=SCHEMES[scheme]), wanted, atol=tolerance)
 
 
+@pytest.mark.slow
 def test_times_between_samples_and_after_them():
     ts = np.array([0.3, 1.0, 2.6, 8.0, 11.5])
     wanted = ro.integrate(tanh_field, PATH, jnp.zeros(2), ts=ts).states
@@ -142,6 +145,7 @@ def test_times_between_samples_and_after_them():
     assert run(noise=0.1, step=0.1, ts=ts[:1]).states.shape == (1, 2)
 
 
+@pytest.mark.slow
 def test_intervals_of_more_steps_than_a_block():
     """300 steps an interval are two blocks, and the states at the stamps are those of the intervals' ends."""
     wanted = ro.integrate(tanh_field, PATH, jnp.zeros(2)).states
@@ -177,6 +181,7 @@ def test_gradients_are_pathwise_in_three_ways():
     check_grads(states, (jnp.asarray(A), jnp.asarray(SPREAD)), 1, eps=1e-6)
 
 
+@pytest.mark.slow
 def test_the_gradient_by_sigma_of_a_linear_flow_is_its_noise():
     """h is linear in σ, so dh/dσ · σ is what the noise adds."""
     still = ro.integrate(LINEAR, PATH, jnp.zeros(2), noise=0.0, key=KEY, step=0.1).states
@@ -202,11 +207,23 @@ def test_a_field_that_is_anchored_and_a_field_of_pairs():
     np.testing.assert_allclose(run["x"][:, 0], [1, np.cos(1)], atol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_run_that_leaves_the_float_range_says_so():
     run = ro.integrate(
         lambda t, h, path: h**3, None, jnp.ones(1), ts=np.array([0.0, 9.0]), noise=0.1, key=KEY, step=0.1, throw=False
     )
     assert run.result == ro.RESULTS.left_float_range and np.isinf(run.states[-1]).all()
+    undefined = ro.integrate(
+        lambda t, h, path: jnp.sqrt(h),
+        None,
+        jnp.ones(1),
+        ts=np.array([0.0, 9.0]),
+        noise=9.0,
+        key=KEY,
+        step=0.1,
+        throw=False,
+    )
+    assert undefined.result == ro.RESULTS.field_undefined
 
 
 @pytest.mark.slow
@@ -243,6 +260,7 @@ def test_bad_input_is_named(options, error, says):
         ro.integrate(LINEAR, PATH, jnp.zeros(2), **options)
 
 
+@pytest.mark.slow
 def test_traced_times_are_refused():
     run = partial(ro.integrate, LINEAR, PATH, jnp.zeros(2), **GOOD)
     with pytest.raises(TypeError, match="ts must be known while Python runs"):
