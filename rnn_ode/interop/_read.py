@@ -120,10 +120,9 @@ def read_network(
     **Arguments:**
 
     - `path`: a file of arrays as in `read_arrays`, with the names that `read_cell` knows; or a json file that describes a
-      network:
-        - GuitarML's and Proteus's `.json`: `state_dict`, and `model_data`, whose `skip` says whether the input is added;
-        - `.json` and `.aidax` files of RTNeural and AIDA-X: `in_shape` and `layers`, which are Keras's;
-        - Neural Amp Modeler's `.nam` with the architecture LSTM.
+      network: GuitarML's and Proteus's `.json` (`state_dict`, and `model_data`, whose `skip` says whether the input is
+      added); `.json` and `.aidax` files of RTNeural and AIDA-X (`in_shape`, and `layers`, which are Keras's); Neural Amp
+      Modeler's `.nam` with the architecture LSTM.
     - `prefix`, `readout`: as in `from_torch_network`; a readout is also looked for beside `W_h`, `W_x`, `b`. If there is
       none, the output is the state. A file that describes a network leaves no choice.
     - `activation`: as in `read_cell`.
