@@ -31,6 +31,14 @@ class OrbitGuess(NamedTuple):
 
     - `points` (n, N): states along the orbit, of a flow at equal distances in time.
     - `period`: of a map its number of steps, of a flow a time.
+
+    ```python
+    >>> import jax.numpy as jnp, rnn_ode as ro
+    >>> points, period = ro.orbit_guess(ro.Map(lambda x, h: -jnp.tanh(2 * h)), jnp.array([0.5]), 100.0)
+    >>> points.shape, period
+    ((2, 1), 2)
+
+    ```
     """
 
     points: Float[np.ndarray, "n N"]

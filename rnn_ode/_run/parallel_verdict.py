@@ -49,6 +49,14 @@ class ParallelVerdict(ShownArrays, eqx.Module):
     - `choice`: the `ParallelChoice` of `iterate(…, parallel=None)` on this device.
     - `steps`, `window`: the number of steps of the run, and of a window of Newton's method.
     - `device`: the platform, such as "cpu" or "gpu".
+
+    ```python
+    >>> import jax.numpy as jnp, rnn_ode as ro
+    >>> grows = ro.parallel_verdict(ro.VanillaCell([[2.0]], [[1.0]], [0.0], activation=None), jnp.ones((64, 1)))
+    >>> round(grows.exponent.item(), 3), grows.converges.item()  # log 2
+    (0.693, False)
+
+    ```
     """
 
     exponent: Float[Array, ""]

@@ -36,7 +36,22 @@ _LOST = 0.1  # the relative error from which on a result has no digits
 
 
 class MatrixFunction(NamedTuple):
-    """What `funm` returns: the function's `value` (N, N), and an estimate of its relative `error` in the Frobenius norm."""
+    """A function of a matrix: what `funm` returns.
+
+    **Fields:**
+
+    - `value` (N, N): the function's value.
+    - `error`: an estimate of its relative error in the Frobenius norm.
+
+    ```python
+    >>> import jax.numpy as jnp
+    >>> from rnn_ode import linalg
+    >>> found = linalg.funm(jnp.diag(jnp.array([1.0, 4.0])), jnp.sqrt)
+    >>> found.value.tolist(), bool(found.error < 1e-6)
+    ([[1.0, 0.0], [0.0, 2.0]], True)
+
+    ```
+    """
 
     value: Inexact[Array, "N N"]
     error: Float[Array, ""]

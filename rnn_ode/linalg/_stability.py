@@ -29,8 +29,23 @@ _MAX_LEVELS = 30
 
 
 class StabilityRadius(NamedTuple):
-    """What `stability_radius` returns: the `radius`; the point `at` of the boundary to which an eigenvalue can be moved by a
-    change of this norm; and how far rounding may have moved the radius, `error`."""
+    """How far a matrix is from instability: what `stability_radius` returns.
+
+    **Fields:**
+
+    - `radius`: the spectral norm of the smallest change that makes the matrix unstable.
+    - `at`: the point of the boundary to which such a change moves an eigenvalue.
+    - `error`: how far rounding may have moved the radius.
+
+    ```python
+    >>> import jax.numpy as jnp
+    >>> from rnn_ode import linalg
+    >>> found = linalg.stability_radius(jnp.diag(jnp.array([0.5, -0.75])))
+    >>> round(float(found.radius), 6), round(float(found.at.real), 6)
+    (0.25, -1.0)
+
+    ```
+    """
 
     radius: Float[Array, ""]
     at: Complex[Array, ""]
