@@ -1,7 +1,7 @@
 """Measures the table of docs/forecasting.md: run `python docs/forecasting.py results.json` from the repository's root.
 
-It runs the default command on ten files that statsmodels ships, with five seeds each, and keeps each result in the file, so
-that it can be stopped and run again. Without a file name, or with a finished file, it prints the table. It needs statsmodels.
+It runs the default command on ten files that statsmodels ships, with five seeds each (or as many as --seeds says), and keeps
+each result in the file, so that it can be stopped and run again. It prints the table. It needs statsmodels.
 """
 
 import argparse

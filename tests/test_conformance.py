@@ -57,6 +57,15 @@ def test_a_run_of_a_cell_in_parallel_is_the_loop(name):
     assert run.stats["parallel"] == ro.ParallelChoice.NEWTON
 
 
+@each("name", CELLS, quick=())
+def test_a_run_of_a_cell_in_parallel_is_its_run_in_float32(name):
+    cell, xs, h0 = single((CELLS[name], XS, STATES[name]))
+    with jax.enable_x64(False):
+        runs = [ro.iterate(cell, xs, h0, parallel=parallel) for parallel in (True, False)]
+    assert {leaf.dtype for leaf in jax.tree.leaves(runs[0].states)} == {jnp.dtype(jnp.float32)}
+    assert_close(runs[0].states, runs[1].states, rtol=1e-5, atol=1e-5)
+
+
 @each("name", CELLS, quick=("relu", "lstm", "stacked", "stranger"))
 def test_a_batch_of_a_cell_s_runs_is_its_runs(name):
     cell = CELLS[name]

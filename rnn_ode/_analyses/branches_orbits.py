@@ -24,11 +24,11 @@ from .._systems.time import Discrete
 from .branches_curve import Curve
 from .branches_orbits_kernels import Local, Place, correct_orbit
 from .branches_points import Point, _determinant, _spectrum_of
-from .orbits_mesh import better_mesh, evaluated, times_of
+from .orbits_mesh import better_mesh, evaluated, least_error, times_of
 
 _ERROR = {64: 1e-6, 32: 1e-4}
 
-_MOST = 384  # intervals
+_SIZES = 32, 48, 72, 108, 162, 244, 384  # numbers of intervals
 
 _LONG = 50.0  # times its shortest period: the period of the branch runs to infinity
 
@@ -142,19 +142,17 @@ class OrbitCurve(Curve):
         return self.kept
 
     def _on_better_mesh(self, a: OrbitPoint, limit: float) -> OrbitPoint:
-        m, error = len(a.widths), a.error
-        S = self.states(a.z).reshape(m, -1, self.size)
-        for count in (m, min(m + m // 2, _MOST), min(2 * m, _MOST)):
-            count = count + count % 2
-            self.widths = np.asarray(better_mesh(jnp.asarray(S), jnp.asarray(a.widths), count))
-            moved = [self._on_mesh(v.astype(self.dtype), a.widths) for v in (a.z, a.tangent)]
-            units = self.units(moved[0])
-            b = self.correct(moved[0], moved[1], units)
-            if b.converged and b.error <= limit:
-                return b
-        good = b.converged and b.error < error  # pyright: ignore[reportPossiblyUnboundVariable]
-        self.widths = b.widths if good else a.widths  # pyright: ignore[reportPossiblyUnboundVariable]
-        return b if good else a  # pyright: ignore[reportPossiblyUnboundVariable]
+        m, widths = len(a.widths), jnp.asarray(a.widths, self.dtype)
+        S = jnp.asarray(a.z[:-2].reshape(m, -1, self.size))
+        wanted = m * float(4 * least_error(S, widths) / limit) ** 0.2
+        # few sizes, since each is compiled anew
+        count = m if wanted <= m else next((size for size in _SIZES if size > max(m, wanted)), m)
+        self.widths = np.asarray(better_mesh(S, widths, count))
+        z, along = (self._on_mesh(v.astype(self.dtype), a.widths) for v in (a.z, a.tangent))
+        b = self.correct(z, along, self.units(z))
+        good = b.converged and b.error < a.error
+        self.widths = b.widths if good else a.widths
+        return b if good else a
 
     def _on_mesh(self, v: ndarray, widths: ndarray) -> ndarray:
         """Returns a point or a tangent of another mesh on the mesh at hand."""

@@ -64,9 +64,9 @@ class BifurcationCurve(ShownArrays, eqx.Module):
     - `kind`: "fold", "flip", "hopf" or "neimark-sacker".
     - `parameters` (m, 2) and `points` (m, N), flat states: in the order of the curve, points of codimension two included.
     - `eigenvalues` (m, N): of the system's Jacobian, fastest growing first.
-    - `coefficients` (m,): of the normal form: a of a fold, b of a flip, l₁ of a Hopf or Neimark–Sacker point (see
-      `CodimensionTwo`). What is born is stable where b > 0 or l₁ < 0, if all other eigenvalues are. NaN where it is not
-      defined.
+    - `coefficients` (m,): of the normal form, by the conventions of `Bifurcation.coefficient`: a of a fold (q keeps its
+      direction along the curve), c of a flip, l₁ of a Hopf point, Re d of a Neimark–Sacker point. What is born is stable
+      where c > 0, l₁ < 0 or Re d < 0, if all other eigenvalues are. NaN where it is not defined.
     - `residuals` (m,): the largest entries of cell(x, h) − h or dh/dt.
     - `events`: a list of (kind, parameters, point) in the order of the curve; `indices`, their places among the points.
     - `closed`: whether the curve is closed.

@@ -1,7 +1,9 @@
 """Coefficients of normal forms on the centre manifold (Kuznetsov, "Elements of Applied Bifurcation Theory", ch. 5).
 
 With the eigenvectors q of J and p of Jᵀ for the critical eigenvalue, ⟨q, q⟩ = ⟨p, q⟩ = 1, and the multilinear forms B and
-C of the rule:
+C of the rule as below. `normal_forms` has the same coefficients for one bifurcation of a branch. Every point of a curve needs
+them here, so that all directions of a form are computed in one call. p may have any length, so that nothing has a pole at a
+double eigenvalue.
 
 - fold: a = ½ ⟨p, B(q, q)⟩
 - flip: b = ⅙ ⟨p, C(q, q, q) + 3 B(q, (I − J)⁻¹ B(q, q))⟩

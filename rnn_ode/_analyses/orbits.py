@@ -19,7 +19,7 @@ from .._systems.base import AbstractSystem, check_system
 from .orbits_clock import check_period, grid_of, intervals_for, is_driven, rate_of, samples_of
 from .orbits_fill import filled
 from .orbits_kinds import described, extent_of
-from .orbits_mesh import better_mesh, error_of, evaluated, first_mesh, interpolated, times_of
+from .orbits_mesh import better_mesh, error_of, evaluated, first_mesh, interpolated, least_error, times_of
 from .orbits_newton import Ended, find
 from .orbits_result import PeriodicOrbit
 from .orbits_ring import Grid
@@ -30,7 +30,9 @@ _INTERVALS = 24, 32, 48, 64, 96, 128, 192, 256, 384
 
 _TRACED = 48  # intervals where nothing can be looked at
 
-_ROUNDS = 2  # meshes of one size
+_ROUNDS = 2  # meshes, of one size
+
+_MESHES = 7  # at most, of growing sizes
 
 
 def periodic_orbit(
@@ -136,21 +138,18 @@ def _of_flow(
     T, count, limit = jnp.asarray(length, states.dtype), sizes[0], ERROR[jnp.finfo(states.dtype).bits]
     widths = mesh(count, lambda count: first_mesh(states, times, count))
     S = interpolated(states, times, times_of(widths))
-    while True:
-        for k in range(1 if uniform else _ROUNDS):
-            if k:
-                S, widths = _moved(ended, widths, mesh(count, partial(better_mesh, ended.S, widths)))
-            ended = find(system, S, T, grid_of(system, widths, length, driven), not driven)
-            T = ended.T
-        error = error_of(ended.S, widths)
-        wanted = [size for size in sizes if size > count]
-        if traced or not wanted or not np.isfinite(error) or error <= limit:
+    for left in reversed(range(_MESHES if len(sizes) > 1 else _ROUNDS)):
+        ended = find(system, S, T, grid_of(system, widths, length, driven), not driven)
+        T, error = ended.T, error_of(ended.S, widths)
+        if not left or (not traced and (error <= limit or not np.isfinite(error))):
             break
-        count = next((size for size in wanted if size >= count * float(error / limit) ** 0.2), wanted[-1])
+        if len(sizes) > 1:
+            least = count * float(4 * least_error(ended.S, widths) / limit) ** 0.2
+            count = next((size for size in sizes if size >= max(least, count + (left < _MESHES - 1))), sizes[-1])
         S, widths = _moved(ended, widths, mesh(count, partial(better_mesh, ended.S, widths)))
     points = jnp.roll(ended.S.reshape(-1, states.shape[1]), 1, axis=0)
     at = jnp.roll(times_of(widths).ravel(), 1).at[0].set(0) * ended.T
-    grid, enough = grid_of(system, widths, length, driven), (error <= limit) | bool(intervals)
+    grid, enough = grid_of(system, widths, length, driven), (error <= limit) | bool(intervals)  # pyright: ignore
     return _as_orbit(system, ended, grid, points, at, extent_of(states), not driven, enough)
 
 

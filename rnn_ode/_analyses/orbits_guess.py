@@ -110,22 +110,24 @@ def _nearest_return(rows: np.ndarray, extent: float, stride: int, own_step: bool
     """Returns the distance, the start and the lag of a return of the run: the first lag at which every start comes back, or
     else, as of a chaotic run, the nearest return among short ones. The lag of a flow is where the distance is least, which is
     between two states."""
+    # the states of a flow are some way apart, and the nearest one to a return is up to half of that away
+    near = max(_NEAR * extent, 0 if own_step else float(np.max(np.linalg.norm(np.diff(rows, axis=0), axis=1))))
     returns = []
     for start in np.linspace(0, len(rows) // 2, _STARTS).astype(int):
         distance = np.linalg.norm(rows[start:] - rows[start], axis=1)
         lags = _lags(distance, _AWAY * extent, stride, own_step)
-        steady = lags[distance[lags] <= _NEAR * extent]
+        steady = lags[distance[lags] <= near]
         returns.append((steady[0] if len(steady) else np.inf, int(start), distance, lags))
     firsts = np.array([first for first, *_ in returns])
     if np.all(np.isfinite(firsts)) and np.ptp(firsts) <= max(2, 0.01 * firsts.min()) * (not own_step):
         lag, start, distance, _ = returns[-1]
         return float(distance[int(lag)]), start, _between(rows, start, int(lag), own_step)
-    near = [
+    short = [
         (float(distance[lag]), start, int(lag))
         for _, start, distance, lags in returns
         for lag in lags[: _SHORT // (1 if own_step else 5)]
     ]
-    distance, start, lag = min(near, default=(np.inf, 0, 1))
+    distance, start, lag = min(short, default=(np.inf, 0, 1))
     return distance, start, _between(rows, start, lag, own_step)
 
 

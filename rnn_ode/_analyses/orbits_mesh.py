@@ -101,6 +101,15 @@ def error_of(S: Float[Array, "m d N"], widths: Float[Array, " m"]) -> Float[Arra
     return jnp.max(_ERROR * error_density(S, widths) * widths ** (DEGREE + 1))
 
 
+def least_error(S: Float[Array, "m d N"], widths: Float[Array, " m"]) -> Float[Array, ""]:
+    """Returns the error on a mesh of as many intervals that suits the orbit best."""
+    return (
+        _ERROR
+        * jnp.mean(widths * len(widths) * error_density(S, widths) ** (1 / (DEGREE + 1))) ** (DEGREE + 1)
+        / (len(widths) ** (DEGREE + 1))
+    )
+
+
 def better_mesh(S: Float[Array, "m d N"], widths: Float[Array, " m"], count: int) -> Float[Array, " n"]:
     """Returns the widths of a mesh of `count` intervals of about the same error."""
     density = error_density(S, widths) ** (1 / (DEGREE + 1))

@@ -66,7 +66,7 @@ def find(system: AbstractSystem, S: Array, T: Array, grid: Grid, free: bool) -> 
 
     def going(state):
         _, _, moved, count = state
-        return (moved > eps**0.3) & (count < _STEPS)
+        return (moved > eps**0.25) & (count < _STEPS)
 
     def advance(state):
         S, T, _, count = state
@@ -101,17 +101,17 @@ def find(system: AbstractSystem, S: Array, T: Array, grid: Grid, free: bool) -> 
     S, T, moved, linear = jax.tree.map(lambda leaf: leaf[1], rows)
     residual = jnp.max(jnp.abs(linear.missed))
     small = residual <= RESIDUAL[jnp.finfo(S.dtype).bits] * size_of(S)
-    return Ended(S, T, linear, residual, (moved <= eps**0.4) & small & (T > 0), jnp.asarray(count))
+    return Ended(S, T, linear, residual, (moved <= eps**0.35) & small & (T > 0), jnp.asarray(count))
 
 
 def least(A: Array, b: Array) -> Array:
     """Returns the shortest solution of A y = b. There are many where orbits lie in a continuum, as those of a map that is a
     step of a flow."""
     kept = jnp.all(jnp.isfinite(A))  # LAPACK may not return from a matrix with a NaN
-    scale = jnp.max(jnp.abs(A), axis=1)
-    scale = jnp.where(scale > 0, scale, 1)
+    # large rows are those of large multipliers; a row of rounding errors stays small
+    scale = jnp.maximum(jnp.max(jnp.abs(A), axis=1), 1)
     left, sizes, right = jnp.linalg.svd(jnp.where(kept, A / scale[:, None], 0))
-    limit = 4 * len(A) * jnp.finfo(A.dtype).eps * sizes[0]
+    limit = 30 * len(A) * jnp.finfo(A.dtype).eps * sizes[0]
     inverse = jnp.where(sizes > limit, 1 / jnp.where(sizes > limit, sizes, 1), 0)
     return jnp.where(kept, right.T @ (inverse * (left.T @ (b / scale))), jnp.nan)
 

@@ -13,8 +13,8 @@ moduli of the weights sum to 2 at most (`bounded`). With this, at Poisson times 
 with a multiplier of up to 1 in modulus grew more than fifteenfold in 1500 results.
 
 *State trajectory.* One Euler step of dh/dt = (cell(x, h) − h)/dt. It is `evolve` with ahead = 1 and behind = 0, except that
-the input is read at the new time. Source: Carson, Chowdhury, Wright & Bilbao, "Sample rate independent recurrent neural
-networks for audio effects processing", DAFx 2024 (arXiv 2406.06293).
+the input is read at the new time. Source: Carson, Wright, Chowdhury, Välimäki & Bilbao, "Sample rate independent recurrent
+neural networks for audio effects processing", DAFx 2024 (arXiv 2406.06293).
 """
 
 from collections.abc import Callable

@@ -64,7 +64,8 @@ def run(
     noisy steps, 128 units), "eig" (the gradient of eigenvectors, 64 units), "evolve" (an LSTM of
     40 units at another rate), "stream" (the same in blocks, as real-time factors), "fixed_points" (a search in a GRU: 64
     units, 1024 guesses), "basins" (which memory each of 10,000 states of 3 units goes to), "lyapunov" (all exponents of a
-    rate network: 100 units, 2500 steps), "train" (an epoch on the pendulum: 32 units, 75 batches of 32 windows), "import"
+    rate network: 100 units, 2500 steps), "orbit" (a limit cycle of a flow with its multipliers: 64 units), "orbits" (a
+    branch of 100 limit cycles: 16 units), "train" (an epoch on the pendulum: 32 units, 75 batches of 32 windows), "import"
     (of the package), "first" (the first call of nine functions in fresh processes: 16 units) and "compare" (the command of
     that name in a fresh process). Three are about
     devices: "parallel" (all steps at once, beside step by step: 8 units, up to 131072 steps), "sweep" (8192 adaptive solves

@@ -72,8 +72,8 @@ class Data:
         return index[-1] + (np.asarray(counts) * usual).astype("timedelta64[ns]")
 
     def with_times(self, result: Any) -> Any:
-        """The result with the times of its future."""
-        return dataclasses.replace(result, times=self.times_after(result.steps_ahead))
+        """The result with the times of its rows and of its future."""
+        return dataclasses.replace(result, times=self.times_after(result.steps_ahead), index=self.series.index)
 
 
 def either(name: str, yes: bool, no: bool) -> bool | None:

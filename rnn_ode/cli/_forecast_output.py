@@ -24,6 +24,7 @@ class Ahead(Shown):
     count: int
     columns: tuple[str, ...]
     times: Any = None
+    index: Any = None
 
     @property
     def steps_ahead(self) -> range:

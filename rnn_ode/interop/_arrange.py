@@ -1,8 +1,8 @@
 """The order of the layers of a network whose arrays have names and no order.
 
-A layer is put where its sizes fit. Where they leave a choice, two things decide: the order of the names in the file, unless
-they are sorted, and what the names mean, such as `embed` and `out`. Where these leave a choice too, or contradict each other,
-the network is refused: a readout taken for an input layer would be a wrong result that nobody sees.
+A layer is put where its sizes fit. Where they leave a choice, two things decide: the order of the arrays in the file, unless
+they are sorted by name, and what the names mean, such as `embed` and `out`. Where these leave a choice too, or contradict
+each other, the network is refused: a readout taken for an input layer would be a wrong result that nobody sees.
 """
 
 import itertools
@@ -44,34 +44,34 @@ def arranged(
     first: Order = (),
     last: Order = (),
     ends: bool = False,
+    told: bool = True,
     advice: Callable[[Order], str] | None = None,
 ) -> Order | None:
     """The modules in the order in which the network applies them: `first`, the `free` ones, and `last`.
 
-    `free` is in the order of the file. `ends` tells that what comes before `last` ends in a recurrent module. `None` if no
-    order fits; `ValueError` if several do and nothing decides.
+    `free` is in the order of the file, which means something if `told`: a file that sorts its arrays has lost their order.
+    `ends` tells that what comes before `last` ends in a recurrent module. `None` if no order fits; `ValueError` if several do
+    and nothing decides.
     """
     given = (*first, *free, *last)
-    names = [module.name for module in free]
-    told = names != sorted(names)  # a file that sorts its names does not tell their order
     orders = itertools.permutations(free) if len(free) <= _MOST else [tuple(free)]
     found = [(*first, *order, *last) for order in orders]
     found = [order for order in found if _fits(order) and (not ends or order[len(order) - len(last) - 1].recurrent)]
-    found = _with_readout(found)
+    fitting, found = found, _with_readout(found)
     if told:  # what the file has after the recurrent modules is no input layer
-        before = {module.name for module in itertools.takewhile(lambda module: not module.recurrent, given)}
-        found = [
-            order for order in found if {module.name for module in _front(order)} <= before | set(m.name for m in first)
-        ]
-    if len(found) < 2:
+        early = {module.name for module in (*first, *_front(given))}
+        found = [order for order in found if {module.name for module in _front(order)} <= early]
+    if not found or len(fitting) == 1:
         return found[0] if found else None
     meant = [order for order in found if not _against(order, _INPUT, _OUTPUT)]
     if told and given in found:
         meant = [order for order in meant if order == given]
-    elif len(meant) > 1:
-        meant = [order for order in meant if order == given and not _against(order, _INPUT, _ANY_OUTPUT, silent=True)]
+    elif len(meant) > 1 and not told:
+        meant = [order for order in meant if order == given and _is_said(order, found)]
+    elif told and given in fitting:  # a readout that stands before the recurrent modules must be called one
+        meant = [order for order in meant if _is_said(order, fitting)]
     if len(meant) != 1:
-        raise ValueError(_undecided(found, advice or _by_prefix))
+        raise ValueError(_undecided(fitting, advice or _by_prefix))
     return meant[0]
 
 
@@ -115,17 +115,33 @@ def _with_readout(found: list[Order]) -> list[Order]:
     return [order for order in found if not sizes or (order[0].takes, order[-1].gives) in sizes]
 
 
-def _against(order: Order, inputs: set[str], outputs: set[str], silent: bool = False) -> bool:
-    """Whether a name contradicts the place of its module before or behind the recurrent ones. With `silent` a linear layer
-    whose name says nothing counts too."""
-    places = [number for number, module in enumerate(order) if module.recurrent]
+def _against(order: Order, inputs: set[str], outputs: set[str]) -> bool:
+    """Whether a name contradicts the place of its module before or behind the recurrent ones."""
+    return any(said * place < 0 for _, said, place in _places(order, inputs, outputs))
+
+
+def _is_said(order: Order, found: list[Order]) -> bool:
+    """Whether the names say that each layer of which the orders `found` differ belongs where it is: by words, and by numbers
+    in the names of recurrent modules that are the same otherwise."""
+    loose = [module for module, *others in zip(order, *found, strict=True) if any(other != module for other in others)]
+    names = [module.name for module in loose if module.recurrent]
+    numbers = [int("".join(re.findall(r"\d", name)) or 0) for name in names]
+    numbered = len({re.sub(r"\d", "", name) for name in names}) < 2 and numbers == sorted(numbers)
+    return numbered and all(
+        said * place > 0 for module, said, place in _places(order, _INPUT, _ANY_OUTPUT) if module in loose
+    )
+
+
+def _places(order: Order, inputs: set[str], outputs: set[str]) -> list[tuple[Module, int, int]]:
+    """Each module that is not recurrent, where its name says that it belongs, and where it is: −1 before, 1 behind."""
+    recurrent = [number for number, module in enumerate(order) if module.recurrent]
+    places = []
     for number, module in enumerate(order):
         words = set(re.findall(r"[a-z]+", module.name.lower()))
-        said = bool(words & outputs) - bool(words & inputs)  # 1: behind, -1: before
-        place = (number > places[-1]) - (number < places[0])
-        if not module.recurrent and (said * place < 0 or (silent and module.linear and not said)):
-            return True
-    return False
+        if not module.recurrent:
+            said = bool(words & outputs) - bool(words & inputs)
+            places.append((module, said, (number > recurrent[-1]) - (number < recurrent[0])))
+    return places
 
 
 def _undecided(found: list[Order], advice: Callable[[Order], str]) -> str:

@@ -80,7 +80,7 @@ def from_flax(
     check_all_read(arrays, read, "LSTM, GRU and simple cells, Dense and LayerNorm")
     # in the order of the first group of each
     owners = [name for group in groups for name in (group, group.rpartition("/")[0]) if name in modules]
-    return network_of([modules[name] for name in dict.fromkeys(owners)], order, between)
+    return network_of([modules[name] for name in dict.fromkeys(owners)], order, between, list(arrays) != sorted(arrays))
 
 
 def _cells(groups: Mapping[str, Mapping[str, Any]], activation: Activation) -> tuple[dict[str, Module], set[str]]:

@@ -78,7 +78,7 @@ def from_keras(
             _module(name, [parts[part] for part in _ARRAYS if part in parts], "recurrent_kernel" in parts, activation)
             for name, parts in groups.items()
         ]
-        return network_of(modules, order, between)
+        return network_of(modules, order, between, list(arrays) != sorted(arrays))
     if isinstance(model, Sequence) and not isinstance(model, str):
         modules = [_module(f"layer {k}", *entry, activation) for k, entry in enumerate(_taken_apart(model))]
         return network_of(modules, order or [module.name for module in modules], between)

@@ -32,14 +32,19 @@ def grouped(arrays: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return groups
 
 
-def network_of(modules: Sequence[Module], order: Sequence[str] | None, between: Activation | EllipsisType) -> Network:
-    """The network of these layers, in the order of their names or, with `None`, in the one that fits."""
+def network_of(
+    modules: Sequence[Module], order: Sequence[str] | None, between: Activation | EllipsisType, told: bool = True
+) -> Network:
+    """The network of these layers, in the order of their names or, with `None`, in the one that fits.
+
+    `told` tells whether the order of the modules means something.
+    """
     if not any(module.recurrent for module in modules):
         raise ValueError(
             f"no recurrent layer; there are {', '.join(repr(module.name) for module in modules) or 'no layers'}."
         )
     if order is None:
-        found = arranged(modules, advice=_advice)
+        found = arranged(modules, told=told, advice=_advice)
         if found is None:
             raise ValueError(f"the layers fit in no order: {_sizes(modules)}. Give order, the names of those to read.")
     else:

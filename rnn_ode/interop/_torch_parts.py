@@ -53,7 +53,7 @@ def order_of(
     first = tuple(body[name] for name in chosen) if in_order else ()
     free = others if in_order else sorted([*body.values(), *others], key=lambda module: _place(arrays, module))
     ends = not isinstance(readout, EllipsisType)
-    order = arranged(free, first, last, ends)
+    order = arranged(free, first, last, ends, told=list(arrays) != sorted(arrays))
     if order is None and leave_others and len(body) == 1:
         return tuple(body.values())
     if order is None:

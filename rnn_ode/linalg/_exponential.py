@@ -79,12 +79,12 @@ def phi_functions(A: ArrayLike | Sequence, count: int) -> list[Inexact[Array, "N
         size = float(jnp.linalg.norm(balanced(A), 1))
         if not size < 2.0 ** (_MAX_SQUARINGS - 1):
             raise ValueError(
-                f"A must have a 1-norm below 2^{_MAX_SQUARINGS - 1} once it is balanced; got {size:.3g}. Its exponential would "
-                "have no digits that are right."
+                f"A must have a 1-norm below 2^{_MAX_SQUARINGS - 1} once it is balanced; got {size:.3g}. Its exponential "
+                "would have no digits that are right."
             )
         raise ValueError(
-            f"the exponential of A leaves the float range of {A.dtype}: A has a 1-norm of {size:.3g} once it is balanced. Take "
-            "a part of it, or float64."
+            f"the exponential of A leaves the float range of {A.dtype}: A has a 1-norm of {size:.3g} once it is balanced. "
+            "Take a part of it, or float64."
         )
     return functions
 

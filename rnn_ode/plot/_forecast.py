@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from ._page import headline, label_end, page, title
 from ._style import BLUE, PURPLE, RUST, ink, note, shade
@@ -78,6 +78,7 @@ def future(f: Any) -> Figure:
     draw_ahead(draw, f, ahead)
     draw.set(xlabel="row of the series", ylabel=f.columns[0] if f.columns else "value")
     draw.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    _times(draw, f, count + f.steps_ahead[0] - 1)
     headline(figure, f"What comes next, with the {f.share:.0%} interval")
     return figure
 
@@ -160,9 +161,32 @@ def forecast_rows(axes: Axes, f: Any, count: int | None) -> None:
     axes.errorbar(ahead, mean, half, fmt="o", ms=3, lw=1, color=RUST, label="after the end")
     axes.set(xlabel="row of the series", ylabel="value")
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    _times(axes, f, end + test.gap)
     axes.margins(x=0.02)
     words = "The test part, and what comes after" if count is None else "Its end, larger"
     title(axes, words + (" (cut at 0, as the series is never negative)" if cut else ""))
+
+
+def _times(axes: Axes, f: Any, first: int) -> None:
+    """Write times in place of the numbers of rows, if they are known; row `first` is that of the first time after the end."""
+    index, after = getattr(f, "index", None), getattr(f, "times", None)
+    if index is None or after is None:
+        return
+    dated = index.dtype.kind == "M"
+    unit = "M" if dated and len(index) > 1 and np.diff(index).min() >= np.timedelta64(28, "D") else "D"
+    if dated and len(index) > 1 and np.diff(index).min() < np.timedelta64(1, "D"):
+        unit = "m"
+
+    def text(place: float, _: Any) -> str:
+        row = round(place)
+        if not 0 <= row < first + len(after) or len(index) <= row < first:
+            return ""
+        time = index[row] if row < len(index) else after[row - first]
+        return str(time.astype(f"datetime64[{unit}]")).replace("T", " ") if dated else f"{float(time):.6g}"
+
+    axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+    axes.xaxis.set_major_formatter(FuncFormatter(text))
+    axes.set_xlabel("time")
 
 
 def forecast_errors(axes: Axes, f: Any) -> None:

@@ -79,6 +79,7 @@ def test_gradients_and_batches_are_those_of_the_run_step_by_step():
     np.testing.assert_allclose(batch[1], exponents(2 * W, False), atol=1e-11)
 
 
+@pytest.mark.slow
 def test_none_is_the_scan_on_a_cpu_and_without_known_steps():
     system = ro.Map(lambda x, h: TURN @ h + 1)
     assert way(ro.lyapunov(system, START, 30.0, parallel=None)) == "SCAN_ON_CPU"

@@ -106,12 +106,21 @@ def test_van_der_pol_has_its_published_period(mu, period):
 
 
 @pytest.mark.slow
-def test_a_stiff_orbit_is_found():
-    """van der Pol at μ = 1000: T ≈ (3 − 2 ln 2) μ + 7.01432 μ^(−1/3), and the next terms are of order ln μ / μ."""
-    system = van_der_pol(1000.0)
-    orbit = ro.periodic_orbit(system, *ro.orbit_guess(system, np.array([2.0, 0.0]), 8000.0))
+def test_a_fast_decay_is_a_multiplier_near_zero():
+    """The normal form with dz/dt = 10⁵ (|h|² − z): z = |h|², and exp(−10⁵ T) is 0 to any precision."""
+
+    def rate(t, h, path):
+        x = h[:2]
+        moved = (RATE - x @ x) * x + TURN * jnp.stack([-x[1], x[0]])
+        return jnp.append(moved, 1e5 * (x @ x - h[2]))
+
+    guess = np.concatenate([0.8 * CIRCLE, 0.5 + 0 * CIRCLE[:, :1]], axis=1)
+    orbit = ro.periodic_orbit(ro.Flow(rate), guess, 4.5)
+    period = 2 * np.pi / TURN
     assert bool(orbit.converged) and orbit.verdict_name == "DECAYS"
-    np.testing.assert_allclose(orbit.period, (3 - 2 * np.log(2)) * 1000 + 7.01432 / 10, atol=0.1)
+    np.testing.assert_allclose(orbit.period, period, rtol=1e-9)
+    np.testing.assert_allclose(orbit.points[:, 2], RATE, rtol=1e-5)
+    np.testing.assert_allclose(np.abs(orbit.multipliers), [1, np.exp(-2 * RATE * period), 0], atol=1e-7)
 
 
 @pytest.mark.slow

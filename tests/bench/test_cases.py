@@ -24,6 +24,7 @@ from rnn_ode.bench._cases import (
     lyapunov,
     newton,
     noise,
+    orbits,
     parallel,
     sweep,
     train,
@@ -152,6 +153,17 @@ def test_a_search_for_fixed_points_is_timed(run, installed, monkeypatch):
         assert adam.ok and ours.error < adam.error < 0.1 and adam.ratio > 0
     else:
         assert adam.note == "not installed: pip install '.[bench]' in a clone of rnn_ode"
+
+
+@pytest.mark.slow
+def test_an_orbit_and_a_branch_of_orbits_are_timed(run, monkeypatch):
+    monkeypatch.setattr(orbits, "ORBIT", (3, 2.0))
+    monkeypatch.setattr(orbits, "BRANCH", (3, 4))
+    ours, twenty, tangents = run(repeats=1, cases="orbit")
+    assert (ours.contender, twenty.contender) == ("rnn_ode", "diffrax, 20 periods")
+    assert max(ours.error, twenty.error, tangents.error) < 1e-5 and ours.ratio == 1
+    (branch,) = run(repeats=1, cases="orbits")
+    assert branch.ok and branch.error < 1e-8
 
 
 @pytest.mark.slow

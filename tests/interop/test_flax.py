@@ -94,8 +94,9 @@ def test_nnx_computes_the_same(cell):
         assert jax.tree.all(jax.tree.map(jnp.array_equal, interop.from_flax(given), network))
 
 
-DENSE = {"kernel": np.ones((3, 3)), "bias": np.ones(3)}
-CELL = {"dense_i": {"kernel": np.ones((3, 9))}, "dense_h": {"kernel": np.ones((3, 9))}}
+# in the order of their names, which then tells nothing
+DENSE = {"bias": np.ones(3), "kernel": np.ones((3, 3))}
+CELL = {"dense_h": {"kernel": np.ones((3, 9))}, "dense_i": {"kernel": np.ones((3, 9))}}
 
 
 @pytest.mark.parametrize(

@@ -167,33 +167,71 @@ def named(**layers):
     return {f"{name}.{key}": value for name, arrays in layers.items() for key, value in arrays.items()}
 
 
+def square_network(torch_weights, *layers):
+    """Arrays of a GRU and of linear layers that all have three inputs and three outputs."""
+    square = torch_weights(3) | {"weight_ih_l0": np.ones((9, 3))}
+    return named(**{name: square if name == "gru" else linear(3, 3) for name in layers})
+
+
 @pytest.mark.parametrize(
-    "layers",
+    ("layers", "sorts"),
     [
-        ("gru", "x"),  # in a file that sorts its names, x may be either
-        ("fc", "gru"),
-        ("readout", "gru"),  # the order says input layer, the word says readout
-        ("gru", "inp", "x"),
+        (("gru", "x"), True),
+        (("fc", "gru"), True),
+        (("gru", "inp", "x"), True),
+        (("readout", "gru"), False),  # the order says input layer, the word says readout
+        (("gru", "inp"), False),
     ],
 )
-def test_a_layer_that_may_be_input_layer_or_readout_is_refused(torch_weights, layers):
-    square = {key: value for key, value in torch_weights(3).items()} | {"weight_ih_l0": np.ones((9, 3))}
-    arrays = named(**{name: square if name == "gru" else linear(3, 3) for name in layers})
+def test_a_layer_that_may_be_input_layer_or_readout_is_refused(torch_weights, layers, sorts):
+    """If a file sorts its arrays, their order says nothing."""
+    arrays = square_network(torch_weights, *layers)
+    given = dict(sorted(arrays.items())) if sorts else arrays
     with pytest.raises(
         ValueError, match=r"fit in several orders, .* such as prefix=\(.*'gru\.'.*--prefix and --readout"
     ):
-        interop.from_torch_network(arrays)
+        interop.from_torch_network(given)
     other = next(name for name in layers if name != "gru")
-    before = interop.from_torch_network(arrays, (f"{other}.", "gru."), None)
-    behind = interop.from_torch_network(arrays, "gru.", f"{other}.")
+    before = interop.from_torch_network(given, (f"{other}.", "gru."), None)
+    behind = interop.from_torch_network(given, "gru.", f"{other}.")
     assert before.readout is None and before.cell.layer.out_features == 3
     assert behind.readout is not None and behind.cell.hidden_size == 3
 
 
-def test_a_word_in_the_name_tells_where_a_layer_stands_in_a_file_that_sorts_names(torch_weights):
-    gru = {f"gru.{key}": np.ones((9, 3)) if "weight" in key else value for key, value in torch_weights(3).items()}
-    assert interop.from_torch_network(gru | named(inp=linear(3, 3))).readout is None
-    assert interop.from_torch_network(gru | named(out=linear(3, 3))).readout is not None
+@pytest.mark.parametrize(
+    ("layers", "sorts", "first"),
+    [
+        (("x", "gru"), False, True),
+        (("gru", "x"), False, False),
+        (("gru", "inp"), True, True),
+        (("gru", "out"), True, False),
+        (("gru", "fc"), False, False),
+    ],
+)
+def test_the_order_of_arrays_or_a_word_in_a_name_tells_where_a_layer_stands(torch_weights, layers, sorts, first):
+    arrays = square_network(torch_weights, *layers)
+    network = interop.from_torch_network(dict(sorted(arrays.items())) if sorts else arrays)
+    assert (network.readout is None) == first
+
+
+def test_a_readout_that_stands_before_the_recurrent_layers_must_be_called_one(torch_weights):
+    """Sizes that fit both ways: 2 inputs and 2 outputs, or 3 and 3."""
+    after = torch_weights(3, "gru.")
+    for name in ("out", "lin"):
+        assert interop.from_torch_network(named(**{name: linear(2, 3)}) | after).output_size == 2
+    with pytest.raises(ValueError, match=r"fit in several orders, "):
+        interop.from_torch_network(named(x=linear(2, 3)) | after)
+
+
+def test_recurrent_modules_of_one_size_are_in_order_by_number_where_arrays_are_sorted(torch_weights):
+    arrays = {"weight_ih_l0": np.ones((9, 3)), "weight_hh_l0": np.ones((9, 3))}
+    numbered = {f"rnn{k}.{key}": (k + 1) * value for k in range(2) for key, value in arrays.items()}
+    network = interop.from_torch_network(dict(sorted(numbered.items())))
+    assert [float(cell.weight_ih[0, 0]) for cell in network.cell.cells] == [1.0, 2.0]
+    unnumbered = {key.replace("rnn0", "b").replace("rnn1", "a"): value for key, value in numbered.items()}
+    assert [float(cell.weight_ih[0, 0]) for cell in interop.from_torch_network(unnumbered).cell.cells] == [1.0, 2.0]
+    with pytest.raises(ValueError, match=r"fit in several orders, 'a\.' → 'b\.' or 'b\.' → 'a\.'"):
+        interop.from_torch_network(dict(sorted(unnumbered.items())))
 
 
 def test_names_in_order_choose_among_all_layers(torch_stack):

@@ -76,6 +76,7 @@ def test_a_chaotic_run_is_the_scan_and_says_so():
     np.testing.assert_array_equal(run.states, scan.states)
 
 
+@pytest.mark.slow
 def test_rounding_errors_that_grow_are_seen():
     """Growth by 1e6 in twenty steps, then rest: disturbances decay in the end, but 1e-7 has become 0.1."""
     xs = np.zeros((400, 1), np.float32)
@@ -172,6 +173,7 @@ def test_states_may_be_trees_and_complex_and_part_of_them_be_kept():
     np.testing.assert_allclose(kept.states, run.states[1][:, :1], rtol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 2, 5])
 def test_short_runs_are_the_loop(count):
     run = run_in_parallel(DECAYS * W, XS[:count])

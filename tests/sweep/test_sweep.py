@@ -12,6 +12,8 @@ from filelock import FileLock
 
 import rnn_ode as ro
 from rnn_ode._sweep import store as stores
+from rnn_ode._sweep.outputs import outputs_of
+from rnn_ode._sweep.program import Program, of_member
 
 AXES = {"gain": np.linspace(0.5, 2.0, 4), "seed": range(5)}
 GAIN, SEED = np.meshgrid(AXES["gain"], np.arange(5), indexing="ij")
@@ -268,3 +270,12 @@ def test_the_function_is_compiled_once():
     first = len(calls)
     sweep(f, {"gain": np.arange(100.0) + 1}, chunk=7)
     assert len(calls) - first <= 1, "the second sweep may only look at the shapes"
+
+
+@pytest.mark.parametrize("platform", ["cuda", "tpu"])
+def test_the_loop_on_every_device_lowers_for_accelerators(platform):
+    outputs = outputs_of(of_member(scaled, ()), {"gain": jax.ShapeDtypeStruct((), float)})
+    program = Program(scaled, (), outputs, blocks=2, width=3)
+    given = np.zeros(1, np.int32), {"gain": np.ones((1, 2, 3))}
+    text = program._run.trace(*given).lower(lowering_platforms=(platform,)).as_text()
+    assert "stablehlo.while" in text and "callback" not in text and "all_reduce" not in text

@@ -27,8 +27,9 @@ class MeanLoss(eqx.Module):
     def __call__(self, ensemble: Ensemble, batch: tuple[Array, Array]) -> Array:
         histories, targets = batch
         outputs = jax.vmap(ensemble)(histories)
-        given = outputs.reshape(*outputs.shape[:2], *targets.shape[1:], self.criterion.outputs)
-        return jnp.mean(self.criterion(given / _AMPLITUDE, targets[:, None] / _AMPLITUDE))
+        given = outputs.reshape(*outputs.shape[:2], -1, self.criterion.outputs)
+        wanted = targets.reshape(targets.shape[0], 1, -1)
+        return jnp.mean(self.criterion(given / _AMPLITUDE, wanted / _AMPLITUDE))
 
 
 class Problem(eqx.Module):

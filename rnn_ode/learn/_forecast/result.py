@@ -49,6 +49,7 @@ class Forecast(ShownArrays, eqx.Module):
     - `skipped`: those that were left out, since they are constant.
     - `prepared`: what was done to the series before the networks saw it, in words; empty if nothing was chosen.
     - `times`: the times of the rows of `future`, or `None`.
+    - `index`: the times of the rows of the series, or `None`. The figure shows them.
 
     `verdict` is one sentence: whether the networks are worth having.
 
@@ -88,6 +89,7 @@ class Forecast(ShownArrays, eqx.Module):
     skipped: tuple[str, ...] = ()
     prepared: str = ""
     times: Any = None
+    index: Any = None
 
     @property
     def steps_ahead(self) -> range:
@@ -141,10 +143,8 @@ class Forecast(ShownArrays, eqx.Module):
         units = np.where(self._units > 0, self._units, 1.0)
         found = {name: rows[:, -1] for name, rows in self.baselines.items()}
         lead = self.split.test.gap + self.split.test.targets.shape[1]
-        said = worth(targets, self.band.mean[:, -1], found, units, lead)
-        if self.forecaster is not None and not self.forecaster.trust:
-            said += " Validation gave their correction no weight."
-        return said
+        corrected = self.forecaster is None or bool(self.forecaster.trust)
+        return worth(targets, self.band.mean[:, -1], found, units, lead, corrected)
 
     def _tables(self) -> tuple[Table, ...]:
         test, horizon = self.split.test, self.split.test.targets.shape[1]

@@ -14,8 +14,9 @@ def worth(
     baselines: dict[str, Float[np.ndarray, "n K"]],
     unit: Float[np.ndarray, " K"],
     lead: int,
+    corrected: bool = True,
 ) -> str:
-    """One sentence on the networks beside the best baseline.
+    """One sentence on the networks beside the best baseline, two if they are not used (`corrected`).
 
     The difference of two absolute errors counts if it is above two standard errors. These allow for differences that are
     alike in neighbouring windows (Diebold & Mariano, Journal of Business & Economic Statistics 13 (1995) 253).
@@ -28,6 +29,11 @@ def worth(
     said = best.replace("_", " ")
     if theirs.mean() <= 1e-9 * max(1e-300, (np.abs(targets) / unit).mean()):
         return f"The networks are not worth having here: {said} is exact."
+    if not corrected:
+        return (
+            "The networks are not worth having here: validation gave their correction no weight. The simple forecast that is "
+            f"left errs {_relative(ours, theirs)} as the best baseline, {said}."
+        )
     change, chance = ours - theirs, _standard_error(ours - theirs, lead)
     share = abs(1 - ours.mean() / theirs.mean())
     if abs(change.mean()) <= _SURE * chance or share < 0.005:
@@ -39,6 +45,10 @@ def worth(
 
 def _signed(ours: np.ndarray, theirs: np.ndarray) -> str:
     return f"the networks' error is {100 * (ours.mean() / theirs.mean() - 1):+.1f} %"
+
+
+def _relative(ours: np.ndarray, theirs: np.ndarray) -> str:
+    return f"{ours.mean() / theirs.mean():.2f} times as much"
 
 
 def _less(ours: np.ndarray, theirs: np.ndarray) -> str:

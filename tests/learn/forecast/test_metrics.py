@@ -3,6 +3,7 @@
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import stats
 
 from rnn_ode import learn
 
@@ -71,3 +72,20 @@ def test_coverage_counts_the_ends():
 def test_metrics_refuse_what_does_not_fit(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_the_crps_of_a_gaussian_is_the_closed_form():
+    """Gneiting & Raftery 2007, equation 21: y (2 Φ(y) − 1) + 2 φ(y) − 1/√π."""
+    levels = (np.arange(4000) + 0.5) / 4000
+    y = np.array([-1.5, 0.0, 0.7])
+    samples = np.repeat(stats.norm.ppf(levels)[:, None], 3, axis=1)
+    exact = y * (2 * stats.norm.cdf(y) - 1) + 2 * stats.norm.pdf(y) - 1 / np.sqrt(np.pi)
+    assert learn.crps(y, samples) == pytest.approx(exact.mean(), rel=2e-3)
+    with pytest.raises(ValueError, match="samples must have shape"):
+        learn.crps(y, samples[:, :2])
+
+
+def test_a_scale_that_is_rounding_gives_no_mase():
+    sine = np.sin(2 * np.pi * np.arange(120) / 12)[:, None]
+    with pytest.raises(ValueError, match="repeats itself"):
+        learn.mase(sine[:3], sine[1:4], sine, 12)

@@ -161,3 +161,34 @@ def test_bad_arguments_are_refused_by_name(changes, error, message, as_user):
     way = {"model": small(), "loss": squares, "batches": [(XS, TARGETS)], **QUIET, "steps": 2, **changes}
     with pytest.raises(error, match=message):
         learn.fit(**way)
+
+
+def test_a_callback_sees_every_check():
+    seen = []
+    learn.fit(
+        jnp.zeros(1),
+        lambda model, batch: jnp.mean((model - batch) ** 2),
+        [jnp.ones(1)],
+        optimiser=optax.sgd(0.25),
+        steps=5,
+        every=2,
+        key=jax.random.key(0),
+        validate=jnp.ones(1),
+        watch=lambda model: {"model": model},
+        progress=False,
+        callback=lambda step, metrics: seen.append((step, metrics)),
+    )
+    assert [step for step, _ in seen] == [2, 4, 5]
+    assert [metrics["loss"] for _, metrics in seen] == [0.25, 0.25**3, 0.25**4]
+    assert [metrics["validation"] for _, metrics in seen] == [0.25**2, 0.25**4, 0.25**5]
+    assert seen[0][1]["model"].tolist() == [0.75] and set(seen[0][1]) == {
+        "loss",
+        "gradient_norm",
+        "validation",
+        "model",
+    }
+    with pytest.raises(TypeError, match="callback"):
+        learn.fit(
+            jnp.zeros(1), lambda model, batch: jnp.sum(model), [jnp.ones(1)], optimiser=optax.sgd(0.1), steps=1,
+            key=jax.random.key(0), callback=3,
+        )  # fmt: skip
