@@ -120,6 +120,9 @@ SLOW = {
     "fixed_points, map": lambda dtype, give: ro.fixed_points(network(dtype, give), give(GUESSES, dtype)).points[:1],
     "fixed_points, flow": lambda dtype, give: ro.fixed_points(flow(dtype, give), give(GUESSES, dtype)).points[:1],
     "continue_branch": branch,
+    "periodic_orbit": lambda dtype, give: (
+        ro.periodic_orbit(ro.Map(cell(dtype), give(XS, dtype)), give(H0, dtype), 8).points
+    ),
     "basins": lambda dtype, give: ro.basins(network(dtype, give), give(GUESSES, dtype)).attractors[0].points,
     "lyapunov, map": lambda dtype, give: ro.lyapunov(network(dtype, give), give(H0, dtype), 100).exponents,
     "lyapunov, flow": lambda dtype, give: ro.lyapunov(flow(dtype, give), give(H0, dtype), 20, step=0.1).exponents,

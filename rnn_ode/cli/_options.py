@@ -43,8 +43,9 @@ METHODS = (
     "exact:complex:anchored",
 )  # fmt: skip
 CASES = (
-    "iterate", "lstm", "gradient", "sequence", "integrate", "integrate_linear_input", "linear", "long", "evolve",
-    "fixed_points", "basins", "lyapunov", "train", "import", "first", "compare", "parallel", "newton", "sweep", "lowering",
+    "iterate", "lstm", "gradient", "sequence", "integrate", "integrate_linear_input", "linear", "long", "noise",
+    "evolve", "stream", "fixed_points", "basins", "lyapunov", "orbit", "orbits", "eig", "train", "import", "first",
+    "compare", "parallel", "newton", "sweep", "lowering",
 )  # fmt: skip
 FILL = ("linear", "season", "previous")
 SCALING = ("series", "last", "level", "window")

@@ -83,8 +83,7 @@ def _multipliers(axes: Axes, values: np.ndarray, trivial: int) -> None:
     others = np.delete(values, trivial) if trivial >= 0 else values
     axes.plot(np.real(others), np.imag(others), "o", color=ink(), ms=6)
     if trivial >= 0:
-        axes.plot(values[trivial].real, values[trivial].imag, "+", color=ink(), ms=9, mew=1.5, label="along the orbit")
-        axes.legend(fontsize="small", frameon=False)
+        axes.plot(values[trivial].real, values[trivial].imag, "+", color=ink(), ms=9, mew=1.5)
     reach = max(1.15, 1.15 * float(np.abs(values).max(initial=1.0)))
     axes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xlabel="real part", ylabel="imaginary part")
-    title(axes, "multipliers, and the unit circle")
+    title(axes, "multipliers (+: the shift along the orbit)" if trivial >= 0 else "multipliers, and the unit circle")
