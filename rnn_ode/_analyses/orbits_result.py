@@ -42,7 +42,7 @@ class PeriodicOrbit(ShownArrays, eqx.Module):
     >>> import jax.numpy as jnp, rnn_ode as ro
     >>> henon = ro.Map(lambda x, h: jnp.stack([1 - 1.4 * h[0] ** 2 + h[1], 0.3 * h[0]]))
     >>> orbit = ro.periodic_orbit(henon, jnp.array([[1.0, -0.15], [-0.5, 0.3]]), 2)
-    >>> orbit.multipliers.real.round(3).tolist(), ro.verdict_name(orbit.verdict)
+    >>> [round(value, 2) for value in orbit.multipliers.real.tolist()], orbit.verdict_name
     ([-3.01, -0.03], 'GROWS')
 
     ```

@@ -67,7 +67,8 @@ def _condition(f: Callable[..., Any], args: tuple[Array, ...]) -> Float[Array, "
         jnp.cos(1.0 + jnp.arange(arg.size, dtype=arg.real.dtype)).reshape(arg.shape).astype(arg.dtype) for arg in args
     ]
     last = jax.lax.fori_loop(0, _ITERATIONS, step, start)
-    return jnp.linalg.norm(gain(_normalised(last))[0]) / jnp.linalg.norm(value)
+    moved, size = jnp.linalg.norm(gain(_normalised(last))[0]), jnp.linalg.norm(value)
+    return jnp.where(size > 0, moved / jnp.where(size > 0, size, 1), jnp.where(moved > 0, jnp.inf, 0))
 
 
 def _length(arrays: list[Array]) -> Array:

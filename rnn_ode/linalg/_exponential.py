@@ -28,9 +28,10 @@ def expm(A: ArrayLike | Sequence) -> Inexact[Array, "N N"]:
     **Returns:** exp(A) (N, N), in the type of `A`, float32 at least. Differentiable to any order in forward and reverse mode.
     The error is about the precision times the 1-norm of the balanced matrix. That norm may be up to 2⁶³. Traced matrices
     above it give NaN, and `jax.scipy.linalg.expm` gives NaN from a 1-norm of some 3.5e5 on in float64, 2.6e5 in float32.
-    An entry that is beyond the float range is infinite.
+    If the exponential leaves the float range, a traced result is not finite.
 
-    **Raises:** `ValueError` for a matrix that is not square, not finite or larger than that.
+    **Raises:** `ValueError` for a matrix that is not square, not finite or larger than that, and for an exponential that
+    leaves the float range.
 
     Source: scaling and squaring, as `phi_functions` describes.
 
@@ -74,10 +75,16 @@ def phi_functions(A: ArrayLike | Sequence, count: int) -> list[Inexact[Array, "N
     A = in_single(as_matrix("A", A, complex=True))
     check_count("count", count, 0)
     functions = exponentials(A, count)
-    if is_concrete(A, functions) and not float(jnp.linalg.norm(balanced(A), 1)) < 2.0 ** (_MAX_SQUARINGS - 1):
+    if is_concrete(A, functions) and not np.isfinite([np.sum(np.abs(function)) for function in functions]).all():
+        size = float(jnp.linalg.norm(balanced(A), 1))
+        if not size < 2.0 ** (_MAX_SQUARINGS - 1):
+            raise ValueError(
+                f"A must have a 1-norm below 2^{_MAX_SQUARINGS - 1} once it is balanced; got {size:.3g}. Its exponential "
+                "would have no digits that are right."
+            )
         raise ValueError(
-            f"A must have a 1-norm below 2^{_MAX_SQUARINGS - 1} once it is balanced; got "
-            f"{float(jnp.linalg.norm(balanced(A), 1)):.3g}. Its exponential would have no digits that are right."
+            f"the exponential of A leaves the float range of {A.dtype}: A has a 1-norm of {size:.3g} once it is balanced. "
+            "Take a part of it, or float64."
         )
     return functions
 

@@ -7,8 +7,8 @@ is a fixed matrix of norm about 1. Davies, SIAM J. Matrix Anal. Appl. 29, 2007, 
 of the precision, which costs half of the digits; the mean over a circle costs none.)
 
 A small ρ makes V ill-conditioned, a large one may leave the domain of f. A ladder of ρ is tried, and the result with the
-least estimated error taken: the rounding errors, u · condition of V · size, and the error of the mean, which follows from the
-mean over every other point. If the eigenvectors of A itself are well-conditioned, these are used (ρ = 0).
+least estimated error taken: the rounding errors, u · condition of V · size, and the error of the mean, by the last Taylor
+coefficients. If the eigenvectors of A itself are well-conditioned, these are used (ρ = 0).
 """
 
 from collections.abc import Callable, Sequence
@@ -31,6 +31,7 @@ from ._solve import inv, nan_unless
 
 _POINTS = 16
 _RADII = (0.25, 0.05, 0.01, 1e-3, 1e-4)  # of the norm of A
+_LAST = np.exp(-2j * np.pi * np.outer(np.arange(_POINTS - 4, _POINTS), np.arange(_POINTS)) / _POINTS)
 _GOOD_CONDITION = 30.0
 _LOST = 0.1  # the relative error from which on a result has no digits
 
@@ -101,16 +102,29 @@ def funm(A: ArrayLike | Sequence, f: Callable[[Array], Array]) -> MatrixFunction
 
 @compiled
 def _funm(A: Array, e: Integer[Array, " N"], f: Callable[[Array], Array]) -> tuple[Array, Array]:
-    """Return f(A), by the matrix balanced by e, and its relative error."""
-    B = rescaled(A, e)
-    f = eqx.filter_closure_convert(f, _complex(B[0, 0]))
-    radius, error = frozen(_best_radius(*frozen((f, B))))
-    value = _mean_over_circle(f, radius, B)
-    if not jnp.iscomplexobj(A):
-        error += _ratio(frobenius(lax.stop_gradient(value.imag)), frobenius(lax.stop_gradient(value)))
-        value = value.real
+    """Return f(A), and its relative error: by the matrix balanced by e, or by A itself where that is more exact."""
+    f = eqx.filter_closure_convert(f, _complex(A[0, 0]))
+
+    def by(e):
+        B = rescaled(A, e)
+        radius, error = frozen(_best_radius(*frozen((f, B))))
+        value = _mean_over_circle(f, radius, B)
+        size = frobenius(lax.stop_gradient(value))
+        imaginary = 0 if jnp.iscomplexobj(A) else _ratio(frobenius(lax.stop_gradient(value.imag)), size)
+        value = value if jnp.iscomplexobj(A) else value.real
+        in_units = rescaled(value, -e)
+        # balancing makes couplings small that lead one way only: their digits drown in the rounding of the large entries
+        magnified = jnp.exp2((jnp.max(e) - jnp.min(e)).astype(size.dtype))
+        lost = error * size * magnified / frobenius(lax.stop_gradient(in_units))
+        return in_units, _or_infinite(jnp.maximum(error, lost) + imaginary)
+
+    def better(_):
+        balanced, itself = by(e), by(jnp.zeros_like(e))
+        return jax.tree.map(lambda a, b: jnp.where(balanced[1] <= itself[1], a, b), balanced, itself)
+
+    value, error = lax.cond(jnp.all(e == 0), lambda _: by(jnp.zeros_like(e)), better, None)
     right = error < _LOST
-    return rescaled(nan_unless(right, value), -e), jnp.where(right, error, jnp.inf)
+    return nan_unless(right, value), jnp.where(right, error, jnp.inf)
 
 
 class _Parts(NamedTuple):
@@ -160,10 +174,10 @@ def _best_radius(f: Callable[[Array], Array], B: Array) -> tuple[Array, Array]:
     def error_of(radius):
         parts = lax.map(lambda node: _Parts.of(_moved(B, radius, node), f), _nodes(B))
         functions = jax.vmap(lambda each: each.function)(parts)
-        mean, of_half = jnp.mean(functions, axis=0), jnp.mean(functions[::2], axis=0)
-        size = jnp.linalg.norm(mean)
-        # half of the points leave the square root of the error of all
-        cut = _ratio(jnp.linalg.norm(mean - of_half), size) ** 2
+        size = jnp.linalg.norm(jnp.mean(functions, axis=0))
+        # the last Taylor coefficients that the points tell apart are larger than those that the mean takes for the first
+        last = jnp.tensordot(jnp.asarray(_LAST, functions.dtype), functions, 1) / _POINTS
+        cut = _ratio(jnp.max(jnp.sqrt(jnp.sum(jnp.abs(last) ** 2, axis=(1, 2)))), size)
         return _or_infinite(jnp.mean(jax.vmap(lambda each: rounding(each, size))(parts)) + cut)
 
     own = _Parts.of(B, f)
