@@ -77,7 +77,7 @@ def recommended_scheme(
     top = found.schemes[0]
     better = f"{top.label}, by {top.snr - ours.snr:.1f} dB" if top.snr > ours.snr + WORTH else None
     given = {name: value for name, value in ours.run.keywords.items() if name in Scheme._fields}
-    if getattr(ours, "reads", None) is not None:  # a window as long in time as that of the trial
+    if ours.reads is not None:  # a window as long in time as that of the trial
         per_result = 1.0 if interval is None else 1 / (ratio * interval)
         given["input_half_width"] = max(1, int(ours.reads.half_width * per_result + 1e-9))
     return Scheme(**given), better
