@@ -17,7 +17,7 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Float
 
-from .profile import at_rows, profile_of, rows_of, without
+from .profile import at_rows, profile_of, rows_before, without
 from .windows import Windows
 
 _MOST = 5000  # windows to which candidates are fitted
@@ -182,10 +182,17 @@ class Choice:
         )
 
 
-def choose(earlier: Windows, tried: Sequence[Candidate], targets: Sequence[int], log: bool, season: int) -> Choice:
+def choose(
+    earlier: Windows,
+    tried: Sequence[Candidate],
+    targets: Sequence[int],
+    log: bool,
+    season: int,
+    rows: Float[np.ndarray, "T D"],
+) -> Choice:
     """The best candidates in rolling validation over windows before the test, whose `targets` are those columns.
 
-    With a `season` above 0 they see the series without the season's profile.
+    With a `season` above 0 they see the series without the season's profile. `rows` is the series.
     """
     seen = logged(earlier) if log else earlier
     unit = earlier.targets.astype(float).std(axis=(0, 1))
@@ -193,10 +200,12 @@ def choose(earlier: Windows, tried: Sequence[Candidate], targets: Sequence[int],
     errors: list[list[np.ndarray]] = [[] for _ in tried]  # of each candidate, for each fold, for each window
     folds = list(_folds(len(earlier), earlier.targets.shape[1]))
     for train, valid in folds:
-        rows = rows_of(seen, train.stop)
-        if season and len(rows) < 2 * season + 1:
+        before = rows_before(rows, seen[train])
+        if season and len(before) < 2 * season + 1:
             return Choice(((tried[0], 1.0),), np.inf)
-        profile = profile_of(rows, season) if season else np.zeros((1, earlier.inputs.shape[2]))
+        profile = (
+            profile_of(np.log(before) if log else before, season) if season else np.zeros((1, earlier.inputs.shape[2]))
+        )
         fitting, some = (without(_thinned(seen[part], _MOST), profile, list(targets)) for part in (train, valid))
         true = _thinned(earlier[valid], _MOST).targets
         back = at_rows(profile, some.starts, some.inputs.shape[1] + some.gap, true.shape[1])[:, :, list(targets)]

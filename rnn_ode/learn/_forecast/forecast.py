@@ -162,7 +162,7 @@ def forecast(
     def problem_of(prepared: Any) -> Problem:
         return Problem(prepared, criterion, used, gap, horizon, direct)
 
-    ways = _ways(needs, parts, earlier, season, used)
+    ways = _ways(needs, parts, earlier, season, used, rows)
     width = rows.shape[1] + (0 if beside is None else beside(parts.train.starts[:1]).shape[2])
     outputs = problem_of(None).outputs
     ensemble = Ensemble(lambda key: make(key, width, outputs), members, key=keys[1])
@@ -240,7 +240,7 @@ def forecast(
             f"the networks give no finite forecasts after {len(done.history.loss)} steps ({done.stopped_because}): a smaller "
             f"rate than {rate:g} may help."
         )
-    intervals = ConformalIntervals.fit(valid.found, parts.validation.targets, share, valid.spread)
+    intervals = ConformalIntervals.fit(valid.found, parts.validation.targets, share, valid.spread, prepared.log)
     final = dataclasses.replace(ready, intervals=intervals)
     if refit:
         final = _refitted(
@@ -283,12 +283,12 @@ def _check_shares(share: float, rate: float, validation: float) -> float:
 
 
 def _ways(
-    needs: Needs | None, parts: Split, earlier: Windows, season: int, used: tuple[int, ...]
+    needs: Needs | None, parts: Split, earlier: Windows, season: int, used: tuple[int, ...], rows: np.ndarray
 ) -> tuple[Callable[[Windows, Scaler], Any], ...]:
     """How to make the preparation from windows: one way, or two of which a short training chooses."""
     if needs is None or needs == PLAIN:
         return (lambda every, scaler: plain(every, scaler, used),)
-    return prepare(needs, parts.train, parts.validation, earlier, season, used)
+    return prepare(needs, parts.train, parts.validation, earlier, season, used, rows)
 
 
 def _trust(prepared: Any, valid: Windows, found: np.ndarray, used: tuple[int, ...]) -> float:
@@ -335,7 +335,7 @@ def _refitted(
     spread = None if valid.spread is None else np.concatenate(pair, axis=1)
     targets = np.concatenate([parts.validation.targets, parts.test.targets])
     found = np.concatenate([valid.found, tested.found], axis=1)
-    intervals = ConformalIntervals.fit(found, targets, final.share, spread)
+    intervals = ConformalIntervals.fit(found, targets, final.share, spread, final.prepared.log)
     problem = Problem(
         again(every, Scaler.fit(rows)), Loss(final.loss, final.share), used, final.gap, final.horizon, final.direct
     )

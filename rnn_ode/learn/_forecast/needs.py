@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 
 from ..._base.checks import brief
 from .bases import Base, Candidate, Choice, candidates, choose, logged
-from .profile import at_rows, profile_of, rows_of, without
+from .profile import at_rows, profile_of, rows_before, without
 from .scaler import Scaler
 from .windows import Windows
 
@@ -108,7 +108,7 @@ class Preparation(eqx.Module):
         """The forecasts, in the units of the series, of what the networks gave."""
         seen = self._seen(windows, starts)
         found = outputs * self._unit(seen, columns) + self.base(seen) + self._added(windows, starts, columns)
-        return np.exp(np.clip(found, None, 700)) if self.log else found
+        return np.exp(np.clip(found, -700, 700)) if self.log else found
 
     def in_words(self) -> str:
         """What is done, in words."""
@@ -160,16 +160,23 @@ def _view(way: Preparation | Needs, seen: np.ndarray, season: int = 0) -> np.nda
 
 
 def prepare(
-    needs: Needs, train: Windows, valid: Windows, earlier: Windows, season: int, columns: Sequence[int]
+    needs: Needs,
+    train: Windows,
+    valid: Windows,
+    earlier: Windows,
+    season: int,
+    columns: Sequence[int],
+    rows: Float[np.ndarray, "T D"],
 ) -> "tuple[Fitted, ...]":
-    """What a series needs, by rolling validation over `earlier`, all windows before the test.
+    """What a series of these rows needs, by rolling validation over `earlier`, windows before the test.
 
     There are two ways left if the values stay in one range and `needs` leaves open whether to correct an affine forecast: to
     correct it, or the mean of the series. A short training has to choose.
     """
-    positive = bool(min(earlier.inputs.min(), earlier.targets.min()) > 0)
+    positive = bool(rows.min() > 0)
     if needs.log and not positive:
-        raise ValueError("log needs a series of positive values; the smallest one is not above 0.")
+        row, column = np.argwhere(rows <= 0)[0]
+        raise ValueError(f"log needs a series of positive values; got {rows[row, column]:g} in row {row}.")
     history, width = train.inputs.shape[1:]
     seasonal = bool(needs.season_difference)
     if seasonal and not 1 < season < history:
@@ -177,37 +184,39 @@ def prepare(
             f"season_difference must have a season above 1 and below the history, {history}; the season is {season}."
         )
     tried = _tried(needs, history, train, season, width, seasonal)
-    whole = bool((np.diff(earlier.starts) == 1).all()) and not earlier.starts[0]
-    profiles = (0, season) if season > 1 and whole and not seasonal and needs.linear is not False else (0,)
+    profiles = (0, season) if season > 1 and not seasonal and needs.linear is not False else (0,)
     choices = {
-        (log, cycle): choose(earlier, tried, columns, log, cycle)
+        (log, cycle): choose(earlier, tried, columns, log, cycle, rows)
         for log in _logs(needs.log, positive)
         for cycle in profiles
     }
     log, cycle = min(choices, key=lambda one: choices[one].error / (_GAIN if one[0] else 1) / (_GAIN if one[1] else 1))
     scaling = needs.scaling or _scaling(train, valid)
     decided = Needs(log, bool(needs.difference), seasonal, scaling, needs.linear)
-    first = Fitted(decided, choices[log, cycle], season if seasonal else 0, cycle, tuple(columns))
+    first = Fitted(decided, choices[log, cycle], season if seasonal else 0, cycle, tuple(columns), rows)
     if needs.linear is not None or needs.difference or seasonal or scaling != "series":
         return (first,)
     mean = Choice(((tried[0], 1.0),), float("inf"))
-    return first, Fitted(Needs(bool(needs.log), False, False, scaling, False), mean, 0, 0, tuple(columns))
+    return first, Fitted(Needs(bool(needs.log), False, False, scaling, False), mean, 0, 0, tuple(columns), rows)
 
 
 class Fitted(eqx.Module):
-    """Makes the preparation from windows: decided needs, and which base."""
+    """Makes the preparation from windows of a series: decided needs, which base, and the rows of the series. Of these only
+    those up to the last history of the windows are looked at."""
 
     needs: Needs
     choice: Choice
     season: int
     cycle: int
     columns: tuple[int, ...]
+    rows: Float[np.ndarray, "T D"]
 
     def __call__(self, train: Windows, scaler: Scaler) -> Preparation:
         seen = logged(train) if self.needs.log else train
         profile = np.zeros((1, train.inputs.shape[2]))
         if self.cycle:
-            profile = profile_of(rows_of(seen), self.cycle)
+            rows = rows_before(self.rows, train)
+            profile = profile_of(np.log(rows) if self.needs.log else rows, self.cycle)
             seen = without(seen, profile, list(self.columns))
         inputs = np.asarray(seen.inputs, float)
         base = self.choice.fit(seen, self.columns)

@@ -42,7 +42,6 @@ def at_rows(
     return profile[(starts[:, None] + first + np.arange(count)) % len(profile)]
 
 
-def rows_of(windows: Windows, end: int | None = None) -> Float[np.ndarray, "T D"]:
-    """The rows of all windows of a series, from the histories of successive ones that begin with row 0; up to that one."""
-    inputs = windows.inputs[:end]
-    return np.concatenate([inputs[:, 0], inputs[-1, 1:]]).astype(float)
+def rows_before(rows: Float[np.ndarray, "T D"], windows: Windows) -> Float[np.ndarray, "t D"]:
+    """The rows of the series up to the end of the last history. The windows may be some of all."""
+    return rows[: windows.starts.max() + windows.inputs.shape[1]]

@@ -17,7 +17,9 @@ def candidate(name, history=8, gap=0, horizon=2, season=1, width=1):
 
 def chosen(values, season=1, history=12, log=False, cycle=0, horizon=2):
     every = learn.windows(np.asarray(values, float)[:, None], history, 0, horizon)
-    found = choose(every, list(candidates(history, 0, horizon, season, 1)), [0], log, cycle)
+    found = choose(
+        every, list(candidates(history, 0, horizon, season, 1)), [0], log, cycle, np.asarray(values, float)[:, None]
+    )
     return found, every
 
 

@@ -1,5 +1,7 @@
 """What a series needs: prepared and undone it is the same, and forecasts of series with a rule are as good as the rule."""
 
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
@@ -32,7 +34,7 @@ def prepared(needs, columns=(0, 1), season=4):
         ]
     else:
         aimed = [parts.train, earlier]
-    (way, *_) = prepare(needs, aimed[0], parts.validation, aimed[1], season, columns)
+    (way, *_) = prepare(needs, aimed[0], parts.validation, aimed[1], season, columns, SERIES)
     return way(aimed[0], parts.scaler), aimed[0]
 
 
@@ -57,6 +59,36 @@ def test_differences_and_logarithms_are_what_they_say():
     way, train = prepared(learn.Needs(log=True, season_difference=True))
     wanted = way.targets(train.inputs, train.targets, train.starts, (0, 1)) * way.unit
     np.testing.assert_allclose(wanted, np.log(train.targets) - np.log(learn.seasonal(train, 4)), atol=1e-9)
+
+
+def test_the_profile_of_some_windows_is_that_of_all():
+    """A long series has its windows thinned, and random windows may validate. Both put the profile in the wrong places."""
+    rng, season = np.random.default_rng(1), np.array([10.0, -3.0, -7.0, 0.0])
+    rows = 20 + np.tile(season, 40)[:, None] + 0.1 * rng.normal(size=(160, 1))
+    every, scaler = learn.windows(rows, 6, 0, 1), learn.Scaler.fit(rows)
+    some = np.append(np.sort(rng.choice(len(every) - 1, 60, replace=False)), len(every) - 1)
+    (way,) = prepare(learn.Needs(log=False, linear=True), every, every, every[::3], 4, (0,), rows)
+    way = dataclasses.replace(way, cycle=4)
+    wanted = way(every, scaler).profile
+    np.testing.assert_allclose(wanted[:, 0], season, atol=0.1)
+    for part in (every[::3], every[some]):
+        np.testing.assert_array_equal(way(part, scaler).profile, wanted)
+    unknown = np.where(np.arange(160)[:, None] < 60, rows, np.nan)  # what comes after the last history is not looked at
+    early = every[:55]
+    np.testing.assert_array_equal(
+        dataclasses.replace(way, rows=unknown)(early, scaler).profile, way(early, scaler).profile
+    )
+
+
+def test_one_zero_anywhere_leaves_no_logarithms():
+    """A 0 in the test part gave no finite forecast, and the advice of a smaller rate."""
+    rows = np.exp(0.05 * K + 0.1 * np.random.default_rng(1).normal(size=160))[:, None]
+    early = learn.windows(rows[:100], 12, 0, 1)
+    assert prepare(learn.Needs(), early, early, early, 1, (0,), rows)[0].needs.log
+    rows = np.where(K[:, None] == 150, 0.0, rows)
+    assert not prepare(learn.Needs(), early, early, early, 1, (0,), rows)[0].needs.log
+    with pytest.raises(ValueError, match="log needs a series of positive values; got 0 in row 150"):
+        prepare(learn.Needs(log=True), early, early, early, 1, (0,), rows)
 
 
 @pytest.mark.slow
@@ -88,7 +120,7 @@ def test_bad_needs_are_refused_by_name():
     with pytest.raises(TypeError, match="log must be True, False, or None"):
         learn.Needs(log=1)
     make = learn.many_to_one("gru", 2)
-    with pytest.raises(ValueError, match="log needs a series of positive values"):
+    with pytest.raises(ValueError, match=r"log needs a series of positive values; got -.* in row 0"):
         learn.forecast(SERIES - 100, make, needs=learn.Needs(log=True), **QUIET)
     with pytest.raises(ValueError, match="season_difference must have a season above 1"):
         learn.forecast(SERIES, make, needs=learn.Needs(season_difference=True), **QUIET)
