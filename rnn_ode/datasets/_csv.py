@@ -133,9 +133,12 @@ class _Table:
         if column is None:
             numeric = [i for i, one in enumerate(self.numbers) if one.is_numeric and i not in self.dated]
             mixed = self._mixed()
-            if not numeric and mixed:
+            if mixed and mixed[-1] > max(numeric, default=-1):
                 units = "; ".join(f"in {self.header[i]!r}: {self.numbers[i].units_in_words()}" for i in mixed)
-                raise ValueError(f"{self.path}: one unit is wanted for all of a column; units differ {units}.")
+                raise ValueError(
+                    f"{self.path}: one unit is wanted for all of a column; units differ {units}. "
+                    "Give column, if another one is to be read."
+                )
             if not numeric:
                 raise ValueError(
                     f"{self.path}, line {self.lines[0]}: no column holds numbers, {self.dialect.separated()}; "

@@ -24,7 +24,8 @@ Kind = Literal["missing", "integer", "number", "date", "text"]
 _CURRENCIES = {"$": "USD", "US$": "USD", "€": "EUR", "£": "GBP", "¥": "JPY", "₹": "INR", "₽": "RUB", "₩": "KRW"}
 _SCALES = {"K": 1e3, "k": 1e3, "M": 1e6, "B": 1e9}
 # units that change what a number means: numbers with one of them and numbers without make no column
-_FACTORS = frozenset("% ‰ K k M m B b T bn mn tn thousand million billion percent Tsd Mio Mrd".split())
+_FACTOR_UNITS = "% ‰ K k M m B b T bn mn tn thousand million billion percent Tsd Mio Mrd"
+_FACTORS = frozenset(_FACTOR_UNITS.split(" "))
 
 
 @dataclass(frozen=True)
@@ -167,11 +168,9 @@ class Numbers:
         values[:] = found
         text = np.zeros(len(cells), bool)
         own = self.spelling
-        missing = (
-            np.isin(cells, list(own.na)) | np.isin(found, list(own.na_numbers))
-            if own.na
-            else np.zeros(len(cells), bool)
-        )
+        missing = np.zeros(len(cells), bool)
+        if own.na:
+            missing = np.isin(cells, list(own.na)) | np.isin(found, list(own.na_numbers))
         self.units[""] += int(np.count_nonzero(found[~np.isnan(found) & ~missing]))
         for row in np.flatnonzero(np.isnan(found) | missing):
             cell = cells[row]

@@ -119,8 +119,8 @@ def dialect_of(
     if best.spelling.doubt:
         number = next(number for (number, _), row in zip(head, best.rows, strict=True) if best.spelling.doubt in row)
         raise ValueError(
-            f"{path}, line {number}: {best.spelling.doubt!r} may be a whole number or one with a fraction, and nothing in the "
-            "file tells which. Give decimal, '.' or ','."
+            f"{path}, line {number}: {best.spelling.doubt!r} may be a whole number or one with a fraction, and nothing in "
+            "the file tells which. Give decimal, '.' or ','."
         )
     has_header = looks_like_header(best.rows, best.spelling) if header is None else header
     return Dialect(best.sep, best.spelling, has_header, best.width)

@@ -218,6 +218,8 @@ def test_numbers_in_different_units_are_no_column(write):
             datasets.load_csv(write(text), "x")
     with pytest.raises(ValueError, match="units differ in 'Vol': kg, g"):
         datasets.load_csv(write("date,Vol\n2020-01-01,1.2 kg\n2020-01-02,900 g\n"))
+    with pytest.raises(ValueError, match="units differ in 'x': none, %"):
+        datasets.load_csv(write("d,x\n1,0.5\n2,50%\n3,60%\n"))  # and d is not read in its place
     money = datasets.load_csv(write("d,x\n1,$10\n2,US$11\n3,USD 12\n4,13\n"))
     assert money.values[:, 0].tolist() == [10, 11, 12, 13] and "in USD" in money.understood()
 
