@@ -80,10 +80,10 @@ def scores_of(
             "covers": coverage(wanted, band.lower[:, -1], band.upper[:, -1]),
         }
 
-    def alone(earlier: np.ndarray, later: np.ndarray) -> dict[str, float]:
-        return of(ConformalIntervals.fit(earlier[None], parts.validation.targets, share), later[None])
+    def alone(earlier: np.ndarray, later: np.ndarray, log: bool = False) -> dict[str, float]:
+        return of(ConformalIntervals.fit(earlier[None], parts.validation.targets, share, log=log), later[None])
 
     rows = {name: alone(before[name], found) for name, found in baselines.items()}
-    each = [alone(a, b) for a, b in zip(valid.found, tested.found, strict=True)]
+    each = [alone(a, b, intervals.log) for a, b in zip(valid.found, tested.found, strict=True)]
     rows["network"] = {name: float(np.median([row[name] for row in each])) for name in each[0]}
     return rows | {"ensemble": of(intervals, tested.found, tested.spread)}
