@@ -9,6 +9,7 @@ import csv
 import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 from ._csv_cells import Spelling, kind, spelling_of
@@ -115,6 +116,12 @@ def dialect_of(
     regular = [trial for trial in found if trial.regular and (trial.width > 1 or (trial.sep == _NONE and not several))]
     # the first of equals; if all records have unequal lengths, the separator that the first record has
     best = max(regular, key=lambda trial: trial.share) if regular else [*several, found[-1]][0]
+    if best.spelling.doubt:
+        number = next(number for (number, _), row in zip(head, best.rows, strict=True) if best.spelling.doubt in row)
+        raise ValueError(
+            f"{path}, line {number}: {best.spelling.doubt!r} may be a whole number or one with a fraction, and nothing in "
+            "the file tells which. Give decimal, '.' or ','."
+        )
     has_header = looks_like_header(best.rows, best.spelling) if header is None else header
     return Dialect(best.sep, best.spelling, has_header, best.width)
 
@@ -141,7 +148,8 @@ def _tried(head: list[Record], sep: str, decimal: str | None, na: Iterable[str])
     as_is = Dialect(sep, Spelling("."), False, 0)
     rows = [as_is.cells(text) for _, text in head]
     below = [cell for row in rows[1:] or rows for cell in row]
-    spelling = spelling_of(below, decimal, na, prefers_comma=sep not in (",", _NONE))
+    columns = list(zip_longest(*(rows[1:] or rows), fillvalue=""))
+    spelling = spelling_of(columns, decimal, na, prefers_comma=sep not in (",", _NONE), quotes_commas=sep == ",")
     understood = sum(kind(cell, spelling) != "text" for cell in below)
     return _Trial(sep, rows, spelling, understood / max(1, len(below)))
 
