@@ -185,7 +185,7 @@ class Stream:
         """The number of the newest sample that the next block reads."""
         if self._resampling is not None:
             return self._resampling.newest
-        return int(self._places()[0].max()) + self._reading.half_width + 1
+        return int(self._places()[0].max()) + self._reading.half_width
 
     def _joined(self, rows) -> np.ndarray:
         return np.concatenate(rows) if rows else np.zeros((0, *self._outputs), self._kind)

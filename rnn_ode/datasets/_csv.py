@@ -132,6 +132,13 @@ class _Table:
         """The indices of the columns to read."""
         if column is None:
             numeric = [i for i, one in enumerate(self.numbers) if one.is_numeric and i not in self.dated]
+            mixed = self._mixed()
+            if mixed and mixed[-1] > max(numeric, default=-1):
+                units = "; ".join(f"in {self.header[i]!r}: {self.numbers[i].units_in_words()}" for i in mixed)
+                raise ValueError(
+                    f"{self.path}: one unit is wanted for all of a column; units differ {units}. "
+                    "Give column, if another one is to be read."
+                )
             if not numeric:
                 raise ValueError(
                     f"{self.path}, line {self.lines[0]}: no column holds numbers, {self.dialect.separated()}; "
@@ -144,9 +151,9 @@ class _Table:
         found = [_index_of(self.path, self.header, name) for name in wanted]
         for i in found:
             if self.numbers[i].unit is None:
-                units = ", ".join(repr(unit) for unit in list(self.numbers[i].units)[:4])
                 raise ValueError(
-                    f"{self.path}, column {self.header[i]!r}: one unit is wanted for all of it; got {units}."
+                    f"{self.path}, column {self.header[i]!r}: one unit is wanted for all of it; got "
+                    f"{self.numbers[i].units_in_words()}."
                 )
         return found
 
@@ -206,18 +213,20 @@ class _Table:
             f"{self.path}, line {line}, column {self.header[chosen[place]]!r}: a finite number is wanted; got {fault}{way}."
         )
 
+    def _mixed(self) -> list[int]:
+        """The columns of numbers whose units differ."""
+        return [i for i, one in enumerate(self.numbers) if one.is_mixed and i not in self.dated]
+
     def remarks(self, chosen: list[int]) -> tuple[str, ...]:
         """How the file is written, as far as it is not the usual way."""
         units = {self.numbers[i].unit for i in chosen} - {""}
-        several = [
-            i for i, one in enumerate(self.numbers) if one.unit is None and 2 * sum(one.units.values()) > one.rows
-        ]
-        mixed = [self.header[i] for i in several if i not in self.dated]
+        mixed = [self.header[i] for i in self._mixed()]
         said = [
             self.dialect.separated() if self.dialect.sep != "," else "",
             "decimal commas" if self.dialect.spelling.decimal == "," else "",
             "" if self.dialect.header else "no header",
             f"in {', '.join(sorted(map(str, units)))}" if units else "",
+            "K, M and B read as thousand, million and billion" if any(self.numbers[i].scaled for i in chosen) else "",
             f"{', '.join(mixed)} not read, since units differ there" if mixed else "",
         ]
         return tuple(filter(None, said))

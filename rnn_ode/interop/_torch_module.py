@@ -26,7 +26,7 @@ def is_module(given: Any) -> bool:
 
 
 def arrays_of(module: Any) -> dict[str, Any]:
-    """The module's state dictionary, in its order. Arrays of a cell, such as `weight_hh`, are named as a layer's, `weight_hh_l0`.
+    """The arrays of the state dictionary, in its order. Those of a cell, such as `weight_hh`, get the names of a layer.
 
     An array that is computed from others (by a spectral norm, say) is in no state dictionary: it is the layer's attribute.
     """
@@ -43,7 +43,7 @@ def arrays_of(module: Any) -> dict[str, Any]:
 
 def _names_in(module: Any) -> list[str]:
     """The names of the arrays that a module may compute: those of a recurrent layer, and those that it says itself."""
-    names = list(getattr(module, "parametrizations", ()))
+    names: list[str] = [*getattr(module, "parametrizations", ())]
     if _is_cell(module):
         names += PARTS
     elif _is_layer(module):
