@@ -279,7 +279,7 @@ def test_values_known_ahead_stand_after_the_series(write):
 
 
 def test_a_large_file_is_read_in_pieces(write, monkeypatch):
-    monkeypatch.setattr("rnn_ode.datasets._csv._PIECE", 7)
+    monkeypatch.setattr("rnn_ode.datasets._csv_table._PIECE", 7)
     path = write("d,x\n" + "".join(f"2020-01-{k + 1:02d},{k}.5\n" for k in range(30)))
     series = datasets.load_csv(path)
     assert series.values.ravel().tolist() == [k + 0.5 for k in range(30)] and str(series.step) == "daily"
