@@ -124,6 +124,12 @@ HEADERS = {
     "a store's number": ("date,101\n2020-01-01,5\n2020-01-02,6\n", [5, 6]),
     "years": ("2019,2020\n1.5,2.5\n3.5,4.5\n", [2.5, 4.5]),
     "depths beside a name": ("time,0.5,1.5\n1,20.5,21.5\n2,20.25,21\n", [21.5, 21]),
+    "years beside a name, above whole numbers too": (
+        "Land,2019,2020\nA,1.5,2.5\nB,3.5,3\nC,3,3\nD,2.5,2.5\n",
+        [2.5, 3, 3, 2.5],
+    ),
+    "years beside a name, above whole numbers": ("Country,2019,2020,2021\nA,1,2,3\nB,4,6,5\n", [3, 5]),
+    "years above some whole numbers": ("2019,2020\n1.5,2.5\n3,3.5\n4.5,4\n", [2.5, 3.5, 4]),
     "dates above numbers": ("2020-01-01,2020-01-02\n1,2\n3,4\n", [2, 4]),
 }
 NO_HEADERS = {
@@ -131,6 +137,9 @@ NO_HEADERS = {
     "integers above both": ("1\n2.5\n3\n", [1, 2.5, 3]),
     "times and values": ("0,10.5\n1,11.5\n", [10.5, 11.5]),
     "dates and values": ("2020-01-01,5\n2020-01-02,6\n", [5, 6]),
+    "a name and integers in each row": ("A,1,2\nB,4,3\n", [2, 3]),
+    "an integer above fractions and another": ("5\n2.5\n3.5\n3\n2.2\n", [5, 2.5, 3.5, 3, 2.2]),
+    "years in each row": ("A,2019,2020\nB,2001,2002\n", [2020, 2002]),
     "equal integers": ("7,7\n1.5,2.5\n2.5,3.5\n", [7, 2.5, 3.5]),
 }
 
@@ -270,7 +279,7 @@ def test_values_known_ahead_stand_after_the_series(write):
 
 
 def test_a_large_file_is_read_in_pieces(write, monkeypatch):
-    monkeypatch.setattr("rnn_ode.datasets._csv._PIECE", 7)
+    monkeypatch.setattr("rnn_ode.datasets._csv_table._PIECE", 7)
     path = write("d,x\n" + "".join(f"2020-01-{k + 1:02d},{k}.5\n" for k in range(30)))
     series = datasets.load_csv(path)
     assert series.values.ravel().tolist() == [k + 0.5 for k in range(30)] and str(series.step) == "daily"
