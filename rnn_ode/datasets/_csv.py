@@ -108,11 +108,11 @@ def load_csv(
         times = None if times is None else times[begin:end]
         remarks += (f"{begin} rows before the first value left out",) * (begin > 0)
     times = None if times is None else times[: len(values)]
-    values, times, gaps, said = _completed(values, times, fill, season)
+    values, times, gaps, said, empty = _completed(values, times, fill, season)
     name = ", ".join(names) if table.dialect.header else stem(path)
     about = Reading(Path(path).name, tuple(table.header), None if where is None else table.header[where], ())
     about = Reading(about.file, about.available, about.index, (*table.remarks(chosen), *remarks, *said))
-    return Series(name, values, times, names, about, gaps, ahead)
+    return Series(name, values, times, names, about, gaps, ahead, empty)
 
 
 @dataclass
@@ -345,8 +345,9 @@ def _known_in_the_middle(path: PathLike, values: np.ndarray) -> tuple[np.ndarray
 
 def _completed(
     values: np.ndarray, times: np.ndarray | None, fill: str | None, season: int
-) -> tuple[np.ndarray, np.ndarray | None, tuple, tuple[str, ...]]:
-    """Values and times without gaps if they are to be filled, else where the gaps are; and what was done, in words."""
+) -> tuple[np.ndarray, np.ndarray | None, tuple, tuple[str, ...], np.ndarray | None]:
+    """Values and times without gaps if they are to be filled, else where the gaps are; what was done, in words; and which
+    values are filled."""
     step = None if times is None else step_of(times)
     places = np.arange(len(values)) if times is None or step is None else places_of(step, times)
     jumps = np.flatnonzero(np.diff(places) > 1)
@@ -354,7 +355,7 @@ def _completed(
     missing = sum(count for _, count in gaps)
     if fill is None:
         said = f"{missing} rows are missing in {len(gaps)} {'gap' if len(gaps) == 1 else 'gaps'}"
-        return values, times, gaps, (said,) * (missing > 0)
+        return values, times, gaps, (said,) * (missing > 0), None
     whole = np.full((int(places[-1]) + 1, values.shape[1]), np.nan)
     whole[places] = values
     if step is not None and times is not None and missing:
@@ -364,7 +365,7 @@ def _completed(
     count = int(np.isnan(values).sum())
     said = [f"{count} missing values filled ({fill})"] * (count > 0)
     said += [f"{missing} missing rows filled ({fill})"] * (missing > 0)
-    return filled(whole, fill, season), times, (), tuple(said)
+    return filled(whole, fill, season), times, (), tuple(said), np.isnan(whole)
 
 
 def _cell_at(path: PathLike, dialect: Dialect, line: int, column: int) -> str:
