@@ -23,13 +23,13 @@ def streamed(stream, xs, *cuts):
     return np.concatenate([*(stream.push(part) for part in np.split(xs, cuts)), stream.flush()])
 
 
-def resampled(cell, xs, rate_in, rate_out, trained, half_width, reads, h0=None):
+def resampled(cell, xs, rate_in, rate_out, trained, half_width, reads, h0=None, beta=None, input_beta=None):
     """One call of `resampled` with the same meaning, in steps of the network: h0 at 0, the first sample at 1."""
     gap = float(trained / rate_out)
     ts = np.append(0.0, 1 + gap * np.arange(-(-len(xs) * rate_out // rate_in)))
-    beta = min(2.5 * reads - 0.5, 8.6)
-    path = ro.BandLimited(xs, float(trained / rate_in), t0=1.0, half_width=reads, beta=beta)
-    return np.asarray(ro.resampled(cell, path, ts, h0, half_width=half_width).states)[1:]
+    given = min(2.5 * reads - 0.5, 8.6) if input_beta is None else input_beta
+    path = ro.BandLimited(xs, float(trained / rate_in), t0=1.0, half_width=reads, beta=given)
+    return np.asarray(ro.resampled(cell, path, ts, h0, half_width=half_width, beta=beta).states)[1:]
 
 
 CASES = {
@@ -49,6 +49,14 @@ def test_blocks_are_one_call_of_resampled(case):
         rows = streamed(ro.Stream(cell, state, *rates, block=block, **given), XS, *cuts)
         assert rows.shape == want.shape
         np.testing.assert_allclose(rows, want, rtol=0, atol=1e-13)
+
+
+def test_the_windows_of_a_stream_have_the_shapes_that_are_given():
+    rates, widths = [Fraction(rate) for rate in (44_100, 48_000, 40_000)], (8, 8)
+    want = resampled(TANH, XS, *rates, *widths, beta=3.0, input_beta=5.0)
+    given = {"half_width": 8, "input_half_width": 8, "beta": 3.0, "input_beta": 5.0}
+    np.testing.assert_allclose(streamed(ro.Stream(TANH, state, *rates, **given), XS), want, rtol=0, atol=1e-12)
+    assert abs(want - resampled(TANH, XS, *rates, *widths)).max() > 1e-3
 
 
 @pytest.mark.slow

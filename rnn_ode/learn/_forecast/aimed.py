@@ -71,7 +71,7 @@ def _touched(part: Windows, used: tuple[int, ...], filled: np.ndarray) -> np.nda
     after = part.starts + part.inputs.shape[1]
     targets = after[:, None] + part.gap + np.arange(part.targets.shape[1])
     ends, asked = np.any(filled, axis=1), np.any(filled[:, list(used)], axis=1)
-    return ends[after - 1] | asked[targets].any(axis=1)
+    return np.logical_or(ends[after - 1], asked[targets].any(axis=1))
 
 
 def as_filled(filled: Any, shape: tuple[int, int]) -> np.ndarray:
