@@ -82,8 +82,10 @@ def load_csv(
         raise ValueError(f"fill must be one of {', '.join(FILLS)}; got {fill!r}.")
     table = read_table(path, column, index, dates, sep, decimal, tuple(na), header)
     chosen = table.chosen(column)
-    where = table.index_column(index, chosen, dates)
-    times, remarks = (None, ()) if where is None else table.times(where, dates, explicit=index is not None)
+    where, remarks = table.index_column(index, chosen, dates)
+    times = None
+    if where is not None:
+        times, remarks = table.times(where, dates)
     names = tuple(table.header[i] for i in chosen)
     values, lines = np.stack([table.numbers[i].values for i in chosen], axis=1), np.array(table.lines)
     if times is not None:
