@@ -5,7 +5,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from ._arrange import Module
 from ._network import Activation
+from ._sequence import Layer, layer_norm
 from ._torch_names import PARTS, plain_name, plain_names
 
 ACTIVATIONS: dict[str, Activation] = {"tanh": jnp.tanh, "relu": jax.nn.relu}
@@ -75,6 +77,20 @@ def recurrent_of(module: Any, prefix: str | None) -> Recurrent:
 def all_recurrent_of(module: Any) -> list[Recurrent]:
     """All recurrent layers of a module. `ValueError` if there are none."""
     return [_recurrent(prefix, layer) for prefix, layer in _found(module).items()]
+
+
+def with_eps(module: Any, layer: Module) -> Module:
+    """The layer, with the module's eps if it is a layer normalisation. `ValueError` if the module has another layer there."""
+    if layer.recurrent or layer.linear:
+        return layer
+    own = next((inner for name, inner in _inner(module) if _prefix(name) == layer.name), module)
+    if type(own).__name__ != "LayerNorm":
+        raise ValueError(
+            f"the layer {layer.name!r} is a {type(own).__name__}. Of the layers with a weight and a bias of one axis only "
+            "LayerNorm is read. If the network does not use it, name the layers that it uses by prefix and readout."
+        )
+    norm = layer.layers[0].module
+    return layer._replace(layers=(Layer(layer_norm(norm.weight, norm.bias, own.eps)),))
 
 
 def functions_of(module: Any) -> dict[str, Activation]:

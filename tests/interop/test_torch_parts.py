@@ -326,6 +326,24 @@ def test_computed_weights_of_a_module_stand_where_their_layer_is_declared(torch)
     assert interop.from_torch(cell).weight_hh.tolist() == cell.weight_hh.tolist()
 
 
+def test_a_module_says_what_its_normalisations_are(torch):
+    torch.manual_seed(0)
+    nn = torch.nn
+    layers = [nn.GRU(D, 4), nn.LayerNorm(4, eps=0.1), nn.Linear(4, 1)]
+    module = nn.ModuleList(layers).double()
+    wanted = through(torch, layers, XS)
+    for names in ((None, ...), ("0.", ("1.", "2."))):
+        np.testing.assert_allclose(outputs_of(interop.from_torch_network(module, *names), XS), wanted, atol=1e-12)
+    module[1] = nn.GroupNorm(2, 4).double()
+    with pytest.raises(ValueError, match=r"the layer '1\.' is a GroupNorm\. Of the layers .* only LayerNorm is read"):
+        interop.from_torch_network(module)
+    assert interop.from_torch_network(module, "0.", "2.").output_size == 1
+    module[1] = nn.BatchNorm1d(4).double()
+    for given in (module, module.state_dict()):
+        with pytest.raises(ValueError, match=r"key '1\.weight' has shape \(4,\); wanted is \(M, 4\)"):
+            interop.from_torch_network(given, "0.", ("1.", "2."))
+
+
 @pytest.mark.slow
 def test_gradients_and_resampling_go_through_an_input_layer_and_a_projection(torch):
     torch.manual_seed(0)
