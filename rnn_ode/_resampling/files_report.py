@@ -20,8 +20,9 @@ class Report(Shown):
     - `input`, `output`: the names of the files.
     - `rate_in`, `rate_out`, `trained`: rates of the input, the output and the network's own, in Hz or per time unit.
     - `frames`: how many were written.
-    - `scheme`: `ahead`, `behind`, `band`, `half_width` (`None` for `evolve`), `input_half_width`; the `radius` of its roots,
-      `None` if the network runs at its own rate; whether it is `stable`, and `recommended` by a trial.
+    - `scheme`: `ahead`, `behind`, `band`, `half_width` (`None` for `evolve`), `input_half_width`; `beta` and `input_beta` of
+      the two windows, `None` if fitted to their widths; the `radius` of its roots, `None` if the network runs at its own
+      rate; whether it is `stable`, and `recommended` by a trial.
     - `clipped`: number of samples beyond full scale.
     - `seconds`: of the run, without compiling; `real_time_factor`: seconds of input for each of them.
     - `round_trip_snr_db`: as `round_trip` returns it; `None` if it is not defined.

@@ -11,19 +11,24 @@ from ..interop import Network
 from .evolve import evolve
 from .files_round_trip import OwnRun
 from .interpolation import lagrange, uniform_nodes
+from .reading import fitted_window, spectrum_of
 from .recommend import LONGEST, WORTH, recommend
-from .resampled import resampled
+from .resampled import Window, resampled
 from .stability import RootCondition, root_condition
 
 
 class Scheme(NamedTuple):
-    """The interpolation of `evolve`, or with `half_width` that of `resampled`; and the window that reads the input."""
+    """The interpolation of `evolve`, or with `half_width` that of `resampled`; and the window that reads the input.
+
+    Where a β is `None` it is fitted to its window's width."""
 
     ahead: int = 3
     behind: int = 3
     band: float = 0.0
     half_width: int | None = None
     input_half_width: int = BandLimited.half_width
+    beta: float | None = None
+    input_beta: float | None = None
 
 
 def widest(latency: float, interval: float) -> Scheme:
@@ -77,10 +82,21 @@ def recommended_scheme(
     top = found.schemes[0]
     better = f"{top.label}, by {top.snr - ours.snr:.1f} dB" if top.snr > ours.snr + WORTH else None
     given = {name: value for name, value in ours.run.keywords.items() if name in Scheme._fields}
-    if ours.reads is not None:  # a window as long in time as that of the trial
-        per_result = 1.0 if interval is None else 1 / (ratio * interval)
-        given["input_half_width"] = max(1, int(ours.reads.half_width * per_result + 1e-9))
+    if ours.reads is not None:
+        reads = _as_long(ours.reads, own.xs, 1 / ratio, interval)
+        given |= {"input_half_width": reads.half_width, "input_beta": reads.beta}
     return Scheme(**given), better
+
+
+def _as_long(reads: Window, xs: np.ndarray, gap: float, interval: float | None) -> Window:
+    """Return the window for samples an `interval` of steps apart that is as long as `reads`, which is for samples a `gap`
+    apart; with the β that suits the inputs `xs` at the network's steps."""
+    if interval is None or abs(interval / gap - 1) < 1e-9:
+        return reads
+    frequencies, power = spectrum_of(xs)
+    held = frequencies * interval < np.pi
+    width = max(1, int(reads.half_width * gap / interval + 1e-9))
+    return fitted_window(width, frequencies[held] * interval, power[held])[0]
 
 
 def liveliest(own: OwnRun) -> np.ndarray:

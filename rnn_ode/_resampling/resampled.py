@@ -45,10 +45,10 @@ class Window(NamedTuple):
         return _half_band_of(jnp.zeros((1, 1)), self).beyond + 1 if self.half_band else self.half_width
 
     @classmethod
-    def of(cls, half_width: Any, beta: Any, name: str = "half_width") -> "Window":
+    def of(cls, half_width: Any, beta: Any, name: str = "half_width", name_of_beta: str = "beta") -> "Window":
         """The window of checked arguments; its β is fitted to the width where it is `None`."""
         check_count(name, half_width)
-        return cls(int(half_width), fitted_beta(int(half_width)) if beta is None else as_beta("beta", beta))
+        return cls(int(half_width), fitted_beta(int(half_width)) if beta is None else as_beta(name_of_beta, beta))
 
 
 def resampled(

@@ -60,6 +60,7 @@ class Stream:
     - `half_width`: run the network at its own rate instead, and read its outputs between its steps as `resampled` does, by
       a window of so many steps to either side. Default: `evolve`.
     - `input_half_width`: how many samples to either side of a time count where the input is read. Default 16.
+    - `beta`, `input_beta`: β of the two windows, as of `BandLimited`. Default: fitted to their widths.
     - `block`: how many results are computed at a time. It changes them only by rounding. Default: about 4000 for a small
       change of rate. Results come when the last of their block is known.
     - `h0`: the state from which it starts, such as `interop.Network.initial`. Default: zeros, for our cells and Equinox's.
@@ -99,6 +100,8 @@ class Stream:
         band: float = 0.0,
         half_width: int | None = None,
         input_half_width: int = BandLimited.half_width,
+        beta: float | None = None,
+        input_beta: float | None = None,
         block: int | None = None,
         h0: Any = None,
     ):
@@ -115,8 +118,8 @@ class Stream:
         self._gap = float(rates[2] / rates[1])
         self._whole = int(whole_steps(np.float64(self._gap), self._rule.ahead, np))
         self._reads = self._whole + self._rule.ahead
-        self._reading = Window.of(input_half_width, None, "input_half_width")
-        self._between = None if half_width is None else Window.of(half_width, None)
+        self._reading = Window.of(input_half_width, input_beta, "input_half_width", "input_beta")
+        self._between = None if half_width is None else Window.of(half_width, beta)
         reads = self._reads if self._between is None else 1
         self._block = max(1, _READS // (reads + 1)) if block is None else block
         check_count("block", self._block)
@@ -185,7 +188,7 @@ class Stream:
         """The number of the newest sample that the next block reads."""
         if self._resampling is not None:
             return self._resampling.newest
-        return int(self._places()[0].max()) + self._reading.half_width + 1
+        return int(self._places()[0].max()) + self._reading.half_width
 
     def _joined(self, rows) -> np.ndarray:
         return np.concatenate(rows) if rows else np.zeros((0, *self._outputs), self._kind)

@@ -67,6 +67,7 @@ def resample_command(
         Channel | None,
         typer.Option(
             case_sensitive=False,
+            metavar="NAME",
             help="Channel of a recording for a network with one input: left, right, mix (the mean) or each. Default: each.",
         ),
     ] = None,

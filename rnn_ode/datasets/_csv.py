@@ -4,21 +4,15 @@ What the user does not say is found from the file: the separator, the decimal ma
 order of day and month. `Series.understood()` tells what was found.
 """
 
-import operator
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
-from ._csv_cells import Numbers, kind
-from ._csv_text import HEAD, Dialect, Stream, checked_records, dialect_of, records, stem
+from ._csv_table import Column, index_of, read_table
+from ._csv_text import stem
 from ._series import PathLike, Reading, Series
-from ._times import FILLS, as_text, dates_in_numbers, dates_of, filled, places_of, step_of
-
-_PIECE = 100_000  # rows that are texts at the same time
-Column = str | int
+from ._times import FILLS, as_text, filled, places_of, step_of
 
 
 def load_csv(
@@ -86,7 +80,7 @@ def load_csv(
     """
     if fill is not None and fill not in FILLS:
         raise ValueError(f"fill must be one of {', '.join(FILLS)}; got {fill!r}.")
-    table = _read(path, column, index, dates, sep, decimal, tuple(na), header)
+    table = read_table(path, column, index, dates, sep, decimal, tuple(na), header)
     chosen = table.chosen(column)
     where = table.index_column(index, chosen, dates)
     times, remarks = (None, ()) if where is None else table.times(where, dates, explicit=index is not None)
@@ -98,7 +92,7 @@ def load_csv(
             remarks = (*remarks, "rows sorted from old to new")
             times, values, lines = times[order], values[order], lines[order]
         _check_once(path, table.header[where or 0], times, lines)
-    ahead_columns = [chosen.index(_index_of(path, table.header, one)) for one in known]
+    ahead_columns = [chosen.index(index_of(path, table.header, one)) for one in known]
     values, ahead = _without_end(values, ahead_columns)
     if fill is None:
         table.check_values(chosen, values, lines)
@@ -113,192 +107,6 @@ def load_csv(
     about = Reading(Path(path).name, tuple(table.header), None if where is None else table.header[where], ())
     about = Reading(about.file, about.available, about.index, (*table.remarks(chosen), *remarks, *said))
     return Series(name, values, times, names, about, gaps, ahead)
-
-
-@dataclass
-class _Table:
-    """The cells of a file: numbers of each column, texts of the columns that hold dates."""
-
-    path: PathLike
-    dialect: Dialect
-    header: list[str]
-    lines: list[int]
-    numbers: list[Numbers]
-    texts: dict[int, list[np.ndarray]]
-    dated: list[int]
-    first: str
-
-    def chosen(self, column: Column | Sequence[Column] | None) -> list[int]:
-        """The indices of the columns to read."""
-        if column is None:
-            numeric = [i for i, one in enumerate(self.numbers) if one.is_numeric and i not in self.dated]
-            if not numeric:
-                raise ValueError(
-                    f"{self.path}, line {self.lines[0]}: no column holds numbers, {self.dialect.separated()}; "
-                    f"got {self.first[:200]!r}."
-                )
-            return numeric[-1:]
-        wanted = [column] if isinstance(column, str | int) else list(column)
-        if not wanted:
-            raise ValueError(f"column must name at least one column of {self.path}; got {column!r}.")
-        found = [_index_of(self.path, self.header, name) for name in wanted]
-        for i in found:
-            if self.numbers[i].unit is None:
-                units = ", ".join(repr(unit) for unit in list(self.numbers[i].units)[:4])
-                raise ValueError(
-                    f"{self.path}, column {self.header[i]!r}: one unit is wanted for all of it; got {units}."
-                )
-        return found
-
-    def index_column(self, index: Column | None, chosen: list[int], dates: str | None) -> int | None:
-        """The column of times, or `None`."""
-        if index is not None:
-            if index == "none" and "none" not in self.header:
-                return None
-            return _index_of(self.path, self.header, index)
-        free = [i for i in self.dated if i not in chosen]
-        if free:
-            return free[0]
-        if dates is not None:
-            raise ValueError(f"{self.path}: dates needs a column of dates, and there is none; give index its name.")
-        return 0 if 0 not in chosen and _increases(self.numbers[0].values) else None
-
-    def times(self, where: int, dates: str | None, explicit: bool) -> tuple[np.ndarray, tuple[str, ...]]:
-        """The times in a column, in the order of the file, and remarks on how they were read."""
-        values, name = self.numbers[where].values, self.header[where]
-        if where not in self.texts:
-            found = dates_in_numbers(values)
-            if found is not None:
-                return found, ()
-            bad = np.flatnonzero(~np.isfinite(values))
-            if len(bad):
-                raise ValueError(
-                    f"{self.path}, line {self.lines[bad[0]]}, column {name!r}: a time is wanted; got no number."
-                )
-            return values, ()
-        cells = np.concatenate(self.texts[where])
-        read = dates_of(cells, dates)
-        if read.unread.any():
-            row = int(np.flatnonzero(read.unread)[0])
-            raise ValueError(
-                f"{self.path}, line {self.lines[row]}, column {name!r}: a date is wanted like those around it; got "
-                f'{cells[row]!r}. Give dates a format such as %d.%m.%Y, or index another column or "none".'
-            )
-        return read.times, (read.remark,) * bool(read.remark)
-
-    def text_in(self, chosen: list[int], lines: np.ndarray) -> np.ndarray:
-        """Whether each cell is text and not a number, in the order of these lines."""
-        order = np.searchsorted(self.lines, lines)
-        return np.stack([self.numbers[i].text[order] for i in chosen], axis=1)[:, : len(chosen)]
-
-    def check_values(self, chosen: list[int], values: np.ndarray, lines: np.ndarray) -> None:
-        """`ValueError` with the line of the first value that is not a finite number."""
-        bad = np.argwhere(~np.isfinite(values))
-        if not len(bad):
-            return
-        row, place = bad[np.lexsort((lines[bad[:, 0]], bad[:, 1]))[0]]
-        line = int(lines[row])
-        came = _cell_at(self.path, self.dialect, line, chosen[place])
-        fault = "a missing value" if not came else repr(came[:60])
-        missing = self.dialect.spelling.is_missing(came)
-        way = "; fill (linear, previous, season) would fill it" if missing else ""
-        raise ValueError(
-            f"{self.path}, line {line}, column {self.header[chosen[place]]!r}: a finite number is wanted; got {fault}{way}."
-        )
-
-    def remarks(self, chosen: list[int]) -> tuple[str, ...]:
-        """How the file is written, as far as it is not the usual way."""
-        units = {self.numbers[i].unit for i in chosen} - {""}
-        several = [
-            i for i, one in enumerate(self.numbers) if one.unit is None and 2 * sum(one.units.values()) > one.rows
-        ]
-        mixed = [self.header[i] for i in several if i not in self.dated]
-        said = [
-            self.dialect.separated() if self.dialect.sep != "," else "",
-            "decimal commas" if self.dialect.spelling.decimal == "," else "",
-            "" if self.dialect.header else "no header",
-            f"in {', '.join(sorted(map(str, units)))}" if units else "",
-            f"{', '.join(mixed)} not read, since units differ there" if mixed else "",
-        ]
-        return tuple(filter(None, said))
-
-
-def _read(
-    path: PathLike,
-    column: Column | Sequence[Column] | None,
-    index: Column | None,
-    dates: str | None,
-    sep: str | None,
-    decimal: str | None,
-    na: tuple[str, ...],
-    header: bool | None,
-) -> _Table:
-    """Read the cells of a file, in pieces, so that it is never in the memory as text."""
-    try:
-        import pandas as pd
-    except ModuleNotFoundError as error:
-        raise ImportError(
-            "reading csv files needs pandas: pip install '.[learn]' in a clone of rnn_ode", name="pandas"
-        ) from error
-    head = list(islice(records(path), HEAD))
-    if not head:
-        raise ValueError(f"{path}: the file holds no data; a series needs at least 2 rows.")
-    dialect = dialect_of(path, head, sep, decimal, na, header)
-    names = (
-        [cell.strip("'") for cell in dialect.cells(head[0][1])]
-        if dialect.header
-        else list(map(str, range(dialect.width)))
-    )
-    sample = [dialect.cells(text) for _, text in head[dialect.header :]]
-    dated = _dated(sample, dialect)
-    keep = set(dated)
-    if index is not None and dates is not None and index != "none":
-        keep.add(_index_of(path, names, index))
-    stream = Stream(checked_records(path, dialect))
-    numbers, texts = [Numbers.empty(dialect.spelling) for _ in names], {i: [] for i in keep}
-    if len(head) - dialect.header > 0:
-        pieces = pd.read_csv(
-            stream,  # pyright: ignore[reportArgumentType]
-            sep=r"\s+" if dialect.sep == " " else dialect.sep,
-            header=None,
-            names=range(len(names)),  # pyright: ignore[reportArgumentType]
-            index_col=False,
-            dtype=object,
-            keep_default_na=False,
-            na_filter=False,
-            skip_blank_lines=False,
-            skipinitialspace=True,
-            chunksize=_PIECE,
-        )
-        for piece in pieces:
-            for i in range(len(names)):
-                cells = np.array([cell.strip() for cell in piece[i]], object)
-                numbers[i].add(cells)
-                if i in keep:
-                    texts[i].append(cells)
-    if len(stream.lines) < 2:
-        raise ValueError(f"{path}: a series needs at least 2 rows of data; got {len(stream.lines)}.")
-    return _Table(path, dialect, names, stream.lines, numbers, texts, dated, head[dialect.header][1])
-
-
-def _dated(sample: list[list[str]], dialect: Dialect) -> list[int]:
-    """The columns whose first cells are all dates."""
-    rows = [row for row in sample if len(row) == dialect.width]
-    columns = list(zip(*rows, strict=True)) if rows else []
-    return [i for i, cells in enumerate(columns) if all(kind(cell, dialect.spelling) == "date" for cell in cells)]
-
-
-def _increases(values: np.ndarray) -> bool:
-    """Whether numbers are times: they increase, or decrease by equal steps."""
-    if not np.isfinite(values).all():
-        return False
-    steps = np.diff(values)
-    falling = len(steps) > 1 and bool((steps < 0).all())
-    return (
-        bool((steps > 0).all())
-        or (falling and np.ptp(steps) <= 0.01 * abs(steps[0]))
-        or (falling and dates_in_numbers(values) is not None)
-    )
 
 
 def _check_once(path: PathLike, name: str, times: np.ndarray, lines: np.ndarray) -> None:
@@ -356,34 +164,3 @@ def _completed(
     said = [f"{count} missing values filled ({fill})"] * (count > 0)
     said += [f"{missing} missing rows filled ({fill})"] * (missing > 0)
     return filled(whole, fill, season), times, (), tuple(said)
-
-
-def _cell_at(path: PathLike, dialect: Dialect, line: int, column: int) -> str:
-    """One cell of a file."""
-    return next(dialect.cells(text)[column] for number, text in records(path) if number == line)
-
-
-def _index_of(path: PathLike, header: list[str], name: Column) -> int:
-    """The index of one column."""
-    if not isinstance(name, str):
-        index = operator.index(name)
-    elif header.count(name) > 1:
-        raise ValueError(f"{path}: the header has column {name!r} more than once; give its 0-based index instead.")
-    elif name in header:
-        index = header.index(name)
-    else:
-        index = int(name) if name.isdecimal() else -1
-    if not 0 <= index < len(header):
-        raise ValueError(f"{path}: no column {name!r}. {_existing(header)}")
-    return index
-
-
-def _existing(header: list[str]) -> str:
-    """Say which columns exist. The columns of a file without a header are named by their numbers."""
-    last, named = len(header) - 1, header != [str(i) for i in range(len(header))]
-    names = ", ".join(map(repr, header))
-    if last == 0:
-        return f"There is only one column, {names} (number 0)." if named else "There is only one column, number 0."
-    if named:
-        return f"There are the columns {names}; or give a number from 0 to {last}."
-    return f"The columns have no names; give a number from 0 to {last}."

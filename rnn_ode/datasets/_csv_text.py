@@ -7,8 +7,10 @@ Files are read line by line, so their size does not matter.
 import codecs
 import csv
 import io
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise, zip_longest
 from pathlib import Path
 
 from ._csv_cells import Spelling, kind, spelling_of
@@ -115,6 +117,12 @@ def dialect_of(
     regular = [trial for trial in found if trial.regular and (trial.width > 1 or (trial.sep == _NONE and not several))]
     # the first of equals; if all records have unequal lengths, the separator that the first record has
     best = max(regular, key=lambda trial: trial.share) if regular else [*several, found[-1]][0]
+    if best.spelling.doubt:
+        number = next(number for (number, _), row in zip(head, best.rows, strict=True) if best.spelling.doubt in row)
+        raise ValueError(
+            f"{path}, line {number}: {best.spelling.doubt!r} may be a whole number or one with a fraction, and nothing in "
+            "the file tells which. Give decimal, '.' or ','."
+        )
     has_header = looks_like_header(best.rows, best.spelling) if header is None else header
     return Dialect(best.sep, best.spelling, has_header, best.width)
 
@@ -141,7 +149,8 @@ def _tried(head: list[Record], sep: str, decimal: str | None, na: Iterable[str])
     as_is = Dialect(sep, Spelling("."), False, 0)
     rows = [as_is.cells(text) for _, text in head]
     below = [cell for row in rows[1:] or rows for cell in row]
-    spelling = spelling_of(below, decimal, na, prefers_comma=sep not in (",", _NONE))
+    columns = list(zip_longest(*(rows[1:] or rows), fillvalue=""))
+    spelling = spelling_of(columns, decimal, na, prefers_comma=sep not in (",", _NONE), quotes_commas=sep == ",")
     understood = sum(kind(cell, spelling) != "text" for cell in below)
     return _Trial(sep, rows, spelling, understood / max(1, len(below)))
 
@@ -149,13 +158,17 @@ def _tried(head: list[Record], sep: str, decimal: str | None, na: Iterable[str])
 def looks_like_header(rows: list[list[str]], spelling: Spelling) -> bool:
     """Whether the first row names the columns.
 
-    It does if it is text above values, or nothing but text, or distinct integers or dates above values of another kind. A
-    number with a fraction is no name unless there is text above values beside it.
+    It does if it is text above values, or nothing but text, or distinct integers or dates above values of another kind. If
+    there is text among them, or they are years, most values of a column must be of another kind, and else all. Text and
+    years in a row are names above any values. A number with a fraction is a name only beside text above values.
     """
     first, *below = rows
     kinds = [kind(cell, spelling) for cell in first]
-    columns = list(zip(*(row for row in below if len(row) == len(first)), strict=True)) or [()] * len(first)
-    unders = [{kind(cell, spelling) for cell in column} - {"missing"} for column in columns]
+    below = [row for row in below if len(row) == len(first)]
+    columns = list(zip(*below, strict=True)) or [()] * len(first)
+    unders = [Counter(kind(cell, spelling) for cell in column) for column in columns]
+    for counts in unders:
+        del counts["missing"]
     pairs = list(zip(kinds, unders, strict=True))
     if any(above == "text" and under and "text" not in under for above, under in pairs):
         return True
@@ -168,7 +181,22 @@ def looks_like_header(rows: list[list[str]], spelling: Spelling) -> bool:
         return False
     if kinds[0] == "missing" and columns[0] and all(kind(cell, spelling) != "missing" for cell in columns[0]):
         return True  # an index without a name, as pandas writes it
-    return any(above in ("integer", "date") and under and above not in under for above, under in pairs)
+    years = _are_years(first, kinds) and not any(
+        _are_years(row, [kind(cell, spelling) for cell in row]) for row in below
+    )
+    if years and "text" in kinds:
+        return True
+    most = years or "text" in kinds
+    return any(
+        above in ("integer", "date") and under and (2 * under[above] < under.total() if most else not under[above])
+        for above, under in pairs
+    )
+
+
+def _are_years(row: list[str], kinds: list[str]) -> bool:
+    """Whether the integers of a row are years that follow each other, two or more."""
+    years = [int(cell) for cell, one in zip(row, kinds, strict=True) if one == "integer"]
+    return len(years) > 1 and 1500 <= years[0] < 2500 and all(b - a == 1 for a, b in pairwise(years))
 
 
 def checked_records(path: PathLike, dialect: Dialect) -> Iterator[Record]:

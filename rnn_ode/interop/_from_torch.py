@@ -20,7 +20,7 @@ from ._arrange import applied
 from ._fill import as_weights, filled
 from ._network import Activation, Network
 from ._sequence import in_sequence
-from ._torch_module import agreed, all_recurrent_of, arrays_of, functions_of, is_module, recurrent_of
+from ._torch_module import agreed, all_recurrent_of, arrays_of, functions_of, is_module, recurrent_of, with_eps
 from ._torch_names import GATES, PARTS, layer_keys, plain_name, plain_names
 from ._torch_parts import initial_of, order_of
 
@@ -103,6 +103,9 @@ def from_torch_network(
     (`h0`, `c0`). Each layer is put where its sizes fit. Where they leave a choice, the order of the names and their words
     (such as `embed` and `out`) decide, if they do not contradict each other.
 
+    A module says the eps of its layer normalisations. In a state dictionary a weight and a bias of one axis are taken for a
+    LayerNorm with PyTorch's default eps, 1e-5.
+
     If both `prefix` and `readout` are given, other keys are ignored; otherwise there may be none.
 
     **Arguments:**
@@ -122,7 +125,8 @@ def from_torch_network(
     are part of the cell.
 
     **Raises:** `ValueError` naming the key, its shape and what is wanted: for shapes that do not fit, for keys that have no
-    meaning here or two, for an order that is not clear and for a second direction; otherwise as `from_torch`.
+    meaning here or two, for an order that is not clear, for a second direction and for a module's normalisation that is no
+    LayerNorm; otherwise as `from_torch`.
 
     ```python
     >>> import numpy as np
@@ -137,15 +141,18 @@ def from_torch_network(
     """
     activations: dict[str, Activation] = {}
     functions: dict[str, Activation] = {}
-    if is_module(state_dict):
+    module = state_dict if is_module(state_dict) else None
+    if module is not None:
         chosen = prefix if isinstance(prefix, str) else None
-        found = [recurrent_of(state_dict, chosen)] if chosen else all_recurrent_of(state_dict)
+        found = [recurrent_of(module, chosen)] if chosen else all_recurrent_of(module)
         activations = {one.prefix: agreed(one.activation, activation) for one in found}
-        functions = functions_of(state_dict)
-        state_dict = arrays_of(state_dict)
+        functions = functions_of(module)
+        state_dict = arrays_of(module)
     _check_names(state_dict)
     arrays = plain_names(state_dict)
     order = order_of(arrays, prefix, readout, lambda one: all_layers(arrays, one, activations.get(one, activation)))
+    if module is not None:
+        order = tuple(with_eps(module, layer) for layer in order)
     cell, head = in_sequence(order[0].takes, applied(order, functions, between))
     return Network(cast(Cell, cell), head, residual, initial_of(arrays, order))
 

@@ -48,9 +48,9 @@ def layer_list(content: Mapping[str, Any]) -> Network:
             raise ValueError(f"{name}: its shape is {entry['shape']}, and its weights give {width} outputs.")
         layers += made
     gain_in, gain_out = (_gain(key, content.get(key) or 0) for key in ("in_gain", "out_gain"))
-    skip = real("key 'in_skip'", content.get("in_skip") or 0)
+    skip = content.get("in_skip") or 0
     if skip not in (0, 1) or (skip and width != 1):
-        raise ValueError(f"key 'in_skip' must be 0, or 1 for a network with one output; got {skip:g} for {width}.")
+        raise ValueError(f"key 'in_skip' must be 0, or 1 for a network with one output; got {brief(skip)} for {width}.")
     if gain_in != 1:
         layers = [Layer(linear(np.diag([gain_in] + [1.0] * (inputs - 1)))), *layers]
     if gain_out != 1:

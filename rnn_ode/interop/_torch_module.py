@@ -5,7 +5,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from ._arrange import Module
 from ._network import Activation
+from ._sequence import Layer, layer_norm
 from ._torch_names import PARTS, plain_name, plain_names
 
 ACTIVATIONS: dict[str, Activation] = {"tanh": jnp.tanh, "relu": jax.nn.relu}
@@ -26,24 +28,36 @@ def is_module(given: Any) -> bool:
 
 
 def arrays_of(module: Any) -> dict[str, Any]:
-    """The module's state dictionary. Arrays of a cell, such as `weight_hh`, get the names of a layer, `weight_hh_l0`.
+    """The arrays of the state dictionary, in its order. Those of a cell, such as `weight_hh`, get the names of a layer.
 
     An array that is computed from others (by a spectral norm, say) is in no state dictionary: it is the layer's attribute.
     """
-    arrays = {key: value for key, value in plain_names(module.state_dict()).items() if "parametrizations." not in key}
+    arrays = plain_names(module.state_dict())
     for name, inner in _inner(module):
-        if _is_cell(inner):
-            names = {part: f"{part}_l0" for part in PARTS}
-        elif _is_layer(inner):
-            names = {f"{part}_l{k}": f"{part}_l{k}" for part in PARTS for k in range(inner.num_layers)}
-        else:
-            continue
-        for own, common in names.items():
-            if _prefix(name) + own in arrays:
-                arrays[_prefix(name) + common] = arrays.pop(_prefix(name) + own)
-            elif (computed := getattr(inner, own, None)) is not None:
-                arrays[_prefix(name) + common] = computed.detach()
-    return arrays
+        computed = {}
+        for own in _names_in(inner):
+            key = _prefix(name) + own
+            if not {key, f"{key}_l0"} & arrays.keys() and (value := getattr(inner, own, None)) is not None:
+                computed[key] = value.detach()
+        arrays = _inserted(arrays, _prefix(name), computed)
+    return plain_names({key: value for key, value in arrays.items() if "parametrizations." not in key})
+
+
+def _names_in(module: Any) -> list[str]:
+    """The names of the arrays that a module may compute: those of a recurrent layer, and those that it says itself."""
+    names: list[str] = [*getattr(module, "parametrizations", ())]
+    if _is_cell(module):
+        names += PARTS
+    elif _is_layer(module):
+        names += [f"{part}_l{k}" for part in PARTS for k in range(module.num_layers)]
+    return names
+
+
+def _inserted(arrays: dict[str, Any], prefix: str, computed: dict[str, Any]) -> dict[str, Any]:
+    """The arrays with the computed ones before the first under the prefix, as the order of the names counts."""
+    items = list(arrays.items())
+    place = next((number for number, key in enumerate(arrays) if key.startswith(prefix)), len(items))
+    return dict([*items[:place], *computed.items(), *items[place:]])
 
 
 def recurrent_of(module: Any, prefix: str | None) -> Recurrent:
@@ -63,6 +77,20 @@ def recurrent_of(module: Any, prefix: str | None) -> Recurrent:
 def all_recurrent_of(module: Any) -> list[Recurrent]:
     """All recurrent layers of a module. `ValueError` if there are none."""
     return [_recurrent(prefix, layer) for prefix, layer in _found(module).items()]
+
+
+def with_eps(module: Any, layer: Module) -> Module:
+    """The layer, with the module's eps if it is a layer normalisation. `ValueError` if the module has another layer there."""
+    if layer.recurrent or layer.linear:
+        return layer
+    own = next((inner for name, inner in _inner(module) if _prefix(name) == layer.name), module)
+    if type(own).__name__ != "LayerNorm":
+        raise ValueError(
+            f"the layer {layer.name!r} is a {type(own).__name__}. Of the layers with a weight and a bias of one axis only "
+            "LayerNorm is read. If the network does not use it, name the layers that it uses by prefix and readout."
+        )
+    norm = layer.layers[0].module
+    return layer._replace(layers=(Layer(layer_norm(norm.weight, norm.bias, own.eps)),))
 
 
 def functions_of(module: Any) -> dict[str, Activation]:

@@ -136,7 +136,7 @@ def _candidates(arrays: Mapping[str, Any]) -> list[Module]:
 def _layer(arrays: Mapping[str, Any], name: str, size: int) -> Module:
     """A linear layer or a layer normalisation. `size` is what it is wanted to take, for the text of an error."""
     weight, bias = (shape_of(arrays.get(f"{name}{part}", 0.0)) for part in ("weight", "bias"))
-    if len(weight) == 1 and bias == weight:
+    if len(weight) == 1 and bias == weight and f"{name}running_mean" not in arrays:
         arrays = {part: as_weights(f"key '{name}{part}'", arrays[f"{name}{part}"]) for part in ("weight", "bias")}
         return Module(name, weight[0], weight[0], (Layer(layer_norm(arrays["weight"], arrays["bias"], 1e-5)),))
     made = linear_of(arrays, name, size or weight[-1])

@@ -86,7 +86,7 @@ def test_the_name_without_a_header_is_the_file(write):
         (b"PK\x03\x04rest", None, "a zip archive or an Excel workbook; unpack it, or save the sheet as csv"),
         (b"\xff\xfex\x00", None, "UTF-16 text; save it as UTF-8"),
         (b"\x1f\x8brest", None, "compressed by gzip"),
-        ("x\n1 kg\n2 g\n", "x", "column 'x': one unit is wanted for all of it; got 'kg', 'g'"),
+        ("x\n1 kg\n2 g\n", "x", "column 'x': one unit is wanted for all of it; got kg, g"),
         (
             "d,x\n2020-01-01,1\n2020-01-02,2\n2020-01-01,3\n",
             None,
@@ -124,6 +124,12 @@ HEADERS = {
     "a store's number": ("date,101\n2020-01-01,5\n2020-01-02,6\n", [5, 6]),
     "years": ("2019,2020\n1.5,2.5\n3.5,4.5\n", [2.5, 4.5]),
     "depths beside a name": ("time,0.5,1.5\n1,20.5,21.5\n2,20.25,21\n", [21.5, 21]),
+    "years beside a name, above whole numbers too": (
+        "Land,2019,2020\nA,1.5,2.5\nB,3.5,3\nC,3,3\nD,2.5,2.5\n",
+        [2.5, 3, 3, 2.5],
+    ),
+    "years beside a name, above whole numbers": ("Country,2019,2020,2021\nA,1,2,3\nB,4,6,5\n", [3, 5]),
+    "years above some whole numbers": ("2019,2020\n1.5,2.5\n3,3.5\n4.5,4\n", [2.5, 3.5, 4]),
     "dates above numbers": ("2020-01-01,2020-01-02\n1,2\n3,4\n", [2, 4]),
 }
 NO_HEADERS = {
@@ -131,6 +137,9 @@ NO_HEADERS = {
     "integers above both": ("1\n2.5\n3\n", [1, 2.5, 3]),
     "times and values": ("0,10.5\n1,11.5\n", [10.5, 11.5]),
     "dates and values": ("2020-01-01,5\n2020-01-02,6\n", [5, 6]),
+    "a name and integers in each row": ("A,1,2\nB,4,3\n", [2, 3]),
+    "an integer above fractions and another": ("5\n2.5\n3.5\n3\n2.2\n", [5, 2.5, 3.5, 3, 2.2]),
+    "years in each row": ("A,2019,2020\nB,2001,2002\n", [2020, 2002]),
     "equal integers": ("7,7\n1.5,2.5\n2.5,3.5\n", [7, 2.5, 3.5]),
 }
 
@@ -176,10 +185,59 @@ def test_the_header_is_as_the_user_says(write):
         ("-1.5 0.25\n2.5 0.5\n", [0.25, 0.5]),
         ("t,x\r\n1,1e3\r\n2,-.5\r\n", [1000, -0.5]),
         ('t,"x\nm"\n1,2\n2,3\n', [2, 3]),
+        ("d;price;vol\na;10.50;1,000\nb;11.25;2,500\nc;11.25;900\n", [1000, 2500, 900]),
+        ('d,x\n1,"0,523"\n2,"0,487"\n3,"1,021"\n', [0.523, 0.487, 1.021]),
+        ('d,x\n1,"1,234"\n2,"2,345"\n', [1234, 2345]),
+        ("d,x\n1,1.234\n2,2.345\n", [1.234, 2.345]),
+        ("x\n1.234\n2.345\n", [1.234, 2.345]),
+        ("m;x\n01.2020;1,5\n02.2020;1.000,5\n", [1.5, 1000.5]),
+        ("d,x\n1,950\n2,980\n3,1.1K\n4,1.2M\n5,2B\n6,(3k)\n", [950, 980, 1100, 1.2e6, 2e9, -3000]),
+        ("d,x\n1,$1.5K\n2,980\n", [1500, 980]),
+        ("d,x\n1,50%\n2,0\n", [50, 0]),
     ],
 )
 def test_numbers_as_people_write_them(text, values, write):
     assert datasets.load_csv(write(text)).values[:, 0].tolist() == values
+
+
+@pytest.mark.parametrize(
+    "text, line, cell",
+    [
+        ("m;x\n2020-02;999\n2020-03;1.000\n2020-04;1.001\n", 3, "1.000"),
+        ("m,x\n2020-02,999\n2020-03,1.000\n", 3, "1.000"),
+        ("m;x\n01.02.2020;1.234\n02.02.2020;2.345\n", 2, "1.234"),
+        ("m;x\n01.02.2020;1,234\n02.02.2020;2,345\n", 2, "1,234"),
+        ("m\tx\n2020-01\t1,000\n2020-02\t900\n", 2, "1,000"),
+    ],
+)
+def test_a_mark_that_may_be_of_thousands_or_of_decimals_is_asked_for(text, line, cell, write):
+    with pytest.raises(ValueError, match=f"line {line}: '{cell}' may be a whole number .* Give decimal"):
+        datasets.load_csv(write(text))
+    mark = cell[1]
+    place = line - 2
+    assert datasets.load_csv(write(text), decimal=mark).values[place, 0] == float(cell.replace(",", "."))
+    other = ".,"[mark == "."]
+    assert datasets.load_csv(write(text), decimal=other).values[place, 0] == float(cell.replace(mark, ""))
+
+
+def test_numbers_in_different_units_are_no_column(write):
+    for cells, units in (("$950 €980 EUR990", "USD, EUR"), ("0.5 50% 60%", "none, %"), ("1.2kg 900g 5", "none, kg, g")):
+        text = "d,x\n" + "".join(f"{k},{cell}\n" for k, cell in enumerate(cells.split()))
+        with pytest.raises(ValueError, match=f"column 'x': one unit is wanted for all of it; got {units}"):
+            datasets.load_csv(write(text), "x")
+    with pytest.raises(ValueError, match="units differ in 'Vol': kg, g"):
+        datasets.load_csv(write("date,Vol\n2020-01-01,1.2 kg\n2020-01-02,900 g\n"))
+    with pytest.raises(ValueError, match="units differ in 'x': none, %"):
+        datasets.load_csv(write("d,x\n1,0.5\n2,50%\n3,60%\n"))  # and d is not read in its place
+    money = datasets.load_csv(write("d,x\n1,$10\n2,US$11\n3,USD 12\n4,13\n"))
+    assert money.values[:, 0].tolist() == [10, 11, 12, 13] and "in USD" in money.understood()
+
+
+def test_a_number_for_missing_is_found_however_it_is_written(write):
+    series = datasets.load_csv(write("d,x\n1,2\n2,-999.0\n3,4\n"), na=["-999"], fill="linear")
+    assert series.values.ravel().tolist() == [2, 3, 4]
+    series = datasets.load_csv(write("d;x\n1;2,5\n2;-999,0\n3;4,5\n"), na=["-999"], fill="linear")
+    assert series.values.ravel().tolist() == [2.5, 3.5, 4.5]
 
 
 def test_what_was_understood_is_said_in_one_line(write):
@@ -189,7 +247,7 @@ def test_what_was_understood_is_said_in_one_line(write):
         "separated by semicolons; decimal commas; dates read as day, then month, then year; the other order fits as well"
     )
     assert series.understanding()["step"] == "monthly" and series.understanding()["gaps"] == []
-    other = datasets.load_csv(write("d,vol,x\n1,1.2M,5\n2,900K,6\n"), "x")
+    other = datasets.load_csv(write("d,vol,x\n1,1.2kg,5\n2,900g,6\n"), "x")
     assert "vol not read, since units differ there" in other.understood()
 
 
@@ -221,7 +279,7 @@ def test_values_known_ahead_stand_after_the_series(write):
 
 
 def test_a_large_file_is_read_in_pieces(write, monkeypatch):
-    monkeypatch.setattr("rnn_ode.datasets._csv._PIECE", 7)
+    monkeypatch.setattr("rnn_ode.datasets._csv_table._PIECE", 7)
     path = write("d,x\n" + "".join(f"2020-01-{k + 1:02d},{k}.5\n" for k in range(30)))
     series = datasets.load_csv(path)
     assert series.values.ravel().tolist() == [k + 0.5 for k in range(30)] and str(series.step) == "daily"

@@ -89,6 +89,7 @@ def test_aida_x_adds_the_input_and_scales_both_in_db(read):
     wanted = up * XS + dense(keras_lstm(xs * [up, 1], *knob), *OUT)  # the knob is not scaled
     np.testing.assert_allclose(outputs_of(network, xs), wanted, atol=1e-12)
     assert read(PLAIN | {"in_skip": 1}).residual is True and read(PLAIN | {"in_skip": None}).residual is False
+    assert read(PLAIN | {"in_skip": True}).residual is True and read(PLAIN | {"in_skip": False}).residual is False
     assert read(PLAIN | {"in_skip": 1}, residual=False).residual is False
 
 
@@ -187,6 +188,7 @@ def changed(number, **change):
             r"weights\[0\]: finite numbers are wanted; the entry at \(2, 0\) is nan",
         ),
         (PLAIN | {"in_skip": 2}, "key 'in_skip' must be 0, or 1"),
+        (PLAIN | {"in_skip": "1"}, "key 'in_skip' must be 0, or 1"),
         (PLAIN | {"in_gain": "loud"}, "key 'in_gain' must be a finite number; got 'loud'"),
         (PLAIN | {"out_gain": 1e9}, "key 'out_gain' must be within ±200 dB"),
         (PLAIN | {"samplerate": 0}, "key 'samplerate': a sampling rate in Hz is wanted, above 0 .*; got 0"),

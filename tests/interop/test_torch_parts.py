@@ -286,6 +286,64 @@ def test_a_module_says_which_functions_stand_in_its_sequences(torch):
         interop.from_torch_network(holder)
 
 
+def same(ours, theirs):
+    return jax.tree.all(jax.tree.map(lambda a, b: bool(jnp.array_equal(a, b)), ours, theirs))
+
+
+def test_a_module_is_read_in_the_order_of_its_declaration(torch):
+    """All of these sizes fit both before and behind the recurrent layer, which stands first."""
+    torch.manual_seed(0)
+    nn = torch.nn
+    heads = [[nn.Linear(N, N)], [nn.Linear(N, N), nn.Linear(N, D)], [nn.LayerNorm(N), nn.Linear(N, D)]]
+    for kind in (nn.LSTM, nn.GRU, nn.GRUCell):
+        for head in heads:
+            inputs = head[-1].out_features
+            module = nn.ModuleList([kind(inputs, N), *head]).double()
+            network = interop.from_torch_network(module, between=jax.nn.relu)
+            assert same(network, interop.from_torch_network(module.state_dict(), between=jax.nn.relu))
+            assert type(network.cell).__name__ == kind.__name__.removesuffix("Cell") + "Cell"
+    xs = np.random.default_rng(0).normal(size=(T, N))
+    layers = [nn.LSTM(N, N), nn.Linear(N, N)]
+    network = interop.from_torch_network(nn.ModuleList(layers).double())
+    np.testing.assert_allclose(outputs_of(network, xs), through(torch, layers, xs), atol=1e-12)
+
+
+def test_computed_weights_of_a_module_stand_where_their_layer_is_declared(torch):
+    """An orthogonal weight (`torch.nn.utils.parametrizations.orthogonal`) is in no state dictionary."""
+    torch.manual_seed(0)
+    nn, orthogonal = torch.nn, torch.nn.utils.parametrizations.orthogonal
+    xs = np.random.default_rng(0).normal(size=(T, N))
+    for layers in (
+        [nn.Linear(N, N), nn.RNN(N, N, bias=False), nn.Linear(N, N)],
+        [nn.RNN(N, N), nn.Linear(N, N, bias=False)],
+    ):
+        for layer in layers:
+            for name in [name for name, _ in layer.named_parameters() if "weight" in name]:
+                orthogonal(layer, name)
+        network = interop.from_torch_network(nn.ModuleList(layers).double(), readout=f"{len(layers) - 1}.")
+        np.testing.assert_allclose(outputs_of(network, xs), through(torch, layers, xs), atol=1e-12)
+    cell = orthogonal(nn.GRUCell(N, N).double(), "weight_hh")
+    assert interop.from_torch(cell).weight_hh.tolist() == cell.weight_hh.tolist()
+
+
+def test_a_module_says_what_its_normalisations_are(torch):
+    torch.manual_seed(0)
+    nn = torch.nn
+    layers = [nn.GRU(D, 4), nn.LayerNorm(4, eps=0.1), nn.Linear(4, 1)]
+    module = nn.ModuleList(layers).double()
+    wanted = through(torch, layers, XS)
+    for names in ((None, ...), ("0.", ("1.", "2."))):
+        np.testing.assert_allclose(outputs_of(interop.from_torch_network(module, *names), XS), wanted, atol=1e-12)
+    module[1] = nn.GroupNorm(2, 4).double()
+    with pytest.raises(ValueError, match=r"the layer '1\.' is a GroupNorm\. Of the layers .* only LayerNorm is read"):
+        interop.from_torch_network(module)
+    assert interop.from_torch_network(module, "0.", "2.").output_size == 1
+    module[1] = nn.BatchNorm1d(4).double()
+    for given in (module, module.state_dict()):
+        with pytest.raises(ValueError, match=r"key '1\.weight' has shape \(4,\); wanted is \(M, 4\)"):
+            interop.from_torch_network(given, "0.", ("1.", "2."))
+
+
 @pytest.mark.slow
 def test_gradients_and_resampling_go_through_an_input_layer_and_a_projection(torch):
     torch.manual_seed(0)

@@ -20,6 +20,7 @@ from rnn_ode._resampling.files_report import Report, doubt
 from rnn_ode._resampling.files_round_trip import OwnRun, level, own_run, round_trip
 from rnn_ode._resampling.files_scheme import Scheme, checked_roots, error_gain, liveliest, recommended_scheme
 from rnn_ode._resampling.files_source import Table, survey
+from rnn_ode._resampling.resampled import Window
 
 
 @pytest.fixture
@@ -114,7 +115,7 @@ def test_recommended_is_the_best_stable_scheme_of_evolve(monkeypatch):
 
     def scheme(function, stable, snr, **arguments):
         label = f"{function.__name__}{tuple(arguments.values())}"
-        return SimpleNamespace(run=partial(function, **arguments), stable=stable, snr=snr, label=label)
+        return SimpleNamespace(run=partial(function, **arguments), stable=stable, snr=snr, label=label, reads=None)
 
     ranking = (
         scheme(ro.delayed_feedback, True, 61.5, order=3, band=0.0),
@@ -133,6 +134,27 @@ def test_recommended_is_the_best_stable_scheme_of_evolve(monkeypatch):
     assert recommended(*ranking[1:]) == (Scheme(2, 3, 0.1), None)
     with pytest.raises(ValueError, match=r"no scheme of evolve is stable at a ratio of 1\.2"):
         recommended(ranking[0], ranking[3])
+
+
+def test_a_recommended_scheme_reads_by_the_windows_of_its_trial(monkeypatch):
+    """At twice the network's rate. An input at the network's own rate needs half as many samples for as long a window."""
+    run = partial(ro.resampled, half_width=3, beta=9.5)
+    best = SimpleNamespace(run=run, snr=90.0, label="", reads=Window(6, 11.5))
+    monkeypatch.setattr(files_scheme, "recommend", lambda *_, **__: SimpleNamespace(schemes=(best,)))
+    own = OwnRun(TONE, TONE)
+    for interval in (0.5, None):
+        scheme, _ = recommended_scheme(network(), own, 2.0, 6, interval)
+        assert scheme == Scheme(half_width=3, beta=9.5, input_half_width=6, input_beta=11.5)
+    scheme, _ = recommended_scheme(network(), own, 2.0, 6, 1.0)
+    assert scheme.input_half_width == 3
+
+    def error(beta):
+        path = ro.BandLimited(TONE, half_width=3, beta=beta)
+        ts = 100.4 + np.arange(1000.0)
+        wanted = 0.4 * np.sin(0.05 * (ts - 1)) + 0.2 * np.sin(0.31 * (ts - 1))
+        return abs(np.asarray(jax.vmap(path)(ts))[:, 0] - wanted).max()
+
+    assert error(scheme.input_beta) < min(error(scheme.input_beta - 2), error(scheme.input_beta + 2), error(7.0))
 
 
 def test_a_trial_looks_at_the_liveliest_stretch():

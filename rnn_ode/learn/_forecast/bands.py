@@ -83,12 +83,14 @@ class ConformalIntervals(eqx.Module):
     If the members say how uncertain they are (`spread`), that stands in place of the standard deviation and the floor.
 
     **Fields:** `factor` and `floor`, each (horizon, D). `floor` is the root mean square error on the validation windows.
-    `ratios` (m, horizon, D) are quantiles of the errors, with sign, in the same units as `factor`.
+    `ratios` (m, horizon, D) are quantiles of the errors, with sign, in the same units as `factor`. With `log` all of this is
+    about logarithms, so that the intervals grow with the level; the mean is that of the values.
     """
 
     factor: np.ndarray
     floor: np.ndarray
     ratios: np.ndarray
+    log: bool = eqx.field(static=True, default=False)
 
     @classmethod
     def fit(
@@ -97,15 +99,17 @@ class ConformalIntervals(eqx.Module):
         targets: Float[np.ndarray, "n horizon D"],
         share: float,
         spread: Float[np.ndarray, "members n horizon D"] | None = None,
+        log: bool = False,
     ) -> "ConformalIntervals":
         """The intervals that cover this share of the targets."""
-        wrong = targets - predictions.mean(axis=0)
+        centre, each, spread = _scaled(predictions, spread, log)
+        wrong = (np.log(targets) if log else targets) - centre
         floor = np.sqrt(np.mean(wrong**2, axis=0)) + np.finfo(float).tiny
-        width = _width(predictions, floor, spread)
+        width = _width(each, floor, spread)
         ratios = np.sort(np.abs(wrong) / width, axis=0)
         place = math.ceil((len(ratios) + 1) * share * (1 - 1e-12)) - 1
         levels = (np.arange(_QUANTILES) + 0.5) / _QUANTILES
-        return cls(ratios[min(place, len(ratios) - 1)], floor, np.quantile(wrong / width, levels, axis=0))
+        return cls(ratios[min(place, len(ratios) - 1)], floor, np.quantile(wrong / width, levels, axis=0), log)
 
     def __call__(
         self,
@@ -113,8 +117,9 @@ class ConformalIntervals(eqx.Module):
         spread: Float[np.ndarray, "members n horizon D"] | None = None,
     ) -> Band:
         """The mean of the members' predictions, with its intervals."""
-        mean, half = predictions.mean(axis=0), self.factor * _width(predictions, self.floor, spread)
-        return Band(mean, mean - half, mean + half)
+        centre, each, spread = _scaled(predictions, spread, self.log)
+        half = self.factor * _width(each, self.floor, spread)
+        return Band(predictions.mean(axis=0), self._undone(centre - half), self._undone(centre + half))
 
     def samples(
         self,
@@ -122,10 +127,24 @@ class ConformalIntervals(eqx.Module):
         spread: Float[np.ndarray, "members n horizon D"] | None = None,
     ) -> Float[np.ndarray, "m n horizon D"]:
         """Equally likely values of each target: the mean, and the errors of the validation windows in its units."""
-        return predictions.mean(axis=0) + self.ratios[:, None] * _width(predictions, self.floor, spread)
+        centre, each, spread = _scaled(predictions, spread, self.log)
+        return self._undone(centre + self.ratios[:, None] * _width(each, self.floor, spread))
+
+    def _undone(self, values: np.ndarray) -> np.ndarray:
+        return np.exp(np.clip(values, -700, 700)) if self.log else values
 
 
 _QUANTILES = 40
+
+
+def _scaled(
+    predictions: np.ndarray, spread: np.ndarray | None, log: bool
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """The mean of the members, the members, and how uncertain they say they are: as they are, or all in logarithms."""
+    mean = predictions.mean(axis=0)
+    if not log:
+        return mean, predictions, spread
+    return np.log(mean), np.log(predictions), None if spread is None else np.log1p(spread / predictions)
 
 
 def _width(predictions: np.ndarray, floor: np.ndarray, spread: np.ndarray | None) -> np.ndarray:

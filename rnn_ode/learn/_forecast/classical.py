@@ -1,7 +1,7 @@
 """Exponential smoothing and Theta by statsmodels, where it is installed.
 
-Their parameters are fitted to the last rows before the test. With these they run over the whole series, and forecast from
-every row what comes after it.
+For the test their parameters are fitted to the last rows before it; for the validation, which calibrates their intervals, to
+those before its first target. With these they run over the whole series, and forecast from every row what comes after it.
 """
 
 import warnings
@@ -22,7 +22,7 @@ def classical(
 ) -> dict[str, dict[str, np.ndarray]]:
     """The forecasts of each part's targets, by method and part; nothing without statsmodels.
 
-    The first `cut` rows are those before the test.
+    Their parameters are fitted to rows among the first `cut` ones.
     """
     if find_spec("statsmodels") is None or rows.size > _MOST or cut < max(10, 2 * season + 2):
         return {}
@@ -51,6 +51,7 @@ def _smoothing(column: np.ndarray, cut: int, leads: np.ndarray, season: int) -> 
     size = np.abs(column[:cut]).max() or 1.0
     scaled = column / size
     first = max(0, cut - _LONGEST)
+    first -= first % season  # row 0, from which the fitted states are run, is at the same place in the season
     kinds = [{}, {"trend": True, "damped_trend": True}]
     if season > 1 and season <= 24 and cut - first > 3 * season:
         kinds += [{**kind, "seasonal": season} for kind in kinds]

@@ -240,7 +240,7 @@ def forecast(
             f"the networks give no finite forecasts after {len(done.history.loss)} steps ({done.stopped_because}): a smaller "
             f"rate than {rate:g} may help."
         )
-    intervals = ConformalIntervals.fit(valid.found, parts.validation.targets, share, valid.spread)
+    intervals = ConformalIntervals.fit(valid.found, parts.validation.targets, share, valid.spread, prepared.log)
     final = dataclasses.replace(ready, intervals=intervals)
     if refit:
         final = _refitted(
@@ -335,7 +335,7 @@ def _refitted(
     spread = None if valid.spread is None else np.concatenate(pair, axis=1)
     targets = np.concatenate([parts.validation.targets, parts.test.targets])
     found = np.concatenate([valid.found, tested.found], axis=1)
-    intervals = ConformalIntervals.fit(found, targets, final.share, spread)
+    intervals = ConformalIntervals.fit(found, targets, final.share, spread, final.prepared.log)
     problem = Problem(
         again(every, Scaler.fit(rows)), Loss(final.loss, final.share), used, final.gap, final.horizon, final.direct
     )

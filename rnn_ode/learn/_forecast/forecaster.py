@@ -57,16 +57,32 @@ class Forecaster(eqx.Module):
         return found, np.abs(self.prepared.outputs(inputs, centre + spread, starts, self.columns) - found)
 
     def __call__(self, rows: np.ndarray, beside: Beside | None = None) -> Any:
-        """The forecast after these rows (T, D), a `Band` (horizon, K) in the units of the series."""
+        """The forecast after these rows (T, D), a `Band` (horizon, K) in the units of the series.
+
+        `ValueError` for rows of another shape, and for values that are not finite or, with logarithms, not positive.
+        """
         if np.ndim(rows) != 2 or np.shape(rows)[1] != self.width or len(rows) < self.history:
             raise ValueError(
                 f"rows must be at least {self.history}, of {self.width} columns, (T, {self.width}); got {np.shape(rows)}."
             )
         if self.beside is not None and beside is None:
             raise ValueError("beside must be given: these networks read values known in advance, or times.")
-        last = np.asarray(rows, float)[None, -self.history :, list(self.kept)]
-        found, spread = self.predictions(last, np.array([len(rows) - self.history]), beside)
+        first = len(rows) - self.history
+        last = np.asarray(rows, float)[None, first:, list(self.kept)]
+        self._check(last[0], first)
+        found, spread = self.predictions(last, np.array([first]), beside)
         return jax.tree.map(lambda leaf: leaf[0], self.intervals(found, spread))
+
+    def _check(self, last: np.ndarray, first: int) -> None:
+        """`ValueError` for the first value of a history, from row `first` on, of which nothing can be forecast."""
+        log = self.prepared.log
+        bad = np.argwhere(~np.isfinite(last) | ((last <= 0) if log else False))
+        if len(bad):
+            row, column = bad[0]
+            kind = "finite and positive, since these networks see logarithms" if log else "finite"
+            raise ValueError(
+                f"rows must be {kind}; got {last[row, column]:g} in row {first + row}, column {self.kept[column]}."
+            )
 
 
 def keep(path: Path, done: Fit, final: Forecaster) -> None:

@@ -108,7 +108,7 @@ class Preparation(eqx.Module):
         """The forecasts, in the units of the series, of what the networks gave."""
         seen = self._seen(windows, starts)
         found = outputs * self._unit(seen, columns) + self.base(seen) + self._added(windows, starts, columns)
-        return np.exp(np.clip(found, None, 700)) if self.log else found
+        return np.exp(np.clip(found, -700, 700)) if self.log else found
 
     def in_words(self) -> str:
         """What is done, in words."""
@@ -173,9 +173,10 @@ def prepare(
     There are two ways left if the values stay in one range and `needs` leaves open whether to correct an affine forecast: to
     correct it, or the mean of the series. A short training has to choose.
     """
-    positive = bool(min(earlier.inputs.min(), earlier.targets.min()) > 0)
+    positive = bool(rows.min() > 0)
     if needs.log and not positive:
-        raise ValueError("log needs a series of positive values; the smallest one is not above 0.")
+        row, column = np.argwhere(rows <= 0)[0]
+        raise ValueError(f"log needs a series of positive values; got {rows[row, column]:g} in row {row}.")
     history, width = train.inputs.shape[1:]
     seasonal = bool(needs.season_difference)
     if seasonal and not 1 < season < history:

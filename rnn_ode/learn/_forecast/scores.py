@@ -37,13 +37,18 @@ def places(count: int, total: int) -> tuple[slice, slice, slice]:
 def all_baselines(
     parts: Split, rows: np.ndarray, season: int, used: tuple[int, ...]
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """The forecasts of the baselines for the test windows and for the validation windows, by name."""
+    """The forecasts of the baselines for the test windows and for the validation windows, by name.
+
+    What validates in time order is not in the rows to which its forecasts are fitted.
+    """
     tested, before = baselines_of(parts, season, used), baselines_of(parts, season, used, parts.validation)
-    more = classical(
-        rows[:, list(used)], int(parts.test.starts[0]), {"test": parts.test, "valid": parts.validation}, season
-    )
-    names = {name: one["test"] for name, one in more.items()}
-    return tested | names, before | {name: one["valid"] for name, one in more.items()}
+    series, valid = rows[:, list(used)], parts.validation
+    found = classical(series, int(parts.test.starts[0]), {"test": parts.test, "valid": valid}, season)
+    first = int(valid.starts[0]) + valid.inputs.shape[1] + valid.gap  # the row of the first validation target
+    random = parts.train.starts[-1] > valid.starts[0]
+    earlier = {} if random else classical(series, first, {"valid": valid}, season)
+    tested |= {name: one["test"] for name, one in found.items()}
+    return tested, before | {name: earlier.get(name, one)["valid"] for name, one in found.items()}
 
 
 def baselines_of(
@@ -80,10 +85,10 @@ def scores_of(
             "covers": coverage(wanted, band.lower[:, -1], band.upper[:, -1]),
         }
 
-    def alone(earlier: np.ndarray, later: np.ndarray) -> dict[str, float]:
-        return of(ConformalIntervals.fit(earlier[None], parts.validation.targets, share), later[None])
+    def alone(earlier: np.ndarray, later: np.ndarray, log: bool = False) -> dict[str, float]:
+        return of(ConformalIntervals.fit(earlier[None], parts.validation.targets, share, log=log), later[None])
 
     rows = {name: alone(before[name], found) for name, found in baselines.items()}
-    each = [alone(a, b) for a, b in zip(valid.found, tested.found, strict=True)]
+    each = [alone(a, b, intervals.log) for a, b in zip(valid.found, tested.found, strict=True)]
     rows["network"] = {name: float(np.median([row[name] for row in each])) for name in each[0]}
     return rows | {"ensemble": of(intervals, tested.found, tested.spread)}

@@ -7,6 +7,7 @@ import pytest
 
 from rnn_ode import learn
 from rnn_ode.learn._forecast.classical import classical
+from rnn_ode.learn._forecast.scores import all_baselines
 from rnn_ode.learn._forecast.verdict import worth
 
 ROWS = np.cumsum(np.random.default_rng(0).normal(size=120))[:, None] + 50
@@ -47,6 +48,31 @@ def test_they_do_not_see_what_they_forecast(found):
     for name, parts in methods.items():
         same = np.abs(again[name]["all"] - parts["all"]).max(axis=(1, 2)) == 0
         assert same[: 100 - 10 + 1].all() and not same[100 - 10 + 1 :].any()
+
+
+@pytest.mark.slow
+def test_the_season_is_in_its_place_whatever_row_the_fit_begins_with(monkeypatch):
+    """Fitted to 61 rows and run from row 0, the season came 3 rows late, with errors as large as itself."""
+    pytest.importorskip("statsmodels")
+    monkeypatch.setattr("rnn_ode.learn._forecast.classical._LONGEST", 61)
+    rows = np.tile([10.0, -3.0, -7.0, 0.0], 32)[:, None] + np.random.default_rng(0).normal(size=(128, 1))
+    later = learn.windows(rows, 5, 0, 1)[96:]
+    for found in classical(rows, 100, {"test": later}, 4).values():
+        assert np.abs(found["test"] - later.targets).mean() < 1.5
+
+
+@pytest.mark.slow
+def test_forecasts_that_calibrate_are_not_fitted_to_their_targets():
+    """The forecast of the first validation target stays when this and all later rows change."""
+    pytest.importorskip("statsmodels")
+    changed = ROWS.copy()
+    split = learn.split(ROWS, history=10, gap=0, horizon=1, validation=0.2)
+    changed[split.validation.starts[0] + 10 :] *= 3
+    again = learn.split(changed, history=10, gap=0, horizon=1, validation=0.2)
+    (_, before), (_, after) = (all_baselines(parts, rows, 1, (0,)) for parts, rows in ((split, ROWS), (again, changed)))
+    assert {"Theta", "exponential smoothing"} <= set(before)
+    for name in before:
+        np.testing.assert_array_equal(before[name][0], after[name][0])
 
 
 def test_short_series_have_no_classical_forecasts():

@@ -80,6 +80,17 @@ def test_the_profile_of_some_windows_is_that_of_all():
     )
 
 
+def test_one_zero_anywhere_leaves_no_logarithms():
+    """A 0 in the test part gave no finite forecast, and the advice of a smaller rate."""
+    rows = np.exp(0.05 * K + 0.1 * np.random.default_rng(1).normal(size=160))[:, None]
+    early = learn.windows(rows[:100], 12, 0, 1)
+    assert prepare(learn.Needs(), early, early, early, 1, (0,), rows)[0].needs.log
+    rows = np.where(K[:, None] == 150, 0.0, rows)
+    assert not prepare(learn.Needs(), early, early, early, 1, (0,), rows)[0].needs.log
+    with pytest.raises(ValueError, match="log needs a series of positive values; got 0 in row 150"):
+        prepare(learn.Needs(log=True), early, early, early, 1, (0,), rows)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "values, season",
@@ -109,7 +120,7 @@ def test_bad_needs_are_refused_by_name():
     with pytest.raises(TypeError, match="log must be True, False, or None"):
         learn.Needs(log=1)
     make = learn.many_to_one("gru", 2)
-    with pytest.raises(ValueError, match="log needs a series of positive values"):
+    with pytest.raises(ValueError, match=r"log needs a series of positive values; got -.* in row 0"):
         learn.forecast(SERIES - 100, make, needs=learn.Needs(log=True), **QUIET)
     with pytest.raises(ValueError, match="season_difference must have a season above 1"):
         learn.forecast(SERIES, make, needs=learn.Needs(season_difference=True), **QUIET)

@@ -1,0 +1,242 @@
+"""The cells of a csv file: numbers of each column, dates, and which columns are read. pandas reads the cells, in pieces."""
+
+import operator
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+
+from ._csv_cells import Numbers, kind
+from ._csv_text import HEAD, Dialect, Stream, checked_records, dialect_of, records
+from ._dates import dates_in_numbers, dates_of
+from ._series import PathLike
+
+_PIECE = 100_000  # rows that are texts at the same time
+Column = str | int
+
+
+@dataclass
+class Table:
+    """The cells of a file: numbers of each column, texts of the columns that hold dates."""
+
+    path: PathLike
+    dialect: Dialect
+    header: list[str]
+    lines: list[int]
+    numbers: list[Numbers]
+    texts: dict[int, list[np.ndarray]]
+    dated: list[int]
+    first: str
+
+    def chosen(self, column: Column | Sequence[Column] | None) -> list[int]:
+        """The indices of the columns to read."""
+        if column is None:
+            numeric = [i for i, one in enumerate(self.numbers) if one.is_numeric and i not in self.dated]
+            mixed = self._mixed()
+            if mixed and mixed[-1] > max(numeric, default=-1):
+                units = "; ".join(f"in {self.header[i]!r}: {self.numbers[i].units_in_words()}" for i in mixed)
+                raise ValueError(
+                    f"{self.path}: one unit is wanted for all of a column; units differ {units}. "
+                    "Give column, if another one is to be read."
+                )
+            if not numeric:
+                raise ValueError(
+                    f"{self.path}, line {self.lines[0]}: no column holds numbers, {self.dialect.separated()}; "
+                    f"got {self.first[:200]!r}."
+                )
+            return numeric[-1:]
+        wanted = [column] if isinstance(column, str | int) else list(column)
+        if not wanted:
+            raise ValueError(f"column must name at least one column of {self.path}; got {column!r}.")
+        found = [index_of(self.path, self.header, name) for name in wanted]
+        for i in found:
+            if self.numbers[i].unit is None:
+                raise ValueError(
+                    f"{self.path}, column {self.header[i]!r}: one unit is wanted for all of it; got "
+                    f"{self.numbers[i].units_in_words()}."
+                )
+        return found
+
+    def index_column(self, index: Column | None, chosen: list[int], dates: str | None) -> int | None:
+        """The column of times, or `None`."""
+        if index is not None:
+            if index == "none" and "none" not in self.header:
+                return None
+            return index_of(self.path, self.header, index)
+        free = [i for i in self.dated if i not in chosen]
+        if free:
+            return free[0]
+        if dates is not None:
+            raise ValueError(f"{self.path}: dates needs a column of dates, and there is none; give index its name.")
+        return 0 if 0 not in chosen and _increases(self.numbers[0].values) else None
+
+    def times(self, where: int, dates: str | None, explicit: bool) -> tuple[np.ndarray, tuple[str, ...]]:
+        """The times in a column, in the order of the file, and remarks on how they were read."""
+        values, name = self.numbers[where].values, self.header[where]
+        if where not in self.texts:
+            found = dates_in_numbers(values)
+            if found is not None:
+                return found, ()
+            bad = np.flatnonzero(~np.isfinite(values))
+            if len(bad):
+                raise ValueError(
+                    f"{self.path}, line {self.lines[bad[0]]}, column {name!r}: a time is wanted; got no number."
+                )
+            return values, ()
+        cells = np.concatenate(self.texts[where])
+        read = dates_of(cells, dates)
+        if read.unread.any():
+            row = int(np.flatnonzero(read.unread)[0])
+            raise ValueError(
+                f"{self.path}, line {self.lines[row]}, column {name!r}: a date is wanted like those around it; got "
+                f'{cells[row]!r}. Give dates a format such as %d.%m.%Y, or index another column or "none".'
+            )
+        return read.times, (read.remark,) * bool(read.remark)
+
+    def text_in(self, chosen: list[int], lines: np.ndarray) -> np.ndarray:
+        """Whether each cell is text and not a number, in the order of these lines."""
+        order = np.searchsorted(self.lines, lines)
+        return np.stack([self.numbers[i].text[order] for i in chosen], axis=1)[:, : len(chosen)]
+
+    def check_values(self, chosen: list[int], values: np.ndarray, lines: np.ndarray) -> None:
+        """`ValueError` with the line of the first value that is not a finite number."""
+        bad = np.argwhere(~np.isfinite(values))
+        if not len(bad):
+            return
+        row, place = bad[np.lexsort((lines[bad[:, 0]], bad[:, 1]))[0]]
+        line = int(lines[row])
+        came = _cell_at(self.path, self.dialect, line, chosen[place])
+        fault = "a missing value" if not came else repr(came[:60])
+        missing = self.dialect.spelling.is_missing(came)
+        way = "; fill (linear, previous, season) would fill it" if missing else ""
+        raise ValueError(
+            f"{self.path}, line {line}, column {self.header[chosen[place]]!r}: a finite number is wanted; got {fault}{way}."
+        )
+
+    def _mixed(self) -> list[int]:
+        """The columns of numbers whose units differ."""
+        return [i for i, one in enumerate(self.numbers) if one.is_mixed and i not in self.dated]
+
+    def remarks(self, chosen: list[int]) -> tuple[str, ...]:
+        """How the file is written, as far as it is not the usual way."""
+        units = {self.numbers[i].unit for i in chosen} - {""}
+        mixed = [self.header[i] for i in self._mixed()]
+        said = [
+            self.dialect.separated() if self.dialect.sep != "," else "",
+            "decimal commas" if self.dialect.spelling.decimal == "," else "",
+            "" if self.dialect.header else "no header",
+            f"in {', '.join(sorted(map(str, units)))}" if units else "",
+            "K, M and B read as thousand, million and billion" if any(self.numbers[i].scaled for i in chosen) else "",
+            f"{', '.join(mixed)} not read, since units differ there" if mixed else "",
+        ]
+        return tuple(filter(None, said))
+
+
+def read_table(
+    path: PathLike,
+    column: Column | Sequence[Column] | None,
+    index: Column | None,
+    dates: str | None,
+    sep: str | None,
+    decimal: str | None,
+    na: tuple[str, ...],
+    header: bool | None,
+) -> Table:
+    """Read the cells of a file, in pieces, so that it is never in the memory as text."""
+    try:
+        import pandas as pd
+    except ModuleNotFoundError as error:
+        raise ImportError(
+            "reading csv files needs pandas: pip install '.[learn]' in a clone of rnn_ode", name="pandas"
+        ) from error
+    head = list(islice(records(path), HEAD))
+    if not head:
+        raise ValueError(f"{path}: the file holds no data; a series needs at least 2 rows.")
+    dialect = dialect_of(path, head, sep, decimal, na, header)
+    names = (
+        [cell.strip("'") for cell in dialect.cells(head[0][1])]
+        if dialect.header
+        else list(map(str, range(dialect.width)))
+    )
+    sample = [dialect.cells(text) for _, text in head[dialect.header :]]
+    dated = _dated(sample, dialect)
+    keep = set(dated)
+    if index is not None and dates is not None and index != "none":
+        keep.add(index_of(path, names, index))
+    stream = Stream(checked_records(path, dialect))
+    numbers, texts = [Numbers.empty(dialect.spelling) for _ in names], {i: [] for i in keep}
+    if len(head) - dialect.header > 0:
+        pieces = pd.read_csv(
+            stream,  # pyright: ignore[reportArgumentType]
+            sep=r"\s+" if dialect.sep == " " else dialect.sep,
+            header=None,
+            names=range(len(names)),  # pyright: ignore[reportArgumentType]
+            index_col=False,
+            dtype=object,
+            keep_default_na=False,
+            na_filter=False,
+            skip_blank_lines=False,
+            skipinitialspace=True,
+            chunksize=_PIECE,
+        )
+        for piece in pieces:
+            for i in range(len(names)):
+                cells = np.array([cell.strip() for cell in piece[i]], object)
+                numbers[i].add(cells)
+                if i in keep:
+                    texts[i].append(cells)
+    if len(stream.lines) < 2:
+        raise ValueError(f"{path}: a series needs at least 2 rows of data; got {len(stream.lines)}.")
+    return Table(path, dialect, names, stream.lines, numbers, texts, dated, head[dialect.header][1])
+
+
+def _dated(sample: list[list[str]], dialect: Dialect) -> list[int]:
+    """The columns whose first cells are all dates."""
+    rows = [row for row in sample if len(row) == dialect.width]
+    columns = list(zip(*rows, strict=True)) if rows else []
+    return [i for i, cells in enumerate(columns) if all(kind(cell, dialect.spelling) == "date" for cell in cells)]
+
+
+def _increases(values: np.ndarray) -> bool:
+    """Whether numbers are times: they increase, or decrease by equal steps."""
+    if not np.isfinite(values).all():
+        return False
+    steps = np.diff(values)
+    falling = len(steps) > 1 and bool((steps < 0).all())
+    return (
+        bool((steps > 0).all())
+        or (falling and np.ptp(steps) <= 0.01 * abs(steps[0]))
+        or (falling and dates_in_numbers(values) is not None)
+    )
+
+
+def _cell_at(path: PathLike, dialect: Dialect, line: int, column: int) -> str:
+    """One cell of a file."""
+    return next(dialect.cells(text)[column] for number, text in records(path) if number == line)
+
+
+def index_of(path: PathLike, header: list[str], name: Column) -> int:
+    """The index of one column."""
+    if not isinstance(name, str):
+        index = operator.index(name)
+    elif header.count(name) > 1:
+        raise ValueError(f"{path}: the header has column {name!r} more than once; give its 0-based index instead.")
+    elif name in header:
+        index = header.index(name)
+    else:
+        index = int(name) if name.isdecimal() else -1
+    if not 0 <= index < len(header):
+        raise ValueError(f"{path}: no column {name!r}. {_existing(header)}")
+    return index
+
+
+def _existing(header: list[str]) -> str:
+    """Say which columns exist. The columns of a file without a header are named by their numbers."""
+    last, named = len(header) - 1, header != [str(i) for i in range(len(header))]
+    names = ", ".join(map(repr, header))
+    if last == 0:
+        return f"There is only one column, {names} (number 0)." if named else "There is only one column, number 0."
+    if named:
+        return f"There are the columns {names}; or give a number from 0 to {last}."
+    return f"The columns have no names; give a number from 0 to {last}."

@@ -1,0 +1,62 @@
+"""Dates: how texts and numbers are read."""
+
+import numpy as np
+import pytest
+
+from rnn_ode.datasets._dates import dates_in_numbers, dates_of
+from rnn_ode.datasets._times import step_of
+
+
+def texts(*cells):
+    return np.array(cells, object)
+
+
+@pytest.mark.parametrize(
+    "cells, first, last",
+    [
+        (("2020-01-31", "2020-02-29"), "2020-01-31", "2020-02-29"),
+        (("2020-01-01 00:00", "2020-01-01 01:30"), "2020-01-01T00:00", "2020-01-01T01:30"),
+        (("2020-01-01T00:00:00Z", "2020-01-01T02:00:00+01:00"), "2020-01-01T00:00", "2020-01-01T01:00"),
+        (("31.01.2020", "01.02.2020"), "2020-01-31", "2020-02-01"),
+        (("1/31/2020", "2/1/2020"), "2020-01-31", "2020-02-01"),
+        (("1/2/20 10:30 PM", "2/2/20 10:30 PM", "3/2/20 10:30 PM"), "2020-01-02T22:30", "2020-03-02T22:30"),
+        (("Jan-1-1995", "Feb-1-1995"), "1995-01-01", "1995-02-01"),
+        (("January 1995", "February 1995"), "1995-01-01", "1995-02-01"),
+        (("5 Mar 2020", "6 Mar 2020"), "2020-03-05", "2020-03-06"),
+        (("Mar 5, 2020", "Mar 6, 2020"), "2020-03-05", "2020-03-06"),
+        (("1974Q1", "1974Q2"), "1974-01-01", "1974-04-01"),
+        (("2020-01", "2020-02"), "2020-01-01", "2020-02-01"),
+        (("2020M01", "2020M02"), "2020-01-01", "2020-02-01"),
+    ],
+)
+def test_dates_are_read(cells, first, last):
+    times = dates_of(texts(*cells)).times
+    assert (times[0], times[-1]) == (np.datetime64(first), np.datetime64(last))
+
+
+def test_day_and_month_are_told_by_what_is_regular():
+    daily = dates_of(texts("11/02/2020", "12/02/2020", "13/02/2020"))
+    assert daily.times[-1] == np.datetime64("2020-02-13") and daily.remark == ""  # no month has the number 13
+    first_days = [f"01/{month:02d}/2020" for month in range(1, 13)] + ["01/01/2021"]
+    monthly = dates_of(texts(*first_days))
+    assert str(step_of(monthly.times)) == "monthly" and monthly.remark == "dates read as day, then month, then year"
+    both = ("01/02/2020", "02/02/2020", "03/02/2020")
+    assert dates_of(texts(*both)).remark == "dates read as month, then day, then year; the other order fits as well"
+    assert dates_of(texts(*[cell.replace("/", ".") for cell in both])).times[-1] == np.datetime64("2020-02-03")
+    years = dates_of(texts("06/01/2020", "07/01/2020", "08/01/2020", "12/01/2020", "01/01/2021"))
+    assert years.times[-1] == np.datetime64("2021-01-01") and years.remark.startswith("dates read as month, then day")
+
+
+def test_a_text_that_is_no_date_is_marked():
+    assert dates_of(texts("2020-01-01", "2020-13-01")).unread.tolist() == [False, True]
+    with pytest.raises(ValueError, match="dates must be a format"):
+        dates_of(texts("2020-01-01"), "%Q")
+
+
+def test_dates_written_as_numbers_are_dates():
+    assert dates_in_numbers(np.array([19580329.0, 19580405.0]))[1] == np.datetime64("1958-04-05")
+    assert dates_in_numbers(np.array([202011.0, 202012.0, 202101.0]))[2] == np.datetime64("2021-01-01")
+    assert (
+        dates_in_numbers(np.array([1990.0, 1991.0])) is None
+        and dates_in_numbers(np.array([200001.0, 200014.0])) is None
+    )
