@@ -98,8 +98,8 @@ def _arguments(name: str, system: AbstractSystem, at: Any, noise: Any) -> tuple[
 
 
 class _Linear(NamedTuple):
-    """A system near a state: its Jacobian, the covariance of the noise, the eigenvalue that grows fastest with its growth, and
-    how fast the state moves, with the speed up to which it counts as a fixed point."""
+    """A system near a state: its Jacobian, the covariance of the noise, the eigenvalue that grows fastest, its growth, how
+    fast the state moves, and the speed up to which it counts as a fixed point."""
 
     J: Array
     Q: Array

@@ -38,7 +38,7 @@ def condition(f: Callable[..., Any], *args: Any) -> Float[Array, ""]:
 
     ```python
     >>> import jax.numpy as jnp, rnn_ode as ro
-    >>> float(ro.linalg.condition(lambda A: A @ A, jnp.eye(2)))
+    >>> round(float(ro.linalg.condition(lambda A: A @ A, jnp.eye(2))), 4)
     2.0
 
     ```
