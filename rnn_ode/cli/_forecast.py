@@ -58,8 +58,8 @@ Season = Annotated[
     int | None,
     typer.Option(
         min=1,
-        help="Number of rows in a season. Without it: a year, a week, or a day of at most 144 rows, by the step of the dates; "
-        "else 1.",
+        help="Number of rows in a season. Without it: a year, a week, or a day of at most 144 rows, by the step of the "
+        "dates; else 1.",
     ),
 ]
 Steps = Annotated[

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import typer
 
-from .._base.checks import counted
 from ._options import FILL, SERIES
 
 if TYPE_CHECKING:
@@ -119,6 +118,7 @@ def read_series(
     found = load_csv(series, wanted or None, known=known or (), season=season or 1, **how)
     if found.gaps and model != "odernn":
         time, count = found.gaps[0]
+        from .._base.checks import counted
         from ..datasets._times import as_text
 
         raise ValueError(
