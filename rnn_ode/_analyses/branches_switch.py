@@ -32,6 +32,8 @@ _DISTANCES = 1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001  # of the first point, time
 
 _ASIDE = 3.0  # times that distance: a point further aside is on the old branch
 
+_ALONG = 0.1  # of the longest step: the most by which p may be aside, since the next bifurcation may be near
+
 _INTERVALS = 32
 
 
@@ -251,20 +253,30 @@ def _of_hopf(make_system: Any, system: AbstractSystem, branch: Branch, index: in
 
 
 def _first(departure: Departure, sign: int, max_step: float) -> Point | None:
-    """Returns a point of the new branch on one side, in the plane at some distance from the bifurcation."""
+    """Returns a point of the new branch on one side, in the plane at some distance from the bifurcation: the furthest one
+    with as many growing directions as the next nearer one, so that the branch begins before its own next bifurcation."""
     curve, z = departure.curve, departure.z
     widths = getattr(curve, "widths", None)
     units = curve.units(z)
     direction = unit_vector(sign * departure.direction, units)
+    further = None
     for share in _DISTANCES:
         if widths is not None:
             curve.widths = widths  # pyright: ignore[reportAttributeAccessIssue]
         distance = share * max_step
         guess = z + distance * direction
         found = curve.correct(guess, direction, units)
-        if found.converged and length_of((found.z - guess) / units) <= _ASIDE * distance:
-            return found
-    return None
+        aside = (found.z - guess) / units
+        if not found.converged or length_of(aside) > _ASIDE * distance or abs(aside[-1]) > _ALONG * max_step:
+            continue
+        if further is not None and _growing(further) == _growing(found):
+            return further
+        further = found
+    return further
+
+
+def _growing(point: Point) -> int:
+    return int(np.sum(point.spectrum.distance > point.spectrum.reach))
 
 
 def _joined(departure: Departure, runs: list[Followed], homes: list[Point], critical: complex) -> Followed:

@@ -82,8 +82,10 @@ def load_csv(
         raise ValueError(f"fill must be one of {', '.join(FILLS)}; got {fill!r}.")
     table = read_table(path, column, index, dates, sep, decimal, tuple(na), header)
     chosen = table.chosen(column)
-    where = table.index_column(index, chosen, dates)
-    times, remarks = (None, ()) if where is None else table.times(where, dates, explicit=index is not None)
+    where, remarks = table.index_column(index, chosen, dates)
+    times = None
+    if where is not None:
+        times, remarks = table.times(where, dates)
     names = tuple(table.header[i] for i in chosen)
     values, lines = np.stack([table.numbers[i].values for i in chosen], axis=1), np.array(table.lines)
     if times is not None:
@@ -102,11 +104,11 @@ def load_csv(
         times = None if times is None else times[begin:end]
         remarks += (f"{begin} rows before the first value left out",) * (begin > 0)
     times = None if times is None else times[: len(values)]
-    values, times, gaps, said = _completed(values, times, fill, season)
+    values, times, gaps, said, empty = _completed(values, times, fill, season)
     name = ", ".join(names) if table.dialect.header else stem(path)
     about = Reading(Path(path).name, tuple(table.header), None if where is None else table.header[where], ())
     about = Reading(about.file, about.available, about.index, (*table.remarks(chosen), *remarks, *said))
-    return Series(name, values, times, names, about, gaps, ahead)
+    return Series(name, values, times, names, about, gaps, ahead, empty)
 
 
 def _check_once(path: PathLike, name: str, times: np.ndarray, lines: np.ndarray) -> None:
@@ -144,8 +146,9 @@ def _known_in_the_middle(path: PathLike, values: np.ndarray) -> tuple[np.ndarray
 
 def _completed(
     values: np.ndarray, times: np.ndarray | None, fill: str | None, season: int
-) -> tuple[np.ndarray, np.ndarray | None, tuple, tuple[str, ...]]:
-    """Values and times without gaps if they are to be filled, else where the gaps are; and what was done, in words."""
+) -> tuple[np.ndarray, np.ndarray | None, tuple, tuple[str, ...], np.ndarray | None]:
+    """Values and times without gaps if they are to be filled, else where the gaps are; what was done, in words; and which
+    values are filled."""
     step = None if times is None else step_of(times)
     places = np.arange(len(values)) if times is None or step is None else places_of(step, times)
     jumps = np.flatnonzero(np.diff(places) > 1)
@@ -153,7 +156,7 @@ def _completed(
     missing = sum(count for _, count in gaps)
     if fill is None:
         said = f"{missing} rows are missing in {len(gaps)} {'gap' if len(gaps) == 1 else 'gaps'}"
-        return values, times, gaps, (said,) * (missing > 0)
+        return values, times, gaps, (said,) * (missing > 0), None
     whole = np.full((int(places[-1]) + 1, values.shape[1]), np.nan)
     whole[places] = values
     if step is not None and times is not None and missing:
@@ -163,4 +166,4 @@ def _completed(
     count = int(np.isnan(values).sum())
     said = [f"{count} missing values filled ({fill})"] * (count > 0)
     said += [f"{missing} missing rows filled ({fill})"] * (missing > 0)
-    return filled(whole, fill, season), times, (), tuple(said)
+    return filled(whole, fill, season), times, (), tuple(said), np.isnan(whole)

@@ -72,7 +72,7 @@ def step_of(times: np.ndarray) -> Step | None:
     """The step of increasing times, some of which may be missing, or `None` if they are irregular."""
     if len(times) < 2:
         return None
-    candidates = _dated_steps(times) if times.dtype.kind == "M" else [Step("number", float(np.median(np.diff(times))))]
+    candidates = _dated_steps(times) if times.dtype.kind == "M" else [_number_step(times)]
     for step in candidates:
         places = step.places(times)
         whole = np.round(places)
@@ -81,6 +81,14 @@ def step_of(times: np.ndarray) -> Step | None:
         if strict and (np.abs(places - whole) <= near).all() and whole[-1] + 1 <= _SPARSE * len(times):
             return step
     return None
+
+
+def _number_step(times: np.ndarray) -> Step:
+    """The step that numbers may have. It divides their range, so that it is as exact as they are when they are rounded."""
+    steps = np.diff(times)
+    middle = np.sort(steps)[(len(steps) - 1) // 2]
+    usual = steps[np.abs(steps - middle) <= 0.2 * middle].mean()
+    return Step("number", float((times[-1] - times[0]) / max(1, round((times[-1] - times[0]) / usual))))
 
 
 def _dated_steps(times: np.ndarray) -> list[Step]:
@@ -99,6 +107,15 @@ def _dated_steps(times: np.ndarray) -> list[Step]:
     if usual == _DAY and len(times) > 5 and np.is_busday(days).all() and (steps == 3 * _DAY).any():
         found.append(Step("weekdays", 1.0))
     return [*found, Step("time", float(usual))]
+
+
+def increases(values: np.ndarray) -> bool:
+    """Whether numbers are times: they increase, or decrease by equal steps."""
+    if not np.isfinite(values).all():
+        return False
+    steps = np.diff(values)
+    falling = len(steps) > 1 and bool((steps < 0).all())
+    return bool((steps > 0).all()) or (falling and bool(np.ptp(steps) <= 0.01 * abs(steps[0])))
 
 
 def places_of(step: Step, times: np.ndarray) -> Int[np.ndarray, " T"]:

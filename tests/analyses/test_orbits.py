@@ -237,6 +237,50 @@ def test_the_guess_of_a_map_is_its_cycle():
         ro.orbit_guess(ro.Map(lambda x, h: 2.5 * h * (1 - h)), np.array([0.3]), 400.0)
 
 
+@pytest.mark.parametrize(
+    ("rule", "duration", "words"),
+    [
+        (lambda x, h: jnp.tanh(0.5 * h), 100.0, "settles at a fixed point"),  # at zero, as 2⁻ᵏ
+        (lambda x, h: -0.98 * h, 100.0, "still shrinks"),
+        (lambda x, h: h + 1, 20.0, "never comes back near an earlier state"),
+    ],
+)
+def test_a_run_that_is_on_no_orbit_is_said(rule, duration, words):
+    with pytest.raises(ValueError, match=words):
+        ro.orbit_guess(ro.Map(rule), np.array([1.0, 0.5]), duration)
+
+
+@pytest.mark.slow
+def test_the_guess_of_a_driven_flow_has_the_period_of_its_input():
+    """dh/dt = x(t) − h under four held samples, and dh/dt = cos 1.1t − h: h = (cos 1.1t + 1.1 sin 1.1t)/2.21. Under twice the
+    frequency of a cycle that the input entrains the answer has two of its periods."""
+    xs = np.array([[1.0], [0.0], [-1.0], [0.5]])
+    held = ro.Flow(lambda t, h, path: path(t) - h, xs)
+    guess = ro.orbit_guess(held, np.array([0.3]), 41.0)
+    decay = np.exp(-1)
+    h = sum(decay ** (3 - k) * (1 - decay) * xs[k, 0] for k in range(4)) / (1 - decay**4)
+    assert guess.period == 4.0 and np.allclose(guess.points[0], h, atol=1e-6)
+    length = 2 * np.pi / 1.1
+    field = ro.Flow(lambda t, h, path: jnp.cos(1.1 * t)[None] - h)
+    guess = ro.orbit_guess(field, np.array([0.3]), 60.0, period=length)
+    t = length * np.arange(len(guess.points)) / len(guess.points)
+    np.testing.assert_allclose(guess.points[:, 0], (np.cos(1.1 * t) + 1.1 * np.sin(1.1 * t)) / 2.21, atol=1e-6)
+    assert guess.period == length and bool(ro.periodic_orbit(field, *guess).converged)
+    doubled = ro.Flow(lambda t, h, path: (1 - h @ h) * h + jnp.stack([-h[1], h[0]]) + 0.2 * jnp.cos(2 * t) * h[::-1])
+    guess = ro.orbit_guess(doubled, np.array([1.0, 0.0]), 200.0, period=np.pi)
+    assert guess.period == 2 * np.pi
+
+
+def test_the_period_of_an_input_that_is_a_function_of_time_must_be_given(as_user):
+    field = ro.Flow(lambda t, h, path: jnp.cos(t) - h)
+    with pytest.raises(ValueError, match="function of time, so its period must be given"):
+        ro.orbit_guess(field, np.array([0.3]), 60.0)
+    with pytest.raises(ValueError, match="period must be one of the input's"):
+        ro.orbit_guess(field, np.array([0.3]), 60.0, period=5.0)
+    with pytest.raises(ValueError, match="period is that of an input which is a function of time"):
+        ro.orbit_guess(FLOW, np.array([0.3, 0.0]), 60.0, period=5.0)
+
+
 @pytest.mark.slow
 def test_the_guess_of_a_chaotic_run_leads_to_an_unstable_orbit():
     orbit = ro.periodic_orbit(henon(), *ro.orbit_guess(henon(), np.array([0.1, 0.1]), 4000.0))

@@ -30,6 +30,16 @@ def test_the_step_is_found_and_goes_on(times, step, after):
     assert places_of(found, times).tolist() == list(range(len(times)))
 
 
+@pytest.mark.parametrize("digits", [3, 4, 9])
+def test_rounded_years_and_months_have_a_step(digits):
+    times = np.round(1959 + np.arange(1200) / 12, digits)
+    step = step_of(times)
+    assert step is not None and places_of(step, times).tolist() == list(range(1200))
+    kept = np.delete(times, [5, 6, 200])
+    found = step_of(kept)
+    assert found is not None and places_of(found, kept)[-1] == 1199
+
+
 def test_missing_times_leave_places_and_irregular_times_have_no_step():
     months = np.array(["2020-01-01", "2020-02-01", "2020-05-01", "2020-06-01"], "datetime64[ns]")
     assert places_of(step_of(months), months).tolist() == [0, 1, 4, 5]
