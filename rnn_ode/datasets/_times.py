@@ -118,6 +118,18 @@ def increases(values: np.ndarray) -> bool:
     return bool((steps > 0).all()) or (falling and bool(np.ptp(steps) <= 0.01 * abs(steps[0])))
 
 
+def season_of(step: Step | None) -> int | None:
+    """The rows in a season: a year of months and weeks, a week of days, a day of shorter steps, if it has at most 288."""
+    if step is None or step.kind == "number":
+        return None
+    if step.kind == "months":
+        return int(12 / step.size) if 12 % step.size == 0 and step.size < 12 else None
+    if step.kind == "weekdays":
+        return 5
+    rows = {7 * _DAY: 52.0, _DAY: 7.0}.get(int(step.size), _DAY / step.size)
+    return int(rows) if rows == round(rows) and 1 < rows <= 288 else None
+
+
 def places_of(step: Step, times: np.ndarray) -> Int[np.ndarray, " T"]:
     """The number of each time in the regular sequence of times."""
     return np.round(step.places(times)).astype(int)

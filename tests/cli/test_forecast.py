@@ -58,7 +58,7 @@ def test_the_command_reads_a_csv_and_goes_on_from_a_checkpoint(tmp_path):
         (["book.xlsx"], "this is a zip archive or an Excel workbook; unpack it, or save the sheet as csv"),
         (
             ["months.csv"],
-            "after 2020-03-01 2 rows are missing, and there are 1 such gaps; the step is monthly. Give --fill",
+            "after 2020-03-01 2 rows are missing, and there is 1 such gap; the step is monthly. Give --fill",
         ),
         (["days.csv"], "lines 2 and 4, column 'd': each time may be there once; both have 2020-01-01"),
         (["stamps.csv", "--model", "gru"], "the times are irregular, and --model gru would take them as equal steps"),
