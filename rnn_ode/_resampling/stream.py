@@ -35,6 +35,8 @@ _READS = 16_384  # of the input in a block, by default
 
 _LARGEST = 10**13  # largest whole number, so that the numbers of a block fit into 64 bits
 
+_EVOLVE = {"ahead": 3, "behind": 3, "band": 0.0}  # the defaults
+
 
 class NotFinite(ValueError):
     """`result`, counted from 0, is not finite."""
@@ -72,8 +74,8 @@ class Stream:
     With `half_width` what `output` returns, the input in it too, is read between the network's steps.
 
     **Raises:** `ValueError` or `TypeError` for rates that are not positive or have no common measure of reasonable size,
-    counts and widths that are not whole, a band outside 0 … 0.25, a cell without `input_size`, an output that is not one
-    array.
+    counts and widths that are not whole, widths above 512, a band outside 0 … 0.25, options of another way of running, a
+    cell without `input_size`, an output that is not one array.
 
     ```python
     >>> import jax, numpy as np, equinox as eqx, rnn_ode as ro
@@ -107,6 +109,7 @@ class Stream:
     ):
         check_cell("cell", cell)
         check_callable("output", output, "output(x, h)")
+        _check_options(half_width, beta, ahead=ahead, behind=behind, band=band)
         check_count("ahead", ahead)
         check_count("behind", behind, 0)
         self._rule = Interpolation(int(ahead), int(behind), as_band("band", band))
@@ -255,6 +258,17 @@ class Stream:
             oldest = int(self._places()[0].min()) - self._reading.half_width
         begin = self._count - len(self._samples)
         self._samples = self._samples[max(0, min(oldest - begin, len(self._samples) - 1)) :]
+
+
+def _check_options(half_width: Any, beta: Any, **of_evolve: Any) -> None:
+    """`ValueError` for options that would have no effect."""
+    given = ", ".join(name for name, value in of_evolve.items() if value != _EVOLVE[name])
+    if half_width is not None and given:
+        raise ValueError(
+            f"half_width and {given} were given; half_width runs resampled, and ahead, behind and band belong to evolve."
+        )
+    if half_width is None and beta is not None:
+        raise ValueError("beta was given without half_width: it is the β of that window. The input's is input_beta.")
 
 
 def as_rate(name: str, value: Any) -> Fraction:

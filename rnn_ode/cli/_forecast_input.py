@@ -165,6 +165,12 @@ def inputs_of(data: Data) -> tuple[np.ndarray, list[int] | None]:
     return data.series.values[:, kept], None if places == list(range(len(kept))) else places
 
 
+def filled_of(data: Data) -> np.ndarray | None:
+    """Which of the values of `inputs_of` are filled; `None` if nothing was to be filled."""
+    kept = [i for i in range(data.series.values.shape[1]) if i not in data.known]
+    return None if data.series.filled is None else data.series.filled[:, kept]
+
+
 def known_of(data: Data, calendar: bool, span: int) -> np.ndarray | None:
     """What is known in advance (T + span, F): columns of the file, and the calendar."""
     from ..datasets._times import calendar_of

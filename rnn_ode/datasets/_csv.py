@@ -110,6 +110,7 @@ def load_csv(
         stop = len(values) if known_places else last
         values, times, end = values[begin:stop], None if times is None else times[begin:stop], last - begin
     rows = _completed(path, _Rows(values, times, end), known_places, fill, season)
+    ahead, empty = None, None if rows.empty is None else rows.empty[: rows.end]
     if known_places:
         ahead = rows.values[rows.end :].copy()
         ahead[:, [i for i in range(len(chosen)) if i not in known_places]] = np.nan
@@ -117,7 +118,7 @@ def load_csv(
     name = ", ".join(names) if table.dialect.header else stem(path)
     about = Reading(Path(path).name, tuple(table.header), None if where is None else table.header[where], ())
     about = Reading(about.file, about.available, about.index, (*table.remarks(chosen), *remarks, *rows.said))
-    return Series(name, values, times, names, about, rows.gaps, ahead if known_places else None)
+    return Series(name, values, times, names, about, rows.gaps, ahead, empty)
 
 
 def _check_once(path: PathLike, name: str, times: np.ndarray, lines: np.ndarray) -> None:
@@ -156,13 +157,15 @@ def _whole_rows(path: PathLike, values: np.ndarray) -> tuple[int, int]:
 
 
 class _Rows(NamedTuple):
-    """Rows of a file, of which those from `end` on are ahead of the series; where rows are missing; what was done."""
+    """Rows of a file, of which those from `end` on are ahead of the series; where rows are missing; what was done; and
+    which values were empty before they were filled."""
 
     values: Float[np.ndarray, "T D"]
     times: np.ndarray | None
     end: int
     gaps: tuple[tuple[Any, int], ...] = ()
     said: tuple[str, ...] = ()
+    empty: np.ndarray | None = None
 
 
 def _completed(path: PathLike, rows: _Rows, known: list[int], fill: str | None, season: int | None) -> _Rows:
@@ -193,13 +196,13 @@ def _completed(path: PathLike, rows: _Rows, known: list[int], fill: str | None, 
         complete[places] = times
         times = complete
     end = int(places[end - 1]) + 1
-    found = np.isnan(whole)
+    empty = np.isnan(whole)
     whole[:end] = filled(whole[:end], fill, season or 1)
     for i in known:
         last = int(np.flatnonzero(~np.isnan(whole[:, i]))[-1]) + 1
         whole[:last, i] = filled(whole[:last, [i]], fill, season or 1)[:, 0]
     written = np.isin(np.arange(len(whole)), places)
-    count = int((found & ~np.isnan(whole))[written].sum())
+    count = int((empty & ~np.isnan(whole))[written].sum())
     said = [f"{counted(count, 'missing value')} filled ({fill})"] * (count > 0)
     said += [f"{counted(missing, 'missing row')} filled ({fill})"] * (missing > 0)
-    return _Rows(whole, times, end, (), tuple(said))
+    return _Rows(whole, times, end, (), tuple(said), empty)

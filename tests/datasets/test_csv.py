@@ -296,6 +296,7 @@ def test_missing_values_are_filled_on_request_only(write):
         datasets.load_csv(path)
     series = datasets.load_csv(path, fill="linear")
     assert series.values.ravel().tolist() == [1, 2, 3, 5, 7] and series.index.tolist() == [2, 3, 4, 5, 6]
+    assert series.filled.ravel().tolist() == [value in (2, 5) for value in series.values.ravel()]
     assert "1 missing value filled (linear); 1 missing row filled (linear)" in series.understood()
     assert datasets.load_csv(path, fill="previous").values.ravel().tolist() == [1, 1, 3, 3, 7]
     cycle = write("t,x\n1,1\n2,2\n3,NA\n4,4\n6,3\n")
