@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import typer
 
-from .._base.checks import counted
 from ._options import FILL, SERIES
 
 if TYPE_CHECKING:
@@ -114,6 +113,7 @@ def read_series(
         raise ValueError("--known needs --target or --column: the columns to forecast.")
     found = load_csv(series, wanted or None, known=known or (), season=season, **how)
     if found.gaps and model != "odernn":
+        from .._base.checks import counted
         from ..datasets._times import as_text
 
         time, count = found.gaps[0]
