@@ -45,7 +45,9 @@ Fill = Annotated[
     typer.Option(help=f"How to fill missing values and missing rows: {', '.join(FILL)}. Without it they are refused."),
 ]
 
-_SEASONS = {"monthly": 12, "quarterly": 4, "hourly": 24, "daily": 7, "every weekday": 5, "weekly": 52}
+_SEASONS = {"every half year": 2, "monthly": 12, "quarterly": 4, "daily": 7, "every weekday": 5, "weekly": 52}
+_DAY = 86_400_000_000_000  # nanoseconds
+_LONGEST = 144  # rows of a day that count as a season: more make the history, and so the training, very long
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,11 +118,13 @@ def read_series(
     found = load_csv(series, wanted or None, known=known or (), season=season or 1, **how)
     if found.gaps and model != "odernn":
         time, count = found.gaps[0]
+        from .._base.checks import counted
         from ..datasets._times import as_text
 
         raise ValueError(
-            f"{series}: after {as_text(time)} {count} {'rows are' if count > 1 else 'row is'} missing, and there are "
-            f"{len(found.gaps)} such gaps; the step is {found.step}. Give --fill ({', '.join(FILL)}), or --model odernn, "
+            f"{series}: after {as_text(time)} {counted(count, 'row')} {'are' if count > 1 else 'is'} missing, and there "
+            f"{'are' if len(found.gaps) > 1 else 'is'} {counted(len(found.gaps), 'such gap')}; "
+            f"the step is {found.step}. Give --fill ({', '.join(FILL)}), or --model odernn, "
             "which takes the times as they are, or --index none to count rows as equal steps."
         )
     irregular = model == "odernn" or (found.index is not None and found.step is None)
@@ -144,8 +148,11 @@ def _place(columns: tuple[str, ...], wanted: list[str], name: str) -> int:
 
 def default_season(series: "Series") -> int:
     """The rows in a season by the step of dates, or 1."""
-    dated = series.index is not None and series.index.dtype.kind == "M"
-    rows = _SEASONS.get(str(series.step), 1) if dated else 1
+    step = series.step
+    if series.index is None or step is None or series.index.dtype.kind != "M":
+        return 1
+    below_a_day = step.kind == "time" and _DAY / _LONGEST <= step.size < _DAY and _DAY % step.size == 0
+    rows = int(_DAY // step.size) if below_a_day else _SEASONS.get(str(step), 1)
     return rows if len(series.values) >= 6 * rows else 1
 
 
