@@ -120,7 +120,7 @@ def increases(values: np.ndarray) -> bool:
 
 
 def season_of(step: Step | None) -> int | None:
-    """The rows in a season: a year of months and weeks, a week of days, a day of shorter steps, if it has at most _LONGEST."""
+    """The rows in a season: a year of months and weeks, a week of days, a day of shorter steps unless they are too many."""
     if step is None or step.kind == "number":
         return None
     if step.kind == "months":
