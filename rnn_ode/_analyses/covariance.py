@@ -9,7 +9,7 @@ The spectral density, of which X is the integral over all frequencies, is (z −
 dt, and z = 2πi f (Gardiner, "Handbook of Stochastic Methods", 2004, 4.4).
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -36,10 +36,11 @@ def covariance(system: AbstractSystem, at: Any, noise: ArrayLike | list) -> Floa
       number, (N,), or a matrix (N, M).
 
     **Returns:** the covariance (N, N) of the linearised system. Of a linear system it is exact for any noise. It is
-    differentiable by the system and the noise. NaN for a traced system that is not stable.
+    differentiable by the system and the noise. NaN for a traced system without a stable fixed point there.
 
-    **Raises:** `ValueError` for a system that is not stable there, with the eigenvalue; for an input that is not constant,
-    and a state or noise that does not fit.
+    **Raises:** `ValueError` for a state that is no fixed point, with its speed; for a system that is not stable there, with
+    the eigenvalue; for an input that is not constant, and a state or noise that does not fit. A state counts as fixed if it
+    moves by at most √ε of its size in the time unit of the Jacobian, or by ε^¼ of what the noise moves it.
 
     Source: Lyapunov's equations; Gardiner, "Handbook of Stochastic Methods", 2004, 4.4.
 
@@ -52,8 +53,8 @@ def covariance(system: AbstractSystem, at: Any, noise: ArrayLike | list) -> Floa
     ```
     """
     h, spread = _arguments("covariance", system, at, noise)
-    X, leading, growth = _covariance(system, h, spread)
-    _require_stable("covariance", leading, growth)
+    X, near = _covariance(system, h, spread)
+    near.require("covariance")
     return X
 
 
@@ -83,8 +84,8 @@ def spectral_density(
     """
     h, spread = _arguments("spectral_density", system, at, noise)
     frequencies = as_floats("frequencies", frequencies, ("F",))
-    density, leading, growth = _density(system, h, spread, frequencies.astype(h.dtype))
-    _require_stable("spectral_density", leading, growth)
+    density, near = _density(system, h, spread, frequencies.astype(h.dtype))
+    near.require("spectral_density")
     return density
 
 
@@ -96,41 +97,73 @@ def _arguments(name: str, system: AbstractSystem, at: Any, noise: Any) -> tuple[
     return h, as_spread("noise", noise, h)
 
 
-def _require_stable(name: str, leading: Array, growth: Array) -> None:
-    if is_concrete(growth) and not np.asarray(growth) < 0:
-        value = complex(np.asarray(leading))
-        raise ValueError(
-            f"{name} needs a stable fixed point, around which the states settle; at this state the Jacobian has the "
-            f"eigenvalue {value.real:.6g}{value.imag:+.6g}j, which grows by {float(growth):.3g} nats per unit time. Find a "
-            "stable point with fixed_points."
-        )
+class _Linear(NamedTuple):
+    """A system near a state: its Jacobian, the covariance of the noise, the eigenvalue that grows fastest, its growth, how
+    fast the state moves, and the speed up to which it counts as a fixed point."""
+
+    J: Array
+    Q: Array
+    leading: Array
+    growth: Array
+    speed: Array
+    limit: Array
+
+    def settles(self) -> Array:
+        return (self.growth < 0) & (self.speed <= self.limit)
+
+    def require(self, name: str) -> None:
+        """Raises `ValueError` for a state that is no stable fixed point, unless it is traced."""
+        if not is_concrete(self):
+            return
+        if not self.speed <= self.limit:
+            raise ValueError(
+                f"{name} needs at to be a fixed point; there the state moves by {float(self.speed):.3g} per step of a map or "
+                "per unit time of a flow. Find a fixed point with fixed_points."
+            )
+        if not self.growth < 0:
+            value = complex(np.asarray(self.leading))
+            raise ValueError(
+                f"{name} needs a stable fixed point, around which the states settle; at this state the Jacobian has the "
+                f"eigenvalue {value.real:.6g}{value.imag:+.6g}j, which grows by {float(self.growth):.3g} nats per unit time. "
+                "Find a stable point with fixed_points."
+            )
 
 
-def _linearised(system: AbstractSystem, h: Array, spread: Array) -> tuple[Array, Array, Array, Array]:
-    """Returns the Jacobian, the covariance of the noise, the eigenvalue that grows fastest, and its growth."""
+def _linearised(system: AbstractSystem, h: Array, spread: Array) -> _Linear:
     J = system.jacobian(h)
-    leading = system.time.modes(jax.lax.stop_gradient(J)).values[0]
-    return J, covariance_of(spread, J), leading, system.time.growth(leading)
+    Q = covariance_of(spread, J)
+    fixed = jax.lax.stop_gradient(J)
+    leading = system.time.modes(fixed).values[0]
+    # at least 1 for a map; of a flow twice the size of J
+    rate = jnp.linalg.norm(fixed) + jnp.linalg.norm(
+        jax.vmap(system.time.residual)(jnp.eye(len(h), dtype=J.dtype), fixed)
+    )
+    # a state that moves much less than the noise moves it serves as well, as a root at 0 that is found to rounding
+    eps = jnp.finfo(J.dtype).eps
+    limit = eps**0.5 * rate * jnp.linalg.norm(h) + eps**0.25 * jnp.sqrt(rate * jnp.trace(Q))
+    speed = jnp.linalg.norm(system.residual(h))
+    return _Linear(J, Q, leading, system.time.growth(leading), *jax.lax.stop_gradient((speed, limit)))
 
 
 @compiled
-def _covariance(system: AbstractSystem, h: Array, spread: Array) -> tuple[Array, Array, Array]:
-    J, Q, leading, growth = _linearised(system, h, spread)
-    X = system.time.settled(J, Q)
-    return nan_unless(growth < 0, (X + X.T) / 2), leading, growth
+def _covariance(system: AbstractSystem, h: Array, spread: Array) -> tuple[Array, _Linear]:
+    near = _linearised(system, h, spread)
+    X = system.time.settled(near.J, near.Q)
+    return nan_unless(near.settles(), (X + X.T) / 2), near
 
 
 @compiled
-def _density(system: AbstractSystem, h: Array, spread: Array, frequencies: Array) -> tuple[Array, Array, Array]:
-    J, Q, leading, growth = _linearised(system, h, spread)
+def _density(system: AbstractSystem, h: Array, spread: Array, frequencies: Array) -> tuple[Array, _Linear]:
+    near = _linearised(system, h, spread)
+    J = near.J
 
     def at(frequency):
         z, unit = system.time.resolvent_point(frequency)
         with jax.default_matmul_precision("highest"):
             M = z * jnp.eye(J.shape[0], dtype=z.dtype) - J
-            half = solve(M, Q.astype(z.dtype))
+            half = solve(M, near.Q.astype(z.dtype))
             density = solve(M, half.conj().T)
             return unit * (density + density.conj().T) / 2
 
     found = batched_map(at, frequencies, J.shape[0]) if len(frequencies) else jnp.zeros((0, *J.shape), h.dtype) + 0j
-    return nan_unless(growth < 0, found), leading, growth
+    return nan_unless(near.settles(), found), near

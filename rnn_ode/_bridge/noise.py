@@ -27,7 +27,7 @@ from .._base.checks import as_matrix, as_step, in_single, is_concrete
 from .._run.noise import as_spread, covariance_of
 from ..linalg._eigenvectors import eigvals
 from ..linalg._exponential import exponential
-from ..linalg._logm import logm
+from ..linalg._logm import logm, logm_of
 from ..linalg._solve import inv, nan_unless
 from ..linalg._sylvester import lyapunov_discrete
 
@@ -91,7 +91,7 @@ def noise_to_ode(W: ArrayLike | Sequence, noise: ArrayLike | Sequence, *, dt: fl
     ```
     """
     W, spread, dt = _arguments("W", W, noise, dt)
-    sigma, lowest, highest = _behind(W, logm(W), covariance_of(spread, W), jnp.asarray(dt, W.dtype))
+    sigma, lowest, highest = _behind(W, logm_of("W", W), covariance_of(spread, W), jnp.asarray(dt, W.dtype))
     if is_concrete(sigma) and not np.isfinite(np.asarray(sigma)).all():
         raise ValueError(
             f"no noise of the flow makes this noise of the network: its covariance per unit time would need the eigenvalue "

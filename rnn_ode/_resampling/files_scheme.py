@@ -8,6 +8,7 @@ import numpy as np
 
 from .._paths.interpolated import BandLimited
 from ..interop import Network
+from .candidates_waiting import WIDTHS
 from .evolve import evolve
 from .files_round_trip import OwnRun
 from .interpolation import lagrange, uniform_nodes
@@ -32,14 +33,15 @@ class Scheme(NamedTuple):
 
 
 def widest(latency: float, interval: float) -> Scheme:
-    """Return `resampled` with the widest equal windows whose results wait for at most `latency` steps of the network, where
-    the input's samples are an `interval` of steps apart."""
-    width = int(latency / (1 + interval) + 1e-9)
-    if width < 1:
+    """Return `resampled` with the widest equal windows, up to 64, whose results wait for at most `latency` steps of the
+    network, where the input's samples are an `interval` of steps apart."""
+    most = latency / (1 + interval) + 1e-9
+    if not most >= 1:  # which NaN is not either
         raise ValueError(
             f"--latency must be at least {1 + interval:.3g} steps of the network here, for windows of one step and one "
             f"sample; got {latency:g}. In Python, rnn_ode.recommend(…, latency={latency:g}) finds schemes that wait less."
         )
+    width = int(min(WIDTHS[-1], most))
     return Scheme(half_width=width, input_half_width=width)
 
 

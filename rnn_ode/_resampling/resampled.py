@@ -29,6 +29,10 @@ from .._run.kept import Kept, with_result
 from .._run.trajectory import Trajectory, as_trajectory
 from .times import prepared
 
+WIDEST = 512  # half-width of a window; wider ones gain nothing in float64 and fill the memory
+
+_MOST = 10**8  # steps of the network: half an hour at 48 kHz, and the memory of most machines
+
 
 class Window(NamedTuple):
     """The window of the sinc by which states are read: `half_width` steps of the network to either side, and its β.
@@ -48,6 +52,8 @@ class Window(NamedTuple):
     def of(cls, half_width: Any, beta: Any, name: str = "half_width", name_of_beta: str = "beta") -> "Window":
         """The window of checked arguments; its β is fitted to the width where it is `None`."""
         check_count(name, half_width)
+        if half_width > WIDEST:
+            raise ValueError(f"{name} must be at most {WIDEST}; got {half_width}. More than 64 seldom help.")
         return cls(int(half_width), fitted_beta(int(half_width)) if beta is None else as_beta(name_of_beta, beta))
 
 
@@ -93,8 +99,8 @@ def resampled(
 
     Nothing is filtered out: frequencies above half of the rate of `ts` alias, as they do if samples are left out.
 
-    **Raises:** `ValueError` or `TypeError` for a held path, for traced times, for a half_width that is not whole or below 1,
-    and as `evolve`.
+    **Raises:** `ValueError` or `TypeError` for a held path, for traced times, for a half_width that is not whole or outside
+    1 … 512, for a beta with half_band, for times that span more than 10⁸ steps, and as `evolve`.
 
     ```python
     >>> import jax, jax.numpy as jnp, numpy as np, equinox as eqx, rnn_ode as ro
@@ -107,6 +113,8 @@ def resampled(
     ```
     """
     check_flag("half_band", half_band)
+    if half_band and beta is not None:
+        raise ValueError(f"beta was given with half_band, whose window has a β of its own; got {beta}. Leave one out.")
     window = Window.of(half_width, beta)._replace(half_band=half_band)
     if is_held(path):
         raise ValueError(
@@ -120,6 +128,11 @@ def resampled(
         )
     places = Clock.of(Linear(jnp.zeros(1), dt), ts, dt)  # in steps of the network
     begin = int(places.whole[0])
+    if places.whole[-1] - begin > _MOST:
+        raise ValueError(
+            f"ts spans {float(places.whole[-1] - begin):.4g} steps of dt = {dt:g}: are ts and dt in the same unit? At most "
+            f"{_MOST:.0e} steps are run."
+        )
     count = int(places.whole[-1]) + window.after - begin
     steps = Clock.of(path, dt * np.arange(begin, begin + count + 1, dtype=float), dt)
     rows, ended = _run_and_read(cell, path, steps, h0, places.whole - begin, places.fraction, window, save)

@@ -64,6 +64,7 @@ def integrate(
     - `save`: what to keep of each state, a function of it. Default: all of it.
     - `noise`: σ, the standard deviation of the noise in a unit of time: a number, one for each number of a state (N,), or a
       matrix (N, M) for the covariance σ σᵀ. States count flat, as `jax.flatten_util.ravel_pytree` orders them. Default: none.
+      In a short time dt the noise adds σ √dt ξ, with ξ standard normal: σ² is a variance per unit of time.
     - `key`: the key from which the noise is drawn, such as `jax.random.key(0)`.
     - `step`: with noise, the longest step, in time. Every interval between samples and times is divided into the same number
       of equal steps.

@@ -43,6 +43,7 @@ def resample_command(
         int | None,
         typer.Option(
             min=1,
+            max=512,
             help="Run the network at its own rate instead, and read its input and its output by windows of so many samples "
             "to either side, such as 16. It is more accurate than --ahead and --behind, and waits longer in a stream.",
         ),
@@ -51,8 +52,8 @@ def resample_command(
         float | None,
         typer.Option(
             min=0,
-            help="Take the widest --half-width with which a result of a stream waits at most so many steps of the network. "
-            "The file has no delay. With --recommend it limits the trial.",
+            help="Take the widest --half-width, up to 64, with which a result of a stream waits at most so many steps of the "
+            "network. The file has no delay. With --recommend it limits the trial.",
         ),
     ] = None,
     best: Annotated[
@@ -67,6 +68,7 @@ def resample_command(
         Channel | None,
         typer.Option(
             case_sensitive=False,
+            metavar="NAME",
             help="Channel of a recording for a network with one input: left, right, mix (the mean) or each. Default: each.",
         ),
     ] = None,

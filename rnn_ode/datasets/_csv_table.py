@@ -8,12 +8,14 @@ from itertools import islice
 import numpy as np
 
 from ._csv_cells import Numbers, kind
-from ._csv_text import HEAD, Dialect, Stream, checked_records, dialect_of, records
+from ._csv_text import HEAD, Dialect, Stream, checked_records, dialect_of, records, separator_in
 from ._dates import dates_in_numbers, dates_of
 from ._series import PathLike
+from ._times import increases
 
 _PIECE = 100_000  # rows that are texts at the same time
 Column = str | int
+_TIMES = frozenset(("year", "years", "date", "time", "datetime", "timestamp", "jahr", "datum", "zeit"))
 
 
 @dataclass
@@ -33,6 +35,7 @@ class Table:
         """The indices of the columns to read."""
         if column is None:
             numeric = [i for i, one in enumerate(self.numbers) if one.is_numeric and i not in self.dated]
+            numeric = [i for i in numeric if i not in self._named_as_times()] or numeric
             mixed = self._mixed()
             if mixed and mixed[-1] > max(numeric, default=-1):
                 units = "; ".join(f"in {self.header[i]!r}: {self.numbers[i].units_in_words()}" for i in mixed)
@@ -58,20 +61,39 @@ class Table:
                 )
         return found
 
-    def index_column(self, index: Column | None, chosen: list[int], dates: str | None) -> int | None:
-        """The column of times, or `None`."""
+    def index_column(
+        self, index: Column | None, chosen: list[int], dates: str | None
+    ) -> tuple[int | None, tuple[str, ...]]:
+        """The column of times, or `None`, and a remark if a column seems to be of times and is not taken."""
         if index is not None:
             if index == "none" and "none" not in self.header:
-                return None
-            return index_of(self.path, self.header, index)
+                return None, ()
+            return index_of(self.path, self.header, index), ()
         free = [i for i in self.dated if i not in chosen]
         if free:
-            return free[0]
+            return free[0], ()
         if dates is not None:
             raise ValueError(f"{self.path}: dates needs a column of dates, and there is none; give index its name.")
-        return 0 if 0 not in chosen and _increases(self.numbers[0].values) else None
+        named = self._named_as_times()
+        remarks = ()
+        for i in dict.fromkeys((*named, 0)):
+            if i in chosen or (self.dialect.header and self.header[i].isdecimal()):
+                continue  # a column named 2019 holds no times
+            values = self.numbers[i].values
+            if increases(values) or dates_in_numbers(values) is not None or _are_years(values):
+                return i, ()
+            there = values[np.isfinite(values)]
+            if i in named and 2 * len(there) > len(values):
+                if 2 * len(np.unique(there)) > len(there):
+                    return i, ()
+                remarks = (*remarks, f"{self.header[i]} is no index, since its times are there again and again")
+        return None, remarks
 
-    def times(self, where: int, dates: str | None, explicit: bool) -> tuple[np.ndarray, tuple[str, ...]]:
+    def _named_as_times(self) -> list[int]:
+        """The columns whose names say that they hold times."""
+        return [i for i, name in enumerate(self.header) if name.lower() in _TIMES]
+
+    def times(self, where: int, dates: str | None) -> tuple[np.ndarray, tuple[str, ...]]:
         """The times in a column, in the order of the file, and remarks on how they were read."""
         values, name = self.numbers[where].values, self.header[where]
         if where not in self.texts:
@@ -80,17 +102,21 @@ class Table:
                 return found, ()
             bad = np.flatnonzero(~np.isfinite(values))
             if len(bad):
+                line = self.lines[bad[0]]
+                cell = _cell_at(self.path, self.dialect, line, where)
                 raise ValueError(
-                    f"{self.path}, line {self.lines[bad[0]]}, column {name!r}: a time is wanted; got no number."
+                    f"{self.path}, line {line}, column {name!r}: a time is wanted like those around it; got "
+                    f'{cell!r}. Leave that row out, or give index another column or "none".'
                 )
             return values, ()
         cells = np.concatenate(self.texts[where])
         read = dates_of(cells, dates)
         if read.unread.any():
             row = int(np.flatnonzero(read.unread)[0])
+            came = repr(cells[row]) if cells[row] else "an empty cell"
             raise ValueError(
-                f"{self.path}, line {self.lines[row]}, column {name!r}: a date is wanted like those around it; got "
-                f'{cells[row]!r}. Give dates a format such as %d.%m.%Y, or index another column or "none".'
+                f"{self.path}, line {self.lines[row]}, column {name!r}: a date is wanted like those around it; got {came}. "
+                'Leave that row out, or give dates a format such as %d.%m.%Y, or index another column or "none".'
             )
         return read.times, (read.remark,) * bool(read.remark)
 
@@ -153,7 +179,7 @@ def read_table(
     head = list(islice(records(path), HEAD))
     if not head:
         raise ValueError(f"{path}: the file holds no data; a series needs at least 2 rows.")
-    dialect = dialect_of(path, head, sep, decimal, na, header)
+    dialect = dialect_of(path, head, sep or separator_in(path), decimal, na, header)
     names = (
         [cell.strip("'") for cell in dialect.cells(head[0][1])]
         if dialect.header
@@ -192,23 +218,18 @@ def read_table(
 
 
 def _dated(sample: list[list[str]], dialect: Dialect) -> list[int]:
-    """The columns whose first cells are all dates."""
+    """The columns most of whose first cells are dates; those with most of them first."""
     rows = [row for row in sample if len(row) == dialect.width]
     columns = list(zip(*rows, strict=True)) if rows else []
-    return [i for i, cells in enumerate(columns) if all(kind(cell, dialect.spelling) == "date" for cell in cells)]
+    shares = [np.mean([kind(cell, dialect.spelling) == "date" for cell in cells]) for cells in columns]
+    return sorted((i for i, share in enumerate(shares) if share > 0.5), key=lambda i: -shares[i])
 
 
-def _increases(values: np.ndarray) -> bool:
-    """Whether numbers are times: they increase, or decrease by equal steps."""
-    if not np.isfinite(values).all():
+def _are_years(values: np.ndarray) -> bool:
+    """Whether numbers are years in any order: distinct, whole, and most of those between the first and the last are there."""
+    if not np.isfinite(values).all() or (values != np.round(values)).any() or len(np.unique(values)) < len(values):
         return False
-    steps = np.diff(values)
-    falling = len(steps) > 1 and bool((steps < 0).all())
-    return (
-        bool((steps > 0).all())
-        or (falling and np.ptp(steps) <= 0.01 * abs(steps[0]))
-        or (falling and dates_in_numbers(values) is not None)
-    )
+    return bool(values.min() >= 1500 and values.max() <= 2500 and np.ptp(values) < 2 * len(values))
 
 
 def _cell_at(path: PathLike, dialect: Dialect, line: int, column: int) -> str:

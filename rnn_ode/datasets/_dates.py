@@ -1,5 +1,6 @@
 """Dates from texts and from numbers."""
 
+import datetime
 import re
 from dataclasses import dataclass
 
@@ -48,12 +49,14 @@ def dates_of(cells: np.ndarray, given: str | None = None) -> Dates:
     """The dates that all of these texts are, by the format `given` or one of those known; else those of the best format."""
     if given is not None:
         try:
-            return Dates(_parsed(cells, given))
+            times = _parsed(cells, given)
+            return Dates(times, _years_in_words(times, given))
         except ValueError as error:
             raise ValueError(f"dates must be a format such as %d.%m.%Y; got {given!r} ({error}).") from None
-    quarters = _quarters(cells)
-    if quarters is not None:
-        return Dates(quarters)
+    for read in (_quarter, _week):
+        times = np.array([read(cell) for cell in cells], "datetime64[ns]")
+        if 2 * np.isnat(times).sum() < len(times):
+            return Dates(times)
     times = _parsed(cells, _ISO)
     if not np.isnat(times).any():
         return Dates(times)
@@ -76,11 +79,19 @@ def _most_regular(found: dict[str, np.ndarray], points: bool) -> Dates:
     """Of two readings, the more regular one. If both are, day comes first between points, and else month comes first."""
     names = list(found) if points else list(found)[::-1]
     best = min(names, key=lambda name: _disorder(found[name]))
+    years = _years_in_words(found[best], best)
     if len(found) == 1 or all((times == found[best]).all() for times in found.values()):
-        return Dates(found[best])
+        return Dates(found[best], years)
     order = ", then ".join(_WORDS[letter] for letter in re.findall("%([dmbBYy])", best))
     doubt = any(name != best and _disorder(found[name]) == _disorder(found[best]) for name in names)
-    return Dates(found[best], f"dates read as {order}" + "; the other order fits as well" * doubt)
+    remark = f"dates read as {order}" + "; the other order fits as well" * doubt
+    return Dates(found[best], "; ".join(filter(None, (remark, years))))
+
+
+def _years_in_words(times: np.ndarray, form: str) -> str:
+    """How years of two digits were read; nothing for other years."""
+    there = times[~np.isnat(times)].astype("datetime64[Y]")
+    return f"years of two digits read as {there.min()} to {there.max()}" if "%y" in form and len(there) else ""
 
 
 def _disorder(times: np.ndarray) -> tuple[bool, bool, int]:
@@ -95,7 +106,8 @@ def _normal(cell: str) -> str:
     """A date with "-" between its parts, and its time of day after a blank."""
     match = re.fullmatch(r"(.*?)(?:[T ]+(\d{1,2}:\d{2}.*))?", cell)
     assert match is not None
-    date = re.sub(r"[-./, ]+", "-", match[1].strip()).removesuffix("-")
+    without_weekday = re.sub(r"(?i)^(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*[., ]+", "", match[1].strip())
+    date = re.sub(r"[-./, ]+", "-", without_weekday).removesuffix("-")
     return f"{date} {match[2].strip()}" if match[2] else date
 
 
@@ -103,26 +115,54 @@ def _parsed(cells: np.ndarray, form: str) -> np.ndarray:
     import pandas as pd
 
     found = pd.to_datetime(pd.Series(cells, dtype=object), format=form, errors="coerce", utc=True)
-    return found.dt.tz_localize(None).to_numpy().astype("datetime64[ns]")
+    times = found.dt.tz_localize(None).to_numpy().astype("datetime64[ns]")
+    return _in_one_century(times) if "%y" in form else times
 
 
-def _quarters(cells: np.ndarray) -> np.ndarray | None:
-    """The first days of quarters such as 1974Q1, or `None`."""
-    found = [re.fullmatch(r"(\d{4})-?Q([1-4])|Q([1-4])[- ]?(\d{4})", cell) for cell in cells]
-    if not all(found):
-        return None
-    months = [12 * (int(m[1] or m[4]) - 1970) + 3 * (int(m[2] or m[3]) - 1) for m in found if m]
-    return np.array(months).astype("datetime64[M]").astype("datetime64[ns]")
+def _in_one_century(times: np.ndarray) -> np.ndarray:
+    """Dates whose years had two digits, with years that are as close together as possible, and at most ten ahead of now."""
+    there = ~np.isnat(times)
+    if not there.any():
+        return times
+    years = times[there].astype("datetime64[Y]").astype(int) + 1970
+    short = np.unique(years % 100)
+    behind = np.roll(short, -1) - short  # how far the next one is; the last one's next is the first one, 100 later
+    behind[-1] += 100
+    ends = short[behind == behind.max()]
+    end = next((one for one in (years[-1] % 100, years[0] % 100) if one in ends), ends[0])
+    latest = int(np.datetime64("now").astype("datetime64[Y]").astype(int)) + 1980
+    last = latest - (latest - int(end)) % 100
+    wanted = last - (end - years) % 100
+    moved = times.copy()
+    months = times[there].astype("datetime64[M]")
+    moved[there] = (months + 12 * (wanted - years)).astype("datetime64[ns]") + (times[there] - months)
+    return moved
+
+
+def _quarter(cell: str) -> np.datetime64:
+    """The first day of a quarter such as 1974Q1, or NaT."""
+    match = re.fullmatch(r"(\d{4})[- ]?Q([1-4])|Q([1-4])[- ]?(\d{4})", cell)
+    if match is None:
+        return np.datetime64("NaT", "D")
+    return np.datetime64(f"{match[1] or match[4]}-{3 * int(match[2] or match[3]) - 2:02d}-01")
+
+
+def _week(cell: str) -> np.datetime64:
+    """The first day of an ISO week such as 2020-W01, or NaT."""
+    match = re.fullmatch(r"(\d{4})-?W(\d{1,2})", cell)
+    try:
+        return np.datetime64(datetime.date.fromisocalendar(int(match[1]), int(match[2]), 1) if match else "NaT", "D")
+    except ValueError:
+        return np.datetime64("NaT", "D")
 
 
 def dates_in_numbers(values: Float[np.ndarray, " T"]) -> np.ndarray | None:
-    """The dates of numbers such as 19580329 or 195803, which increase or decrease, or `None`."""
+    """The dates of numbers such as 19580329 or 195803, all different, or `None`."""
     if len(values) < 2 or not np.isfinite(values).all() or (values != np.round(values)).any():
         return None
     for form, low, high in (("%Y%m%d", 1500_01_01, 2500_12_31), ("%Y%m", 1500_01, 2500_12)):
         if values.min() >= low and values.max() <= high:
             times = _parsed(values.astype(int).astype(str).astype(object), form)
-            steps = np.diff(times).astype(int)
-            if not np.isnat(times).any() and ((steps > 0).all() or (steps < 0).all()):
+            if not np.isnat(times).any() and len(np.unique(times)) == len(times):
                 return times
     return None

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from ._times import Step, as_text, step_of
 
@@ -54,6 +54,7 @@ class Series:
     - `reading`: how the file was understood, a `Reading`; `None` for a series that is not of a csv file.
     - `gaps`: for each place where samples are missing, the time before it and how many, if the others have a step.
     - `ahead`: rows (n, D) after the last one of `values` that have some of the columns, with NaN for the others.
+    - `filled`: which values (T, D) were missing and are filled, if `load_csv` was asked to fill; else `None`.
 
     ```python
     >>> from rnn_ode import datasets
@@ -73,6 +74,7 @@ class Series:
     reading: Reading | None = None
     gaps: tuple[tuple[Any, int], ...] = ()
     ahead: Float[np.ndarray, "n D"] | None = field(default=None)
+    filled: Bool[np.ndarray, "T D"] | None = field(default=None)
 
     def __repr__(self) -> str:
         span = "" if self.index is None else f", index {as_text(self.index[0])} to {as_text(self.index[-1])}"

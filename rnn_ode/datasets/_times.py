@@ -11,6 +11,7 @@ _DAY = 86_400_000_000_000  # nanoseconds
 _MONTHS = {1: "monthly", 3: "quarterly", 6: "every half year", 12: "yearly"}
 _UNITS = ((_DAY, "day"), (_DAY // 24, "hour"), (_DAY // 1440, "minute"), (_DAY // 86400, "second"))
 _NAMED = {_DAY: "daily", 7 * _DAY: "weekly", _DAY // 24: "hourly"}
+_LONGEST = 144  # rows of a day that count as a season: more make the history, and so the training, very long
 _SPARSE = 2.0  # times with fewer than one of so many places taken are irregular, and not full of gaps
 
 
@@ -72,7 +73,7 @@ def step_of(times: np.ndarray) -> Step | None:
     """The step of increasing times, some of which may be missing, or `None` if they are irregular."""
     if len(times) < 2:
         return None
-    candidates = _dated_steps(times) if times.dtype.kind == "M" else [Step("number", float(np.median(np.diff(times))))]
+    candidates = _dated_steps(times) if times.dtype.kind == "M" else [_number_step(times)]
     for step in candidates:
         places = step.places(times)
         whole = np.round(places)
@@ -81,6 +82,14 @@ def step_of(times: np.ndarray) -> Step | None:
         if strict and (np.abs(places - whole) <= near).all() and whole[-1] + 1 <= _SPARSE * len(times):
             return step
     return None
+
+
+def _number_step(times: np.ndarray) -> Step:
+    """The step that numbers may have. It divides their range, so that it is as exact as they are when they are rounded."""
+    steps = np.diff(times)
+    middle = np.sort(steps)[(len(steps) - 1) // 2]
+    usual = steps[np.abs(steps - middle) <= 0.2 * middle].mean()
+    return Step("number", float((times[-1] - times[0]) / max(1, round((times[-1] - times[0]) / usual))))
 
 
 def _dated_steps(times: np.ndarray) -> list[Step]:
@@ -99,6 +108,27 @@ def _dated_steps(times: np.ndarray) -> list[Step]:
     if usual == _DAY and len(times) > 5 and np.is_busday(days).all() and (steps == 3 * _DAY).any():
         found.append(Step("weekdays", 1.0))
     return [*found, Step("time", float(usual))]
+
+
+def increases(values: np.ndarray) -> bool:
+    """Whether numbers are times: they increase, or decrease by equal steps."""
+    if not np.isfinite(values).all():
+        return False
+    steps = np.diff(values)
+    falling = len(steps) > 1 and bool((steps < 0).all())
+    return bool((steps > 0).all()) or (falling and bool(np.ptp(steps) <= 0.01 * abs(steps[0])))
+
+
+def season_of(step: Step | None) -> int | None:
+    """The rows in a season: a year of months and weeks, a week of days, a day of shorter steps unless they are too many."""
+    if step is None or step.kind == "number":
+        return None
+    if step.kind == "months":
+        return int(12 / step.size) if 12 % step.size == 0 and step.size < 12 else None
+    if step.kind == "weekdays":
+        return 5
+    rows = {7 * _DAY: 52.0, _DAY: 7.0}.get(int(step.size), _DAY / step.size)
+    return int(rows) if rows == round(rows) and 1 < rows <= _LONGEST else None
 
 
 def places_of(step: Step, times: np.ndarray) -> Int[np.ndarray, " T"]:

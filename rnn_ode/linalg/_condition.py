@@ -5,11 +5,13 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
-from .._base.checks import as_floats, check_callable, in_single
+from .._base.checks import as_floats, check_callable, in_single, is_concrete
 from .._base.compiled import compiled
+from ._solve import nan_unless
 
 _ITERATIONS = 12
 
@@ -29,13 +31,14 @@ def condition(f: Callable[..., Any], *args: Any) -> Float[Array, ""]:
     if there are several. It is a lower bound by twelve steps of the power method, good to some per cent if the two largest
     gains differ. Infinite where f is 0 and its derivative is not.
 
-    **Raises:** `TypeError` or `ValueError` for an `f` that cannot be called and arguments that are no finite arrays.
+    **Raises:** `TypeError` or `ValueError` for an `f` that cannot be called and arguments that are no finite arrays;
+    `ValueError` where f or its derivative is not finite. Traced arguments give NaN there.
 
     Source: Higham, "Functions of Matrices", 2008, ch. 3.
 
     ```python
     >>> import jax.numpy as jnp, rnn_ode as ro
-    >>> float(ro.linalg.condition(lambda A: A @ A, jnp.eye(2)))
+    >>> round(float(ro.linalg.condition(lambda A: A @ A, jnp.eye(2))), 4)
     2.0
 
     ```
@@ -44,37 +47,45 @@ def condition(f: Callable[..., Any], *args: Any) -> Float[Array, ""]:
     arrays = tuple(in_single(as_floats(f"args[{i}]", arg, complex=True)) for i, arg in enumerate(args))
     if not arrays:
         raise TypeError("condition(f, A) needs the arguments of f; got f alone.")
-    return _condition(f, arrays)
+    found = _condition(f, arrays)
+    if is_concrete(found) and np.isnan(np.asarray(found)):
+        raise ValueError(
+            "f or its derivative is not finite at these arguments, so there is no condition number. Look at f(A) there."
+        )
+    return found
 
 
 @compiled
 def _condition(f: Callable[..., Any], args: tuple[Array, ...]) -> Float[Array, ""]:
-    sizes = [jnp.linalg.norm(arg.ravel()) for arg in args]
+    sizes = [_length(arg) for arg in args]
     value, along = jax.linearize(lambda *args: ravel_pytree(f(*args))[0], *args)
     back = jax.linear_transpose(along, *args)
 
-    def gain(changes):
-        """The image of relative changes, and the gradient of half its square."""
-        image = along(*(size * change for size, change in zip(sizes, changes, strict=True)))
-        return image, [size * part.conj() for size, part in zip(sizes, back(image.conj()), strict=True)]
+    def image(changes):
+        """What relative changes move f by."""
+        return along(*(size * change for size, change in zip(sizes, changes, strict=True)))
 
     def step(_, changes):
-        moved = gain(_normalised(changes))[1]
-        return jax.tree.map(lambda new, old: jnp.where(_length(moved) > 0, new, old), moved, changes)
+        uphill = back(_normalised(image(changes)).conj())
+        new = [size * part.conj() for size, part in zip(sizes, uphill, strict=True)]
+        return jax.tree.map(lambda new, old: jnp.where(_length(new) == 0, old, new), _normalised(new), changes)
 
     # changes without a symmetry that the derivative might send to 0
     start = [
         jnp.cos(1.0 + jnp.arange(arg.size, dtype=arg.real.dtype)).reshape(arg.shape).astype(arg.dtype) for arg in args
     ]
-    last = jax.lax.fori_loop(0, _ITERATIONS, step, start)
-    moved, size = jnp.linalg.norm(gain(_normalised(last))[0]), jnp.linalg.norm(value)
-    return jnp.where(size > 0, moved / jnp.where(size > 0, size, 1), jnp.where(moved > 0, jnp.inf, 0))
+    moved, size = _length(image(jax.lax.fori_loop(0, _ITERATIONS, step, _normalised(start)))), _length(value)
+    found = jnp.where(size > 0, moved / jnp.where(size > 0, size, 1), jnp.where(moved > 0, jnp.inf, 0))
+    return nan_unless(jnp.isfinite(moved) & jnp.isfinite(size), found)
 
 
-def _length(arrays: list[Array]) -> Array:
-    return jnp.sqrt(jnp.sum(jnp.stack([jnp.sum(jnp.abs(array) ** 2) for array in arrays])))
+def _length(arrays: Any) -> Array:
+    """Return the norm of all numbers together, scaled, so that their squares do not leave the float range."""
+    numbers = jnp.abs(ravel_pytree(arrays)[0])
+    largest = jnp.max(numbers, initial=0)
+    return largest * jnp.linalg.norm(numbers / jnp.where(largest > 0, largest, 1))
 
 
-def _normalised(arrays: list[Array]) -> list[Array]:
+def _normalised(arrays: Any) -> Any:
     length = _length(arrays)
-    return [array / jnp.where(length > 0, length, 1) for array in arrays]
+    return jax.tree.map(lambda array: array / jnp.where(length > 0, length, 1), arrays)

@@ -26,9 +26,9 @@ def expm(A: ArrayLike | Sequence) -> Inexact[Array, "N N"]:
     - `A`: (N, N), real or complex.
 
     **Returns:** exp(A) (N, N), in the type of `A`, float32 at least. Differentiable to any order in forward and reverse mode.
-    The error is about the precision times the 1-norm of the balanced matrix. That norm may be up to 2⁶³. Traced matrices
-    above it give NaN, and `jax.scipy.linalg.expm` gives NaN from a 1-norm of some 3.5e5 on in float64, 2.6e5 in float32.
-    If the exponential leaves the float range, a traced result is not finite.
+    The error is about the precision times the 1-norm of the balanced matrix. That norm may be up to 2⁶³, also of a
+    nilpotent matrix. Traced matrices above it give NaN, and `jax.scipy.linalg.expm` gives NaN from a 1-norm of some 3.5e5 on
+    in float64, 2.6e5 in float32. If the exponential leaves the float range, a traced result is not finite.
 
     **Raises:** `ValueError` for a matrix that is not square, not finite or larger than that, and for an exponential that
     leaves the float range.
@@ -79,8 +79,8 @@ def phi_functions(A: ArrayLike | Sequence, count: int) -> list[Inexact[Array, "N
         size = float(jnp.linalg.norm(balanced(A), 1))
         if not size < 2.0 ** (_MAX_SQUARINGS - 1):
             raise ValueError(
-                f"A must have a 1-norm below 2^{_MAX_SQUARINGS - 1} once it is balanced; got {size:.3g}. Its exponential "
-                "would have no digits that are right."
+                f"A must have a 1-norm below 2^{_MAX_SQUARINGS - 1} once it is balanced; got {size:.3g}. The "
+                "exponential of a larger one is not computed."
             )
         raise ValueError(
             f"the exponential of A leaves the float range of {A.dtype}: A has a 1-norm of {size:.3g} once it is balanced. "

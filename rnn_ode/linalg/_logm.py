@@ -94,14 +94,19 @@ def logm(A: ArrayLike | Sequence) -> Inexact[Array, "N N"]:
 
     ```
     """
-    A = as_matrix("A", A, complex=True)
+    return logm_of("A", A)
+
+
+def logm_of(name: str, A: ArrayLike | Sequence) -> Inexact[Array, "N N"]:
+    """Return the logarithm of the argument `name` of a function: see `logm`."""
+    A = as_matrix(name, A, complex=True)
     log = _of_balanced(A, balancing(A))
     if is_concrete(A, log) and not np.isfinite(np.asarray(log)).all():
         values = np.linalg.eigvals(np.asarray(A))
         nearest = values[np.argmin(np.abs(np.angle(-values)) * (values != 0))]
         raise ValueError(
-            f"A has no principal logarithm: its eigenvalue {_spelled(nearest)} is on (−∞, 0], or too near to it. If that is "
-            "negative, Exact(complex=True).generator(A) is a complex logarithm; if it is zero, there is none."
+            f"{name} has no principal logarithm: its eigenvalue {_spelled(nearest)} is on (−∞, 0], or too near to it. If "
+            f"that is negative, Exact(complex=True).generator({name}) is a complex logarithm; if it is zero, there is none."
         )
     return log
 

@@ -128,6 +128,31 @@ def test_a_system_that_is_not_stable_is_refused_with_the_eigenvalue():
     assert np.isnan(jax.jit(lambda W: ro.covariance(network(W), AT, 0.1))(np.diag([1.5, 0.2]))).all()
 
 
+def test_a_state_that_moves_is_refused_with_its_speed():
+    """tanh(h + ½) is not ½ at ½: it moves by tanh(1) − ½ = 0.262. dh/dt = h − h³ is −24 at 3."""
+    moving = ro.Map(lambda x, h: jnp.tanh(h + 0.5))
+    with pytest.raises(
+        ValueError, match=r"covariance needs at to be a fixed point; there the state moves by 0.262 per"
+    ):
+        ro.covariance(moving, jnp.full(1, 0.5), 1.0)
+    falling = ro.Flow(lambda t, h, path: h - h**3)
+    with pytest.raises(ValueError, match=r"spectral_density needs at to be a fixed.* moves by 24 per .* fixed_points"):
+        ro.spectral_density(falling, jnp.full(1, 3.0), 1.0, [0.1])
+    assert np.isnan(jax.jit(lambda h: ro.covariance(moving, h, 1.0))(jnp.full(1, 0.5))).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_fixed_point_that_a_search_found_is_one(dtype):
+    """Of the system in other units of state and time too, and at 0, where its own size says nothing."""
+    for unit in (2.0**-40, 1.0, 2.0**40):
+        flow = ro.Flow(lambda t, h, path, unit=unit: (h - h**3 / unit**2) / 64)
+        slow = ro.Map(lambda x, h, unit=unit: unit * jnp.tanh(0.9 * h / unit))
+        for system, start, exact in ((flow, 0.7, 0.01 / (2 * 2 / 64)), (slow, 0.3, 0.01 / (1 - 0.81))):
+            at = ro.fixed_points(system, np.full((1, 1), start * unit, dtype)).points[0]
+            found = ro.covariance(system, at, dtype(0.1 * unit))
+            np.testing.assert_allclose(found / unit**2, exact, rtol=1e-5)
+
+
 def test_bad_input_is_named():
     with pytest.raises(ValueError, match=r"noise must be a standard deviation"):
         ro.covariance(network(W), AT, np.ones(3))

@@ -75,7 +75,7 @@ def test_bad_input_is_one_line_and_status_2(invoke, arguments, words):
         ),
         (
             ("resample", "--weights", "net.npz", "--input", "series.csv", "--out", "o.csv", "--to", "1e300"),
-            "error: --rate, --to and --trained must have a larger common measure",
+            "error: the rates must be within a factor of 10,000 of each other; the input's rate is 1, and --to is 1e+300.",
         ),
     ],
 )

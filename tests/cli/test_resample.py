@@ -114,6 +114,8 @@ def test_a_csv_series_is_resampled_with_a_constant_input(folder):
         (("--to", 9600, "--weights", "missing.npz"), "missing.npz"),
         (("--to", 9600, "--input", "missing.wav"), "missing.wav"),
         (("--to", 9600, "--latency", 1), "--latency must be at least 2 steps of the network here"),
+        (("--to", 9600, "--latency", "nan"), "'--latency': Input should be greater than or equal to 0"),
+        (("--to", 9600, "--half-width", 513), "'--half-width': Input should be less than or equal to 512"),
         (("--to", 9600, "--latency", 9, "--half-width", 9), "give --half-width or --latency; got 9 and 9"),
         (("--to", 9600, "--input", "cut.wav"), "cut.wav: chunk 'data': the header promises 50 frames"),
         (("--to", 9600, "--input", "nan.wav"), "nan.wav: sample 3 of channel 0 is nan"),

@@ -97,6 +97,15 @@ def test_the_name_without_a_header_is_the_file(write):
             None,
             r"line 4, column 'd': a date is wanted .* got '2020-13-45'",
         ),
+        (
+            "d,x\n2020-01,1\n2020-02,2\n2020-03,3\nTotal,6\n",
+            None,
+            r"line 5, column 'd': a date .* got 'Total'. Leave that",
+        ),
+        ("d,x\n2020Q1,1\n2020Q2,2\nTotal,6\n", None, r"line 4, column 'd': a date is wanted .* got 'Total'"),
+        ("d,x\n2020-01,1\n,2\n2020-03,3\n", None, r"line 3, column 'd': a date is wanted .* got an empty cell"),
+        ("Year,x\n2019,1\n2020,2\n2021,3\nTotal,6\n", None, r"line 5, column 'Year': a time is wanted .* got 'Total'"),
+        ("Year,x\n2019,1\n2020,2\n2020,3\n2021,4\n", None, r"lines 3 and 4, column 'Year': .* both have 2020"),
     ],
 )
 def test_refuses(write, text, column, message):
@@ -151,6 +160,36 @@ def test_a_header_is_told_from_data(name, write):
     series = datasets.load_csv(write(text))
     assert series.values[:, 0].tolist() == values
     assert ("no header" in series.understood()) == (name in NO_HEADERS)
+
+
+INDICES = {
+    "falling, with a gap": ("Year,x\n2021,1\n2020,2\n2017,3\n2016,4\n", [2016, 2017, 2020, 2021]),
+    "unsorted": ("Year,x\n2019,1\n2021,2\n2020,3\n2022,4\n", [2019, 2020, 2021, 2022]),
+    "unsorted, of no name": ("a,x\n2019,1\n2021,2\n2020,3\n2022,4\n", [2019, 2020, 2021, 2022]),
+    "in the second column": ("id,Year,x\n1,2019,1\n7,2020,2\n4,2021,2\n", [2019, 2020, 2021]),
+    "in the last column": ("x,Year\n1,2019\n7,2020\n4,2021\n", [2019, 2020, 2021]),
+    "a column named by a year": ("2019,x\n1.5,1\n2.5,2\n3.5,3\n4.25,4\n", None),
+    "values that may be years": ("vol,x\n2019,1\n1990,2\n1850,3\n1700,4\n", None),
+}
+
+
+@pytest.mark.parametrize("name", INDICES)
+def test_years_are_the_index_in_any_order(name, write):
+    text, years = INDICES[name]
+    series = datasets.load_csv(write(text))
+    assert series.columns == ("x",)
+    assert (series.index is None) if years is None else (series.index.tolist() == years)
+
+
+def test_dates_as_numbers_are_sorted(write):
+    series = datasets.load_csv(write("d,x\n20200101,1\n20200103,2\n20200102,3\n"))
+    assert series.values.ravel().tolist() == [1, 3, 2] and str(series.step) == "daily"
+
+
+def test_years_with_months_beside_them_are_no_index_and_that_is_said(write):
+    text = "year,month,x\n" + "".join(f"{2000 + k // 12},{k % 12 + 1},{k}\n" for k in range(30))
+    series = datasets.load_csv(write(text))
+    assert series.index is None and "year is no index, since its times are there again and again" in series.understood()
 
 
 def test_what_pandas_writes_is_read_back(write, tmp_path):
@@ -257,7 +296,8 @@ def test_missing_values_are_filled_on_request_only(write):
         datasets.load_csv(path)
     series = datasets.load_csv(path, fill="linear")
     assert series.values.ravel().tolist() == [1, 2, 3, 5, 7] and series.index.tolist() == [2, 3, 4, 5, 6]
-    assert "1 missing values filled (linear); 1 missing rows filled (linear)" in series.understood()
+    assert series.filled.ravel().tolist() == [value in (2, 5) for value in series.values.ravel()]
+    assert "1 missing value filled (linear); 1 missing row filled (linear)" in series.understood()
     assert datasets.load_csv(path, fill="previous").values.ravel().tolist() == [1, 1, 3, 3, 7]
     cycle = write("t,x\n1,1\n2,2\n3,NA\n4,4\n6,3\n")
     assert datasets.load_csv(cycle, fill="season", season=2).values.ravel().tolist() == [1, 2, 1, 4, 1, 3]
@@ -276,6 +316,57 @@ def test_values_known_ahead_stand_after_the_series(write):
     text = "t,x,holiday\n1,5,0\n2,6,1\n3,,0\n4,,1\n"
     series = datasets.load_csv(write(text), ["x", "holiday"], known=["holiday"])
     assert series.values.tolist() == [[5, 0], [6, 1]] and series.ahead[:, 1].tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("first", ["sep=;", "\ufeffsep=;\r", '"sep=;"'])
+def test_the_separator_is_told_by_a_first_line_as_excel_writes_it(write, first):
+    series = datasets.load_csv(write(f"{first}\nd;x\n2020-01;1,5\n2020-02;2,5\n2020-03;\n"), fill="linear")
+    assert series.values.ravel().tolist() == [1.5, 2.5] and str(series.step) == "monthly"
+    with pytest.raises(ValueError, match=r"line 5, column 'x': .* got a missing value"):
+        datasets.load_csv(write(f"{first}\nd;x\n2020-01;1,5\n2020-02;2,5\n2020-03;\n"), "x")
+    assert datasets.load_csv(write("sep=|\nx|y\n1,5|2,5\n2,5|3,5\n")).values.ravel().tolist() == [2.5, 3.5]
+
+
+def test_columns_known_ahead_are_filled_with_the_series(write):
+    """Rows in which a column of the series is missing at its end are left out, and the known values stay at their times."""
+    rows = [
+        f"2020-{k:02d}-01,{k if k < 9 else ''},{10 * k if k < 7 else ''},{k if k != 8 else ''}" for k in range(1, 12)
+    ]
+    path = write("d,y,z,k\n" + "\n".join(row for row in rows if row[5:7] not in ("03", "10")) + "\n")
+    series = datasets.load_csv(path, ["y", "z", "k"], known=["k"], fill="linear")
+    np.testing.assert_allclose(series.values, [[k, 10 * k, k] for k in range(1, 7)], rtol=1e-12)
+    np.testing.assert_allclose(series.ahead[:, 2], [7, 8, 9, 10, 11], rtol=1e-12)
+    assert np.isnan(series.ahead[:, :2]).all()
+    assert series.understood().endswith(
+        "2 rows after the last one with all values left out; 1 missing value filled (linear); "
+        "2 missing rows filled (linear)"
+    )
+
+
+def test_rows_ahead_must_follow_the_step(write):
+    rows = "".join(f"2020-{k:02d}-01,{k if k < 7 else ''},{k}\n" for k in (1, 2, 3, 4, 5, 6, 7, 9, 11))
+    with pytest.raises(ValueError, match=r"after 2020-07-01 1 row is missing, where only .* the step is monthly\. Add"):
+        datasets.load_csv(write("d,y,k\n" + rows), ["y", "k"], known=["k"])
+    late = "".join(f"2020-{k:02d}-01,{k if k < 7 else ''},{k}\n" for k in (1, 2, 3, 4, 5, 6, 9))
+    with pytest.raises(ValueError, match="after 2020-06-01 2 rows are missing, where only"):
+        datasets.load_csv(write("d,y,k\n" + late), ["y", "k"], known=["k"])
+
+
+def test_rows_that_filling_leaves_out_are_told(write):
+    series = datasets.load_csv(write("d,x\n1,\n2,1\n3,\n4,3\n5,\n6,-\n"), "x", fill="linear")
+    assert series.values.ravel().tolist() == [1, 2, 3] and series.index.tolist() == [2, 3, 4]
+    assert (
+        "1 row before the first one with all values left out; 2 rows after the last one with all values left out"
+        in series.understood()
+    )
+
+
+def test_a_season_is_filled_by_the_step_of_the_dates(write):
+    months = [f"{2000 + k // 12}-{k % 12 + 1:02d}-01,{100 + 10 * (k % 12) if k != 30 else ''}" for k in range(60)]
+    series = datasets.load_csv(write("d,x\n" + "\n".join(months) + "\n"), fill="season")
+    assert series.values[30, 0] == 160
+    with pytest.raises(ValueError, match="fill='season' needs season, in rows"):
+        datasets.load_csv(write("t,x\n1,1\n2,2\n3,NA\n4,4\n"), fill="season")
 
 
 def test_a_large_file_is_read_in_pieces(write, monkeypatch):

@@ -25,6 +25,10 @@ def texts(*cells):
         (("5 Mar 2020", "6 Mar 2020"), "2020-03-05", "2020-03-06"),
         (("Mar 5, 2020", "Mar 6, 2020"), "2020-03-05", "2020-03-06"),
         (("1974Q1", "1974Q2"), "1974-01-01", "1974-04-01"),
+        (("1974 Q1", "1974 Q4"), "1974-01-01", "1974-10-01"),
+        (("2020-W01", "2020-W53"), "2019-12-30", "2020-12-28"),
+        (("Wednesday 1 January 2020", "Thursday 2 January 2020"), "2020-01-01", "2020-01-02"),
+        (("Wed, Jan 1, 2020 10:30", "Thu, Jan 2, 2020 10:30"), "2020-01-01T10:30", "2020-01-02T10:30"),
         (("2020-01", "2020-02"), "2020-01-01", "2020-02-01"),
         (("2020M01", "2020M02"), "2020-01-01", "2020-02-01"),
     ],
@@ -47,6 +51,31 @@ def test_day_and_month_are_told_by_what_is_regular():
     assert years.times[-1] == np.datetime64("2021-01-01") and years.remark.startswith("dates read as month, then day")
 
 
+@pytest.mark.parametrize(
+    "cells, first, last",
+    [
+        (("Jan-66", "Jul-66", "Jan-71"), "1966-01", "1971-01"),
+        (("31/12/67", "31/12/68", "31/12/70"), "1967-12-31", "1970-12-31"),
+        (("Dec-99", "Jan-00", "Feb-00"), "1999-12", "2000-02"),
+        (("Feb-00", "Jan-00", "Dec-99"), "2000-02", "1999-12"),
+        (("Jan-20", "Jan-21", "Jan-24"), "2020-01", "2024-01"),
+        (("29-Feb-68", "01-Mar-68"), "1968-02-29", "1968-03-01"),
+    ],
+)
+def test_years_of_two_digits_are_close_together_and_not_in_the_future(cells, first, last):
+    read = dates_of(texts(*cells))
+    assert (read.times[0], read.times[-1]) == (np.datetime64(first), np.datetime64(last))
+    years = sorted((first[:4], last[:4]))
+    assert read.remark.endswith(f"years of two digits read as {years[0]} to {years[1]}")
+    given = dates_of(texts("31.12.67", "31.12.68"), "%d.%m.%y")
+    assert given.times[0] == np.datetime64("1967-12-31") and "1967 to 1968" in given.remark
+
+
+def test_a_century_of_years_of_two_digits_begins_where_the_texts_begin():
+    read = dates_of(texts(*[f"Jan-{year % 100:02d}" for year in range(1910, 2010)]))
+    assert (read.times.astype("datetime64[Y]").astype(int) + 1970).tolist() == list(range(1910, 2010))
+
+
 def test_a_text_that_is_no_date_is_marked():
     assert dates_of(texts("2020-01-01", "2020-13-01")).unread.tolist() == [False, True]
     with pytest.raises(ValueError, match="dates must be a format"):
@@ -57,6 +86,8 @@ def test_dates_written_as_numbers_are_dates():
     assert dates_in_numbers(np.array([19580329.0, 19580405.0]))[1] == np.datetime64("1958-04-05")
     assert dates_in_numbers(np.array([202011.0, 202012.0, 202101.0]))[2] == np.datetime64("2021-01-01")
     assert (
-        dates_in_numbers(np.array([1990.0, 1991.0])) is None
+        dates_in_numbers(np.array([20200103.0, 20200101.0, 20200102.0]))[0] == np.datetime64("2020-01-03")
+        and dates_in_numbers(np.array([20200101.0, 20200101.0])) is None
+        and dates_in_numbers(np.array([1990.0, 1991.0])) is None
         and dates_in_numbers(np.array([200001.0, 200014.0])) is None
     )

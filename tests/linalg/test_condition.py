@@ -46,6 +46,25 @@ def test_several_arguments_and_complex_ones():
     assert jax.jit(lambda A: linalg.condition(linalg.expm, A))(A) > 1
 
 
+def test_a_function_without_a_value_has_no_condition():
+    """The logarithm of a matrix with a negative eigenvalue, and a root at 0, whose derivative is infinite."""
+    negative = np.diag([1.0, -2.0])
+    with pytest.raises(ValueError, match="f or its derivative is not finite at these arguments"):
+        linalg.condition(linalg.logm, negative)
+    with pytest.raises(ValueError, match="not finite"):
+        linalg.condition(jnp.sqrt, np.array([0.0, 1.0]))
+    assert np.isnan(jax.jit(lambda A: linalg.condition(linalg.logm, A))(negative))
+    assert linalg.condition(lambda x: x - 1, np.ones(1)) == np.inf
+    assert linalg.condition(lambda x: 0 * x, np.ones(1)) == 0
+
+
+def test_the_condition_does_not_depend_on_the_unit():
+    """Of x ↦ x² it is 2, also where squares of the numbers leave the float range."""
+    for size in (1e-15, 1.0, 1e15):
+        found = linalg.condition(lambda x: x * x, np.full(3, size, np.float32))
+        np.testing.assert_allclose(found, 2, rtol=1e-6)
+
+
 def test_bad_input_is_named():
     with pytest.raises(TypeError, match=r"\bf\b"):
         linalg.condition(A, A)

@@ -73,3 +73,9 @@ def test_derivative_of_the_exponential_in_three_ways():
     np.testing.assert_allclose((value(A + h * E) - value(A - h * E)) / (2 * h), forward, rtol=1e-7)
     batch = jax.vmap(PHI)(np.stack([A, R]))[0]
     np.testing.assert_allclose(batch[0] / d[:, None] * d[None], batch[1], rtol=1e-10, atol=1e-13)
+
+
+def test_a_nilpotent_matrix_that_is_too_large_is_refused_without_a_wrong_reason():
+    """exp([[0, c], [0, 0]]) is [[1, c], [0, 1]] for any c: the limit is that of the method."""
+    with pytest.raises(ValueError, match=r"1-norm below 2\^63 .*The exponential of a larger one is not computed"):
+        phi_functions([[0.0, 1e150], [0.0, 0.0]], 0)

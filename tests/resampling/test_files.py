@@ -18,7 +18,7 @@ from rnn_ode._resampling import files_scheme
 from rnn_ode._resampling.files import resample_file
 from rnn_ode._resampling.files_report import Report, doubt
 from rnn_ode._resampling.files_round_trip import OwnRun, level, own_run, round_trip
-from rnn_ode._resampling.files_scheme import Scheme, checked_roots, error_gain, liveliest, recommended_scheme
+from rnn_ode._resampling.files_scheme import Scheme, checked_roots, error_gain, liveliest, recommended_scheme, widest
 from rnn_ode._resampling.files_source import Table, survey
 from rnn_ode._resampling.resampled import Window
 
@@ -155,6 +155,11 @@ def test_a_recommended_scheme_reads_by_the_windows_of_its_trial(monkeypatch):
         return abs(np.asarray(jax.vmap(path)(ts))[:, 0] - wanted).max()
 
     assert error(scheme.input_beta) < min(error(scheme.input_beta - 2), error(scheme.input_beta + 2), error(7.0))
+
+
+@pytest.mark.parametrize(("latency", "width"), [(16.0, 8), (16.1, 8), (126, 63), (128, 64), (1e5, 64), (np.inf, 64)])
+def test_the_widest_windows_for_a_latency_have_at_most_64_samples(latency, width):
+    assert widest(latency, 1.0) == Scheme(half_width=width, input_half_width=width)
 
 
 def test_a_trial_looks_at_the_liveliest_stretch():

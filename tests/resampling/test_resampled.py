@@ -165,3 +165,10 @@ def test_bad_input_is_named(as_user, arguments, error, message):
 def test_traced_times_are_refused(as_user):
     with pytest.raises(TypeError, match="ts must be known when resampled is traced"):
         jax.jit(lambda ts: ro.resampled(TANH, ro.Cubic(SLOW), ts).states)(np.arange(3.0))
+
+
+def test_options_without_effect_and_a_span_without_end_are_refused():
+    with pytest.raises(ValueError, match="beta was given with half_band"):
+        ro.resampled(TANH, ro.BandLimited(SLOW), np.arange(4.0), half_band=True, beta=0.5)
+    with pytest.raises(ValueError, match=r"ts spans 1e\+09 steps of dt = 1: are ts and dt in the same unit"):
+        ro.resampled(TANH, ro.BandLimited(SLOW), np.array([0, 1e9]))

@@ -15,14 +15,14 @@ import jax
 import numpy as np
 import optax
 from jax.typing import ArrayLike
-from jaxtyping import PRNGKeyArray, Real
+from jaxtyping import Bool, PRNGKeyArray, Real
 
 from ..._base.checks import as_number, check_callable, check_count, check_flag
 from .._checkpoints.checkpoint import PathLike
 from .._models.ensemble import Ensemble
 from .._training.batches import Minibatches
 from .._training.fit import Fit, fit, uninterrupted
-from .aimed import aimed, few, thinned, varying
+from .aimed import as_filled, chosen, in_the_way, varying
 from .bands import ConformalIntervals
 from .beside import Beside, beside_of
 from .forecaster import Forecaster, keep
@@ -72,6 +72,7 @@ def forecast(
     refit: bool = False,
     callback: Callable[[int, dict[str, Any]], Any] | None = None,
     columns: Sequence[str] = (),
+    filled: Bool[ArrayLike, "T D"] | None = None,
 ) -> Forecast:
     """Train recurrent networks to forecast a series, and measure their errors on its last part, which they never saw.
 
@@ -110,6 +111,8 @@ def forecast(
     - `refit`: whether the networks learn on, with a quarter of the steps, from all windows, before they forecast what comes
       after the series. Its intervals are then calibrated on validation and test. Default `False`.
     - `columns`: names of the columns, for the tables.
+    - `filled`: which values (T, D) were missing and are filled, such as `series.filled`. Windows that ask for such a value,
+      or whose history ends with one, are left out of training, calibration and errors; `Forecast.filled` says how many.
 
     A column that is constant before the test is left out, if there are others; `Forecast.skipped` says so.
 
@@ -147,11 +150,13 @@ def forecast(
         validation=validation,
         key=keys[0] if shuffle else None,
     )
-    earlier = windows(rows[: parts.test.starts[0]], history, gap, horizon)
-    parts, earlier = jax.tree.map(
-        lambda part: aimed(part, used), (few(parts), thinned(earlier)), is_leaf=lambda x: isinstance(x, Windows)
-    )
     past = rows[: parts.test.starts[0]]
+    empty, about_filled = in_the_way(parts, used, as_filled(filled, np.shape(values))[:, list(kept)])
+    parts, earlier = jax.tree.map(
+        lambda part: chosen(part, used, empty),
+        (parts, windows(past, history, gap, horizon)),
+        is_leaf=lambda x: isinstance(x, Windows),
+    )
     if len(past) <= season:
         raise ValueError(f"training must have more rows than season, {season}; got {len(past)}.")
     beside = beside_of(known, times, len(rows), len(past), history, gap, horizon)
@@ -198,6 +203,8 @@ def forecast(
     notes = {"data": hashlib.sha256(rows.tobytes()).hexdigest()[:16], "gap": gap, "direct": direct, "rate": rate}
     if needs is not None or loss != "mse" or schedule != "cosine" or beside is not None or len(used) < rows.shape[1]:
         notes |= {"needs": prepared.in_words(), "loss": loss, "schedule": schedule, "targets": list(used)}
+    if about_filled:
+        notes |= {"filled": about_filled}
     done = trained(
         problem,
         steps=steps,
@@ -244,14 +251,14 @@ def forecast(
     final = dataclasses.replace(ready, intervals=intervals)
     if refit:
         final = _refitted(
-            final, again, rows, used, beside, done, rate, steps, size, keys[2], progress, parts, valid, tested
+            final, again, rows, used, beside, done, rate, steps, size, keys[2], progress, parts, valid, tested, empty
         )
         future = final(as_series(values), beside)
     else:
         future = jax.tree.map(lambda leaf: leaf[0], intervals(ahead.found, ahead.spread))
     if checkpoint is not None:
         keep(Path(checkpoint), done, final)
-    baselines, before = all_baselines(parts, rows, season, used)
+    baselines, before = all_baselines(parts, rows, len(past), season, used)
     return Forecast(
         split=parts,
         past=past[:, list(used)],
@@ -267,6 +274,7 @@ def forecast(
         columns=names,
         skipped=skipped,
         prepared=prepared.in_words() if needs is not None else "",
+        filled=about_filled,
     )
 
 
@@ -328,9 +336,10 @@ def _refitted(
     parts: Split,
     valid: Part,
     tested: Part,
+    empty: np.ndarray,
 ) -> Forecaster:
     """The forecaster after it learnt on from all windows, with intervals calibrated on validation and test."""
-    every = aimed(thinned(windows(rows, final.history, final.gap, final.horizon)), used)
+    every = chosen(windows(rows, final.history, final.gap, final.horizon), used, empty)
     pair: Any = (valid.spread, tested.spread)
     spread = None if valid.spread is None else np.concatenate(pair, axis=1)
     targets = np.concatenate([parts.validation.targets, parts.test.targets])

@@ -48,6 +48,7 @@ class Forecast(ShownArrays, eqx.Module):
     - `columns`: the names of the columns that are forecast.
     - `skipped`: those that were left out, since they are constant.
     - `prepared`: what was done to the series before the networks saw it, in words; empty if nothing was chosen.
+    - `filled`: what became of values that were filled, in words; empty if there are none.
     - `times`: the times of the rows of `future`, or `None`.
     - `index`: the times of the rows of the series, or `None`. The figure shows them.
 
@@ -88,6 +89,7 @@ class Forecast(ShownArrays, eqx.Module):
     columns: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
     prepared: str = ""
+    filled: str = ""
     times: Any = None
     index: Any = None
 
@@ -171,6 +173,7 @@ class Forecast(ShownArrays, eqx.Module):
             f"MASE is relative to the naive forecast one {ahead} ahead in the past." * (len(flat) < len(self._units)),
             f"The intervals of {self.share:.0%} cover {self.coverage:.1%} of the test targets.",
             f"Preparation: {self.prepared}." * bool(self.prepared),
+            self.filled,
             f"Left out, since constant: {', '.join(self.skipped)}." * bool(self.skipped),
             f"Training: {self.fit.stopped_because}.",
         )
@@ -212,6 +215,7 @@ class Forecast(ShownArrays, eqx.Module):
             "columns": list(self.columns),
             "skipped": list(self.skipped),
             "prepared": self.prepared,
+            "filled": self.filled,
             "future": {"steps": list(self.steps_ahead), "time": times_of(self), **self.future.to_dict()},
         }
         if len(self._units) > 1:

@@ -35,15 +35,16 @@ def places(count: int, total: int) -> tuple[slice, slice, slice]:
 
 
 def all_baselines(
-    parts: Split, rows: np.ndarray, season: int, used: tuple[int, ...]
+    parts: Split, rows: np.ndarray, cut: int, season: int, used: tuple[int, ...]
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """The forecasts of the baselines for the test windows and for the validation windows, by name.
 
-    What validates in time order is not in the rows to which its forecasts are fitted.
+    The first `cut` rows are those before the test. What validates in time order is not in the rows to which
+    its forecasts are fitted.
     """
     tested, before = baselines_of(parts, season, used), baselines_of(parts, season, used, parts.validation)
     series, valid = rows[:, list(used)], parts.validation
-    found = classical(series, int(parts.test.starts[0]), {"test": parts.test, "valid": valid}, season)
+    found = classical(series, cut, {"test": parts.test, "valid": valid}, season)
     first = int(valid.starts[0]) + valid.inputs.shape[1] + valid.gap  # the row of the first validation target
     random = parts.train.starts[-1] > valid.starts[0]
     earlier = {} if random else classical(series, first, {"valid": valid}, season)

@@ -69,7 +69,9 @@ def test_forecasts_that_calibrate_are_not_fitted_to_their_targets():
     split = learn.split(ROWS, history=10, gap=0, horizon=1, validation=0.2)
     changed[split.validation.starts[0] + 10 :] *= 3
     again = learn.split(changed, history=10, gap=0, horizon=1, validation=0.2)
-    (_, before), (_, after) = (all_baselines(parts, rows, 1, (0,)) for parts, rows in ((split, ROWS), (again, changed)))
+    (_, before), (_, after) = (
+        all_baselines(parts, rows, 84, 1, (0,)) for parts, rows in ((split, ROWS), (again, changed))
+    )
     assert {"Theta", "exponential smoothing"} <= set(before)
     for name in before:
         np.testing.assert_array_equal(before[name][0], after[name][0])
