@@ -202,7 +202,7 @@ def test_nothing_is_found_where_there_is_nothing():
     assert not bool(ro.periodic_orbit(runs_off, CIRCLE, 6.0).converged)
     undefined = ro.Flow(lambda t, h, path: jnp.sqrt(h - 2))
     found = ro.periodic_orbit(undefined, CIRCLE, 6.0)
-    assert not bool(found.converged) and "No orbit was found" in found.table()
+    assert not bool(found.converged) and "No orbit was found" in found.table() and "friction" in found.table()
 
 
 @pytest.mark.parametrize(
