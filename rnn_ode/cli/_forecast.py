@@ -53,10 +53,13 @@ Gap = Annotated[
         min=0, help="Number of rows between the history and the forecast. Without it: 10 for the pendulum, else 0."
     ),
 ]
+Horizon = Annotated[int | None, typer.Option(min=1, help="Number of rows to forecast. Without it: 1.")]
 Season = Annotated[
     int | None,
     typer.Option(
-        min=1, help="Number of rows in a season. Without it: a year, day or week, by the step of the dates, else 1."
+        min=1,
+        help="Number of rows in a season. Without it: a year, a week, or a day of at most 144 rows, by the step of the "
+        "dates; else 1.",
     ),
 ]
 Steps = Annotated[
@@ -96,6 +99,12 @@ Scaling = Annotated[
     ),
 ]
 
+_TRAINING = (
+    "model", "hidden", "season", "log", "no_log", "difference", "season_difference", "scaling", "linear", "no_linear",
+    "members", "steps", "rate", "schedule", "patience", "loss", "autoregressive", "share", "seed", "refit", "no_refit",
+    "checkpoint",
+)  # fmt: skip
+
 
 @app.command("forecast")
 def forecast_command(
@@ -117,7 +126,7 @@ def forecast_command(
     hidden: Annotated[int, typer.Option(min=1, help="Number of units of each network.")] = 32,
     history: History = None,
     gap: Gap = None,
-    horizon: Annotated[int, typer.Option(min=1, help="Number of rows to forecast.")] = 1,
+    horizon: Horizon = None,
     season: Season = None,
     log: Log = False,
     no_log: NoLog = False,
@@ -195,10 +204,12 @@ def forecast_command(
         data = read_series(series, column, target, known, how, season, model)
         about = {"series": series, "read": data.series.understanding()}
         if saved is not None:
-            result = from_saved(saved, data, calendar)
+            mention_unused(context, "with --from", *_TRAINING)
+            result = from_saved(saved, data, calendar, {"history": history, "gap": gap, "horizon": horizon})
             write_future(future, result, data)
             deliver(result, as_json, out, about=about, head=data.series.understood())
             return
+        horizon = horizon or 1
         season = season or default_season(data.series)
         model = model or ("odernn" if data.irregular else "gru")
         values, targets = inputs_of(data)

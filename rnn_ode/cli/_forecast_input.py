@@ -45,8 +45,6 @@ Fill = Annotated[
     typer.Option(help=f"How to fill missing values and missing rows: {', '.join(FILL)}. Without it they are refused."),
 ]
 
-_SEASONS = {"monthly": 12, "quarterly": 4, "hourly": 24, "daily": 7, "every weekday": 5, "weekly": 52}
-
 
 @dataclasses.dataclass(frozen=True)
 class Data:
@@ -113,15 +111,18 @@ def read_series(
     wanted = list(dict.fromkeys(every))
     if known and not (column or target):
         raise ValueError("--known needs --target or --column: the columns to forecast.")
-    found = load_csv(series, wanted or None, known=known or (), season=season or 1, **how)
+    found = load_csv(series, wanted or None, known=known or (), season=season, **how)
     if found.gaps and model != "odernn":
-        time, count = found.gaps[0]
+        from .._base.checks import counted
         from ..datasets._times import as_text
 
+        time, count = found.gaps[0]
+        rows, gaps = (counted(n, noun) for n, noun in ((count, "row"), (len(found.gaps), "such gap")))
+        are = ["is" if n == 1 else "are" for n in (count, len(found.gaps))]
         raise ValueError(
-            f"{series}: after {as_text(time)} {count} {'rows are' if count > 1 else 'row is'} missing, and there are "
-            f"{len(found.gaps)} such gaps; the step is {found.step}. Give --fill ({', '.join(FILL)}), or --model odernn, "
-            "which takes the times as they are, or --index none to count rows as equal steps."
+            f"{series}: after {as_text(time)} {rows} {are[0]} missing, and there {are[1]} {gaps}; the step is {found.step}. "
+            f"Give --fill ({', '.join(FILL)}), or --model odernn, which takes the times as they are, or --index none to "
+            "count rows as equal steps."
         )
     irregular = model == "odernn" or (found.index is not None and found.step is None)
     if irregular and model not in (None, "odernn"):
@@ -144,8 +145,9 @@ def _place(columns: tuple[str, ...], wanted: list[str], name: str) -> int:
 
 def default_season(series: "Series") -> int:
     """The rows in a season by the step of dates, or 1."""
-    dated = series.index is not None and series.index.dtype.kind == "M"
-    rows = _SEASONS.get(str(series.step), 1) if dated else 1
+    from ..datasets._times import season_of
+
+    rows = season_of(series.step) or 1
     return rows if len(series.values) >= 6 * rows else 1
 
 

@@ -47,12 +47,21 @@ class Ahead(Shown):
         return plot.future(self)
 
 
-def from_saved(path: Path, data: Data, calendar: bool) -> Ahead:
-    """The forecast of the networks in a finished checkpoint, from the last rows of a series."""
+def from_saved(path: Path, data: Data, calendar: bool, sizes: dict[str, int | None]) -> Ahead:
+    """The forecast of the networks in a finished checkpoint, from the last rows of a series.
+
+    `sizes` are the history, gap and horizon that were asked for, or `None`.
+    """
     from ..learn import load_forecaster
     from ..learn._forecast.beside import Elapsed, Known
 
     saved = load_forecaster(path)
+    for name, asked in sizes.items():
+        if asked not in (None, getattr(saved, name)):
+            raise ValueError(
+                f"--{name} must be {getattr(saved, name)} or left out, as the networks of --from {path} were trained; got "
+                f"{asked}."
+            )
     values, targets = inputs_of(data)
     names = data.series.columns
     aimed = [saved.kept[i] for i in saved.columns]

@@ -60,6 +60,9 @@ def arranged(
     fitting, found = found, _with_readout(found)
     if told:  # what the file has after the recurrent modules is no input layer
         early = {module.name for module in (*first, *_front(given))}
+        if len(fitting) == 1:  # unless it cannot be a readout of them either
+            fed = {module.gives for module in given if module.recurrent}
+            early |= {module.name for module in free if module.takes not in fed}
         found = [order for order in found if {module.name for module in _front(order)} <= early]
     if not found or len(fitting) == 1:
         return found[0] if found else None
@@ -99,6 +102,10 @@ def applied(order: Order, functions: dict[str, Activation], between: Activation 
         if function is not None:
             layers.append(Layer(Elementwise(function)))
     return layers
+
+
+def sizes_of(modules: Sequence[Module]) -> str:
+    return ", ".join(f"{module.name!r} {module.takes} → {module.gives}" for module in modules)
 
 
 def _fits(order: Order) -> bool:
@@ -145,9 +152,18 @@ def _places(order: Order, inputs: set[str], outputs: set[str]) -> list[tuple[Mod
 
 
 def _undecided(found: list[Order], advice: Callable[[Order], str]) -> str:
-    orders = [[module.name for module in order] for order in found]
-    text = " or ".join(" → ".join(map(repr, names)) for names in orders[:3])
+    found = sorted(found, key=_agreement, reverse=True)
+    text = " or ".join(map(_arrows, found[:3]))
     return f"the sizes of the layers fit in several orders, {text}, and their names do not decide. {advice(found[0])}"
+
+
+def _agreement(order: Order) -> int:
+    """How many names say that their layers stand where they are, less those that say that they do not."""
+    return sum(said * place for _, said, place in _places(order, _INPUT, _ANY_OUTPUT))
+
+
+def _arrows(order: Order) -> str:
+    return " → ".join(repr(module.name) for module in order)
 
 
 def _by_prefix(order: Order) -> str:
@@ -155,6 +171,6 @@ def _by_prefix(order: Order) -> str:
     count = max(number for number, module in enumerate(order, start=1) if module.recurrent)
     names = [module.name for module in order]
     return (
-        f"Name them in their order, such as prefix={tuple(names[:count])}, readout={tuple(names[count:]) or None} in Python; "
+        f"If it is {_arrows(order)}, give prefix={tuple(names[:count])}, readout={tuple(names[count:]) or None} in Python; "
         "in a terminal give --prefix and --readout once for each."
     )

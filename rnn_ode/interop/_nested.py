@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from .._base.types import Cell
 from .._files.arrays import shapes_of
-from ._arrange import Module, Order, applied, arranged
+from ._arrange import Module, Order, applied, arranged, sizes_of
 from ._network import Activation, Network
 from ._sequence import in_sequence
 
@@ -46,7 +46,9 @@ def network_of(
     if order is None:
         found = arranged(modules, told=told, advice=_advice)
         if found is None:
-            raise ValueError(f"the layers fit in no order: {_sizes(modules)}. Give order, the names of those to read.")
+            raise ValueError(
+                f"the layers fit in no order: {sizes_of(modules)}. Give order, the names of those to read."
+            )
     else:
         found = _in_order(modules, order)
     cell, readout = in_sequence(found[0].takes, applied(found, {}, between))
@@ -67,12 +69,8 @@ def _in_order(modules: Sequence[Module], order: Sequence[str]) -> Order:
         raise ValueError(f"order must list names of layers, which are {', '.join(map(repr, known))}; got {order!r}.")
     found = tuple(known[name] for name in order)
     if arranged((), found) is None:
-        raise ValueError(f"the layers do not fit in the order given: {_sizes(found)}.")
+        raise ValueError(f"the layers do not fit in the order given: {sizes_of(found)}.")
     return found
-
-
-def _sizes(modules: Sequence[Module]) -> str:
-    return ", ".join(f"{module.name!r} {module.takes} → {module.gives}" for module in modules)
 
 
 def _advice(order: Order) -> str:

@@ -12,7 +12,7 @@ from .._base.types import Cell
 from .._cells.protocol import initial_state, output_shape
 from .._cells.stacked import StackedCell
 from .._files.arrays import shape_of
-from ._arrange import Module, Order, arranged
+from ._arrange import Module, Order, arranged, sizes_of
 from ._fill import as_weights
 from ._readout import linear_of, neither, several_readouts
 from ._sequence import Layer, layer_norm
@@ -46,7 +46,7 @@ def order_of(
         )
     body = {name: _recurrent(name, cell_of, recurrent) for name in recurrent}
     size = body[recurrent[-1]].gives
-    body |= {name: _layer(arrays, name, size) for name in chosen if name not in body}
+    body |= {name: _layer(arrays, name, 0) for name in chosen if name not in body}
     last = _readout(arrays, [] if isinstance(readout, EllipsisType) else _names(readout), size)
     named = {module.name for module in (*body.values(), *last) if not module.recurrent}
     others = [] if all_named else [module for module in _candidates(arrays) if module.name not in named]
@@ -134,12 +134,12 @@ def _candidates(arrays: Mapping[str, Any]) -> list[Module]:
 
 
 def _layer(arrays: Mapping[str, Any], name: str, size: int) -> Module:
-    """A linear layer or a layer normalisation. `size` is what it is wanted to take, for the text of an error."""
+    """A linear layer or a layer normalisation. `size` is what it is wanted to take, or 0 for anything."""
     weight, bias = (shape_of(arrays.get(f"{name}{part}", 0.0)) for part in ("weight", "bias"))
     if len(weight) == 1 and bias == weight and f"{name}running_mean" not in arrays:
         arrays = {part: as_weights(f"key '{name}{part}'", arrays[f"{name}{part}"]) for part in ("weight", "bias")}
         return Module(name, weight[0], weight[0], (Layer(layer_norm(arrays["weight"], arrays["bias"], 1e-5)),))
-    made = linear_of(arrays, name, size or weight[-1])
+    made = linear_of(arrays, name, size or (weight or (0,))[-1])
     return Module(name, cast(int, made.in_features), cast(int, made.out_features), (Layer(made),), True)
 
 
@@ -188,4 +188,8 @@ def _no_order(arrays: Mapping[str, Any], body: Mapping[str, Module], others: Seq
                 f"recurrent layers {middle.name!r}",
                 middle.gives,
             )
-    return several_readouts([module.name for module in others], middle.gives)
+    readouts = [module.name for module in others if module.takes == middle.gives]
+    if len(readouts) > 1:
+        return several_readouts(readouts, middle.gives)
+    sizes = sizes_of((*body.values(), *others))
+    return f"the layers fit in no order: {sizes}. Name those that are applied, in their order, by prefix and readout."

@@ -7,6 +7,8 @@ import pytest
 from typer.testing import CliRunner
 
 from rnn_ode.cli import app
+from rnn_ode.cli._forecast_input import default_season
+from rnn_ode.datasets import Series
 
 SINE = np.sin(np.arange(240) / 5)[:, None] + 3
 
@@ -58,7 +60,7 @@ def test_the_command_reads_a_csv_and_goes_on_from_a_checkpoint(tmp_path):
         (["book.xlsx"], "this is a zip archive or an Excel workbook; unpack it, or save the sheet as csv"),
         (
             ["months.csv"],
-            "after 2020-03-01 2 rows are missing, and there are 1 such gaps; the step is monthly. Give --fill",
+            "after 2020-03-01 2 rows are missing, and there is 1 such gap; the step is monthly. Give --fill",
         ),
         (["days.csv"], "lines 2 and 4, column 'd': each time may be there once; both have 2020-01-01"),
         (["stamps.csv", "--model", "gru"], "the times are irregular, and --model gru would take them as equal steps"),
@@ -150,6 +152,27 @@ def test_a_line_of_dates_from_new_to_old_is_forecast_into_its_future(tmp_path):
     assert "is exact" in answers["verdict"]
 
 
+@pytest.mark.parametrize(
+    ("unit", "size", "season"),
+    [
+        ("m", 1, 1),
+        ("m", 10, 144),
+        ("m", 15, 96),
+        ("m", 30, 48),
+        ("h", 1, 24),
+        ("h", 6, 4),
+        ("h", 5, 1),
+        ("D", 1, 7),
+        ("D", 7, 52),
+    ],
+)
+def test_the_season_is_a_day_below_a_day(unit, size, season):
+    times = np.datetime64("2020-01-01T00:00", "ns") + np.arange(6 * season + 300) * np.timedelta64(size, unit)
+    assert default_season(Series("x", np.ones((len(times), 1)), times, ("x",))) == season
+    months = np.arange(0, 240, 6).astype("datetime64[M]").astype("datetime64[ns]")
+    assert default_season(Series("x", np.ones((40, 1)), months, ("x",))) == 2
+
+
 @pytest.mark.slow
 def test_fifteen_rows_are_enough(tmp_path):
     file = written(tmp_path, [f"{k},{(7 * k) % 5 + 0.5}" for k in range(15)])
@@ -211,6 +234,13 @@ def test_a_saved_forecaster_forecasts_without_training(tmp_path, monkeypatch):
     monkeypatch.setattr("rnn_ode.learn._forecast.forecast.fit", lambda *arguments, **settings: pytest.fail("trained"))
     saved = found(tmp_path / "series.csv", "--from", checkpoint)
     assert saved["future"] == first["future"]
+    for option, kept in (("--horizon", 2), ("--gap", 0), ("--history", 24)):
+        other = run(tmp_path / "series.csv", "--from", checkpoint, option, 5)
+        assert other.exit_code == 2 and f"{option} must be {kept} or left out" in " ".join(other.stderr.split())
+    noted = run(
+        tmp_path / "series.csv", "--from", checkpoint, "--horizon", 2, "--share", 0.5, "--out", tmp_path / "a.png"
+    )
+    assert noted.exit_code == 0 and "--share does nothing with --from" in " ".join(noted.stderr.split())
     later = written(tmp_path, [*lines, *(f"{t},{np.sin(t / 5) + 3}" for t in range(240, 250))])
     ahead = found(later, "--from", checkpoint)["future"]
     assert ahead["time"] == [250, 251] and abs(np.ravel(ahead["mean"])[0] - np.sin(50) - 3) < 0.2

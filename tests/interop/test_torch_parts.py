@@ -187,9 +187,7 @@ def test_a_layer_that_may_be_input_layer_or_readout_is_refused(torch_weights, la
     """If a file sorts its arrays, their order says nothing."""
     arrays = square_network(torch_weights, *layers)
     given = dict(sorted(arrays.items())) if sorts else arrays
-    with pytest.raises(
-        ValueError, match=r"fit in several orders, .* such as prefix=\(.*'gru\.'.*--prefix and --readout"
-    ):
+    with pytest.raises(ValueError, match=r"fit in several orders, .* give prefix=\(.*'gru\.'.*--prefix and --readout"):
         interop.from_torch_network(given)
     other = next(name for name in layers if name != "gru")
     before = interop.from_torch_network(given, (f"{other}.", "gru."), None)
@@ -212,6 +210,33 @@ def test_the_order_of_arrays_or_a_word_in_a_name_tells_where_a_layer_stands(torc
     arrays = square_network(torch_weights, *layers)
     network = interop.from_torch_network(dict(sorted(arrays.items())) if sorts else arrays)
     assert (network.readout is None) == first
+
+
+def test_a_layer_that_the_recurrent_ones_cannot_feed_is_an_input_layer_wherever_it_stands(torch_weights):
+    arrays = torch_weights(3, "gru.") | named(cond=linear(2, 2), out=linear(1, 3))
+    network = interop.from_torch_network(arrays)
+    assert same(network, interop.from_torch_network(arrays, ("cond.", "gru."), "out."))
+    assert network.cell.layer.out_features == 2
+
+
+def test_the_error_of_layers_that_do_not_follow_each_other_offers_what_fits(torch_weights):
+    gru = torch_weights(3, "gru.")
+    with pytest.raises(ValueError, match=r"no order: 'gru\.' 2 → 3, 'a\.' 5 → 2, 'b\.' 5 → 2, 'out\.' 3 → 1\. Name"):
+        interop.from_torch_network(named(a=linear(2, 5), b=linear(2, 5)) | gru | named(out=linear(1, 3)))
+    named_ones = named(a=linear(2, 5)) | gru | named(out=linear(1, 3))
+    with pytest.raises(
+        ValueError, match=r"no order: 'gru\.' 2 → 3, 'out\.' 3 → 1. Name those that are applied, in their"
+    ):
+        interop.from_torch_network(named_ones, ("out.", "gru."), None)
+    with pytest.raises(ValueError, match=r"there are several, 'out\.', 'aux\.'\. .* readout='out\.'"):
+        interop.from_torch_network(named(a=linear(2, 5)) | gru | named(out=linear(1, 3), aux=linear(1, 3)))
+
+
+def test_the_advice_names_an_order_that_agrees_with_the_words(torch_weights):
+    arrays = dict(sorted(square_network(torch_weights, "gru", "x", "inp").items()))
+    words = r"If it is 'inp\.' → 'gru\.' → 'x\.', give prefix=\('inp\.', 'gru\.'\), readout=\('x\.',\) in Python"
+    with pytest.raises(ValueError, match=words):
+        interop.from_torch_network(arrays)
 
 
 def test_a_readout_that_stands_before_the_recurrent_layers_must_be_called_one(torch_weights):

@@ -41,12 +41,14 @@ def _row(name: str, f: Callable[..., Any], platform: str, plan: Plan) -> Row:
     row = partial(Row, "lowering", f"{name}, {platform}", **fields, machine=_machine.description())
     began = time.perf_counter()
     try:
-        text = jax.jit(jax.vmap(f)).trace(jnp.ones((2, 4, 4))).lower(lowering_platforms=(platform,)).as_text()
+        traced = jax.jit(jax.vmap(f)).trace(jnp.ones((2, 4, 4)))
+        if "callback" in str(traced.jaxpr):
+            return row(ok=False, note="calls the host")
+        traced.lower(lowering_platforms=(platform,))
     except Exception as failure:  # a missing rule is a NotImplementedError or a ValueError
         return row(ok=False, note=f"does not lower: {str(failure).partition(chr(10))[0][:100]}")
     seconds = time.perf_counter() - began
-    called = "callback" in text
-    return row(median_s=seconds, low_s=seconds, high_s=seconds, rounds=1, ok=not called, note="calls the host" * called)
+    return row(median_s=seconds, low_s=seconds, high_s=seconds, rounds=1, ok=True)
 
 
 def _cell(W: Any) -> VanillaCell:
