@@ -94,6 +94,44 @@ def test_the_samples_of_a_pipe_s_file_go_on_to_its_end(promised, tmp_path):
             assert np.array_equal(np.concatenate(list(recording.blocks(400))), samples)
 
 
+def flac_of_a_pipe(path):
+    """A FLAC file whose number of samples is 0, the low 36 bits of the bytes from 21 on, which means unknown."""
+    data = bytearray(path.read_bytes())
+    data[21] &= 0xF0
+    data[22:26] = bytes(4)
+    return data
+
+
+def aiff_of_a_pipe(path):
+    """An AIFF file with the sizes that SoX writes into a pipe, as it sees no end."""
+    data = bytearray(path.read_bytes())
+    sound, common = data.index(b"SSND"), data.index(b"COMM")
+    data[4:8] = struct.pack(">L", 0x7F000000 + 46)
+    data[sound + 4 : sound + 8] = struct.pack(">L", 0x7F000000 + 8)
+    data[common + 10 : common + 14] = struct.pack(">L", 0x7F000000 // 2)
+    return data
+
+
+def test_an_aiff_file_of_a_pipe_is_read_to_its_end(tmp_path):
+    path = tmp_path / "a.aiff"
+    soundfile.write(path, TONE, 8000)
+    whole = next(audio.read_recording(path).blocks())
+    path.write_bytes(aiff_of_a_pipe(path))
+    recording = audio.read_recording(path)
+    assert recording.frames == 1500
+    assert np.array_equal(np.concatenate(list(recording.blocks(400))), whole)
+
+
+def test_a_flac_file_that_does_not_tell_its_length_is_refused(tmp_path):
+    path = tmp_path / "a.flac"
+    soundfile.write(path, TONE, 8000)
+    path.write_bytes(flac_of_a_pipe(path))
+    with pytest.raises(
+        ValueError, match=r"a\.flac: the header does not tell how many samples .* Convert the file to wav"
+    ):
+        audio.read_recording(path)
+
+
 def test_a_chunk_after_no_samples_is_not_taken_for_samples(tmp_path):
     path = tmp_path / "a.wav"
     path.write_bytes(wav_bytes(promised=0, present=0) + b"LIST" + struct.pack("<L", 4) + b"abcd")
@@ -114,7 +152,7 @@ BAD = {
     "7 bytes do not make whole frames of 2 bytes each": wav_bytes(promised=7),
     "channels must be above 0; got 0 Hz and 1.": wav_bytes(rate=0),
     "channels must be above 0; got 8000 Hz and 0.": wav_bytes(channels=0),
-    "Samples of 16, 24 or 32 bits, or floats of 32 or 64 bits, are wanted": wav_bytes(codec=0x1234),
+    "Samples of 8, 16, 24 or 32 bits, or floats of 32 or 64 bits, are wanted": wav_bytes(codec=0x1234),
     "a frame must have 2 bytes (1 channel of Signed 16 bit PCM); the header says 8 bytes": wav_bytes(align=8),
 }
 

@@ -12,6 +12,8 @@ from .._base.checks import counted
 from ._formats import BYTES, CHANNELS, MOST_HZ, NAMES, PathLike, soundfile
 from ._wav import ENDLESS, Endless, header, promises_none
 
+_MOST_FRAMES = 2**62  # libsndfile says 2**63 - 1 for a FLAC file that does not tell
+
 
 @dataclass(frozen=True)
 class Recording:
@@ -104,7 +106,8 @@ def read_recording(path: PathLike) -> Recording:
 
     **Returns:** a `Recording`.
 
-    **Raises:** as `read_wav`; `ValueError` for a file that libsndfile does not read.
+    **Raises:** as `read_wav`; `ValueError` for a file that libsndfile does not read, and for a FLAC file that came out of a
+    pipe and does not tell how many samples it has.
 
     ```python
     >>> import pathlib, tempfile
@@ -130,7 +133,7 @@ def read_recording(path: PathLike) -> Recording:
     except sndfile.LibsndfileError as error:
         raise ValueError(f"{path}: no recording that libsndfile reads: {error.error_string or error}") from None
     sizes = [(int(a), int(b)) for a, b in re.findall(r": (\d+) \(should be (\d+)\)", about.extra_info)]
-    short = [(promised, present) for promised, present in sizes if promised > present + 1 and promised not in ENDLESS]
+    short = [(promised, present) for promised, present in sizes if promised > present + 1 and not _of_a_pipe(promised)]
     if short:
         promised, present = short[-1]
         raise ValueError(
@@ -209,7 +212,17 @@ def _checked(path: Path, rate: int, channels: int, frames: int, code: str, start
         raise ValueError(f"{path}: the sampling rate must be above 0 and at most {MOST_HZ:,} Hz; got {rate} Hz.")
     if frames < 1:
         raise ValueError(f"{path}: the file holds no samples.")
+    if frames > _MOST_FRAMES:
+        raise ValueError(
+            f"{path}: the header does not tell how many samples there are; a program that writes into a pipe does not know. "
+            f"Convert the file to wav: ffmpeg -i {path.name} {path.stem}.wav"
+        )
     return Recording(path, rate, channels, frames, NAMES.get(code, code), start)
+
+
+def _of_a_pipe(size: int) -> bool:
+    """Whether a program promises so many bytes because it writes into a pipe: in AIFF files SoX says about 0x7F000000."""
+    return size in ENDLESS or abs(size - 0x7F000000) < 4096
 
 
 def _picked(block: np.ndarray, which: str) -> np.ndarray:
@@ -217,4 +230,4 @@ def _picked(block: np.ndarray, which: str) -> np.ndarray:
 
 
 def _wanted() -> str:
-    return "Samples of 16, 24 or 32 bits, or floats of 32 or 64 bits, are wanted."
+    return "Samples of 8, 16, 24 or 32 bits, or floats of 32 or 64 bits, are wanted."
