@@ -117,7 +117,7 @@ def public_names() -> set[str]:
 def test_the_reference_has_every_public_name():
     text = "".join(page.read_text(encoding="utf-8") for page in (DOCS / "api").glob("*.md"))
     listed = set(re.findall(r"auto(?:class|function):: (\S+)", text))
-    assert public_names() - listed == {"rnn_ode.logm"}  # it is `rnn_ode.linalg.logm`, and is listed there
+    assert public_names() - listed == {"rnn_ode.logm", "rnn_ode.pseudospectrum"}  # listed as those of `rnn_ode.linalg`
     assert {name for name in listed if name not in public_names()} <= {
         "rnn_ode.interop.read_arrays",
         "rnn_ode.interop.write_arrays",

@@ -143,9 +143,10 @@ def basins(
     **Raises:** `ValueError` or `TypeError` for a system whose input or field changes with time, for states of another size,
     not finite or traced, and for arguments out of range.
 
-    A state is carried for twice as long each time, until it stays within reach of an attractor that is known. Otherwise some
-    of the states that are left are looked at: has the motion of one of them recurred, it is on a new attractor. Fixed points
-    are solved for exactly. A long transient near a chaotic set that does not attract may be taken for a chaotic attractor:
+    A state is carried for twice as long each time, until it stays within reach of an attractor that is known. Some of the
+    states that are left are looked at. If the motion has come back to where it was, the state is on a new attractor. Fixed
+    points are solved for exactly. Each state of a line attractor, and each orbit of a system without friction, counts as an
+    attractor of its own. A long transient near a chaotic set that does not attract may be taken for a chaotic attractor:
     compare with a longer `duration` from its points. Attractors of a high dimension do not recur in a run of this length;
     their states have the label −3.
 

@@ -154,6 +154,8 @@ def _recurring(
         return None
     exponents, zero = _exponents_on(system, second[-1], parts, gap)
     kind = _kind(exponents, zero, system.time.own_step)
+    if kind == "quasiperiodic" and len(exponents) == 2 and not system.time.own_step:
+        kind = "orbit"  # a plane has no room for a torus of a flow: this is one orbit of a continuum
     if not kind:
         return None
     points, period = first, np.nan

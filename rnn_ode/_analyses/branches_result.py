@@ -135,8 +135,10 @@ class Branch(ShownArrays, eqx.Module):
 
     def _tables(self) -> tuple[Table, ...]:
         first, last = self.parameters[0], self.parameters[-1]
-        what = "fixed points" if self.periods is None else f"orbits of {self.points.shape[1]} states"
-        title = f"A branch of {len(self.parameters)} {what}, from p = {number(first)} to {number(last)}"
+        circles = self.result == RESULTS.branch_of_circles
+        each = "points" if self.periods is None else "circles" if circles else "orbits"
+        what = "fixed points" if self.periods is None else f"{each} of {self.points.shape[1]} states"
+        title = f"A branch of {len(self.parameters)} {what}, from p = {number(first, 6)} to {number(last, 6)}"
         rows = tuple(
             (
                 found.kind,
@@ -149,8 +151,8 @@ class Branch(ShownArrays, eqx.Module):
             for found, critical in zip(self.bifurcations, self.critical, strict=True)
         )
         stable = self.verdict_names.count("DECAYS")
-        each = "points" if self.periods is None else "orbits"
-        notes = [f"{stable} of the {each} are stable{'; the branch is closed' if self.closed else ''}."]
+        rest = "attract" if circles else "are stable"
+        notes = [f"{stable} of the {each} {rest}{'; the branch is closed' if self.closed else ''}."]
         if self.periods is not None:
             notes += [f"Periods from {number(self.periods.min(), 6)} to {number(self.periods.max(), 6)}."]
         notes += [] if self.complete else [how_it_ended(self.result)]

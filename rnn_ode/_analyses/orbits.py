@@ -63,7 +63,8 @@ def periodic_orbit(
     samples, which do not join at their ends.
 
     *Method.* A map by Newton's method on all points at once; a flow by collocation (Radau IIA of degree 4, order 7), which
-    serves stiff flows too, on a mesh that follows the orbit. An orbit of a flow whose field has kinks, as that of a relu
+    serves fast decay too, on a mesh that follows the orbit. An orbit with very fast jumps, or one of a family of orbits of a
+    flow without friction, is not found. An orbit of a flow whose field has kinks, as that of a relu
     network, is found with an error of second order. Everything works inside `jit` and `vmap`; derivatives, in both modes, are
     those of the implicit function theorem.
 

@@ -106,7 +106,8 @@ class RESULTS(diffrax.RESULTS):  # pyright: ignore[reportGeneralTypeIssues]
     )
     orbit_not_found = (
         "No orbit was found: Newton's method does not converge from this guess. Give states of a run that has settled near "
-        "the orbit (`orbit_guess` finds the recurrence and the period), a better period, or use float64."
+        "the orbit (`orbit_guess` finds the recurrence and the period), a better period, more `intervals`, or "
+        "use float64. An orbit with very fast jumps, or one of a family as of a flow without friction, is not found."
     )
     orbit_at_rest = (
         "The guess leads to a fixed point, not to an orbit of this period. `fixed_points` describes it. Give a guess further "

@@ -45,10 +45,6 @@ Fill = Annotated[
     typer.Option(help=f"How to fill missing values and missing rows: {', '.join(FILL)}. Without it they are refused."),
 ]
 
-_SEASONS = {"every half year": 2, "monthly": 12, "quarterly": 4, "daily": 7, "every weekday": 5, "weekly": 52}
-_DAY = 86_400_000_000_000  # nanoseconds
-_LONGEST = 144  # rows of a day that count as a season: more make the history, and so the training, very long
-
 
 @dataclasses.dataclass(frozen=True)
 class Data:
@@ -115,17 +111,18 @@ def read_series(
     wanted = list(dict.fromkeys(every))
     if known and not (column or target):
         raise ValueError("--known needs --target or --column: the columns to forecast.")
-    found = load_csv(series, wanted or None, known=known or (), season=season or 1, **how)
+    found = load_csv(series, wanted or None, known=known or (), season=season, **how)
     if found.gaps and model != "odernn":
-        time, count = found.gaps[0]
         from .._base.checks import counted
         from ..datasets._times import as_text
 
+        time, count = found.gaps[0]
+        rows, gaps = (counted(n, noun) for n, noun in ((count, "row"), (len(found.gaps), "such gap")))
+        are = ["is" if n == 1 else "are" for n in (count, len(found.gaps))]
         raise ValueError(
-            f"{series}: after {as_text(time)} {counted(count, 'row')} {'are' if count > 1 else 'is'} missing, and there "
-            f"{'are' if len(found.gaps) > 1 else 'is'} {counted(len(found.gaps), 'such gap')}; "
-            f"the step is {found.step}. Give --fill ({', '.join(FILL)}), or --model odernn, "
-            "which takes the times as they are, or --index none to count rows as equal steps."
+            f"{series}: after {as_text(time)} {rows} {are[0]} missing, and there {are[1]} {gaps}; the step is {found.step}. "
+            f"Give --fill ({', '.join(FILL)}), or --model odernn, which takes the times as they are, or --index none to "
+            "count rows as equal steps."
         )
     irregular = model == "odernn" or (found.index is not None and found.step is None)
     if irregular and model not in (None, "odernn"):
@@ -148,11 +145,9 @@ def _place(columns: tuple[str, ...], wanted: list[str], name: str) -> int:
 
 def default_season(series: "Series") -> int:
     """The rows in a season by the step of dates, or 1."""
-    step = series.step
-    if series.index is None or step is None or series.index.dtype.kind != "M":
-        return 1
-    below_a_day = step.kind == "time" and _DAY / _LONGEST <= step.size < _DAY and _DAY % step.size == 0
-    rows = int(_DAY // step.size) if below_a_day else _SEASONS.get(str(step), 1)
+    from ..datasets._times import season_of
+
+    rows = season_of(series.step) or 1
     return rows if len(series.values) >= 6 * rows else 1
 
 

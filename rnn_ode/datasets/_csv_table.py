@@ -8,7 +8,7 @@ from itertools import islice
 import numpy as np
 
 from ._csv_cells import Numbers, kind
-from ._csv_text import HEAD, Dialect, Stream, checked_records, dialect_of, records
+from ._csv_text import HEAD, Dialect, Stream, checked_records, dialect_of, records, separator_in
 from ._dates import dates_in_numbers, dates_of
 from ._series import PathLike
 from ._times import increases
@@ -179,7 +179,7 @@ def read_table(
     head = list(islice(records(path), HEAD))
     if not head:
         raise ValueError(f"{path}: the file holds no data; a series needs at least 2 rows.")
-    dialect = dialect_of(path, head, sep, decimal, na, header)
+    dialect = dialect_of(path, head, sep or separator_in(path), decimal, na, header)
     names = (
         [cell.strip("'") for cell in dialect.cells(head[0][1])]
         if dialect.header

@@ -1,12 +1,14 @@
 """Text of a csv file: its records, how their cells are separated, and whether the first record is a header.
 
-A record is a line, or several lines if a quoted cell goes over them. Blank lines and lines that begin with `#` are skipped.
+A record is a line, or several lines if a quoted cell goes over them. Blank lines and lines that begin with `#` are skipped,
+and so is a first line `sep=;` of Excel, which tells the separator.
 Files are read line by line, so their size does not matter.
 """
 
 import codecs
 import csv
 import io
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -40,6 +42,8 @@ def records(path: PathLike) -> Iterator[Record]:
         parts, first = [], 1
         for number, line in enumerate(file, 1):
             text = _decoded(path, number, line)
+            if number == 1 and _told_separator(text) is not None:
+                continue
             if not parts:
                 if not text.strip() or text.lstrip().startswith("#"):
                     continue
@@ -52,6 +56,17 @@ def records(path: PathLike) -> Iterator[Record]:
             raise ValueError(
                 f"{path}, line {first}: a quoted cell begins there and does not end; got {parts[0][:60]!r}."
             )
+
+
+def separator_in(path: PathLike) -> str | None:
+    """The separator that a first line such as `sep=;` tells, or `None`. Excel writes and reads it."""
+    with open(path, "rb") as file:
+        return _told_separator(file.readline(20).removeprefix(codecs.BOM_UTF8).decode(errors="replace").rstrip("\r\n"))
+
+
+def _told_separator(line: str) -> str | None:
+    match = re.fullmatch(r'"?sep=([^\w\s"]|\t)"?', line, re.IGNORECASE)
+    return match[1] if match else None
 
 
 def _check_kind(path: PathLike, begin: bytes) -> None:
@@ -150,7 +165,7 @@ def _tried(head: list[Record], sep: str, decimal: str | None, na: Iterable[str])
     rows = [as_is.cells(text) for _, text in head]
     below = [cell for row in rows[1:] or rows for cell in row]
     columns = list(zip_longest(*(rows[1:] or rows), fillvalue=""))
-    spelling = spelling_of(columns, decimal, na, prefers_comma=sep not in (",", _NONE), quotes_commas=sep == ",")
+    spelling = spelling_of(columns, decimal, na, sep)
     understood = sum(kind(cell, spelling) != "text" for cell in below)
     return _Trial(sep, rows, spelling, understood / max(1, len(below)))
 

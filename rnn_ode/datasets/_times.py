@@ -11,6 +11,7 @@ _DAY = 86_400_000_000_000  # nanoseconds
 _MONTHS = {1: "monthly", 3: "quarterly", 6: "every half year", 12: "yearly"}
 _UNITS = ((_DAY, "day"), (_DAY // 24, "hour"), (_DAY // 1440, "minute"), (_DAY // 86400, "second"))
 _NAMED = {_DAY: "daily", 7 * _DAY: "weekly", _DAY // 24: "hourly"}
+_LONGEST = 144  # rows of a day that count as a season: more make the history, and so the training, very long
 _SPARSE = 2.0  # times with fewer than one of so many places taken are irregular, and not full of gaps
 
 
@@ -116,6 +117,18 @@ def increases(values: np.ndarray) -> bool:
     steps = np.diff(values)
     falling = len(steps) > 1 and bool((steps < 0).all())
     return bool((steps > 0).all()) or (falling and bool(np.ptp(steps) <= 0.01 * abs(steps[0])))
+
+
+def season_of(step: Step | None) -> int | None:
+    """The rows in a season: a year of months and weeks, a week of days, a day of shorter steps unless they are too many."""
+    if step is None or step.kind == "number":
+        return None
+    if step.kind == "months":
+        return int(12 / step.size) if 12 % step.size == 0 and step.size < 12 else None
+    if step.kind == "weekdays":
+        return 5
+    rows = {7 * _DAY: 52.0, _DAY: 7.0}.get(int(step.size), _DAY / step.size)
+    return int(rows) if rows == round(rows) and 1 < rows <= _LONGEST else None
 
 
 def places_of(step: Step, times: np.ndarray) -> Int[np.ndarray, " T"]:

@@ -96,6 +96,14 @@ def test_periods_of_van_der_pol():
 
 
 @pytest.mark.slow
+def test_a_flow_of_two_states_without_friction_moves_on_orbits():
+    """dx/dt = −2y, dy/dt = 2x: circles of the period π, and no torus, since a plane has none."""
+    found = ro.basins(ro.Flow(lambda t, h, path: 2 * jnp.stack([-h[1], h[0]])), np.array([[1.0, 0.0], [0.5, 0.0]]))
+    assert found.kinds == ["orbit"] * 2
+    np.testing.assert_allclose([attractor.period for attractor in found.attractors], np.pi, rtol=1e-4)
+
+
+@pytest.mark.slow
 def test_maps_have_points_orbits_circles_chaos_and_infinity():
     def logistic(r):
         return ro.basins(ro.Map(lambda x, h: r * h * (1 - h)), np.array([[0.3], [0.7], [1.5]]))

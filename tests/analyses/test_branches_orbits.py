@@ -181,6 +181,8 @@ def test_the_circle_at_a_neimark_sacker_point_turns_as_the_network_does():
     np.testing.assert_allclose(2 * np.pi / np.mean(np.angle(w[1:] / w[:-1])), circles.periods[k], rtol=1e-5)
     np.testing.assert_allclose(np.abs(w).mean(), np.linalg.norm(circles.points[k, 0]), rtol=0.01)
     assert set(circles.verdict_names[1:]) == {"DECAYS"}
+    assert "A branch of 9 circles of 64 states, from p = 1 to 1.0" in circles.table()
+    assert "8 of the circles attract." in circles.table()
 
 
 @pytest.mark.slow

@@ -229,6 +229,8 @@ def test_the_header_is_as_the_user_says(write):
         ('d,x\n1,"1,234"\n2,"2,345"\n', [1234, 2345]),
         ("d,x\n1,1.234\n2,2.345\n", [1.234, 2.345]),
         ("x\n1.234\n2.345\n", [1.234, 2.345]),
+        ("t\tx\n0\t1.234\n1\t2.345\n", [1.234, 2.345]),
+        ("0 1.234\n1 2.345\n", [1.234, 2.345]),
         ("m;x\n01.2020;1,5\n02.2020;1.000,5\n", [1.5, 1000.5]),
         ("d,x\n1,950\n2,980\n3,1.1K\n4,1.2M\n5,2B\n6,(3k)\n", [950, 980, 1100, 1.2e6, 2e9, -3000]),
         ("d,x\n1,$1.5K\n2,980\n", [1500, 980]),
@@ -297,7 +299,7 @@ def test_missing_values_are_filled_on_request_only(write):
     series = datasets.load_csv(path, fill="linear")
     assert series.values.ravel().tolist() == [1, 2, 3, 5, 7] and series.index.tolist() == [2, 3, 4, 5, 6]
     assert series.filled.ravel().tolist() == [value in (2, 5) for value in series.values.ravel()]
-    assert "1 missing values filled (linear); 1 missing rows filled (linear)" in series.understood()
+    assert "1 missing value filled (linear); 1 missing row filled (linear)" in series.understood()
     assert datasets.load_csv(path, fill="previous").values.ravel().tolist() == [1, 1, 3, 3, 7]
     cycle = write("t,x\n1,1\n2,2\n3,NA\n4,4\n6,3\n")
     assert datasets.load_csv(cycle, fill="season", season=2).values.ravel().tolist() == [1, 2, 1, 4, 1, 3]
@@ -316,6 +318,57 @@ def test_values_known_ahead_stand_after_the_series(write):
     text = "t,x,holiday\n1,5,0\n2,6,1\n3,,0\n4,,1\n"
     series = datasets.load_csv(write(text), ["x", "holiday"], known=["holiday"])
     assert series.values.tolist() == [[5, 0], [6, 1]] and series.ahead[:, 1].tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("first", ["sep=;", "\ufeffsep=;\r", '"sep=;"'])
+def test_the_separator_is_told_by_a_first_line_as_excel_writes_it(write, first):
+    series = datasets.load_csv(write(f"{first}\nd;x\n2020-01;1,5\n2020-02;2,5\n2020-03;\n"), fill="linear")
+    assert series.values.ravel().tolist() == [1.5, 2.5] and str(series.step) == "monthly"
+    with pytest.raises(ValueError, match=r"line 5, column 'x': .* got a missing value"):
+        datasets.load_csv(write(f"{first}\nd;x\n2020-01;1,5\n2020-02;2,5\n2020-03;\n"), "x")
+    assert datasets.load_csv(write("sep=|\nx|y\n1,5|2,5\n2,5|3,5\n")).values.ravel().tolist() == [2.5, 3.5]
+
+
+def test_columns_known_ahead_are_filled_with_the_series(write):
+    """Rows in which a column of the series is missing at its end are left out, and the known values stay at their times."""
+    rows = [
+        f"2020-{k:02d}-01,{k if k < 9 else ''},{10 * k if k < 7 else ''},{k if k != 8 else ''}" for k in range(1, 12)
+    ]
+    path = write("d,y,z,k\n" + "\n".join(row for row in rows if row[5:7] not in ("03", "10")) + "\n")
+    series = datasets.load_csv(path, ["y", "z", "k"], known=["k"], fill="linear")
+    np.testing.assert_allclose(series.values, [[k, 10 * k, k] for k in range(1, 7)], rtol=1e-12)
+    np.testing.assert_allclose(series.ahead[:, 2], [7, 8, 9, 10, 11], rtol=1e-12)
+    assert np.isnan(series.ahead[:, :2]).all()
+    assert series.understood().endswith(
+        "2 rows after the last one with all values left out; 1 missing value filled (linear); "
+        "2 missing rows filled (linear)"
+    )
+
+
+def test_rows_ahead_must_follow_the_step(write):
+    rows = "".join(f"2020-{k:02d}-01,{k if k < 7 else ''},{k}\n" for k in (1, 2, 3, 4, 5, 6, 7, 9, 11))
+    with pytest.raises(ValueError, match=r"after 2020-07-01 1 row is missing, where only .* the step is monthly\. Add"):
+        datasets.load_csv(write("d,y,k\n" + rows), ["y", "k"], known=["k"])
+    late = "".join(f"2020-{k:02d}-01,{k if k < 7 else ''},{k}\n" for k in (1, 2, 3, 4, 5, 6, 9))
+    with pytest.raises(ValueError, match="after 2020-06-01 2 rows are missing, where only"):
+        datasets.load_csv(write("d,y,k\n" + late), ["y", "k"], known=["k"])
+
+
+def test_rows_that_filling_leaves_out_are_told(write):
+    series = datasets.load_csv(write("d,x\n1,\n2,1\n3,\n4,3\n5,\n6,-\n"), "x", fill="linear")
+    assert series.values.ravel().tolist() == [1, 2, 3] and series.index.tolist() == [2, 3, 4]
+    assert (
+        "1 row before the first one with all values left out; 2 rows after the last one with all values left out"
+        in series.understood()
+    )
+
+
+def test_a_season_is_filled_by_the_step_of_the_dates(write):
+    months = [f"{2000 + k // 12}-{k % 12 + 1:02d}-01,{100 + 10 * (k % 12) if k != 30 else ''}" for k in range(60)]
+    series = datasets.load_csv(write("d,x\n" + "\n".join(months) + "\n"), fill="season")
+    assert series.values[30, 0] == 160
+    with pytest.raises(ValueError, match="fill='season' needs season, in rows"):
+        datasets.load_csv(write("t,x\n1,1\n2,2\n3,NA\n4,4\n"), fill="season")
 
 
 def test_a_large_file_is_read_in_pieces(write, monkeypatch):

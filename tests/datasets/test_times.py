@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rnn_ode.datasets._times import as_text, places_of, step_of
+from rnn_ode.datasets._times import as_text, places_of, season_of, step_of
 
 
 @pytest.mark.parametrize(
@@ -38,6 +38,29 @@ def test_rounded_years_and_months_have_a_step(digits):
     kept = np.delete(times, [5, 6, 200])
     found = step_of(kept)
     assert found is not None and places_of(found, kept)[-1] == 1199
+
+
+@pytest.mark.parametrize(
+    "step, season",
+    [
+        ("1 D", 7),
+        ("7 D", 52),
+        ("1 h", 24),
+        ("30 m", 48),
+        ("15 m", 96),
+        ("1 m", None),
+        ("7 h", None),
+        ("1 M", 12),
+        ("3 M", 4),
+        ("6 M", 2),
+        ("12 M", None),
+        ("5 M", None),
+    ],
+)
+def test_the_season_of_dates_is_the_year_the_week_or_the_day(step, season):
+    size, unit = step.split()
+    times = np.datetime64("2020-01", "M" if unit == "M" else "s") + np.arange(20) * np.timedelta64(int(size), unit)
+    assert season_of(step_of(times.astype("datetime64[ns]"))) == season
 
 
 def test_missing_times_leave_places_and_irregular_times_have_no_step():
