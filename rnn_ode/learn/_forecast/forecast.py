@@ -230,6 +230,7 @@ def forecast(
         np.shape(values)[1],
         kept,
         beside,
+        tuple(columns),
     )
     # one call for all histories, since each shape of input is compiled anew
     count = len(parts.validation)
