@@ -20,9 +20,10 @@ class Report(Shown):
     - `input`, `output`: the names of the files.
     - `rate_in`, `rate_out`, `trained`: rates of the input, the output and the network's own, in Hz or per time unit.
     - `frames`: how many were written.
-    - `scheme`: `ahead`, `behind`, `band`, `half_width` (`None` for `evolve`), `input_half_width`; `beta` and `input_beta` of
-      the two windows, `None` if fitted to their widths; the `radius` of its roots, `None` if the network runs at its own
-      rate; whether it is `stable`, and `recommended` by a trial.
+    - `scheme`: `ahead`, `behind`, `band`, `half_width` (`None` for `evolve`), `input_half_width`; `predict` and `correct`,
+      the weights of a fitted feedback, or `None` and (); `beta` and `input_beta` of the two windows, `None` if fitted to
+      their widths; the `radius` of its roots, `None` if the network runs at its own rate; whether it is `stable`, and
+      `recommended` by a trial.
     - `clipped`: number of samples beyond full scale.
     - `seconds`: of the run, without compiling; `real_time_factor`: seconds of input for each of them.
     - `round_trip_snr_db`: as `round_trip` returns it; `None` if it is not defined.
@@ -76,8 +77,12 @@ def _scheme_rows(scheme: dict[str, Any]) -> list[tuple[str, str]]:
         width = f"half_width={scheme['half_width']}, input_half_width={scheme['input_half_width']}"
         return [("scheme", f"at the network's own rate, {width}")]
     stable = "stable" if scheme["stable"] else "UNSTABLE"
+    given = f"ahead={scheme['ahead']}, behind={scheme['behind']}, band={scheme['band']:g}"
+    if scheme.get("predict") is not None:
+        counts = (str(len(scheme[name])) for name in ("predict", "correct") if scheme[name])
+        given = f"fitted feedback, {' + '.join(counts)} weights"
     return [
-        ("scheme", f"ahead={scheme['ahead']}, behind={scheme['behind']}, band={scheme['band']:g}"),
+        ("scheme", given),
         ("roots", f"within {scheme['radius']:.5f} of 0 at rest, {stable}"),
     ]
 
@@ -93,7 +98,7 @@ def doubt(snr: float | None, scheme: Scheme, gap: float, recommended: bool) -> s
     if snr is None or snr >= DOUBTFUL:
         return None
     what = f"the output is not what the network gives at its own rate (round trip: {snr:.1f} dB, signal to error)"
-    gain = 0.0 if scheme.half_width else error_gain(scheme, gap)
+    gain = 0.0 if scheme.half_width or scheme.predict else error_gain(scheme, gap)
     if gain > LARGE * error_gain(Scheme(), gap):
         return (
             f"{what}. --ahead {scheme.ahead} --behind {scheme.behind} enlarge every small error up to {gain:.2g} times a "
@@ -113,8 +118,13 @@ def not_finite(result: int, scheme: Scheme, stable: bool) -> str:
             f"sample {result} of the output is not finite: the network's state left the float range. The network grows "
             "without bound on this input."
         )
+    failed = f"sample {result} of the output is not finite: the network's state left the float range."
+    if scheme.predict:
+        return (
+            f"{failed} The network grows without bound, or the fitted feedback fails on this input: give --half-width."
+        )
     given = f"--ahead {scheme.ahead} --behind {scheme.behind}"
     cause = f"--force ran the unstable scheme {given}: without --force the command lists the stable ones."
     if stable:
         cause = f"The network grows without bound, or {given} fails on this input: give smaller numbers."
-    return f"sample {result} of the output is not finite: the network's state left the float range. {cause}"
+    return f"{failed} {cause}"

@@ -6,20 +6,23 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
+from .._cells.protocol import as_initial_state
 from .._paths.interpolated import BandLimited
 from ..interop import Network
 from .candidates_waiting import WIDTHS
 from .evolve import evolve
 from .files_round_trip import OwnRun
+from .fitted import Weights, companions, fitted_feedback
 from .interpolation import lagrange, uniform_nodes
 from .reading import fitted_window, spectrum_of
 from .recommend import LONGEST, WORTH, recommend
 from .resampled import Window, resampled
-from .stability import RootCondition, root_condition
+from .stability import TOLERANCE, RootCondition, beyond, multipliers_at_rest, root_condition
 
 
 class Scheme(NamedTuple):
-    """The interpolation of `evolve`, or with `half_width` that of `resampled`; and the window that reads the input.
+    """The interpolation of `evolve`, with `half_width` that of `resampled`, or with `predict` the weights of
+    `fitted_feedback`; and the window that reads the input.
 
     Where a β is `None` it is fitted to its window's width."""
 
@@ -30,6 +33,8 @@ class Scheme(NamedTuple):
     input_half_width: int = BandLimited.half_width
     beta: float | None = None
     input_beta: float | None = None
+    predict: Weights | None = None
+    correct: Weights = ()
 
 
 def widest(latency: float, interval: float) -> Scheme:
@@ -52,6 +57,12 @@ def checked_roots(network: Network, mean: np.ndarray, gap: float, scheme: Scheme
     """
     if scheme.half_width is not None:  # the network itself runs, at its own rate
         return {"radius": None, "stable": True}
+    if scheme.predict is not None:  # a trial has found it stable under the mean of its own inputs
+        start = as_initial_state(network.initial, network.cell)
+        multipliers = multipliers_at_rest(network.cell, jnp.asarray(mean), start)
+        radii = np.abs(np.linalg.eigvals(companions(scheme.predict, scheme.correct, multipliers, np))).max(axis=1)
+        stable = beyond(radii, multipliers, gap, np) <= TOLERANCE
+        return {"radius": float(radii.max()), "stable": bool(stable)}
     most = {"ahead": max(6, scheme.ahead), "behind": max(5, scheme.behind)}
     roots: RootCondition = root_condition(network.cell, mean, gap, **most, band=scheme.band)
     radius, stable = roots.radii[scheme.ahead - 1, scheme.behind], scheme[:2] in roots.stable
@@ -76,11 +87,12 @@ def recommended_scheme(
     plain, x = Network(network.cell, network.readout), jnp.asarray(own.xs[0])
     trial = {"latency": latency, "output": lambda h: plain.output(x, h)}
     found = recommend(network.cell, liveliest(own), ratio, network.initial, **trial)
-    runs = evolve, resampled
+    runs = [evolve, resampled]
+    if _reads_in_time(ratio, latency, interval):
+        runs.append(fitted_feedback)
     ours = next((one for one in found.schemes if one.run.func in runs and one.snr > -math.inf), None)
     if ours is None:
-        limit = "" if latency is None else f" that waits for at most {latency:g} steps"
-        raise ValueError(f"--recommend: no scheme of evolve{limit} is stable at a ratio of {ratio:g}:\n{found.table()}")
+        raise ValueError(f"--recommend: {_why_none(ratio, latency, interval)}\n{found.table()}")
     top = found.schemes[0]
     better = f"{top.label}, by {top.snr - ours.snr:.1f} dB" if top.snr > ours.snr + WORTH else None
     given = {name: value for name, value in ours.run.keywords.items() if name in Scheme._fields}
@@ -88,6 +100,23 @@ def recommended_scheme(
         reads = _as_long(ours.reads, own.xs, 1 / ratio, interval)
         given |= {"input_half_width": reads.half_width, "input_beta": reads.beta}
     return Scheme(**given), better
+
+
+def _reads_in_time(ratio: float, latency: float | None, interval: float | None) -> bool:
+    """Whether the input can be read at the results' times: at its samples alone, or by the usual window."""
+    between = 1 / (ratio * interval) if interval else 1.0  # samples from one result to the next
+    at_samples = abs(between - round(between)) < 1e-9 and round(between) > 0
+    return at_samples or latency is None or BandLimited.half_width * (interval or 0) <= latency
+
+
+def _why_none(ratio: float, latency: float | None, interval: float | None) -> str:
+    """Why this command runs none of the schemes of a trial, and what to do."""
+    if latency is None or _reads_in_time(ratio, latency, interval):
+        return f"no scheme that this command runs is stable at a ratio of {ratio:g}:"
+    return (
+        f"none of the schemes that wait for at most {latency:g} steps of the network can run here, since the input must be "
+        "read between its samples. Give a larger --latency, or an input at the rate --to. The schemes of the trial:"
+    )
 
 
 def _as_long(reads: Window, xs: np.ndarray, gap: float, interval: float | None) -> Window:

@@ -72,6 +72,11 @@ def from_saved(path: Path, data: Data, calendar: bool, sizes: dict[str, int | No
             "--target as in the training."
         )
     read = [name for i, name in enumerate(names) if i not in data.known]
+    if saved.names and tuple(read) != saved.names:
+        raise ValueError(
+            f"--from {path}: its networks read the columns {', '.join(saved.names)}; the file gives {', '.join(read)}. Give "
+            "--column and --target as in the training, or rename the columns."
+        )
     if len(values) < saved.history:
         raise ValueError(f"--from {path}: its networks read {saved.history} rows; the file has {len(values)}.")
     span = saved.gap + saved.horizon

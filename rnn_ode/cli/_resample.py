@@ -60,7 +60,8 @@ def resample_command(
         bool,
         typer.Option(
             "--recommend",
-            help="Choose --ahead, --behind and --band, or --half-width, by a trial on part of the first seconds.",
+            help="Choose --ahead, --behind and --band, --half-width, or a feedback with fitted weights, by a trial on part "
+            "of the first seconds.",
         ),
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Run the scheme even if it is unstable.")] = False,

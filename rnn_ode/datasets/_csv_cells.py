@@ -110,13 +110,11 @@ def kind(cell: str, spelling: Spelling) -> Kind:
     return "number" if number is not None else "text"
 
 
-def spelling_of(
-    columns: Sequence[Sequence[str]], decimal: str | None, na: Iterable[str], prefers_comma: bool, quotes_commas: bool
-) -> Spelling:
-    """How most of the cells are spelled. Where both are possible the decimal mark is a point, unless `prefers_comma`.
+def spelling_of(columns: Sequence[Sequence[str]], decimal: str | None, na: Iterable[str], sep: str) -> Spelling:
+    """How most of the cells between these separators are spelled.
 
-    There is doubt if all cells with a mark, such as 1.000 and 2,500, may be thousands. If `quotes_commas`, commas are, since
-    they separate the cells. A point is a decimal mark, unless commas often are, or whole numbers below 1000 are beside it.
+    There is doubt if all cells with a mark, such as 1.000 and 2,500, may be thousands. Commas are of thousands if commas
+    separate the cells. A point is a decimal mark unless semicolons do, or whole numbers below 1000 are in its column.
     """
     if decimal not in (None, ".", ","):
         raise ValueError(f"decimal must be '.' or ','; got {decimal!r}.")
@@ -127,14 +125,14 @@ def spelling_of(
     readings = [[number_of(cell, mark) is not None for cell in cells] for mark in ".,"]
     points, commas = map(sum, readings)
     with_comma = any("," in cell for cell in cells)
-    decimal = "," if commas > points or (commas == points and prefers_comma and with_comma) else "."
+    decimal = "," if commas > points or (commas == points and sep in ";\t| " and with_comma) else "."
     doubt = ""
-    if points == commas and readings[0] == readings[1] and not (with_comma and quotes_commas):
+    if points == commas and readings[0] == readings[1] and not (with_comma and sep == ","):
         small = any(
             some and any(re.fullmatch(r"[1-9]\d{0,2}", cell) for cell in column)
             for some, column in zip(marked, columns, strict=True)
         )
-        if with_comma or prefers_comma or small:
+        if with_comma or sep == ";" or small:
             doubt = next((cell for cell, read in zip(cells, readings[0], strict=True) if read), "")
     return Spelling(decimal, frozenset(na), doubt)
 

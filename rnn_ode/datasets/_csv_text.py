@@ -165,7 +165,7 @@ def _tried(head: list[Record], sep: str, decimal: str | None, na: Iterable[str])
     rows = [as_is.cells(text) for _, text in head]
     below = [cell for row in rows[1:] or rows for cell in row]
     columns = list(zip_longest(*(rows[1:] or rows), fillvalue=""))
-    spelling = spelling_of(columns, decimal, na, prefers_comma=sep not in (",", _NONE), quotes_commas=sep == ",")
+    spelling = spelling_of(columns, decimal, na, sep)
     understood = sum(kind(cell, spelling) != "text" for cell in below)
     return _Trial(sep, rows, spelling, understood / max(1, len(below)))
 

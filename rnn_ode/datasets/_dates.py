@@ -91,7 +91,10 @@ def _most_regular(found: dict[str, np.ndarray], points: bool) -> Dates:
 def _years_in_words(times: np.ndarray, form: str) -> str:
     """How years of two digits were read; nothing for other years."""
     there = times[~np.isnat(times)].astype("datetime64[Y]")
-    return f"years of two digits read as {there.min()} to {there.max()}" if "%y" in form and len(there) else ""
+    if "%y" not in form or not len(there):
+        return ""
+    years = sorted({str(there.min()), str(there.max())})
+    return f"years of two digits read as {' to '.join(years)}"
 
 
 def _disorder(times: np.ndarray) -> tuple[bool, bool, int]:

@@ -20,7 +20,16 @@ from ._arrange import applied
 from ._fill import as_weights, filled
 from ._network import Activation, Network
 from ._sequence import in_sequence
-from ._torch_module import agreed, all_recurrent_of, arrays_of, functions_of, is_module, recurrent_of, with_eps
+from ._torch_module import (
+    agreed,
+    all_recurrent_of,
+    arrays_of,
+    check_norms,
+    functions_of,
+    is_module,
+    recurrent_of,
+    with_eps,
+)
 from ._torch_names import GATES, PARTS, layer_keys, plain_name, plain_names
 from ._torch_parts import initial_of, order_of
 
@@ -147,6 +156,8 @@ def from_torch_network(
         found = [recurrent_of(module, chosen)] if chosen else all_recurrent_of(module)
         activations = {one.prefix: agreed(one.activation, activation) for one in found}
         functions = functions_of(module)
+        if prefix is None or isinstance(readout, EllipsisType):
+            check_norms(module)
         state_dict = arrays_of(module)
     _check_names(state_dict)
     arrays = plain_names(state_dict)

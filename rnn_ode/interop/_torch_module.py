@@ -93,6 +93,20 @@ def with_eps(module: Any, layer: Module) -> Module:
     return layer._replace(layers=(Layer(layer_norm(norm.weight, norm.bias, own.eps)),))
 
 
+_NORMS = ("LayerNorm", "RMSNorm", "GroupNorm", "InstanceNorm1d", "BatchNorm1d")
+
+
+def check_norms(module: Any) -> None:
+    """`ValueError` for a normalisation without arrays, which would be left out without a word."""
+    for name, inner in _inner(module):
+        kind = type(inner).__name__
+        if kind in _NORMS and not inner.state_dict():
+            raise ValueError(
+                f"the layer {name!r} is a {kind} without arrays: nothing says where it is applied. Give it a weight and a "
+                "bias. If the network does not use it, name the layers that it uses by prefix and readout."
+            )
+
+
 def functions_of(module: Any) -> dict[str, Activation]:
     """The function after each linear layer that is in a `torch.nn.Sequential`, by the prefix of the layer's arrays."""
     functions: dict[str, Activation] = {}

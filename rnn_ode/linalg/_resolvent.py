@@ -10,6 +10,7 @@ For the unit disc K ≤ sup ‖Wᵏ‖ ≤ e N K (Kreiss 1962; the constant is S
 bounds hold for sup ‖exp(W t)‖ (Trefethen & Embree, "Spectra and Pseudospectra", 2005, ch. 14-18). It is searched for on a
 grid: logarithmic in d, and along the boundary opposite every eigenvalue, between each two, and in even steps. Newton's method
 with a trust region then starts from the best local maxima. This is a search: the value found is a lower bound, to rounding.
+Singular values have no digits below ε‖W‖. Where these decide, inverses of the balanced matrix are searched instead.
 """
 
 from typing import NamedTuple
@@ -17,10 +18,12 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Complex, Float, Inexact
+from jaxtyping import Array, Bool, Complex, Float, Inexact
 
+from ._balance import balancing, rescaled
 from ._norms import batched_map, spectral_norm
 from ._regions import AbstractRegion
+from ._solve import inv
 
 _DISTANCES = 32
 
@@ -33,6 +36,8 @@ _SEEDS = 12
 _NEWTON_STEPS = 20
 
 _POLISHING_STEPS = 6
+
+_ZOOMS = 12
 
 
 def smallest_singular_value(A: Inexact[Array, "N N"]) -> Float[Array, ""]:
@@ -54,8 +59,19 @@ def kreiss_constant(
 
     The result is differentiable in W: with the derivative at the point where the maximum is found.
     """
-    z = jax.lax.stop_gradient(_maximum(*jax.lax.stop_gradient((W, eigenvalues)), region))
-    return jnp.maximum(1, region.position(z)[1] / smallest_singular_value(z * jnp.eye(W.shape[0], dtype=z.dtype) - W))
+    z, hidden = jax.lax.stop_gradient(_maximum(*jax.lax.stop_gradient((W, eigenvalues)), region))
+    norm = jax.lax.cond(hidden, _resolvent_norm, lambda W, z: 1 / smallest_singular_value(_less(z, W)), W, z)
+    return jnp.maximum(1, region.position(z)[1] * norm)
+
+
+def _less(z: Complex[Array, ""], W: Float[Array, "N N"]) -> Complex[Array, "N N"]:
+    return z * jnp.eye(W.shape[0], dtype=z.dtype) - W
+
+
+def _resolvent_norm(W: Float[Array, "N N"], z: Complex[Array, ""]) -> Float[Array, ""]:
+    """Returns ‖(z − W)⁻¹‖ by the inverse of the balanced matrix: of a graded matrix it has the digits that σ_min lacks."""
+    e = balancing(W)
+    return spectral_norm(rescaled(inv(_less(z, rescaled(W, e))), -e))
 
 
 def departure(
@@ -77,19 +93,20 @@ def departure(
     return size * jnp.where(cancels, rest, jnp.sqrt(jnp.where(cancels, 1, difference)))
 
 
-def _maximum(W: Float[Array, "N N"], eigenvalues: Complex[Array, " N"], region: AbstractRegion) -> Complex[Array, ""]:
+def _maximum(
+    W: Float[Array, "N N"], eigenvalues: Complex[Array, " N"], region: AbstractRegion
+) -> tuple[Complex[Array, ""], Bool[Array, ""]]:
     """Returns where d/(σ_min(z − W) + δ) is largest. δ is the rounding error of a singular value. Without it the search would
-    end at the boundary, where d and σ_min are both rounding errors."""
+    end at the boundary, where d and σ_min are both rounding errors. If δ hides the maximum it is searched for by inverses;
+    also returned is whether that found it."""
     n, eps, size = W.shape[0], jnp.finfo(W.dtype).eps, spectral_norm(W)
     origin = jnp.abs(region.point(jnp.zeros((), W.dtype), jnp.zeros((), W.dtype)))
     scale = jnp.where(origin + size == 0, 1, origin + size)
     noise = 8 * eps * scale
     at, distance = region.position(eigenvalues)
-    closest = jnp.maximum(-jnp.max(distance) / (8 * n), eps * scale)
-    distances = jnp.exp(jnp.linspace(jnp.log(closest), jnp.log(1e3 * scale), _DISTANCES, dtype=W.dtype))
-    places = _places(at, size, region)
-    pairs = jnp.stack(jnp.meshgrid(places, distances, indexing="ij"), axis=-1)
-    sigmas = resolvent_distances(W, region.point(places[:, None], distances[None]).ravel()).reshape(pairs.shape[:2])
+    gap, furthest, places = -jnp.max(distance) / (8 * n), 1e3 * scale, _places(at, size, region)
+    pairs = _pairs(places, jnp.maximum(gap, eps * scale), furthest)
+    sigmas = resolvent_distances(W, region.point(pairs[..., 0], pairs[..., 1]).ravel()).reshape(pairs.shape[:2])
     values = pairs[..., 1] / (sigmas + noise)
     framed = jnp.pad(values, 1, constant_values=-jnp.inf)
     beside = jnp.stack([framed[:-2, 1:-1], framed[2:, 1:-1], framed[1:-1, :-2], framed[1:-1, 2:]])
@@ -104,7 +121,59 @@ def _maximum(W: Float[Array, "N N"], eigenvalues: Complex[Array, " N"], region: 
     # last a few short steps without δ, which moves the maximum of a matrix near to unstable
     phases = jnp.stack([noise, 0.0]), jnp.array([_NEWTON_STEPS, _POLISHING_STEPS]), jnp.array([2, 0.25], W.dtype)
     starts, _ = jax.lax.scan(refined, starts, phases)
-    return region.point(starts[0, 0], starts[0, 1])
+    sigma = smallest_singular_value(_less(region.point(starts[0, 0], starts[0, 1]), W))
+    pair, hidden = jax.lax.cond(
+        sigma < noise / eps**0.25,
+        lambda: _better_by_inverse(W, region, places, gap, furthest, starts[0], sigma),
+        lambda: (starts[0], jnp.zeros((), bool)),
+    )
+    return region.point(pair[0], pair[1]), hidden
+
+
+def _pairs(places: Float[Array, " P"], closest: Array, furthest: Array) -> Float[Array, "P D 2"]:
+    """Returns places on the boundary with distances from it, in even steps of their logarithm."""
+    distances = jnp.exp(jnp.linspace(jnp.log(closest), jnp.log(furthest), _DISTANCES, dtype=places.dtype))
+    return jnp.stack(jnp.meshgrid(places, distances, indexing="ij"), axis=-1)
+
+
+def _better_by_inverse(
+    W: Float[Array, "N N"],
+    region: AbstractRegion,
+    places: Float[Array, " P"],
+    gap: Array,
+    furthest: Array,
+    found: Float[Array, " 2"],
+    sigma: Array,
+) -> tuple[Float[Array, " 2"], Bool[Array, ""]]:
+    """Returns the place and distance where d ‖(z − W)⁻¹‖ is largest by inverses, on a grid and then nearer and nearer to the
+    best; `found`, where σ_min is `sigma`, if it is not larger; and whether it is. W is balanced first.
+
+    What rounding may have added to an inverse R of M is at most some ε |R| |M| |R| (Higham, "Accuracy and Stability of
+    Numerical Algorithms", 2002, 14.1). Less that, the value is a lower bound."""
+    eps, n = jnp.finfo(W.dtype).eps, W.shape[0]
+    e = balancing(W)
+    B = rescaled(W, e)
+
+    def value(pair):
+        M = _less(region.point(pair[0], pair[1]), B)
+        R = inv(M)
+        rounding = 8 * eps * (jnp.abs(R) @ jnp.abs(M) @ jnp.abs(R))
+        bound = pair[1] * (spectral_norm(rescaled(R, -e)) - jnp.linalg.norm(rescaled(rounding, -e)))
+        return jnp.where(bound > 0, bound, 0)
+
+    def best(pairs):
+        values = batched_map(value, pairs, n)
+        return pairs[jnp.argmax(values)], jnp.max(values)
+
+    def nearer(pair, reach):
+        shifts = reach * jnp.stack(jnp.meshgrid(*[jnp.linspace(-1, 1, 5, dtype=W.dtype)] * 2), axis=-1).reshape(-1, 2)
+        along = shifts[:, 0] * pair[1] / region.frame(pair[0], pair[1]).pace
+        return best(jnp.stack([pair[0] + along, pair[1] * jnp.exp(shifts[:, 1])], axis=1))
+
+    pair, _ = best(_pairs(places, jnp.maximum(gap, eps * spectral_norm(B)), furthest).reshape(-1, 2))
+    pair, values = jax.lax.scan(nearer, pair, 2.0 ** -jnp.arange(_ZOOMS, dtype=W.dtype))
+    better = values[-1] * sigma > (1 + eps**0.25) * found[1]
+    return jnp.where(better, pair, found), better
 
 
 def _places(at: Float[Array, " N"], size: Float[Array, ""], region: AbstractRegion) -> Float[Array, " P"]:

@@ -94,7 +94,9 @@ def kreiss(A: ArrayLike | Sequence, *, continuous: bool = False) -> Float[Array,
     - `continuous`: whether A is a generator instead, of the flow dh/dt = A h.
 
     **Returns:** the constant, at least 1; infinite if an eigenvalue lies outside of the region for certain. It is a lower
-    bound by a search from many starts. It is differentiable in both modes, with the point of the maximum fixed.
+    bound by a search from many starts. Values above about 1/√ε (3000 in float32) may be too small, unless a change of units
+    makes the matrix small, as that of a triangular one does. It is differentiable in both modes, with the point of the
+    maximum fixed.
 
     **Raises:** `ValueError` for a matrix that is not square or not finite.
 

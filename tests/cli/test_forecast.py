@@ -237,6 +237,9 @@ def test_a_saved_forecaster_forecasts_without_training(tmp_path, monkeypatch):
     for option, kept in (("--horizon", 2), ("--gap", 0), ("--history", 24)):
         other = run(tmp_path / "series.csv", "--from", checkpoint, option, 5)
         assert other.exit_code == 2 and f"{option} must be {kept} or left out" in " ".join(other.stderr.split())
+    other = run(written(tmp_path, lines, "t,y"), "--from", checkpoint)
+    assert other.exit_code == 2 and "read the columns x; the file gives y" in " ".join(other.stderr.split())
+    written(tmp_path, lines)
     noted = run(
         tmp_path / "series.csv", "--from", checkpoint, "--horizon", 2, "--share", 0.5, "--out", tmp_path / "a.png"
     )

@@ -229,7 +229,27 @@ def test_recommend_keeps_to_the_latency(folder):
     report = json.loads(invoke(*arguments, "--latency", 9).stdout)
     assert report["latency"] <= 9 and report["scheme"]["recommended"] and report["round_trip_snr_db"] > 30
     result = invoke(*arguments, "--latency", 0)
-    assert result.exit_code == 2 and "that waits for at most 0 steps" in " ".join(result.stderr.split())
+    assert result.exit_code == 2 and "an input at the rate --to" in " ".join(result.stderr.split())
+
+
+@pytest.mark.slow
+def test_recommend_without_latency_runs_the_fitted_feedback(folder):
+    """Of an input at the rate of the output; the file is one call of `fitted_feedback`."""
+    write("in.wav", TONE[:400], rate=9600)
+    arguments = ("--weights", "net.npz", "--input", "in.wav", "--out", "out.wav", "--to", 9600, "--trained", 8000)
+    result = invoke(*arguments, "--recommend", "--latency", 0, "--json")
+    assert result.exit_code == 0, result.output
+    report = json.loads(result.stdout)
+    scheme, net, gap = report["scheme"], network(), 8000 / 9600
+    assert (
+        report["latency"] == 0 and scheme["stable"] and 0 < scheme["radius"] <= 1 and report["round_trip_snr_db"] > 30
+    )
+    samples = next(audio.read_wav("in.wav").blocks())
+    given = {name: scheme[name] for name in ("predict", "correct")}
+    path = ro.BandLimited(samples, gap, t0=1.0)
+    run = ro.fitted_feedback(net.cell, path, 1 + gap * np.arange(-1, 400), **given, save=lambda h: net.readout(h))
+    wanted = run.states[1:] + samples if net.residual else run.states[1:]
+    np.testing.assert_allclose(next(audio.read_wav("out.wav").blocks()), wanted, atol=1e-6)
 
 
 def test_a_file_shorter_than_the_latency_is_written_whole(folder):

@@ -363,6 +363,12 @@ def test_a_module_says_what_its_normalisations_are(torch):
     with pytest.raises(ValueError, match=r"the layer '1\.' is a GroupNorm\. Of the layers .* only LayerNorm is read"):
         interop.from_torch_network(module)
     assert interop.from_torch_network(module, "0.", "2.").output_size == 1
+    module[1] = nn.LayerNorm(4, elementwise_affine=False)
+    with pytest.raises(
+        ValueError, match=r"the layer '1' is a LayerNorm without arrays: nothing says where it is applied"
+    ):
+        interop.from_torch_network(module)
+    assert interop.from_torch_network(module, "0.", "2.").output_size == 1
     module[1] = nn.BatchNorm1d(4).double()
     for given in (module, module.state_dict()):
         with pytest.raises(ValueError, match=r"key '1\.weight' has shape \(4,\); wanted is \(M, 4\)"):

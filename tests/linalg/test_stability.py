@@ -90,6 +90,24 @@ def test_the_kreiss_constant_of_a_block_in_closed_form():
     np.testing.assert_allclose(linalg.kreiss(block - np.eye(2), continuous=True), ((z - 1) / sigma).max(), rtol=1e-6)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_kreiss_constant_beyond_the_digits_of_singular_values(dtype):
+    """Of [[½, c], [0, ½]] it is c/2 to 1/c: d (½ + d)⁻² c is largest at d = ½. ‖Wᵏ‖ is at most c, at k = 1."""
+    for exponent in (3, 5, 9, 12):
+        c = 10.0**exponent
+        found = linalg.kreiss(jordan(0.5, 2, c).astype(dtype))
+        assert found.dtype == dtype
+        np.testing.assert_allclose(found, c / 2, rtol=1e-5)
+        np.testing.assert_allclose(linalg.kreiss(jordan(-0.5, 2, c).astype(dtype), continuous=True), c / 2, rtol=1e-5)
+
+
+@pytest.mark.slow
+def test_the_gradient_of_a_large_kreiss_constant():
+    """Of [[a, c], [0, a]] it is c/(4 (1 − a)): the derivatives are 1/(4 (1 − a)) by c and c/(4 (1 − a)²) by a."""
+    slope = jax.jit(jax.grad(linalg.kreiss))(jordan(0.5, 2, 1e10))
+    np.testing.assert_allclose([slope[0, 1], jnp.trace(slope)], [0.5, 1e10], rtol=1e-4)
+
+
 @pytest.mark.slow
 def test_gradients_in_three_ways():
     check_grads(lambda W: linalg.stability_radius(W).radius, (jnp.asarray(W),), 1, eps=1e-6)

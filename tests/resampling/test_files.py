@@ -132,8 +132,10 @@ def test_recommended_is_the_best_stable_scheme_of_evolve(monkeypatch):
 
     assert recommended(*ranking) == (Scheme(2, 3, 0.1), "delayed_feedback(3, 0.0), by 3.5 dB")
     assert recommended(*ranking[1:]) == (Scheme(2, 3, 0.1), None)
-    with pytest.raises(ValueError, match=r"no scheme of evolve is stable at a ratio of 1\.2"):
+    with pytest.raises(ValueError, match=r"no scheme that this command runs is stable at a ratio of 1\.2"):
         recommended(ranking[0], ranking[3])
+    feedback = scheme(ro.fitted_feedback, True, 62.0, predict=(1.5, -0.5), correct=())
+    assert recommended(feedback, *ranking) == (Scheme(predict=(1.5, -0.5)), None)
 
 
 def test_a_recommended_scheme_reads_by_the_windows_of_its_trial(monkeypatch):

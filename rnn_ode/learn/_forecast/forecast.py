@@ -230,6 +230,7 @@ def forecast(
         np.shape(values)[1],
         kept,
         beside,
+        tuple(columns),
     )
     # one call for all histories, since each shape of input is compiled anew
     count = len(parts.validation)
@@ -248,9 +249,9 @@ def forecast(
             f"rate than {rate:g} may help."
         )
     intervals = ConformalIntervals.fit(valid.found, parts.validation.targets, share, valid.spread, prepared.log)
-    final = dataclasses.replace(ready, intervals=intervals)
+    final, ended = dataclasses.replace(ready, intervals=intervals), done
     if refit:
-        final = _refitted(
+        final, ended = _refitted(
             final, again, rows, used, beside, done, rate, steps, size, keys[2], progress, parts, valid, tested, empty
         )
         future = final(as_series(values), beside)
@@ -267,7 +268,7 @@ def forecast(
         future=future,
         baselines=baselines,
         share=share,
-        fit=done,
+        fit=ended,
         season=season,
         forecaster=final,
         scores=scores_of(parts, share, baselines, before, valid, tested, intervals),
@@ -337,8 +338,9 @@ def _refitted(
     valid: Part,
     tested: Part,
     empty: np.ndarray,
-) -> Forecaster:
-    """The forecaster after it learnt on from all windows, with intervals calibrated on validation and test."""
+) -> tuple[Forecaster, Fit]:
+    """The forecaster after it learnt on from all windows, with intervals calibrated on validation and test; and how the
+    training ended. If Ctrl-C stops the learning, it is the forecaster as it was."""
     every = chosen(windows(rows, final.history, final.gap, final.horizon), used, empty)
     pair: Any = (valid.spread, tested.spread)
     spread = None if valid.spread is None else np.concatenate(pair, axis=1)
@@ -348,19 +350,20 @@ def _refitted(
     problem = Problem(
         again(every, Scaler.fit(rows)), Loss(final.loss, final.share), used, final.gap, final.horizon, final.direct
     )
-    final = dataclasses.replace(final, prepared=problem.prepared, intervals=intervals)
+    refitted = dataclasses.replace(final, prepared=problem.prepared, intervals=intervals)
     if not final.trust:
-        return final
+        return refitted, done
     more = max(1, min(len(done.history.loss), steps) // 4)
-    longer = uninterrupted(
-        fit(
-            final.ensemble,
-            problem.loss,
-            Minibatches(problem.examples(every, rows, beside), min(size, len(parts.train))),
-            optimiser=optax.adam(optax.cosine_decay_schedule(rate / 4, more)),
-            steps=more,
-            key=jax.random.fold_in(key, 1),
-            progress=progress,
-        )
+    longer = fit(
+        final.ensemble,
+        problem.loss,
+        Minibatches(problem.examples(every, rows, beside), min(size, len(parts.train))),
+        optimiser=optax.adam(optax.cosine_decay_schedule(rate / 4, more)),
+        steps=more,
+        key=jax.random.fold_in(key, 1),
+        progress=progress,
     )
-    return dataclasses.replace(final, ensemble=longer.model)
+    if longer.interrupted:
+        said = f"{done.stopped_because}; learning on from all rows was stopped, so the networks of the test forecast"
+        return final, dataclasses.replace(done, stopped_because=said)
+    return dataclasses.replace(refitted, ensemble=longer.model), done

@@ -24,7 +24,7 @@ class Forecaster(eqx.Module):
     **Fields:** `ensemble`; `prepared`, `intervals` (a `Preparation` and `ConformalIntervals`); `trust`, the factor of the
     networks' correction; `share` of the values in the intervals; the sizes of windows; the `loss`; `kept`, the columns of
     the `width` ones of the series that vary; `columns`, those of them that are forecast; `beside`, how the networks read
-    values known in advance or times.
+    values known in advance or times; `names` of all `width` columns, or none.
     """
 
     ensemble: Ensemble
@@ -41,6 +41,7 @@ class Forecaster(eqx.Module):
     width: int = eqx.field(static=True)
     kept: tuple[int, ...] = eqx.field(static=True)
     beside: Any = None
+    names: tuple[str, ...] = eqx.field(static=True, default=())
 
     def predictions(
         self, inputs: np.ndarray, starts: np.ndarray, beside: Beside | None = None

@@ -1,5 +1,6 @@
 """`forecast`: what is trained, what it is worth, and what its intervals cover."""
 
+import dataclasses
 import json
 
 import equinox as eqx
@@ -113,6 +114,25 @@ def test_a_past_shorter_than_a_season_is_refused_before_the_training(monkeypatch
     monkeypatch.setattr("rnn_ode.learn._forecast.forecast.fit", lambda *arguments, **settings: pytest.fail("trained"))
     with pytest.raises(ValueError, match="more rows than season"):
         learn.forecast(SINE, gru, history=10, steps=5, season=200, **QUIET)
+
+
+@pytest.mark.slow
+def test_ctrl_c_in_the_refit_keeps_the_test_and_its_networks(monkeypatch):
+    """It threw the finished table away."""
+    way = {"history": 5, "steps": 2, **QUIET}
+    unrefitted = learn.forecast(SINE, gru, **way)
+    trained = learn.fit
+
+    def stopped_after_the_test(*arguments, **settings):
+        done = trained(*arguments, **settings)
+        return (
+            done if "validate" in settings else dataclasses.replace(done, stopped_because="interrupted after 1 steps")
+        )
+
+    monkeypatch.setattr("rnn_ode.learn._forecast.forecast.fit", stopped_after_the_test)
+    f = learn.forecast(SINE, gru, refit=True, **way)
+    assert eqx.tree_equal(f.forecaster, unrefitted.forecaster) and "learning on from all rows was stopped" in f.table()
+    np.testing.assert_allclose(f.future.mean, unrefitted.future.mean, rtol=1e-6)
 
 
 @pytest.mark.slow
