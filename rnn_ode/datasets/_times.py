@@ -56,7 +56,7 @@ class Step:
         counts = np.asarray(counts)
         if self.kind == "months":
             months = time.astype("datetime64[M]") + (counts * int(self.size)).astype("timedelta64[M]")
-            last = (months + 1).astype("datetime64[D]") - 1
+            last = _last_days(months)
             day = time.astype("datetime64[D]") - time.astype("datetime64[M]").astype("datetime64[D]")
             rest = time - time.astype("datetime64[D]")
             days = last if self.end else np.minimum(months.astype("datetime64[D]") + day, last)
@@ -67,6 +67,11 @@ class Step:
         if self.kind == "time":
             return time + (counts * int(self.size)).astype("timedelta64[ns]")
         return time + counts * self.size
+
+
+def _last_days(months: np.ndarray) -> np.ndarray:
+    """The last day of each month."""
+    return (months + np.timedelta64(1, "M")).astype("datetime64[D]") - np.timedelta64(1, "D")
 
 
 def step_of(times: np.ndarray) -> Step | None:
@@ -97,7 +102,7 @@ def _dated_steps(times: np.ndarray) -> list[Step]:
     days = times.astype("datetime64[D]")
     months = times.astype("datetime64[M]")
     day = (days - months.astype("datetime64[D]")).astype(int)
-    at_end = bool((days + 1 == (months + 1).astype("datetime64[D]")).all())
+    at_end = bool((days == _last_days(months)).all())
     gaps = np.diff(months.astype(int))
     found = []
     if gaps.min() > 0 and (at_end or (day == day[0]).all()):
