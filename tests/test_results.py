@@ -243,15 +243,15 @@ def test_a_result_shows_itself(name):
 
 
 def test_a_forecast_states_the_forecast():
-    future = learn.Band(*(np.arange(14.0).reshape(7, 2) + shift for shift in (0, -1, 1)))
+    future = learn.Band(*(np.arange(28.0).reshape(14, 2) + shift for shift in (0, -1, 1)))
     forecast = dataclasses.replace(made("forecast"), future=future, share=0.8)
     rows = [line.split() for line in forecast.table().splitlines()]
     start = rows.index(["The", "forecast:", "the", "mean", "of", "all", "1,", "with", "intervals", "of", "80%."])
     assert rows[start + 2] == ["step", "column", "mean", "lower", "upper"]
-    assert rows[start + 4] == ["1", "0", "0", "-1", "1"] and rows[start + 15] == ["6", "1", "11", "10", "12"]
-    assert rows[start + 16] == ["…", "and", "2", "more"]
+    assert rows[start + 4] == ["1", "0", "0", "-1", "1"] and rows[start + 27] == ["12", "1", "23", "22", "24"]
+    assert rows[start + 28] == ["…", "and", "4", "more"]
     assert "<th" in forecast._repr_html_().split("The forecast:")[1] and "11" in str(future).split()
-    assert forecast.to_dict()["future"]["steps"] == [1, 2, 3, 4, 5, 6, 7]
+    assert forecast.to_dict()["future"]["steps"] == [*range(1, 15)]
     windows = learn.Band(*(np.zeros((3, 7, 2)) for _ in range(3)))
     assert "A batch (3,) of Band" in str(windows)
 
