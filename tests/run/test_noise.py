@@ -1,5 +1,8 @@
 """Noise of networks: its distribution, its key, and pathwise gradients."""
 
+import os
+import subprocess
+import sys
 from functools import partial
 
 import equinox as eqx
@@ -9,6 +12,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 from jax.test_util import check_grads
+from processes import PACKAGE
 
 import rnn_ode as ro
 from rnn_ode._run.noise import BLOCK
@@ -177,3 +181,23 @@ def test_a_run_that_leaves_the_float_range_says_so():
     unstable = ro.VanillaCell(100 * W, np.ones((2, 1)), np.zeros(2), activation=None)
     run = ro.iterate(unstable, XS, noise=0.1, key=KEY, throw=False)
     assert run.result == ro.RESULTS.left_float_range and np.isinf(run.states[-1]).all()
+
+
+ON_DEVICES = """
+import jax, jax.numpy as jnp, numpy as np, rnn_ode as ro
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+assert len(jax.devices()) == 8
+cell = ro.VanillaCell([[0.6, 0.3], [-0.4, 0.5]], [[1.0], [1.0]], [0.0, 0.0], activation=jnp.tanh)
+keys = jax.random.split(jax.random.key(0), 8)
+run = jax.jit(jax.vmap(lambda key: ro.iterate(cell, jnp.zeros((300, 1)), noise=0.3, key=key, throw=False).states))
+spread = run(jax.device_put(keys, NamedSharding(Mesh(np.array(jax.devices()), ("device",)), PartitionSpec("device"))))
+assert spread.sharding.num_devices == 8
+np.testing.assert_allclose(spread, run(keys), rtol=0, atol=1e-6)  # rounding of float32: programs of 1 and of 8 runs
+"""
+
+
+@pytest.mark.slow
+def test_a_key_gives_the_same_run_on_one_device_and_on_eight():
+    env = os.environ | {"PYTHONPATH": str(PACKAGE), "XLA_FLAGS": "--xla_force_host_platform_device_count=8"}
+    done = subprocess.run([sys.executable, "-c", ON_DEVICES], env=env, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
