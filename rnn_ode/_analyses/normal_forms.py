@@ -72,6 +72,9 @@ def _parts(v: ndarray) -> list[tuple[float | complex, ndarray]]:
     return [(factor, part) for factor, part in found if np.any(part)] or [(1.0, np.real(v))]
 
 
+_SEVERAL = "undecided: another eigenvalue is critical too"
+
+
 def normal_form(
     kind: str, critical: complex, forms: Forms, by_p: ndarray, size: float, eps: float, flow: bool
 ) -> NormalForm:
@@ -81,10 +84,16 @@ def normal_form(
     if compute is None or not np.all(np.isfinite(forms.J)):
         return NormalForm(float("nan"), "")
     with np.errstate(all="ignore"):
+        values = np.linalg.eigvals(forms.J.astype(float))
+        if np.sum(np.abs(values - critical) <= eps**0.5 * np.max(np.abs(values))) > 1:
+            return NormalForm(float("nan"), _SEVERAL)
         q, p = _eigenvectors(forms.J.astype(float), critical)
         if not (np.all(np.isfinite(q)) and np.all(np.isfinite(p))):
             return NormalForm(float("nan"), "undecided: the critical eigenvector is not known")
-        terms, words = compute(forms, critical, q, p, by_p, size * eps**0.4, flow)
+        try:
+            terms, words = compute(forms, critical, q, p, by_p, size * eps**0.4, flow)
+        except np.linalg.LinAlgError:  # a singular matrix
+            return NormalForm(float("nan"), _SEVERAL)
     value, scale = float(np.sum(terms).real), float(np.sum(np.abs(terms)))
     if not np.isfinite(value):
         return NormalForm(float("nan"), words or "undecided: strong resonance")

@@ -177,6 +177,8 @@ def test_every_analysis_takes_a_flow_of_a_user():
         ("branch point", -0.25),
         ("branch point", -0.5),
     ]
+    # at −0.5 two eigenvalues are zero
+    assert branch.bifurcations[1].criticality == "undecided: another eigenvalue is critical too"
 
 
 def test_cycles_takes_a_map_of_a_user_that_gives_its_pieces():
