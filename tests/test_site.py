@@ -26,7 +26,9 @@ RUN = [ROOT / "README.md", *(page for page in PAGES if page.name not in NOT_RUN 
 GARBAGE = f"import gc; gc.set_threshold(*{gc.get_threshold()})"  # as in the tests, for the time that it saves
 SCRIPT = """
 import contextlib, io, pathlib, re, sys
+import jax
 for path in sys.argv[1:]:
+    jax.config.update("jax_enable_x64", False)  # a page before may have set it
     namespace = {"__name__": "page"}
     text = pathlib.Path(path).read_text(encoding="utf-8")
     for block in re.finditer(r"^```python\\n(.*?)^```\\n(?:\\n```text\\n(.*?)^```\\n)?", text, re.M | re.S):

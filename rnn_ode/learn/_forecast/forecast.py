@@ -17,7 +17,7 @@ import optax
 from jax.typing import ArrayLike
 from jaxtyping import Bool, PRNGKeyArray, Real
 
-from ..._base.checks import as_number, check_callable, check_count, check_flag
+from ..._base.checks import as_number, check_callable, check_count, check_flag, check_key
 from .._checkpoints.checkpoint import PathLike
 from .._models.ensemble import Ensemble
 from .._training.batches import Minibatches
@@ -133,6 +133,7 @@ def forecast(
 
     ```
     """
+    check_key(key)
     check_callable("make", make, 'make(key, inputs, outputs), such as learn.many_to_one("lstm", 32)')
     for name, count in (("members", members), ("steps", steps), ("size", size), ("season", season)):
         check_count(name, count)
