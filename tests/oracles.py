@@ -1,6 +1,7 @@
 """Results computed without the package's code, for tests to compare with."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 
@@ -28,3 +29,17 @@ def assert_close(came, wanted, **tolerance):
     """`numpy.testing.assert_allclose` of two pytrees of the same structure."""
     assert jax.tree.structure(came) == jax.tree.structure(wanted)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, **tolerance), came, wanted)
+
+
+def assert_gradients_three_ways(value, backward, at, rng):
+    """Along a random direction of each argument, reverse mode is forward mode, and that is a central difference."""
+    for i in range(len(at)):
+        v = jnp.asarray(rng.normal(size=at[i].shape))
+
+        def along(e, i=i, v=v):
+            return value(*(a + e * v if j == i else a for j, a in enumerate(at)))
+
+        forward = jax.jvp(along, (0.0,), (1.0,))[1]
+        difference = (along(1e-5) - along(-1e-5)) / 2e-5
+        np.testing.assert_allclose(jnp.sum(backward[i] * v), forward, rtol=1e-8, atol=1e-10)
+        np.testing.assert_allclose(forward, difference, rtol=2e-5, atol=1e-8)

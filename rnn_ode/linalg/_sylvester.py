@@ -51,12 +51,7 @@ def sylvester(A: ArrayLike | Sequence, B: ArrayLike | Sequence, Q: ArrayLike | S
     Q = as_floats("Q", Q, (A.shape[0], B.shape[0]), complex=True)
     A, B, Q = _in_one_type(A, B, Q)
     X, nearest = _sylvester(A, B, Q, balancing(A), balancing(B))
-    if is_concrete(X) and not np.isfinite(np.asarray(X)).all():
-        a, b = (f"{value:.6g}" for value in np.asarray(nearest))
-        raise ValueError(
-            f"A X + X B = Q has no unique solution: the eigenvalues {a} of A and {b} of B sum to 0, to within rounding."
-        )
-    return X
+    return _unique(X, nearest, "A X + X B = Q", "the eigenvalues {} of A and {} of B sum to 0")
 
 
 def lyapunov_continuous(A: ArrayLike | Sequence, Q: ArrayLike | Sequence) -> Inexact[Array, "N N"]:
@@ -86,13 +81,8 @@ def lyapunov_continuous(A: ArrayLike | Sequence, Q: ArrayLike | Sequence) -> Ine
     """
     A, Q = _lyapunov_arguments(A, Q)
     X, nearest = _lyapunov_continuous(A, Q, balancing(A))
-    if is_concrete(X) and not np.isfinite(np.asarray(X)).all():
-        a, b = (f"{value:.6g}" for value in np.asarray(nearest))
-        raise ValueError(
-            f"A X + X Aᴴ + Q = 0 has no unique solution: A has the eigenvalues {a} and {b}, and the sum of the one and the "
-            "conjugate of the other is 0, to within rounding."
-        )
-    return X
+    why = "A has the eigenvalues {} and {}, and the sum of the one and the conjugate of the other is 0"
+    return _unique(X, nearest, "A X + X Aᴴ + Q = 0", why)
 
 
 def lyapunov_discrete(A: ArrayLike | Sequence, Q: ArrayLike | Sequence) -> Inexact[Array, "N N"]:
@@ -122,12 +112,15 @@ def lyapunov_discrete(A: ArrayLike | Sequence, Q: ArrayLike | Sequence) -> Inexa
     """
     A, Q = _lyapunov_arguments(A, Q)
     X, nearest = _lyapunov_discrete(A, Q, balancing(A))
+    why = "A has the eigenvalues {} and {}, and the product of the one and the conjugate of the other is 1"
+    return _unique(X, nearest, "X = A X Aᴴ + Q", why)
+
+
+def _unique(X: Array, nearest: Array, equation: str, why: str) -> Array:
+    """Return X; `ValueError` if it is known not to be finite. `why` has a place for each of the two `nearest` eigenvalues."""
     if is_concrete(X) and not np.isfinite(np.asarray(X)).all():
-        a, b = (f"{value:.6g}" for value in np.asarray(nearest))
-        raise ValueError(
-            f"X = A X Aᴴ + Q has no unique solution: A has the eigenvalues {a} and {b}, and the product of the one and the "
-            "conjugate of the other is 1, to within rounding."
-        )
+        because = why.format(*(f"{value:.6g}" for value in np.asarray(nearest)))
+        raise ValueError(f"{equation} has no unique solution: {because}, to within rounding.")
     return X
 
 

@@ -3,9 +3,10 @@
 import contextlib
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import numpy as np
+
+from ..._base.bar import bar_with
 
 Show = Callable[[int, tuple[float, float], list[dict[str, np.ndarray]]], None]
 
@@ -16,7 +17,7 @@ def training_bar(start: int, steps: int, wanted: bool) -> Iterator[Show]:
 
     The bar is drawn at most ten times a second, and only if it is wanted and rich is installed.
     """
-    bar = _bar() if wanted else None
+    bar = bar_with("{task.fields[speed]} steps/s", "{task.fields[seen]}") if wanted else None
     if bar is None:
         yield lambda step, seen, checks: None
         return
@@ -36,24 +37,3 @@ def training_bar(start: int, steps: int, wanted: bool) -> Iterator[Show]:
             bar.update(task, completed=step, speed=f"{(step - start) / (now - began):.3g}", seen=text)
 
         yield show
-
-
-def _bar() -> Any:
-    """A bar of rich, or `None` if rich is not installed."""
-    try:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-    except ImportError:
-        return None
-    console = Console(stderr=True)
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=20),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[speed]} steps/s"),
-        TimeRemainingColumn(compact=True),
-        TextColumn("{task.fields[seen]}"),
-        console=console,
-        transient=True,
-        disable=not (console.is_terminal or console.is_jupyter),  # in a file it would leave an empty line
-    )
