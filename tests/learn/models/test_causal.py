@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from runners import FLOWS, ITERATED, KEYS, LINEAR, RUNNERS, XS, D, N, named
+from runners import FLOWS, ITERATED, KEYS, LINEAR, RUNNERS, XS, D, N
 
 import rnn_ode as ro
 from rnn_ode import learn
@@ -31,10 +31,15 @@ def leaves_the_past_alone(runner):
 
 
 # they read at the time or later, are anchored or not, and have a state of one part or two
-KINDS_OF_FLOWS = ("forward", "peeking", "tustin", "anchored", "affine", "cornn")
+KINDS_OF_FLOWS = [
+    pytest.param("peeking"),
+    *(pytest.param(name, marks=pytest.mark.slow) for name in ("anchored", "cornn")),
+    # test_the_outputs_of_a_shorter_series_are_the_first_of_a_longer_one has the first two of these
+    *(pytest.param(name, marks=pytest.mark.thorough) for name in ("tustin", "affine", "forward")),
+]
 
 
-@pytest.mark.parametrize("name", named(KINDS_OF_FLOWS, quick=("peeking",)))
+@pytest.mark.parametrize("name", KINDS_OF_FLOWS)
 def test_no_output_depends_on_a_later_sample(name):
     assert leaves_the_past_alone(learn.Integrated(FLOWS[name], ro.Linear, rtol=1e-4, atol=1e-6))
     if name == "anchored":
