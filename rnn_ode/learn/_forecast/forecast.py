@@ -152,7 +152,9 @@ def forecast(
         key=keys[0] if shuffle else None,
     )
     past = rows[: parts.test.starts[0]]
-    empty, about_filled = in_the_way(parts, used, as_filled(filled, np.shape(values))[:, list(kept)])
+    empty = as_filled(filled, np.shape(values))[:, list(kept)]
+    gaps = empty[: len(past), list(used)] if empty.any() else None
+    empty, about_filled = in_the_way(parts, used, empty)
     parts, earlier = jax.tree.map(
         lambda part: chosen(part, used, empty),
         (parts, windows(past, history, gap, horizon)),
@@ -277,6 +279,7 @@ def forecast(
         skipped=skipped,
         prepared=prepared.in_words() if needs is not None else "",
         filled=about_filled,
+        gaps=gaps,
     )
 
 
