@@ -18,12 +18,12 @@ from ledger import page  # noqa: E402
 
 def record(section: str) -> dict:
     """What a section's module measures now."""
-    from rnn_ode.bench._machine import machine
+    from rnn_ode.bench._machine import description
 
     found = section_module(section).record()
     found = {
         "command": f"python tests/ledger {section}",
-        "machine": machine(),
+        "machine": description(),
         "date": datetime.date.today().isoformat(),
     } | found
     page.check(section, found)
