@@ -25,7 +25,8 @@ def prop(few: int, many: int, found: str = "", **strategies):
             _tried[test.__name__] += 1
 
         _about[test.__name__] = test.__module__.rpartition("test_")[2], found
-        phases = list(hypothesis.Phase) if few > 12 else [hypothesis.Phase.generate]  # shrinking slow cases takes too long
+        # shrinking slow cases takes too long
+        phases = list(hypothesis.Phase) if few > 12 else [hypothesis.Phase.generate]
         settings = hypothesis.settings(
             phases=phases,
             max_examples=many if large else few,
