@@ -2,12 +2,15 @@
 
 import numpy as np
 
+from .._paths.half_band import phase_of
 from .._paths.sinc import fitted_beta, offsets, sinc_weights
 from .resampled import Window
 
 BETAS = np.arange(1.0, 13.5, 0.5)  # of the windows that are compared
 
 _CHUNK = 256  # readings at a time
+
+_HELD = 1024  # rows by which a signal is continued: a half-band filter forgets in fewer
 
 
 def relative_error(window: Window, frequencies: np.ndarray, power: np.ndarray) -> float:
@@ -48,6 +51,16 @@ def at_rate(rows: np.ndarray, gap: float, count: int, half_width: int, lowpass: 
         around = rows[np.clip(whole[part, None] + taps, 0, len(rows) - 1)]
         read[part] = np.matmul(weights[:, None], around)[:, 0]
     return read
+
+
+def through_phase(rows: np.ndarray, gap: float) -> np.ndarray:
+    """Return rows (T, M) through the phase of a `HalfBand` whose samples are `gap` rows apart, and its phase alone.
+
+    Beyond the ends the end values hold. What is more than half of the samples' rate keeps the phase at that half."""
+    held = np.concatenate([np.repeat(rows[:1], _HELD, axis=0), rows, np.repeat(rows[-1:], _HELD, axis=0)])
+    omega = np.minimum(2 * np.pi * gap * np.fft.rfftfreq(len(held)), np.pi)
+    turned = np.fft.irfft(np.fft.rfft(held, axis=0) * phase_of(omega)[:, None], len(held), axis=0)
+    return turned[_HELD : _HELD + len(rows)]
 
 
 def spectrum_of(rows: np.ndarray, most: int = 512) -> tuple[np.ndarray, np.ndarray]:

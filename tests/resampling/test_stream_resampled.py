@@ -70,7 +70,10 @@ HALF_BAND = {
 @pytest.mark.parametrize("case", ["a small change of rate", pytest.param("three rates", marks=pytest.mark.slow)])
 def test_blocks_through_half_band_filters_are_one_call_of_resampled(case):
     cell, rates, half_width, reads = HALF_BAND[case]
-    (rate_in, rate_out, trained), h0 = [Fraction(rate) for rate in rates], np.full(TANH.b.shape if cell is TANH else 3, 0.3)
+    (rate_in, rate_out, trained), h0 = (
+        [Fraction(rate) for rate in rates],
+        np.full(TANH.b.shape if cell is TANH else 3, 0.3),
+    )
     ts = np.append(0.0, 1 + float(trained / rate_out) * np.arange(-(-len(XS) * rate_out // rate_in)))
     path = ro.HalfBand(XS, float(trained / rate_in), t0=1.0, half_width=reads)
     want = ro.resampled(cell, path, ts, h0, half_width=half_width, half_band=True).states[1:]
