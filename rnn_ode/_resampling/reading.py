@@ -10,7 +10,7 @@ BETAS = np.arange(1.0, 13.5, 0.5)  # of the windows that are compared
 
 _CHUNK = 256  # readings at a time
 
-_HELD = 1024  # rows by which a signal is continued: a half-band filter forgets in fewer
+_BACK = 2048  # rows from the end of a signal back to its beginning: a half-band filter forgets in fewer
 
 
 def relative_error(window: Window, frequencies: np.ndarray, power: np.ndarray) -> float:
@@ -56,11 +56,12 @@ def at_rate(rows: np.ndarray, gap: float, count: int, half_width: int, lowpass: 
 def through_phase(rows: np.ndarray, gap: float) -> np.ndarray:
     """Return rows (T, M) through the phase of a `HalfBand` whose samples are `gap` rows apart, and its phase alone.
 
-    Beyond the ends the end values hold. What is more than half of the samples' rate keeps the phase at that half."""
-    held = np.concatenate([np.repeat(rows[:1], _HELD, axis=0), rows, np.repeat(rows[-1:], _HELD, axis=0)])
-    omega = np.minimum(2 * np.pi * gap * np.fft.rfftfreq(len(held)), np.pi)
-    turned = np.fft.irfft(np.fft.rfft(held, axis=0) * phase_of(omega)[:, None], len(held), axis=0)
-    return turned[_HELD : _HELD + len(rows)]
+    A smooth way leads from the last row back to the first one: the phase is not continuous at half of the rate, where a jump
+    would ring long. Frequencies above half of the samples' rate keep the phase at that half."""
+    back = 0.5 + 0.5 * np.cos(np.pi * np.arange(1, _BACK)[:, None] / _BACK)
+    closed = np.concatenate([rows, rows[:1] + (rows[-1:] - rows[:1]) * back])
+    omega = np.minimum(2 * np.pi * gap * np.fft.rfftfreq(len(closed)), np.pi)
+    return np.fft.irfft(np.fft.rfft(closed, axis=0) * phase_of(omega)[:, None], len(closed), axis=0)[: len(rows)]
 
 
 def spectrum_of(rows: np.ndarray, most: int = 512) -> tuple[np.ndarray, np.ndarray]:
