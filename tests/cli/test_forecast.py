@@ -231,7 +231,7 @@ def test_a_saved_forecaster_forecasts_without_training(tmp_path, monkeypatch):
     first = found(written(tmp_path, lines), "--checkpoint", checkpoint, "--horizon", 2)
     again = found(tmp_path / "series.csv", "--checkpoint", checkpoint, "--horizon", 2)
     assert {**first, "figure": ""} == {**again, "figure": ""}
-    monkeypatch.setattr("rnn_ode.learn._forecast.forecast.fit", lambda *arguments, **settings: pytest.fail("trained"))
+    monkeypatch.setattr("rnn_ode.learn._forecast.trainer.fit", lambda *arguments, **settings: pytest.fail("trained"))
     saved = found(tmp_path / "series.csv", "--from", checkpoint)
     assert saved["future"] == first["future"]
     for option, kept in (("--horizon", 2), ("--gap", 0), ("--history", 24)):
