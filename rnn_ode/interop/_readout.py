@@ -41,7 +41,8 @@ def neither(key: str, value: Any, layers: str, size: int) -> str:
     return (
         f"key {key!r} {shape_of(value)} belongs neither to the {layers} nor to a linear readout. A "
         f"readout is a weight (M, {size}) with a bias (M,), such as 'readout.weight' and 'readout.bias'.{named} "
-        "Rename it so, or write a file without the key; in Python give readout, and prefix with PyTorch's names, to leave others alone."
+        "Rename it so, or write a file without the key; in Python give readout, "
+        "and prefix with PyTorch's names, to leave others alone."
     )
 
 
