@@ -115,7 +115,7 @@ def _doubled(xs: Array, ahead: int) -> Array:
     held = jnp.concatenate([xs, jnp.repeat(xs[-1:], ahead, axis=0)])
     coefficients = half_band()
     branches = [_allpass(held, coefficients[parity::2]) for parity in (0, 1)]
-    return jnp.stack(branches, axis=1).reshape(-1, *xs.shape[1:])
+    return jnp.stack(branches, axis=1).reshape(2 * len(held), *xs.shape[1:])
 
 
 def _allpass(xs: Array, coefficients: Float[np.ndarray, " k"]) -> Array:
@@ -124,7 +124,7 @@ def _allpass(xs: Array, coefficients: Float[np.ndarray, " k"]) -> Array:
     def body(carry: list[Array], x: Array) -> tuple[list[Array], Array]:
         new = [x]
         for c, before, last in zip(coefficients, carry[:-1], carry[1:], strict=True):
-            new.append(c * (new[-1] - last) + before)
+            new.append(jnp.asarray(c, x.dtype) * (new[-1] - last) + before)
         return new, new[-1]
 
     return jax.lax.scan(body, [xs[0]] * (len(coefficients) + 1), xs)[1]

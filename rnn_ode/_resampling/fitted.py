@@ -24,7 +24,7 @@ from jax.tree_util import Partial
 from jax.typing import ArrayLike
 from jaxtyping import PyTree, Real
 
-from .._base.checks import as_number
+from .._base.checks import as_number, brief
 from .._base.compiled import compiled
 from .._base.results import RESULTS
 from .._base.states import after, like
@@ -105,6 +105,8 @@ def fitted_feedback(
 
 def as_weights(name: str, weights: Any, least: int = 1) -> Weights:
     """Return weights as numbers; `ValueError` if there are fewer than `least`, or if they do not sum to 1."""
+    if not hasattr(weights, "__iter__") or isinstance(weights, str | bytes | dict):
+        raise TypeError(f"{name} must be a list of weights; got {brief(weights)}.")
     found = tuple(as_number(f"{name}[{i}]", weight) for i, weight in enumerate(weights))
     if len(found) < least:
         raise ValueError(f"{name} must hold at least {least} weight; got none.")

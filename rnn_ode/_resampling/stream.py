@@ -116,11 +116,12 @@ class Stream:
     ):
         check_cell("cell", cell)
         check_callable("output", output, "output(x, h)")
-        weights = None if predict is None else (as_weights("predict", predict), as_weights("correct", correct, 0))
-        _check_options(half_width, beta, predict, correct, {"ahead": ahead, "behind": behind, "band": band})
         check_count("ahead", ahead)
         check_count("behind", behind, 0)
-        self._rule = Interpolation(int(ahead), int(behind), as_band("band", band))
+        band, correct = as_band("band", band), as_weights("correct", correct, 0)
+        weights = None if predict is None else (as_weights("predict", predict), correct)
+        _check_options(half_width, beta, predict, correct, {"ahead": ahead, "behind": behind, "band": band})
+        self._rule = Interpolation(int(ahead), int(behind), band)
         self._model = (cell, output)
         rates = [
             as_rate(name, rate) for name, rate in (("rate_in", rate_in), ("rate_out", rate_out), ("trained", trained))

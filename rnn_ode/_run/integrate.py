@@ -11,7 +11,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, PRNGKeyArray, PyTree, Real
 
 from .._base.callables import check_field
-from .._base.checks import check_callable, check_count, check_solver, is_concrete
+from .._base.checks import check_callable, check_count, check_flag, check_solver, is_concrete
 from .._base.results import RESULTS
 from .._base.types import Field, State
 from .._cells.protocol import as_state
@@ -95,6 +95,7 @@ def integrate(
     ```
     """
     check_field("field", field)
+    check_flag("throw", throw)
     h0 = as_state("h0", h0, field)
     clock = None if ts is None else Clock.of(path, ts, path.dt if isinstance(path, AbstractPath) else 1.0)
     _check_path(field, path)

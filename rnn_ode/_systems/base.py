@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
+from .._base.checks import as_numbers
 from .._base.types import State
 from .._cells.base import Pieces
 from .._cells.protocol import as_state, initial_state
@@ -58,7 +59,8 @@ class AbstractSystem(eqx.Module):
         """Returns the state one step after h, or dh/dt, under the constant input."""
 
     def residual(self, h: Float[Array, " N"]) -> Float[Array, " N"]:
-        """Returns what is zero at a fixed point under the constant input: rule(h) − h, or dh/dt."""
+        """Returns what is zero at a fixed point under the constant input: rule(h) − h, or dh/dt. NaN where h is NaN."""
+        h = as_numbers("h", h)
         return self.time.residual(h, self.rule(h))
 
     def jacobian(self, h: Float[Array, " N"]) -> Float[Array, "N N"]:

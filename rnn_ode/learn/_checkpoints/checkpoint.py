@@ -22,7 +22,7 @@ from jaxtyping import PyTree
 
 from ..._base.version import __version__
 from ..._files.atomic import written_beside
-from .description import build, describe, is_typed_key
+from .description import build, declared_bytes, describe, is_typed_key
 
 KIND = "rnn_ode checkpoint 1"
 
@@ -159,6 +159,11 @@ def read_checkpoint(path: Path, known: Iterable[Any] = (), model: PyTree | None 
             f"{path}: its arrays are damaged or cut short: they have another checksum than its first line says."
         )
     try:
+        declared = declared_bytes([header["model"], header["state"]])
+        if declared > body.getbuffer().nbytes:
+            raise ValueError(
+                f"its description promises arrays of {declared:,} bytes; it holds {body.getbuffer().nbytes:,}."
+            )
         model = build(header["model"], known) if model is None else model
         like = Checkpoint(model, build(header["state"]), header["notes"])
     except ValueError as error:
