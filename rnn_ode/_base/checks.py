@@ -64,8 +64,8 @@ def as_floats(name: str, value: Any, shape: tuple[int | str, ...] | None = None,
     return array
 
 
-def as_numbers(name: str, value: Any) -> Array:
-    """Return `value` as an array of floating-point numbers, real or complex and of any shape, NaN included."""
+def as_numbers(name: str, value: Any, ndim: int | None = None) -> Array:
+    """Return `value` as an array of floating-point numbers, real or complex and of `ndim` axes if given, NaN included."""
     if any(
         leaf is None or isinstance(leaf, str | bytes) for leaf in jax.tree.leaves(value, is_leaf=lambda v: v is None)
     ):
@@ -75,6 +75,8 @@ def as_numbers(name: str, value: Any) -> Array:
         array = _as_array(value)
     except (TypeError, ValueError, OverflowError) as error:
         raise TypeError(f"{name} must be an array of numbers; got {no_array(value, error)}.") from None
+    if ndim is not None and array.ndim != ndim:
+        raise ValueError(f"{name} must have {ndim} {'axis' if ndim == 1 else 'axes'}; got shape {array.shape}.")
     return array.astype(jnp.result_type(float)) if _is_whole(array.dtype) else array
 
 
@@ -159,7 +161,7 @@ def as_step(name: str, value: Any) -> float:
     if not (math.isfinite(step) and step > 0):
         raise ValueError(f"{name} must be positive and finite; got {step}.")
     limits = jnp.finfo(jnp.result_type(float))
-    if not limits.tiny <= step <= limits.max:
+    if not float(limits.tiny) <= step <= float(limits.max):
         raise ValueError(
             f"{name} must be from {limits.tiny:.2g} to {limits.max:.2g}, the range of {limits.dtype}; got {step}."
         )
@@ -174,12 +176,18 @@ def as_band(name: str, value: Any) -> float:
     return band
 
 
+_MOST = 2**31 - 1  # what an index of JAX's holds
+
+
 def check_count(name: str, value: Any, least: int = 1) -> None:
-    """Raise `TypeError` or `ValueError` unless the value, such as an order, is a concrete whole number ≥ `least`."""
+    """Raise `TypeError` or `ValueError` unless the value, such as an order, is a concrete whole number ≥ `least`, which an
+    index can hold."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
         raise TypeError(f"{name} must be a whole number, known when the function is traced; got {brief(value)}.")
     if value < least:
         raise ValueError(f"{name} must be at least {least}; got {value}.")
+    if value > _MOST:
+        raise ValueError(f"{name} must be at most {_MOST:,}; got {brief(value)}.")
 
 
 def counted(count: int, noun: str) -> str:

@@ -56,6 +56,8 @@ def as_state(name: str, h0: Any, owner: Any = None) -> State:
     if not jax.tree.leaves(h0):
         raise ValueError(f"{name} must hold at least one array; got {h0!r}.")
     state = jax.tree.map(one, h0)
+    if not any(leaf.size for leaf in jax.tree.leaves(state)):
+        raise ValueError(f"{name} must hold at least one number; it is empty.")
     wanted, came = _shapes_of(owner), jax.tree.map(jnp.shape, state)
     if wanted is not None and wanted != came:
         raise ValueError(f"{name} must have shape {wanted} for this {type(owner).__name__}; got {came}.")

@@ -67,7 +67,7 @@ def fitted_feedback(
     - `correct`: (P,) weights, in the same state, of a first result at the time itself and of the results one, two, … gaps
       ago. The network is then applied twice. Default: none, and the network is applied once.
 
-    **Returns:** a `Trajectory`, as `evolve` does.
+    **Returns:** a `Trajectory`, as `evolve` does; its `radius` is NaN for one time.
 
     **Raises:** as `evolve`; `ValueError` for times that are not at equal distances, for a held path, for weights that are
     not finite or do not sum to 1.

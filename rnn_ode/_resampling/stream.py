@@ -19,7 +19,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Float, Int, Real
 
 from .._base.callables import check_cell
-from .._base.checks import as_band, as_step, check_callable, check_count
+from .._base.checks import as_band, as_step, brief, check_callable, check_count, check_on_host
 from .._base.compiled import compiled
 from .._base.states import promote
 from .._base.types import Cell
@@ -167,7 +167,11 @@ class Stream:
             raise ValueError(
                 f"the series ended with flush, after {self._count} samples; make another Stream for another series."
             )
-        xs = np.asarray(xs)
+        check_on_host("Stream.push", xs=xs)
+        try:
+            xs = np.asarray(xs)
+        except ValueError:
+            raise ValueError(f"xs must be an array of shape (T, {self._width}); got {brief(xs)}.") from None
         if xs.ndim != 2 or xs.shape[1] != self._width:
             raise ValueError(f"xs must have shape (T, {self._width}) for this cell; got {xs.shape}.")
         if xs.dtype.kind not in "fiub":

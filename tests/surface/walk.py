@@ -41,10 +41,11 @@ def work(out, names, skip):
     import matplotlib
 
     matplotlib.use("Agg")
+    import warnings
+
     import calls
     import jax
     import judge
-    import warnings
 
     warnings.simplefilter("ignore")
     jax.config.update("jax_traceback_filtering", "off")
@@ -62,7 +63,7 @@ def work(out, names, skip):
             begin = time.perf_counter()
             try:
                 outcome = judge.judged(run, argument, doc)
-            except BaseException as error:  # noqa: BLE001
+            except BaseException as error:
                 outcome = judge.Outcome("not an Exception", repr(error)[:300])
             done += 1
             row = {

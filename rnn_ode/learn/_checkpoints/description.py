@@ -16,8 +16,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PyTree
 
+from ..._base.checks import brief
 from .names import find_named, is_module, name_of
 
+_KEY_BYTES = 8  # the least that a random key takes
 _DEFAULT = {"default": True}  # describes a field that holds what the class takes by default
 
 
@@ -90,13 +92,15 @@ def declared_bytes(description: Any) -> int:
         return sum(map(declared_bytes, description))
     if not isinstance(description, dict):
         return 0
-    for kind in ("array", "key"):
-        if kind in description:
-            shape = description[kind]
-            if not isinstance(shape, list) or not all(type(n) is int and n >= 0 for n in shape):
-                raise ValueError(f"an array has the shape {shape!r}.")
-            return math.prod(shape) * (_dtype(description["dtype"]).itemsize if kind == "array" else 8)
-    return sum(map(declared_bytes, description.values()))
+    if "array" in description or "key" in description:
+        shape = description["array"] if "array" in description else description["key"]
+        if not isinstance(shape, list) or not all(type(n) is int and n >= 0 for n in shape):
+            raise ValueError(f"an array has the shape {brief(shape)}.")
+        return math.prod(shape) * (_dtype(description["dtype"]).itemsize if "array" in description else _KEY_BYTES)
+    if "tuple" in description:
+        return declared_bytes(description["tuple"])
+    parts = description.get("dict", description.get("fields", {}))
+    return sum(map(declared_bytes, parts.values()))
 
 
 def is_typed_key(leaf: Any) -> bool:
