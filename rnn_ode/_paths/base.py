@@ -224,17 +224,18 @@ def is_held(path: Any) -> bool:
 def check_width(path: Any, owner: Any, kind: str) -> None:
     """`ValueError` for samples of another width than the owner, a "cell" or a "field", declares."""
     width = input_width(owner)
-    if width is None:
+    if isinstance(path, AbstractPath) and width is not None and path.xs.shape[1:] != (width,):
+        raise ValueError(f"path must have samples of shape ({width},) for this {kind}; they are {path.xs.shape[1:]}.")
+
+
+def check_reading(path: Any, owner: Any, kind: str) -> None:
+    """`ValueError` for a function of time that returns another width than the owner, a "cell" or a "field", declares."""
+    width = input_width(owner)
+    if width is None or isinstance(path, AbstractPath) or not callable(path):
         return
-    if isinstance(path, AbstractPath):
-        if path.xs.shape[1:] != (width,):
-            raise ValueError(
-                f"path must have samples of shape ({width},) for this {kind}; they are {path.xs.shape[1:]}."
-            )
-    elif callable(path):
-        shape = jax.eval_shape(lambda: read(path, jnp.zeros(()))).shape
-        if shape != (width,):
-            raise ValueError(f"path(t) must return an input of shape ({width},) for this {kind}; it returns {shape}.")
+    shape = jax.eval_shape(lambda: read(path, jnp.zeros(()))).shape
+    if shape != (width,):
+        raise ValueError(f"path(t) must return an input of shape ({width},) for this {kind}; it returns {shape}.")
 
 
 def read(path: Any, t: Any, after: Any = 0.0) -> Array:

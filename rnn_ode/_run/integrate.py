@@ -15,7 +15,7 @@ from .._base.checks import check_callable, check_count, check_flag, check_solver
 from .._base.results import RESULTS
 from .._base.types import Field, State
 from .._cells.protocol import as_state
-from .._paths.base import AbstractPath, check_width
+from .._paths.base import AbstractPath, check_reading, check_width
 from .clock import Clock
 from .noise import Noise
 from .noisy_field import check_options, count_of_steps, solve_with_noise
@@ -112,6 +112,7 @@ def integrate(
         raise ValueError(
             f"ts must be given for a path without samples ({type(path).__name__}): nothing says when to stop."
         )
+    check_reading(path, field, "field")
     if solver is not None:
         check_solver("solver", solver)
     if max_steps is not None:

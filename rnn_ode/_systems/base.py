@@ -148,9 +148,7 @@ class AbstractSystem(eqx.Module):
             ) from None
         except (TypeError, ValueError, IndexError) as error:
             kind = TypeError if isinstance(error, TypeError) else ValueError
-            raise kind(
-                f"{name}, {flat.dtype}{list(flat.shape)}, does not suit this {type(self).__name__}: {error}"
-            ) from error
+            raise kind(f"{name}, of shape {flat.shape}, does not suit this {type(self).__name__}: {error}") from error
         if after.shape != flat.shape:
             raise ValueError(
                 f"{name} must be a state like those the system returns, which have {after.shape[0]} numbers; "
