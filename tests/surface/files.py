@@ -22,6 +22,9 @@ from rnn_ode.bench._keep import KIND
 ARRAYS = {"W_h": np.array([[0.5, -0.25], [0.125, 0.75]]), "W_x": np.ones((2, 1)), "b": np.zeros(2)}
 
 
+SERIES = "date;a;b\n2020-01-01;1,5;2\n2020-01-02;2,5;3\n2020-01-03;3,5;5\n"
+
+
 class Format(NamedTuple):
     """How a small file is written without the package where that is possible, and how the package reads it."""
 
@@ -36,8 +39,10 @@ def _recording(path: Path) -> list[np.ndarray]:
 
 def _wav(path: Path) -> None:
     body = np.arange(-4, 4, dtype="<i2").tobytes()
-    head = struct.pack("<4sL4s4sLHHLLHH4sL", b"RIFF", 36 + len(body), b"WAVE", b"fmt ", 16, 1, 1, 8000, 16000, 2, 16, b"data", len(body))  # fmt: skip
-    path.write_bytes(head + body)
+    form = struct.pack("<4sLHHLLHH", b"fmt ", 16, 1, 1, 8000, 16000, 2, 16)
+    path.write_bytes(
+        struct.pack("<4sL4s", b"RIFF", 36 + len(body), b"WAVE") + form + struct.pack("<4sL", b"data", len(body)) + body
+    )
 
 
 def _flac(path: Path) -> None:
@@ -61,6 +66,10 @@ def _cell(path: Path) -> None:
     learn.save(path, eqx.nn.GRUCell(1, 1, key=jax.random.key(0)))
 
 
+def _network(path: Path) -> None:
+    interop.write_network(path, interop.Network(ro.VanillaCell(*ARRAYS.values(), jax.numpy.tanh)))
+
+
 def _study(path: Path) -> Any:
     from rnn_ode.learn._memory.result import read_trials
 
@@ -82,17 +91,9 @@ FORMATS = {
         "json", lambda p: p.write_text(json.dumps({k: v.tolist() for k, v in ARRAYS.items()})), interop.read_cell
     ),
     "weights.safetensors": Format("safetensors", lambda p: interop.write_arrays(p, ARRAYS), interop.read_arrays),
-    "network.json": Format(
-        "network",
-        lambda p: interop.write_network(p, interop.Network(ro.VanillaCell(*ARRAYS.values(), jax.numpy.tanh))),
-        interop.read_network,
-    ),
+    "network.json": Format("network", _network, interop.read_network),
     "matrix.csv": Format("csv of a matrix", lambda p: p.write_text("0.5,-1\n2,3e-1\n"), interop.read_matrix),
-    "series.csv": Format(
-        "csv of a series",
-        lambda p: p.write_text("date;a;b\n2020-01-01;1,5;2\n2020-01-02;2,5;3\n2020-01-03;3,5;5\n"),
-        datasets.load_csv,
-    ),
+    "series.csv": Format("csv of a series", lambda p: p.write_text(SERIES), datasets.load_csv),
     "quoted.csv": Format("csv with quotes", lambda p: p.write_text('"t","x"\n1,"1.5"\n2,"2.5"\n'), datasets.load_csv),
     "tone.wav": Format("wav", _wav, _recording),
     "tone.flac": Format("flac", _flac, _recording),
@@ -128,9 +129,21 @@ def damaged(data: bytes, seed: int = 0) -> Iterator[tuple[str, bytes]]:
     yield "random bytes", chance.randbytes(1000)
 
 
+PLACES = (
+    "nothing",
+    "a folder",
+    "a pipe",
+    "a socket",
+    "a device",
+    "a link to nowhere",
+    "a link to itself",
+    "a link to a pipe",
+)
+
+
 def no_files(folder: Path, name: str) -> Iterator[tuple[str, Path]]:
     """What may stand at the place of a file: nothing, a folder, a pipe, a device, a link to nowhere or to itself."""
-    places = {kind: folder / kind.replace(" ", "_") / name for kind in ("nothing", "a folder", "a pipe", "a socket", "a device", "a link to nowhere", "a link to itself", "a link to a pipe")}  # fmt: skip
+    places = {kind: folder / kind.replace(" ", "_") / name for kind in PLACES}
     for place in places.values():
         place.parent.mkdir()
     places["a folder"].mkdir()

@@ -26,17 +26,17 @@ class Outcome:
     text: str
 
 
-def judged(run: Callable[[], Any], argument: str | None, doc: str = "") -> Outcome:
-    """Run a call with a wrong `argument` and judge how it ends."""
+def judged(run: Callable[[], Any], arguments: tuple[str, ...] = (), doc: str = "") -> Outcome:
+    """Run a call with a wrong argument and judge how it ends: an error must name one of `arguments`, if there are any."""
     try:
         result = run()
         jax.block_until_ready([leaf for leaf in jax.tree.leaves(result) if isinstance(leaf, jax.Array)])
     except Exception as error:
-        return of_error(error, argument)
+        return of_error(error, arguments)
     return of_result(result, doc)
 
 
-def of_error(error: Exception, argument: str | None) -> Outcome:
+def of_error(error: Exception, arguments: tuple[str, ...]) -> Outcome:
     text = f"{type(error).__name__}: {error}"
     if (
         type(error).__name__ in ("EquinoxRuntimeError", "XlaRuntimeError", "JaxRuntimeError")
@@ -44,12 +44,16 @@ def of_error(error: Exception, argument: str | None) -> Outcome:
     ):
         known = any(m and m.split("\n")[0][:40] in text for m in ro.RESULTS._index_to_message)
         return Outcome("" if known else "inside a library", text)
+    if _of_the_user(error):
+        return Outcome("", f"raised by the caller's own function: {text}")
     if not isinstance(error, DOCUMENTED):
         return Outcome("undocumented kind", f"{_place(error)} {text}")
+    if isinstance(error, OSError) and error.filename:
+        return Outcome("", text)  # the system's own words, which name the file
     place = _place(error)
     if not place.startswith("rnn_ode/"):
         return Outcome("inside a library", f"{place} {text}")
-    if argument is not None and not names(argument, text):
+    if arguments and not any(names(argument, text) for argument in arguments):
         return Outcome("does not name the argument", f"{place} {text}")
     return Outcome("", text)
 
@@ -59,14 +63,20 @@ def names(argument: str, text: str) -> bool:
 
 
 def _place(error: BaseException) -> str:
+    """Where an error was raised, and for another library from where in the package it was called."""
     frames = traceback.extract_tb(error.__traceback__)
-    last = frames[-1]
-    name = last.filename
-    if name.startswith(PACKAGE):
-        return f"rnn_ode{name[len(PACKAGE) :]}:{last.lineno}"
-    ours = [f for f in frames if f.filename.startswith(PACKAGE)]
-    short = name.split("site-packages/")[-1]
-    return f"{short}:{last.lineno} from {'rnn_ode' + ours[-1].filename[len(PACKAGE) :] + ':' + str(ours[-1].lineno) if ours else 'outside'}"
+    ours = [f"rnn_ode{f.filename[len(PACKAGE) :]}:{f.lineno}" for f in frames if f.filename.startswith(PACKAGE)]
+    if frames[-1].filename.startswith(PACKAGE):
+        return ours[-1]
+    here = f"{frames[-1].filename.split('site-packages/')[-1]}:{frames[-1].lineno}"
+    return f"{here} from {ours[-1] if ours else 'outside'}"
+
+
+def _of_the_user(error: BaseException) -> bool:
+    """Whether a function of the example raised the error: the last frame that is no library's is the example's."""
+    frames = [f.filename for f in traceback.extract_tb(error.__traceback__)]
+    own = [name for name in frames if name.startswith((PACKAGE, "<example"))]
+    return bool(own) and own[-1].startswith("<example") and any(name.startswith(PACKAGE) for name in own)
 
 
 def of_result(result: Any, doc: str) -> Outcome:
@@ -112,9 +122,9 @@ def flagged(result: Any) -> bool:
     """Whether a result says that something went wrong or is not known."""
     if isinstance(result, list | tuple):
         return any(map(flagged, result))
-    if hasattr(result, "result") and isinstance(result.result, ro.RESULTS):
-        if bool(np.any(np.asarray(result.result != ro.RESULTS.successful))):
-            return True
+    ended = getattr(result, "result", None)
+    if isinstance(ended, ro.RESULTS) and bool(np.any(np.asarray(ended != ro.RESULTS.successful))):
+        return True
     if hasattr(result, "converged") and not np.all(np.asarray(result.converged)):
         return True
     for name in ("verdict", "verdicts", "discrete"):

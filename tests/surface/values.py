@@ -68,7 +68,7 @@ def of(valid: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
         yield "very long", lambda: "x" * 100_000
     elif isinstance(valid, bool):
         yield "two", lambda: 2
-    elif callable(valid):
+    elif callable(valid):  # a cell, a field, a function
         yield "returns None", lambda: lambda *a, **k: None
         yield "returns text", lambda: lambda *a, **k: "text"
         yield "returns NaN", lambda: lambda *a, **k: jnp.nan
