@@ -1,6 +1,7 @@
 """Checks of files before anything takes time, and writing a file whole or not at all."""
 
 import contextlib
+import errno
 import os
 import platform
 import re
@@ -72,6 +73,8 @@ def written_beside(path: Path) -> Iterator[Path]:
         try:
             yield beside
             os.replace(beside, path)
+        except OSError as error:
+            raise _about(error, beside, path) from error
         finally:
             remove()
 
@@ -95,6 +98,18 @@ def filled_beside(path: Path) -> Iterator[Path]:
                     raise
         finally:
             remove()
+
+
+def _about(error: OSError, beside: Path, path: Path) -> OSError:
+    """An error from writing the file beside as one about `path`, which is the name that people know."""
+    known_by_name = str(beside) in str(
+        error
+    )  # libraries for sound and pictures have texts of their own, without a number
+    if error.errno in (errno.ENOSPC, errno.EDQUOT) or (known_by_name and not shutil.disk_usage(path.parent).free):
+        return OSError(f"{path}: the disk is full. Nothing there has changed: make room, and run the same again.")
+    if error.errno == errno.EFBIG or str(error.filename) == str(beside):
+        return OSError(error.errno, error.strerror, str(path))
+    return type(error)(str(error).replace(str(beside), str(path))) if known_by_name else error
 
 
 def _name_beside(path: Path) -> Path:
