@@ -1,7 +1,7 @@
 """Every public function with every wrong value, one argument at a time: `python tests/surface/walk.py OUT.jsonl [NAME …]`.
 
-A worker makes the calls and writes a line before and after each. The first process ends a worker whose call takes too long, and
-starts another one behind that call. Run again, it goes on where it ended.
+A worker makes the calls and writes a line before and after each. The first process ends a worker whose call takes too long,
+and starts another one behind that call. Run again, it goes on where it ended.
 """
 
 import inspect
@@ -42,7 +42,7 @@ def _arrays(result: Any) -> Any:
 
 
 def judged(call: Any, argument: str, run: Callable[[], Any]) -> Any:
-    """How a call with a wrong argument ends. If that is a function, the error may name another argument that does not suit."""
+    """How a call with a wrong argument ends. If that is a function, the error may name another one that does not suit."""
     import judge
 
     valid = call.arguments.get(argument, call.parameters[argument].default)
