@@ -127,7 +127,7 @@ def forecast(
         check_count(name, count)
     check_flag("refit", refit)
     share = _check_shares(share, rate, validation)
-    criterion, rates = Loss(loss, share), schedule_of(schedule, rate, steps)
+    criterion, rates = Loss(loss, share), schedule_of(schedule, float(rate), steps)
     keys, index = jax.random.split(key, 3), None if index is None else np.asarray(index)
     material = material_of(
         values, history=history, gap=gap, horizon=horizon, test=test, validation=validation,

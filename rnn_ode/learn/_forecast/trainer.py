@@ -22,6 +22,7 @@ from .material import Material
 from .needs import PLAIN, Needs, Preparation, plain, prepare
 from .problem import Problem
 from .scaler import Scaler
+from .schedules import optimiser_of, schedule_of
 from .windows import Windows
 
 _PILOT = 150  # steps of a short training
@@ -83,7 +84,7 @@ class Trainer:
         if not final.trust:
             return refitted, done
         steps = max(1, min(len(done.history.loss), self.steps) // 4)
-        rates, key = optax.cosine_decay_schedule(self.rate / 4, steps), jax.random.fold_in(self.key, 1)
+        rates, key = schedule_of("cosine", self.rate / 4, steps), jax.random.fold_in(self.key, 1)
         longer = self._fit(final.ensemble, problem, every, rates, key, steps=steps)
         if longer.interrupted:
             said = (
@@ -99,7 +100,7 @@ class Trainer:
             problem.examples(part, self.material.rows, self.material.beside),
             min(self.size, len(self.material.parts.train)),
         )
-        way = {"optimiser": optax.adam(rates), "key": key, "progress": self.progress}
+        way = {"optimiser": optimiser_of(rates), "key": key, "progress": self.progress}
         return fit(ensemble, problem.loss, batches, **way, **more)
 
     def _errors(self, way: Way, trusts: tuple[float, ...]) -> np.ndarray:
