@@ -322,6 +322,7 @@ def test_every_point_of_a_product_of_pitchforks():
 # Hard cases, one program for all: a cubic velocity, with slow points asked for.
 
 
+@pytest.mark.slow
 def test_two_points_close_together_are_two():
     found = ro.fixed_points(cubic(0.5 * 0.5001, 0.5 * 0.5001 - 1.0001, 1 - 1.0001, 1), LINE, slow=True)
     points, names = rows(found)

@@ -77,6 +77,7 @@ def test_the_published_map():
     assert name(t) == "DECAYS"
 
 
+@pytest.mark.slow
 def test_the_published_flow():
     row, t = REFERENCE["ode-1"], of_flow(REFERENCE["ode-1"]["A"])
     for key in ("peak", "kreiss", "numerical_abscissa"):
