@@ -117,9 +117,14 @@ def check_finite(name: str, array: Any) -> None:
 
 
 def check_callable(name: str, value: Any, signature: str) -> None:
-    """Raise `TypeError` unless the value can be called; `signature` is the call for the text, with its arguments."""
+    """Raise `TypeError` unless the value can be called; `signature` is the call for the text, with its arguments.
+
+    Those in brackets, as in "loss(model, batch[, key])", the value may take or not.
+    """
     arguments = signature[signature.index("(") + 1 : signature.index(")")]
-    if not callable(value) or not ("**" in arguments or takes(value, arguments.count(",") + 1)):
+    least, most = arguments.partition("[")[0].count(",") + 1, arguments.count(",") + 1
+    fits = "**" in arguments or (callable(value) and any(takes(value, count) for count in range(least, most + 1)))
+    if not callable(value) or not fits:
         raise TypeError(f"{name} must be a callable {signature}; got {brief(value)}.")
 
 
