@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from runners import CELLS, FLOWS, ITERATED, KEYS, LINEAR, RUNNERS, XS, D, N, T, named
-from strangers import Steps
+from strangers import Eased, Steps
 
 import rnn_ode as ro
 from rnn_ode import learn
@@ -115,13 +115,26 @@ def test_a_later_sample_that_is_nan_changes_no_earlier_output(path):
 
 # The property over all wirings, runners, fields and paths. Each case gives T outputs for T samples.
 
+
+class Told(Steps):
+    """A held path of a stranger that says it reads no later sample."""
+
+    beyond = 0
+
+
+class SmoothlyTold(Eased):
+    """The same, smooth."""
+
+    beyond = 0
+
+
 LOOSE = {"solver": diffrax.Heun(), "rtol": 1e-2, "atol": 1e-3}
 READ = eqx.nn.Linear(N, 2, key=KEYS[9])
 FLOW = learn.Integrated(FLOWS["forward"], ro.Linear, **LOOSE)
 RUN = ITERATED | {
     f"{field} {path.__name__}": learn.Integrated(FLOWS[field], path, **LOOSE)
     for field in FLOWS
-    for path in (ro.Hold, ro.Linear, Steps)
+    for path in (ro.Hold, ro.Linear, *((Told, SmoothlyTold) if field in ("peeking", "tustin", "anchored") else ()))
 }
 RUN |= {"stacked": learn.Stacked([FLOW, learn.Stacked([learn.Iterated(eqx.nn.GRUCell(N, N, key=KEYS[8]))])])}
 ODE = learn.ODERNN(LINEAR, eqx.nn.GRUCell(D, N, key=KEYS[2]))
