@@ -1,6 +1,5 @@
 """How many random cases each property tries, and the count of those that were tried."""
 
-import contextlib
 import functools
 import os
 import time
@@ -25,13 +24,19 @@ def prop(few: int, many: int, found: str = "", **strategies):
     """
 
     def decorate(test):
-        over = []
+        over, failed = [], []
 
         @functools.wraps(test)
         def counted(*args, **kwargs):
-            if large and over and time.monotonic() > over[0]:
+            if large and over and not failed and time.monotonic() > over[0]:
                 pytest.skip("the time is over")  # which ends the search, and the property holds
-            test(*args, **kwargs)
+            try:
+                test(*args, **kwargs)
+            except hypothesis.errors.UnsatisfiedAssumption:
+                raise
+            except Exception as error:
+                failed.append(error)
+                raise
             _tried[test.__name__] += 1
             if not over:  # the first case compiles
                 over.append(time.monotonic() + SECONDS)
@@ -52,8 +57,11 @@ def prop(few: int, many: int, found: str = "", **strategies):
         given = settings(hypothesis.given(**strategies)(counted))
 
         def run():
-            with contextlib.suppress(pytest.skip.Exception):
+            try:
                 given()
+            except (pytest.skip.Exception, hypothesis.errors.FlakyStrategyDefinition):
+                if failed or not over:  # else Hypothesis was stopped, perhaps between two numbers that it draws
+                    raise
 
         run.__name__, run.__doc__, run.__module__ = test.__name__, test.__doc__, test.__module__
         return run if few else pytest.mark.thorough(run)

@@ -42,10 +42,10 @@ def test_exponents_do_not_depend_on_the_basis_and_sum_to_the_mean_of_the_determi
         v = np.tanh(W @ v + b)
         total += np.log(np.abs(np.linalg.det(W))) + np.sum(np.log1p(-np.minimum(v**2, 1 - 1e-16)))
     assume(np.isfinite(np.asarray(exponents)).all() and np.abs(v).max() < 1 - 1e-9)
+    assume(exponents[0] < -0.02)  # of a chaotic run rounding makes another one
     wanted = total / 150
     assert abs(np.sum(exponents) - wanted) < 1e-6 * (1 + abs(wanted))
-    chaotic = exponents[0] > -0.05
-    np.testing.assert_allclose(np.sum(there), np.sum(exponents), rtol=1e-5 if not chaotic else 0.5)
+    np.testing.assert_allclose(np.sum(there), np.sum(exponents), rtol=1e-5)
     assert (np.diff(exponents) <= 0).all()
 
 
@@ -124,6 +124,7 @@ def _gradients(W, b, xs):
 def test_the_flow_of_gradients_is_the_norm_of_the_product_of_jacobians_and_within_its_bounds(W, gain, rng):
     W, b, xs = gain * W, 0.3 * rng.normal(size=3), rng.normal(size=(20, 3))
     found, states = _gradients(W, b, xs)
+    assume(np.abs(states).max() < 1 - 1e-5)  # 1 − h² of the comparison loses its digits there
     J = (1 - np.asarray(states)[1:, :, None] ** 2) * W
     product, wanted = np.eye(3), [1.0]
     for step in J[::-1]:

@@ -36,11 +36,23 @@ def has_logarithm(W):
     return np.abs(values).min() > 1e-3 * norm(W) and np.abs(np.angle(values)).max() < 3.0
 
 
-@prop(50, 3000, W=draw.matrices(most=8, kinds=TAME), dtype=draw.dtypes())
+@prop(
+    50,
+    3000,
+    found="`to_ode` with `Exact` gave a field of NaN where rounding hides the logarithm, and `logm` named a wrong reason",
+    W=draw.matrices(TAME, most=8),
+    dtype=draw.dtypes(),
+)
 def test_the_exponential_of_the_logarithm_is_the_matrix(W, dtype):
     assume(has_logarithm(W))
     W = W.astype(dtype)
-    L = np.asarray(la.logm(W), np.float64)
+    try:
+        L = np.asarray(la.logm(W), np.float64)
+    except ValueError as error:
+        assert "too ill-conditioned" in str(error)
+        if dtype == np.float32:  # where at most four digits would be right
+            assert np.linalg.cond(exp_derivative(np.asarray(la.logm(W.astype(float))))) * EPS[W.dtype] > 1e-4
+        return
     condition = np.linalg.cond(exp_derivative(L))
     with mpmath.workdps(30):
         back = np.array(mpmath.expm(mpmath.matrix(L)).tolist(), float)
