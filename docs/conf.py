@@ -39,7 +39,18 @@ html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_sidebars = {
     page: []
-    for page in ("index", "start", "idea", "gallery", "command", "benchmarks", "compared", "changelog", "citation")
+    for page in (
+        "index",
+        "start",
+        "idea",
+        "gallery",
+        "command",
+        "benchmarks",
+        "compared",
+        "trust",
+        "changelog",
+        "citation",
+    )
 }
 html_show_sourcelink = False
 html_theme_options = {

@@ -15,9 +15,12 @@ from dataclasses import dataclass
 from itertools import pairwise, zip_longest
 from pathlib import Path
 
+from .._files.atomic import check_regular
 from ._csv_cells import Spelling, kind, spelling_of
 from ._series import PathLike
 
+_LONGEST = 64 << 20  # bytes of a line
+_MOST_COLUMNS = 10_000
 HEAD = 1000  # records from which separator, decimal mark and header are found
 _SEPARATORS = (",", ";", "\t", "|", " ")
 _NONE = "\x1f"  # separates nothing: there is one column
@@ -32,15 +35,18 @@ _OTHER_FILES = {
     b"PAR1": "a Parquet file; write it as csv, in pandas by read_parquet(…).to_csv(…)",
     b"\xff\xfe": "UTF-16 text; save it as UTF-8",
     b"\xfe\xff": "UTF-16 text; save it as UTF-8",
+    **dict.fromkeys((b"{", b"[{", b"[[", b"[\n"), "JSON; write it as csv, in pandas by read_json(…).to_csv(…)"),
+    **dict.fromkeys((b"<!", b"<?xml", b"<html", b"<HTML"), "HTML or XML; save its table as csv"),
 }
 
 
 def records(path: PathLike) -> Iterator[Record]:
     """Yield the records that are not blank. `ValueError` for a file of another kind and for bytes that are not UTF-8."""
+    check_regular(Path(path))
     with open(path, "rb") as file:
-        _check_kind(path, file.peek(4)[:4])
+        _check_kind(path, file.peek(8)[:8].removeprefix(codecs.BOM_UTF8))
         parts, first = [], 1
-        for number, line in enumerate(file, 1):
+        for number, line in enumerate(_lines(path, file), 1):
             text = _decoded(path, number, line)
             if number == 1 and _told_separator(text) is not None:
                 continue
@@ -58,8 +64,20 @@ def records(path: PathLike) -> Iterator[Record]:
             )
 
 
+def _lines(path: PathLike, file: io.BufferedReader) -> Iterator[bytes]:
+    """The lines of a file. Those of a file without line feeds end with carriage returns. `ValueError` for a very long one."""
+    begin = file.peek()
+    returns = b"\r" in begin and b"\n" not in begin
+    lines = iter(file.read(_LONGEST + 1).split(b"\r")) if returns else iter(lambda: file.readline(_LONGEST + 1), b"")
+    for number, line in enumerate(lines, 1):
+        if len(line) > _LONGEST or (returns and file.tell() > _LONGEST):
+            raise ValueError(f"{path}, line {number}: a line of at most {_LONGEST >> 20} MiB is read; this is longer.")
+        yield line
+
+
 def separator_in(path: PathLike) -> str | None:
     """The separator that a first line such as `sep=;` tells, or `None`. Excel writes and reads it."""
+    check_regular(Path(path))
     with open(path, "rb") as file:
         return _told_separator(file.readline(20).removeprefix(codecs.BOM_UTF8).decode(errors="replace").rstrip("\r\n"))
 
@@ -125,6 +143,9 @@ def dialect_of(
     header: bool | None,
 ) -> Dialect:
     """Find out how a file is written from its first records; what the user gave is not asked."""
+    for number, text in head:
+        if max(map(text.count, _SEPARATORS)) >= _MOST_COLUMNS:
+            raise ValueError(f"{path}, line {number}: at most {_MOST_COLUMNS:,} columns are read; this line has more.")
     if sep is not None and len(sep) != 1:
         raise ValueError(f"sep must be one character, such as ';' or a tab; got {sep!r}.")
     found = [_tried(head, one, decimal, na) for one in ((sep, _NONE) if sep else (*_SEPARATORS, _NONE))]
@@ -175,7 +196,8 @@ def looks_like_header(rows: list[list[str]], spelling: Spelling) -> bool:
 
     It does if it is text above values, or nothing but text, or distinct integers or dates above values of another kind. If
     there is text among them, or they are years, most values of a column must be of another kind, and else all. Text and
-    years in a row are names above any values. A number with a fraction is a name only beside text above values.
+    years in a row are names above any values, and years alone above values that are no years. A number with a fraction is a
+    name only beside text above values.
     """
     first, *below = rows
     kinds = [kind(cell, spelling) for cell in first]
@@ -199,13 +221,17 @@ def looks_like_header(rows: list[list[str]], spelling: Spelling) -> bool:
     years = _are_years(first, kinds) and not any(
         _are_years(row, [kind(cell, spelling) for cell in row]) for row in below
     )
-    if years and "text" in kinds:
+    if years and ("text" in kinds or not any(_is_year(cell) for row in below for cell in row)):
         return True
     most = years or "text" in kinds
     return any(
         above in ("integer", "date") and under and (2 * under[above] < under.total() if most else not under[above])
         for above, under in pairs
     )
+
+
+def _is_year(cell: str) -> bool:
+    return bool(re.fullmatch(r"\d{4}(?:\.0*)?", cell)) and 1500 <= float(cell) < 2500
 
 
 def _are_years(row: list[str], kinds: list[str]) -> bool:
@@ -224,7 +250,7 @@ def checked_records(path: PathLike, dialect: Dialect) -> Iterator[Record]:
         if width != dialect.width:
             raise ValueError(
                 f"{path}, line {number}: every row must have as many cells, {dialect.separated()}, as the first, "
-                f"{dialect.width}; got {width}: {text[:200]!r}."
+                f"{dialect.width}; got {width}: {text[:200]!r}. Leave out lines that are not part of the table."
             )
         yield number, text
 

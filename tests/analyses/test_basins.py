@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from telling import telling
 
 import rnn_ode as ro
 import rnn_ode.plot
@@ -48,6 +49,7 @@ def test_newtons_method_goes_to_the_roots_to_which_numpy_goes():
     np.testing.assert_array_equal(found.labels[np.unique(found.labels, return_index=True)[1]], range(3))
 
 
+@pytest.mark.slow
 def test_a_state_on_the_boundary_goes_to_no_attractor():
     found = ro.basins(MEMORIES, np.array([[1.0, 1.0], [0.0, 1.0], [-0.1, 3.0], [1e-9, 0.0]]))
     assert found.labels.tolist() == [0, -2, 1, 0]
@@ -69,7 +71,7 @@ def test_chunks_and_order_change_nothing():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("dtype", telling([np.float64, np.float32], np.float32))
 def test_a_flow_goes_to_the_cycle_or_the_point_by_its_radius(dtype):
     found = ro.basins(ro.Flow(two_cycles), GRID.astype(dtype))
     radius = np.linalg.norm(GRID, axis=1)

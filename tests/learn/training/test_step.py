@@ -30,6 +30,7 @@ def test_steps_are_those_of_the_optimiser():
     np.testing.assert_allclose(done.history.gradient_norm, norms, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_clipping_scales_the_gradient_down_to_the_norm():
     model, way = small(), {**QUIET, "optimiser": optax.sgd(1.0)}
     norm = learn.fit(model, squares, [(XS, TARGETS)], **way, steps=1).history.gradient_norm[0]
@@ -80,10 +81,16 @@ OPTIMISERS = {
     "muon": CONTRIB.muon(0.01),
     "several steps": optax.MultiSteps(optax.adam(0.01), 2),
 }
+# one of each kind: those that ask for the gradient elsewhere, the loss, both, the parameters, or nothing but other steps
+KINDS = ("sam", "add_noise", "lbfgs", "reduce_on_plateau", "sophia", "schedule_free", "several steps")
+
+
+def slow_or_thorough(name):
+    return pytest.mark.slow if name in KINDS else pytest.mark.thorough
 
 
 @pytest.mark.parametrize(
-    "name", [n if n == "noisy_sgd" else pytest.param(n, marks=pytest.mark.slow) for n in OPTIMISERS]
+    "name", [n if n == "noisy_sgd" else pytest.param(n, marks=slow_or_thorough(n)) for n in OPTIMISERS]
 )
 def test_optimisers_get_what_they_ask_for_and_resume_where_they_were(name, tmp_path):
     """Bit by bit, with random keys of any kind in the optimiser and the model."""
