@@ -10,6 +10,7 @@ import os
 import random
 import shutil
 import signal
+import subprocess
 import sys
 import time
 import traceback
@@ -145,6 +146,16 @@ def check_end(name, folder, whole, before):
     else:
         assert found == whole, f"other bytes in {[path for path in whole if found.get(path) != whole[path]]}"
     assert not [file.name for file in folder.iterdir() if file.name.startswith(".")], "something unfinished is left"
+
+
+def killed(name, count, folder, seed=0):
+    """What this file says as a script. Compiled programs are kept from one attempt to the next."""
+    cache = {"JAX_COMPILATION_CACHE_DIR": str(folder / "compiled"), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
+    env = os.environ | cache | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    command = [sys.executable, __file__, name, str(count), str(seed), folder]
+    done = subprocess.run(command, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout)
 
 
 def main(name, count, seed, top):
