@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Complex, Float, PRNGKeyArray
 
-from .._base.checks import check_count, check_key, counted
+from .._base.checks import check_count, check_key, check_on_host, counted
 from .._base.compiled import compiled
 from .._base.shown import ShownArrays, Variables
 from .._base.text import Column, Table, complex_number, number, plain
@@ -145,6 +145,7 @@ def cycles(map: AbstractSystem, period: int, *, limit: int | None = None, key: P
     ```
     """
     check_system("map", map)
+    check_on_host("cycles", map=map)
     check_count("period", period)
     if limit is not None:
         check_count("limit", limit)

@@ -7,7 +7,6 @@ sinc of 256 taps (see `trial`).
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 import equinox as eqx
@@ -171,7 +170,7 @@ def recommend(
         raise ValueError(f"xs must have at least 4 results in a trial; {len(xs)} samples have {len(xs) * ratio:.1f}.")
     h0 = as_initial_state(h0, cell)
     h0 = promote(h0, cell, xs, least=jnp.float32)
-    pick = partial(output_of, cell) if output is None else output
+    pick = jax.tree_util.Partial(output_of, cell) if output is None else output
     states = iterate(cell, xs, h0).states
     outputs = flat_rows(jax.vmap(pick)(states))[1:].astype(float)
     rows, inputs = flat_rows(states), flat_rows(xs).astype(float)

@@ -177,6 +177,7 @@ def test_samples_repeat():
         ro.periodic_orbit(ro.Flow(lambda t, h, path: path(t) - h, ro.Linear(xs)), np.array([0.3]), 4)
 
 
+@pytest.mark.slow
 def test_a_guess_that_leads_elsewhere_is_said():
     at_rest = ro.periodic_orbit(henon(), np.array([0.6, 0.2]), 2)
     assert bool(at_rest.result == ro.RESULTS.orbit_at_rest)

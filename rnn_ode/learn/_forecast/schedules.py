@@ -1,14 +1,20 @@
 """How the rate of a training goes on, by name."""
 
+from functools import lru_cache
+
 import optax
 
 SCHEDULES = ("cosine", "constant", "exponential", "warmup")
 
 
-def schedule_of(name: str, rate: float, steps: int) -> optax.Schedule:
-    """The rate at each step: from `rate` to zero as a cosine, or as the name says."""
+def check_schedule(name: str) -> None:
+    """`ValueError` for a name that no schedule has."""
     if name not in SCHEDULES:
         raise ValueError(f"schedule must be one of {', '.join(SCHEDULES)}; got {name!r}.")
+
+
+def schedule_of(name: str, rate: float, steps: int) -> optax.Schedule:
+    """The rate at each step: from `rate` to zero as a cosine, or as the name says."""
     if name == "constant":
         return optax.constant_schedule(rate)
     if name == "exponential":
@@ -16,3 +22,10 @@ def schedule_of(name: str, rate: float, steps: int) -> optax.Schedule:
     if name == "warmup":
         return optax.warmup_cosine_decay_schedule(0.0, rate, max(1, steps // 10), max(2, steps))
     return optax.cosine_decay_schedule(rate, steps)
+
+
+@lru_cache(maxsize=64)
+def adam(schedule: str, rate: float, steps: int) -> optax.GradientTransformation:
+    """Adam with a rate that goes on so. It is the same object for the same arguments: a step of training is compiled anew for
+    every optimiser."""
+    return optax.adam(schedule_of(schedule, rate, steps))

@@ -8,6 +8,7 @@ for a given number of steps, and the gradient is measured again. A network named
 
 import itertools
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +101,7 @@ def _study(
     """Run the trials, by network, lag and seed, that the file does not have."""
     done = read_trials(path, settings)
     chance = {str(lag): task.chance(lag) for _, lag, _ in wanted}
-    optimiser = optax.adam(settings["rate"])
+    optimiser = _adam(float(settings["rate"]))
 
     def so_far() -> Study:
         return Study({**settings, "chance": chance}, tuple(done[trial] for trial in wanted if trial in done))
@@ -114,6 +115,12 @@ def _study(
                 done[trial] = _run_trial(exercise, cell, trial[2], settings["hidden"], settings["steps"], optimiser)
                 write_trials(path, settings, done.values())
     return so_far()
+
+
+@lru_cache(maxsize=64)
+def _adam(rate: float) -> optax.GradientTransformation:
+    """Returns one object for each rate, since a training with another one is compiled anew."""
+    return optax.adam(rate)
 
 
 class _Exercise(eqx.Module):
@@ -154,7 +161,7 @@ def _run_trial(
     keys = jax.random.split(jax.random.key(seed), 3)
     model = _wired(cell.removesuffix(FLOSSED), hidden, exercise.task, keys[0])
     if cell.endswith(FLOSSED):
-        way = {"optimiser": optax.adam(_FLOSSING_RATE), "steps": _FLOSSING_STEPS, "key": keys[1], "progress": False}
+        way = {"optimiser": _adam(_FLOSSING_RATE), "steps": _FLOSSING_STEPS, "key": keys[1], "progress": False}
         model = uninterrupted(fit(model, exercise.flossing_loss, [0.0], **way)).model
     verdict, radius, before = exercise.predictions(model)
     done = uninterrupted(
