@@ -21,7 +21,7 @@ import numpy as np
 from jaxtyping import PyTree
 
 from ..._base.version import __version__
-from ..._files.atomic import check_regular, written_beside
+from ..._files.atomic import as_path, check_regular, written_beside
 from .description import build, declared_bytes, describe, is_typed_key
 
 _MOST_BYTES = 16 << 30
@@ -80,7 +80,7 @@ def save(path: PathLike, model: PyTree) -> None:
 
     ```
     """
-    write_checkpoint(Path(path), Checkpoint(model, {}, {}))
+    write_checkpoint(as_path("path", path), Checkpoint(model, {}, {}))
 
 
 def load(path: PathLike, known: Iterable[Any] = ()) -> PyTree:
@@ -112,7 +112,7 @@ def load(path: PathLike, known: Iterable[Any] = ()) -> PyTree:
 
     ```
     """
-    return read_checkpoint(Path(path), known).model
+    return read_checkpoint(as_path("path", path), known).model
 
 
 def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
