@@ -11,19 +11,20 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE.parents[1]), str(HERE.parent)]  # the package, and what the tests share
+# the package, and what the tests share; not this folder, whose files have the names of folders there
+sys.path[:] = [str(HERE.parents[1]), str(HERE.parent), *(path for path in sys.path if Path(path).resolve() != HERE)]
 
 from ledger import page  # noqa: E402
 
 
 def record(section: str) -> dict:
     """What a section's module measures now."""
-    from rnn_ode.bench._machine import machine
+    from rnn_ode.bench._machine import description
 
     found = section_module(section).record()
     found = {
         "command": f"python tests/ledger {section}",
-        "machine": machine(),
+        "machine": description(),
         "date": datetime.date.today().isoformat(),
     } | found
     page.check(section, found)

@@ -1,0 +1,76 @@
+"""The table of `dysts.json`: published Lyapunov exponents of the flows of dysts beside ours, and how each is checked.
+
+The sum of all exponents is the mean divergence of the field along the orbit. It is measured here by another integration, and
+the published spectrum has to pass the same check. Two measured numbers agree within four of their standard errors and 1e-4
+of the size of the largest exponent, which is for the steps of the integration. A published value agrees with ours within
+10 % and four of our standard errors, since its own error is not published.
+"""
+
+import json
+from pathlib import Path
+
+KEPT = Path(__file__).parent / "dysts.json"
+PART = "dysts, corrected: largest exponents of its flows"
+SOURCE = "dysts 0.96"
+NEAR = 0.1  # of the published value
+
+
+def rows() -> list[dict]:
+    kept = json.loads(KEPT.read_text(encoding="utf-8")) if KEPT.exists() else {}
+    return [of_flow(name, found) for name, found in kept.items()]
+
+
+def of_flow(name: str, found: dict) -> dict:
+    if "not run" in found or found["result"] or None in (found.get("exponents") or [None]):
+        reason = found.get("not run") or found["result"] or "no finite exponents"
+        return _row(name, "", "", "", f"not compared: {reason}")
+    ours, error, spectrum = found["exponents"], found["stderr"], found["published"]
+    single = found["published_largest"]
+    gap, allowed = sum(ours) - found["divergence"], allowed_gap(found)
+    value = " / ".join(_number(one) for one in (spectrum[0] if spectrum else None, single))
+    checked = f"sum − mean divergence: {gap:.1e}, of at most {allowed:.1e}"
+    return _row(name, value, f"{ours[0]:.4g} ± {error[0]:.1g}", checked, status(found, gap, allowed))
+
+
+def allowed_gap(found) -> float:
+    size = max(map(abs, found["exponents"]))
+    return 4 * (2**0.5) * found["divergence_stderr"] + 1e-4 * size
+
+
+def status(found, gap, allowed) -> str:
+    if abs(gap) > allowed:
+        return "differs: our sum is not the mean divergence"
+    ours, error, spectrum, single = found["exponents"], found["stderr"], found["published"], found["published_largest"]
+    if spectrum is None or single is None:
+        return "not compared: nothing is published"
+
+    def near(value):
+        return abs(value - ours[0]) <= NEAR * abs(value) + 4 * error[0]
+
+    if near(spectrum[0]) and near(single):
+        return "agrees"
+    wrong = []
+    if abs(spectrum[0] - single) > 0.3 * max(abs(single), abs(spectrum[0])):
+        wrong.append("its two largest exponents contradict each other")
+    if abs(sum(spectrum) - found["divergence"]) > allowed + NEAR * max(map(abs, spectrum)):
+        wrong.append("its spectrum's sum is not the mean divergence")
+    if wrong:
+        return f"published value is inexact: {', and '.join(wrong)}"
+    which = "the spectrum's" if not near(spectrum[0]) else "the single value"
+    return f"differs: by more than {NEAR:.0%}, {which}; our sum passes its check"
+
+
+def _row(name, value, ours, difference, status) -> dict:
+    return {
+        "part": PART,
+        "subject": name,
+        "value": value,
+        "source": SOURCE,
+        "ours": ours,
+        "difference": difference,
+        "status": status,
+    }
+
+
+def _number(value) -> str:
+    return "none" if value is None else f"{value:.4g}"
