@@ -17,13 +17,17 @@ H = np.linspace(-0.6, 0.8, N)
 PATH = ro.Hold(XS)
 
 
-def each(argument, items, quick=None):
-    """A test of each of the items. With `quick` the others are for the full run: each takes a second to compile."""
-    left = [quick is not None and getattr(item, "label", item) not in quick for item in items]
-    marked = [
-        pytest.param(item, marks=pytest.mark.slow if slow else ()) for item, slow in zip(items, left, strict=True)
-    ]
-    return pytest.mark.parametrize(argument, marked)
+def each(argument, items, quick=None, thorough=()):
+    """A test of each of the items. With `quick` the others are for the full run, since each takes a second to compile, and
+    those of `thorough`, which resemble another of the items, for `-m thorough`. What is new is thereby in the full run."""
+
+    def mark(item):
+        name = getattr(item, "label", item)
+        if name in thorough:
+            return pytest.mark.thorough
+        return () if quick is None or name in quick else pytest.mark.slow
+
+    return pytest.mark.parametrize(argument, [pytest.param(item, marks=mark(item)) for item in items])
 
 
 def single(tree):
@@ -49,7 +53,10 @@ def test_a_run_of_a_cell_is_the_loop(name):
     assert_close(jax.tree.map(lambda rows: rows[0], ro.iterate(cell, XS).states), zeros, rtol=0)
 
 
-@each("name", CELLS, quick=("lstm",))
+ALIKE = ("tanh", "affine", "piecewise", "gru", "behind an input layer", "projected")
+
+
+@each("name", CELLS, quick=("lstm",), thorough=ALIKE)
 def test_a_run_of_a_cell_in_parallel_is_the_loop(name):
     cell, h0 = CELLS[name], jax.tree.map(jnp.asarray, STATES[name])
     run = ro.iterate(cell, XS, h0, parallel=True)
@@ -57,7 +64,7 @@ def test_a_run_of_a_cell_in_parallel_is_the_loop(name):
     assert run.stats["parallel"] == ro.ParallelChoice.NEWTON
 
 
-@each("name", CELLS, quick=())
+@each("name", CELLS, quick=(), thorough=("relu", "of a field", "stranger in pieces", *ALIKE))
 def test_a_run_of_a_cell_in_parallel_is_its_run_in_float32(name):
     cell, xs, h0 = single((CELLS[name], XS, STATES[name]))
     with jax.enable_x64(False):
@@ -76,7 +83,7 @@ def test_a_batch_of_a_cell_s_runs_is_its_runs(name):
         assert_close(jax.tree.map(lambda rows, k=k: rows[k], states), wanted, rtol=1e-12, atol=1e-13)
 
 
-@each("name", CELLS, quick=("stranger",))
+@each("name", CELLS, quick=("stranger",), thorough=("tanh", "affine", "piecewise", "gru", "behind an input layer"))
 def test_the_gradient_of_a_batch_s_runs_is_the_slope_of_its_loss(name):
     """Along a random direction of all weights, against a difference of two losses."""
     weights, static = eqx.partition(CELLS[name], eqx.is_inexact_array)
@@ -134,7 +141,7 @@ def test_a_field_has_the_shape_of_its_state_and_one_rate_under_jit_and_vmap(name
     assert_close(jax.tree.map(lambda leaf: leaf[1], rows), field(2.5, h, PATH), rtol=1e-12, atol=1e-13)
 
 
-@each("name", FIELDS, quick=())
+@each("name", FIELDS, quick=(), thorough=("CTRNN", "AntisymmetricRNN", "forward:2", "backward:1"))
 def test_a_field_is_integrated_as_by_small_steps(name):
     """Against 200 steps of the classical Runge–Kutta method for each of two samples, whose inputs are constants."""
     field = FIELDS[name]

@@ -162,20 +162,18 @@ EVERY = [
     for given in GIVEN
     for dtype, x64 in ((jnp.float32, True), (jnp.float64, True), (jnp.float32, False))
 ]
-# Slow calls: a float32 network given float64; and alternately, in the order above, float32 alone with x64 on and x64 off.
-# Calls of one function, which share most of its program, share the ways as well: the second of them does not mix.
+# Slow calls with the suite: a float32 network given float64, where types mix. The thorough tests add float32 alone with x64
+# on, and x64 off, as the examples in docstrings run.
 MIXED, ALONE, OFF = (jnp.float32, True, WIDER), (jnp.float32, True, SAME), (jnp.float32, False, WIDER)
-SECOND = {"iterate, GRU", "integrate, linear", "integrate, ts", "evolve, held", "fixed_points, flow", "lyapunov, flow"}
-SECOND |= {"transient, system", "Backward and back", "Runge-Kutta"}
 CASES = [
     *(
         pytest.param(ask, EVERY, id=name, marks=pytest.mark.slow if name == "logm" else ())
         for name, ask in QUICK.items()
     ),
-    *(
-        pytest.param(ask, [MIXED, (ALONE, OFF)[k % 2]][name in SECOND :], id=name, marks=pytest.mark.slow)
-        for k, (name, ask) in enumerate(SLOW.items())
-    ),
+    *(pytest.param(ask, [MIXED], id=name, marks=pytest.mark.slow) for name, ask in SLOW.items()),
+]
+MORE = [
+    pytest.param(ask, [ALONE, OFF], id=f"{name}, unmixed", marks=pytest.mark.thorough) for name, ask in SLOW.items()
 ]
 
 
@@ -189,7 +187,7 @@ def in_float64(ask):
     return numbers(ask(jnp.float64, GIVEN[SAME]))
 
 
-@pytest.mark.parametrize(("ask", "ways"), CASES)
+@pytest.mark.parametrize(("ask", "ways"), CASES + MORE)
 def test_all_types_give_the_same_answer(ask, ways, as_user):
     """To 1e-3: a thousand rounding errors of float32 and more, of problems whose conditions are about 10."""
     wanted = in_float64(ask)

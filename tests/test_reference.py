@@ -142,7 +142,7 @@ def test_pitchfork(setting):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("setting", SETTINGS)
+@pytest.mark.parametrize("setting", [pytest.param((64, 1e-3), marks=pytest.mark.thorough), (32, 1e3)])
 def test_bifurcations(setting):
     """The fold, the flip, and Neimark–Sacker against Hopf. A simple eigenvalue that is known to u crosses at a parameter
     that is known to a few u; a fold is where the branch is vertical, and its parameter is better known than its state."""

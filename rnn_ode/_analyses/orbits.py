@@ -4,10 +4,10 @@
 knows what a periodic input asks for, and `orbits_kinds` describes what was found. `orbits_guess` finds guesses in a run.
 """
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
@@ -127,36 +127,47 @@ def _of_map(system: AbstractSystem, states: Float[Array, "m N"], length: float) 
 def _of_flow(
     system: AbstractSystem, states: Float[Array, "n N"], length: float, driven: bool, intervals: int | None
 ) -> PeriodicOrbit:
-    times = jnp.arange(len(states), dtype=states.dtype) / len(states)
     traced = not is_concrete(states, rate_of(system, states[0], jnp.zeros((), states.dtype)))
     least = [intervals] if intervals else [_TRACED] if traced else _INTERVALS
     sizes = [intervals_for(system, size, length) for size in least]
     uniform = samples_of(system) is not None
 
-    def mesh(count: int, better: Callable[[int], Array]) -> Array:
-        return jnp.full(count, 1 / count, states.dtype) if uniform else better(count)
-
     T, count, limit = jnp.asarray(length, states.dtype), sizes[0], ERROR[jnp.finfo(states.dtype).bits]
-    widths = mesh(count, lambda count: first_mesh(states, times, count))
-    S = interpolated(states, times, times_of(widths))
+    S, widths = _begun(states, count, uniform)
     for left in reversed(range(_MESHES if len(sizes) > 1 else _ROUNDS)):
         ended = find(system, S, T, grid_of(system, widths, length, driven), not driven)
         T, error = ended.T, error_of(ended.S, widths)
         if not left or (not traced and (error <= limit or not np.isfinite(error))):
             break
         if len(sizes) > 1:
-            least = count * float(4 * least_error(ended.S, widths) / limit) ** 0.2
+            least = count * (4 * float(least_error(ended.S, widths)) / limit) ** 0.2
             count = next((size for size in sizes if size >= max(least, count + (left < _MESHES - 1))), sizes[-1])
-        S, widths = _moved(ended, widths, mesh(count, partial(better_mesh, ended.S, widths)))
-    points = jnp.roll(ended.S.reshape(-1, states.shape[1]), 1, axis=0)
-    at = jnp.roll(times_of(widths).ravel(), 1).at[0].set(0) * ended.T
+        S, widths = _moved(ended.S, widths, count, uniform)
+    points, at = _along(ended.S, widths, ended.T)
     grid, enough = grid_of(system, widths, length, driven), (error <= limit) | bool(intervals)  # pyright: ignore
     return _as_orbit(system, ended, grid, points, at, extent_of(states), not driven, enough)
 
 
-def _moved(ended: Ended, widths: Array, new: Array) -> tuple[Array, Array]:
-    """Returns the states of an orbit on a new mesh, and that mesh."""
-    return evaluated(ended.S, widths, times_of(new)), new
+@partial(jax.jit, static_argnums=(1, 2))
+def _begun(states: Float[Array, "n N"], count: int, uniform: bool) -> tuple[Array, Array]:
+    """Returns the states of a guess on a first mesh of `count` intervals, and the widths of these."""
+    times = jnp.arange(len(states), dtype=states.dtype) / len(states)
+    widths = jnp.full(count, 1 / count, states.dtype) if uniform else first_mesh(states, times, count)
+    return interpolated(states, times, times_of(widths)), widths
+
+
+@partial(jax.jit, static_argnums=(2, 3))
+def _moved(S: Array, widths: Array, count: int, uniform: bool) -> tuple[Array, Array]:
+    """Returns the states of an orbit on a better mesh of `count` intervals, and the widths of these."""
+    new = jnp.full(count, 1 / count, S.dtype) if uniform else better_mesh(S, widths, count)
+    return evaluated(S, widths, times_of(new)), new
+
+
+@jax.jit
+def _along(S: Float[Array, "m d N"], widths: Array, T: Array) -> tuple[Array, Array]:
+    """Returns the states of an orbit one after the other, from the beginning of the first interval, and their times."""
+    points = jnp.roll(S.reshape(-1, S.shape[2]), 1, axis=0)
+    return points, jnp.roll(times_of(widths).ravel(), 1).at[0].set(0) * T
 
 
 def _as_orbit(

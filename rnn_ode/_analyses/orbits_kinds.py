@@ -103,6 +103,7 @@ def _on_kink(system: AbstractSystem, S: Array, grid: Grid) -> Bool[Array, ""]:
     return jnp.any(jax.lax.map(one, (grid.step, starts(S))))
 
 
+@jax.jit
 def extent_of(points: Float[Array, "m N"]) -> Float[Array, ""]:
     """Returns how far the states are from their mean at most."""
     return jnp.max(jnp.linalg.norm(points - jnp.mean(points, axis=0, keepdims=True), axis=1))

@@ -10,8 +10,10 @@ intervals, and the mesh is chosen so that all intervals have the same error (de 
 "Numerical Solution of Boundary Value Problems", ch. 9).
 """
 
+from functools import partial
 from math import factorial
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -41,6 +43,7 @@ _BASIS = np.stack([_lagrange(_NODES, j) for j in range(DEGREE + 1)])  # (d + 1, 
 _ERROR = np.max(np.abs(poly.polyval(np.linspace(0, 1, 1001), poly.polyfromroots(_NODES))))
 
 
+@jax.jit
 def times_of(widths: Float[Array, " m"]) -> Float[Array, "m d"]:
     """Returns the times of the collocation points, as shares of the period."""
     return (jnp.cumsum(widths) - widths)[:, None] + widths[:, None] * jnp.asarray(POINTS, widths.dtype)[None]
@@ -51,6 +54,7 @@ def _pieces(S: Float[Array, "m d N"]) -> Float[Array, "m e N"]:
     return jnp.concatenate([jnp.roll(S[:, -1:], 1, axis=0), S], axis=1)
 
 
+@jax.jit
 def evaluated(S: Float[Array, "m d N"], widths: Float[Array, " m"], at: Float[Array, "..."]) -> Float[Array, "... N"]:
     """Returns the orbit at times given as shares of the period."""
     ends = jnp.cumsum(widths)
@@ -62,6 +66,7 @@ def evaluated(S: Float[Array, "m d N"], widths: Float[Array, " m"], at: Float[Ar
     return jnp.einsum("...e,...en->...n", weights, _pieces(S)[i])
 
 
+@jax.jit
 def interpolated(points: Float[Array, "n N"], times: Float[Array, " n"], at: Float[Array, "..."]) -> Array:
     """Returns states between those of a guess (n, N), at increasing times in [0, 1), by periodic cubic Hermite pieces."""
     n = len(times)
@@ -77,6 +82,7 @@ def interpolated(points: Float[Array, "n N"], times: Float[Array, " n"], at: Flo
     return a + x * (u + x * (3 * (b - a) - 2 * u - v + x * (2 * (a - b) + u + v)))
 
 
+@partial(jax.jit, static_argnums=2)
 def first_mesh(points: Float[Array, "n N"], times: Float[Array, " n"], count: int) -> Float[Array, " m"]:
     """Returns the widths of a mesh for a guess, whose intervals are short where the guess moves fast."""
     moved = jnp.linalg.norm(jnp.roll(points, -1, axis=0) - points, axis=1)
@@ -96,11 +102,13 @@ def error_density(S: Float[Array, "m d N"], widths: Float[Array, " m"]) -> Float
     return change / (factorial(DEGREE + 1) * jnp.where(extent > 0, extent, 1))
 
 
+@jax.jit
 def error_of(S: Float[Array, "m d N"], widths: Float[Array, " m"]) -> Float[Array, ""]:
     """Returns an estimate of the largest error of the orbit between the ends of intervals, relative to its extent."""
     return jnp.max(_ERROR * error_density(S, widths) * widths ** (DEGREE + 1))
 
 
+@jax.jit
 def least_error(S: Float[Array, "m d N"], widths: Float[Array, " m"]) -> Float[Array, ""]:
     """Returns the error on a mesh of as many intervals that suits the orbit best."""
     return (
@@ -110,6 +118,7 @@ def least_error(S: Float[Array, "m d N"], widths: Float[Array, " m"]) -> Float[A
     )
 
 
+@partial(jax.jit, static_argnums=2)
 def better_mesh(S: Float[Array, "m d N"], widths: Float[Array, " m"], count: int) -> Float[Array, " n"]:
     """Returns the widths of a mesh of `count` intervals of about the same error."""
     density = error_density(S, widths) ** (1 / (DEGREE + 1))

@@ -13,8 +13,11 @@ from types import CellType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any, TypeVar
 
 import equinox as eqx
+import jax
 import numpy as np
 from jax.core import Tracer
+
+from .memory import memory_error
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -33,7 +36,12 @@ def compiled(function: _F) -> _F:
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        return jitted(read_by((args, kwargs)), args, kwargs)
+        try:
+            return jitted(read_by((args, kwargs)), args, kwargs)
+        except jax.errors.JaxRuntimeError as error:
+            if (told := memory_error(error)) is None:
+                raise
+            raise told from None
 
     return call  # pyright: ignore[reportReturnType]
 

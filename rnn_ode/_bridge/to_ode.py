@@ -16,7 +16,7 @@ from .._cells.protocol import affine_map, preactivation
 from .._cells.vanilla import VanillaCell
 from .._methods.base import AbstractMethod, check_method
 from .._methods.catalogue import CONVERSIONS
-from .._methods.existence import NoSuchFlow, Obstacle, singular
+from .._methods.existence import NoSuchFlow, Obstacle, singular, with_hint
 from ..linalg._solve import inv
 from .jacobian import JacobianField
 from .linear import LinearField
@@ -60,7 +60,7 @@ def to_ode(cell: Cell, method: AbstractMethod, *, dt: float = 1.0) -> Field:
         require_method(whole.W, method)
         if method.backward_differences:
             return SeriesField(_inverse(whole), method.backward_differences, dt, reverse=True)
-        return _affine(whole, method, dt)
+        return _require_finite(_affine(whole, method, dt), whole.W, method)
     if method.ignores_activation:
         raise TypeError(f"{method.call} is written for VanillaCell, h' = f(W_h h + W_x x + b); got {_name(cell)}.")
     if method.affine_only:
@@ -126,9 +126,17 @@ def _require_invertible(W: Array, method: AbstractMethod) -> None:
         _refuse(W, method, Obstacle(why, zero=True) if why else None)
 
 
+def _require_finite(field: LinearField, W: Array, method: AbstractMethod) -> LinearField:
+    """Return the field; raise `ValueError` for one whose matrix rounding has made NaN, if its values are known."""
+    if is_concrete(W, field.A) and not np.isfinite(np.asarray(field.A)).all():
+        why = f"its matrix is so ill-conditioned that rounding in {W.dtype} hides the generator"
+        _refuse(W, method, Obstacle(with_hint(why, np.asarray(W)), zero=False))
+    return field
+
+
 def _refuse(W: Array, method: AbstractMethod, reason: Obstacle | None) -> None:
     if reason is not None:
-        ways = ", ".join(m.call for m in existing(W))
+        ways = ", ".join(m.call for m in existing(W) if m != method)
         raise NoSuchFlow(f"{method.call} does not exist for this network: {reason.text}. These do: {ways}.", reason)
 
 

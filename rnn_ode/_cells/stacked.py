@@ -72,3 +72,8 @@ class StackedCell(eqx.Module):
             states.append(cell(x, state))
             x = output_of(cell, states[-1])
         return tuple(states)
+
+
+def layers_of(cell: Cell) -> tuple[Cell, ...] | None:
+    """The layers of a stack, the bottom one first; `None` for other cells, and for subclasses, whose step may be another."""
+    return cell.cells if type(cell) is StackedCell else None

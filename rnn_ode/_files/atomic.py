@@ -1,6 +1,7 @@
 """Checks of files before anything takes time, and writing a file whole or not at all."""
 
 import contextlib
+import errno
 import os
 import platform
 import re
@@ -67,11 +68,17 @@ def written_beside(path: Path) -> Iterator[Path]:
     if path.is_dir():
         raise IsADirectoryError(f"{path}: a file is wanted; that is a folder.")
     beside = _name_beside(path)
-    remove = partial(beside.unlink, missing_ok=True)
+
+    def remove() -> None:
+        with contextlib.suppress(OSError):  # a disk that became read-only refuses even what is not there
+            beside.unlink()
+
     with undone(remove):
         try:
             yield beside
             os.replace(beside, path)
+        except OSError as error:
+            raise _about(error, beside, path) from error
         finally:
             remove()
 
@@ -95,6 +102,18 @@ def filled_beside(path: Path) -> Iterator[Path]:
                     raise
         finally:
             remove()
+
+
+def _about(error: OSError, beside: Path, path: Path) -> OSError:
+    """An error from writing the file beside as one about `path`, which is the name that people know."""
+    known_by_name = str(beside) in str(error)
+    # libraries for sound and pictures have texts of their own, without a number
+    without_number = error.errno is None and not shutil.disk_usage(path.parent).free
+    if error.errno in (errno.ENOSPC, errno.EDQUOT) or without_number:
+        return OSError(f"{path}: the disk is full. Nothing there has changed: make room, and run the same again.")
+    if error.errno == errno.EFBIG or str(error.filename) == str(beside):
+        return OSError(error.errno, error.strerror, str(path))
+    return type(error)(str(error).replace(str(beside), str(path))) if known_by_name else error
 
 
 def _name_beside(path: Path) -> Path:

@@ -8,12 +8,13 @@ arXiv 2501.18470, for the two stages around a network.
 """
 
 from functools import partial
+from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Complex, Float, Int
 
 from .._base.checks import check_count
 from .base import AbstractPath, taken
@@ -49,6 +50,16 @@ def delay_of(coefficients: Float[np.ndarray, " sections"]) -> float:
 
     A section delays by 2(1 − c)/(1 + c) there. Both branches are in phase, so that their delays count half each."""
     return float(0.5 + np.sum((1 - coefficients) / (1 + coefficients)))
+
+
+def phase_of(omega: Float[np.ndarray, " F"]) -> Complex[np.ndarray, " F"]:
+    """Return the complex numbers of modulus 1 by which the filter turns waves of `omega` radians per sample, 0 … π.
+
+    The delay at frequency 0 is made up for, as a `HalfBand` does."""
+    z, coefficients = np.exp(-0.5j * omega), half_band()
+    even, odd = (np.prod([(c + z**2) / (1 + c * z**2) for c in coefficients[p::2]], axis=0) for p in (0, 1))
+    turned = (even + z * odd) * np.exp(0.5j * delay_of(coefficients) * omega)
+    return turned / np.abs(turned)
 
 
 class HalfBand(AbstractPath):
@@ -102,29 +113,44 @@ class HalfBand(AbstractPath):
         return int(np.ceil((self.half_width + delay_of(half_band())) / 2)) + 1
 
     def within(self, step: Int[Array, ""], fraction: Float[Array, ""]) -> Array:
-        place = 2 * fraction + delay_of(half_band())  # in samples of the doubled rate, from the sample before on
-        whole = jnp.floor(place)
-        weights = sinc_weights(place - whole, self.half_width, fitted_beta(self.half_width))
+        whole, weights = doubled_weights(fraction, self.half_width, jnp)
         taps = taken(self.doubled, 2 * (step - 1) + whole.astype(int) + offsets(self.half_width))
         return jnp.tensordot(weights.astype(taps.dtype), taps, 1)
+
+
+def doubled_weights(fraction: Any, half_width: int, xp: Any) -> tuple[Any, Any]:
+    """Return where, in samples of the doubled rate after a sample, the taps of a reading a `fraction` of a sample later
+    begin to count (see `offsets`), and their weights, as `sinc_weights`."""
+    place = 2 * fraction + delay_of(half_band())
+    whole = xp.floor(place)
+    return whole, sinc_weights(place - whole, half_width, fitted_beta(half_width), xp)
 
 
 @partial(jax.jit, static_argnums=1)
 def _doubled(xs: Array, ahead: int) -> Array:
     """Return the samples of twice the rate: even ones by A₀, odd ones by A₁, from the first sample's time on."""
     held = jnp.concatenate([xs, jnp.repeat(xs[-1:], ahead, axis=0)])
-    coefficients = half_band()
-    branches = [_allpass(held, coefficients[parity::2]) for parity in (0, 1)]
-    return jnp.stack(branches, axis=1).reshape(-1, *xs.shape[1:])
+    _, pairs = jax.lax.scan(doubled_step, at_rest(xs[0]), held)
+    return pairs.reshape(-1, *xs.shape[1:])
 
 
-def _allpass(xs: Array, coefficients: Float[np.ndarray, " k"]) -> Array:
-    """Return xs through sections y_n = c (x_n − y_{n−1}) + x_{n−1}, which start at rest at the first sample."""
+Branches = list[list[Array]]
+"""The last input of the first section of each branch, and the last output of each of its sections."""
 
-    def body(carry: list[Array], x: Array) -> tuple[list[Array], Array]:
+
+def at_rest(x: Array) -> Branches:
+    """Return what the filter carries after a long constant input x."""
+    return [[x] * (len(half_band()[parity::2]) + 1) for parity in (0, 1)]
+
+
+def doubled_step(carry: Branches, x: Array) -> tuple[Branches, Array]:
+    """Return what the filter carries after the sample x, and the two samples (2, …) of the doubled rate that belong to it.
+
+    A section is y_n = c (x_n − y_{n−1}) + x_{n−1}."""
+    branches = []
+    for parity, states in enumerate(carry):
         new = [x]
-        for c, before, last in zip(coefficients, carry[:-1], carry[1:], strict=True):
+        for c, before, last in zip(half_band()[parity::2], states[:-1], states[1:], strict=True):
             new.append(c * (new[-1] - last) + before)
-        return new, new[-1]
-
-    return jax.lax.scan(body, [xs[0]] * (len(coefficients) + 1), xs)[1]
+        branches.append(new)
+    return branches, jnp.stack([new[-1] for new in branches])

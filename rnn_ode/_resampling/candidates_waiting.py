@@ -7,16 +7,18 @@ from functools import cache, partial
 
 import numpy as np
 
+from .._paths.half_band import half_band
 from .candidates import Known
 from .evolve import evolve
 from .fitted import Weights, companions, expected_errors, fits, fitted_feedback
 from .interpolation import whole_steps
-from .reading import fitted_window
+from .reading import fitted_window, relative_error
 from .resampled import Window, resampled
 from .scheme import Scheme
 from .stability import TOLERANCE, beyond
 
 WIDTHS = 2, 4, 8, 16, 32, 64  # of windows, in samples, that are tried without a limit
+HALF_BANDS = 4, 8  # and of half-band filters, in samples of the doubled rate
 USABLE = 0.01  # of the signal's energy: a larger expected error is no scheme, however stable it is
 READS = 16  # half-width of the input's window, as of `BandLimited`
 
@@ -111,6 +113,37 @@ def _resampling(windows: Windows, pair: tuple[int, int]) -> Scheme:
         latency=_waits(pair, known),
         cost=arithmetic + 4 * width_out * known.sizes.output,
         reads=window_in,
+    )
+
+
+def half_bands(windows: Windows, latency: float, budget: int) -> list[Scheme]:
+    """Return `resampled` with half-band filters of a few widths within the latency."""
+    known = windows.known
+    reads = (Window.of(width, None, half_band=True) for width in HALF_BANDS)
+    if 1 / known.gap == 0 or known.gap > budget:
+        return []
+    return [_half_band(known, window) for window in reads if window.reach * (1 + known.gap) <= latency]
+
+
+def _half_band(known: Known, window: Window) -> Scheme:
+    width, sections = window.half_width, 3 * len(half_band())  # operations of a sample
+    power = known.power if known.input_power is None else known.input_power
+    frequencies = known.frequencies / 2  # in radians per sample of the doubled rate
+    held = frequencies * known.gap < np.pi / 2
+    errors = relative_error(window, frequencies[held] * known.gap, power[held])
+    errors += relative_error(window, frequencies, known.power)
+    arithmetic = known.gap * (known.sizes.application + 4 * width * known.sizes.input + sections * known.sizes.output)
+    return Scheme(
+        f"resampled(half_width={width}, half_band=True)",
+        partial(resampled, half_width=width, half_band=True),
+        known.gap,
+        2 * width,
+        float("nan"),
+        True,
+        float(-10 * np.log10(errors + known.rounding)),
+        latency=window.reach * (1 + known.gap),
+        cost=arithmetic + 4 * width * known.sizes.output + sections * known.sizes.input,
+        reads=window,
     )
 
 

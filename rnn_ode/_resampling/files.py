@@ -16,7 +16,7 @@ from .._files.atomic import written_beside
 from ..interop import Network
 from .files_pre_roll import after_silence
 from .files_report import Report, doubt, not_finite
-from .files_round_trip import own_run, round_trip
+from .files_round_trip import own_run, own_through_half_band, round_trip
 from .files_scheme import Scheme, checked_roots, recommended_scheme
 from .files_source import Source, keep_up_to, survey, with_constants, writer
 from .stream import NotFinite, Rate, Stream, as_rate
@@ -72,6 +72,8 @@ def resample_file(
     def stream() -> Stream:
         return Stream(network.cell, network.output, rate_in, to, trained, **scheme._asdict(), h0=network.initial)
 
+    if scheme.half_band:
+        own = own_through_half_band(network, own, float(trained / rate_in))
     samples = math.ceil((scheme.behind + 2) * rate_in / to)
     _compile(stream(), samples, len(mean))
     total = math.ceil(source.frames * to / rate_in)

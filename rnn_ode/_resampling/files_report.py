@@ -20,13 +20,14 @@ class Report(Shown):
     - `input`, `output`: the names of the files.
     - `rate_in`, `rate_out`, `trained`: rates of the input, the output and the network's own, in Hz or per time unit.
     - `frames`: how many were written.
-    - `scheme`: `ahead`, `behind`, `band`, `half_width` (`None` for `evolve`), `input_half_width`; `predict` and `correct`,
-      the weights of a fitted feedback, or `None` and (); `beta` and `input_beta` of the two windows, `None` if fitted to
-      their widths; the `radius` of its roots, `None` if the network runs at its own rate; whether it is `stable`, and
-      `recommended` by a trial.
+    - `scheme`: `ahead`, `behind`, `band`, `half_width` (`None` for `evolve`), `input_half_width`, and whether they are those
+      of half-band filters, `half_band`; `predict` and `correct`, the weights of a fitted feedback, or `None` and (); `beta`
+      and `input_beta` of the two windows, `None` if fitted to their widths; the `radius` of its roots, `None` if the network
+      runs at its own rate; whether it is `stable`, and `recommended` by a trial.
     - `clipped`: number of samples beyond full scale.
     - `seconds`: of the run, without compiling; `real_time_factor`: seconds of input for each of them.
-    - `round_trip_snr_db`: as `round_trip` returns it; `None` if it is not defined.
+    - `round_trip_snr_db`: as `round_trip` returns it; `None` if it is not defined. Behind half-band filters the network is
+      compared through the same phase.
     - `better`: a scheme that did better in the trial and cannot stream, or `None`.
     - `note`: what is wrong with a bad round trip, and what to do, or `None`.
     - `latency`: how long a result would wait for its input in a stream, in steps of the network; the file has no delay.
@@ -75,7 +76,8 @@ class Report(Shown):
 def _scheme_rows(scheme: dict[str, Any]) -> list[tuple[str, str]]:
     if scheme.get("half_width") is not None:
         width = f"half_width={scheme['half_width']}, input_half_width={scheme['input_half_width']}"
-        return [("scheme", f"at the network's own rate, {width}")]
+        filters = [("filters", "half-band, with a phase of their own; the round trip is through the same phase")]
+        return [("scheme", f"at the network's own rate, {width}")] + filters * bool(scheme.get("half_band"))
     stable = "stable" if scheme["stable"] else "UNSTABLE"
     given = f"ahead={scheme['ahead']}, behind={scheme['behind']}, band={scheme['band']:g}"
     if scheme.get("predict") is not None:
@@ -106,7 +108,7 @@ def doubt(snr: float | None, scheme: Scheme, gap: float, recommended: bool) -> s
         )
     if gap > 1:
         return f"{what}. The output can have frequencies up to half of --to: what the network has above is lost."
-    if scheme.half_width and min(scheme.half_width, scheme.input_half_width) < 8:
+    if scheme.half_width and min(scheme.half_width, scheme.input_half_width) < (4 if scheme.half_band else 8):
         return f"{what}. Windows of {scheme.half_width} are narrow: give a larger --half-width or --latency, such as 8 or 16."
     return what + ("." if recommended else ". Try --recommend, which compares schemes.")
 

@@ -13,6 +13,7 @@ from .._paths.interpolated import BandLimited
 from .._run.clock import ROWS
 from .._run.iterate import iterate
 from ..interop import Network
+from .reading import through_phase
 
 
 class OwnRun(NamedTuple):
@@ -29,6 +30,16 @@ def own_run(network: Network, head: np.ndarray, steps: float) -> OwnRun:
     """
     count = int((len(head) - 1) * steps + 1e-9) + 1
     xs = head if steps == 1 else read_at_steps(head, steps, count)
+    return OwnRun(xs, _outputs(network, xs))
+
+
+def own_through_half_band(network: Network, own: OwnRun, steps: float) -> OwnRun:
+    """Return the network's own run through the phase of half-band filters: that of its input, whose samples are `steps` of
+    its steps apart, and that of its outputs."""
+    return own._replace(outputs=through_phase(_outputs(network, through_phase(own.xs, steps)), 1.0))
+
+
+def _outputs(network: Network, xs: np.ndarray) -> np.ndarray:
     states = jax.tree.map(lambda rows: rows[1:], iterate(network.cell, xs, network.initial, throw=False).states)
     outputs = np.asarray(jax.vmap(network.output)(jnp.asarray(xs), states))
     finite = np.isfinite(outputs).all(axis=1)
@@ -37,7 +48,7 @@ def own_run(network: Network, head: np.ndarray, steps: float) -> OwnRun:
             f"the network leaves the float range on this input, at its own rate, at step {int(np.argmin(finite))}: it cannot "
             "be run at another rate. Look at its weights, --activation, and the scale of the input."
         )
-    return OwnRun(xs, outputs)
+    return outputs
 
 
 def round_trip(own: np.ndarray, output: np.ndarray, gap: float) -> float | None:

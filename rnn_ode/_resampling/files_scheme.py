@@ -24,7 +24,7 @@ class Scheme(NamedTuple):
     """The interpolation of `evolve`, with `half_width` that of `resampled`, or with `predict` the weights of
     `fitted_feedback`; and the window that reads the input.
 
-    Where a β is `None` it is fitted to its window's width."""
+    With `half_band` the two windows are those of half-band filters. Where a β is `None` it is fitted to the width."""
 
     ahead: int = 3
     behind: int = 3
@@ -35,19 +35,22 @@ class Scheme(NamedTuple):
     input_beta: float | None = None
     predict: Weights | None = None
     correct: Weights = ()
+    half_band: bool = False
 
 
-def widest(latency: float, interval: float) -> Scheme:
+def widest(latency: float, interval: float, half_band: bool = False) -> Scheme:
     """Return `resampled` with the widest equal windows, up to 64, whose results wait for at most `latency` steps of the
     network, where the input's samples are an `interval` of steps apart."""
+    least = Window(1, 1.0, half_band).reach
     most = latency / (1 + interval) + 1e-9
-    if not most >= 1:  # which NaN is not either
+    if not most >= least:  # which NaN is not either
+        narrowest = "half-band filters" if half_band else "windows of one step and one sample"
         raise ValueError(
-            f"--latency must be at least {1 + interval:.3g} steps of the network here, for windows of one step and one "
-            f"sample; got {latency:g}. In Python, rnn_ode.recommend(…, latency={latency:g}) finds schemes that wait less."
+            f"--latency must be at least {least * (1 + interval):.3g} steps of the network here, for {narrowest}; got "
+            f"{latency:g}. In Python, rnn_ode.recommend(…, latency={latency:g}) finds schemes that wait less."
         )
-    width = int(min(WIDTHS[-1], most))
-    return Scheme(half_width=width, input_half_width=width)
+    width = int(min(WIDTHS[-1], 1 + (most - least) * (2 if half_band else 1)))
+    return Scheme(half_width=width, input_half_width=width, half_band=half_band)
 
 
 def checked_roots(network: Network, mean: np.ndarray, gap: float, scheme: Scheme, force: bool) -> dict[str, Any]:
@@ -90,10 +93,11 @@ def recommended_scheme(
     runs = [evolve, resampled]
     if _reads_in_time(ratio, latency, interval):
         runs.append(fitted_feedback)
-    ours = next((one for one in found.schemes if one.run.func in runs and one.snr > -math.inf), None)
+    in_phase = [scheme for scheme in found.schemes if scheme.in_phase]
+    ours = next((one for one in in_phase if one.run.func in runs and one.snr > -math.inf), None)
     if ours is None:
         raise ValueError(f"--recommend: {_why_none(ratio, latency, interval)}\n{found.table()}")
-    top = found.schemes[0]
+    top = in_phase[0]
     better = f"{top.label}, by {top.snr - ours.snr:.1f} dB" if top.snr > ours.snr + WORTH else None
     given = {name: value for name, value in ours.run.keywords.items() if name in Scheme._fields}
     if ours.reads is not None:

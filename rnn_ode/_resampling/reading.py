@@ -2,12 +2,15 @@
 
 import numpy as np
 
+from .._paths.half_band import phase_of
 from .._paths.sinc import fitted_beta, offsets, sinc_weights
 from .resampled import Window
 
 BETAS = np.arange(1.0, 13.5, 0.5)  # of the windows that are compared
 
 _CHUNK = 256  # readings at a time
+
+_BACK = 2048  # rows from the end of a signal back to its beginning: a half-band filter forgets in fewer
 
 
 def relative_error(window: Window, frequencies: np.ndarray, power: np.ndarray) -> float:
@@ -48,6 +51,17 @@ def at_rate(rows: np.ndarray, gap: float, count: int, half_width: int, lowpass: 
         around = rows[np.clip(whole[part, None] + taps, 0, len(rows) - 1)]
         read[part] = np.matmul(weights[:, None], around)[:, 0]
     return read
+
+
+def through_phase(rows: np.ndarray, gap: float) -> np.ndarray:
+    """Return rows (T, M) through the phase of a `HalfBand` whose samples are `gap` rows apart, and its phase alone.
+
+    A smooth way leads from the last row back to the first one: the phase is not continuous at half of the rate, where a jump
+    would ring long. Frequencies above half of the samples' rate keep the phase at that half."""
+    back = 0.5 + 0.5 * np.cos(np.pi * np.arange(1, _BACK)[:, None] / _BACK)
+    closed = np.concatenate([rows, rows[:1] + (rows[-1:] - rows[:1]) * back])
+    omega = np.minimum(2 * np.pi * gap * np.fft.rfftfreq(len(closed)), np.pi)
+    return np.fft.irfft(np.fft.rfft(closed, axis=0) * phase_of(omega)[:, None], len(closed), axis=0)[: len(rows)]
 
 
 def spectrum_of(rows: np.ndarray, most: int = 512) -> tuple[np.ndarray, np.ndarray]:

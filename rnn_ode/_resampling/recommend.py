@@ -7,7 +7,6 @@ sinc of 256 taps (see `trial`).
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 import equinox as eqx
@@ -26,7 +25,7 @@ from .._base.types import Cell, State
 from .._cells.protocol import as_initial_state, output_of
 from .._run.iterate import check_inputs, iterate
 from .candidates import candidates, distinct, known_of
-from .candidates_waiting import Windows, fitted, reading, reading_by, resamplings
+from .candidates_waiting import Windows, fitted, half_bands, reading, reading_by, resamplings
 from .evolve import evolve
 from .interpolation import whole_steps
 from .scheme import Scheme, Sizes
@@ -50,7 +49,8 @@ class Recommendation(Shown, eqx.Module):
     - `best`: the one that is recommended.
     - `ratio`: the new rate over the old one.
     - `latency`: the limit that was given, in steps of the network.
-    - `front`: the schemes that were tried and that no other one beats in latency, cost and error at once, by latency.
+    - `front`: the schemes that were tried and that no other one beats in latency, cost and error at once, by latency. A
+      scheme that is not `in_phase` beats none that is.
 
     ```python
     >>> import jax.numpy as jnp, rnn_ode as ro
@@ -96,6 +96,7 @@ class Recommendation(Shown, eqx.Module):
                 "reads": None
                 if scheme.reads is None
                 else {"half_width": scheme.reads.half_width, "beta": scheme.reads.beta},
+                "in_phase": scheme.in_phase,
                 "front": scheme in front,
             }
             for scheme in self.schemes
@@ -132,10 +133,13 @@ def recommend(
     - `output`: what of a state is compared, a function of it. Default: the cell's output, h of an LSTM's (h, c).
 
     **Returns:** a `Recommendation`: `evolve` for several (ahead, behind, band), `resampled` for several windows,
-    `delayed_feedback` for several orders and bands, `fitted_feedback` with weights fitted to the network, and
-    `state_trajectory`, as far as the budget and the latency allow. The best is the stable scheme with the smallest error in
-    the trial; a scheme with twice the applications must be better by 0.4 dB. It is called with the input as the trial read
-    it: `best.run(cell, best.path(xs, dt), ts)`.
+    `resampled` with half-band filters, `delayed_feedback` for several orders and bands, `fitted_feedback` with weights fitted
+    to the network, and `state_trajectory`, as far as the budget and the latency allow. The best is the stable scheme with the
+    smallest error in the trial; a scheme with twice the applications must be better by 0.4 dB. It is called with the input as
+    the trial read it: `best.run(cell, best.path(xs, dt), ts)`.
+
+    Half-band filters have a phase of their own. Their results are compared with the network through the same phase, and they
+    are never the best, since who adds the input to them, or compares them, would hear or see that phase.
 
     At a higher rate aliasing is the energy above half of the network's rate. At a lower rate the input has no frequencies
     above half of the new rate, and what the network makes there should be lost: aliasing is what of it is folded back.
@@ -166,7 +170,7 @@ def recommend(
         raise ValueError(f"xs must have at least 4 results in a trial; {len(xs)} samples have {len(xs) * ratio:.1f}.")
     h0 = as_initial_state(h0, cell)
     h0 = promote(h0, cell, xs, least=jnp.float32)
-    pick = partial(output_of, cell) if output is None else output
+    pick = jax.tree_util.Partial(output_of, cell) if output is None else output
     states = iterate(cell, xs, h0).states
     outputs = flat_rows(jax.vmap(pick)(states))[1:].astype(float)
     rows, inputs = flat_rows(states), flat_rows(xs).astype(float)
@@ -174,7 +178,9 @@ def recommend(
     known = known_of(1 / ratio, multipliers_at_rest(cell, jnp.mean(xs, axis=0), h0), rows, outputs, inputs, sizes)
     schemes, promising = _promising(known, budget, limit)
     trial = Trial.of(cell, inputs.reshape(xs.shape), h0, 1 / ratio, pick, outputs)
-    done = sorted((tried(scheme, trial) for scheme in promising), key=lambda scheme: -scheme.snr)
+    late = trial.through_half_band(inputs.reshape(xs.shape)) if not all(one.in_phase for one in promising) else trial
+    done = [tried(scheme, trial if scheme.in_phase else late) for scheme in promising]
+    done.sort(key=lambda scheme: -scheme.snr)
     names = {(one.label, one.reads) for one in done}
     ranking = (*done, *(scheme for scheme in schemes if (scheme.label, scheme.reads) not in names))
     if not done or done[0].snr == -np.inf:
@@ -183,7 +189,8 @@ def recommend(
             f"no scheme is stable at a ratio of {ratio:g} within a budget of {budget} applications a result{waiting} (evolve "
             f"needs at least {int(whole_steps(np.float64(1 / ratio), 1, np)) + 1}):\n{_text(ranking)}"
         )
-    best = max(done, key=lambda scheme: scheme.snr - WORTH * np.log2(scheme.applications))
+    in_phase = [scheme for scheme in done if scheme.in_phase]
+    best = max(in_phase, key=lambda scheme: scheme.snr - WORTH * np.log2(scheme.applications))
     return Recommendation(ranking, best, ratio, limit)
 
 
@@ -207,7 +214,7 @@ def _promising(known: Any, budget: int, limit: float) -> tuple[list[Scheme], lis
     windows = Windows(known)
     schemes = [*reading(distinct(candidates(known, budget)), windows, limit)]
     schemes.sort(key=lambda s: (not s.stable, -s.fit, s.applications))
-    others = [*resamplings(windows, limit, budget), *fitted(known, budget)]
+    others = [*resamplings(windows, limit, budget), *half_bands(windows, limit, budget), *fitted(known, budget)]
     stable = [scheme for scheme in schemes if scheme.stable]
     ours = [scheme for scheme in stable if scheme.run.func is evolve]
     cheapest = {scheme.applications: scheme for scheme in reversed(ours)}  # the best one of each cost
@@ -220,8 +227,8 @@ def _promising(known: Any, budget: int, limit: float) -> tuple[list[Scheme], lis
 
 
 def _beats(one: Scheme, other: Scheme) -> bool:
-    """Whether a scheme is as good as another one in latency, cost and error, and better in one of them."""
-    ours, theirs = ((scheme.latency, scheme.cost, -scheme.snr) for scheme in (one, other))
+    """Whether a scheme is as good as another one in latency, cost, error and phase, and better in one of them."""
+    ours, theirs = ((scheme.latency, scheme.cost, -scheme.snr, not scheme.in_phase) for scheme in (one, other))
     return ours != theirs and all(a <= b for a, b in zip(ours, theirs, strict=True))
 
 
@@ -243,6 +250,9 @@ _EXPECTED = (
     Column(""),
 )
 _MARKS = "→: recommended. *: no scheme beats it in latency, cost and error at once."
+_PHASE = (
+    "half_band=True: results have a phase of their own, and their dB are against the network through the same phase."
+)
 
 
 def _tables_of(schemes: Sequence[Scheme], best: Scheme | None, front: Sequence[Scheme] = ()) -> tuple[Table, ...]:
@@ -250,7 +260,8 @@ def _tables_of(schemes: Sequence[Scheme], best: Scheme | None, front: Sequence[S
     done = [scheme for scheme in schemes if not np.isnan(scheme.snr)]
     rest = [scheme for scheme in schemes if np.isnan(scheme.snr)]
     marks = ["→" if scheme is best else "*" if scheme in front else "" for scheme in done]
-    tried = Table(_TRIED, tuple(map(_tried_row, done, marks)), notes=(_MARKS,))
+    notes = (_MARKS,) if all(one.in_phase for one in done) else (_MARKS, _PHASE)
+    tried = Table(_TRIED, tuple(map(_tried_row, done, marks)), notes=notes)
     others = Table(_EXPECTED, tuple(map(_expected_row, rest)))
     return (tried,) * bool(done) + (others,) * bool(rest)
 

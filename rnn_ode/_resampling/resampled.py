@@ -20,7 +20,7 @@ from .._base.compiled import compiled
 from .._base.results import RESULTS
 from .._base.types import Cell, Path, State
 from .._paths.base import is_held
-from .._paths.half_band import HalfBand
+from .._paths.half_band import HalfBand, delay_of, half_band
 from .._paths.interpolated import Linear
 from .._paths.sinc import as_beta, fitted_beta, offsets, sinc_weights
 from .._run.clock import ROWS, Clock
@@ -46,15 +46,32 @@ class Window(NamedTuple):
     @property
     def after(self) -> int:
         """How many steps after a time count."""
-        return _half_band_of(jnp.zeros((1, 1)), self).beyond + 1 if self.half_band else self.half_width
+        return int(np.ceil(self.reach)) + 1 if self.half_band else self.half_width
+
+    @property
+    def reach(self) -> float:
+        """How far after a time the newest step lies that counts, at most."""
+        return (self.half_width + delay_of(half_band())) / 2 if self.half_band else float(self.half_width)
 
     @classmethod
-    def of(cls, half_width: Any, beta: Any, name: str = "half_width", name_of_beta: str = "beta") -> "Window":
+    def of(
+        cls,
+        half_width: Any,
+        beta: Any,
+        name: str = "half_width",
+        name_of_beta: str = "beta",
+        half_band: bool = False,
+    ) -> "Window":
         """The window of checked arguments; its β is fitted to the width where it is `None`."""
+        if half_band and beta is not None:
+            raise ValueError(
+                f"{name_of_beta} was given with half_band, whose window has a β of its own; got {beta}. Leave one out."
+            )
         check_count(name, half_width)
         if half_width > WIDEST:
             raise ValueError(f"{name} must be at most {WIDEST}; got {half_width}. More than 64 seldom help.")
-        return cls(int(half_width), fitted_beta(int(half_width)) if beta is None else as_beta(name_of_beta, beta))
+        fitted = fitted_beta(int(half_width))
+        return cls(int(half_width), fitted if beta is None else as_beta(name_of_beta, beta), half_band)
 
 
 def resampled(
@@ -113,9 +130,7 @@ def resampled(
     ```
     """
     check_flag("half_band", half_band)
-    if half_band and beta is not None:
-        raise ValueError(f"beta was given with half_band, whose window has a β of its own; got {beta}. Leave one out.")
-    window = Window.of(half_width, beta)._replace(half_band=half_band)
+    window = Window.of(half_width, beta, half_band=bool(half_band))
     if is_held(path):
         raise ValueError(
             f"path must be a smooth input for resampled; {type(path).__name__} jumps at its samples. For a held input use "
@@ -180,7 +195,7 @@ def read_between(rows: State, whole: Int[Array, " n"], fraction: Float[Array, " 
         if not jnp.issubdtype(leaf.dtype, jnp.inexact):
             raise TypeError(f"save must return floating-point arrays, which are read between steps; got {leaf.dtype}.")
     if window.half_band:
-        paths = jax.tree.map(lambda leaf: _half_band_of(leaf, window), rows)
+        paths = jax.tree.map(lambda leaf: HalfBand(leaf, half_width=window.half_width), rows)
 
         def read(place: tuple[Array, Array]) -> State:
             return jax.tree.map(
@@ -188,7 +203,3 @@ def read_between(rows: State, whole: Int[Array, " n"], fraction: Float[Array, " 
             )
 
     return jax.lax.map(read, (jnp.asarray(whole), jnp.asarray(fraction)), batch_size=ROWS)
-
-
-def _half_band_of(rows: Array, window: Window) -> HalfBand:
-    return HalfBand(rows, half_width=window.half_width)

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import equinox as eqx
 
 from .._paths.base import AbstractPath
+from .._paths.half_band import HalfBand
 from .._paths.interpolated import BandLimited, Linear
 from .._run.trajectory import Trajectory
 from .resampled import Window
@@ -27,8 +28,10 @@ class Scheme(eqx.Module):
       results. A result at t that uses the sample at t + s waits for s.
     - `cost`: floating-point operations per result, those of the interpolations included, and without those of the windows'
       weights, which a program can keep in a table.
-    - `reads`: the window by which the input is read between its samples: its half-width and β; `None` if it is read at the
-      samples alone. `path(xs, dt)` is the input so read.
+    - `reads`: the window by which the input is read between its samples: its half-width and β, and whether it is that of a
+      half-band filter; `None` if it is read at the samples alone. `path(xs, dt)` is the input so read.
+    - `in_phase`: whether results have the phase of the network's outputs. Half-band filters have a phase of their own; these
+      schemes are compared with the network through the same phase.
     - `in_band`: signal to error in the trial, in dB, in the band that both rates hold; `aliasing`: signal to the energy of
       the frequencies above that band, at the new rate, or, at a lower rate, that were folded into it.
     """
@@ -47,6 +50,10 @@ class Scheme(eqx.Module):
     in_band: float = float("nan")
     aliasing: float = float("nan")
 
+    @property
+    def in_phase(self) -> bool:
+        return self.reads is None or not self.reads.half_band
+
     def path(self, xs: Any, dt: float = 1.0, t0: float | None = None) -> AbstractPath:
         """The input as the trial read it.
 
@@ -54,10 +61,12 @@ class Scheme(eqx.Module):
 
         - `xs`, `dt`, `t0`: as of `BandLimited`. The sampling interval of the trial is that of the results.
 
-        **Returns:** a `BandLimited`, or a `Linear` where the input is read at its samples alone.
+        **Returns:** a `BandLimited`, a `HalfBand`, or a `Linear` where the input is read at its samples alone.
         """
         if self.reads is None:
             return Linear(xs, dt, t0)
+        if self.reads.half_band:
+            return HalfBand(xs, dt, t0, half_width=self.reads.half_width)
         return BandLimited(xs, dt, t0, half_width=self.reads.half_width, beta=self.reads.beta)
 
 

@@ -19,11 +19,12 @@ from jax.typing import ArrayLike
 from jaxtyping import Float, Int, Real
 
 from .._base.callables import check_cell
-from .._base.checks import as_band, as_step, check_callable, check_count
+from .._base.checks import as_band, as_step, check_callable, check_count, check_flag
 from .._base.compiled import compiled
 from .._base.states import promote
 from .._base.types import Cell
 from .._cells.protocol import as_initial_state, hoisted
+from .._paths.half_band import HalfBand
 from .._paths.interpolated import BandLimited
 from .fitted import as_weights
 from .interpolation import Interpolation, lagrange, uniform_nodes, whole_steps
@@ -66,7 +67,10 @@ class Stream:
       a window of so many steps to either side. Default: `evolve`.
     - `predict`, `correct`: run `fitted_feedback` instead, by these weights, such as `best.run.keywords` of what `recommend`
       finds with `latency=0`. Where samples and results have the same rate, a result waits for nothing.
-    - `input_half_width`: how many samples to either side of a time count where the input is read. Default 16.
+    - `half_band`: run the network at its own rate, and read its input and its outputs by half-band filters, as `HalfBand`
+      and `resampled` do, with a phase of their own. Both widths then count samples of the doubled rate. Default `False`.
+    - `input_half_width`: how many samples to either side of a time count where the input is read. Default 16; with
+      half_band, both widths are 4.
     - `beta`, `input_beta`: β of the two windows, as of `BandLimited`. Default: fitted to their widths.
     - `block`: how many results are computed at a time. It changes them only by rounding. Default: about 4000 for a small
       change of rate. Results come when the last of their block is known.
@@ -108,7 +112,8 @@ class Stream:
         half_width: int | None = None,
         predict: Sequence[float] | Real[ArrayLike, " K"] | None = None,
         correct: Sequence[float] | Real[ArrayLike, " P"] = (),
-        input_half_width: int = BandLimited.half_width,
+        half_band: bool = False,
+        input_half_width: int | None = None,
         beta: float | None = None,
         input_beta: float | None = None,
         block: int | None = None,
@@ -116,8 +121,14 @@ class Stream:
     ):
         check_cell("cell", cell)
         check_callable("output", output, "output(x, h)")
+        check_flag("half_band", half_band)
+        if half_band and half_width is None:
+            half_width = HalfBand.half_width
+        if input_half_width is None:
+            input_half_width = (HalfBand if half_band else BandLimited).half_width
         weights = None if predict is None else (as_weights("predict", predict), as_weights("correct", correct, 0))
-        _check_options(half_width, beta, predict, correct, {"ahead": ahead, "behind": behind, "band": band})
+        own = "half_band" if half_band else None if half_width is None else "half_width"
+        _check_options(own, beta, predict, correct, {"ahead": ahead, "behind": behind, "band": band})
         check_count("ahead", ahead)
         check_count("behind", behind, 0)
         self._rule = Interpolation(int(ahead), int(behind), as_band("band", band))
@@ -129,8 +140,8 @@ class Stream:
         self._gap = float(rates[2] / rates[1])
         self._whole = int(whole_steps(np.float64(self._gap), self._rule.ahead, np))
         self._reads = self._whole + self._rule.ahead
-        self._reading = Window.of(input_half_width, input_beta, "input_half_width", "input_beta")
-        self._between = None if half_width is None else Window.of(half_width, beta)
+        self._reading = Window.of(input_half_width, input_beta, "input_half_width", "input_beta", bool(half_band))
+        self._between = None if half_width is None else Window.of(half_width, beta, half_band=bool(half_band))
         reads = self._reads if half_width is None and weights is None else 1
         self._block = max(1, _READS // (reads + 1)) if block is None else block
         check_count("block", self._block)
@@ -155,7 +166,7 @@ class Stream:
 
         A result at a time needs the samples up to so much later. With `block=1` it comes as soon as they have come."""
         lead = max(0.0, self._reads - self._gap) if self._other is None else self._other.lead
-        reach = self._reading.half_width if self._other is None else self._other.reach
+        reach: float = self._reading.half_width if self._other is None else self._other.reach
         return lead + reach * self._unit / self._step
 
     def push(self, xs: Float[np.ndarray, "T D"]) -> Float[np.ndarray, "n ..."]:
@@ -264,15 +275,15 @@ class Stream:
         self._samples = self._samples[max(0, min(oldest - begin, len(self._samples) - 1)) :]
 
 
-def _check_options(half_width: Any, beta: Any, predict: Any, correct: Any, of_evolve: dict[str, Any]) -> None:
-    """`ValueError` for options that would have no effect."""
-    if half_width is not None and predict is not None:
-        raise ValueError("half_width and predict were given; half_width runs resampled, and predict fitted_feedback.")
-    other = "half_width" if half_width is not None else "predict"
+def _check_options(own: str | None, beta: Any, predict: Any, correct: Any, of_evolve: dict[str, Any]) -> None:
+    """`ValueError` for options that would have no effect; `own` is the one that runs the network at its own rate."""
+    if own is not None and predict is not None:
+        raise ValueError(f"{own} and predict were given; {own} runs resampled, and predict fitted_feedback.")
+    other = own or "predict"
     given = ", ".join(name for name, value in of_evolve.items() if value != _EVOLVE[name])
-    if given and (half_width is not None or predict is not None):
+    if given and (own is not None or predict is not None):
         raise ValueError(f"{other} and {given} were given; ahead, behind and band belong to evolve.")
-    if half_width is None and beta is not None:
+    if own is None and beta is not None:
         raise ValueError("beta was given without half_width: it is the β of that window. The input's is input_beta.")
     if predict is None and len(correct):
         raise ValueError("correct was given without predict: it corrects what those weights predict.")

@@ -6,6 +6,7 @@ n·P/A steps after the first one. Places among samples and among steps are ratio
 different fractions: each of these has its weights computed once in a block.
 """
 
+import math
 from typing import Any, NamedTuple
 
 import jax
@@ -17,6 +18,7 @@ from .._base.types import State
 from .._cells.protocol import hoisted
 from .._paths.sinc import offsets, sinc_weights
 from .resampled import Window
+from .stream_half_band import Doubled
 
 
 class Rates(NamedTuple):
@@ -35,27 +37,32 @@ class Resampling:
         self._reads, self._window, self._block = reads, window, block
         self._steps = 0  # of the network so far
         self._results = 0
-        self._rows: np.ndarray | None = None  # what was read of the states from step `_first` on; h0 is step −1
-        self._first = -1
+        self._begun = False
+        self._samples = Doubled(reads.half_width) if reads.half_band else None
+        # what is read of the states; h0 is step −1
+        self._outputs = Doubled(window.half_width, -1) if window.half_band else Rows(window, -1)
 
     @property
-    def lead(self) -> int:
+    def lead(self) -> float:
         """How many steps of the network a result waits for."""
-        return self._window.half_width
+        return self._window.reach
 
     @property
-    def reach(self) -> int:
+    def reach(self) -> float:
         """How many samples after its own time a step needs."""
-        return self._reads.half_width
+        return self._reads.reach
 
     @property
     def newest(self) -> int:
         """The number of the newest sample that the next block reads."""
-        return (self._steps + self._block - 1) * self._rates.step // self._rates.unit + self._reads.half_width
+        whole, rest = divmod((self._steps + self._block - 1) * self._rates.step, self._rates.unit)
+        return whole + math.floor(rest / self._rates.unit + self.reach)
 
     @property
     def oldest(self) -> int:
         """The number of the oldest sample that the next block reads."""
+        if self._samples is not None:
+            return self._samples.count
         return self._steps * self._rates.step // self._rates.unit - self._reads.half_width
 
     def next(self, samples: Float[np.ndarray, "k D"], begin: int, last: int) -> Float[np.ndarray, "n ..."]:
@@ -64,26 +71,52 @@ class Resampling:
         `samples` are those from number `begin` on, of which `last` is the last one: beyond it the input is held."""
         steps = np.arange(self._steps, self._steps + self._block)
         places = np.clip(steps * self._rates.step, 0, last * self._rates.unit)
-        xs = read_at(samples, begin, places, self._rates.unit, self._reads, 0, last)
-        if self._rows is None:
-            self._rows = np.asarray(_output(self._model, xs[0], self._h))[None]
+        if self._samples is None:
+            xs = read_at(samples, begin, places, self._rates.unit, self._reads, 0, last)
+        else:
+            new = np.arange(self._samples.count, self.newest + 1)
+            self._samples.add(samples[np.minimum(new, last) - begin])
+            xs = self._samples.read(places, self._rates.unit)
+        if not self._begun:
+            self._outputs.add(np.asarray(_output(self._model, xs[0], self._h))[None])
+            self._begun = True
         self._h, rows = _run(self._model, self._h, xs)
-        self._rows = np.concatenate([self._rows, np.asarray(rows)])
+        self._outputs.add(np.asarray(rows))
         self._steps += self._block
         return self._read()
 
     def _read(self) -> Float[np.ndarray, "n ..."]:
-        """Return the results that the steps so far allow, and forget the rows that no later one needs."""
-        assert self._rows is not None
-        rates, width = self._rates, self._window.half_width
-        known = self._steps - 1 - width  # results before the step after this one have all their rows
-        until = max(self._results, -(-(known + 1) * rates.step // rates.result))
+        """Return the results that the steps so far allow."""
+        rates = self._rates
+        part, whole = math.modf(self._window.reach)
+        # a result has all its rows if it lies more than `reach` before the next step
+        before = (self._steps - int(whole)) * rates.step - math.ceil(part * rates.step)
+        until = max(self._results, -(-before // rates.result))
         places = np.arange(self._results, until) * rates.result
-        rows = read_at(self._rows, self._first, places, rates.step, self._window, -1, self._steps - 1)
         self._results = until
-        oldest = max(-1, until * rates.result // rates.step - width)
-        self._rows, self._first = self._rows[oldest - self._first :], oldest
-        return rows
+        return self._outputs.read(places, rates.step)
+
+
+class Rows:
+    """Rows of a signal that come one after another, to be read by a window; row `first` is the first one."""
+
+    def __init__(self, window: Window, first: int = 0):
+        self._window = window
+        self._low = self._begin = first
+        self._rows: np.ndarray | None = None
+
+    def add(self, rows: Float[np.ndarray, "k ..."]) -> None:
+        self._rows = rows if self._rows is None else np.concatenate([self._rows, rows])
+
+    def read(self, places: Int[np.ndarray, " n"], unit: int) -> Float[np.ndarray, "n ..."]:
+        """Return the values at `places`/`unit`, increasing, and forget the rows that none at or after the last one needs."""
+        assert self._rows is not None
+        high = self._begin + len(self._rows) - 1
+        read = read_at(self._rows, self._begin, places, unit, self._window, self._low, high)
+        if len(places):
+            oldest = max(self._begin, int(places[-1]) // unit - self._window.half_width)
+            self._rows, self._begin = self._rows[oldest - self._begin :], oldest
+        return read
 
 
 def read_at(

@@ -4,11 +4,13 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
 from .._base.states import flat_rows
 from .._base.types import Cell, State
-from .reading import at_rate
+from .._run.iterate import iterate
+from .reading import at_rate, through_phase
 from .scheme import Scheme, middle_of
 
 SHARP = 128  # half-width of the filter that resamples the network's own output
@@ -35,10 +37,25 @@ class Trial(NamedTuple):
         """The trial on samples xs (T, …) at the network's own rate, to which it answers with the outputs (T, M)."""
         count = round(len(xs) / gap)
         times = np.concatenate([[1 - gap], 1 + gap * np.arange(count)])
-        target = at_rate(outputs, gap, count, SHARP)
-        folded = at_rate(outputs, gap, count, SHARP, lowpass=False) - target if gap > 1 else np.zeros_like(target)
         finer = at_rate(xs.reshape(len(xs), -1), gap, count, FINE).reshape(count, *xs.shape[1:])
-        return cls(cell, finer, times, h0, gap, pick, target, folded)
+        return cls(cell, finer, times, h0, gap, pick, *_target(outputs, gap, count))
+
+    def through_half_band(self, xs: np.ndarray) -> "Trial":
+        """This trial, of samples xs (T, …), for schemes whose filters are half-band filters, with a phase of their own.
+
+        The target is what the network makes of the input through the same phase, then through the phase again."""
+        late = through_phase(xs.reshape(len(xs), -1), self.gap).reshape(xs.shape)
+        outputs = jax.vmap(self.pick)(iterate(self.cell, late, self.h0).states)
+        outputs = through_phase(flat_rows(outputs)[1:].astype(float), 1.0)
+        target, folded = _target(outputs, self.gap, len(self.target))
+        return self._replace(target=target, folded=folded)
+
+
+def _target(outputs: np.ndarray, gap: float, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return outputs (T, M) ideally resampled, (count, M), and what of them the new rate cannot hold."""
+    target = at_rate(outputs, gap, count, SHARP)
+    folded = at_rate(outputs, gap, count, SHARP, lowpass=False) - target if gap > 1 else np.zeros_like(target)
+    return target, folded
 
 
 def tried(scheme: Scheme, trial: Trial) -> Scheme:

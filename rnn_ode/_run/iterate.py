@@ -14,17 +14,16 @@ from .._base.callables import check_cell
 from .._base.checks import as_step, check_callable, check_count
 from .._base.compiled import compiled
 from .._base.results import RESULTS
-from .._base.states import after, like, mask_failed, promote
+from .._base.states import after, mask_failed, promote
 from .._base.types import Cell, State
-from .._cells.protocol import as_initial_state, recurrence
-from .._cells.recurrence import Recurrence
+from .._cells.protocol import as_initial_state
 from .fold import NO_FOLD, Fold, as_fold, checked_fold
 from .inputs import check_inputs
-from .kept import Kept, keep, with_result, with_result_unless
+from .kept import keep, with_result, with_result_unless
+from .network import keeps_whole_states, run_by_segments, run_cell
 from .noise import BLOCK, Noise
 from .parallel import run_in_parallel
 from .parallel_verdict import parallel_or_not
-from .scan import kicked, run_steps, scan_states
 from .trajectory import Trajectory, is_successful
 
 _SEGMENT = 1024  # steps whose states are in memory at a time if `save` keeps something else
@@ -152,23 +151,20 @@ def _run_network(
 
     If the result is `None`, the last value says whether all states are known to be finite. Then they need no check."""
     ts = dt.astype(jnp.result_type(float)) * jnp.arange(xs.shape[0] + 1)
-    h0, apart = promote(h0, cell, xs), recurrence(cell)
-    whole = save is None
+    h0, whole = promote(h0, cell, xs), save is None
     if fold is not None:
         # with a `save`, the check needs no states: if nobody uses them, they are not kept
         fold, save = checked_fold(fold, h0), save or _as_it_is
-    run = partial(_run_by_segments, cell, apart, save, fold or NO_FOLD, noise, xs, h0)
+    run = partial(run_by_segments, cell, save, fold or NO_FOLD, noise, xs, h0)
     if checkpoints is not None:
         rows, total, doubt = run(-(-xs.shape[0] // checkpoints), jax.checkpoint)
     elif noise is not None:
         rows, total, doubt = run(BLOCK, lambda segment, **options: segment)
         if whole and fold is None:
             return ts, after(h0, rows.state), total, None, doubt == 0
-    elif apart is None:
-        rows, _, total, doubt = _run_any_cell(cell, save, fold or NO_FOLD, xs, h0)
-    elif whole:
-        rows, _, total, doubt = _run_apart(apart, save, fold or NO_FOLD, xs, h0)
-        if fold is None:
+    elif whole or not keeps_whole_states(cell):
+        rows, _, total, doubt = run_cell(cell, save, fold or NO_FOLD, xs, h0)
+        if whole and fold is None:
             return ts, after(h0, rows.state), total, None, doubt == 0
     else:
         rows, total, doubt = run(min(xs.shape[0], _SEGMENT), lambda segment, **options: segment)
@@ -176,60 +172,5 @@ def _run_network(
     return ts, states, mask_failed(doubt > 0, total), result, doubt == 0
 
 
-def _run_any_cell(
-    cell, save, fold: Fold, xs, h0, kicks: State | None = None
-) -> tuple[Kept, State, PyTree, Float[Array, ""]]:
-    """Return what is kept of every state (T, …), the last state, the fold, and whether the states are in doubt."""
-
-    def step(h, total, given):
-        x, row, kick = given
-        h = kicked(like(h, cell(x, h)), kick)
-        return h, fold.f(total, h, row)
-
-    return run_steps(step, h0, fold.init, (xs, fold.rows, kicks), lambda _, h: keep(h, save))
-
-
 def _as_it_is(h: State) -> State:
     return h
-
-
-def _run_apart(
-    apart: Recurrence, save, fold: Fold, xs, h0, kicks: State | None = None
-) -> tuple[Kept, State, PyTree, Float[Array, ""]]:
-    """The same as `_run_any_cell`, of a cell taken apart; `save` keeps whole states."""
-    jax.eval_shape(lambda x: like(h0, apart.step(apart.drive(x), h0)), xs[0])
-    return scan_states(apart, fold, xs, h0, partial(keep, save=save), kicks)
-
-
-def _run_by_segments(
-    cell, apart: Recurrence | None, save, fold: Fold, noise: Noise | None, xs, h0, length: int, checkpoint
-) -> tuple[Kept, PyTree, Float[Array, ""]]:
-    """Return what is kept of every state (T, …), the fold, and whether the states are in doubt.
-
-    Only one segment of `length` states is in memory at a time, or with noise of the next multiple of a block of noise. With
-    `jax.checkpoint`, reverse mode stores only the states between segments."""
-    if noise is not None:
-        length = min(-(-length // BLOCK) * BLOCK, xs.shape[0])
-
-    @partial(checkpoint, prevent_cse=False)  # in a scan nothing can be shared with the forward pass
-    def segment(carry, given):
-        h, total, doubt, block = carry
-        part, count = Fold(fold.f, total, given[1]), given[0].shape[0]
-        kicks = None if noise is None else noise.steps(block, count, h0)
-        if apart is None:
-            rows, end, total, more = _run_any_cell(cell, None, part, given[0], h, kicks)
-        else:
-            rows, end, total, more = _run_apart(apart, None, part, given[0], h, kicks)
-        return (end, total, doubt + more, block + -(-count // BLOCK)), jax.vmap(lambda h: keep(h, save))(rows.state)
-
-    start, inputs = (h0, fold.init, jnp.zeros(()), jnp.zeros((), int)), (xs, fold.rows)
-    whole = xs.shape[0] // length * length
-    blocks = jax.tree.map(lambda leaf: leaf[:whole].reshape(-1, length, *leaf.shape[1:]), inputs)
-    end, rows = jax.lax.scan(segment, start, blocks)
-    rows = jax.tree.map(lambda leaf: leaf.reshape(whole, *leaf.shape[2:]), rows)
-    if whole < xs.shape[0]:
-        rest = jax.tree.map(lambda leaf: leaf[whole:], inputs)
-        end, rest = segment(end, rest)
-        rows = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), rows, rest)
-    _, total, doubt, _ = end
-    return rows, total, doubt

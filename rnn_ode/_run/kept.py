@@ -1,6 +1,7 @@
 """What a run keeps of each state, and how the run of these states ended."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import reduce
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -24,6 +25,17 @@ class Kept(NamedTuple):
 def keep(state: State, save: Callable[[Any], Any] | None) -> Kept:
     """Return `save(state)`, or the whole state if there is no `save`."""
     return Kept(state, None) if save is None else Kept(save(state), _health(state))
+
+
+def beside(parts: Sequence[Kept]) -> Kept:
+    """Return what is kept of the layers of a network as what is kept of its states, the tuples of theirs."""
+    states, healths = zip(*parts, strict=True)
+    if healths[0] is None:
+        return Kept(states, None)
+    finite, nan, moderate = zip(*healths, strict=True)
+    return Kept(
+        states, _Health(reduce(jnp.logical_and, finite), reduce(jnp.logical_or, nan), reduce(jnp.logical_and, moderate))
+    )
 
 
 def with_result(rows: Kept, increasing: Bool[Array, " n"] | None = None) -> tuple[State, RESULTS]:

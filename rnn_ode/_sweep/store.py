@@ -10,13 +10,11 @@ import contextlib
 import errno
 import os
 from collections.abc import Iterator, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .._base.stop import undone
 from .._files.atomic import filled_beside
 from .grid import Chunk, Grid
 from .outputs import Output
@@ -95,34 +93,6 @@ def _full_disk_told(path: Path) -> Iterator[None]:
         raise OSError(
             f"store {path}: the disk is full. Finished chunks are kept: make room, and run the same sweep again."
         ) from None
-
-
-@contextlib.contextmanager
-def locked(path: Path, process: int) -> Iterator[None]:
-    """Hold the store for this process of a run. `BlockingIOError` if another run holds it.
-
-    The lock is the system's, on a file beside the store: it ends with the process, however that ends.
-    """
-    from filelock import FileLock, Timeout
-
-    name = path.with_name(f".{path.name}.process-{process}.lock")
-    lock = FileLock(name)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise BlockingIOError(
-            f"store {path}: another run is writing to it. Wait until that one has ended, or give another store."
-        ) from None
-    except NotImplementedError:
-        raise OSError(
-            f"store {path}: its file system has no locks, so that two runs could write to it. Give a folder on another one."
-        ) from None
-    with undone(partial(name.unlink, missing_ok=True)):
-        try:
-            yield
-        finally:
-            lock.release()
-            name.unlink(missing_ok=True)
 
 
 def check_same(path: Path, configuration: dict[str, Any]) -> None:

@@ -9,12 +9,13 @@ import jax
 
 from .._base.checks import brief, check_callable, check_count, check_flag
 from .._files.atomic import check_folder_writable
+from .._files.lock import held
 from .dataset import gathered, opened
 from .grid import Chunk, Grid, as_grid
 from .plan import Plan, planned
 from .program import Found
 from .progress import Show, shown
-from .store import Store, locked
+from .store import Store
 
 if TYPE_CHECKING:
     import xarray
@@ -87,7 +88,7 @@ def sweep(
     with shown(progress) as show:
         if folder is None:
             return gathered(plan, _told(plan, show, plan.chunks())).assign_attrs(computed=grid.size, reused=0)
-        with locked(folder, jax.process_index()):
+        with held("store", folder, jax.process_index(), needed=True):
             return _stored(plan, folder, show)
 
 

@@ -33,6 +33,7 @@ from functools import partial
 from pathlib import Path
 
 from .._base.checks import check_count
+from .._files.lock import only_run
 from ._cases.catalogue import CASES, QUICK, SECONDS, SIZED, SUITES
 from ._keep import Kept
 from ._machine import Rates
@@ -91,7 +92,7 @@ def run(
     for json, and `rnn_ode.plot.bench(rows)` draws them.
 
     **Raises:** `ValueError` or `TypeError` for counts that are not whole and positive, for an unknown case, and for a
-    `keep` of another run; `OSError` if `keep` cannot be written.
+    `keep` of another run; `OSError` if `keep` cannot be written or another run is writing to it.
 
     ```python
     >>> from rnn_ode import bench
@@ -106,16 +107,16 @@ def run(
     check_count("seed", seed, 0)
     chosen, sizes = _chosen(cases), _sizes(hidden, batch)
     arguments = {"cases": chosen, "sizes": [list(size) for size in sizes], "steps": steps, "repeats": repeats}
-    kept = Kept(keep, {**arguments, "peers": peers, "seed": seed})
-    wanted, rates = parts(cases, hidden, batch), Rates()
-    rows = []
-    for number, (case, (units, count)) in enumerate(wanted, 1):
-        told = partial(_told, progress, f"case {number} of {len(wanted)}")
-        plan = Plan(units, count, steps, repeats, peers, seed, told, rates)
-        its = kept.rows(f"{case} {units}×{count}" if case in SIZED else case, partial(CASES[case], plan))
-        rows += its
-        if each is not None:
-            each(its)
+    wanted, rates, rows = parts(cases, hidden, batch), Rates(), []
+    with only_run("keep", None if keep is None else Path(keep)):
+        kept = Kept(keep, {**arguments, "peers": peers, "seed": seed})
+        for number, (case, (units, count)) in enumerate(wanted, 1):
+            told = partial(_told, progress, f"case {number} of {len(wanted)}")
+            plan = Plan(units, count, steps, repeats, peers, seed, told, rates)
+            its = kept.rows(f"{case} {units}×{count}" if case in SIZED else case, partial(CASES[case], plan))
+            rows += its
+            if each is not None:
+                each(its)
     return rows
 
 

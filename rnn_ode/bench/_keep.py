@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from .._files.atomic import check_writable, written_beside
+from .._files.atomic import written_beside
 from . import _machine
 from ._rows import Row
 
@@ -25,7 +25,6 @@ class Kept:
         self.parts: dict[str, list[Row]] = {}
         if self.path is None:
             return
-        check_writable("keep", self.path)
         self.settings = {**arguments, "machine": _machine.description(), **_machine.versions(), "code": _code()}
         if self.path.exists():
             self.parts = _read(self.path, self.settings)

@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from .._base.memory import memory_error
 from .._base.stop import deferred, tell
 from .._base.version import __version__
 from ._cache import VARIABLE, keep_compiled
@@ -67,6 +68,11 @@ def job(
     except (ValueError, TypeError, OSError, ImportError) as error:
         say("error", "red", _with_options(options | dict(names or {}), _in_words(error)))
         raise typer.Exit(2) from None
+    except (MemoryError, RuntimeError) as error:
+        if (told := memory_error(error)) is None:
+            raise
+        say("error", "red", str(told))
+        raise typer.Exit(1) from None
 
 
 def _set_up_jax() -> None:

@@ -247,6 +247,7 @@ def forecast_command(
             patience=patience or (None if published else 6),
             refit=refit and not no_refit,
             columns=[name for i, name in enumerate(data.series.columns) if i not in data.known],
+            index=None if model == "odernn" else data.series.index,
         )
         forecast = data.with_times(forecast)
         write_future(future, forecast, data)

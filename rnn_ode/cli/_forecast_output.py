@@ -93,7 +93,7 @@ def from_saved(path: Path, data: Data, calendar: bool, sizes: dict[str, int | No
             )
         beside = dataclasses.replace(beside, values=values_known)
     found = Ahead(
-        values[:, aimed], saved(values, beside), saved.share, saved.gap, saved.ensemble.members,
+        values[:, aimed], saved(values, beside, data.series.index), saved.share, saved.gap, saved.ensemble.members,
         tuple(read[i] for i in aimed),
     )  # fmt: skip
     return data.with_times(found)

@@ -56,6 +56,14 @@ def resample_command(
             "network. The file has no delay. With --recommend it limits the trial.",
         ),
     ] = None,
+    half_band: Annotated[
+        bool,
+        typer.Option(
+            "--half-band",
+            help="Read the input and the output by half-band filters, which wait less and have a phase of their own. "
+            "--half-width, 4 by default, then counts half samples.",
+        ),
+    ] = False,
     best: Annotated[
         bool,
         typer.Option(
@@ -115,12 +123,14 @@ def resample_command(
     def kept() -> str:
         return f"Stopped; no output was written to {out}: run the same command again."
 
+    own_rate = half_band or half_width is not None or latency is not None
     names = {"rate_in": "--rate", "rate_out": "--to"}
     with job(context, kept, names):
         if best:
-            mention_unused(context, "with --recommend", "ahead", "behind", "band", "half_width", "force")
-        elif latency is not None or half_width is not None:
-            mention_unused(context, "with --half-width and --latency", "ahead", "behind", "band", "force")
+            mention_unused(context, "with --recommend", "ahead", "behind", "band", "half_width", "half_band", "force")
+        elif own_rate:
+            given = "with --half-width, --latency and --half-band"
+            mention_unused(context, given, "ahead", "behind", "band", "force")
         check_files(reads={"--input": input, "--weights": weights}, writes={"--out": out})
         source = source_of(context, input, out, to, rate, column, subtype)
         network = network_in_double(weights, activation, prefix, readout, between, residual)
@@ -128,8 +138,8 @@ def resample_command(
         own = (network.rate or source.rate) if trained is None else trained
         check_rates(source.rate, to, own)
         scheme = None if best else Scheme(ahead, behind, band)
-        if scheme is not None and (half_width or latency is not None):
-            scheme = scheme_of(half_width, latency, own, source.rate)
+        if scheme is not None and own_rate:
+            scheme = scheme_of(half_width, latency, half_band, own, source.rate)
         assumed = assumptions(weights, network, activation)
         with percentage("resampling") as update:
 

@@ -9,6 +9,7 @@ import jax
 import typer
 
 from .._cells.vanilla import VanillaCell
+from .._paths.half_band import HalfBand
 from .._resampling.files_scheme import Scheme, widest
 from .._resampling.files_source import Source, Table
 from .._resampling.stream import Rate, as_rate
@@ -75,11 +76,11 @@ def assumptions(weights: Path, network: Network, activation: Activation | None) 
     return taken * (relu and activation is None) + states * (network.readout is None)
 
 
-def scheme_of(half_width: int | None, latency: float | None, trained: Any, rate: Any) -> Scheme:
+def scheme_of(half_width: int | None, latency: float | None, half_band: bool, trained: Any, rate: Any) -> Scheme:
     """The scheme of `resampled` for one of the two options; `ValueError` for both, or for a latency without room."""
     if half_width is not None and latency is not None:
         raise ValueError(f"give --half-width or --latency; got {half_width} and {latency:g}.")
-    if half_width is not None:
-        return Scheme(half_width=half_width, input_half_width=half_width)
-    assert latency is not None
-    return widest(latency, float(as_rate("--trained", trained) / as_rate("rate", rate)))
+    if latency is not None:
+        return widest(latency, float(as_rate("--trained", trained) / as_rate("rate", rate)), half_band)
+    width = HalfBand.half_width if half_width is None else half_width
+    return Scheme(half_width=width, input_half_width=width, half_band=half_band)

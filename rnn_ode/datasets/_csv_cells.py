@@ -21,6 +21,7 @@ MISSING = frozenset(_SPELLINGS.split(" ")) | {""}
 
 Kind = Literal["missing", "integer", "number", "date", "text"]
 
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _CURRENCIES = {"$": "USD", "US$": "USD", "€": "EUR", "£": "GBP", "¥": "JPY", "₹": "INR", "₽": "RUB", "₩": "KRW"}
 _SCALES = {"K": 1e3, "k": 1e3, "M": 1e6, "B": 1e9}
 # units that change what a number means: numbers with one of them and numbers without make no column
@@ -105,7 +106,7 @@ def kind(cell: str, spelling: Spelling) -> Kind:
     number = number_of(cell, spelling.decimal)
     if number is not None and not number[1]:
         return "number"
-    if _DATE.fullmatch(cell):
+    if _DATE.fullmatch(cell) and not _is_money(cell):
         return "date"
     return "number" if number is not None else "text"
 
@@ -137,8 +138,15 @@ def spelling_of(columns: Sequence[Sequence[str]], decimal: str | None, na: Itera
     return Spelling(decimal, frozenset(na), doubt)
 
 
+def _is_money(cell: str) -> bool:
+    """Whether a cell is a number after the three letters of a currency, such as USD 10, and not a month and a year."""
+    return bool(re.match(r"[A-Z]{3}\s?[-+−]?\d", cell)) and cell[:3].title() not in _MONTHS
+
+
 def _is_date(cell: str) -> bool:
     """Whether a cell is a date and not a number with a fraction, such as 10.50."""
+    if _is_money(cell):
+        return False
     month = re.fullmatch(r"(?:0?[1-9]|1[0-2])\.(?:19|20)\d\d", cell)
     return bool(_DATE.fullmatch(cell)) and (month is not None or not re.fullmatch(r"\d+[.]\d+", cell))
 

@@ -1,12 +1,13 @@
 """The cells of a csv file: numbers of each column, dates, and which columns are read. pandas reads the cells, in pieces."""
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
 
+from .._base.checks import counted
 from ._csv_cells import Numbers, kind
 from ._csv_text import HEAD, Dialect, Stream, checked_records, dialect_of, records, separator_in
 from ._dates import dates_in_numbers, dates_of
@@ -15,6 +16,7 @@ from ._times import increases
 
 _PIECE = 100_000  # rows that are texts at the same time
 Column = str | int
+_CODES = (-99, -999, -9999, -99999, -999.9, -99.99, -999.99)  # with which some files write missing values
 _TIMES = frozenset(("year", "years", "date", "time", "datetime", "timestamp", "jahr", "datum", "zeit"))
 
 
@@ -155,8 +157,24 @@ class Table:
             f"in {', '.join(sorted(map(str, units)))}" if units else "",
             "K, M and B read as thousand, million and billion" if any(self.numbers[i].scaled for i in chosen) else "",
             f"{', '.join(mixed)} not read, since units differ there" if mixed else "",
+            *self._doubts(chosen),
         ]
         return tuple(filter(None, said))
+
+    def _doubts(self, chosen: list[int]) -> Iterator[str]:
+        """What the user may have meant otherwise."""
+        for i in chosen:
+            name, values = self.header[i], self.numbers[i].values
+            count = self.header.count(name)
+            if count > 1:
+                yield f"{name} is column {i}, one of {count} of that name"
+            code = np.nanmin(values)
+            if code in _CODES and not (values[values != code] < 0).any():
+                times = int((values == code).sum())
+                yield f"{code:g} is there {counted(times, 'time')}: if it stands for a missing value, give na {code:g}"
+        years = [int(name) for name in self.header if name.isdecimal() and 1500 <= int(name) < 2500]
+        if self.dialect.header and len(years) > 2 and (np.diff(years) == 1).all():
+            yield "columns are named by years: if each row is a series, turn rows into columns first"
 
 
 def read_table(

@@ -32,15 +32,17 @@ _OTHER_FILES = {
     b"PAR1": "a Parquet file; write it as csv, in pandas by read_parquet(…).to_csv(…)",
     b"\xff\xfe": "UTF-16 text; save it as UTF-8",
     b"\xfe\xff": "UTF-16 text; save it as UTF-8",
+    **dict.fromkeys((b"{", b"[{", b"[[", b"[\n"), "JSON; write it as csv, in pandas by read_json(…).to_csv(…)"),
+    **dict.fromkeys((b"<!", b"<?xml", b"<html", b"<HTML"), "HTML or XML; save its table as csv"),
 }
 
 
 def records(path: PathLike) -> Iterator[Record]:
     """Yield the records that are not blank. `ValueError` for a file of another kind and for bytes that are not UTF-8."""
     with open(path, "rb") as file:
-        _check_kind(path, file.peek(4)[:4])
+        _check_kind(path, file.peek(8)[:8].removeprefix(codecs.BOM_UTF8))
         parts, first = [], 1
-        for number, line in enumerate(file, 1):
+        for number, line in enumerate(_lines(file), 1):
             text = _decoded(path, number, line)
             if number == 1 and _told_separator(text) is not None:
                 continue
@@ -56,6 +58,12 @@ def records(path: PathLike) -> Iterator[Record]:
             raise ValueError(
                 f"{path}, line {first}: a quoted cell begins there and does not end; got {parts[0][:60]!r}."
             )
+
+
+def _lines(file: io.BufferedReader) -> Iterable[bytes]:
+    """The lines of a file. Those of a file without line feeds end with carriage returns."""
+    begin = file.peek()
+    return file.read().split(b"\r") if b"\r" in begin and b"\n" not in begin else file
 
 
 def separator_in(path: PathLike) -> str | None:
@@ -175,7 +183,8 @@ def looks_like_header(rows: list[list[str]], spelling: Spelling) -> bool:
 
     It does if it is text above values, or nothing but text, or distinct integers or dates above values of another kind. If
     there is text among them, or they are years, most values of a column must be of another kind, and else all. Text and
-    years in a row are names above any values. A number with a fraction is a name only beside text above values.
+    years in a row are names above any values, and years alone above values that are no years. A number with a fraction is a
+    name only beside text above values.
     """
     first, *below = rows
     kinds = [kind(cell, spelling) for cell in first]
@@ -199,13 +208,17 @@ def looks_like_header(rows: list[list[str]], spelling: Spelling) -> bool:
     years = _are_years(first, kinds) and not any(
         _are_years(row, [kind(cell, spelling) for cell in row]) for row in below
     )
-    if years and "text" in kinds:
+    if years and ("text" in kinds or not any(_is_year(cell) for row in below for cell in row)):
         return True
     most = years or "text" in kinds
     return any(
         above in ("integer", "date") and under and (2 * under[above] < under.total() if most else not under[above])
         for above, under in pairs
     )
+
+
+def _is_year(cell: str) -> bool:
+    return bool(re.fullmatch(r"\d{4}(?:\.0*)?", cell)) and 1500 <= float(cell) < 2500
 
 
 def _are_years(row: list[str], kinds: list[str]) -> bool:
@@ -224,7 +237,7 @@ def checked_records(path: PathLike, dialect: Dialect) -> Iterator[Record]:
         if width != dialect.width:
             raise ValueError(
                 f"{path}, line {number}: every row must have as many cells, {dialect.separated()}, as the first, "
-                f"{dialect.width}; got {width}: {text[:200]!r}."
+                f"{dialect.width}; got {width}: {text[:200]!r}. Leave out lines that are not part of the table."
             )
         yield number, text
 

@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float
 
 from ._times import Step, as_text, step_of
 
+_LONGEST = 60  # characters of a name in the line that says what was understood
 PathLike = str | os.PathLike[str]
 
 
@@ -88,7 +89,8 @@ class Series:
     def understood(self) -> str:
         """How the series was understood, in one line: rows, columns, index, step, and what was done."""
         others = len(self.reading.available) - len(self.columns) if self.reading else 0
-        names = ", ".join(self.columns[:6]) + (", …" if len(self.columns) > 6 else "")
+        shown = [name if len(name) <= _LONGEST else f"{name[:_LONGEST]}…" for name in self.columns[:6]]
+        names = ", ".join(shown) + (", …" if len(self.columns) > 6 else "")
         parts = [f"{len(self.values)} rows", f"column{'s' * (len(self.columns) > 1)} {names}"]
         if others > 0 and self.reading:
             parts[-1] += f" of {len(self.reading.available)}"

@@ -149,6 +149,14 @@ class _Parts(NamedTuple):
         with jax.default_matmul_precision("highest"):
             return (self.V * self.values[None]) @ self.inverse
 
+    def uncertain(self, size: Array) -> Array:
+        """How far the product V f(Λ) V⁻¹ may be off, in units of the precision, for a matrix of that size: f at the computed
+        eigenvalues is rounded, and these are off themselves, by which f moves as between neighbours."""
+        gaps = jnp.abs(self.eigenvalues[:, None] - self.eigenvalues[None, :])
+        steps = jnp.abs(self.values[:, None] - self.values[None, :])
+        steepest = jnp.max(jnp.where(gaps > 0, steps / jnp.where(gaps > 0, gaps, 1), 0))
+        return self.condition * (jnp.max(jnp.abs(self.values)) + size * steepest)
+
     def rate(self, f: Callable[[Array], Array], d_values: Array | None, dA: Array) -> Array:
         """Return the rate of f(A) for the rate dA (Daleckii & Krein 1965). `d_values` are rates of f at fixed eigenvalues,
         for an f that changes too."""
@@ -166,10 +174,11 @@ class _Parts(NamedTuple):
 
 def _best_radius(f: Callable[[Array], Array], B: Array) -> tuple[Array, Array]:
     """Return the radius with the least estimated error, and that error relative to f."""
-    eps, radii = jnp.finfo(B.dtype).eps, jnp.asarray(_RADII, B.real.dtype) * frobenius(B)
+    eps, size_of_B = jnp.finfo(B.dtype).eps, frobenius(B)
+    radii = jnp.asarray(_RADII, B.real.dtype) * size_of_B
 
     def rounding(parts: _Parts, size: Array) -> Array:
-        return eps * _ratio(parts.condition * jnp.max(jnp.abs(parts.values)), size)
+        return eps * _ratio(parts.uncertain(size_of_B), size)
 
     def error_of(radius):
         parts = lax.map(lambda node: _Parts.of(_moved(B, radius, node), f), _nodes(B))

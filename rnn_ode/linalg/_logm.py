@@ -10,6 +10,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Inexact, Integer
 
 from .._base.checks import as_matrix, is_concrete
+from .._base.verdict import float64_hint
 from ._balance import balancing, rescaled
 from ._exponential import exponential
 from ._solve import inv, nan_unless, solve, zero_to_zero
@@ -81,7 +82,8 @@ def logm(A: ArrayLike | Sequence) -> Inexact[Array, "N N"]:
     **Returns:** the logarithm (N, N), in the type of `A`. Differentiable to any order in forward and reverse mode, also where
     eigenvalues coincide. If `A` is traced and has no principal logarithm, all entries are NaN.
 
-    **Raises:** `ValueError` for a matrix that is not square, not finite or has no principal logarithm.
+    **Raises:** `ValueError` for a matrix that is not square, not finite, has no principal logarithm, or is so ill-conditioned
+    that rounding hides it.
 
     The method is inverse scaling and squaring: square roots by the Denman–Beavers iteration until the matrix is near I, then
     the Gauss–Legendre form of the diagonal Padé approximant of log(I + X) (Cheng, Higham, Kenney & Laub, SIAM J. Matrix Anal.
@@ -102,8 +104,15 @@ def logm_of(name: str, A: ArrayLike | Sequence) -> Inexact[Array, "N N"]:
     A = as_matrix(name, A, complex=True)
     log = _of_balanced(A, balancing(A))
     if is_concrete(A, log) and not np.isfinite(np.asarray(log)).all():
-        values = np.linalg.eigvals(np.asarray(A))
+        values, eps = np.linalg.eigvals(np.asarray(A)), float(jnp.finfo(A.dtype).eps)
         nearest = values[np.argmin(np.abs(np.angle(-values)) * (values != 0))]
+        # of a block of size N rounding moves eigenvalues by about ‖A‖ ε^(1/N)
+        within = np.linalg.norm(np.asarray(A, complex)) * eps ** (1 / len(values))
+        if (abs(nearest.imag) if nearest.real < 0 else abs(nearest)) > within:
+            raise ValueError(
+                f"{name} is too ill-conditioned for {A.dtype}: rounding hides its logarithm. See condition(logm, {name}). "
+                f"{float64_hint(A.dtype)}".rstrip()
+            )
         raise ValueError(
             f"{name} has no principal logarithm: its eigenvalue {_spelled(nearest)} is on (−∞, 0], or too near to it. If "
             f"that is negative, Exact(complex=True).generator({name}) is a complex logarithm; if it is zero, there is none."

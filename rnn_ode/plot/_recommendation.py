@@ -17,6 +17,7 @@ def recommendation(r: Any) -> Figure:
     """A bar for the signal-to-error ratio of each scheme that was tried, and the ratios against the latency.
 
     The recommended scheme is blue. Dark ones are on the front: no other scheme beats them in latency, cost and error at once.
+    Hollow ones have a phase of their own.
 
     **Arguments:**
 
@@ -27,7 +28,7 @@ def recommendation(r: Any) -> Figure:
     ```python
     >>> from types import SimpleNamespace
     >>> from rnn_ode import plot
-    >>> best = SimpleNamespace(label="evolve(ahead=1, behind=1)", snr=30.0, applications=1, latency=2.0)
+    >>> best = SimpleNamespace(label="evolve(ahead=1, behind=1)", snr=30.0, applications=1, latency=2.0, in_phase=True)
     >>> plot.recommendation(SimpleNamespace(schemes=(best,), best=best, front=(best,), ratio=2.0)).get_suptitle()
     'At 2 times the rate: evolve(ahead=1, behind=1), 30.0 dB with 1 application a result'
 
@@ -72,14 +73,14 @@ def _bars(axes: Axes, shown: list[Any], colours: dict[int, Any]) -> None:
 def _against_latency(axes: Axes, tried: list[Any], front: list[Any], colours: dict[int, Any]) -> None:
     points = [scheme for scheme in tried if np.isfinite([scheme.snr, scheme.latency]).all()]
     reached: list[Any] = []  # the schemes that are better than all that wait less
-    for scheme in sorted((s for s in front if s in points), key=lambda s: (s.latency, -s.snr)):
+    for scheme in sorted((s for s in front if s in points and s.in_phase), key=lambda s: (s.latency, -s.snr)):
         if not reached or scheme.snr > reached[-1].snr:
             reached.append(scheme)
     axes.step([s.latency for s in reached], [s.snr for s in reached], where="post", color=ink(), lw=1, zorder=1)
-    sizes = [30 if scheme in front else 14 for scheme in points]
-    axes.scatter(
-        [s.latency for s in points], [s.snr for s in points], sizes, [colours[id(s)] for s in points], zorder=2
-    )
+    for scheme in points:
+        colour = colours[id(scheme)]
+        look = {"s": 30 if scheme in front else 14, "edgecolors": colour, "zorder": 2}
+        axes.scatter(scheme.latency, scheme.snr, color=colour if scheme.in_phase else "none", **look)
     axes.set_xscale("symlog", base=2, linthresh=1)
     axes.xaxis.set_major_formatter("{x:g}")
     axes.set(xlabel="latency, steps of the network", ylabel="signal to error, dB")

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from telling import telling
 
 import rnn_ode as ro
 import rnn_ode.plot
@@ -69,7 +70,7 @@ def test_chunks_and_order_change_nothing():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("dtype", telling([np.float64, np.float32], np.float32))
 def test_a_flow_goes_to_the_cycle_or_the_point_by_its_radius(dtype):
     found = ro.basins(ro.Flow(two_cycles), GRID.astype(dtype))
     radius = np.linalg.norm(GRID, axis=1)

@@ -10,12 +10,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from telling import telling
 
 import rnn_ode as ro
 import rnn_ode.plot
 
 WITHIN = {np.float32: 2e-5, np.float64: 1e-8}
-PRECISIONS = pytest.mark.parametrize("dtype", [np.float32, np.float64])
+PRECISIONS = pytest.mark.parametrize("dtype", telling([np.float32, np.float64], np.float32))
 
 
 class Scaled(eqx.Module):
@@ -183,7 +184,13 @@ SHAPES = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("shape", "dtype"), [("loop", np.float32), ("stem", np.float64), ("circle", np.float32), ("growing", np.float64)]
+    ("shape", "dtype"),
+    [
+        ("loop", np.float32),
+        ("stem", np.float64),
+        pytest.param("circle", np.float32, marks=pytest.mark.thorough),
+        pytest.param("growing", np.float64, marks=pytest.mark.thorough),
+    ],
 )
 def test_units_of_time_and_state_change_nothing_else(shape, dtype):
     """Powers of two are exact, so that the same points are visited: parameters are equal, states and eigenvalues rescaled."""

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 import scipy.optimize
+from telling import telling
 
 import rnn_ode as ro
 import rnn_ode.plot
@@ -286,7 +287,7 @@ def test_against_brute_force(n):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("n", [1, 16])
+@pytest.mark.parametrize("n", telling([1, 16], 1))
 def test_other_sizes(n):
     for kind, W in zoo(n, n).items():
         t = of_map(W)

@@ -19,6 +19,7 @@ from conversions import (
     blocks,
     labelled,
 )
+from matrices import jordan, rotated
 
 import rnn_ode as ro
 from rnn_ode._paths.base import Constant
@@ -225,3 +226,12 @@ def test_a_zero_multiplier_leaves_the_generators_without_an_inverse(method):
 def test_logm_of_what_is_not_a_matrix_names_the_argument(A, error, as_user):
     with pytest.raises(error, match=r"^A must"):
         ro.logm(A)
+
+
+@pytest.mark.slow
+def test_a_flow_whose_matrix_rounding_hides_is_refused():
+    """It was a field of NaN."""
+    W = rotated(np.random.default_rng(0), jordan(0.1, 5)).astype(np.float32)
+    cell = ro.VanillaCell(W, np.ones((5, 1), np.float32), np.zeros(5, np.float32), None)
+    with pytest.raises(ValueError, match=r"rounding in float32 hides the generator; float64 .* These do: Forward\(1\)"):
+        ro.to_ode(cell, ro.Exact())

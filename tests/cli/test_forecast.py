@@ -231,7 +231,7 @@ def test_a_saved_forecaster_forecasts_without_training(tmp_path, monkeypatch):
     first = found(written(tmp_path, lines), "--checkpoint", checkpoint, "--horizon", 2)
     again = found(tmp_path / "series.csv", "--checkpoint", checkpoint, "--horizon", 2)
     assert {**first, "figure": ""} == {**again, "figure": ""}
-    monkeypatch.setattr("rnn_ode.learn._forecast.forecast.fit", lambda *arguments, **settings: pytest.fail("trained"))
+    monkeypatch.setattr("rnn_ode.learn._forecast.trainer.fit", lambda *arguments, **settings: pytest.fail("trained"))
     saved = found(tmp_path / "series.csv", "--from", checkpoint)
     assert saved["future"] == first["future"]
     for option, kept in (("--horizon", 2), ("--gap", 0), ("--history", 24)):
@@ -260,3 +260,45 @@ def test_values_known_in_advance_are_used(tmp_path):
     answers = found(file, *way)
     np.testing.assert_allclose(np.ravel(answers["future"]["mean"])[2], 2 * plan[242], atol=0.3)
     assert answers["ensemble"]["mae"] < 0.3 * answers["naive"]["mae"] and answers["future"]["time"][0] == "2020-08-28"
+
+
+@pytest.mark.slow
+def test_the_calendar_is_used(tmp_path):
+    """Some weekdays are high. Two values before do not tell which day comes next; the calendar does."""
+    days = np.datetime64("2020-01-01") + np.arange(240)
+    high = np.array([0, 1, 1, 0, 0, 1, 0])[(days.astype(int) + 3) % 7]
+    file = written(tmp_path, [f"{day},{5 + 2 * x}" for day, x in zip(days, high, strict=True)], "day,x")
+    checkpoint = tmp_path / "run.ckpt"
+    way = ["--calendar", "--season", 1, "--history", 2, "--no-linear", "--no-refit", "--steps", 200, "--hidden", 8]
+    answers = found(file, *way, "--checkpoint", checkpoint)
+    assert answers["ensemble"]["mae"] < 0.5 * min(row["mae"] for row in answers["baselines"].values())
+    again = found(file, "--from", checkpoint, "--calendar")["future"]["mean"]
+    np.testing.assert_allclose(again, answers["future"]["mean"], rtol=1e-5)
+    unseen = run(file, "--from", checkpoint)
+    assert unseen.exit_code == 2 and "give --known or --calendar" in " ".join(unseen.stderr.split())
+
+
+@pytest.mark.slow
+def test_saved_networks_find_the_season_in_a_file_that_begins_elsewhere(tmp_path):
+    """They counted rows from the first one of the file, so that January was forecast as August."""
+    profile = np.array([0, 30, -20, 5, 9, -14, 22, -8, 3, -11, 0, -16])
+    months = np.arange(360, 560).astype("datetime64[M]").astype("datetime64[D]")
+    noise = np.random.default_rng(0).normal(size=200)
+    lines = [f"{month},{100 + 0.2 * k + profile[k % 12] + noise[k]:.4f}" for k, month in enumerate(months)]
+    checkpoint = tmp_path / "run.ckpt"
+    whole = found(written(tmp_path, lines, "month,x"), "--horizon", 3, "--checkpoint", checkpoint)
+    assert "without the profile of 12 rows" in whole["prepared"]
+    short = written(tmp_path, lines[67:], "month,x")
+    np.testing.assert_allclose(found(short, "--from", checkpoint)["future"]["mean"], whole["future"]["mean"], rtol=1e-6)
+    weeks = [f"{np.datetime64('2020-01-06') + 7 * k},{k}" for k in range(60)]
+    other = run(written(tmp_path, weeks, "month,x"), "--from", checkpoint)
+    assert (
+        other.exit_code == 2 and "must have the step of the rows of the training, monthly; got weekly" in other.stderr
+    )
+    head, _, arrays = checkpoint.read_bytes().partition(b"\n")
+    header = json.loads(head)
+    for added in ("began", "step", "scale"):
+        del header["state"]["dict"]["forecaster"]["fields"][added]
+    checkpoint.write_bytes(json.dumps(header).encode() + b"\n" + arrays)  # as version 0.5 wrote it
+    again = found(written(tmp_path, lines, "month,x"), "--from", checkpoint)
+    assert again["future"]["mean"] == whole["future"]["mean"]

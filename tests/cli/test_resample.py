@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -114,6 +115,10 @@ def test_a_csv_series_is_resampled_with_a_constant_input(folder):
         (("--to", 9600, "--weights", "missing.npz"), "missing.npz"),
         (("--to", 9600, "--input", "missing.wav"), "missing.wav"),
         (("--to", 9600, "--latency", 1), "--latency must be at least 2 steps of the network here"),
+        (
+            ("--to", 9600, "--latency", 4, "--half-band"),
+            "--latency must be at least 4.74 steps of the network here, for",
+        ),
         (("--to", 9600, "--latency", "nan"), "'--latency': Input should be greater than or equal to 0"),
         (("--to", 9600, "--half-width", 513), "'--half-width': Input should be less than or equal to 512"),
         (("--to", 9600, "--latency", 9, "--half-width", 9), "give --half-width or --latency; got 9 and 9"),
@@ -220,6 +225,41 @@ def test_a_network_at_its_own_rate_comes_out_without_delay(folder, option, width
     wanted = rows + dry if net.residual else rows
     np.testing.assert_allclose(next(audio.read_wav("out.wav").blocks())[8:], wanted[8:], atol=1e-6)
     assert "at the network's own rate" in " ".join(invoke(*arguments, *option).stdout.split())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "options", [("--latency", 16), pytest.param(("--latency", 16, "--half-band"), marks=pytest.mark.thorough)]
+)
+def test_a_file_read_in_blocks_comes_out_as_one_read_at_once(folder, monkeypatch, options):
+    """In blocks of 1, 17 and 4096 samples."""
+    samples = np.random.default_rng(0).uniform(-0.3, 0.3, size=(4200, 1))
+    write("in.wav", samples)
+    arguments = ("--weights", "net.npz", "--input", "in.wav", "--to", 9600, *options, "--subtype", "double", "--json")
+    written, blocks = {}, audio.Recording.blocks
+    for size in (65_536, 1, 17, 4096):
+        monkeypatch.setattr(audio.Recording, "blocks", lambda self, size=size: blocks(self, size))
+        result = invoke(*arguments, "--out", f"{size}.wav")
+        assert result.exit_code == 0, result.output
+        assert json.loads(result.stdout)["latency"] <= 16
+        written[size] = next(blocks(audio.read_wav(f"{size}.wav"), 10_000))
+    assert written[1].shape == (5040, 1)
+    for size in (1, 17, 4096):
+        np.testing.assert_allclose(written[size], written[65_536], rtol=0, atol=1e-14)
+
+
+@pytest.mark.slow
+def test_half_band_filters_are_compared_through_their_own_phase(folder):
+    """Of a wave of 0.38 of the rate, which comes out late, the file is told to be right."""
+    t = np.arange(1500)
+    write("in.wav", (0.3 * np.sin(0.3 * t) + 0.2 * np.sin(2.4 * t))[:, None])
+    result = invoke("--weights", "net.npz", "--input", "in.wav", "--out", "out.wav", "--to", 9600, "--half-band")
+    assert result.exit_code == 0 and "warning" not in result.stderr
+    told = " ".join(result.stdout.split())
+    assert "half_width=4, input_half_width=4" in told and "half-band, with a phase of their own" in told
+    decibels = re.search(r"round trip ([0-9.]+) dB", told)
+    assert decibels is not None and float(decibels[1]) > 50, told
+    assert f"{2 * ro.HalfBand(np.zeros((2, 1))).reach:.3g} steps of the network" in told
 
 
 @pytest.mark.slow

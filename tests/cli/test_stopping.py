@@ -122,8 +122,8 @@ def stop_at_random(name, folder, count, seconds):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", COMMANDS)
-def test_a_command_can_be_stopped_at_any_of_three_moments(name, folder):
-    stop_at_random(name, folder, 3, 4.0)
+def test_a_command_can_be_stopped_at_a_random_moment(name, folder):
+    stop_at_random(name, folder, 1, 4.0)
 
 
 @pytest.mark.thorough

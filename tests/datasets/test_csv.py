@@ -376,3 +376,36 @@ def test_a_large_file_is_read_in_pieces(write, monkeypatch):
     path = write("d,x\n" + "".join(f"2020-01-{k + 1:02d},{k}.5\n" for k in range(30)))
     series = datasets.load_csv(path)
     assert series.values.ravel().tolist() == [k + 0.5 for k in range(30)] and str(series.step) == "daily"
+
+
+@pytest.mark.parametrize(
+    ("text", "remark"),
+    [
+        ("2018,2019,2020\n15,25,35\n25,35,12\n", "columns are named by years: if each row is a series, turn rows into"),
+        ("t,x,x\n1,2,3\n2,3,4\n", "x is column 2, one of 2 of that name"),
+        ("t,x\n1,2\n2,-999\n3,5\n", "-999 is there 1 time: if it stands for a missing value, give na -999"),
+    ],
+)
+def test_what_may_be_meant_otherwise_is_said(write, text, remark):
+    """Integers below years were data under "no header", the last column of a name was read unsaid, and so was -999."""
+    assert any(one.startswith(remark) for one in datasets.load_csv(write(text)).reading.remarks)
+    for usual in ("t,x\n1,2\n2,5\n", "a,2019,2020\nb,1,2\nc,3,5\n", "t,x\n1,-999\n2,-998\n3,-5\n"):
+        assert not datasets.load_csv(write(usual)).reading.remarks
+
+
+def test_lines_may_end_as_on_an_old_macintosh_and_prices_begin_with_a_currency(write):
+    """ "USD 10" was taken for a month and a year, so that no column held numbers."""
+    series = datasets.load_csv(write("d,p\r2020-01-01,USD 10\r2020-01-02,USD 11.5\r"))
+    assert series.values.ravel().tolist() == [10, 11.5] and series.reading.remarks == ("in USD",)
+    named = datasets.load_csv(write("<DATE>,<CLOSE>\n2020-01-01,10\n2020-01-02,11\n"))
+    assert named.columns == ("<CLOSE>",)
+    months = datasets.load_csv(write("m,x\nJan 95,1\nFEB 95,2\nMar 95,4\n"))
+    assert str(months.step) == "monthly"
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"), [('{"a": [1, 2]}', "JSON"), ("[[1], [2]]", "JSON"), ("<!doctype html>", "HTML")]
+)
+def test_text_of_another_kind_is_named(write, text, kind):
+    with pytest.raises(ValueError, match=f"this is {kind}"):
+        datasets.load_csv(write(text))

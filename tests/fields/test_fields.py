@@ -78,7 +78,7 @@ def test_it_says_its_sizes_as_a_field_and_as_a_cell(field):
 
 
 @pytest.mark.slow
-@each
+@two
 def test_a_field_can_be_a_layer_of_a_stack(field):
     """A layer above reads the output, N numbers whatever the state is."""
     top = eqx.nn.GRUCell(N, 2, key=KEY)

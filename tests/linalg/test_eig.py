@@ -68,7 +68,7 @@ def test_eig_qr_of_examples(index, name):
     [
         (1, np.float64, 1e-14),
         (2, np.float32, 1e-5),
-        (128, np.float64, 1e-11),
+        pytest.param(128, np.float64, 1e-11, marks=pytest.mark.thorough),
         (128, np.float32, 1e-4),
     ],
 )

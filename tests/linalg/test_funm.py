@@ -127,3 +127,10 @@ def test_a_batch_and_every_platform():
     batch = jax.vmap(lambda A: exp_of(A).value)(stack)
     np.testing.assert_allclose(batch[1], exp_of(stack[1]).value, rtol=1e-12)
     assert "geev" not in lower(lambda A: linalg.funm(A, jnp.exp).value, BLOCK)["tpu"]
+
+
+def test_a_nearly_nilpotent_matrix_is_not_judged_by_its_small_eigenvalues():
+    """Its eigenvalues are ±5e-9 where 0 is right, and its sine is the matrix itself, up to the cube."""
+    A = rotated(np.random.default_rng(0), np.array([[0.0, 1.6], [0.0, 0.0]]))
+    value, error = linalg.funm(A, jnp.sin)
+    assert np.max(np.abs(value - A)) < 1e-13 and error < 1e-13

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 import scipy.optimize
-from matrices import random_matrix, relative, rotation
+from matrices import jordan, random_matrix, relative, rotated, rotation
 
 from rnn_ode.linalg._logm import logm
 
@@ -178,3 +178,12 @@ def test_a_matrix_without_a_logarithm_is_named():
         with pytest.raises(ValueError, match=r"no principal logarithm: its eigenvalue (-1|0) is on"):
             logm(W)
     assert np.isnan(jax.jit(logm)(-jnp.eye(2))).all()
+
+
+@pytest.mark.slow
+def test_a_matrix_that_is_too_ill_conditioned_for_its_type_is_not_said_to_have_no_logarithm():
+    """Five equal eigenvalues of 0.15 are far from the negative axis; the condition number is 1e4."""
+    W = rotated(np.random.default_rng(0), jordan(0.15, 5)).astype(np.float32)
+    with pytest.raises(ValueError, match=r"A is too ill-conditioned for float32: rounding hides .* float64 may decide"):
+        logm(W)
+    assert np.isfinite(logm(W.astype(float))).all()

@@ -196,7 +196,9 @@ def memory(cells=("tanh", "lstm"), lags=(10, 20, 40)):
 
 
 def scheme(label, snr, applications=1):
-    return SimpleNamespace(label=label, snr=snr, applications=applications, latency=4.0 * applications - 4)
+    return SimpleNamespace(
+        label=label, snr=snr, applications=applications, latency=4.0 * applications - 4, in_phase=True
+    )
 
 
 def recommendation(count=3):

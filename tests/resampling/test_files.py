@@ -115,7 +115,9 @@ def test_recommended_is_the_best_stable_scheme_of_evolve(monkeypatch):
 
     def scheme(function, stable, snr, **arguments):
         label = f"{function.__name__}{tuple(arguments.values())}"
-        return SimpleNamespace(run=partial(function, **arguments), stable=stable, snr=snr, label=label, reads=None)
+        return SimpleNamespace(
+            run=partial(function, **arguments), stable=stable, snr=snr, label=label, reads=None, in_phase=True
+        )
 
     ranking = (
         scheme(ro.delayed_feedback, True, 61.5, order=3, band=0.0),
@@ -141,7 +143,7 @@ def test_recommended_is_the_best_stable_scheme_of_evolve(monkeypatch):
 def test_a_recommended_scheme_reads_by_the_windows_of_its_trial(monkeypatch):
     """At twice the network's rate. An input at the network's own rate needs half as many samples for as long a window."""
     run = partial(ro.resampled, half_width=3, beta=9.5)
-    best = SimpleNamespace(run=run, snr=90.0, label="", reads=Window(6, 11.5))
+    best = SimpleNamespace(run=run, snr=90.0, label="", reads=Window(6, 11.5), in_phase=True)
     monkeypatch.setattr(files_scheme, "recommend", lambda *_, **__: SimpleNamespace(schemes=(best,)))
     own = OwnRun(TONE, TONE)
     for interval in (0.5, None):

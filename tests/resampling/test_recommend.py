@@ -14,7 +14,7 @@ import rnn_ode as ro
 def test_the_recommended_scheme_is_as_good_as_the_best_and_no_dearer_than_needed():
     cell = ro.VanillaCell(np.diag([0.95, 0.6]), np.ones((2, 1)), np.zeros(2), jnp.tanh)
     found = ro.recommend(cell, 0.1 * XS, 44.1 / 48, budget=2)
-    tried = [scheme for scheme in found.schemes if not np.isnan(scheme.snr)]
+    tried = [scheme for scheme in found.schemes if not np.isnan(scheme.snr) and scheme.in_phase]
     assert len(tried) >= 4 and all(scheme.stable for scheme in tried)
     top = max(scheme.snr for scheme in tried)
     assert found.best.snr >= top - 0.5 and found.best.applications <= 2 and top > 40
@@ -145,9 +145,19 @@ def test_the_latency_is_that_of_the_newest_sample_that_counts(limited):
 
 
 @pytest.mark.slow
+def test_half_band_filters_are_compared_through_their_own_phase_and_never_recommended(limited):
+    """In phase, a window of as long a latency reaches 78 dB, and this filter 60."""
+    for limit, count in ((0, 0), (12, 2), (None, 2)):
+        found = limited[1][limit]
+        late = [scheme for scheme in found.schemes if not scheme.in_phase]
+        assert len(late) == count and all(scheme.snr > 84 for scheme in late) and found.best.in_phase
+        assert ("a phase of their own" in found.table()) == (count > 0)
+
+
+@pytest.mark.slow
 def test_the_front_holds_what_nothing_beats(limited):
     for found in limited[1].values():
-        tried = [(s.latency, s.cost, -s.snr, s) for s in found.schemes if not np.isnan(s.snr)]
+        tried = [(s.latency, s.cost, -s.snr, not s.in_phase, s) for s in found.schemes if not np.isnan(s.snr)]
         for *ours, scheme in tried:
             beaten = any(
                 all(a <= b for a, b in zip(theirs, ours, strict=True)) and theirs != ours for *theirs, _ in tried

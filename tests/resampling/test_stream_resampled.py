@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 import rnn_ode as ro
+from rnn_ode._paths.half_band import delay_of, half_band
 
+DELAY = delay_of(half_band())
 GRU = eqx.nn.GRUCell(1, 3, key=jax.random.key(1))
 TANH = ro.VanillaCell(np.diag([0.6, -0.3]), np.ones((2, 1)), np.zeros(2), jnp.tanh)
 XS = np.random.default_rng(0).standard_normal((211, 1))
@@ -59,6 +61,28 @@ def test_the_windows_of_a_stream_have_the_shapes_that_are_given():
     assert abs(want - resampled(TANH, XS, *rates, *widths)).max() > 1e-3
 
 
+HALF_BAND = {
+    "a small change of rate": (TANH, (44_100, 48_000, 44_100), 4, 4),
+    "three rates": (GRU, (8, 3, 10), 2, 5),
+}
+
+
+@pytest.mark.parametrize("case", ["a small change of rate", pytest.param("three rates", marks=pytest.mark.slow)])
+def test_blocks_through_half_band_filters_are_one_call_of_resampled(case):
+    cell, rates, half_width, reads = HALF_BAND[case]
+    (rate_in, rate_out, trained), h0 = (
+        [Fraction(rate) for rate in rates],
+        np.full(TANH.b.shape if cell is TANH else 3, 0.3),
+    )
+    ts = np.append(0.0, 1 + float(trained / rate_out) * np.arange(-(-len(XS) * rate_out // rate_in)))
+    path = ro.HalfBand(XS, float(trained / rate_in), t0=1.0, half_width=reads)
+    want = ro.resampled(cell, path, ts, h0, half_width=half_width, half_band=True).states[1:]
+    given = {"half_width": half_width, "input_half_width": reads, "half_band": True, "h0": h0}
+    for block, cuts in ((None, ()), (1, range(1, 211)), (17, range(17, 211, 17)), (7, (1, 2, 150))):
+        rows = streamed(ro.Stream(cell, state, *rates, block=block, **given), XS, *cuts)
+        np.testing.assert_allclose(rows, want, rtol=0, atol=1e-12)
+
+
 @pytest.mark.slow
 def test_evolve_in_a_stream_reads_its_input_by_the_window_that_is_given():
     ts = 1 + 44.1 / 48 * np.arange(-1, -(-len(XS) * 160 // 147))
@@ -73,6 +97,7 @@ def test_evolve_in_a_stream_reads_its_input_by_the_window_that_is_given():
     [
         ({"half_width": 8, "input_half_width": 8}, 8 + 8 * 44.1 / 48),
         ({"ahead": 3}, 3 - 44.1 / 48 + 16 * 44.1 / 48),
+        ({"half_band": True}, (4 + DELAY) / 2 * (1 + 44.1 / 48)),
         pytest.param({"half_width": 2, "input_half_width": 4}, 2 + 4 * 44.1 / 48, marks=pytest.mark.slow),
     ],
 )
@@ -99,7 +124,7 @@ def test_samples_and_rows_that_are_done_with_are_forgotten(float32):
     stream = ro.Stream(jax.tree.map(lambda leaf: leaf.astype(np.float32), TANH), state, 3, 2, 3, half_width=4, block=16)
     for _ in range(40):
         rows = stream.push(XS)
-        assert len(stream._samples) < 100 and len(stream._other._rows) < 40
+        assert len(stream._samples) < 100 and len(stream._other._outputs._rows) < 40
     assert rows.dtype == np.float32
     assert stream.flush().shape[0] < 100
 
@@ -120,6 +145,8 @@ def test_a_short_series_has_its_results_too():
         ({"half_width": 8, "ahead": 9}, "half_width and ahead were given; ahead, behind and band belong to evolve"),
         ({"half_width": 8, "behind": 0, "band": 0.2}, "half_width and behind, band were given"),
         ({"beta": 4.0}, "beta was given without half_width"),
+        ({"half_band": True, "input_beta": 4.0}, "input_beta was given with half_band"),
+        ({"half_band": True, "predict": [1.0]}, "half_band and predict were given; half_band runs resampled"),
     ],
 )
 def test_widths_that_do_not_serve_and_options_without_effect_are_refused(given, words, as_user):

@@ -3,12 +3,13 @@
 from functools import partial
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import rnn_ode as ro
-from rnn_ode._resampling.reading import at_rate, fitted_window, relative_error, spectrum_of
+from rnn_ode._resampling.reading import at_rate, fitted_window, relative_error, spectrum_of, through_phase
 from rnn_ode._resampling.resampled import Window
 from rnn_ode._resampling.scheme import Scheme
 from rnn_ode._resampling.trial import Trial, tried
@@ -68,6 +69,19 @@ def test_the_fitted_window_is_the_best_one():
     window, error = fitted_window(3, frequencies, power)
     assert all(error <= relative_error(Window(3, beta), frequencies, power) for beta in (2.0, 4.0, 6.0, 8.0))
     assert window.half_width == 3 and error == relative_error(window, frequencies, power)
+
+
+@pytest.mark.parametrize("gap", [1.0, 0.6])
+def test_the_phase_is_that_of_a_half_band_path(gap):
+    """Waves up to 2/3 of half the rate, read by the path at whole rows."""
+    t = np.arange(3000.0)
+    rows = np.sin(0.2 * t) + np.cos(0.5 * t) + np.sin(2.0 * t + 1)
+    samples = np.arange(0, 2999, gap)
+    path = ro.HalfBand(
+        np.sin(0.2 * samples) + np.cos(0.5 * samples) + np.sin(2.0 * samples + 1), gap, t0=1.0, half_width=16
+    )
+    read = np.asarray(jax.vmap(path)(1 + t[1400:1600]))
+    np.testing.assert_allclose(through_phase(rows[:, None], gap)[1400:1600, 0], read, atol=3e-4)
 
 
 def test_a_spectrum_has_its_power_where_the_wave_is():

@@ -78,7 +78,8 @@ def test_a_fold_is_the_loop_in_python(name):
     ("name", "checkpoints"),
     [
         ("tanh", None),
-        *(pytest.param(name, None, marks=slow) for name in ("lstm", "gru", "stacked", "function")),
+        *(pytest.param(name, None, marks=slow) for name in ("lstm", "stacked")),
+        *(pytest.param(name, None, marks=pytest.mark.thorough) for name in ("gru", "function")),
         *(pytest.param(name, k, marks=slow) for name, k in (("tanh", 3), ("function", 3))),
     ],
 )

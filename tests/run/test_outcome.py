@@ -138,7 +138,7 @@ def test_a_stiff_fixed_step_is_stiff_and_the_solver_that_the_text_names_solves_i
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("c", "s"), [(1.0, 1.0), (2.0**-20, 2.0**20)])
+@pytest.mark.parametrize(("c", "s"), [pytest.param(1.0, 1.0, marks=pytest.mark.thorough), (2.0**-20, 2.0**20)])
 def test_rounding_is_the_reason_where_float64_solves_what_float32_cannot(c, s):
     """The flow follows cos t within 1e-5. A run that ends near a singularity, or has too few steps, has another reason."""
 

@@ -31,6 +31,7 @@ CELLS = {
     "lstm without bias": eqx.nn.LSTMCell(D, N, use_bias=False, key=KEYS[6]),
     "gru without bias": eqx.nn.GRUCell(D, N, use_bias=False, key=KEYS[7]),
 }
+TELLING = ("affine", "piecewise", "lstm", "gru without bias")
 cells = pytest.mark.parametrize("name", CELLS)
 
 
@@ -88,14 +89,28 @@ def test_a_cell_taken_apart_is_the_cell(name):
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=() if name == "tanh" else pytest.mark.slow) for name in CELLS]
+    "name",
+    [
+        pytest.param(
+            name, marks=() if name == "tanh" else pytest.mark.slow if name in TELLING else pytest.mark.thorough
+        )
+        for name in CELLS
+    ],
 )
 def test_derivatives_are_those_of_the_plain_scan(name):
     assert_close(derivatives(ours, name), derivatives(plain, name))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "checkpoints"), [("tanh", 1), ("tanh", 3), ("gru", 2), ("gru", T), ("gru", 2 * T)])
+@pytest.mark.parametrize(
+    ("name", "checkpoints"),
+    [
+        ("tanh", 1),
+        ("gru", 2),
+        ("gru", 2 * T),
+        *(pytest.param(*case, marks=pytest.mark.thorough) for case in (("tanh", 3), ("gru", T))),
+    ],
+)
 def test_checkpoints_change_neither_values_nor_derivatives(name, checkpoints):
     def run(cell, xs, h0):
         return ours(cell, xs, h0, checkpoints=checkpoints)

@@ -15,6 +15,7 @@ from jaxtyping import Float
 
 from ..._base.shown import Shown
 from ..._base.text import Column, Table, number, plain
+from .predicted import Predicted
 
 _MOST = 24  # rows of a table
 
@@ -80,11 +81,12 @@ def band_table(
 class ConformalIntervals(eqx.Module):
     """Intervals around the mean of an ensemble, of the half-width factor · (standard deviation of the members + floor).
 
-    If the members say how uncertain they are (`spread`), that stands in place of the standard deviation and the floor.
+    If the predictions have a scale, the floor is multiplied by it. If the members say how uncertain they are (`spread`), that
+    stands in place of the standard deviation and the floor.
 
-    **Fields:** `factor` and `floor`, each (horizon, D). `floor` is the root mean square error on the validation windows.
-    `ratios` (m, horizon, D) are quantiles of the errors, with sign, in the same units as `factor`. With `log` all of this is
-    about logarithms, so that the intervals grow with the level; the mean is that of the values.
+    **Fields:** `factor` and `floor`, each (horizon, D). `floor` is the root mean square error on the validation windows,
+    relative to the scale. `ratios` (m, horizon, D) are quantiles of the errors, with sign, in the same units as `factor`.
+    With `log` all of this is about logarithms, so that the intervals grow with the level; the mean is that of the values.
     """
 
     factor: np.ndarray
@@ -94,41 +96,32 @@ class ConformalIntervals(eqx.Module):
 
     @classmethod
     def fit(
-        cls,
-        predictions: Float[np.ndarray, "members n horizon D"],
-        targets: Float[np.ndarray, "n horizon D"],
-        share: float,
-        spread: Float[np.ndarray, "members n horizon D"] | None = None,
-        log: bool = False,
+        cls, predicted: Predicted, targets: Float[np.ndarray, "n horizon D"], share: float, log: bool = False
     ) -> "ConformalIntervals":
         """The intervals that cover this share of the targets."""
-        centre, each, spread = _scaled(predictions, spread, log)
+        centre, each, spread = _scaled(predicted, log)
         wrong = (np.log(targets) if log else targets) - centre
-        floor = np.sqrt(np.mean(wrong**2, axis=0)) + np.finfo(float).tiny
-        width = _width(each, floor, spread)
+        scale = 1.0 if predicted.scale is None else predicted.scale
+        floor = np.sqrt(np.mean((wrong / scale) ** 2, axis=0)) + np.finfo(float).tiny
+        width = _width(each, floor * scale, spread)
         ratios = np.sort(np.abs(wrong) / width, axis=0)
         place = math.ceil((len(ratios) + 1) * share * (1 - 1e-12)) - 1
         levels = (np.arange(_QUANTILES) + 0.5) / _QUANTILES
         return cls(ratios[min(place, len(ratios) - 1)], floor, np.quantile(wrong / width, levels, axis=0), log)
 
-    def __call__(
-        self,
-        predictions: Float[np.ndarray, "members n horizon D"],
-        spread: Float[np.ndarray, "members n horizon D"] | None = None,
-    ) -> Band:
+    def __call__(self, predicted: Predicted) -> Band:
         """The mean of the members' predictions, with its intervals."""
-        centre, each, spread = _scaled(predictions, spread, self.log)
-        half = self.factor * _width(each, self.floor, spread)
-        return Band(predictions.mean(axis=0), self._undone(centre - half), self._undone(centre + half))
+        centre, each, spread = _scaled(predicted, self.log)
+        half = self.factor * _width(each, self._floor(predicted), spread)
+        return Band(predicted.found.mean(axis=0), self._undone(centre - half), self._undone(centre + half))
 
-    def samples(
-        self,
-        predictions: Float[np.ndarray, "members n horizon D"],
-        spread: Float[np.ndarray, "members n horizon D"] | None = None,
-    ) -> Float[np.ndarray, "m n horizon D"]:
+    def samples(self, predicted: Predicted) -> Float[np.ndarray, "m n horizon D"]:
         """Equally likely values of each target: the mean, and the errors of the validation windows in its units."""
-        centre, each, spread = _scaled(predictions, spread, self.log)
-        return self._undone(centre + self.ratios[:, None] * _width(each, self.floor, spread))
+        centre, each, spread = _scaled(predicted, self.log)
+        return self._undone(centre + self.ratios[:, None] * _width(each, self._floor(predicted), spread))
+
+    def _floor(self, predicted: Predicted) -> np.ndarray:
+        return self.floor if predicted.scale is None else self.floor * predicted.scale
 
     def _undone(self, values: np.ndarray) -> np.ndarray:
         return np.exp(np.clip(values, -700, 700)) if self.log else values
@@ -137,14 +130,13 @@ class ConformalIntervals(eqx.Module):
 _QUANTILES = 40
 
 
-def _scaled(
-    predictions: np.ndarray, spread: np.ndarray | None, log: bool
-) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+def _scaled(predicted: Predicted, log: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     """The mean of the members, the members, and how uncertain they say they are: as they are, or all in logarithms."""
-    mean = predictions.mean(axis=0)
+    found, spread = predicted.found, predicted.spread
+    mean = found.mean(axis=0)
     if not log:
-        return mean, predictions, spread
-    return np.log(mean), np.log(predictions), None if spread is None else np.log1p(spread / predictions)
+        return mean, found, spread
+    return np.log(mean), np.log(found), None if spread is None else np.log1p(spread / found)
 
 
 def _width(predictions: np.ndarray, floor: np.ndarray, spread: np.ndarray | None) -> np.ndarray:

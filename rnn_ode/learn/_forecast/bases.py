@@ -24,6 +24,7 @@ _MOST = 5000  # windows to which candidates are fitted
 _FOLDS = 4
 _AVERAGED = 5  # candidates at most
 _EXACT = 1e-9  # an error, in standard deviations, that is but rounding; an average would have more
+_SIMPLEST = "the last value"
 _RATES = (0.1, 0.2, 0.35, 0.5, 0.7)
 
 
@@ -120,7 +121,7 @@ def candidates(history: int, gap: int, horizon: int, season: int, width: int) ->
     rows = np.arange(history)
     last = (rows == history - 1).astype(float)[:, None] * np.ones(horizon)
     yield Candidate("the mean of the series")
-    yield Candidate("the last value", last)
+    yield Candidate(_SIMPLEST, last)
     if history > 1:
         slope = (rows - rows.mean()) / np.sum((rows - rows.mean()) ** 2)
         yield Candidate("the mean of the history", np.full((history, horizon), 1 / history))
@@ -233,9 +234,13 @@ def choose(
 def _similar(tried: Sequence[Candidate], errors: np.ndarray, order: Sequence[int]) -> list[int]:
     """The best candidate of each family, of those that are not clearly worse than the best of all.
 
-    Their average is safer than the best of all: which one that is, is partly chance. Regressions count only if the best one
-    is clearly better than all candidates without parameters.
+    Their average is safer than the best of all: which one that is, is partly chance. The last value is taken alone unless the
+    best is clearly better: on a random walk nothing is better, and much looks so by chance. Regressions count only if the
+    best one is clearly better than all candidates without parameters.
     """
+    last = next((i for i in order if tried[i].name == _SIMPLEST), order[0])
+    if not _clearly_worse(errors[last], errors[order[0]]):
+        return [last]
     simple = [i for i in order if not tried[i].order]
     if simple and not _clearly_worse(errors[simple[0]], errors[order[0]]):
         order = simple

@@ -4,42 +4,27 @@ The series is split in time (`split`) and scaled by its training part. Several n
 gives all of the horizon from a history; the forecast is their mean, with calibrated intervals (`bands`).
 """
 
-import dataclasses
-import hashlib
 import math
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
-import optax
 from jax.typing import ArrayLike
 from jaxtyping import Bool, PRNGKeyArray, Real
 
 from ..._base.checks import as_number, check_callable, check_count, check_flag, check_key
 from .._checkpoints.checkpoint import PathLike
 from .._models.ensemble import Ensemble
-from .._training.batches import Minibatches
-from .._training.fit import Fit, fit, uninterrupted
-from .aimed import as_filled, chosen, in_the_way, varying
-from .bands import ConformalIntervals
-from .beside import Beside, beside_of
-from .forecaster import Forecaster, keep
+from .forecaster import Forecaster, beginning
 from .losses import Loss
-from .needs import PLAIN, Needs, plain, prepare
-from .problem import Problem
+from .material import Material, material_of
+from .needs import PLAIN, Needs, Preparation
+from .outcome import outcome
 from .result import Forecast
-from .scaler import Scaler
+from .scale import Scale, scale_of
 from .schedules import schedule_of
-from .scores import Part, all_baselines, places, scores_of
-from .split import Split, split
-from .windows import Windows, as_series, windows
-
-_TRUSTS = (0.25, 0.5, 0.75, 1.0)  # factors of the networks' correction that are tried
-_PILOT = 150  # steps of a short training
-_EXACT = 1e-10  # relative error of an affine forecast that needs no correction
-_SURE = 2.0  # standard errors by which a correction must help on the validation windows
+from .trainer import Trainer
 
 
 def forecast(
@@ -73,6 +58,7 @@ def forecast(
     callback: Callable[[int, dict[str, Any]], Any] | None = None,
     columns: Sequence[str] = (),
     filled: Bool[ArrayLike, "T D"] | None = None,
+    index: Any = None,
 ) -> Forecast:
     """Train recurrent networks to forecast a series, and measure their errors on its last part, which they never saw.
 
@@ -113,6 +99,8 @@ def forecast(
     - `columns`: names of the columns, for the tables.
     - `filled`: which values (T, D) were missing and are filled, such as `series.filled`. Windows that ask for such a value,
       or whose history ends with one, are left out of training, calibration and errors; `Forecast.filled` says how many.
+    - `index`: the times (T,) of rows at equal steps, numbers or datetime64, such as `series.index`. The finished checkpoint
+      keeps the first one, by which the forecaster finds the place in the season at which other rows begin.
 
     A column that is constant before the test is left out, if there are others; `Forecast.skipped` says so.
 
@@ -139,145 +127,41 @@ def forecast(
         check_count(name, count)
     check_flag("refit", refit)
     share = _check_shares(share, rate, validation)
-    criterion, way = Loss(loss, share), schedule_of(schedule, rate, steps)
-    rows, kept, used, skipped, names = varying(as_series(values), test, targets, columns)
-    keys = jax.random.split(key, 3)
-    parts = split(
-        rows,
-        history=history,
-        gap=gap,
-        horizon=horizon,
-        test=test,
-        validation=validation,
-        key=keys[0] if shuffle else None,
-    )
-    past = rows[: parts.test.starts[0]]
-    empty, about_filled = in_the_way(parts, used, as_filled(filled, np.shape(values))[:, list(kept)])
-    parts, earlier = jax.tree.map(
-        lambda part: chosen(part, used, empty),
-        (parts, windows(past, history, gap, horizon)),
-        is_leaf=lambda x: isinstance(x, Windows),
-    )
-    if len(past) <= season:
-        raise ValueError(f"training must have more rows than season, {season}; got {len(past)}.")
-    beside = beside_of(known, times, len(rows), len(past), history, gap, horizon)
-    if not direct and (needs not in (None, PLAIN) or criterion.outputs > 1 or beside or len(used) < rows.shape[1]):
+    criterion, rates = Loss(loss, share), schedule_of(schedule, float(rate), steps)
+    keys, index = jax.random.split(key, 3), None if index is None else np.asarray(index)
+    material = material_of(
+        values, history=history, gap=gap, horizon=horizon, test=test, validation=validation,
+        key=keys[0] if shuffle else None, season=season, targets=targets, columns=columns, filled=filled, known=known,
+        times=times, index=index,
+    )  # fmt: skip
+    if not direct and (needs not in (None, PLAIN) or criterion.outputs > 1 or material.selective):
         raise ValueError("direct must be True with needs, targets, known, times and losses of more than one output.")
-    optimiser = optax.adam(way)
+    outputs = len(material.used) * criterion.outputs * (horizon if direct else 1)
+    ensemble = Ensemble(lambda key: make(key, material.inputs, outputs), members, key=keys[1])
+    trainer = Trainer(material, ensemble, criterion, direct, steps, size, rate, rates, keys[2], progress)
 
-    def problem_of(prepared: Any) -> Problem:
-        return Problem(prepared, criterion, used, gap, horizon, direct)
+    way, corrects = trainer.chosen(needs)
+    prepared = way(material.parts.train, material.parts.scaler)
+    words = prepared.in_words()
+    notes = {"data": material.digest, "gap": gap, "direct": direct, "rate": rate}
+    if needs is not None or loss != "mse" or schedule != "cosine" or material.selective:
+        notes |= {"needs": words, "loss": loss, "schedule": schedule, "targets": list(material.used)}
+    if material.about_filled:
+        notes |= {"filled": material.about_filled}
+    watched: dict[str, Any] = {"patience": patience, "checkpoint": checkpoint, "callback": callback, "notes": notes}
+    done = trainer.train(trainer.problem(prepared), steps=steps, every=max(1, steps // 20), **watched)
 
-    ways = _ways(needs, parts, earlier, season, used, rows)
-    width = rows.shape[1] + (0 if beside is None else beside(parts.train.starts[:1]).shape[2])
-    outputs = problem_of(None).outputs
-    ensemble = Ensemble(lambda key: make(key, width, outputs), members, key=keys[1])
-
-    def trained(problem: Problem, **settings: Any) -> Fit:
-        return uninterrupted(
-            fit(
-                ensemble,
-                problem.loss,
-                Minibatches(problem.examples(parts.train, rows, beside), min(size, len(parts.train))),
-                optimiser=optimiser,
-                key=keys[2],
-                validate=problem.examples(parts.validation, rows, beside),
-                progress=progress,
-                **settings,
-            )
-        )
-
-    def tried(again: Any, trusts: tuple[float, ...]) -> np.ndarray:
-        """The errors of the validation windows after a short training, with the best of these factors of the networks."""
-        problem, valid = problem_of(again(parts.train, parts.scaler)), parts.validation
-        model = trained(problem, steps=min(steps, _PILOT), every=_PILOT // 5).model
-        given = problem.given(model, problem.histories(valid.inputs, valid.starts, beside))[..., 0].mean(axis=0)
-        each = [problem.prepared.outputs(valid.inputs, trust * given, valid.starts, used) for trust in trusts]
-        errors = [(np.abs(found - valid.targets) / parts.scaler.std[list(used)]).mean(axis=(1, 2)) for found in each]
-        return min(errors, key=np.mean)
-
-    again, corrects = ways[0], needs is not None
-    if len(ways) > 1 and _gains(tried(ways[0], (0.0, 1.0)), tried(ways[1], (1.0,))):
-        again, corrects = ways[1], False
-    prepared = again(parts.train, parts.scaler)
-    problem = problem_of(prepared)
-    notes = {"data": hashlib.sha256(rows.tobytes()).hexdigest()[:16], "gap": gap, "direct": direct, "rate": rate}
-    if needs is not None or loss != "mse" or schedule != "cosine" or beside is not None or len(used) < rows.shape[1]:
-        notes |= {"needs": prepared.in_words(), "loss": loss, "schedule": schedule, "targets": list(used)}
-    if about_filled:
-        notes |= {"filled": about_filled}
-    done = trained(
-        problem,
-        steps=steps,
-        every=max(1, steps // 20),
-        patience=patience,
-        checkpoint=checkpoint,
-        callback=callback,
-        notes=notes,
-    )
-    share = min(share, len(parts.validation) / (len(parts.validation) + 1))  # at most as wide as the largest error seen
+    affine = needs is not None and needs.linear is not False
+    scale = _scale(material, prepared) if corrects and affine and criterion.outputs == 1 else None
+    count, (began, step) = len(material.parts.validation), beginning(index)
     ready = Forecaster(
-        done.model,
-        prepared,
-        None,
-        1.0,
-        share,
-        history,
-        gap,
-        horizon,
-        direct,
-        loss,
-        used,
-        np.shape(values)[1],
-        kept,
-        beside,
-        tuple(columns),
-    )
-    # one call for all histories, since each shape of input is compiled anew
-    count = len(parts.validation)
-    inputs = np.concatenate([parts.validation.inputs, parts.test.inputs, rows[None, -history:]])
-    starts = np.concatenate([parts.validation.starts, parts.test.starts, [len(rows) - history]])
-    trust = 1.0
-    if corrects:
-        found, _ = ready.predictions(inputs[:count], starts[:count], beside)
-        trust = _trust(prepared, parts.validation, found, used)
-        ready = dataclasses.replace(ready, trust=trust)
-    found, spread = ready.predictions(inputs, starts, beside)
-    valid, tested, ahead = (Part(found, spread, where) for where in places(count, len(inputs)))
-    if not (np.isfinite(valid.found).all() and np.isfinite(tested.found).all()):
-        raise ValueError(
-            f"the networks give no finite forecasts after {len(done.history.loss)} steps ({done.stopped_because}): a smaller "
-            f"rate than {rate:g} may help."
-        )
-    intervals = ConformalIntervals.fit(valid.found, parts.validation.targets, share, valid.spread, prepared.log)
-    final, ended = dataclasses.replace(ready, intervals=intervals), done
-    if refit:
-        final, ended = _refitted(
-            final, again, rows, used, beside, done, rate, steps, size, keys[2], progress, parts, valid, tested, empty
-        )
-        future = final(as_series(values), beside)
-    else:
-        future = jax.tree.map(lambda leaf: leaf[0], intervals(ahead.found, ahead.spread))
-    if checkpoint is not None:
-        keep(Path(checkpoint), done, final)
-    baselines, before = all_baselines(parts, rows, len(past), season, used)
-    return Forecast(
-        split=parts,
-        past=past[:, list(used)],
-        band=intervals(tested.found, tested.spread),
-        members=tested.found,
-        future=future,
-        baselines=baselines,
-        share=share,
-        fit=ended,
-        season=season,
-        forecaster=final,
-        scores=scores_of(parts, share, baselines, before, valid, tested, intervals),
-        columns=names,
-        skipped=skipped,
-        prepared=prepared.in_words() if needs is not None else "",
-        filled=about_filled,
-    )
+        done.model, prepared, intervals=None, trust=1.0,
+        share=min(share, count / (count + 1)),  # at most as wide as the largest error seen
+        history=history, gap=gap, horizon=horizon, direct=direct, loss=loss, columns=material.used, width=material.width,
+        kept=material.kept, beside=material.beside, names=tuple(columns), scale=scale, began=began, step=step,
+    )  # fmt: skip
+    said = "" if needs is None else words if scale is None else f"{words}; {scale.in_words()}"
+    return outcome(trainer, way, ready, done, corrects, refit, checkpoint, said)
 
 
 def _check_shares(share: float, rate: float, validation: float) -> float:
@@ -292,79 +176,11 @@ def _check_shares(share: float, rate: float, validation: float) -> float:
     return share
 
 
-def _ways(
-    needs: Needs | None, parts: Split, earlier: Windows, season: int, used: tuple[int, ...], rows: np.ndarray
-) -> tuple[Callable[[Windows, Scaler], Any], ...]:
-    """How to make the preparation from windows: one way, or two of which a short training chooses."""
-    if needs is None or needs == PLAIN:
-        return (lambda every, scaler: plain(every, scaler, used),)
-    return prepare(needs, parts.train, parts.validation, earlier, season, used, rows)
-
-
-def _trust(prepared: Any, valid: Windows, found: np.ndarray, used: tuple[int, ...]) -> float:
-    """The factor of the networks' correction with the lowest error on the validation windows. It is 0 if no correction helps
-    by more than two standard errors."""
-    base = prepared.outputs(valid.inputs, np.zeros((1, *valid.targets.shape)), valid.starts, used)[0]
-    unit = np.maximum(np.abs(valid.targets - base).mean(axis=0), np.finfo(float).tiny)
-
-    def errors(trust: float) -> np.ndarray:
-        mixed = base + trust * (found.mean(axis=0) - base)
-        return (np.abs(mixed - valid.targets) / unit).mean(axis=(1, 2))
-
-    if errors(0.0).mean() * np.abs(unit).max() <= _EXACT * np.abs(valid.targets).max():
-        return 0.0
-    best = min(_TRUSTS, key=lambda trust: errors(trust).mean())
-    return best if _gains(errors(0.0), errors(best)) else 0.0
-
-
-def _gains(before: np.ndarray, after: np.ndarray) -> bool:
-    """Whether errors of windows are lower by more than two standard errors."""
-    gain = before - after
-    return bool(gain.mean() > _SURE * gain.std() / math.sqrt(len(gain)))
-
-
-def _refitted(
-    final: Forecaster,
-    again: Callable[[Windows, Scaler], Any],
-    rows: np.ndarray,
-    used: tuple[int, ...],
-    beside: Beside | None,
-    done: Fit,
-    rate: float,
-    steps: int,
-    size: int,
-    key: PRNGKeyArray,
-    progress: bool,
-    parts: Split,
-    valid: Part,
-    tested: Part,
-    empty: np.ndarray,
-) -> tuple[Forecaster, Fit]:
-    """The forecaster after it learnt on from all windows, with intervals calibrated on validation and test; and how the
-    training ended. If Ctrl-C stops the learning, it is the forecaster as it was."""
-    every = chosen(windows(rows, final.history, final.gap, final.horizon), used, empty)
-    pair: Any = (valid.spread, tested.spread)
-    spread = None if valid.spread is None else np.concatenate(pair, axis=1)
-    targets = np.concatenate([parts.validation.targets, parts.test.targets])
-    found = np.concatenate([valid.found, tested.found], axis=1)
-    intervals = ConformalIntervals.fit(found, targets, final.share, spread, final.prepared.log)
-    problem = Problem(
-        again(every, Scaler.fit(rows)), Loss(final.loss, final.share), used, final.gap, final.horizon, final.direct
-    )
-    refitted = dataclasses.replace(final, prepared=problem.prepared, intervals=intervals)
-    if not final.trust:
-        return refitted, done
-    more = max(1, min(len(done.history.loss), steps) // 4)
-    longer = fit(
-        final.ensemble,
-        problem.loss,
-        Minibatches(problem.examples(every, rows, beside), min(size, len(parts.train))),
-        optimiser=optax.adam(optax.cosine_decay_schedule(rate / 4, more)),
-        steps=more,
-        key=jax.random.fold_in(key, 1),
-        progress=progress,
-    )
-    if longer.interrupted:
-        said = f"{done.stopped_because}; learning on from all rows was stopped, so the networks of the test forecast"
-        return final, dataclasses.replace(done, stopped_because=said)
-    return dataclasses.replace(refitted, ensemble=longer.model), done
+def _scale(material: Material, prepared: Preparation) -> Scale | None:
+    """What the errors of the simple forecast go with, by all windows before the test."""
+    every = material.earlier
+    if prepared.log:
+        return None
+    nothing = np.zeros((1, *every.targets.shape))
+    wrong = every.targets - prepared.outputs(every.inputs, nothing, every.starts, material.used)[0]
+    return scale_of(wrong, every.inputs[:, :, list(material.used)], material.gap + material.horizon)

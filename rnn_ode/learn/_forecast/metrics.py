@@ -131,9 +131,15 @@ def mase(
     return float((np.abs(y - p) / units).mean())
 
 
-def naive_errors(rows: np.ndarray, season: int) -> np.ndarray:
-    """The mean absolute error (D,) of the seasonal naive forecast of rows (T, D); 0 if it is but a rounding error."""
-    errors = np.abs(rows[season:] - rows[:-season]).mean(axis=0)
+def naive_errors(rows: np.ndarray, season: int, filled: np.ndarray | None = None) -> np.ndarray:
+    """The mean absolute error (D,) of the seasonal naive forecast of rows (T, D); 0 if it is but a rounding error.
+
+    Pairs of values of which one is `filled` (T, D) do not count, unless a column has no others.
+    """
+    changes = np.abs(rows[season:] - rows[:-season])
+    counted = np.ones(changes.shape, bool) if filled is None else ~(filled[season:] | filled[:-season])
+    counted |= ~counted.any(axis=0)
+    errors = changes.mean(axis=0, where=counted)
     return np.where(errors > 1e-12 * np.abs(rows).max(axis=0), errors, 0.0)
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import equinox as eqx
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from ..._base.shown import ShownArrays, Variables
 from ..._base.text import Column, Table, fixed, number, plain
@@ -49,6 +49,7 @@ class Forecast(ShownArrays, eqx.Module):
     - `skipped`: those that were left out, since they are constant.
     - `prepared`: what was done to the series before the networks saw it, in words; empty if nothing was chosen.
     - `filled`: what became of values that were filled, in words; empty if there are none.
+    - `gaps`: which values of `past` are filled, or `None`. The MASE's unit leaves them out.
     - `times`: the times of the rows of `future`, or `None`.
     - `index`: the times of the rows of the series, or `None`. The figure shows them.
 
@@ -92,6 +93,7 @@ class Forecast(ShownArrays, eqx.Module):
     filled: str = ""
     times: Any = None
     index: Any = None
+    gaps: Bool[np.ndarray, "T D"] | None = None
 
     @property
     def steps_ahead(self) -> range:
@@ -123,7 +125,7 @@ class Forecast(ShownArrays, eqx.Module):
     @property
     def _units(self) -> np.ndarray:
         """The errors of the naive forecast before the test, of each column."""
-        return naive_errors(np.asarray(self.past, float), self.season)
+        return naive_errors(np.asarray(self.past, float), self.season, self.gaps)
 
     def typical(self, column: int | None = None) -> dict[str, float | None]:
         """Each metric's median over the networks: how good a single network is."""

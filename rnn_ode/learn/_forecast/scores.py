@@ -1,6 +1,5 @@
 """Baselines beside the networks, and how good the intervals of all are."""
 
-import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,29 +8,9 @@ from .bands import ConformalIntervals
 from .baselines import LinearAutoregression, drift, last_value, seasonal
 from .classical import classical
 from .metrics import coverage, crps
+from .predicted import Predicted
 from .split import Split
 from .windows import Windows
-
-
-@dataclasses.dataclass(frozen=True)
-class Part:
-    """The forecasts of some of the windows, and how uncertain the networks say they are."""
-
-    all_found: np.ndarray
-    all_spread: np.ndarray | None
-    where: slice
-
-    @property
-    def found(self) -> np.ndarray:
-        return self.all_found[:, self.where]
-
-    @property
-    def spread(self) -> np.ndarray | None:
-        return None if self.all_spread is None else self.all_spread[:, self.where]
-
-
-def places(count: int, total: int) -> tuple[slice, slice, slice]:
-    return slice(0, count), slice(count, total - 1), slice(total - 1, total)
 
 
 def all_baselines(
@@ -72,24 +51,25 @@ def scores_of(
     share: float,
     baselines: dict[str, np.ndarray],
     before: dict[str, np.ndarray],
-    valid: Part,
-    tested: Part,
+    valid: Predicted,
+    tested: Predicted,
     intervals: ConformalIntervals,
 ) -> dict[str, dict[str, float]]:
     """The CRPS of each method and the share that its intervals cover, at the last step of the horizon. Intervals and
     distributions of all methods come from their errors on the validation windows."""
 
-    def of(fitted: ConformalIntervals, part: np.ndarray, spread: np.ndarray | None = None) -> dict[str, float]:
-        band, wanted = fitted(part, spread), parts.test.targets[:, -1]
+    def of(fitted: ConformalIntervals, part: Predicted) -> dict[str, float]:
+        band, wanted = fitted(part), parts.test.targets[:, -1]
         return {
-            "crps": crps(wanted, fitted.samples(part, spread)[:, :, -1]),
+            "crps": crps(wanted, fitted.samples(part)[:, :, -1]),
             "covers": coverage(wanted, band.lower[:, -1], band.upper[:, -1]),
         }
 
     def alone(earlier: np.ndarray, later: np.ndarray, log: bool = False) -> dict[str, float]:
-        return of(ConformalIntervals.fit(earlier[None], parts.validation.targets, share, log=log), later[None])
+        fitted = ConformalIntervals.fit(Predicted(earlier[None]), parts.validation.targets, share, log)
+        return of(fitted, Predicted(later[None]))
 
     rows = {name: alone(before[name], found) for name, found in baselines.items()}
     each = [alone(a, b, intervals.log) for a, b in zip(valid.found, tested.found, strict=True)]
     rows["network"] = {name: float(np.median([row[name] for row in each])) for name in each[0]}
-    return rows | {"ensemble": of(intervals, tested.found, tested.spread)}
+    return rows | {"ensemble": of(intervals, tested)}

@@ -34,7 +34,7 @@ def worth(
             "The networks are not worth having here: validation gave their correction no weight. The simple forecast that is "
             f"left errs {_relative(ours, theirs)} as the best baseline, {said}."
         )
-    change, chance = ours - theirs, _standard_error(ours - theirs, lead)
+    change, chance = ours - theirs, standard_error(ours - theirs, lead)
     share = abs(1 - ours.mean() / theirs.mean())
     if abs(change.mean()) <= _SURE * chance or share < 0.005:
         return f"The networks are not worth having here: {said} is as good, within chance ({_signed(ours, theirs)})."
@@ -55,7 +55,7 @@ def _less(ours: np.ndarray, theirs: np.ndarray) -> str:
     return f"{1 - theirs.mean() / ours.mean():.0%}"
 
 
-def _standard_error(change: np.ndarray, lead: int) -> float:
+def standard_error(change: np.ndarray, lead: int) -> float:
     """Of a mean of values that are correlated over less than `lead` rows."""
     n = len(change)
     off = change - change.mean()

@@ -8,6 +8,8 @@ for a given number of steps, and the gradient is measured again. A network named
 
 import itertools
 from collections.abc import Callable, Sequence
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import equinox as eqx
@@ -19,6 +21,7 @@ from jaxtyping import Array, PRNGKeyArray
 from ..._analyses.gradients import gradient_flow
 from ..._base.checks import check_count
 from ..._base.verdict import verdict_name
+from ..._files.lock import only_run
 from .._checkpoints.checkpoint import PathLike
 from .._models.cores import check_core, many_to_many, many_to_one
 from .._models.wirings import ManyToMany, ManyToOne
@@ -67,7 +70,8 @@ def study(
 
     **Returns:** a `Study`.
 
-    **Raises:** `ValueError` for unknown names and for the file of a study with other settings.
+    **Raises:** `ValueError` for unknown names and for the file of a study with other settings; `BlockingIOError` if another
+    run is writing to the file, and `OSError` if it cannot be written.
 
     ```python
     >>> from rnn_ode import learn
@@ -83,23 +87,40 @@ def study(
         check_core(cell.removesuffix(FLOSSED))
     given = {"task": str(task), "hidden": hidden, "steps": steps, "size": size, "rate": rate}
     settings = {**given, "solved": task.solved}
-    wanted = list(itertools.product(cells, lags, range(seeds)))
+    with only_run("path", None if path is None else Path(path)):
+        return _study(task, list(itertools.product(cells, lags, range(seeds))), settings, path, progress)
+
+
+def _study(
+    task: AbstractTask,
+    wanted: Sequence[tuple[str, int, int]],
+    settings: dict[str, Any],
+    path: PathLike | None,
+    progress: Callable[[int, int, str], None] | None,
+) -> Study:
+    """Run the trials, by network, lag and seed, that the file does not have."""
     done = read_trials(path, settings)
-    chance = {str(lag): task.chance(lag) for lag in lags}
-    optimiser = optax.adam(rate)
+    chance = {str(lag): task.chance(lag) for _, lag, _ in wanted}
+    optimiser = _adam(float(settings["rate"]))
 
     def so_far() -> Study:
         return Study({**settings, "chance": chance}, tuple(done[trial] for trial in wanted if trial in done))
 
     for (cell, lag), group in itertools.groupby(wanted, lambda trial: trial[:2]):
-        exercise = _Exercise(task, lag, size)
+        exercise = _Exercise(task, lag, settings["size"])
         for trial in group:
             if progress is not None:
                 progress(len(so_far().trials), len(wanted), f"{cell}, lag {lag}, seed {trial[2]}")
             if trial not in done:
-                done[trial] = _run_trial(exercise, cell, trial[2], hidden, steps, optimiser)
+                done[trial] = _run_trial(exercise, cell, trial[2], settings["hidden"], settings["steps"], optimiser)
                 write_trials(path, settings, done.values())
     return so_far()
+
+
+@lru_cache(maxsize=64)
+def _adam(rate: float) -> optax.GradientTransformation:
+    """Returns one object for each rate, since a training with another one is compiled anew."""
+    return optax.adam(rate)
 
 
 class _Exercise(eqx.Module):
@@ -140,7 +161,7 @@ def _run_trial(
     keys = jax.random.split(jax.random.key(seed), 3)
     model = _wired(cell.removesuffix(FLOSSED), hidden, exercise.task, keys[0])
     if cell.endswith(FLOSSED):
-        way = {"optimiser": optax.adam(_FLOSSING_RATE), "steps": _FLOSSING_STEPS, "key": keys[1], "progress": False}
+        way = {"optimiser": _adam(_FLOSSING_RATE), "steps": _FLOSSING_STEPS, "key": keys[1], "progress": False}
         model = uninterrupted(fit(model, exercise.flossing_loss, [0.0], **way)).model
     verdict, radius, before = exercise.predictions(model)
     done = uninterrupted(

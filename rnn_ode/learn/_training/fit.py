@@ -22,6 +22,7 @@ from ..._base.checks import as_number, brief, check_callable, check_count, check
 from ..._base.compiled import read_by
 from ..._base.shown import ShownArrays, Variables
 from ..._base.text import Table
+from ..._files.lock import only_run
 from .._checkpoints.checkpoint import PathLike
 from .history import History
 from .step import Setup, first_state
@@ -135,7 +136,8 @@ def fit(
     **Returns:** a `Fit`.
 
     **Raises:** `ValueError` for a checkpoint of another model, kind of optimiser, key, version or notes, with the first
-    difference; `ValueError` and `TypeError` for arguments that do not fit.
+    difference; `BlockingIOError` if another run is writing to the checkpoint, and `OSError` if it cannot be written;
+    `ValueError` and `TypeError` for arguments that do not fit.
 
     ```python
     >>> import jax, jax.numpy as jnp, optax, rnn_ode as ro
@@ -161,11 +163,12 @@ def fit(
         validate = _LossOn(setup.loss, jax.tree.map(jnp.asarray, validate), key)
     path = None if checkpoint is None else Path(checkpoint)
     training = Training(setup, first_state(setup, params), validate, watch, path, notes or {})
-    if resume and path is not None and path.exists():
-        training.resume()
-    else:
-        training.save()  # so that a model that cannot be saved is refused before the first step
-    why = training.train(batches, steps, every, patience, target, progress, callback)
+    with only_run("checkpoint", path, jax.process_index()):
+        if resume and path is not None and path.exists():
+            training.resume()
+        else:
+            training.save()  # so that a model that cannot be saved is refused before the first step
+        why = training.train(batches, steps, every, patience, target, progress, callback)
     return Fit(training.model, training.history, why)
 
 

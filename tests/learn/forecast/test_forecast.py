@@ -111,7 +111,7 @@ def test_bad_arguments_are_refused_by_name(changes, error, message, as_user):
 
 
 def test_a_past_shorter_than_a_season_is_refused_before_the_training(monkeypatch):
-    monkeypatch.setattr("rnn_ode.learn._forecast.forecast.fit", lambda *arguments, **settings: pytest.fail("trained"))
+    monkeypatch.setattr("rnn_ode.learn._forecast.trainer.fit", lambda *arguments, **settings: pytest.fail("trained"))
     with pytest.raises(ValueError, match="more rows than season"):
         learn.forecast(SINE, gru, history=10, steps=5, season=200, **QUIET)
 
@@ -129,7 +129,7 @@ def test_ctrl_c_in_the_refit_keeps_the_test_and_its_networks(monkeypatch):
             done if "validate" in settings else dataclasses.replace(done, stopped_because="interrupted after 1 steps")
         )
 
-    monkeypatch.setattr("rnn_ode.learn._forecast.forecast.fit", stopped_after_the_test)
+    monkeypatch.setattr("rnn_ode.learn._forecast.trainer.fit", stopped_after_the_test)
     f = learn.forecast(SINE, gru, refit=True, **way)
     assert eqx.tree_equal(f.forecaster, unrefitted.forecaster) and "learning on from all rows was stopped" in f.table()
     np.testing.assert_allclose(f.future.mean, unrefitted.future.mean, rtol=1e-6)

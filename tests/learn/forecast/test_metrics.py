@@ -6,6 +6,7 @@ import pytest
 from scipy import stats
 
 from rnn_ode import learn
+from rnn_ode.learn._forecast.metrics import naive_errors
 
 
 def noise(*shape, seed=0):
@@ -89,3 +90,12 @@ def test_a_scale_that_is_rounding_gives_no_mase():
     sine = np.sin(2 * np.pi * np.arange(120) / 12)[:, None]
     with pytest.raises(ValueError, match="repeats itself"):
         learn.mase(sine[:3], sine[1:4], sine, 12)
+
+
+def test_the_unit_of_mase_leaves_out_filled_values():
+    """A gap that was filled by a line has small changes, and made the unit too small."""
+    rows = np.array([[0.0], [4.0], [5.0], [6.0], [10.0]])
+    filled = np.array([[False], [False], [True], [False], [False]])
+    assert naive_errors(rows, 1).item() == 2.5 and naive_errors(rows, 1, filled).item() == 4.0
+    assert naive_errors(rows, 2, filled).item() == 2.0
+    assert naive_errors(rows, 1, np.ones((5, 1), bool)).item() == 2.5  # there is nothing else

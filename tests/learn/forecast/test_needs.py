@@ -95,23 +95,22 @@ def test_one_zero_anywhere_leaves_no_logarithms():
 @pytest.mark.parametrize(
     "values, season",
     [
-        (240 + K, 1),
-        (np.exp(0.03 * K), 1),
-        (np.cumsum(RNG.normal(size=160)), 1),
-        (0.5 * K + 10 * np.sin(2 * np.pi * K / 12), 12),
+        pytest.param(240 + K, 1, marks=pytest.mark.thorough, id="a line"),
+        pytest.param(np.exp(0.03 * K), 1, id="an exponential"),
+        pytest.param(np.cumsum(RNG.normal(size=160)), 1, marks=pytest.mark.thorough, id="a random walk"),
+        pytest.param(0.5 * K + 10 * np.sin(2 * np.pi * K / 12), 12, id="a season with trend"),
     ],
-    ids=["a line", "an exponential", "a random walk", "a season with trend"],
 )
 def test_simple_series_are_forecast_at_least_as_well_as_by_the_best_baseline(values, season):
     """A line was forecast as 185 where 240 comes next. On a random walk the right forecast is the last value; the best of
     several baselines is luck. On four walks of 160 rows the choice was 1 to 12 % behind it, since a short walk may look as
-    if it returned."""
+    if it returned: now the last value is taken unless something is clearly better."""
     way = {**QUIET, "history": 13} if season > 1 else QUIET
     f = learn.forecast(values[:, None], learn.many_to_one("gru", 4), season=season, needs=learn.Needs(), **way)
     rows = f.rows()
     walk = abs(np.diff(values)).std() > 0.1 and season == 1
     best = rows["last value"]["mae"] if walk else min(rows[name]["mae"] for name in f.baselines)
-    assert rows["ensemble"]["mae"] <= (1.12 if walk else 1) * best + 1e-9 * np.abs(values).max()
+    assert rows["ensemble"]["mae"] <= best + 1e-9 * np.abs(values).max()
 
 
 def test_bad_needs_are_refused_by_name():

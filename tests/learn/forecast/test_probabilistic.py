@@ -6,6 +6,7 @@ import pytest
 
 from rnn_ode import learn
 from rnn_ode.learn._forecast.bands import ConformalIntervals
+from rnn_ode.learn._forecast.predicted import Predicted
 
 QUIET = {"key": jax.random.key(0), "progress": False, "members": 2}
 
@@ -46,13 +47,15 @@ def test_intervals_of_logarithms_are_those_of_the_logarithms():
     spread = rng.uniform(0.5, 1, logs.shape)
     for uncertain in (None, spread):
         of_values = None if uncertain is None else np.exp(logs + uncertain) - np.exp(logs)
-        plain = ConformalIntervals.fit(logs, wanted, 0.9, uncertain)
-        found = ConformalIntervals.fit(np.exp(logs), np.exp(wanted), 0.9, of_values, log=True)
+        plain = ConformalIntervals.fit(Predicted(logs, uncertain), wanted, 0.9)
+        found = ConformalIntervals.fit(Predicted(np.exp(logs), of_values), np.exp(wanted), 0.9, log=True)
         for name in ("mean", "lower", "upper"):
-            band, one = found(np.exp(logs), of_values), plain(logs, uncertain)
+            band, one = found(Predicted(np.exp(logs), of_values)), plain(Predicted(logs, uncertain))
             np.testing.assert_allclose(getattr(band, name), np.exp(getattr(one, name)), rtol=1e-9)
         np.testing.assert_allclose(
-            found.samples(np.exp(logs), of_values), np.exp(plain.samples(logs, uncertain)), rtol=1e-9
+            found.samples(Predicted(np.exp(logs), of_values)),
+            np.exp(plain.samples(Predicted(logs, uncertain))),
+            rtol=1e-9,
         )
 
 

@@ -127,7 +127,7 @@ def test_models_take_samples_of_any_type_in_any_precision(name):
     model, xs = everything(name), np.round(3 * np.asarray(XS[0]))
     wanted = model(xs, 3)
     ways = [(model, int, True), (single(model), float, False), (model, np.float32, True), (single(model), float, True)]
-    for asked, kind, x64 in ways[: 2 if name == "cornn" else 4]:  # a flow compiles for seconds
+    for asked, kind, x64 in ways[:2] if name == "cornn" else ways[1:]:  # a flow compiles for seconds
         with jax.enable_x64(x64):
             found = asked(xs.astype(kind), 3)
         for key, value in wanted.items():

@@ -80,10 +80,16 @@ OPTIMISERS = {
     "muon": CONTRIB.muon(0.01),
     "several steps": optax.MultiSteps(optax.adam(0.01), 2),
 }
+# one of each kind: those that ask for the gradient elsewhere, the loss, both, the parameters, or nothing but other steps
+KINDS = ("sam", "add_noise", "lbfgs", "reduce_on_plateau", "sophia", "schedule_free", "several steps")
+
+
+def slow_or_thorough(name):
+    return pytest.mark.slow if name in KINDS else pytest.mark.thorough
 
 
 @pytest.mark.parametrize(
-    "name", [n if n == "noisy_sgd" else pytest.param(n, marks=pytest.mark.slow) for n in OPTIMISERS]
+    "name", [n if n == "noisy_sgd" else pytest.param(n, marks=slow_or_thorough(n)) for n in OPTIMISERS]
 )
 def test_optimisers_get_what_they_ask_for_and_resume_where_they_were(name, tmp_path):
     """Bit by bit, with random keys of any kind in the optimiser and the model."""
