@@ -95,8 +95,10 @@ def _section(name: str, record: dict) -> str:
         return text + _table(HEADS, [[row[key] for key in COLUMNS] for row in record["rows"]])
     text += "\n" + "".join(f"- {count} × {status}\n" for status, count in _statuses(record["rows"]))
     for part in dict.fromkeys(row.get("part", "") for row in record["rows"]):
-        rows = [[row[key] for key in PUBLISHED] for row in record["rows"] if row.get("part", "") == part]
-        text += (f"\n### {part}\n" if part else "") + _table(PUBLISHED_HEADS, rows)
+        rows = [row for row in record["rows"] if row.get("part", "") == part]
+        good = sum(holds(name, row) for row in rows)
+        text += f"\n### {part}\n\n{good} of {len(rows)} rows agree.\n"
+        text += _table(PUBLISHED_HEADS, [[row[key] for key in PUBLISHED] for row in rows])
     return text
 
 

@@ -88,7 +88,14 @@ def hopf_point(name, parameter, branch, exactly, value, coefficient):
         return product[0] * product[1]
 
     within = 1e-5 if coefficient > 10 else 1e-6
-    yield compare("… ω l₁ there", coefficient, MATCONT, ours.coefficient * abs(omega), within, referee)
+    yield compare(
+        f"{name}: ω l₁ of the Hopf point {parameter} = {value:g}",
+        coefficient,
+        MATCONT,
+        ours.coefficient * abs(omega),
+        within,
+        referee,
+    )
 
 
 def fold_point(name, parameter, branch, exactly, value, size, within):
@@ -99,7 +106,14 @@ def fold_point(name, parameter, branch, exactly, value, size, within):
     def referee():
         return abs(exact.fold_coefficient(exactly, *exact.bifurcation("fold", exactly, ours.point, [ours.parameter])))
 
-    yield compare("… size of its coefficient", size, MATCONT, abs(ours.coefficient), within, referee)
+    yield compare(
+        f"{name}: coefficient of the fold {parameter} = {value:g}",
+        size,
+        MATCONT,
+        abs(ours.coefficient),
+        within,
+        referee,
+    )
 
 
 def catalytic_oscillator():
@@ -199,12 +213,24 @@ def adaptive_control():
         yield compare(
             f"adaptive control, β = {beta:g}: Hopf point, α", 1 / beta, "on paper: α β = 1", hopf.parameter, 1e-8
         )
-        yield compare("… its first Lyapunov coefficient", value, "Kuznetsov 2004, 5.4", hopf.coefficient, 5e-9)
+        yield compare(
+            f"adaptive control, β = {beta:g}: l₁ of the Hopf point",
+            value,
+            "Kuznetsov 2004, 5.4",
+            hopf.coefficient,
+            5e-9,
+        )
     branch = ro.continue_branch(system(1.0), np.zeros(3), (1.2, 0.5))
     orbits = ro.switch_branch(system(1.0), branch, branch.bifurcations[0])
     (flip,) = of_kind(orbits, "flip")
     yield compare("adaptive control: its orbit doubles, α", 0.6303020, "MatCont tutorial", flip.parameter, 1e-7)
-    yield compare("… its period there", 6.364071, "MatCont tutorial", orbits.periods[orbits.indices[0]], 1e-6)
+    yield compare(
+        "adaptive control: period of the orbit that doubles",
+        6.364071,
+        "MatCont tutorial",
+        orbits.periods[orbits.indices[0]],
+        1e-6,
+    )
     yield compare("adaptive control: its orbit doubles, α", 0.63031334, KIT, flip.parameter, 6.3e-5)
 
 
@@ -215,7 +241,7 @@ def lorenz_63():
     branch = ro.continue_branch(system, np.array([8.0, 8.0, 27.0]), (28.0, 5.0))
     hopf = of_kind(branch, "hopf")[0]
     yield compare("Lorenz: Hopf point, ρ", 470 / 19, "on paper: σ(σ + β + 3)/(σ − β − 1)", hopf.parameter, 1e-8)
-    yield told(PART, "… what it is", "subcritical", "Marsden & McCracken 1976", hopf.criticality)
+    yield told(PART, "Lorenz: kind of the Hopf point", "subcritical", "Marsden & McCracken 1976", hopf.criticality)
     cycles = ro.switch_branch(system, branch, hopf)
     yield compare("Lorenz: homoclinic orbit, ρ", 13.926, "Sparrow 1982", cycles.parameters[-1], 1e-3)
 
@@ -226,7 +252,9 @@ def van_der_pol():
         system = flow(lambda h, mu=mu: (h[1], mu * (1 - h[0] ** 2) * h[1] - h[0]))
         orbit = ro.periodic_orbit(system, *ro.orbit_guess(system, np.array([2.0, 0.0]), 6 * period))
         yield compare(f"van der Pol, μ = {mu:g}: period", period, "Andersen & Geer 1982", float(orbit.period), 2e-8)
-        yield told(PART, "… its verdict", "DECAYS", "Liénard's theorem", orbit.verdict_name)
+        yield told(
+            PART, f"van der Pol, μ = {mu:g}: verdict of the orbit", "DECAYS", "Liénard's theorem", orbit.verdict_name
+        )
 
 
 def cascades():

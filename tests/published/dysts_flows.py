@@ -63,7 +63,7 @@ def right_hand_side(name: str, entry: dict, module: types.ModuleType):
 
 
 def measure(name: str, length: int) -> dict:
-    """Exponents over `length` periods, and the mean divergence over as many, along the same orbit farther on."""
+    """Exponents over `length` periods, and the mean divergence over the same stretch of the orbit."""
     import rnn_ode as ro
 
     table, module = load()
@@ -73,7 +73,7 @@ def measure(name: str, length: int) -> dict:
         return {"not run": rate}
     period, h0 = entry["period"], jnp.asarray(np.ravel(entry["initial_conditions"]), float)
     run = ro.lyapunov(ro.Flow(lambda t, h, path: rate(h)), h0, length * period, transient=TRANSIENT * period)
-    divergence = mean_divergence(rate, run.state, length * period, float(run.step))
+    divergence = mean_divergence(rate, h0, length * period, TRANSIENT * period, float(run.step))
     return {
         "periods": length,
         "result": str(ro.RESULTS[run.result]) if run.result != ro.RESULTS.successful else "",
@@ -87,8 +87,8 @@ def measure(name: str, length: int) -> dict:
     }
 
 
-def mean_divergence(rate, h, duration: float, step: float) -> np.ndarray:
-    """The means of div f over PARTS parts of a run, by a Runge–Kutta method of its own."""
+def mean_divergence(rate, h, duration: float, transient: float, step: float) -> np.ndarray:
+    """The means of div f over PARTS parts of a run after its transient, by a Runge–Kutta method of its own."""
 
     def both(state):
         h, _ = state
@@ -112,11 +112,11 @@ def mean_divergence(rate, h, duration: float, step: float) -> np.ndarray:
         (h, total), _ = jax.lax.scan(one, (h, jnp.zeros(())), None, length=steps)
         return h, total / (steps * step)
 
-    means = []
-    for _ in range(PARTS):
+    means, before = [], round(transient / duration * PARTS)
+    for _ in range(before + PARTS):
         h, mean = part(h)
         means.append(float(mean))
-    return np.array(means)
+    return np.array(means[before:])
 
 
 def plain(values) -> list | float | None:

@@ -42,7 +42,7 @@ def slow_rows() -> list[dict]:
     return found
 
 
-def solved(kind, name, A, Y, X, digits="") -> dict:
+def solved(kind, name, A, Y, X, digits="", source="") -> dict:
     """The row of Aᵀ X + X A = Y or of Aᵀ X A − X = Y, whose solution is X."""
     solve = ro.linalg.lyapunov_continuous if kind == "continuous" else ro.linalg.lyapunov_discrete
     one = np.eye(len(A))
@@ -58,7 +58,7 @@ def solved(kind, name, A, Y, X, digits="") -> dict:
         ours, reason = np.full_like(X, np.nan), f"refused: {error}"
     about = "X is known" if digits == "" else digits
     return row(
-        PART, f"{kind} example {name}", X / np.abs(X).max(), SOURCE[kind], ours,
+        PART, f"{kind} example {name}", X / np.abs(X).max(), source or SOURCE[kind], ours,
         within=allowed, value=f"{about}, {X.shape[0]} × {X.shape[1]}", reason=reason,
     )  # fmt: skip
 
@@ -186,4 +186,4 @@ def barraud():
     for i, j in itertools.product(range(1, 7), repeat=2):
         X[i, j] = X[i - 1, j - 1] + X[i, j - 1] if j > i else float(i == j)
     X = np.triu(X) + np.triu(X, 1).T
-    return solved("discrete", "of Barraud", A, A.T @ X @ A - X, X)
+    return solved("discrete", "of Barraud", A, A.T @ X @ A - X, X, source="Barraud 1977")

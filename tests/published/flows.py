@@ -1,9 +1,10 @@
 """The table of `dysts.json`: published Lyapunov exponents of the flows of dysts beside ours, and how each is checked.
 
 The sum of all exponents is the mean divergence of the field along the orbit. It is measured here by another integration, and
-the published spectrum has to pass the same check. Two measured numbers agree within four of their standard errors and 1e-4
-of the size of the largest exponent, which is for the steps of the integration. A published value agrees with ours within
-10 % and four of our standard errors, since its own error is not published.
+the published spectrum has to pass the same check. The sum and the divergence agree within four standard errors of their
+difference and the error of the steps, which is 2e-7 of the fastest rate by the documentation of `lyapunov`; that rate is
+below 1/step. A published exponent agrees with ours within 10 % and four of our standard errors, since its own error is not
+published.
 """
 
 import json
@@ -33,8 +34,7 @@ def of_flow(name: str, found: dict) -> dict:
 
 
 def allowed_gap(found) -> float:
-    size = max(map(abs, found["exponents"]))
-    return 4 * (2**0.5) * found["divergence_stderr"] + 1e-4 * size
+    return 4 * 2**0.5 * found["divergence_stderr"] + 2e-7 / found["step"]
 
 
 def status(found, gap, allowed) -> str:
@@ -49,15 +49,17 @@ def status(found, gap, allowed) -> str:
 
     if near(spectrum[0]) and near(single):
         return "agrees"
+    if near(spectrum[0]) or near(single):
+        words = ("the spectrum", "the single value") if near(spectrum[0]) else ("the single value", "the spectrum")
+        return f"agrees in part: with {words[0]}, not with {words[1]}"
     wrong = []
     if abs(spectrum[0] - single) > 0.3 * max(abs(single), abs(spectrum[0])):
-        wrong.append("its two largest exponents contradict each other")
+        wrong.append("its two values contradict each other")
     if abs(sum(spectrum) - found["divergence"]) > allowed + NEAR * max(map(abs, spectrum)):
-        wrong.append("its spectrum's sum is not the mean divergence")
+        wrong.append("the sum of its spectrum is not the mean divergence")
     if wrong:
         return f"published value is inexact: {', and '.join(wrong)}"
-    which = "the spectrum's" if not near(spectrum[0]) else "the single value"
-    return f"differs: by more than {NEAR:.0%}, {which}; our sum passes its check"
+    return "differs: not yet explained; our sum passes its check"
 
 
 def _row(name, value, ours, difference, status) -> dict:

@@ -42,7 +42,7 @@ def verdicts():
         s = ro.spectrum(W)
         ours = [ro.verdict_name(s.discrete if method is None else s.continuous(method)) for method in methods.values()]
         told_of = ", ".join(methods)
-        yield told(PART, f"multiplier {multiplier}: verdicts of {told_of}", wanted, PAPER, ", ".join(ours))
+        yield told(PART, f"multiplier {multiplier}: {told_of}", wanted, PAPER, ", ".join(ours))
     one = ro.verdict_name(ro.spectrum(np.array([[1.0, 1.0], [0.0, 1.0]])).discrete)
     yield told(PART, "(1, 1; 0, 1) grows like k, and no eigenvalue says so", "UNDETERMINED", PAPER, one)
 
@@ -68,7 +68,8 @@ def exponents():
 
     run = ro.lyapunov(ro.Flow(lorenz), jnp.ones(3), 5000.0, transient=20.0)
     yield exponent("Lorenz: exponents", [0.9056, 0, -14.5723], SPROTT, run, 1e-4)
-    yield compare("Lorenz: sum of the exponents", -41 / 3, PAPER, float(jnp.sum(run.exponents)), 1e-6)
+    # the steps may change an exponent by 2e-7 of the fastest rate, 22
+    yield compare("Lorenz: sum of the exponents", -41 / 3, PAPER, float(jnp.sum(run.exponents)), 4.4e-6)
     yield compare("Lorenz: Kaplan–Yorke dimension", 2.06215, SPROTT, run.kaplan_yorke, 1e-3)
     rossler = ro.Flow(lambda t, h, _: jnp.stack([-h[1] - h[2], h[0] + 0.2 * h[1], 0.2 + h[2] * (h[0] - 5.7)]))
     run = ro.lyapunov(rossler, jnp.ones(3), 10_000.0, transient=200.0)
@@ -99,7 +100,7 @@ def tent_map():
         found = ro.cycles(tent, period)
         yield compare(f"tent map, slope 1.9: orbits of period {period}", count, PAPER, len(found.points), 0.5)
         size = np.abs(np.asarray(found.multipliers)).max(axis=1)
-        yield compare("… size of their multipliers", np.full(count, m**period), PAPER, size, 1e-9)
+        yield compare(f"… size of their multipliers, period {period}", np.full(count, m**period), PAPER, size, 1e-9)
 
 
 def fixed_points():
