@@ -46,8 +46,18 @@ def test_rows_that_differ_or_that_are_no_number_do_not_agree():
 
 
 def test_the_sum_of_a_flow_is_checked_against_its_divergence():
-    good = {"result": "", "step": 0.01, "exponents": [0.9, 0.0, -14.5], "stderr": [0.01, 0.0, 0.01], "divergence": -13.6,
-            "divergence_stderr": 0.0, "published": [0.91, 0.0, -14.5], "published_largest": 0.89}  # fmt: skip
+    good = {
+        "result": "",
+        "step": 0.01,
+        "exponents": [0.9, 0.0, -14.5],
+        "stderr": [0.01, 0.0, 0.01],
+        "divergence": -13.6,
+        "divergence_stderr": 0.0,
+        "second": 0.9,
+        "second_stderr": 0.01,
+        "published": [0.91, 0.0, -14.5],
+        "published_largest": 0.89,
+    }
     assert flows.of_flow("x", good)["status"] == "agrees"
     assert flows.of_flow("x", good | {"divergence": -13.5})["status"] == "differs: our sum is not the mean divergence"
     assert "contradict" in flows.of_flow("x", good | {"published_largest": 0.4})["status"]

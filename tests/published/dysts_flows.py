@@ -73,15 +73,19 @@ def measure(name: str, length: int) -> dict:
         return {"not run": rate}
     period, h0 = entry["period"], jnp.asarray(np.ravel(entry["initial_conditions"]), float)
     run = ro.lyapunov(ro.Flow(lambda t, h, path: rate(h)), h0, length * period, transient=TRANSIENT * period)
-    divergence = mean_divergence(rate, h0, length * period, TRANSIENT * period, float(run.step))
+    step = float(run.step)
+    divergence = mean_divergence(rate, h0, length * period, TRANSIENT * period, step)
+    second = tangent_growth(rate, h0, length * period, TRANSIENT * period, step / 2)
     return {
         "periods": length,
         "result": str(ro.RESULTS[run.result]) if run.result != ro.RESULTS.successful else "",
-        "step": float(run.step),
+        "step": step,
         "exponents": plain(run.exponents),
         "stderr": plain(run.stderr),
         "divergence": plain(divergence.mean()),
         "divergence_stderr": plain(divergence.std(ddof=1) / PARTS**0.5),
+        "second": plain(second.mean()),
+        "second_stderr": plain(second.std(ddof=1) / PARTS**0.5),
         "published": entry.get("lyapunov_spectrum_estimated"),
         "published_largest": entry.get("maximum_lyapunov_estimated"),
     }
@@ -91,30 +95,58 @@ def mean_divergence(rate, h, duration: float, transient: float, step: float) -> 
     """The means of div f over PARTS parts of a run after its transient, by a Runge–Kutta method of its own."""
 
     def both(state):
-        h, _ = state
-        return rate(h), jnp.trace(jax.jacfwd(rate)(h))
+        return rate(state[0]), jnp.trace(jax.jacfwd(rate)(state[0]))
+
+    def grown(state):
+        return state, 0.0
+
+    def ended(before, after, time):
+        return (after[1] - before[1]) / time
+
+    return averaged(both, grown, ended, (h, jnp.zeros(())), duration, transient, step)
+
+
+def tangent_growth(rate, h, duration: float, transient: float, step: float) -> np.ndarray:
+    """The largest exponent a second time: the growth of one tangent vector, which is scaled back after each step."""
+
+    def both(state):
+        change, tangent = jax.jvp(rate, (state[0],), (state[1],))
+        return change, tangent
+
+    def grown(state):
+        size = jnp.linalg.norm(state[1])
+        return (state[0], state[1] / size), jnp.log(size)
+
+    start = h, jnp.ones(len(h)) / len(h) ** 0.5
+    return averaged(both, grown, lambda before, after, time: 0.0, start, duration, transient, step)
+
+
+def averaged(rates, grown, ended, state, duration, transient, step) -> np.ndarray:
+    """Runge–Kutta steps of `rates`, each followed by `grown`: state ↦ (state, what to add up). Returns the means of what was
+    added up over the parts of the run, plus what `ended` says of the states before and after a part."""
 
     def moved(state, change, size):
         return jax.tree.map(lambda a, b: a + size * b, state, change)
 
     def one(state, _):
-        k1 = both(state)
-        k2 = both(moved(state, k1, step / 2))
-        k3 = both(moved(state, k2, step / 2))
-        k4 = both(moved(state, k3, step))
+        k1 = rates(state)
+        k2 = rates(moved(state, k1, step / 2))
+        k3 = rates(moved(state, k2, step / 2))
+        k4 = rates(moved(state, k3, step))
         change = jax.tree.map(lambda a, b, c, d: (a + 2 * b + 2 * c + d) / 6, k1, k2, k3, k4)
-        return moved(state, change, step), None
+        return grown(moved(state, change, step))
 
     steps = max(1, round(duration / step / PARTS))
 
     @jax.jit
-    def part(h):
-        (h, total), _ = jax.lax.scan(one, (h, jnp.zeros(())), None, length=steps)
-        return h, total / (steps * step)
+    def part(state):
+        after, growths = jax.lax.scan(one, state, None, length=steps)
+        time = steps * step
+        return after, jnp.sum(growths) / time + ended(state, after, time)
 
     means, before = [], round(transient / duration * PARTS)
     for _ in range(before + PARTS):
-        h, mean = part(h)
+        state, mean = part(state)
         means.append(float(mean))
     return np.array(means[before:])
 
