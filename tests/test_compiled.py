@@ -90,7 +90,19 @@ def test_gradients_of_iterate(activation):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("case", EVERY, ids=label)
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(
+            case,
+            marks=pytest.mark.thorough
+            if label(case) in ("affine-forward:2", "affine-backward:2", "tanh-tustin")
+            else (),
+        )
+        for case in EVERY
+    ],
+    ids=label,
+)
 def test_gradients_through_every_method(case):
     """A field of every method at one state: weights, input and state."""
 

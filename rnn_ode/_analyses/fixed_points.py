@@ -140,6 +140,7 @@ class FixedPoints(ShownArrays, eqx.Module):
         round, the fixed points that it lost. Residuals are compared, not points, so the guesses of the searches do not
         matter.
         """
+        check_system("system", system)
         points = jnp.where(self.converged[..., None], self.points, 0)
         system.require_constant("absent_from", points.reshape(-1, points.shape[-1])[0])
         distance = jnp.broadcast_to(self.size[..., None], self.converged.shape)

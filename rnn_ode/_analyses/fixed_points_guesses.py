@@ -9,7 +9,7 @@ from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
-from .._base.checks import as_number, check_count, check_finite, check_key
+from .._base.checks import as_number, as_numbers, check_count, check_finite, check_key
 
 
 def draw_guesses(key: PRNGKeyArray, n: int, states: PyTree, spread: float = 0.0) -> Float[Array, "n N"]:
@@ -40,7 +40,7 @@ def draw_guesses(key: PRNGKeyArray, n: int, states: PyTree, spread: float = 0.0)
     check_key(key)
     if not 0 <= spread < float("inf"):
         raise ValueError(f"spread must be a finite number of at least 0; got {spread}.")
-    shapes = [np.shape(leaf) for leaf in jax.tree.leaves(states, is_leaf=lambda leaf: isinstance(leaf, list))]
+    shapes = [np.shape(leaf) for leaf in jax.tree.leaves(_as_arrays("states", states))]
     if any(len(shape) > 2 for shape in shapes):
         raise ValueError(
             f"states must be rows (T, N), one state each; got {', '.join(map(str, shapes))}. Flatten a batch of runs with "
@@ -56,20 +56,22 @@ def _drawn(key: PRNGKeyArray, n: int, rows: Float[Array, "T N"], spread: ArrayLi
     return chosen + spread * jax.random.normal(noise, chosen.shape, chosen.dtype)
 
 
+def _as_arrays(name: str, states: PyTree) -> PyTree:
+    """The states with arrays for lists and numbers."""
+    return jax.tree.map(partial(as_numbers, name), states, is_leaf=lambda leaf: isinstance(leaf, list))
+
+
 def as_rows(name: str, states: PyTree) -> Float[Array, "n N"]:
     """Returns a pytree of states with a leading axis as flat rows, after checks."""
-    try:
-        states = jax.tree.map(jnp.asarray, states, is_leaf=lambda leaf: isinstance(leaf, list))
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"{name} must hold arrays of numbers: {error}.") from None
+    states = _as_arrays(name, states)
     leaves = jax.tree.leaves(states)
     shapes = ", ".join(str(leaf.shape) for leaf in leaves)
     if not leaves or any(leaf.ndim < 2 or leaf.shape[0] != leaves[0].shape[0] for leaf in leaves):
         raise ValueError(
             f"{name} must be flat states (n, N), or a pytree of states with a leading axis of n; got {shapes}."
         )
-    if leaves[0].shape[0] == 0:
-        raise ValueError(f"{name} must have at least one row; got {shapes}.")
+    if leaves[0].shape[0] == 0 or not any(leaf.size for leaf in leaves):
+        raise ValueError(f"{name} must have at least one row and one column; got {shapes}.")
     for leaf in leaves:
         check_finite(name, leaf)
     rows = jax.vmap(lambda state: ravel_pytree(state)[0])(states)

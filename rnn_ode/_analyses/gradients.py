@@ -33,6 +33,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, PyTree, Real
 
 from .._base.callables import check_cell
+from .._base.checks import check_flag
 from .._base.compiled import compiled
 from .._base.fate import fate
 from .._base.results import RESULTS, how_it_ended
@@ -160,6 +161,7 @@ def gradient_flow(
     ```
     """
     check_cell("cell", cell)
+    check_flag("throw", throw)
     xs = check_inputs(cell, xs)
     h0 = as_initial_state(h0, cell)
     # singular values want float32 at least

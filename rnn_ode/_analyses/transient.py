@@ -159,7 +159,7 @@ def transient(system: AbstractSystem | ArrayLike | list, at: Any = None) -> Tran
         return _transient(system.time, J, kink, system.time.modes(J))
     if at is not None:
         raise TypeError(f"at is a state of a Map or Flow, and a matrix has no states to choose from; got at={at!r}.")
-    W = in_single(as_matrix("W", system))
+    W = in_single(as_matrix("system", system))
     return _transient(Discrete(1.0), W, jnp.zeros((), bool), Discrete(1.0).modes(W))
 
 

@@ -1,10 +1,9 @@
 """Checks of cells and fields: whether they take the arguments of one, and the way out where they do not."""
 
 import functools
-import inspect
-from types import FunctionType
 from typing import Any
 
+from .arity import takes
 from .checks import brief
 
 _CELL = ("cell(x, h)", 2)
@@ -22,7 +21,7 @@ def check_field(name: str, value: Any) -> None:
 
 
 def _check(name: str, value: Any, call: str, count: int) -> None:
-    if not callable(value) or hasattr(value, "runner") or _of_torch(type(value)) or not _takes(value, count):
+    if not callable(value) or hasattr(value, "runner") or _of_torch(type(value)) or not takes(value, count):
         raise TypeError(f"{name} must be a callable {call}; got {brief(value)}.{_way_out(value, count)}")
 
 
@@ -35,9 +34,9 @@ def _way_out(value: Any, count: int) -> str:
             return f" Give its .{part}."
         if hasattr(getattr(value, "runner", None), part):
             return f" Give its .runner.{part}."
-    if count == 2 and callable(value) and _takes(value, 3):
+    if count == 2 and callable(value) and takes(value, 3):
         return " It takes (t, h, path), as a field does: use integrate, Flow or to_rnn."
-    if count == 3 and callable(value) and _takes(value, 2):
+    if count == 3 and callable(value) and takes(value, 2):
         return " It takes (x, h), as a cell does: use iterate, Map or to_ode."
     return ""
 
@@ -46,23 +45,3 @@ def _way_out(value: Any, count: int) -> str:
 def _of_torch(kind: type) -> bool:
     """Whether a class is PyTorch's, or made of one of them."""
     return any(base.__module__.partition(".")[0] == "torch" for base in kind.__mro__)
-
-
-def _takes(value: Any, count: int) -> bool:
-    """Whether a callable takes so many arguments by position; True where that is not known, as of compiled functions."""
-    if isinstance(value, FunctionType):
-        return hasattr(value, "__wrapped__") or _accepts(value, count)
-    call, with_itself = type(value).__call__, count + 1
-    return not isinstance(call, FunctionType) or _wrapped_accepts(call, with_itself)
-
-
-@functools.lru_cache(maxsize=256)
-def _wrapped_accepts(call: FunctionType, count: int) -> bool:
-    """`_accepts` of the function that decorators have wrapped, as Equinox does with methods."""
-    return _accepts(inspect.unwrap(call), count)  # pyright: ignore[reportArgumentType]
-
-
-def _accepts(function: FunctionType, count: int) -> bool:
-    code = function.__code__
-    needed = code.co_argcount - len(function.__defaults__ or ())
-    return needed <= count and (count <= code.co_argcount or bool(code.co_flags & inspect.CO_VARARGS))

@@ -14,10 +14,21 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array
 
+from .arity import takes
+
 
 def is_concrete(*values: Any) -> bool:
     """Whether none of the values is traced, so that Python can read them."""
     return not any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(values))
+
+
+def check_on_host(function: str, **arguments: Any) -> None:
+    """Raise `TypeError` for a traced argument of a function that runs on the host."""
+    for name, value in arguments.items():
+        if not is_concrete(value):
+            raise TypeError(
+                f"{name} must not be traced: {function} runs on the host. Call it outside jit, vmap and grad."
+            )
 
 
 def brief(value: Any) -> str:
@@ -39,17 +50,7 @@ def as_floats(name: str, value: Any, shape: tuple[int | str, ...] | None = None,
 
     `shape` is the wanted shape: numbers, and letters for sizes that may be anything. A concrete array must be finite.
     """
-    if any(
-        leaf is None or isinstance(leaf, str | bytes) for leaf in jax.tree.leaves(value, is_leaf=lambda v: v is None)
-    ):
-        # JAX would read None as NaN, and a string as the name of a type
-        raise TypeError(f"{name} must be an array of numbers; got {no_array(value)}.")
-    try:
-        array = jnp.asarray(value)
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"{name} must be an array of numbers; got {no_array(value, error)}.") from None
-    if jnp.issubdtype(array.dtype, jnp.integer) or array.dtype == bool:
-        array = array.astype(jnp.result_type(float))
+    array = as_numbers(name, value)
     if not jnp.issubdtype(array.dtype, jnp.inexact if complex else jnp.floating):
         raise TypeError(
             f"{name} must hold {'' if complex else 'real '}floating-point numbers; got dtype {array.dtype}."
@@ -61,6 +62,56 @@ def as_floats(name: str, value: Any, shape: tuple[int | str, ...] | None = None,
         raise ValueError(f"{name} must have shape {wanted}; got {array.shape}.")
     check_finite(name, array)
     return array
+
+
+def as_numbers(name: str, value: Any, ndim: int | None = None) -> Array:
+    """Return `value` as an array of floating-point numbers, real or complex and of `ndim` axes if given, NaN included."""
+    if any(
+        leaf is None or isinstance(leaf, str | bytes) for leaf in jax.tree.leaves(value, is_leaf=lambda v: v is None)
+    ):
+        # JAX would read None as NaN, and a string as the name of a type
+        raise TypeError(f"{name} must be an array of numbers; got {no_array(value)}.")
+    try:
+        array = _as_array(value)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise TypeError(f"{name} must be an array of numbers; got {no_array(value, error)}.") from None
+    if ndim is not None and array.ndim != ndim:
+        raise ValueError(f"{name} must have {ndim} {'axis' if ndim == 1 else 'axes'}; got shape {array.shape}.")
+    return array.astype(jnp.result_type(float)) if _is_whole(array.dtype) else array
+
+
+def _as_array(value: Any) -> Array:
+    if type(value) is np.ndarray:
+        return from_host(value)
+    try:
+        leaves = jax.tree.leaves(value, is_leaf=lambda leaf: leaf is None) if isinstance(value, list) else []
+        if leaves and all(type(leaf) is float for leaf in leaves) and not _is_tracing():
+            return from_host(np.asarray(value, float))
+        return jnp.asarray(value)
+    except OverflowError:  # a whole number that no integer of JAX's holds
+        return jnp.asarray(np.asarray(value, np.float64))
+
+
+_COMMON = {np.dtype(name) for name in ("bool", "int32", "int64", "float32", "float64", "complex64", "complex128")}
+
+
+def from_host(array: np.ndarray) -> Array:
+    """Return what `jnp.asarray` does. That compiles a program for each shape, in 15 ms, where the type is not said."""
+    if array.dtype not in _COMMON or _is_tracing():
+        return jnp.asarray(array)
+    dtype = jax.dtypes.canonicalize_dtype(array.dtype)
+    with np.errstate(over="ignore", invalid="ignore"):
+        own = np.array(array, dtype)  # JAX may use the memory that it is given
+    return jnp.asarray(own, dtype)
+
+
+def _is_tracing() -> bool:
+    """Return whether arrays that are made here are traced, as inside `jit`."""
+    return isinstance(jnp.asarray(0.0), Tracer)
+
+
+def _is_whole(dtype: Any) -> bool:
+    return dtype.kind == "b" or jnp.issubdtype(dtype, jnp.integer)
 
 
 def as_matrix(name: str, value: Any, complex: bool = False) -> Array:
@@ -89,8 +140,14 @@ def check_finite(name: str, array: Any) -> None:
 
 
 def check_callable(name: str, value: Any, signature: str) -> None:
-    """Raise `TypeError` unless the value can be called; `signature` is the call for the text."""
-    if not callable(value):
+    """Raise `TypeError` unless the value can be called; `signature` is the call for the text, with its arguments.
+
+    Those in brackets, as in "loss(model, batch[, key])", the value may take or not.
+    """
+    arguments = signature[signature.index("(") + 1 : signature.index(")")]
+    least, most = arguments.partition("[")[0].count(",") + 1, arguments.count(",") + 1
+    fits = "**" in arguments or (callable(value) and any(takes(value, count) for count in range(least, most + 1)))
+    if not callable(value) or not fits:
         raise TypeError(f"{name} must be a callable {signature}; got {brief(value)}.")
 
 
@@ -104,7 +161,7 @@ def check_key(key: Any) -> None:
 
 def check_flag(name: str, value: Any) -> None:
     """Raise `TypeError` unless the value is True or False."""
-    if not isinstance(value, bool):
+    if not isinstance(value, bool | np.bool_):
         raise TypeError(f"{name} must be True or False; got {brief(value)}.")
 
 
@@ -118,11 +175,11 @@ def as_number(name: str, value: Any) -> float:
     """Return a real number, which must be concrete, as a Python float."""
     if not is_concrete(value):
         raise TypeError(f"{name} must be a Python number, known when the function is traced; got {brief(value)}.")
-    if isinstance(value, str | bytes | bool) or np.ndim(value) != 0:
+    if isinstance(value, str | bytes | bool | list | tuple) or np.ndim(value) != 0:
         raise TypeError(f"{name} must be a number; got {brief(value)}.")
     try:
         return float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise TypeError(f"{name} must be a number; got {brief(value)}.") from None
 
 
@@ -131,6 +188,11 @@ def as_step(name: str, value: Any) -> float:
     step = as_number(name, value)
     if not (math.isfinite(step) and step > 0):
         raise ValueError(f"{name} must be positive and finite; got {step}.")
+    limits = jnp.finfo(jnp.result_type(float))
+    if not float(limits.tiny) <= step <= float(limits.max):
+        raise ValueError(
+            f"{name} must be from {limits.tiny:.2g} to {limits.max:.2g}, the range of {limits.dtype}; got {step}."
+        )
     return step
 
 
@@ -142,12 +204,18 @@ def as_band(name: str, value: Any) -> float:
     return band
 
 
+_MOST = 2**31 - 1  # what an index of JAX's holds
+
+
 def check_count(name: str, value: Any, least: int = 1) -> None:
-    """Raise `TypeError` or `ValueError` unless the value, such as an order, is a concrete whole number ≥ `least`."""
+    """Raise `TypeError` or `ValueError` unless the value, such as an order, is a concrete whole number ≥ `least`, which an
+    index can hold."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
         raise TypeError(f"{name} must be a whole number, known when the function is traced; got {brief(value)}.")
     if value < least:
         raise ValueError(f"{name} must be at least {least}; got {value}.")
+    if value > _MOST:
+        raise ValueError(f"{name} must be at most {_MOST:,}; got {brief(value)}.")
 
 
 def counted(count: int, noun: str) -> str:

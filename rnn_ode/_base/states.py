@@ -48,9 +48,9 @@ def of_each(name: str, ndim: int):
 
     def decorate(method):
         @functools.wraps(method)
-        def ask(self, *args):
+        def ask(self, *args, **by_name):
             def one(result):
-                return method(result, *args)
+                return method(result, *args, **by_name)
 
             for _ in range(jnp.ndim(getattr(self, name)) - ndim):
                 one = jax.vmap(one)

@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .checks import brief, is_concrete
+
 
 class Verdict(eqx.Enumeration):
     """What a linear system does in the long run. `Verdict[item]` is the text, which begins with the name.
@@ -44,6 +46,8 @@ def verdict_name(verdict: Verdict) -> Any:
 
     ```
     """
+    if not isinstance(verdict, Verdict) or not is_concrete(verdict):
+        raise TypeError(f"verdict must be a Verdict that is not traced, or a batch of them; got {brief(verdict)}.")
     return names_of(Verdict, verdict)
 
 

@@ -61,7 +61,10 @@ def noise_to_rnn(A: ArrayLike | Sequence, noise: ArrayLike | Sequence, *, dt: fl
     ```
     """
     A, spread, dt = _arguments("A", A, noise, dt)
-    return _gained(A * dt, covariance_of(spread, A) * dt)
+    sigma = _gained(A * dt, covariance_of(spread, A) * dt)
+    if is_concrete(sigma) and not np.isfinite(sigma).all():
+        raise ValueError(f"dt must be short enough for the noise of a step to be finite in {sigma.dtype}; got {dt:g}.")
+    return sigma
 
 
 def noise_to_ode(W: ArrayLike | Sequence, noise: ArrayLike | Sequence, *, dt: float = 1.0) -> Float[Array, "N N"]:

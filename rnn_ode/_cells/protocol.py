@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from .._base.checks import as_floats, check_finite
+from .._base.checks import as_floats, as_numbers, check_finite
 from .._base.types import State
 from .base import AbstractCell, AffineMap
 from .recurrence import Recurrence, of_equinox
@@ -49,16 +49,15 @@ def as_state(name: str, h0: Any, owner: Any = None) -> State:
         h0 = as_floats(name, h0)
 
     def one(leaf):
-        try:
-            array = jnp.asarray(leaf)
-        except (TypeError, ValueError):
-            raise TypeError(f"{name} must hold arrays of numbers; got {type(leaf).__name__}.") from None
+        array = as_numbers(name, leaf)
         check_finite(name, array)
-        return array if jnp.issubdtype(array.dtype, jnp.inexact) else array.astype(jnp.result_type(float))
+        return array
 
     if not jax.tree.leaves(h0):
         raise ValueError(f"{name} must hold at least one array; got {h0!r}.")
     state = jax.tree.map(one, h0)
+    if not any(leaf.size for leaf in jax.tree.leaves(state)):
+        raise ValueError(f"{name} must hold at least one number; it is empty.")
     wanted, came = _shapes_of(owner), jax.tree.map(jnp.shape, state)
     if wanted is not None and wanted != came:
         raise ValueError(f"{name} must have shape {wanted} for this {type(owner).__name__}; got {came}.")

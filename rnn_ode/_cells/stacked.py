@@ -1,13 +1,14 @@
 """Cells on top of each other, as one cell."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import equinox as eqx
 import numpy as np
 from jaxtyping import Array
 
 from .._base.callables import check_cell
+from .._base.checks import brief
 from .._base.protocol import input_width
 from .._base.types import Cell
 from .protocol import initial_state, output_of, output_shape
@@ -40,6 +41,8 @@ class StackedCell(eqx.Module):
     cells: tuple[Cell, ...]
 
     def __init__(self, cells: Sequence[Cell]):
+        if not isinstance(cells, Iterable):
+            raise TypeError(f"cells must be a list of cells; got {brief(cells)}.")
         self.cells = tuple(cells)
 
     def __check_init__(self):

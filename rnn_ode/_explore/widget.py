@@ -7,7 +7,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Float
 
-from .._base.checks import as_matrix
+from .._base.checks import as_matrix, check_on_host
 from .._base.types import Cell
 from .schur import modes_of, schur
 
@@ -40,6 +40,7 @@ def explore(cell: Cell | ArrayLike | None = None) -> Any:
 
     ```
     """
+    check_on_host("explore", cell=cell)
     first, Q = schur(_matrix_of(cell))
     try:
         import anywidget  # pyright: ignore[reportMissingImports]

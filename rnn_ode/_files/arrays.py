@@ -9,6 +9,7 @@ import codecs
 import io
 import json
 import os
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -19,11 +20,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._base.checks import brief, no_array
-from .atomic import written_beside
+from .atomic import check_regular, written_beside
 
 PathLike = str | os.PathLike[str]
 
 _MOST_BYTES = 4 << 30
+_MOST_TEXT = 1 << 30  # text takes ten times its size while it is read
+_TEXT = (".json", ".nam", ".aidax", ".csv", ".txt")
 
 
 def read_arrays(path: PathLike) -> dict[str, np.ndarray]:
@@ -74,9 +77,10 @@ def checked_arrays(path: Path, arrays: Mapping[str, Any]) -> dict[str, np.ndarra
 
 def check_file(path: Path) -> None:
     """`ValueError` for a file that is larger than any weights of a recurrent network, or whose name tells a wrong format."""
-    size = path.stat().st_size
-    if size > _MOST_BYTES:
-        raise ValueError(f"{path}: a file of at most {_MOST_BYTES >> 30} GiB is read; it has {size:,} bytes.")
+    check_regular(path)
+    size, most = path.stat().st_size, _MOST_TEXT if path.suffix.lower() in _TEXT else _MOST_BYTES
+    if size > most:
+        raise ValueError(f"{path}: a file of at most {most >> 30} GiB is read; it has {size:,} bytes.")
     with path.open("rb") as file:
         start = file.read(8)
     for beginning, suffix, kind in _FOREIGN:
@@ -217,7 +221,18 @@ def _detail(error: Exception) -> str:
 _WANTS_SAFETENSORS = "needs safetensors: pip install '.[interop]' in a clone of rnn_ode"
 
 # what numpy and zipfile raise for files that are truncated, damaged, encrypted or invented (a header may claim any size)
-_NOT_NUMPY = (ValueError, EOFError, KeyError, MemoryError, RuntimeError, OSError, zipfile.BadZipFile, zlib.error)
+_NOT_NUMPY = (
+    ValueError,
+    EOFError,
+    KeyError,
+    MemoryError,
+    RuntimeError,
+    OSError,
+    SyntaxError,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 def read_json_object(path: Path) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import platform
 import re
 import secrets
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from functools import partial
@@ -28,6 +29,17 @@ def check_readable(name: str, path: Path) -> None:
         raise PermissionError(f"{name} {path}: you are not permitted to read this file.")
     if path.is_file() and path.stat().st_size == 0:
         raise ValueError(f"{name} {path}: the file is empty.")
+
+
+def check_regular(path: Path) -> None:
+    """Check that a file lies on a disk, so that reading it comes to an end. `OSError`, which names it, if it does not."""
+    mode = path.stat().st_mode
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(f"{path}: a file is wanted; that is a folder.")
+    if not stat.S_ISREG(mode):
+        raise OSError(
+            f"{path}: a file on a disk is wanted; that is a pipe, a socket or a device. Write what it gives to a file first."
+        )
 
 
 def check_writable(name: str, path: Path) -> None:

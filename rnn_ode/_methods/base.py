@@ -21,7 +21,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Complex, Float, Num
 
-from .._base.checks import as_matrix, brief, is_concrete
+from .._base.checks import as_matrix, as_numbers, brief, is_concrete
 from ..linalg._eig import column_lengths
 from ..linalg._regions import Reading
 from .existence import Obstacle, multipliers_of, singular, with_hint
@@ -150,7 +150,7 @@ class AbstractMethod(eqx.Module):
 
     def exponent(self, multiplier: ArrayLike) -> Complex[Array, "..."]:
         """g(λ), elementwise: complex in, complex out; never raises (a pole gives an infinity or NaN)."""
-        multiplier = jnp.asarray(multiplier)
+        multiplier = as_numbers("multiplier", multiplier)
         return self.of_number(multiplier.astype(jnp.result_type(multiplier.dtype, jnp.complex64)))
 
     def generator(self, W: ArrayLike | Sequence) -> Num[Array, "N N"]:

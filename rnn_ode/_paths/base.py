@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from .._base.checks import as_floats, as_number, as_step
+from .._base.checks import as_floats, as_number, as_numbers, as_step
 from .._base.protocol import input_width
 from .times import split
 
@@ -228,9 +228,19 @@ def check_width(path: Any, owner: Any, kind: str) -> None:
         raise ValueError(f"path must have samples of shape ({width},) for this {kind}; they are {path.xs.shape[1:]}.")
 
 
+def check_reading(path: Any, owner: Any, kind: str) -> None:
+    """`ValueError` for a function of time that returns another width than the owner, a "cell" or a "field", declares."""
+    width = input_width(owner)
+    if width is None or isinstance(path, AbstractPath) or not callable(path):
+        return
+    shape = jax.eval_shape(lambda: read(path, jnp.zeros(()))).shape
+    if shape != (width,):
+        raise ValueError(f"path(t) must return an input of shape ({width},) for this {kind}; it returns {shape}.")
+
+
 def read(path: Any, t: Any, after: Any = 0.0) -> Array:
     """The input `after` time units past t, of one of our paths or of any other function of time."""
-    return path(t, after) if isinstance(path, AbstractInput) else jnp.asarray(path(t + after))
+    return path(t, after) if isinstance(path, AbstractInput) else as_numbers("path(t)", path(t + after))
 
 
 def taken(rows: Array, index: Int[Array, "..."]) -> Array:

@@ -131,7 +131,7 @@ def _doubled(xs: Array, ahead: int) -> Array:
     """Return the samples of twice the rate: even ones by A₀, odd ones by A₁, from the first sample's time on."""
     held = jnp.concatenate([xs, jnp.repeat(xs[-1:], ahead, axis=0)])
     _, pairs = jax.lax.scan(doubled_step, at_rest(xs[0]), held)
-    return pairs.reshape(-1, *xs.shape[1:])
+    return pairs.reshape(2 * len(held), *xs.shape[1:])
 
 
 Branches = list[list[Array]]
@@ -151,6 +151,6 @@ def doubled_step(carry: Branches, x: Array) -> tuple[Branches, Array]:
     for parity, states in enumerate(carry):
         new = [x]
         for c, before, last in zip(half_band()[parity::2], states[:-1], states[1:], strict=True):
-            new.append(c * (new[-1] - last) + before)
+            new.append(jnp.asarray(c, x.dtype) * (new[-1] - last) + before)
         branches.append(new)
     return branches, jnp.stack([new[-1] for new in branches])

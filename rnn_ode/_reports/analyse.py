@@ -9,7 +9,7 @@ from jax.typing import ArrayLike
 from jaxtyping import PyTree
 
 from .._analyses.fixed_points import FixedPoints
-from .._base.checks import as_floats, as_step, check_count
+from .._base.checks import as_floats, as_step, check_count, check_on_host
 from .._base.types import Cell, State
 from .._bridge.schemes import RungeKutta
 from .._bridge.to_ode import to_ode
@@ -68,6 +68,7 @@ def analyse(
 
     ```
     """
+    check_on_host("analyse", cell=cell, x=x, method=method, h0=h0)
     x, method, dt = as_floats("x", x), method or Forward(1), as_step("dt", dt)
     check_count("steps", steps, 20)
     check_count("guesses", guesses)

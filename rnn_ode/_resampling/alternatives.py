@@ -146,6 +146,9 @@ def state_trajectory(
     )
 
 
+_LONGEST = 10**6  # results in one step of the network
+
+
 def windows(gaps: np.ndarray, order: int) -> tuple[np.ndarray, np.ndarray]:
     """Return for each result the *window* of order + 1 results from which its feedback is interpolated.
 
@@ -154,6 +157,10 @@ def windows(gaps: np.ndarray, order: int) -> tuple[np.ndarray, np.ndarray]:
     if len(gaps) == 0:
         return np.zeros(0, int), np.zeros((0, order + 1))
     equal = np.mean(gaps)
+    if not equal * _LONGEST > 1:
+        raise ValueError(
+            f"ts must be at least {1 / _LONGEST:g} dt apart in the mean, with a dt of their unit; got {equal:g}."
+        )
     before = int(np.ceil(1 / equal)) + order + 1
     times = np.concatenate([-equal * np.arange(before, 0, -1), [0], np.cumsum(gaps)])
     new = before + 1 + np.arange(len(gaps))

@@ -24,7 +24,7 @@ from jax.tree_util import Partial
 from jax.typing import ArrayLike
 from jaxtyping import PyTree, Real
 
-from .._base.checks import as_number
+from .._base.checks import as_number, brief
 from .._base.compiled import compiled
 from .._base.results import RESULTS
 from .._base.states import after, like
@@ -67,7 +67,7 @@ def fitted_feedback(
     - `correct`: (P,) weights, in the same state, of a first result at the time itself and of the results one, two, … gaps
       ago. The network is then applied twice. Default: none, and the network is applied once.
 
-    **Returns:** a `Trajectory`, as `evolve` does.
+    **Returns:** a `Trajectory`, as `evolve` does; its `radius` is NaN for one time.
 
     **Raises:** as `evolve`; `ValueError` for times that are not at equal distances, for a held path, for weights that are
     not finite or do not sum to 1.
@@ -105,6 +105,8 @@ def fitted_feedback(
 
 def as_weights(name: str, weights: Any, least: int = 1) -> Weights:
     """Return weights as numbers; `ValueError` if there are fewer than `least`, or if they do not sum to 1."""
+    if not hasattr(weights, "__iter__") or isinstance(weights, str | bytes | dict):
+        raise TypeError(f"{name} must be a list of weights; got {brief(weights)}.")
     found = tuple(as_number(f"{name}[{i}]", weight) for i, weight in enumerate(weights))
     if len(found) < least:
         raise ValueError(f"{name} must hold at least {least} weight; got none.")

@@ -18,7 +18,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, PyTree, Real
 
 from .._base.callables import check_cell
-from .._base.checks import as_band, as_floats, as_number, check_count, is_concrete
+from .._base.checks import as_band, as_floats, as_number, check_count, check_on_host, is_concrete
 from .._base.compiled import compiled
 from .._base.protocol import input_width
 from .._base.shown import ShownArrays, Variables
@@ -148,6 +148,7 @@ def root_condition(
     gap, band = as_number("gap", gap), as_band("band", band)
     if not 0 < gap < np.inf:
         raise ValueError(f"gap must be positive and finite, in steps of the network; got {gap}.")
+    check_on_host("root_condition", cell=cell, x=x, h0=h0)
     h0 = as_initial_state(h0, cell)
     x, width = as_floats("x", x), input_width(cell)
     if width is not None and x.shape != (width,):
@@ -158,6 +159,8 @@ def root_condition(
     for i, j in np.ndindex(radii.shape):
         nodes, whole = uniform_nodes(gap, i + 1, j)
         weights = lagrange(nodes, gap - whole, band, np)
+        if not np.isfinite(weights).all():
+            raise ValueError(f"gap must be such that its weights are finite; got {gap}.")
         moduli = np.abs(np.linalg.eigvals(companion(weights, multipliers, j, whole, np))).max(axis=1)
         radii[i, j], excess[i, j] = moduli.max(), beyond(moduli, multipliers, gap, np)
     return RootCondition(gap, multipliers, radii, excess)

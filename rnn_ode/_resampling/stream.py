@@ -19,7 +19,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Float, Int, Real
 
 from .._base.callables import check_cell
-from .._base.checks import as_band, as_step, check_callable, check_count, check_flag
+from .._base.checks import as_band, as_step, brief, check_callable, check_count, check_flag, check_on_host
 from .._base.compiled import compiled
 from .._base.states import promote
 from .._base.types import Cell
@@ -126,12 +126,13 @@ class Stream:
             half_width = HalfBand.half_width
         if input_half_width is None:
             input_half_width = (HalfBand if half_band else BandLimited).half_width
-        weights = None if predict is None else (as_weights("predict", predict), as_weights("correct", correct, 0))
-        own = "half_band" if half_band else None if half_width is None else "half_width"
-        _check_options(own, beta, predict, correct, {"ahead": ahead, "behind": behind, "band": band})
         check_count("ahead", ahead)
         check_count("behind", behind, 0)
-        self._rule = Interpolation(int(ahead), int(behind), as_band("band", band))
+        band, correct = as_band("band", band), as_weights("correct", correct, 0)
+        weights = None if predict is None else (as_weights("predict", predict), correct)
+        own = "half_band" if half_band else None if half_width is None else "half_width"
+        _check_options(own, beta, predict, correct, {"ahead": ahead, "behind": behind, "band": band})
+        self._rule = Interpolation(int(ahead), int(behind), band)
         self._model = (cell, output)
         rates = [
             as_rate(name, rate) for name, rate in (("rate_in", rate_in), ("rate_out", rate_out), ("trained", trained))
@@ -177,7 +178,11 @@ class Stream:
             raise ValueError(
                 f"the series ended with flush, after {self._count} samples; make another Stream for another series."
             )
-        xs = np.asarray(xs)
+        check_on_host("Stream.push", xs=xs)
+        try:
+            xs = np.asarray(xs)
+        except ValueError:
+            raise ValueError(f"xs must be an array of shape (T, {self._width}); got {brief(xs)}.") from None
         if xs.ndim != 2 or xs.shape[1] != self._width:
             raise ValueError(f"xs must have shape (T, {self._width}) for this cell; got {xs.shape}.")
         if xs.dtype.kind not in "fiub":

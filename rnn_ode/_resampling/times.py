@@ -7,15 +7,16 @@ import jax
 import numpy as np
 
 from .._base.callables import check_cell
-from .._base.checks import as_step, check_callable
+from .._base.checks import as_step, as_times, check_callable, is_concrete
 from .._base.states import promote
 from .._base.types import Cell, State
 from .._cells.protocol import as_initial_state
-from .._paths.base import check_width, is_held
+from .._paths.base import check_reading, check_width, is_held
 from .._run.clock import Clock
 from .interpolation import Interpolation, whole_steps
 
 _TRACED_WHOLE = 8
+_MOST = 2**31
 
 
 def prepared(
@@ -26,12 +27,24 @@ def prepared(
     check_cell("cell", cell)
     check_callable("path", path, "path(t); samples (T, D) become one with Hold(xs) or BandLimited(xs)")
     check_width(path, cell, "cell")
+    check_reading(path, cell, "cell")
     h0 = as_initial_state(h0, cell)
     if save is not None:
         check_callable("save", save, "save(h)")
+    _check_span(ts, dt)
     clock = Clock.of(path, ts, dt)
     x = jax.eval_shape(lambda: clock.read(path, 0, 0.0))
     return clock, promote(h0, cell, x), dt
+
+
+def _check_span(ts: Any, dt: float) -> None:
+    """`ValueError` for times so many steps from 0 that no index counts them."""
+    if is_concrete(ts):
+        steps = np.max(np.abs(np.asarray(as_times("ts", ts), np.float64)), initial=0) / dt
+        if not steps < _MOST:
+            raise ValueError(
+                f"ts reach {steps:.4g} steps of dt = {dt:g} from 0, and at most {_MOST:g} are run: are ts and dt in one unit?"
+            )
 
 
 class Bounds(NamedTuple):

@@ -11,11 +11,11 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, PRNGKeyArray, PyTree, Real
 
 from .._base.callables import check_field
-from .._base.checks import check_callable, check_count, check_solver, is_concrete
+from .._base.checks import check_callable, check_count, check_flag, check_solver, is_concrete
 from .._base.results import RESULTS
 from .._base.types import Field, State
 from .._cells.protocol import as_state
-from .._paths.base import AbstractPath, check_width
+from .._paths.base import AbstractPath, check_reading, check_width
 from .clock import Clock
 from .noise import Noise
 from .noisy_field import check_options, count_of_steps, solve_with_noise
@@ -95,6 +95,7 @@ def integrate(
     ```
     """
     check_field("field", field)
+    check_flag("throw", throw)
     h0 = as_state("h0", h0, field)
     clock = None if ts is None else Clock.of(path, ts, path.dt if isinstance(path, AbstractPath) else 1.0)
     _check_path(field, path)
@@ -111,6 +112,7 @@ def integrate(
         raise ValueError(
             f"ts must be given for a path without samples ({type(path).__name__}): nothing says when to stop."
         )
+    check_reading(path, field, "field")
     if solver is not None:
         check_solver("solver", solver)
     if max_steps is not None:

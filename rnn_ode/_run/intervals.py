@@ -1,5 +1,6 @@
 """The intervals in which a field is smooth: a path's steps, or parts of them."""
 
+from functools import partial
 from typing import Any
 
 import equinox as eqx
@@ -7,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from .._base.checks import as_numbers
 from .._base.protocol import is_anchored
 from .._base.types import Field, State
 from .._paths.base import AbstractPath
@@ -86,7 +88,8 @@ class Interval(eqx.Module):
         """Return dh/ds."""
         t, path = self.at(s)
         scale = self.dt * self.length
-        return jax.tree.map(lambda leaf: scale.astype(jnp.finfo(leaf.dtype).dtype) * leaf, self.field(t, h, path))
+        rate = jax.tree.map(partial(as_numbers, "field(t, h, path)"), self.field(t, h, path))
+        return jax.tree.map(lambda leaf: scale.astype(jnp.finfo(leaf.dtype).dtype) * leaf, rate)
 
     def anchored(self, h, anchor) -> tuple["Interval", State]:
         """Return the interval, its field anchored where the step starts if it asks for that, and the state there."""

@@ -11,7 +11,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, PRNGKeyArray, PyTree, Real
 
 from .._base.callables import check_cell
-from .._base.checks import as_step, check_callable, check_count
+from .._base.checks import as_step, check_callable, check_count, check_flag
 from .._base.compiled import compiled
 from .._base.results import RESULTS
 from .._base.states import after, mask_failed, promote
@@ -109,6 +109,7 @@ def iterate(
     """
     dt = as_step("dt", dt)
     check_cell("cell", cell)
+    check_flag("throw", throw)
     xs = check_inputs(cell, xs)
     h0 = as_initial_state(h0, cell)
     if save is not None:

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from .._base.checks import counted, is_concrete
+from .._base.checks import check_flag, counted, is_concrete
 from .._base.results import RESULTS, how_it_ended
 from .._base.shown import ShownArrays, Variables
 from .._base.text import Column, Table, complex_number, number, plain, some_of
@@ -129,6 +129,7 @@ def as_trajectory(
 
     With `throw` a run raises if rows are missing. A complete run of an unstable scheme does not raise."""
     result = _or_unstable(ended, stable)
+    check_flag("throw", throw)
     if throw and not is_successful(ended):
         states = result.error_if(states, ended != RESULTS.successful)
     return Trajectory(ts, states, result, stats)

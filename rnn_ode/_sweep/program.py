@@ -7,7 +7,6 @@ nothing but padding are not computed.
 """
 
 import functools
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -17,6 +16,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from .._base.compiled import read_by
+from .fingerprint import fingerprint_of
 from .outputs import OUTCOME, Output, code_of, named
 
 Given = dict[str, np.ndarray]
@@ -41,7 +41,7 @@ class Program:
     def fingerprint(self, given: Given) -> str:
         """A fingerprint of the program of a block: of the function, the arrays that it reads, the types and the width."""
         block = {name: jax.ShapeDtypeStruct((self.width,), values.dtype) for name, values in given.items()}
-        return hashlib.sha256(self._block.trace(block).lower().as_text().encode()).hexdigest()
+        return fingerprint_of(self._block.trace(block).jaxpr)
 
     def run(self, chunks: Sequence[Given]) -> Iterator[Found]:
         """Yield the outputs of the chunks, each of at most `blocks` × `width` members, in their order."""

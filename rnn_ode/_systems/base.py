@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
+from .._base.checks import as_numbers
 from .._base.types import State
 from .._cells.base import Pieces
 from .._cells.protocol import as_state, initial_state
@@ -58,7 +59,8 @@ class AbstractSystem(eqx.Module):
         """Returns the state one step after h, or dh/dt, under the constant input."""
 
     def residual(self, h: Float[Array, " N"]) -> Float[Array, " N"]:
-        """Returns what is zero at a fixed point under the constant input: rule(h) − h, or dh/dt."""
+        """Returns what is zero at a fixed point under the constant input: rule(h) − h, or dh/dt. NaN where h is."""
+        h = as_numbers("h", h, 1)
         return self.time.residual(h, self.rule(h))
 
     def jacobian(self, h: Float[Array, " N"]) -> Float[Array, "N N"]:
@@ -144,6 +146,9 @@ class AbstractSystem(eqx.Module):
                 "or of the time. Use jnp.where or jax.lax.cond. A field that depends on the time has no fixed points. "
                 f"({str(error).splitlines()[0]})"
             ) from None
+        except (TypeError, ValueError, IndexError) as error:
+            kind = TypeError if isinstance(error, TypeError) else ValueError
+            raise kind(f"{name}, of shape {flat.shape}, does not suit this {type(self).__name__}: {error}") from error
         if after.shape != flat.shape:
             raise ValueError(
                 f"{name} must be a state like those the system returns, which have {after.shape[0]} numbers; "

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Complex, Float, Inexact
 
-from .._base.checks import as_number, as_step
+from .._base.checks import as_number, as_numbers, as_step
 from .._base.results import RESULTS
 from .._base.verdict import Verdict
 from ..linalg._eig import Modes, modes
@@ -150,6 +150,8 @@ class Discrete(AbstractTime):
         return Stepper(rule, self.dt)
 
     def growth(self, eigenvalues: Inexact[Array, "..."]) -> Float[Array, "..."]:
+        """Returns log|λ|/dt, nats per unit time: −∞ for zero, and NaN for NaN."""
+        eigenvalues = as_numbers("eigenvalues", eigenvalues)
         return jnp.log(jnp.abs(eigenvalues)) / self.dt
 
     def propagator(self, J: Float[Array, "N N"], t: Float[Array, ""]) -> Float[Array, "N N"]:
@@ -208,7 +210,8 @@ class Continuous(AbstractTime):
         return Stepper(advance, unit / parts, rule)
 
     def growth(self, eigenvalues: Inexact[Array, "..."]) -> Float[Array, "..."]:
-        return jnp.real(eigenvalues)
+        """Returns Re μ, nats per unit time: NaN for NaN."""
+        return jnp.real(as_numbers("eigenvalues", eigenvalues))
 
     def propagator(self, J: Float[Array, "N N"], t: Float[Array, ""]) -> Float[Array, "N N"]:
         return exponential(J * t)

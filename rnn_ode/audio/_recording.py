@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from .._base.checks import counted
+from .._files.atomic import check_regular
 from ._formats import BYTES, CHANNELS, MOST_HZ, NAMES, PathLike, soundfile
 from ._wav import ENDLESS, Endless, header, promises_none
 
@@ -123,6 +124,7 @@ def read_recording(path: PathLike) -> Recording:
     ```
     """
     path = Path(path)
+    check_regular(path)
     with path.open("rb") as file:
         start = file.read(4)
     if start in (b"RIFF", b"RF64") or not start or path.suffix.lower() == ".wav":

@@ -6,11 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from .._files.atomic import check_regular
+
 ENDLESS = (0x7FFFF000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)  # the sizes that programs write into a pipe
 
 
 def header(path: Path) -> tuple[int, int, int, int | None, int]:
     """Channels; rate; bytes in a frame; bytes of samples that the header promises, or `None`; bytes before the first one."""
+    check_regular(path)
     total = path.stat().st_size
     if total == 0:
         raise ValueError(f"{path}: the file is empty.")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from .._files.atomic import written_beside
+from .._files.atomic import check_regular, written_beside
 from . import _machine
 from ._rows import Row
 
@@ -47,13 +47,14 @@ class Kept:
 
 def _read(path: Path, settings: dict[str, Any]) -> dict[str, list[Row]]:
     """The rows in a file by part. `ValueError` if it is damaged or has other settings."""
+    check_regular(path)
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
         if stored["kind"] != KIND:
             raise ValueError
         theirs = dict(stored["settings"])
         parts = {part: [Row.from_dict(fields) for fields in rows] for part, rows in stored["parts"].items()}
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise ValueError(f"{path}: not a file of {KIND}, or damaged; remove it or give another.") from None
     for name in {**settings, **theirs}:
         if theirs.get(name) != settings.get(name):

@@ -15,9 +15,12 @@ from dataclasses import dataclass
 from itertools import pairwise, zip_longest
 from pathlib import Path
 
+from .._files.atomic import check_regular
 from ._csv_cells import Spelling, kind, spelling_of
 from ._series import PathLike
 
+_LONGEST = 64 << 20  # bytes of a line
+_MOST_COLUMNS = 10_000
 HEAD = 1000  # records from which separator, decimal mark and header are found
 _SEPARATORS = (",", ";", "\t", "|", " ")
 _NONE = "\x1f"  # separates nothing: there is one column
@@ -39,10 +42,11 @@ _OTHER_FILES = {
 
 def records(path: PathLike) -> Iterator[Record]:
     """Yield the records that are not blank. `ValueError` for a file of another kind and for bytes that are not UTF-8."""
+    check_regular(Path(path))
     with open(path, "rb") as file:
         _check_kind(path, file.peek(8)[:8].removeprefix(codecs.BOM_UTF8))
         parts, first = [], 1
-        for number, line in enumerate(_lines(file), 1):
+        for number, line in enumerate(_lines(path, file), 1):
             text = _decoded(path, number, line)
             if number == 1 and _told_separator(text) is not None:
                 continue
@@ -60,14 +64,20 @@ def records(path: PathLike) -> Iterator[Record]:
             )
 
 
-def _lines(file: io.BufferedReader) -> Iterable[bytes]:
-    """The lines of a file. Those of a file without line feeds end with carriage returns."""
+def _lines(path: PathLike, file: io.BufferedReader) -> Iterator[bytes]:
+    """The lines of a file. Those of a file without line feeds end with carriage returns. `ValueError` for a very long one."""
     begin = file.peek()
-    return file.read().split(b"\r") if b"\r" in begin and b"\n" not in begin else file
+    returns = b"\r" in begin and b"\n" not in begin
+    lines = iter(file.read(_LONGEST + 1).split(b"\r")) if returns else iter(lambda: file.readline(_LONGEST + 1), b"")
+    for number, line in enumerate(lines, 1):
+        if len(line) > _LONGEST or (returns and file.tell() > _LONGEST):
+            raise ValueError(f"{path}, line {number}: a line of at most {_LONGEST >> 20} MiB is read; this is longer.")
+        yield line
 
 
 def separator_in(path: PathLike) -> str | None:
     """The separator that a first line such as `sep=;` tells, or `None`. Excel writes and reads it."""
+    check_regular(Path(path))
     with open(path, "rb") as file:
         return _told_separator(file.readline(20).removeprefix(codecs.BOM_UTF8).decode(errors="replace").rstrip("\r\n"))
 
@@ -133,6 +143,9 @@ def dialect_of(
     header: bool | None,
 ) -> Dialect:
     """Find out how a file is written from its first records; what the user gave is not asked."""
+    for number, text in head:
+        if max(map(text.count, _SEPARATORS)) >= _MOST_COLUMNS:
+            raise ValueError(f"{path}, line {number}: at most {_MOST_COLUMNS:,} columns are read; this line has more.")
     if sep is not None and len(sep) != 1:
         raise ValueError(f"sep must be one character, such as ';' or a tab; got {sep!r}.")
     found = [_tried(head, one, decimal, na) for one in ((sep, _NONE) if sep else (*_SEPARATORS, _NONE))]

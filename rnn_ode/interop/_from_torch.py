@@ -30,7 +30,7 @@ from ._torch_module import (
     recurrent_of,
     with_eps,
 )
-from ._torch_names import GATES, PARTS, layer_keys, plain_name, plain_names
+from ._torch_names import GATES, PARTS, layer_keys, plain_name, read_names
 from ._torch_parts import initial_of, order_of
 
 Layer = ProjectedLSTMCell | VanillaCell | eqx.nn.GRUCell | eqx.nn.LSTMCell
@@ -81,7 +81,7 @@ def from_torch(
         _check_forward(arrays, found.prefix)
         return from_torch(arrays, found.prefix, layer, activation=agreed(found.activation, activation))
     _check_names(state_dict)
-    state_dict, prefix = plain_names(state_dict), plain_name(prefix)
+    state_dict, prefix = read_names(state_dict), plain_name(prefix)
     if f"{prefix}weight_hr_l{layer}" in state_dict:
         return _projected(state_dict, prefix, layer)
     W_x, W_h, *biases = _layer_arrays(state_dict, prefix, layer)
@@ -160,7 +160,7 @@ def from_torch_network(
             check_norms(module)
         state_dict = arrays_of(module)
     _check_names(state_dict)
-    arrays = plain_names(state_dict)
+    arrays = read_names(state_dict)
     order = order_of(arrays, prefix, readout, lambda one: all_layers(arrays, one, activations.get(one, activation)))
     if module is not None:
         order = tuple(with_eps(module, layer) for layer in order)
@@ -170,7 +170,7 @@ def from_torch_network(
 
 def before_readout(state_dict: Mapping[str, Any], activation: Activation) -> Network:
     """The recurrent layers and the input layers, with their initial state. Arrays that belong to neither are left out."""
-    arrays = plain_names(state_dict)
+    arrays = read_names(state_dict)
     order = order_of(arrays, None, ..., lambda one: all_layers(arrays, one, activation), leave_others=True)
     order = order[: max(number for number, module in enumerate(order, start=1) if module.recurrent)]
     cell, _ = in_sequence(order[0].takes, applied(order, {}, ...))

@@ -21,6 +21,8 @@ from ._layer_list import sampling_rate
 from ._network import Network
 from ._sequence import linear
 
+_WITHOUT_STATE = ("WaveNet", "ConvNet", "Linear")
+
 
 def is_nam(content: Mapping[str, Any]) -> bool:
     return "architecture" in content and "weights" in content
@@ -34,8 +36,8 @@ def nam_network(content: Mapping[str, Any]) -> Network:
     architecture, config = content["architecture"], content["config"]
     if architecture != "LSTM":
         raise ValueError(
-            f"key 'architecture': of Neural Amp Modeler's networks the LSTMs are read; got {brief(architecture)}. A WaveNet, "
-            "a ConvNet and a Linear have no recurrent layer, and no state to carry from step to step."
+            f"key 'architecture': of Neural Amp Modeler's networks the LSTMs are read; got {brief(architecture)}."
+            + " It has no recurrent layer, and no state to carry from step to step." * (architecture in _WITHOUT_STATE)
         )
     if not isinstance(config, Mapping):
         raise ValueError(f"key 'config': input_size, hidden_size and num_layers are wanted; got {brief(config)}.")

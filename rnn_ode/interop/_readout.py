@@ -34,10 +34,15 @@ def with_readout(cell: Cell, others: Mapping[str, Any], layers: str, readout: An
 
 def neither(key: str, value: Any, layers: str, size: int) -> str:
     """The text of an error: an array has no meaning."""
+    prefix = key.removesuffix("weight")
+    named = ""
+    if prefix != key and shape_of(value)[1:] == (size,):
+        named = f" One without a bias must be named: readout={prefix!r} in Python, --readout {prefix!r} in a terminal."
     return (
         f"key {key!r} {shape_of(value)} belongs neither to the {layers} nor to a linear readout. A "
-        f"readout is a weight (M, {size}) with a bias (M,), such as 'readout.weight' and 'readout.bias'. Rename it so, "
-        "or write a file without the key; in Python give readout, and prefix with PyTorch's names, to leave others alone."
+        f"readout is a weight (M, {size}) with a bias (M,), such as 'readout.weight' and 'readout.bias'.{named} "
+        "Rename it so, or write a file without the key; in Python give readout, "
+        "and prefix with PyTorch's names, to leave others alone."
     )
 
 

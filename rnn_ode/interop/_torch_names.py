@@ -101,6 +101,19 @@ _PARTS_OF = (
 )
 
 
+def read_names(state_dict: Mapping[str, Any]) -> dict[str, Any]:
+    """The arrays of a state dictionary by their `plain_names`. `ValueError` if one is computed in a way that is not known."""
+    arrays = plain_names(state_dict)
+    for key in arrays:
+        if match := re.fullmatch(_SET + "(.*)", key):
+            raise ValueError(
+                f"key {key!r}: {match['path'] + match['name']!r} is computed by a parametrization; of these weight_norm and "
+                "spectral_norm are read. In PyTorch call torch.nn.utils.parametrize.remove_parametrizations(layer, "
+                f"{match['name']!r}) first, or give the module itself to interop.from_torch_network."
+            )
+    return arrays
+
+
 def only_prefix(arrays: Mapping[str, Any]) -> str:
     """The prefix of the recurrent network. `ValueError` if there are several networks, or none."""
     prefixes = sorted({match["prefix"] for match in layer_keys(arrays)})

@@ -43,7 +43,7 @@ def condition(f: Callable[..., Any], *args: Any) -> Float[Array, ""]:
 
     ```
     """
-    check_callable("f", f, "f(A)")
+    check_callable("f", f, f"f({', '.join(f'A{i}' for i in range(len(args))) or 'A'})")
     arrays = tuple(in_single(as_floats(f"args[{i}]", arg, complex=True)) for i, arg in enumerate(args))
     if not arrays:
         raise TypeError("condition(f, A) needs the arguments of f; got f alone.")

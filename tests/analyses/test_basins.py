@@ -49,6 +49,7 @@ def test_newtons_method_goes_to_the_roots_to_which_numpy_goes():
     np.testing.assert_array_equal(found.labels[np.unique(found.labels, return_index=True)[1]], range(3))
 
 
+@pytest.mark.slow
 def test_a_state_on_the_boundary_goes_to_no_attractor():
     found = ro.basins(MEMORIES, np.array([[1.0, 1.0], [0.0, 1.0], [-0.1, 3.0], [1e-9, 0.0]]))
     assert found.labels.tolist() == [0, -2, 1, 0]

@@ -1,13 +1,26 @@
 """What the checks say of a value that is not what is wanted: one line, with the way out where there is one."""
 
+from functools import partial
+
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import rnn_ode as ro
 from rnn_ode import datasets, learn
-from rnn_ode._base.checks import as_floats, brief, check_callable, check_key
+from rnn_ode._base.checks import (
+    as_floats,
+    as_number,
+    as_numbers,
+    as_step,
+    brief,
+    check_callable,
+    check_count,
+    check_key,
+    check_on_host,
+)
 
 SERIES = datasets.sunspots()
 CELL = ro.VanillaCell(0.5 * np.eye(2), np.ones((2, 1)), np.zeros(2))
@@ -80,3 +93,53 @@ def test_keys_of_every_kind_are_keys(key):
     check_key(key)
     jax.eval_shape(check_key, key)
     jax.eval_shape(jax.vmap(check_key), jax.random.split(key))
+
+
+@pytest.mark.parametrize(
+    ("value", "signature", "fits"),
+    [
+        (lambda h: h, "save(h)", True),
+        (lambda: 0, "save(h)", False),
+        (lambda a, b: 0, "save(h)", False),
+        (lambda *a: 0, "save(h)", True),
+        (lambda h, k=1: 0, "save(h)", True),
+        (lambda model, batch: 0, "loss(model, batch[, key])", True),
+        (lambda model, batch, key: 0, "loss(model, batch[, key])", True),
+        (lambda model: 0, "loss(model, batch[, key])", False),
+        (lambda gain: gain, "f(**parameters)", True),
+        (jnp.tanh, "f(z)", True),
+        (partial(max, 1), "f(z)", True),
+        (int, "f(z)", True),
+        (3, "f(z)", False),
+    ],
+)
+def test_a_callable_must_take_the_arguments_that_it_is_given(value, signature, fits):
+    if fits:
+        check_callable("f", value, signature)
+    else:
+        with pytest.raises(TypeError, match=r"f must be a callable .*got"):
+            check_callable("f", value, signature)
+
+
+@pytest.mark.parametrize("value", [10**12, 10**30, -(10**30)])
+def test_a_whole_number_that_no_integer_of_jax_holds_is_a_number_and_no_count(value, as_user):
+    assert float(as_numbers("x", value)) == pytest.approx(float(value))
+    with pytest.raises(ValueError, match=r"n must be at (most|least)"):
+        check_count("n", value)
+
+
+@pytest.mark.parametrize("value", [[[1.0], [1.0, 2.0]], [1.0], {}, np.ones(2), None, "1", 10**400])
+def test_what_is_no_number_is_refused_by_name(value):
+    with pytest.raises(TypeError, match="x must be a number"):
+        as_number("x", value)
+
+
+@pytest.mark.parametrize("step", [1e300, 1e-300])
+def test_a_step_that_float32_does_not_hold_is_refused(step, float32):
+    with pytest.raises(ValueError, match=r"dt must be from 1\.2e-38 to 3\.4e\+38"):
+        as_step("dt", step)
+
+
+def test_a_traced_argument_of_a_function_on_the_host_is_named():
+    with pytest.raises(TypeError, match="x must not be traced: explore runs on the host"):
+        jax.jit(lambda x: check_on_host("explore", x=x))(1.0)

@@ -61,6 +61,7 @@ def test_both_settle_at_the_same_covariance():
     np.testing.assert_allclose(found, ro.covariance(flow, jnp.zeros(4), SPREAD), rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_noise_that_no_flow_makes_is_refused_with_the_eigenvalue():
     """0.9 R(90°) with diag(1, 0.01): C = −(A X + X Aᵀ) has the eigenvalue −0.30."""
     W = 0.9 * np.array([[0.0, -1.0], [1.0, 0.0]])

@@ -15,6 +15,7 @@ def command(*arguments):
     return CliRunner().invoke(app, ["sweep", *map(str, arguments)])
 
 
+@pytest.mark.slow
 def test_the_lag_of_a_linear_network_is_where_its_powers_have_fallen_to_a_hundredth(tmp_path, monkeypatch):
     """gain · identity: 0.5⁷ is the first power below 0.01, and powers of 1 never are. The second run reuses the first."""
     monkeypatch.chdir(tmp_path)

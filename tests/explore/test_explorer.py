@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import socket
 import subprocess
 import sys
 import threading
@@ -432,3 +433,75 @@ def test_the_command_serves_until_it_is_stopped(tmp_path):
             assert code == 130 and "The explorer is closed." in err
         finally:
             running.kill()
+
+
+# --- what the server refuses --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def ask():
+    """Send the bytes of a request to a server of its own and return the status of its answer."""
+    page_server = server()
+    threading.Thread(target=page_server.serve_forever, daemon=True).start()
+
+    def ask(path="/", host=None, method="GET", more=""):
+        host = f"127.0.0.1:{page_server.server_port}" if host is None else host
+        head = f"{method} {path} HTTP/1.1\r\n" + (f"Host: {host}\r\n" if host else "") + more + "\r\n"
+        with socket.create_connection(page_server.server_address, timeout=5) as connection:
+            connection.sendall(head.encode())
+            answer = b"".join(iter(lambda: connection.recv(65536), b""))
+        return int(answer.split(b" ", 2)[1]), answer
+
+    ask.port = page_server.server_port
+    yield ask
+    page_server.shutdown()
+    page_server.server_close()
+
+
+def test_the_server_listens_on_the_loopback_address_alone():
+    with server() as page_server:
+        assert page_server.server_address[0] == "127.0.0.1"
+
+
+def test_the_server_answers_a_request_that_names_it_as_host(ask):
+    assert ask()[0] == 200
+    port = ask.port
+    assert ask(host=f"localhost:{port}")[0] == 200
+    # a page elsewhere whose name was made to point at this machine
+    for host in (
+        "evil.example",
+        f"evil.example:{port}",
+        "127.0.0.1",
+        f"127.0.0.1:{port}.evil.example",
+        "",
+        f"127.0.0.1:{port}\r\nHost: evil.example",
+    ):
+        assert ask(host=host)[0] == 421, host
+
+
+def test_the_server_serves_its_own_files_and_nothing_else_of_the_disk(ask):
+    for path in ("/../server.py", "/..%2fserver.py", "/server.py", "//etc/passwd", "/etc/passwd", "/schur.py", "/%00"):
+        status, answer = ask(path)
+        assert status == 404 and b"import" not in answer and b"root:" not in answer, path
+    assert b"nosniff" in ask("/explorer.js")[1] and b"Python" not in ask()[1].split(b"\r\n\r\n")[0]
+
+
+def test_the_server_limits_the_sizes_of_requests(ask):
+    assert ask("/?" + "x" * 2000)[0] == 414
+    assert ask(more="Content-Length: 1000000000\r\n")[0] == 413
+    assert ask(more="Transfer-Encoding: chunked\r\n")[0] == 413
+    assert ask(more=f"X-Long: {'x' * 70_000}\r\n")[0] == 431
+    assert ask(more="".join(f"X-{i}: 1\r\n" for i in range(200)))[0] == 431
+    for method in ("POST", "PUT", "DELETE", "OPTIONS"):
+        assert ask(method=method)[0] == 501
+
+
+def test_the_server_does_not_wait_for_a_request_that_never_ends(monkeypatch):
+    monkeypatch.setattr("rnn_ode._explore.server.PATIENCE", 0.2)
+    page_server = server()
+    threading.Thread(target=page_server.serve_forever, daemon=True).start()
+    with socket.create_connection(page_server.server_address, timeout=5) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost:")
+        assert connection.recv(100) == b"", "the server hangs up"
+    page_server.shutdown()
+    page_server.server_close()

@@ -76,15 +76,8 @@ class Nnx(nnx.Module):
         return self.readout(self.rnn(self.embed(xs)))
 
 
-@pytest.mark.parametrize(
-    "cell",
-    [
-        pytest.param("LSTMCell", marks=SLOW),
-        pytest.param("OptimizedLSTMCell", marks=SLOW),
-        "GRUCell",
-        pytest.param("SimpleCell", marks=SLOW),
-    ],
-)
+@SLOW
+@pytest.mark.parametrize("cell", ["LSTMCell", "OptimizedLSTMCell", "GRUCell", "SimpleCell"])
 def test_nnx_computes_the_same(cell):
     model = Nnx(cell, nnx.Rngs(0))
     nnx.update(model, drawn(nnx.state(model, nnx.Param)))

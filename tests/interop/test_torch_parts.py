@@ -134,6 +134,12 @@ def test_normed_weights_are_computed(torch):
         interop.from_torch_network(arrays | {"rec.weight_hh_l0_g": g[:2]})
 
 
+def test_a_weight_that_another_parametrization_computes_is_refused_with_the_way_out():
+    arrays = {"rec.weight_ih_l0": np.ones((4, 1)), "rec.parametrizations.weight_hh_l0.original": np.eye(4)}
+    with pytest.raises(ValueError, match=r"'rec\.weight_hh_l0' is computed by a parametrization.*remove_param"):
+        interop.from_torch_network(arrays | {"rec.parametrizations.weight_hh_l0.0.base": np.eye(4)})
+
+
 @pytest.mark.parametrize(
     ("names", "shape"), [(("h0", "c0"), (1, N)), (("init_hidden", "init_cell"), (2, 1, N)), (("h_0", "c_0"), (2, N))]
 )

@@ -46,6 +46,7 @@ def test_several_arguments_and_complex_ones():
     assert jax.jit(lambda A: linalg.condition(linalg.expm, A))(A) > 1
 
 
+@pytest.mark.slow
 def test_a_function_without_a_value_has_no_condition():
     """The logarithm of a matrix with a negative eigenvalue, and a root at 0, whose derivative is infinite."""
     negative = np.diag([1.0, -2.0])

@@ -184,7 +184,7 @@ def test_bad_inputs_are_named(cell, xs, error, message, as_user):
         ("relu", np.array([0, np.inf, 0]), ValueError, r"h0 must be finite; 1 of 3 entries .* \(1,\): inf"),
         ("lstm", (np.ones(3), np.full(3, np.nan)), ValueError, r"h0 must be finite; 3 of 3"),
         ("relu", [1.0, 2.0], ValueError, r"h0 must have shape \(3,\) for this VanillaCell; got \(2,\)"),
-        ("relu", "zero", TypeError, r"h0 must hold arrays of numbers; got str"),
+        ("relu", "zero", TypeError, r"h0 must be an array of numbers; got str"),
         ("relu", (), ValueError, r"h0 must hold at least one array; got \(\)"),
         ("function", None, ValueError, r"h0=None means zeros, .* known only for .* got function\. Pass h0\."),
     ],

@@ -20,9 +20,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
+from ..._base.checks import from_host
 from ..._base.version import __version__
-from ..._files.atomic import written_beside
-from .description import build, describe, is_typed_key
+from ..._files.atomic import check_regular, written_beside
+from .description import build, declared_bytes, describe, is_typed_key
+
+_MOST_BYTES = 16 << 30
 
 KIND = "rnn_ode checkpoint 1"
 
@@ -134,6 +137,11 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
 
 def read_header(path: Path) -> tuple[dict[str, Any], io.BytesIO]:
     """The first line of a checkpoint, parsed, and the bytes after it."""
+    check_regular(path)
+    if path.stat().st_size > _MOST_BYTES:
+        raise ValueError(
+            f"{path}: a checkpoint of at most {_MOST_BYTES >> 30} GiB is read; it has {path.stat().st_size:,} bytes."
+        )
     first, _, rest = path.read_bytes().partition(b"\n")
     try:
         header = json.loads(first)
@@ -159,6 +167,11 @@ def read_checkpoint(path: Path, known: Iterable[Any] = (), model: PyTree | None 
             f"{path}: its arrays are damaged or cut short: they have another checksum than its first line says."
         )
     try:
+        declared = declared_bytes([header["model"], header["state"]])
+        if declared > body.getbuffer().nbytes:
+            raise ValueError(
+                f"its description promises arrays of {declared:,} bytes; it holds {body.getbuffer().nbytes:,}."
+            )
         model = build(header["model"], known) if model is None else model
         like = Checkpoint(model, build(header["state"]), header["notes"])
     except ValueError as error:
@@ -167,13 +180,14 @@ def read_checkpoint(path: Path, known: Iterable[Any] = (), model: PyTree | None 
         raise ValueError(f"{path}: its description of the model is damaged ({error!r}).") from None
     try:
         arrays = eqx.tree_deserialise_leaves(body, _serialisable(like))
-    except (RuntimeError, ValueError, EOFError) as error:
-        raise ValueError(f"{path}: its arrays are damaged or cut short ({str(error).splitlines()[0]}).") from None
+    except Exception as error:  # whatever NumPy makes of bytes that are none of its arrays
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise ValueError(f"{path}: its arrays are damaged or cut short ({reason}).") from None
     leaves, structure = jax.tree.flatten(like)
     remaining = iter(arrays)
     leaves = [_deserialised(leaf, next(remaining)) if _is_array(leaf) else leaf for leaf in leaves]
     found: Checkpoint = jax.tree.unflatten(structure, leaves)
-    model = jax.tree.map(lambda leaf: jnp.asarray(leaf) if isinstance(leaf, np.ndarray) else leaf, found.model)
+    model = jax.tree.map(lambda leaf: from_host(leaf) if isinstance(leaf, np.ndarray) else leaf, found.model)
     return Checkpoint(model, found.state, found.notes)
 
 

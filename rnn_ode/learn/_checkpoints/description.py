@@ -6,6 +6,7 @@ the reader gave (`names.py`). So a file from a stranger can build a network and 
 
 import dataclasses
 import inspect
+import math
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -15,8 +16,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PyTree
 
-from .names import find_named, name_of
+from ..._base.checks import brief
+from .names import find_named, is_module, name_of
 
+_KEY_BYTES = 8  # the least that a random key takes
 _DEFAULT = {"default": True}  # describes a field that holds what the class takes by default
 
 
@@ -54,7 +57,9 @@ def build(description: Any, known: Iterable[Any] = ()) -> PyTree:
     `known` are classes and functions of the reader's own. `ValueError` for a name that is neither among them nor in one of
     the libraries.
     """
-    names = {f"{item.__module__}:{item.__qualname__}": item for item in known}
+    names = {
+        name: item for item in known for name in (f"{item.__module__}:{item.__qualname__}", name_of(item, "known"))
+    }
 
     def part(data: Any) -> Any:
         if isinstance(data, list):
@@ -73,12 +78,29 @@ def build(description: Any, known: Iterable[Any] = ()) -> PyTree:
             return {key: part(item) for key, item in data["dict"].items()}
         if "function" in data:
             return find_named(data["function"], names, callable)
-        cls = find_named(data["class"], names, _is_module)
+        cls = find_named(data["class"], names, is_module)
         fields = {name: part(value) for name, value in data["fields"].items() if value != _DEFAULT}
         defaults = {name: _default(cls, name) for name in data["fields"].keys() - fields.keys()}
         return _instance(cls, fields | defaults)
 
     return part(description)
+
+
+def declared_bytes(description: Any) -> int:
+    """How many bytes the arrays of a description have, before any of them is made. `ValueError` for sizes that are none."""
+    if isinstance(description, list):
+        return sum(map(declared_bytes, description))
+    if not isinstance(description, dict):
+        return 0
+    if "array" in description or "key" in description:
+        shape = description["array"] if "array" in description else description["key"]
+        if not isinstance(shape, list) or not all(type(n) is int and n >= 0 for n in shape):
+            raise ValueError(f"an array has the shape {brief(shape)}.")
+        return math.prod(shape) * (_dtype(description["dtype"]).itemsize if "array" in description else _KEY_BYTES)
+    if "tuple" in description:
+        return declared_bytes(description["tuple"])
+    parts = description.get("dict", description.get("fields", {}))
+    return sum(map(declared_bytes, parts.values()))
 
 
 def is_typed_key(leaf: Any) -> bool:
@@ -135,7 +157,3 @@ def _dtype(name: str) -> np.dtype:
 
 def _is_numeric(dtype: np.dtype) -> bool:
     return jnp.issubdtype(dtype, np.number) or dtype.kind == "b"
-
-
-def _is_module(thing: Any) -> bool:
-    return isinstance(thing, type) and issubclass(thing, eqx.Module)

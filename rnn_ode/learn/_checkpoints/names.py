@@ -2,19 +2,25 @@
 
 A name is `module:qualified name`. A part of rnn_ode is named by the module from which users import it, so that files do not
 depend on where it is defined.
+
+A file comes from anybody, and its names become the parts of a model that is called later. So a reader accepts what computes
+and nothing else: the classes of modules that the libraries offer, and the functions in a list (`allowed.py`). Functions that
+write files, open ports or change settings, such as `jax.numpy.save`, are not in it. No module is imported because a file
+names it, but those of this package that hold parts of models.
 """
 
 import importlib
 from collections.abc import Callable
 from typing import Any
 
+import equinox as eqx
+
 from ..._bridge.jacobian import AnchoredField, JacobianField
 from ..._bridge.linear import LinearField
 from ..._bridge.series import SeriesField
 from ..._bridge.to_rnn import SchemeCell
 from ..._paths.base import Constant
-
-LIBRARIES = ("rnn_ode", "equinox", "diffrax", "lineax", "optimistix")
+from .allowed import CLASSES, FUNCTIONS, PRIVATE, UNFIT
 
 # The modules from which users import. A class or function is named by the first of them that has it.
 _PUBLIC = (
@@ -49,27 +55,54 @@ def name_of(thing: Any, where: str) -> str:
 
 
 def find_named(name: str, known: dict[str, Any], suits: Callable[[Any], bool]) -> Any:
-    """The class or function of that name: one of `known`, by name, or a suitable one of the libraries; else `ValueError`."""
+    """The class or function of that name: one of `known`, by name, or a suitable one that is allowed; else `ValueError`."""
+    if not isinstance(name, str):
+        raise ValueError(f"a part of the model has the name {name!r}, which is no text.")
     if name in known:
         return known[name]
     module, _, path = name.partition(":")
-    library = module.split(".")[0]
-    thing = _PARTS.get(path) if library == "rnn_ode" else None
-    if thing is None and (library in LIBRARIES or module in _PUBLIC):
-        try:
-            thing = importlib.import_module(module)
-            for attribute in path.split("."):
-                thing = getattr(thing, attribute)
-        except (ImportError, AttributeError):
-            thing = None
-    # a library also holds names that it only imported, such as `os`: those are refused
-    home = str(getattr(thing, "__module__", "")).split(".")[0]
-    if home not in (*LIBRARIES, "jax", "jaxlib") or not suits(thing):
+    thing = _PARTS.get(path) if module.partition(".")[0] == "rnn_ode" else None
+    if thing is None:
+        thing = _allowed_function(module, path) or _allowed_class(module, path)
+    if thing is None or not suits(thing):
         raise ValueError(
-            f"the model has a part {name!r}, which is not in rnn_ode, Equinox, diffrax or JAX. If it is your own, give its "
-            "class or function: known=(…,)."
+            f"the model has a part {name!r}, which is not in the list of what a file may name: what computes in rnn_ode, "
+            "Equinox, diffrax and JAX. If it is your own, or you trust it, give its class or function: known=(…,)."
         )
     return thing
+
+
+def _allowed_function(module: str, name: str) -> Any:
+    return getattr(importlib.import_module(module), name, None) if name in FUNCTIONS.get(module, "").split() else None
+
+
+def _allowed_class(module: str, name: str) -> Any:
+    """The class of modules of that name, which a library offers to its users or which is a private part of this package.
+
+    Older files name the file of a library that defines the class; its users' name is then looked up.
+    """
+    library = module.partition(".")[0]
+    offered = [module] if module in CLASSES else [m for m in CLASSES if m.partition(".")[0] == library]
+    for home in [*offered, *([module] if module.startswith(PRIVATE) else [])]:
+        thing = _class_in(home, name)
+        if thing is not None and f"{library}:{name}" not in UNFIT:
+            return thing
+    return None
+
+
+def _class_in(module: str, name: str) -> Any:
+    """The class of modules of that name in a file, made by the file's own library; else `None`."""
+    try:
+        thing = getattr(importlib.import_module(module), name, None)
+    except ImportError:
+        return None
+    own = str(getattr(thing, "__module__", "")).partition(".")[0] == module.partition(".")[0]
+    return thing if own and is_module(thing) else None
+
+
+def is_module(thing: Any) -> bool:
+    """Whether it is a class of `equinox.Module`."""
+    return isinstance(thing, type) and issubclass(thing, eqx.Module)
 
 
 def renamed(description: Any) -> Any:

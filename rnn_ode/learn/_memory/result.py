@@ -12,7 +12,7 @@ import numpy as np
 
 from ..._base.shown import Shown
 from ..._base.text import Column, Table, fixed, plain
-from ..._files.atomic import written_beside
+from ..._files.atomic import check_regular, written_beside
 from .._checkpoints.checkpoint import PathLike
 
 
@@ -146,11 +146,12 @@ def read_trials(path: PathLike | None, settings: dict[str, Any]) -> dict[tuple[s
     """The trials in a file, by cell, lag and seed; none if there is no file. `ValueError` for a study of other settings."""
     if path is None or not Path(path).exists():
         return {}
+    check_regular(Path(path))
     try:
         stored = json.loads(Path(path).read_text(encoding="utf-8"))
         trials = [_trial(fields) for fields in stored["trials"]]
         theirs = {name: stored["settings"].get(name) for name in settings}
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise ValueError(f"{path}: not the file of a study, or damaged; remove it or give another.") from None
     for name, value in settings.items():
         if theirs[name] != value:

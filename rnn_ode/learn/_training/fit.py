@@ -196,7 +196,7 @@ def _set_up(
     key: PRNGKeyArray,
 ) -> tuple[Setup, PyTree]:
     """What stays the same in all steps, and the arrays to train."""
-    check_callable("loss", loss, "loss(model, batch)")
+    check_callable("loss", loss, "loss(model, batch[, key])")
     check_key(key)
     if clip is not None and not as_number("clip", clip) > 0:
         raise ValueError(f"clip must be a number above 0, or None; got {clip}.")

@@ -1,5 +1,6 @@
 """Files of models: what comes back, what old files hold, and what is refused."""
 
+import importlib
 import json
 import os
 import subprocess
@@ -16,6 +17,7 @@ from trainings import QUIET, TARGETS, XS, equal, small, squares
 
 import rnn_ode as ro
 from rnn_ode import learn
+from rnn_ode.learn._checkpoints.allowed import FUNCTIONS
 from rnn_ode.learn._checkpoints.description import build, describe
 
 FIELD = ro.CTRNN.random(jax.random.key(2), 1, 3, tau=2.0)
@@ -140,6 +142,67 @@ def test_a_damaged_or_hostile_file_is_refused(spoil, message, tmp_path):
     with pytest.raises(ValueError, match=message) as caught:
         learn.load(path)
     assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "jax.numpy:save",
+        "jax.numpy:load",
+        "jax.numpy:set_printoptions",
+        "jax.numpy:frompyfunc",
+        "jax.nn:initializers.os",
+        "jax.profiler:start_server",
+        "jax:pure_callback",
+        "rnn_ode.interop:write_arrays",
+        "rnn_ode.learn:save",
+        "rnn_ode.learn:load",
+        "rnn_ode:explore",
+        "rnn_ode.__main__:main",
+        "rnn_ode.cli:app",
+        "rnn_ode._files.atomic:written_beside",
+        "rnn_ode._explore.server:server",
+        "equinox:tree_serialise_leaves",
+        "equinox:internal.debug_backward_nan",
+        "diffrax:TqdmProgressMeter",
+        "diffrax:diffeqsolve",
+        "builtins:eval",
+        "os:system",
+        "",
+        ":",
+        "rnn_ode:",
+    ],
+)
+def test_a_file_may_name_only_what_computes(name):
+    """Each of these was found by name before there was a list, or would write a file, open a port or change a setting."""
+    for description in ({"function": name}, {"class": name, "fields": {}}):
+        with pytest.raises(ValueError, match="not in the list of what a file may name"):
+            build(description)
+    assert "rnn_ode.__main__" not in sys.modules
+
+
+def test_a_function_that_is_not_in_the_list_is_read_if_it_is_given(tmp_path):
+    learn.save(tmp_path / "model", {"f": jnp.fft.rfft, "g": jnp.tanh})
+    with pytest.raises(ValueError, match="rfft"):
+        learn.load(tmp_path / "model")
+    assert learn.load(tmp_path / "model", known=(jnp.fft.rfft,))["f"] is jnp.fft.rfft
+
+
+def test_every_allowed_name_exists_or_is_of_another_version_and_computes():
+    for module, names in FUNCTIONS.items():
+        found = [getattr(importlib.import_module(module), name, None) for name in names.split()]
+        assert all(map(callable, filter(None, found))) and sum(f is None for f in found) <= 0.1 * len(found)
+
+
+@pytest.mark.parametrize("shape", [[10**12], [10**6, 10**6], [-1], ["a"], [1.5], [True], "3", None, [10**400]])
+def test_sizes_that_a_file_only_promises_take_no_memory(shape, tmp_path):
+    learn.save(tmp_path / "model", {"w": jnp.ones(3)})
+    head, _, body = (tmp_path / "model").read_bytes().partition(b"\n")
+    header = json.loads(head)
+    header["model"]["dict"]["w"]["array"] = shape
+    (tmp_path / "model").write_bytes(json.dumps(header).encode() + b"\n" + body)
+    with pytest.raises(ValueError, match=r"model: (its description|an array)"):
+        learn.load(tmp_path / "model")
 
 
 def test_a_part_that_cannot_be_saved_is_named_by_its_place(tmp_path):

@@ -109,6 +109,7 @@ def test_intervals_already_hold_the_time_asked_for(as_user):
         model.last(np.arange(5).astype("datetime64[s]"), XS)
 
 
+@pytest.mark.slow
 def test_float32_times_that_do_not_resolve_a_gap_are_refused(float32):
     """A float32 near 1e6 is a multiple of 1/16, so that gaps of 0.1 are wrong by up to a half; under `jit` they are NaN."""
     runner = learn.ODERNN(ro.CTRNN.random(jax.random.key(0), 1, 2), eqx.nn.GRUCell(1, 2, key=jax.random.key(1)))

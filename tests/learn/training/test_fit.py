@@ -147,7 +147,7 @@ def test_models_are_trained_through_every_way_of_running(how):
         ({"batches": 3}, TypeError, "batches must be a function of a key"),
         ({"batches": np.asarray(XS)}, TypeError, r"For one batch at every step write \[batch\]"),
         ({"batches": XS}, TypeError, r"For one batch at every step write \[batch\]"),
-        ({"loss": 3}, TypeError, r"loss must be a callable loss\(model, batch\); got 3"),
+        ({"loss": 3}, TypeError, r"loss must be a callable loss\(model, batch\[, key\]\); got 3"),
         (
             {"loss": lambda model, batch: batch[1]},
             ValueError,

@@ -35,6 +35,7 @@ def test_a_network_learns_its_noise_and_its_decay():
     assert done.history.loss[0] > 10 and w > 0.55 and sigma > 0.3
 
 
+@pytest.mark.slow
 def test_a_training_with_noise_repeats_itself():
     """The noise of a step is drawn from the training's key and the number of the step."""
     first = trained(3).history.loss

@@ -30,6 +30,7 @@ def test_steps_are_those_of_the_optimiser():
     np.testing.assert_allclose(done.history.gradient_norm, norms, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_clipping_scales_the_gradient_down_to_the_norm():
     model, way = small(), {**QUIET, "optimiser": optax.sgd(1.0)}
     norm = learn.fit(model, squares, [(XS, TARGETS)], **way, steps=1).history.gradient_norm[0]

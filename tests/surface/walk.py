@@ -1,0 +1,129 @@
+"""Every public function with every wrong value, one argument at a time: `python tests/surface/walk.py OUT.jsonl [NAME …]`.
+
+A worker makes the calls and writes a line before and after each. The first process ends a worker whose call takes too long,
+and starts another one behind that call. Run again, it goes on where it ended.
+"""
+
+import inspect
+import json
+import os
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+LIMIT = 120.0  # seconds for one call, compilation included
+MEMORY = 10 << 30  # bytes that a worker may take
+OFTEN = 200  # calls after which a worker lets go of what it compiled
+
+
+def cases(call: Any) -> Iterator[tuple[str, str, Callable[[], Any]]]:
+    """The argument, the label of the value, and the call, for every wrong value of every argument of a valid call."""
+    import jax
+    import values
+
+    for name, parameter in call.parameters.items():
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            continue
+        valid = call.arguments.get(name, parameter.default)
+        for label, make in values.of(valid):
+            yield name, label, lambda name=name, make=make: call(**{name: make()})
+        if values.traceable(valid):
+            yield name, "traced", lambda name=name, valid=valid: jax.jit(lambda v: _arrays(call(**{name: v})))(valid)
+
+
+def _arrays(result: Any) -> Any:
+    import equinox as eqx
+
+    return eqx.filter(result, eqx.is_array)
+
+
+def judged(call: Any, argument: str, run: Callable[[], Any]) -> Any:
+    """How a call with a wrong argument ends. If that is a function, the error may name another one that does not suit."""
+    import judge
+
+    valid = call.arguments.get(argument, call.parameters[argument].default)
+    others = tuple(call.parameters) if callable(valid) else ()
+    return judge.judged(run, (argument, *others), inspect.getdoc(call.function) or "")
+
+
+def work(out: str, names: list[str]) -> None:
+    """Make the calls that the file does not have yet."""
+    import calls
+    import jax
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    warnings.simplefilter("ignore")
+    jax.config.update("jax_traceback_filtering", "off")
+    done = {row["call"] for row in read(out)}
+    with open(out, "a", buffering=1, encoding="utf-8") as file:
+        for call in calls.walk(names):
+            for argument, label, run in cases(call):
+                key = f"{call.name}|{argument}|{label}"
+                if key in done:
+                    continue
+                file.write(json.dumps({"start": key}) + "\n")
+                begin = time.perf_counter()
+                outcome = judged(call, argument, run)
+                seconds = round(time.perf_counter() - begin, 2)
+                row = {"call": key, "fault": outcome.fault, "text": outcome.text[:600], "seconds": seconds}
+                file.write(json.dumps(row) + "\n")
+                done.add(key)
+                if len(done) % OFTEN == 0:
+                    plt.close("all")
+                    jax.clear_caches()
+
+
+def drive(out: str, names: list[str]) -> None:
+    """Run workers until one gets to the end."""
+    Path(out).touch()
+    while True:
+        before = len(read(out))
+        command = [sys.executable, __file__, "--work", out, *names]
+        worker = subprocess.Popen(command, env=os.environ | {"JAXTYPING_DISABLE": "1"})
+        changed, size = time.monotonic(), -1
+        while worker.poll() is None:
+            time.sleep(1)
+            if (now := Path(out).stat().st_size) != size:
+                changed, size = time.monotonic(), now
+            if _begun(out) and time.monotonic() - changed > LIMIT:
+                worker.kill()
+                worker.wait()
+        if begun := _begun(out):
+            fault = "takes too long" if worker.returncode == -9 else f"ends the process ({worker.returncode})"
+            with open(out, "a", encoding="utf-8") as file:
+                file.write(json.dumps({"call": begun, "fault": fault, "text": "", "seconds": LIMIT}) + "\n")
+        elif worker.returncode == 0 or len(read(out)) == before:
+            return
+
+
+def read(out: str) -> list[dict[str, Any]]:
+    """The calls in a file."""
+    lines = Path(out).read_text(encoding="utf-8").splitlines() if Path(out).exists() else []
+    return [row for row in map(json.loads, lines) if "call" in row]
+
+
+def _begun(out: str) -> str:
+    """The call that has begun and not ended, or ""."""
+    last = Path(out).read_text(encoding="utf-8").rstrip().rpartition("\n")[2]
+    return json.loads(last).get("start", "") if last.endswith("}") else ""
+
+
+def _limit_memory() -> None:
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "--work":
+        _limit_memory()
+        work(sys.argv[2], sys.argv[3:])
+    else:
+        drive(sys.argv[1], sys.argv[2:])
