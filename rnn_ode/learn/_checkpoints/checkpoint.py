@@ -20,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
+from ..._base.checks import from_host
 from ..._base.version import __version__
 from ..._files.atomic import as_path, check_regular, written_beside
 from .description import build, declared_bytes, describe, is_typed_key
@@ -186,7 +187,7 @@ def read_checkpoint(path: Path, known: Iterable[Any] = (), model: PyTree | None 
     remaining = iter(arrays)
     leaves = [_deserialised(leaf, next(remaining)) if _is_array(leaf) else leaf for leaf in leaves]
     found: Checkpoint = jax.tree.unflatten(structure, leaves)
-    model = jax.tree.map(lambda leaf: jnp.asarray(leaf) if isinstance(leaf, np.ndarray) else leaf, found.model)
+    model = jax.tree.map(lambda leaf: from_host(leaf) if isinstance(leaf, np.ndarray) else leaf, found.model)
     return Checkpoint(model, found.state, found.notes)
 
 

@@ -23,7 +23,7 @@ from .needs import PLAIN, Needs, Preparation
 from .outcome import outcome
 from .result import Forecast
 from .scale import Scale, scale_of
-from .schedules import schedule_of
+from .schedules import check_schedule
 from .trainer import Trainer
 
 
@@ -127,7 +127,8 @@ def forecast(
         check_count(name, count)
     check_flag("refit", refit)
     share = _check_shares(share, rate, validation)
-    criterion, rates = Loss(loss, share), schedule_of(schedule, float(rate), steps)
+    criterion = Loss(loss, share)
+    check_schedule(schedule)
     keys, index = jax.random.split(key, 3), None if index is None else np.asarray(index)
     material = material_of(
         values, history=history, gap=gap, horizon=horizon, test=test, validation=validation,
@@ -138,7 +139,7 @@ def forecast(
         raise ValueError("direct must be True with needs, targets, known, times and losses of more than one output.")
     outputs = len(material.used) * criterion.outputs * (horizon if direct else 1)
     ensemble = Ensemble(lambda key: make(key, material.inputs, outputs), members, key=keys[1])
-    trainer = Trainer(material, ensemble, criterion, direct, steps, size, rate, rates, keys[2], progress)
+    trainer = Trainer(material, ensemble, criterion, direct, steps, size, rate, schedule, keys[2], progress)
 
     way, corrects = trainer.chosen(needs)
     prepared = way(material.parts.train, material.parts.scaler)

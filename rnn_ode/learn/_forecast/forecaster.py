@@ -8,6 +8,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import numpy as np
+from jaxtyping import Float
 
 from ...datasets._times import Step, step_of
 from .._checkpoints.checkpoint import Checkpoint, PathLike, read_checkpoint, write_checkpoint
@@ -53,11 +54,22 @@ class Forecaster(eqx.Module):
 
     def predictions(self, inputs: np.ndarray, starts: np.ndarray, beside: Beside | None = None) -> Predicted:
         """The members' forecasts from histories (n, history, D)."""
+        return self.predicted(self.given(inputs, starts, beside), inputs, starts)
+
+    def given(
+        self, inputs: np.ndarray, starts: np.ndarray, beside: Beside | None = None
+    ) -> Float[np.ndarray, "members n horizon K outputs"]:
+        """What every network gives for histories, in standard deviations."""
         problem = Problem(self.prepared, Loss(self.loss, self.share), self.columns, self.gap, self.horizon, self.direct)
-        given = problem.given(self.ensemble, problem.histories(inputs, starts, beside))
+        return problem.given(self.ensemble, problem.histories(inputs, starts, beside))
+
+    def predicted(
+        self, given: Float[np.ndarray, "members n horizon K outputs"], inputs: np.ndarray, starts: np.ndarray
+    ) -> Predicted:
+        """The forecasts that follow from what the networks give for histories."""
         centre = self.trust * given[..., 0]
         found = self.prepared.outputs(inputs, centre, starts, self.columns)
-        spread = problem.criterion.spread(given)
+        spread = Loss(self.loss, self.share).spread(given)
         if spread is None:
             return Predicted(found, None, None if self.scale is None else self.scale(inputs[:, :, list(self.columns)]))
         upper = self.prepared.outputs(inputs, centre + spread, starts, self.columns)

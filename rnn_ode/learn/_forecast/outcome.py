@@ -85,13 +85,14 @@ def _trusted(
     """The forecaster, with the factor that validation gives its networks if they correct a forecast; and what it forecasts
     for validation, for the test and for what comes after the series."""
     valid, test, last = material.parts.validation, material.parts.test, material.last()
-    if corrects:
-        found = ready.predictions(valid.inputs, valid.starts, material.beside).found
-        ready = dataclasses.replace(ready, trust=_trust(ready.prepared, valid, found, material.used))
     # one call for all histories, since each shape of input is compiled anew
     inputs = np.concatenate([valid.inputs, test.inputs, last[0]])
     starts = np.concatenate([valid.starts, test.starts, last[1]])
-    every, count = ready.predictions(inputs, starts, material.beside), len(valid)
+    given, count = ready.given(inputs, starts, material.beside), len(valid)
+    if corrects:
+        found = ready.predicted(given[:, :count], valid.inputs, valid.starts).found
+        ready = dataclasses.replace(ready, trust=_trust(ready.prepared, valid, found, material.used))
+    every = ready.predicted(given, inputs, starts)
     return ready, every[:count], every[count:-1], every[-1:]
 
 

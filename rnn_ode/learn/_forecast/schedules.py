@@ -7,12 +7,14 @@ import optax
 SCHEDULES = ("cosine", "constant", "exponential", "warmup")
 
 
-# kept, since a training whose optimiser is another object is compiled anew
-@lru_cache(maxsize=64)
-def schedule_of(name: str, rate: float, steps: int) -> optax.Schedule:
-    """The rate at each step: from `rate` to zero as a cosine, or as the name says."""
+def check_schedule(name: str) -> None:
+    """`ValueError` for a name that no schedule has."""
     if name not in SCHEDULES:
         raise ValueError(f"schedule must be one of {', '.join(SCHEDULES)}; got {name!r}.")
+
+
+def schedule_of(name: str, rate: float, steps: int) -> optax.Schedule:
+    """The rate at each step: from `rate` to zero as a cosine, or as the name says."""
     if name == "constant":
         return optax.constant_schedule(rate)
     if name == "exponential":
@@ -23,6 +25,7 @@ def schedule_of(name: str, rate: float, steps: int) -> optax.Schedule:
 
 
 @lru_cache(maxsize=64)
-def optimiser_of(rates: optax.Schedule) -> optax.GradientTransformation:
-    """Adam at these rates."""
-    return optax.adam(rates)
+def adam(schedule: str, rate: float, steps: int) -> optax.GradientTransformation:
+    """Adam with a rate that goes on so. It is the same object for the same arguments: a step of training is compiled anew for
+    every optimiser."""
+    return optax.adam(schedule_of(schedule, rate, steps))

@@ -9,7 +9,6 @@ from typing import Any
 
 import jax
 import numpy as np
-import optax
 from jaxtyping import PRNGKeyArray
 
 from .._models.ensemble import Ensemble
@@ -22,7 +21,7 @@ from .material import Material
 from .needs import PLAIN, Needs, Preparation, plain, prepare
 from .problem import Problem
 from .scaler import Scaler
-from .schedules import optimiser_of, schedule_of
+from .schedules import adam
 from .windows import Windows
 
 _PILOT = 150  # steps of a short training
@@ -37,7 +36,7 @@ class Trainer:
     """Trains networks on windows of a series. Each training begins with the same weights.
 
     **Fields:** the `material`; the `ensemble`, before any training; the `criterion` that it minimises; `direct`, `steps`,
-    `size`, `rate`, `progress` as in `forecast`; `rates`, the rate at each step; the `key` of all that is random.
+    `size`, `rate`, `schedule`, `progress` as in `forecast`; the `key` of all that is random.
     """
 
     material: Material
@@ -47,7 +46,7 @@ class Trainer:
     steps: int
     size: int
     rate: float
-    rates: optax.Schedule
+    schedule: str
     key: PRNGKeyArray
     progress: bool
 
@@ -72,8 +71,9 @@ class Trainer:
     def train(self, problem: Problem, **settings: Any) -> Fit:
         """The training of the test, whose validation chooses the networks. Ctrl-C ends the forecast."""
         validation = problem.examples(self.material.parts.validation, self.material.rows, self.material.beside)
-        train, rates = self.material.parts.train, self.rates
-        return uninterrupted(self._fit(self.ensemble, problem, train, rates, self.key, validate=validation, **settings))
+        optimiser = adam(self.schedule, float(self.rate), self.steps)
+        settings |= {"optimiser": optimiser, "key": self.key, "validate": validation}
+        return uninterrupted(self._fit(self.ensemble, problem, self.material.parts.train, **settings))
 
     def refit(self, way: Way, final: Forecaster, intervals: ConformalIntervals, done: Fit) -> tuple[Forecaster, Fit]:
         """The forecaster after it learnt on from all windows, with these intervals; and how the training ended. If Ctrl-C
@@ -84,8 +84,8 @@ class Trainer:
         if not final.trust:
             return refitted, done
         steps = max(1, min(len(done.history.loss), self.steps) // 4)
-        rates, key = schedule_of("cosine", self.rate / 4, steps), jax.random.fold_in(self.key, 1)
-        longer = self._fit(final.ensemble, problem, every, rates, key, steps=steps)
+        way_on = {"optimiser": adam("cosine", float(self.rate) / 4, steps), "key": jax.random.fold_in(self.key, 1)}
+        longer = self._fit(final.ensemble, problem, every, steps=steps, **way_on)
         if longer.interrupted:
             said = (
                 f"{done.stopped_because}; learning on from all rows was stopped, so the networks of the test forecast"
@@ -93,15 +93,10 @@ class Trainer:
             return final, dataclasses.replace(done, stopped_because=said)
         return dataclasses.replace(refitted, ensemble=longer.model), done
 
-    def _fit(
-        self, ensemble: Ensemble, problem: Problem, part: Windows, rates: optax.Schedule, key: PRNGKeyArray, **more: Any
-    ) -> Fit:
-        batches = Minibatches(
-            problem.examples(part, self.material.rows, self.material.beside),
-            min(self.size, len(self.material.parts.train)),
-        )
-        way = {"optimiser": optimiser_of(rates), "key": key, "progress": self.progress}
-        return fit(ensemble, problem.loss, batches, **way, **more)
+    def _fit(self, ensemble: Ensemble, problem: Problem, part: Windows, **settings: Any) -> Fit:
+        examples = problem.examples(part, self.material.rows, self.material.beside)
+        batches = Minibatches(examples, min(self.size, len(self.material.parts.train)))
+        return fit(ensemble, problem.loss, batches, progress=self.progress, **settings)
 
     def _errors(self, way: Way, trusts: tuple[float, ...]) -> np.ndarray:
         """The errors of the validation windows after a short training, with the best of these factors of the networks."""

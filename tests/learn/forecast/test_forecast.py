@@ -13,6 +13,7 @@ from rnn_ode import datasets, learn
 from rnn_ode.learn._forecast.scores import baselines_of
 
 SINE = np.sin(np.arange(240) / 5)[:, None] + 3
+# forecasts of SINE with a history of 10 and 20 steps are compiled once
 QUIET = {"key": jax.random.key(0), "progress": False, "members": 2, "size": 16}
 
 
@@ -101,6 +102,8 @@ def test_the_table_the_page_and_the_json_hold_the_results(sine):
         ({"share": 1.0}, ValueError, "share must be between 0 and 1"),
         ({"rate": 0.0}, ValueError, "rate must be a finite number above 0"),
         ({"validation": 0.0}, ValueError, "validation must be a share above 0"),
+        ({"index": np.arange(3)}, ValueError, r"index must be 240 times, one a row; got shape \(3,\)"),
+        ({"schedule": "step"}, ValueError, "schedule must be one of cosine"),
         ({"members": 0}, ValueError, "members must be at least 1; got 0"),
         ({"make": "gru"}, TypeError, r"make must be a callable make\(key, inputs, outputs\)"),
     ],
@@ -119,7 +122,7 @@ def test_a_past_shorter_than_a_season_is_refused_before_the_training(monkeypatch
 @pytest.mark.slow
 def test_ctrl_c_in_the_refit_keeps_the_test_and_its_networks(monkeypatch):
     """It threw the finished table away."""
-    way = {"history": 5, "steps": 2, **QUIET}
+    way = {"history": 10, "steps": 20, **QUIET}
     unrefitted = learn.forecast(SINE, gru, **way)
     trained = learn.fit
 
@@ -137,7 +140,7 @@ def test_ctrl_c_in_the_refit_keeps_the_test_and_its_networks(monkeypatch):
 
 @pytest.mark.slow
 def test_a_checkpoint_of_other_data_is_refused(tmp_path):
-    way = {"history": 10, "steps": 2, "checkpoint": tmp_path / "run.ckpt", **QUIET}
+    way = {"history": 10, "steps": 20, "checkpoint": tmp_path / "run.ckpt", **QUIET}
     learn.forecast(SINE, gru, **way)
     with pytest.raises(ValueError, match=r"another training: data is '\w+' in the file"):
         learn.forecast(SINE + 1, gru, **way)

@@ -11,14 +11,27 @@ from rnn_ode.learn._forecast.predicted import Predicted
 QUIET = {"key": jax.random.key(0), "progress": False, "members": 2}
 
 
-@pytest.mark.slow
-def test_intervals_cover_nine_tenths_of_over_2000_windows_of_a_stationary_series():
-    """An autoregression of order one. 0.87 to 0.93 is four standard errors of the calibration on 1035 windows."""
-    rng = np.random.default_rng(0)
-    noise, x = rng.normal(size=7400), np.zeros(7400)
+def autoregression():
+    """An autoregression of order one, 7400 rows."""
+    noise, x = np.random.default_rng(0).normal(size=7400), np.zeros(7400)
     for k in range(1, 7400):
         x[k] = 0.7 * x[k - 1] + noise[k]
-    make = learn.many_to_one("tanh", 2)
+    return x
+
+
+def test_intervals_cover_nine_tenths_of_over_2000_windows_of_a_stationary_series():
+    """0.87 to 0.93 is four standard errors of the calibration on 1035 windows."""
+    parts = learn.split(autoregression()[:, None], history=4, gap=0, horizon=2, validation=0.2)
+    found = [Predicted(0.7 * learn.last_value(part)[None]) for part in (parts.validation, parts.test)]
+    band = ConformalIntervals.fit(found[0], parts.validation.targets, 0.9)(found[1])
+    for step in range(2):
+        inside = [one[:, step] for one in (parts.test.targets, band.lower, band.upper)]
+        assert len(parts.test) > 2000 and 0.87 < learn.coverage(*inside) < 0.93
+
+
+@pytest.mark.thorough
+def test_a_forecast_covers_nine_tenths_of_over_2000_windows_of_a_stationary_series():
+    x, make = autoregression(), learn.many_to_one("tanh", 2)
     f = learn.forecast(x[:, None], make, history=4, needs=learn.Needs(), steps=10, validation=0.2, **QUIET)
     assert len(f.split.test) > 2000 and 0.87 < f.coverage < 0.93
     # the best CRPS of a Gaussian with standard deviation 1, the innovation, is 1/√π
@@ -75,6 +88,20 @@ def growing():
 def test_intervals_of_a_growing_series_grow_with_it(growing):
     """Calibrated in units of the series they covered 22 %. 0.8 is three standard errors of the 82 validation windows."""
     assert growing[1].coverage > 0.8
+
+
+@pytest.mark.slow
+def test_intervals_without_logarithms_grow_where_the_errors_do(growing, tmp_path):
+    """With one width they covered 22 %. The saved forecaster has the same."""
+    values, _ = growing
+    way = {"history": 10, "needs": learn.Needs(log=False, linear=True), "steps": 2, "validation": 0.2, **QUIET}
+    path = tmp_path / "run.ckpt"
+    f = learn.forecast(values, learn.many_to_one("gru", 2), refit=True, checkpoint=path, **way)
+    assert f.coverage > 0.8 and f"the intervals grow with the {f.forecaster.scale.kind} of the history" in f.prepared
+    band, loaded = f.forecaster(values[:300]), learn.load_forecaster(path)
+    width, narrower = (b.upper - b.lower for b in (f.future, band))
+    assert width.item() > 3 * narrower.item()
+    np.testing.assert_allclose(loaded(values[:300]).upper, band.upper, rtol=1e-12)
 
 
 @pytest.mark.slow
