@@ -55,6 +55,7 @@ def test_an_arm_leaves_along_a_coordinate_that_is_not_coupled():
     assert arms.complete and arms.points[0, 1] * arms.points[-1, 1] < -0.3
 
 
+@pytest.mark.slow
 def test_a_doubled_orbit_and_the_other_arm_of_a_tanh_unit():
     """h₁ = tanh(p h₀), h₀ = tanh(p h₁) with h₁ = −h₀: |h| = tanh(|p h|) on both; multipliers p² (1 − h²)²."""
     branch = ro.continue_branch(unit, np.zeros(1), (-1.6, 1.6))
