@@ -146,7 +146,7 @@ def test_a_traced_argument_of_a_function_on_the_host_is_named():
 
 
 def test_an_array_of_numpy_is_copied_and_compiles_nothing(caplog):
-    """JAX compiles a program for each shape of an array whose type it is not told, and may use the memory of one that it is."""
+    """JAX compiles a program for each shape of an array whose type it is not told; where it is, it may use the memory."""
     given = np.ones((100, 101))
     with jax.log_compiles():
         taken, listed = as_floats("x", given), as_floats("x", [[0.5] * 103])

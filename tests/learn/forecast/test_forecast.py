@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from rnn_ode import datasets, learn
-from rnn_ode.learn._forecast.schedules import optimiser_of, schedule_of
 from rnn_ode.learn._forecast.scores import baselines_of
 
 SINE = np.sin(np.arange(240) / 5)[:, None] + 3
@@ -172,8 +171,3 @@ def test_a_network_beats_the_published_one_on_the_pendulum():
 def test_the_seasonal_baseline_needs_a_season_within_the_history(season, seasonal):
     parts = learn.split(SINE, history=10, gap=0, horizon=1)
     assert ("seasonal" in baselines_of(parts, season)) == seasonal
-
-
-def test_forecasts_alike_share_their_optimiser_and_so_what_is_compiled():
-    one, other = (optimiser_of(schedule_of("cosine", 0.01, 20)) for _ in range(2))
-    assert one is other and one is not optimiser_of(schedule_of("cosine", 0.02, 20))
