@@ -15,7 +15,6 @@ from .._run.iterate import iterate
 from ..interop import Network
 from .reading import through_phase
 
-
 _SHORTEST = 128  # steps, from which on a run through half-band filters is compared
 
 
@@ -63,6 +62,8 @@ def round_trip(own: np.ndarray, output: np.ndarray, gap: float) -> float | None:
     do not count. `None` if nothing is left, or if signal or error is zero.
     """
     count = len(own)
+    if count == 0:
+        return None
     inner = slice(min(2000, count // 4), count - count // 16)
     noise = level((read_at_steps(output, gap, count) - own)[inner])
     power = level((own - own.mean(axis=0))[inner])
