@@ -15,6 +15,9 @@ WORKERS = 2
 # survivors that were read and change nothing that anybody could see: the line after the change, and why
 EQUIVALENT = {
     "return jnp.where(open, jnp.inf, -1 / jnp.log(jnp.where(open, 3, modulus)))": "a place holder, which nothing reads",
+    "offset = jnp.where(starts.imag < 0, jnp.inf, jnp.abs(curve - starts)).at[n:].set(not 1)": "the same order",
+    "if not size <= 2.0 ** (_MAX_SQUARINGS - 1):": "it chooses between two errors, for a norm of exactly this size",
+    "rounding = 3 * eps * (xp.maximum(abs(t[1:]), abs(t[:-1])) / dt + gaps)": "an upper bound of rounding, which is larger now",
 }
 
 
