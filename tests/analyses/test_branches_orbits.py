@@ -42,6 +42,7 @@ def lorenz(rho):
     return ro.Flow(field)
 
 
+@pytest.mark.slow
 def test_a_doubled_orbit_and_the_other_arm_of_a_tanh_unit():
     """h₁ = tanh(p h₀), h₀ = tanh(p h₁) with h₁ = −h₀: |h| = tanh(|p h|) on both; multipliers p² (1 − h²)²."""
     branch = ro.continue_branch(unit, np.zeros(1), (-1.6, 1.6))
