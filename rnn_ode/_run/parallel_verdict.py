@@ -34,7 +34,9 @@ from .parallel_newton import LARGEST_WHOLE, most_steps, tolerance, window_length
 from .parallel_windows import flat_form
 
 _LOOK = 256  # steps along which the exponent is measured
-_SHORTEST = 1024  # steps
+# Steps of a run, below which it is the scan. A run at once has m(n + 3) steps one after another, m the window and n Newton's
+# steps. That is a quarter of the scan's or less for n = 5 from 1024 steps on, and for n = 1 from 256 on.
+_SHORTEST = 1024
 
 
 class ParallelVerdict(ShownArrays, eqx.Module):

@@ -670,7 +670,7 @@ def test_a_field_that_uses_time_is_refused(ask):
         ask(ro.Flow(lambda t, h, path: -h + 0.3 * jnp.cos(t)))
 
 
-@slow
+@pytest.mark.thorough  # tests of periodic orbits and of schemes have both halves
 def test_the_map_over_a_period_has_the_periodic_orbit_as_its_fixed_point():
     """h' = −h + 0.3 cos t settles on 0.15 (cos t + sin t), which is 0.15 at t = 0, with the multiplier e^{−2π}."""
     field = lambda t, h, path: -h + 0.3 * jnp.cos(t)  # noqa: E731

@@ -88,7 +88,11 @@ def test_single_precision():
 
 
 @pytest.mark.parametrize(
-    "name", ["rotated Jordan", *(pytest.param(n, marks=SLOW) for n in ("identity", "nearly defective"))]
+    "name",
+    [
+        *(pytest.param(n, marks=SLOW) for n in ("rotated Jordan", "identity")),
+        pytest.param("nearly defective", marks=pytest.mark.thorough),
+    ],
 )
 def test_the_derivative_is_frechets(name):
     A = jnp.asarray(MATRICES[name])

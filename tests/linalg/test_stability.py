@@ -90,6 +90,7 @@ def test_the_kreiss_constant_of_a_block_in_closed_form():
     np.testing.assert_allclose(linalg.kreiss(block - np.eye(2), continuous=True), ((z - 1) / sigma).max(), rtol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_a_kreiss_constant_beyond_the_digits_of_singular_values(dtype):
     """Of [[½, c], [0, ½]] it is c/2 to 1/c: d (½ + d)⁻² c is largest at d = ½. ‖Wᵏ‖ is at most c, at k = 1."""

@@ -58,14 +58,14 @@ def test_the_page_and_the_table_have_a_column_each(turning):
 
 @pytest.mark.slow
 def test_the_orbit_that_a_run_ends_in_is_told_with_its_multipliers():
-    """tanh(−2h) has the orbit ±h with h = tanh(2h) and the multiplier (2 (1 − h²))²; its flow comes to rest at 0."""
-    cell = ro.VanillaCell([[-2.0]], [[1.0]], [0.0], jnp.tanh)
-    a = ro.analyse(cell, np.zeros(1), steps=100)
+    """tanh(−2h) has the orbit ±h with h = tanh(2h) and the multiplier (2 (1 − h²))²; its flow comes to rest at 0. Beside it
+    a unit decays by 0.3 a step."""
+    a = ro.analyse(two_units(np.diag([-2.0, 0.3])), np.zeros(1))
     network, flow = (side.to_dict() for side in a.sides)
     (orbit,) = network["orbits"]
     h = abs(orbit["points"][0][0])
     np.testing.assert_allclose(h, np.tanh(2 * h), rtol=1e-9)
-    np.testing.assert_allclose(orbit["multipliers"], [[(2 * (1 - h**2)) ** 2, 0]], rtol=1e-6, atol=1e-12)
+    np.testing.assert_allclose(orbit["multipliers"], [[0.09, 0], [(2 * (1 - h**2)) ** 2, 0]], rtol=1e-6, atol=1e-12)
     assert orbit["period"] == 2 and orbit["verdict"] == "DECAYS" and flow["orbits"] == []
     assert "closed orbit" in a.table() and "period 2, DECAYS" in a.table()
     words = [text.get_text() for text in a.plot().axes[0].get_legend().get_texts()]

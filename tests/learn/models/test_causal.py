@@ -40,6 +40,7 @@ KINDS_OF_FLOWS = ("peeking", "anchored", "cornn")
 
 
 @pytest.mark.parametrize("name", named(KINDS_OF_FLOWS, quick=("peeking",)))
+@pytest.mark.slow
 def test_no_output_depends_on_a_later_sample(name):
     assert leaves_the_past_alone(learn.Integrated(FLOWS[name], ro.Linear, rtol=1e-4, atol=1e-6))
     if name == "anchored":
