@@ -1,35 +1,47 @@
 """How many random cases each property tries, and the count of those that were tried."""
 
+import contextlib
 import functools
+import os
+import time
 from collections import Counter
 
 import hypothesis
+import pytest
 
 large = False  # set by conftest before the properties are read
 ended: dict[str, str] = {}
+
+SECONDS = float(os.environ.get("RNN_ODE_PROPERTY_SECONDS", "60"))  # for each property in the large budget
 _tried: Counter[str] = Counter()
 _about: dict[str, tuple[str, str]] = {}
 
 
 def prop(few: int, many: int, found: str = "", **strategies):
-    """Make a test of a property: `few` random cases in the suite, `many` in a thorough run.
+    """Make a test of a property: `few` random cases in the suite, and up to `many` in a thorough run, as time allows.
 
-    `found` says in one sentence which defects the property has found, which are mended. Cases of the small budget are the
-    same in every run.
+    `found` says in one sentence which defects the property has found, which are mended. The few cases are the same in every
+    run; 0 stands for a property that belongs to the thorough run alone.
     """
 
     def decorate(test):
+        over = []
+
         @functools.wraps(test)
         def counted(*args, **kwargs):
+            if large and over and time.monotonic() > over[0]:
+                pytest.skip("the time is over")  # which ends the search, and the property holds
             test(*args, **kwargs)
             _tried[test.__name__] += 1
+            if not over:  # the first case compiles
+                over.append(time.monotonic() + SECONDS)
 
         _about[test.__name__] = test.__module__.rpartition("test_")[2], found
-        # shrinking slow cases takes too long
-        phases = list(hypothesis.Phase) if few > 12 else [hypothesis.Phase.generate]
+        # shrinking takes too long for slow cases and for many
+        quick = not large and few > 12
         settings = hypothesis.settings(
-            phases=phases,
-            max_examples=many if large else few,
+            phases=list(hypothesis.Phase) if quick else [hypothesis.Phase.generate],
+            max_examples=many if large else max(few, 1),
             derandomize=not large,
             deadline=None,
             database=None,
@@ -37,13 +49,20 @@ def prop(few: int, many: int, found: str = "", **strategies):
             report_multiple_bugs=False,
             suppress_health_check=list(hypothesis.HealthCheck),
         )
-        return settings(hypothesis.given(**strategies)(counted))
+        given = settings(hypothesis.given(**strategies)(counted))
+
+        def run():
+            with contextlib.suppress(pytest.skip.Exception):
+                given()
+
+        run.__name__, run.__doc__, run.__module__ = test.__name__, test.__doc__, test.__module__
+        return run if few else pytest.mark.thorough(run)
 
     return decorate
 
 
 def report() -> list[dict]:
-    """What was tried and how it ended: the properties that ran, in the order of their names."""
+    """What was tried and how it ended, property by property."""
     return [
         {
             "subject": _about[name][0],

@@ -134,7 +134,7 @@ def rational(z):
     return 1 / (z * z + 40)
 
 
-@prop(20, 1500, A=draw.matrices(least=2, most=8), size=st.floats(-3, 0.5))
+@prop(0, 1500, A=draw.matrices(least=2, most=8), size=st.floats(-3, 0.5))
 def test_functions_of_a_matrix_are_those_that_are_known(A, size):
     """z² is A A, and 1/(z² + 40) is an inverse."""
     assume(norm(A) > 0)
@@ -165,7 +165,7 @@ def test_functions_of_similar_matrices_are_similar(A, rng, size):
     assert norm(there - S @ value @ np.linalg.inv(S)) <= allowed * np.linalg.cond(S) ** 2 * max(norm(value), norm(A))
 
 
-@prop(20, 1500, A=draw.matrices(least=2, most=8), size=st.floats(-3, 1), dtype=draw.dtypes())
+@prop(0, 1500, A=draw.matrices(least=2, most=8), size=st.floats(-3, 1), dtype=draw.dtypes())
 def test_a_function_of_a_matrix_is_as_exact_as_it_says(A, size, dtype):
     """exp by `funm` is exp by another way, to within ten times the error that it states."""
     assume(norm(A) > 0)
@@ -214,7 +214,7 @@ def test_no_point_of_the_boundary_is_nearer_than_the_stability_radius(A, continu
     assert radius <= gap * (1 + 1e-9) + 10 * error + 1e-7 * norm(A)
 
 
-@prop(30, 1500, A=draw.stable(least=2, most=8, kinds=TAME))
+@prop(0, 1500, A=draw.stable(least=2, most=8, kinds=TAME))
 def test_the_kreiss_constant_bounds_the_powers(A):
     """K ≤ sup ‖Aᵏ‖ ≤ e N K, and K is at least what any point outside of the disc gives."""
     K = float(la.kreiss(A))
@@ -245,7 +245,7 @@ def test_the_condition_number_bounds_what_a_small_change_does(A, rng):
     assert found >= 0.7 * wanted
 
 
-@prop(20, 1000, Ws=st.lists(draw.matrices(n=3), min_size=4, max_size=4))
+@prop(0, 1000, Ws=st.lists(draw.matrices(n=3), min_size=4, max_size=4))
 def test_a_batch_of_matrices_is_a_loop_over_them(Ws):
     """Also where some of them have no logarithm or no unique solution: these are NaN, and leave the others alone."""
     Ws = np.stack(Ws)
