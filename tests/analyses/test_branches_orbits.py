@@ -42,6 +42,20 @@ def lorenz(rho):
     return ro.Flow(field)
 
 
+@pytest.mark.slow
+def test_an_arm_leaves_along_a_coordinate_that_is_not_coupled():
+    """(tanh(½ x + p), tanh((1 + p) y)): a pitchfork of y at p = 0, where the row of y in the equations is rounding."""
+
+    def made(p):
+        return ro.Map(lambda x, h: jnp.tanh(jnp.stack([h[0] / 2 + p, (1 + p) * h[1]])))
+
+    branch = ro.continue_branch(made, np.array([-0.5, 0.0]), (-0.3, 0.31))
+    arms = ro.switch_branch(made, branch, branch.bifurcations[0])
+    np.testing.assert_allclose(arms.points[:, 1], np.tanh((1 + arms.parameters) * arms.points[:, 1]), atol=1e-8)
+    assert arms.complete and arms.points[0, 1] * arms.points[-1, 1] < -0.3
+
+
+@pytest.mark.slow
 def test_a_doubled_orbit_and_the_other_arm_of_a_tanh_unit():
     """h₁ = tanh(p h₀), h₀ = tanh(p h₁) with h₁ = −h₀: |h| = tanh(|p h|) on both; multipliers p² (1 − h²)²."""
     branch = ro.continue_branch(unit, np.zeros(1), (-1.6, 1.6))
@@ -183,6 +197,9 @@ def test_bifurcations_of_cycles_have_the_coefficients_of_their_return_maps():
     np.testing.assert_allclose([one.coefficient for one in branch.bifurcations], wanted, rtol=1e-8)
     words = [one.criticality for one in branch.bifurcations]
     assert words == ["supercritical", "supercritical pitchfork", "supercritical"]
+    arms = ro.switch_branch(with_planes, branch, branch.bifurcations[1], max_step=0.1)
+    np.testing.assert_allclose(np.abs(arms.points[:, 0, 2]), np.sqrt(np.maximum(arms.parameters, 0)), atol=1e-6)
+    assert arms.complete and arms.points[0, 0, 2] * arms.points[-1, 0, 2] < 0
     with pytest.raises(ValueError, match="torus"):
         ro.switch_branch(with_planes, branch, branch.bifurcations[2])
 

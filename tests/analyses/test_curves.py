@@ -68,6 +68,7 @@ def untraceable(p):
 
 
 @pytest.mark.parametrize("dtype", [np.float64, pytest.param(np.float32, marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_folds_of_one_unit_end_in_the_cusp(dtype):
     """h = tanh(w h + b) has folds at |b| = w s − artanh s, s = √(1 − 1/w), and the cusp at w = 1."""
     with jax.enable_x64(dtype == np.float64):

@@ -74,6 +74,7 @@ def test_curves_and_branches_compute_the_same_coefficient(kind):
     np.testing.assert_allclose(other, one.coefficient, rtol=1e-10)
 
 
+@pytest.mark.slow
 def test_a_tanh_unit_has_a_flip_and_a_pitchfork():
     """h ↦ tanh(p h) = p h − p³h³/3: c = −p³/3 of h³, at p = −1 and 1."""
     found, _ = told(lambda p: ro.Map(lambda x, h: jnp.tanh(p * h)), np.zeros(1), (-1.5, 1.6))

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import equinox as eqx
+import jax
 
 import rnn_ode
 
@@ -84,7 +85,8 @@ def calls(name: str) -> dict[str, Call]:
 
     def record(function: Any, /, *args: Any, **kwargs: Any) -> Any:
         called = _named(function, name, thing)
-        if called is not None and called not in found:
+        known = not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves((args, kwargs)))
+        if called is not None and called not in found and known:
             with contextlib.suppress(TypeError, ValueError):
                 signature = inspect.signature(function)
                 bound = signature.bind(*args, **kwargs)
@@ -105,7 +107,7 @@ def _named(function: Any, name: str, thing: Any) -> str | None:
         return name
     owner = getattr(function, "__self__", None)
     kind = owner if inspect.isclass(owner) else type(owner)
-    if owner is not None and kind.__module__.startswith("rnn_ode"):
+    if owner is not None and kind.__module__.startswith("rnn_ode") and not kind.__name__.startswith("Page"):
         return f"{kind.__name__}.{function.__name__}"
     return None
 

@@ -22,7 +22,7 @@ from jaxtyping import PyTree
 
 from ..._base.checks import from_host
 from ..._base.version import __version__
-from ..._files.atomic import check_regular, written_beside
+from ..._files.atomic import as_path, check_regular, written_beside
 from .description import build, declared_bytes, describe, is_typed_key
 
 _MOST_BYTES = 16 << 30
@@ -81,7 +81,7 @@ def save(path: PathLike, model: PyTree) -> None:
 
     ```
     """
-    write_checkpoint(Path(path), Checkpoint(model, {}, {}))
+    write_checkpoint(as_path("path", path), Checkpoint(model, {}, {}))
 
 
 def load(path: PathLike, known: Iterable[Any] = ()) -> PyTree:
@@ -113,7 +113,7 @@ def load(path: PathLike, known: Iterable[Any] = ()) -> PyTree:
 
     ```
     """
-    return read_checkpoint(Path(path), known).model
+    return read_checkpoint(as_path("path", path), known).model
 
 
 def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
