@@ -159,6 +159,12 @@ def check_key(key: Any) -> None:
         raise TypeError(f"key must be one JAX random key, such as jax.random.key(0); got {brief(key)}.")
 
 
+def check_text(name: str, value: Any) -> None:
+    """Raise `TypeError` unless the value is a text."""
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be a text; got {brief(value)}.")
+
+
 def check_flag(name: str, value: Any) -> None:
     """Raise `TypeError` unless the value is True or False."""
     if not isinstance(value, bool | np.bool_):

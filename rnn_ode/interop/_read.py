@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from .._base.checks import check_text
 from .._base.types import Cell
 from .._cells.piecewise import PiecewiseLinearCell
 from .._cells.vanilla import VanillaCell
@@ -46,6 +47,8 @@ def read_matrix(path: PathLike, key: str | None = None) -> Float[np.ndarray, "N 
 
     ```
     """
+    if key is not None:
+        check_text("key", key)
     arrays = read_arrays(path)
     square = [name for name, array in arrays.items() if array.ndim == 2 and array.shape[0] == array.shape[1]]
     if key is None:
