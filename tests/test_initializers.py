@@ -65,6 +65,7 @@ def test_identity():
     np.testing.assert_array_equal(draw(init.identity(-0.7), 3), -0.7 * np.eye(3))
 
 
+@pytest.mark.slow
 def test_antisymmetric():
     """Variances gain²/N, half of the entries independent; i W is Hermitian with Wigner's edge 2 gain, to N^(−2/3)."""
     W = draw(init.antisymmetric(0.7), 200)

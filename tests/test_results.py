@@ -187,6 +187,7 @@ RESULTS = {
     "report": (reported, None),
 }
 SLOW = {"portrait", "basins", "curve", "orbit", "spectrum", "lyapunov", "gradients", "bounds", "branch", "analysis"}
+SLOW |= {"transient", "fixed points"}
 NAMES = [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in RESULTS]
 
 

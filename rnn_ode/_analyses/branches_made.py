@@ -7,11 +7,15 @@ import numpy as np
 from .._base.verdict import Verdict
 from .branches_curve import Curve
 from .branches_kernels import on_kink
-from .branches_orbits import OrbitCurve
+from .branches_orbits import OrbitCurve, OrbitPoint
 from .branches_points import Point
 from .branches_result import Bifurcation, Branch
 from .branches_walk import Followed, Found
 from .normal_forms import Forms, NormalForm, normal_form
+from .orbits_clock import rate_of
+from .orbits_return import MakeReturn, across, return_derivatives
+
+_SAME = 1e-3  # the largest difference of a critical multiplier and that of the return map
 
 
 def as_branch(curve: Curve, followed: Followed) -> Branch:
@@ -46,10 +50,11 @@ def _normal_form(
 ) -> NormalForm:
     kind, point = found.kind.split(":")[0], points[found.index]
     if isinstance(curve, OrbitCurve):
-        # the derivatives of the return map are not at hand; on which side of a fold there are orbits is seen on the branch
-        side = parameters[max(found.index - 1, 0)] - parameters[found.index]
-        words = ("two orbits above" if side > 0 else "two orbits below") if kind == "fold" else ""
-        return NormalForm(float("nan"), words)
+        form = _of_flow(curve, kind, found.critical, point)
+        if kind == "fold":  # on which side of a fold there are orbits is seen on the branch
+            side = parameters[max(found.index - 1, 0)] - parameters[found.index]
+            form = form._replace(criticality="two orbits above" if side > 0 else "two orbits below")
+        return form
     units = curve.units(point.z)
     by_p = curve.look(point.z, units).extended[:, -1].astype(float) / units[-1]
     forms = Forms(curve.make_system, point.z, point.jacobian)
@@ -58,6 +63,25 @@ def _normal_form(
     form = normal_form(kind, found.critical, forms, by_p, curve.small, curve.eps, not curve.system.time.own_step)
     orbits = periods is not None
     return form._replace(criticality=form.criticality.replace("points", "orbits")) if orbits else form
+
+
+def _of_flow(curve: OrbitCurve, kind: str, critical: complex, point: Point) -> NormalForm:
+    """Returns the normal form of the return map of a flow's orbit, at the first state of the orbit."""
+    if curve.born_at(point):
+        return NormalForm(float("nan"), "")
+    S, (period, p) = curve.states(point.z), point.z[-2:]
+    assert isinstance(point, OrbitPoint)
+    rate = np.asarray(rate_of(curve.make_system(jnp.asarray(p)), jnp.asarray(S[-1]), jnp.zeros((), curve.dtype)))
+    plane = across(rate, curve.clock > 0).astype(curve.dtype)
+    rows = (jnp.asarray(row, curve.dtype) for row in (S[-1], plane, period, point.widths))
+    make_return = MakeReturn(curve.make_system, *rows, curve.clock)  # pyright: ignore
+    J, by_p = (np.asarray(row, float) for row in return_derivatives(make_return, jnp.asarray(p)))
+    values = np.linalg.eigvals(J) if np.all(np.isfinite(J)) else np.array([np.inf])
+    if not np.min(np.abs(values - critical)) <= _SAME:
+        return NormalForm(float("nan"), "undecided: the flow is too stiff for the derivatives of its return map")
+    z = np.append(np.zeros(len(J)), p).astype(curve.dtype)
+    form = normal_form(kind, critical, Forms(make_return, z, J), by_p, curve.small, curve.eps, False)
+    return form._replace(criticality=form.criticality.replace("points", "orbits"))
 
 
 def _verdict_at(curve: Curve, point: Point) -> Verdict:

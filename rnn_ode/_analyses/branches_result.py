@@ -30,7 +30,8 @@ class Bifurcation(_Triple):
     - `point`: (N,) the flat state there.
     - `coefficient`: of the normal form, by the conventions of Kuznetsov, "Elements of Applied Bifurcation Theory"
       (⟨q, q⟩ = ⟨p, q⟩ = 1): l₁ at a Hopf point, with the factor 1/2ω; a of x² at a fold or a transcritical point; c of x³ at
-      a flip or a pitchfork; Re d of w|w|² at a Neimark–Sacker point. NaN where there is none.
+      a flip or a pitchfork; Re d of w|w|² at a Neimark–Sacker point. Of a flow's orbits it is that of their return map, at
+      the first state of the orbit. NaN where there is none.
     - `criticality`: what it says. "supercritical" (what is born is stable, if the other directions are) or "subcritical" of
       a Hopf, Neimark–Sacker or flip point; "transcritical", "supercritical pitchfork" or "subcritical pitchfork" of a branch
       point; "two points above" or "two points below" of a fold, the side of the parameter on which it has them; "degenerate"

@@ -168,7 +168,7 @@ def _of_states(make_system: Any, system: AbstractSystem, branch: Branch, index: 
         q = _eigenvector(once.look(z, units).jacobian.astype(float), -1)
         return Departure(curve, z, np.append(np.real(q), 0.0), False)
     near = [np.append(states[k], branch.parameters[k]) for k in _around(branch, index)]
-    direction = _other_direction(here.extended.astype(float), (near[1] - near[0]) / units)
+    direction = _other_direction(here.extended.astype(float), (near[1] - near[0]) / units, curve.eps)
     return Departure(curve, z, direction * units, True)
 
 
@@ -182,11 +182,13 @@ def _around(branch: Branch, index: int) -> tuple[int, int]:
     return max(index - 1, 0), min(index + 1, len(branch.points) - 1)
 
 
-def _other_direction(A: ndarray, along: ndarray) -> ndarray:
+def _other_direction(A: ndarray, along: ndarray, eps: float) -> ndarray:
     """Returns the direction (n,) of length one in the kernel of A (n − 1, n), which is two-dimensional at a bifurcation,
     across the branch's own direction."""
     scale = np.max(np.abs(A), axis=1, keepdims=True)
-    kernel = np.linalg.svd(A / np.where(scale > 0, scale, 1))[2][-2:]
+    # a row of rounding errors, as of a coordinate that is not coupled to the others, stays small
+    scale = np.maximum(scale, eps**0.5 * (np.max(scale) or 1))
+    kernel = np.linalg.svd(A / scale)[2][-2:]
     own = kernel @ along
     return np.array([-own[1], own[0]]) @ kernel / max(float(np.linalg.norm(own)), 1e-300)
 
@@ -206,7 +208,7 @@ def _of_orbits(make_system: Any, system: AbstractSystem, branch: Branch, index: 
         before = _orbit_at(curve, branch.points[k], float(branch.periods[k]), float(branch.parameters[k]))
         along = np.concatenate([curve.states(before.tangent)[-1], before.tangent[-2:]])
         unit = np.append(np.full(n, curve.units(kept.z)[0]), curve.units(kept.z)[-2:])
-        other = _other_direction(rows * unit, along / unit) * unit
+        other = _other_direction(rows * unit, along / unit, curve.eps) * unit
         curve.widths = kept.widths
         return Departure(curve, kept.z, _around_orbit(curve, kept.z, other, place), True)
     q = np.real(_eigenvector(M, -1))

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Complex, Float, PRNGKeyArray
 
-from .._base.checks import check_count, check_key, check_on_host, counted
+from .._base.checks import check_count, check_key, check_on_host, counted, from_host
 from .._base.compiled import compiled
 from .._base.shown import ShownArrays, Variables
 from .._base.text import Column, Table, complex_number, number, plain
@@ -175,14 +175,12 @@ def _as_cycles(map: AbstractSystem, pieces: Pieces, found: Found) -> Cycles:
     like = jax.ShapeDtypeStruct((), kind), *eqx.filter_eval_shape(map.time.judged, jnp.eye(N, dtype=kind), True)
 
     def stacked(like, *leaves):
-        return jnp.asarray(np.array(leaves, like.dtype).reshape(len(leaves), *like.shape))
+        return from_host(np.array(leaves, like.dtype).reshape(len(leaves), *like.shape))
 
     residuals, multipliers, verdicts = jax.tree.map(stacked, like, *rows)
     coverage, degenerate = found.coverage, found.degenerate
     complete = coverage.settled == coverage.patterns and degenerate == 0
-    return Cycles(
-        jnp.asarray(h), multipliers, verdicts, jnp.asarray(on_kink), residuals, complete, degenerate, coverage
-    )
+    return Cycles(from_host(h), multipliers, verdicts, from_host(on_kink), residuals, complete, degenerate, coverage)
 
 
 def _monodromy(pieces: Pieces, z: np.ndarray, kink: np.ndarray) -> np.ndarray:

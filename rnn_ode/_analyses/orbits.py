@@ -1,7 +1,8 @@
 """Closed orbits of maps and flows: where they are, their period, and their Floquet multipliers.
 
-`orbits_ring` holds the equations, `orbits_newton` solves them, `orbits_mesh` divides the period of a flow, `orbits_clock`
-knows what a periodic input asks for, and `orbits_kinds` describes what was found. `orbits_guess` finds guesses in a run.
+`orbits_shooting` serves flows that are not stiff. For maps and other flows `orbits_ring` holds the equations, `orbits_newton`
+solves them, and `orbits_mesh` divides the period of a flow. `orbits_clock` knows what a periodic input asks for, and
+`orbits_kinds` describes what was found. `orbits_guess` finds guesses in a run.
 """
 
 from functools import partial
@@ -14,6 +15,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, PyTree
 
 from .._base.checks import as_floats, as_step, check_count, is_concrete
+from .._base.compiled import compiled
 from .._base.results import RESULTS
 from .._systems.base import AbstractSystem, check_system
 from .orbits_clock import check_period, grid_of, intervals_for, is_driven, rate_of, samples_of
@@ -23,6 +25,7 @@ from .orbits_mesh import better_mesh, error_of, evaluated, first_mesh, interpola
 from .orbits_newton import Ended, find
 from .orbits_result import PeriodicOrbit
 from .orbits_ring import Grid
+from .orbits_shooting import shot
 
 ERROR = {64: 1e-7, 32: 1e-4}  # of the points between the ends of intervals, relative to the orbit's extent
 
@@ -52,8 +55,9 @@ def periodic_orbit(
       orbit: of a map (period, N), of a flow any number (n, N) at equal distances in time. `orbit_guess` finds them in a run.
     - `period`: of a map, a whole number of steps. Of a flow a time: a guess if no input changes with time, and otherwise the
       period of the input or a whole multiple of it.
-    - `intervals`: into how many intervals the period of a flow is divided. Default: as many as an error of the points of
-      1e-7 (float32: 1e-4) of the orbit's extent needs, at most 384; inside `jit` and `vmap` 48.
+    - `intervals`: into how many intervals of collocation the period of a flow is divided. Default: as many steps or intervals
+      as an error of the points of 1e-7 (float32: 1e-4) of the orbit's extent needs, at most 384; inside `jit` and `vmap` 48
+      intervals.
 
     **Returns:** a `PeriodicOrbit`. A guess that leads to a fixed point, to an orbit of a shorter period, or nowhere is not
     `converged`, and its `result` says which of these it is.
@@ -62,9 +66,10 @@ def periodic_orbit(
     positive (of a map: not whole) or not one of the input, for an autonomous flow of one state, and for a flow under smooth
     samples, which do not join at their ends.
 
-    *Method.* A map by Newton's method on all points at once; a flow by collocation (Radau IIA of degree 4, order 7), which
-    serves fast decay too, on a mesh that follows the orbit. An orbit with very fast jumps, or one of a family of orbits of a
-    flow without friction, is not found. An orbit of a flow whose field has kinks, as that of a relu
+    *Method.* A map by Newton's method on all points at once. A flow by multiple shooting with steps of eighth order. Where
+    that needs too many steps, with `intervals`, and inside `jit` and `vmap`, it is collocation (Radau IIA of degree 4, order
+    7), which serves fast decay too. Both meshes follow the orbit. An orbit with very fast jumps, or one of a family of orbits
+    of a flow without friction, is not found. An orbit of a flow whose field has kinks, as that of a relu
     network, is found with an error of second order. Everything works inside `jit` and `vmap`; derivatives, in both modes, are
     those of the implicit function theorem.
 
@@ -81,14 +86,17 @@ def periodic_orbit(
     if intervals is not None:
         check_count("intervals", intervals, 3)
     states, length = _as_guess(system, guess, period)
-    driven = is_driven(system, states[0])
+    first, rate, driven = _looked_at(system, states[0])
+    states, traced = states.astype(first.dtype), not is_concrete(states, rate)
+    driven = is_driven(system, first) if traced else bool(driven)
     if driven:
         check_period(system, states[0], length)
     if system.time.own_step:
         return _of_map(system, states, length)
     if states.shape[1] < 2 and not driven:
         raise ValueError("an autonomous flow of one state has no closed orbits: system must have two states or more.")
-    return _of_flow(system, states, length, driven, intervals)
+    orbit = None if traced or intervals else shot(system, states, length, driven)
+    return _of_flow(system, states, length, driven, intervals, traced) if orbit is None else orbit
 
 
 def _as_guess(system: AbstractSystem, guess: Any, period: Any) -> tuple[Array, float]:
@@ -110,8 +118,16 @@ def _as_guess(system: AbstractSystem, guess: Any, period: Any) -> tuple[Array, f
         raise ValueError(
             f"guess must hold at least 4 states along the orbit of a flow, or be one state; got {rows.shape}."
         )
-    first = system.as_point("guess", rows[0])
-    return rows.astype(first.dtype), length
+    return rows, length
+
+
+@compiled
+def _looked_at(system: AbstractSystem, h: Array) -> tuple[Array, Array, Array]:
+    """Returns a flat state after checks, how it moves, and whether the input or the field changes with time: all from one
+    program, since making one takes longer than a search."""
+    h = system.as_point("guess", h)
+    moves = h if system.time.own_step else rate_of(system, h, jnp.zeros((), h.dtype))
+    return h, moves, jnp.asarray(is_driven(system, h))
 
 
 def _of_map(system: AbstractSystem, states: Float[Array, "m N"], length: float) -> PeriodicOrbit:
@@ -125,9 +141,13 @@ def _of_map(system: AbstractSystem, states: Float[Array, "m N"], length: float) 
 
 
 def _of_flow(
-    system: AbstractSystem, states: Float[Array, "n N"], length: float, driven: bool, intervals: int | None
+    system: AbstractSystem,
+    states: Float[Array, "n N"],
+    length: float,
+    driven: bool,
+    intervals: int | None,
+    traced: bool,
 ) -> PeriodicOrbit:
-    traced = not is_concrete(states, rate_of(system, states[0], jnp.zeros((), states.dtype)))
     least = [intervals] if intervals else [_TRACED] if traced else _INTERVALS
     sizes = [intervals_for(system, size, length) for size in least]
     uniform = samples_of(system) is not None

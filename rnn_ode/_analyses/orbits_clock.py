@@ -1,14 +1,16 @@
 """What an input that changes with time means for a closed orbit: its period, and where each segment is in it."""
 
+from typing import NamedTuple
+
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
+from jaxtyping import Array, Float, Int
 
 from .._base.checks import is_concrete
 from .._paths.base import is_held
 from .._systems.base import AbstractSystem
 from .._systems.dependence import depends_on_first
-from .orbits_mesh import POINTS, times_of
+from .orbits_mesh import POINTS
 from .orbits_ring import Grid
 
 _MOMENTS = np.array([0.03, 0.21, 0.48, 0.77, 0.96])  # shares of a period at which an input is compared with itself
@@ -66,21 +68,36 @@ def check_period(system: AbstractSystem, h: Array, period: float) -> None:
         )
 
 
-def grid_of(system: AbstractSystem, widths: Array, period: float, driven: bool) -> Grid:
-    """Returns where the segments of these widths are in the period and in the input. If the input has samples, the segments
-    of a flow are of equal length, a whole number of them in each sampling interval (`intervals_for`)."""
+class Clock(NamedTuple):
+    """Where segments (m,) are in the input: the number of its `step`, how far into that step they begin, and the `span` of
+    them (in steps, or in time if the input has no steps)."""
+
+    step: Int[Array, "..."]
+    into: Float[Array, "..."]
+    span: Float[Array, "..."]
+
+
+def clock_of(system: AbstractSystem, widths: Array, period: float) -> Clock:
+    """Returns where the segments of a flow of these widths are in an input of that period; 0 stands for no input. If the
+    input has samples, the segments are of equal length, a whole number of them in each sampling interval
+    (`intervals_for`)."""
     m = len(widths)
-    number, zero = jnp.arange(m), jnp.zeros((m, len(POINTS)), widths.dtype)
-    samples = samples_of(system)
-    if system.time.own_step:
-        return Grid(widths, number if samples is None else number % samples, zero[:, :1])
-    if not driven:
-        return Grid(widths, jnp.zeros(m, int), zero)
-    if samples is None:
-        return Grid(widths, jnp.zeros(m, int), period * times_of(widths))
+    number, samples = jnp.arange(m), samples_of(system)
+    if samples is None or not period:
+        return Clock(jnp.zeros(m, int), period * (jnp.cumsum(widths) - widths), period * widths)
     parts = m // round(period / system.stepper().length)
-    into = ((number % parts)[:, None] + jnp.asarray(POINTS, widths.dtype)[None]) / parts
-    return Grid(widths, number // parts % samples, into)
+    span = jnp.full(m, 1 / parts, widths.dtype)
+    return Clock(number // parts % samples, (number % parts) * span, span)
+
+
+def grid_of(system: AbstractSystem, widths: Array, period: float, driven: bool) -> Grid:
+    """Returns where the segments of these widths are in the period and in the input."""
+    m = len(widths)
+    if system.time.own_step:
+        number, samples = jnp.arange(m), samples_of(system)
+        return Grid(widths, number if samples is None else number % samples, jnp.zeros((m, 1), widths.dtype))
+    clock = clock_of(system, widths, period if driven else 0.0)
+    return Grid(widths, clock.step, clock.into[:, None] + clock.span[:, None] * jnp.asarray(POINTS, widths.dtype)[None])
 
 
 def intervals_for(system: AbstractSystem, least: int, period: float) -> int:

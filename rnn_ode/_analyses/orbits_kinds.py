@@ -19,7 +19,7 @@ from .orbits_ring import Grid, starts
 
 _UNIFORM = 120  # times at which the orbit of a flow is compared with itself, a multiple of the numbers below
 
-_TURNS = (2, 3, 4, 5, 6)  # times that the orbit of a flow may have gone round
+TURNS = (2, 3, 4, 5, 6)  # times that the orbit of a flow may have gone round
 
 
 class Multipliers(NamedTuple):
@@ -78,7 +78,7 @@ def described(system: AbstractSystem, ended: Ended, grid: Grid, extent: Array, f
     near = float(jnp.finfo(S.dtype).eps) ** 0.4
     rests = (own <= near * size) | ((own <= 0.01 * extent) & ~ended.converged & (ended.residual <= near * size))
     count = len(points)
-    turns = [k for k in range(2, count + 1) if count % k == 0] if own_step else _TURNS
+    turns = [k for k in range(2, count + 1) if count % k == 0] if own_step else TURNS
     again = [jnp.max(jnp.abs(points - jnp.roll(points, count // k, axis=0))) <= near * own for k in turns]
     shorter = jnp.any(jnp.stack(again)) if again else jnp.asarray(False)
     # a constant response to a constant or to a periodic input has no shorter period than what was asked for

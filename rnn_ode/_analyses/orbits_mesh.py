@@ -88,7 +88,7 @@ def first_mesh(points: Float[Array, "n N"], times: Float[Array, " n"], count: in
     moved = jnp.linalg.norm(jnp.roll(points, -1, axis=0) - points, axis=1)
     step = jnp.diff(jnp.append(times, 1 + times[0]))
     density = moved / jnp.where(jnp.sum(moved) > 0, jnp.sum(moved), 1) + step
-    return _equidistributed(density / jnp.sum(density), step, count)
+    return equidistributed(density / jnp.sum(density), step, count)
 
 
 def error_density(S: Float[Array, "m d N"], widths: Float[Array, " m"]) -> Float[Array, " m"]:
@@ -129,10 +129,10 @@ def better_mesh(S: Float[Array, "m d N"], widths: Float[Array, " m"], count: int
     density = share / widths
     density = jnp.maximum(density, jnp.maximum(jnp.roll(density, 1), jnp.roll(density, -1)) / 4)
     share = density * widths
-    return _equidistributed(share / jnp.sum(share), widths, count)
+    return equidistributed(share / jnp.sum(share), widths, count)
 
 
-def _equidistributed(share: Float[Array, " n"], widths: Float[Array, " n"], count: int) -> Float[Array, " m"]:
+def equidistributed(share: Float[Array, " n"], widths: Float[Array, " n"], count: int) -> Float[Array, " m"]:
     """Returns the widths of `count` intervals with the same share each, from the shares of intervals of those widths."""
     zero = jnp.zeros(1, share.dtype)
     levels, times = jnp.cumsum(share), jnp.cumsum(widths)

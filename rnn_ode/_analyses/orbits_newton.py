@@ -40,15 +40,6 @@ def size_of(S: Array) -> Array:
     return jnp.where(size > 0, size, 1)
 
 
-def _step_of(linear: Linear, grid: Grid, free: bool) -> tuple[Array, Array]:
-    """Returns δS (m, d·N) and δT at fixed p. `free` says whether the period is unknown."""
-    n = linear.V.shape[1]
-    third = linear.phase(grid.widths) if free else unit_row(n, n, linear.V.dtype)
-    rows = jnp.concatenate([linear.closing, third[None], unit_row(n, n + 1, linear.V.dtype)[None]])
-    y = least(rows[:, :-1], -rows[:, -1])
-    return linear.states(y), y[n]
-
-
 @compiled
 def find(system: AbstractSystem, S: Array, T: Array, grid: Grid, free: bool) -> Ended:
     """Returns the orbit near a guess. `free` says whether the period is unknown; it is static."""
@@ -107,13 +98,25 @@ def find(system: AbstractSystem, S: Array, T: Array, grid: Grid, free: bool) -> 
 def least(A: Array, b: Array) -> Array:
     """Returns the shortest solution of A y = b. There are many where orbits lie in a continuum, as those of a map that is a
     step of a flow."""
+    right, inverse, left = _parts(A)
+    return right @ (inverse * (left @ b))
+
+
+def pseudo_inverse(A: Array) -> Array:
+    """Returns the matrix that gives the shortest solution of A y = b. `least` is more exact where A is nearly singular."""
+    right, inverse, left = _parts(A)
+    return (right * inverse[None]) @ left
+
+
+def _parts(A: Array) -> tuple[Array, Array, Array]:
+    """Returns the factors of the pseudo-inverse of A, with a diagonal one between two matrices."""
     kept = jnp.all(jnp.isfinite(A))  # LAPACK may not return from a matrix with a NaN
     # large rows are those of large multipliers; a row of rounding errors stays small
     scale = jnp.maximum(jnp.max(jnp.abs(A), axis=1), 1)
     left, sizes, right = jnp.linalg.svd(jnp.where(kept, A / scale[:, None], 0))
     limit = 30 * len(A) * jnp.finfo(A.dtype).eps * sizes[0]
     inverse = jnp.where(sizes > limit, 1 / jnp.where(sizes > limit, sizes, 1), 0)
-    return jnp.where(kept, right.T @ (inverse * (left.T @ (b / scale))), jnp.nan)
+    return right.T, jnp.where(kept, inverse, jnp.nan), left.T / scale[None]
 
 
 def _step(make_system: MakeSystem, p: Array, S: Array, T: Array, grid: Grid, free: bool, size: Array):
@@ -123,7 +126,8 @@ def _step(make_system: MakeSystem, p: Array, S: Array, T: Array, grid: Grid, fre
     n = S.shape[2]
     third = linear.phase(grid.widths) if free else unit_row(n, n, S.dtype)
     rows = jnp.concatenate([linear.closing, third[None], unit_row(n, n + 1, S.dtype)[None]])
-    y = least(rows[:, :-1], -rows[:, -1])
+    units = jnp.append(jnp.ones(n, S.dtype), jnp.asarray([T / size, 1]))  # a change of T in those of a state
+    y = units * least(rows[:, :-1] * units[None], -rows[:, -1])
     dS = linear.states(y).reshape(S.shape)
     moved = jnp.max(jnp.linalg.norm(dS, axis=-1)) / size + 2 * jnp.abs(y[n] / T)
     return dS, y[n], moved, linear

@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._base.checks import brief, no_array
-from .atomic import check_regular, written_beside
+from .atomic import as_path, check_regular, written_beside
 
 PathLike = str | os.PathLike[str]
 
@@ -58,7 +58,7 @@ def read_arrays(path: PathLike) -> dict[str, np.ndarray]:
 
     ```
     """
-    path = Path(path)
+    path = as_path("path", path)
     if path.suffix.lower() not in _READERS:
         raise ValueError(
             f"{path}: arrays are read from {', '.join(_READERS)}, and networks from .nam and .aidax too; got a name ending "
@@ -134,7 +134,7 @@ def write_arrays(path: PathLike, arrays: Mapping[str, Any] | Any) -> None:
 
     ```
     """
-    path = Path(path)
+    path = as_path("path", path)
     if path.suffix.lower() not in _WRITERS:
         raise ValueError(f"{path}: arrays are written to {', '.join(_WRITERS)}; got a name ending in {path.suffix!r}.")
     if callable(state_dict := getattr(arrays, "state_dict", None)):  # of a torch module
@@ -228,6 +228,7 @@ _NOT_NUMPY = (
     MemoryError,
     RuntimeError,
     OSError,
+    OverflowError,
     SyntaxError,
     tokenize.TokenError,
     zipfile.BadZipFile,

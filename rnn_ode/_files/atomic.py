@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from .._base.stop import undone
 
@@ -29,6 +30,15 @@ def check_readable(name: str, path: Path) -> None:
         raise PermissionError(f"{name} {path}: you are not permitted to read this file.")
     if path.is_file() and path.stat().st_size == 0:
         raise ValueError(f"{name} {path}: the file is empty.")
+
+
+def as_path(name: str, value: Any) -> Path:
+    """Return the name of a file, text or `os.PathLike`, as a path. `TypeError` or `ValueError` for others."""
+    if not isinstance(value, str | os.PathLike) or not isinstance(os.fspath(value), str):
+        raise TypeError(f"{name} must be the name of a file, a text or a pathlib.Path; got {repr(value)[:80]}.")
+    if not os.fspath(value) or "\0" in os.fspath(value):
+        raise ValueError(f"{name} must be the name of a file; got {repr(value)[:80]}.")
+    return Path(value)
 
 
 def check_regular(path: Path) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from .._base.checks import counted
-from .._files.atomic import check_regular
+from .._files.atomic import as_path, check_regular
 from ._formats import BYTES, CHANNELS, MOST_HZ, NAMES, PathLike, soundfile
 from ._wav import ENDLESS, Endless, header, promises_none
 
@@ -123,7 +123,7 @@ def read_recording(path: PathLike) -> Recording:
 
     ```
     """
-    path = Path(path)
+    path = as_path("path", path)
     check_regular(path)
     with path.open("rb") as file:
         start = file.read(4)
@@ -174,7 +174,7 @@ def read_wav(path: PathLike) -> Recording:
 
     ```
     """
-    path = Path(path)
+    path = as_path("path", path)
     channels, rate, align, promised, start = header(path)
     if rate == 0 or channels == 0:
         raise ValueError(

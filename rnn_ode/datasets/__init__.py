@@ -66,7 +66,7 @@ def load(name: str) -> Series:
 
     ```
     """
-    if name not in SERIES:
+    if not isinstance(name, str) or name not in SERIES:
         raise ValueError(f"name must be one of {', '.join(SERIES)}; got {name!r}. A csv file is read by load_csv.")
     return SERIES[name]()
 

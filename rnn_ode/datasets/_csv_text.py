@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from itertools import pairwise, zip_longest
 from pathlib import Path
 
-from .._files.atomic import check_regular
+from .._files.atomic import as_path, check_regular
 from ._csv_cells import Spelling, kind, spelling_of
 from ._series import PathLike
 
@@ -42,7 +42,7 @@ _OTHER_FILES = {
 
 def records(path: PathLike) -> Iterator[Record]:
     """Yield the records that are not blank. `ValueError` for a file of another kind and for bytes that are not UTF-8."""
-    check_regular(Path(path))
+    check_regular(as_path("path", path))
     with open(path, "rb") as file:
         _check_kind(path, file.peek(8)[:8].removeprefix(codecs.BOM_UTF8))
         parts, first = [], 1
@@ -77,7 +77,7 @@ def _lines(path: PathLike, file: io.BufferedReader) -> Iterator[bytes]:
 
 def separator_in(path: PathLike) -> str | None:
     """The separator that a first line such as `sep=;` tells, or `None`. Excel writes and reads it."""
-    check_regular(Path(path))
+    check_regular(as_path("path", path))
     with open(path, "rb") as file:
         return _told_separator(file.readline(20).removeprefix(codecs.BOM_UTF8).decode(errors="replace").rstrip("\r\n"))
 

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
+from .._base.checks import from_host
 from .._files.arrays import as_host_floats
 
 
@@ -31,5 +32,5 @@ def filled(cls: type, *sizes: int, **arrays: np.ndarray) -> Any:
         return cls(*sizes, use_bias="bias" in arrays, key=key)
 
     layer = eqx.filter_eval_shape(make, jr.PRNGKey(0))  # draws no random weights, which would be replaced
-    weights = [jnp.asarray(array) for array in arrays.values()]
+    weights = [from_host(np.asarray(array)) for array in arrays.values()]
     return eqx.tree_at(lambda it: [getattr(it, name) for name in arrays], layer, weights)

@@ -9,7 +9,7 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 
-from .._base.checks import counted
+from .._base.checks import check_count, check_text, counted
 from .._base.types import Cell
 from .._cells.projected import ProjectedLSTMCell
 from .._cells.protocol import output_shape
@@ -81,6 +81,8 @@ def from_torch(
         _check_forward(arrays, found.prefix)
         return from_torch(arrays, found.prefix, layer, activation=agreed(found.activation, activation))
     _check_names(state_dict)
+    check_text("prefix", prefix)
+    check_count("layer", layer, 0)
     state_dict, prefix = read_names(state_dict), plain_name(prefix)
     if f"{prefix}weight_hr_l{layer}" in state_dict:
         return _projected(state_dict, prefix, layer)

@@ -3,7 +3,6 @@
 import dataclasses
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -15,7 +14,7 @@ from .._base.protocol import input_width
 from .._cells.stacked import StackedCell
 from .._cells.vanilla import VanillaCell
 from .._files.arrays import PathLike
-from .._files.atomic import written_beside
+from .._files.atomic import as_path, written_beside
 from ._layer_list import sampling_rate
 from ._network import Network
 from ._to_torch import to_torch
@@ -87,7 +86,7 @@ def write_network(path: PathLike, network: Network) -> None:
 
     ```
     """
-    path = Path(path)
+    path = as_path("path", path)
     if path.suffix.lower() != ".json":
         raise ValueError(f"{path}: networks are written to .json files; write_arrays writes their arrays to others.")
     if not isinstance(network, Network):

@@ -10,10 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from .._base.checks import check_text
 from .._base.types import Cell
 from .._cells.piecewise import PiecewiseLinearCell
 from .._cells.vanilla import VanillaCell
 from .._files.arrays import PathLike, check_file, checked_arrays, named_lists, read_arrays, read_json_object, shapes_of
+from .._files.atomic import as_path
 from ._from_torch import before_readout, from_torch_network
 from ._guitarml import as_described
 from ._layer_list import is_keras_config, is_layer_list, layer_list, refuse_keras_config
@@ -45,6 +47,8 @@ def read_matrix(path: PathLike, key: str | None = None) -> Float[np.ndarray, "N 
 
     ```
     """
+    if key is not None:
+        check_text("key", key)
     arrays = read_arrays(path)
     square = [name for name, array in arrays.items() if array.ndim == 2 and array.shape[0] == array.shape[1]]
     if key is None:
@@ -166,7 +170,7 @@ def read_network(
 
 def _looked_into(path: PathLike) -> tuple[Path, Network | None, dict[str, np.ndarray], Any]:
     """The path; the network of a file that describes one as a whole, or the arrays of another; and its `model_data`."""
-    path = Path(path)
+    path = as_path("path", path)
     if path.suffix.lower() not in _JSON:
         arrays = read_arrays(path)
         # safetensors sorts arrays by type and name, so that their order says nothing

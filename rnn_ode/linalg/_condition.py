@@ -1,6 +1,7 @@
 """The condition of any differentiable function of matrices."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -9,7 +10,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
-from .._base.checks import as_floats, check_callable, in_single, is_concrete
+from .._base.checks import as_floats, as_numbers, check_callable, in_single, is_concrete
 from .._base.compiled import compiled
 from ._solve import nan_unless
 
@@ -58,7 +59,9 @@ def condition(f: Callable[..., Any], *args: Any) -> Float[Array, ""]:
 @compiled
 def _condition(f: Callable[..., Any], args: tuple[Array, ...]) -> Float[Array, ""]:
     sizes = [_length(arg) for arg in args]
-    value, along = jax.linearize(lambda *args: ravel_pytree(f(*args))[0], *args)
+    value, along = jax.linearize(
+        lambda *args: ravel_pytree(jax.tree.map(partial(as_numbers, "f(A)"), f(*args)))[0], *args
+    )
     back = jax.linear_transpose(along, *args)
 
     def image(changes):

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Complex, Float, Inexact, Integer
 
+from .._base.checks import as_matrix, in_single
 from ._balance import balancing, exponents, rescaled, times_power
 from ._solve import check_square, inv, nan_unless, solve
 
@@ -246,7 +247,7 @@ def eigenvalue_condition(vectors: Inexact[Array, "N N"]) -> Float[Array, " N"]:
     eigenvalue by up to κ_i ‖E‖. 1 for a normal matrix, infinite where V is singular to working precision, as that of a
     defective matrix is.
 
-    **Raises:** `ValueError` for anything but one square matrix.
+    **Raises:** `ValueError` or `TypeError` for anything but one square matrix of finite numbers.
 
     Source: Wilkinson, "The Algebraic Eigenvalue Problem", 1965, ch. 2.
 
@@ -258,8 +259,7 @@ def eigenvalue_condition(vectors: Inexact[Array, "N N"]) -> Float[Array, " N"]:
 
     ```
     """
-    check_square(vectors)
-    return _condition(vectors)
+    return _condition(in_single(as_matrix("vectors", vectors, complex=True)))
 
 
 @jax.jit

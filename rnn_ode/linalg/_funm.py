@@ -22,7 +22,7 @@ from jax import lax
 from jax.typing import ArrayLike
 from jaxtyping import Array, Complex, Float, Inexact, Integer
 
-from .._base.checks import as_matrix, check_callable, in_single, is_concrete
+from .._base.checks import as_matrix, as_numbers, check_callable, in_single, is_concrete
 from .._base.compiled import compiled
 from .._base.states import frozen
 from ._balance import balancing, frobenius, rescaled
@@ -89,6 +89,10 @@ def funm(A: ArrayLike | Sequence, f: Callable[[Array], Array]) -> MatrixFunction
     """
     A = in_single(as_matrix("A", A, complex=True))
     check_callable("f", f, "f(z)")
+    point = jax.ShapeDtypeStruct((), jnp.result_type(A, jnp.complex64))
+    given = jax.eval_shape(lambda z: as_numbers("f(z)", f(z)), point)
+    if given.shape != ():
+        raise ValueError(f"f(z) must be a number for a number z; it has the shape {given.shape}.")
     value, error = _funm(A, balancing(A), f)
     if is_concrete(A, value) and not np.isfinite(np.asarray(value)).all():
         raise ValueError(

@@ -141,7 +141,7 @@ def pseudospectrum(W: ArrayLike | list, grid: ArrayLike | list) -> Float[Array, 
     W = as_matrix("W", W)
     try:
         points = jnp.asarray(grid)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise TypeError(f"grid must be an array of complex numbers; got {type(grid).__name__} ({error}).") from None
     if not jnp.issubdtype(points.dtype, jnp.number):
         raise TypeError(f"grid must hold complex numbers; got dtype {points.dtype}.")

@@ -42,6 +42,20 @@ def lorenz(rho):
     return ro.Flow(field)
 
 
+@pytest.mark.slow
+def test_an_arm_leaves_along_a_coordinate_that_is_not_coupled():
+    """(tanh(½ x + p), tanh((1 + p) y)): a pitchfork of y at p = 0, where the row of y in the equations is rounding."""
+
+    def made(p):
+        return ro.Map(lambda x, h: jnp.tanh(jnp.stack([h[0] / 2 + p, (1 + p) * h[1]])))
+
+    branch = ro.continue_branch(made, np.array([-0.5, 0.0]), (-0.3, 0.31))
+    arms = ro.switch_branch(made, branch, branch.bifurcations[0])
+    np.testing.assert_allclose(arms.points[:, 1], np.tanh((1 + arms.parameters) * arms.points[:, 1]), atol=1e-8)
+    assert arms.complete and arms.points[0, 1] * arms.points[-1, 1] < -0.3
+
+
+@pytest.mark.slow
 def test_a_doubled_orbit_and_the_other_arm_of_a_tanh_unit():
     """h₁ = tanh(p h₀), h₀ = tanh(p h₁) with h₁ = −h₀: |h| = tanh(|p h|) on both; multipliers p² (1 − h²)²."""
     branch = ro.continue_branch(unit, np.zeros(1), (-1.6, 1.6))
@@ -147,10 +161,47 @@ def test_the_cycle_of_adaptive_control_doubles_its_period():
     cycles = ro.switch_branch(control, branch, branch.bifurcations[0])
     assert cycles.complete and kinds(cycles) == ["flip"]
     np.testing.assert_allclose(parameters(cycles), [0.6303020], atol=1e-7)
+    assert cycles.bifurcations[0].coefficient > 0 and cycles.bifurcations[0].criticality == "supercritical"
     np.testing.assert_allclose(cycles.periods[cycles.indices[0]], 6.364071, atol=1e-6)
     doubled = ro.switch_branch(control, cycles, cycles.bifurcations[0])
     np.testing.assert_allclose(doubled.periods[0], 2 * 6.364071, rtol=1e-3)
     assert doubled.verdict_names[0] == "DECAYS" and "flip" in kinds(doubled)
+
+
+def with_planes(p):
+    """A cycle of radius 1 and period 2π, and about it dz/dt = p z − z³, a plane dw/dt = (p − 0.1 + 0.37i) w − |w|² w, and one
+    that turns with half the cycle's phase, in which the turning coordinate s has ds/dt = (p + 0.1) s − s³."""
+
+    def field(t, h, path):
+        x, z, w, u = h[:2], h[2], h[3:5], h[5:]
+        c, s = x / jnp.sqrt(x @ x)
+        along = (jnp.eye(2) + jnp.stack([c, s, s, -c]).reshape(2, 2)) / 2 @ u  # the part on (cos φ/2, sin φ/2)
+        cycle = (1 - x @ x) * x + jnp.stack([-x[1], x[0]])
+        plane = (p - 0.1 - w @ w) * w + 0.37 * jnp.stack([-w[1], w[0]])
+        turned = (p + 1.1 - along @ along) * along - u + jnp.stack([-u[1], u[0]]) / 2
+        return jnp.concatenate([cycle, jnp.stack([p * z - z**3]), plane, turned])
+
+    return ro.Flow(field)
+
+
+@pytest.mark.slow
+def test_bifurcations_of_cycles_have_the_coefficients_of_their_return_maps():
+    """After T = 2π: s ↦ −s + T s³, z ↦ z − T z³, and w ↦ e^(iωT) (w − T |w|² w), whose coefficient for 2 Re(w q) is −2T."""
+    guess = np.zeros((32, 7))
+    guess[:, 0], guess[:, 1] = np.cos(2 * np.pi * np.arange(32) / 32), np.sin(2 * np.pi * np.arange(32) / 32)
+    start = ro.periodic_orbit(with_planes(-0.2), guess, 6.2, intervals=24)
+    branch = ro.continue_branch(with_planes, start, (-0.2, 0.2), max_step=0.25)
+    assert kinds(branch) == ["flip", "branch point", "neimark-sacker"]
+    np.testing.assert_allclose(parameters(branch), [-0.1, 0, 0.1], atol=1e-9)
+    wanted = 2 * np.pi * np.array([1, -1, -2])
+    np.testing.assert_allclose([one.coefficient for one in branch.bifurcations], wanted, rtol=1e-8)
+    words = [one.criticality for one in branch.bifurcations]
+    assert words == ["supercritical", "supercritical pitchfork", "supercritical"]
+    arms = ro.switch_branch(with_planes, branch, branch.bifurcations[1], max_step=0.1)
+    np.testing.assert_allclose(np.abs(arms.points[:, 0, 2]), np.sqrt(np.maximum(arms.parameters, 0)), atol=1e-6)
+    assert arms.complete and arms.points[0, 0, 2] * arms.points[-1, 0, 2] < 0
+    with pytest.raises(ValueError, match="torus"):
+        ro.switch_branch(with_planes, branch, branch.bifurcations[2])
 
 
 @pytest.mark.slow

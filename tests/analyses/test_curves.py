@@ -68,6 +68,7 @@ def untraceable(p):
 
 
 @pytest.mark.parametrize("dtype", [np.float64, pytest.param(np.float32, marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_folds_of_one_unit_end_in_the_cusp(dtype):
     """h = tanh(w h + b) has folds at |b| = w s − artanh s, s = √(1 − 1/w), and the cusp at w = 1."""
     with jax.enable_x64(dtype == np.float64):
@@ -172,6 +173,60 @@ def test_normal_forms_of_bogdanov_and_takens_and_of_bautin():
     np.testing.assert_allclose(curve.coefficients, 2 * curve.parameters[:, 1], atol=1e-9)
     (event,) = curve.events
     assert event.kind == "generalised hopf" and np.abs(event.parameters).max() < 1e-9
+
+
+def fold_flip_and_circle(p):
+    """x ↦ x + p₀ − x², y ↦ −(1 + p₁ + x) y + y³, w ↦ (0.8 + p₁ + 2x) e^(0.7i) w (1 − |w|²): on a fixed point p₀ = x², the
+    flip is at p₁ = −x and the Neimark–Sacker point at p₁ = 0.2 − 2x."""
+
+    def cell(_, h):
+        x, y, w = h[0], h[1], h[2:]
+        turned = jnp.cos(0.7) * w + jnp.sin(0.7) * jnp.stack([-w[1], w[0]])
+        grown = (0.8 + p[1] + 2 * x) * turned * (1 - w @ w)
+        return jnp.append(jnp.stack([x + p[0] - x**2, -(1 + p[1] + x) * y + y**3]), grown)
+
+    return ro.Map(cell)
+
+
+def fold_and_two_planes(p):
+    """dx/dt = p₀ − x², dw/dt = (p₁ + x + i) w − |w|² w, dv/dt = (p₁ − 0.2 + 2x + √2i) v − |v|² v: the Hopf points of a fixed
+    point p₀ = x² are at p₁ = −x and at p₁ = 0.2 − 2x."""
+
+    def field(t, h, path):
+        x, w, v = h[0], h[1:3], h[3:]
+        first = (p[1] + x - w @ w) * w + jnp.stack([-w[1], w[0]])
+        second = (p[1] - 0.2 + 2 * x - v @ v) * v + 2**0.5 * jnp.stack([-v[1], v[0]])
+        return jnp.concatenate([jnp.stack([p[0] - x**2]), first, second])
+
+    return ro.Flow(field)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("make_system", "kind", "x", "at", "events"),
+    [
+        (fold_flip_and_circle, "fold", 0.0, (0, -0.1), {"fold-flip": (0, 0), "fold-neimark-sacker": (0, 0.2)}),
+        (fold_flip_and_circle, "flip", 0.1, (0.01, -0.1), {"fold-flip": (0, 0), "flip-neimark-sacker": (0.04, -0.2)}),
+        (
+            fold_flip_and_circle,
+            "neimark-sacker",
+            0.1,
+            (0.01, 0.0),
+            {"fold-neimark-sacker": (0, 0.2), "flip-neimark-sacker": (0.04, -0.2)},
+        ),
+        (fold_and_two_planes, "fold", 0.0, (0, -0.1), {"zero-hopf": [(0, 0), (0, 0.2)]}),
+        (fold_and_two_planes, "hopf", 0.1, (0.01, -0.1), {"zero-hopf": (0, 0), "double hopf": (0.04, -0.2)}),
+    ],
+)
+def test_two_bifurcations_meet_where_hand_calculation_puts_them(make_system, kind, x, at, events):
+    start = np.append(x, np.zeros(3 if make_system is fold_flip_and_circle else 4))
+    curve = follow(make_system, kind, start, at, ((-0.05, 0.3), (-0.3, 0.3)), max_step=0.1)
+    found = {}
+    for event in curve.events:
+        found.setdefault(event.kind, []).append(event.parameters)
+    assert curve.complete and found.keys() == events.keys()
+    for name, places in events.items():
+        np.testing.assert_allclose(sorted(map(tuple, found[name])), np.atleast_2d(places), atol=1e-7)
 
 
 @pytest.mark.slow

@@ -5,6 +5,9 @@ import numpy as np
 import pytest
 
 import rnn_ode as ro
+from rnn_ode._analyses.curves_forms import Forms as CurveForms
+from rnn_ode._analyses.curves_forms import coefficient
+from rnn_ode._analyses.normal_forms import Forms, normal_form
 
 
 def control(beta):
@@ -40,6 +43,38 @@ def test_the_normal_form_of_a_hopf_point_has_plus_or_minus_two(sign, word):
     np.testing.assert_allclose(found[1], 2 * sign, rtol=1e-9)
 
 
+CRITICAL = {"fold": 1.0, "flip": -1.0, "hopf": 1.3j, "neimark-sacker": np.exp(0.9j)}
+
+
+@pytest.mark.parametrize("kind", CRITICAL)
+def test_curves_and_branches_compute_the_same_coefficient(kind):
+    """`curves_forms` computes all directions of a form at once, `normal_forms` one after another. On a cubic rule with random
+    derivatives and that critical eigenvalue both must agree."""
+    draw, value = np.random.default_rng(3), CRITICAL[kind]
+    real, imaginary = np.real(value), np.imag(value)
+    J = np.diag([real, real if imaginary else 0.4, 0.3])
+    J[0, 1], J[1, 0] = -imaginary, imaginary
+    turn = np.eye(3) + 0.3 * draw.standard_normal((3, 3))
+    J = turn @ J @ np.linalg.inv(turn)
+    quadratic, cubic = draw.standard_normal((3, 3, 3)), draw.standard_normal((3, 3, 3, 3))
+    system = ro.Map(
+        lambda x, h: J @ h + jnp.einsum("ijk,j,k->i", quadratic, h, h) + jnp.einsum("ijkl,j,k,l->i", cubic, h, h, h)
+    )
+    forms = Forms(lambda p: system, np.zeros(4), J)
+    one = normal_form(kind, complex(value), forms, np.ones(3), 1.0, 2e-16, kind == "hopf")
+    values, right = np.linalg.eig(J)
+    q = right[:, np.argmin(np.abs(values - value))]
+    values, left = np.linalg.eig(J.T)
+    p = np.conj(left[:, np.argmin(np.abs(values - value))])
+    if not imaginary:
+        q, p = (np.real(v / v[np.argmax(np.abs(v))]) for v in (q, p))
+    q = q / np.linalg.norm(q)
+    p = p / np.conj(np.vdot(p, q))
+    other, _ = coefficient(kind, CurveForms(lambda p: system, np.zeros(5)), J, q, p, complex(value))
+    np.testing.assert_allclose(other, one.coefficient, rtol=1e-10)
+
+
+@pytest.mark.slow
 def test_a_tanh_unit_has_a_flip_and_a_pitchfork():
     """h ↦ tanh(p h) = p h − p³h³/3: c = −p³/3 of h³, at p = −1 and 1."""
     found, _ = told(lambda p: ro.Map(lambda x, h: jnp.tanh(p * h)), np.zeros(1), (-1.5, 1.6))

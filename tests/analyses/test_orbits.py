@@ -54,6 +54,22 @@ def test_the_normal_form_has_its_radius_period_and_multipliers_as_a_flow():
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("intervals", [None, 24])
+def test_an_orbit_is_the_same_in_every_unit(intervals):
+    """With time and states in units that are powers of two, but for rounding of the powers in the choice of a mesh."""
+
+    def found(time, state):
+        field = ro.Flow(lambda t, h, path: state / time * FLOW.rule(h / state))
+        return ro.periodic_orbit(field, 0.8 * state * CIRCLE, 4.5 * time, intervals=intervals)
+
+    one, other = found(1.0, 1.0), found(2.0**20, 2.0**-20)
+    assert bool(one.converged) and bool(other.converged) and len(one.points) == len(other.points)
+    np.testing.assert_allclose(other.points * 2.0**20, one.points, atol=1e-9)
+    np.testing.assert_allclose(other.period / 2.0**20, one.period, rtol=1e-11)
+    np.testing.assert_allclose(other.multipliers, one.multipliers, atol=1e-9)
+
+
+@pytest.mark.slow
 def test_the_exact_discretisation_of_the_normal_form_has_the_same_orbit_as_a_map():
     """r ↦ r e^{μδ} / √(1 + r² (e^{2μδ} − 1)/μ) is the flow after a time δ. With δ = T/7 the orbit has seven states, the same
     multipliers, and one of them is 1 for a shift; the map does not know of it."""

@@ -226,6 +226,7 @@ def test_the_gradient_of_eigenvectors_is_timed(run, monkeypatch):
     assert numpys.ratio > 0 and jaxs.ratio > 0
 
 
+@pytest.mark.slow
 def test_the_weights_of_an_lstm_are_packed_as_cudnn_reads_them(float32):
     """JAX has the same computation for any device, which unpacks the weights."""
     cell, xs = eqx.nn.LSTMCell(1, 3, key=jax.random.key(0)), jax.random.normal(jax.random.key(1), (5, 2, 1))

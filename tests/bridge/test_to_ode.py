@@ -37,6 +37,14 @@ def test_the_field_of_an_affine_cell_is_g_of_its_matrix(method, dt):
     np.testing.assert_allclose(method.generator(jnp.asarray(W)), MATRIX_FUNCTIONS[method](W), rtol=1e-11, atol=1e-12)
 
 
+@pytest.mark.parametrize("method", [ro.Forward(2), ro.Tustin()], **labelled)
+def test_the_leaves_of_a_field_are_the_arrays_of_its_network(method):
+    """Numbers such as the step are parts of the program: a gradient or an update of leaves has nothing to do with them."""
+    cell = ro.VanillaCell(W, W_X, BIAS, jnp.tanh)
+    leaves = jax.tree.leaves(ro.to_ode(cell, method, dt=0.5))
+    assert [leaf.shape for leaf in leaves] == [leaf.shape for leaf in jax.tree.leaves(cell)]
+
+
 @pytest.mark.parametrize("activation", [None, jax.nn.relu, jnp.tanh])
 def test_textbook_is_the_published_equation_for_any_activation(activation):
     cell = ro.VanillaCell(W, W_X, BIAS, activation)

@@ -3,28 +3,10 @@
 Quick tests of the same are beside each job: `tests/learn/training`, `tests/learn/memory`, `tests/sweep`, `tests/bench`.
 """
 
-import json
 import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
-
-import rnn_ode
-
-KILLS = Path(__file__).parent / "kills.py"
-JOBS = ("training", "resampling", "sweep", "benchmark", "study")
-
-
-def killed(job, count, folder, seed=0):
-    """What `kills.py` says. Compiled programs are kept from one attempt to the next."""
-    cache = {"JAX_COMPILATION_CACHE_DIR": str(folder / "compiled"), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
-    env = os.environ | cache | {"PYTHONPATH": str(Path(rnn_ode.__file__).parents[1])}
-    command = [sys.executable, KILLS, job, str(count), str(seed), folder]
-    done = subprocess.run(command, env=env, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads(done.stdout)
+from kills import JOBS, killed
 
 
 @pytest.mark.thorough

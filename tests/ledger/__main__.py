@@ -11,7 +11,8 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE.parents[1]), str(HERE.parent)]  # the package, and what the tests share
+# the package, and what the tests share; not this folder, whose files have the names of folders there
+sys.path[:] = [str(HERE.parents[1]), str(HERE.parent), *(path for path in sys.path if Path(path).resolve() != HERE)]
 
 from ledger import page  # noqa: E402
 

@@ -9,7 +9,7 @@ import scipy.optimize
 from matrices import badly_scaled, random_matrix, rotation
 
 from rnn_ode.linalg._balance import balanced
-from rnn_ode.linalg._eig import _eig_qr, eig, eigenvalue_condition, modes
+from rnn_ode.linalg._eig import _eig_qr, _wilkinson_shift, eig, eigenvalue_condition, modes
 
 # Compilation dominates: every test goes through these, at few shapes.
 jit_eig = jax.jit(eig)
@@ -80,6 +80,14 @@ def test_eig_qr_of_other_sizes(n, dtype, tol):
 
 
 @pytest.mark.slow
+def test_the_shift_is_the_eigenvalue_of_the_last_block_that_is_nearer_to_its_corner():
+    T = np.random.default_rng(0).normal(size=(4, 4, 2)) @ [1, 1j]
+    for i in (1, 2, 3):
+        pair = np.linalg.eigvals(T[i - 1 : i + 1, i - 1 : i + 1])
+        nearer = pair[np.argmin(abs(pair - T[i, i]))]
+        np.testing.assert_allclose(_wilkinson_shift(jnp.asarray(T), jnp.asarray(i)), nearer, rtol=1e-12)
+
+
 def test_eig_qr_of_a_large_cyclic_shift():
     values, _ = jit_eig_qr(np.roll(np.eye(128), 1, 0)[None])
     assert eigenvalue_distance(values[0], np.exp(2j * np.pi * np.arange(128) / 128)) < 1e-12

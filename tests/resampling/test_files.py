@@ -231,6 +231,7 @@ def test_at_its_own_rate_the_output_is_that_of_the_network(folder):
     assert report.round_trip_snr_db is None  # the input is too short for one
 
 
+@pytest.mark.slow
 def test_a_pre_roll_runs_silence_first(folder):
     """The network is the same under ten steps of silence and the input, without the outputs of the silence."""
     (folder / "in.csv").write_text("\n".join(map(str, TONE[:60, 0])))

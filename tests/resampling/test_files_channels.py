@@ -28,6 +28,7 @@ def outputs(net, xs):
 
 
 @pytest.mark.parametrize("residual", [pytest.param(False, marks=pytest.mark.slow), 0.5])
+@pytest.mark.slow
 def test_each_channel_runs_through_a_network_of_its_own(stereo, residual, tmp_path):
     net = dataclasses.replace(network(KNOB), residual=residual, initial=jnp.array([0.3, -0.2]))
     wide, source = on_channels(net, stereo, 1, None)

@@ -9,6 +9,7 @@ from linear_system import DT, XS, summed
 import rnn_ode as ro
 
 
+@pytest.mark.slow
 def test_large_host_times_keep_their_differences_in_float32(float32):
     ts = 1.6e9 + np.array([0.0, 0.1, 0.3])
     run = ro.integrate(summed(a=-1.0), None, np.ones(2, np.float32), ts=ts)

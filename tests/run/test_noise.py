@@ -95,6 +95,7 @@ def test_rows_that_share_a_key_have_the_same_noise():
     assert np.abs(apart[0] - apart[1]).max() > 0.3
 
 
+@pytest.mark.slow
 def test_gradients_are_pathwise():
     """By the noise of each step, held fixed."""
     xs = XS[:5]

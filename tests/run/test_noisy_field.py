@@ -152,6 +152,7 @@ def test_intervals_of_more_steps_than_a_block():
     np.testing.assert_allclose(noisy(tanh_field, KEY, 0.0, 1 / 300), wanted, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_same_key_gives_the_same_run():
     run = noisy(tanh_field, KEY, 0.3)
     np.testing.assert_array_equal(run, noisy(tanh_field, KEY, 0.3))

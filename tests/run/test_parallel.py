@@ -39,6 +39,7 @@ def loss(W, parallel=True, xs=XS, h0=H0):
     return jnp.sum(jnp.sin(states + jnp.arange(states.size).reshape(states.shape)))
 
 
+@pytest.mark.slow
 def test_a_long_run_of_exponent_minus_0_3_is_the_scan_in_at_most_12_steps():
     """8192 steps of 8 units in float32. The exponent is measured in NumPy."""
     rng = np.random.default_rng(0)
@@ -90,6 +91,7 @@ def test_rounding_errors_that_grow_are_seen():
 
 
 @pytest.mark.parametrize("gain", [DECAYS, pytest.param(CHAOTIC, marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_gradients_are_those_of_the_scan_in_both_modes(gain):
     """Also where the states are the scan's. Finite differences are of use without chaos only."""
     weights = jnp.asarray(gain * W)

@@ -158,6 +158,7 @@ def test_a_mask_that_the_activation_closes_over_is_an_argument_like_others(masks
 
 
 @pytest.mark.parametrize("name", ["tanh", *(pytest.param(name, marks=pytest.mark.slow) for name in ("lstm", "gru"))])
+@pytest.mark.slow
 def test_a_state_wider_than_the_weights_has_the_gradient_of_the_wide_run(name):
     single = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), CELLS[name])
     gradient = eqx.filter_grad(lambda cell, run: weighed(run(cell, XS.astype(jnp.float32), start(name))))

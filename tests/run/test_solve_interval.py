@@ -40,6 +40,7 @@ def assert_exact(values, axes=None):
         np.testing.assert_allclose(a, b, rtol=0, atol=1e-11 * np.max(np.abs(b)))
 
 
+@pytest.mark.slow
 def test_a_gradient_is_that_of_the_accepted_steps():
     values = (jnp.asarray(0.5), W, XS, H0)
     assert 2 * len(XS) < run(None, *values).stats["num_accepted_steps"] <= 8 * len(XS)  # all of them are kept

@@ -13,9 +13,11 @@ import re
 import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from types import FunctionType
 from typing import Any
 
 import equinox as eqx
+import jax
 
 import rnn_ode
 
@@ -84,7 +86,8 @@ def calls(name: str) -> dict[str, Call]:
 
     def record(function: Any, /, *args: Any, **kwargs: Any) -> Any:
         called = _named(function, name, thing)
-        if called is not None and called not in found:
+        known = not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves((args, kwargs)))
+        if called is not None and called not in found and known:
             with contextlib.suppress(TypeError, ValueError):
                 signature = inspect.signature(function)
                 bound = signature.bind(*args, **kwargs)
@@ -103,9 +106,11 @@ def _named(function: Any, name: str, thing: Any) -> str | None:
     """How to name a called function, if it is the public thing or a method of one of its objects."""
     if function is thing or getattr(function, "__wrapped__", None) is thing:
         return name
+    if isinstance(function, FunctionType):  # such as what vmap makes of a method, whose arguments JAX checks first
+        return None
     owner = getattr(function, "__self__", None)
     kind = owner if inspect.isclass(owner) else type(owner)
-    if owner is not None and kind.__module__.startswith("rnn_ode"):
+    if owner is not None and kind.__module__.startswith("rnn_ode") and not kind.__name__.startswith("Page"):
         return f"{kind.__name__}.{function.__name__}"
     return None
 

@@ -23,7 +23,7 @@ OFTEN = 200  # calls after which a worker lets go of what it compiled
 def cases(call: Any) -> Iterator[tuple[str, str, Callable[[], Any]]]:
     """The argument, the label of the value, and the call, for every wrong value of every argument of a valid call."""
     import jax
-    import values
+    from surface import values
 
     for name, parameter in call.parameters.items():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
@@ -43,7 +43,7 @@ def _arrays(result: Any) -> Any:
 
 def judged(call: Any, argument: str, run: Callable[[], Any]) -> Any:
     """How a call with a wrong argument ends. If that is a function, the error may name another one that does not suit."""
-    import judge
+    from surface import judge
 
     valid = call.arguments.get(argument, call.parameters[argument].default)
     others = tuple(call.parameters) if callable(valid) else ()
@@ -52,9 +52,9 @@ def judged(call: Any, argument: str, run: Callable[[], Any]) -> Any:
 
 def work(out: str, names: list[str]) -> None:
     """Make the calls that the file does not have yet."""
-    import calls
     import jax
     import matplotlib
+    from surface import calls
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
@@ -80,10 +80,11 @@ def work(out: str, names: list[str]) -> None:
                     jax.clear_caches()
 
 
-def drive(out: str, names: list[str]) -> None:
-    """Run workers until one gets to the end."""
+def drive(out: str, names: list[str], seconds: float = float("inf")) -> None:
+    """Run workers until one gets to the end, or until the time is over."""
     Path(out).touch()
-    while True:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
         before = len(read(out))
         command = [sys.executable, __file__, "--work", out, *names]
         worker = subprocess.Popen(command, env=os.environ | {"JAXTYPING_DISABLE": "1"})
@@ -92,6 +93,10 @@ def drive(out: str, names: list[str]) -> None:
             time.sleep(1)
             if (now := Path(out).stat().st_size) != size:
                 changed, size = time.monotonic(), now
+            if time.monotonic() > end:
+                worker.kill()
+                worker.wait()
+                return
             if _begun(out) and time.monotonic() - changed > LIMIT:
                 worker.kill()
                 worker.wait()
@@ -122,6 +127,10 @@ def _limit_memory() -> None:
 
 
 if __name__ == "__main__":
+    sys.path[:0] = [
+        str(Path(__file__).parents[2]),
+        str(Path(__file__).parents[1]),
+    ]  # the package, and what the tests share
     if sys.argv[1] == "--work":
         _limit_memory()
         work(sys.argv[2], sys.argv[3:])

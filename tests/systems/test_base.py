@@ -181,6 +181,7 @@ def test_every_analysis_takes_a_flow_of_a_user():
     assert branch.bifurcations[1].criticality == "undecided: another eigenvalue is critical too"
 
 
+@pytest.mark.slow
 def test_cycles_takes_a_map_of_a_user_that_gives_its_pieces():
     """The tent has two fixed points, −2 and 0.4, and one orbit of period 2: −2/13 and 10/13."""
     np.testing.assert_allclose(np.sort(ro.cycles(Tent(), 1).points.ravel()), [-2.0, 0.4], rtol=1e-12)

@@ -20,8 +20,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
+from ..._base.checks import from_host
 from ..._base.version import __version__
-from ..._files.atomic import check_regular, written_beside
+from ..._files.atomic import as_path, check_regular, written_beside
 from .description import build, declared_bytes, describe, is_typed_key
 
 _MOST_BYTES = 16 << 30
@@ -80,7 +81,7 @@ def save(path: PathLike, model: PyTree) -> None:
 
     ```
     """
-    write_checkpoint(Path(path), Checkpoint(model, {}, {}))
+    write_checkpoint(as_path("path", path), Checkpoint(model, {}, {}))
 
 
 def load(path: PathLike, known: Iterable[Any] = ()) -> PyTree:
@@ -112,7 +113,7 @@ def load(path: PathLike, known: Iterable[Any] = ()) -> PyTree:
 
     ```
     """
-    return read_checkpoint(Path(path), known).model
+    return read_checkpoint(as_path("path", path), known).model
 
 
 def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
@@ -186,7 +187,7 @@ def read_checkpoint(path: Path, known: Iterable[Any] = (), model: PyTree | None 
     remaining = iter(arrays)
     leaves = [_deserialised(leaf, next(remaining)) if _is_array(leaf) else leaf for leaf in leaves]
     found: Checkpoint = jax.tree.unflatten(structure, leaves)
-    model = jax.tree.map(lambda leaf: jnp.asarray(leaf) if isinstance(leaf, np.ndarray) else leaf, found.model)
+    model = jax.tree.map(lambda leaf: from_host(leaf) if isinstance(leaf, np.ndarray) else leaf, found.model)
     return Checkpoint(model, found.state, found.notes)
 
 

@@ -26,7 +26,12 @@ def _unlike(where: str, stored: Any, here: Any) -> str:
 
 
 def _place(where: str, key: str) -> str:
-    return where if key in ("fields", "dict", "tuple", "class") else f"{where}{'' if key[0] in '.[' else '.'}{key}"
+    # the key of a model that is one array is empty
+    return (
+        where
+        if key in ("fields", "dict", "tuple", "class")
+        else f"{where}{'' if key[:1] in ('', '.', '[') else '.'}{key}"
+    )
 
 
 def _is_array(data: Any) -> bool:

@@ -103,6 +103,7 @@ PADDINGS = {"noise": jax.random.normal(KEYS[11], (3, T, D)), "huge": 1e300, "inf
 
 
 @pytest.mark.parametrize("name", named(KINDS_OF_RUNNERS, quick=("lstm",)))
+@pytest.mark.slow
 def test_what_stands_in_the_padding_changes_nothing(name):
     model = everything(name)
     padding = jax.vmap(lambda length: jnp.arange(T) >= length)(LENGTHS)[:, :, None]

@@ -80,6 +80,7 @@ def vanishing_gradient(cell, loss):
     ],
     ids=["tanh", "LSTM", "tanh, the end", "LSTM, every step"],
 )
+@pytest.mark.slow
 def test_the_vanishing_gradient_penalty_is_the_published_formula(cell, loss):
     held = run_and_gradients(cell, XS, loss)
     value, gradient = vanishing_gradient(cell, loss)

@@ -56,6 +56,16 @@ def test_a_resumed_training_may_have_other_checks(tmp_path):
     assert np.isnan(done.history.checks["one"]).all(axis=1).tolist() == [True, True, True, False]
 
 
+def test_a_model_that_is_one_array_resumes(tmp_path):
+    def train(steps, checkpoint):
+        return learn.fit(
+            jnp.zeros(2), lambda w, x: jnp.mean((w - x) ** 2), [1.0], **QUIET, steps=steps, checkpoint=checkpoint
+        )
+
+    train(2, tmp_path / "run.ckpt")
+    assert equal(train(4, tmp_path / "run.ckpt").model, train(4, None).model)
+
+
 def test_batches_that_end_at_a_check_are_checked_once():
     done = learn.fit(small(), squares, iter([(XS, TARGETS)] * 4), **QUIET, steps=9, every=2, validate=(XS, TARGETS))
     assert done.history.checked_at.tolist() == [2, 4] and done.stopped_because == "the batches ended after 4 steps"

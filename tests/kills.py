@@ -10,6 +10,7 @@ import os
 import random
 import shutil
 import signal
+import subprocess
 import sys
 import time
 import traceback
@@ -50,7 +51,8 @@ def resampling(folder, tell):
 
     source = folder.parent / "wave.wav"
     if not source.exists():
-        audio.write_wav(source, WAVE, 8000)
+        with audio.wav_writer(source, 8000, 1, "pcm16") as write:
+            write(WAVE)
     network = Network(ro.VanillaCell(0.2 * np.eye(3), np.ones((3, 1)), np.zeros(3)))
     resample_file(network, audio.read_wav(source), folder / "out.wav", 9600, 8000, scheme=Scheme(1, 1))
 
@@ -82,7 +84,7 @@ def benchmark(folder, tell):
         done.append(rows)
         tell(max(count, len(done)))
 
-    bench.run(cases=["iterate", "gradient"], keep=kept, each=each, **size)
+    bench.run(cases=["iterate"], keep=kept, each=each, **size)
 
 
 def study(folder, tell):
@@ -145,6 +147,16 @@ def check_end(name, folder, whole, before):
     else:
         assert found == whole, f"other bytes in {[path for path in whole if found.get(path) != whole[path]]}"
     assert not [file.name for file in folder.iterdir() if file.name.startswith(".")], "something unfinished is left"
+
+
+def killed(name, count, folder, seed=0):
+    """What this file says as a script. Compiled programs are kept from one attempt to the next."""
+    cache = {"JAX_COMPILATION_CACHE_DIR": str(folder / "compiled"), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
+    env = os.environ | cache | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    command = [sys.executable, __file__, name, str(count), str(seed), folder]
+    done = subprocess.run(command, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout)
 
 
 def main(name, count, seed, top):
