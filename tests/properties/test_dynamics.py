@@ -37,11 +37,12 @@ def test_exponents_do_not_depend_on_the_basis_and_sum_to_the_mean_of_the_determi
     S = draw._orthogonal(rng, 3) * 2.0**power
     exponents, _ = _exponents(W, b, np.eye(3), h)
     there, _ = _exponents(W, b, S, h)
-    total, v = 0.0, h
+    total, v, largest = 0.0, h, 0.0
     for _ in range(300):
         v = np.tanh(W @ v + b)
+        largest = max(largest, np.abs(v).max())
         total += np.log(np.abs(np.linalg.det(W))) + np.sum(np.log1p(-np.minimum(v**2, 1 - 1e-16)))
-    assume(np.isfinite(np.asarray(exponents)).all() and np.abs(v).max() < 1 - 1e-9)
+    assume(np.isfinite(np.asarray(exponents)).all() and largest < 1 - 1e-6)  # 1 − h² loses its digits beyond
     assume(exponents[0] < -0.02)  # of a chaotic run rounding makes another one
     wanted = total / 150
     assert abs(np.sum(exponents) - wanted) < 1e-6 * (1 + abs(wanted))
