@@ -14,9 +14,7 @@ from kills import JOBS, killed
 ROOT = Path(__file__).parents[2]
 COUNT = 10
 TESTS = ("tests/faults", "tests/files/test_lock.py", "tests/files/test_atomic.py", "tests/sweep/test_sweep.py")
-KINDS = "full or disk or cut_short or too_large or clock or second_run or each_other or locks or written or old_one or unfinished"
-    "full or disk or read_only or cut_short or much or clock or measured or lock or refused or old_one or unfinished"
-)
+KINDS = "full or disk or cut_short or too_large or clock or second_run or each_other or locks or written or old_one"
 
 
 def record() -> dict[str, Any]:
