@@ -82,6 +82,11 @@ def cycles():
     return ro.cycles(ro.Map(tent, jnp.zeros(1)), 6).plot()
 
 
+def orbit():
+    van_der_pol = ro.Flow(lambda t, h, path: jnp.stack([h[1], 3 * (1 - h[0] ** 2) * h[1] - h[0]]))
+    return ro.periodic_orbit(van_der_pol, jnp.array([2.0, 0.0]), 8.8).plot()
+
+
 def branch():
     return ro.continue_branch(lambda p: ro.Flow(lambda t, h, path: p + h - h**3), jnp.array([-1.3]), (-1.0, 1.0)).plot()
 
@@ -176,8 +181,8 @@ def parallel():
 
 
 PICTURES = (
-    comparison, spectrum, trajectory, resampled, analysis, fixed_points, lyapunov, cycles, branch, gradients, transient,
-    pseudospectrum, recommendation, fit, forecast, memory, sweep, basins, state_portrait, diagram, parallel,
+    comparison, spectrum, trajectory, resampled, analysis, fixed_points, lyapunov, cycles, orbit, branch, gradients,
+    transient, pseudospectrum, recommendation, fit, forecast, memory, sweep, basins, state_portrait, diagram, parallel,
 )  # fmt: skip
 
 

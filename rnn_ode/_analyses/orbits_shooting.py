@@ -41,7 +41,7 @@ _SIZES = 8, 12, 16, 24, 32, 40, 48, 64, 96, 128, 192  # numbers of segments: few
 
 _MESHES = 4  # at most
 
-_POINTS = 96  # at least, of an orbit that is returned
+_POINTS = 192  # at least, of an orbit that is returned
 
 _DERIVATIVES = 12  # times at most that the search takes derivatives
 

@@ -15,6 +15,8 @@ from .._run.iterate import iterate
 from ..interop import Network
 from .reading import through_phase
 
+_SHORTEST = 128  # steps, from which on a run through half-band filters is compared
+
 
 class OwnRun(NamedTuple):
     """The network at its own rate: inputs (K, D) and outputs (K, M), from the time of the first sample on."""
@@ -35,7 +37,9 @@ def own_run(network: Network, head: np.ndarray, steps: float) -> OwnRun:
 
 def own_through_half_band(network: Network, own: OwnRun, steps: float) -> OwnRun:
     """Return the network's own run through the phase of half-band filters: that of its input, whose samples are `steps` of
-    its steps apart, and that of its outputs."""
+    its steps apart, and that of its outputs. A short run has no outputs to compare: the filters' beginning and end count."""
+    if len(own.xs) < _SHORTEST:
+        return own._replace(outputs=own.outputs[:0])
     return own._replace(outputs=through_phase(_outputs(network, through_phase(own.xs, steps)), 1.0))
 
 
@@ -58,6 +62,8 @@ def round_trip(own: np.ndarray, output: np.ndarray, gap: float) -> float | None:
     do not count. `None` if nothing is left, or if signal or error is zero.
     """
     count = len(own)
+    if count == 0:
+        return None
     inner = slice(min(2000, count // 4), count - count // 16)
     noise = level((read_at_steps(output, gap, count) - own)[inner])
     power = level((own - own.mean(axis=0))[inner])

@@ -56,9 +56,11 @@ def at_rate(rows: np.ndarray, gap: float, count: int, half_width: int, lowpass: 
 def through_phase(rows: np.ndarray, gap: float) -> np.ndarray:
     """Return rows (T, M) through the phase of a `HalfBand` whose samples are `gap` rows apart, and its phase alone.
 
-    A smooth way leads from the last row back to the first one: the phase is not continuous at half of the rate, where a jump
-    would ring long. Frequencies above half of the samples' rate keep the phase at that half."""
-    back = 0.5 + 0.5 * np.cos(np.pi * np.arange(1, _BACK)[:, None] / _BACK)
+    The end values hold for a while, and a smooth way leads from the last one back to the first one: the phase is not
+    continuous at half of the rate, where a jump would ring long. Frequencies above half of the samples' rate keep the phase
+    there."""
+    way = np.clip(2 * np.arange(1, _BACK)[:, None] / _BACK - 0.5, 0, 1)
+    back = 0.5 + 0.5 * np.cos(np.pi * way)
     closed = np.concatenate([rows, rows[:1] + (rows[-1:] - rows[:1]) * back])
     omega = np.minimum(2 * np.pi * gap * np.fft.rfftfreq(len(closed)), np.pi)
     return np.fft.irfft(np.fft.rfft(closed, axis=0) * phase_of(omega)[:, None], len(closed), axis=0)[: len(rows)]

@@ -113,6 +113,9 @@ def van_der_pol(n: int = 4000, dt: float = 0.05, mu: float = 1.0, *, start: Sequ
     return _solved("van_der_pol", field, start, n, dt, ("x", "v"))
 
 
+_LONGEST = 1e7  # units of time; their solution takes hours
+
+
 def _solved(
     name: str,
     field: Callable[[float, Any], tuple],
@@ -127,6 +130,8 @@ def _solved(
 
     check_count("n", n, 2)
     times = np.arange(n) * as_step("dt", dt)
+    if times[-1] > _LONGEST:
+        raise ValueError(f"dt must be such that the {n} samples span at most {_LONGEST:g} units of time; got {dt:g}.")
     if len(start) != len(columns):
         raise ValueError(f"start must hold {len(columns)} numbers, {', '.join(columns)}; got {len(start)}.")
     first = [_finite(f"start[{i}]", value) for i, value in enumerate(start)]

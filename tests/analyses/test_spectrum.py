@@ -253,6 +253,14 @@ def test_jitted_equals_eager(sample):
 
 
 @pytest.mark.slow
+def test_every_matrix_of_a_batch_is_asked_by_itself():
+    """Of 0.5 and −0.5: a negative multiplier has no real logarithm, and lies outside |λ − 1| < 1."""
+    batch = jax.vmap(ro.spectrum)(jnp.stack([0.5 * jnp.eye(2), -0.5 * jnp.eye(2)]))
+    assert batch.exists(ro.Exact()).tolist() == [True, False]
+    assert batch.series_converges(ro.Forward()).tolist() == [True, False]
+    np.testing.assert_allclose(batch.rate(), np.log([0.5, 0.5]))
+
+
 def test_vmapped_equals_a_loop():
     Ws = jnp.asarray(gaussian(3, 8, float))
     batch = jax.jit(jax.vmap(lambda W: code(ro.spectrum(W).discrete)))(Ws)

@@ -143,3 +143,14 @@ def test_a_step_that_float32_does_not_hold_is_refused(step, float32):
 def test_a_traced_argument_of_a_function_on_the_host_is_named():
     with pytest.raises(TypeError, match="x must not be traced: explore runs on the host"):
         jax.jit(lambda x: check_on_host("explore", x=x))(1.0)
+
+
+def test_an_array_of_numpy_is_copied_and_compiles_nothing(caplog):
+    """JAX compiles a program for each shape of an array whose type it is not told; where it is, it may use the memory."""
+    given = np.ones((100, 101))
+    with jax.log_compiles():
+        taken, listed = as_floats("x", given), as_floats("x", [[0.5] * 103])
+    assert not [record for record in caplog.records if "ompil" in record.getMessage()]
+    given[:] = 2
+    np.testing.assert_array_equal(taken, np.ones((100, 101)))
+    assert listed.shape == (1, 103) and listed.dtype == taken.dtype == jnp.float64

@@ -260,6 +260,9 @@ def test_half_band_filters_are_compared_through_their_own_phase(folder):
     decibels = re.search(r"round trip ([0-9.]+) dB", told)
     assert decibels is not None and float(decibels[1]) > 50, told
     assert f"{2 * ro.HalfBand(np.zeros((2, 1))).reach:.3g} steps of the network" in told
+    write("in.wav", TONE[:3])
+    short = invoke("--weights", "net.npz", "--input", "in.wav", "--out", "out.wav", "--to", 9600, "--half-band")
+    assert short.exit_code == 0 and "warning" not in short.stderr and "not defined (too short" in short.stdout
 
 
 @pytest.mark.slow

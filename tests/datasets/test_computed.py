@@ -76,3 +76,8 @@ def test_what_is_solved_does_not_depend_on_the_precision_of_jax():
 def test_refuses_to_solve(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_a_series_that_would_take_hours_to_solve_is_refused():
+    with pytest.raises(ValueError, match="dt must be such that the 500 samples span at most 1e"):
+        datasets.lorenz(500, 1e12)

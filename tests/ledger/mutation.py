@@ -18,7 +18,7 @@ READ = {
     "offset = jnp.where(starts.imag < 0, jnp.inf, jnp.abs(curve - starts)).at[n:].set(not": "equivalent: the same order",
     "if not size <= 2.0 ** (_MAX_SQUARINGS - 1):": "equivalent but for a norm of exactly this size, which has an error too",
     "rounding = 3 * eps * (xp.maximum": "equivalent: an upper bound of rounding, larger by half",
-    "def exists(self, method": "equivalent: the same result, not compiled",
+    "def exists(self, method": "a test was written, which notices it",
     "dt: float = eqx.field(static=False)": "a test was written, which notices it",
     "lead: float = eqx.field(static=False)": "a test was written, which notices it",
     "product = T[i + 1, i] * T[i, i - 1]": "it slows down what converges all the same; a test was written, which notices it",

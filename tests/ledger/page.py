@@ -27,8 +27,8 @@ PUBLISHED_HEADS = ("quantity", "published value", "source", "ours", "difference"
 
 WORDS = {  # of a count of published values, by their status
     "agrees": "agree",
-    "agrees in part": "agree with one of two published values that contradict each other",
-    "published value is inexact": "are inexact in print, which another calculation shows",
+    "agrees in part": "agree with one of two published values",
+    "published value is inexact": "inexact in print, as another calculation shows",
     "not compared": "could not be compared",
     "differs": "differ",
 }
@@ -114,7 +114,11 @@ def _section(name: str, record: dict) -> str:
 def _statuses(rows: list[dict]) -> str:
     """How many rows have each status, up to a colon, after which a status gives its reason."""
     counts = Counter(row["status"].split(":")[0] for row in rows).most_common()
-    return f"{len(rows)} values: " + ", ".join(f"{count} {WORDS[status]}" for status, count in counts) + ".\n"
+    return (
+        f"{len(rows)} values. "
+        + "; ".join(f"{WORDS[status]}: {count}" for status, count in counts).capitalize()
+        + ".\n"
+    )
 
 
 def _table(heads: tuple, rows: list) -> str:

@@ -13,6 +13,7 @@ import re
 import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from types import FunctionType
 from typing import Any
 
 import equinox as eqx
@@ -105,6 +106,8 @@ def _named(function: Any, name: str, thing: Any) -> str | None:
     """How to name a called function, if it is the public thing or a method of one of its objects."""
     if function is thing or getattr(function, "__wrapped__", None) is thing:
         return name
+    if isinstance(function, FunctionType):  # such as what vmap makes of a method, whose arguments JAX checks first
+        return None
     owner = getattr(function, "__self__", None)
     kind = owner if inspect.isclass(owner) else type(owner)
     if owner is not None and kind.__module__.startswith("rnn_ode") and not kind.__name__.startswith("Page"):

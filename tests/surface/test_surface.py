@@ -43,6 +43,7 @@ CHEAP = (
     "learn.windows",
     "initializers.with_radius",
 )
+QUICK = ("Hold", "VanillaCell", "learn.mse")
 EACH = 25  # calls of each in the suite
 
 
@@ -61,7 +62,9 @@ def faults(name: str, count: int | None = None) -> list[str]:
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("name", CHEAP)
+@pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in CHEAP]
+)
 def test_a_wrong_argument_ends_in_an_error_that_names_it_or_a_labelled_result(name, as_user, float32):
     assert faults(name, EACH) == []
 
