@@ -7,6 +7,7 @@ needs. The map is made of steps of Dormand and Prince's eighth-order method.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import diffrax
 import equinox as eqx
@@ -54,7 +55,7 @@ class Return(AbstractSystem):
             after = end
         return self.plane.T @ (after - self.start)
 
-    def _rate(self, clock: Clock, share: Array, h: Array) -> Array:
+    def _rate(self, clock: Clock, share: Any, h: Array) -> Array:
         return self.flow.stepper().rate(clock.step, h, clock.into + share * clock.span)  # pyright: ignore
 
     def _step(self, h: Array, length: Array, clock: Clock) -> Array:
@@ -74,7 +75,8 @@ class MakeReturn(eqx.Module):
     clock: float = eqx.field(static=True)
 
     def __call__(self, p: Array) -> Return:
-        return Return(self.make_system(p), self.start, self.plane, self.period, self.widths, self.clock)
+        parts = self.make_system(p), self.start, self.plane, self.period, self.widths, self.clock
+        return Return(*parts)  # pyright: ignore[reportCallIssue]
 
 
 def across(rate: np.ndarray, driven: bool) -> np.ndarray:

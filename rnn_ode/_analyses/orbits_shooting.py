@@ -153,7 +153,7 @@ def shoot(system: AbstractSystem, guess: Array, times: Array, T: Array, mesh: Me
         residual=residual,
         error=jnp.sum(errors) / jnp.where(extent > 0, extent, 1),
         converged=good,
-        result=RESULTS.successful,
+        result=RESULTS.successful,  # pyright: ignore[reportArgumentType]
     )
     return Shot(orbit, good, Mesh(widths, _wanted(errors, extent)))
 
@@ -168,7 +168,7 @@ def _wanted(errors: Array, extent: Array) -> Array:
     return jnp.where(jnp.isfinite(errors), (errors / limit) ** (1 / _ORDER), jnp.inf)
 
 
-def _rate(system: AbstractSystem, clock: Clock, share: Array, h: Array) -> Array:
+def _rate(system: AbstractSystem, clock: Clock, share: Any, h: Array) -> Array:
     """Returns dh/dt at a share of a segment."""
     return system.stepper().rate(clock.step, h, clock.into + share * clock.span)  # pyright: ignore
 
