@@ -10,8 +10,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 SECONDS = os.environ.get("RNN_ODE_PROPERTY_SECONDS", "60")
 ABOUT = (
-    f"Every property is tried for at most {SECONDS} seconds after its first case. The cases differ from run to run. The tests "
-    "run the same properties with fewer cases. What they find is mended, and is a test of its own."
+    f"Every property is tried for at most {SECONDS} seconds after its first case. The cases differ from run to run. The "
+    "tests run the same properties with fewer cases. What they find is mended, and is a test of its own."
 )
 
 
