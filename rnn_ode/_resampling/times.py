@@ -40,7 +40,8 @@ def prepared(
 def _check_span(ts: Any, dt: float) -> None:
     """`ValueError` for times so many steps from 0 that no index counts them."""
     if is_concrete(ts):
-        steps = np.max(np.abs(np.asarray(as_times("ts", ts), np.float64)), initial=0) / dt
+        as_times("ts", ts)  # which inside `jit` returns a traced array
+        steps = np.max(np.abs(np.asarray(ts, np.float64)), initial=0) / dt
         if not steps < _MOST:
             raise ValueError(
                 f"ts reach {steps:.4g} steps of dt = {dt:g} from 0, and at most {_MOST:g} are run: are ts and dt in one unit?"

@@ -425,7 +425,8 @@ def lower_everything():
 @pytest.mark.slow
 def test_everything_lowers():
     env = os.environ | {"EQX_ON_ERROR": "nan", "JAX_PLATFORMS": "cpu"}
-    env["PYTHONPATH"] = os.pathsep.join([str(Path(ro.__file__).parent.parent), str(Path(__file__).parent)])
+    here = Path(__file__).parent
+    env["PYTHONPATH"] = os.pathsep.join(map(str, (Path(ro.__file__).parent.parent, here, here.parent)))
     script = "import test_transient; test_transient.lower_everything()"
     done = subprocess.run([sys.executable, "-c", script], env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -139,7 +139,7 @@ def test_the_latency_is_that_of_the_newest_sample_that_counts(limited):
         def last(xs, scheme=scheme):
             return scheme.run(cell, scheme.path(xs, gap, 1.0), ts, np.zeros(2), throw=False).states[-1, 0]
 
-        used = np.flatnonzero(np.abs(jax.grad(last)(jnp.asarray(zeros[:, 0:1])))[:, 0] > 1e-9)
+        used = np.flatnonzero(np.abs(jax.grad(last)(jnp.asarray(zeros[:, 0:1])))[:, 0] > 1e-14)
         wait = gap * (used.max() - at)
         assert wait <= scheme.latency + 1e-9 and wait >= scheme.latency - 2, (scheme.label, wait, scheme.latency)
 
