@@ -46,7 +46,7 @@ def server(port: int = 0, first: dict[str, Any] | None = None) -> ThreadingHTTPS
 
         def _refused(self) -> HTTPStatus | None:
             """Why a request is not answered, or `None`."""
-            port = int(self.server.server_address[1])
+            port = self.connection.getsockname()[1]
             ours = [[f"{name}:{port}"] for name in HOSTS] + [[name] for name in HOSTS if port == _HTTP]
             if self.headers.get_all("Host", []) not in ours:
                 return HTTPStatus.MISDIRECTED_REQUEST

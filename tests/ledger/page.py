@@ -15,7 +15,10 @@ SECTIONS = {
         "Random networks, matrices and inputs, with statements that must be true of them all.",
     ),
     "published": ("Published values", "Values that others published or that follow on paper, calculated here."),
-    "surface": ("Wrong input", "Wrong arguments of public functions, one at a time, and damaged files. The rows name the modules that were walked."),
+    "surface": (
+        "Wrong input",
+        "Wrong arguments of public functions, one at a time, and damaged files. The rows name the modules that were walked.",
+    ),
     "faults": ("Interruptions", "Runs that were killed, and disks and memory that were full."),
     "mutation": ("Wrong code", "Single wrong changes in the code of the package, which its tests must notice."),
     "versions": ("Versions and repeated runs", "The same program in other versions, processes and numbers of threads."),
@@ -36,8 +39,8 @@ WORDS = {  # of a count of published values, by their status
 HEAD = """# What was tried to prove the package wrong
 
 This package was attacked on purpose. This page says what was tried, how often, what was found, and what holds now.
-Scripts measured every number on it, and a script wrote the page. A section says where its record was put together from several
-runs.
+Scripts measured every number on it, and a script wrote the page. A section says where its record was put together from
+several runs.
 """
 SUMMARY = """
 | attack | what was tried | rows | trials | rows that hold | in part, or not |
