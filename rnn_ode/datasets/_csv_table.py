@@ -117,7 +117,8 @@ class Table:
             row = int(np.flatnonzero(read.unread)[0])
             came = repr(cells[row]) if cells[row] else "an empty cell"
             raise ValueError(
-                f"{self.path}, line {self.lines[row]}, column {name!r}: a date is wanted like those around it; got {came}. "
+                f"{self.path}, line {self.lines[row]}, column {name!r}: a date is wanted like those around it, "
+                f"from 1678 to 2261; got {came}. "
                 'Leave that row out, or give dates a format such as %d.%m.%Y, or index another column or "none".'
             )
         return read.times, (read.remark,) * bool(read.remark)

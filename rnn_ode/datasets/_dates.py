@@ -54,7 +54,7 @@ def dates_of(cells: np.ndarray, given: str | None = None) -> Dates:
         except ValueError as error:
             raise ValueError(f"dates must be a format such as %d.%m.%Y; got {given!r} ({error}).") from None
     for read in (_quarter, _week):
-        times = np.array([read(cell) for cell in cells], "datetime64[ns]")
+        times = _in_range(np.array([read(cell) for cell in cells], "datetime64[D]"))
         if 2 * np.isnat(times).sum() < len(times):
             return Dates(times)
     times = _parsed(cells, _ISO)
@@ -118,8 +118,16 @@ def _parsed(cells: np.ndarray, form: str) -> np.ndarray:
     import pandas as pd
 
     found = pd.to_datetime(pd.Series(cells, dtype=object), format=form, errors="coerce", utc=True)
-    times = found.dt.tz_localize(None).to_numpy().astype("datetime64[ns]")
+    times = _in_range(found.dt.tz_localize(None).to_numpy())
     return _in_one_century(times) if "%y" in form else times
+
+
+def _in_range(times: np.ndarray) -> np.ndarray:
+    """Dates in nanoseconds; NaT before 1678 and after 2261, which nanoseconds cannot count: NumPy would return other dates."""
+    counted = times.copy()
+    years = times.astype("datetime64[Y]")
+    counted[(years < np.datetime64("1678", "Y")) | (years > np.datetime64("2261", "Y"))] = np.datetime64("NaT", "Y")
+    return counted.astype("datetime64[ns]")
 
 
 def _in_one_century(times: np.ndarray) -> np.ndarray:

@@ -83,6 +83,15 @@ def test_a_text_that_is_no_date_is_marked():
         dates_of(texts("2020-01-01"), "%Q")
 
 
+@pytest.mark.parametrize("form", ["{}-01-01", "{}-01", "1/31/{}", "{} Q1", "{}-W03"])
+def test_years_that_nanoseconds_cannot_count_are_no_dates(form):
+    """NumPy before 2.5 read the year 6024 as 1932 and 1024 as 2193, without a word."""
+    years = 1024, 1678, 1900, 2000, 2261, 6024
+    read = dates_of(texts(*(form.format(year) for year in years)))
+    assert read.unread.tolist() == [True, False, False, False, False, True]
+    assert read.times[1:5].astype("datetime64[Y]").astype(str).tolist() == ["1678", "1900", "2000", "2261"]
+
+
 def test_dates_written_as_numbers_are_dates():
     assert dates_in_numbers(np.array([19580329.0, 19580405.0]))[1] == np.datetime64("1958-04-05")
     assert dates_in_numbers(np.array([202011.0, 202012.0, 202101.0]))[2] == np.datetime64("2021-01-01")
