@@ -164,7 +164,9 @@ CASES |= {
     ),
     "EncoderDecoder": partial(each_length, lambda xs, length: DECODER(xs, 3, length)),
     "EncoderDecoder targets": lambda xs: DECODER(XS[0], T, targets=jnp.concatenate([xs[1:], xs[:1]])),
-    "IrregularToOne": partial(each_length, lambda xs, length: learn.IrregularToOne(ODE, READ)(TIMES, xs, length)),
+    "IrregularToOne": partial(
+        each_length, lambda xs, length: learn.IrregularToOne(ODE, READ)(TIMES, xs, length=length)
+    ),
     "ODERNN": lambda xs: ODE.outputs(TIMES, xs),
     "iterate": lambda xs: ro.iterate(CELLS["gru"], xs, throw=False).states[1:],
     "integrate": lambda xs: ro.integrate(FLOWS["ctrnn"], ro.Hold(xs), jnp.zeros(N), **LOOSE, throw=False).states[1:],
