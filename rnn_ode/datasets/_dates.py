@@ -123,7 +123,7 @@ def _parsed(cells: np.ndarray, form: str) -> np.ndarray:
 
 
 def _in_range(times: np.ndarray) -> np.ndarray:
-    """Dates in nanoseconds; NaT before 1678 and after 2261, which nanoseconds cannot count: NumPy would return other dates."""
+    """Dates in nanoseconds; NaT before 1678 and after 2261, where NumPy would count past the range and return others."""
     counted = times.copy()
     years = times.astype("datetime64[Y]")
     counted[(years < np.datetime64("1678", "Y")) | (years > np.datetime64("2261", "Y"))] = np.datetime64("NaT", "Y")
