@@ -132,7 +132,7 @@ def shoot(system: AbstractSystem, guess: Array, times: Array, T: Array, mesh: Me
     clocks = clock_of(system, widths, clock)
     x = interpolated(guess, times, _starts(widths))
     ended = _newton(system, x, T, widths, clocks, clock == 0)
-    x, T = ended.x + ended.dx, ended.T + ended.dT  # the last step is as good as those before it
+    x, T = ended.x + ended.dx, ended.T + ended.dT  # the search computed this step and did not take it
     residual = jnp.max(jnp.abs(_carried(system, T, x, widths, clocks)[0] - jnp.roll(x, -1, axis=0)))
     M, errors = _monodromy(system, x, T, widths, clocks)
     points, at, parts = _dense(system, x, T, widths, clocks, -(-_POINTS // count))

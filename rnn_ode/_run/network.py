@@ -31,7 +31,7 @@ def keeps_whole_states(cell: Cell) -> bool:
 def run_cell(cell: Cell, save: Save, fold: Fold, xs: Array, h0: State, kicks: State | None = None) -> Run:
     """Run a cell over the inputs (T, …). `kicks` (T, …) are added to its states."""
     apart, layers = recurrence(cell), layers_of(cell)
-    if keeps_whole_states(cell):
+    if apart is not None or layers is not None:
         jax.eval_shape(lambda x: like(h0, cell(x, h0)), xs[0])
     if apart is not None:
         return scan_states(apart, fold, xs, h0, partial(keep, save=save), kicks)
@@ -57,7 +57,9 @@ def _run_layers(cells: Sequence[Cell], save, fold: Fold, xs, h0, kicks) -> Run:
     kept, ends, doubts = [], [], []
     for cell, start, kick in below:
         rows, end, _, doubt = run_cell(cell, save, NO_FOLD, xs, start, kick)
-        kept, ends, doubts = [*kept, rows], [*ends, end], [*doubts, doubt]
+        kept.append(rows)
+        ends.append(end)
+        doubts.append(doubt)
         xs = jax.vmap(partial(output_of, cell))(rows.state)
 
     def f(total, h, given):

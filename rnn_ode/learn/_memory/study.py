@@ -100,7 +100,7 @@ def _study(
 ) -> Study:
     """Run the trials, by network, lag and seed, that the file does not have."""
     done = read_trials(path, settings)
-    chance = {str(lag): task.chance(lag) for _, lag, _ in wanted}
+    chance = {str(lag): task.chance(lag) for lag in dict.fromkeys(lag for _, lag, _ in wanted)}
     optimiser = _adam(float(settings["rate"]))
 
     def so_far() -> Study:
