@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from .._base.callables import check_cell
-from .._base.checks import as_step, check_callable, is_concrete
+from .._base.checks import as_step, as_times, check_callable, is_concrete
 from .._base.states import promote
 from .._base.types import Cell, State
 from .._cells.protocol import as_initial_state
@@ -31,8 +31,8 @@ def prepared(
     h0 = as_initial_state(h0, cell)
     if save is not None:
         check_callable("save", save, "save(h)")
+    _check_span(ts, dt)  # before the clock, whose whole numbers would overflow
     clock = Clock.of(path, ts, dt)
-    _check_span(ts, dt)
     x = jax.eval_shape(lambda: clock.read(path, 0, 0.0))
     return clock, promote(h0, cell, x), dt
 
@@ -40,6 +40,7 @@ def prepared(
 def _check_span(ts: Any, dt: float) -> None:
     """`ValueError` for times so many steps from 0 that no index counts them."""
     if is_concrete(ts):
+        as_times("ts", ts)  # which inside `jit` returns a traced array
         steps = np.max(np.abs(np.asarray(ts, np.float64)), initial=0) / dt
         if not steps < _MOST:
             raise ValueError(
