@@ -124,7 +124,7 @@ def test_refuses(write, text, column, message):
 
 
 def test_a_column_that_is_no_whole_number(write):
-    with pytest.raises(TypeError, match="column must be the name of a column, or its number from 0; got 0.5"):
+    with pytest.raises(TypeError, match=r"column must be the name of a column, or its number from 0; got 0\.5"):
         datasets.load_csv(write("t,x\n1,2\n2,3\n"), [0.5])
 
 
