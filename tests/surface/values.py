@@ -7,9 +7,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+TEXT = "no such thing"
 ANY: dict[str, Callable[[], Any]] = {
     "None": lambda: None,
-    "text": lambda: "no such thing",
+    "text": lambda: TEXT,
     "empty text": lambda: "",
     "bytes": lambda: b"abc",
     "object": object,

@@ -17,6 +17,7 @@ from typing import Any
 
 LIMIT = 120.0  # seconds for one call, compilation included
 MEMORY = 10 << 30  # bytes that a worker may take
+FILES = ("path", "checkpoint", "store")  # arguments that name a file
 OFTEN = 200  # calls after which a worker lets go of what it compiled
 
 
@@ -42,12 +43,17 @@ def _arrays(result: Any) -> Any:
 
 
 def judged(call: Any, argument: str, run: Callable[[], Any]) -> Any:
-    """How a call with a wrong argument ends. If that is a function, the error may name another one that does not suit."""
-    from surface import judge
+    """How a call with a wrong argument ends.
 
-    valid = call.arguments.get(argument, call.parameters[argument].default)
-    others = tuple(call.parameters) if callable(valid) else ()
-    return judge.judged(run, (argument, *others), inspect.getdoc(call.function) or "")
+    If that is a function, the error may name another one that does not suit. If it is a file, the error may name the file.
+    A class with fields and without checks is a record that the package returns: what is put into it by hand stands there.
+    """
+    from surface import judge, values
+
+    valid, doc = call.arguments.get(argument, call.parameters[argument].default), inspect.getdoc(call.function) or ""
+    others = tuple(call.parameters) if callable(valid) else (values.TEXT,) if argument in FILES else ()
+    record = inspect.isclass(call.function) and "**Fields:**" in doc and "**Raises:**" not in doc
+    return judge.judged(run, (argument, *others), doc, record)
 
 
 def work(out: str, names: list[str]) -> None:
