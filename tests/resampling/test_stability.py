@@ -12,6 +12,7 @@ from rnn_ode._resampling.interpolation import lagrange, uniform_nodes
 from rnn_ode._resampling.stability import (
     RootCondition,
     _judged,
+    _traced_roots,
     beyond,
     companion,
     eigenvalues,
@@ -49,11 +50,14 @@ def test_an_unstable_scheme_runs_and_says_so():
     assert bool(run.result == ro.RESULTS.unstable_scheme) and float(run.stats["radius"]) > 1
     assert "root_condition" in ro.RESULTS[run.result]
     roots = ro.root_condition(cell, SLOW.mean(axis=0), 0.5)
-    assert (1, 4) not in roots.stable and (3, 3) in roots.stable
+    assert roots.radii.shape == (6, 6) and (1, 4) not in roots.stable and (3, 3) in roots.stable
     np.testing.assert_allclose(roots.radii[0, 4], run.stats["radius"], rtol=1e-9)
     assert f"({roots.radii[0, 4]:.4f})" in roots.table()
     well = ro.evolve(cell, ro.Cubic(SLOW), ts)
     assert bool(well.result == ro.RESULTS.successful) and float(well.stats["radius"]) < 1
+    assert well.stats["num_steps"] == 59 and well.stats["num_applications"] == 59 * 3
+    same = ro.evolve(cell, ro.Cubic(SLOW), ts, ahead=3, behind=3, band=0.0, dt=1.0)
+    np.testing.assert_array_equal(same.states, well.states)
 
 
 @pytest.mark.slow
@@ -156,6 +160,19 @@ def test_a_radius_may_be_the_larger_of_1_and_that_of_the_flow():
     for last, radius, stable in ((1.4, 1.4, True), (1.41, 1.41, True), (1.4153, 1.4153, False), (np.nan, np.nan, True)):
         found = _judged(np.array([0.9, last]), multipliers, 0.5, np)
         np.testing.assert_equal([float(found[0]), bool(found[1])], [radius, stable])
+
+
+def test_traced_roots_are_those_of_the_host():
+    J, weights = np.array([[0.5, 0.4], [-0.4, 0.5]]), np.array([0.2, -0.4, 1.7])
+
+    def matrices(gap, multipliers, xp):
+        return companion(xp.asarray(weights) * gap, multipliers, 1, 0, xp)
+
+    for gap in (0.5, 2.0):
+        radius, stable = _traced_roots(jnp.asarray(J), jnp.asarray(gap), matrices)
+        roots = np.abs(np.linalg.eigvals(matrices(gap, np.linalg.eigvals(J), np)))
+        np.testing.assert_allclose(radius, roots.max(), rtol=1e-12)
+        assert bool(stable) == bool(roots.max() <= 1)
 
 
 def test_eigenvalues_of_what_is_not_finite_are_nan():
