@@ -104,7 +104,7 @@ def import_all():
     import xarray  # noqa: F401
 
     import rnn_ode as ro
-    from rnn_ode import audio, bench, interop, learn  # noqa: F401
+    from rnn_ode import audio, bench, interop, learn
     from rnn_ode._resampling import files, files_scheme  # noqa: F401
 
     for module in (ro, audio, bench, interop, learn):
@@ -168,7 +168,7 @@ def check_end(name, folder, whole, before):
 def killed(name, count, folder, seed=0):
     """What this file says as a script. Compiled programs are kept from one attempt to the next."""
     cache = {"JAX_COMPILATION_CACHE_DIR": str(folder / "compiled"), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
-    env = os.environ | cache | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    env = os.environ | cache | {"PYTHONPATH": str(Path(__file__).parents[1]), "OPENBLAS_NUM_THREADS": "1"}
     command = [sys.executable, __file__, name, str(count), str(seed), folder]
     done = subprocess.run(command, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
