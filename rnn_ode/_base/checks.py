@@ -184,11 +184,13 @@ def as_texts(name: str, value: Any) -> tuple[str, ...]:
 
 @contextlib.contextmanager
 def about(name: str) -> Iterator[None]:
-    """Begin the text of each `ValueError` with the name of the argument that holds what is wrong."""
+    """Begin the text of each `ValueError` and `TypeError` with the name of the argument that holds what is wrong."""
     try:
         yield
-    except ValueError as error:
-        raise ValueError(f"{name}: {error}") from error
+    except (ValueError, TypeError) as error:
+        if type(error) not in (ValueError, TypeError):  # one of JAX's own kinds
+            raise
+        raise type(error)(f"{name}: {error}") from error
 
 
 def check_flag(name: str, value: Any) -> None:
@@ -248,6 +250,16 @@ def check_count(name: str, value: Any, least: int = 1) -> None:
         raise ValueError(f"{name} must be at least {least}; got {value}.")
     if value > _MOST:
         raise ValueError(f"{name} must be at most {_MOST:,}; got {brief(value)}.")
+
+
+def check_index(name: str, value: Any, least: int, most: int) -> None:
+    """Raise `TypeError` unless the value is one whole number, which may be traced, and `ValueError` for a known one outside
+    `least` to `most`."""
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not whole and not (isinstance(value, jax.Array | np.ndarray) and value.ndim == 0 and value.dtype.kind in "iu"):
+        raise TypeError(f"{name} must be a whole number; got {brief(value)}.")
+    if is_concrete(value) and not least <= value <= most:
+        raise ValueError(f"{name} must be from {least} to {most}; got {brief(int(value))}.")
 
 
 def counted(count: int, noun: str) -> str:

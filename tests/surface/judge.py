@@ -77,10 +77,11 @@ def _place(error: BaseException) -> str:
 
 
 def _of_the_user(error: BaseException) -> bool:
-    """Whether a function of the example raised the error: the last frame that is no library's is the example's."""
+    """Whether a function of the example, which the package called, raised the error, or a call that it makes."""
     frames = [f.filename for f in traceback.extract_tb(error.__traceback__)]
-    own = [name for name in frames if name.startswith((PACKAGE, "<example"))]
-    return bool(own) and own[-1].startswith("<example") and any(name.startswith(PACKAGE) for name in own)
+    own = [name.startswith("<example") for name in frames if name.startswith((PACKAGE, "<example"))]
+    called = False in own and True in own[own.index(False) :]
+    return called and (own[-1] or _place(error).startswith("rnn_ode/"))
 
 
 def of_result(result: Any, doc: str) -> Outcome:

@@ -48,7 +48,9 @@ ANY: dict[str, Callable[[], Any]] = {
 
 def of(valid: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
     """The values that any argument gets, and those made from the valid one."""
-    yield from ANY.items()
+    for label, make in ANY.items():
+        if label != "class" or not callable(valid):  # a class can be called, and its errors are its own
+            yield label, make
     if isinstance(valid, np.ndarray | jax.Array) and np.ndim(valid) and jnp.issubdtype(valid.dtype, jnp.number):
         yield from _arrays(np.asarray(valid))
     elif isinstance(valid, list | tuple) and valid:
