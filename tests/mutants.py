@@ -28,7 +28,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 SEED = 17
-TURN = 5  # changes of one subject before the next subject's turn
+TURN = 10  # changes of one subject before the next subject's turn
 
 # what is changed, and the tests that must notice
 SUBJECTS = {
@@ -228,14 +228,13 @@ def _turn(mutants: list[Mutant], copy: Path, mark: str, limit: float, file: Path
     sys.dont_write_bytecode = True  # a file that changes twice in a second would be taken for the same
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 1e9)  # read what is compiled, and write nothing
     for mutant in mutants:
-        with file.open("a", encoding="utf-8") as out:
-            out.write(json.dumps(tried(mutant, copy, mark, limit), ensure_ascii=False) + "\n")
+        _append(file, tried(mutant, copy, mark, limit))
 
 
 def _preload(copy: Path, subject: str) -> None:
     sys.path.insert(0, str(copy))
     from jaxtyping import install_import_hook
-    from test_layout import INSIDE, MODULES, imports
+    from test_layout import FLOOR, INSIDE, MODULES, imports
 
     import rnn_ode
 
@@ -247,22 +246,38 @@ def _preload(copy: Path, subject: str) -> None:
     while more := {name for name in INSIDE if name not in late and needs[name] & late}:
         late |= more
     for name in INSIDE:
-        if name not in late and name[0] not in ("bench", "cli", "__main__"):
+        if name not in late and FLOOR[name[0]] <= FLOOR["_reports"]:  # what is above, few tests need
             importlib.import_module(".".join(("rnn_ode", *name)))
 
 
-def _unchanged(subject: str, copy: Path, mark: str) -> float:
-    """The seconds that the tests take without a change. They must pass; what they compile is stored."""
-    reading, writing = os.pipe()
+def _unchanged(subject: str, copy: Path, mark: str, file: Path) -> float:
+    """The seconds that the tests take without a change. They must pass. FILE remembers that they did."""
+    name = _hash("unchanged", subject, mark, *(path.read_bytes() for path in _sources(subject)))
+    if name not in stored(file):
+        reading, writing = os.pipe()
 
-    def run():
-        _preload(copy, subject)
-        status, seconds = _status(copy, SUBJECTS[subject][1], mark, 1800)
-        assert status in (0, 5), f"the {mark} tests of {subject} fail without a change"  # 5: there are none
-        os.write(writing, str(seconds).encode())
+        def run():
+            _preload(copy, subject)
+            status, seconds = _status(copy, SUBJECTS[subject][1], mark, 1800)
+            assert status in (0, 5), f"the {mark} tests of {subject} fail without a change"  # 5: there are none
+            os.write(writing, str(seconds).encode())
 
-    _in_a_fork(run)
-    return float(os.read(reading, 100))
+        _in_a_fork(run)
+        seconds = float(os.read(reading, 100))
+        _append(file, {"name": name, "outcome": "unchanged", "tests": mark, "seconds": seconds})
+    return stored(file)[name]["seconds"]
+
+
+def _sources(subject: str) -> list[Path]:
+    """The package, and the tests of a subject with what they import."""
+    tests = [path for name in SUBJECTS[subject][1] for path in ([ROOT / name, *(ROOT / name).rglob("*.py")])]
+    found = [*(ROOT / "rnn_ode").rglob("*.py"), *(ROOT / "tests").glob("*.py"), *tests]
+    return sorted({path for path in found if path.is_file() and path != Path(__file__)})
+
+
+def _append(file: Path, line: dict) -> None:
+    with file.open("a", encoding="utf-8") as out:
+        out.write(json.dumps(line, ensure_ascii=False) + "\n")
 
 
 def stored(file: Path) -> dict[str, dict]:
@@ -290,7 +305,7 @@ def main(file: Path, count: int, tests: str, subjects: list[str]) -> None:
             shutil.copytree(ROOT / name, copy / name)
         shutil.copy2(ROOT / "pyproject.toml", copy)
         wanted = {subject: _wanted(subject, count, tests, stored(file)) for subject in subjects}
-        limits = {subject: 10 + 3 * _unchanged(subject, copy, mark) for subject in subjects if wanted[subject]}
+        limits = {subject: 10 + 3 * _unchanged(subject, copy, mark, file) for subject in subjects if wanted[subject]}
         for start in range(0, count, TURN):
             for subject, mutants in wanted.items():
                 if turn := mutants[start : start + TURN]:

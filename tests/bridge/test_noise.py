@@ -84,7 +84,6 @@ def test_noise_that_leaves_the_float_range_is_refused():
     assert not np.isfinite(jax.jit(lambda A: ro.noise_to_rnn(A, np.ones(3), dt=0.5))(A)).all()
 
 
-@pytest.mark.slow
 def test_a_matrix_without_a_logarithm_is_refused():
     with pytest.raises(ValueError, match=r"^W has no principal logarithm.*generator\(W\)"):
         ro.noise_to_ode(np.diag([-0.5, 0.5]), 1.0)
