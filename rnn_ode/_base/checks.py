@@ -6,7 +6,7 @@ cannot be checked: the `result` of the run says what went wrong.
 
 import contextlib
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import diffrax
@@ -165,6 +165,14 @@ def check_callable(name: str, value: Any, signature: str) -> None:
         raise TypeError(f"{name} must be a callable {signature}; got {brief(value)}.")
 
 
+def progress_of(progress: Any) -> Callable[[str], Any]:
+    """The argument `progress`, a function of a line of text; for `None` one that does nothing."""
+    if progress is None:
+        return lambda text: None
+    check_callable("progress", progress, "progress(text)")
+    return progress
+
+
 def check_key(key: Any) -> None:
     """Raise `TypeError` unless the value is one random key of JAX, of either kind."""
     kind, shape = getattr(key, "dtype", None), getattr(key, "shape", ())
@@ -182,7 +190,7 @@ def check_text(name: str, value: Any) -> None:
 def as_texts(name: str, value: Any) -> tuple[str, ...]:
     """Return a text, or several of them, as a tuple. `TypeError` for others."""
     try:
-        texts = (value,) if isinstance(value, str) else tuple(value)
+        texts: tuple[Any, ...] = (value,) if isinstance(value, str) else tuple(value)
     except TypeError:
         texts = (None,)
     if not all(isinstance(text, str) for text in texts):
