@@ -10,7 +10,7 @@ from matrices import METHODS, NAMES, code, g, gaussian, jordan, name, rotated
 import rnn_ode as ro
 from rnn_ode.linalg._eig import modes
 from rnn_ode.linalg._regions import HalfPlane, UnitDisc
-from rnn_ode.linalg._verdict import Rounding, eigenvalue_reach, judge, reach
+from rnn_ode.linalg._verdict import Rounding, eigenvalue_reach, inverse_bound, judge, reach
 
 COLUMNS = ("network", *(method.label for method in METHODS))
 SIZES = (1, 2, 3, 5, 8, 16, 32, 64)
@@ -217,6 +217,19 @@ def normal_cases():
         yield f"{gain} nearly singular", rotated(rng, np.diag(values)), values
         yield f"{gain} identity", gain * np.eye(N), np.full(N, gain)
     yield "zero", np.zeros((N, N)), np.zeros(N)
+
+
+def test_the_bound_of_the_inverse_is_one_and_is_sharp_for_a_normal_matrix():
+    rng = np.random.default_rng(0)
+    z = rng.standard_normal(20) + 1j * rng.standard_normal(20)
+    W = rng.standard_normal((8, 8))
+    for W, normal in [(W, False), (np.triu(W), False), (W + W.T, True)]:
+        found = modes(jnp.asarray(W))
+        norms = [np.linalg.norm(np.linalg.inv(point * np.eye(8) - found.balanced)) for point in z]
+        bounds = [inverse_bound(point, found.values, found.balanced_condition) for point in z]
+        assert np.all(np.array(bounds) >= (1 - 1e-12) * np.array(norms))
+        if normal:  # every κ is 1, and the sum of 8 sizes is at most √8 times the root of their squares
+            assert np.all(np.array(bounds) <= 8**0.5 * np.array(norms))
 
 
 @pytest.mark.slow
