@@ -29,7 +29,7 @@ from jax.nn.initializers import Initializer
 from jax.typing import ArrayLike
 from jaxtyping import Array, PRNGKeyArray
 
-from ._base.checks import as_floats, as_number, is_concrete
+from ._base.checks import as_floats, as_number, check_on_host, is_concrete
 from .linalg._eig import eig
 
 __all__ = [
@@ -270,6 +270,7 @@ def with_multipliers(multipliers: ArrayLike | Sequence) -> Initializer:
 
     ```
     """
+    check_on_host("initializers.with_multipliers", multipliers=multipliers)
     B = _normal_form(np.asarray(as_floats("multipliers", multipliers, ("N",), complex=True)))
 
     def matrix(key, n, dtype):

@@ -98,6 +98,22 @@ def study(folder, tell):
 JOBS = {job.__name__: job for job in (training, resampling, sweep, benchmark, study)}
 
 
+def import_all():
+    """Import what the jobs use, so that they need not. Nothing may be computed: a process with threads cannot be forked."""
+    import optax  # noqa: F401
+    import xarray  # noqa: F401
+
+    import rnn_ode as ro
+    from rnn_ode import audio, bench, interop, learn
+    from rnn_ode._resampling import files, files_scheme  # noqa: F401
+
+    for module in (ro, audio, bench, interop, learn):
+        for name in module.__all__:
+            getattr(module, name)
+    threads = Path("/proc/self/task")
+    assert not threads.exists() or len(list(threads.iterdir())) == 1, "an import has started a thread"
+
+
 def attempt(job, folder, moment=None):
     """Run the job in a process of its own, killed after so many seconds. Returns its reports, and whether it was killed."""
     reader, writer = os.pipe()
@@ -152,7 +168,7 @@ def check_end(name, folder, whole, before):
 def killed(name, count, folder, seed=0):
     """What this file says as a script. Compiled programs are kept from one attempt to the next."""
     cache = {"JAX_COMPILATION_CACHE_DIR": str(folder / "compiled"), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
-    env = os.environ | cache | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    env = os.environ | cache | {"PYTHONPATH": str(Path(__file__).parents[1]), "OPENBLAS_NUM_THREADS": "1"}
     command = [sys.executable, __file__, name, str(count), str(seed), folder]
     done = subprocess.run(command, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
@@ -161,6 +177,7 @@ def killed(name, count, folder, seed=0):
 
 def main(name, count, seed, top):
     job, draw, kills, ends = JOBS[name], random.Random(seed), 0, 0
+    import_all()
     unbroken, folder = top / "unbroken", top / "broken"
     unbroken.mkdir()
     attempt(job, unbroken)  # compiles

@@ -1,16 +1,23 @@
-"""`python mutants.py SECONDS SUBJECT …`: random wrong changes of the code, one at a time, which its tests must notice.
+"""`python mutants.py FILE COUNT TESTS SUBJECT …`: random wrong changes of the code, one at a time, which tests must notice.
+
+TESTS is `quick`: COUNT changes of each subject are tried with its quick tests; `again`: those that no test has noticed are
+tried once more, after tests were added; or `slow`: those are tried with the slow tests. A line of JSON is appended to FILE
+for each change, the last one for a change counts, and a change that FILE has is not tried twice.
 
 The changes are those of Cosmic Ray (`pip install cosmic-ray`, in no extra of the package). Its own runner starts Python anew
-for each change; here a process that has imported JAX and pytest is forked for each, which takes a third of the time. Changes
-in annotations are left out: most of them cannot be imported, and would only look good. A line of JSON is printed for each.
+for each change. Here a process is forked for each, which has imported everything that does not depend on the subject, and
+which reads what XLA has compiled for the unchanged code from a folder. A change takes 2 to 10 seconds so. Changes in
+annotations are left out: most of them cannot be imported, and would only look good.
 """
 
 import ast
 import contextlib
 import dataclasses
+import hashlib
+import importlib
 import json
 import os
-import random
+import resource
 import shutil
 import signal
 import sys
@@ -21,14 +28,14 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 SEED = 17
-LIMIT = 300  # seconds for the tests of one change
+TURN = 10  # changes of one subject before the next subject's turn
 
-# what is changed, and the tests that must notice, the nearest first
+# what is changed, and the tests that must notice
 SUBJECTS = {
     "conversions": (["_methods"], ["tests/methods"]),
     "the bridge": (["_bridge"], ["tests/bridge"]),
     "linalg": (["linalg"], ["tests/linalg"]),
-    "the verdict": (["linalg/_verdict.py"], ["tests/linalg/test_verdict.py", "tests/linalg"]),
+    "the verdict": (["linalg/_verdict.py"], ["tests/linalg"]),
     "spectrum": (["_analyses/spectrum.py"], ["tests/analyses/test_spectrum.py", "tests/plot/test_spectrum.py"]),
     "evolve": (
         ["_resampling/evolve.py", "_resampling/stability.py", "_resampling/interpolation.py"],
@@ -53,8 +60,9 @@ SUBJECTS = {
 
 @dataclasses.dataclass(frozen=True)
 class Mutant:
-    """One change: the operator of Cosmic Ray and which of its occurrences in the file."""
+    """One change: the operator of Cosmic Ray and which of its occurrences in the file. `name` outlives changes elsewhere."""
 
+    name: str
     subject: str
     file: str
     line: int
@@ -63,11 +71,23 @@ class Mutant:
 
 
 def drawn(subject: str, count: int) -> list[Mutant]:
-    """Random changes of a subject: a random place, and there a random change."""
-    draw = random.Random(f"{SEED} {subject}")
+    """Random changes of a subject: random places, and at each a random change.
+
+    A hash of the seed, the line and the column gives a place its rank, so that work on other lines draws the same places.
+    """
     places = [place for file in _files(subject) for place in _places(file)]
-    chosen = draw.sample(places, min(count, len(places)))
-    return [Mutant(subject, file, line, *draw.choice(changes)) for file, line, changes in chosen]
+    chosen = sorted((_hash(subject, *place[:4]), place) for place in places)[:count]
+    return [_mutant(subject, name, place) for name, place in chosen]
+
+
+def _mutant(subject: str, name: str, place: tuple) -> Mutant:
+    file, _, _, _, line, changes = place
+    operator, occurrence = min(changes, key=lambda change: _hash(name, change[0]))
+    return Mutant(name, subject, file, line, operator, occurrence)
+
+
+def _hash(*parts: object) -> str:
+    return hashlib.sha256(" ".join(map(str, (SEED, *parts))).encode()).hexdigest()[:16]
 
 
 def _files(subject: str) -> list[str]:
@@ -80,11 +100,12 @@ def _files(subject: str) -> list[str]:
     return sorted(str(file.relative_to(ROOT)) for file in found if file.name != "__init__.py")
 
 
-def _places(file: str) -> list[tuple[str, int, list[tuple[str, int]]]]:
-    """The places of a file with their changes, in the order of the file."""
+def _places(file: str) -> list[tuple]:
+    """The places of a file: (file, text of the line, which line with that text, column, line, changes)."""
     from cosmic_ray.ast import ast_nodes, get_ast
 
     source = (ROOT / file).read_text(encoding="utf-8")
+    lines = [line.strip() for line in source.splitlines()]
     annotated, counts, found = list(_annotations(source)), {}, {}
     for node in ast_nodes(get_ast(source)):
         if node.type in ("name", "string", "newline", "endmarker") or getattr(node, "value", None) in tuple(
@@ -96,7 +117,10 @@ def _places(file: str) -> list[tuple[str, int, list[tuple[str, int]]]]:
                 number = counts[name] = counts.get(name, -1) + 1
                 if not any(first <= start < last for first, last in annotated):
                     found.setdefault(start, []).append((name, number))
-    return [(file, start[0], changes) for start, changes in sorted(found.items())]
+    return [
+        (file, lines[line - 1], lines[: line - 1].count(lines[line - 1]), column, line, changes)
+        for (line, column), changes in found.items()
+    ]
 
 
 def _annotations(source: str) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
@@ -119,26 +143,27 @@ def _operators() -> dict:
     return _made
 
 
-def tried(mutant: Mutant, copy: Path) -> dict:
-    """Whether the quick tests of a subject notice a change, which is made in a copy of the package."""
+def tried(mutant: Mutant, copy: Path, mark: str, limit: float) -> dict:
+    """Whether the tests of a subject notice a change, which is made in a copy of the package."""
     from cosmic_ray.mutating import mutate_code
 
-    file, original = copy / mutant.file, (ROOT / mutant.file).read_text(encoding="utf-8")
+    file = copy / mutant.file
+    original, kept = file.read_text(encoding="utf-8"), file.with_suffix(".kept")
+    shutil.copy2(file, kept)
     changed = mutate_code(original, _operators()[mutant.operator], mutant.occurrence)
     file.write_text(changed, encoding="utf-8")
-    began = time.monotonic()
-    status = _status(copy, _tests(mutant))
-    shutil.copy2(ROOT / mutant.file, file)
-    outcome = {0: "survived", 1: "killed", None: "out of time"}.get(status, "not importable")
-    pairs = zip(original.splitlines(), changed.splitlines(), strict=False)
-    before, after = next(pair for pair in pairs if pair[0] != pair[1])
-    told = {
+    status, seconds = _status(copy, _tests(mutant), mark, limit)
+    os.replace(kept, file)
+    outcome = {0: "survived", 1: "failed", None: "out of time"}.get(status, "not importable")
+    lines = zip(original.splitlines(), changed.splitlines(), strict=False)
+    after = next(after for before, after in lines if before != after)
+    return dataclasses.asdict(mutant) | {
+        "tests": mark,
         "outcome": outcome,
-        "seconds": round(time.monotonic() - began),
-        "before": before.strip(),
+        "seconds": round(seconds, 1),
+        "before": original.splitlines()[mutant.line - 1].strip(),
         "after": after.strip(),
     }
-    return dataclasses.asdict(mutant) | told
 
 
 def _tests(mutant: Mutant) -> list[str]:
@@ -148,54 +173,144 @@ def _tests(mutant: Mutant) -> list[str]:
     return [*([own] if (ROOT / own).exists() else []), *SUBJECTS[mutant.subject][1]]
 
 
-_QUIET = ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # pytest wants to be first; the fork has more imported
-
-
-def _status(copy: Path, tests: list[str]) -> int | None:
-    """The status of pytest in a fork; `None` if it does not end in time."""
+def _status(copy: Path, tests: list[str], mark: str, limit: float) -> tuple[int | None, float]:
+    """The status of pytest in a fork, `None` if it takes more than `limit` seconds of the processor; and these seconds."""
     child = os.fork()
     if child == 0:
         os.setpgrp()
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, 1)
-        os.dup2(nowhere, 2)
+        resource.setrlimit(resource.RLIMIT_CPU, (int(limit), int(limit)))
+        _silence()
         os.chdir(copy)
-        sys.path.insert(0, str(copy))
         import pytest
 
+        marked = ["-m", "slow and not thorough" if mark == "slow" else "not slow"]
+        quiet = [
+            "-W",
+            "ignore::pytest.PytestAssertRewriteWarning",
+        ]  # pytest wants to be first; the fork has more imported
         with contextlib.suppress(BaseException):
-            os._exit(int(pytest.main(["-q", "-x", "-p", "no:cacheprovider", "-m", "not slow", *_QUIET, *tests])))
+            os._exit(int(pytest.main(["-q", "-x", "-p", "no:cacheprovider", *marked, *quiet, *tests])))
         os._exit(3)
-    deadline = time.monotonic() + LIMIT
-    while time.monotonic() < deadline:
-        done, status = os.waitpid(child, os.WNOHANG)
+    deadline = time.monotonic() + 20 * limit  # for a change that waits for ever
+    while True:
+        done, status, used = os.wait4(child, os.WNOHANG)
         if done:
-            return os.waitstatus_to_exitcode(status)
-        time.sleep(0.1)
-    os.killpg(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    return None
+            code = os.waitstatus_to_exitcode(status)
+            return (None if code < 0 else code), used.ru_utime + used.ru_stime
+        if time.monotonic() > deadline:
+            os.killpg(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            return None, limit
+        time.sleep(0.05)
 
 
-def main(seconds: float, subjects: list[str]) -> None:
-    """Try changes of the subjects in turn until the time is over. The tests must pass without a change first."""
-    import equinox, diffrax, hypothesis, jax, numpy, optimistix, pytest, scipy  # noqa: E401, F401, I001
+def _silence() -> None:
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.dup2(nowhere, 2)
 
-    began = time.monotonic()
+
+def _in_a_fork(function, *args) -> None:
+    """Call a function in a fork, so that what it imports is forgotten."""
+    child = os.fork()
+    if child == 0:
+        function(*args)
+        os._exit(0)
+    if os.waitpid(child, 0)[1]:
+        sys.exit("a process ended badly")
+
+
+def _turn(mutants: list[Mutant], copy: Path, mark: str, limit: float, file: Path) -> None:
+    """Try some changes of one subject, after everything is imported that does not depend on it."""
+    import jax
+
+    _preload(copy, mutants[0].subject)
+    sys.dont_write_bytecode = True  # a file that changes twice in a second would be taken for the same
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 1e9)  # read what is compiled, and write nothing
+    for mutant in mutants:
+        _append(file, tried(mutant, copy, mark, limit))
+
+
+def _preload(copy: Path, subject: str) -> None:
+    sys.path.insert(0, str(copy))
+    from jaxtyping import install_import_hook
+    from test_layout import FLOOR, INSIDE, MODULES, imports
+
+    import rnn_ode
+
+    assert Path(rnn_ode.__file__).is_relative_to(copy)
+    install_import_hook("rnn_ode", "beartype.beartype")
+    rnn_ode.__all__ = []  # of what does depend on the subject, conftest.py would import more than the tests need
+    needs = {name: imports()[name] | {name[:k] for k in range(1, len(name))} for name in INSIDE}
+    late = {name for name in INSIDE if str(Path("rnn_ode") / MODULES[name]) in _files(subject)}
+    while more := {name for name in INSIDE if name not in late and needs[name] & late}:
+        late |= more
+    for name in INSIDE:
+        if name not in late and FLOOR[name[0]] <= FLOOR["_reports"]:  # what is above, few tests need
+            importlib.import_module(".".join(("rnn_ode", *name)))
+
+
+def _unchanged(subject: str, copy: Path, mark: str, file: Path) -> float:
+    """The seconds that the tests take without a change. They must pass. FILE remembers that they did."""
+    name = _hash("unchanged", subject, mark, *(path.read_bytes() for path in _sources(subject)))
+    if name not in stored(file):
+        reading, writing = os.pipe()
+
+        def run():
+            _preload(copy, subject)
+            status, seconds = _status(copy, SUBJECTS[subject][1], mark, 1800)
+            assert status in (0, 5), f"the {mark} tests of {subject} fail without a change"  # 5: there are none
+            os.write(writing, str(seconds).encode())
+
+        _in_a_fork(run)
+        seconds = float(os.read(reading, 100))
+        _append(file, {"name": name, "outcome": "unchanged", "tests": mark, "seconds": seconds})
+    return stored(file)[name]["seconds"]
+
+
+def _sources(subject: str) -> list[Path]:
+    """The package, and the tests of a subject with what they import."""
+    tests = [path for name in SUBJECTS[subject][1] for path in ([ROOT / name, *(ROOT / name).rglob("*.py")])]
+    found = [*(ROOT / "rnn_ode").rglob("*.py"), *(ROOT / "tests").glob("*.py"), *tests]
+    return sorted({path for path in found if path.is_file() and path != Path(__file__)})
+
+
+def _append(file: Path, line: dict) -> None:
+    with file.open("a", encoding="utf-8") as out:
+        out.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+
+def stored(file: Path) -> dict[str, dict]:
+    """The last line of each change."""
+    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+    return {one["name"]: one for one in map(json.loads, lines)}
+
+
+def _wanted(subject: str, count: int, tests: str, done: dict[str, dict]) -> list[Mutant]:
+    alive = {name for name, one in done.items() if one["outcome"] == "survived"}
+    if tests == "slow":
+        alive -= {name for name in alive if done[name]["tests"] == "slow"}
+    return [one for one in drawn(subject, count) if (one.name not in done if tests == "quick" else one.name in alive)]
+
+
+def main(file: Path, count: int, tests: str, subjects: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder)
+        os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", f"{folder}/compiled")
+        os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+        os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
+        import conftest, diffrax, hypothesis, optimistix, pytest, scipy  # noqa: E401, F401, I001
+
+        copy, mark = Path(folder), "slow" if tests == "slow" else "quick"
         for name in ("rnn_ode", "tests"):
             shutil.copytree(ROOT / name, copy / name)
         shutil.copy2(ROOT / "pyproject.toml", copy)
-        for subject in subjects:
-            assert _status(copy, SUBJECTS[subject][1]) == 0, f"the tests of {subject} fail without a change"
-        sys.dont_write_bytecode = True  # a file that changes twice in a second would be taken for the same
-        turns = zip(*(drawn(subject, 100) for subject in subjects), strict=False)
-        for mutant in (mutant for turn in turns for mutant in turn):
-            if time.monotonic() - began > seconds:
-                break
-            print(json.dumps(tried(mutant, copy), ensure_ascii=False), flush=True)
+        wanted = {subject: _wanted(subject, count, tests, stored(file)) for subject in subjects}
+        limits = {subject: 10 + 3 * _unchanged(subject, copy, mark, file) for subject in subjects if wanted[subject]}
+        for start in range(0, count, TURN):
+            for subject, mutants in wanted.items():
+                if turn := mutants[start : start + TURN]:
+                    _in_a_fork(_turn, turn, copy, mark, limits[subject], file)
 
 
 if __name__ == "__main__":
-    main(float(sys.argv[1]), sys.argv[2:])
+    main(Path(sys.argv[1]).absolute(), int(sys.argv[2]), sys.argv[3], sys.argv[4:] or list(SUBJECTS))

@@ -18,7 +18,7 @@ from .._base.verdict import Verdict, float64_hint, verdict_name
 from .._methods.base import AbstractMethod, check_method
 from .._methods.catalogue import CONVERSIONS
 from .._methods.closed import Textbook
-from .._methods.existence import nearly_singular
+from .._methods.existence import may_hide, nearly_singular
 from ..linalg._balance import balanced
 from ..linalg._eig import modes
 from ..linalg._regions import UnitDisc
@@ -113,10 +113,13 @@ class Spectrum(ShownArrays, eqx.Module):
     @_of_each
     def exists(self, method: AbstractMethod) -> Bool[Array, ""]:
         """Whether the method may be used on this matrix, to within rounding. `Exact()`, for one, needs every multiplier off
-        (−∞, 0]."""
+        (−∞, 0], and a matrix so well conditioned that rounding does not hide its logarithm."""
         check_method("method", method)
-        excluded = jnp.any(method.excluded(self.multipliers, self.reach))
-        return ~excluded & ~nearly_singular(self.matrix) if method.inverts else ~excluded
+        open_ = ~jnp.any(method.excluded(self.multipliers, self.reach))
+        if method.inverts:
+            open_ &= ~nearly_singular(self.matrix)
+        asked = open_ & jnp.any(may_hide(self.multipliers, self.reach))
+        return open_ & ~jax.lax.cond(asked, method.hides, lambda W: jnp.zeros((), bool), self.matrix)
 
     @_of_each
     def rate(self, method: AbstractMethod | None = None) -> Float[Array, ""]:

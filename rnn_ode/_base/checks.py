@@ -4,7 +4,9 @@ A wrong value raises `ValueError` or `TypeError`, which names the argument, what
 cannot be checked: the `result` of the run says what went wrong.
 """
 
+import contextlib
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import diffrax
@@ -19,7 +21,11 @@ from .arity import takes
 
 def is_concrete(*values: Any) -> bool:
     """Whether none of the values is traced, so that Python can read them."""
-    return not any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(values))
+    try:
+        leaves = jax.tree.leaves(values)
+    except (TypeError, ValueError):  # a dictionary with keys that cannot be sorted, which no transformation takes
+        return True
+    return not any(isinstance(leaf, Tracer) for leaf in leaves)
 
 
 def check_on_host(function: str, **arguments: Any) -> None:
@@ -165,6 +171,28 @@ def check_text(name: str, value: Any) -> None:
         raise TypeError(f"{name} must be a text; got {brief(value)}.")
 
 
+def as_texts(name: str, value: Any) -> tuple[str, ...]:
+    """Return a text, or several of them, as a tuple. `TypeError` for others."""
+    try:
+        texts = (value,) if isinstance(value, str) else tuple(value)
+    except TypeError:
+        texts = (None,)
+    if not all(isinstance(text, str) for text in texts):
+        raise TypeError(f"{name} must be a text or a list of texts; got {brief(value)}.")
+    return texts
+
+
+@contextlib.contextmanager
+def about(name: str) -> Iterator[None]:
+    """Begin the text of each `ValueError` and `TypeError` with the name of the argument that holds what is wrong."""
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        if type(error) not in (ValueError, TypeError):  # one of JAX's own kinds
+            raise
+        raise type(error)(f"{name}: {error}") from error
+
+
 def check_flag(name: str, value: Any) -> None:
     """Raise `TypeError` unless the value is True or False."""
     if not isinstance(value, bool | np.bool_):
@@ -222,6 +250,16 @@ def check_count(name: str, value: Any, least: int = 1) -> None:
         raise ValueError(f"{name} must be at least {least}; got {value}.")
     if value > _MOST:
         raise ValueError(f"{name} must be at most {_MOST:,}; got {brief(value)}.")
+
+
+def check_index(name: str, value: Any, least: int, most: int) -> None:
+    """Raise `TypeError` unless the value is one whole number, which may be traced, and `ValueError` for a known one outside
+    `least` to `most`."""
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not whole and not (isinstance(value, jax.Array | np.ndarray) and value.ndim == 0 and value.dtype.kind in "iu"):
+        raise TypeError(f"{name} must be a whole number; got {brief(value)}.")
+    if is_concrete(value) and not least <= value <= most:
+        raise ValueError(f"{name} must be from {least} to {most}; got {brief(int(value))}.")
 
 
 def counted(count: int, noun: str) -> str:

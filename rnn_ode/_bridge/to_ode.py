@@ -16,7 +16,7 @@ from .._cells.protocol import affine_map, preactivation
 from .._cells.vanilla import VanillaCell
 from .._methods.base import AbstractMethod, check_method
 from .._methods.catalogue import CONVERSIONS
-from .._methods.existence import NoSuchFlow, Obstacle, singular, with_hint
+from .._methods.existence import NoSuchFlow, Obstacle, singular
 from ..linalg._solve import inv
 from .jacobian import JacobianField
 from .linear import LinearField
@@ -60,7 +60,7 @@ def to_ode(cell: Cell, method: AbstractMethod, *, dt: float = 1.0) -> Field:
         require_method(whole.W, method)
         if method.backward_differences:
             return SeriesField(_inverse(whole), method.backward_differences, dt, reverse=True)
-        return _require_finite(_affine(whole, method, dt), whole.W, method)
+        return _finite(_affine(whole, method, dt), whole, method, dt)
     if method.ignores_activation:
         raise TypeError(f"{method.call} is written for VanillaCell, h' = f(W_h h + W_x x + b); got {_name(cell)}.")
     if method.affine_only:
@@ -126,12 +126,13 @@ def _require_invertible(W: Array, method: AbstractMethod) -> None:
         _refuse(W, method, Obstacle(why, zero=True) if why else None)
 
 
-def _require_finite(field: LinearField, W: Array, method: AbstractMethod) -> LinearField:
-    """Return the field; raise `ValueError` for one whose matrix rounding has made NaN, if its values are known."""
-    if is_concrete(W, field.A) and not np.isfinite(np.asarray(field.A)).all():
-        why = f"its matrix is so ill-conditioned that rounding in {W.dtype} hides the generator"
-        _refuse(W, method, Obstacle(with_hint(why, np.asarray(W)), zero=False))
-    return field
+def _finite(field: LinearField, whole: AffineMap, method: AbstractMethod, dt: float) -> LinearField:
+    """Return the field. Where rounding has made one of known values NaN though g(W) is finite, φ(W) = g(W) (W − 1)⁻¹."""
+    if not is_concrete(whole, field.A) or np.isfinite(np.asarray(field.A)).all():
+        return field
+    A = method.of_matrix(whole.W) / dt
+    B = jnp.linalg.solve(whole.W - jnp.eye(len(whole.b)), A @ jnp.concatenate([whole.W_x, whole.b[:, None]], axis=1))
+    return LinearField(A, B[:, :-1], B[:, -1], field.lead)
 
 
 def _refuse(W: Array, method: AbstractMethod, reason: Obstacle | None) -> None:

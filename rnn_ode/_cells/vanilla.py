@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from .._base.checks import as_floats, brief, check_count, check_key
+from .._base.checks import about, as_floats, brief, check_callable, check_count, check_key
 from ..linalg._norms import spectral_norm
 from .base import AffineMap, Pieces
 from .driven import AbstractDrivenCell
@@ -97,7 +97,10 @@ class VanillaCell(AbstractDrivenCell):
         check_key(key)
         check_count("input_size", input_size)
         check_count("hidden_size", hidden_size)
-        W_h, W_x = _draw(key, input_size, hidden_size, recurrent)
+        check_callable("recurrent", recurrent, "recurrent(key, shape, dtype)")
+        with about("recurrent"):
+            W_h, W_x = _draw(key, input_size, hidden_size, recurrent)
+            W_h = as_floats("W_h", W_h, (hidden_size, hidden_size))
         return cls(W_h, W_x, jnp.zeros(hidden_size), activation)
 
     @property

@@ -19,7 +19,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from .._base.checks import brief, no_array
+from .._base.checks import about, brief, is_concrete, no_array
 from .atomic import as_path, check_regular, written_beside
 
 PathLike = str | os.PathLike[str]
@@ -139,13 +139,14 @@ def write_arrays(path: PathLike, arrays: Mapping[str, Any] | Any) -> None:
         raise ValueError(f"{path}: arrays are written to {', '.join(_WRITERS)}; got a name ending in {path.suffix!r}.")
     if callable(state_dict := getattr(arrays, "state_dict", None)):  # of a torch module
         arrays = state_dict()
-    if not isinstance(arrays, Mapping):
+    if not isinstance(arrays, Mapping) or not all(isinstance(key, str) for key in arrays):
         raise TypeError(
             f"{path}: arrays by name are wanted, as interop.to_torch(cell) returns them for a cell; got {brief(arrays)}."
         )
     if not arrays:
         raise ValueError(f"{path}: there are no arrays to write.")
-    ready = {key: np.asarray(as_host_floats(f"{path}, key {key!r}", arrays[key]), order="C") for key in arrays}
+    with about("arrays"):
+        ready = {key: np.asarray(as_host_floats(f"{path}, key {key!r}", arrays[key]), order="C") for key in arrays}
     content = _WRITERS[path.suffix.lower()](ready)
     with written_beside(path) as beside:
         beside.write_bytes(content)
@@ -161,7 +162,7 @@ def shape_of(value: Any) -> tuple[int, ...]:
 
 def shapes_of(arrays: Mapping[str, Any]) -> str:
     """The names with their shapes, for an error's text."""
-    return ", ".join(f"{key!r} {shape_of(array)}" for key, array in arrays.items()) or "nothing"
+    return ", ".join(f"{key!r} {shape_of(array)}" for key, array in arrays.items()) or "none"
 
 
 def as_host_floats(name: str, value: Any) -> np.ndarray:
@@ -173,6 +174,10 @@ def as_host_floats(name: str, value: Any) -> np.ndarray:
     try:
         array = np.asarray(value)
     except (TypeError, ValueError) as error:
+        if not is_concrete(value):
+            raise ValueError(
+                f"{name}: a traced array has no numbers yet. Call it outside jit, vmap and grad."
+            ) from None
         raise ValueError(f"{name}: an array of numbers is wanted; got {no_array(value, error)}.") from None
     if array.dtype == object and not array.ndim:  # NumPy did not look into it
         raise ValueError(f"{name}: real numbers are wanted; got {no_array(value)}.")

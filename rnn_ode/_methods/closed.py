@@ -4,11 +4,11 @@ from typing import Any, ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, Complex, Float
+from jaxtyping import Array, Bool, Complex, Float
 
 from .._base.checks import check_flag
 from ..linalg._eig import eig
-from ..linalg._logm import logm
+from ..linalg._logm import logm, rounding_hides_log
 from ..linalg._regions import HalfPlane, UnitDisc, logarithm
 from ..linalg._solve import solve
 from .base import AbstractMethod
@@ -179,6 +179,9 @@ class Exact(AbstractMethod):
     def of_matrix(self, W: Float[Array, "N N"]) -> Array:
         return _complex_logm(W) if self.complex else logm(W)
 
+    def hides(self, W: Float[Array, "N N"]) -> Bool[Array, ""]:
+        return rounding_hides_log(jnp.exp(-1j * _turn(W)) * W if self.complex else W)
+
     def excluded(self, multiplier: Any, tolerance: Any) -> Any:
         zero = abs(multiplier) <= tolerance
         if self.complex:
@@ -196,7 +199,14 @@ class Exact(AbstractMethod):
 
 
 def _complex_logm(W: Float[Array, "N N"]) -> Complex[Array, "N N"]:
-    """A logarithm of a real matrix that may have negative eigenvalues: log(e^{−iθ} W) + iθ.
+    """A logarithm of a real matrix that may have negative eigenvalues: log(e^{−iθ} W) + iθ."""
+    theta = _turn(W)
+    turn = jnp.exp(-1j * theta)
+    return logm(turn * W) + 1j * theta * jnp.eye(W.shape[0], dtype=turn.dtype)
+
+
+def _turn(W: Float[Array, "N N"]) -> Float[Array, ""]:
+    """The angle θ by which e^{−iθ} turns every eigenvalue off the negative axis.
 
     The principal branch ends at the negative axis. The rotation by θ turns the axis into an arc that has no eigenvalue in it.
     That is the arc next to the axis if it is wider than 1e-3, and the logarithm is then the principal one. Otherwise it is
@@ -211,6 +221,4 @@ def _complex_logm(W: Float[Array, "N N"]) -> Complex[Array, "N N"]:
     first = jnp.argmax(wide)
     theta = (ladder[first] + ladder[first + 1]) / 2
     # if all multipliers are positive, the arc is half a turn: stay well inside it
-    theta = jnp.minimum(theta, ladder[first] + 0.5)
-    turn = jnp.exp(-1j * theta)
-    return logm(turn * W) + 1j * theta * jnp.eye(W.shape[0], dtype=turn.dtype)
+    return jnp.minimum(theta, ladder[first] + 0.5)

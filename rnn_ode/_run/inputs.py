@@ -12,11 +12,16 @@ from .._base.types import Cell
 def check_inputs(cell: Cell, xs: Any) -> Float[Array, "T ..."]:
     """Return inputs as a floating array, time first; `ValueError` unless they have the width that the cell tells."""
     xs = as_floats("xs", xs)
-    width = input_width(cell)
     if xs.ndim == 0 or xs.shape[0] == 0:
         raise ValueError(f"xs must be a sequence with at least one sample, time first: (T, D); got shape {xs.shape}.")
-    if width is not None and xs.shape[1:] != (width,):
-        hint = " For one input channel write xs[:, None]." if xs.ndim == 1 and width == 1 else ""
-        hint = hint or (" For a batch use jax.vmap over the first axis." if xs.ndim == 3 else "")
-        raise ValueError(f"xs must have shape (T, {width}) for this cell; got {xs.shape}.{hint}")
+    check_width(cell, xs.shape)
     return xs
+
+
+def check_width(cell: Cell, shape: tuple[int, ...]) -> None:
+    """`ValueError` unless inputs of this shape have the width that the cell tells."""
+    width = input_width(cell)
+    if width is not None and shape[1:] != (width,):
+        hint = " For one input channel write xs[:, None]." if len(shape) == 1 and width == 1 else ""
+        hint = hint or (" For a batch use jax.vmap over the first axis." if len(shape) == 3 else "")
+        raise ValueError(f"xs must have shape (T, {width}) for this cell; got {shape}.{hint}")

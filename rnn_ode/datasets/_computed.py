@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .._base.checks import as_number, as_step, check_count
+from .._base.checks import as_number, as_step, brief, check_count, counted
 from ._series import Series
 
 
@@ -74,7 +74,7 @@ def lorenz(
         x, y, z = state
         return sigma * (y - x), x * (rho - z) - y, x * y - beta * z
 
-    return _solved("lorenz", field, start, n, dt, ("x", "y", "z"))
+    return _solved("lorenz", field, {"sigma": sigma, "rho": rho, "beta": beta}, start, n, dt, ("x", "y", "z"))
 
 
 def van_der_pol(n: int = 4000, dt: float = 0.05, mu: float = 1.0, *, start: Sequence[float] = (2.0, 0.0)) -> Series:
@@ -110,15 +110,17 @@ def van_der_pol(n: int = 4000, dt: float = 0.05, mu: float = 1.0, *, start: Sequ
         x, v = state
         return v, mu * (1 - x * x) * v - x
 
-    return _solved("van_der_pol", field, start, n, dt, ("x", "v"))
+    return _solved("van_der_pol", field, {"mu": mu}, start, n, dt, ("x", "v"))
 
 
 _LONGEST = 1e7  # units of time; their solution takes hours
+_MOST_CALLS = 100_000, 20_000  # of a field, and for each unit of time: van der Pol's with μ = 1000 takes half of these
 
 
 def _solved(
     name: str,
     field: Callable[[float, Any], tuple],
+    parameters: dict[str, float],
     start: Sequence[float],
     n: int,
     dt: float,
@@ -132,14 +134,36 @@ def _solved(
     times = np.arange(n) * as_step("dt", dt)
     if times[-1] > _LONGEST:
         raise ValueError(f"dt must be such that the {n} samples span at most {_LONGEST:g} units of time; got {dt:g}.")
-    if len(start) != len(columns):
-        raise ValueError(f"start must hold {len(columns)} numbers, {', '.join(columns)}; got {len(start)}.")
-    first = [_finite(f"start[{i}]", value) for i, value in enumerate(start)]
+    first = _numbers("start", start, columns)
+    left = int(_MOST_CALLS[0] + _MOST_CALLS[1] * times[-1])
+    given = ", ".join(f"{key} = {value:g}" for key, value in parameters.items())
+    given = f"{name}: with {given} and start = {tuple(first)}"
+
+    def limited(t: float, state: Any) -> tuple:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise ValueError(f"{given} the solution changes too fast: at t = {t:g} its steps would take hours.")
+        return field(t, state)
+
     with np.errstate(over="ignore", invalid="ignore"):
-        solution = solve_ivp(field, (0, times[-1]), first, "DOP853", times, rtol=1e-12, atol=1e-12)
+        solution = solve_ivp(limited, (0, times[-1]), first, "DOP853", times, rtol=1e-12, atol=1e-12)
     if not solution.success:
-        raise ValueError(f"{name}: with these parameters the solution that starts at {tuple(first)} overflows.")
+        raise ValueError(f"{given} the solution overflows.")
     return Series(name, solution.y.T.copy(), times, columns)
+
+
+def _numbers(name: str, value: Any, columns: tuple[str, ...]) -> list[float]:
+    """As many finite numbers as there are columns."""
+    try:
+        entries = list(value)
+    except TypeError:
+        entries = []
+    if isinstance(value, str | bytes) or len(entries) != len(columns):
+        raise ValueError(
+            f"{name} must hold {counted(len(columns), 'number')}, {', '.join(columns)}; got {brief(value)}."
+        )
+    return [_finite(f"{name}[{i}]", entry) for i, entry in enumerate(entries)]
 
 
 def _finite(name: str, value: float) -> float:

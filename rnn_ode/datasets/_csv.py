@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from .._base.checks import counted
-from ._csv_table import Column, index_of, read_table
+from .._base.checks import as_texts, brief, check_count, check_flag, check_text, counted
+from ._csv_columns import Column, as_column, as_columns
+from ._csv_table import read_table
 from ._csv_text import stem
 from ._series import PathLike, Reading, Series
 from ._times import FILLS, as_text, filled, places_of, season_of, step_of
@@ -81,9 +82,9 @@ def load_csv(
 
     ```
     """
-    if fill is not None and fill not in FILLS:
-        raise ValueError(f"fill must be one of {', '.join(FILLS)}; got {fill!r}.")
-    table = read_table(path, column, index, dates, sep, decimal, tuple(na), header)
+    _check_options(index=index, dates=dates, sep=sep, decimal=decimal, header=header, fill=fill, season=season)
+    known = as_columns("known", known)
+    table = read_table(path, column, index, dates, sep, decimal, as_texts("na", na), header)
     chosen = table.chosen(column)
     where, remarks = table.index_column(index, chosen, dates)
     times = None
@@ -97,7 +98,7 @@ def load_csv(
             remarks = (*remarks, "rows sorted from old to new")
             times, values, lines = times[order], values[order], lines[order]
         _check_once(path, table.header[where or 0], times, lines)
-    known_places = [chosen.index(index_of(path, table.header, one)) for one in known]
+    known_places = [table.place_of(one, chosen) for one in known]
     end = _end_of_history(values, known_places)
     missing = np.isnan(values) & ~table.text_in(chosen, lines)
     if fill is None:
@@ -119,6 +120,21 @@ def load_csv(
     about = Reading(Path(path).name, tuple(table.header), None if where is None else table.header[where], ())
     about = Reading(about.file, about.available, about.index, (*table.remarks(chosen), *remarks, *rows.said))
     return Series(name, values, times, names, about, rows.gaps, ahead, empty)
+
+
+def _check_options(*, index: Any, header: Any, season: Any, fill: Any, **texts: Any) -> None:
+    """`TypeError` or `ValueError` for an option of the wrong kind, before the file is read."""
+    for name, value in (texts | {"fill": fill}).items():
+        if value is not None:
+            check_text(name, value)
+    if fill is not None and fill not in FILLS:
+        raise ValueError(f"fill must be one of {', '.join(FILLS)}; got {brief(fill)}.")
+    if index is not None:
+        as_column("index", index)
+    if header is not None:
+        check_flag("header", header)
+    if season is not None:
+        check_count("season", season)
 
 
 def _check_once(path: PathLike, name: str, times: np.ndarray, lines: np.ndarray) -> None:

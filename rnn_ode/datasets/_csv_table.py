@@ -1,21 +1,20 @@
 """The cells of a csv file: numbers of each column, dates, and which columns are read. pandas reads the cells, in pieces."""
 
-import operator
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
 
-from .._base.checks import counted
+from .._base.checks import brief, counted
 from ._csv_cells import Numbers, kind
+from ._csv_columns import Column, as_columns, index_of
 from ._csv_text import HEAD, Dialect, Stream, checked_records, dialect_of, records, separator_in
 from ._dates import dates_in_numbers, dates_of
 from ._series import PathLike
 from ._times import increases
 
 _PIECE = 100_000  # rows that are texts at the same time
-Column = str | int
 _CODES = (-99, -999, -9999, -99999, -999.9, -99.99, -999.99)  # with which some files write missing values
 _TIMES = frozenset(("year", "years", "date", "time", "datetime", "timestamp", "jahr", "datum", "zeit"))
 
@@ -51,10 +50,10 @@ class Table:
                     f"got {self.first[:200]!r}."
                 )
             return numeric[-1:]
-        wanted = [column] if isinstance(column, str | int) else list(column)
+        wanted = as_columns("column", column)
         if not wanted:
             raise ValueError(f"column must name at least one column of {self.path}; got {column!r}.")
-        found = [index_of(self.path, self.header, name) for name in wanted]
+        found = [index_of(self.path, self.header, name, "column") for name in wanted]
         for i in found:
             if self.numbers[i].unit is None:
                 raise ValueError(
@@ -63,6 +62,16 @@ class Table:
                 )
         return found
 
+    def place_of(self, known: Column, chosen: list[int]) -> int:
+        """Where a column that is known in advance is among those to read."""
+        where = index_of(self.path, self.header, known, "known")
+        if where not in chosen:
+            raise ValueError(
+                f"{self.path}: known {brief(known)}: each of them must be among the columns to read, which are "
+                f"{', '.join(repr(self.header[i]) for i in chosen)}."
+            )
+        return chosen.index(where)
+
     def index_column(
         self, index: Column | None, chosen: list[int], dates: str | None
     ) -> tuple[int | None, tuple[str, ...]]:
@@ -70,7 +79,7 @@ class Table:
         if index is not None:
             if index == "none" and "none" not in self.header:
                 return None, ()
-            return index_of(self.path, self.header, index), ()
+            return index_of(self.path, self.header, index, "index"), ()
         free = [i for i in self.dated if i not in chosen]
         if free:
             return free[0], ()
@@ -208,7 +217,7 @@ def read_table(
     dated = _dated(sample, dialect)
     keep = set(dated)
     if index is not None and dates is not None and index != "none":
-        keep.add(index_of(path, names, index))
+        keep.add(index_of(path, names, index, "index"))
     stream = Stream(checked_records(path, dialect))
     numbers, texts = [Numbers.empty(dialect.spelling) for _ in names], {i: [] for i in keep}
     if len(head) - dialect.header > 0:
@@ -254,29 +263,3 @@ def _are_years(values: np.ndarray) -> bool:
 def _cell_at(path: PathLike, dialect: Dialect, line: int, column: int) -> str:
     """One cell of a file."""
     return next(dialect.cells(text)[column] for number, text in records(path) if number == line)
-
-
-def index_of(path: PathLike, header: list[str], name: Column) -> int:
-    """The index of one column."""
-    if not isinstance(name, str):
-        index = operator.index(name)
-    elif header.count(name) > 1:
-        raise ValueError(f"{path}: the header has column {name!r} more than once; give its 0-based index instead.")
-    elif name in header:
-        index = header.index(name)
-    else:
-        index = int(name) if name.isdecimal() else -1
-    if not 0 <= index < len(header):
-        raise ValueError(f"{path}: no column {name!r}. {_existing(header)}")
-    return index
-
-
-def _existing(header: list[str]) -> str:
-    """Say which columns exist. The columns of a file without a header are named by their numbers."""
-    last, named = len(header) - 1, header != [str(i) for i in range(len(header))]
-    names = ", ".join(map(repr, header))
-    if last == 0:
-        return f"There is only one column, {names} (number 0)." if named else "There is only one column, number 0."
-    if named:
-        return f"There are the columns {names}; or give a number from 0 to {last}."
-    return f"The columns have no names; give a number from 0 to {last}."

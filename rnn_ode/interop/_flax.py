@@ -13,7 +13,7 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 
-from .._base.checks import brief
+from .._base.checks import about, brief
 from .._cells.vanilla import VanillaCell
 from ._arrange import Module
 from ._fill import as_weights, filled
@@ -68,6 +68,13 @@ def from_flax(
         raise TypeError(
             f"params must be nested dictionaries of arrays, as Flax's init returns them; got {brief(params)}."
         )
+    with about("params"):
+        modules, told = _modules(params, activation)
+    return network_of("params", modules, order, between, told)
+
+
+def _modules(params: Mapping[Any, Any], activation: Activation) -> tuple[list[Module], bool]:
+    """The layers in the order of the first array of each, and whether that order means something."""
     arrays = flat(params)
     if any(path.startswith("params/") for path in arrays):
         arrays = {path.removeprefix("params/"): array for path, array in arrays.items()}
@@ -78,9 +85,8 @@ def from_flax(
             modules[name] = _module(name, parts)
             read.add(name)
     check_all_read(arrays, read, "LSTM, GRU and simple cells, Dense and LayerNorm")
-    # in the order of the first group of each
     owners = [name for group in groups for name in (group, group.rpartition("/")[0]) if name in modules]
-    return network_of([modules[name] for name in dict.fromkeys(owners)], order, between, list(arrays) != sorted(arrays))
+    return [modules[name] for name in dict.fromkeys(owners)], list(arrays) != sorted(arrays)
 
 
 def _cells(groups: Mapping[str, Mapping[str, Any]], activation: Activation) -> tuple[dict[str, Module], set[str]]:

@@ -9,7 +9,7 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 
-from .._base.checks import check_count, check_text, counted
+from .._base.checks import about, as_texts, check_count, check_text, counted
 from .._base.types import Cell
 from .._cells.projected import ProjectedLSTMCell
 from .._cells.protocol import output_shape
@@ -70,23 +70,33 @@ def from_torch(
 
     ```
     """
-    if is_module(state_dict):
-        arrays = arrays_of(state_dict)
-        found = recurrent_of(state_dict, prefix or None)
-        if layer == 0 and found.layers > 1:
-            raise ValueError(
-                f"the module has {found.layers} layers: interop.from_torch_network(module).cell is the cell of all of them, "
-                "and from_torch(module.state_dict(), prefix, layer) that of one."
-            )
-        _check_forward(arrays, found.prefix)
-        return from_torch(arrays, found.prefix, layer, activation=agreed(found.activation, activation))
-    _check_names(state_dict)
     check_text("prefix", prefix)
     check_count("layer", layer, 0)
-    state_dict, prefix = read_names(state_dict), plain_name(prefix)
-    if f"{prefix}weight_hr_l{layer}" in state_dict:
-        return _projected(state_dict, prefix, layer)
-    W_x, W_h, *biases = _layer_arrays(state_dict, prefix, layer)
+    if is_module(state_dict):
+        with about("state_dict"):
+            return _layer_of_module(state_dict, prefix, layer, activation)
+    _check_names(state_dict)
+    with about("state_dict" if not (prefix or layer) else f"state_dict, with prefix {prefix!r} and layer {layer}"):
+        return one_layer(read_names(state_dict), plain_name(prefix), layer, activation)
+
+
+def _layer_of_module(module: Any, prefix: str, layer: int, activation: Activation) -> Layer:
+    found = recurrent_of(module, prefix or None)
+    if layer == 0 and found.layers > 1:
+        raise ValueError(
+            f"the module has {found.layers} layers: interop.from_torch_network(module).cell is the cell of all of them, "
+            "and from_torch(module.state_dict(), prefix, layer) that of one."
+        )
+    arrays = read_names(arrays_of(module))
+    _check_forward(arrays, found.prefix)
+    return one_layer(arrays, plain_name(found.prefix), layer, agreed(found.activation, activation))
+
+
+def one_layer(arrays: Mapping[str, Any], prefix: str, layer: int, activation: Activation) -> Layer:
+    """The cell of one layer among the arrays by their plain names."""
+    if f"{prefix}weight_hr_l{layer}" in arrays:
+        return _projected(arrays, prefix, layer)
+    W_x, W_h, *biases = _layer_arrays(arrays, prefix, layer)
     (rows, size), inputs = W_h.shape, W_x.shape[1]
     biases = _summed(*biases, gated=rows == 3 * size) if biases else {}
     if biases:
@@ -150,6 +160,24 @@ def from_torch_network(
 
     ```
     """
+    if not is_module(state_dict):
+        _check_names(state_dict)
+    with about("state_dict"):
+        return network_by_names(state_dict, prefix, readout, activation, between, residual)
+
+
+def network_by_names(
+    state_dict: Mapping[str, Any] | Any,
+    prefix: str | Sequence[str] | None,
+    readout: str | Sequence[str] | EllipsisType | None,
+    activation: Activation,
+    between: Activation | EllipsisType,
+    residual: bool = False,
+) -> Network:
+    """What `from_torch_network` returns."""
+    prefix = prefix if prefix is None or isinstance(prefix, str) else as_texts("prefix", prefix)
+    if readout is not None and not isinstance(readout, EllipsisType):
+        readout = as_texts("readout", readout)
     activations: dict[str, Activation] = {}
     functions: dict[str, Activation] = {}
     module = state_dict if is_module(state_dict) else None
@@ -161,7 +189,6 @@ def from_torch_network(
         if prefix is None or isinstance(readout, EllipsisType):
             check_norms(module)
         state_dict = arrays_of(module)
-    _check_names(state_dict)
     arrays = read_names(state_dict)
     order = order_of(arrays, prefix, readout, lambda one: all_layers(arrays, one, activations.get(one, activation)))
     if module is not None:
@@ -184,7 +211,7 @@ def all_layers(state_dict: Mapping[str, Any], prefix: str, activation: Activatio
     keys = layer_keys(state_dict, prefix)
     _check_forward(state_dict, prefix)
     count = 1 + max((int(match["layer"]) for match in keys), default=0)
-    cells = [from_torch(state_dict, prefix, layer, activation=activation) for layer in range(count)]
+    cells = [one_layer(state_dict, prefix, layer, activation) for layer in range(count)]
     for layer, (below, cell) in enumerate(itertools.pairwise(cells), start=1):
         size = cast(tuple, output_shape(below))[0]
         if cell.input_size != size:

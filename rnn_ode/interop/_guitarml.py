@@ -9,11 +9,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .._base.checks import brief
+from .._base.checks import about, brief
 from .._base.protocol import input_width
 from .._cells.stacked import StackedCell
 from .._cells.vanilla import VanillaCell
-from .._files.arrays import PathLike
+from .._files.arrays import PathLike, as_host_floats
 from .._files.atomic import as_path, written_beside
 from ._layer_list import sampling_rate
 from ._network import Network
@@ -100,9 +100,13 @@ def write_network(path: PathLike, network: Network) -> None:
         isinstance(cell, VanillaCell) and cell.activation not in (jnp.tanh, jax.nn.tanh, jax.lax.tanh) for cell in cells
     ):
         raise ValueError(f"{path}: the file does not say the activation of a plain network, which must be tanh.")
-    arrays = to_torch(network, "rec.", "lin.")
+    with about("network"):
+        arrays = {
+            key: as_host_floats(f"{path}, key {key!r}", array)
+            for key, array in to_torch(network, "rec.", "lin.").items()
+        }
     told = _told_by(arrays)
-    about = {
+    model_data = {
         "model": "SimpleRNN",
         "input_size": input_width(network.cell),
         "output_size": network.output_size,
@@ -111,11 +115,11 @@ def write_network(path: PathLike, network: Network) -> None:
         "bias_fl": "rec.bias_ih_l0" in arrays,
     }
     if network.rate is not None:
-        about["sample_rate"] = network.rate
+        model_data["sample_rate"] = network.rate
     if network.initial is not None:
         states = network.initial if len(cells) > 1 else (network.initial,)
         parts = zip(*[jax.tree.leaves(state) for state in states], strict=True)
         arrays |= {f"rec.{name}": np.stack(rows) for name, rows in zip(("h0", "c0"), parts, strict=False)}
-    content = {"model_data": about, "state_dict": {key: array.tolist() for key, array in arrays.items()}}
+    content = {"model_data": model_data, "state_dict": {key: array.tolist() for key, array in arrays.items()}}
     with written_beside(path) as beside:
         beside.write_text(json.dumps(content, allow_nan=False), encoding="utf-8")

@@ -7,7 +7,8 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from .._base.checks import brief
+from .._base.checks import about, as_texts, brief
+from .._files.arrays import shape_of
 from ._arrange import Module
 from ._keras_layers import layers_of
 from ._layer_list import layer_list
@@ -70,19 +71,29 @@ def from_keras(
     """
     if hasattr(model, "layers") and hasattr(model, "get_config"):
         return layer_list(_described(model))
+    names = None if order is None else as_texts("order", order)
     if isinstance(model, Mapping):
-        arrays = flat(model)
-        groups = {name: parts for name, parts in grouped(arrays).items() if parts.keys() <= set(_ARRAYS)}
-        check_all_read(arrays, groups, "LSTM, GRU, SimpleRNN and Dense")
-        modules = [
-            _module(name, [parts[part] for part in _ARRAYS if part in parts], "recurrent_kernel" in parts, activation)
-            for name, parts in groups.items()
-        ]
-        return network_of(modules, order, between, list(arrays) != sorted(arrays))
+        with about("model"):
+            modules, told = _by_path(model, activation)
+        return network_of("model", modules, names, between, told)
     if isinstance(model, Sequence) and not isinstance(model, str):
-        modules = [_module(f"layer {k}", *entry, activation) for k, entry in enumerate(_taken_apart(model))]
-        return network_of(modules, order or [module.name for module in modules], between)
+        with about("model"):
+            modules = [_module(f"layer {k}", *entry, activation) for k, entry in enumerate(_taken_apart(model))]
+        chosen = [module.name for module in modules] if names is None else names
+        return network_of("model", modules, chosen, between)
     raise TypeError(f"model must be a Keras model, its arrays by path, or the list of its arrays; got {brief(model)}.")
+
+
+def _by_path(model: Mapping[Any, Any], activation: Activation) -> tuple[list[Module], bool]:
+    """The layers of arrays by path, and whether their order means something."""
+    arrays = flat(model)
+    groups = {name: parts for name, parts in grouped(arrays).items() if parts.keys() <= set(_ARRAYS)}
+    check_all_read(arrays, groups, "LSTM, GRU, SimpleRNN and Dense")
+    modules = [
+        _module(name, [parts[part] for part in _ARRAYS if part in parts], "recurrent_kernel" in parts, activation)
+        for name, parts in groups.items()
+    ]
+    return modules, list(arrays) != sorted(arrays)
 
 
 def _described(model: Any) -> dict[str, Any]:
@@ -108,7 +119,7 @@ _SAID = (
 
 def _taken_apart(arrays: Sequence[Any]) -> list[tuple[list[Any], bool]]:
     """The arrays of each layer in a list, and whether the layer is recurrent."""
-    shapes, layers, k = [np.shape(array) for array in arrays], [], 0
+    shapes, layers, k = [shape_of(array) for array in arrays], [], 0
     while k < len(shapes):
         gates = _gates(shapes[k], shapes[k + 1]) if k + 1 < len(shapes) else 0
         if len(shapes[k]) != 2 or gates == 1:

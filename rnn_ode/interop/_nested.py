@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from types import EllipsisType
 from typing import Any, cast
 
+from .._base.checks import as_texts, brief
 from .._base.types import Cell
 from .._files.arrays import shapes_of
 from ._arrange import Module, Order, applied, arranged, sizes_of
@@ -33,15 +34,19 @@ def grouped(arrays: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def network_of(
-    modules: Sequence[Module], order: Sequence[str] | None, between: Activation | EllipsisType, told: bool = True
+    argument: str,
+    modules: Sequence[Module],
+    order: Sequence[str] | None,
+    between: Activation | EllipsisType,
+    told: bool = True,
 ) -> Network:
-    """The network of these layers, in the order of their names or, with `None`, in the one that fits.
+    """The network of these layers of an argument, in the order of their names or, with `None`, in the one that fits.
 
     `told` tells whether the order of the modules means something.
     """
     if not any(module.recurrent for module in modules):
         raise ValueError(
-            f"no recurrent layer; there are {', '.join(repr(module.name) for module in modules) or 'no layers'}."
+            f"{argument}: no recurrent layer; there are {', '.join(repr(module.name) for module in modules) or 'no layers'}."
         )
     if order is None:
         found = arranged(modules, told=told, advice=_advice)
@@ -64,12 +69,14 @@ def check_all_read(arrays: Mapping[str, Any], read: Collection[str], kinds: str)
 
 def _in_order(modules: Sequence[Module], order: Sequence[str]) -> Order:
     known = {module.name: module for module in modules}
-    missing = [name for name in order if name not in known]
-    if missing or isinstance(order, str):
-        raise ValueError(f"order must list names of layers, which are {', '.join(map(repr, known))}; got {order!r}.")
-    found = tuple(known[name] for name in order)
+    names = as_texts("order", order)
+    if not names or isinstance(order, str) or any(name not in known for name in names):
+        raise ValueError(
+            f"order must list names of layers, which are {', '.join(map(repr, known))}; got {brief(order)}."
+        )
+    found = tuple(known[name] for name in names)
     if arranged((), found) is None:
-        raise ValueError(f"the layers do not fit in the order given: {sizes_of(found)}.")
+        raise ValueError(f"order: the layers do not fit in the order given: {sizes_of(found)}.")
     return found
 
 

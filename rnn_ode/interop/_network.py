@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from .._base.callables import check_cell
-from .._base.checks import as_step, brief, check_flag, counted
+from .._base.checks import as_floats, as_step, brief, check_flag, counted
 from .._base.protocol import input_width
 from .._base.types import Cell
 from .._cells.protocol import as_state, output_of, output_shape
@@ -97,6 +97,15 @@ class Network(eqx.Module):
             raise ValueError(f"readout must map vectors to vectors; it maps {given} to {brief(row)}.")
         return row.shape
 
+    def _read(self, y: Array) -> Array:
+        """The readout of an output of the cell, whose shape may not have been known before."""
+        wanted = getattr(self.readout, "in_features", None)
+        if wanted is not None and y.shape != (wanted,):
+            raise ValueError(
+                f"h must be a state whose output has shape {(wanted,)}, which the readout takes; got {y.shape}."
+            )
+        return y if self.readout is None else self.readout(y)
+
     @property
     def output_size(self) -> int | None:
         """M, or `None` if neither a linear readout nor the cell tells it."""
@@ -118,8 +127,8 @@ class Network(eqx.Module):
 
         **Returns:** the output (M,).
 
-        **Raises:** `TypeError` for a state of which only the cell can say which part is the output, where the cell has no
-        method `output`.
+        **Raises:** `ValueError` or `TypeError` for an input or a state of other shapes, or not finite, and for a state of
+        which only the cell can say which part is the output, where the cell has no method `output`.
 
         ```python
         >>> import equinox as eqx, jax, jax.numpy as jnp
@@ -132,9 +141,11 @@ class Network(eqx.Module):
 
         ```
         """
-        y = output_of(self.cell, h)
-        y = y if self.readout is None else self.readout(y)
+        y = self._read(output_of(self.cell, as_state("h", h, self.cell)))
         if self.residual is False:
             return y
+        x = as_floats("x", x, ("D",))
+        if x.shape[0] < y.shape[0]:
+            raise ValueError(f"x must have at least as many entries as the output, {y.shape[0]}; got {x.shape[0]}.")
         added = x[: y.shape[0]]
         return y + (added if self.residual is True else self.residual * added)

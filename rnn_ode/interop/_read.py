@@ -16,7 +16,7 @@ from .._cells.piecewise import PiecewiseLinearCell
 from .._cells.vanilla import VanillaCell
 from .._files.arrays import PathLike, check_file, checked_arrays, named_lists, read_arrays, read_json_object, shapes_of
 from .._files.atomic import as_path
-from ._from_torch import before_readout, from_torch_network
+from ._from_torch import before_readout, network_by_names
 from ._guitarml import as_described
 from ._layer_list import is_keras_config, is_layer_list, layer_list, refuse_keras_config
 from ._nam import is_nam, nam_network
@@ -161,7 +161,7 @@ def read_network(
             network = with_readout(cell, others, layers, readout)
         else:
             chosen = jnp.tanh if isinstance(activation, EllipsisType) else activation
-            network = from_torch_network(arrays, prefix, readout, activation=chosen, between=between)
+            network = network_by_names(arrays, prefix, readout, chosen, between)
         network = as_described(network, about, arrays, isinstance(residual, EllipsisType))
         return network if isinstance(residual, EllipsisType) else dataclasses.replace(network, residual=residual)
     except ValueError as error:

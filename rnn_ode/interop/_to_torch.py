@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .._base.checks import brief, check_flag, check_on_host, check_text
 from .._base.types import Cell
 from .._cells.projected import ProjectedLSTMCell
 from .._cells.stacked import StackedCell
@@ -53,6 +54,11 @@ def to_torch(
 
     ```
     """
+    check_on_host("interop.to_torch", network=network)
+    check_text("prefix", prefix)
+    check_text("readout", readout)
+    if bias is not None:
+        check_flag("bias", bias)
     if not isinstance(network, Network):
         return _recurrent_arrays(network, prefix, bias)
     linear = network.readout
@@ -93,8 +99,8 @@ def _kind_and_parts(cell: Any) -> tuple[str, dict[str, np.ndarray]]:
         kind, (W_x, W_h, b, b_n) = "LSTM", (cell.weight_ih, cell.weight_hh, cell.bias, None)
     else:
         raise TypeError(
-            f"PyTorch has no counterpart of a {type(cell).__name__}: VanillaCell, equinox.nn.GRUCell, equinox.nn.LSTMCell, "
-            "an LSTM with a projection and stacks of one of them are written."
+            "network must be of cells that PyTorch has: VanillaCell, equinox.nn.GRUCell, equinox.nn.LSTMCell, an LSTM with a "
+            f"projection or a stack of one of them; got {brief(cell)}."
         )
     parts = {"weight_ih": np.asarray(W_x), "weight_hh": np.asarray(W_h)}
     if b is not None:

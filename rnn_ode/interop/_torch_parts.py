@@ -39,10 +39,10 @@ def order_of(
     all_named = prefix is not None and not isinstance(readout, EllipsisType)
     in_order = prefix is not None and not isinstance(prefix, str)
     chosen = known if prefix is None else _names(prefix)
-    recurrent = [name for name in chosen if name in known or not in_order]
+    recurrent = [name for name in chosen if name in known]
     if not recurrent:
         raise ValueError(
-            f"prefix {prefix!r} names no recurrent layers; the prefixes of those are {', '.join(map(repr, known))}."
+            f"prefix {_quoted(chosen)} names no recurrent layers; the prefixes of those are {_quoted(known)}."
         )
     body = {name: _recurrent(name, cell_of, recurrent) for name in recurrent}
     size = body[recurrent[-1]].gives
@@ -108,6 +108,10 @@ def _states(arrays: Mapping[str, Any], module: Module, mine: Mapping[str, int]) 
 def _names(names: Names) -> list[str]:
     given = [] if names is None else [names] if isinstance(names, str) else list(names)
     return [plain_name(name) for name in given]
+
+
+def _quoted(names: Sequence[str]) -> str:
+    return ", ".join(map(repr, names)) or "()"
 
 
 def _recurrent(name: str, cell_of: Callable[[str], Cell], all_of_them: Sequence[str]) -> Module:

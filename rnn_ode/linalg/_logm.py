@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.typing import ArrayLike
-from jaxtyping import Array, Inexact, Integer
+from jaxtyping import Array, Bool, Inexact, Integer
 
 from .._base.checks import as_matrix, is_concrete
 from .._base.verdict import float64_hint
@@ -118,6 +118,11 @@ def logm_of(name: str, A: ArrayLike | Sequence) -> Inexact[Array, "N N"]:
             f"that is negative, Exact(complex=True).generator({name}) is a complex logarithm; if it is zero, there is none."
         )
     return log
+
+
+def rounding_hides_log(A: Inexact[Array, "N N"]) -> Bool[Array, ""]:
+    """Return whether the logarithm of A comes out as NaN; A may be traced."""
+    return ~jnp.all(jnp.isfinite(_of_balanced(A, balancing(A))))
 
 
 @jax.jit

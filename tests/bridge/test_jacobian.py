@@ -55,6 +55,28 @@ def test_the_flow_anchored_at_a_state_reaches_the_next_one(name):
     np.testing.assert_allclose(arrival, cell(x, h), rtol=1e-11)
 
 
+def test_a_field_of_jacobians_by_hand():
+    """One unit under the input x(t) = t, which Tustin reads half a step of 0.5 ahead."""
+    cell = ro.VanillaCell([[0.8]], [[1.0]], [0.1], activation=jnp.tanh)
+    field, t, h = ro.to_ode(cell, ro.Tustin(), dt=0.5), 0.3, 0.7
+    after = np.tanh(0.8 * h + 0.55 + 0.1)
+    J = 0.8 * (1 - after**2)
+
+    @jax.jit
+    def asked(h):
+        at = t, h, lambda t: jnp.asarray(t)[None]
+        return field(*at), field.equation(*at), field.generator(*at), field.jacobian_at_rest(*at)
+
+    found = [np.asarray(value).item() for value in asked(jnp.array([h]))]
+    g = 2 * (J - 1) / (J + 1) / 0.5
+    np.testing.assert_allclose(found, [2 / (J + 1) * (after - h) / 0.5, after - h, g, g], rtol=1e-13)
+    assert np.isnan(asked(jnp.array([np.inf]))[0]).all()  # a trial step may end there
+    assert field.partial and field.input_size == 1 and field.initial_state().tolist() == [0]
+    np.testing.assert_array_equal(field.output(jnp.ones(1)), 1)
+    other = ro.to_ode(cell, ro.Backward(2))  # whose φ has zeros
+    assert other.equation is None and other.jacobian_at_rest is None
+
+
 def positive_relu():
     """A ReLU network all of whose units stay active: positive weights and inputs."""
     return ro.VanillaCell([[0.6, 0.1, 0.0], [0.05, 0.7, 0.1], [0.1, 0.0, 0.5]], 0.1 * np.ones((N, D)), 0.1 * np.ones(N))

@@ -68,6 +68,13 @@ def test_a_linear_field_becomes_the_affine_network_of_its_exponential_and_comes_
     np.testing.assert_allclose(again(0.0, jnp.asarray(h), Constant(jnp.asarray(x))), wanted, rtol=1e-10)
 
 
+def test_a_linear_field_says_that_it_is_one():
+    field = ro.to_ode(AFFINE, ro.Tustin(), dt=0.5)
+    assert field.linear and field.leads == (0.25,) and field.input_size == D
+    np.testing.assert_array_equal(field.generator(0.0, H0, None), field.A)
+    np.testing.assert_array_equal(field.initial_state(), np.zeros(len(H0)))
+
+
 def with_logarithm(n, growth, seed=0):
     """A matrix with a principal logarithm and spectral radius e^growth: its exponents lie in |Im| < 2."""
     G = np.random.default_rng(seed).normal(size=(n, n)) / math.sqrt(n)

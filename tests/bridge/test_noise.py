@@ -76,7 +76,14 @@ def test_noise_that_no_flow_makes_is_refused_with_the_eigenvalue():
     np.testing.assert_allclose(even, even[0, 0] * np.eye(2), atol=1e-14)
 
 
-@pytest.mark.slow
+def test_noise_that_leaves_the_float_range_is_refused():
+    """That of the growing mode alone; traced it is not finite."""
+    A = np.diag([-0.5, 900.0, -3e4])
+    with pytest.raises(ValueError, match=r"^dt must be short enough for the noise .* finite in float64; got 0\.5"):
+        ro.noise_to_rnn(A, np.ones(3), dt=0.5)
+    assert not np.isfinite(jax.jit(lambda A: ro.noise_to_rnn(A, np.ones(3), dt=0.5))(A)).all()
+
+
 def test_a_matrix_without_a_logarithm_is_refused():
     with pytest.raises(ValueError, match=r"^W has no principal logarithm.*generator\(W\)"):
         ro.noise_to_ode(np.diag([-0.5, 0.5]), 1.0)

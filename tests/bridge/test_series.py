@@ -82,6 +82,29 @@ def test_forward_and_backward_generators_are_mirror_images():
         )
 
 
+@pytest.mark.parametrize(
+    ("method", "leads"), [(ro.Forward(3), (0.5, 1.0, 1.5)), (ro.Backward(3), (0.0, -0.5, -1.0))], ids=str
+)
+def test_a_series_says_where_it_reads_the_input(method, leads):
+    field = ro.to_ode(ro.VanillaCell(W, W_X, BIAS, activation=None), method, dt=0.5)
+    assert field.leads == leads and field.linear and field.input_size == D
+    assert field.initial_state().tolist() == [0] * N and field.output(jnp.ones(N)).tolist() == [1] * N
+    assert not ro.to_ode(ro.VanillaCell(W, W_X, BIAS), ro.Forward(2)).linear
+
+
+def test_a_series_applies_the_cell_to_what_it_reads_by_hand():
+    """h ↦ ½ h + x under x(t) = t at t = 3, in steps of ½; and its inverse h ↦ 2 (h − x)."""
+    cell, h = ro.VanillaCell([[0.5]], [[1.0]], [0.0], activation=None), 1.0
+    first, second = 0.5 * h + 3.5, 0.5 * (0.5 * h + 3.5) + 4.0
+    before, earlier = 2 * (h - 3.0), 2 * (2 * (h - 3.0) - 2.5)
+    for method, wanted in (
+        (ro.Forward(2), (first - h) - (second - 2 * first + h) / 2),
+        (ro.Backward(2), (h - before) + (h - 2 * before + earlier) / 2),
+    ):
+        found = ro.to_ode(cell, method, dt=0.5)(3.0, jnp.array([h]), lambda t: jnp.asarray(t)[None])
+        np.testing.assert_allclose(found, [wanted / 0.5], rtol=1e-13)
+
+
 def small_tanh():
     """Symmetric, its multipliers within (0.6, 0.95) also where tanh is a little flat."""
     Q = np.linalg.qr(np.random.default_rng(3).normal(size=(N, N)))[0]

@@ -1,6 +1,7 @@
 """The bridge: every conversion against SciPy's matrix functions, the pairs that undo each other, and the refusals."""
 
 import diffrax
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -243,3 +244,23 @@ def test_a_flow_whose_matrix_rounding_hides_is_refused():
     cell = ro.VanillaCell(W, np.ones((5, 1), np.float32), np.zeros(5, np.float32), None)
     with pytest.raises(ValueError, match=r"rounding in float32 hides the generator; float64 .* These do: Forward\(1\)"):
         ro.to_ode(cell, ro.Exact())
+    with pytest.raises(ValueError, match="hides the generator"):
+        jax.jit(lambda h: ro.to_ode(cell, ro.Exact())(0.0, h, lambda t: jnp.zeros(1)))(W[0])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", [ro.Exact(), ro.Exact(complex=True)], **labelled)
+def test_a_spectrum_and_a_conversion_agree_on_what_rounding_hides(method):
+    """The spectrum said that a logarithm exists where the conversion refused it, or the reverse."""
+    rng, hidden, there = np.random.default_rng(2), 0, 0
+    exists = eqx.filter_jit(lambda W: ro.spectrum(W).exists(method))
+    for _ in range(40):
+        W = rotated(rng, jordan(10.0 ** rng.uniform(-2, 0), 3)).astype(np.float32)
+        try:
+            field = ro.to_ode(ro.VanillaCell(W, W[:, :1], W[0], None), method)
+        except ValueError as error:
+            converts, hidden = False, hidden + ("hides" in str(error))
+        else:
+            converts, there = bool(np.isfinite(field.A).all() and np.isfinite(field.c).all()), there + 1
+        assert bool(exists(W)) == converts == (method.obstacle(W) is None)
+    assert hidden > 3 and there > 8

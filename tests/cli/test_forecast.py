@@ -56,7 +56,10 @@ def test_the_command_reads_a_csv_and_goes_on_from_a_checkpoint(tmp_path):
         (["words.csv"], "no column holds numbers"),
         (["missing.csv"], "no column holds numbers"),
         (["infinite.csv"], "line 4, column 'x': a finite number is wanted; got 'inf'"),
-        (["twice.csv", "--column", "x"], "the header has column 'x' more than once; give its 0-based index instead"),
+        (
+            ["twice.csv", "--column", "x"],
+            "the header has column 'x' more than once; give column its number from 0 instead",
+        ),
         (["book.xlsx"], "this is a zip archive or an Excel workbook; unpack it, or save the sheet as csv"),
         (
             ["months.csv"],

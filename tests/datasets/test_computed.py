@@ -68,7 +68,7 @@ def test_what_is_solved_does_not_depend_on_the_precision_of_jax():
         (lambda: datasets.lorenz(1), "n must be at least 2; got 1"),
         (lambda: datasets.lorenz(10, 0.0), "dt must be positive and finite; got 0.0"),
         (lambda: datasets.lorenz(10, rho=float("nan")), "rho must be finite; got nan"),
-        (lambda: datasets.lorenz(10, start=(1.0, 2.0)), "start must hold 3 numbers, x, y, z; got 2"),
+        (lambda: datasets.lorenz(10, start=(1.0, 2.0)), r"start must hold 3 numbers, x, y, z; got \(1\.0, 2\.0\)"),
         (lambda: datasets.van_der_pol(10, start=(1.0, float("inf"))), r"start\[1\] must be finite; got inf"),
         (lambda: datasets.van_der_pol(100, 1.0, -1.0, start=(3.0, 0.0)), "overflows"),
     ],

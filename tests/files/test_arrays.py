@@ -238,7 +238,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
 
 def test_shapes_are_told_by_name_and_ragged_lists_by_their_length():
     assert shapes_of({"W": SQUARE, "list": [[1.0], [2.0, 3.0]]}) == "'W' (2, 2), 'list' (2,)"
-    assert shapes_of({}) == "nothing"
+    assert shapes_of({}) == "none"
 
 
 def test_a_byte_that_is_not_utf_8_is_named_with_its_line(tmp_path):

@@ -22,9 +22,17 @@ def test_cells_that_pytorch_does_not_have_are_refused():
     gru = eqx.nn.GRUCell(3, 3, key=KEY)
     two = SQUARE, TALL, np.ones(2)
     cases = [
-        (PiecewiseLinearCell(SQUARE, *two), TypeError, "no counterpart of a PiecewiseLinearCell"),
-        (lambda x, h: h, TypeError, "no counterpart of a function"),
-        (ro.StackedCell([ro.StackedCell([square])]), TypeError, "no counterpart of a StackedCell"),
+        (
+            PiecewiseLinearCell(SQUARE, *two),
+            TypeError,
+            "network must be of cells .* got PiecewiseLinearCell",
+        ),
+        (lambda x, h: h, TypeError, "network must be of cells .* got <function"),
+        (
+            ro.StackedCell([ro.StackedCell([square])]),
+            TypeError,
+            "network must be of cells .* got StackedCell",
+        ),
         (VanillaCell(*two, jax.nn.sigmoid), ValueError, r"tanh and relu .* only; .* sigmoid"),
         (VanillaCell(*two, None), ValueError, "the cell has None"),
         (ro.StackedCell([square, gru]), ValueError, "got tanh RNN of 3 units, GRU of 3 units"),

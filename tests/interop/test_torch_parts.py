@@ -277,7 +277,7 @@ def test_names_in_order_choose_among_all_layers(torch_stack):
         interop.from_torch_network(arrays, ["a.", "b."], ["h.", "o."])
     with pytest.raises(ValueError, match=r"no key 'nix\.weight'"):
         interop.from_torch_network(arrays, ["nix.", "a."], None)
-    with pytest.raises(ValueError, match=r"prefix \['h\.'\] names no recurrent layers; .* 'a\.', 'b\.'"):
+    with pytest.raises(ValueError, match=r"prefix 'h\.' names no recurrent layers; .* 'a\.', 'b\.'"):
         interop.from_torch_network(arrays, ["h."], None)
 
 

@@ -23,7 +23,7 @@ def record() -> dict:
     from surface import calls
 
     walk.drive(str(OUT), sorted(calls.THINGS), SECONDS)
-    rows = [*_arguments(walk.read(str(OUT))), *_files()]
+    rows = [*_arguments(walk.made(str(OUT))), *_files()]
     about = (
         "One valid call of each function is taken from the example in its documentation. One argument at a time is replaced. "
         "A call holds if it ends in an error that names the argument, or in a result in which what is not known has a label. "

@@ -69,6 +69,11 @@ def test_the_sum_of_a_flow_is_checked_against_its_divergence():
     assert status(published=[0.5, 5.0, -14.5], published_largest=0.5).endswith("spectrum is not the mean divergence")
     assert status(published=[0.7, 0.0, -14.3], published_largest=0.7, second=None).startswith("differs")
     assert status(second=0.5).startswith("differs: one tangent vector gives 0.5")
+    assert status(published=None) == "agrees" and status(published=None, published_largest=0.4).endswith("our value")
+    assert status(published=None, published_largest=None) == "not compared: nothing is published"
+    at_rest = status(exponents=[-0.1, -0.1, -13.4], second=0.4, rest=[-0.1, -0.1, -13.4])
+    assert at_rest.startswith("published value is inexact: the chaos is transient")
+    assert status(rest=[0.5, 0.0, -14.1]).startswith("differs: the eigenvalues of the fixed point give 0.5")
     assert flows.of_flow("x", {"not run": "a delay"})["status"] == "not compared: a delay"
 
 

@@ -42,7 +42,6 @@ def test_slicots_example_in_single_precision():
     assert abs(float(found.radius) - 0.00391964723) < found.error < 6e-4
 
 
-@pytest.mark.slow
 def test_no_point_of_the_boundary_is_closer():
     turn = np.exp(1j * np.linspace(0, np.pi, 4001))
     grid = np.linalg.svd(turn[:, None, None] * np.eye(4) - W, compute_uv=False)[:, -1].min()
@@ -65,7 +64,6 @@ def test_a_normal_matrix_is_as_far_as_its_eigenvalues():
     np.testing.assert_allclose(linalg.kreiss(normal), 1, rtol=1e-12)
 
 
-@pytest.mark.slow
 def test_the_change_that_it_promises_makes_an_eigenvalue_reach_the_boundary():
     found = jit_radius(W)
     U, s, Vh = np.linalg.svd(complex(found.at) * np.eye(4) - W)

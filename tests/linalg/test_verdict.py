@@ -10,7 +10,18 @@ from matrices import METHODS, NAMES, code, g, gaussian, jordan, name, rotated
 import rnn_ode as ro
 from rnn_ode.linalg._eig import modes
 from rnn_ode.linalg._regions import HalfPlane, UnitDisc
-from rnn_ode.linalg._verdict import Rounding, eigenvalue_reach, inverse_bound, judge, reach
+from rnn_ode.linalg._verdict import (
+    Rounding,
+    _chosen,
+    _condition_limit,
+    _middle_of_largest_gap,
+    _Seen,
+    _sunflower,
+    eigenvalue_reach,
+    inverse_bound,
+    judge,
+    reach,
+)
 
 COLUMNS = ("network", *(method.label for method in METHODS))
 SIZES = (1, 2, 3, 5, 8, 16, 32, 64)
@@ -121,6 +132,62 @@ def test_the_verdict_on_a_small_matrix(judged, label):
     assert judged[label] == JUDGED[label][1]
 
 
+# the parts of a verdict, by hand
+
+
+def test_the_second_level_is_the_middle_of_the_largest_gap_among_the_growing():
+    middle = jax.jit(jax.vmap(_middle_of_largest_gap))
+    growths = [[0.5, 2.0, 0.25, -9.0], [3.0, 0.5, 1.0, -9.0], [1.0, 2.0, 3.0, 9.0], [-4.0, -3.0, -1.0, -9.0]]
+    assert middle(jnp.array(growths)).tolist() == [1.25, 2.0, 6.0, 0.0]
+
+
+def test_the_points_to_examine_are_all_seeds_and_the_sixteen_eigenvalues_nearest_to_the_curve():
+    n, far = 40, np.r_[np.arange(20.0, 0.0, -1.0), np.arange(20.0, 0.0, -1.0)]
+    starts = np.r_[far[:20], far[20:] - 1e-3j, np.zeros(24)]  # the second twenty have a conjugate that is not here
+    chosen = np.asarray(_chosen(jnp.asarray(starts), n, jnp.zeros(n + 24, complex)))
+    assert len(chosen) == 40 and set(chosen[:24]) == set(range(40, 64)) and chosen[24:].tolist() == [*range(19, 3, -1)]
+
+
+def test_the_other_points_are_spread_over_a_disc():
+    points = np.asarray(_sunflower(jnp.asarray(2 + 1j), jnp.asarray(3.0))) - (2 + 1j)
+    assert len(points) == 24 and abs(np.abs(points).max() - 3) < 1e-12
+    apart = np.abs(points[:, None] - points[None]) + 9 * np.eye(24)
+    assert apart.min() > 0.7 and apart.min(axis=1).max() < 1.2  # a disc has room for 24 hexagons 1.17 apart
+    assert abs(points.mean()) < 0.1
+
+
+def test_an_eigenvalue_on_the_boundary_is_semisimple_up_to_the_condition_that_its_neighbours_allow():
+    values, reach = np.array([1.0, 1.0 + 9e-10, -1.0, 11e-10 - 1.0, 1j]), np.full(5, 1e-10)
+    limit = _condition_limit(jnp.asarray(values + 0j), jnp.asarray(reach))
+    np.testing.assert_allclose(limit, [U**-0.15, U**-0.15, 0.1 / U**0.5, 0.1 / U**0.5, 0.1 / U**0.5], rtol=1e-12)
+
+
+@jax.jit
+def _seen(z):
+    readings = UnitDisc().reading, HalfPlane().reading, ro.Backward(1).reading
+    return [_Seen.by(reading, z, 3) for reading in readings]
+
+
+def test_what_a_reading_says_of_multipliers_and_of_its_curve():
+    """|λ|, Re λ and Re (1 − 1/λ), and the distances of three multipliers from two curves to first order."""
+    z = np.array([2.0, 0.5j, 1.5 + 0.5j, -0.7, 3.0])
+    disc, plane, backward = _seen(jnp.asarray(z))
+    np.testing.assert_allclose(disc.growth, np.log(np.abs(z[:3])), rtol=1e-12)
+    np.testing.assert_allclose(plane.growth, [2, 0, 1.5])
+    np.testing.assert_allclose(backward.growth, (1 - 1 / z[:3]).real, atol=1e-12)
+    for seen, slope in ((disc, 1 / np.abs(z)), (plane, np.ones(5)), (backward, 1 / np.abs(z) ** 2)):
+        ladder = np.sort(np.r_[0, np.maximum(seen.growth, 0)])
+        i = np.argmax(np.diff(ladder))
+        np.testing.assert_allclose(seen.levels, [0, ladder[i : i + 2].mean()], rtol=1e-12)
+        distance = np.abs(np.asarray(seen.growth)[None] - np.asarray(seen.levels)[:, None]) / slope[None, :3]
+        np.testing.assert_allclose(seen.distance, distance, atol=1e-12)
+        assert not seen.overflows and seen.curves.shape == seen.missed.shape == (2, 5)
+    np.testing.assert_allclose(np.abs(disc.curves), np.exp(np.asarray(disc.levels))[:, None] * np.ones(5), rtol=1e-12)
+    np.testing.assert_allclose(plane.curves.real, np.asarray(plane.levels)[:, None] * np.ones(5), atol=1e-12)
+    assert max(disc.missed.max(), plane.missed.max()) < 1e-12
+    assert [bool(seen.overflows) for seen in _seen(jnp.array([0.0, 1.0, 2.0, 3.0, 4.0], complex))] == [0, 0, 1]
+
+
 def growth(multipliers) -> np.ndarray:
     """The true rate of the network and of each counterpart: the largest Re g, NaN at a pole."""
     rates = [np.log(np.abs(np.where(np.asarray(multipliers) == 0, 1e-300, multipliers))).max()]
@@ -226,7 +293,7 @@ def test_the_bound_of_the_inverse_is_one_and_is_sharp_for_a_normal_matrix():
     for W, normal in [(W, False), (np.triu(W), False), (W + W.T, True)]:
         found = modes(jnp.asarray(W))
         norms = [np.linalg.norm(np.linalg.inv(point * np.eye(8) - found.balanced)) for point in z]
-        bounds = [inverse_bound(point, found.values, found.balanced_condition) for point in z]
+        bounds = [float(inverse_bound(jnp.asarray(point), found.values, found.balanced_condition)) for point in z]
         assert np.all(np.array(bounds) >= (1 - 1e-12) * np.array(norms))
         if normal:  # every κ is 1, and the sum of 8 sizes is at most √8 times the root of their squares
             assert np.all(np.array(bounds) <= 8**0.5 * np.array(norms))

@@ -157,6 +157,23 @@ def test_the_first_neglected_term_is_that_of_the_series():
         np.testing.assert_allclose(method.neglected(z), term, rtol=1e-12)
 
 
+def test_methods_are_drawn_apart():
+    def drawn(*methods):
+        return [(method.colour, method.line) for method in methods]
+
+    forward, backward = (
+        [line for _, line in drawn(*(kind(k) for k in range(1, 6)))] for kind in (ro.Forward, ro.Backward)
+    )
+    assert forward == backward == ["-", "--", "-.", ":", ":"]  # orders from 4 on share one
+    exact, complex_, anchored, both = drawn(*(ro.Exact(*flags) for flags in ((), (True,), (False, True), (True, True))))
+    assert exact[1] == anchored[1] == "-" and complex_[1] == both[1] == "--"
+    assert exact[0] == complex_[0] != anchored[0] == both[0]
+    assert ro.Forward(1).colour != ro.Forward(2).colour == ro.Forward(3).colour
+    colours = {method.colour for method in EVERY}
+    assert len(colours) == 6 and all(colour[0] == "#" and len(colour) == 7 for colour in colours)
+    assert Central().colour == Central().line == ""
+
+
 def test_what_methods_say_of_themselves():
     said = {m.label: (m.input_lead, m.adds_equilibria, m.inverts, m.pole, m.is_truncation) for m in EVERY}
     assert said == {
@@ -194,6 +211,17 @@ def test_a_new_method_has_defaults_for_what_it_does_not_say():
     assert method.excluded(np.array([0.0, 1.0, 2.0]), 0.1).tolist() == [True, False, True]
     assert method.obstacle(np.diag([2.0, 1.0])).text == "its multiplier 2 is a pole of central"
     assert method.obstacle(np.array([[0.0, -0.5], [0.5, 0.0]])) is None
+
+
+def test_a_new_method_has_the_label_that_it_needs_no_argument_for():
+    class Weighted(Central):
+        weight: float
+
+    class Named(Central):
+        label = property(lambda self: "named")
+
+    assert (Central.spellings(), Weighted.spellings(), Named.spellings()) == (("central",), (), ())
+    assert Central.from_label("central") == Central() and Central.from_label("named") is None
 
 
 def test_a_generator_is_asked_of_a_matrix_for_which_it_exists():

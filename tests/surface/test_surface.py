@@ -73,7 +73,7 @@ def test_a_wrong_argument_ends_in_an_error_that_names_it_or_a_labelled_result(na
 def test_every_public_function_refuses_every_wrong_argument_by_name(tmp_path):
     out = tmp_path / "walk.jsonl"
     subprocess.run([sys.executable, walk.__file__, str(out), *sorted(calls.THINGS)], check=True)
-    rows = walk.read(str(out))
+    rows = walk.made(str(out))
     assert len(rows) > 10_000
     wrong = Counter("|".join(row["call"].split("|")[:2]) for row in rows if row["fault"])
     assert {place: count for place, count in wrong.items() if place not in OPEN} == {}

@@ -4,19 +4,24 @@ A worker makes the calls and writes a line before and after each. The first proc
 and starts another one behind that call. Run again, it goes on where it ended.
 """
 
+import contextlib
 import inspect
 import json
 import os
+import random
 import subprocess
 import sys
 import time
 import warnings
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 LIMIT = 120.0  # seconds for one call, compilation included
 MEMORY = 10 << 30  # bytes that a worker may take
+FILES = ("path", "checkpoint", "store")  # arguments that name a file
+SLOW, FEW = 1.0, 40  # of a call that takes longer, in seconds, so many cases are tried
 OFTEN = 200  # calls after which a worker lets go of what it compiled
 
 
@@ -42,12 +47,17 @@ def _arrays(result: Any) -> Any:
 
 
 def judged(call: Any, argument: str, run: Callable[[], Any]) -> Any:
-    """How a call with a wrong argument ends. If that is a function, the error may name another one that does not suit."""
-    from surface import judge
+    """How a call with a wrong argument ends.
 
-    valid = call.arguments.get(argument, call.parameters[argument].default)
-    others = tuple(call.parameters) if callable(valid) else ()
-    return judge.judged(run, (argument, *others), inspect.getdoc(call.function) or "")
+    If that is a function, the error may name another one that does not suit. If it is a file, the error may name the file.
+    A class with fields and without checks is a record that the package returns: what is put into it by hand stands there.
+    """
+    from surface import judge, values
+
+    valid, doc = call.arguments.get(argument, call.parameters[argument].default), inspect.getdoc(call.function) or ""
+    others = tuple(call.parameters) if callable(valid) else (values.TEXT,) if argument in FILES else ()
+    record = inspect.isclass(call.function) and "**Fields:**" in doc and "**Raises:**" not in doc
+    return judge.judged(run, (argument, *others), doc, record)
 
 
 def work(out: str, names: list[str]) -> None:
@@ -63,21 +73,37 @@ def work(out: str, names: list[str]) -> None:
     jax.config.update("jax_traceback_filtering", "off")
     done = {row["call"] for row in read(out)}
     with open(out, "a", buffering=1, encoding="utf-8") as file:
-        for call in calls.walk(names):
-            for argument, label, run in cases(call):
-                key = f"{call.name}|{argument}|{label}"
-                if key in done:
-                    continue
-                file.write(json.dumps({"start": key}) + "\n")
-                begin = time.perf_counter()
-                outcome = judged(call, argument, run)
-                seconds = round(time.perf_counter() - begin, 2)
-                row = {"call": key, "fault": outcome.fault, "text": outcome.text[:600], "seconds": seconds}
-                file.write(json.dumps(row) + "\n")
-                done.add(key)
-                if len(done) % OFTEN == 0:
-                    plt.close("all")
-                    jax.clear_caches()
+        for name in [name for name in names if f"all of {name}" not in done]:
+            file.write(json.dumps({"start": f"example of {name}"}) + "\n")
+            for call in calls.calls(name).values():
+                for argument, label, run in some(call):
+                    key = f"{call.name}|{argument}|{label}"
+                    if key in done:
+                        continue
+                    file.write(json.dumps({"start": key}) + "\n")
+                    begin = time.perf_counter()
+                    outcome = judged(call, argument, run)
+                    seconds = round(time.perf_counter() - begin, 2)
+                    row = {"call": key, "fault": outcome.fault, "text": outcome.text[:600], "seconds": seconds}
+                    file.write(json.dumps(row) + "\n")
+                    done.add(key)
+                    if len(done) % OFTEN == 0:
+                        plt.close("all")
+                        jax.clear_caches()
+            file.write(json.dumps({"call": f"all of {name}", "fault": "", "text": "", "seconds": 0}) + "\n")
+
+
+def some(call: Any) -> list[tuple[str, str, Callable[[], Any]]]:
+    """All cases of a call; a sample, which the name chooses, if the valid call takes long."""
+    todo = list(cases(call))
+    with contextlib.suppress(Exception):  # such as a file that the example has removed
+        call()  # compile
+    begin = time.perf_counter()
+    with contextlib.suppress(Exception):
+        call()
+    if time.perf_counter() - begin < SLOW:
+        return todo
+    return random.Random(zlib.crc32(call.name.encode())).sample(todo, min(FEW, len(todo)))
 
 
 def drive(out: str, names: list[str], seconds: float = float("inf")) -> None:
@@ -109,9 +135,14 @@ def drive(out: str, names: list[str], seconds: float = float("inf")) -> None:
 
 
 def read(out: str) -> list[dict[str, Any]]:
-    """The calls in a file."""
+    """The calls in a file, and the names of which all calls are there."""
     lines = Path(out).read_text(encoding="utf-8").splitlines() if Path(out).exists() else []
     return [row for row in map(json.loads, lines) if "call" in row]
+
+
+def made(out: str) -> list[dict[str, Any]]:
+    """The calls in a file."""
+    return [row for row in read(out) if "|" in row["call"]]
 
 
 def _begun(out: str) -> str:

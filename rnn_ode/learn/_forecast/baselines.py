@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ..._base.checks import check_count
-from .windows import Windows
+from .windows import Windows, check_windows
 
 
 def last_value(windows: Windows) -> Float[np.ndarray, "n horizon D"]:
@@ -31,6 +31,7 @@ def last_value(windows: Windows) -> Float[np.ndarray, "n horizon D"]:
 
     ```
     """
+    check_windows("last_value", "windows", windows)
     return np.repeat(windows.inputs[:, -1:], windows.targets.shape[1], axis=1)
 
 
@@ -55,6 +56,7 @@ def seasonal(windows: Windows, season: int) -> Float[np.ndarray, "n horizon D"]:
 
     ```
     """
+    check_windows("seasonal", "windows", windows)
     check_count("season", season)
     history = windows.inputs.shape[1]
     if history < season:
@@ -83,6 +85,7 @@ def drift(windows: Windows) -> Float[np.ndarray, "n horizon D"]:
 
     ```
     """
+    check_windows("drift", "windows", windows)
     history = windows.inputs.shape[1]
     if history < 2:
         raise ValueError(f"drift must have windows with a history of at least 2; got {history}.")
@@ -125,6 +128,7 @@ class LinearAutoregression(eqx.Module):
         If the windows do not determine the weights (fewer windows than weights, or a series without noise), the smallest
         weights are taken, with each column in units of its standard deviation.
         """
+        check_windows("LinearAutoregression.fit", "train", train)
         if not len(train):
             raise ValueError("train must hold at least one window; it is empty.")
         # in units of the standard deviations, so that columns of different sizes count equally and rounding errors stay small

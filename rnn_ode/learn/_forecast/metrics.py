@@ -166,7 +166,7 @@ def crps(targets: ArrayLike | Sequence, samples: ArrayLike | Sequence) -> float:
     ```
     """
     y = as_host_floats("targets", targets).astype(np.float64)
-    x = np.sort(as_host_floats("samples", samples).astype(np.float64), axis=0)
+    x = np.sort(np.atleast_1d(as_host_floats("samples", samples)).astype(np.float64), axis=0)
     if x.shape[1:] != y.shape:
         raise ValueError(f"samples must have shape (m, …) with the shape of targets, {y.shape}; got {x.shape}.")
     m = len(x)

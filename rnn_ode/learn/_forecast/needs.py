@@ -55,7 +55,7 @@ class Needs(eqx.Module):
             value = getattr(self, name)
             if value is not None and not isinstance(value, bool):
                 raise TypeError(f"{name} must be True, False, or None to let validation choose; got {brief(value)}.")
-        if self.scaling is not None and self.scaling not in SCALINGS:
+        if self.scaling is not None and not (isinstance(self.scaling, str) and self.scaling in SCALINGS):
             raise ValueError(f"scaling must be one of {', '.join(SCALINGS)}, or None; got {brief(self.scaling)}.")
 
 

@@ -6,8 +6,10 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Bool, Float
 
+from ..._base.checks import check_index
 from ..._base.shown import ShownArrays, Variables
 from ..._base.text import Column, Table, fixed, number, plain
+from ..._files.arrays import as_host_floats
 from .._training.fit import Fit
 from .bands import Band, band_table
 from .forecaster import Forecaster
@@ -114,8 +116,16 @@ class Forecast(ShownArrays, eqx.Module):
         They are means over the columns, or those of one column. The MASE leaves out columns whose naive forecast has no error
         before the test; it is `None` if that is so for all.
         """
-        which = slice(None) if column is None else slice(column, column + 1)
-        pair = self.split.test.targets[:, step, which], predictions[:, step, which]
+        targets, predictions = self.split.test.targets, as_host_floats("predictions", predictions)
+        if predictions.shape != targets.shape:
+            raise ValueError(
+                f"predictions must have the shape of the test targets, {targets.shape}; got {predictions.shape}."
+            )
+        check_index("step", step, -targets.shape[1], targets.shape[1] - 1)
+        if column is not None:
+            check_index("column", column, 0, targets.shape[2] - 1)
+        which = slice(None) if column is None else slice(int(column), int(column) + 1)
+        pair = targets[:, step, which], predictions[:, step, which]
         errors = {"mae": mae(*pair), "mse": mse(*pair), "smape": smape(*pair)}
         units = self._units[which]
         there = units > 0

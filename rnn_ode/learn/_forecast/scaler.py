@@ -8,6 +8,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Real
 
+from ..._base.checks import brief
 from .windows import as_series
 
 _Values = TypeVar("_Values", np.ndarray, Array)
@@ -52,17 +53,22 @@ class Scaler(eqx.Module):
         return cls(mean, size * ((rows - mean) / size).std(axis=0))
 
     def transform(self, values: _Values) -> _Values:
-        """The scaled values, in the shape (…, D) and floating type of `values`, which may be traced."""
+        """The scaled values, in the shape (…, D) and floating type of `values`, which may be traced. NaN stays NaN."""
         mean, std = self._broadcast(values)
         return ((values - mean) / std).astype(values.dtype)
 
     def inverse(self, values: _Values) -> _Values:
-        """The values whose scaled values these are, in the same shape (…, D) and floating type; they may be traced."""
+        """The values whose scaled values these are, in the same shape (…, D) and floating type; they may be traced.
+
+        NaN stays NaN.
+        """
         mean, std = self._broadcast(values)
         return (values * std + mean).astype(values.dtype)
 
     def _broadcast(self, values: np.ndarray | Array) -> tuple[np.ndarray | Array, np.ndarray | Array]:
         """`mean` and `std` with as many axes as the values."""
+        if not isinstance(values, np.ndarray | np.number | Array):
+            raise TypeError(f"values must be an array (…, {len(self.mean)}); got {brief(values)}.")
         if values.ndim == 0 or values.shape[-1] != len(self.mean):
             raise ValueError(f"values must have shape (…, {len(self.mean)}), as those fitted; got {values.shape}.")
         if not jnp.issubdtype(values.dtype, jnp.floating):

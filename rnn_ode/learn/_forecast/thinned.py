@@ -6,9 +6,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int, PRNGKeyArray
 
-from ..._base.checks import check_key
+from ..._base.checks import check_flag, check_key
 from .split import as_share
-from .windows import Windows
+from .windows import Windows, check_windows
 
 
 class Thinned(eqx.Module):
@@ -54,6 +54,7 @@ class Thinned(eqx.Module):
         **Returns:** columns (n, history, D + 2): the D values; 1 where a sample remains and 0 elsewhere; and the time in
         rows since the last sample, or, before the first sample, since the start of the window.
         """
+        check_flag("forward", forward)
         return np.stack(
             [
                 _filled_window(*window, self.history, forward)
@@ -91,6 +92,7 @@ def thin(key: PRNGKeyArray, windows: Windows, share: float = 0.7) -> Thinned:
     """
     check_key(key)
     share = as_share("share", share)
+    check_windows("thin", "windows", windows)
     if not len(windows):
         raise ValueError("windows must hold at least one window; there is none.")
     n, history, _ = windows.inputs.shape

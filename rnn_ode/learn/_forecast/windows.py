@@ -5,12 +5,14 @@ window i gives is row i + history − 1, and the first row that it asks for is r
 next row.
 """
 
+from typing import Any
+
 import equinox as eqx
 import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Float, Int, Real
 
-from ..._base.checks import check_count
+from ..._base.checks import brief, check_count, check_on_host
 from ..._files.arrays import as_host_floats
 
 
@@ -77,6 +79,13 @@ def windows(values: Real[ArrayLike, "T D"], history: int, gap: int, horizon: int
     check_rows("values", len(rows), history, gap, horizon)
     views = np.lib.stride_tricks.sliding_window_view(rows, span, axis=0).transpose(0, 2, 1)
     return Windows(views[:, :history], views[:, history + gap :], np.arange(len(views)), gap)
+
+
+def check_windows(function: str, name: str, value: Any) -> None:
+    """Raise `TypeError` unless the value has inputs and targets, as windows do, known to a function on the host."""
+    if not all(getattr(getattr(value, part, None), "ndim", 0) == 3 for part in ("inputs", "targets")):
+        raise TypeError(f"{name} must be the Windows of learn.windows or learn.split; got {brief(value)}.")
+    check_on_host(function, **{name: value.inputs})
 
 
 def as_series(values: ArrayLike) -> np.ndarray:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..._base.checks import check_text
 from ..._base.shown import Shown
 from ..._base.text import Column, Table, fixed, plain
 from ..._files.atomic import check_regular, written_beside
@@ -86,6 +87,7 @@ class Study(Shown):
 
     def longest(self, cell: str) -> int:
         """The longest lag that more than half of the seeds learnt, 0 if there is none."""
+        check_text("cell", cell)
         return max((g[0].lag for g in self.groups() if g[0].cell == cell and self.share(g) > 0.5), default=0)
 
     def _tables(self) -> tuple[Table, ...]:

@@ -22,7 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Real
 
-from ..._base.checks import brief, is_concrete
+from ..._base.checks import as_floats, as_numbers, brief, check_index
 from ..._base.types import Cell, State
 from ..._cells.protocol import output_of
 
@@ -103,19 +103,22 @@ class Recurrent(AbstractRunner):
         return jax.vmap(lambda state: output_of(cell, state))(states)
 
 
-def as_samples(xs: Any, length: Length = None) -> Float[Array, "..."]:
+def as_samples(xs: Any, length: Length = None, name: str = "xs") -> Float[Array, "..."]:
     """Samples as a floating-point array; `ValueError` for a known length outside 1 to T.
 
     The values are not checked, since padding may be anything.
     """
-    xs = jnp.asarray(xs)
+    xs = as_numbers(name, xs)
     if length is not None:
-        _check_length(xs.shape[0], length)
-    return xs if jnp.issubdtype(xs.dtype, jnp.floating) else xs.astype(jnp.result_type(float))
+        if xs.ndim == 0 or xs.shape[0] == 0:
+            raise ValueError(f"{name} must be a sequence with at least one sample, time first; got shape {xs.shape}.")
+        check_index("length", length, 1, xs.shape[0])
+    return xs if jnp.issubdtype(xs.dtype, jnp.floating) else as_floats(name, xs)
 
 
-def _check_length(count: int, length: Int[Array, ""] | int) -> None:
-    if jnp.ndim(length) or not jnp.issubdtype(jnp.result_type(length), jnp.integer):
-        raise TypeError(f"length must be a whole number, how many of the samples count; got {brief(length)}.")
-    if is_concrete(length) and not 1 <= length <= count:
-        raise ValueError(f"length must be from 1 to the number of samples, {count}; got {length}.")
+def check_runner(name: str, value: Any) -> None:
+    """Raise `TypeError` unless the value runs over sequences."""
+    if isinstance(value, type) or not all(
+        callable(getattr(value, part, None)) for part in ("outputs", "offline", "last")
+    ):
+        raise TypeError(f"{name} must be a runner, such as learn.Iterated(cell); got {brief(value)}.")

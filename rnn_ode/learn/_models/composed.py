@@ -6,7 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Real
 
-from .base import AbstractRunner, Length, as_samples
+from ..._base.checks import brief
+from .base import AbstractRunner, Length, as_samples, check_runner
 
 
 class Bidirectional(AbstractRunner):
@@ -32,6 +33,10 @@ class Bidirectional(AbstractRunner):
 
     forward: AbstractRunner
     backward: AbstractRunner
+
+    def __check_init__(self):
+        check_runner("forward", self.forward)
+        check_runner("backward", self.backward)
 
     def outputs(self, xs: Real[Array | np.ndarray, "T D"], length: Length = None) -> Float[Array, "T H"]:
         behind = _reversed(self.backward.offline(_reversed(xs, length), length), length)
@@ -65,9 +70,13 @@ class Stacked(AbstractRunner):
     layers: tuple[AbstractRunner, ...]
 
     def __init__(self, layers: Sequence[AbstractRunner]):
+        if not isinstance(layers, Sequence):
+            raise TypeError(f"layers must be a list of runners; got {brief(layers)}.")
         self.layers = tuple(layers)
         if not self.layers:
             raise ValueError("layers must hold at least one runner; it is empty.")
+        for i, layer in enumerate(self.layers):
+            check_runner(f"layers[{i}]", layer)
 
     def outputs(self, xs: Real[Array | np.ndarray, "T D"], length: Length = None) -> Float[Array, "T H"]:
         outputs = as_samples(xs)

@@ -75,11 +75,12 @@ class EncoderDecoder(eqx.Module):
         start = jnp.zeros_like(y)
         cell = self.runner.as_cell()
         if targets is not None:
+            targets = as_samples(targets, name="targets")
             if targets.shape != (steps, *y.shape):
                 raise ValueError(
                     f"targets must have shape {(steps, *y.shape)}, a value for each step; got {targets.shape}."
                 )
-            fed = jnp.concatenate([start[None], as_samples(targets)[:-1]])
+            fed = jnp.concatenate([start[None], targets[:-1]])
             return jax.vmap(self.readout)(self.runner.read(iterate(cell, fed, h, throw=False).states)[1:])
         unroll = _FeedingBack(cell, self.readout)
         return iterate(unroll, jnp.zeros((steps, 0)), (h, start), save=lambda state: state[1], throw=False).states[1:]

@@ -7,7 +7,7 @@ import equinox as eqx
 import jax
 from jaxtyping import Array, PRNGKeyArray, PyTree
 
-from ..._base.checks import check_callable, check_count, check_key
+from ..._base.checks import brief, check_callable, check_count, check_finite, check_index, check_key
 
 
 class Ensemble(eqx.Module):
@@ -45,11 +45,23 @@ class Ensemble(eqx.Module):
         check_count("members", members)
         check_key(key)
         self.members = members
-        self.stacked = eqx.filter_vmap(make)(jax.random.split(key, members))
+        self.stacked = _made(make, jax.random.split(key, members))
 
     def __call__(self, *inputs: Any) -> Array:
         return eqx.filter_vmap(lambda model: model(*inputs))(self.stacked)
 
     def member(self, i: int) -> Any:
-        """The i-th model."""
+        """The i-th model, counted from 0 or, with a negative i, from the end."""
+        check_index("i", i, -self.members, self.members - 1)
         return jax.tree.map(lambda leaf: leaf[i] if eqx.is_array(leaf) else leaf, self.stacked)
+
+
+def _made(make: Callable[[PRNGKeyArray], Any], keys: PRNGKeyArray) -> PyTree:
+    """The models of these keys in one. `TypeError` where `make` cannot run under `vmap`, or makes no numbers."""
+    try:
+        stacked = eqx.filter_vmap(make)(keys)
+    except TypeError as error:
+        raise TypeError(f"make must return a model for a key: {brief(error)}") from error
+    for array in jax.tree.leaves(eqx.filter(stacked, eqx.is_inexact_array)):
+        check_finite("the arrays of what make returns", array)
+    return stacked

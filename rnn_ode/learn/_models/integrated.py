@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float, Real
 
 from ..._base.callables import check_field
-from ..._base.checks import as_step, check_callable
+from ..._base.checks import as_step, brief, check_callable, check_solver
 from ..._base.states import promote
 from ..._base.types import Cell, Field, State
 from ..._bridge.schemes import RungeKutta
@@ -65,6 +65,13 @@ class Integrated(Recurrent):
         check_field("field", self.field)
         check_callable("path", self.path, "path(xs, dt)")
         as_step("dt", self.dt)
+        if self.solver is not None:
+            check_solver("solver", self.solver)
+        for name in ("rtol", "atol"):
+            if (value := getattr(self, name)) is not None:
+                as_step(name, value)
+        if not isinstance(self.adjoint, diffrax.AbstractAdjoint | None):
+            raise TypeError(f"adjoint must be an adjoint of diffrax, or None; got {brief(self.adjoint)}.")
 
     def states(self, xs: Real[Array | np.ndarray, "T D"], h0: State | None = None, length: Length = None) -> State:
         path = self.path(jnp.zeros_like(as_samples(xs)), self.dt)  # padding may be anything, which a path refuses

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ..._base.checks import as_floats, as_number, brief, is_concrete
+from ..._base.checks import as_floats, as_number, brief, check_finite, is_concrete
+from ..._files.arrays import shape_of
 from .base import Length, as_samples
 from .times import check_increasing, differences, host_times, time_after, traced_gaps
 
@@ -111,16 +112,17 @@ def time_until(ts: Any, at: Any, length: Length) -> Float[Array, ""] | None:
         return None if ts.after is None else jnp.asarray(ts.after)
     if at is None:
         return None
-    if jnp.ndim(at):
-        raise ValueError(f"at must have shape (), one time; got {jnp.shape(at)}.")
+    if shape_of(at) != ():
+        raise ValueError(f"at must have shape (), one time; got {shape_of(at)}.")
     last = -1 if length is None else length - 1
     if is_concrete(ts, at):
         times, until = _numbers("ts", ts), _numbers("at", at)
+        check_finite("at", until)
         if is_concrete(length):
             return jnp.asarray(float(time_after(until, times[last])))
         after = jnp.asarray((until - times).astype(float))[last]
     else:
-        after = as_floats("at", at, ()) - as_samples(ts)[last]
+        after = as_floats("at", at, ()) - as_samples(ts, name="ts")[last]
     return jnp.where(after >= 0, after, jnp.nan)
 
 

@@ -12,6 +12,7 @@ from ..._base.callables import check_cell
 from ..._base.checks import check_count
 from ..._base.types import Cell, State
 from ..._cells.protocol import as_initial_state
+from ..._run.inputs import check_width
 from ..._run.iterate import iterate
 from .base import Length, Recurrent, as_samples
 
@@ -48,6 +49,7 @@ class Iterated(Recurrent):
         if length is None:
             return run(self.cell, xs, h0).states
         h0 = as_initial_state(h0, self.cell)
+        check_width(self.cell, xs.shape)
         rows = jnp.arange(xs.shape[0])
         counts = (rows < length).astype(xs.dtype)
         marked = jnp.concatenate([xs[jnp.where(rows < length, rows, 0)], counts[:, None]], axis=1)

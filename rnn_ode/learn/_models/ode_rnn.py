@@ -9,16 +9,16 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Real
 
 from ..._base.callables import check_cell, check_field
-from ..._base.checks import as_floats, check_count, is_concrete
+from ..._base.checks import about, as_floats, check_count, is_concrete
 from ..._base.protocol import input_width
 from ..._base.states import real_dtype
 from ..._base.types import Cell, Field, State
 from ..._cells.protocol import initial_state, output_of
+from ..._files.arrays import shape_of
 from ..._paths.base import Constant
 from ..._run.runge_kutta import runge_kutta_4
 from .base import Length, as_samples
@@ -72,7 +72,8 @@ class ODERNN(eqx.Module):
         check_field("field", self.field)
         check_cell("cell", self.cell)
         check_count("substeps", self.substeps)
-        state = jax.eval_shape(self.initial_state)
+        with about("cell"):
+            state = jax.eval_shape(self.initial_state)
         try:
             rate = jax.eval_shape(self._rate, state)
         except (TypeError, ValueError) as error:
@@ -113,7 +114,7 @@ class ODERNN(eqx.Module):
         - `at`: a time not before the last observation that counts. Default: the time of that one. `intervals` hold their
           own.
 
-        **Returns:** the output (H,).
+        **Returns:** the output (H,). It is NaN if the method overflows, as it does after a gap of very many time constants.
 
         **Raises:** as `outputs`, and `ValueError` for a time before the last observation.
         """
@@ -140,7 +141,7 @@ class ODERNN(eqx.Module):
     def _observations(self, ts: Any, xs: Any, length: Length) -> Float[Array, "T D_1"]:
         """The inputs of the cell: each observation, followed by the time since the one before. `ValueError` if known values
         do not fit."""
-        shape, times = np.shape(xs), np.shape(ts.gaps if isinstance(ts, Intervals) else ts)
+        shape, times = shape_of(xs), shape_of(ts.gaps if isinstance(ts, Intervals) else ts)
         if len(shape) != 2 or times != shape[:1] or not shape[0]:
             raise ValueError(f"ts (T,) and xs (T, D) must have one T ≥ 1; got {times} and {shape}.")
         width = input_width(self.cell)

@@ -35,7 +35,7 @@ def rollout(
     ```
     """
     check_count("steps", steps)
-    history = as_samples(history)
+    history = as_samples(history, name="history")
     history = history.astype(jnp.result_type(history, jax.eval_shape(model, history).dtype))
 
     def predict_next(seen: Array, _: None) -> tuple[Array, Array]:

@@ -71,7 +71,7 @@ def time_after(until: np.ndarray, end: np.ndarray) -> np.ndarray:
     if bad.any():
         where = _first(bad)
         raise ValueError(
-            f"at must not be before the last observation's time, {_digits(end[where])}; got {_digits(until[where])}."
+            f"at must not be before the last observation's time in ts, {_digits(end[where])}; got {_digits(until[where])}."
         )
     return after
 

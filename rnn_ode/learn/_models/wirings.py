@@ -98,7 +98,7 @@ class OneToMany(_Wiring):
 
     def __call__(self, x: Real[Array | np.ndarray, " D"], steps: int) -> Float[Array, "steps O"]:
         check_count("steps", steps)
-        x = as_samples(x)
+        x = as_samples(x, name="x")
         xs = jnp.zeros((steps, *x.shape), x.dtype).at[0].set(x)
         return jax.vmap(self.readout)(self.runner.offline(xs))
 

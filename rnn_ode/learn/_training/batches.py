@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int, PRNGKeyArray, PyTree
 
-from ..._base.checks import check_count
+from ..._base.checks import brief, check_count, check_index, check_key
 
 
 class Minibatches(eqx.Module):
@@ -40,7 +40,7 @@ class Minibatches(eqx.Module):
     size: int = eqx.field(static=True)
 
     def __init__(self, data: PyTree, size: int):
-        self.data = jax.tree.map(jnp.asarray, data)
+        self.data = as_arrays("data", data)
         self.size = size
 
     def __check_init__(self):
@@ -62,10 +62,20 @@ class Minibatches(eqx.Module):
         return self.rows // self.size
 
     def at(self, step: Int[Array, ""] | int, key: PRNGKeyArray) -> PyTree[Array]:
-        """The batch of a step: rows (size, …) of every array."""
+        """The batch of a step, from 0 on: rows (size, …) of every array."""
+        check_index("step", step, 0, 2**31 - 1)
+        check_key(key)
         order = jax.random.permutation(jax.random.fold_in(key, step // self.epoch), self.rows)
         chosen = jax.lax.dynamic_slice_in_dim(order, step % self.epoch * self.size, self.size)
         return jax.tree.map(lambda leaf: leaf[chosen], self.data)
+
+
+def as_arrays(name: str, tree: Any) -> PyTree[Array]:
+    """A pytree of JAX's arrays, which may be random keys; `TypeError` for other leaves."""
+    try:
+        return jax.tree.map(jnp.asarray, tree)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise TypeError(f"{name} must be arrays, or a tree of them; got {brief(tree)}: {brief(error)}") from None
 
 
 class Drawn(eqx.Module):
@@ -114,4 +124,4 @@ def _listed(batches: Iterable, start: int) -> Iterator[BatchSource]:
         for batch in batches:
             count += 1
             if count > start:
-                yield Given(jax.tree.map(jnp.asarray, batch))
+                yield Given(as_arrays(f"batches[{count - 1}]", batch))

@@ -4,11 +4,12 @@ from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
-import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ..._analyses.gradients import gradient_flow
+from ..._base.checks import as_floats, check_callable
 from ..._base.types import Cell, State
+from ..._cells.protocol import as_state
 
 
 class Dynamics(eqx.Module):
@@ -42,7 +43,9 @@ class Dynamics(eqx.Module):
     h0: State | None
 
     def __init__(self, xs, of: Callable[[Any], Cell] = lambda model: model.runner.as_cell(), h0: State | None = None):
-        self.xs, self.of, self.h0 = jnp.asarray(xs), of, h0
+        check_callable("of", of, "of(model)")
+        self.xs, self.of = as_floats("xs", xs), of
+        self.h0 = None if h0 is None else as_state("h0", h0)
 
     def __call__(self, model: Any) -> dict[str, Array]:
         flow = gradient_flow(self.of(model), self.xs, self.h0, throw=False)

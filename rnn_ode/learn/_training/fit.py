@@ -7,23 +7,23 @@ parameters equal bit for bit to those of an uninterrupted training, on the same 
 
 import dataclasses
 import inspect
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 from jaxtyping import PRNGKeyArray, PyTree
 
-from ..._base.checks import as_number, brief, check_callable, check_count, check_flag, check_key
+from ..._base.checks import as_number, brief, check_callable, check_count, check_flag, check_key, check_on_host
 from ..._base.compiled import read_by
 from ..._base.shown import ShownArrays, Variables
 from ..._base.text import Table
+from ..._files.atomic import as_path
 from ..._files.lock import only_run
 from .._checkpoints.checkpoint import PathLike
+from .batches import Minibatches, as_arrays
 from .history import History
 from .step import Setup, first_state
 from .training import INTERRUPTED, Training
@@ -158,10 +158,20 @@ def fit(
         check_callable("callback", callback, "callback(step, metrics)")
     _check_counts(steps, every, patience, validates=validate is not None or patience is target is None)
     target = None if target is None else as_number("target", target)
+    if watch is not None:
+        check_callable("watch", watch, "watch(model)")
+    if callable(validate):
+        check_callable("validate", validate, "validate(model)")
+    if callable(batches):
+        check_callable("batches", batches, "batches(key)")
+    if notes is not None and not (isinstance(notes, Mapping) and all(isinstance(name, str) for name in notes)):
+        raise TypeError(f"notes must be JSON values by name; got {brief(notes)}.")
+    listed = batches if isinstance(batches, list | tuple | Minibatches) else ()
+    check_on_host("fit", model=model, batches=listed, validate=validate)
     setup, params = _set_up(model, loss, optimiser, clip, key)
     if not (validate is None or callable(validate)):
-        validate = _LossOn(setup.loss, jax.tree.map(jnp.asarray, validate), key)
-    path = None if checkpoint is None else Path(checkpoint)
+        validate = _LossOn(setup.loss, as_arrays("validate", validate), key)
+    path = None if checkpoint is None else as_path("checkpoint", checkpoint)
     training = Training(setup, first_state(setup, params), validate, watch, path, notes or {})
     with only_run("checkpoint", path, jax.process_index()):
         if resume and path is not None and path.exists():
@@ -198,15 +208,20 @@ def _set_up(
     """What stays the same in all steps, and the arrays to train."""
     check_callable("loss", loss, "loss(model, batch[, key])")
     check_key(key)
-    if clip is not None and not as_number("clip", clip) > 0:
-        raise ValueError(f"clip must be a number above 0, or None; got {clip}.")
+    if clip is not None:
+        clip = as_number("clip", clip)
+        if not clip > 0:
+            raise ValueError(f"clip must be a number above 0, or None; got {clip}.")
     if not (callable(getattr(optimiser, "init", None)) and callable(getattr(optimiser, "update", None))):
         raise TypeError(f"optimiser must be one of optax's, such as optax.adam(1e-3); got {brief(optimiser)}.")
-    model = jax.tree.map(lambda leaf: jnp.asarray(leaf) if isinstance(leaf, np.ndarray) else leaf, model)
+    model = jax.tree.map(lambda leaf: as_arrays("model", leaf) if isinstance(leaf, np.ndarray) else leaf, model)
     params, static = eqx.partition(model, eqx.is_inexact_array)
     if not jax.tree.leaves(params):
         raise ValueError("model must have floating arrays to train; it has none.")
-    parameters = inspect.signature(loss).parameters
+    try:
+        parameters = inspect.signature(loss).parameters
+    except ValueError:
+        raise TypeError(f"loss must be a callable loss(model, batch[, key]); got {brief(loss)}.") from None
     takes_key = "key" in parameters or len(parameters) > 2
     with_key = loss if takes_key else _WithoutKey(loss)
     return Setup(static, with_key, optax.with_extra_args_support(optimiser), clip, key, read_by((static, loss))), params

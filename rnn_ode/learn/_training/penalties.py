@@ -19,6 +19,7 @@ from ..._base.checks import as_floats, as_matrix, as_number
 from ..._base.states import frozen, promote
 from ..._base.types import Cell, State
 from ..._cells.protocol import as_initial_state
+from ..._run.inputs import check_inputs
 from ..._systems.map import Map
 from ...linalg._eig import eig
 
@@ -123,7 +124,7 @@ def flossing(cell: Cell, xs: Real[Array | np.ndarray, "T D"], count: int, h0: St
 
     ```
     """
-    h0 = as_initial_state(h0, cell)
+    xs, h0 = check_inputs(cell, xs), as_initial_state(h0, cell)
     return jnp.mean(lyapunov(Map(cell, xs), h0, float(xs.shape[0]), count=count).exponents ** 2)
 
 

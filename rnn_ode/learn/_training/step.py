@@ -6,9 +6,11 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
+from ..._base.checks import brief
 from ..._base.compiled import Read
 from ..._base.states import is_finite
 from .batches import BatchSource
@@ -70,7 +72,10 @@ def advance(setup: Setup, state: StepState, source: BatchSource) -> tuple[StepSt
     loss_key = jax.random.fold_in(loss_key, state.step)
 
     def value_of(params: PyTree) -> Array:
-        value = jnp.asarray(setup.loss(setup.model(params), batch, loss_key))
+        found = setup.loss(setup.model(params), batch, loss_key)
+        if not isinstance(found, float | int | jax.Array | np.ndarray | np.number):
+            raise TypeError(f"loss must return one real number; it returned {brief(found)}.")
+        value = jnp.asarray(found)
         if value.shape != () or not jnp.issubdtype(value.dtype, jnp.floating):
             raise ValueError(f"loss must return one real number; it returned {value.dtype}{list(value.shape)}.")
         return value

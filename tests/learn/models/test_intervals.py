@@ -85,7 +85,11 @@ def test_differences_of_whole_numbers_and_dates_are_exact():
             "ts came as float32, which does not resolve the interval",
         ),
         ({"ts": [0.0, np.nan]}, ValueError, r"ts must be finite; ts\[1\] = nan"),
-        ({"ts": [0.0, 1.0], "at": 0.5}, ValueError, "at must not be before the last observation's time, 1.0; got 0.5"),
+        (
+            {"ts": [0.0, 1.0], "at": 0.5},
+            ValueError,
+            "at must not be before the last observation's time in ts, 1.0; got 0.5",
+        ),
         ({"ts": [0.0, 1.0], "at": [2.0]}, ValueError, "at must be a time for each row"),
         ({"ts": [0.0, 1.0], "lengths": 3}, ValueError, "lengths must be from 1 to"),
         ({"ts": [0.0, 1.0], "unit": 0}, ValueError, "unit must be finite and above 0"),
