@@ -188,7 +188,7 @@ def _carried(system: AbstractSystem, T: Array, x: Array, widths: Array, clocks: 
 
 
 def _linearised(system: AbstractSystem, T: Array, width: Array, clock: Clock) -> Any:
-    """Returns the function that gives, at a share of a segment and a state, the rate per segment, and that of a disturbance."""
+    """Returns a function of a share of a segment and of a state: its rate per segment, and that of a disturbance."""
     return lambda s, h: jax.linearize(lambda h: T * width * _rate(system, clock, s, h), h)
 
 

@@ -290,8 +290,8 @@ def test_the_bound_of_the_inverse_is_one_and_is_sharp_for_a_normal_matrix():
     rng = np.random.default_rng(0)
     z = rng.standard_normal(20) + 1j * rng.standard_normal(20)
     W = rng.standard_normal((8, 8))
-    for W, normal in [(W, False), (np.triu(W), False), (W + W.T, True)]:
-        found = modes(jnp.asarray(W))
+    for matrix, normal in [(W, False), (np.triu(W), False), (W + W.T, True)]:
+        found = modes(jnp.asarray(matrix))
         norms = [np.linalg.norm(np.linalg.inv(point * np.eye(8) - found.balanced)) for point in z]
         bounds = [float(inverse_bound(jnp.asarray(point), found.values, found.balanced_condition)) for point in z]
         assert np.all(np.array(bounds) >= (1 - 1e-12) * np.array(norms))
