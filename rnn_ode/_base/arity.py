@@ -10,8 +10,6 @@ def takes(value: Any, count: int) -> bool:
     """Whether a callable takes so many arguments by position; True where that is not known, as of compiled functions."""
     if isinstance(value, FunctionType):
         return hasattr(value, "__wrapped__") or _accepts(value, count)
-    if isinstance(value, type) and value.__module__ == "builtins":  # such as int, which takes no arrays
-        return False
     call, with_itself = type(value).__call__, count + 1
     return not isinstance(call, FunctionType) or _wrapped_accepts(call, with_itself)
 

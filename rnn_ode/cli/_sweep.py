@@ -98,10 +98,10 @@ def _values(option: str, text: str) -> list[float]:
         ends, count = (float(low), float(high)), int(count)
     except ValueError:
         count = 0
-    if 0 < count <= _MOST and not np.isfinite(ends).all():
+    if count > _MOST:
+        raise ValueError(f"{option} must have at most {_MOST:,} values; got {brief(text)}.")
+    if count > 0 and not np.isfinite(ends).all():
         raise ValueError(f"{option} must be finite; got {text!r}.")
-    if 0 < count <= _MOST:
+    if count > 0:
         return np.linspace(*ends, count).tolist()
-    raise ValueError(
-        f"{option} must be a number or LOW:HIGH:COUNT, such as 0.5:2:16, with at most {_MOST:,} values; got {brief(text)}."
-    )
+    raise ValueError(f"{option} must be a number or LOW:HIGH:COUNT, such as 0.5:2:16; got {brief(text)}.")

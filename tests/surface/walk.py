@@ -22,6 +22,7 @@ LIMIT = 120.0  # seconds for one call, compilation included
 MEMORY = 10 << 30  # bytes that a worker may take
 FILES = ("path", "checkpoint", "store")  # arguments that name a file
 SLOW, FEW = 1.0, 40  # of a call that takes longer, in seconds, so many cases are tried
+CALLED = ("path", "field", "cell")  # arguments that may be functions
 OFTEN = 200  # calls after which a worker lets go of what it compiled
 
 
@@ -40,8 +41,8 @@ def cases(call: Any) -> Iterator[tuple[str, str, Callable[[], Any]]]:
         for label, make in values.of(valid):
             if label == "None" and parameter.default is None:
                 continue
-            if label == "class" and "Callable" in str(parameter.annotation):  # it can be called; its errors are its own
-                continue
+            if label == "class" and (callable(valid) or name in CALLED or "Callable" in str(parameter.annotation)):
+                continue  # a class can be called, and its errors are its own
             yield name, label, lambda name=name, make=make: call(**{name: make()})
         if values.traceable(valid):
             yield name, "traced", lambda name=name, valid=valid: jax.jit(lambda v: _arrays(call(**{name: v})))(valid)
