@@ -46,6 +46,7 @@ def test_the_flow_anchored_at_a_state_reaches_the_next_one(name):
     @jax.jit
     def affine_flow(h):
         anchored = field.anchor(0.0, h, Constant(x))
+        assert all(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(anchored))  # it crosses a compiled scan
         return anchored.A, anchored(0.0, h, Constant(x))
 
     A, velocity = affine_flow(h)
