@@ -18,6 +18,7 @@ from rnn_ode.linalg._verdict import (
     _Seen,
     _sunflower,
     eigenvalue_reach,
+    inverse_bound,
     judge,
     reach,
 )
@@ -283,6 +284,19 @@ def normal_cases():
         yield f"{gain} nearly singular", rotated(rng, np.diag(values)), values
         yield f"{gain} identity", gain * np.eye(N), np.full(N, gain)
     yield "zero", np.zeros((N, N)), np.zeros(N)
+
+
+def test_the_bound_of_the_inverse_is_one_and_is_sharp_for_a_normal_matrix():
+    rng = np.random.default_rng(0)
+    z = rng.standard_normal(20) + 1j * rng.standard_normal(20)
+    W = rng.standard_normal((8, 8))
+    for matrix, normal in [(W, False), (np.triu(W), False), (W + W.T, True)]:
+        found = modes(jnp.asarray(matrix))
+        norms = [np.linalg.norm(np.linalg.inv(point * np.eye(8) - found.balanced)) for point in z]
+        bounds = [float(inverse_bound(jnp.asarray(point), found.values, found.balanced_condition)) for point in z]
+        assert np.all(np.array(bounds) >= (1 - 1e-12) * np.array(norms))
+        if normal:  # every κ is 1, and the sum of 8 sizes is at most √8 times the root of their squares
+            assert np.all(np.array(bounds) <= 8**0.5 * np.array(norms))
 
 
 @pytest.mark.slow
