@@ -115,13 +115,17 @@ def test_a_climb_ends_at_the_maximum():
 
 def test_the_search_begins_opposite_the_eigenvalues_between_them_and_round_the_matrix():
     """At angles 0, the eigenvalues' ±0.4 and 1.2, their middle 0.8, and 24 more, in order; distances in equal ratios."""
-    places = np.asarray(_places(jnp.array([1.2, -0.4]), jnp.asarray(2.0), UnitDisc()))
+
+    @jax.jit
+    def begin(at, size):
+        distances = _pairs(jnp.array([0.5, 1.0]), jnp.asarray(1e-3), jnp.asarray(1e3))
+        return _places(at, size, UnitDisc()), _places(at, size, HalfPlane()), distances
+
+    places, in_plane, pairs = map(np.asarray, begin(np.array([1.2, -0.4]), 2.0))
     assert len(places) == 28 and np.all(np.diff(places) >= 0)
     for wanted in (0.0, 0.4, 0.8, 1.2, *(np.arange(24) + 0.25) * np.pi / 24):
         assert np.abs(places - wanted).min() < 1e-14
-    in_plane = np.asarray(_places(jnp.array([1.2, -0.4]), jnp.asarray(2.0), HalfPlane()))
     np.testing.assert_allclose(in_plane.max(), 2 * np.sin(12.25 * np.pi / 24), rtol=1e-14)
-    pairs = np.asarray(_pairs(jnp.array([0.5, 1.0]), jnp.asarray(1e-3), jnp.asarray(1e3)))
     assert pairs.shape == (2, 32, 2) and np.all(pairs[:, :, 0] == [[0.5], [1.0]])
     np.testing.assert_allclose(pairs[1, :, 1], np.geomspace(1e-3, 1e3, 32), rtol=1e-12)
 
