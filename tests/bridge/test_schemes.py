@@ -86,9 +86,8 @@ def test_a_solver_that_remembers_its_last_steps_takes_all_substeps_at_once():
     step, before, h = 0.9 / 3, 0.5, 0.5 + 0.3 * (2.0 - 0.5)
     for _ in range(2):
         before, h = h, before + 2 * step * (2.0 - h)
-    for solver, wanted in ((diffrax.LeapfrogMidpoint(), h), (diffrax.Euler(), 2 + 0.7**3 * (0.5 - 2))):
-        cell = ro.to_rnn(lambda t, h, path: path(t) - h, ro.RungeKutta(solver, 3), 0.9)
-        np.testing.assert_allclose(jax.jit(cell)(jnp.array([2.0]), jnp.array([0.5])), [wanted], rtol=1e-13)
+    cell = ro.to_rnn(lambda t, h, path: path(t) - h, ro.RungeKutta(diffrax.LeapfrogMidpoint(), 3), 0.9)
+    np.testing.assert_allclose(jax.jit(cell)(jnp.array([2.0]), jnp.array([0.5])), [h], rtol=1e-13)
 
 
 @pytest.mark.slow
