@@ -40,7 +40,7 @@ def _of_flow(A, spread):
     return ro.covariance(ro.Flow(lambda t, h, path: A @ h), jnp.zeros(len(A)), spread)
 
 
-@prop(25, 2000, W=draw.stable(most=8, kinds=TAME), data=st.data())
+@prop(25, 2000, W=draw.stable(least=draw.SLOW, most=8, kinds=TAME), data=st.data())
 def test_the_covariance_of_a_map_settles_it(W, data):
     """X = W X Wᵀ + Q, X is symmetric and has no negative eigenvalue."""
     spread = data.draw(draw.covariances(len(W)))
@@ -51,7 +51,7 @@ def test_the_covariance_of_a_map_settles_it(W, data):
     assert np.linalg.eigvalsh(X).min() >= -1e-11 * len(W) * np.abs(X).max()
 
 
-@prop(25, 2000, W=draw.stable(most=8, kinds=TAME), data=st.data(), factor=st.integers(-40, 40))
+@prop(25, 2000, W=draw.stable(least=draw.SLOW, most=8, kinds=TAME), data=st.data(), factor=st.integers(-40, 40))
 def test_twice_the_noise_is_four_times_the_covariance(W, data, factor):
     spread = data.draw(draw.covariances(len(W)))
     s = 2.0**factor
@@ -110,7 +110,7 @@ def test_the_noise_of_a_flow_comes_back_from_its_network(A, rng, dt):
     assert near(back @ back.T, C, 1e-8 * np.linalg.cond(W) ** 2)
 
 
-@prop(20, 1500, W=draw.stable(most=5, kinds=TAME), data=st.data(), rng=draw.rngs())
+@prop(20, 1500, W=draw.stable(least=draw.SLOW, most=5, kinds=TAME), data=st.data(), rng=draw.rngs())
 def test_the_covariance_moves_with_a_change_of_basis(W, data, rng):
     n = len(W)
     spread = data.draw(draw.covariances(n))
