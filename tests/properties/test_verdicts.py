@@ -142,7 +142,7 @@ def _of_a_point(W, h):
 @prop(
     25,
     1500,
-    W=draw.matrices(most=5, kinds=("Gaussian", "symmetric", "normal", "triangular", "orthogonal")),
+    W=draw.matrices(least=draw.SLOW, most=5, kinds=("Gaussian", "symmetric", "normal", "triangular", "orthogonal")),
     rng=draw.rngs(),
 )
 def test_the_verdict_of_a_fixed_point_agrees_with_a_run_that_starts_near_it(W, rng):
