@@ -25,8 +25,8 @@ from .._base.types import Cell, State
 from .._cells.protocol import hoisted
 from .kept import keep, with_result
 from .parallel_choice import ParallelChoice
-from .parallel_newton import LARGEST_WHOLE, solve_windows, window_length
-from .parallel_windows import flat_form, in_windows, linear_states
+from .parallel_newton import LARGEST_WHOLE, solve, window_length
+from .parallel_windows import flat_form, linear_states
 
 
 class ParallelRun(NamedTuple):
@@ -35,6 +35,7 @@ class ParallelRun(NamedTuple):
     states: Float[Array, "T N"]
     steps: Int[Array, ""]
     residual: Float[Array, ""]
+    rounding: Float[Array, ""]
     rounded: Bool[Array, ""]
     together: Bool[Array, ""]
     """Whether the states are those of Newton's method: whether it converged, for this run and all others of its batch."""
@@ -74,7 +75,7 @@ def stats_of(run: ParallelRun, otherwise: ParallelChoice) -> dict[str, Any]:
     """The stats of a run: its choice is `otherwise` where its states are the scan's."""
     way = ParallelChoice.NEWTON if run.states.shape[1] <= LARGEST_WHOLE else ParallelChoice.QUASI_NEWTON
     choice = ParallelChoice.where(run.together, way, otherwise)  # pyright: ignore
-    return {"parallel": choice, "newton_steps": run.steps, "residual": run.residual}
+    return {"parallel": choice, "newton_steps": run.steps, "residual": run.residual, "rounding": run.rounding}
 
 
 @eqx.filter_custom_jvp
@@ -83,8 +84,7 @@ def flat_states(step: Any, inputs: Any, h0: Float[Array, " N"], *, resolved: boo
 
     States that are small compared with the largest ones of the run have the errors of those. With `resolved` such a run is
     the scan: near a kink at zero, the sign of such a state decides about the Jacobian."""
-    total = jax.tree.leaves(inputs)[0].shape[0]
-    found = solve_windows(step, in_windows(inputs, window_length(total)), h0)
+    found = solve(step, inputs, h0)
     together = in_whole_batch(found.converged & ~found.rounded & (found.resolved | (not resolved)))
 
     def scan():
@@ -94,8 +94,8 @@ def flat_states(step: Any, inputs: Any, h0: Float[Array, " N"], *, resolved: boo
 
         return lax.scan(one, h0, inputs)[1]
 
-    states = lax.cond(together, lambda: found.states.reshape(-1, h0.shape[0])[:total], scan)
-    return ParallelRun(states, found.steps, found.residual, found.rounded, together)
+    states = lax.cond(together, lambda: found.states, scan)
+    return ParallelRun(states, found.steps, found.residual, found.rounding, found.rounded, together)
 
 
 @flat_states.def_jvp
@@ -113,7 +113,8 @@ def _flat_states_jvp(primals, tangents, *, resolved: bool = False):
     length = window_length(total) if size <= LARGEST_WHOLE else total
     ways = (partial(linear_states, step, inputs, before, length=length) for length in (length, total))
     d_states = lax.cond(run.together, *ways, pushes, first)
-    return run, ParallelRun(d_states, None, jnp.zeros_like(run.residual), None, None)  # pyright: ignore
+    still = jnp.zeros_like(run.residual)
+    return run, ParallelRun(d_states, None, still, still, None, None)  # pyright: ignore
 
 
 @jax.custom_batching.custom_vmap

@@ -32,8 +32,7 @@ class ParallelChoice(eqx.Enumeration):
     )
     SCAN_ROUNDING = (
         "SCAN_ROUNDING: step by step, since the network enlarges rounding errors somewhere, so that two ways of "
-        "computing the same states would agree to fewer digits than promised. Newton's method converged. Float64 has more "
-        "digits."
+        "computing the same states would agree to a few digits only. Newton's method converged. Float64 has more digits."
     )
     FRAMES = (
         "FRAMES: the frames of a run for Lyapunov exponents all at once, but the states before them step by step, since "

@@ -9,7 +9,12 @@ a linear recurrence, which an associative scan solves in log K stages; then s_j 
 DEER (Lim et al., ICLR 2024, arXiv 2309.12252); with longer ones it is multiple shooting. At wrong states, Jacobians of single
 steps multiply to products that explode. In a window the state runs on freely, and if disturbances decay it comes near the
 right one before its Jacobian is used again. The first guess is the end of the window before, run from the state after the
-first window: of several basins that is more often the right one than h0 is.
+first window.
+
+*Several basins.* If the network can be in one of several parts of its states for long, a correction leads from a wrong part
+to the right one in one window a step. Therefore every step first follows the run through a coarse copy of the network
+(`parallel_places`): where a window ends far from the start of the next one, and nearer to a place from which all windows were
+run before, the run is followed from there.
 
 *Damping.* Where a correction leads out of the range that the run visits, the window starts at the end of the window before
 instead, which is the step with D = 0. So nothing explodes, and after i steps the first i windows are exact in any case.
@@ -17,10 +22,12 @@ instead, which is the step with D = 0. So nothing explodes, and after i steps th
 *The diagonal form* (quasi-DEER and ELK: Gonzalez et al., NeurIPS 2024, arXiv 2407.19115) takes the diagonal of D_j alone, for
 large states: estimated by a few random vectors of signs z, as the mean of z ∘ D_j z (Hutchinson). It needs more steps.
 
-*When it has converged.* The last correction is at most ε^¾ of each unit's largest value, ε the unit roundoff. It is the
-distance from the solution, amplification by the network included, and the step that applies it leaves an error of the order
-of its square. Rounding errors are followed by the same recurrence: where they would grow beyond ε^¾, two runs of the scan
-itself need not agree, and the run does not count as converged. Nor does it if the windows do not meet in the end.
+*When it has converged.* The last correction is at most ε^¾ of each unit's largest value, ε the distance of 1 to the next
+number. It is the distance from the solution, amplification by the network included, and the step that applies it leaves an
+error of the order of its square. Rounding errors are followed by the same recurrence. Where they grow beyond ε^¾, two ways of
+computing the scan differ by as much, and the last correction need not be smaller than that. Where they grow beyond ε^¼, few
+digits are left, and the run is the scan. So it is if the windows do not meet in the end: a jump between two of them has
+rounding errors of both.
 """
 
 from typing import NamedTuple
@@ -31,7 +38,8 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
-from .parallel_windows import FlatStep, after_each, push_windows, run_windows
+from .parallel_places import followed, places_of
+from .parallel_windows import FlatStep, after_each, in_windows, push_windows, run_windows
 
 _PROBES = 4
 MOST_STEPS = 32
@@ -43,12 +51,14 @@ LARGEST_WHOLE = 128
 
 class Solved(NamedTuple):
     """The states after each step; how many steps of Newton's method it took; the largest jump that is left between windows,
-    relative to the largest value of a unit; whether rounding errors grow too much; whether the method converged; and
-    whether no window is so small, compared with the largest one, that its states are rounding errors of that one."""
+    and what rounding errors grow to, both relative to the largest value of a unit; whether they grow too much; whether the
+    method converged; and whether no window is so small, compared with the largest one, that its states are rounding errors of
+    that one."""
 
-    states: Float[Array, "K m N"]
+    states: Float[Array, "T N"]
     steps: Int[Array, ""]
     residual: Float[Array, ""]
+    rounding: Float[Array, ""]
     rounded: Bool[Array, ""]
     converged: Bool[Array, ""]
     resolved: Bool[Array, ""]
@@ -64,48 +74,59 @@ def tolerance(dtype) -> float:
     return float(jnp.finfo(dtype).eps) ** 0.75
 
 
+def most_rounding(dtype) -> float:
+    """ε^¼: the size of rounding errors, relative to the largest value of a unit, beyond which a run is the scan."""
+    return float(jnp.finfo(dtype).eps) ** 0.25
+
+
 def most_steps(windows: int) -> int:
     """The number of Newton steps after which the scan is the faster way."""
     return max(4, min(MOST_STEPS, windows // 2))
 
 
-def solve_windows(step: FlatStep, inputs: PyTree, h0: Float[Array, " N"]) -> Solved:
-    """Newton's method for the states of a run from h0 whose inputs are in windows (K, m, …)."""
-    windows, size = jax.tree.leaves(inputs)[0].shape[0], h0.shape[0]
+def solve(step: FlatStep, inputs: PyTree, h0: Float[Array, " N"]) -> Solved:
+    """Newton's method for the states of a run from h0 with the inputs (T, …)."""
+    total, size = jax.tree.leaves(inputs)[0].shape[0], h0.shape[0]
+    inputs = in_windows(inputs, window_length(total))
+    windows = jax.tree.leaves(inputs)[0].shape[0]
     whole, tol = size <= LARGEST_WHOLE, tolerance(h0.dtype)
     probes = np.eye(size) if whole else np.random.default_rng(1).choice([-1.0, 1.0], (_PROBES, size))
     probes = jnp.asarray(probes, h0.dtype)
+    places = places_of(step, inputs, h0)
 
     def improve(state):
-        starts, steps, *_ = state
+        starts, _, steps, *_ = state
         ends, pushed, errors = push_windows(step, starts, inputs, probes)
         gains = jnp.swapaxes(pushed, 1, 2) if whole else jnp.mean(probes[None] * pushed, axis=1)
         following = jnp.concatenate([starts[1:], ends[-1:]])
-        change, rounding = after_each(gains, ends - following), after_each(gains, errors)
+        elsewhere, ends = followed(places, ends, following, _sizes(ends)[None], tol**0.5)
+        gains = jnp.where(elsewhere.reshape(-1, *(1,) * (gains.ndim - 1)), 0, gains)
+        change, errors = after_each(gains, ends - following), after_each(gains, errors)
         scale = _sizes(ends)
-        error = _largest(change, scale)
-        rounding = jnp.maximum(_largest(rounding, scale), _largest(errors, scale))
+        error = jnp.where(jnp.any(elsewhere), jnp.inf, _largest(change, scale))
         starts = _kept_in_range(starts + change, ends, h0)
-        return starts, steps + 1, error, rounding
+        return starts, errors, steps + 1, error, _largest(errors, scale)
+
+    def allowed(rounding):
+        return jnp.clip(rounding, tol, most_rounding(h0.dtype))
 
     def going(state):
-        _, steps, error, rounding = state
-        hopeless = (error <= tol**0.5) & (
-            rounding > tol
-        )  # near the solution, what it makes of rounding errors is known
-        return (error > tol) & ~hopeless & (steps < most_steps(windows))
+        *_, steps, error, rounding = state
+        return (error > allowed(rounding)) & (steps < most_steps(windows))
 
-    settled = run_windows(step, h0[None], jax.tree.map(lambda leaf: leaf[:1], inputs))[0, -1]
-    guess = jnp.broadcast_to(settled, (windows, size)).at[0].set(h0)
-    guess = _shifted(run_windows(step, guess, inputs)[:, -1], h0)
-    infinite = jnp.asarray(jnp.inf, h0.dtype)
-    start = guess, jnp.zeros((), int), infinite, infinite
-    starts, steps, error, rounding = lax.while_loop(going, improve, start)
-    states = run_windows(step, starts, inputs)
-    residual = _largest(_shifted(states[:, -1], h0) - starts, _sizes(states[:, -1]))
-    sizes = jnp.max(jnp.abs(states), axis=(1, 2))
-    rounded, converged = (error <= tol**0.5) & (rounding > tol), (error <= tol) & (residual <= tol)
-    return Solved(states, steps, residual, rounded, converged, jnp.min(sizes) >= tol * jnp.max(sizes))
+    zero = jnp.zeros((), h0.dtype)
+    guess = _shifted(places.ends[:, 0], h0)
+    start = guess, jnp.zeros_like(guess), jnp.zeros((), int), zero + jnp.inf, zero
+    starts, errors, steps, error, _ = lax.while_loop(going, improve, start)
+    windowed, errors = run_windows(step, starts, errors, inputs)
+    states, errors = (rows.reshape(-1, size)[:total] for rows in (windowed, errors))
+    sizes, heights = _sizes(states), jnp.max(jnp.abs(windowed), axis=(1, 2))
+    residual = _largest(_shifted(windowed[:, -1], h0) - starts, sizes)
+    rounding = _largest(errors, sizes)
+    rounded = (error <= allowed(rounding)) & (rounding > allowed(rounding))
+    converged = (error <= allowed(rounding)) & (residual <= 4 * allowed(rounding))
+    resolved = jnp.min(heights) >= tol * jnp.max(heights)
+    return Solved(states, steps, residual, rounding, rounded, converged, resolved)
 
 
 def _shifted(ends: Float[Array, "K N"], h0: Float[Array, " N"]) -> Float[Array, "K N"]:

@@ -7,8 +7,7 @@ disturbance along the first 256 steps, without the first quarter of them, in whi
 *The predicted number of steps.* The first guess of a window's start has forgotten its own start for m steps, so its error is
 about e^g, where g is the growth of a disturbance over a window. Newton's method squares the error in each step until it is
 below the tolerance ε^¾. The slowest window counts: g is the largest growth over m of the steps that were looked at, and if
-these are few, over a quarter of them and λ for each step more. It is a rule of thumb, which knows nothing of several basins:
-a network that takes one of two ways, and keeps to it, needs more steps.
+these are few, over a quarter of them and λ for each step more. It is a rule of thumb: it knows only the steps looked at.
 """
 
 from typing import Any

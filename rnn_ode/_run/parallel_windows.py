@@ -44,41 +44,59 @@ def in_windows(rows: PyTree, length: int, fill: str = "edge") -> PyTree:
     return jax.tree.map(divide, rows)
 
 
-def run_windows(step: FlatStep, starts: Float[Array, "K N"], inputs: PyTree) -> Float[Array, "K m N"]:
-    """The states after each step, of windows that start at these states."""
+def window_ends(step: FlatStep, starts: Float[Array, "K N"], inputs: PyTree) -> Float[Array, "K N"]:
+    """The states at the ends of windows that start at these states."""
 
     def window(h, rows):
-        def one(h, row):
-            h = step(row, h)
-            return h, h
-
-        return lax.scan(one, h, rows)[1]
+        return lax.scan(lambda h, row: (step(row, h), None), h, rows)[0]
 
     with _PRECISION:
         return jax.vmap(window)(starts, inputs)
+
+
+def run_windows(
+    step: FlatStep, starts: Float[Array, "K N"], errors: Float[Array, "K N"], inputs: PyTree
+) -> tuple[Float[Array, "K m N"], Float[Array, "K m N"]]:
+    """The states after each step, of windows that start at these states, and what rounding errors are by then, those at the
+    starts given."""
+
+    def window(h, errors, rows):
+        def one(carry, given):
+            row, signs = given
+            h, errors = jax.jvp(lambda h: step(row, h), carry[:1], carry[1:])
+            errors = errors + signs * jnp.abs(h)
+            return (h, errors), (h, errors)
+
+        return lax.scan(one, (h, errors), (rows, _units(rows, h)))[1]
+
+    with _PRECISION:
+        return jax.vmap(window)(starts, errors, inputs)
 
 
 def push_windows(
     step: FlatStep, starts: Float[Array, "K N"], inputs: PyTree, probes: Float[Array, "p N"]
 ) -> tuple[Float[Array, "K N"], Float[Array, "K p N"], Float[Array, "K N"]]:
-    """The states at the ends of windows, the tangent vectors there that start as `probes`, and what rounding errors become.
-
-    Each step adds to the last of these an error of one unit in the last place, with a sign that is the same in every run."""
-    length = jax.tree.leaves(inputs)[0].shape[1]
-    unit = jnp.finfo(starts.dtype).eps
-    signs = jnp.asarray(np.random.default_rng(0).choice([-1.0, 1.0], (length, starts.shape[1])), starts.dtype)
+    """The states at the ends of windows, the tangent vectors there that start as `probes`, and rounding errors there."""
 
     def window(h, rows):
         def one(carry, given):
             h, P, errors = carry
-            row, sign = given
+            row, signs = given
             h, push = jax.linearize(lambda h: step(row, h), h)
-            return (h, jax.vmap(push)(P), push(errors) + sign * unit * jnp.abs(h)), None
+            return (h, jax.vmap(push)(P), push(errors) + signs * jnp.abs(h)), None
 
-        return lax.scan(one, (h, probes, jnp.zeros_like(h)), (rows, signs))[0]
+        return lax.scan(one, (h, probes, jnp.zeros_like(h)), (rows, _units(rows, h)))[0]
 
     with _PRECISION:
         return jax.vmap(window)(starts, inputs)
+
+
+def _units(rows: PyTree, h: Float[Array, " N"]) -> Float[Array, "m N"]:
+    """The rounding error of each step of a window, relative to the state: one unit in the last place, with a sign that is the
+    same in every run."""
+    length = jax.tree.leaves(rows)[0].shape[0]
+    signs = np.random.default_rng(0).choice([-1.0, 1.0], (length, h.shape[0]))
+    return jnp.asarray(signs, h.dtype) * jnp.finfo(h.dtype).eps
 
 
 def prefix(combine: Callable[[Any, Any], Any], parts: Any) -> Any:
