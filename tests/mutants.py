@@ -1,8 +1,9 @@
 """`python mutants.py FILE COUNT TESTS SUBJECT …`: random wrong changes of the code, one at a time, which tests must notice.
 
 TESTS is `quick`: COUNT changes of each subject are tried with its quick tests; `again`: those that no test has noticed are
-tried once more, after tests were added; or `slow`: those are tried with the slow tests. A line of JSON is appended to FILE
-for each change, the last one for a change counts, and a change that FILE has is not tried twice.
+tried once more, after tests were added; or `slow`: those are tried with the slow tests. The last two leave out what
+`ledger/equivalent.json` names. A line of JSON is appended to FILE for each change. The last one for a change counts, and
+`quick` tries no change that FILE has.
 
 The changes are those of Cosmic Ray (`pip install cosmic-ray`, in no extra of the package). Its own runner starts Python anew
 for each change. Here a process is forked for each, which has imported everything that does not depend on the subject, and
@@ -28,7 +29,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 SEED = 17
-TURN = 5  # changes of one subject before the next subject's turn
+EQUIVALENT = Path(__file__).parent / "ledger" / "equivalent.json"  # survivors that were read
+TURN = 10  # changes of one subject before the next subject's turn
 
 # what is changed, and the tests that must notice
 SUBJECTS = {
@@ -228,14 +230,13 @@ def _turn(mutants: list[Mutant], copy: Path, mark: str, limit: float, file: Path
     sys.dont_write_bytecode = True  # a file that changes twice in a second would be taken for the same
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 1e9)  # read what is compiled, and write nothing
     for mutant in mutants:
-        with file.open("a", encoding="utf-8") as out:
-            out.write(json.dumps(tried(mutant, copy, mark, limit), ensure_ascii=False) + "\n")
+        _append(file, tried(mutant, copy, mark, limit))
 
 
 def _preload(copy: Path, subject: str) -> None:
     sys.path.insert(0, str(copy))
     from jaxtyping import install_import_hook
-    from test_layout import INSIDE, MODULES, imports
+    from test_layout import FLOOR, INSIDE, MODULES, imports
 
     import rnn_ode
 
@@ -247,22 +248,38 @@ def _preload(copy: Path, subject: str) -> None:
     while more := {name for name in INSIDE if name not in late and needs[name] & late}:
         late |= more
     for name in INSIDE:
-        if name not in late and name[0] not in ("bench", "cli", "__main__"):
+        if name not in late and FLOOR[name[0]] <= FLOOR["_reports"]:  # what is above, few tests need
             importlib.import_module(".".join(("rnn_ode", *name)))
 
 
-def _unchanged(subject: str, copy: Path, mark: str) -> float:
-    """The seconds that the tests take without a change. They must pass; what they compile is stored."""
-    reading, writing = os.pipe()
+def _unchanged(subject: str, copy: Path, mark: str, file: Path) -> float:
+    """The seconds that the tests take without a change. They must pass. FILE remembers that they did."""
+    name = _hash("unchanged", subject, mark, *(path.read_bytes() for path in _sources(subject)))
+    if name not in stored(file):
+        reading, writing = os.pipe()
 
-    def run():
-        _preload(copy, subject)
-        status, seconds = _status(copy, SUBJECTS[subject][1], mark, 1800)
-        assert status in (0, 5), f"the {mark} tests of {subject} fail without a change"  # 5: there are none
-        os.write(writing, str(seconds).encode())
+        def run():
+            _preload(copy, subject)
+            status, seconds = _status(copy, SUBJECTS[subject][1], mark, 1800)
+            assert status in (0, 5), f"the {mark} tests of {subject} fail without a change"  # 5: there are none
+            os.write(writing, str(seconds).encode())
 
-    _in_a_fork(run)
-    return float(os.read(reading, 100))
+        _in_a_fork(run)
+        seconds = float(os.read(reading, 100))
+        _append(file, {"name": name, "outcome": "unchanged", "tests": mark, "seconds": seconds})
+    return stored(file)[name]["seconds"]
+
+
+def _sources(subject: str) -> list[Path]:
+    """The package, and the tests of a subject with what they import."""
+    tests = [path for name in SUBJECTS[subject][1] for path in ([ROOT / name, *(ROOT / name).rglob("*.py")])]
+    found = [*(ROOT / "rnn_ode").rglob("*.py"), *(ROOT / "tests").glob("*.py"), *tests]
+    return sorted({path for path in found if path.is_file() and path != Path(__file__)})
+
+
+def _append(file: Path, line: dict) -> None:
+    with file.open("a", encoding="utf-8") as out:
+        out.write(json.dumps(line, ensure_ascii=False) + "\n")
 
 
 def stored(file: Path) -> dict[str, dict]:
@@ -271,8 +288,15 @@ def stored(file: Path) -> dict[str, dict]:
     return {one["name"]: one for one in map(json.loads, lines)}
 
 
+def equivalent() -> dict[tuple[str, str], str]:
+    """Why a change, told by its file and by its line after the change, makes no difference."""
+    listed = json.loads(EQUIVALENT.read_text(encoding="utf-8"))
+    return {(one["file"], one["after"]): one["why"] for one in listed}
+
+
 def _wanted(subject: str, count: int, tests: str, done: dict[str, dict]) -> list[Mutant]:
     alive = {name for name, one in done.items() if one["outcome"] == "survived"}
+    alive -= {name for name in alive if (done[name]["file"], done[name]["after"]) in equivalent()}
     if tests == "slow":
         alive -= {name for name in alive if done[name]["tests"] == "slow"}
     return [one for one in drawn(subject, count) if (one.name not in done if tests == "quick" else one.name in alive)]
@@ -290,7 +314,7 @@ def main(file: Path, count: int, tests: str, subjects: list[str]) -> None:
             shutil.copytree(ROOT / name, copy / name)
         shutil.copy2(ROOT / "pyproject.toml", copy)
         wanted = {subject: _wanted(subject, count, tests, stored(file)) for subject in subjects}
-        limits = {subject: 10 + 3 * _unchanged(subject, copy, mark) for subject in subjects if wanted[subject]}
+        limits = {subject: 10 + 3 * _unchanged(subject, copy, mark, file) for subject in subjects if wanted[subject]}
         for start in range(0, count, TURN):
             for subject, mutants in wanted.items():
                 if turn := mutants[start : start + TURN]:

@@ -12,7 +12,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Float, Int, PyTree
 
-from .._base.checks import as_number, as_step, check_count, counted, is_concrete
+from .._base.checks import as_number, as_step, check_count, check_on_host, counted
 from .._base.results import RESULTS, how_it_ended
 from .._base.shown import ShownArrays, Variables
 from .._base.text import Column, Table, number, plain
@@ -166,8 +166,7 @@ def basins(
     system.require_constant("basins")
     rows = as_rows("states", states)
     rows = rows.astype(system.as_point("each of the states", rows[0]).dtype)
-    if not is_concrete(system, rows):
-        raise TypeError("basins runs on the host and cannot be traced: call it outside jit, vmap and grad.")
+    check_on_host("basins", system=system, states=rows)
     if jnp.finfo(rows.dtype).bits < 32:
         raise TypeError(f"states must be float32 or wider, and so must the system; got {rows.dtype}.")
     system.require_constant("basins", rows[0])

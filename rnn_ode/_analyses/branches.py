@@ -39,7 +39,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, PyTree
 
-from .._base.checks import as_number, as_step, brief, check_callable, check_count
+from .._base.checks import as_number, as_step, brief, check_callable, check_count, check_on_host
 from .._systems.base import AbstractSystem, check_system
 from .branches_curve import Curve
 from .branches_made import as_branch
@@ -93,6 +93,7 @@ def continue_branch(
     check_callable("make_system", make_system, "make_system(p)")
     max_step = as_step("max_step", max_step)
     check_count("max_points", max_points, 2)
+    check_on_host("continue_branch", start=start, interval=interval)
     ends = _as_interval(interval)
     if is_orbit(start):
         curve, home = orbits_from(make_system, start, ends)
@@ -111,7 +112,7 @@ def continue_branch(
 def _as_interval(interval: Any) -> tuple[float, float]:
     if not isinstance(interval, tuple | list) or len(interval) != 2:
         raise TypeError(f"interval must be a pair (p0, p1) of numbers; got {brief(interval)}.")
-    p0, p1 = (as_number(name, p) for name, p in zip(("p0", "p1"), interval, strict=True))
+    p0, p1 = (as_number(f"interval[{i}]", p) for i, p in enumerate(interval))
     if not (math.isfinite(p0) and math.isfinite(p1)) or p0 == p1:
         raise ValueError(f"interval must have two different, finite ends (p0, p1); got ({p0}, {p1}).")
     return p0, p1

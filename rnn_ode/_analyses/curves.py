@@ -16,7 +16,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Complex, Float
 
-from .._base.checks import as_floats, as_step, brief, check_callable, check_count, counted
+from .._base.checks import as_floats, as_step, brief, check_callable, check_count, check_on_host, counted
 from .._base.results import RESULTS, how_it_ended
 from .._base.shown import ShownArrays, Variables
 from .._base.text import Column, Table, number, plain
@@ -191,6 +191,7 @@ def continue_bifurcation(
     check_callable("make_system", make_system, "make_system(p)")
     max_step = as_step("max_step", max_step)
     check_count("max_points", max_points, 2)
+    check_on_host("continue_bifurcation", bifurcation=bifurcation, at=at, box=box)
     kind, point = _as_bifurcation(bifurcation)
     at, box = (np.asarray(as_floats(*given), float) for given in (("at", at, (2,)), ("box", box, (2, 2))))
     if not (np.all(box[:, 0] < box[:, 1]) and np.all((box[:, 0] <= at) & (at <= box[:, 1]))):

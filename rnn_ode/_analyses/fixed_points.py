@@ -14,7 +14,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Complex, Float, Int, PyTree
 
-from .._base.checks import as_number, is_concrete
+from .._base.checks import as_number, brief, is_concrete
 from .._base.compiled import compiled
 from .._base.results import RESULTS, how_it_ended
 from .._base.shown import ShownArrays, Variables
@@ -255,8 +255,8 @@ def _as_slow(slow: Any) -> tuple[bool, float | None]:
     """Returns whether slow points are asked for, and up to which speed if the caller says so."""
     if isinstance(slow, bool | np.bool_):
         return bool(slow), None
-    if isinstance(slow, str) or np.ndim(slow) != 0:
-        raise TypeError(f"slow must be True, False or a speed; got {slow!r}.")
+    if isinstance(slow, str | list | tuple) or np.ndim(slow) != 0:
+        raise TypeError(f"slow must be True, False or a speed; got {brief(slow)}.")
     limit = as_number("slow", slow)
     if not 0 < limit < float("inf"):
         raise ValueError(f"slow must be a positive, finite speed; got {limit}. slow=True takes a default one.")

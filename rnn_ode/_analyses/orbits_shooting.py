@@ -133,8 +133,9 @@ def shoot(system: AbstractSystem, guess: Array, times: Array, T: Array, mesh: Me
     x = interpolated(guess, times, _starts(widths))
     ended = _newton(system, x, T, widths, clocks, clock == 0)
     x, T = ended.x + ended.dx, ended.T + ended.dT  # the search computed this step and did not take it
-    residual = jnp.max(jnp.abs(_carried(system, T, x, widths, clocks)[0] - jnp.roll(x, -1, axis=0)))
-    M, errors = _monodromy(system, x, T, widths, clocks)
+    after, errors = _carried(system, T, x, widths, clocks)
+    residual = jnp.max(jnp.abs(after - jnp.roll(x, -1, axis=0)))
+    M = _monodromy(system, x, T, widths, clocks)
     points, at, parts = _dense(system, x, T, widths, clocks, -(-_POINTS // count))
     extent, eps = extent_of(points), float(jnp.finfo(x.dtype).eps)
     good = (ended.moved <= eps**0.7) & (T > 0) & jnp.all(jnp.isfinite(M))
@@ -186,15 +187,9 @@ def _carried(system: AbstractSystem, T: Array, x: Array, widths: Array, clocks: 
     return jax.vmap(segment)(x, widths, clocks)
 
 
-def _tangents(system: AbstractSystem, T: Array, width: Array, clock: Clock) -> Any:
-    """Returns the rate, per segment, of a state h and of tangents V (N + 1, N), the last of which belongs to T."""
-
-    def rate(s, state, _=None):
-        h, V = state
-        F, along = jax.linearize(lambda h: _rate(system, clock, s, h), h)
-        return T * width * F, (T * width * jax.vmap(along)(V)).at[-1].add(width * F)
-
-    return rate
+def _linearised(system: AbstractSystem, T: Array, width: Array, clock: Clock) -> Any:
+    """Returns a function of a share of a segment and of a state: its rate per segment, and that of a disturbance."""
+    return lambda s, h: jax.linearize(lambda h: T * width * _rate(system, clock, s, h), h)
 
 
 class _Search(NamedTuple):
@@ -268,51 +263,60 @@ def _direction(rough: _Rough, missed: Array) -> tuple[Array, Array]:
 def _rough(system: AbstractSystem, x: Array, T: Array, widths: Array, clocks: Clock, free: bool) -> _Rough:
     """Returns the derivatives by one step of the classical fourth-order method for each segment."""
     m, n = x.shape
-    eye = jnp.eye(n + 1, n, dtype=x.dtype)
+    eye = jnp.eye(n, dtype=x.dtype)
 
     def one(segment):
         h, width, clock = segment
-        rate = _tangents(system, T, width, clock)
+        start, linearised = (h, eye, jnp.zeros_like(h)), _linearised(system, T, width, clock)
+
+        def rate(s, h, V, by_T):
+            F, along = linearised(s, h)
+            return F, jax.vmap(along)(V), along(by_T) + F / T
 
         def stage(carry, row):
             total, k = carry
             before, share = row
-            k = rate(before, jax.tree.map(lambda a, b: a + before * b, (h, eye), k))
+            k = rate(before, *jax.tree.map(lambda a, b: a + before * b, start, k))
             return (jax.tree.map(lambda a, b: a + share * b, total, k), k), None
 
         rows = jnp.array([0, 1, 1, 2], h.dtype) / 2, jnp.array([1, 2, 2, 1], h.dtype) / 6
-        (total, _), _ = jax.lax.scan(stage, ((h, eye), (0 * h, 0 * eye)), rows)
-        return total[1]
+        (total, _), _ = jax.lax.scan(stage, (start, jax.tree.map(jnp.zeros_like, start)), rows)
+        return total[1:]
 
     # a few at a time, so that all of it stays in the cache
-    rows = jax.lax.map(one, (x, widths, clocks), batch_size=max(1, min(m, 4096 // n**2)))
+    V, g = jax.lax.map(one, (x, widths, clocks), batch_size=max(1, min(m, 4096 // n**2)))
     unit = T / size_of(x)
-    J, by_T = jnp.swapaxes(rows[:, :n], 1, 2), unit * rows[:, n]
+    J, by_T = jnp.swapaxes(V, 1, 2), unit * g
 
     def carry(V, row):
         J, g = row
         return (J @ V).at[:, n].add(g), V
 
-    last, V = jax.lax.scan(carry, eye.T, (J, by_T))
+    start = jnp.eye(n, n + 1, dtype=x.dtype)
+    last, V = jax.lax.scan(carry, start, (J, by_T))
     # by T a segment moves along its rate
     phase = by_T / jnp.where((size := jnp.linalg.norm(by_T)) > 0, size, 1)
     third = jnp.einsum("mn,mnk->k", phase, V) if free else jnp.eye(n + 1, dtype=x.dtype)[n]
-    rows = jnp.concatenate([last - eye.T, third[None]])
+    rows = jnp.concatenate([last - start, third[None]])
     return _Rough(J, V, phase if free else jnp.zeros_like(phase), pseudo_inverse(rows), unit)
 
 
-def _monodromy(system: AbstractSystem, x: Array, T: Array, widths: Array, clocks: Clock) -> tuple[Array, Array]:
-    """Returns the monodromy matrix, and the estimated error (m,) of each segment."""
+def _monodromy(system: AbstractSystem, x: Array, T: Array, widths: Array, clocks: Clock) -> Array:
+    """Returns the monodromy matrix."""
     zero, one = jnp.zeros((), x.dtype), jnp.ones((), x.dtype)
 
     def carry(V, row):
         h, width, clock = row
-        term = diffrax.ODETerm(_tangents(system, T, width, clock))
-        (_, V), error, *_ = Dopri8().step(term, zero, one, (h, V), None, None, False)
-        return V, jnp.linalg.norm(error[0])
+        linearised = _linearised(system, T, width, clock)
 
-    V, errors = jax.lax.scan(carry, jnp.eye(x.shape[1] + 1, x.shape[1], dtype=x.dtype), (x, widths, clocks))
-    return V[:-1].T, errors
+        def rate(s, state, _):
+            F, along = linearised(s, state[0])
+            return F, jax.vmap(along)(state[1])
+
+        (_, V), *_ = Dopri8().step(diffrax.ODETerm(rate), zero, one, (h, V), None, None, False)
+        return V, None
+
+    return jax.lax.scan(carry, jnp.eye(x.shape[1], dtype=x.dtype), (x, widths, clocks))[0].T
 
 
 def _dense(

@@ -6,7 +6,7 @@ cannot be checked: the `result` of the run says what went wrong.
 
 import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import diffrax
@@ -120,6 +120,14 @@ def _is_whole(dtype: Any) -> bool:
     return dtype.kind == "b" or jnp.issubdtype(dtype, jnp.integer)
 
 
+def as_array(name: str, value: Any) -> np.ndarray:
+    """Return `value` as NumPy's array of any type; `ValueError` for a ragged list."""
+    try:
+        return np.asarray(value)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must be an array; got {no_array(value, error)}.") from None
+
+
 def as_matrix(name: str, value: Any, complex: bool = False) -> Array:
     """Return `value` as a square matrix (N, N), N ≥ 1, checked as `as_floats` does."""
     array = as_floats(name, value, ("N", "N"), complex)
@@ -157,6 +165,14 @@ def check_callable(name: str, value: Any, signature: str) -> None:
         raise TypeError(f"{name} must be a callable {signature}; got {brief(value)}.")
 
 
+def progress_of(progress: Any) -> Callable[[str], Any]:
+    """The argument `progress`, a function of a line of text; for `None` one that does nothing."""
+    if progress is None:
+        return lambda text: None
+    check_callable("progress", progress, "progress(text)")
+    return progress
+
+
 def check_key(key: Any) -> None:
     """Raise `TypeError` unless the value is one random key of JAX, of either kind."""
     kind, shape = getattr(key, "dtype", None), getattr(key, "shape", ())
@@ -174,12 +190,18 @@ def check_text(name: str, value: Any) -> None:
 def as_texts(name: str, value: Any) -> tuple[str, ...]:
     """Return a text, or several of them, as a tuple. `TypeError` for others."""
     try:
-        texts = (value,) if isinstance(value, str) else tuple(value)
+        texts: tuple[Any, ...] = (value,) if isinstance(value, str) else tuple(value)
     except TypeError:
         texts = (None,)
     if not all(isinstance(text, str) for text in texts):
         raise TypeError(f"{name} must be a text or a list of texts; got {brief(value)}.")
     return texts
+
+
+def check_choice(name: str, value: Any, choices: Iterable[str]) -> None:
+    """Raise `ValueError` unless the value is one of these texts."""
+    if not isinstance(value, str) or value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(choices)}; got {brief(value)}.")
 
 
 @contextlib.contextmanager

@@ -8,7 +8,8 @@ values, without a word. `compiled` is `equinox.filter_jit` that compiles anew wh
 import dataclasses
 import dis
 import functools
-from collections.abc import Callable, Iterator
+import inspect
+from collections.abc import Callable, Iterator, Mapping
 from types import CellType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any, TypeVar
 
@@ -42,8 +43,21 @@ def compiled(function: _F) -> _F:
             if (told := memory_error(error)) is None:
                 raise
             raise told from None
+        except TypeError as error:
+            name = _without_numbers(inspect.signature(function).bind(*args, **kwargs).arguments)
+            if name is None:
+                raise
+            raise TypeError(f"{name} must hold numbers; JAX has no arrays of text, dates or objects.") from error
 
     return call  # pyright: ignore[reportReturnType]
+
+
+def _without_numbers(arguments: Mapping[str, Any]) -> str | None:
+    """The name of the first argument with an array of a type that JAX does not have."""
+    for name, value in arguments.items():
+        if any(isinstance(leaf, np.ndarray) and leaf.dtype.kind not in "biufcV" for leaf in jax.tree.leaves(value)):
+            return name
+    return None
 
 
 @dataclasses.dataclass(frozen=True)

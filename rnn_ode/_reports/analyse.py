@@ -9,7 +9,7 @@ from jax.typing import ArrayLike
 from jaxtyping import PyTree
 
 from .._analyses.fixed_points import FixedPoints
-from .._base.checks import as_floats, as_step, check_count, check_on_host
+from .._base.checks import as_floats, as_step, brief, check_count, check_on_host, progress_of
 from .._base.types import Cell, State
 from .._bridge.schemes import RungeKutta
 from .._bridge.to_ode import to_ode
@@ -69,12 +69,14 @@ def analyse(
     ```
     """
     check_on_host("analyse", cell=cell, x=x, method=method, h0=h0)
-    x, method, dt = as_floats("x", x), method or Forward(1), as_step("dt", dt)
+    x, method, dt = as_floats("x", x), Forward(1) if method is None else method, as_step("dt", dt)
+    if not hasattr(method, "exponent") or isinstance(method, type):
+        raise TypeError(f"method must be one of rnn_ode's methods, such as Forward(1) or Exact(); got {brief(method)}.")
     check_count("steps", steps, 20)
     check_count("guesses", guesses)
     network = Map(cell, x, dt)
     start = network.as_point("h0", _small(initial_state(cell), seed) if h0 is None else as_state("h0", h0, cell))
-    questions = Questions(x, start, dt, steps, guesses, seed, progress or (lambda _: None))
+    questions = Questions(x, start, dt, steps, guesses, seed, progress_of(progress))
     first = questions.ask("network", network, cell, None)
     try:
         field = to_ode(cell, method, dt=dt)

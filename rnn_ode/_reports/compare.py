@@ -9,7 +9,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Num, PyTree, Real
 
 from .._analyses.spectrum import spectrum_of
-from .._base.checks import as_step, brief
+from .._base.checks import as_step, brief, check_on_host, progress_of
 from .._base.states import flat_rows, promote
 from .._base.types import Cell, State
 from .._base.verdict import verdict_name
@@ -69,11 +69,12 @@ def compare(
 
     ```
     """
+    check_on_host("compare", cell=cell, xs=xs, h0=h0, dt=dt)
     dt = as_step("dt", dt)
     methods = _as_methods(methods)
     xs = check_inputs(cell, xs)
     h0 = promote(as_initial_state(h0, cell), cell, xs, least=jnp.float32)
-    report = progress or (lambda _: None)
+    report = progress_of(progress)
     report("network")
     network = iterate(cell, xs, h0, dt=dt, throw=False)
     W, part_name = _linear_part(cell, xs, h0)

@@ -169,8 +169,8 @@ def root_condition(
 def companion(weights: Any, multipliers: Any, behind: int, whole: Any = 0, xp: Any = jnp) -> Any:
     """Return the companion matrices (N, B, B) of a scheme with B = behind + 1, one for each of the `multipliers` (N,).
 
-    A matrix times a result and its `behind` predecessors, newest first, gives the next ones. The `weights` are those of the
-    nodes of `uniform_nodes`, after `whole` steps."""
+    A matrix times a result and the `behind` states behind it, newest first, gives the next ones. The `weights` are those of
+    the nodes of `uniform_nodes`, after `whole` steps."""
     ahead = weights.shape[0] - behind - 1
     z, unit = multipliers[:, None], xp.eye(behind + 1, dtype=multipliers.dtype)[:, None]
     # the state that is interpolated from, and those behind it: first powers of the last result, then its predecessors

@@ -18,18 +18,21 @@ from .._base.types import State
 
 _TABLEAU = diffrax.Dopri8.tableau
 
-_STAGES = _TABLEAU.num_stages
+_STAGES = _TABLEAU.num_stages - 1  # diffrax's last one is the first of the next step, and has no weight in this one
 
-_NODES = np.concatenate([[0.0], _TABLEAU.c])
+_NODES = np.concatenate([[0.0], _TABLEAU.c[:-1]])
 
+# a row for each stage's state, and the last for the state at the end of the step
 _WEIGHTS = np.stack([np.pad(row, (0, _STAGES - len(row))) for row in ((), *_TABLEAU.a_lower)])
+
+_ERROR = _TABLEAU.b_error[:_STAGES]
 
 
 class Dopri8(diffrax.AbstractAdaptiveSolver):
     """Dormand and Prince's 8(7) pair (Prince and Dormand 1981) for a `diffrax.ODETerm`.
 
-    The last stage is evaluated at the end of the step, so that its state is the solution. Its rate is the first rate of the
-    next step; that is not used, since a second copy of the field costs more to compile than it saves.
+    The first rate of a step is computed anew, although the last one of the step before is the same: a second copy of the
+    field costs more to compile than it saves.
     """
 
     term_structure = diffrax.ODETerm
@@ -50,18 +53,18 @@ class Dopri8(diffrax.AbstractAdaptiveSolver):
         def combined(weights, rates):
             return jax.tree.map(lambda leaf: length * _weighted(weights, leaf), rates)
 
-        def stage(carry, x):
-            rates, _ = carry
+        def stage(rates, x):
             index, node, weights = x
             y = jax.tree.map(jnp.add, y0, combined(weights, rates))
             rate = terms.vf(t0 + node * length, y, args)
-            return (jax.tree.map(lambda leaf, new: leaf.at[index].set(new), rates, rate), y), None
+            return jax.tree.map(lambda leaf, new: leaf.at[index].set(new), rates, rate), None
 
         kind = jnp.result_type(length)
         rates = jax.tree.map(lambda leaf: jnp.zeros((_STAGES, *leaf.shape), leaf.dtype), y0)
-        table = (jnp.arange(_STAGES), jnp.asarray(_NODES, kind), jnp.asarray(_WEIGHTS, kind))
-        (rates, y1), _ = jax.lax.scan(stage, (rates, y0), table)
-        error = combined(jnp.asarray(_TABLEAU.b_error, kind), rates)
+        weights = jnp.asarray(_WEIGHTS, kind)
+        rates, _ = jax.lax.scan(stage, rates, (jnp.arange(_STAGES), jnp.asarray(_NODES, kind), weights[:-1]))
+        y1 = jax.tree.map(jnp.add, y0, combined(weights[-1], rates))
+        error = combined(jnp.asarray(_ERROR, kind), rates)
         return y1, error, {"y0": y0, "y1": y1}, None, diffrax.RESULTS.successful
 
 
@@ -86,9 +89,9 @@ def step_transposed(rate: Callable[[Array, State], State], start: Array, end: Ar
     The first of four results is the cotangent of `y0`. The others belong to the stages and have an axis in front: the
     cotangents of their rates, their times, their states. The parameters of `rate` act on y1 by way of these rates only.
     """
-    length, count = end - start, _STAGES - 1  # y1 is the state of the last stage
+    length = end - start
     kind = jnp.result_type(length)
-    order, times = jnp.arange(count), start + jnp.asarray(_NODES[:count], kind) * length
+    order, times = jnp.arange(_STAGES), start + jnp.asarray(_NODES, kind) * length
 
     def combined(weights, rates):
         return jax.tree.map(lambda leaf: length * _weighted(weights, leaf), rates)
@@ -105,14 +108,17 @@ def step_transposed(rate: Callable[[Array, State], State], start: Array, end: Ar
         pulled, push = carry  # the cotangents of the stages' states so far, and of this stage's rate
         index, time, y, weights = x
         pulled = put(pulled, index, jax.vjp(lambda y: rate(time, y), y)[1](push)[0])
-        return (pulled, combined(weights, pulled)), None
+        return (pulled, pushed(weights, pulled)), None
 
-    none = jax.tree.map(lambda leaf: jnp.zeros((count, *leaf.shape), leaf.dtype), y0)
-    _, ys = jax.lax.scan(forward, none, (order, times, jnp.asarray(_WEIGHTS[:count, :count], kind)))
-    pulled = jax.tree.map(lambda zeros, leaf: jnp.concatenate([zeros, leaf[None]]), none, cotangent)
-    columns = jnp.asarray(_WEIGHTS.T[:count], kind)  # how a stage's rate enters the later stages
-    last = combined(columns[-1], pulled)
-    (pulled, _), _ = jax.lax.scan(backward, (pulled, last), (order, times, ys, jnp.roll(columns, 1, 0)), reverse=True)
+    def pushed(weights, pulled):
+        return jax.tree.map(lambda a, b: length * (_weighted(weights[:-1], a) + weights[-1] * b), pulled, cotangent)
+
+    none = jax.tree.map(lambda leaf: jnp.zeros((_STAGES, *leaf.shape), leaf.dtype), y0)
+    _, ys = jax.lax.scan(forward, none, (order, times, jnp.asarray(_WEIGHTS[:-1], kind)))
+    columns = jnp.asarray(_WEIGHTS.T, kind)  # how a stage's rate enters the later stages and the end
+    last = pushed(columns[-1], none)
+    (pulled, _), _ = jax.lax.scan(backward, (none, last), (order, times, ys, jnp.roll(columns, 1, 0)), reverse=True)
+    pulled = jax.tree.map(lambda a, b: jnp.concatenate([a, b[None]]), pulled, cotangent)
 
     def of_all(leaf):  # a product at the end costs less than rows that are written in every turn of the loop
         return length * jnp.tensordot(columns.astype(leaf.dtype), leaf, 1, precision="highest")

@@ -158,7 +158,7 @@ def promoted(field: Field, path: Any, h0: State, segments: tuple[Array, ...]) ->
     shapes = [jax.tree.map(lambda leaf: list(leaf.shape), state) for state in (h0, rate)]
     if shapes[0] != shapes[1]:
         raise ValueError(
-            f"field(t, h, path) must return dh/dt in the shape of h; h has {shapes[0]}, the field returned {shapes[1]}."
+            f"field(t, h, path) must return dh/dt in the shape of h; h0 has {shapes[0]}, the field returned {shapes[1]}."
         )
     return jax.tree.map(lambda h, f: h.astype(jnp.result_type(h, f.dtype)), h0, rate)
 

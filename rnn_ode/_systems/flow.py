@@ -103,6 +103,8 @@ class Flow(AbstractSystem):
     def _rate(self, t: Array, path: Any, h: Float[Array, " N"]) -> Float[Array, " N"]:
         """Returns dh/dt, real and in the shape of the state."""
         rate = ravel_pytree(self.field(t, self.unravel(h), path))[0]
+        if jnp.iscomplexobj(h):
+            raise TypeError(f"h must hold real numbers: a flow of real states is wanted; got dtype {h.dtype}.")
         if jnp.iscomplexobj(rate):
             raise TypeError(
                 "the field is complex, as Exact(complex=True)'s is, and a flow of real states is wanted. "

@@ -32,7 +32,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from .._base.checks import check_count
+from .._base.checks import as_texts, check_count
 from .._files.lock import only_run
 from ._cases.catalogue import CASES, QUICK, SECONDS, SIZED, SUITES
 from ._keep import Kept
@@ -164,7 +164,7 @@ def _counts(name: str, value: int | Sequence[int]) -> list[int]:
 
 
 def _chosen(cases: Sequence[str] | None) -> list[str]:
-    chosen = list(CASES) if cases is None else [cases] if isinstance(cases, str) else list(dict.fromkeys(cases))
+    chosen = list(CASES) if cases is None else list(dict.fromkeys(as_texts("cases", cases)))
     unknown = [case for case in chosen if case not in CASES]
     if unknown or not chosen:
         raise ValueError(f"cases must be some of {', '.join(CASES)}; got {', '.join(map(str, unknown)) or 'none'}.")

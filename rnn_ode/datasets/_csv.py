@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from .._base.checks import as_texts, brief, check_count, check_flag, check_text, counted
+from .._base.checks import as_texts, check_choice, check_count, check_flag, check_text, counted
 from ._csv_columns import Column, as_column, as_columns
 from ._csv_table import read_table
 from ._csv_text import stem
@@ -124,11 +124,11 @@ def load_csv(
 
 def _check_options(*, index: Any, header: Any, season: Any, fill: Any, **texts: Any) -> None:
     """`TypeError` or `ValueError` for an option of the wrong kind, before the file is read."""
-    for name, value in (texts | {"fill": fill}).items():
+    for name, value in texts.items():
         if value is not None:
             check_text(name, value)
-    if fill is not None and fill not in FILLS:
-        raise ValueError(f"fill must be one of {', '.join(FILLS)}; got {brief(fill)}.")
+    if fill is not None:
+        check_choice("fill", fill, FILLS)
     if index is not None:
         as_column("index", index)
     if header is not None:

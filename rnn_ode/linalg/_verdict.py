@@ -67,16 +67,27 @@ def judge(
     crossings = jax.vmap(partial(_Crossings.of, starts, rounding, condition))(seen)
     poles = [[0 if reading.pole is None else reading.pole] for reading in readings]
     points = jnp.concatenate([crossings.points, jnp.array(poles, crossings.points.dtype)], axis=1)
-    eye = jnp.eye(B.shape[0], dtype=points.dtype)
+    eye, accurate = jnp.eye(B.shape[0], dtype=points.dtype), jnp.finfo(B.dtype).eps ** -0.5
 
-    def clear(z):
-        nearest = jnp.min(jnp.abs(z - multipliers))
-        return rounding.scatter * inverse_norm(z * eye - B) + rounding.drift / nearest < 1
+    def hit(z):
+        drift = rounding.drift / jnp.min(jnp.abs(z - multipliers))
+        # rounding may halve the bound, and makes the conditions themselves wrong where they are large
+        clear = (jnp.max(condition) < accurate) & (
+            rounding.scatter * inverse_bound(z, multipliers, condition) + drift < 0.5
+        )
+        norm = jax.lax.cond(clear, lambda: jnp.zeros_like(drift), lambda: inverse_norm(z * eye - B))
+        return ~(rounding.scatter * norm + drift < 1)
 
-    hits = ~jax.lax.map(clear, points.ravel()).reshape(points.shape)
+    hits = jax.lax.map(hit, points.ravel()).reshape(points.shape)
     at_pole = hits[:, -1] & jnp.array([reading.pole is not None for reading in readings])
     verdicts = jax.vmap(_Crossings.verdict)(crossings, hits[:, :-1], at_pole)
     return tuple(jax.tree.map(itemgetter(i), verdicts) for i in range(len(readings)))  # pyright: ignore
+
+
+def inverse_bound(z: Complex[Array, ""], eigenvalues: Complex[Array, " N"], condition: Float[Array, " N"]) -> Array:
+    """Return an upper bound of ‖(z − B)⁻¹‖, in any norm that is 1 for the product of two unit vectors. The inverse is the sum
+    of xᵢ yᵢᴴ/(z − λᵢ), and ‖xᵢ‖ ‖yᵢ‖ is the condition of λᵢ."""
+    return jnp.sum(condition / jnp.abs(z - eigenvalues))
 
 
 @jax.jit

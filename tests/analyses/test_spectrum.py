@@ -12,6 +12,7 @@ from matrices import METHODS, NAMES, VERDICTS, code, g, gaussian, jordan, name, 
 from telling import telling
 
 import rnn_ode as ro
+from rnn_ode._analyses import spectrum as module
 
 N = 12
 
@@ -259,6 +260,46 @@ def test_every_matrix_of_a_batch_is_asked_by_itself():
     assert batch.exists(ro.Exact()).tolist() == [True, False]
     assert batch.series_converges(ro.Forward()).tolist() == [True, False]
     np.testing.assert_allclose(batch.rate(), np.log([0.5, 0.5]))
+
+
+def test_a_batch_is_answered_by_a_batch():
+    """By the shapes alone, which compiles nothing."""
+    two = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), ro.spectrum(jnp.eye(3)))
+
+    def asked(s):
+        method = ro.Backward(1)
+        numbers = s.radius, s.abscissa, s.rate(), s.rate(method), s.neglected(method)
+        answers = s.exists(method), s.series_converges(method), *s.verdicts(method)
+        return (*numbers, *answers), (s.timescales, s.frequencies, s.reach)
+
+    of_matrix, of_mode = jax.eval_shape(asked, two)
+    assert {leaf.shape for leaf in jax.tree.leaves(of_matrix)} == {(2,)}
+    assert {leaf.shape for leaf in of_mode} == {(2, 3)}
+
+
+def test_the_first_verdict_is_the_networks_and_the_second_the_methods(monkeypatch):
+    monkeypatch.setattr(
+        module, "_verdicts", lambda s, B, methods: (ro.Verdict.GROWS, ro.Verdict.DECAYS)[: 1 + len(methods)]
+    )
+    s = ro.spectrum(jnp.eye(3))
+    assert name(s.discrete) == "GROWS" and name(s.continuous(ro.Tustin())) == "DECAYS"
+
+
+@pytest.mark.parametrize(
+    ("top", "verdict", "dtype", "hinted"),
+    [
+        (0.5, "DECAYS", np.float32, False),
+        (0.5, "UNDETERMINED", np.float32, True),
+        (1.0, "PERSISTS", np.float32, True),  # its timescale is infinite
+        (1.0, "UNDETERMINED", np.float64, False),
+    ],
+)
+def test_float64_is_advised_where_float32_leaves_something_open(monkeypatch, top, verdict, dtype, hinted):
+    monkeypatch.setattr(module, "_verdicts", lambda s, B, methods: (getattr(ro.Verdict, verdict),))
+    monkeypatch.setattr(ro.Spectrum, "timescales", np.array([np.inf if top == 1 else 3.0, 2.0]))
+    one = jnp.ones(2)
+    hint = ro.Spectrum(jnp.asarray(np.diag([top, 0.5]), dtype), one + 0j, one, one).hint
+    assert ("jax_enable_x64" in hint) == hinted and (hinted or hint == "")
 
 
 def test_vmapped_equals_a_loop():

@@ -17,7 +17,6 @@ def test_the_condition_of_the_exponential_is_scipys():
     assert 0.95 * scipy.linalg.expm_cond(A) < found < 1.0001 * scipy.linalg.expm_cond(A)
 
 
-@pytest.mark.slow
 def test_the_condition_of_an_inverse():
     """By all changes of the same norm: ‖A⁻¹‖₂² ‖A‖_F / ‖A⁻¹‖_F."""
     inverse = np.linalg.inv(A)

@@ -39,7 +39,6 @@ def test_the_exponential_is_scipys_and_the_error_is_estimated(name):
     assert distance(found.value, wanted) < 10 * found.error < 1e-12
 
 
-@pytest.mark.slow
 def test_a_nilpotent_matrix_is_right_or_refused():
     """Balancing makes its couplings small, and a large one has no circle on which the exponential is tame."""
     for size in (1.0, 30.0):
@@ -50,7 +49,6 @@ def test_a_nilpotent_matrix_is_right_or_refused():
     assert np.isnan(exp_of(large).value).all() or distance(exp_of(large).value, scipy.linalg.expm(large)) < 0.1
 
 
-@pytest.mark.slow
 def test_the_units_of_the_states_do_not_matter():
     A = MATRICES["random"]
     scaled = exp_of(UNITS[:, None] * A / UNITS)

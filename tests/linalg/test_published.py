@@ -48,7 +48,6 @@ def test_the_logarithm_of_al_mohy_and_higham():
     np.testing.assert_allclose(linalg.logm(A), wanted, rtol=1e-8, atol=0)
 
 
-@pytest.mark.slow
 def test_the_exponential_of_moler_and_van_loan():
     """SIAM Review 20, 1978, example 1: 19 terms of its Taylor series have no correct digit."""
     A = np.array([[-49.0, 24.0], [-64.0, 31.0]])

@@ -41,7 +41,6 @@ def test_complex_matrices():
     np.testing.assert_allclose(linalg.lyapunov_continuous(Z, Q), wanted, rtol=1e-10, atol=1e-12)
 
 
-@pytest.mark.slow
 def test_a_defective_matrix():
     """Against the solution by Kronecker products."""
     W = rotated(RNG, jordan(0.5, 4))
@@ -51,7 +50,6 @@ def test_a_defective_matrix():
     np.testing.assert_allclose(jit_continuous(W, Q), wanted, rtol=1e-10, atol=1e-10)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("scale", [1e150, 1e-150])
 def test_scales_near_the_ends_of_the_float_range(scale):
     np.testing.assert_allclose(jit_continuous(scale * A, Q) * scale, jit_continuous(A, Q), rtol=1e-10)

@@ -18,6 +18,7 @@ from rnn_ode.linalg._verdict import (
     _Seen,
     _sunflower,
     eigenvalue_reach,
+    inverse_bound,
     judge,
     reach,
 )
@@ -143,7 +144,7 @@ def test_the_second_level_is_the_middle_of_the_largest_gap_among_the_growing():
 def test_the_points_to_examine_are_all_seeds_and_the_sixteen_eigenvalues_nearest_to_the_curve():
     n, far = 40, np.r_[np.arange(20.0, 0.0, -1.0), np.arange(20.0, 0.0, -1.0)]
     starts = np.r_[far[:20], far[20:] - 1e-3j, np.zeros(24)]  # the second twenty have a conjugate that is not here
-    chosen = np.asarray(_chosen(jnp.asarray(starts), n, jnp.zeros(n + 24, complex)))
+    chosen = np.asarray(jax.jit(_chosen, static_argnums=1)(starts, n, np.zeros(n + 24, complex)))
     assert len(chosen) == 40 and set(chosen[:24]) == set(range(40, 64)) and chosen[24:].tolist() == [*range(19, 3, -1)]
 
 
@@ -157,7 +158,7 @@ def test_the_other_points_are_spread_over_a_disc():
 
 def test_an_eigenvalue_on_the_boundary_is_semisimple_up_to_the_condition_that_its_neighbours_allow():
     values, reach = np.array([1.0, 1.0 + 9e-10, -1.0, 11e-10 - 1.0, 1j]), np.full(5, 1e-10)
-    limit = _condition_limit(jnp.asarray(values + 0j), jnp.asarray(reach))
+    limit = jax.jit(_condition_limit)(values + 0j, reach)
     np.testing.assert_allclose(limit, [U**-0.15, U**-0.15, 0.1 / U**0.5, 0.1 / U**0.5, 0.1 / U**0.5], rtol=1e-12)
 
 
@@ -283,6 +284,19 @@ def normal_cases():
         yield f"{gain} nearly singular", rotated(rng, np.diag(values)), values
         yield f"{gain} identity", gain * np.eye(N), np.full(N, gain)
     yield "zero", np.zeros((N, N)), np.zeros(N)
+
+
+def test_the_bound_of_the_inverse_is_one_and_is_sharp_for_a_normal_matrix():
+    rng = np.random.default_rng(0)
+    z = rng.standard_normal(20) + 1j * rng.standard_normal(20)
+    W = rng.standard_normal((8, 8))
+    for matrix, normal in [(W, False), (np.triu(W), False), (W + W.T, True)]:
+        found = modes(jnp.asarray(matrix))
+        norms = [np.linalg.norm(np.linalg.inv(point * np.eye(8) - found.balanced)) for point in z]
+        bounds = [float(inverse_bound(jnp.asarray(point), found.values, found.balanced_condition)) for point in z]
+        assert np.all(np.array(bounds) >= (1 - 1e-12) * np.array(norms))
+        if normal:  # every κ is 1, and the sum of 8 sizes is at most √8 times the root of their squares
+            assert np.all(np.array(bounds) <= 8**0.5 * np.array(norms))
 
 
 @pytest.mark.slow

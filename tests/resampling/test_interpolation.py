@@ -1,10 +1,20 @@
 """The weights of interpolation along an orbit, against what they are exact for."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rnn_ode._resampling.interpolation import lagrange, uniform_nodes, whole_steps
+from rnn_ode._resampling.interpolation import (
+    Interpolation,
+    combined,
+    lagrange,
+    orbit_of,
+    read_off,
+    uniform_nodes,
+    uniform_weights,
+    whole_steps,
+)
 
 
 @pytest.mark.parametrize("band", [0.0, 0.1])
@@ -19,6 +29,11 @@ def test_weights_reproduce_what_they_are_exact_for(band):
             frequency = 2 * np.pi * band * (k - 2) / 2
             assert abs(weights @ np.exp(1j * frequency * nodes) - np.exp(1j * frequency * at)) < 1e-12
     np.testing.assert_allclose(lagrange(jnp.asarray(nodes), at, band), weights, rtol=1e-12)
+
+
+def test_two_nodes_have_the_weights_of_one_sine():
+    weights = np.sin(2 * np.pi * 0.1 * np.array([0.7, 0.3]))
+    np.testing.assert_allclose(lagrange(np.arange(2.0), 0.3, 0.1, np), weights / weights.sum(), rtol=1e-13)
 
 
 @pytest.mark.parametrize("band", [0.0, 0.1])
@@ -49,3 +64,34 @@ def test_nodes_of_equal_gaps_are_the_states_at_hand(gap, ahead, whole):
     known = sorted(k * gap + j for k in range(-9, 1) for j in range(whole + 1))
     np.testing.assert_allclose(nodes[:5], np.array(known[-5:]) - whole, atol=1e-12)
     np.testing.assert_array_equal(nodes[5:], np.arange(1, ahead + 1))
+
+
+def test_weights_of_equal_gaps_are_those_of_their_nodes():
+    """Two whole steps and 0.4 are interpolated from r₋₁ + 1, r₀, r₀ + 1, …: by the product formula."""
+    times, at = np.array([-2.4 + 1 - 1, -1.0, 0.0, 1.0, 2.0]), 2.4 - 1
+    wanted = [np.prod([(at - t) / (own - t) for t in times if t != own]) for own in times]
+    np.testing.assert_allclose(uniform_weights(2.4, Interpolation(2, 2, 0.0), np), wanted, rtol=1e-12)
+
+
+def test_a_state_that_is_not_finite_counts_only_with_a_weight():
+    states = [{"a": jnp.array([1.0, np.inf])}, {"a": jnp.array([3.0, 5.0])}]
+    assert combined(jnp.array([0.0, 1.0]), states)["a"].tolist() == [3.0, 5.0]
+    assert combined(jnp.array([0.5, 2.0]), states)["a"].tolist() == [6.5, np.inf]
+
+
+CUBIC = np.polynomial.Polynomial([1.0, -0.5, 0.3, 0.2])
+
+
+@jax.jit
+def _read_off(place, beyond):
+    """What is read off an orbit of a cubic of the step number, one of whose states is spoilt."""
+    orbit = orbit_of(lambda u, h: h + u, jnp.asarray(1.0), jnp.asarray(np.diff(CUBIC(np.arange(5.0)))))
+    return orbit, read_off(orbit.at[beyond].set(jnp.nan), place, Interpolation(2, 1, 0.0))
+
+
+@pytest.mark.parametrize(("place", "beyond"), [(0.0, 4), (0.4, 4), (1.9, 4), (2.6, 0), (3.9, 0), (4.0, 0)])
+def test_a_state_is_read_off_an_orbit_by_the_states_around_it(place, beyond):
+    """Four states give a cubic exactly, without the one that is farthest."""
+    orbit, found = _read_off(place, beyond)
+    np.testing.assert_allclose(orbit, CUBIC(np.arange(5.0)), rtol=1e-14)
+    np.testing.assert_allclose(found, CUBIC(place), rtol=1e-13)

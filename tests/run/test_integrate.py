@@ -193,12 +193,12 @@ def test_every_field_solves_under_plain_diffrax(cell, method):
         (
             {"field": lambda t, h, path: h[:1]},
             ValueError,
-            r"dh/dt in the shape of h; h has \[2\], the field returned \[1\]",
+            r"dh/dt in the shape of h; h0 has \[2\], the field returned \[1\]",
         ),
         (
             {"field": lambda t, h, path: (h, h)},
             ValueError,
-            r"dh/dt in the shape of h; h has \[2\], the field returned \(",
+            r"dh/dt in the shape of h; h0 has \[2\], the field returned \(",
         ),
         ({"field": 1.0}, TypeError, r"field must be a callable field\(t, h, path\); got 1\.0"),
         ({"path": None}, ValueError, r"ts must be given for a path without samples \(NoneType\)"),

@@ -8,10 +8,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from linear_system import DT, H0, LINEAR, SAMPLES, TIMES, XS, A, B, C, T, held, summed
+from linear_system import DT, H0, LINEAR, SAMPLES, TIMES, XS, A, B, C, T, closed_form, held, summed
 
 import rnn_ode as ro
 from rnn_ode._run import solve
+from rnn_ode._run.integrate import integrate_samples
 
 
 @pytest.mark.slow
@@ -77,6 +78,28 @@ def test_steps_run_out_in_total():
     assert np.all(np.isinf(run.states[T - 1 :]))
     with pytest.raises(eqx.EquinoxRuntimeError, match=r"maximum number of solver steps"):
         euler(max_steps=T - 2)
+
+
+@pytest.mark.parametrize("budget", [T, pytest.param(T - 2, marks=pytest.mark.slow)])
+def test_samples_of_a_linear_field_count_as_steps(budget):
+    """They are solved exactly, without a solver."""
+    run = ro.integrate(LINEAR, ro.Hold(XS, DT), H0, max_steps=budget, throw=False)
+    assert run.result == (ro.RESULTS.successful if budget == T else ro.RESULTS.max_steps_reached)
+    assert run.stats["num_steps"] == run.stats["num_accepted_steps"] == run.stats["max_steps"] == budget
+    assert run.stats["num_rejected_steps"] == 0
+    np.testing.assert_allclose(run.states[: budget + 1], closed_form(held, SAMPLES)[: budget + 1], rtol=1e-11)
+    assert np.all(np.isinf(run.states[budget + 1 :]))
+
+
+def test_samples_after_the_first_few_are_not_run():
+    run = jax.jit(
+        lambda count: integrate_samples(
+            LINEAR, ro.Hold(XS, DT), jnp.asarray(H0), count, diffrax.Euler(), None, None, None
+        )
+    )
+    for count in (0, 3, T):
+        wanted = euler_by_hand(SAMPLES)[np.minimum(np.arange(T + 1), count)]
+        np.testing.assert_allclose(run(jnp.asarray(count)), wanted, rtol=1e-12)
 
 
 @pytest.mark.slow

@@ -113,6 +113,9 @@ def parts(
     if isinstance(value, dict):
         for key, item in value.items():
             yield from parts(item, f"{where}[{key!r}]", owners)
+    elif isinstance(value, tuple) and hasattr(value, "_fields"):
+        for name, item in value._asdict().items():
+            yield from parts(item, f"{where}.{name}", (*owners, value))
     elif isinstance(value, list | tuple):
         for i, item in enumerate(value):
             yield from parts(item, f"{where}[{i}]", owners)

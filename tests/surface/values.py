@@ -48,17 +48,16 @@ ANY: dict[str, Callable[[], Any]] = {
 
 def of(valid: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
     """The values that any argument gets, and those made from the valid one."""
-    for label, make in ANY.items():
-        if label != "class" or not callable(valid):  # a class can be called, and its errors are its own
-            yield label, make
+    yield from ANY.items()
     if isinstance(valid, np.ndarray | jax.Array) and np.ndim(valid) and jnp.issubdtype(valid.dtype, jnp.number):
         yield from _arrays(np.asarray(valid))
     elif isinstance(valid, list | tuple) and valid:
         yield "without its last", lambda: valid[:-1]
         yield "twice", lambda: [*valid, *valid] if isinstance(valid, list) else (*valid, *valid)
-        yield "with None", lambda: type(valid)([*valid[:-1], None])
-        yield "with text", lambda: type(valid)([*valid[:-1], "no such thing"])
-        yield "itself inside", lambda: type(valid)([valid])
+        kind = list if isinstance(valid, list) else tuple
+        yield "with None", lambda: kind([*valid[:-1], None])
+        yield "with text", lambda: kind([*valid[:-1], TEXT])
+        yield "itself inside", lambda: kind([valid])
         if all(isinstance(v, int | float) for v in valid):
             yield from _arrays(np.asarray(valid))
     elif isinstance(valid, dict) and valid:

@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
-from ..._base.checks import from_host
+from ..._base.checks import brief, check_on_host, from_host
 from ..._base.version import __version__
 from ..._files.atomic import as_path, check_regular, written_beside
 from .description import build, declared_bytes, describe, is_typed_key
@@ -81,6 +81,7 @@ def save(path: PathLike, model: PyTree) -> None:
 
     ```
     """
+    check_on_host("save", model=model)
     write_checkpoint(as_path("path", path), Checkpoint(model, {}, {}))
 
 
@@ -161,6 +162,7 @@ def read_checkpoint(path: Path, known: Iterable[Any] = (), model: PyTree | None 
 
     The model is built from the file, or the arrays of the file are put into a given `model` of the same description.
     """
+    known = _callables(known)
     header, body = read_header(path)
     if hashlib.sha256(body.getbuffer()).hexdigest() != header.get("sha256"):
         raise ValueError(
@@ -189,6 +191,14 @@ def read_checkpoint(path: Path, known: Iterable[Any] = (), model: PyTree | None 
     found: Checkpoint = jax.tree.unflatten(structure, leaves)
     model = jax.tree.map(lambda leaf: from_host(leaf) if isinstance(leaf, np.ndarray) else leaf, found.model)
     return Checkpoint(model, found.state, found.notes)
+
+
+def _callables(known: Any) -> tuple[Any, ...]:
+    """The argument `known`. `TypeError` unless it lists classes and functions."""
+    listed = tuple(known) if isinstance(known, Iterable) and not isinstance(known, str | bytes) else (None,)
+    if not all(callable(one) for one in listed):
+        raise TypeError(f"known must be a list of classes and functions; got {brief(known)}.")
+    return listed
 
 
 def _serialisable(tree: PyTree) -> list[Any]:

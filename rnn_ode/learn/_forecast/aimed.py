@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from ..._base.checks import as_array, brief
 from .split import Split
 from .windows import Windows
 
@@ -18,7 +19,9 @@ def varying(
     """The rows without the columns that are constant before the test; their numbers; those to forecast among them; the names
     of the columns left out, and of those that are forecast."""
     width = rows.shape[1]
-    wanted = list(range(width)) if targets is None else list(targets)
+    wanted = list(range(width)) if targets is None else list(targets) if np.iterable(targets) else [targets]
+    if any(isinstance(column, bool) or not isinstance(column, int | np.integer) for column in wanted):
+        raise TypeError(f"targets must be numbers of columns, from 0 to {width - 1}; got {brief(targets)}.")
     if not wanted or len(set(wanted)) < len(wanted) or not set(wanted) <= set(range(width)):
         raise ValueError(f"targets must be different numbers of columns from 0 to {width - 1}; got {wanted}.")
     if columns and len(columns) != width:
@@ -78,7 +81,7 @@ def as_filled(filled: Any, shape: tuple[int, int]) -> np.ndarray:
     """Which values of a series of this shape are filled; `ValueError` for another shape or type."""
     if filled is None:
         return np.zeros(shape, bool)
-    found = np.asarray(filled)
+    found = as_array("filled", filled)
     if found.shape != shape or found.dtype != bool:
         raise ValueError(
             f"filled must be True or False for each of the values, {shape}; got {found.dtype} of shape {found.shape}."

@@ -7,6 +7,7 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Float
 
+from .._models.times import host_times
 from .windows import as_series
 
 Beside = Callable[[np.ndarray], np.ndarray]
@@ -61,13 +62,13 @@ def beside_of(
     if known is not None and times is not None:
         raise ValueError("known and times cannot be used together.")
     if times is not None:
-        stamps = np.asarray(times)
+        stamps = host_times("times", times)
         if stamps.shape != (count,) or not (np.diff(stamps) > np.zeros((), np.diff(stamps).dtype)).all():
             raise ValueError(f"times must be {count} increasing times, one a row; got shape {stamps.shape}.")
         return Elapsed.of(stamps, history, gap, horizon)
     if known is None:
         return None
-    values = as_series(known)
+    values = as_series(known, "known")
     if len(values) < count + gap + horizon:
         raise ValueError(
             f"known must have {count + gap + horizon} rows, up to the end of the forecast; got {len(values)}."

@@ -13,9 +13,10 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Bool, PRNGKeyArray, Real
 
-from ..._base.checks import as_number, check_callable, check_count, check_flag, check_key
+from ..._base.checks import as_number, as_texts, brief, check_callable, check_count, check_flag, check_key
 from .._checkpoints.checkpoint import PathLike
 from .._models.ensemble import Ensemble
+from .._models.times import host_times
 from .forecaster import Forecaster, beginning
 from .losses import Loss
 from .material import Material, material_of
@@ -24,6 +25,7 @@ from .outcome import outcome
 from .result import Forecast
 from .scale import Scale, scale_of
 from .schedules import check_schedule
+from .split import as_share
 from .trainer import Trainer
 
 
@@ -125,11 +127,15 @@ def forecast(
     check_callable("make", make, 'make(key, inputs, outputs), such as learn.many_to_one("lstm", 32)')
     for name, count in (("members", members), ("steps", steps), ("size", size), ("season", season)):
         check_count(name, count)
-    check_flag("refit", refit)
+    for name, flag in (("refit", refit), ("direct", direct), ("shuffle", shuffle), ("progress", progress)):
+        check_flag(name, flag)
+    if needs is not None and not hasattr(needs, "season_difference"):
+        raise TypeError(f"needs must be learn.Needs(), or None; got {brief(needs)}.")
+    test, columns = as_share("test", test, above_zero=True), as_texts("columns", columns)
     share = _check_shares(share, rate, validation)
     criterion = Loss(loss, share)
     check_schedule(schedule)
-    keys, index = jax.random.split(key, 3), None if index is None else np.asarray(index)
+    keys, index = jax.random.split(key, 3), None if index is None else host_times("index", index)
     material = material_of(
         values, history=history, gap=gap, horizon=horizon, test=test, validation=validation,
         key=keys[0] if shuffle else None, season=season, targets=targets, columns=columns, filled=filled, known=known,
@@ -172,7 +178,7 @@ def _check_shares(share: float, rate: float, validation: float) -> float:
         raise ValueError(f"share must be between 0 and 1; got {share}.")
     if not 0 < as_number("rate", rate) < math.inf:
         raise ValueError(f"rate must be a finite number above 0; got {rate}.")
-    if not validation:
+    if not as_share("validation", validation):
         raise ValueError("validation must be a share above 0: it chooses the networks and the width of the intervals.")
     return share
 

@@ -10,6 +10,7 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
+from ..._files.atomic import as_path
 from ...datasets._times import Step, step_of
 from .._checkpoints.checkpoint import Checkpoint, PathLike, read_checkpoint, write_checkpoint
 from .._models.ensemble import Ensemble
@@ -164,7 +165,7 @@ def load_forecaster(path: PathLike, known: Sequence[Any] = ()) -> Forecaster:
     ```
     """
     with jax.enable_x64(True):  # the preparation is in float64; the networks are as they were
-        state = read_checkpoint(Path(path), known).state
+        state = read_checkpoint(as_path("path", path), known).state
     if "forecaster" not in state:
         raise ValueError(f"{path}: a finished checkpoint of a forecast is wanted; run the training to its end.")
     return state["forecaster"]

@@ -17,6 +17,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from ..._base.checks import check_choice
+
 LOSSES = ("mse", "mae", "gaussian", "student", "quantile")
 _FREEDOM = 5.0  # of the Student distribution
 _WIDEST = 6.0  # of the logarithm of a scale: e⁶ standard deviations
@@ -30,8 +32,7 @@ class Loss:
     share: float = 0.9
 
     def __post_init__(self):
-        if self.name not in LOSSES:
-            raise ValueError(f"loss must be one of {', '.join(LOSSES)}; got {self.name!r}.")
+        check_choice("loss", self.name, LOSSES)
 
     @property
     def outputs(self) -> int:

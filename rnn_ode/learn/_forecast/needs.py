@@ -6,7 +6,7 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Float, Int
 
-from ..._base.checks import brief
+from ..._base.checks import brief, check_choice
 from .bases import Base, Candidate, Choice, candidates, choose, logged
 from .profile import at_rows, profile_of, rows_before, without
 from .scaler import Scaler
@@ -55,8 +55,8 @@ class Needs(eqx.Module):
             value = getattr(self, name)
             if value is not None and not isinstance(value, bool):
                 raise TypeError(f"{name} must be True, False, or None to let validation choose; got {brief(value)}.")
-        if self.scaling is not None and not (isinstance(self.scaling, str) and self.scaling in SCALINGS):
-            raise ValueError(f"scaling must be one of {', '.join(SCALINGS)}, or None; got {brief(self.scaling)}.")
+        if self.scaling is not None:
+            check_choice("scaling", self.scaling, SCALINGS)
 
 
 PLAIN = Needs(False, False, False, "series", False)

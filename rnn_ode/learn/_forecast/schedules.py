@@ -4,13 +4,14 @@ from functools import lru_cache
 
 import optax
 
+from ..._base.checks import check_choice
+
 SCHEDULES = ("cosine", "constant", "exponential", "warmup")
 
 
 def check_schedule(name: str) -> None:
     """`ValueError` for a name that no schedule has."""
-    if name not in SCHEDULES:
-        raise ValueError(f"schedule must be one of {', '.join(SCHEDULES)}; got {name!r}.")
+    check_choice("schedule", name, SCHEDULES)
 
 
 def schedule_of(name: str, rate: float, steps: int) -> optax.Schedule:

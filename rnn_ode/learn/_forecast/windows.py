@@ -88,11 +88,11 @@ def check_windows(function: str, name: str, value: Any) -> None:
     check_on_host(function, **{name: value.inputs})
 
 
-def as_series(values: ArrayLike) -> np.ndarray:
+def as_series(values: ArrayLike, name: str = "values") -> np.ndarray:
     """A series (T, D) as a floating array on the host."""
-    rows = as_host_floats("values", values)
+    rows = as_host_floats(name, values)
     if rows.ndim != 2:
-        raise ValueError(f"values must have shape (T, D), a single column as values[:, None]; got {rows.shape}.")
+        raise ValueError(f"{name} must have shape (T, D), a single column as {name}[:, None]; got {rows.shape}.")
     return rows
 
 

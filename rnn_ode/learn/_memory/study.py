@@ -7,9 +7,8 @@ for a given number of steps, and the gradient is measured again. A network named
 """
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import equinox as eqx
@@ -19,8 +18,9 @@ import optax
 from jaxtyping import Array, PRNGKeyArray
 
 from ..._analyses.gradients import gradient_flow
-from ..._base.checks import check_count
+from ..._base.checks import about, as_step, as_texts, brief, check_callable, check_count
 from ..._base.verdict import verdict_name
+from ..._files.atomic import as_path
 from ..._files.lock import only_run
 from .._checkpoints.checkpoint import PathLike
 from .._models.cores import check_core, many_to_many, many_to_one
@@ -83,12 +83,29 @@ def study(
     """
     for name, count in (("seeds", seeds), ("hidden", hidden), ("steps", steps), ("size", size)):
         check_count(name, count)
+    if not all(hasattr(task, part) for part in ("draw", "chance", "solved")):
+        raise TypeError(f"task must be a task, such as learn.Adding(); got {brief(task)}.")
+    cells, lags = as_texts("cells", cells), _lags(lags)
     for cell in cells:
-        check_core(cell.removesuffix(FLOSSED))
-    given = {"task": str(task), "hidden": hidden, "steps": steps, "size": size, "rate": rate}
+        check_core(cell.removesuffix(FLOSSED), "cells")
+    if progress is not None:
+        check_callable("progress", progress, "progress(done, total, text)")
+    path = None if path is None else as_path("path", path)
+    given = {"task": str(task), "hidden": hidden, "steps": steps, "size": size, "rate": as_step("rate", rate)}
     settings = {**given, "solved": task.solved}
-    with only_run("path", None if path is None else Path(path)):
+    with about("lags"):
+        for lag in lags:
+            task.chance(lag)
+    with only_run("path", path):
         return _study(task, list(itertools.product(cells, lags, range(seeds))), settings, path, progress)
+
+
+def _lags(lags: Any) -> list[int]:
+    """The argument `lags` as a list of whole numbers."""
+    listed: list[Any] = list(lags) if isinstance(lags, Iterable) and not isinstance(lags, str | bytes) else [lags]
+    for lag in listed:
+        check_count("lags", lag)
+    return listed
 
 
 def _study(

@@ -25,7 +25,7 @@ import jax.numpy as jnp
 from jaxtyping import PRNGKeyArray
 
 from ... import initializers
-from ..._base.checks import check_count, check_key
+from ..._base.checks import check_choice, check_count, check_key
 from ..._bridge.schemes import Euler
 from ..._bridge.to_rnn import to_rnn
 from ..._cells.vanilla import VanillaCell
@@ -145,7 +145,6 @@ def _maker(wiring: type[_Wiring], name: str, hidden: int) -> Callable[[PRNGKeyAr
     return make
 
 
-def check_core(name: str) -> None:
+def check_core(name: str, argument: str = "name") -> None:
     """`ValueError` for an unknown name, with the names that exist."""
-    if name not in CORES:
-        raise ValueError(f"name must be one of {', '.join(CORES)}; got {name!r}.")
+    check_choice(argument, name, CORES)

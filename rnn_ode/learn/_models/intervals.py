@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ..._base.checks import as_floats, as_number, brief, check_finite, is_concrete
+from ..._base.checks import as_array, as_floats, as_number, brief, check_finite, is_concrete
 from ..._files.arrays import shape_of
 from .base import Length, as_samples
 from .times import check_increasing, differences, host_times, time_after, traced_gaps
@@ -150,7 +150,7 @@ def _counts(shape: tuple[int, ...], lengths: Any) -> np.ndarray:
     """How many observations of each row count."""
     if lengths is None:
         return np.full(shape[:-1], shape[-1])
-    counts = np.asarray(lengths)
+    counts = as_array("lengths", lengths)
     if counts.shape != shape[:-1] or counts.dtype.kind not in "iu":
         raise ValueError(f"lengths must be a whole number for each row of ts, {shape[:-1]}; got {brief(lengths)}.")
     if ((counts < 1) | (counts > shape[-1])).any():

@@ -1,5 +1,6 @@
 """A forecast of many steps by a model of one step."""
 
+import math
 from collections.abc import Callable
 
 import jax
@@ -7,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Real
 
-from ..._base.checks import check_count
+from ..._base.checks import brief, check_callable, check_count, check_finite
 from .base import as_samples
 
 
@@ -24,7 +25,7 @@ def rollout(
     - `history`: the samples (T, D) so far.
     - `steps`: how many samples to predict.
 
-    **Returns:** the predictions (steps, D).
+    **Returns:** the predictions (steps, D), NaN from where the model returns NaN.
 
     ```python
     >>> import jax.numpy as jnp
@@ -35,8 +36,13 @@ def rollout(
     ```
     """
     check_count("steps", steps)
+    check_callable("model", model, "model(history)")
     history = as_samples(history, name="history")
-    history = history.astype(jnp.result_type(history, jax.eval_shape(model, history).dtype))
+    check_finite("history", history)
+    following = jax.eval_shape(model, history)
+    if not isinstance(following, jax.ShapeDtypeStruct) or following.size != math.prod(history.shape[1:]):
+        raise ValueError(f"model must return the next sample, of shape {history.shape[1:]}; got {brief(following)}.")
+    history = history.astype(jnp.result_type(history, following.dtype))
 
     def predict_next(seen: Array, _: None) -> tuple[Array, Array]:
         following = jnp.reshape(model(seen), history.shape[1:]).astype(seen.dtype)

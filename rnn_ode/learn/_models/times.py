@@ -11,14 +11,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from ..._base.checks import is_concrete
+from ..._base.checks import as_array, is_concrete
 
 
 def host_times(name: str, value: Any) -> np.ndarray:
     """Known times as int64, float64 or datetime64 on the host, without a look at their order."""
     if not is_concrete(value):
         raise TypeError(f"{name} must be known while Python runs, outside jit and vmap; got {value}.")
-    array = np.asarray(value)
+    array = as_array(name, value)
     if array.dtype.kind == "M":
         return array
     if array.dtype.kind in "iu":

@@ -15,7 +15,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Real
 
 from ..._analyses.lyapunov import lyapunov
-from ..._base.checks import as_floats, as_matrix, as_number
+from ..._base.checks import as_floats, as_matrix, as_number, check_callable, in_single
 from ..._base.states import frozen, promote
 from ..._base.types import Cell, State
 from ..._cells.protocol import as_initial_state
@@ -54,7 +54,8 @@ def vanishing_gradient(
 
     ```
     """
-    xs = as_floats("xs", xs)
+    check_callable("loss", loss, "loss(states)")
+    xs = check_inputs(cell, xs)
     h0 = frozen(promote(as_initial_state(h0, cell), cell, xs))
     flat, unravel = ravel_pytree(h0)
 
@@ -150,7 +151,7 @@ def spectral_penalty(W: Float[Array, "N N"], radius: ArrayLike = 1.0) -> Float[A
 
     ```
     """
-    W = as_matrix("W", W)
+    W, radius = in_single(as_matrix("W", W)), as_floats("radius", radius, ())
     return jnp.mean((jnp.abs(eig(W)[0]) - radius) ** 2)
 
 
@@ -174,5 +175,5 @@ def orthogonality_penalty(W: Float[Array, "N N"], gain: float = 1.0) -> Float[Ar
 
     ```
     """
-    W, gain = as_matrix("W", W), as_number("gain", gain)
-    return jnp.sum((W.T @ W - gain**2 * jnp.eye(W.shape[0], dtype=W.dtype)) ** 2) / W.shape[0]
+    W, wanted = as_matrix("W", W), as_floats("gain", as_number("gain", gain), ())
+    return jnp.sum((W.T @ W - jnp.diag(jnp.full(len(W), wanted.astype(W.dtype) ** 2))) ** 2) / W.shape[0]
