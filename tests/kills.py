@@ -5,6 +5,7 @@ done, where a file is half-written, and where the end has other bytes than that 
 from a process that has imported everything and computed nothing: JAX has no threads then.
 """
 
+import gc
 import json
 import os
 import random
@@ -91,7 +92,7 @@ def study(folder, tell):
     """Its trials are reported before each next one."""
     from rnn_ode import learn
 
-    size = {"seeds": 6, "hidden": 3, "steps": 2, "size": 2}
+    size = {"seeds": 40, "hidden": 3, "steps": 2, "size": 2}
     learn.study(learn.TemporalOrder(), ["tanh"], [10], path=folder / "out.json", progress=lambda k, *_: tell(k), **size)
 
 
@@ -112,6 +113,7 @@ def import_all():
             getattr(module, name)
     threads = Path("/proc/self/task")
     assert not threads.exists() or len(list(threads.iterdir())) == 1, "an import has started a thread"
+    gc.freeze()  # nor need they look through what was imported, again and again
 
 
 def attempt(job, folder, moment=None):

@@ -1,8 +1,9 @@
 """`python mutants.py FILE COUNT TESTS SUBJECT …`: random wrong changes of the code, one at a time, which tests must notice.
 
 TESTS is `quick`: COUNT changes of each subject are tried with its quick tests; `again`: those that no test has noticed are
-tried once more, after tests were added; or `slow`: those are tried with the slow tests. A line of JSON is appended to FILE
-for each change, the last one for a change counts, and a change that FILE has is not tried twice.
+tried once more, after tests were added; or `slow`: those are tried with the slow tests. The last two leave out what
+`ledger/equivalent.json` names. A line of JSON is appended to FILE for each change. The last one for a change counts, and
+`quick` tries no change that FILE has.
 
 The changes are those of Cosmic Ray (`pip install cosmic-ray`, in no extra of the package). Its own runner starts Python anew
 for each change. Here a process is forked for each, which has imported everything that does not depend on the subject, and
@@ -28,6 +29,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 SEED = 17
+EQUIVALENT = Path(__file__).parent / "ledger" / "equivalent.json"  # survivors that were read
 TURN = 10  # changes of one subject before the next subject's turn
 
 # what is changed, and the tests that must notice
@@ -286,8 +288,15 @@ def stored(file: Path) -> dict[str, dict]:
     return {one["name"]: one for one in map(json.loads, lines)}
 
 
+def equivalent() -> dict[tuple[str, str], str]:
+    """Why a change, told by its file and by its line after the change, makes no difference."""
+    listed = json.loads(EQUIVALENT.read_text(encoding="utf-8"))
+    return {(one["file"], one["after"]): one["why"] for one in listed}
+
+
 def _wanted(subject: str, count: int, tests: str, done: dict[str, dict]) -> list[Mutant]:
     alive = {name for name, one in done.items() if one["outcome"] == "survived"}
+    alive -= {name for name in alive if (done[name]["file"], done[name]["after"]) in equivalent()}
     if tests == "slow":
         alive -= {name for name in alive if done[name]["tests"] == "slow"}
     return [one for one in drawn(subject, count) if (one.name not in done if tests == "quick" else one.name in alive)]

@@ -204,6 +204,8 @@ def lyapunov(
     every complex pair and the inverse of every gap between exponents; where multipliers are defective it falls as 1/duration.
     Along a cycle it falls as fast for `count` < N, and as 1/duration for all N, whose sum is kept exact. Along a chaotic
     trajectory it falls as one over the square root of the duration, see `stderr`. Memory does not grow with the duration.
+    All steps of a flow have one length, and one step in each of some two hundred parts of the run is checked. An orbit that
+    passes a singularity within a few steps may do so unseen: compare the result with that of a shorter `step`.
 
     *In parallel.* The states come from Newton's method, as in `iterate`, or from a scan where that does not converge. The
     frames before all blocks of the run come from a parallel prefix of the products of Jacobians, which is exact to rounding

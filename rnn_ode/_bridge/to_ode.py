@@ -17,7 +17,7 @@ from .._cells.vanilla import VanillaCell
 from .._methods.base import AbstractMethod, check_method
 from .._methods.catalogue import CONVERSIONS
 from .._methods.existence import NoSuchFlow, Obstacle, singular
-from ..linalg._solve import inv
+from ..linalg._solve import inv, solve
 from .jacobian import JacobianField
 from .linear import LinearField
 from .series import SeriesField
@@ -131,7 +131,7 @@ def _finite(field: LinearField, whole: AffineMap, method: AbstractMethod, dt: fl
     if not is_concrete(whole, field.A) or np.isfinite(np.asarray(field.A)).all():
         return field
     A = method.of_matrix(whole.W) / dt
-    B = jnp.linalg.solve(whole.W - jnp.eye(len(whole.b)), A @ jnp.concatenate([whole.W_x, whole.b[:, None]], axis=1))
+    B = solve(whole.W - jnp.eye(len(whole.b)), A @ jnp.concatenate([whole.W_x, whole.b[:, None]], axis=1))
     return LinearField(A, B[:, :-1], B[:, -1], field.lead)
 
 

@@ -296,8 +296,9 @@ def test_the_first_verdict_is_the_networks_and_the_second_the_methods(monkeypatc
 )
 def test_float64_is_advised_where_float32_leaves_something_open(monkeypatch, top, verdict, dtype, hinted):
     monkeypatch.setattr(module, "_verdicts", lambda s, B, methods: (getattr(ro.Verdict, verdict),))
-    with jax.enable_x64(dtype == np.float64):
-        hint = ro.spectrum(np.diag([top, 0.5]).astype(dtype)).hint
+    monkeypatch.setattr(ro.Spectrum, "timescales", np.array([np.inf if top == 1 else 3.0, 2.0]))
+    one = jnp.ones(2)
+    hint = ro.Spectrum(jnp.asarray(np.diag([top, 0.5]), dtype), one + 0j, one, one).hint
     assert ("jax_enable_x64" in hint) == hinted and (hinted or hint == "")
 
 

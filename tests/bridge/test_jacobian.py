@@ -1,6 +1,7 @@
 """Fields by the Jacobian of the cell: their equilibria, anchored flows, and digits."""
 
 import diffrax
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,6 +12,7 @@ from conversions import BIAS, CELLS, H0, STATES, W_X, XS, D, N, T, W, labelled
 from telling import telling
 
 import rnn_ode as ro
+from rnn_ode._bridge.jacobian import JacobianField
 from rnn_ode._paths.base import Constant
 
 FIXED_POINT_METHODS = [
@@ -46,6 +48,7 @@ def test_the_flow_anchored_at_a_state_reaches_the_next_one(name):
     @jax.jit
     def affine_flow(h):
         anchored = field.anchor(0.0, h, Constant(x))
+        assert all(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(anchored))  # it crosses a compiled scan
         return anchored.A, anchored(0.0, h, Constant(x))
 
     A, velocity = affine_flow(h)
@@ -75,6 +78,20 @@ def test_a_field_of_jacobians_by_hand():
     np.testing.assert_array_equal(field.output(jnp.ones(1)), 1)
     other = ro.to_ode(cell, ro.Backward(2))  # whose φ has zeros
     assert other.equation is None and other.jacobian_at_rest is None
+    assert JacobianField(cell, Plain(), 1.0, 0.0).equation is None  # a conversion that does not say
+
+
+class Plain(eqx.Module):
+    """A conversion that has no more than it needs."""
+
+    def of_matrix(self, W):
+        return W
+
+    def phi(self, J, v):
+        return v
+
+    def affine_generator(self, J, V):
+        return J, V
 
 
 def positive_relu():

@@ -76,6 +76,20 @@ def test_one_step_of_a_runge_kutta_method():
     np.testing.assert_allclose(cell(jnp.asarray(x), jnp.asarray(h)), wanted, rtol=1e-8)
 
 
+def test_a_scheme_must_say_how_it_steps():
+    with pytest.raises(TypeError, match="abstract"):
+        ro.AbstractScheme()
+
+
+def test_a_solver_that_remembers_its_last_steps_takes_all_substeps_at_once():
+    """Leapfrog begins with a step of Euler, and goes on from the state before the last: by hand for dh/dt = −h + x."""
+    step, before, h = 0.9 / 3, 0.5, 0.5 + 0.3 * (2.0 - 0.5)
+    for _ in range(2):
+        before, h = h, before + 2 * step * (2.0 - h)
+    cell = ro.to_rnn(lambda t, h, path: path(t) - h, ro.RungeKutta(diffrax.LeapfrogMidpoint(), 3), 0.9)
+    np.testing.assert_allclose(jax.jit(cell)(jnp.array([2.0]), jnp.array([0.5])), [h], rtol=1e-13)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("solver", "order"),

@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 from kills import JOBS, killed
 
 ROOT = Path(__file__).parents[2]
-COUNT = 10
+COUNT = 100
 TESTS = ("tests/faults", "tests/files/test_lock.py", "tests/files/test_atomic.py", "tests/sweep/test_sweep.py")
 KINDS = "full or disk or cut_short or too_large or clock or second_run or each_other or locks or written or old_one"
 

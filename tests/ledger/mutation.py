@@ -4,7 +4,6 @@
 number of changes of each subject.
 """
 
-import json
 import os
 import subprocess
 import sys
@@ -16,14 +15,11 @@ import mutants
 FILE = Path(os.environ.get("MUTATION_FILE", "mutation.jsonl"))
 COUNT = os.environ.get("MUTATION_COUNT", "100")
 
-# the survivors that were read and change nothing that a user could notice, each with the reason
-EQUIVALENT = Path(__file__).with_name("equivalent.json")
-
 
 def record() -> dict[str, Any]:
     for tests in ("quick", "slow"):
         subprocess.run([sys.executable, mutants.__file__, str(FILE), COUNT, tests], check=True)
-    return recorded(list(mutants.stored(FILE).values()))
+    return recorded([one for one in mutants.stored(FILE).values() if "subject" in one])
 
 
 def recorded(found: list[dict[str, Any]]) -> dict[str, Any]:
@@ -38,15 +34,9 @@ def recorded(found: list[dict[str, Any]]) -> dict[str, Any]:
     return {"about": about, "rows": [row for row in rows if row["times"]]}
 
 
-def equivalent() -> dict[tuple[str, str], str]:
-    """Why a change, told by its file and by its line after the change, makes no difference."""
-    listed = json.loads(EQUIVALENT.read_text(encoding="utf-8"))
-    return {(one["file"], one["after"]): one["why"] for one in listed}
-
-
 def _row(subject: str, found: list[dict[str, Any]]) -> dict[str, Any]:
     survivors = [one for one in found if one["outcome"] == "survived"]
-    open_ones = [one for one in survivors if (one["file"], one["after"]) not in equivalent()]
+    open_ones = [one for one in survivors if (one["file"], one["after"]) not in mutants.equivalent()]
     noticed, same = len(found) - len(survivors), len(survivors) - len(open_ones)
     quick = sum(one["outcome"] != "survived" and one["tests"] == "quick" for one in found)
     told = f"{noticed} noticed, {quick} of them by quick tests; {same} equivalent; {len(open_ones)} not noticed"

@@ -10,8 +10,9 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 SECONDS = os.environ.get("RNN_ODE_PROPERTY_SECONDS", "60")
 ABOUT = (
-    f"Every property is tried for at most {SECONDS} seconds after its first case. The cases differ from run to run. The "
-    "tests run the same properties with fewer cases. What they find is mended, and is a test of its own."
+    f"Every property is tried for at most {SECONDS} seconds of processor time after its first case. The cases differ from "
+    "run to run, and so do the sizes where the time is too short to compile for all of them. The tests run the same "
+    "properties with fewer cases. What they find is mended, and is a test of its own."
 )
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rnn_ode.linalg._regions import HalfPlane, UnitDisc
-from rnn_ode.linalg._resolvent import _at, _climbed, _uphill
+from rnn_ode.linalg._resolvent import _at, _climbed, _pairs, _places, _resolvent_norm, _uphill, departure
 
 REGIONS = {"disc": UnitDisc(), "plane": HalfPlane()}
 regions = pytest.mark.parametrize("name", REGIONS)
@@ -15,7 +15,7 @@ PLACE, DISTANCE, NOISE = 0.7, 0.4, 0.05
 
 
 @jax.jit
-def _places(place, distance):
+def _asked(place, distance):
     """What each region says of a point, and what it makes of W."""
     return {
         name: (
@@ -30,7 +30,7 @@ def _places(place, distance):
 
 @pytest.fixture(scope="module")
 def places():
-    return lambda place, distance: _places(jnp.asarray(place), jnp.asarray(distance))
+    return lambda place, distance: _asked(jnp.asarray(place), jnp.asarray(distance))
 
 
 @regions
@@ -111,6 +111,39 @@ def test_a_climb_ends_at_the_maximum():
         top = climb(jnp.asarray(place), jnp.asarray(distance))
         np.testing.assert_allclose([top.value, top.place], [heights.max(), 0], atol=1e-8)
         np.testing.assert_allclose(top.distance, d[heights.argmax()], rtol=1e-4)
+
+
+def test_the_search_begins_opposite_the_eigenvalues_between_them_and_round_the_matrix():
+    """At angles 0, the eigenvalues' ±0.4 and 1.2, their middle 0.8, and 24 more, in order; distances in equal ratios."""
+
+    @jax.jit
+    def begin(at, size):
+        distances = _pairs(jnp.array([0.5, 1.0]), jnp.asarray(1e-3), jnp.asarray(1e3))
+        return _places(at, size, UnitDisc()), _places(at, size, HalfPlane()), distances
+
+    places, in_plane, pairs = map(np.asarray, begin(np.array([1.2, -0.4]), 2.0))
+    assert len(places) == 28 and np.all(np.diff(places) >= 0)
+    for wanted in (0.0, 0.4, 0.8, 1.2, *(np.arange(24) + 0.25) * np.pi / 24):
+        assert np.abs(places - wanted).min() < 1e-14
+    np.testing.assert_allclose(in_plane.max(), 2 * np.sin(12.25 * np.pi / 24), rtol=1e-14)
+    assert pairs.shape == (2, 32, 2) and np.all(pairs[:, :, 0] == [[0.5], [1.0]])
+    np.testing.assert_allclose(pairs[1, :, 1], np.geomspace(1e-3, 1e3, 32), rtol=1e-12)
+
+
+def test_the_norm_of_a_resolvent_by_inverses_has_digits_where_singular_values_have_none():
+    """Of [[½, c], [0, ½]] at z = 1: ‖[[2, 4 c], [0, 2]]‖."""
+    norm = jax.jit(_resolvent_norm)
+    for c in (1.0, 1e9, 1e18):
+        wanted = (4 * c + np.sqrt(16 * c**2 + 16)) / 2
+        np.testing.assert_allclose(norm(jnp.array([[0.5, c], [0.0, 0.5]]), jnp.asarray(1.0 + 0j)), wanted, rtol=1e-12)
+
+
+def test_the_departure_from_normality_is_what_is_above_the_diagonal():
+    of = jax.jit(departure)
+    for T in ([[0.5, 3.0], [0.0, -0.2]], [[0.5, 1e-12], [0.0, -0.2]], [[0.5, 3e200], [0.0, -2e199]], np.zeros((2, 2))):
+        values, vectors = np.linalg.eig(np.array(T))
+        found = of(jnp.asarray(T, float), jnp.asarray(values + 0j), jnp.asarray(vectors + 0j))
+        np.testing.assert_allclose(found, T[0][1], rtol=1e-3 if T[0][1] < 1e-6 else 1e-12)
 
 
 def test_contours_are_the_circle_and_the_line_at_the_level():

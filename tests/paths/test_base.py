@@ -7,6 +7,7 @@ import pytest
 from readings import XS, evaluate
 
 import rnn_ode as ro
+from rnn_ode._paths.base import check_reading, check_width
 
 KINDS = [ro.Hold, ro.Linear, ro.Cubic, ro.BandLimited]
 SMOOTH = KINDS[1:]
@@ -81,6 +82,30 @@ def test_after_reads_later_or_earlier(kind, after):
     path = kind(XS, 0.1)
     ts = np.linspace(-0.2, 0.8, 23)
     np.testing.assert_allclose(evaluate(path, ts, after), evaluate(path, ts + after), atol=1e-13)
+
+
+@pytest.mark.parametrize(("kind", "step"), [(ro.Linear, 0.2), (ro.BandLimited, 0.2), (ro.BandLimited, 0.04)])
+def test_readings_ahead_are_those_at_their_times(kind, step):
+    """From before the first stamp to beyond the last one; whole intervals apart, and parts of one."""
+    path, after = kind(XS, 0.1), 0.03
+    ahead = jax.jit(lambda whole, fraction: path.ahead(whole, fraction, after, step, 5))
+    for whole in (-2, 0, 1, 4):
+        ts = 0.1 * (whole + 0.4) + after + step * np.arange(5)
+        np.testing.assert_allclose(ahead(whole, 0.4), evaluate(path, ts), atol=1e-13)
+
+
+def test_the_width_of_an_input_is_that_which_a_cell_declares():
+    cell, scalar = ro.VanillaCell.random(jax.random.key(0), 2, 3), jnp.tanh
+    for path in (ro.Hold(XS), lambda t: jnp.zeros(2), lambda t: jnp.zeros(5), None):
+        check_width(path, cell, "cell")  # of a function it is not known before it is read
+        check_width(path, scalar, "cell")
+        check_reading(path, scalar, "cell")
+    for path in (ro.Hold(XS), ro.Hold(np.ones((4, 5))), lambda t: jnp.zeros(2), None):
+        check_reading(path, cell, "cell")  # of samples it was checked before
+    with pytest.raises(ValueError, match=r"path must have samples of shape \(2,\) for this cell; they are \(5,\)"):
+        check_width(ro.Hold(np.ones((4, 5))), cell, "cell")
+    with pytest.raises(ValueError, match=r"path\(t\) must return an input of shape \(2,\) for this cell; .* \(5,\)"):
+        check_reading(lambda t: jnp.zeros(5), cell, "cell")
 
 
 @kinds

@@ -59,6 +59,12 @@ def test_a_constant_stays_constant_and_no_sample_beyond_the_reach_counts():
     assert 1 + used.max() <= 20.3 + path.reach <= 2 + used.max()
 
 
+def test_samples_of_a_half_band_path_may_be_scalars_and_must_be_there():
+    assert ro.HalfBand(np.ones(4)).doubled.ndim == 1
+    with pytest.raises(ValueError, match="xs must hold at least one sample"):
+        ro.HalfBand(np.ones((0, 2)))
+
+
 def test_half_width_is_a_whole_number(as_user):
     with pytest.raises(ValueError, match="half_width must be at least 1; got 0"):
         ro.HalfBand(np.ones((4, 1)), half_width=0)

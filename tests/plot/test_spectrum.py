@@ -82,3 +82,10 @@ def test_the_picture_of_a_spectrum_says_what_the_network_does():
     assert figure.get_suptitle() == "The network grows: its largest multiplier has modulus 2"
     with pytest.raises(ValueError, match=r"s holds a batch \(3,\) of results"):
         plot.spectrum(SimpleNamespace(multipliers=np.ones((3, 2))))
+
+
+def test_a_spectrum_draws_the_five_usual_methods_or_those_it_is_given(monkeypatch):
+    monkeypatch.setattr(plot, "spectrum", lambda s, methods: methods)
+    s = ro.spectrum(np.eye(2))
+    usual = (ro.Textbook(), ro.Forward(1), ro.Backward(1), ro.Tustin(), ro.Exact())
+    assert s.plot() == usual and s.plot(ro.Forward(2)) == (ro.Forward(2),)

@@ -4,6 +4,8 @@ Hypothesis draws the kind, the size and a seed, and NumPy fills the arrays: a pr
 few shapes, and a case costs milliseconds. Small matrices also come from Hypothesis' own entries, which shrink to simple ones.
 """
 
+import random
+
 import numpy as np
 import scipy.linalg
 from hypothesis import strategies as st
@@ -11,6 +13,7 @@ from properties import budget
 
 SIZES = (1, 3)  # all that the small budget has
 LARGE = (1, 2, 3, 5, 8, 17, 64, 128)
+SLOW = 1 if budget.large else 2  # the least size of what compiles slowly, so that the small budget has one size of it
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -20,8 +23,11 @@ def rngs():
 
 
 def sizes(least=1, most=128):
-    """Numbers of units. What compiles slowly has `least` > 1, and so one size in the small budget."""
-    return st.sampled_from([n for n in (LARGE if budget.large else SIZES) if least <= n <= most])
+    """Numbers of units. A large budget of less than half a minute takes two of them, other ones in every run, since there is
+    no time to compile more."""
+    allowed = [n for n in (LARGE if budget.large else SIZES) if least <= n <= most]
+    hurried = budget.large and budget.SECONDS < 30
+    return st.sampled_from(sorted(random.sample(allowed, min(2, len(allowed)))) if hurried else allowed)
 
 
 def _orthogonal(rng, n):
@@ -109,18 +115,26 @@ _entries = st.sampled_from([0.0, 1.0, -1.0, 0.5, -0.5, 2.0, -2.0, 0.1, 1e-8, -1e
 
 
 @st.composite
-def matrices(draw, kinds=ALL, n=None, most=128, least=1, entries=True):
-    """A real matrix (N, N) in float64 of one of the kinds, or with simple entries."""
-    n = draw(sizes(least, most)) if n is None else n
+def _matrices(draw, kinds, n, entries):
+    n = draw(n)
     if entries and n <= 3 and draw(st.booleans()):
         return np.array(draw(st.lists(_entries, min_size=n * n, max_size=n * n))).reshape(n, n)
     return KINDS[draw(st.sampled_from(kinds))](draw(rngs()), n)
 
 
+def matrices(kinds=ALL, n=None, most=128, least=1, entries=True):
+    """Real matrices (N, N) in float64 of some of the kinds, or with simple entries."""
+    return _matrices(kinds, sizes(least, most) if n is None else st.just(n), entries)
+
+
+def stable(continuous=False, n=None, least=1, most=17, kinds=ALL, entries=True):
+    """Matrices with every eigenvalue inside the unit circle, by 1e-4 to 1, or left of the imaginary axis."""
+    return _stable(continuous, matrices(kinds, n, most, least, entries))
+
+
 @st.composite
-def stable(draw, continuous=False, n=None, least=1, most=17, kinds=ALL, entries=True):
-    """A matrix with every eigenvalue inside the unit circle, by 1e-4 to 1, or left of the imaginary axis."""
-    W = draw(matrices(kinds, n, most, least, entries))
+def _stable(draw, continuous, Ws):
+    W = draw(Ws)
     margin = 10.0 ** draw(st.floats(-4, -0.05))
     values = np.linalg.eigvals(W)
     if continuous:

@@ -95,7 +95,7 @@ def test_phi_functions_obey_their_recurrence(A, size, k):
 @prop(
     40,
     3000,
-    n=draw.sizes(most=17),
+    n=draw.sizes(least=draw.SLOW, most=17),
     m=st.sampled_from([1, 3]),
     rng=draw.rngs(),
     shift=st.floats(-2, 2),

@@ -5,8 +5,8 @@
 this file. Only its table of parameters and its right-hand sides are read; `jax.numpy` stands in for its NumPy.
 
 A flow is measured over 500 periods, or 50 where this takes too long. Where our two measurements of the largest exponent
-differ, it is measured once more over 2000 periods, and where the sum of the exponents is not the mean divergence, with steps
-that are 16 times shorter.
+differ, it is measured once more over 2000 periods after as long a transient, and where the sum of the exponents is not the
+mean divergence, with steps that are 16 times shorter.
 """
 
 import importlib.util
@@ -24,8 +24,8 @@ import numpy as np
 from flows import is_mean_divergence, same_twice
 
 KEPT = Path(__file__).parent / "dysts.json"
-TRANSIENT = 100  # periods
-USUAL, SHORT, LONG = (500, 25), (50, 900), (2000, 900)  # periods, and the seconds of processor time after which it ends
+# periods, those of the transient, and the seconds of processor time after which it ends
+USUAL, SHORT, LONG = (500, 100, 25), (50, 100, 900), (2000, 2000, 900)
 FINER = 16  # times shorter steps
 PARTS = 20  # of the run over which the divergence is averaged
 QUICK_TO_COMPILE = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
@@ -68,7 +68,7 @@ def right_hand_side(name: str, entry: dict, module: types.ModuleType):
     return lambda h: jnp.stack([jnp.asarray(part, h.dtype) for part in kind._rhs(*h, 0.0, *ordered)])
 
 
-def measure(name: str, length: int, step: float | None) -> dict:
+def measure(name: str, length: int, transient: int, step: float | None) -> dict:
     """Exponents over `length` periods, and the mean divergence over the same stretch of the orbit."""
     import rnn_ode as ro
 
@@ -78,7 +78,7 @@ def measure(name: str, length: int, step: float | None) -> dict:
     if isinstance(rate, str):
         return {"not run": rate}
     period, h0 = entry["period"], jnp.asarray(np.ravel(entry["initial_conditions"]), float)
-    times, flow = (length * period, TRANSIENT * period), ro.Flow(lambda t, h, path: rate(h))
+    times, flow = (length * period, transient * period), ro.Flow(lambda t, h, path: rate(h))
     run = ro.lyapunov(flow, h0, times[0], transient=times[1], step=step)
     chosen, step = step is None, float(run.step)
     divergence = mean_divergence(rate, h0, *times, step)
@@ -175,22 +175,22 @@ def plain(values) -> list | float | None:
     return [plain(value) for value in values]
 
 
-def measure_all(length: int, seconds: int, step: float | None, names: list[str]) -> None:
+def measure_all(length: int, transient: int, seconds: int, step: float | None, names: list[str]) -> None:
     """Print a line for each flow. The system ends this process when one takes too much time."""
     jax.config.update("jax_enable_x64", True)
     for name in names:
         signal.setitimer(signal.ITIMER_PROF, seconds)
         try:
-            found = measure(name, length, step)
+            found = measure(name, length, transient, step)
         except Exception as error:
             found = {"not run": f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"}
         print(json.dumps({name: found}), flush=True)
 
 
-def in_a_process(names: list[str], length: int, seconds: int, step: float | None = None):
+def in_a_process(names: list[str], length: int, transient: int, seconds: int, step: float | None = None):
     """What a process measures of these flows, one after the other, until it ends."""
     environment = os.environ | {"XLA_FLAGS": QUICK_TO_COMPILE}
-    command = [sys.executable, __file__, json.dumps([length, seconds, step, names])]
+    command = [sys.executable, __file__, json.dumps([length, transient, seconds, step, names])]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         yield from map(json.loads, process.stdout)
 
@@ -203,13 +203,13 @@ def main() -> None:
         late = next((name for name in todo if name not in kept), None)
         if late is not None:  # the process was ended there
             again = list(in_a_process([late], *SHORT))
-            keep(kept, again[0] if again else {late: {"not run": f"{SHORT[0]} periods take longer than {SHORT[1]} s"}})
+            keep(kept, again[0] if again else {late: {"not run": f"{SHORT[0]} periods take longer than {SHORT[-1]} s"}})
     for name, found in list(kept.items()):
         if "not run" in found or found["result"] or found.get("again"):
             continue
         if is_mean_divergence(found) and same_twice(found):
             continue
-        way = LONG if is_mean_divergence(found) else (USUAL[0], LONG[1], found["step"] / FINER)
+        way = LONG if is_mean_divergence(found) else (*USUAL[:2], LONG[-1], found["step"] / FINER)
         again = {key: one for row in in_a_process([name], *way) for key, one in row.items()}
         keep(kept, {name: again.get(name, found) | {"again": True}})
 

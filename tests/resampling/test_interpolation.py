@@ -1,5 +1,6 @@
 """The weights of interpolation along an orbit, against what they are exact for."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -78,11 +79,19 @@ def test_a_state_that_is_not_finite_counts_only_with_a_weight():
     assert combined(jnp.array([0.5, 2.0]), states)["a"].tolist() == [6.5, np.inf]
 
 
+CUBIC = np.polynomial.Polynomial([1.0, -0.5, 0.3, 0.2])
+
+
+@jax.jit
+def _read_off(place, beyond):
+    """What is read off an orbit of a cubic of the step number, one of whose states is spoilt."""
+    orbit = orbit_of(lambda u, h: h + u, jnp.asarray(1.0), jnp.asarray(np.diff(CUBIC(np.arange(5.0)))))
+    return orbit, read_off(orbit.at[beyond].set(jnp.nan), place, Interpolation(2, 1, 0.0))
+
+
 @pytest.mark.parametrize(("place", "beyond"), [(0.0, 4), (0.4, 4), (1.9, 4), (2.6, 0), (3.9, 0), (4.0, 0)])
 def test_a_state_is_read_off_an_orbit_by_the_states_around_it(place, beyond):
-    """Four states give a cubic of the step number exactly, without the one that is farthest."""
-    cubic, rule = np.polynomial.Polynomial([1.0, -0.5, 0.3, 0.2])(np.arange(5.0)), Interpolation(2, 1, 0.0)
-    orbit = orbit_of(lambda u, h: h + u, jnp.asarray(1.0), jnp.asarray(np.diff(cubic)))
-    np.testing.assert_allclose(orbit, cubic, rtol=1e-14)
-    found = read_off(orbit.at[beyond].set(jnp.nan), jnp.asarray(place), rule)
-    np.testing.assert_allclose(found, 1 - 0.5 * place + 0.3 * place**2 + 0.2 * place**3, rtol=1e-13)
+    """Four states give a cubic exactly, without the one that is farthest."""
+    orbit, found = _read_off(place, beyond)
+    np.testing.assert_allclose(orbit, CUBIC(np.arange(5.0)), rtol=1e-14)
+    np.testing.assert_allclose(found, CUBIC(place), rtol=1e-13)

@@ -40,6 +40,7 @@ def test_a_gap_of_whole_steps_has_the_powers_of_the_multipliers():
     for gap in (1, 3):
         roots = ro.root_condition(cell, np.zeros(1), gap, ahead=3, behind=3)
         np.testing.assert_allclose(roots.radii, 0.9**gap, rtol=1e-9)
+    assert ro.root_condition(cell, np.zeros(1), 1, ahead=1, behind=0).radii.shape == (1, 1)
 
 
 def test_an_unstable_scheme_runs_and_says_so():
@@ -118,6 +119,9 @@ def test_an_exploding_network_is_not_called_unstable():
 def test_the_gap_of_a_root_condition_is_checked(as_user):
     with pytest.raises(ValueError, match="gap must be positive and finite, in steps of the network; got 0"):
         ro.root_condition(TANH, np.zeros(1), 0)
+    for name in ("ahead", "behind"):
+        with pytest.raises(ValueError, match=f"^{name} must be at least"):
+            ro.root_condition(TANH, np.zeros(1), 0.5, **{name: -1})
     with pytest.raises(ValueError, match=r"x must be a constant input \(1,\) for this cell; got \(3,\)"):
         ro.root_condition(TANH, np.zeros(3), 0.5)
 

@@ -80,7 +80,7 @@ def test_steps_run_out_in_total():
         euler(max_steps=T - 2)
 
 
-@pytest.mark.parametrize("budget", [T, T - 2])
+@pytest.mark.parametrize("budget", [T, pytest.param(T - 2, marks=pytest.mark.slow)])
 def test_samples_of_a_linear_field_count_as_steps(budget):
     """They are solved exactly, without a solver."""
     run = ro.integrate(LINEAR, ro.Hold(XS, DT), H0, max_steps=budget, throw=False)
