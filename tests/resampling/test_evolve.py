@@ -158,13 +158,19 @@ def test_stacked_states_and_save():
 
 def test_the_roots_of_a_held_input_are_those_from_sample_to_sample(monkeypatch):
     """Results are interpolated from the states at the samples, 2/0.5 steps apart, and not from each other."""
-    monkeypatch.setattr(module, "roots_at_rest", lambda run, gap, matrices: (gap, matrices(gap, np.array([0.9]), np)))
+    asked = []
+
+    def record(run, gap, matrices):
+        asked.append((gap, matrices(gap, np.array([0.9]), np)))
+        return jnp.asarray(1.0), np.array(True)
+
+    monkeypatch.setattr(module, "roots_at_rest", record)
     rule, other = Interpolation(2, 1, 0.1), Interpolation(3, 0, 0.1)
     for path, wanted, mean in ((ro.Hold(SLOW, 2.0), other, 4.0), (ro.Cubic(SLOW, 2.0), rule, 1.4)):
-        gap, found = module._roots(TANH, path, Clock.of(path, [0.0, 0.6, 1.4], 0.5), jnp.zeros(3), rule)
-        weights = uniform_weights(gap, wanted, np)
+        module._roots(TANH, path, Clock.of(path, [0.0, 0.6, 1.4], 0.5), jnp.zeros(3), rule)
+        gap, found = asked.pop()
         assert gap == pytest.approx(mean)
-        whole = whole_steps(gap, wanted.ahead, np)
+        weights, whole = uniform_weights(gap, wanted, np), whole_steps(gap, wanted.ahead, np)
         np.testing.assert_allclose(found, companion(weights, np.array([0.9]), wanted.behind, whole, np), rtol=1e-13)
 
 
