@@ -16,7 +16,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Complex, Float
 
-from .._base.checks import as_floats, as_step, brief, check_callable, check_count, check_on_host, counted
+from .._base.checks import as_floats, as_numbers, as_step, brief, check_callable, check_count, check_on_host, counted
 from .._base.results import RESULTS, how_it_ended
 from .._base.shown import ShownArrays, Variables
 from .._base.text import Column, Table, number, plain
@@ -200,7 +200,7 @@ def continue_bifurcation(
         )
     system = make_system(jnp.asarray(at, float))
     check_system(f"what make_system returns at p = {at.tolist()}", system)
-    h = system.as_point("bifurcation.point", jnp.asarray(point))
+    h = system.as_point("bifurcation.point", as_numbers("bifurcation.point", point))
     system.require_constant("continue_bifurcation", h)
     if h.dtype not in (jnp.float32, jnp.float64):
         raise TypeError(f"bifurcation.point must be float32 or float64, and so must the system; got {h.dtype}.")
@@ -215,7 +215,7 @@ def _as_bifurcation(bifurcation: Any) -> tuple[str, Any]:
         raise TypeError(
             f"bifurcation must be one of a branch's bifurcations, (kind, parameter, point); got {brief(bifurcation)}."
         ) from None
-    if kind not in EVENTS:
+    if not isinstance(kind, str) or kind not in EVENTS:
         why = " A branch point does not persist when a second parameter moves." if kind == "branch point" else ""
         raise ValueError(f"bifurcation must be a fold, a flip, a Hopf or a Neimark–Sacker point; got a {kind!r}.{why}")
     return kind, point

@@ -74,6 +74,7 @@ def analyse(
         raise TypeError(f"method must be one of rnn_ode's methods, such as Forward(1) or Exact(); got {brief(method)}.")
     check_count("steps", steps, 20)
     check_count("guesses", guesses)
+    check_count("seed", seed, 0)
     network = Map(cell, x, dt)
     start = network.as_point("h0", _small(initial_state(cell), seed) if h0 is None else as_state("h0", h0, cell))
     questions = Questions(x, start, dt, steps, guesses, seed, progress_of(progress))

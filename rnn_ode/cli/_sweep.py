@@ -5,12 +5,14 @@ from typing import Annotated
 
 import typer
 
+from .._base.checks import brief
 from ._app import app, job, mention_unused
 from ._options import ACTIVATION, QUESTIONS, Activation, FigureFile, Json, Recurrent, RecurrentKind
 from ._progress import percentage
 from ._result import check_files, deliver
 
 _RANGE = "a number, or LOW:HIGH:COUNT"
+_MOST = 100_000  # values of an axis
 
 
 @app.command("sweep")
@@ -69,6 +71,8 @@ def sweep_command(
             "drive": _values("--drive", drive),
             "seed": range(seeds),
         }
+        if all(len(values) < 2 for name, values in axes.items() if name != "seed"):
+            raise ValueError("--gain must be LOW:HIGH:COUNT, unless --drive or --hidden has several values.")
         with percentage("networks") as show:
 
             def shown(done: int, total: int) -> None:
@@ -90,11 +94,14 @@ def _values(option: str, text: str) -> list[float]:
 
     low, *rest = text.split(":")
     try:
-        if not rest:
-            return [float(low)]
-        high, count = rest
-        if int(count) > 0:
-            return np.linspace(float(low), float(high), int(count)).tolist()
+        high, count = rest or (low, "1")
+        ends, count = (float(low), float(high)), int(count)
     except ValueError:
-        pass
-    raise ValueError(f"{option} must be a number or LOW:HIGH:COUNT, such as 0.5:2:16; got {text!r}.")
+        count = 0
+    if count > _MOST:
+        raise ValueError(f"{option} must have at most {_MOST:,} values; got {brief(text)}.")
+    if count > 0 and not np.isfinite(ends).all():
+        raise ValueError(f"{option} must be finite; got {text!r}.")
+    if count > 0:
+        return np.linspace(*ends, count).tolist()
+    raise ValueError(f"{option} must be a number or LOW:HIGH:COUNT, such as 0.5:2:16; got {brief(text)}.")

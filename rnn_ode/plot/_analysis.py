@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from .._base.checks import counted
 from ._lyapunov import exponents
+from ._needs import reads
 from ._page import headline, page, title
 from ._portrait import portrait
 from ._style import RUST, faint, ink, note
@@ -16,6 +17,7 @@ from ._style import RUST, faint, ink, note
 _LONGEST = 30  # steps of the network in the panel of a disturbance
 
 
+@reads(a="sides x dt")
 def analysis(a: Any) -> Figure:
     """One page of an analysis: the network in the left column, its flow in the right one, one question a row.
 

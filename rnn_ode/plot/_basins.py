@@ -8,13 +8,15 @@ from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
-from .._base.checks import counted
+from .._base.checks import as_floats, counted
+from ._needs import as_places, reads
 from ._page import headline, legend_beside, page
 from ._style import PALETTE, ink, key, shade
 
 _NONE = {-1: "runs off", -2: "ends on a set that does not attract", -3: "not settled"}
 
 
+@reads(b="states labels attractors fractions")
 def basins(
     b: Any, coordinates: tuple[int, int] = (0, 1), plane: ArrayLike | None = None, axes: Axes | None = None
 ) -> Figure:
@@ -80,15 +82,16 @@ def _colour(label: int) -> Any:
 def _view(size: int, coordinates: tuple[int, int], plane: ArrayLike | None) -> tuple[np.ndarray, tuple[str, str]]:
     """A matrix (N, 2) from states to the plane of the picture, and the names of its axes."""
     if plane is not None:
-        directions = np.asarray(plane, float)
+        directions = np.asarray(as_floats("plane", plane), float)
         if directions.shape != (2, size) or np.linalg.matrix_rank(directions) < 2:
             raise ValueError(f"plane must be two different directions (2, {size}); got shape {directions.shape}.")
         return np.linalg.pinv(directions), ("along direction 0", "along direction 1")
     if size == 1:
         return np.array([[1.0, 0.0]]), ("state", "")
-    if len(coordinates) != 2 or not all(0 <= c < size for c in coordinates) or coordinates[0] == coordinates[1]:
+    first, second = as_places("coordinates", coordinates, size, 2)
+    if first == second:
         raise ValueError(f"coordinates must be two different ones of 0 to {size - 1}; got {coordinates}.")
-    return np.eye(size)[:, list(coordinates)], (f"coordinate {coordinates[0]}", f"coordinate {coordinates[1]}")
+    return np.eye(size)[:, [first, second]], (f"coordinate {first}", f"coordinate {second}")
 
 
 def _areas(axes: Axes, at: np.ndarray, labels: np.ndarray, colours: dict[int, Any]) -> None:

@@ -7,12 +7,14 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ._needs import check_fields, reads
 from ._page import Layout, Page, headline, legend_beside, title
 from ._style import AMBER, BLUE, bound, colours_of, faint, ink, note
 
 _WIDTH = 88  # characters of the line that names what did not run
 
 
+@reads(rows="* case contender")
 def bench(rows: Iterable[Any]) -> Figure:
     """Every contender's time over ours, and the work–precision curves of the cases that have some.
 
@@ -63,6 +65,7 @@ def _case(row: Any) -> str:
     return row.case if row.hidden is None else f"{row.case}, {row.hidden} units × {row.batch} × {row.steps} steps"
 
 
+@reads()
 def bench_ratios(axes: Axes, groups: list[list[Any]]) -> None:
     """Draw a bar from 1 to each contender's time over ours, on a logarithmic axis, where our own time is the line at 1.
 
@@ -84,6 +87,9 @@ def bench_ratios(axes: Axes, groups: list[list[Any]]) -> None:
 
     ```
     """
+    check_fields("plot.bench_ratios", "groups", groups, "* __len__")
+    for group in groups:
+        check_fields("plot.bench_ratios", "groups", group, "* contender ratio")
     y, ticks, names, ratios = 0.0, [], [], [1.0]
     for group in groups:
         ran = [row for row in group[1:] if not row.skipped]
@@ -122,6 +128,7 @@ def _absent(groups: Iterable[list[Any]]) -> str:
     return "\n" + textwrap.fill(f"did not run here: {', '.join(names)}", _WIDTH) if names else ""
 
 
+@reads(group="* curve contender")
 def bench_curves(axes: Axes, group: list[Any]) -> None:
     """Draw the seconds that each contender takes, against the error that it makes.
 

@@ -6,8 +6,9 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .._base.checks import counted
+from .._base.checks import check_index, counted
 from .._base.verdict import verdict_name
+from ._needs import reads
 from ._page import headline, legend_beside, page
 from ._style import AMBER, BROWN, GREEN, PURPLE, RUST, SLATE, faint, ink, paper
 
@@ -31,6 +32,7 @@ _NAMES = {"hopf": "Hopf point", "neimark-sacker": "Neimark–Sacker point", "und
 _STABILITY = {"DECAYS": "stable", "GROWS": "unstable"}
 
 
+@reads(b="parameters points bifurcations")
 def branch(b: Any, coordinate: int = 0, axes: Axes | None = None) -> Figure:
     """A bifurcation diagram: a coordinate of the fixed point against the parameter, or of the orbit.
 
@@ -56,8 +58,7 @@ def branch(b: Any, coordinate: int = 0, axes: Axes | None = None) -> Figure:
 
     ```
     """
-    if not 0 <= coordinate < b.points.shape[-1]:
-        raise ValueError(f"coordinate must be one of 0 to {b.points.shape[-1] - 1}; got {coordinate}.")
+    check_index("coordinate", coordinate, 0, b.points.shape[-1] - 1)
     if axes is None:
         figure, panels = page(size=(7.6, 4.6))
         headline(figure, _finding(b))

@@ -8,9 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from .._base.checks import counted
+from .._base.checks import check_count, counted
 from .._base.states import flat_rows
 from .._base.text import power_of_ten
+from ._needs import colour_in, reads
 from ._page import headline, label_end, label_exit, page, title
 from ._spectrum import decay_regions
 from ._style import RUST, bound, ink, look_of, mark_stop, note, unit_name
@@ -19,6 +20,7 @@ _LARGEST = 1e300  # beyond it the limits of an axis leave the float range
 _FIRST = 12  # samples of the panel of runs
 
 
+@reads(c="rows spectrum finding")
 def comparison(c: Any) -> Figure:
     """One page of a comparison: the first samples, multipliers on the decay regions, errors, and growth of the linear part.
 
@@ -54,6 +56,7 @@ def _size(error: float) -> str:
     return f"{error:.2g}" if 1e-3 <= error < 1e3 else power_of_ten(round(np.log10(error)))
 
 
+@reads(c="rows network")
 def trajectories(axes: Axes, c: Any, colours: Mapping[str, Any], count: int | None = None) -> None:
     """Draw one unit of the network's run and of every counterpart: of those that move most, where these part least at first.
 
@@ -79,6 +82,8 @@ def trajectories(axes: Axes, c: Any, colours: Mapping[str, Any], count: int | No
 
     ```
     """
+    if count is not None:
+        check_count("count", count)
     stop = None if count is None else count + 1
     ts = np.asarray(c.network.ts)[:stop]
     states = flat_rows(c.network.states)[:stop].astype(float)
@@ -98,7 +103,7 @@ def trajectories(axes: Axes, c: Any, colours: Mapping[str, Any], count: int | No
     for row in c.rows:
         if row.trajectory is not None:
             values = runs[row.method.label][:, unit]
-            look = {**look_of(row.method), "color": colours[row.method.label]}
+            look = {**look_of(row.method), "color": colour_in(colours, row.method.label)}
             _run(axes, np.asarray(row.trajectory.ts)[:stop], values, row.method.label, look)
     dots = len(ts) < 150
     axes.plot(ts, finite[:, unit], "o" if dots else ".", ms=5 if dots else 3, color=ink(), zorder=4, clip_on=False)
@@ -155,6 +160,7 @@ def _run(axes: Axes, ts: np.ndarray, values: np.ndarray, words: str, look: Mappi
         label_exit(axes, x, f"{words} leaves {arrow}", look["color"])
 
 
+@reads(c="rows network error_limit")
 def errors(axes: Axes, c: Any, colours: Mapping[str, Any]) -> None:
     """Draw the relative error of every counterpart at the samples, on a logarithmic axis.
 
@@ -185,7 +191,7 @@ def errors(axes: Axes, c: Any, colours: Mapping[str, Any]) -> None:
     axes.axhline(c.error_limit, color=bound(), lw=0.8, ls=":", zorder=1)
     label_end(axes, c.error_limit, "a tenth: they part", note())
     for row, error in zip(c.rows, known, strict=True):
-        look, label = {**look_of(row.method), "color": colours[row.method.label]}, row.method.label
+        look, label = {**look_of(row.method), "color": colour_in(colours, row.method.label)}, row.method.label
         seen = np.flatnonzero(np.isfinite(error))
         if not len(seen):
             continue
@@ -202,6 +208,7 @@ def errors(axes: Axes, c: Any, colours: Mapping[str, Any]) -> None:
     title(axes, "Error against the network")
 
 
+@reads(c="growth")
 def growth(axes: Axes, c: Any) -> None:
     """Draw ‖exp(W t)‖ and ‖Wᵏ‖ with the bands that the eigenvalues allow, on a logarithmic axis.
 

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from .._base.checks import counted
 from .._base.states import principal_plane
 from .._base.verdict import verdict_name
+from ._needs import reads
 from ._page import empty, headline, legend_beside, page, single
 from ._portrait import name_axes
 from ._style import PALETTE, key, note
@@ -16,6 +17,7 @@ from ._style import PALETTE, key, note
 _MOST = 10  # orbits
 
 
+@reads(c="points")
 def cycles(c: Any) -> Figure:
     """Each orbit as a closed line, in the plane of the two units or of two principal components; of one unit, against time.
 

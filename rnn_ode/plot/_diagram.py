@@ -7,7 +7,9 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from .._base.checks import as_texts, brief
 from ._branch import MARKERS
+from ._needs import check_fields, reads
 from ._page import headline, legend_beside, page
 from ._style import BLUE, faint, ink, key
 
@@ -32,6 +34,7 @@ _NAMES = {"fold": "folds", "flip": "flips", "hopf": "Hopf points", "neimark-sack
 _LINES = ("-", "--", ":", "-.")
 
 
+@reads()
 def diagram(
     curves: Mapping[str, Any],
     names: tuple[str, str] = ("parameter 0", "parameter 1"),
@@ -69,6 +72,10 @@ def diagram(
             f"curves must be a dictionary of curves by the name of the system; got {type(curves).__name__}."
         )
     lists = {name: list(one) if isinstance(one, list | tuple) else [one] for name, one in curves.items()}
+    for found in lists.values():
+        check_fields("plot.diagram", "curves", found, "* kind parameters events")
+    if len(as_texts("names", names)) != 2:
+        raise ValueError(f"names must be the names of two parameters; got {brief(names)}.")
     if axes is None:
         figure, panels = page(size=(7.6, 4.8))
         headline(figure, _finding(lists))

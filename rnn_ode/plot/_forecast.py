@@ -7,10 +7,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from .._base.checks import check_count
+from ._needs import reads
 from ._page import headline, label_end, page, title
 from ._style import BLUE, PURPLE, RUST, ink, note, shade
 
 
+@reads(f="fit split band")
 def forecast(f: Any) -> Figure:
     """One page of a forecast: the end of the series with the forecast, the errors of every method, and the training.
 
@@ -48,6 +51,7 @@ def forecast(f: Any) -> Figure:
     return figure
 
 
+@reads(f="future past steps_ahead")
 def future(f: Any) -> Figure:
     """The end of a series, and the forecast of what comes after it with its interval.
 
@@ -114,6 +118,7 @@ def _finding(f: Any) -> str:
     return f"{says}, {abs(1 - ours / best):.0%} {'less' if ours < best else 'more'} than {name}"
 
 
+@reads(f="band split future")
 def forecast_rows(axes: Axes, f: Any, count: int | None) -> None:
     """Draw the first column of the series, the forecasts at the end of the horizon with their intervals, and what comes next.
 
@@ -147,6 +152,8 @@ def forecast_rows(axes: Axes, f: Any, count: int | None) -> None:
     test = f.split.test
     rows = test.starts + test.inputs.shape[1] + test.gap + test.targets.shape[1] - 1
     end = int(rows[-1]) + 1
+    if count is not None:
+        check_count("count", count)
     shown = slice(None) if count is None else rows >= end - count
     known = np.concatenate([test.inputs[..., 0].ravel(), test.targets[..., 0].ravel()])
     drawn = [getattr(f.band, name)[shown, -1, 0] for name in ("lower", "mean", "upper")]
@@ -189,6 +196,7 @@ def _times(axes: Axes, f: Any, first: int) -> None:
     axes.set_xlabel("time")
 
 
+@reads(f="split band members baselines")
 def forecast_errors(axes: Axes, f: Any) -> None:
     """Draw a bar for the mean absolute error at the last step of the horizon, of every baseline and of the networks' mean.
 
@@ -226,6 +234,7 @@ def forecast_errors(axes: Axes, f: Any) -> None:
     title(axes, "Errors on the test part")
 
 
+@reads(f="history stopped_because")
 def fit(f: Any) -> Figure:
     """The course of a training.
 
@@ -253,6 +262,7 @@ def fit(f: Any) -> Figure:
     return figure
 
 
+@reads(h="loss gradient_norm")
 def history(h: Any) -> Figure:
     """What a training recorded.
 
@@ -282,6 +292,7 @@ def _went(loss: np.ndarray) -> str:
     return f"The loss went from {loss[0]:.3g} to {loss[-1]:.3g}"
 
 
+@reads(history="loss gradient_norm checks")
 def training(axes: Axes, history: Any) -> None:
     """Draw the loss, the validation error and the norm of the gradient against the step of training.
 

@@ -11,12 +11,14 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from .._base.fate import fate
+from ._needs import reads
 from ._page import headline, page, single, title
 from ._style import AMBER, BLUE, bound, faint, forbidden, ink
 
 _MANY = {"vanishes": "vanish", "persists": "persist", "explodes": "explode", "is undefined": "are undefined"}
 
 
+@reads(flows="** log_norms")
 def gradient_flows(flows: Mapping[str, Any]) -> Figure:
     """Gradient norms against lag, one panel for each network, side by side on one logarithmic axis.
 
@@ -67,6 +69,7 @@ def gradient_flows(flows: Mapping[str, Any]) -> Figure:
     return figure
 
 
+@reads(g="log_norms")
 def gradient_flow(g: Any) -> Figure:
     """The gradient norms of one run against lag, as a panel of `gradient_flows`.
 

@@ -8,12 +8,14 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from .._base.checks import counted
+from ._needs import reads
 from ._page import headline, label_end, page, single, title
 from ._style import PALETTE, faint, ink
 
 _FEW = 6  # exponents of which the course is drawn, rather than the spectrum
 
 
+@reads(l="exponents")
 def lyapunov(l: Any) -> Figure:
     """Lyapunov exponents with their standard errors, and the running means that led to them.
 

@@ -5,10 +5,12 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from ._needs import reads
 from ._page import headline, label_end, page, title
 from ._style import bound, colours_of, ink, key, note
 
 
+@reads(study="groups settings trials")
 def memory(study: Any) -> Figure:
     """One page of a study of memory.
 

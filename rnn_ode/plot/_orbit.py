@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from .._base.states import principal_plane
 from .._base.text import number
 from .._base.verdict import verdict_name
+from ._needs import reads
 from ._page import headline, page, single, title
 from ._portrait import name_axes
 from ._style import PALETTE, faint, ink
@@ -18,6 +19,7 @@ _LINES = 4  # units against time
 _WORDS = {"DECAYS": "stable", "GROWS": "unstable", "PERSISTS": "neutral", "UNDETERMINED": "undetermined"}
 
 
+@reads(o="points times multipliers period")
 def orbit(o: Any) -> Figure:
     """A closed orbit in the plane of two units or of two principal components, the units that move most against time, and the
     multipliers with the unit circle.

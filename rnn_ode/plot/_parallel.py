@@ -5,10 +5,12 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from ._needs import reads
 from ._page import headline, label_end, page, single
 from ._style import BLUE, faint, ink
 
 
+@reads(v="exponent window growth")
 def parallel(v: Any) -> Figure:
     """The logarithm of a disturbance's size along the first steps of a run, and the line with the exponent's slope.
 

@@ -8,8 +8,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from .._base.checks import check_finite, counted
+from .._base.checks import as_numbers, check_finite, counted
 from .._base.states import principal_plane
+from ._needs import reads
 from ._page import empty, headline, legend_beside, page, single
 from ._style import AMBER, BLUE, GREEN, RUST, ink, key, paper, shade
 
@@ -19,6 +20,7 @@ SHAPES = {"NODE": "o", "FOCUS": "o", "FLIP": "D", "SADDLE": "X", "CENTRE": "P", 
 _SAID = {"DECAYS": "stable", "GROWS": "unstable", "PERSISTS": "neutral", "UNDETERMINED": "undetermined"}
 
 
+@reads(a="axes grid centre", side="points nullclines")
 def portrait(axes: Axes, a: Any, side: Any) -> None:
     """Draw a run in the plane of two units or of two principal components, with its fixed points, nullclines and arrows.
 
@@ -56,6 +58,7 @@ def portrait(axes: Axes, a: Any, side: Any) -> None:
     legend_beside(axes, handles)
 
 
+@reads(f="points")
 def fixed_points(f: Any, runs: Any = None) -> Figure:
     """Fixed points in a plane, by kind and stability: that of the two units, or of the first two principal components.
 
@@ -124,7 +127,7 @@ def _closed(axes: Axes, a: Any, orbit: Any) -> list[Line2D]:
 
 def _as_runs(runs: Any, size: int) -> np.ndarray:
     """States (…, T, N) of runs as (B, T, N)."""
-    rows = np.asarray(runs, float)
+    rows = np.asarray(as_numbers("runs", runs), float)
     if rows.ndim < 2 or rows.shape[-1] != size:
         raise ValueError(f"runs must be states (…, T, {size}), as iterate returns them; got shape {rows.shape}.")
     check_finite("runs", rows)

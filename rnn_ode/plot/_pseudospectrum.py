@@ -7,10 +7,13 @@ from jax.typing import ArrayLike
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from .._base.checks import as_floats
+from ._needs import reads
 from ._page import headline, page
 from ._style import RUST, ink, paper
 
 
+@reads(t="eigenvalues")
 def pseudospectrum(t: Any, grid: ArrayLike, smallest: ArrayLike) -> Figure:
     """Contours of log₁₀ σ_min(z − W), the eigenvalues, the boundary of stability, and the extent of the numerical range.
 
@@ -34,7 +37,8 @@ def pseudospectrum(t: Any, grid: ArrayLike, smallest: ArrayLike) -> Figure:
 
     ```
     """
-    grid, smallest = np.asarray(grid), np.asarray(smallest)
+    grid = np.asarray(as_floats("grid", grid, complex=True))
+    smallest = np.asarray(as_floats("smallest", smallest))
     if grid.ndim != 2 or grid.shape != smallest.shape or min(grid.shape) < 2:
         raise ValueError(f"grid and smallest must both be (m, n), m, n ≥ 2; got {grid.shape} and {smallest.shape}.")
     figure, axes = page(size=(7.2, 6))

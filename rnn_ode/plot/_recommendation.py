@@ -7,12 +7,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from .._base.checks import counted
+from ._needs import reads
 from ._page import headline, page, title
 from ._style import BLUE, ink, shade
 
 _MOST = 12  # schemes with a bar
 
 
+@reads(r="best front schemes")
 def recommendation(r: Any) -> Figure:
     """A bar for the signal-to-error ratio of each scheme that was tried, and the ratios against the latency.
 

@@ -6,10 +6,12 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from ._needs import reads
 from ._page import headline, page
 from ._style import BLUE, note, paper, shade
 
 
+@reads(r="gap radii stable")
 def root_condition(r: Any) -> Figure:
     """A cell for each pair (ahead, behind), with the largest modulus of its roots: filled where the pair is stable.
 

@@ -9,10 +9,12 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Patch
 
 from .._base.verdict import verdict_name
+from ._needs import as_methods, colour_in, reads
 from ._page import headline, legend_beside, page, single, title
 from ._style import faint, ink, key, look_of, paper, shade
 
 
+@reads(s="multipliers")
 def spectrum(s: Any, methods: Sequence[Any] = ()) -> Figure:
     """The multipliers of a matrix in the complex plane, with the unit circle and each method's border of decay.
 
@@ -35,6 +37,7 @@ def spectrum(s: Any, methods: Sequence[Any] = ()) -> Figure:
     """
     single("s", s.multipliers, 1)
     figure, axes = page(size=(7.4, 4.6))
+    methods = as_methods(methods)
     colours = {method.label: look_of(method)["color"] for method in methods}
     decay_regions(axes[0, 0], s, methods, colours)
     said = {"DECAYS": "decays", "GROWS": "grows", "PERSISTS": "neither decays nor grows"}
@@ -43,6 +46,7 @@ def spectrum(s: Any, methods: Sequence[Any] = ()) -> Figure:
     return figure
 
 
+@reads(s="multipliers")
 def decay_regions(axes: Axes, s: Any, methods: Sequence[Any], colours: Mapping[str, Any]) -> None:
     """Draw the multipliers of a spectrum, the unit disc, and the border of each method's decay region Re g(λ) < 0.
 
@@ -73,9 +77,10 @@ def decay_regions(axes: Axes, s: Any, methods: Sequence[Any], colours: Mapping[s
     axes.add_patch(Circle((0, 0), 1, facecolor=disc, edgecolor="none", zorder=0.5))
     axes.add_patch(Circle((0, 0), 1, facecolor="none", edgecolor=ink(), lw=1.2, zorder=1.5))
     handles: list = [Patch(facecolor=disc, edgecolor=ink(), label="network decays: |λ| < 1")]
+    methods = as_methods(methods)
     rates = [_rate(method, x + 1j * y) for method in methods]
     for method, real, width in zip(methods, rates, _widths(rates), strict=True):
-        colour, style = colours[method.label], look_of(method)["ls"]
+        colour, style = colour_in(colours, method.label), look_of(method)["ls"]
         axes.contour(x, y, real, levels=[0.0], colors=[colour], linewidths=width, linestyles=[style])
         if method.decay_label:
             axes.contourf(x, y, real, levels=[-1e30, 0.0], colors=[colour], alpha=0.12)

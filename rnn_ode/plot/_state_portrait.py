@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from .._base.checks import counted
+from ._needs import as_places, reads
 from ._page import headline, legend_beside, page
 from ._portrait import SHAPES
 from ._style import BLUE, GREEN, RUST, ink, key, paper, shade
@@ -18,6 +19,7 @@ _ARMS = 4  # directions of a point, at most
 _FAR = 1.0  # a point that is further outside the runs than this, in units of their range, is left out
 
 
+@reads(p="points runs fixed")
 def state_portrait(p: Any, components: Sequence[int] = (0, 1), axes: Axes | None = None) -> Figure:
     """A portrait: runs in grey, points by kind and stability, unstable directions as lines through them, orbits in green.
 
@@ -41,15 +43,10 @@ def state_portrait(p: Any, components: Sequence[int] = (0, 1), axes: Axes | None
 
     ```
     """
-    most, chosen = p.runs.shape[2], list(components)
-    if most == 1:
-        chosen = [0]
-    if (
-        len(chosen) not in ((1,) if most == 1 else (2, 3))
-        or len({*chosen}) < len(chosen)
-        or not {*chosen} <= {*range(most)}
-    ):
-        raise ValueError(f"components must be two or three different ones of 0 to {most - 1}; got {tuple(components)}.")
+    most = p.runs.shape[2]
+    chosen = [0] if most == 1 else as_places("components", components, most, 2, 3)
+    if len({*chosen}) < len(chosen):
+        raise ValueError(f"components must be two or three different ones of 0 to {most - 1}; got {tuple(chosen)}.")
     if axes is None:
         figure, panels = page(size=(7.4, 5.2), subplot_kw={"projection": "3d"} if len(chosen) == 3 else {})
         headline(figure, _finding(p))

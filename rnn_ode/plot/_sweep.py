@@ -7,10 +7,13 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Normalize, TwoSlopeNorm
 from matplotlib.figure import Figure
 
+from .._base.checks import check_text
+from ._needs import reads
 from ._page import empty, headline, legend_beside, page, title
 from ._style import BLUE, faint, ink, shade
 
 
+@reads(arrays="* dims attrs sizes")
 def sweep(*arrays: Any, over: str = "seed", finding: str = "") -> Figure:
     """The phase diagram of what a sweep found: its mean over the seeds, against one or two parameters.
 
@@ -37,6 +40,8 @@ def sweep(*arrays: Any, over: str = "seed", finding: str = "") -> Figure:
 
     ```
     """
+    check_text("over", over)
+    check_text("finding", finding)
     panels = [panel for array in arrays for panel in _panels(array.squeeze(), over)]
     if not panels:
         raise ValueError("arrays must hold at least one array of a data set of rnn_ode.sweep; there is none.")

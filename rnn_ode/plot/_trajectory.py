@@ -6,12 +6,14 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from .._base.states import flat_rows
+from ._needs import reads
 from ._page import headline, label_end, page, single
 from ._style import PALETTE, mark_stop, unit_name
 
 _MOST = 6  # components
 
 
+@reads(t="ts")
 def trajectory(t: Any) -> Figure:
     """The components of a run that move most, against time. A cross marks where the run stops.
 

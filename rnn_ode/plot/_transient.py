@@ -5,10 +5,12 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from ._needs import reads
 from ._page import headline, label_end, page, single
 from ._style import AMBER, BLUE, RUST, faint, ink
 
 
+@reads(t="norms")
 def transient(t: Any) -> Figure:
     """How far disturbances grow, against time, with the peak, the eigenvalues' rate, and the Kreiss constant below the peak.
 

@@ -60,5 +60,5 @@ def test_branches_may_share_axes_and_each_kind_has_one_entry_in_the_legend():
 
 @pytest.mark.parametrize("coordinate", [-1, 1])
 def test_a_coordinate_that_the_state_does_not_have_is_named(coordinate):
-    with pytest.raises(ValueError, match=f"coordinate must be one of 0 to 0; got {coordinate}"):
+    with pytest.raises(ValueError, match=f"coordinate must be from 0 to 0; got {coordinate}"):
         plot.branch(branch(), coordinate)

@@ -60,17 +60,19 @@ def test_a_long_run_of_exponent_minus_0_3_is_the_scan_in_at_most_12_steps():
     assert abs(float(predicted.predicted_steps) - int(run.stats["newton_steps"])) <= 1
 
 
-def random_networks(count):
-    """Tanh networks of 8 units, as (W_h, W_x, b), and inputs, in float32. Half of them have exponents of −0.3 to −0.05."""
-    rngs = [np.random.default_rng(1000 + seed) for seed in range(count)]
-    sizes = [(rng.choice([1.0, 0.3, 0.1]), rng.uniform(0.8, 1.8)) for rng in rngs]
-    shapes = (8, 8), (8, 1), (8,), (8192, 1)
-    draws = [[rng.normal(size=shape).astype(np.float32) for shape in shapes] for rng in rngs]
-    scaled = [
-        (np.float32(h) * W / np.float32(8**0.5), np.float32(x) * U, np.float32(0.1) * b, xs)
-        for (x, h), (W, U, b, xs) in zip(sizes, draws, strict=True)
-    ]
-    return [np.stack(arrays) for arrays in zip(*scaled, strict=True)]
+# Hard ones among 120 networks that are drawn like this and have exponents of −0.3 to −0.05: 29, 36, 94 and 234 keep
+# a sign for thousands of steps, 46, 64 and 92 enlarge rounding errors to 1e-3, and 15 and 20 take the most Newton steps.
+HARD = 2, 14, 15, 20, 29, 36, 46, 64, 74, 92, 94, 234
+
+
+def random_networks(seeds):
+    """Tanh networks of 8 units, as (W_h, W_x, b), with their inputs, in float32."""
+    draws = []
+    for rng in (np.random.default_rng(1000 + seed) for seed in seeds):
+        drive, gain = rng.choice([1.0, 0.3, 0.1]), rng.uniform(0.8, 1.8)
+        weights = gain * rng.normal(size=(8, 8)) / 8**0.5, drive * rng.normal(size=(8, 1)), 0.1 * rng.normal(size=8)
+        draws.append([array.astype(np.float32) for array in (*weights, rng.normal(size=(8192, 1)))])
+    return [np.stack(arrays) for arrays in zip(*draws, strict=True)]
 
 
 def run_with_exponents(W, U, b, xs):
@@ -87,21 +89,19 @@ def run_with_exponents(W, U, b, xs):
 
 
 @pytest.mark.slow
-def test_every_network_of_exponents_from_minus_0_3_to_minus_0_05_converges_and_tells_its_accuracy():
-    """8192 steps in float32. Some enlarge rounding errors to 1e-3, some keep a sign for thousands of steps."""
-    W, U, b, xs = random_networks(60)
-    wanted, exponents = run_with_exponents(W, U, b, xs)
-    chosen = (exponents > -0.3) & (exponents < -0.05)
-    W, U, b, xs, wanted = W[chosen], U[chosen], b[chosen], xs[chosen], wanted[chosen]
-    assert len(W) > 25
+def test_hard_networks_of_exponents_from_minus_0_3_to_minus_0_05_converge_and_tell_their_accuracy():
+    """8192 steps in float32."""
+    networks = random_networks(HARD)
+    wanted, exponents = run_with_exponents(*networks)
+    assert np.all((exponents > -0.3) & (exponents < -0.05))
 
     @jax.jit
     @jax.vmap
     def run(W, U, b, xs):
         return ro.iterate(ro.VanillaCell(W, U, b, activation=jnp.tanh), xs, parallel=True)
 
-    runs = run(W, U, b, xs)
-    assert way(runs) == ["NEWTON"] * len(W)
+    runs = run(*networks)
+    assert way(runs) == ["NEWTON"] * len(HARD)
     assert int(jnp.max(runs.stats["newton_steps"])) <= 12
     off = np.max(np.abs(runs.states[:, 1:] - wanted), axis=(1, 2))
     told = np.maximum(np.finfo(np.float32).eps ** 0.75, runs.stats["rounding"])

@@ -22,6 +22,7 @@ LIMIT = 120.0  # seconds for one call, compilation included
 MEMORY = 10 << 30  # bytes that a worker may take
 FILES = ("path", "checkpoint", "store")  # arguments that name a file
 SLOW, FEW = 1.0, 40  # of a call that takes longer, in seconds, so many cases are tried
+CALLED = ("path", "field", "cell")  # arguments that may be functions
 OFTEN = 200  # calls after which a worker lets go of what it compiled
 
 
@@ -30,6 +31,9 @@ def cases(call: Any) -> Iterator[tuple[str, str, Callable[[], Any]]]:
     import jax
     from surface import values
 
+    if hasattr(call, "cases"):  # a command
+        yield from call.cases()
+        return
     for name, parameter in call.parameters.items():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             continue
@@ -37,8 +41,8 @@ def cases(call: Any) -> Iterator[tuple[str, str, Callable[[], Any]]]:
         for label, make in values.of(valid):
             if label == "None" and parameter.default is None:
                 continue
-            if label == "class" and "Callable" in str(parameter.annotation):  # it can be called; its errors are its own
-                continue
+            if label == "class" and (callable(valid) or name in CALLED or "Callable" in str(parameter.annotation)):
+                continue  # a class can be called, and its errors are its own
             yield name, label, lambda name=name, make=make: call(**{name: make()})
         if values.traceable(valid):
             yield name, "traced", lambda name=name, valid=valid: jax.jit(lambda v: _arrays(call(**{name: v})))(valid)
@@ -58,6 +62,8 @@ def judged(call: Any, argument: str, run: Callable[[], Any]) -> Any:
     """
     from surface import judge, values
 
+    if hasattr(call, "cases"):
+        return run()
     valid, doc = call.arguments.get(argument, call.parameters[argument].default), inspect.getdoc(call.function) or ""
     others = tuple(call.parameters) if callable(valid) else (values.TEXT,) if argument in FILES else ()
     record = inspect.isclass(call.function) and "**Fields:**" in doc and "**Raises:**" not in doc
@@ -68,7 +74,7 @@ def work(out: str, names: list[str]) -> None:
     """Make the calls that the file does not have yet."""
     import jax
     import matplotlib
-    from surface import calls
+    from surface import calls, commands
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
@@ -79,7 +85,7 @@ def work(out: str, names: list[str]) -> None:
     with open(out, "a", buffering=1, encoding="utf-8") as file:
         for name in [name for name in names if f"all of {name}" not in done]:
             file.write(json.dumps({"start": f"example of {name}"}) + "\n")
-            for call in calls.calls(name).values():
+            for call in [commands.command(name)] if name.startswith("rnn-ode ") else calls.calls(name).values():
                 for argument, label, run in some(call):
                     key = f"{call.name}|{argument}|{label}"
                     if key in done:
@@ -107,7 +113,7 @@ def some(call: Any) -> list[tuple[str, str, Callable[[], Any]]]:
         call()
     if time.perf_counter() - begin < SLOW:
         return todo
-    return random.Random(zlib.crc32(call.name.encode())).sample(todo, min(FEW, len(todo)))
+    return random.Random(zlib.crc32(call.name.encode())).sample(todo, min(getattr(call, "few", FEW), len(todo)))
 
 
 def drive(out: str, names: list[str], seconds: float = float("inf")) -> None:
