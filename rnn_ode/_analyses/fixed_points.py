@@ -222,8 +222,9 @@ def fixed_points(
 
     **Returns:** `FixedPoints`, with as many rows as there are guesses. A point has converged when its residual (2-norm) is at
     most 1e-12 (1e-6 in float32) in units of the guesses' lower quartile and of the system's own time, or within the rounding
-    error of the residual. A guess that did not converge is in no row, and its `reached` is −1. Points and eigenvalues are
-    differentiable in the system's weights and input, by the implicit function theorem.
+    error of the residual. A guess that did not converge is in no row, and its `reached` is −1. Since all guesses together
+    give the units of the search, a guess from which Newton's method sticks may reach a point or none when others change.
+    Points and eigenvalues are differentiable in the system's weights and input, by the implicit function theorem.
 
     **Raises:** `ValueError` for a system whose input or field changes with time, and for guesses that are missing, not finite
     or of the wrong size; `TypeError` for half precision. The values of traced guesses are not checked.

@@ -76,19 +76,42 @@ def test_the_order_of_the_guesses_changes_the_order_alone(network, rng):
         assert a < 0 or np.linalg.norm(one.points[a] - other.points[c]) < 1e-6
 
 
-@prop(30, 2000, network=networks, rng=draw.rngs())
+@prop(
+    30,
+    2000,
+    found="a guess from which Newton's method sticks may reach a point or none when other guesses change, which is now said",
+    network=networks,
+    rng=draw.rngs(),
+)
 def test_more_guesses_and_repeated_ones_lose_no_point(network, rng):
-    W, b = network
+    all_, half = with_more_guesses(*network, rng)
+    assume(regular(all_) and regular(half))
+    no_point_is_lost(all_, half)
+
+
+def with_more_guesses(W, b, rng):
+    """What is found from twelve guesses, and from half of them with copies of the first one."""
     guesses = rng.normal(size=(GUESSES, len(b)))
     padded = np.concatenate([guesses[: GUESSES // 2], np.repeat(guesses[:1], GUESSES - GUESSES // 2, axis=0)])
-    all_, half = _found(W, b, guesses), _found(W, b, padded)
-    assume(regular(all_) and regular(half))
-    for i in range(GUESSES // 2):
-        a, c = int(all_.reached[i]), int(half.reached[i])
-        assert (a < 0) == (c < 0)
-        assert a < 0 or np.linalg.norm(all_.points[a] - half.points[c]) < 1e-6
+    return _found(W, b, guesses), _found(W, b, padded)
+
+
+def no_point_is_lost(all_, half):
+    reached = np.asarray(all_.reached)[: GUESSES // 2]
+    assert same(np.asarray(all_.points)[sorted({*reached} - {-1})], points_of(half))
+    for a, c in zip(reached, half.reached, strict=False):
+        assert a < 0 or c < 0 or np.linalg.norm(all_.points[a] - half.points[c]) < 1e-6
     assert int(half.count) == len(set(np.asarray(half.reached)[: GUESSES // 2 + 1]) - {-1})
     assert np.isnan(half.points[int(half.count) :]).all()
+
+
+def test_a_guess_that_sticks_in_other_units_loses_no_point():
+    """Its own end depends on the other guesses, which give the search its units."""
+    W = [[1.65622052, -0.552073505, 0.276036753]] * 2 + [[5.52073505e-09, -0.276036753, -0.276036753]]
+    b = np.array([0.2791537, -1.02640394, 0.23437569])
+    all_, half = with_more_guesses(np.array(W), b, np.random.default_rng(51482))
+    no_point_is_lost(all_, half)
+    assert (np.asarray(all_.reached)[:6] < 0).tolist() != (np.asarray(half.reached)[:6] < 0).tolist()
 
 
 @prop(30, 2000, network=networks, rng=draw.rngs())
