@@ -41,6 +41,14 @@ def test_an_ornstein_uhlenbeck_process_is_sampled_and_taken_back(name, dt):
     np.testing.assert_allclose(back @ back.T, C, atol=1e-10)
 
 
+def test_noise_in_one_direction_is_taken_back():
+    """A flow that turns it into the others during a step: the covariance has one eigenvalue that is not rounding."""
+    A = GENERATORS["oscillating"]
+    sigma = np.asarray(ro.noise_to_rnn(A, SPREAD[:, :1]))
+    back = np.asarray(ro.noise_to_ode(scipy.linalg.expm(A), sigma))
+    np.testing.assert_allclose(back @ back.T, SPREAD[:, :1] @ SPREAD[:, :1].T, atol=1e-10)
+
+
 def test_the_noise_of_a_step_in_closed_form():
     """C_ij (e^{(a_i + a_j) dt} − 1)/(a_i + a_j) for a diagonal generator, also for a decay that is over within a step."""
     rates, dt = np.array([-0.5, -2.0, -3e4]), 0.5
