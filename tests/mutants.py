@@ -283,9 +283,12 @@ def _append(file: Path, line: dict) -> None:
 
 
 def stored(file: Path) -> dict[str, dict]:
-    """The last line of each change."""
+    """The last line of each change, with what came of it when it was `first` tried."""
     lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
-    return {one["name"]: one for one in map(json.loads, lines)}
+    found = {}
+    for one in map(json.loads, lines):
+        found[one["name"]] = one | {"first": found.get(one["name"], {"first": one["outcome"]})["first"]}
+    return found
 
 
 def equivalent() -> dict[tuple[str, str], str]:

@@ -118,6 +118,10 @@ def switch_branch(
 
 def _index_of(branch: Branch, bifurcation: Bifurcation) -> int:
     """Returns the place of a bifurcation among the points of its branch."""
+    if not (hasattr(branch, "bifurcations") and hasattr(branch, "indices")) or isinstance(branch, type):
+        raise TypeError(f"branch must be what continue_branch returned; got {brief(branch)}.")
+    if not all(hasattr(bifurcation, field) for field in ("kind", "parameter", "point")):
+        raise TypeError(f"bifurcation must be one of branch.bifurcations; got {brief(bifurcation)}.")
     for one, index in zip(branch.bifurcations, branch.indices, strict=True):
         if one is bifurcation or (one[:2] == tuple(bifurcation)[:2] and np.array_equal(one.point, bifurcation.point)):
             return index

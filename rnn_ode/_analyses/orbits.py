@@ -107,6 +107,8 @@ def _as_guess(system: AbstractSystem, guess: Any, period: Any) -> tuple[Array, f
         if steps != length:
             raise ValueError(f"period of a map must be a whole number of steps; got {length:g}.")
         length = steps * system.stepper().length
+    if isinstance(guess, list):
+        guess = as_floats("guess", guess)
     if jnp.ndim(guess) != 2 if not isinstance(guess, tuple | dict) else True:
         return filled(system, system.as_point("guess", guess), length, steps), length
     rows = as_floats("guess", guess)

@@ -10,7 +10,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Float, PyTree
 
-from .._base.checks import check_finite, counted, is_concrete
+from .._base.checks import as_numbers, check_finite, counted, is_concrete
 from .._base.shown import ShownArrays, Variables
 from .._base.text import Column, Table, number, plain
 from .._systems.base import AbstractSystem, check_system
@@ -186,7 +186,10 @@ def _as_runs(states: Any) -> np.ndarray:
     """Returns states (…, n, N), or a pytree of them, as (R, n, N) in float64."""
     if not is_concrete(states):
         raise TypeError("states must be known: portrait runs on the host, outside jit, vmap and grad.")
-    leaves = [np.asarray(leaf, float) for leaf in jax.tree.leaves(states, is_leaf=lambda leaf: isinstance(leaf, list))]
+    leaves = [
+        np.asarray(as_numbers("states", leaf), float)
+        for leaf in jax.tree.leaves(states, is_leaf=lambda leaf: isinstance(leaf, list))
+    ]
     shapes = ", ".join(str(leaf.shape) for leaf in leaves)
     if not leaves or any(leaf.ndim < 2 or leaf.shape[:-1] != leaves[0].shape[:-1] for leaf in leaves):
         raise ValueError(f"states must be runs (…, n, N), as iterate returns them; got {shapes or 'nothing'}.")
@@ -236,7 +239,7 @@ def _closed(orbits: Any, size: int) -> list[tuple[np.ndarray, bool | None]]:
         return []
     if isinstance(orbits, list | tuple) and not hasattr(orbits, "points"):
         return [pair for orbit in orbits for pair in _closed(orbit, size)]
-    rows = np.asarray(getattr(orbits, "points", orbits), float)
+    rows = np.asarray(as_numbers("orbits", getattr(orbits, "points", orbits)), float)
     names = getattr(orbits, "verdict_names", None) or [getattr(orbits, "verdict_name", "")]
     if isinstance(orbits, Attractor):
         names = ["DECAYS"]

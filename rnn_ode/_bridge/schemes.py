@@ -22,6 +22,7 @@ from .._base.states import real_dtype
 from .._base.types import Field
 from .._fields.base import generator_of
 from .._paths.base import Constant
+from .._run.runge_kutta import explicit_step
 from ..linalg._exponential import exponentials
 from ..linalg._solve import solve
 
@@ -161,7 +162,25 @@ class RungeKutta(AbstractScheme):
         self.substeps = int(substeps)
 
     def step(self, field: Field, x: Array, h: Any, dt: float) -> Any:
-        size = jnp.asarray(dt / self.substeps, real_dtype(h))
+        size, path = jnp.asarray(dt / self.substeps, real_dtype(h)), Constant(x)
+        if isinstance(self.solver, diffrax.AbstractERK):
+            steps, advance = 1, self._explicit(field, path, size)
+        else:
+            steps, advance = self._solved(field, path, size)
+        return jax.lax.scan(advance, h, steps * size * jnp.arange(self.substeps // steps))[0]
+
+    def _explicit(self, field: Field, path: Constant, size: Array) -> Callable:
+        """Return one substep of an explicit method."""
+
+        # the stages are computed again for a derivative in reverse mode, which costs less than the memory for them
+        @partial(jax.checkpoint, prevent_cse=False)
+        def advance(h, t):
+            return explicit_step(self.solver.tableau, lambda t, h: field(t, h, path), t, size, h), None
+
+        return advance
+
+    def _solved(self, field: Field, path: Constant, size: Array) -> tuple[int, Callable]:
+        """Return the number of substeps of one solve, and the solve."""
         solve = partial(
             diffrax.diffeqsolve,
             diffrax.ODETerm(lambda t, h, path: field(t, h, path)),  # a new one, see `solve_field`
@@ -170,13 +189,11 @@ class RungeKutta(AbstractScheme):
             adjoint=diffrax.DirectAdjoint(),  # derivatives in both modes
             throw=False,
         )
-        # One solve for each substep: the derivatives of a solve of several steps take much longer. A solver that remembers
-        # its last steps needs one solve for all of them.
-        solves = self.substeps if isinstance(self.solver, diffrax.AbstractRungeKutta) else 1
-        steps = self.substeps // solves
+        # the derivatives of a solve of several steps take much longer, but a solver may remember its last steps
+        steps = 1 if isinstance(self.solver, diffrax.AbstractRungeKutta) else self.substeps
 
         def advance(h, t):
-            solution = solve(t, t + steps * size, size, h, Constant(x), max_steps=steps)
+            solution = solve(t, t + steps * size, size, h, path, max_steps=steps)
             return jax.tree.map(lambda leaf: leaf[-1], solution.ys), None
 
-        return jax.lax.scan(advance, h, steps * size * jnp.arange(solves))[0]
+        return steps, advance

@@ -123,7 +123,7 @@ def state_trajectory(
 
     - `cell`, `path`, `ts`, `h0`, `dt`, `save`, `throw`: as for `evolve`.
 
-    **Returns:** a `Trajectory`, as `evolve` does.
+    **Returns:** a `Trajectory`, as `evolve` does; its `radius` is NaN at irregular times.
 
     **Raises:** as `evolve`.
 

@@ -17,7 +17,7 @@ from jax.typing import ArrayLike
 from jaxtyping import PyTree, Real
 
 from .._base.callables import check_cell
-from .._base.checks import as_number, check_count
+from .._base.checks import as_number, check_callable, check_count
 from .._base.shown import Shown
 from .._base.states import flat_rows, promote
 from .._base.text import MISSING, Column, Table, plain
@@ -170,6 +170,8 @@ def recommend(
         raise ValueError(f"xs must have at least 4 results in a trial; {len(xs)} samples have {len(xs) * ratio:.1f}.")
     h0 = as_initial_state(h0, cell)
     h0 = promote(h0, cell, xs, least=jnp.float32)
+    if output is not None:
+        check_callable("output", output, "output(h)")
     pick = jax.tree_util.Partial(output_of, cell) if output is None else output
     states = iterate(cell, xs, h0).states
     outputs = flat_rows(jax.vmap(pick)(states))[1:].astype(float)

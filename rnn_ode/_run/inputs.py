@@ -4,6 +4,7 @@ from typing import Any
 
 from jaxtyping import Array, Float
 
+from .._base.arity import takes
 from .._base.checks import as_floats
 from .._base.protocol import input_width
 from .._base.types import Cell
@@ -18,10 +19,11 @@ def check_inputs(cell: Cell, xs: Any) -> Float[Array, "T ..."]:
     return xs
 
 
-def check_width(cell: Cell, shape: tuple[int, ...]) -> None:
-    """`ValueError` unless inputs of this shape have the width that the cell tells."""
-    width = input_width(cell)
+def check_width(owner: Any, shape: tuple[int, ...]) -> None:
+    """`ValueError` unless inputs of this shape have the width that the cell or field tells."""
+    width = input_width(owner)
     if width is not None and shape[1:] != (width,):
         hint = " For one input channel write xs[:, None]." if len(shape) == 1 and width == 1 else ""
         hint = hint or (" For a batch use jax.vmap over the first axis." if len(shape) == 3 else "")
-        raise ValueError(f"xs must have shape (T, {width}) for this cell; got {shape}.{hint}")
+        kind = "cell" if takes(owner, 2) else "field"
+        raise ValueError(f"xs must have shape (T, {width}) for this {kind}; got {shape}.{hint}")

@@ -12,6 +12,7 @@ import optimistix
 from jaxtyping import Array
 
 from .._analyses.fixed_points_kinds import Kind
+from .._base.checks import brief
 from .._base.results import RESULTS
 from .._base.verdict import Verdict
 
@@ -76,7 +77,12 @@ def named(value: Any) -> dict[str, Array]:
 
 def outputs_of(member: Callable[[Any], Any], example: dict[str, Any]) -> tuple[Output, ...]:
     """The variables of a sweep, the outcome last, by tracing `member(example)`. Nothing is computed."""
-    value = jax.eval_shape(member, example)
+    try:
+        value = jax.eval_shape(member, example)
+    except TypeError as error:
+        if "JAX type" not in str(error):
+            raise
+        raise TypeError(f"f must return numbers, arrays, or a result that holds them: {brief(error)}") from error
     meanings = {name: _meanings(kind) for name, _, kind in _parts(value) if kind not in (None, *_ENDS)}
     found = []
     for name, leaf in jax.eval_shape(named, value).items():

@@ -47,8 +47,15 @@ class Store:
             with _full_disk_told(path), filled_beside(path) as folder:
                 _make(folder, grid, box, outputs, configuration)
         check_same(path, configuration)
-        group = zarr.open_group(path, mode="r+")
-        self._arrays: dict[str, Any] = {output.name: group[output.name] for output in outputs}
+        with damage_told(path):
+            group: Any = zarr.open_group(path, mode="r+")
+            self._arrays: dict[str, Any] = {output.name: group[output.name] for output in outputs}
+            for name, (_, values) in grid.parameters.items():
+                _check(np.array_equal(group[name][:], np.asarray(values)))
+            for output in outputs:
+                array = self._arrays[output.name]
+                _check(array.shape == grid.shape + output.shape and array.chunks == box + output.shape)
+                _check(array.dtype == np.dtype(output.dtype))
 
     def holds(self, chunk: Chunk) -> bool:
         """Whether the chunk is there, whole, in every variable."""
@@ -95,14 +102,26 @@ def _full_disk_told(path: Path) -> Iterator[None]:
         ) from None
 
 
+@contextlib.contextmanager
+def damage_told(path: Path) -> Iterator[None]:
+    """Raise `ValueError`, which names the store, for what Zarr happens to raise for damaged files."""
+    try:
+        yield
+    except Exception:
+        raise ValueError(f"store {path}: not the store of a sweep, or damaged; remove it or give another.") from None
+
+
+def _check(holds: bool) -> None:
+    if not holds:
+        raise ValueError
+
+
 def check_same(path: Path, configuration: dict[str, Any]) -> None:
     """Raise `ValueError` if the folder is not the store of this sweep, with the first difference in words."""
     import zarr
 
-    try:
+    with damage_told(path):
         theirs: Any = zarr.open_group(path, mode="r").attrs.asdict()[_CONFIGURATION]
-    except Exception:  # Zarr raises what its parts happen to raise
-        raise ValueError(f"store {path}: not the store of a sweep, or damaged; remove it or give another.") from None
     for name in {**configuration, **theirs}:
         if theirs.get(name) != configuration.get(name):
             if name == FUNCTION:  # its fingerprint says nothing to a reader

@@ -1,5 +1,6 @@
 """`sweep`: a function of a network's parameters on a whole grid of them, on every device of every process."""
 
+import inspect
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import jax
 
-from .._base.checks import brief, check_callable, check_count, check_flag
+from .._base.checks import as_texts, brief, check_callable, check_count, check_flag
 from .._files.atomic import check_folder_writable
 from .._files.lock import held
 from .dataset import gathered, opened
@@ -15,7 +16,7 @@ from .grid import Chunk, Grid, as_grid
 from .plan import Plan, planned
 from .program import Found
 from .progress import Show, shown
-from .store import Store
+from .store import Store, damage_told
 
 if TYPE_CHECKING:
     import xarray
@@ -77,13 +78,16 @@ def sweep(
     ```
     """
     check_callable("f", f, "f(**parameters)")
-    if not callable(progress):
+    if callable(progress):
+        check_callable("progress", progress, "progress(done, total)")
+    else:
         check_flag("progress", progress)
     if chunk is not None:
         check_count("chunk", chunk)
     folder = None if store is None else _as_folder(store)
     _check_installed()
     grid = as_grid(axes)
+    _check_takes(f, grid)
     plan = planned(f, grid, chunk, _as_static(static, grid))
     with shown(progress) as show:
         if folder is None:
@@ -101,7 +105,8 @@ def _stored(plan: Plan, folder: Path, show: Show) -> "xarray.Dataset":
         there.write(chunk, found)
     computed = sum(map(plan.size, missing))
     counts = {"computed": computed, "reused": sum(map(plan.size, own)) - computed}
-    return opened(folder, plan.grid, plan.outputs).assign_attrs(counts)
+    with damage_told(folder):
+        return opened(folder, plan.grid, plan.outputs).assign_attrs(counts)
 
 
 def _told(plan: Plan, show: Show, chunks: Sequence[Chunk]) -> Iterator[tuple[Chunk, Found]]:
@@ -117,7 +122,7 @@ def _told(plan: Plan, show: Show, chunks: Sequence[Chunk]) -> Iterator[tuple[Chu
 
 def _as_folder(store: Any) -> Path:
     """The folder of a store, which can be written to."""
-    if not isinstance(store, str | os.PathLike):
+    if not isinstance(store, str | os.PathLike) or not os.fspath(store):
         raise TypeError(f"store must be a folder, such as 'sweep.zarr'; got {brief(store)}.")
     if "://" in str(store):
         raise ValueError(f"store must be a folder on a file system, which renames and locks files; got {store}.")
@@ -126,9 +131,23 @@ def _as_folder(store: Any) -> Path:
     return folder
 
 
+def _check_takes(f: Callable[..., Any], grid: Grid) -> None:
+    """`TypeError` unless f takes the axes by name, as far as its signature can be read."""
+    try:
+        signature = inspect.signature(f)
+    except ValueError:  # a compiled function
+        return
+    try:
+        signature.bind(**dict.fromkeys(grid.parameters))
+    except TypeError as error:
+        raise TypeError(
+            f"f must take each parameter of axes by name, f({', '.join(grid.parameters)}), and no others: {error}."
+        ) from None
+
+
 def _as_static(static: Any, grid: Grid) -> tuple[str, ...]:
     """The names of the static parameters."""
-    names = (static,) if isinstance(static, str) else tuple(static)
+    names = as_texts("static", static)
     for name in names:
         if name not in grid.names:
             raise ValueError(f"static must name axes of a grid, out of {', '.join(grid.names)}; got {name!r}.")

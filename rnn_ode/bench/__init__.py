@@ -32,7 +32,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from .._base.checks import as_texts, check_count
+from .._base.checks import as_texts, check_callable, check_count, check_flag
+from .._files.atomic import as_path
 from .._files.lock import only_run
 from ._cases.catalogue import CASES, QUICK, SECONDS, SIZED, SUITES
 from ._keep import Kept
@@ -105,10 +106,15 @@ def run(
     for name, count in (("steps", steps), ("repeats", repeats)):
         check_count(name, count)
     check_count("seed", seed, 0)
+    for name, function, call in (("progress", progress, "progress(text)"), ("each", each, "each(rows)")):
+        if function is not None:
+            check_callable(name, function, call)
+    check_flag("peers", peers)
+    keep = None if keep is None else as_path("keep", keep)
     chosen, sizes = _chosen(cases), _sizes(hidden, batch)
     arguments = {"cases": chosen, "sizes": [list(size) for size in sizes], "steps": steps, "repeats": repeats}
     wanted, rates, rows = parts(cases, hidden, batch), Rates(), []
-    with only_run("keep", None if keep is None else Path(keep)):
+    with only_run("keep", keep):
         kept = Kept(keep, {**arguments, "peers": peers, "seed": seed})
         for number, (case, (units, count)) in enumerate(wanted, 1):
             told = partial(_told, progress, f"case {number} of {len(wanted)}")

@@ -34,16 +34,15 @@ def order_of(
     given. With `leave_others` such arrays are left out.
     """
     known = list(dict.fromkeys(match["prefix"] for match in layer_keys(arrays)))
-    if not known and prefix is None:
+    if not known:
         raise ValueError(none(arrays))
     all_named = prefix is not None and not isinstance(readout, EllipsisType)
     in_order = prefix is not None and not isinstance(prefix, str)
     chosen = known if prefix is None else _names(prefix)
     recurrent = [name for name in chosen if name in known]
     if not recurrent:
-        raise ValueError(
-            f"prefix {_quoted(chosen)} names no recurrent layers; the prefixes of those are {_quoted(known)}."
-        )
+        prefixes = "no prefix" if known == [""] else f"prefixes {_quoted(known)}"
+        raise ValueError(f"prefix {_quoted(chosen)} names no recurrent layers; those here have {prefixes}.")
     body = {name: _recurrent(name, cell_of, recurrent) for name in recurrent}
     size = body[recurrent[-1]].gives
     body |= {name: _layer(arrays, name, 0) for name in chosen if name not in body}

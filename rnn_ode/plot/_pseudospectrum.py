@@ -49,7 +49,7 @@ def pseudospectrum(t: Any, grid: ArrayLike, smallest: ArrayLike) -> Figure:
     low = max(
         np.floor(levels.min() * 2) / 2, top - 12
     )  # lower values are rounding errors, or an eigenvalue on the grid
-    shades = np.arange(low, top + 0.25, 0.5)
+    shades = np.arange(low, max(top, low + 0.5) + 0.25, 0.5)
     filled = axes.contourf(x, y, levels, levels=shades, cmap="viridis_r", alpha=0.75, extend="min")
     axes.contour(x, y, levels, levels=shades, colors=paper(), linewidths=0.5)
     figure.colorbar(filled, ax=axes, label="log₁₀ σ_min(z − W)")

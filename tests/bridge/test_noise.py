@@ -41,6 +41,14 @@ def test_an_ornstein_uhlenbeck_process_is_sampled_and_taken_back(name, dt):
     np.testing.assert_allclose(back @ back.T, C, atol=1e-10)
 
 
+def test_noise_in_one_direction_is_taken_back():
+    """A flow that turns it into the others during a step: the covariance has one eigenvalue that is not rounding."""
+    A = GENERATORS["oscillating"]
+    sigma = np.asarray(ro.noise_to_rnn(A, SPREAD[:, :1]))
+    back = np.asarray(ro.noise_to_ode(scipy.linalg.expm(A), sigma))
+    np.testing.assert_allclose(back @ back.T, SPREAD[:, :1] @ SPREAD[:, :1].T, atol=1e-10)
+
+
 def test_the_noise_of_a_step_in_closed_form():
     """C_ij (e^{(a_i + a_j) dt} − 1)/(a_i + a_j) for a diagonal generator, also for a decay that is over within a step."""
     rates, dt = np.array([-0.5, -2.0, -3e4]), 0.5
@@ -61,18 +69,24 @@ def test_both_settle_at_the_same_covariance():
     np.testing.assert_allclose(found, ro.covariance(flow, jnp.zeros(4), SPREAD), rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.slow
+TURNING = scipy.linalg.block_diag(0.9 * np.array([[0.0, -1.0], [1.0, 0.0]]), 0.5 * np.eye(2))
+ONE_WAY = np.array([1.0, 0.1, 1.0, 1.0])
+
+
 def test_noise_that_no_flow_makes_is_refused_with_the_eigenvalue():
     """0.9 R(90°) with diag(1, 0.01): C = −(A X + X Aᵀ) has the eigenvalue −0.30."""
-    W = 0.9 * np.array([[0.0, -1.0], [1.0, 0.0]])
-    X = scipy.linalg.solve_discrete_lyapunov(W, np.diag([1.0, 0.01]))
-    A = scipy.linalg.logm(W).real
-    lowest, highest = np.linalg.eigvalsh(-(A @ X + X @ A.T))
-    with pytest.raises(ValueError, match=rf"eigenvalue {lowest:.3g} \(the largest is {highest:.3g}\)") as error:
-        ro.noise_to_ode(W, [1.0, 0.1])
+    X = scipy.linalg.solve_discrete_lyapunov(TURNING, np.diag(ONE_WAY**2))
+    A = scipy.linalg.logm(TURNING).real
+    values = np.linalg.eigvalsh(-(A @ X + X @ A.T))
+    with pytest.raises(ValueError, match=rf"eigenvalue {values[0]:.3g} \(the largest is {values[-1]:.3g}\)") as error:
+        ro.noise_to_ode(TURNING, ONE_WAY)
     assert "-0.301" in str(error.value)
-    assert np.isnan(jax.jit(lambda W: ro.noise_to_ode(W, np.array([1.0, 0.1])))(W)).all()
-    even = np.asarray(ro.noise_to_ode(W, 1.0))
+
+
+@pytest.mark.slow
+def test_traced_noise_that_no_flow_makes_is_nan_and_noise_in_every_direction_is_possible():
+    assert np.isnan(jax.jit(lambda W: ro.noise_to_ode(W, ONE_WAY))(TURNING)).all()
+    even = np.asarray(ro.noise_to_ode(TURNING[:2, :2], 1.0))
     np.testing.assert_allclose(even, even[0, 0] * np.eye(2), atol=1e-14)
 
 

@@ -90,6 +90,22 @@ def test_a_solver_that_remembers_its_last_steps_takes_all_substeps_at_once():
     np.testing.assert_allclose(jax.jit(cell)(jnp.array([2.0]), jnp.array([0.5])), [h], rtol=1e-13)
 
 
+@pytest.mark.parametrize("solver", [diffrax.Ralston(), diffrax.Bosh3(), diffrax.Dopri8()], ids=repr)
+def test_a_step_of_an_explicit_method_is_that_of_diffrax(solver):
+    """To rounding: a step adds up at most 13 terms. The field changes with time, and the state is a pair."""
+
+    def field(t, h, path):
+        return jnp.tanh(h[1] + t) * path(t), -h[0] * h[1]
+
+    x, h = jnp.array([0.7]), (jnp.array([0.3]), jnp.array([-1.2]))
+    term = diffrax.ODETerm(lambda t, h, x: field(t, h, lambda _: x))
+    state = solver.init(term, 0.0, 0.45, h, x)
+    middle, *_, state, _ = solver.step(term, 0.0, 0.45, h, x, state, False)
+    wanted, *_ = solver.step(term, 0.45, 0.9, middle, x, state, False)
+    found = jax.jit(ro.to_rnn(field, ro.RungeKutta(solver, 2), 0.9))(x, h)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=30 * np.finfo(float).eps), found, wanted)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("solver", "order"),

@@ -105,7 +105,7 @@ def test_a_csv_series_is_resampled_with_a_constant_input(folder):
         ),
         (("--to", 9600, "--pre-roll", 1e9), "--pre-roll must be from 0 to 100,000,000 steps of the network; got 8e+12"),
         (("--to", 9600, "--channel", "centre"), "'centre' is not one of 'left', 'right', 'mix', 'each'"),
-        (("--to", 9600, "--prefix", "x."), "no key 'x.weight_ih_l0'"),
+        (("--to", 9600, "--prefix", "x."), "prefix 'x.' names no recurrent layers; those here have no prefix"),
         (("--to", 9600, "--out", "out.txt"), "out.txt: recordings are written with the names .aiff, .au"),
         (("--to", 9600, "--out", "out.csv"), "both end in .wav or both in .csv"),
         (("--to", 9600, "--out", "nowhere/out.wav"), "the folder nowhere does not exist"),

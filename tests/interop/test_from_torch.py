@@ -214,7 +214,7 @@ def test_arrays_that_do_not_make_one_clear_network_are_refused(change, message, 
 @pytest.mark.parametrize(
     "prefix, readout, message",
     [
-        ("rec", ..., r"prefix 'rec' names no recurrent layers; the prefixes of those are 'rec\.'\."),
+        ("rec", ..., r"prefix 'rec' names no recurrent layers; those here have prefixes 'rec\.'\."),
         (None, "head.", r"no key 'head\.weight' for the readout; there are "),
         ("rec.", "rec.", r"no key 'rec\.weight' for the readout"),
         (None, None, r"key 'lin\.weight' \(1, 3\) belongs neither"),

@@ -5,9 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.linalg
-from matrices import METHODS, g
+from matrices import METHODS, g, jordan, rotated, rotation
 
 import rnn_ode as ro
+from rnn_ode._methods.existence import may_hide
 
 
 def test_exponents_never_raise():
@@ -224,6 +225,21 @@ def test_a_new_method_has_the_label_that_it_needs_no_argument_for():
     assert Central.from_label("central") == Central() and Central.from_label("named") is None
 
 
+class Hiding(Central):
+    """A method that says of any matrix it is asked about that rounding hides the generator."""
+
+    def hides(self, W):
+        return jnp.ones((), bool)
+
+
+def test_a_method_is_asked_whether_rounding_hides_its_generator_where_that_may_be():
+    assert may_hide(np.array([1.0, -2.0, 1.0]), np.array([0.9e-4, 1.9e-4, 1.1e-4])).tolist() == [False, False, True]
+    defective = rotated(np.random.default_rng(0), jordan(0.5, 4))
+    assert "rounding in float64 hides the generator" in Hiding().obstacle(defective).text
+    assert not Hiding().obstacle(defective).zero and Central().obstacle(defective) is None
+    assert Hiding().obstacle(np.diag([0.5, 1.0])) is None
+
+
 def test_a_generator_is_asked_of_a_matrix_for_which_it_exists():
     np.testing.assert_allclose(ro.Forward(1).generator([[0.5, 1.0], [0.0, 2.0]]), [[-0.5, 1.0], [0.0, 1.0]])
     with pytest.raises(ValueError, match=r"^central does not exist for this W: its multiplier 2 is a pole of central"):
@@ -238,6 +254,12 @@ def test_a_complex_logarithm_is_a_logarithm(W):
 
 
 _complex_generator = jax.jit(ro.Exact(complex=True).of_matrix)
+
+
+def test_a_complex_logarithm_is_the_principal_one_where_an_arc_beside_the_axis_is_free():
+    """A turn by π − 0.2: the free arc is 0.2 wide."""
+    W = scipy.linalg.block_diag(0.7 * rotation(np.pi - 0.2), [[0.5]])
+    np.testing.assert_allclose(_complex_generator(jnp.asarray(W)), scipy.linalg.logm(W), atol=1e-13)
 
 
 @pytest.mark.slow

@@ -33,6 +33,11 @@ def test_end_values_hold_outside(kind):
     np.testing.assert_array_equal(evaluate(path, far), XS[[0] * 4 + [5] * 4])
 
 
+def test_a_path_must_say_what_it_is_within_an_interval():
+    with pytest.raises(TypeError, match="abstract"):
+        ro.AbstractPath(XS)
+
+
 @kinds
 def test_one_sample_is_a_constant(kind):
     assert np.array_equal(evaluate(kind(XS[:1]), jnp.array([-1.0, 0.0, 0.5, 1.0, 7.0])), XS[[0] * 5])

@@ -5,7 +5,7 @@ import pytest
 from readings import evaluate
 
 import rnn_ode as ro
-from rnn_ode._paths.half_band import delay_of, half_band
+from rnn_ode._paths.half_band import delay_of, half_band, phase_of
 
 
 def response(omega):
@@ -25,6 +25,12 @@ def test_the_filter_passes_one_half_of_the_band_and_stops_the_other():
     assert abs(20 * np.log10(abs(response(2 * np.pi * np.linspace(0, 0.225, 200))))).max() < 1e-6
     assert 20 * np.log10(abs(response(2 * np.pi * np.linspace(0.275, 0.5, 200)))).max() < -100
     assert delay_of(half_band()) == pytest.approx(-np.angle(response(1e-4)) / 1e-4, rel=1e-6)
+
+
+def test_the_phase_of_the_filter_is_that_of_its_response():
+    omegas = np.array([0.1, 1.0, 2.0])
+    wanted = np.exp(-1j * np.array([phase(omega) for omega in omegas]))
+    np.testing.assert_allclose(phase_of(omegas), wanted, atol=1e-12)
 
 
 @pytest.mark.parametrize("omega", [0.1, pytest.param(1.0, marks=pytest.mark.slow), 2.0])

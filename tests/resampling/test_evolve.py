@@ -10,6 +10,10 @@ from oracles import assert_gradients_three_ways
 from slow_input import AFFINE, SLOW, TANH, W, W_x, affine_flow, wave
 
 import rnn_ode as ro
+from rnn_ode._resampling import evolve as module
+from rnn_ode._resampling.interpolation import Interpolation, uniform_weights, whole_steps
+from rnn_ode._resampling.stability import companion
+from rnn_ode._run.clock import Clock
 
 LSTM = eqx.nn.LSTMCell(1, 3, key=jax.random.key(0))
 GRU = eqx.nn.GRUCell(1, 3, key=jax.random.key(1))
@@ -150,6 +154,24 @@ def test_stacked_states_and_save():
     run = ro.evolve(LSTM, ro.Cubic(SLOW), np.arange(0, 9, 0.4), save=lambda h: h[0][:2])
     whole = ro.evolve(LSTM, ro.Cubic(SLOW), np.arange(0, 9, 0.4))
     np.testing.assert_array_equal(run.states, whole.states[0][:, :2])
+
+
+def test_the_roots_of_a_held_input_are_those_from_sample_to_sample(monkeypatch):
+    """Results are interpolated from the states at the samples, 2/0.5 steps apart, and not from each other."""
+    asked = []
+
+    def record(run, gap, matrices):
+        asked.append((gap, matrices(gap, np.array([0.9]), np)))
+        return jnp.asarray(1.0), np.array(True)
+
+    monkeypatch.setattr(module, "roots_at_rest", record)
+    rule, other = Interpolation(2, 1, 0.1), Interpolation(3, 0, 0.1)
+    for path, wanted, mean in ((ro.Hold(SLOW, 2.0), other, 4.0), (ro.Cubic(SLOW, 2.0), rule, 1.4)):
+        module._roots(TANH, path, Clock.of(path, [0.0, 0.6, 1.4], 0.5), jnp.zeros(3), rule)
+        gap, found = asked.pop()
+        assert gap == pytest.approx(mean)
+        weights, whole = uniform_weights(gap, wanted, np), whole_steps(gap, wanted.ahead, np)
+        np.testing.assert_allclose(found, companion(weights, np.array([0.9]), wanted.behind, whole, np), rtol=1e-13)
 
 
 def test_one_time_is_the_initial_state():

@@ -83,6 +83,16 @@ def _bench(path: Path) -> Any:
     return _read(path, {"seed": 0})
 
 
+LAYER = {"type": "lstm", "shape": [None, None, 1], "weights": [[[0.5] * 4], [[0.25] * 4], [0.0] * 4]}
+DENSE = {"type": "dense", "shape": [None, None, 1], "weights": [[[0.5]], [0.0]]}
+AIDAX = {"in_shape": [None, None, 1], "layers": [LAYER, DENSE]}
+NAM = {
+    "architecture": "LSTM",
+    "config": {"input_size": 1, "hidden_size": 1, "num_layers": 1},
+    "weights": [0.5] * (4 * 2 + 4 + 1 + 1 + 1 + 1),
+    "sample_rate": 48000,
+}
+
 FORMATS = {
     "weights.npz": Format("npz", lambda p: np.savez(p, **ARRAYS), interop.read_arrays),
     "packed.npz": Format("npz, packed", lambda p: np.savez_compressed(p, **ARRAYS), interop.read_arrays),
@@ -93,6 +103,8 @@ FORMATS = {
     ),
     "weights.safetensors": Format("safetensors", lambda p: interop.write_arrays(p, ARRAYS), interop.read_arrays),
     "network.json": Format("network", _network, interop.read_network),
+    "amplifier.nam": Format("nam", lambda p: p.write_text(json.dumps(NAM)), interop.read_network),
+    "amplifier.aidax": Format("aidax", lambda p: p.write_text(json.dumps(AIDAX)), interop.read_network),
     "matrix.csv": Format("csv of a matrix", lambda p: p.write_text("0.5,-1\n2,3e-1\n"), interop.read_matrix),
     "series.csv": Format("csv of a series", lambda p: p.write_text(SERIES), datasets.load_csv),
     "quoted.csv": Format("csv with quotes", lambda p: p.write_text('"t","x"\n1,"1.5"\n2,"2.5"\n'), datasets.load_csv),
@@ -128,6 +140,19 @@ def damaged(data: bytes, seed: int = 0) -> Iterator[tuple[str, bytes]]:
     yield "deeply nested", b"[" * 100_000
     yield "a pickle", b"\x80\x04\x95\x1d\x00\x00\x00\x00\x00\x00\x00\x8c\x05posix\x94\x8c\x06system\x94\x93\x94."
     yield "random bytes", chance.randbytes(1000)
+
+
+STORED = ("zarr.json", "gain/zarr.json", "value/zarr.json", "value/c/0", "outcome/c/1")
+"""Files of the store of a sweep."""
+
+
+def sweep_in(store: Path) -> list[float]:
+    """The results of a sweep of two chunks, which its store may hold."""
+    return ro.sweep(_twice, {"gain": [1.0, 2.0, 3.0, 4.0]}, store=store, chunk=2)["value"].values.tolist()
+
+
+def _twice(gain: Any) -> Any:
+    return 2 * gain
 
 
 PLACES = (

@@ -1,13 +1,14 @@
 """Files that are cut, changed, of another kind or no files: each ends in an error that names the file, or in its content."""
 
 import resource
+import shutil
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 from surface import judge
-from surface.files import FORMATS, damaged, no_files
+from surface.files import FORMATS, STORED, damaged, no_files, sweep_in
 
 from rnn_ode import datasets, interop
 
@@ -57,6 +58,45 @@ def test_a_damaged_file_is_refused_by_its_name(name, tmp_path, as_user):
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_file_that_is_cut_or_changed_at_any_byte_is_refused_by_its_name(name, tmp_path, as_user):
     assert faults(tmp_path / name)[1] == []
+
+
+def store_faults(folder: Path, inner: str, count: int | None = None) -> tuple[int, list[str]]:
+    """How many damages of a file in the store of a sweep were tried, and what was wrong with how the sweep went on.
+
+    It must compute again what is damaged, or refuse the store by its name.
+    """
+    store, whole = folder / "sweep.zarr", folder / "whole"
+    sweep_in(store)
+    shutil.copytree(store, whole)
+    every = list(damaged((whole / inner).read_bytes()))
+    some = every if count is None else every[:: max(1, len(every) // count)]
+    found = []
+    for label, content in some:
+        shutil.rmtree(store)
+        shutil.copytree(whole, store)
+        (store / inner).write_bytes(content)
+        try:
+            if sweep_in(store) != [2.0, 4.0, 6.0, 8.0]:
+                found.append(f"{label}: other results")
+        except (ValueError, OSError) as error:
+            found += [] if str(store) in str(error) else [f"{label}: does not name the store: {error}"]
+        except Exception as error:  # what the test looks for
+            found.append(f"{label}: {judge.of_error(error, ()).fault}: {error!r}")
+    return len(some), found
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("inner", STORED[::2])
+def test_a_damaged_store_is_refused_by_its_name_or_computed_again(inner, tmp_path, as_user):
+    assert store_faults(tmp_path, inner, 10)[1] == []
+
+
+@pytest.mark.thorough
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("inner", STORED)
+def test_a_store_that_is_damaged_at_any_byte_is_refused_by_its_name_or_computed_again(inner, tmp_path, as_user):
+    assert store_faults(tmp_path, inner)[1] == []
 
 
 def peak() -> int:

@@ -6,7 +6,7 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Bool, Float
 
-from ..._base.checks import check_index
+from ..._base.checks import check_index, check_on_host
 from ..._base.shown import ShownArrays, Variables
 from ..._base.text import Column, Table, fixed, number, plain
 from ..._files.arrays import as_host_floats
@@ -121,6 +121,7 @@ class Forecast(ShownArrays, eqx.Module):
             raise ValueError(
                 f"predictions must have the shape of the test targets, {targets.shape}; got {predictions.shape}."
             )
+        check_on_host("metrics", step=step, column=column)
         check_index("step", step, -targets.shape[1], targets.shape[1] - 1)
         if column is not None:
             check_index("column", column, 0, targets.shape[2] - 1)

@@ -95,7 +95,7 @@ def study(
     settings = {**given, "solved": task.solved}
     with about("lags"):
         for lag in lags:
-            task.chance(lag)
+            task.draw(jax.random.key(0), lag, 1)
     with only_run("path", path):
         return _study(task, list(itertools.product(cells, lags, range(seeds))), settings, path, progress)
 

@@ -22,7 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Real
 
-from ..._base.checks import as_floats, as_numbers, brief, check_index
+from ..._base.checks import as_floats, as_numbers, brief, check_index, is_concrete
 from ..._base.types import Cell, State
 from ..._cells.protocol import output_of
 
@@ -112,7 +112,11 @@ def as_samples(xs: Any, length: Length = None, name: str = "xs") -> Float[Array,
     if length is not None:
         if xs.ndim == 0 or xs.shape[0] == 0:
             raise ValueError(f"{name} must be a sequence with at least one sample, time first; got shape {xs.shape}.")
-        check_index("length", length, 1, xs.shape[0])
+        check_index("length", length, -(2**31), 2**31 - 1)
+        if is_concrete(length) and not 1 <= length <= xs.shape[0]:
+            raise ValueError(
+                f"length must be from 1 to the number of samples of {name}, {xs.shape[0]}; got {int(length)}."
+            )
     return xs if jnp.issubdtype(xs.dtype, jnp.floating) else as_floats(name, xs)
 
 

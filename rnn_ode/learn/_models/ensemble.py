@@ -62,6 +62,9 @@ def _made(make: Callable[[PRNGKeyArray], Any], keys: PRNGKeyArray) -> PyTree:
         stacked = eqx.filter_vmap(make)(keys)
     except TypeError as error:
         raise TypeError(f"make must return a model for a key: {brief(error)}") from error
-    for array in jax.tree.leaves(eqx.filter(stacked, eqx.is_inexact_array)):
+    arrays = jax.tree.leaves(eqx.filter(stacked, eqx.is_inexact_array))
+    if not arrays:
+        raise ValueError("make must return a model with floating arrays; it has none.")
+    for array in arrays:
         check_finite("the arrays of what make returns", array)
     return stacked

@@ -18,6 +18,7 @@ from ..._bridge.schemes import RungeKutta
 from ..._bridge.to_rnn import to_rnn
 from ..._cells.protocol import as_initial_state
 from ..._paths.held import Hold
+from ..._run.inputs import check_width
 from ..._run.integrate import integrate, integrate_samples
 from .base import Length, Recurrent, as_samples
 from .causal import causal
@@ -94,6 +95,7 @@ class Integrated(Recurrent):
     def _states(self, xs: Real[Array | np.ndarray, "T D"], h0: State | None, length: Length) -> State:
         """The states for any path."""
         xs = as_samples(xs, length)
+        check_width(self.field, xs.shape)
         h0 = promote(as_initial_state(h0, self.field), self.field, xs)
         how = {"solver": self.solver, "rtol": self.rtol, "atol": self.atol, "adjoint": self.adjoint}
         if length is None:

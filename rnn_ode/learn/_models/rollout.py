@@ -39,7 +39,10 @@ def rollout(
     check_callable("model", model, "model(history)")
     history = as_samples(history, name="history")
     check_finite("history", history)
-    following = jax.eval_shape(model, history)
+    try:
+        following = jax.eval_shape(model, history)
+    except TypeError as error:
+        raise TypeError(f"model must return the next sample: {brief(error)}") from error
     if not isinstance(following, jax.ShapeDtypeStruct) or following.size != math.prod(history.shape[1:]):
         raise ValueError(f"model must return the next sample, of shape {history.shape[1:]}; got {brief(following)}.")
     history = history.astype(jnp.result_type(history, following.dtype))

@@ -49,7 +49,7 @@ class Minibatches(eqx.Module):
         if not shapes or not all(shape[:1] == shapes[0][:1] != () for shape in shapes):
             raise ValueError(f"data must be arrays with one leading axis of equally many rows; got shapes {shapes}.")
         if self.size > self.rows:
-            raise ValueError(f"size must be at most the number of rows, {self.rows}; got {self.size}.")
+            raise ValueError(f"size must be at most the number of rows of data, {self.rows}; got {self.size}.")
 
     @property
     def rows(self) -> int:

@@ -15,7 +15,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Real
 
 from ..._analyses.lyapunov import lyapunov
-from ..._base.checks import as_floats, as_matrix, as_number, check_callable, in_single
+from ..._base.checks import as_floats, as_matrix, as_number, brief, check_callable, in_single
 from ..._base.states import frozen, promote
 from ..._base.types import Cell, State
 from ..._cells.protocol import as_initial_state
@@ -66,9 +66,15 @@ def vanishing_gradient(
         after = step(frozen(cell), x, h)
         return after, after
 
+    def measured(rows: Array) -> Any:
+        found = loss(jax.vmap(unravel)(rows))
+        if jnp.shape(found) != () if isinstance(found, jax.Array | np.ndarray | float) else True:
+            raise TypeError(f"loss must return one real number; it returned {brief(found)}.")
+        return found
+
     _, after = jax.lax.scan(forth, flat, xs)
     before = jnp.concatenate([flat[None], after[:-1]])
-    direct = frozen(jax.grad(lambda rows: loss(jax.vmap(unravel)(rows)))(after))
+    direct = frozen(jax.grad(measured)(after))
 
     def back(later: tuple[Array, Array], inputs: tuple[Array, Array, Array]) -> tuple[tuple[Array, Array], Array]:
         x, h, own = inputs

@@ -112,7 +112,7 @@ def test_padding_is_ignored_in_float32(float32):
 @pytest.mark.parametrize("length", [0, -1, T + 1, jnp.array(T + 1)])
 @pytest.mark.parametrize("name", ["gru", "cornn", "bidirectional", "stacked"])
 def test_a_length_out_of_range_is_refused(name, length):
-    with pytest.raises(ValueError, match=f"length must be from 1 to 5; got {int(length)}"):
+    with pytest.raises(ValueError, match=f"length must be from 1 to the number of samples of xs, 5; got {int(length)}"):
         RUNNERS[name].outputs(XS[0], length)
 
 

@@ -41,7 +41,7 @@ def test_batches_may_be_drawn_listed_or_iterated():
         ((jnp.ones(3), jnp.ones(4)), 2, "data must be arrays with one leading axis of equally many rows"),
         (jnp.array(1.0), 1, "data must be arrays with one leading axis"),
         ((), 1, r"data must be arrays .* got shapes \[\]"),
-        (jnp.ones(3), 4, "size must be at most the number of rows, 3; got 4"),
+        (jnp.ones(3), 4, "size must be at most the number of rows of data, 3; got 4"),
         (jnp.ones(3), 0, "size must be at least 1; got 0"),
     ],
 )
