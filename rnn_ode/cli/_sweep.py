@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from .._base.checks import brief
 from ._app import app, job, mention_unused
 from ._options import ACTIVATION, QUESTIONS, Activation, FigureFile, Json, Recurrent, RecurrentKind
 from ._progress import percentage
@@ -91,6 +90,8 @@ def sweep_command(
 def _values(option: str, text: str) -> list[float]:
     """The numbers of "0.5" or "0.5:2:16"."""
     import numpy as np
+
+    from .._base.checks import brief
 
     low, *rest = text.split(":")
     try:
