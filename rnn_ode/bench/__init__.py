@@ -32,7 +32,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from .._base.checks import as_texts, check_callable, check_count
+from .._base.checks import as_texts, check_callable, check_count, check_flag
 from .._files.atomic import as_path
 from .._files.lock import only_run
 from ._cases.catalogue import CASES, QUICK, SECONDS, SIZED, SUITES
@@ -109,6 +109,7 @@ def run(
     for name, function, call in (("progress", progress, "progress(text)"), ("each", each, "each(rows)")):
         if function is not None:
             check_callable(name, function, call)
+    check_flag("peers", peers)
     keep = None if keep is None else as_path("keep", keep)
     chosen, sizes = _chosen(cases), _sizes(hidden, batch)
     arguments = {"cases": chosen, "sizes": [list(size) for size in sizes], "steps": steps, "repeats": repeats}

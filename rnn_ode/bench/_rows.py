@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .._base.checks import brief
 from .._base.text import Column, Table
 
 
@@ -118,7 +119,10 @@ def table(rows: Iterable[Row]) -> str:
 
     ```
     """
-    return as_table(rows).text()
+    listed = list(rows) if isinstance(rows, Iterable) and not isinstance(rows, str | bytes) else [rows]
+    if not all(hasattr(row, "contender") and hasattr(row, "skipped") for row in listed):
+        raise TypeError(f"rows must be what bench.run returned; got {brief(rows)}.")
+    return as_table(listed).text()
 
 
 _IN_A_CASE = (

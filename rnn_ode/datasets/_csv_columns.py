@@ -35,7 +35,7 @@ def index_of(path: PathLike, header: list[str], name: Column, argument: str) -> 
     elif name in header:
         index = header.index(name)
     else:
-        index = int(name) if name.isdecimal() else -1
+        index = int(name) if name.isdecimal() and len(name) < 10 else -1
     if not 0 <= index < len(header):
         raise ValueError(f"{path}: {argument} {brief(name)}: there is no such column. {_existing(header)}")
     return index

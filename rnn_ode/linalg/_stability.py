@@ -201,7 +201,7 @@ def _closest(A: Array, places: Array, region: AbstractRegion) -> Complex[Array, 
 
 def _polished(A: Array, level: Array, place: Array, region: AbstractRegion) -> Array:
     """Return the place near `place` where the derivative of σ_min along the boundary is 0. The values themselves are flat
-    there, and give only half of the digits of the place."""
+    there, and give only half of the digits of the place, or less where σ_min hardly changes along the boundary."""
     eps, eye = jnp.finfo(A.dtype).eps, jnp.eye(A.shape[0])
 
     def falling(place):
@@ -209,11 +209,14 @@ def _polished(A: Array, level: Array, place: Array, region: AbstractRegion) -> A
         U, _, Vh = jnp.linalg.svd(z * eye.astype(z.dtype) - A)
         return -jnp.real(1j * frame.outward * frame.pace * jnp.vdot(U[:, -1], Vh[-1].conj()))
 
-    reach = eps**0.25 * jnp.maximum(jnp.abs(place), level)
-    near, far = climb(falling, place - reach, place + reach, jnp.finfo(A.dtype).nmant)
-    found = near + (far - near) / 2
-    values = resolvent_distances(A, region.point(jnp.stack([place, found]), jnp.zeros(2, A.dtype)))
-    return jnp.where(values[1] <= values[0] + 8 * eps * spectral_norm(A), found, place)
+    def polish(place, reach):
+        near, far = climb(falling, place - reach, place + reach, jnp.finfo(A.dtype).nmant)
+        found = near + (far - near) / 2
+        values = resolvent_distances(A, region.point(jnp.stack([place, found]), jnp.zeros(2, A.dtype)))
+        return jnp.where(values[1] <= values[0] + 8 * eps * spectral_norm(A), found, place), None
+
+    reaches = eps ** jnp.array([0.125, 0.25], A.dtype) * jnp.maximum(jnp.abs(place), level)
+    return lax.scan(polish, place, reaches)[0]
 
 
 def _crossings(A: Array, level: Array, region: AbstractRegion) -> Float[Array, " M"]:

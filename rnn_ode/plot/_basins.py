@@ -89,8 +89,6 @@ def _view(size: int, coordinates: tuple[int, int], plane: ArrayLike | None) -> t
     if size == 1:
         return np.array([[1.0, 0.0]]), ("state", "")
     first, second = as_places("coordinates", coordinates, size, 2)
-    if first == second:
-        raise ValueError(f"coordinates must be two different ones of 0 to {size - 1}; got {coordinates}.")
     return np.eye(size)[:, [first, second]], (f"coordinate {first}", f"coordinate {second}")
 
 

@@ -97,14 +97,17 @@ def _depth(value: Any) -> int | None:
         return None
 
 
-def as_places(name: str, value: Any, size: int, *counts: int) -> tuple[int, ...]:
-    """Numbers of coordinates, each from 0 to `size` − 1, as many as one of the counts."""
-    wanted = " or ".join(map(str, counts))
+def as_places(name: str, value: Any, size: int, *counts: int) -> list[int]:
+    """Different numbers of coordinates, each from 0 to `size` − 1, as many as one of the counts."""
+    wanted = f"{' or '.join(_WORDS[count] for count in counts)} different ones of 0 to {size - 1}"
     if not isinstance(value, Iterable) or isinstance(value, str | bytes | Mapping) or _depth(value) != 1:
-        raise TypeError(f"{name} must be {wanted} whole numbers; got {brief(value)}.")
-    places = tuple(value)
-    if len(places) not in counts:
-        raise ValueError(f"{name} must be {wanted} whole numbers; got {brief(value)}.")
+        raise TypeError(f"{name} must be {wanted}; got {brief(value)}.")
+    places = list(value)
     for i, place in enumerate(places):
-        check_index(f"{name}[{i}]", place, 0, size - 1)
-    return tuple(map(int, places))
+        check_index(f"{name}[{i}]", place, -(2**31), 2**31 - 1)
+    if len(places) not in counts or len(set(places)) < len(places) or not all(0 <= place < size for place in places):
+        raise ValueError(f"{name} must be {wanted}; got {tuple(places)}.")
+    return [int(place) for place in places]
+
+
+_WORDS = {2: "two", 3: "three"}

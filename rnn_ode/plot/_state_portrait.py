@@ -44,9 +44,7 @@ def state_portrait(p: Any, components: Sequence[int] = (0, 1), axes: Axes | None
     ```
     """
     most = p.runs.shape[2]
-    chosen = [0] if most == 1 else list(as_places("components", components, most, 2, 3))
-    if len({*chosen}) < len(chosen):
-        raise ValueError(f"components must be two or three different ones of 0 to {most - 1}; got {tuple(chosen)}.")
+    chosen = [0] if most == 1 else as_places("components", components, most, 2, 3)
     if axes is None:
         figure, panels = page(size=(7.4, 5.2), subplot_kw={"projection": "3d"} if len(chosen) == 3 else {})
         headline(figure, _finding(p))

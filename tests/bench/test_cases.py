@@ -26,6 +26,7 @@ from rnn_ode.bench._cases import (
     noise,
     orbits,
     parallel,
+    scheme,
     sweep,
     train,
 )
@@ -216,6 +217,15 @@ def test_noise_is_timed_beside_the_run_without_it(run, monkeypatch):
     assert still.contender == "rnn_ode without noise" and still.error is None and still.ratio > 0
     for row in (ours, at_once, step_by_step):
         assert row.ok and row.error < 0.05 and row.ratio > 0
+
+
+@pytest.mark.slow
+def test_a_runge_kutta_network_is_timed_beside_diffrax(run, monkeypatch):
+    monkeypatch.setattr(scheme, "SIZES", [(4, 1, 5), (4, 3, 5)])
+    rows = run(repeats=1, cases="scheme")
+    assert [row.contender for row in rows[:2]] == ["rnn_ode", "rnn_ode, the run alone"] and len(rows) == 8
+    assert all(row.ok and row.ratio > 0 for row in rows)
+    assert all(row.error < 1e-5 for row in rows[::2])  # float32
 
 
 @pytest.mark.slow

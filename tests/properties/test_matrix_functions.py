@@ -132,10 +132,12 @@ def test_the_discrete_lyapunov_equation_is_the_sum_of_its_series(A, rng, q):
     X = np.asarray(la.lyapunov_discrete(A, Q))
     assert norm(X - A @ X @ A.T - Q) <= 1e-13 * n * ((1 + norm(A) ** 2) * norm(X) + norm(Q))
     if np.abs(np.linalg.eigvals(A)).max() < 0.9 and norm(A) < 10:
-        total, power = Q.copy(), A.copy()
+        total, inverse, power = Q.copy(), np.eye(n), A.copy()
         for _ in range(12):  # doublings: 4096 terms
-            total, power = total + power @ total @ power.T, power @ power
-        assert norm(X - total) <= 1e-9 * norm(total)
+            total, inverse = total + power @ total @ power.T, inverse + power @ inverse @ power.T
+            power = power @ power
+        # the equation's inverse is a positive map, whose norm is that of its value at the identity
+        assert norm(X - total) <= 1e-13 * n * (1 + norm(A) ** 2) * norm(inverse) * norm(total)
 
 
 def square(z):
@@ -193,7 +195,9 @@ def test_eigenvalues_have_the_trace_and_the_vectors_their_equation(A, power):
     assume(np.isfinite(A).all())
     values, V = (np.asarray(part) for part in la.eig(A))
     assert abs(values.sum() - np.trace(A)) <= 1e-13 * len(A) * norm(A)
-    assert norm(A @ V - V * values) <= 1e-13 * len(A) * norm(A) * norm(V)
+    theirs, U = np.linalg.eig(A / power)  # LAPACK balances a matrix, which may cost a badly scaled one some digits
+    known = norm(A / power @ U - U * theirs) * power
+    assert norm(A @ V - V * values) <= max(1e-13 * len(A) * norm(A) * norm(V), 2 * known)
     np.testing.assert_allclose(np.linalg.norm(V, axis=0), 1, rtol=1e-12)
 
 
@@ -208,7 +212,13 @@ def test_a_pseudospectrum_changes_no_faster_than_its_point(A, z):
     np.testing.assert_allclose(found, wanted, rtol=0, atol=rounding)
 
 
-@prop(30, 1500, A=draw.stable(least=2, most=8), continuous=st.booleans())
+@prop(
+    30,
+    1500,
+    found="`stability_radius` ended 3.2e-13 above the least value where it hardly changes along the circle",
+    A=draw.stable(least=2, most=8),
+    continuous=st.booleans(),
+)
 def test_no_point_of_the_boundary_is_nearer_than_the_stability_radius(A, continuous):
     if continuous:
         A = A - np.eye(len(A)) * 1.01

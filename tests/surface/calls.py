@@ -48,7 +48,10 @@ class Call:
                 positional += given.get(name, ())
             elif parameter.kind is inspect.Parameter.VAR_KEYWORD:
                 by_name |= given.get(name, {})
-            elif name in given and (parameter.kind is inspect.Parameter.POSITIONAL_ONLY or self._has_variadic()):
+            elif name in given and (
+                parameter.kind is inspect.Parameter.POSITIONAL_ONLY
+                or (self._has_variadic() and parameter.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD)
+            ):
                 positional.append(given[name])
             elif name in given:
                 by_name[name] = given[name]

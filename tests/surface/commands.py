@@ -26,7 +26,7 @@ from rnn_ode.cli import app
 
 VALID = {
     "analyse": ["--weights", "net.npz"],
-    "bench": ["--case", "iterate", "--hidden", "2", "--steps", "2", "--repeats", "1", "--no-peers"],
+    "bench": ["--case", "iterate", "--hidden", "2", "--steps", "2", "--repeats", "2", "--no-peers"],
     "compare": ["--input", "series.csv", "--weights", "net.npz", "--method", "exact"],
     "explore": ["net.npz", "--no-browser"],
     "forecast": ["long.csv", "--model", "gru", "--hidden", "2", "--history", "3", "--members", "1", "--steps", "2"],
@@ -115,8 +115,10 @@ class Command:
         if ended.exit_code != 2 or ended.stdout or "Traceback" in text:
             return Outcome("no documented end", f"status {ended.exit_code}: {ended.stdout[:100]} {text[-300:]}")
         named = bool(value.strip()) and text.startswith(f"error: {value.strip()}: ")
-        named = named or any(
-            word in text if word.startswith("-") or len(word) > 20 else names(word, text) for word in said
+        named = (
+            named
+            or repr(value) in text
+            or any(word in text if word.startswith("-") or len(word) > 20 else names(word, text) for word in said)
         )
         return Outcome("" if named else "does not name the option", text)
 

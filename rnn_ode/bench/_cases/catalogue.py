@@ -27,6 +27,7 @@ from . import (
     noise,
     orbits,
     parallel,
+    scheme,
     sequence,
     stream,
     sweep,
@@ -48,6 +49,7 @@ QUICK = ("iterate", "lstm", "gradient", "integrate")
 CASES: dict[str, Callable[[Plan], list[Row]]] = SIZED | {
     "long": long.rows,
     "noise": noise.rows,
+    "scheme": scheme.rows,
     "evolve": evolve.rows,
     "stream": stream.rows,
     "fixed_points": fixed_points.rows,
