@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import rnn_ode as ro
-from rnn_ode._analyses.orbits_mesh import MATRIX, POINTS
+from rnn_ode._analyses.orbits_mesh import MATRIX, POINTS, least_error
 
 ANGLES = 2 * np.pi * np.arange(64) / 64
 CIRCLE = np.stack([np.cos(ANGLES), np.sin(ANGLES)], axis=1)
@@ -341,3 +341,9 @@ def test_the_search_lowers_everywhere(chart, monkeypatch):
         run = jax.jit(lambda h: tuple(jax.tree.leaves(ro.periodic_orbit(system, h, 8 if chart else 4.8))))
         for platform in ("cpu", "cuda", "tpu"):
             assert run.trace(guess).lower(lowering_platforms=(platform,)).as_text()
+
+
+def test_a_fine_mesh_has_an_error_in_single_precision_too(float32):
+    """The number of intervals to a power was a whole number that no int32 holds, from 74 intervals on."""
+    S = jnp.sin(jnp.arange(128 * len(POINTS) * 2.0).reshape(128, -1, 2) / 50)
+    assert jnp.isfinite(least_error(S, jnp.full(128, 1 / 128)))
