@@ -17,7 +17,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Complex, Float
 
-from .._base.checks import as_floats, is_concrete
+from .._base.checks import as_floats, check_finite, is_concrete
 from .._base.compiled import compiled
 from .._run.noise import as_spread, covariance_of
 from .._systems.base import AbstractSystem, check_system
@@ -94,7 +94,9 @@ def _arguments(name: str, system: AbstractSystem, at: Any, noise: Any) -> tuple[
     system.require_constant(name)
     h = system.as_point("at", at)
     system.require_constant(name, h)
-    return h, as_spread("noise", noise, h)
+    spread = as_spread("noise", noise, h)
+    check_finite("the square of noise", spread**2)
+    return h, spread
 
 
 class _Linear(NamedTuple):

@@ -114,7 +114,7 @@ def least_error(S: Float[Array, "m d N"], widths: Float[Array, " m"]) -> Float[A
     return (
         _ERROR
         * jnp.mean(widths * len(widths) * error_density(S, widths) ** (1 / (DEGREE + 1))) ** (DEGREE + 1)
-        / (len(widths) ** (DEGREE + 1))
+        / float(len(widths)) ** (DEGREE + 1)
     )
 
 

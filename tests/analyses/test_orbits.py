@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import rnn_ode as ro
-from rnn_ode._analyses.orbits_mesh import MATRIX, POINTS
+from rnn_ode._analyses.orbits_mesh import MATRIX, POINTS, least_error
 
 ANGLES = 2 * np.pi * np.arange(64) / 64
 CIRCLE = np.stack([np.cos(ANGLES), np.sin(ANGLES)], axis=1)
@@ -37,6 +37,14 @@ def test_the_formula_of_collocation_is_of_order_seven():
     assert abs(MATRIX[-1] @ POINTS**7 - 1 / 8) > 1e-5
 
 
+def assert_in_step(orbit):
+    """Each state of the normal form's orbit is there at its time: the angle from the first one is ω t."""
+    x, y = np.asarray(orbit.points).T
+    turned = np.exp(1j * TURN * np.asarray(orbit.times))
+    np.testing.assert_allclose((x + 1j * y) / (x[0] + 1j * y[0]), turned, atol=1e-6)
+    assert orbit.times[0] == 0 and np.all(np.diff(orbit.times) > 0)
+
+
 def test_the_normal_form_has_its_radius_period_and_multipliers_as_a_flow():
     """dr/dt = (μ − r²) r: radius √μ, period 2π/ω, multipliers 1 and exp(−2 μ T)."""
     orbit = ro.periodic_orbit(FLOW, 0.8 * CIRCLE, 4.5)
@@ -46,11 +54,7 @@ def test_the_normal_form_has_its_radius_period_and_multipliers_as_a_flow():
     np.testing.assert_allclose(np.linalg.norm(orbit.points, axis=1), RATE**0.5, rtol=2e-7)
     assert int(orbit.trivial) == 0 and float(orbit.trivial_error) < 1e-8
     np.testing.assert_allclose(orbit.multipliers, [1, np.exp(-2 * RATE * period)], atol=1e-9)
-    np.testing.assert_allclose(
-        np.arctan2(orbit.points[:, 1], orbit.points[:, 0]),
-        np.angle(np.exp(1j * (TURN * np.asarray(orbit.times) + np.arctan2(*orbit.points[0, ::-1])))),
-        atol=1e-6,
-    )
+    assert_in_step(orbit)
 
 
 @pytest.mark.slow
@@ -64,6 +68,7 @@ def test_an_orbit_is_the_same_in_every_unit(intervals):
 
     one, other = found(1.0, 1.0), found(2.0**20, 2.0**-20)
     assert bool(one.converged) and bool(other.converged) and len(one.points) == len(other.points)
+    assert_in_step(one)
     np.testing.assert_allclose(other.points * 2.0**20, one.points, atol=1e-9)
     np.testing.assert_allclose(other.period / 2.0**20, one.period, rtol=1e-11)
     np.testing.assert_allclose(other.multipliers, one.multipliers, atol=1e-9)
@@ -336,3 +341,9 @@ def test_the_search_lowers_everywhere(chart, monkeypatch):
         run = jax.jit(lambda h: tuple(jax.tree.leaves(ro.periodic_orbit(system, h, 8 if chart else 4.8))))
         for platform in ("cpu", "cuda", "tpu"):
             assert run.trace(guess).lower(lowering_platforms=(platform,)).as_text()
+
+
+def test_a_fine_mesh_has_an_error_in_single_precision_too(float32):
+    """The number of intervals to a power was a whole number that no int32 holds, from 74 intervals on."""
+    S = jnp.sin(jnp.arange(128 * len(POINTS) * 2.0).reshape(128, -1, 2) / 50)
+    assert jnp.isfinite(least_error(S, jnp.full(128, 1 / 128)))

@@ -12,42 +12,52 @@ from collections import Counter, defaultdict
 from pathlib import Path
 
 from surface import walk
-from surface.files import FORMATS
-from surface.test_files import faults
+from surface.files import FORMATS, STORED
+from surface.test_files import faults, store_faults
 
 OUT = Path(tempfile.gettempdir()) / "rnn_ode_surface.jsonl"
+STORES = 200  # damages of each file of a store
 SECONDS = float(os.environ.get("SURFACE_SECONDS", 3600))
 
 
 def record() -> dict:
-    from surface import calls
+    from surface import calls, commands
 
-    walk.drive(str(OUT), sorted(calls.THINGS), SECONDS)
+    walk.drive(str(OUT), [*sorted(calls.THINGS), *commands.NAMES], SECONDS)
     rows = [*_arguments(walk.made(str(OUT))), *_files()]
     about = (
         "One valid call of each function is taken from the example in its documentation. One argument at a time is replaced. "
         "A call holds if it ends in an error that names the argument, or in a result in which what is not known has a label. "
-        "Functions that the walk has not reached yet are not in the table."
+        f"Of a call that takes longer than {walk.SLOW:g} s, {walk.FEW} wrong values are tried, and of a subcommand "
+        f"{commands.Command.few}: those that its name draws. What the walk has not reached yet is not in the table. "
+        "A function in which something was found was mended and walked again."
     )
     return {"about": about, "rows": rows}
 
 
 def _arguments(found: list[dict]) -> list[dict]:
-    """One row for the functions of a module."""
+    """One row for the functions of a module, and one for each subcommand."""
     groups = defaultdict(list)
     for row in found:
         name = row["call"].partition("|")[0]
-        groups[name.partition(".")[0] if "." in name and name[0].islower() else "rnn_ode"].append(row)
+        module = name.partition(".")[0] if "." in name and name[0].islower() else "rnn_ode"
+        groups[name if name.startswith("rnn-ode ") else module].append(row)
     return [
         {
-            "subject": f"arguments of `{module}`, {len({row['call'].split('|')[0] for row in rows})} functions and methods",
-            "tried": "wrong shapes, types, NaN, infinity, empty, negative, enormous, text, None, objects, traced values",
+            "subject": f"options of `{module}`" if module.startswith("rnn-ode ") else _counted_names(module, rows),
+            "tried": "NaN, infinite, negative, enormous, empty, text; files of other kinds, folders, pipes, devices, links"
+            if module.startswith("rnn-ode ")
+            else "wrong shapes, types, NaN, infinity, empty, negative, enormous, text, None, objects, traced values",
             "times": len(rows),
             "found": _counted(Counter(row["fault"] for row in rows if row["fault"])),
             "holds": _share(sum(not row["fault"] for row in rows), len(rows)),
         }
         for module, rows in sorted(groups.items())
     ]
+
+
+def _counted_names(module: str, rows: list[dict]) -> str:
+    return f"arguments of `{module}`, {len({row['call'].split('|')[0] for row in rows})} functions and methods"
 
 
 def _files() -> list[dict]:
@@ -60,6 +70,18 @@ def _files() -> list[dict]:
             {
                 "subject": f"a file: {form.name}",
                 "tried": "cut after every byte, a bit of every byte changed, bytes in other orders, pipes, devices, links",
+                "times": count,
+                "found": _counted(Counter(text.partition(": ")[2][:40] for text in found)),
+                "holds": not found,
+            }
+        )
+    for inner in STORED:
+        with tempfile.TemporaryDirectory() as folder:
+            count, found = store_faults(Path(folder), inner, STORES)
+        rows.append(
+            {
+                "subject": f"the store of a sweep: `{inner}`",
+                "tried": "cut or changed at places that are spread over the file; the sweep is run again",
                 "times": count,
                 "found": _counted(Counter(text.partition(": ")[2][:40] for text in found)),
                 "holds": not found,

@@ -47,6 +47,8 @@ VALID = {
     "sweep": ["verdicts", "--gain", "0.5:1:2", "--seeds", "1", "--hidden", "2"],
 }
 
+NAMES = [f"rnn-ode {name}" for name in VALID]
+
 WORDS = (
     "no such thing", "", " ", "nan", "inf", "-inf", "-1", "0", "1", "2", "0.5", "1e400", "1e300", "1e-300", str(10**12),
     str(10**30), "9" * 5000, "0x10", "½", "--", "a:b:c", "1:2", "0:1:0", "0:1:nan", "[red]", "\udcff", "../..", "x" * 300,

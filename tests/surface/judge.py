@@ -36,7 +36,7 @@ def judged(run: Callable[[], Any], arguments: tuple[str, ...] = (), doc: str = "
         if not record:
             jax.block_until_ready([leaf for leaf in jax.tree.leaves(result) if isinstance(leaf, jax.Array)])
     except Exception as error:
-        return of_error(error, arguments)
+        return Outcome("", f"refused by its class: {error}") if record else of_error(error, arguments)
     return Outcome("", f"made a {type(result).__name__}") if record else of_result(result, doc)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from surface import calls, judge, values, walk
+from surface import calls, commands, judge, values, walk
 
 import rnn_ode as ro
 
@@ -69,10 +69,21 @@ def test_a_wrong_argument_ends_in_an_error_that_names_it_or_a_labelled_result(na
     assert faults(name, EACH) == []
 
 
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", ["rnn-ode spectrum", pytest.param("rnn-ode explore", marks=pytest.mark.slow)])
+def test_a_wrong_option_ends_in_one_error_that_names_it_or_in_a_result(name):
+    todo = list(commands.command(name).cases())
+    found = []
+    for option, label, run in random.Random(0).sample(todo, 10):
+        outcome = run()
+        found += [f"{option} {label}: {outcome.fault}: {outcome.text}"] if outcome.fault else []
+    assert found == []
+
+
 @pytest.mark.thorough
 def test_every_public_function_refuses_every_wrong_argument_by_name(tmp_path):
     out = tmp_path / "walk.jsonl"
-    subprocess.run([sys.executable, walk.__file__, str(out), *sorted(calls.THINGS)], check=True)
+    subprocess.run([sys.executable, walk.__file__, str(out), *sorted(calls.THINGS), *commands.NAMES], check=True)
     rows = walk.made(str(out))
     assert len(rows) > 10_000
     wrong = Counter("|".join(row["call"].split("|")[:2]) for row in rows if row["fault"])

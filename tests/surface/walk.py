@@ -22,7 +22,7 @@ LIMIT = 120.0  # seconds for one call, compilation included
 MEMORY = 10 << 30  # bytes that a worker may take
 FILES = ("path", "checkpoint", "store")  # arguments that name a file
 SLOW, FEW = 1.0, 40  # of a call that takes longer, in seconds, so many cases are tried
-CALLED = ("path", "field", "cell")  # arguments that may be functions
+CALLED = ("path", "field", "cell", "batches", "validate")  # arguments that may be functions
 OFTEN = 200  # calls after which a worker lets go of what it compiled
 
 
