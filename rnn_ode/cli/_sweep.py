@@ -104,5 +104,5 @@ def _values(option: str, text: str) -> list[float]:
     if count > 0 and not np.isfinite(ends).all():
         raise ValueError(f"{option} must be finite; got {text!r}.")
     if count > 0:
-        return np.linspace(*ends, count).tolist()
+        return np.linspace(ends[0], ends[1], count).tolist()
     raise ValueError(f"{option} must be a number or LOW:HIGH:COUNT, such as 0.5:2:16; got {brief(text)}.")

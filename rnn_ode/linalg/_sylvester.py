@@ -200,12 +200,15 @@ def _regular(left: Array, right: Array, gaps: Array, rounding: Array) -> tuple[A
 
 def _solution(equation: Callable[[Array], Array], solver: Callable[..., Array], matrices: tuple[Array, ...], Q: Array):
     """Return X with equation(X) = Q, differentiable by the equation. `solver(*matrices, Q)` solves it, and with transposed
-    matrices its transpose."""
+    matrices its transpose.
+
+    The solution is refined once: balancing may give the entries of X very different sizes, and the solver's errors are those
+    of the largest."""
     with jax.default_matmul_precision("highest"):
         return lax.custom_linear_solve(
             equation,
             Q,
-            lambda _, Q: solver(*matrices, Q),
+            lambda equation, Q: lax.fori_loop(0, 2, lambda _, X: X + solver(*matrices, Q - equation(X)), 0 * Q),
             lambda _, Q: zero_to_zero(solver(*(matrix.T for matrix in matrices), Q), Q),
         )
 

@@ -101,3 +101,12 @@ def test_an_equation_without_a_unique_solution_is_refused():
     with pytest.raises(ValueError, match="Q must be finite"):
         linalg.lyapunov_discrete(A, np.full((4, 4), np.nan))
     assert np.isnan(jit_discrete(np.diag([1.0, 0.5, 0.2, 0.1]), Q)).all()
+
+
+def test_balancing_costs_no_digits_of_a_step_that_is_nearly_defective():
+    """Of 16 digits 8 were wrong, since the entries of the balanced solution have very different sizes."""
+    small = 9.99731531e-09
+    A = np.array([[-small, -2.0], [-small, small]])
+    Q = np.array([[9.0, 1.0], [1.0, 5.0]])
+    X = linalg.lyapunov_discrete(A, Q)
+    np.testing.assert_allclose(A @ X @ A.T + Q, X, rtol=0, atol=1e-14 * np.abs(X).max())

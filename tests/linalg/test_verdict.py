@@ -104,6 +104,10 @@ JUDGED = {
         turned(scipy.linalg.block_diag(jordan(1.0, 3), [[1.2]])),
         "GROWS GROWS GROWS",
     ),
+    "a multiplier on the boundary beside a defective one inside": (
+        turned(scipy.linalg.block_diag([[1.0]], jordan(0.3, 3))),
+        "PERSISTS GROWS PERSISTS",
+    ),
     "as near as rounding hides": (np.diag([1 - 14 * U, 0.5, 0.2, 0.1]), "PERSISTS GROWS PERSISTS"),
     "a little farther inside": (np.diag([1 - 40 * U, 0.5, 0.2, 0.1]), "DECAYS GROWS DECAYS"),
     "a little farther outside": (np.diag([1 + 40 * U, 0.5, 0.2, 0.1]), "GROWS GROWS GROWS"),
