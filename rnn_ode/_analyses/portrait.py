@@ -10,7 +10,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Float, PyTree
 
-from .._base.checks import as_numbers, check_finite, counted, is_concrete
+from .._base.checks import as_numbers, check_finite, check_on_host, counted, is_concrete
 from .._base.shown import ShownArrays, Variables
 from .._base.text import Column, Table, number, plain
 from .._systems.base import AbstractSystem, check_system
@@ -156,6 +156,7 @@ def portrait(
     ```
     """
     check_system("system", system)
+    check_on_host("portrait", system=system)
     rows = _as_runs(states)
     size = rows.shape[-1]
     flat = rows.reshape(-1, size)

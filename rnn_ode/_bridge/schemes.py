@@ -163,21 +163,12 @@ class RungeKutta(AbstractScheme):
 
     def step(self, field: Field, x: Array, h: Any, dt: float) -> Any:
         size, path = jnp.asarray(dt / self.substeps, real_dtype(h)), Constant(x)
-        if isinstance(self.solver, diffrax.AbstractERK):
-            steps, advance = 1, self._explicit(field, path, size)
+        tableau = getattr(self.solver, "tableau", None)
+        if isinstance(tableau, diffrax.ButcherTableau) and not tableau.implicit:
+            steps, advance = 1, _explicit(tableau, field, path, size)
         else:
             steps, advance = self._solved(field, path, size)
         return jax.lax.scan(advance, h, steps * size * jnp.arange(self.substeps // steps))[0]
-
-    def _explicit(self, field: Field, path: Constant, size: Array) -> Callable:
-        """Return one substep of an explicit method."""
-
-        # the stages are computed again for a derivative in reverse mode, which costs less than the memory for them
-        @partial(jax.checkpoint, prevent_cse=False)
-        def advance(h, t):
-            return explicit_step(self.solver.tableau, lambda t, h: field(t, h, path), t, size, h), None
-
-        return advance
 
     def _solved(self, field: Field, path: Constant, size: Array) -> tuple[int, Callable]:
         """Return the number of substeps of one solve, and the solve."""
@@ -197,3 +188,14 @@ class RungeKutta(AbstractScheme):
             return jax.tree.map(lambda leaf: leaf[-1], solution.ys), None
 
         return steps, advance
+
+
+def _explicit(tableau: diffrax.ButcherTableau, field: Field, path: Constant, size: Array) -> Callable:
+    """Return one substep of an explicit method."""
+
+    # the stages are computed again for a derivative in reverse mode, which costs less than the memory for them
+    @partial(jax.checkpoint, prevent_cse=False)
+    def advance(h, t):
+        return explicit_step(tableau, lambda t, h: field(t, h, path), t, size, h), None
+
+    return advance

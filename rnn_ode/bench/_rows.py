@@ -119,7 +119,7 @@ def table(rows: Iterable[Row]) -> str:
 
     ```
     """
-    listed = list(rows) if isinstance(rows, Iterable) and not isinstance(rows, str | bytes) else [rows]
+    listed: list[Any] = list(rows) if isinstance(rows, Iterable) and not isinstance(rows, str | bytes) else [rows]
     if not all(hasattr(row, "contender") and hasattr(row, "skipped") for row in listed):
         raise TypeError(f"rows must be what bench.run returned; got {brief(rows)}.")
     return as_table(listed).text()

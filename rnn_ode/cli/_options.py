@@ -45,7 +45,7 @@ METHODS = (
 CASES = (
     "iterate", "lstm", "gradient", "sequence", "integrate", "integrate_linear_input", "linear", "long", "noise",
     "evolve", "stream", "fixed_points", "basins", "lyapunov", "orbit", "orbits", "eig", "train", "import", "first",
-    "compare", "parallel", "newton", "sweep", "lowering",
+    "compare", "parallel", "newton", "sweep", "lowering", "scheme",
 )  # fmt: skip
 FILL = ("linear", "season", "previous")
 SCALING = ("series", "last", "level", "window")

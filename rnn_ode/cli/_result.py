@@ -47,6 +47,9 @@ def check_files(
         outputs["--out"] = figure
         if figure.suffix not in FIGURES:
             raise ValueError(f"--out must end in .png, .pdf or .svg; got {str(figure)!r}.")
+    for option, path in (inputs | outputs).items():
+        if not str(path).strip():
+            raise ValueError(f"{option} must be the name of a file; got {str(path)!r}.")
     _check_apart(outputs, inputs)
     for option, path in inputs.items():
         check_readable(option, path)

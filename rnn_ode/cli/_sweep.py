@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from .._base.checks import brief
 from ._app import app, job, mention_unused
 from ._options import ACTIVATION, QUESTIONS, Activation, FigureFile, Json, Recurrent, RecurrentKind
 from ._progress import percentage
@@ -92,6 +91,8 @@ def _values(option: str, text: str) -> list[float]:
     """The numbers of "0.5" or "0.5:2:16"."""
     import numpy as np
 
+    from .._base.checks import brief
+
     low, *rest = text.split(":")
     try:
         high, count = rest or (low, "1")
@@ -103,5 +104,5 @@ def _values(option: str, text: str) -> list[float]:
     if count > 0 and not np.isfinite(ends).all():
         raise ValueError(f"{option} must be finite; got {text!r}.")
     if count > 0:
-        return np.linspace(*ends, count).tolist()
+        return np.linspace(ends[0], ends[1], count).tolist()
     raise ValueError(f"{option} must be a number or LOW:HIGH:COUNT, such as 0.5:2:16; got {brief(text)}.")

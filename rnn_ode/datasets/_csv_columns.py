@@ -21,7 +21,7 @@ def as_column(argument: str, value: Any) -> Column:
     """Return the name or the number of a column. `TypeError` for anything else."""
     if isinstance(value, bool) or not isinstance(value, str | int | np.integer):
         raise TypeError(f"{argument} must be the name of a column, or its number from 0; got {brief(value)}.")
-    return value
+    return value if isinstance(value, str) else int(value)
 
 
 def index_of(path: PathLike, header: list[str], name: Column, argument: str) -> int:

@@ -47,7 +47,7 @@ class Table:
             if not numeric:
                 raise ValueError(
                     f"{self.path}, line {self.lines[0]}: no column holds numbers, {self.dialect.separated()}; "
-                    f"got {self.first[:200]!r}."
+                    f"got {self.first[:200]!r}. Give sep, if something else separates them."
                 )
             return numeric[-1:]
         wanted = as_columns("column", column)

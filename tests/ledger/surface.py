@@ -30,7 +30,8 @@ def record() -> dict:
         "A call holds if it ends in an error that names the argument, or in a result in which what is not known has a label. "
         f"Of a call that takes longer than {walk.SLOW:g} s, {walk.FEW} wrong values are tried, and of a subcommand "
         f"{commands.Command.few}: those that its name draws. What the walk has not reached yet is not in the table. "
-        "A function in which something was found was mended and walked again."
+        "The walk goes on where it ended, so this record is of several runs. Where something was found, it was mended, and "
+        "the argument was tried again. The changelog says what was found."
     )
     return {"about": about, "rows": rows}
 

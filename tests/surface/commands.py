@@ -116,7 +116,9 @@ class Command:
             return Outcome("", text)
         if ended.exit_code != 2 or ended.stdout or "Traceback" in text:
             return Outcome("no documented end", f"status {ended.exit_code}: {ended.stdout[:100]} {text[-300:]}")
-        named = bool(value.strip()) and text.startswith(f"error: {value.strip()}: ")
+        named = bool(value.strip()) and text.startswith(
+            f"error: {value.encode(errors='backslashreplace').decode().strip()}: "
+        )
         named = (
             named
             or repr(value) in text

@@ -7,6 +7,7 @@ for a given number of steps, and the gradient is measured again. A network named
 """
 
 import itertools
+import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import Any
@@ -18,7 +19,7 @@ import optax
 from jaxtyping import Array, PRNGKeyArray
 
 from ..._analyses.gradients import gradient_flow
-from ..._base.checks import about, as_step, as_texts, brief, check_callable, check_count
+from ..._base.checks import as_step, as_texts, brief, check_callable, check_count
 from ..._base.verdict import verdict_name
 from ..._files.atomic import as_path
 from ..._files.lock import only_run
@@ -93,9 +94,11 @@ def study(
     path = None if path is None else as_path("path", path)
     given = {"task": str(task), "hidden": hidden, "steps": steps, "size": size, "rate": as_step("rate", rate)}
     settings = {**given, "solved": task.solved}
-    with about("lags"):
-        for lag in lags:
+    for lag in lags:
+        try:
             task.draw(jax.random.key(0), lag, 1)
+        except ValueError as error:
+            raise ValueError(re.sub(r"^lag\b", "lags", str(error))) from None
     with only_run("path", path):
         return _study(task, list(itertools.product(cells, lags, range(seeds))), settings, path, progress)
 
