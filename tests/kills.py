@@ -140,7 +140,8 @@ def attempt(job, folder, moment=None):
 def contents(folder):
     """The files that a job has made, but locks and what it writes under other names until it is whole."""
     files = (file for file in folder.rglob("*") if file.is_file() and not file.name.endswith(".partial"))
-    return {str(file.relative_to(folder)): file.read_bytes() for file in files if not file.name.startswith(".")}
+    paths = {file.relative_to(folder): file for file in files}
+    return {str(path): file.read_bytes() for path, file in paths.items() if "." not in (path.parts[0][0], path.name[0])}
 
 
 def check_whole(name, folder, whole):
