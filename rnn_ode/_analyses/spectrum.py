@@ -10,7 +10,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Complex, Float, Inexact
 
-from .._base.checks import as_matrix, in_single
+from .._base.checks import as_matrix, in_single, is_concrete
 from .._base.shown import ShownArrays, Variables
 from .._base.states import of_each
 from .._base.text import Table, plain
@@ -119,6 +119,8 @@ class Spectrum(ShownArrays, eqx.Module):
         if method.inverts:
             open_ &= ~nearly_singular(self.matrix)
         asked = open_ & jnp.any(may_hide(self.multipliers, self.reach))
+        if is_concrete(asked):  # so that nothing is compiled for most matrices
+            return open_ & ~method.hides(self.matrix) if bool(asked) else open_
         return open_ & ~jax.lax.cond(asked, method.hides, lambda W: jnp.zeros((), bool), self.matrix)
 
     @_of_each
