@@ -136,7 +136,8 @@ def test_an_s_shaped_branch_has_both_folds_and_the_unstable_middle(flow):
     check(make_system, branch)
 
 
-@pytest.mark.parametrize("flow", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["map", "flow"])
+@pytest.mark.slow
+@pytest.mark.parametrize("flow", [False, True], ids=["map", "flow"])
 def test_a_flip_belongs_to_the_map_alone(flow):
     found = ["branch point"] if flow else ["flip", "branch point"]
     branch = ro.continue_branch(network(flow, V=1.0), np.zeros(1), (-1.5, 1.6))
@@ -448,6 +449,7 @@ def test_a_partial_branch_says_so():
     assert branch.result == ro.RESULTS.branch_cut_short and "max_points" in ro.RESULTS[branch.result]
 
 
+@pytest.mark.slow
 def test_a_branch_that_ends_is_lost_not_invented():
     """dh/dt = p − log h + h has no real continuation where log ends: the field is NaN for h < 0; sqrt(p) ends at p = 0."""
     branch = ro.continue_branch(lambda p: ro.Flow(lambda t, h, _: jnp.sqrt(p) - h), np.ones(1), (1.0, -1.0))

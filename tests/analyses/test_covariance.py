@@ -159,7 +159,8 @@ class Saturating(eqx.Module):
         return self.unit * jnp.tanh(0.9 * h / self.unit)
 
 
-@pytest.mark.parametrize("dtype", [np.float32, pytest.param(np.float64, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_a_fixed_point_that_a_search_found_is_one(dtype):
     """Of the system in other units of state and time too, and at 0, where its own size says nothing."""
     for unit in (2.0**-40, 1.0, 2.0**40):

@@ -114,6 +114,7 @@ def check_layout(found):
 # Published values.
 
 
+@pytest.mark.slow
 def test_pitchfork():
     """reference.json: `pitchfork`."""
     found = ro.fixed_points(unit(1.5), LINE)
@@ -330,6 +331,7 @@ def test_two_points_close_together_are_two():
     assert [verdict for _, verdict in names] == ["GROWS", "DECAYS", "GROWS"]
 
 
+@pytest.mark.slow
 def test_a_double_zero_is_one_point_of_unknown_verdict():
     """Newton's method closes in by halves from either side, where the computed eigenvalue is 1e-9 or −1e-9."""
     found = ro.fixed_points(cubic(0.09, -0.6, 1.0), LINE, slow=True)

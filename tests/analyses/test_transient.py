@@ -89,6 +89,7 @@ def test_the_published_flow():
     assert t.condition == pytest.approx([101**0.5] * 2, rel=1e-10)
 
 
+@pytest.mark.slow
 def test_normal_matrices_do_not_grow():
     turn = rotation(2, 1)
     for t, verdict in (
@@ -103,6 +104,7 @@ def test_normal_matrices_do_not_grow():
         assert t.kreiss == pytest.approx(1, abs=1e-12) and t.departure < 1e-14
 
 
+@pytest.mark.slow
 def test_what_grows_has_no_peak():
     for t, verdict in (
         (of_map([[1.1, 0], [0, 0.5]]), "GROWS"),

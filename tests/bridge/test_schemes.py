@@ -90,7 +90,14 @@ def test_a_solver_that_remembers_its_last_steps_takes_all_substeps_at_once():
     np.testing.assert_allclose(jax.jit(cell)(jnp.array([2.0]), jnp.array([0.5])), [h], rtol=1e-13)
 
 
-@pytest.mark.parametrize("solver", [diffrax.Ralston(), diffrax.Bosh3(), diffrax.Dopri8()], ids=repr)
+@pytest.mark.parametrize(
+    "solver",
+    [
+        diffrax.Bosh3(),
+        *(pytest.param(solver, marks=pytest.mark.slow) for solver in (diffrax.Ralston(), diffrax.Dopri8())),
+    ],
+    ids=repr,
+)
 def test_a_step_of_an_explicit_method_is_that_of_diffrax(solver):
     """To rounding: a step adds up at most 13 terms. The field changes with time, and the state is a pair."""
 

@@ -131,6 +131,7 @@ def test_a_batch_and_every_platform():
     assert "geev" not in lower(lambda A: linalg.funm(A, jnp.exp).value, BLOCK)["tpu"]
 
 
+@pytest.mark.slow
 def test_a_nearly_nilpotent_matrix_is_not_judged_by_its_small_eigenvalues():
     """Its eigenvalues are ±5e-9 where 0 is right, and its sine is the matrix itself, up to the cube."""
     A = rotated(np.random.default_rng(0), np.array([[0.0, 1.6], [0.0, 0.0]]))

@@ -123,6 +123,7 @@ def test_integrating_the_forward_series_agrees_as_orders_grow():
         assert difference[1] < difference[0] / 5 and difference[1] < 0.005, difference
 
 
+@pytest.mark.slow
 def test_the_first_results_are_as_accurate_as_later_ones():
     """The first results are as accurate as later ones, and much more accurate than with as many applications and
     `behind=0`."""
@@ -135,6 +136,7 @@ def test_the_first_results_are_as_accurate_as_later_ones():
     assert error[1:4].max() < 5 * error[4:8].max() and error[1:4].max() < alone[1:4].max() / 20
 
 
+@pytest.mark.slow
 def test_a_band_beats_polynomials_for_what_it_holds():
     """A network that turns by 0.08 cycles a step: at two applications a result, a hundred times less error."""
     angle = 2 * np.pi * 0.08

@@ -43,6 +43,7 @@ def test_a_gap_of_whole_steps_has_the_powers_of_the_multipliers():
     assert ro.root_condition(cell, np.zeros(1), 1, ahead=1, behind=0).radii.shape == (1, 1)
 
 
+@pytest.mark.slow
 def test_an_unstable_scheme_runs_and_says_so():
     """tanh keeps the states finite: the run is complete, and its result and the table of pairs tell."""
     cell = ro.VanillaCell(np.diag([0.95, -0.9]), np.ones((2, 1)), np.zeros(2), jnp.tanh)

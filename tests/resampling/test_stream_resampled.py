@@ -67,7 +67,8 @@ HALF_BAND = {
 }
 
 
-@pytest.mark.parametrize("case", ["a small change of rate", pytest.param("three rates", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("case", ["a small change of rate", "three rates"])
 def test_blocks_through_half_band_filters_are_one_call_of_resampled(case):
     cell, rates, half_width, reads = HALF_BAND[case]
     (rate_in, rate_out, trained), h0 = (

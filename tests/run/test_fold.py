@@ -104,7 +104,8 @@ def test_derivatives_are_those_of_the_loss_of_all_states(name, checkpoints):
     assert_close(found, wanted)
 
 
-@pytest.mark.parametrize("axis", [pytest.param(0, marks=slow), 1])
+@pytest.mark.slow
+@pytest.mark.parametrize("axis", [0, 1])
 def test_a_batch_of_gradients_is_a_loop_over_it(axis):
     cell, f, _, h0, init, _ = example("tanh")
     xs, ys = np.stack([XS, 2 * XS], axis), np.stack([YS, -YS], axis)
@@ -117,6 +118,7 @@ def test_a_batch_of_gradients_is_a_loop_over_it(axis):
     assert_close(found, jax.tree.map(lambda *leaves: jnp.stack(leaves), *one_by_one))
 
 
+@pytest.mark.slow
 def test_labels_and_counts_may_be_whole_numbers():
     labels = np.arange(T) % 3
 

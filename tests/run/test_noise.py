@@ -63,6 +63,7 @@ def test_a_linear_network_settles_at_the_covariance_of_lyapunovs_equation():
     assert (np.abs(parts.mean(0) - wanted) < 4 * parts.std(0, ddof=1) / 10).all()
 
 
+@pytest.mark.slow
 def test_the_same_key_gives_the_same_run():
     run = noisy(TANH, XS, KEY, 0.3)
     np.testing.assert_array_equal(run, noisy(TANH, XS, KEY, 0.3))

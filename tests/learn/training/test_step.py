@@ -89,6 +89,7 @@ def slow_or_thorough(name):
     return pytest.mark.slow if name in KINDS else pytest.mark.thorough
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", [n if n == "noisy_sgd" else pytest.param(n, marks=slow_or_thorough(n)) for n in OPTIMISERS]
 )
