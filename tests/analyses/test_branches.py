@@ -514,7 +514,7 @@ def test_the_picture_draws_what_is_stable_solid_and_marks_each_kind():
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["stable", "unstable", "fold"]
     assert len([line for line in axes.lines if line.get_label() == "fold"]) == 2
     assert ro.plot.branch(branch, axes=axes).axes[0] is axes
-    with pytest.raises(ValueError, match="coordinate must be one of 0 to 0"):
+    with pytest.raises(ValueError, match="coordinate must be from 0 to 0; got 1"):
         ro.plot.branch(branch, 1)
 
 
