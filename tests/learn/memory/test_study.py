@@ -94,9 +94,9 @@ def test_the_table_and_the_page_show_all_trials(small):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"cells": ["transformer"]}, "name must be one of tanh, .*; got 'transformer'"),
+        ({"cells": ["transformer"]}, "cells must be one of tanh, .*; got 'transformer'"),
         ({"seeds": 0}, "seeds must be at least 1; got 0"),
-        ({"lags": [3]}, "lag must be at least 10 for this task; got 3"),
+        ({"lags": [3]}, "lags must be at least 10 for this task; got 3"),
     ],
 )
 def test_bad_arguments_are_refused_by_name(changes, message):
