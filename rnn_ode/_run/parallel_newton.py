@@ -39,7 +39,7 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from .parallel_places import followed, places_of
-from .parallel_windows import FlatStep, after_each, in_windows, push_windows, run_windows
+from .parallel_windows import FlatStep, after_each, in_windows, no_errors, push_windows, run_windows
 
 _PROBES = 4
 MOST_STEPS = 32
@@ -101,11 +101,12 @@ def solve(step: FlatStep, inputs: PyTree, h0: Float[Array, " N"]) -> Solved:
         following = jnp.concatenate([starts[1:], ends[-1:]])
         elsewhere, ends = followed(places, ends, following, _sizes(ends)[None], tol**0.5)
         gains = jnp.where(elsewhere.reshape(-1, *(1,) * (gains.ndim - 1)), 0, gains)
-        change, errors = after_each(gains, ends - following), after_each(gains, errors)
+        change = after_each(gains, ends - following)
+        errors = jax.vmap(lambda errors: after_each(gains, errors), 1, 1)(errors)
         scale = _sizes(ends)
         error = jnp.where(jnp.any(elsewhere), jnp.inf, _largest(change, scale))
         starts = _kept_in_range(starts + change, ends, h0)
-        return starts, errors, steps + 1, error, _largest(errors, scale)
+        return starts, errors, steps + 1, error, _largest(errors.reshape(-1, size), scale)
 
     def allowed(rounding):
         return jnp.clip(rounding, tol, most_rounding(h0.dtype))
@@ -116,7 +117,7 @@ def solve(step: FlatStep, inputs: PyTree, h0: Float[Array, " N"]) -> Solved:
 
     zero = jnp.zeros((), h0.dtype)
     guess = _shifted(places.ends[:, 0], h0)
-    start = guess, jnp.zeros_like(guess), jnp.zeros((), int), zero + jnp.inf, zero
+    start = guess, jax.vmap(no_errors)(guess), jnp.zeros((), int), zero + jnp.inf, zero
     starts, errors, steps, error, _ = lax.while_loop(going, improve, start)
     windowed, errors = run_windows(step, starts, errors, inputs)
     states, errors = (rows.reshape(-1, size)[:total] for rows in (windowed, errors))

@@ -140,7 +140,8 @@ def test_a_chaotic_run_is_the_scan_and_says_so():
 
 @pytest.mark.slow
 def test_rounding_errors_that_grow_are_seen():
-    """Growth for some steps, then rest. Errors of the size 0.02 ε become 1.6e7 times as large in 24 steps."""
+    """Growth for some steps, then rest. An error is 0.02 ε in each step, and of the largest value, 0.51, at most 0.06 ε/0.51
+    where growth begins, if all signs agree: 0.02 + 0.01 + … before, and as much afterwards. It doubles in each step then."""
 
     def run(f, count):
         xs = np.zeros((400, 1), np.float32)
@@ -153,12 +154,11 @@ def test_rounding_errors_that_grow_are_seen():
         return 2 * (h - 0.02) + 0.02
 
     eps = float(jnp.finfo(jnp.float32).eps)
-    assert way(run(away, 24)) == "SCAN_ROUNDING"
-    assert float(run(away, 24).stats["rounding"]) == pytest.approx(2**24 * 0.02 * eps, rel=0.9)
-    assert way(run(away, 18)) == "NEWTON"
-    assert float(run(away, 18).stats["rounding"]) == pytest.approx(2**18 * 0.02 * eps, rel=0.9)
-    doubled = run(lambda h: 2 * h, 24)  # the state grows with its errors
-    assert way(doubled) == "NEWTON" and float(doubled.stats["rounding"]) < 10 * eps
+    for count, expected in ((24, "SCAN_ROUNDING"), (18, "NEWTON")):
+        found, most = run(away, count), 2**count * 0.06 * eps / 0.51
+        assert way(found) == expected and most / 10 < float(found.stats["rounding"]) <= most
+    doubled = run(lambda h: 2 * h, 24)  # the state grows with its errors: one unit in each step, and two from before
+    assert way(doubled) == "NEWTON" and float(doubled.stats["rounding"]) < 26 * eps
 
 
 @pytest.mark.parametrize("gain", [DECAYS, pytest.param(CHAOTIC, marks=pytest.mark.slow)])
