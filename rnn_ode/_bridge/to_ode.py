@@ -127,11 +127,14 @@ def _require_invertible(W: Array, method: AbstractMethod) -> None:
 
 
 def _finite(field: LinearField, whole: AffineMap, method: AbstractMethod, dt: float) -> LinearField:
-    """Return the field. Where rounding has made one of known values NaN though g(W) is finite, φ(W) = g(W) (W − 1)⁻¹."""
+    """Return the field. Where rounding has made one of known values NaN though g(W) is finite, φ(W) = g(W) (W − 1)⁻¹.
+    `NoSuchFlow` if that is not finite either."""
     if not is_concrete(whole, field.A) or np.isfinite(np.asarray(field.A)).all():
         return field
     A = method.of_matrix(whole.W) / dt
     B = solve(whole.W - jnp.eye(len(whole.b)), A @ jnp.concatenate([whole.W_x, whole.b[:, None]], axis=1))
+    if not np.isfinite(np.asarray(A)).all() or not np.isfinite(np.asarray(B)).all():
+        _refuse(whole.W, method, method.hidden(np.asarray(whole.W)))
     return LinearField(A, B[:, :-1], B[:, -1], field.lead)
 
 

@@ -214,7 +214,7 @@ class AbstractMethod(eqx.Module):
         multipliers, reach = multipliers_of(W)
         bad = np.flatnonzero(self.excluded(multipliers, reach))
         if not len(bad):
-            return self._hidden(W) if may_hide(multipliers, reach).any() else None
+            return self.hidden(W) if may_hide(multipliers, reach).any() and self._hides(W) else None
         value, within = complex(multipliers[bad[0]]), float(reach[bad[0]])
         shown = f"{value.real:.6g}" if abs(value.imag) <= within else f"{value:.6g}"
         text = f"its multiplier {shown} is {self.fault_of(value, within)}"
@@ -223,18 +223,19 @@ class AbstractMethod(eqx.Module):
         certain = abs(value) > within and self.excluded(np.array([value]), np.zeros(1))[0]
         return Obstacle(text if certain else with_hint(text, W), zero=abs(value) <= within)
 
-    def _hidden(self, W: np.ndarray) -> Obstacle | None:
-        """That rounding hides g(W), or `None`."""
+    def _hides(self, W: np.ndarray) -> bool:
         with jax.ensure_compile_time_eval():  # also while JAX is tracing something else
-            if not self.hides(jnp.asarray(W)):
-                return None
+            return bool(self.hides(jnp.asarray(W)))
+
+    def hidden(self, W: np.ndarray) -> Obstacle:
+        """That rounding hides g(W)."""
         why = f"its matrix is so ill-conditioned that rounding in {W.dtype} hides the generator"
         return Obstacle(with_hint(why, W), zero=False)
 
     def hides(self, W: Float[Array, "N N"]) -> Bool[Array, ""]:
         """Whether rounding hides g(W), though no multiplier is excluded. It is asked only of an ill-conditioned matrix, which
         may be traced."""
-        return jnp.zeros((), bool)
+        return ~jnp.all(jnp.isfinite(self.of_matrix(W)))
 
     def series_ratio(self, multiplier: Complex[Array, "..."]) -> Float[Array, "..."]:
         """The modulus of z, if the method's series is in powers of z: it converges if this is below 1. NaN without a

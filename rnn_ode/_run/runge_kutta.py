@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import diffrax
 import jax
@@ -30,6 +31,15 @@ def runge_kutta_4(rate, h):
     return moved(jax.tree.map(lambda a, b, c, d: (a + 2 * b + 2 * c + d) / 6, k1, k2, k3, k4))
 
 
+def check_rate(h: Any, rate: Any) -> None:
+    """`ValueError` unless a field's rate, or its abstract value, has the shape of the state h."""
+    shapes = [jax.tree.map(lambda leaf: list(leaf.shape), state) for state in (h, rate)]
+    if shapes[0] != shapes[1]:
+        raise ValueError(
+            f"field(t, h, path) must return dh/dt in the shape of h; h0 has {shapes[0]}, the field returned {shapes[1]}."
+        )
+
+
 def explicit_step(
     tableau: diffrax.ButcherTableau, rate: Callable[[Array, State], State], start: Array, size: Array, h: State
 ) -> State:
@@ -37,6 +47,7 @@ def explicit_step(
 
     The stages are written out, without the weights that are 0. A network of tens of units then takes a fifth of the time of
     diffrax's own step, and an eighth for a gradient."""
+    check_rate(h, jax.eval_shape(rate, start, h))
     rows = [(), *tableau.a_lower, tableau.b_sol]  # of the states of the stages, and of the state after the step
     rates = []
 

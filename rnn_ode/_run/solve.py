@@ -39,6 +39,7 @@ from .dopri8 import Dopri8
 from .intervals import Interval, segments_of
 from .linear_flow import is_exact, linear_flow
 from .outcome import Stop, diagnosed
+from .runge_kutta import check_rate
 from .solve_interval import Outcome, solve_interval
 from .tolerances import ATOL_PER_RTOL, Controller, largest_of, moved_by
 from .trajectory import is_successful
@@ -155,11 +156,7 @@ def promoted(field: Field, path: Any, h0: State, segments: tuple[Array, ...]) ->
     """Return `h0` in the widest type among it and the field's; `ValueError` if the field does not return the shape of h0."""
     segment = jax.tree.map(lambda leaf: leaf[0], segments)
     rate = jax.eval_shape(lambda h: Interval.of(field, path, segment).rate(jnp.zeros_like(segment[1]), h), h0)
-    shapes = [jax.tree.map(lambda leaf: list(leaf.shape), state) for state in (h0, rate)]
-    if shapes[0] != shapes[1]:
-        raise ValueError(
-            f"field(t, h, path) must return dh/dt in the shape of h; h0 has {shapes[0]}, the field returned {shapes[1]}."
-        )
+    check_rate(h0, rate)
     return jax.tree.map(lambda h, f: h.astype(jnp.result_type(h, f.dtype)), h0, rate)
 
 

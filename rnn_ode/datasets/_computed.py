@@ -114,7 +114,10 @@ def van_der_pol(n: int = 4000, dt: float = 0.05, mu: float = 1.0, *, start: Sequ
 
 
 _LONGEST = 1e7  # units of time; their solution takes hours
-_MOST_CALLS = 100_000, 20_000  # of a field, and for each unit of time: van der Pol's with μ = 1000 takes half of these
+_MOST_CALLS = (
+    2_000_000,
+    20_000,
+)  # of a field, and for each unit of time: van der Pol's with μ = 1000 takes half of these
 
 
 def _solved(
@@ -135,7 +138,7 @@ def _solved(
     if times[-1] > _LONGEST:
         raise ValueError(f"dt must be such that the {n} samples span at most {_LONGEST:g} units of time; got {dt:g}.")
     first = _numbers("start", start, columns)
-    left = int(_MOST_CALLS[0] + _MOST_CALLS[1] * times[-1])
+    calls = left = int(_MOST_CALLS[0] + _MOST_CALLS[1] * times[-1])
     given = ", ".join(f"{key} = {value:g}" for key, value in parameters.items())
     given = f"{name}: with {given} and start = {tuple(first)}"
 
@@ -143,7 +146,10 @@ def _solved(
         nonlocal left
         left -= 1
         if left < 0:
-            raise ValueError(f"{given} the solution changes too fast: at t = {t:g} its steps would take hours.")
+            raise ValueError(
+                f"{given} the solution changes too fast: after {calls:,} evaluations it has come to t = {t:g} of "
+                f"{times[-1]:g}. Choose a shorter run, or parameters that are not so large."
+            )
         return field(t, state)
 
     with np.errstate(over="ignore", invalid="ignore"):

@@ -113,6 +113,12 @@ def test_a_step_of_an_explicit_method_is_that_of_diffrax(solver):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=30 * np.finfo(float).eps), found, wanted)
 
 
+def test_a_rate_of_another_shape_is_refused():
+    cell = ro.to_rnn(lambda t, h, path: -h[:1], ro.RungeKutta(), 0.1)
+    with pytest.raises(ValueError, match=r"dh/dt in the shape of h; h0 has \[3\], the field returned \[1\]"):
+        cell(jnp.zeros(1), jnp.ones(3))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("solver", "order"),

@@ -264,3 +264,11 @@ def test_a_spectrum_and_a_conversion_agree_on_what_rounding_hides(method):
             converts, there = bool(np.isfinite(field.A).all() and np.isfinite(field.c).all()), there + 1
         assert bool(exists(W)) == converts == (method.obstacle(W) is None)
     assert hidden > 3 and there > 8
+
+
+@pytest.mark.slow
+def test_a_generator_that_leaves_the_float_range_is_refused(float32):
+    W = jnp.array([[0.5, 3e38], [0, 0.5]])
+    with pytest.raises(ValueError, match="rounding in float32 hides the generator"):
+        ro.to_ode(ro.VanillaCell(W, jnp.ones((2, 1)), jnp.ones(2), None), ro.Tustin())
+    assert not bool(ro.spectrum(W).exists(ro.Tustin()))

@@ -5,7 +5,8 @@ gives all of the horizon from a history; the forecast is their mean, with calibr
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from numbers import Integral
 from typing import Any
 
 import jax
@@ -131,7 +132,7 @@ def forecast(
         check_flag(name, flag)
     if needs is not None and not hasattr(needs, "season_difference"):
         raise TypeError(f"needs must be learn.Needs(), or None; got {brief(needs)}.")
-    test, columns = as_share("test", test, above_zero=True), as_texts("columns", columns)
+    test, columns = as_share("test", test, above_zero=True), _names(columns)
     share = _check_shares(share, rate, validation)
     criterion = Loss(loss, share)
     check_schedule(schedule)
@@ -169,6 +170,12 @@ def forecast(
     )  # fmt: skip
     said = "" if needs is None else words if scale is None else f"{words}; {scale.in_words()}"
     return outcome(trainer, way, ready, done, corrects, refit, checkpoint, said)
+
+
+def _names(columns: Any) -> tuple[str, ...]:
+    """The names of columns. Those of a table without a header are whole numbers."""
+    numbers = isinstance(columns, Iterable) and not isinstance(columns, str)
+    return as_texts("columns", [str(c) if isinstance(c, Integral) else c for c in columns] if numbers else columns)
 
 
 def _check_shares(share: float, rate: float, validation: float) -> float:

@@ -1,6 +1,6 @@
 """Runners made of runners: in both directions, and one on top of another."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import jax.numpy as jnp
 import numpy as np
@@ -69,8 +69,8 @@ class Stacked(AbstractRunner):
 
     layers: tuple[AbstractRunner, ...]
 
-    def __init__(self, layers: Sequence[AbstractRunner]):
-        if not isinstance(layers, Sequence):
+    def __init__(self, layers: Iterable[AbstractRunner]):
+        if not isinstance(layers, Iterable):
             raise TypeError(f"layers must be a list of runners; got {brief(layers)}.")
         self.layers = tuple(layers)
         if not self.layers:

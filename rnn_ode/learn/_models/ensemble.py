@@ -7,7 +7,7 @@ import equinox as eqx
 import jax
 from jaxtyping import Array, PRNGKeyArray, PyTree
 
-from ..._base.checks import brief, check_callable, check_count, check_finite, check_index, check_key
+from ..._base.checks import brief, check_callable, check_count, check_index, check_key
 
 
 class Ensemble(eqx.Module):
@@ -65,6 +65,4 @@ def _made(make: Callable[[PRNGKeyArray], Any], keys: PRNGKeyArray) -> PyTree:
     arrays = jax.tree.leaves(eqx.filter(stacked, eqx.is_inexact_array))
     if not arrays:
         raise ValueError("make must return a model with floating arrays; it has none.")
-    for array in arrays:
-        check_finite("the arrays of what make returns", array)
     return stacked

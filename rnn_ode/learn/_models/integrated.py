@@ -95,7 +95,8 @@ class Integrated(Recurrent):
     def _states(self, xs: Real[Array | np.ndarray, "T D"], h0: State | None, length: Length) -> State:
         """The states for any path."""
         xs = as_samples(xs, length)
-        check_width(self.field, xs.shape)
+        width = jax.eval_shape(lambda xs: self.path(xs, self.dt)(jnp.zeros((), xs.dtype)), xs).shape
+        check_width(self.field, (len(xs), *width))
         h0 = promote(as_initial_state(h0, self.field), self.field, xs)
         how = {"solver": self.solver, "rtol": self.rtol, "atol": self.atol, "adjoint": self.adjoint}
         if length is None:

@@ -157,8 +157,8 @@ def spectral_penalty(W: Float[Array, "N N"], radius: ArrayLike = 1.0) -> Float[A
 
     ```
     """
-    W, radius = in_single(as_matrix("W", W)), as_floats("radius", radius, ())
-    return jnp.mean((jnp.abs(eig(W)[0]) - radius) ** 2)
+    W, radius = in_single(as_matrix("W", W)), as_floats("radius", radius)
+    return jnp.mean((jnp.abs(eig(W)[0]) - radius.astype(W.dtype)) ** 2)
 
 
 def orthogonality_penalty(W: Float[Array, "N N"], gain: float = 1.0) -> Float[Array, ""]:

@@ -131,3 +131,18 @@ def test_another_unit_of_time_changes_nothing(c):
     )
     np.testing.assert_allclose(other.outputs(XS[0]), one.outputs(XS[0]), rtol=1e-8, atol=1e-10)
     np.testing.assert_allclose(other.outputs(XS[0], 3), one.outputs(XS[0], 3), rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.slow
+def test_the_field_takes_the_width_that_the_path_gives():
+    field = ro.CTRNN.random(jax.random.key(0), 2, 3)
+    both = learn.Integrated(field, path=lambda xs, dt: ro.Hold(jnp.concatenate([xs, xs**2], axis=1), dt))
+    xs = jnp.ones((5, 1))
+    assert both.outputs(xs).shape == (5, 3)
+    with pytest.raises(ValueError, match=r"xs must have shape \(T, 2\) for this field; got \(5, 1\)"):
+        learn.Integrated(field).outputs(xs)
+
+
+def test_layers_may_come_from_a_generator():
+    cells = [eqx.nn.GRUCell(2, 3, key=jax.random.key(0)), eqx.nn.GRUCell(3, 4, key=jax.random.key(1))]
+    assert len(learn.Stacked(learn.Iterated(cell) for cell in cells).layers) == 2

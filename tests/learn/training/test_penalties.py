@@ -129,6 +129,7 @@ def test_penalties_of_a_multiple_of_an_orthogonal_matrix(h0):
     np.testing.assert_allclose(learn.orthogonality_penalty(cell.W_h), (0.8**2 - 1) ** 2, rtol=1e-10)
     np.testing.assert_allclose(learn.orthogonality_penalty(cell.W_h, 0.8), 0, atol=1e-12)
     np.testing.assert_allclose(learn.spectral_penalty(cell.W_h, 0.5), 0.3**2, rtol=1e-10)
+    np.testing.assert_allclose(learn.spectral_penalty(cell.W_h, np.full(len(cell.W_h), 0.5)), 0.3**2, rtol=1e-10)
 
 
 @pytest.mark.parametrize("count", [1, pytest.param(2, marks=pytest.mark.slow), 3])
