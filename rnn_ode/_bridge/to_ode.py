@@ -16,7 +16,7 @@ from .._cells.protocol import affine_map, preactivation
 from .._cells.vanilla import VanillaCell
 from .._methods.base import AbstractMethod, check_method
 from .._methods.catalogue import CONVERSIONS
-from .._methods.existence import NoSuchFlow, Obstacle, singular
+from .._methods.existence import NoSuchFlow, Obstacle, hidden, singular
 from ..linalg._solve import inv, solve
 from .jacobian import JacobianField
 from .linear import LinearField
@@ -134,7 +134,7 @@ def _finite(field: LinearField, whole: AffineMap, method: AbstractMethod, dt: fl
     A = method.of_matrix(whole.W) / dt
     B = solve(whole.W - jnp.eye(len(whole.b)), A @ jnp.concatenate([whole.W_x, whole.b[:, None]], axis=1))
     if not np.isfinite(np.asarray(A)).all() or not np.isfinite(np.asarray(B)).all():
-        _refuse(whole.W, method, method.hidden(np.asarray(whole.W)))
+        _refuse(whole.W, method, hidden(np.asarray(whole.W)))
     return LinearField(A, B[:, :-1], B[:, -1], field.lead)
 
 

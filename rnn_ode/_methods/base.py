@@ -24,7 +24,7 @@ from jaxtyping import Array, Bool, Complex, Float, Num
 from .._base.checks import as_matrix, as_numbers, brief, is_concrete
 from ..linalg._eig import column_lengths
 from ..linalg._regions import Reading
-from .existence import Obstacle, may_hide, multipliers_of, singular, with_hint
+from .existence import Obstacle, hidden, may_hide, multipliers_of, singular, with_hint
 
 
 class AbstractMethod(eqx.Module):
@@ -214,7 +214,7 @@ class AbstractMethod(eqx.Module):
         multipliers, reach = multipliers_of(W)
         bad = np.flatnonzero(self.excluded(multipliers, reach))
         if not len(bad):
-            return self.hidden(W) if may_hide(multipliers, reach).any() and self._hides(W) else None
+            return hidden(W) if may_hide(multipliers, reach).any() and self._hides(W) else None
         value, within = complex(multipliers[bad[0]]), float(reach[bad[0]])
         shown = f"{value.real:.6g}" if abs(value.imag) <= within else f"{value:.6g}"
         text = f"its multiplier {shown} is {self.fault_of(value, within)}"
@@ -226,11 +226,6 @@ class AbstractMethod(eqx.Module):
     def _hides(self, W: np.ndarray) -> bool:
         with jax.ensure_compile_time_eval():  # also while JAX is tracing something else
             return bool(self.hides(jnp.asarray(W)))
-
-    def hidden(self, W: np.ndarray) -> Obstacle:
-        """That rounding hides g(W)."""
-        why = f"its matrix is so ill-conditioned that rounding in {W.dtype} hides the generator"
-        return Obstacle(with_hint(why, W), zero=False)
 
     def hides(self, W: Float[Array, "N N"]) -> Bool[Array, ""]:
         """Whether rounding hides g(W), though no multiplier is excluded. It is asked only of an ill-conditioned matrix, which

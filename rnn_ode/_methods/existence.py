@@ -54,6 +54,12 @@ def may_hide(multipliers: Any, reach: Any) -> Any:
     return reach > 1e-4 * abs(multipliers)
 
 
+def hidden(W: np.ndarray) -> Obstacle:
+    """That rounding hides the generator of a concrete matrix."""
+    why = f"its matrix is so ill-conditioned that rounding in {W.dtype} hides the generator"
+    return Obstacle(with_hint(why, W), zero=False)
+
+
 def _balanced(W: np.ndarray) -> np.ndarray:
     """`balanced` of a concrete matrix, on the host."""
     e = host_balancing(W)

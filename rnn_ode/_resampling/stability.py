@@ -161,9 +161,10 @@ def root_condition(
         weights = lagrange(nodes, gap - whole, band, np)
         if not np.isfinite(weights).all():
             raise ValueError(f"gap must be such that its weights are finite; got {gap}.")
-        if not np.isfinite(companion(weights, multipliers, j, whole, np)).all():
+        matrices = companion(weights, multipliers, j, whole, np)
+        if not np.isfinite(matrices).all():
             raise ValueError(f"gap must be such that powers of the multipliers are finite; got {gap}.")
-        moduli = np.abs(np.linalg.eigvals(companion(weights, multipliers, j, whole, np))).max(axis=1)
+        moduli = np.abs(np.linalg.eigvals(matrices)).max(axis=1)
         radii[i, j], excess[i, j] = moduli.max(), beyond(moduli, multipliers, gap, np)
     return RootCondition(gap, multipliers, radii, excess)
 

@@ -81,7 +81,7 @@ def iterate(
     `stats["rounding"]` estimates what rounding errors grow to, both relative to the largest value of a unit. The method
     converges fast if disturbances of the network decay. The states agree with the scan's to about 1e-5 of a unit's largest
     value in float32 and 1e-11 in float64, and so do derivatives. A network that enlarges disturbances for a while enlarges
-    rounding errors too: then the states agree to some 10 times `stats["rounding"]`, an estimate, and derivatives less.
+    rounding errors too. Then the states differ by up to some 10 times `stats["rounding"]`, and derivatives by more.
     Beyond 2e-2 in float32 and 1e-4 in float64 the run is the scan. A batch that `vmap` makes is computed in one way: if one
     run does not converge, all are the scan.
 

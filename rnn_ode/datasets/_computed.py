@@ -114,10 +114,8 @@ def van_der_pol(n: int = 4000, dt: float = 0.05, mu: float = 1.0, *, start: Sequ
 
 
 _LONGEST = 1e7  # units of time; their solution takes hours
-_MOST_CALLS = (
-    2_000_000,
-    20_000,
-)  # of a field, and for each unit of time: van der Pol's with μ = 1000 takes half of these
+# of a field, in all and for each unit of time: van der Pol's with μ = 1000 takes half of the latter
+_MOST_CALLS = 2_000_000, 20_000
 
 
 def _solved(

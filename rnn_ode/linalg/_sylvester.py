@@ -208,7 +208,9 @@ def _solution(equation: Callable[[Array], Array], solver: Callable[..., Array], 
         return lax.custom_linear_solve(
             equation,
             Q,
-            lambda equation, Q: lax.fori_loop(0, 2, lambda _, X: X + solver(*matrices, Q - equation(X)), 0 * Q),
+            lambda equation, Q: lax.fori_loop(
+                0, 2, lambda _, X: X + solver(*matrices, Q - equation(X)), jnp.zeros_like(Q)
+            ),
             lambda _, Q: zero_to_zero(solver(*(matrix.T for matrix in matrices), Q), Q),
         )
 

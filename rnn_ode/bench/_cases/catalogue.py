@@ -76,6 +76,7 @@ SECONDS = dict.fromkeys(CASES, 60) | {
     "integrate_linear_input": 25,
     "linear": 20,
     "long": 15,
+    "scheme": 15,
     "evolve": 22,
     "basins": 12,
     "parallel": 60,

@@ -29,7 +29,7 @@ def rows(plan: Plan) -> list[Row]:
             (OURS, _tanh.ours, "jax.grad, jitted, throw=False"),
             ("hand-written lax.scan", _tanh.scan, "autodiff, jitted"),
         ]
-        contenders = [Contender(name, partial(jitted(_gradient(call)), *given), note) for name, call, note in calls]
+        contenders = [Contender(name, partial(jitted(gradient_of(call)), *given), note) for name, call, note in calls]
         contenders += [
             *with_peer(plan, "torch", ["PyTorch nn.RNN"], partial(_torch, given=given)),
             *with_peer(plan, "flax", ["flax nnx.RNN"], partial(_flax, given=given)),
@@ -38,7 +38,7 @@ def rows(plan: Plan) -> list[Row]:
         return race("gradient", contenders, plan, error, ALLOWED, _work(plan))
 
 
-def _gradient(states: Callable) -> Callable:
+def gradient_of(states: Callable) -> Callable:
     """The gradient function of a contender that computes the states."""
 
     def loss(W_h: Array, W_x: Array, b: Array, xs: Array, h0: Array) -> Array:

@@ -4,7 +4,6 @@ The flow is dh/dt = tanh(W_h h + W_x x + b) − h with a held input. Beside the 
 of diffrax's solver in a hand-written `lax.scan`. The reference is diffrax's gradient in float64.
 """
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -20,7 +19,7 @@ from ..._run.iterate import iterate
 from .. import _tanh
 from .._race import OURS, Contender, Plan, jitted, race
 from .._rows import Row
-from .gradient import ALLOWED, distance_of_all
+from .gradient import ALLOWED, distance_of_all, gradient_of
 
 SIZES = (48, 1, 200), (48, 32, 200)  # units, batch, steps
 
@@ -38,9 +37,9 @@ def _of_size(plan: Plan) -> list[Row]:
     with jax.enable_x64(False):
         told = "Tsit5, jax.grad, jitted"
         calls = [
-            (OURS, _gradient(_ours), told, lambda found: found),
+            (OURS, gradient_of(_ours), told, lambda found: found),
             (f"{OURS}, the run alone", _ours, "the same without derivatives", lambda found: None),
-            ("diffrax in lax.scan", _gradient(_by_diffrax), told, lambda found: found),
+            ("diffrax in lax.scan", gradient_of(_by_diffrax), told, lambda found: found),
             ("diffrax, the run alone", _by_diffrax, "the same without derivatives", lambda found: None),
         ]
         contenders = [
@@ -51,18 +50,11 @@ def _of_size(plan: Plan) -> list[Row]:
 
 def _reference(given: _tanh.Problem) -> list[np.ndarray]:
     with jax.enable_x64(True):
-        return [np.asarray(array) for array in jax.jit(_gradient(_by_diffrax))(*map(jnp.asarray, given.in_numpy()))]
+        return [np.asarray(array) for array in jax.jit(gradient_of(_by_diffrax))(*map(jnp.asarray, given.in_numpy()))]
 
 
 def _error(exact: list[np.ndarray], found: Any) -> float | None:
     return None if found is None else distance_of_all(found, exact)
-
-
-def _gradient(states: Callable) -> Callable:
-    def loss(W_h: Array, W_x: Array, b: Array, xs: Array, h0: Array) -> Array:
-        return jnp.sum(states(W_h, W_x, b, xs, h0) ** 2)
-
-    return jax.grad(loss, argnums=(0, 1, 2))
 
 
 def _rate(W_h: Array, W_x: Array, b: Array, h: Array, x: Array) -> Array:

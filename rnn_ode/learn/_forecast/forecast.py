@@ -174,8 +174,9 @@ def forecast(
 
 def _names(columns: Any) -> tuple[str, ...]:
     """The names of columns. Those of a table without a header are whole numbers."""
-    numbers = isinstance(columns, Iterable) and not isinstance(columns, str)
-    return as_texts("columns", [str(c) if isinstance(c, Integral) else c for c in columns] if numbers else columns)
+    if isinstance(columns, Iterable) and not isinstance(columns, str):
+        columns = [str(name) if isinstance(name, Integral) else name for name in columns]
+    return as_texts("columns", columns)
 
 
 def _check_shares(share: float, rate: float, validation: float) -> float:

@@ -96,7 +96,7 @@ def study(
     settings = {**given, "solved": task.solved}
     for lag in lags:
         try:
-            task.draw(jax.random.key(0), lag, 1)
+            jax.eval_shape(lambda key, lag=lag: task.draw(key, lag, 1), jax.random.key(0))
         except ValueError as error:
             raise ValueError(re.sub(r"^lag\b", "lags", str(error))) from None
     with only_run("path", path):

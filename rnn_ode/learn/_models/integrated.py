@@ -95,15 +95,13 @@ class Integrated(Recurrent):
     def _states(self, xs: Real[Array | np.ndarray, "T D"], h0: State | None, length: Length) -> State:
         """The states for any path."""
         xs = as_samples(xs, length)
-        width = jax.eval_shape(lambda xs: self.path(xs, self.dt)(jnp.zeros((), xs.dtype)), xs).shape
-        check_width(self.field, (len(xs), *width))
+        rows = xs if length is None else xs[jnp.minimum(jnp.arange(len(xs)), length - 1)]
+        path = causal(self.path(rows, self.dt), self.field)
+        check_width(self.field, path.xs.shape)
         h0 = promote(as_initial_state(h0, self.field), self.field, xs)
         how = {"solver": self.solver, "rtol": self.rtol, "atol": self.atol, "adjoint": self.adjoint}
         if length is None:
-            path = causal(self.path(xs, self.dt), self.field)
             return integrate(self.field, path, h0, throw=False, **how).states
-        rows = jnp.minimum(jnp.arange(xs.shape[0]), length - 1)
-        path = causal(self.path(xs[rows], self.dt), self.field)
         return integrate_samples(self.field, path, h0, jnp.asarray(length), **how)
 
     def as_cell(self) -> Cell:
