@@ -213,10 +213,8 @@ def _turn(W: Float[Array, "N N"]) -> Float[Array, ""]:
     the next arc that is wide enough, and eigenvalues between the axis and the arc take the neighbouring branch. In either
     case exp(log W) = W.
     """
-    angles = jnp.angle(eig(W)[0])
-    on_axis = jnp.abs(jnp.abs(angles) - jnp.pi) <= 64 * jnp.finfo(W.dtype).eps
-    below = jnp.where(on_axis, jnp.pi, jnp.minimum(angles, 0) + jnp.pi)  # the angle past the negative axis, in [0, π]
-    ladder = jnp.sort(jnp.concatenate([jnp.zeros(1, below.dtype), below]))
+    below = jnp.minimum(jnp.angle(eig(W)[0]), 0) + jnp.pi  # the angle past the negative axis, in [0, π]
+    ladder = jnp.sort(jnp.concatenate([jnp.array([0, jnp.pi], below.dtype), below]))
     wide = jnp.diff(ladder) > 1e-3
     first = jnp.argmax(wide)
     theta = (ladder[first] + ladder[first + 1]) / 2

@@ -9,10 +9,11 @@ import pytest
 import scipy.linalg
 import scipy.optimize
 from conversions import BIAS, CELLS, H0, STATES, W_X, XS, D, N, T, W, labelled
+from jax.flatten_util import ravel_pytree
 from telling import telling
 
 import rnn_ode as ro
-from rnn_ode._bridge.jacobian import JacobianField
+from rnn_ode._bridge.jacobian import AnchoredField, JacobianField
 from rnn_ode._paths.base import Constant
 
 FIXED_POINT_METHODS = [
@@ -56,6 +57,15 @@ def test_the_flow_anchored_at_a_state_reaches_the_next_one(name):
     G[:N, :N], G[:N, N] = A, velocity
     arrival = h + scipy.linalg.expm(0.5 * G)[:N, N]
     np.testing.assert_allclose(arrival, cell(x, h), rtol=1e-11)
+
+
+def test_an_anchored_field_is_affine_in_complex_states_of_any_structure():
+    rng = np.random.default_rng(0)
+    A, v = rng.normal(size=(3, 3)) + 1j * rng.normal(size=(3, 3)), rng.normal(size=3)
+    origin, unravel = ravel_pytree((jnp.array([1.0, 2.0]), jnp.array([3.0])))
+    h = np.array([1j, 2.0, 1 - 1j])
+    pair, last = AnchoredField(jnp.asarray(A), jnp.asarray(v), origin, unravel)(0.0, (h[:2], h[2:]), None)
+    np.testing.assert_allclose([*pair, *last], A @ (h - [1, 2, 3]) + v, rtol=1e-14)
 
 
 def test_a_field_of_jacobians_by_hand():

@@ -9,6 +9,7 @@ from jax.test_util import check_grads
 from matrices import lower
 
 import rnn_ode as ro
+from rnn_ode._bridge.noise import square_root
 
 RNG = np.random.default_rng(0)
 SPREAD = RNG.normal(size=(4, 3))
@@ -25,6 +26,7 @@ GENERATORS = {
     "nearly at rest": generator(-1e-6, -1e-3, -0.3, -1.0),
     "fast": generator(-0.1, -2.0, -9.0, -14.0),
     "growing": generator(0.0, 0.3, -1.0, -2.0),
+    "growing as fast as it decays": generator(0.6, -0.6, -0.1, -0.2),
     "oscillating": scipy.linalg.block_diag([[-0.1, 2.5], [-2.5, -0.1]], [[-0.4, 1.0], [-1.0, -0.4]]),
 }
 
@@ -126,6 +128,21 @@ def test_gradients_in_three_ways():
 def test_it_lowers_for_every_platform():
     for f in (lambda A: ro.noise_to_rnn(A, 1.0), lambda A: ro.noise_to_ode(A, 1.0)):
         assert "geev" not in lower(f, np.eye(3) / 2)["tpu"]
+
+
+@pytest.mark.parametrize("rank", [4, 2])
+def test_the_root_of_a_covariance_and_its_derivative(rank):
+    """S S = C and so S dS + dS S = dC, where C changes within its range; a derivative out of its kernel would be infinite."""
+    rng = np.random.default_rng(1)
+    F, dF = rng.normal(size=(2, 4, rank))
+    dF = dF if rank == 4 else F @ rng.normal(size=(rank, rank))
+    C, dC = F @ F.T, F @ dF.T + dF @ F.T
+    S, dS = jax.jvp(square_root, (jnp.asarray(C),), (jnp.asarray(dC),))
+    np.testing.assert_allclose(S @ S, C, atol=1e-13)
+    np.testing.assert_allclose(S @ dS + dS @ S, dC, atol=1e-12)
+    lopsided = np.triu(rng.normal(size=(4, 4)))  # a covariance is symmetric, and so is what is added to it
+    _, half = jax.jvp(square_root, (jnp.asarray(np.eye(4)),), (jnp.asarray(lopsided),))
+    np.testing.assert_allclose(half, (lopsided + lopsided.T) / 4, atol=1e-15)
 
 
 def test_bad_input_is_named():

@@ -113,6 +113,30 @@ def test_a_step_of_an_explicit_method_is_that_of_diffrax(solver):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=30 * np.finfo(float).eps), found, wanted)
 
 
+@pytest.mark.parametrize("solver", [diffrax.Heun(), diffrax.LeapfrogMidpoint()], ids=repr)
+def test_a_field_is_told_the_time_in_the_precision_of_the_state(solver):
+    told = []
+
+    def field(t, h, path):
+        told.append(t.dtype)
+        return -t * h
+
+    h = jnp.ones(1, jnp.float32)
+    assert jax.eval_shape(ro.to_rnn(field, ro.RungeKutta(solver, 2), 0.9), h, h).dtype == jnp.float32
+    assert set(told) == {np.dtype(np.float32)}
+
+
+def test_a_gradient_keeps_of_each_substep_its_state_and_not_the_stages():
+    """Heun's two stages and Dopri8's fourteen need the same memory."""
+
+    def kept(solver):
+        cell = ro.to_rnn(lambda t, h, path: jnp.tanh(h), ro.RungeKutta(solver, 10), 0.9)
+        pull = jax.eval_shape(lambda h: jax.vjp(lambda h: cell(jnp.zeros(1), h), h)[1], jnp.zeros(100))
+        return sum(leaf.size for leaf in jax.tree.leaves(pull))
+
+    assert kept(diffrax.Heun()) < 10 * 100 + 100 and kept(diffrax.Dopri8()) < 10 * 100 + 100
+
+
 def test_a_rate_of_another_shape_is_refused():
     cell = ro.to_rnn(lambda t, h, path: -h[:1], ro.RungeKutta(), 0.1)
     with pytest.raises(ValueError, match=r"dh/dt in the shape of h; h0 has \[3\], the field returned \[1\]"):

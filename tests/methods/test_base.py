@@ -189,6 +189,13 @@ def test_what_methods_say_of_themselves():
     }
 
 
+def test_a_method_has_no_leaves_and_may_be_an_argument_of_a_compiled_function():
+    assert jax.tree.leaves(EVERY) == []
+    for method in EVERY:
+        exponent = jax.eval_shape(lambda m, z: m.exponent(z), method, jnp.ones(3))
+        assert exponent.shape == (3,)
+
+
 class Central(ro.AbstractMethod):
     """A method that somebody else adds."""
 
@@ -223,6 +230,11 @@ def test_a_new_method_has_the_label_that_it_needs_no_argument_for():
 
     assert (Central.spellings(), Weighted.spellings(), Named.spellings()) == (("central",), (), ())
     assert Central.from_label("central") == Central() and Central.from_label("named") is None
+
+
+def test_what_a_new_method_says_of_an_excluded_multiplier():
+    said = [Central().fault_of(multiplier + 0j, 0.1) for multiplier in (2.05, 0.05, 1.0)]
+    assert said == ["a pole of central", "zero to within rounding", "excluded by central"]
 
 
 class Hiding(Central):
@@ -260,6 +272,13 @@ def test_a_complex_logarithm_is_the_principal_one_where_an_arc_beside_the_axis_i
     """A turn by π − 0.2: the free arc is 0.2 wide."""
     W = scipy.linalg.block_diag(0.7 * rotation(np.pi - 0.2), [[0.5]])
     np.testing.assert_allclose(_complex_generator(jnp.asarray(W)), scipy.linalg.logm(W), atol=1e-13)
+
+
+def test_a_complex_logarithm_takes_the_neighbouring_branch_where_the_arc_beside_the_axis_is_narrow():
+    """A turn by π − 5e-4: the conjugate multiplier is taken for a turn by π + 5e-4."""
+    W = scipy.linalg.block_diag(0.7 * rotation(np.pi - 5e-4), [[0.5]])
+    exponents = np.linalg.eigvals(np.asarray(_complex_generator(jnp.asarray(W))))
+    np.testing.assert_allclose(np.sort(exponents.imag), [0, np.pi - 5e-4, np.pi + 5e-4], atol=1e-10)
 
 
 @pytest.mark.slow
