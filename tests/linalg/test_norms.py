@@ -86,3 +86,10 @@ def test_a_map_in_batches_is_that_of_each_row(count, n):
     np.testing.assert_array_equal(total, rows.sum(axis=1))
     np.testing.assert_array_equal(first, rows[:, :2])
     assert sizes == [(3,)]  # compiled once, also for a last batch that is not full
+
+
+@pytest.mark.parametrize(("count", "n", "batches"), [(600, 2, 3), (5, 2**10, 2), (5, 2**11, 5), (5, 2**12, 5)])
+def test_a_batch_is_of_256_rows_or_64_megabytes_at_most(count, n, batches):
+    """A complex matrix of size 2¹⁰ takes 16 MB."""
+    mapped = jax.make_jaxpr(lambda rows: batched_map(jnp.sum, rows, n))(np.zeros((count, 3)))
+    assert [one.params["length"] for one in mapped.eqns if one.primitive.name == "scan"] == [batches]
