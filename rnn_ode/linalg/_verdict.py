@@ -115,7 +115,7 @@ def reach(xp: Any, rounding: "Rounding", eps: Any, condition: Any, eigenvalues: 
     blocks = _block_reach(rounding, xp.arange(1, n + 1))
     nearest = xp.sort(xp.where(ill[None, :], gaps, xp.inf), axis=1)
     m = xp.max(xp.where(nearest <= 2 * blocks[None, :], xp.arange(1, n + 1)[None, :], 1), axis=1)
-    return xp.where(ill, xp.minimum(m * first, rounding.drift + blocks[m - 1]), first)
+    return xp.where(ill & (m > 1), xp.minimum(m * first, rounding.drift + blocks[m - 1]), first)
 
 
 def _block_reach(rounding: "Rounding", m: Any) -> Any:

@@ -23,6 +23,7 @@ from conversions import (
 from matrices import jordan, rotated
 
 import rnn_ode as ro
+from rnn_ode._bridge.to_ode import half_precision
 from rnn_ode._paths.base import Constant
 
 
@@ -199,6 +200,12 @@ def test_weights_in_half_precision_are_refused_where_a_system_is_solved():
         ro.to_ode(cell, ro.Forward(2))(0.0, jnp.ones(1, jnp.float16), lambda t: jnp.ones(1, jnp.float16)).dtype
         == "float16"
     )
+
+
+def test_float32_is_no_half_precision():
+    kinds = jnp.float16, jnp.bfloat16, jnp.float32, jnp.float64
+    told = [half_precision((jnp.ones(1, jnp.int8), jnp.ones(2, kind))) for kind in kinds]
+    assert told == ["float16", "bfloat16", None, None]
 
 
 @pytest.mark.slow

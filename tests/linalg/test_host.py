@@ -25,6 +25,17 @@ def test_host_balancing_is_balancing(kind, dtype):
         np.testing.assert_array_equal(host_balancing(A), balancing(jnp.asarray(A)))
 
 
+def test_host_balancing_of_a_large_matrix_is_balancing():
+    """Each row and column is visited several times."""
+    rng = np.random.default_rng(0)
+    units = np.exp2(rng.integers(-150, 150, 32))
+    R = rng.normal(size=(32, 32))
+    A = R * units[:, None] / units
+    e = host_balancing(A)
+    np.testing.assert_array_equal(e, jit_balancing(A))
+    assert np.linalg.norm(A * np.exp2(e[None].astype(float) - e[:, None])) < 1.5 * np.linalg.norm(R)
+
+
 @pytest.mark.parametrize("size", [1e-3, 1.0, 16.0])
 def test_host_exponential_agrees_with_scipy(size):
     A = size * np.random.default_rng(0).normal(size=(4, 4))

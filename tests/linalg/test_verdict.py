@@ -109,6 +109,8 @@ JUDGED = {
         "PERSISTS GROWS PERSISTS",
     ),
     "as near as rounding hides": (np.diag([1 - 14 * U, 0.5, 0.2, 0.1]), "PERSISTS GROWS PERSISTS"),
+    "as near as drift and scatter together hide": (np.diag([1 - 18 * U, 1e-3, 1e-3, 1e-3]), "PERSISTS GROWS PERSISTS"),
+    "a little farther than both": (np.diag([1 - 22 * U, 1e-3, 1e-3, 1e-3]), "DECAYS GROWS DECAYS"),
     "a little farther inside": (np.diag([1 - 40 * U, 0.5, 0.2, 0.1]), "DECAYS GROWS DECAYS"),
     "a little farther outside": (np.diag([1 + 40 * U, 0.5, 0.2, 0.1]), "GROWS GROWS GROWS"),
     "as near as the condition hides": (steep(6e3 * U, 100), "PERSISTS GROWS PERSISTS"),
@@ -531,6 +533,12 @@ def reach_cases():
     values = np.r_[1, -1, rng.uniform(-1, 1, 6)]
     yield rotated(rng, np.diag(values)), values
     yield rotated(rng, np.eye(8)), np.ones(8)
+    for gap in np.geomspace(
+        1e-5, 5e-3, 12
+    ):  # nearly defective: one of the four is apart, by less or more than a block moves
+        T = np.diag(np.r_[0.5, 0.5, 0.5 + gap, 0.5, rng.uniform(-0.4, -0.2, 4)])
+        T[:4, :4] += np.eye(4, k=1)
+        yield rotated(rng, T), np.diagonal(T)
 
 
 @pytest.mark.slow
@@ -619,11 +627,14 @@ FIRST = 1e-14 + 1e-15 * 1e6  # drift and scatter · condition
     ("eigenvalues", "condition", "wanted"),
     [
         ([0.0, 1.0], 1e6, FIRST),
-        ([0.0, 15 * FIRST], 1e6, FIRST),
-        ([0.0, 5 * FIRST], 1e6, 2 * FIRST),
+        ([0.0, 10.5 * FIRST], 1e6, FIRST),
+        ([0.0, 9.5 * FIRST], 1e6, 2 * FIRST),
         ([0.0, 5 * FIRST, -5 * FIRST], 1e6, 3 * FIRST),
         ([0.0, 1e-9], 1e9, 1e-14 + 1e-15 ** (1 / 2)),
+        ([0.0, 1.9 * 1e-15 ** (1 / 2)], 1e9, 1e-14 + 1e-15 ** (1 / 2)),
+        ([0.0, 2.1 * 1e-15 ** (1 / 2)], 1e9, 1e-14 + 1e-6),  # too far apart for a block
         ([0.0, 1e-9, 1e-9j], 1e12, 1e-14 + 1e-15 ** (1 / 3)),
+        ([0.0, 1e-9, 2.1 * 1e-15 ** (1 / 3)], 1e12, 1e-14 + 1e-15 ** (1 / 2)),
         ([0.0, 1e-15], 200.0, 1e-14 + 2e-13),
         ([0.0, 1e-15], 250.0, 2 * (1e-14 + 2.5e-13)),
     ],
