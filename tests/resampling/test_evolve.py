@@ -179,6 +179,7 @@ def test_the_roots_of_a_held_input_are_those_from_sample_to_sample(monkeypatch):
 def test_one_time_is_the_initial_state():
     run = ro.evolve(TANH, ro.Cubic(SLOW), np.array([2.5]), np.ones(3))
     np.testing.assert_array_equal(run.states, np.ones((1, 3)))
+    assert run.result == ro.RESULTS.successful and np.isnan(run.stats["radius"])
 
 
 @pytest.mark.slow
