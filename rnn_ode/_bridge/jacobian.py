@@ -43,7 +43,7 @@ class JacobianField(AbstractField):
     method: Conversion
     dt: float = eqx.field(static=True)
     lead: float = eqx.field(static=True)
-    anchored: bool = eqx.field(static=True, default=False)
+    anchored: bool = eqx.field(static=True)
 
     @property
     def input_size(self) -> int | None:

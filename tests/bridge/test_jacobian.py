@@ -88,7 +88,7 @@ def test_a_field_of_jacobians_by_hand():
     np.testing.assert_array_equal(field.output(jnp.ones(1)), 1)
     other = ro.to_ode(cell, ro.Backward(2))  # whose φ has zeros
     assert other.equation is None and other.jacobian_at_rest is None
-    assert JacobianField(cell, Plain(), 1.0, 0.0).equation is None  # a conversion that does not say
+    assert JacobianField(cell, Plain(), 1.0, 0.0, False).equation is None  # a conversion that does not say
 
 
 class Plain(eqx.Module):

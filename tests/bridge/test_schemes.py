@@ -6,6 +6,7 @@ import diffrax
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optimistix
 import pytest
 import scipy.linalg
 import scipy.optimize
@@ -88,6 +89,16 @@ def test_a_solver_that_remembers_its_last_steps_takes_all_substeps_at_once():
         before, h = h, before + 2 * step * (2.0 - h)
     cell = ro.to_rnn(lambda t, h, path: path(t) - h, ro.RungeKutta(diffrax.LeapfrogMidpoint(), 3), 0.9)
     np.testing.assert_allclose(jax.jit(cell)(jnp.array([2.0]), jnp.array([0.5])), [h], rtol=1e-13)
+
+
+def test_an_implicit_method_takes_its_substeps_one_by_one():
+    """Of Euler's for dh/dt = x − h, by hand."""
+    solver = diffrax.ImplicitEuler(root_finder=diffrax.VeryChord(rtol=1e-12, atol=1e-12, norm=optimistix.max_norm))
+    h = 0.5
+    for _ in range(3):
+        h = (h + 0.3 * 2.0) / 1.3
+    cell = ro.to_rnn(lambda t, h, path: path(t) - h, ro.RungeKutta(solver, 3), 0.9)
+    np.testing.assert_allclose(jax.jit(cell)(jnp.array([2.0]), jnp.array([0.5])), [h], rtol=1e-11)
 
 
 @pytest.mark.parametrize(

@@ -232,6 +232,12 @@ def test_a_new_method_has_the_label_that_it_needs_no_argument_for():
     assert Central.from_label("central") == Central() and Central.from_label("named") is None
 
 
+def test_the_reading_of_a_new_method_is_by_the_real_part_of_g():
+    reading = Central().reading
+    assert reading.pole == 2.0 and reading.exponent(jnp.asarray(0.5)) == -0.75
+    np.testing.assert_allclose(Central().of_number(reading.contour(jnp.array([0.9 + 0j]), jnp.asarray(0.2))).real, 0.2)
+
+
 def test_what_a_new_method_says_of_an_excluded_multiplier():
     said = [Central().fault_of(multiplier + 0j, 0.1) for multiplier in (2.05, 0.05, 1.0)]
     assert said == ["a pole of central", "zero to within rounding", "excluded by central"]

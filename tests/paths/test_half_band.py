@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from readings import evaluate
+from scipy.special import ellipj, ellipk
 
 import rnn_ode as ro
 from rnn_ode._paths.half_band import delay_of, half_band, phase_of
@@ -25,6 +26,15 @@ def test_the_filter_passes_one_half_of_the_band_and_stops_the_other():
     assert abs(20 * np.log10(abs(response(2 * np.pi * np.linspace(0, 0.225, 200))))).max() < 1e-6
     assert 20 * np.log10(abs(response(2 * np.pi * np.linspace(0.275, 0.5, 200)))).max() < -100
     assert delay_of(half_band()) == pytest.approx(-np.angle(response(1e-4)) / 1e-4, rel=1e-6)
+
+
+@pytest.mark.parametrize(("transition", "rtol"), [(0.05, 1e-13), (0.005, 5e-9)])
+def test_the_coefficients_are_those_of_jacobis_elliptic_functions(transition, rtol):
+    """With the modulus k, poles belong to k sn²(2nK/(2N + 1)). The series of the nome is cut off at e¹³."""
+    k = np.tan((1 - 2 * transition) * np.pi / 4) ** 2
+    squared = k * ellipj(2 * np.arange(1, 9) / 17 * ellipk(k**2), k**2)[0] ** 2
+    x = np.sqrt((1 - squared * k) * (1 - squared / k)) / (1 + squared)
+    np.testing.assert_allclose(half_band(8, transition), (1 - x) / (1 + x), rtol=rtol)
 
 
 def test_the_phase_of_the_filter_is_that_of_its_response():
@@ -63,6 +73,13 @@ def test_a_constant_stays_constant_and_no_sample_beyond_the_reach_counts():
     np.testing.assert_allclose(evaluate(path, np.linspace(0, 45, 50)), 1.5, rtol=1e-12)
     used = np.flatnonzero(np.abs(jax.grad(lambda xs: ro.HalfBand(xs)(20.3)[0])(np.zeros((40, 1)))[:, 0]))
     assert 1 + used.max() <= 20.3 + path.reach <= 2 + used.max()
+
+
+@pytest.mark.parametrize("half_width", [1, 4, 9])
+def test_after_the_last_sample_its_value_holds(half_width):
+    xs, ts = np.random.default_rng(0).normal(size=(30, 1)), np.linspace(20, 30, 41)
+    longer = ro.HalfBand(np.concatenate([xs, np.repeat(xs[-1:], 20, axis=0)]), half_width=half_width)
+    np.testing.assert_allclose(evaluate(ro.HalfBand(xs, half_width=half_width), ts), evaluate(longer, ts), rtol=1e-12)
 
 
 def test_samples_of_a_half_band_path_may_be_scalars_and_must_be_there():

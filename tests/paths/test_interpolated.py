@@ -33,6 +33,14 @@ def test_cubic_is_of_fourth_order_up_to_the_ends_and_linear_of_second():
         assert np.log2(error(kind, 800) / error(kind, 1600)) == pytest.approx(order, abs=0.1)
 
 
+@pytest.mark.parametrize("kind", [ro.Hold, ro.Linear, ro.Cubic])
+def test_the_degree_is_that_of_the_polynomial_between_two_stamps(kind):
+    path, places = kind(XS), 2.1 + 0.1 * np.arange(6)
+    values = evaluate(path, places)
+    assert np.abs(np.diff(values, path.degree + 1, axis=0)).max() < 1e-12
+    assert np.abs(np.diff(values, path.degree, axis=0)).min() > 1e-6
+
+
 def test_cubic_has_one_continuous_derivative():
     path = ro.Cubic(XS)
     stamps = np.array([2.0, 3.0, 4.0, 5.0])

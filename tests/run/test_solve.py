@@ -80,7 +80,7 @@ def test_steps_run_out_in_total():
         euler(max_steps=T - 2)
 
 
-@pytest.mark.parametrize("budget", [T, pytest.param(T - 2, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("budget", [T, T - 2])
 def test_samples_of_a_linear_field_count_as_steps(budget):
     """They are solved exactly, without a solver."""
     run = ro.integrate(LINEAR, ro.Hold(XS, DT), H0, max_steps=budget, throw=False)
@@ -134,6 +134,19 @@ def test_trial_steps_to_where_the_field_is_undefined_leave_the_gradient_alone(ac
     for w in (0.3, 0.5):
         wanted = (last(w + step) - last(w - step)) / (2 * step)
         np.testing.assert_allclose(jax.grad(last)(w), wanted, rtol=1e-5)
+
+
+def test_an_interval_begins_with_steps_as_long_as_those_of_the_last():
+    """A first step that is too long for a turn is refused in the first interval alone. A slow turn takes one step in each."""
+
+    @jax.jit
+    def steps(speed):
+        turn = lambda t, h, path: speed * jnp.stack([-h[1], h[0]])  # noqa: E731
+        return ro.integrate(turn, ro.Hold(np.zeros((20, 1))), jnp.array([1.0, 0.0]), throw=False).stats
+
+    fast, slow = steps(1.0), steps(0.01)
+    assert fast["num_accepted_steps"] > 40 and fast["num_rejected_steps"] < 5
+    assert slow["num_steps"] < 25
 
 
 @pytest.mark.slow
