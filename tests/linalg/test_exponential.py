@@ -7,7 +7,7 @@ import pytest
 from matrices import badly_scaled
 
 from rnn_ode.linalg._balance import balancing
-from rnn_ode.linalg._exponential import exponential, phi_functions
+from rnn_ode.linalg._exponential import exponential, matrix_power, phi_functions
 
 PHI = jax.jit(lambda A: tuple(phi_functions(A, 2)))
 
@@ -57,6 +57,14 @@ def test_exponential_over_the_float_range():
     assert np.all(np.asarray(of(jnp.array([[-1e5]]))) == 0) and np.isinf(of(jnp.array([[1e5]])))
     np.testing.assert_allclose(of(jnp.array([[709.0]])), np.exp(709.0), rtol=1e-12)
     assert np.isnan(of(jnp.array([[-1e20]])))  # beyond 2⁶³ no digit would be right
+
+
+def test_a_power_is_exact_up_to_the_largest_whole_number():
+    """Of a cyclic shift of three, whose third power is the identity; and no square is taken that would overflow."""
+    shift, of = np.roll(np.eye(3), 1, axis=0), jax.jit(matrix_power)
+    for k in (0, 1, 2, 5, 2**31, 2**40 + 1, 2**63 - 1):
+        np.testing.assert_array_equal(of(shift, jnp.asarray(k)), np.linalg.matrix_power(shift, k % 3))
+    np.testing.assert_array_equal(of(1e200 * np.eye(3), jnp.asarray(1)), 1e200 * np.eye(3))
 
 
 @pytest.mark.slow

@@ -1,10 +1,17 @@
-"""The logarithm of a complex number, which verdicts and rates are made of."""
+"""Regions, and the logarithm of a complex number, which verdicts and rates are made of."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
-from rnn_ode.linalg._regions import logarithm
+from rnn_ode.linalg._regions import AbstractRegion, logarithm
+
+
+def test_a_region_must_say_where_it_is():
+    with pytest.raises(TypeError) as refused:
+        AbstractRegion()
+    assert all(name in str(refused.value) for name in ("reading", "point", "position", "frame", "crossing"))
 
 
 def test_a_rate_near_the_unit_circle_keeps_its_digits_in_float32():

@@ -92,6 +92,8 @@ def test_a_batch_and_every_platform():
 def test_an_equation_without_a_unique_solution_is_refused():
     with pytest.raises(ValueError, match=r"no unique solution: A has the eigenvalues 1\+0j and 1\+0j"):
         linalg.lyapunov_discrete(np.diag([1.0, 0.5, 0.2, 0.1]), Q)
+    with pytest.raises(ValueError, match=r"eigenvalues (4\+0j and 0\.25|0\.25\+0j and 4)\+0j, and the product"):
+        linalg.lyapunov_discrete(np.diag([4.0, 0.25, 0.2, 0.1]), Q)
     with pytest.raises(ValueError, match=r"sum of the one and the conjugate of the other is 0"):
         linalg.lyapunov_continuous(np.diag([1.0, -1.0, 2.0, 3.0]), Q)
     with pytest.raises(ValueError, match=r"the eigenvalues .* of A and .* of B sum to 0"):
