@@ -189,6 +189,11 @@ def test_what_methods_say_of_themselves():
     }
 
 
+def test_a_series_has_one_term_and_a_logarithm_is_real_unless_more_is_asked_for():
+    assert (ro.Forward(), ro.Backward()) == (ro.Forward(1), ro.Backward(1))
+    assert ro.Exact() == ro.Exact(complex=False, anchored=False)
+
+
 def test_a_method_has_no_leaves_and_may_be_an_argument_of_a_compiled_function():
     assert jax.tree.leaves(EVERY) == []
     for method in EVERY:
