@@ -57,7 +57,7 @@ def run_steps(
         zero = jax.tree.map(jnp.add, zero, nothing(new))  # 0·inf is NaN and propagates
         return (new, total, zero), keep(h, new)
 
-    (end, total, zero), kept = jax.lax.scan(body, (h0, init, nothing(h0)), inputs, unroll=2)
+    (end, total, zero), kept = jax.lax.scan(body, (h0, init, nothing(h0)), inputs)
     fine = jnp.all(jnp.stack([jnp.all(leaf == 0) for leaf in jax.tree.leaves(zero)]))
     return kept, end, total, jnp.where(fine, 0.0, 1.0)
 
@@ -108,7 +108,9 @@ def _narrow(xs: Array) -> bool:
 def _driven(functions, combine, fold, drive, weight, inputs, h0, kicks):
     """Return the states before and after every step, the last state, the fold, and the number of `run_steps`."""
     *_, keep, read, place = functions
-    transposed = weight.T  # for a batch of rows, XLA makes a faster product of it
+    # without the barriers, XLA fuses the product with what surrounds it and then computes it by its own slower loop
+    apart = jax.lax.optimization_barrier
+    transposed = apart(weight.T)  # for a batch of rows, XLA makes a faster product of it
 
     def kept_for_reverse(primitive, *_, **__):
         return primitive in _COSTLY
@@ -120,7 +122,7 @@ def _driven(functions, combine, fold, drive, weight, inputs, h0, kicks):
 
     def step(h, total, given):
         x, row, kick = given
-        return finish(drive(x) + place(read(h) @ transposed), h, total, row, kick)
+        return finish(drive(x) + place(apart(read(h) @ transposed)), h, total, row, kick)
 
     return run_steps(step, h0, fold.init, (inputs, fold.rows, kicks), lambda before, h: (before, keep(h)))
 
