@@ -102,7 +102,7 @@ def scanned(E: Inexact[Array, "N N"], u: Inexact[Array, "T N"], h0: Inexact[Arra
         h = jnp.matmul(E, h, precision="highest") + u
         return h, kept(h)
 
-    return jax.lax.scan(body, h0, u, unroll=2)[1]
+    return jax.lax.scan(body, h0, u)[1]
 
 
 def doubled_where_finite(E, u, h0) -> Inexact[Array, "T N"]:
