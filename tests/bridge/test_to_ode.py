@@ -23,7 +23,7 @@ from conversions import (
 from matrices import jordan, rotated
 
 import rnn_ode as ro
-from rnn_ode._bridge.to_ode import half_precision
+from rnn_ode._bridge.to_ode import _finite, half_precision
 from rnn_ode._paths.base import Constant
 
 
@@ -37,6 +37,16 @@ def test_the_field_of_an_affine_cell_is_g_of_its_matrix(method, dt):
         field(0.0, jnp.asarray(H0), Constant(jnp.asarray(XS[0]))), wanted, rtol=1e-11, atol=1e-12
     )
     np.testing.assert_allclose(method.generator(jnp.asarray(W)), MATRIX_FUNCTIONS[method](W), rtol=1e-11, atol=1e-12)
+
+
+def test_a_field_that_rounding_made_nan_is_computed_from_its_matrix():
+    """φ(W) = g(W) (W − 1)⁻¹."""
+    field = ro.to_ode(AFFINE, ro.Tustin(), dt=0.25)
+    broken = jax.tree.map(lambda leaf: leaf * jnp.nan, field)
+    again = _finite(broken, AFFINE.affine, ro.Tustin(), 0.25)
+    assert again.lead == field.lead and _finite(field, AFFINE.affine, ro.Tustin(), 0.25) is field
+    for found, wanted in ((again.A, field.A), (again.B, field.B), (again.c, field.c)):
+        np.testing.assert_allclose(found, wanted, rtol=1e-11)
 
 
 @pytest.mark.parametrize("method", [ro.Forward(2), ro.Tustin()], **labelled)

@@ -101,6 +101,17 @@ def test_the_derivative_is_frechets(name):
     assert distance(back, scipy.linalg.expm_frechet(A.T, E, compute_expm=False)) < 1e-13
 
 
+def test_how_uncertain_a_function_is_follows_from_its_condition_its_size_and_its_steepest_step():
+    values, at = (
+        np.array([1.0, 5.0, 5.0, 2.0]),
+        np.array([0.0, 0.5, 0.5, 0.6]),
+    )  # the steepest step is 30, from ½ to 0.6
+    V = 2 * np.diag([1.0, 1.0, 1.0, 0.5])
+    parts = _Parts(*(jnp.asarray(array + 0j) for array in (at, V, np.linalg.inv(V), values)))
+    condition = np.sqrt(13.0) * np.sqrt(1.75)
+    np.testing.assert_allclose(parts.uncertain(jnp.asarray(3.0)), condition * (5 + 3 * 30), rtol=1e-12)
+
+
 def test_a_rate_is_made_of_divided_differences_also_of_eigenvalues_that_nearly_coincide():
     """(eᵃ − eᵇ)/(a − b) = eᵇ expm1(a − b)/(a − b). The slope between the two is wrong by (a − b)²/24, here 4e-12."""
     values = np.array([1.0, 1.0 + 1e-9, 1.0 + 1e-5, -2.0])

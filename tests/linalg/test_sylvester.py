@@ -10,6 +10,7 @@ from jax.test_util import check_grads
 from matrices import jordan, lower, rotated
 
 from rnn_ode import linalg
+from rnn_ode.linalg._sylvester import _lyapunov_arguments
 
 RNG = np.random.default_rng(0)
 A, Q = RNG.normal(size=(4, 4)), RNG.normal(size=(4, 4))
@@ -30,6 +31,12 @@ def test_the_solutions_are_scipys():
     np.testing.assert_allclose(
         jit_continuous(A, Q), scipy.linalg.solve_continuous_lyapunov(A, -Q), rtol=1e-10, atol=1e-12
     )
+
+
+def test_the_arguments_of_an_equation_may_be_complex():
+    assert {array.dtype for array in _lyapunov_arguments(1j * A, Q)} == {np.dtype(complex)}
+    assert {array.dtype for array in _lyapunov_arguments(np.float32(A), 1j * np.float32(Q))} == {np.dtype(np.complex64)}
+    assert {array.dtype for array in _lyapunov_arguments(np.float16(A), np.float16(Q))} == {np.dtype(np.float32)}
 
 
 @pytest.mark.slow

@@ -237,6 +237,11 @@ def test_a_new_method_has_the_label_that_it_needs_no_argument_for():
     assert Central.from_label("central") == Central() and Central.from_label("named") is None
 
 
+def test_a_new_method_has_phi_by_its_function_of_a_matrix():
+    """φ(½) = g(½)/(½ − 1) = 3/2."""
+    np.testing.assert_allclose(Central().phi(jnp.array([[0.5]]), jnp.array([2.0])), [3.0], rtol=1e-14)
+
+
 def test_the_reading_of_a_new_method_is_by_the_real_part_of_g():
     reading = Central().reading
     assert reading.pole == 2.0 and reading.exponent(jnp.asarray(0.5)) == -0.75

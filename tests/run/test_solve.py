@@ -146,7 +146,7 @@ def test_an_interval_begins_with_steps_as_long_as_those_of_the_last():
 
     fast, slow = steps(1.0), steps(0.01)
     assert fast["num_accepted_steps"] > 40 and fast["num_rejected_steps"] < 5
-    assert slow["num_steps"] < 25
+    assert slow["num_steps"] < 25 and slow["max_steps"] == 65_536 + 64 * 20  # its default
 
 
 @pytest.mark.slow
