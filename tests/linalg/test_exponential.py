@@ -87,3 +87,6 @@ def test_a_nilpotent_matrix_that_is_too_large_is_refused_without_a_wrong_reason(
     """exp([[0, c], [0, 0]]) is [[1, c], [0, 1]] for any c: the limit is that of the method."""
     with pytest.raises(ValueError, match=r"1-norm below 2\^63 .*The exponential of a larger one is not computed"):
         phi_functions([[0.0, 1e150], [0.0, 0.0]], 0)
+    hadamard = 0.6 * 2.0**63 * np.array([[1.0, 1.0], [1.0, -1.0]])  # its 2-norm is 0.85 · 2⁶³
+    with pytest.raises(ValueError, match=r"1-norm below 2\^63"):
+        phi_functions(hadamard, 0)
