@@ -172,6 +172,19 @@ def test_exists():
         assert found == {"forward:2", *expected.split()}, label
 
 
+class Hiding(ro.Forward):
+    """A method that says of any matrix it is asked about that rounding hides the generator."""
+
+    def hides(self, W):
+        return jnp.ones((), bool)
+
+
+def test_whether_rounding_hides_a_generator_is_asked_where_it_moves_multipliers_far():
+    defective = rotated(np.random.default_rng(0), jordan(0.5, 4))
+    assert ro.spectrum(defective).exists(ro.Forward()) and not ro.spectrum(defective).exists(Hiding())
+    assert ro.spectrum(np.diag([0.5, 0.6, 0.7, 0.8])).exists(Hiding())
+
+
 # --- the numbers -----------------------------------------------------------------------------------------------------
 
 

@@ -43,6 +43,13 @@ def test_an_ornstein_uhlenbeck_process_is_sampled_and_taken_back(name, dt):
     np.testing.assert_allclose(back @ back.T, C, atol=1e-10)
 
 
+def test_noise_of_a_decay_that_is_over_within_a_step_is_taken_back():
+    """The smallest multiplier is e⁻³⁵ = 6e-16: the logarithm of Van Loan's matrix has no digit of its noise."""
+    A = np.diag([-1.0, -2.0, -9.0, -35.0])
+    back = np.asarray(ro.noise_to_ode(scipy.linalg.expm(A), ro.noise_to_rnn(A, SPREAD)))
+    np.testing.assert_allclose(back @ back.T, SPREAD @ SPREAD.T, atol=1e-10)
+
+
 def test_noise_in_one_direction_is_taken_back():
     """A flow that turns it into the others during a step: the covariance has one eigenvalue that is not rounding."""
     A = GENERATORS["oscillating"]

@@ -23,3 +23,9 @@ def test_each_weight_has_its_digits_also_beside_a_stamp(dtype, f):
     """Relative to itself, in roundings: measured 5."""
     found = sinc_weights(jnp.asarray(f, dtype), 4, 6.0)
     np.testing.assert_allclose(found, by_definition(f, 4, 6.0), rtol=16 * np.finfo(dtype).eps)
+
+
+def test_fractions_in_a_column_have_a_row_of_weights_each():
+    found = sinc_weights(np.array([[0.2], [0.0], [0.7]]), 3, 4.0, np)
+    np.testing.assert_allclose(found[[0, 2]], [by_definition(f, 3, 4.0) for f in (0.2, 0.7)], rtol=1e-14)
+    assert found[1].tolist() == [0, 0, 1, 0, 0, 0]

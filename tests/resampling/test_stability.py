@@ -8,6 +8,7 @@ import scipy.optimize
 from slow_input import SLOW, TANH, wave
 
 import rnn_ode as ro
+from rnn_ode._resampling import stability
 from rnn_ode._resampling.interpolation import lagrange, uniform_nodes
 from rnn_ode._resampling.stability import (
     RootCondition,
@@ -18,7 +19,9 @@ from rnn_ode._resampling.stability import (
     eigenvalues,
     feedback_companion,
     jacobian_at_rest,
+    roots_at_rest,
 )
+from rnn_ode._run.clock import Clock
 
 
 @pytest.mark.slow
@@ -178,6 +181,16 @@ def test_traced_roots_are_those_of_the_host():
         roots = np.abs(np.linalg.eigvals(matrices(gap, np.linalg.eigvals(J), np)))
         np.testing.assert_allclose(radius, roots.max(), rtol=1e-12)
         assert bool(stable) == bool(roots.max() <= 1)
+
+
+def test_roots_of_known_multipliers_are_found_on_the_host(monkeypatch):
+    """With nothing to compile for them; at steps of the network's own they are its multipliers."""
+    cell = ro.VanillaCell(np.diag([0.9, -0.5]), np.zeros((2, 1)), np.zeros(2), activation=None)
+    path, h0 = ro.Cubic(np.zeros((4, 1))), jnp.zeros(2)
+    monkeypatch.setattr(stability, "_traced_roots", None)
+    run = cell, path, Clock.of(path, [0.0, 1.0, 2.0], 1.0), h0
+    radius, stable = roots_at_rest(run, 1.0, lambda gap, z, xp: companion(xp.array([0.0, 1.0]), z, 0, 0, xp))
+    assert radius == pytest.approx(0.9, rel=1e-12) and bool(stable)
 
 
 def test_eigenvalues_of_what_is_not_finite_are_nan():
