@@ -44,7 +44,7 @@ def test_an_ornstein_uhlenbeck_process_is_sampled_and_taken_back(name, dt):
 
 
 def test_noise_of_a_decay_that_is_over_within_a_step_is_taken_back():
-    """The smallest multiplier is e⁻³⁵ = 6e-16: the logarithm of Van Loan's matrix has no digit of its noise."""
+    """The smallest multiplier is e⁻³⁵ = 6e-16."""
     A = np.diag([-1.0, -2.0, -9.0, -35.0])
     back = np.asarray(ro.noise_to_ode(scipy.linalg.expm(A), ro.noise_to_rnn(A, SPREAD)))
     np.testing.assert_allclose(back @ back.T, SPREAD @ SPREAD.T, atol=1e-10)
