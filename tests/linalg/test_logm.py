@@ -180,7 +180,6 @@ def test_a_matrix_without_a_logarithm_is_named():
     assert np.isnan(jax.jit(logm)(-jnp.eye(2))).all()
 
 
-@pytest.mark.slow
 def test_a_matrix_that_is_too_ill_conditioned_for_its_type_is_not_said_to_have_no_logarithm():
     """Five equal eigenvalues of 0.15 are far from the negative axis; the condition number is 1e4."""
     W = rotated(np.random.default_rng(0), jordan(0.15, 5)).astype(np.float32)

@@ -31,6 +31,14 @@ def test_weights_reproduce_what_they_are_exact_for(band):
     np.testing.assert_allclose(lagrange(jnp.asarray(nodes), at, band), weights, rtol=1e-12)
 
 
+@pytest.mark.parametrize("band", [0.0, 0.1])
+def test_rows_of_nodes_have_a_row_of_weights_each(band):
+    nodes = np.array([[-1.0, 0.0, 1.0], [0.0, 0.5, 2.0], [0.0, 1.0, 2.0], [0.0, 1.0, 3.0]])
+    np.testing.assert_allclose(
+        lagrange(nodes, 0.4, band, np), [lagrange(row, 0.4, band, np) for row in nodes], atol=1e-14
+    )
+
+
 def test_two_nodes_have_the_weights_of_one_sine():
     weights = np.sin(2 * np.pi * 0.1 * np.array([0.7, 0.3]))
     np.testing.assert_allclose(lagrange(np.arange(2.0), 0.3, 0.1, np), weights / weights.sum(), rtol=1e-13)
