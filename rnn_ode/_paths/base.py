@@ -106,7 +106,7 @@ class AbstractPath(AbstractInput):
     @property
     def start(self) -> float:
         """When the first step begins: t0 − dt, which is 0 unless t0 is given."""
-        return 0.0 if self.t0 is None or self.t0 == self.dt else self.t0 - self.dt
+        return 0.0 if self.t0 is None else self.t0 - self.dt
 
     @property
     def stamps(self) -> Float[Array, " T"]:

@@ -172,3 +172,10 @@ def test_bad_arguments_are_named(kind, arguments, error, message, as_user):
 def test_the_interval_is_static(as_user):
     with pytest.raises(TypeError, match=r"dt must be a Python number, known when the function is traced"):
         jax.jit(lambda dt: ro.Hold(XS, dt)(0.0))(0.1)
+
+
+@pytest.mark.parametrize(("t0", "start"), [(None, 0.0), (0.5, 0.0), (2.0, 1.5), (0.25, -0.25), (-1.0, -1.5)])
+def test_the_first_step_begins_one_interval_before_the_first_stamp(t0, start):
+    path = ro.Hold(np.ones((3, 1)), 0.5, t0)
+    assert path.start == start
+    np.testing.assert_array_equal(path.times, start + 0.5 * np.arange(4))
