@@ -6,6 +6,10 @@ mode, the scan back through time carries only the cotangents of the state. dW is
 steps with the states. Plain reverse mode adds an outer product to dW in every step instead. Both modes, and their
 derivatives, follow from this rule.
 
+Where the product is only a part of the drive, as in a GRU, the rule would cut that part out of the cotangents of all steps
+and copy it. There the gradient is plain reverse mode (a GRU of 32 units in a batch of 64: 14 ms in place of 31, on two cores
+of an AMD EPYC).
+
 The drives of a narrow input are computed step by step: to write them to memory for all steps costs more than to compute them
 (of the run a third for 32 units, one input and a batch of 16, and a fifth for 128 units, 16 inputs and a batch of 64, on two
 cores of an AMD EPYC).
@@ -85,7 +89,8 @@ def scan_states(
     slopes, others = eqx.partition(traced, eqx.is_inexact_array)
     leaves, structure = jax.tree.flatten(static)
     functions = (tuple(leaves), structure, keep, apart.read, apart.place)
-    return _states(functions, others, apart.weight, slopes, xs, h0, kicks)
+    in_part = apart.weight.shape[0] < drive(xs[0]).size
+    return (_plain if in_part else _states)(functions, others, apart.weight, slopes, xs, h0, kicks)
 
 
 def _together(functions, others, slopes):
@@ -122,9 +127,23 @@ def _driven(functions, combine, fold, drive, weight, inputs, h0, kicks):
 
     def step(h, total, given):
         x, row, kick = given
-        return finish(drive(x) + place(apart(read(h) @ transposed)), h, total, row, kick)
+        return finish(drive(x) + place(apart(_product(weight, transposed, read(h)))), h, total, row, kick)
 
     return run_steps(step, h0, fold.init, (inputs, fold.rows, kicks), lambda before, h: (before, keep(h)))
+
+
+@jax.custom_jvp
+def _product(weight, transposed, h):
+    """Return weight @ h, as h @ transposed. In reverse mode the gradient of the weight has the weight's own order of axes: to
+    add the transposed of an outer product in every step takes twice the time (a GRU of 128 units, one sequence)."""
+    return h @ transposed
+
+
+@_product.defjvp
+def _product_jvp(primals, tangents):
+    _, transposed, h = primals
+    d_weight, _, d_h = tangents  # the tangent of the transposed is that of the weight
+    return h @ transposed, d_h @ transposed + d_weight @ h
 
 
 def kicked(h: State, kick: State | None) -> State:
