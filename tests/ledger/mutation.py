@@ -39,17 +39,22 @@ def recorded(stored: dict[str, dict[str, Any]]) -> dict[str, Any]:
 
 def _row(subject: str, stored: dict[str, dict[str, Any]], drawn: list[mutants.Mutant]) -> dict[str, Any]:
     found, new = ([stored[one.name] for one in part if one.name in stored] for part in (drawn, drawn[KNOWN:]))
-    survivors = [one for one in found if one["outcome"] == "survived"]
-    open_ones = [one for one in survivors if (one["file"], one["after"]) not in mutants.equivalent()]
-    noticed, same = len(found) - len(survivors), len(survivors) - len(open_ones)
+    same = [one for one in found if one["outcome"] == "survived" and _is_equivalent(one)]
+    open_ones = [one for one in found if one["outcome"] == "survived" and not _is_equivalent(one)]
+    noticed = len(found) - len(same) - len(open_ones)
     quick = sum(one["outcome"] != "survived" and one["tests"] == "quick" for one in found)
+    new = [one for one in new if one not in same]
     first = sum(one["first"] != "survived" for one in new)
-    told = f"{noticed} noticed, {quick} of them by quick tests; {same} equivalent; {len(open_ones)} not noticed"
+    told = f"{noticed} noticed, {quick} of them by quick tests; {len(same)} equivalent; {len(open_ones)} not noticed"
     told += "".join(f"; {_place(one)}" for one in open_ones)
-    told += f"; of {len(new)} new ones, {first} noticed when they were first tried"
-    holds = noticed >= 0.85 * (len(found) - same)
+    told += f"; of {len(new)} new ones that are not equivalent, {first} noticed when they were first tried"
+    holds = noticed >= 0.85 * (len(found) - len(same))
     tried = f"random wrong changes, tests of {', '.join(mutants.SUBJECTS[subject][1])}"
     return {"subject": subject, "tried": tried, "times": len(found), "found": told, "holds": holds}
+
+
+def _is_equivalent(one: dict[str, Any]) -> bool:
+    return (one["file"], one["after"]) in mutants.equivalent()
 
 
 def _place(one: dict[str, Any]) -> str:
