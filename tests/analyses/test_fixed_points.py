@@ -691,7 +691,7 @@ def test_the_flow_by_the_logarithm_has_the_network_s_points_and_the_logarithms_o
     assert count == found.count > 1
     np.testing.assert_allclose(found.points[:count], network.points[:count], atol=1e-12)
     np.testing.assert_allclose(found.eigenvalues[:count], np.log(network.eigenvalues[:count]) / 0.5, atol=1e-12)
-    exact = jax.jacfwd(lambda h: flow(0.0, h, lambda t: jnp.zeros(1)))(found.points[0])
+    exact = jax.jit(jax.jacfwd(lambda h: flow(0.0, h, lambda t: jnp.zeros(1))))(found.points[0])
     np.testing.assert_allclose(ro.Flow(flow, NONE).jacobian_at_rest(found.points[0]), exact, atol=1e-11)
 
 

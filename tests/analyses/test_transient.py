@@ -474,7 +474,7 @@ def test_the_kreiss_constant_is_never_below_what_the_peak_proves():
 @pytest.mark.slow
 def test_times_and_rates_follow_the_unit_of_time(float32):
     """A flow of milliseconds in seconds, and in units of 2²⁰ and 2⁻²⁰: powers of two change no digit."""
-    A = np.array([[-0.5, 8.0, 0.0], [0.0, -0.6, 3.0], [0.01, 0.0, -1.0]])
+    A = np.array([[-0.5, 8.0], [0.01, -0.6]])
     found = [of_flow(A / c) for c in (1.0, 2.0**20, 2.0**-20, 1e-3)]
     grid = jnp.asarray([0.1, 0.3 + 0.2j])
     pseudo = [ro.pseudospectrum(jnp.asarray(A / c), grid / c) for c in (1.0, 2.0**20, 2.0**-20, 1e-3)]

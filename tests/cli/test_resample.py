@@ -194,7 +194,7 @@ def test_a_bad_round_trip_gets_a_warning_with_its_cause(folder, to, ahead):
 
 @pytest.mark.slow
 def test_recommend_chooses_a_stable_scheme(folder):
-    write("in.wav", TONE[:300])
+    write("in.wav", TONE[:400])
     result = invoke(
         "--weights", "net.npz", "--input", "in.wav", "--out", "out.wav", "--to", 9600, "--recommend", "--json"
     )
