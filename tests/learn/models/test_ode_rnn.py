@@ -110,7 +110,7 @@ def gradients(model, ts, xs, at, lengths):
 @pytest.mark.slow
 def test_what_stands_in_the_padding_changes_nothing():
     model, lengths = model_of("cornn and lstm"), jnp.array([1, 3])
-    outputs_of, last_of = jax.jit(model.outputs), jax.jit(model.last)
+    outputs_of, last_of = eqx.filter_jit(model.outputs), eqx.filter_jit(model.last)
     clean = gradients(model, TS, XS, 6.0, lengths)
     for filling in (jnp.nan, jnp.inf, 1e300):
         again = gradients(model, TS.at[3:].set(filling), XS.at[3:].set(filling), 6.0, lengths)
