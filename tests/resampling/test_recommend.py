@@ -9,7 +9,6 @@ from slow_input import KEYS
 
 import rnn_ode as ro
 
-
 WAVE = 0.1 * np.sin(0.1 * np.arange(300.0))[:, None]
 
 
