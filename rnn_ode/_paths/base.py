@@ -221,7 +221,7 @@ def is_held(path: Any) -> bool:
     return isinstance(path, AbstractPath) and path.degree == 0
 
 
-def check_width(path: Any, owner: Any, kind: str) -> None:
+def check_path_width(path: Any, owner: Any, kind: str) -> None:
     """`ValueError` for samples of another width than the owner, a "cell" or a "field", declares."""
     width = input_width(owner)
     if isinstance(path, AbstractPath) and width is not None and path.xs.shape[1:] != (width,):

@@ -11,7 +11,7 @@ from .._base.checks import as_step, as_times, check_callable, is_concrete
 from .._base.states import promote
 from .._base.types import Cell, State
 from .._cells.protocol import as_initial_state
-from .._paths.base import check_reading, check_width, is_held
+from .._paths.base import check_path_width, check_reading, is_held
 from .._run.clock import Clock
 from .interpolation import Interpolation, whole_steps
 
@@ -26,7 +26,7 @@ def prepared(
     dt = as_step("dt", dt)
     check_cell("cell", cell)
     check_callable("path", path, "path(t); samples (T, D) become one with Hold(xs) or BandLimited(xs)")
-    check_width(path, cell, "cell")
+    check_path_width(path, cell, "cell")
     check_reading(path, cell, "cell")
     h0 = as_initial_state(h0, cell)
     if save is not None:

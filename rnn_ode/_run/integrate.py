@@ -15,7 +15,7 @@ from .._base.checks import check_callable, check_count, check_flag, check_solver
 from .._base.results import RESULTS
 from .._base.types import Field, State
 from .._cells.protocol import as_state
-from .._paths.base import AbstractPath, check_reading, check_width
+from .._paths.base import AbstractPath, check_path_width, check_reading
 from .clock import Clock
 from .noise import Noise
 from .noisy_field import check_options, count_of_steps, solve_with_noise
@@ -162,4 +162,4 @@ def _check_path(field: Field, path: Any) -> None:
             f"path must be one of rnn_ode's paths, a function of time, or None; got {type(path).__name__}. "
             "Samples (T, D) become a path with Hold(xs)."
         )
-    check_width(path, field, "field")
+    check_path_width(path, field, "field")

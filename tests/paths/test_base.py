@@ -7,7 +7,7 @@ import pytest
 from readings import XS, evaluate
 
 import rnn_ode as ro
-from rnn_ode._paths.base import check_reading, check_width
+from rnn_ode._paths.base import check_path_width, check_reading
 
 KINDS = [ro.Hold, ro.Linear, ro.Cubic, ro.BandLimited]
 SMOOTH = KINDS[1:]
@@ -102,13 +102,13 @@ def test_readings_ahead_are_those_at_their_times(kind, step):
 def test_the_width_of_an_input_is_that_which_a_cell_declares():
     cell, scalar = ro.VanillaCell.random(jax.random.key(0), 2, 3), jnp.tanh
     for path in (ro.Hold(XS), lambda t: jnp.zeros(2), lambda t: jnp.zeros(5), None):
-        check_width(path, cell, "cell")  # of a function it is not known before it is read
-        check_width(path, scalar, "cell")
+        check_path_width(path, cell, "cell")  # of a function it is not known before it is read
+        check_path_width(path, scalar, "cell")
         check_reading(path, scalar, "cell")
     for path in (ro.Hold(XS), ro.Hold(np.ones((4, 5))), lambda t: jnp.zeros(2), None):
         check_reading(path, cell, "cell")  # of samples it was checked before
     with pytest.raises(ValueError, match=r"path must have samples of shape \(2,\) for this cell; they are \(5,\)"):
-        check_width(ro.Hold(np.ones((4, 5))), cell, "cell")
+        check_path_width(ro.Hold(np.ones((4, 5))), cell, "cell")
     with pytest.raises(ValueError, match=r"path\(t\) must return an input of shape \(2,\) for this cell; .* \(5,\)"):
         check_reading(lambda t: jnp.zeros(5), cell, "cell")
 
