@@ -13,6 +13,7 @@ from linear_system import DT, H0, LINEAR, SAMPLES, TIMES, XS, A, B, C, T, closed
 import rnn_ode as ro
 from rnn_ode._run import solve
 from rnn_ode._run.integrate import integrate_samples
+from rnn_ode._run.intervals import Interval
 
 
 @pytest.mark.slow
@@ -147,6 +148,18 @@ def test_an_interval_begins_with_steps_as_long_as_those_of_the_last():
     fast, slow = steps(1.0), steps(0.01)
     assert fast["num_accepted_steps"] > 40 and fast["num_rejected_steps"] < 5
     assert slow["num_steps"] < 25 and slow["max_steps"] == 65_536 + 64 * 20  # its default
+
+
+@pytest.mark.parametrize(
+    ("solver", "atol", "wanted"), [(diffrax.Kvaerno5(), None, 5e-5), (diffrax.Kvaerno5(), 1e-7, 1e-7)]
+)
+def test_an_implicit_solver_from_zero_has_a_tolerance_by_how_far_its_field_moves_it(solver, atol, wanted):
+    """A hundredth of rtol, of the size of the state: a field of 5 over an interval of 1."""
+    segment = jnp.asarray(0), jnp.asarray(0.0), jnp.asarray(1.0)
+    interval = Interval.of(lambda t, h, path: path(t), ro.Hold(np.full((2, 1), 5.0)), segment)
+    tolerances = jnp.asarray(1e-3), None if atol is None else jnp.asarray(atol)
+    controller = solve._controller(solver, tolerances, interval, solve._Progress.begin(jnp.zeros(1)))
+    np.testing.assert_allclose(controller.atol, wanted, rtol=1e-12)
 
 
 @pytest.mark.slow
