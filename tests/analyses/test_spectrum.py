@@ -182,7 +182,10 @@ class Hiding(ro.Forward):
 def test_whether_rounding_hides_a_generator_is_asked_where_it_moves_multipliers_far():
     defective = rotated(np.random.default_rng(0), jordan(0.5, 4))
     assert ro.spectrum(defective).exists(ro.Forward()) and not ro.spectrum(defective).exists(Hiding())
-    assert ro.spectrum(np.diag([0.5, 0.6, 0.7, 0.8])).exists(Hiding())
+    clear = np.diag([0.5, 0.6, 0.7, 0.8])
+    assert ro.spectrum(clear).exists(Hiding())
+    traced = jax.jit(lambda W: ro.spectrum(W).exists(Hiding()))
+    assert traced(clear) and not traced(defective)
 
 
 # --- the numbers -----------------------------------------------------------------------------------------------------

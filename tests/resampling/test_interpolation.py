@@ -103,3 +103,13 @@ def test_a_state_is_read_off_an_orbit_by_the_states_around_it(place, beyond):
     orbit, found = _read_off(place, beyond)
     np.testing.assert_allclose(orbit, CUBIC(np.arange(5.0)), rtol=1e-14)
     np.testing.assert_allclose(found, CUBIC(place), rtol=1e-13)
+
+
+@jax.jit
+def _read_off_eight(place):
+    return read_off(jnp.asarray(CUBIC(np.arange(8.0))), place, Interpolation(2, 1, 0.0))
+
+
+@pytest.mark.parametrize("place", [0.3, 3.5, 5.4, 6.6])
+def test_a_longer_orbit_is_read_by_the_four_states_around_the_place(place):
+    np.testing.assert_allclose(_read_off_eight(place), CUBIC(place), rtol=1e-13)
