@@ -92,6 +92,13 @@ def test_samples_of_a_linear_field_count_as_steps(budget):
     assert np.all(np.isinf(run.states[budget + 1 :]))
 
 
+def test_the_stamps_of_a_path_are_no_other_times():
+    path = ro.Hold(XS, DT)
+    run = ro.integrate(LINEAR, path, H0, ts=path.times)
+    assert run.stats["num_steps"] == T
+    np.testing.assert_allclose(run.states, closed_form(held, SAMPLES), rtol=1e-11)
+
+
 def test_samples_after_the_first_few_are_not_run():
     run = jax.jit(
         lambda count: integrate_samples(
