@@ -73,6 +73,7 @@ def test_a_constant_stays_constant_and_no_sample_beyond_the_reach_counts():
     np.testing.assert_allclose(evaluate(path, np.linspace(0, 45, 50)), 1.5, rtol=1e-12)
     used = np.flatnonzero(np.abs(jax.grad(lambda xs: ro.HalfBand(xs)(20.3)[0])(np.zeros((40, 1)))[:, 0]))
     assert 1 + used.max() <= 20.3 + path.reach <= 2 + used.max()
+    assert path.reach <= path.beyond < path.reach + 1  # the interval's end takes the place of the time
 
 
 @pytest.mark.parametrize("half_width", [1, 4, 9])
