@@ -3,11 +3,14 @@
 `tests/test_conformance.py` holds every part to what its kind promises. Other tests take the cells from here.
 """
 
+from functools import partial
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import strangers
+from lazy import Lazy
 
 import rnn_ode as ro
 from rnn_ode._cells.input_layer import InputLayerCell
@@ -32,27 +35,29 @@ class Step(eqx.Module):
         return self.s * (self.A @ h + self.B @ jnp.tanh(h) + x)
 
 
-CELLS = {
-    "relu": ro.VanillaCell(*WEIGHTS),
-    "tanh": ro.VanillaCell(*WEIGHTS, activation=jnp.tanh),
-    "affine": ro.VanillaCell(*WEIGHTS, activation=None),
-    "piecewise": ro.PiecewiseLinearCell(np.diag(B), *WEIGHTS),
-    "gru": eqx.nn.GRUCell(D, N, key=KEY),
-    "lstm": eqx.nn.LSTMCell(D, N, key=KEY),
-    "stacked": ro.StackedCell(
-        [eqx.nn.LSTMCell(D, 2, key=KEY), ro.VanillaCell(*WEIGHTS), eqx.nn.GRUCell(N, N, key=KEY)]
-    ),
-    "behind an input layer": InputLayerCell(eqx.nn.Linear(D, 4, key=KEY), eqx.nn.GRUCell(4, N, key=KEY), D),
-    "projected": ProjectedLSTMCell(
-        *(
-            jnp.asarray(np.random.default_rng(1).normal(size=shape))
-            for shape in ((4 * N, D), (4 * N, 2), (4 * N,), (2, N))
-        )
-    ),
-    "of a field": ro.to_rnn(ro.CTRNN(*WEIGHTS, tau=2.0), ro.Euler()),
-    "stranger": strangers.Leaky(jnp.asarray(W), jnp.asarray(W_X), jnp.asarray(B), 0.3),
-    "stranger in pieces": strangers.Folded(jnp.asarray(W), jnp.asarray(W_X), jnp.asarray(B)),
-}
+CELLS = Lazy(
+    {
+        "relu": lambda: ro.VanillaCell(*WEIGHTS),
+        "tanh": lambda: ro.VanillaCell(*WEIGHTS, activation=jnp.tanh),
+        "affine": lambda: ro.VanillaCell(*WEIGHTS, activation=None),
+        "piecewise": lambda: ro.PiecewiseLinearCell(np.diag(B), *WEIGHTS),
+        "gru": lambda: eqx.nn.GRUCell(D, N, key=KEY),
+        "lstm": lambda: eqx.nn.LSTMCell(D, N, key=KEY),
+        "stacked": lambda: ro.StackedCell(
+            [eqx.nn.LSTMCell(D, 2, key=KEY), ro.VanillaCell(*WEIGHTS), eqx.nn.GRUCell(N, N, key=KEY)]
+        ),
+        "behind an input layer": lambda: InputLayerCell(eqx.nn.Linear(D, 4, key=KEY), eqx.nn.GRUCell(4, N, key=KEY), D),
+        "projected": lambda: ProjectedLSTMCell(
+            *(
+                jnp.asarray(np.random.default_rng(1).normal(size=shape))
+                for shape in ((4 * N, D), (4 * N, 2), (4 * N,), (2, N))
+            )
+        ),
+        "of a field": lambda: ro.to_rnn(ro.CTRNN(*WEIGHTS, tau=2.0), ro.Euler()),
+        "stranger": lambda: strangers.Leaky(jnp.asarray(W), jnp.asarray(W_X), jnp.asarray(B), 0.3),
+        "stranger in pieces": lambda: strangers.Folded(jnp.asarray(W), jnp.asarray(W_X), jnp.asarray(B)),
+    }
+)
 # a state of each that is not zero
 STATES = {name: np.linspace(-1, 1, N) for name in CELLS} | {
     "projected": (np.linspace(-1, 1, 2), np.ones(N)),
@@ -60,18 +65,22 @@ STATES = {name: np.linspace(-1, 1, N) for name in CELLS} | {
     "stacked": ((np.linspace(-1, 1, 2), np.ones(2)), np.linspace(0, 1, N), np.linspace(-1, 1, N)),
 }
 
-FIELDS = {
-    "CTRNN": ro.CTRNN(*WEIGHTS, tau=np.array([0.5, 1.0, 2.0])),
-    "AntisymmetricRNN": ro.AntisymmetricRNN(*WEIGHTS, gamma=0.1),
-    "CoRNN": ro.CoRNN(W, W.T, W_X, B, gamma=2.7, epsilon=0.7),
-    "GRUODE": ro.GRUODE(np.stack([W, W.T, -W]), np.stack([W_X] * 3), np.stack([B, -B, B])),
-    **{
-        method.label: ro.to_ode(ro.VanillaCell(0.2 * W + 0.6 * np.eye(N), W_X, B, activation=jnp.tanh), method)
-        for method in (ro.Forward(2), ro.Backward(1), ro.Tustin(), ro.Exact())
-    },
-    "affine": ro.to_ode(ro.VanillaCell(0.2 * W + 0.6 * np.eye(N), W_X, B, activation=None), ro.Exact()),
-    "stranger": strangers.Relaxing(jnp.asarray(W_X), 2.0),
-}
+FIELDS = Lazy(
+    {
+        "CTRNN": lambda: ro.CTRNN(*WEIGHTS, tau=np.array([0.5, 1.0, 2.0])),
+        "AntisymmetricRNN": lambda: ro.AntisymmetricRNN(*WEIGHTS, gamma=0.1),
+        "CoRNN": lambda: ro.CoRNN(W, W.T, W_X, B, gamma=2.7, epsilon=0.7),
+        "GRUODE": lambda: ro.GRUODE(np.stack([W, W.T, -W]), np.stack([W_X] * 3), np.stack([B, -B, B])),
+        **{
+            method.label: partial(
+                ro.to_ode, ro.VanillaCell(0.2 * W + 0.6 * np.eye(N), W_X, B, activation=jnp.tanh), method
+            )
+            for method in (ro.Forward(2), ro.Backward(1), ro.Tustin(), ro.Exact())
+        },
+        "affine": lambda: ro.to_ode(ro.VanillaCell(0.2 * W + 0.6 * np.eye(N), W_X, B, activation=None), ro.Exact()),
+        "stranger": lambda: strangers.Relaxing(jnp.asarray(W_X), 2.0),
+    }
+)
 
 PATHS = {
     "Hold": ro.Hold,
@@ -103,12 +112,14 @@ SCHEMES = {  # with their orders on a linear field; 0: exact
     "stranger": (strangers.Heun(), 2),
 }
 
-SYSTEMS = {
-    "map": ro.Map(CELLS["tanh"], XS[0], 0.5),
-    "map of an LSTM": ro.Map(CELLS["lstm"], XS[0]),
-    "map of a stranger": ro.Map(CELLS["stranger"], XS[0]),
-    "flow": ro.Flow(FIELDS["CTRNN"], XS[0]),
-    "flow of a stranger": ro.Flow(FIELDS["stranger"], XS[0]),
-    "stranger in steps": strangers.Delayed(1.3),
-    "stranger in time": strangers.Ring(jnp.array([0.1, -0.2, 0.1]), 0.8),
-}
+SYSTEMS = Lazy(
+    {
+        "map": lambda: ro.Map(CELLS["tanh"], XS[0], 0.5),
+        "map of an LSTM": lambda: ro.Map(CELLS["lstm"], XS[0]),
+        "map of a stranger": lambda: ro.Map(CELLS["stranger"], XS[0]),
+        "flow": lambda: ro.Flow(FIELDS["CTRNN"], XS[0]),
+        "flow of a stranger": lambda: ro.Flow(FIELDS["stranger"], XS[0]),
+        "stranger in steps": lambda: strangers.Delayed(1.3),
+        "stranger in time": lambda: strangers.Ring(jnp.array([0.1, -0.2, 0.1]), 0.8),
+    }
+)

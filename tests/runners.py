@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.linalg
+from lazy import Lazy
 
 import rnn_ode as ro
 from rnn_ode import learn
@@ -86,17 +87,19 @@ CELL, AFFINE = (
     eqx.tree_at(lambda cell: cell.W_h, CELLS["vanilla"], jnp.diag(jnp.array([0.9, 0.5, 0.7]))),
 )
 AFFINE = ro.VanillaCell(AFFINE.W_h, AFFINE.W_x, AFFINE.b, activation=None)
-FLOWS = {
-    "forward": ro.to_ode(CELL, ro.Forward(2)),
-    "peeking": Peeking(),
-    "tustin": ro.to_ode(CELL, ro.Tustin()),
-    "anchored": ro.to_ode(eqx.tree_at(lambda cell: cell.W_h, CELL, AFFINE.W_h), ro.Exact(anchored=True)),
-    "affine": ro.to_ode(AFFINE, ro.Exact()),
-    "backward": ro.to_ode(AFFINE, ro.Backward(2)),
-    "linear": LINEAR,
-    "ctrnn": ro.CTRNN.random(KEYS[4], D, N),
-    "cornn": OSCILLATORS(KEYS[5], D, N),
-    "antisymmetric": ro.AntisymmetricRNN.random(KEYS[5], D, N),
-    "gru-ode": ro.GRUODE.random(KEYS[5], D, N),
-    "gru": ro.to_ode(CELLS["gru"], ro.Forward(3)),
-}
+FLOWS = Lazy(
+    {
+        "forward": lambda: ro.to_ode(CELL, ro.Forward(2)),
+        "peeking": lambda: Peeking(),
+        "tustin": lambda: ro.to_ode(CELL, ro.Tustin()),
+        "anchored": lambda: ro.to_ode(eqx.tree_at(lambda cell: cell.W_h, CELL, AFFINE.W_h), ro.Exact(anchored=True)),
+        "affine": lambda: ro.to_ode(AFFINE, ro.Exact()),
+        "backward": lambda: ro.to_ode(AFFINE, ro.Backward(2)),
+        "linear": lambda: LINEAR,
+        "ctrnn": lambda: ro.CTRNN.random(KEYS[4], D, N),
+        "cornn": lambda: OSCILLATORS(KEYS[5], D, N),
+        "antisymmetric": lambda: ro.AntisymmetricRNN.random(KEYS[5], D, N),
+        "gru-ode": lambda: ro.GRUODE.random(KEYS[5], D, N),
+        "gru": lambda: ro.to_ode(CELLS["gru"], ro.Forward(3)),
+    }
+)

@@ -163,7 +163,7 @@ def test_a_state_that_comes_back_from_infinity_is_no_result():
     ],
 )
 def test_bad_inputs_are_named(cell, xs, error, message, as_user):
-    cells = CELLS | {"one channel": ro.VanillaCell([[1.0]], [[1.0]], [0.0])}
+    cells = {**CELLS, "one channel": ro.VanillaCell([[1.0]], [[1.0]], [0.0])}
     with pytest.raises(error, match=message):
         ro.iterate(cells[cell], xs)
 

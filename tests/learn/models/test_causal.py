@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from lazy import Lazy
 from runners import CELLS, FLOWS, ITERATED, KEYS, LINEAR, RUNNERS, XS, D, N, T, named
 from strangers import Eased, Steps
 
@@ -135,16 +136,30 @@ class SmoothlyTold(Eased):
 
 
 LOOSE = {"solver": diffrax.Heun(), "rtol": 1e-2, "atol": 1e-3}
-READ = eqx.nn.Linear(N, 2, key=KEYS[9])
-FLOW = learn.Integrated(FLOWS["forward"], ro.Linear, **LOOSE)
-RUN = ITERATED | {
-    f"{field} {path.__name__}": learn.Integrated(FLOWS[field], path, **LOOSE)
-    for field in FLOWS
-    for path in (ro.Hold, ro.Linear, *((Told, SmoothlyTold) if field in ("peeking", "tustin", "anchored") else ()))
-}
-RUN |= {"stacked": learn.Stacked([FLOW, learn.Stacked([learn.Iterated(eqx.nn.GRUCell(N, N, key=KEYS[8]))])])}
-ODE = learn.ODERNN(LINEAR, eqx.nn.GRUCell(D, N, key=KEYS[2]))
-DECODER = learn.EncoderDecoder(ITERATED["gru"], learn.Iterated(eqx.nn.GRUCell(2, N, key=KEYS[3])), READ)
+RUN = Lazy(
+    {name: partial(ITERATED.__getitem__, name) for name in ITERATED}
+    | {
+        f"{field} {path.__name__}": lambda field=field, path=path: learn.Integrated(FLOWS[field], path, **LOOSE)
+        for field in FLOWS
+        for path in (ro.Hold, ro.Linear, *((Told, SmoothlyTold) if field in ("peeking", "tustin", "anchored") else ()))
+    }
+    | {
+        "stacked": lambda: learn.Stacked(
+            [RUN["forward Linear"], learn.Stacked([learn.Iterated(eqx.nn.GRUCell(N, N, key=KEYS[8]))])]
+        )
+    }
+)
+MODELS = Lazy(
+    {
+        "readout": lambda: eqx.nn.Linear(N, 2, key=KEYS[9]),
+        "ODE-RNN": lambda: learn.ODERNN(LINEAR, eqx.nn.GRUCell(D, N, key=KEYS[2])),
+        "bidirectional": lambda: learn.ManyToOne(RUNNERS["bidirectional"], eqx.nn.Linear(2 * N, 2, key=KEYS[9])),
+        "decoder": lambda: learn.EncoderDecoder(
+            ITERATED["gru"], learn.Iterated(eqx.nn.GRUCell(2, N, key=KEYS[3])), MODELS["readout"]
+        ),
+        "irregular": lambda: learn.IrregularToOne(MODELS["ODE-RNN"], MODELS["readout"]),
+    }
+)
 TIMES = jnp.cumsum(jnp.linspace(0.3, 1.0, T))
 
 
@@ -153,25 +168,29 @@ def each_length(model, xs):
     return jax.vmap(lambda length: model(xs, length).ravel())(1 + jnp.arange(T))
 
 
-CASES = {f"ManyToMany {name}": learn.ManyToMany(runner, READ) for name, runner in RUN.items()}
-CASES |= {
-    **{
-        f"ManyToOne {name}": partial(each_length, learn.ManyToOne(RUN[name], READ))
+CASES = Lazy(
+    {f"ManyToMany {name}": lambda name=name: learn.ManyToMany(RUN[name], MODELS["readout"]) for name in RUN}
+    | {
+        f"ManyToOne {name}": lambda name=name: partial(each_length, learn.ManyToOne(RUN[name], MODELS["readout"]))
         for name in ("lstm", "tustin Linear")
-    },
-    "ManyToOne bidirectional": partial(
-        each_length, learn.ManyToOne(RUNNERS["bidirectional"], eqx.nn.Linear(2 * N, 2, key=KEYS[9]))
-    ),
-    "EncoderDecoder": partial(each_length, lambda xs, length: DECODER(xs, 3, length)),
-    "EncoderDecoder targets": lambda xs: DECODER(XS[0], T, targets=jnp.concatenate([xs[1:], xs[:1]])),
-    "IrregularToOne": partial(
-        each_length, lambda xs, length: learn.IrregularToOne(ODE, READ)(TIMES, xs, length=length)
-    ),
-    "ODERNN": lambda xs: ODE.outputs(TIMES, xs),
-    "iterate": lambda xs: ro.iterate(CELLS["gru"], xs, throw=False).states[1:],
-    "integrate": lambda xs: ro.integrate(FLOWS["ctrnn"], ro.Hold(xs), jnp.zeros(N), **LOOSE, throw=False).states[1:],
-    "parallel": lambda xs: ro.iterate(CELLS["vanilla"], xs, parallel=True, throw=False).states[1:],
-}
+    }
+    | {
+        "ManyToOne bidirectional": lambda: partial(each_length, MODELS["bidirectional"]),
+        "EncoderDecoder": lambda: partial(each_length, lambda xs, length: MODELS["decoder"](xs, 3, length)),
+        "EncoderDecoder targets": lambda: (
+            lambda xs: MODELS["decoder"](XS[0], T, targets=jnp.concatenate([xs[1:], xs[:1]]))
+        ),
+        "IrregularToOne": lambda: partial(
+            each_length, lambda xs, length: MODELS["irregular"](TIMES, xs, length=length)
+        ),
+        "ODERNN": lambda: lambda xs: MODELS["ODE-RNN"].outputs(TIMES, xs),
+        "iterate": lambda: lambda xs: ro.iterate(CELLS["gru"], xs, throw=False).states[1:],
+        "integrate": lambda: (
+            lambda xs: ro.integrate(FLOWS["ctrnn"], ro.Hold(xs), jnp.zeros(N), **LOOSE, throw=False).states[1:]
+        ),
+        "parallel": lambda: lambda xs: ro.iterate(CELLS["vanilla"], xs, parallel=True, throw=False).states[1:],
+    }
+)
 
 
 @eqx.filter_jit
