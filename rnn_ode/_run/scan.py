@@ -12,7 +12,8 @@ of an AMD EPYC).
 
 The drives of a narrow input are computed step by step: to write them to memory for all steps costs more than to compute them
 (of the run a third for 32 units, one input and a batch of 16, and a fifth for 128 units, 16 inputs and a batch of 64, on two
-cores of an AMD EPYC).
+cores of an AMD EPYC). At 64 inputs an LSTM of 128 units in a batch of 64 takes 30 ms in place of 52, and one sequence 2.5 in
+place of 1.9.
 
 A fold over the states is part of the same loop. In reverse mode the cotangent of each state is then made where it is used,
 and no array of them is in memory.
@@ -36,7 +37,7 @@ from .._cells.recurrence import Recurrence
 from .fold import Fold
 from .kept import Kept
 
-_NARROW = 32  # inputs
+_NARROW = 128  # inputs
 _COSTLY = jax.lax.tanh_p, jax.lax.logistic_p  # to compute again
 
 

@@ -8,6 +8,7 @@ import pytest
 
 import rnn_ode as ro
 from rnn_ode._cells.protocol import recurrence
+from rnn_ode._run import scan
 
 N, D, T = 3, 2, 7
 KEYS = jax.random.split(jax.random.key(0), 8)
@@ -99,6 +100,21 @@ def test_a_cell_taken_apart_is_the_cell(name):
 )
 def test_derivatives_are_those_of_the_plain_scan(name):
     assert_close(derivatives(ours, name), derivatives(plain, name))
+
+
+@pytest.mark.parametrize("name", ["tanh", pytest.param("lstm", marks=pytest.mark.slow)])
+def test_wide_inputs_have_the_states_and_derivatives_of_the_plain_scan(name):
+    """Their part of all steps is computed before the loop."""
+    width = scan._NARROW + 1
+    kind = {"tanh": lambda key: ro.VanillaCell.random(key, width, N, activation=jnp.tanh)}
+    cell = kind.get(name, lambda key: eqx.nn.LSTMCell(width, N, key=key))(KEYS[5])
+    xs = jax.random.normal(KEYS[4], (T, width))
+
+    @eqx.filter_jit
+    def number_and_gradient(run):
+        return eqx.filter_value_and_grad(lambda given: weighed(run(*given, start(name))))((cell, xs))
+
+    assert_close(*(number_and_gradient(run) for run in (ours, plain)))
 
 
 @pytest.mark.slow
