@@ -191,8 +191,9 @@ def test_a_series_that_repeats_itself_has_no_mase_and_says_so(tmp_path):
         answers = found(file, "--season", season, "--history", season + 1)
         assert answers["ensemble"]["mase"] is None and answers["naive"]["mase"] is None
         assert answers["ensemble"]["mae"] < 1e-6
-    text = run(file, *FAST, "--season", 4, "--history", 5, "--out", tmp_path / "page.png").stdout
-    assert "Before the test x repeats itself after 4 rows, so that it has no MASE." in " ".join(text.split())
+        if season == 12:
+            text = run(file, *FAST, "--season", 12, "--history", 13, "--out", tmp_path / "page.png").stdout
+            assert "Before the test x repeats itself after 12 rows, so that it has no MASE." in " ".join(text.split())
 
 
 @pytest.mark.slow

@@ -1,5 +1,7 @@
 """The scan over a network's states: its derivatives against those that JAX takes of a plain scan, step by step."""
 
+from functools import partial
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -102,19 +104,48 @@ def test_derivatives_are_those_of_the_plain_scan(name):
     assert_close(derivatives(ours, name), derivatives(plain, name))
 
 
-@pytest.mark.parametrize("name", ["tanh", pytest.param("lstm", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", ["tanh", *(pytest.param(name, marks=pytest.mark.slow) for name in ("lstm", "gru"))])
 def test_wide_inputs_have_the_states_and_derivatives_of_the_plain_scan(name):
     """Their part of all steps is computed before the loop."""
     width = scan._NARROW + 1
-    kind = {"tanh": lambda key: ro.VanillaCell.random(key, width, N, activation=jnp.tanh)}
-    cell = kind.get(name, lambda key: eqx.nn.LSTMCell(width, N, key=key))(KEYS[5])
+    kinds = {"lstm": eqx.nn.LSTMCell, "gru": eqx.nn.GRUCell}
+    random = partial(ro.VanillaCell.random, KEYS[5], width, N, activation=jnp.tanh)
+    cell = random() if name == "tanh" else kinds[name](width, N, key=KEYS[5])
     xs = jax.random.normal(KEYS[4], (T, width))
 
     @eqx.filter_jit
-    def number_and_gradient(run):
-        return eqx.filter_value_and_grad(lambda given: weighed(run(*given, start(name))))((cell, xs))
+    def states_and_gradient(run):
+        return run(cell, xs, start(name)), eqx.filter_grad(lambda given: weighed(run(*given, start(name))))((cell, xs))
 
-    assert_close(*(number_and_gradient(run) for run in (ours, plain)))
+    assert_close(*(states_and_gradient(run) for run in (ours, plain)))
+
+
+def inside(eqn):
+    """The programs that an equation of a jaxpr runs."""
+    parts = jax.tree.leaves(list(eqn.params.values()), is_leaf=lambda part: hasattr(part, "eqns"))
+    return [getattr(part, "jaxpr", part) for part in parts if hasattr(part, "eqns")]
+
+
+def products(jaxpr):
+    return sum((eqn.primitive is jax.lax.dot_general_p) + sum(map(products, inside(eqn))) for eqn in jaxpr.eqns)
+
+
+def loops(jaxpr):
+    """The number of products in every scan."""
+    for eqn in jaxpr.eqns:
+        yield from [products(part) for part in inside(eqn)] if eqn.primitive is jax.lax.scan_p else ()
+        for part in inside(eqn):
+            yield from loops(part)
+
+
+def test_a_tangent_costs_one_product_a_step():
+    """The loop has the input's product and the state's; the loop of the tangent has that of the state's tangent. A tangent of
+    zeros is not multiplied by the weight's in every step."""
+
+    def tangent(cell, xs):
+        return eqx.filter_jvp(lambda xs: ours(cell, xs, start("tanh")), (xs,), (xs,))
+
+    assert list(loops(eqx.filter_make_jaxpr(tangent)(CELLS["tanh"], XS)[0].jaxpr)) == [2, 1]
 
 
 @pytest.mark.slow
