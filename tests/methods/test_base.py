@@ -332,3 +332,8 @@ def test_contours():
 def test_the_exponent_of_a_python_number_has_the_digits_of_float64(method):
     """A number of Python's has no type of its own, and was read as float32 although JAX computes in float64."""
     assert method.exponent(0.3) == method.exponent(np.float64(0.3)) and method.exponent(0.3).dtype == np.complex128
+
+
+@pytest.mark.parametrize(("method", "wanted"), [(ro.Exact(), False), (ro.Exact(complex=True), True)])
+def test_a_complex_logarithm_alone_needs_an_affine_cell(method, wanted):
+    assert method.affine_only == wanted and not ro.Exact(complex=method.complex, anchored=True).affine_only

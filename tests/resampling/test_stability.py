@@ -55,6 +55,7 @@ def test_an_unstable_scheme_runs_and_says_so():
     assert bool(run.result == ro.RESULTS.unstable_scheme) and float(run.stats["radius"]) > 1
     assert "root_condition" in ro.RESULTS[run.result]
     roots = ro.root_condition(cell, SLOW.mean(axis=0), 0.5)
+    assert roots.radii.shape == (6, 6)  # up to six states ahead and five behind
     assert roots.radii.shape == (6, 6) and (1, 4) not in roots.stable and (3, 3) in roots.stable
     np.testing.assert_allclose(roots.radii[0, 4], run.stats["radius"], rtol=1e-9)
     assert f"({roots.radii[0, 4]:.4f})" in roots.table()
