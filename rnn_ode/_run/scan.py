@@ -115,8 +115,8 @@ def _driven(functions, combine, fold, drive, weight, inputs, h0, kicks):
     """Return the states before and after every step, the last state, the fold, and the number of `run_steps`."""
     *_, keep, read, place = functions
     # without the barriers, XLA fuses the product with what surrounds it and then computes it by its own slower loop
-    apart = jax.lax.optimization_barrier
-    transposed = apart(weight.T)  # for a batch of rows, XLA makes a faster product of it
+    barrier = jax.lax.optimization_barrier
+    transposed = barrier(weight.T)  # for a batch of rows, XLA makes a faster product of it
 
     def kept_for_reverse(primitive, *_, **__):
         return primitive in _COSTLY
@@ -128,7 +128,7 @@ def _driven(functions, combine, fold, drive, weight, inputs, h0, kicks):
 
     def step(h, total, given):
         x, row, kick = given
-        return finish(drive(x) + place(apart(_product(weight, transposed, read(h)))), h, total, row, kick)
+        return finish(drive(x) + place(barrier(_product(weight, transposed, read(h)))), h, total, row, kick)
 
     return run_steps(step, h0, fold.init, (inputs, fold.rows, kicks), lambda before, h: (before, keep(h)))
 
