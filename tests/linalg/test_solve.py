@@ -17,7 +17,7 @@ def test_a_solution_solves_its_equation_to_rounding(kind, columns):
     X = np.asarray(solve(A, B))
     assert X.dtype == kind
     assert X.shape == B.shape
-    # LU with partial pivoting solves a matrix that is within n² ε of A, times its growth (Higham, "Accuracy and Stability", 9.3)
+    # X solves a system whose matrix is within n² ε of A, times its growth (Higham, "Accuracy and Stability", 9.3)
     error = np.abs(A @ X - B).max() / (np.abs(A).max() * np.abs(X).max())
     assert error < 49 * np.finfo(kind).eps
 
