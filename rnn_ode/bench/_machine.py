@@ -79,6 +79,37 @@ class Rates:
         return 2 * COPIED / seconds
 
 
+class Others:
+    """What other programs compute from when this is made, on the cores that this process may use. Time that a host takes from
+    a virtual machine counts too."""
+
+    def __init__(self):
+        self.start, self.busy, self.own = time.perf_counter(), _busy_seconds(), _own_seconds()
+
+    def cores(self) -> float | None:
+        """The mean number of cores that they have kept busy so far; `None` if the system does not tell it."""
+        busy, passed = _busy_seconds(), time.perf_counter() - self.start
+        if busy is None or self.busy is None:
+            return None
+        return max(0.0, (busy - self.busy - (_own_seconds() - self.own)) / passed)
+
+
+def _busy_seconds() -> float | None:
+    """The seconds for which the cores that this process may use have been busy, of all programs."""
+    try:
+        lines = [line.split() for line in Path("/proc/stat").read_text(encoding="ascii").splitlines()]
+        ours = {f"cpu{core}" for core in os.sched_getaffinity(0)}
+    except (OSError, AttributeError):
+        return None
+    # user, nice, system, idle, waiting, interrupts, soft interrupts, stolen; the rest is contained in the first two
+    ticks = [int(field) for name, *fields in lines if name in ours for field in (*fields[:3], *fields[5:8])]
+    return sum(ticks) / os.sysconf("SC_CLK_TCK")
+
+
+def _own_seconds() -> float:
+    return sum(os.times()[:4])
+
+
 def _best(call: Callable[[], Any]) -> float:
     """The fewest seconds of several calls after a first one."""
     call()

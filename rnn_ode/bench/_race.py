@@ -85,8 +85,10 @@ def race(
     entries = [_enter(case, contender, plan, error, allowed) for contender in contenders[:1]]
     entries += [_enter(case, contender, plan, error, allowed, may_fail=True) for contender in contenders[1:]]
     plan.progress(f"{label(case, plan)}: up to {plan.repeats} rounds")
+    others = _machine.Others()
     _time([entry for entry in entries if entry.skipped is None], plan)
-    return [_row(case, entry, entries[0], plan, work) for entry in entries]
+    busy = others.cores()
+    return [_row(case, entry, entries[0], plan, work, busy) for entry in entries]
 
 
 def label(case: str, plan: Plan) -> str:
@@ -159,7 +161,7 @@ def _time(entries: list[_Entry], plan: Plan) -> None:
                 entries[i].times[k] = timed(call)[0]
 
 
-def _row(case: str, entry: _Entry, ours: _Entry, plan: Plan, work: Work | None) -> Row:
+def _row(case: str, entry: _Entry, ours: _Entry, plan: Plan, work: Work | None, others: float | None) -> Row:
     """The row of a contender, with the ratio of its times to ours in the same rounds."""
     fields: dict[str, Any] = {
         "case": case,
@@ -188,6 +190,7 @@ def _row(case: str, entry: _Entry, ours: _Entry, plan: Plan, work: Work | None) 
         ok=not entry.wrong,
         note="; ".join(filter(None, (entry.wrong, entry.contender.note))),
         curve=entry.contender.curve,
+        others=others,
         **({} if work is None else _shares(work, median, plan)),
     )
 

@@ -9,6 +9,8 @@ import numpy as np
 from .._base.checks import brief
 from .._base.text import Column, Table
 
+BUSY = 0.2  # cores of other programs that are told
+
 
 @dataclasses.dataclass(frozen=True)
 class Row:
@@ -30,6 +32,8 @@ class Row:
       product) and `memory_rate` (bytes per second in a copy), both measured in the same run. The second can be above 1,
       since weights in a cache are read faster than memory.
     - `curve`: pairs (error, median seconds) of a contender that has an error to choose.
+    - `others`: how many cores other programs kept busy during the rounds. More than 0.2 may distort ratios:
+      threads that wait for each other, as PyTorch's do, can lose a thousand times their time.
 
     ```python
     >>> from rnn_ode import bench
@@ -66,6 +70,7 @@ class Row:
     matrix_rate: float | None = None
     memory_rate: float | None = None
     curve: list[tuple[float, float]] | None = None
+    others: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The row as plain numbers and strings, ready for json: without NaN and infinities."""
@@ -157,7 +162,7 @@ def legend(rows: Sequence[Row]) -> Table:
 
 
 def _machines(rows: list[Row]) -> list[str]:
-    """A line for each machine of the rows, with its rates."""
+    """A line for each machine of the rows, with its rates; and one if other programs were busy."""
     lines = []
     for machine in dict.fromkeys(row.machine for row in rows):
         its = [row for row in rows if row.machine == machine]
@@ -165,6 +170,11 @@ def _machines(rows: list[Row]) -> list[str]:
         parts = [f"{rate / 1e9:.3g} GFLOP/s of matrix product in {dtype}" for dtype, rate in rates.items()]
         parts += [f"{row.memory_rate / 1e9:.3g} GB/s copied" for row in its if row.memory_rate][:1]
         lines.append(f"machine: {'; '.join([machine, *parts])}.")
+    most = max((row.others for row in rows if row.others is not None), default=0.0)
+    if most > BUSY:
+        lines.append(
+            f"Other programs kept {most:.2g} cores busy meanwhile, so that the ratios may be wrong: repeat the run alone."
+        )
     return lines
 
 

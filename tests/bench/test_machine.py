@@ -1,5 +1,8 @@
 """What is measured of the machine."""
 
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -52,3 +55,24 @@ def test_peak_memory_is_none_if_the_system_does_not_count_it(monkeypatch):
 
     monkeypatch.setattr(_machine, "_status", no_file)
     assert _machine.peak_memory(lambda: 0) is None
+
+
+@pytest.mark.skipif(not Path("/proc/stat").exists(), reason="the system does not count this")
+def test_another_program_that_computes_is_seen_and_this_one_is_not():
+    watch = _machine.Others()
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as other:
+        time.sleep(0.5)
+        computing = watch.cores()
+        other.kill()
+    assert computing is not None and computing > 0.5  # one, or less on a machine that has more to do than cores
+    watch = _machine.Others()
+    own, start = time.process_time(), time.perf_counter()
+    while time.process_time() - own < 0.3:
+        pass
+    share = 0.3 / (time.perf_counter() - start)
+    assert watch.cores() < _machine.cores() - share + 0.2  # the other cores may be busy
+
+
+def test_others_are_not_told_if_the_system_does_not_count_them(monkeypatch):
+    monkeypatch.setattr(_machine, "_busy_seconds", lambda: None)
+    assert _machine.Others().cores() is None

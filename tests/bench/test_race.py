@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from rnn_ode.bench import _machine
 from rnn_ode.bench._race import Contender, Plan, Work, distance, race, timed
 
 REFERENCE = np.array([[3.0, 4.0], [0.0, 1.0]])
@@ -36,6 +37,12 @@ def test_the_ratio_is_the_median_over_the_rounds():
     assert (first.low_s, first.median_s, first.high_s, first.rounds, first.ratio) == (1.5, 2.0, 3.0, 3, 1.0)
     assert (second.contender, second.median_s, second.ratio, second.note) == ("theirs", 4.0, 2.0, "a note")
     assert second.error is None and second.compile_s is None and second.ok and not second.skipped
+
+
+def test_what_other_programs_compute_meanwhile_is_in_every_row(monkeypatch):
+    monkeypatch.setattr(_machine.Others, "cores", lambda self: 0.25)
+    rows = race("iterate", [Contender("ours", seconds(2.0, 1.0, 2.0, 4.0)), Contender("none", None)], plan(), None)
+    assert [row.others for row in rows] == [0.25, None]
 
 
 def test_a_slow_contender_gets_fewer_rounds():

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from rnn_ode import bench, plot
-from rnn_ode.bench._rows import Row, as_table
+from rnn_ode.bench._rows import Row, as_table, legend
 
 
 @pytest.fixture
@@ -69,6 +69,14 @@ def test_the_table_has_a_line_for_every_row_and_tells_the_machines(rows):
     ]
     assert any("above 1, ours is faster" in line for line in lines)
     assert max(map(len, bench.table(rows).splitlines())) <= 80
+
+
+def test_a_busy_machine_is_told_under_the_table(row):
+    quiet, busy = row(median_s=1e-3, others=0.04), row("another", median_s=2e-3, others=0.93)
+    told = "Other programs kept 0.93 cores busy meanwhile, so that the ratios may be wrong: repeat the run alone."
+    assert told in as_table([quiet, busy]).text(120)
+    assert told in legend([quiet, busy]).text(120)
+    assert "Other programs" not in as_table([quiet]).text(120)
 
 
 def test_the_columns_are_aligned(rows):

@@ -1,5 +1,7 @@
 """The table of published values is what the package calculates now, row by row."""
 
+import json
+
 import numpy as np
 import pytest
 from ledger import __main__ as ledger
@@ -35,6 +37,12 @@ def test_all_rows_are_as_stored(part):
 
 def test_the_rows_of_dysts_are_those_of_its_stored_measurements():
     is_as_stored(flows.rows())
+
+
+def test_five_exponents_of_macarthurs_flow_are_known():
+    """With R the resources and C N what is bound in the species, Q = R + C N obeys dQ/dt = D (S − Q), D = 1/4."""
+    found = json.loads(flows.KEPT.read_text(encoding="utf-8"))["MacArthur"]
+    np.testing.assert_array_less(np.abs(np.array(found["exponents"]) + 0.25)[4:9], 4 * np.array(found["stderr"])[4:9])
 
 
 def test_rows_that_differ_or_that_are_no_number_do_not_agree():

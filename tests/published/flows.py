@@ -16,6 +16,8 @@ PART = "dysts, corrected: largest exponents of its flows"
 SOURCE = "dysts 0.96"
 NEAR = 0.1  # of the published value
 NOTES = {
+    "MacArthur": ": on paper five exponents are −1/4, because resources plus what is bound in the species settle at "
+    "the rate D",
     "DoublePendulum": ": its right-hand side has half of a cross term, so that the flow without damping loses volume",
 }
 
