@@ -291,6 +291,9 @@ def test_a_batch_is_answered_by_a_batch():
     of_matrix, of_mode = jax.eval_shape(asked, two)
     assert {leaf.shape for leaf in jax.tree.leaves(of_matrix)} == {(2,)}
     assert {leaf.shape for leaf in of_mode} == {(2, 3)}
+    assert two.table().startswith("A batch (2,) of Spectrum")
+    with pytest.raises(ValueError, match=r"^to_dict takes one result with known values; this is a batch \(2,\)"):
+        two.to_dict()
 
 
 def test_the_first_verdict_is_the_networks_and_the_second_the_methods(monkeypatch):

@@ -43,9 +43,15 @@ def test_an_ornstein_uhlenbeck_process_is_sampled_and_taken_back(name, dt):
     np.testing.assert_allclose(back @ back.T, C, atol=1e-10)
 
 
-def test_noise_of_a_decay_that_is_over_within_a_step_is_taken_back():
-    """The smallest multiplier is e⁻³⁵ = 6e-16."""
-    A = np.diag([-1.0, -2.0, -9.0, -35.0])
+@pytest.mark.parametrize(
+    "A",
+    [
+        np.diag([-1.0, -2.0, -9.0, -35.0]),  # the smallest multiplier is e⁻³⁵ = 6e-16
+        np.diag([-1.0, -2.0, -9.0, -20.0]) + np.triu(np.ones((4, 4)), 1),  # the logarithm of Van Loan's matrix loses 1e-4
+    ],
+    ids=["diagonal", "triangular"],
+)
+def test_noise_of_a_decay_that_is_over_within_a_step_is_taken_back(A):
     back = np.asarray(ro.noise_to_ode(scipy.linalg.expm(A), ro.noise_to_rnn(A, SPREAD)))
     np.testing.assert_allclose(back @ back.T, SPREAD @ SPREAD.T, atol=1e-10)
 

@@ -39,6 +39,7 @@ def test_at_whole_steps_it_is_the_network(cell, path):
     for ours, theirs in zip(jax.tree.leaves(run.states), jax.tree.leaves(network.states), strict=True):
         np.testing.assert_allclose(ours, theirs[:30], rtol=1e-13, atol=1e-15)
     assert bool(run.result == ro.RESULTS.successful)
+    assert run.stats["num_steps"] == 29 and run.stats["num_applications"] == 29 * 3  # its default
 
 
 @pytest.mark.slow

@@ -93,7 +93,7 @@ def test_a_gap_of_whole_steps_to_rounding_is_whole():
     assert tiny.gaps[0] > 0  # a gap of one rounding is not a gap of no step
 
 
-_traced = jax.jit(lambda ts: Clock.of(None, ts, 0.25))
+_traced = jax.jit(lambda ts: (Clock.of(None, ts, 0.25), Clock.of(ro.Hold(np.zeros((2, 1)), 0.5), ts, 0.25)))
 
 
 @pytest.mark.parametrize(
@@ -102,15 +102,19 @@ _traced = jax.jit(lambda ts: Clock.of(None, ts, 0.25))
         ([0.5, 1.0, 0.75, 3.0], [0.5, 1.0, 1.25, 1.5], 2),
         ([np.nan, 1.0, 2.0, 3.0], [0.25, 0.5, 0.75, 1.0], 0),
         ([1.0, 1.0, 2.0, 3.0], [1.0, 1.25, 1.5, 1.75], 1),
+        ([1.0, 0.5, 2.0, 3.0], [1.0, 1.25, 1.5, 1.75], 1),
+        ([1.0, np.nan, 2.0, 3.0], [1.0, 1.25, 1.5, 1.75], 1),
         ([0.0, 1.0, 2.0, np.inf], [0.0, 1.0, 2.0, 2.25], 3),
         ([0.0, 1.0, 2.0, 4.0], [0.0, 1.0, 2.0, 4.0], 4),
     ],
 )
 def test_traced_times_that_do_not_increase_are_continued_by_steps(ts, wanted, kept):
-    clock = _traced(jnp.array(ts))
-    assert not clock.known and not clock.uniform and clock.increasing.tolist() == [k < kept for k in range(4)]
-    np.testing.assert_allclose(clock.gaps, np.diff(wanted) / 0.25)
-    assert clock.whole.tolist() == clock.fraction.tolist() == [0] * 4
+    for clock in (clocks := _traced(jnp.array(ts))):
+        assert not clock.known and not clock.uniform and clock.increasing.tolist() == [k < kept for k in range(4)]
+        np.testing.assert_allclose(clock.gaps, np.diff(wanted) / 0.25)
+    alone, sampled = clocks
+    assert alone.whole.tolist() == alone.fraction.tolist() == [0] * 4
+    np.testing.assert_allclose((sampled.whole + sampled.fraction) * 0.5, wanted)
 
 
 def test_the_inputs_of_a_clock_are_those_at_its_times():
