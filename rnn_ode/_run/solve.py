@@ -197,9 +197,10 @@ def _advance(field, path, progress: _Progress, segment, solver, tolerances, budg
     partial = is_partial(field)
     defined = is_finite(interval.rate(begin, progress.h)) | (interval.length <= 0) if partial else True
     moving = alive & defined & (interval.length > 0)
+    # such a field may take long at a state: it is not solved where nothing moves
+    end = jnp.where(moving, end, begin) if partial else end
     # as large as the state: in a batch, a mask of one value a member costs small states half their speed
     masks = jax.tree.map(lambda leaf: jnp.full(leaf.shape, moving), progress.h)
-    end = jnp.where(moving, end, begin) if partial else end
     if adjoint is None and isinstance(solver, Dopri8) and isinstance(path, AbstractPath):
         rate = eqx.filter_closure_convert(lambda s, h: _rate(s, h, (interval, masks)), begin, progress.h)
         controller = frozen(_controller(solver, tolerances, interval, progress))

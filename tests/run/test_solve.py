@@ -60,7 +60,7 @@ def test_a_fixed_step_solver_takes_one_step_a_sample_and_save_keeps_what_it_retu
     np.testing.assert_allclose(run.states["sum"], wanted.sum(axis=1), rtol=1e-12)
     assert np.array_equal(run.states["up"], wanted[:, 0] > 0)
     assert run.stats["num_steps"] == run.stats["num_accepted_steps"] == T
-    assert run.stats["num_rejected_steps"] == 0
+    assert run.stats["num_rejected_steps"] == 0 and run.stats["max_steps"] == 65_536 + 64 * T  # its default
 
 
 def test_a_fixed_step_solver_stops_at_samples_and_times_alike():
@@ -144,17 +144,63 @@ def test_trial_steps_to_where_the_field_is_undefined_leave_the_gradient_alone(ac
         np.testing.assert_allclose(jax.grad(last)(w), wanted, rtol=1e-5)
 
 
+@jax.jit
+def _turning(speed, decay):
+    """A turn that may decay, under twenty samples."""
+    field = lambda t, h, path: speed * jnp.stack([-h[1], h[0]]) - decay * h  # noqa: E731
+    run = ro.integrate(field, ro.Hold(np.zeros((20, 1))), jnp.array([1.0, 0.0]), max_steps=2000, throw=False)
+    return run.stats, run.result
+
+
 def test_an_interval_begins_with_steps_as_long_as_those_of_the_last():
     """A first step that is too long for a turn is refused in the first interval alone. A slow turn takes one step in each."""
-
-    @jax.jit
-    def steps(speed):
-        turn = lambda t, h, path: speed * jnp.stack([-h[1], h[0]])  # noqa: E731
-        return ro.integrate(turn, ro.Hold(np.zeros((20, 1))), jnp.array([1.0, 0.0]), throw=False).stats
-
-    fast, slow = steps(1.0), steps(0.01)
+    (fast, _), (slow, _) = _turning(1.0, 0.0), _turning(0.01, 0.0)
     assert fast["num_accepted_steps"] > 40 and fast["num_rejected_steps"] < 5
-    assert slow["num_steps"] < 25 and slow["max_steps"] == 65_536 + 64 * 20  # its default
+    assert slow["num_steps"] < 25
+
+
+def test_a_decay_that_uses_up_the_steps_is_stiff_and_a_turn_is_not():
+    """Both need more than 2000 steps an interval, and an implicit solver would take longer ones of the decay alone."""
+    assert _turning(0.0, 1e5)[1] == ro.RESULTS.stiff and _turning(1e5, 0.0)[1] == ro.RESULTS.max_steps_reached
+
+
+TRACED, ASKED = [], []
+
+
+class Logarithm(eqx.Module):
+    """dh/dt = log h, which is not defined everywhere and says so. It notes when it is traced, and where it is asked."""
+
+    partial: bool = eqx.field(static=True, default=True)
+
+    def __call__(self, t, h, path):
+        TRACED.append(h)
+        jax.debug.callback(ASKED.append, h)
+        return jnp.log(h)
+
+
+def of_logarithm(h0):
+    """Ten intervals, of which one has a length."""
+    path, ts = ro.Hold(np.zeros((8, 1))), np.array([0.25, 0.5])
+    return ro.integrate(Logarithm(), path, np.full(1, h0), ts=ts, solver=diffrax.Euler(), throw=False)
+
+
+def test_a_field_that_is_not_defined_everywhere_is_solved_only_where_time_passes():
+    """Such a field may take long: those of `Exact` have a logarithm of a matrix at every state."""
+    ASKED.clear()
+    ended = of_logarithm(0.1)  # at −0.48, where the field is not defined; nothing is left to solve
+    jax.effects_barrier()
+    assert ended.result == ro.RESULTS.successful and ended.stats["num_steps"] == 1
+    np.testing.assert_allclose(ended.states[:, 0], [0.1, 0.1 + np.log(0.1) / 4], rtol=1e-14)
+    assert len(ASKED) == 10 + 1  # in each interval whether it is defined there, and the step
+    undefined = of_logarithm(-1.0)
+    assert undefined.result == ro.RESULTS.field_undefined and undefined.stats["num_steps"] == 0
+    np.testing.assert_array_equal(undefined.states[:, 0], [-1.0, np.inf])
+
+
+def test_a_second_run_of_a_field_traces_nothing():
+    of_logarithm(1.0)
+    TRACED.clear()
+    assert of_logarithm(2.0).states[1, 0] == 2 + np.log(2.0) / 4 and not TRACED
 
 
 @pytest.mark.parametrize(
