@@ -52,6 +52,14 @@ def test_phi_functions_of_badly_scaled_matrices(dtype):
             assert np.max(np.abs(phi / units - wanted)) <= 8 * np.finfo(dtype).eps  # measured 2
 
 
+def test_phi_functions_of_imaginary_numbers():
+    """φ₀(iθ) = e^{iθ}, φ₁ = (φ₀ − 1)/iθ, φ₂ = (φ₁ − 1)/iθ."""
+    z = 1j * np.array([0.5, np.pi])
+    first = (np.exp(z) - 1) / z
+    for phi, wanted in zip(PHI(np.diag(z)), (np.exp(z), first, (first - 1) / z), strict=True):
+        np.testing.assert_allclose(phi, np.diag(wanted), atol=1e-15)
+
+
 def test_exponential_over_the_float_range():
     of = jax.jit(exponential)
     assert np.all(np.asarray(of(jnp.array([[-1e5]]))) == 0) and np.isinf(of(jnp.array([[1e5]])))

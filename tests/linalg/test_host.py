@@ -7,7 +7,7 @@ import pytest
 from scipy.linalg import expm
 
 from rnn_ode.linalg._balance import balancing, host_balancing
-from rnn_ode.linalg._exponential import host_exponential
+from rnn_ode.linalg._exponential import exponential, host_exponential
 
 jit_balancing = jax.jit(balancing)
 
@@ -55,3 +55,11 @@ def test_host_exponential_knows_no_units():
 def test_host_exponential_leaves_the_float_range():
     assert not np.isfinite(host_exponential(np.diag([1e3, 0.0]))).all()
     assert np.isnan(host_exponential(np.diag([1e30, 0.0]))).all()
+
+
+def test_host_exponential_has_the_limit_of_the_exponential():
+    """exp(−c) is 0 in floating-point numbers; from a norm of 2⁶³ on it is not computed."""
+    below, above = (np.diag([-c, -c / 3]) for c in (0.9 * 2.0**63, 1.1 * 2.0**63))
+    for of in (host_exponential, jax.jit(exponential)):
+        np.testing.assert_array_equal(of(below), np.zeros((2, 2)))
+        assert np.isnan(of(above)).all()
