@@ -91,6 +91,7 @@ JUDGED = {
     "zero": (np.zeros((4, 4)), "DECAYS PERSISTS UNDETERMINED"),
     "a multiplier near the pole": (np.diag([1e-3, 0.5, 0.3, 0.2]), "DECAYS GROWS DECAYS"),
     "a multiplier at the pole": (turned(np.diag([1e-17, 0.5, 0.3, 0.2])), "DECAYS GROWS UNDETERMINED"),
+    "a multiplier at the pole beside a growing one": (np.diag([1.5, 0.5, 0.3, 0.0]), "GROWS GROWS UNDETERMINED"),
     "a shift": (turned(2 * np.eye(4, k=1)), "DECAYS UNDETERMINED UNDETERMINED"),
     "a steep shift": (turned(1e6 * np.eye(4, k=1)), "UNDETERMINED UNDETERMINED UNDETERMINED"),
     "a defective multiplier inside": (turned(jordan(0.7, 4)), "DECAYS GROWS DECAYS"),
