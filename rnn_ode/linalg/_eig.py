@@ -67,7 +67,7 @@ def _schur(A: Complex[Array, "N N"]) -> tuple[Complex[Array, "N N"], Complex[Arr
         # The deflated part is triangular, so the QR step of the whole matrix does not change it.
         U, R = jnp.linalg.qr(T - shift * eye)
         U = jnp.triu(U, -1)
-        T = deflate(jnp.triu(R @ U, -1) + shift * eye)
+        T = deflate(R @ U + shift * eye)
         new_row = last_active_row(T)
         return T, Q @ U, new_row, steps + 1, jnp.where(new_row == row, stalled + 1, 0)
 

@@ -210,8 +210,7 @@ def _polished(A: Array, level: Array, place: Array, region: AbstractRegion) -> A
         return -jnp.real(1j * frame.outward * frame.pace * jnp.vdot(U[:, -1], Vh[-1].conj()))
 
     def polish(place, reach):
-        near, far = climb(falling, place - reach, place + reach, jnp.finfo(A.dtype).nmant)
-        found = near + (far - near) / 2
+        found, _ = climb(falling, place - reach, place + reach, jnp.finfo(A.dtype).nmant)
         values = resolvent_distances(A, region.point(jnp.stack([place, found]), jnp.zeros(2, A.dtype)))
         return jnp.where(values[1] <= values[0] + 8 * eps * spectral_norm(A), found, place), None
 

@@ -236,8 +236,8 @@ def _chosen(starts: Complex[Array, " S"], n: int, curve: Complex[Array, " S"]) -
     """Return which points (K,) of a curve to examine: those of the search from all seeds, and from the eigenvalues nearest to
     the curve. The first n starts are the eigenvalues."""
     # B is real, so one of two conjugates is enough
-    offset = jnp.where(starts.imag < 0, jnp.inf, jnp.abs(curve - starts)).at[n:].set(-1)
-    return jnp.argsort(offset)[: _SEEDS + _LOOKED_AT]
+    offset = jnp.where(starts.imag < 0, jnp.inf, jnp.abs(curve - starts))[:n]
+    return jnp.concatenate([jnp.arange(n, len(starts)), jnp.argsort(offset)[:_LOOKED_AT]])
 
 
 def _with_slope(exponent: Exponent, z: Complex[Array, "..."]) -> tuple[Complex[Array, "..."], Complex[Array, "..."]]:
