@@ -16,13 +16,20 @@ from ._solve import check_square, inv, nan_unless, solve
 _MAX_QR_STEPS_PER_EIGENVALUE = 30
 
 
+def _least(A: Complex[Array, "N N"]) -> float:
+    """Return the size below which an entry has a square without digits, which is nothing beside a largest entry of 1."""
+    info = jnp.finfo(A.dtype)
+    return float(info.tiny / info.eps) ** 0.5
+
+
 def _hessenberg(A: Complex[Array, "N N"]) -> tuple[Complex[Array, "N N"], Complex[Array, "N N"]]:
-    """Return an upper Hessenberg H and a unitary Q with A = Q H Q^H, by Householder reflections."""
+    """Return an upper Hessenberg H and a unitary Q with A = Q H Q^H, by Householder reflections. Entries below `_least` are
+    left out."""
     n = A.shape[0]
 
     def reflect(k, state):
         H, Q = state
-        x = jnp.where(jnp.arange(n) > k, H[:, k], 0)
+        x = jnp.where((jnp.arange(n) > k) & (jnp.abs(H[:, k]) >= _least(A)), H[:, k], 0)
         norm, pivot = jnp.linalg.norm(x), jnp.abs(x[k + 1])
         phase = jnp.where(pivot == 0, 1, x[k + 1] / jnp.where(pivot == 0, 1, pivot))
         v = x.at[k + 1].add(phase * norm)
@@ -45,15 +52,14 @@ def _wilkinson_shift(T: Complex[Array, "N N"], i: Array) -> Complex[Array, ""]:
 
 def _schur(A: Complex[Array, "N N"]) -> tuple[Complex[Array, "N N"], Complex[Array, "N N"]]:
     """Return an upper triangular T and a unitary Q with A = Q T Q^H, by the explicit single-shift QR iteration on the
-    Hessenberg form (Golub & Van Loan, "Matrix Computations", 7.3-7.5). T is NaN where that does not converge."""
+    Hessenberg form (Golub & Van Loan, "Matrix Computations", 7.3-7.5). T is NaN where that does not converge. The largest
+    entry of A must be near 1."""
     n = A.shape[0]
-    eye = jnp.eye(n, dtype=A.dtype)
-    eps, size = jnp.finfo(A.dtype).eps, jnp.linalg.norm(A)
+    eye, eps = jnp.eye(n, dtype=A.dtype), jnp.finfo(A.dtype).eps
 
     def deflate(T):
         below, diagonal = jnp.diagonal(T, -1), jnp.abs(jnp.diagonal(T))
-        neighbours = diagonal[1:] + diagonal[:-1]
-        small = jnp.abs(below) <= eps * jnp.where(neighbours == 0, size, neighbours)
+        small = jnp.abs(below) <= jnp.maximum(eps * (diagonal[1:] + diagonal[:-1]), _least(A))
         return T - jnp.diag(jnp.where(small, below, 0), -1)
 
     def last_active_row(T):
@@ -71,7 +77,7 @@ def _schur(A: Complex[Array, "N N"]) -> tuple[Complex[Array, "N N"], Complex[Arr
         new_row = last_active_row(T)
         return T, Q @ U, new_row, steps + 1, jnp.where(new_row == row, stalled + 1, 0)
 
-    H, Q = _hessenberg(A)
+    H, Q = _hessenberg(nan_unless(jnp.all(jnp.isfinite(A)), A))
     H = deflate(H)
     T, Q, row, _, _ = lax.while_loop(
         lambda state: (state[2] > 0) & (state[3] < _MAX_QR_STEPS_PER_EIGENVALUE * n),
@@ -83,9 +89,16 @@ def _schur(A: Complex[Array, "N N"]) -> tuple[Complex[Array, "N N"], Complex[Arr
 
 @jax.jit
 def schur(A: Complex[Array, "N N"]) -> tuple[Complex[Array, "N N"], Complex[Array, "N N"]]:
-    """Return what `_schur` returns, on a CPU by LAPACK. It has no derivative."""
-    T, Q = lax.platform_dependent(A, cpu=lambda A: tuple(lax.linalg.schur(A)), default=_schur)
+    """Return what `_schur` returns, of a matrix of any size, on a CPU by LAPACK. It has no derivative."""
+    T, Q = lax.platform_dependent(A, cpu=lambda A: tuple(lax.linalg.schur(A)), default=_schur_qr)
     return T, Q
+
+
+def _schur_qr(A: Complex[Array, "N N"]) -> tuple[Complex[Array, "N N"], Complex[Array, "N N"]]:
+    """Return what `schur` returns, by operations that every backend has."""
+    size = exponents(A, axis=None)
+    T, Q = _schur(times_power(A, -size))
+    return times_power(T, size), Q
 
 
 def _triangular_eigenvectors(T: Complex[Array, "N N"]) -> Complex[Array, "N N"]:
@@ -111,13 +124,11 @@ def _triangular_eigenvectors(T: Complex[Array, "N N"]) -> Complex[Array, "N N"]:
 
 def _eig_qr(A: Inexact[Array, "N N"]) -> tuple[Complex[Array, " N"], Complex[Array, "N N"]]:
     """Return what `eig` returns, by operations that every backend has."""
-    A = A.astype(jnp.result_type(A.dtype, jnp.complex64))
-    size = jnp.max(jnp.abs(A))
-    size = jnp.where(size == 0, 1, size)
+    size = exponents(A, axis=None)
     with jax.default_matmul_precision("highest"):
-        T, Q = _schur(A / size)
-        V = Q @ _triangular_eigenvectors(T)
-    return size * jnp.diagonal(T), V / jnp.linalg.norm(V, axis=0, keepdims=True)
+        T, Q = _schur(times_power(A, -size).astype(jnp.result_type(A.dtype, jnp.complex64)))
+        V = nan_unless(jnp.all(jnp.isfinite(T)), Q @ _triangular_eigenvectors(T))
+    return times_power(jnp.diagonal(T), size), V / jnp.linalg.norm(V, axis=0, keepdims=True)
 
 
 def _eig_lapack(A: Inexact[Array, "N N"]) -> tuple[Complex[Array, " N"], Complex[Array, "N N"]]:

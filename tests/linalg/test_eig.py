@@ -9,7 +9,7 @@ import scipy.optimize
 from matrices import badly_scaled, random_matrix, rotation
 
 from rnn_ode.linalg._balance import balanced
-from rnn_ode.linalg._eig import _eig_qr, _wilkinson_shift, eig, eigenvalue_condition, modes
+from rnn_ode.linalg._eig import _eig_qr, _schur_qr, _wilkinson_shift, eig, eigenvalue_condition, modes
 
 # Compilation dominates: every test goes through these, at few shapes.
 jit_eig = jax.jit(eig)
@@ -51,6 +51,11 @@ def example_matrices(n=8):
         "graded": np.diag(np.logspace(0, -10, n)) @ rng.normal(size=(n, n)),
         "large": 1e200 * rng.normal(size=(n, n)),
         "small": 1e-200 * rng.normal(size=(n, n)),
+        "a block whose squares are beneath the float range": scipy.linalg.block_diag(
+            1, 1e-160 * rng.normal(size=(7, 7))
+        ),
+        "rows that are": np.diag([1.0] * 2 + [1e-170] * 6) @ rng.normal(size=(n, n)),
+        "a cyclic shift that is": scipy.linalg.block_diag(1, 1e-160 * np.roll(np.eye(7), 1, 0)),
     }
 
 
@@ -63,6 +68,19 @@ def examples():
 @pytest.mark.parametrize(("index", "name"), list(enumerate(example_matrices())))
 def test_eig_qr_of_examples(examples, index, name):
     assert_eigenpairs(*(each[index] for each in examples), 1e-11)
+
+
+def test_a_schur_form_knows_no_units():
+    """Also where the squares of all entries leave the float range, above or below."""
+    R = random_matrix(np.random.default_rng(5), 8, np.complex128)
+    of = jax.jit(_schur_qr)
+    for size in (1.0, 1e-150, 1e-160, 1e-290, 1e160, 1e300):
+        T, Q = map(np.asarray, of(size * R))
+        np.testing.assert_allclose(Q @ (T / size) @ Q.conj().T, R, atol=1e-13)
+        np.testing.assert_allclose(Q @ Q.conj().T, np.eye(8), atol=1e-13)
+        assert np.all(np.tril(T, -1) == 0)
+    single = of(np.complex64(1e-25 * R))
+    np.testing.assert_allclose(single[1] @ (single[0] / np.float32(1e-25)) @ single[1].conj().T, R, atol=1e-4)
 
 
 @pytest.mark.slow
