@@ -47,7 +47,7 @@ def test_an_ornstein_uhlenbeck_process_is_sampled_and_taken_back(name, dt):
     "A",
     [
         np.diag([-1.0, -2.0, -9.0, -35.0]),  # the smallest multiplier is e⁻³⁵ = 6e-16
-        np.diag([-1.0, -2.0, -9.0, -20.0]) + np.triu(np.ones((4, 4)), 1),  # the logarithm of Van Loan's matrix loses 1e-4
+        np.diag([-1.0, -2.0, -9.0, -20.0]) + np.triu(np.ones((4, 4)), 1),  # Van Loan's logarithm alone loses 1e-4
     ],
     ids=["diagonal", "triangular"],
 )
