@@ -84,6 +84,7 @@ class Tustin(AbstractMethod):
         half = (level + 1j * self.of_number(multiplier).imag) / 2
         return (1 + half) / (1 - half)
 
+    @eqx.filter_jit
     def of_matrix(self, W: Float[Array, "N N"]) -> Array:
         eye = jnp.eye(W.shape[0], dtype=W.dtype)
         return 2 * solve(W + eye, W - eye)

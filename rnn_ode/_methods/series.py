@@ -82,6 +82,7 @@ class Forward(AbstractMethod):
             return 1 + HalfPlane().reading.contour(multiplier, level)
         return super().contour(multiplier, level)
 
+    @eqx.filter_jit
     def of_matrix(self, W: Float[Array, "N N"]) -> Array:
         eye = jnp.eye(W.shape[0], dtype=W.dtype)
         delta = W - eye
@@ -170,6 +171,7 @@ class Backward(AbstractMethod):
     def contour(self, multiplier: Complex[Array, "..."], level: Float[Array, ""]) -> Complex[Array, "..."]:
         return 1 / Forward(self.order).contour(1 / multiplier, -level)
 
+    @eqx.filter_jit
     def of_matrix(self, W: Float[Array, "N N"]) -> Array:
         return -Forward(self.order).of_matrix(inv(W))
 

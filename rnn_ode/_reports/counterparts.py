@@ -20,7 +20,7 @@ from .._methods.existence import NoSuchFlow
 from .._paths.held import Hold
 from .._run.integrate import integrate
 from .._run.tolerances import default_rtol
-from .._run.trajectory import Trajectory
+from .._run.trajectory import Trajectory, is_successful
 
 
 def run_counterpart(
@@ -81,7 +81,7 @@ def _undefined(cell: Cell, method: AbstractMethod, xs: Array, trajectory: Trajec
 
 def why_ended(trajectory: Trajectory) -> str:
     """Why a run ended early and after which time; empty if it did not."""
-    if bool(trajectory.result == RESULTS.successful):
+    if is_successful(trajectory.result):
         return ""
     at = f"t = {float(np.asarray(trajectory.ts)[_last_finite(trajectory)]):g}"
     wider = " (in float32; float64 may go on)" if real_dtype(trajectory.states) == jnp.float32 else ""
