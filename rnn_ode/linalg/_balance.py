@@ -118,7 +118,7 @@ def exponents(X: Inexact[Array, "..."], axis: int | None) -> Integer[Array, "...
     return jnp.frexp(jnp.where(usable, largest, 1))[1].astype(jnp.int32) - 1
 
 
-def frobenius(A: Inexact[Array, "N N"]) -> Float[Array, ""]:
+def frobenius(A: Inexact[Array, "N M"]) -> Float[Array, ""]:
     """Return the Frobenius norm, scaled so that squares neither overflow nor underflow."""
     largest = jnp.max(jnp.abs(A))
     return largest * jnp.linalg.norm(A / jnp.where(largest == 0, 1, largest))

@@ -17,7 +17,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Complex, Inexact, Integer
 
 from .._base.checks import as_floats, as_matrix, in_single, is_concrete
-from ._balance import balancing, rescaled, times_power
+from ._balance import balancing, frobenius, rescaled, times_power
 from ._eig import schur
 from ._solve import nan_unless, one_by_one_on_cpu, zero_to_zero
 
@@ -144,6 +144,7 @@ def _sylvester(A: Array, B: Array, Q: Array, e: Integer[Array, " N"], f: Integer
         lambda A, B, Q: _by_columns(A, B, Q, _column_of_sum, reverse=False),
         lax.stop_gradient((A, B)),
         times_power(Q, -shift),
+        shift,
     )
     rounding = _rounding(A) + _rounding(B)
     regular, nearest = _regular(left, right, jnp.abs(left[:, None] + right[None, :]), rounding)
@@ -160,6 +161,7 @@ def _lyapunov_continuous(A: Array, Q: Array, e: Integer[Array, " N"]) -> tuple[A
         lambda A, Q: _by_columns(A, A, Q, _column_of_hermitian_sum, reverse=True),
         (lax.stop_gradient(A),),
         times_power(-Q, -shift),
+        shift,
     )
     gaps = jnp.abs(values[:, None] + values[None, :].conj())
     regular, nearest = _regular(values, values, gaps, 2 * _rounding(A))
@@ -176,6 +178,7 @@ def _lyapunov_discrete(A: Array, Q: Array, e: Integer[Array, " N"]) -> tuple[Arr
         lambda A, Q: _by_columns(A, A, Q, _column_of_step, reverse=True),
         (lax.stop_gradient(A),),
         times_power(Q, -shift),
+        shift,
     )
     gaps = jnp.abs(1 - values[:, None] * values[None, :].conj())
     rounding = 2 * _rounding(A) * jnp.maximum(jnp.max(jnp.abs(values)), 1)
@@ -198,21 +201,38 @@ def _regular(left: Array, right: Array, gaps: Array, rounding: Array) -> tuple[A
     return gaps[i, j] > rounding, jnp.stack([left[i], right[j]])
 
 
-def _solution(equation: Callable[[Array], Array], solver: Callable[..., Array], matrices: tuple[Array, ...], Q: Array):
+def _solution(
+    equation: Callable[[Array], Array],
+    solver: Callable[..., Array],
+    matrices: tuple[Array, ...],
+    Q: Array,
+    shift: Array,
+) -> Array:
     """Return X with equation(X) = Q, differentiable by the equation. `solver(*matrices, Q)` solves it, and with transposed
-    matrices its transpose.
+    matrices its transpose. X 2^shift is the solution in the caller's units.
 
-    The solution is refined once: balancing may give the entries of X very different sizes, and the solver's errors are those
-    of the largest."""
+    Balancing may give the entries of X very different sizes, and the solver's errors are those of the largest. A correction
+    by the residual mends them. But the residual has rounding errors too, and an ill-conditioned equation magnifies them far
+    more than the solver's own, which are as if A were rounded. Further corrections consist of them alone. So the first one is
+    made if the units were changed, and if it is ten times larger than two further ones, in the caller's units."""
+
+    def size(X):
+        return frobenius(times_power(X, shift))
+
+    def solve(equation, Q):
+        def correct(k, changes):
+            return changes.at[k].set(solver(*matrices, Q - equation(jnp.sum(changes, axis=0))))
+
+        count = jnp.where(jnp.any(shift != 0), 4, 1)
+        X, first, *further = lax.fori_loop(0, count, correct, jnp.zeros((4, *Q.shape), Q.dtype))
+        larger = jnp.maximum(*map(size, further)) <= size(first) / 10
+        return X + jnp.where(larger, first, 0)
+
+    def solve_transposed(_, Q):
+        return zero_to_zero(solver(*(matrix.T for matrix in matrices), Q), Q)
+
     with jax.default_matmul_precision("highest"):
-        return lax.custom_linear_solve(
-            equation,
-            Q,
-            lambda equation, Q: lax.fori_loop(
-                0, 2, lambda _, X: X + solver(*matrices, Q - equation(X)), jnp.zeros_like(Q)
-            ),
-            lambda _, Q: zero_to_zero(solver(*(matrix.T for matrix in matrices), Q), Q),
-        )
+        return lax.custom_linear_solve(equation, Q, solve, solve_transposed)
 
 
 def _by_columns(A: Array, B: Array, Q: Array, column: Callable[..., tuple[Array, Array]], reverse: bool) -> Array:
