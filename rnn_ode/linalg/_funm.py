@@ -72,8 +72,8 @@ def funm(A: ArrayLike | Sequence, f: Callable[[Array], Array]) -> MatrixFunction
     first derivatives in both modes.
 
     **Raises:** `ValueError` for a matrix that is not square or not finite, where f is not finite at an eigenvalue, and where
-    no digit of the result is right, such as for a singularity of f too near to an ill-conditioned eigenvalue. For a traced
-    matrix `value` is NaN and `error` infinite there.
+    no digit of the result is right: for a singularity of f too near to an ill-conditioned eigenvalue, and where f(A) is 0.
+    For a traced matrix `value` is NaN and `error` infinite there.
 
     The logarithm (`logm`) and the exponential (`expm`) have functions of their own, which are quicker and more exact. Source:
     the mean of f over a circle of matrices around A, from their eigenvectors (Davies, SIAM J. Matrix Anal. Appl. 29, 2007,
@@ -96,7 +96,8 @@ def funm(A: ArrayLike | Sequence, f: Callable[[Array], Array]) -> MatrixFunction
     value, error = _funm(A, balancing(A), f)
     if is_concrete(A, value) and not np.isfinite(np.asarray(value)).all():
         raise ValueError(
-            f"f(A) has no digits that are right: f is not finite, or not analytic near enough, at an eigenvalue of A, "
+            "f(A) has no digits that are right: it is 0 to rounding, or f is not finite, or not analytic near enough, at an "
+            f"eigenvalue of A, "
             f"{np.asarray(jnp.linalg.eigvals(A)).round(6).tolist()}"
             + ("" if jnp.iscomplexobj(A) else ", or it is not real for real numbers: then give A + 0j")
             + "."

@@ -140,6 +140,8 @@ def test_what_has_no_right_digits_is_refused():
     np.testing.assert_allclose(root, np.diag([1j, 2**0.5, 3**0.5, 2]), atol=1e-14)
     with pytest.raises(ValueError, match="f is not finite"):
         linalg.funm(np.diag([0.0, 2.0, 3.0, 4.0]), jnp.log)
+    with pytest.raises(ValueError, match="it is 0 to rounding"):
+        linalg.funm(np.diag(np.ones(1), 3), jnp.square)
     found = jax.jit(lambda A: linalg.funm(A, jnp.log))(np.diag([0.0, 2.0, 3.0, 4.0]))
     assert np.isnan(found.value).all() and np.isinf(found.error)
     with pytest.raises(TypeError, match=r"\bf\b"):

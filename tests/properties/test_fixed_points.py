@@ -98,11 +98,25 @@ def with_more_guesses(W, b, rng):
 
 def no_point_is_lost(all_, half):
     reached = np.asarray(all_.reached)[: GUESSES // 2]
-    assert same(np.asarray(all_.points)[sorted({*reached} - {-1})], points_of(half))
+    arrive = (reached >= 0) & (np.asarray(half.reached)[: GUESSES // 2] >= 0)
+    points, others = {*reached[arrive]}, {*np.asarray(half.reached)[: GUESSES // 2][arrive]}
+    assert same(np.asarray(all_.points)[sorted(points)], np.asarray(half.points)[sorted(others)])
     for a, c in zip(reached, half.reached, strict=False):
         assert a < 0 or c < 0 or np.linalg.norm(all_.points[a] - half.points[c]) < 1e-6
     assert int(half.count) == len(set(np.asarray(half.reached)[: GUESSES // 2 + 1]) - {-1})
     assert np.isnan(half.points[int(half.count) :]).all()
+
+
+def test_the_points_are_those_of_the_guesses_that_stick_nowhere():
+    """One guess alone reaches the third point, and sticks where other guesses give the search its units."""
+    W = [
+        [2.17141345, -2.17141345, 0.434282690],
+        [4.3428269e-8, -2.17141345, -4.3428269],
+        [0.43428269, 2.17141345, 2.17141345],
+    ]
+    all_, half = with_more_guesses(np.array(W), np.zeros(3), np.random.default_rng(379))
+    no_point_is_lost(all_, half)
+    assert not same(points_of(all_), points_of(half))
 
 
 def test_a_guess_that_sticks_in_other_units_loses_no_point():

@@ -154,7 +154,11 @@ def test_functions_of_a_matrix_are_those_that_are_known(A, size):
     assume(norm(A) > 0)
     A = A / norm(A) * 10.0**size
     for f, wanted in ((square, A @ A), (rational, np.linalg.inv(A @ A + 40 * np.eye(len(A))))):
-        value, error = la.funm(A, f)
+        try:
+            value, error = la.funm(A, f)
+        except ValueError:  # no digit is right of what is 0 to rounding
+            assert norm(wanted) <= 1e-13 * norm(A) ** 2
+            continue
         off = norm(value - wanted)
         assert off <= max(10 * float(error) * norm(value), 1e-12 * len(A) * norm(wanted), 1e-13 * norm(A) ** 2)
 
