@@ -105,7 +105,9 @@ def test_a_kreiss_constant_beyond_the_digits_of_singular_values(dtype):
         found = linalg.kreiss(jordan(0.5, 2, c).astype(dtype))
         assert found.dtype == dtype
         np.testing.assert_allclose(found, c / 2, rtol=1e-5)
-        np.testing.assert_allclose(linalg.kreiss(jordan(-0.5, 2, c).astype(dtype), continuous=True), c / 2, rtol=1e-5)
+        for unit in (1.0, 2.0 ** (np.finfo(dtype).minexp // 4)):  # of time
+            flow = (unit * jordan(-0.5, 2, c)).astype(dtype)
+            np.testing.assert_allclose(linalg.kreiss(flow, continuous=True), c / 2, rtol=1e-5)
 
 
 @pytest.mark.slow
