@@ -19,7 +19,9 @@ KINDS = "full or disk or cut_short or too_large or clock or second_run or each_o
 
 def record() -> dict[str, Any]:
     about = (
-        f"{len(JOBS)} jobs were killed by SIGKILL, {COUNT} times each, at moments drawn from the time of the whole job."
+        f"{len(JOBS)} jobs were killed by SIGKILL, {COUNT} times each, at moments drawn from the time of the whole job, "
+        "and started again each time. At an end, the files are compared with those of a job that nobody killed, and the job "
+        "begins anew. The table counts the ends."
     )
     with ThreadPoolExecutor() as pool:
         return {"about": about, "rows": [*pool.map(_killed, JOBS), *_tested()]}

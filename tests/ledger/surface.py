@@ -28,8 +28,9 @@ def record() -> dict:
     about = (
         "One valid call of each function is taken from the example in its documentation. One argument at a time is replaced. "
         "A call holds if it ends in an error that names the argument, or in a result in which what is not known has a label. "
-        f"Of a call that takes longer than {walk.SLOW:g} s, {walk.FEW} wrong values are tried, and of a subcommand "
-        f"{commands.Command.few}: those that its name draws. What the walk has not reached yet is not in the table. "
+        f"All wrong values are tried of a call that takes at most {walk.SLOW:g} s, {walk.FEW} of a slower call, and "
+        f"{commands.Command.few} of a slower subcommand, drawn with its name as the seed. What the walk has not reached yet "
+        "is not in the table. "
         "The walk goes on where it ended, so this record is of several runs. Where something was found, it was mended, and "
         "the argument was tried again. The changelog says what was found."
     )
