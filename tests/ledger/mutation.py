@@ -26,15 +26,15 @@ def record() -> dict[str, Any]:
 def recorded(stored: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """The record of the changes that are stored, as far as they are drawn from the code as it is."""
     about = (
-        f"A change is drawn with the seed {mutants.SEED}: a random place outside annotations, and there a change of Cosmic "
-        "Ray. It is noticed if a test of the subject fails, does not end in time, or cannot be imported: a quick test, or "
-        "else a slow one. Every change that was not noticed was read. After that a test was written, or the code was made "
-        "simpler, or the change is equivalent: `tests/ledger/equivalent.json` says why no test can notice it. A change that "
-        "still is not noticed stands in the table. A subject holds if 85 % of the changes that are not equivalent are "
-        f"noticed. A subject with fewer than {COUNT} changes has no more places. How many new changes were noticed when they "
-        f"were first tried says what to expect of others. The first {KNOWN} of each subject were known from an earlier run, "
-        "and are not new. Tests were written between the parts of the run, so that some changes met tests that were written "
-        "for others."
+        f"A change is drawn with the seed {mutants.SEED}: a random place outside annotations, and there one of the changes "
+        "that Cosmic Ray knows, such as another operator or number. It is noticed if a test of the subject fails, does not "
+        "end in time, or cannot be imported: a quick test, or else a slow one. Every change that was not noticed was read. "
+        "After that a test was written, or the code was made simpler, or the change is equivalent: "
+        "`tests/ledger/equivalent.json` says why no test can notice it. A change that still is not noticed stands in the "
+        "table. A subject holds if 85 % of the changes that are not equivalent are noticed. A subject with fewer than "
+        f"{COUNT} changes has no more places. How many new changes were noticed when they were first tried says what to "
+        f"expect of others. The first {KNOWN} of each subject were known from an earlier run, and are not new. Tests were "
+        "written between the parts of the run, so that some changes met tests that were written for others."
     )
     rows = [_row(subject, stored, mutants.drawn(subject, int(COUNT))) for subject in mutants.SUBJECTS]
     return {"about": about, "rows": [row for row in rows if row["times"]]}
