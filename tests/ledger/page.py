@@ -47,9 +47,10 @@ SUMMARY = """
 |---|---|---|---|---|---|
 """
 FOOT = """
-A row that does not hold stays here until the package is mended. The [changelog](changelog.md) says what was wrong and what it
-means for results that you have. The numbers are stored in `docs/ledger`, one file a section. In a clone of the repository,
-`python tests/ledger SECTION` measures a section anew, and `python tests/ledger` writes this page.
+A row that does not hold stays here until the package is mended. A row that holds in part says why. The
+[changelog](changelog.md) says what was wrong and what it means for results that you have. The numbers are stored in
+`docs/ledger`, one file a section. In a clone of the repository, `python tests/ledger SECTION` measures a section anew, and
+`python tests/ledger` writes this page.
 """
 
 
