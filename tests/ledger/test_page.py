@@ -1,8 +1,11 @@
 """The ledger's page is what the stored records give, and each record is complete."""
 
+import json
+
 import pytest
 from ledger import __main__ as ledger
 from ledger import page
+from mutants import EQUIVALENT, ROOT
 
 MODULES = [name for name in page.SECTIONS if (ledger.HERE / f"{name}.py").exists()]
 RECORDS = page.stored()
@@ -25,6 +28,17 @@ def test_a_section_can_record(section):
 @pytest.mark.parametrize("section", RECORDS)
 def test_a_stored_record_is_complete(section):
     page.check(section, RECORDS[section])
+
+
+def test_what_is_said_to_make_no_difference_is_a_change_of_the_code_as_it_is():
+    told = json.loads(EQUIVALENT.read_text(encoding="utf-8"))
+    lines = {
+        file: {line.strip() for line in (ROOT / file).read_text(encoding="utf-8").splitlines()}
+        for file in {one["file"] for one in told}
+    }
+    gone = [one for one in told if one["before"] not in lines[one["file"]]]
+    assert not gone, "these lines have changed: remove their entries"
+    assert all(one["before"] != one["after"] and one["why"].endswith(".") for one in told)
 
 
 def row(**changes):
