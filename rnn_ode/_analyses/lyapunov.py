@@ -45,7 +45,7 @@ from .._systems.base import AbstractSystem, check_system
 from .frames import first_frame
 from .lyapunov_plan import Plan, plan_run
 from .lyapunov_run import run_blocks
-from .lyapunov_statistics import exponents_of
+from .lyapunov_statistics import counted_as_zero, exponents_of
 from .lyapunov_table import lyapunov_table
 from .steps import Step, divided, step_wanted
 
@@ -106,9 +106,11 @@ class Lyapunov(ShownArrays, eqx.Module):
     def kaplan_yorke(self) -> Float[Array, "..."]:
         """Kaplan–Yorke dimension: j + (λ₁ + … + λ_j) / |λ_{j+1}| for the last j with a sum that is not negative.
 
-        An exponent within two standard errors of zero counts as zero: along a cycle of a flow one exponent is zero and the
-        dimension is 1, also if −0.0002 ± 0.003 is measured. NaN if too few exponents were asked for to find j; N if even the
-        sum of all N is not negative.
+        An exponent within two standard errors of zero counts as zero if these are at most a tenth of the smallest exponent
+        that is not zero, or a hundredth over the run: along a cycle of a flow one exponent is zero and the dimension is 1,
+        also if −0.0002 ± 0.003 is measured. With larger errors the run is too short, and `kaplan_yorke_range` says so.
+
+        NaN if too few exponents were asked for to find j; N if even the sum of all N is not negative.
         """
         return self._dimension(0.0)
 
@@ -119,7 +121,8 @@ class Lyapunov(ShownArrays, eqx.Module):
         return self._dimension(-2.0), self._dimension(2.0)
 
     def _dimension(self, shift: float) -> Array:
-        counted = jnp.where(jnp.abs(self.exponents) <= 2 * self.stderr, 0, self.exponents + shift * self.stderr)
+        zero = counted_as_zero(self.exponents, self.stderr, self.times[..., -1])
+        counted = jnp.where(zero, 0, self.exponents + shift * self.stderr)
         counted = jnp.where(jnp.isnan(self.stderr), self.exponents, counted)
         sums = jnp.cumsum(counted, axis=-1)
         j = jnp.sum(jnp.cumprod((sums >= 0).astype(int), axis=-1), axis=-1)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from .._base.results import RESULTS
 from .._base.states import frozen
@@ -26,6 +26,23 @@ class Exponents(NamedTuple):
     times: Float[Array, " m"]
     stderr: Float[Array, " k"]
     result: RESULTS
+
+
+_SMALL = 0.1  # of the smallest exponent that is not zero
+
+_NOTHING = 0.01  # the change of a disturbance over the whole run, relative
+
+
+def counted_as_zero(
+    exponents: Float[Array, "... k"], stderr: Float[Array, "... k"], duration: Float[Array, "..."]
+) -> Bool[Array, "... k"]:
+    """Which exponents are zero as far as a run knows: within two standard errors of it, where these are small. Large ones say
+    that the run was too short. They are small beside the smallest exponent that is known not to be zero, or if they change a
+    disturbance by nothing over the run."""
+    nonzero = (jnp.abs(exponents) > 2 * stderr) & jnp.isfinite(exponents)
+    least = jnp.min(jnp.where(nonzero, jnp.abs(exponents), jnp.inf), axis=-1)
+    small = jnp.maximum(jnp.where(jnp.isfinite(least), _SMALL * least, 0), _NOTHING / duration)
+    return (jnp.abs(exponents) <= 2 * stderr) & (2 * stderr <= small[..., None])
 
 
 def exponents_of(

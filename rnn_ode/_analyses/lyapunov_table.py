@@ -19,6 +19,8 @@ def lyapunov_table(report: Mapping[str, Any]) -> Table:
     least, most = (number(value, 4) for value in report["kaplan_yorke_range"])
     spread = "" if least == most else f" ({least} to {most})"
     notes = [f"Kaplan–Yorke dimension {number(report['kaplan_yorke'], 4)}{spread}; {_positive(report)}."]
+    if None not in (ends := report["kaplan_yorke_range"]) and float(ends[1]) - float(ends[0]) >= 1:
+        notes.append("The run is too short to tell the dimension: give a longer duration, or a transient.")
     if report["result"] != "successful":
         notes.append(report["result"])
     duration = number(report["times"][-1], 6)

@@ -3,10 +3,12 @@
 import textwrap
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from .._analyses.lyapunov_statistics import counted_as_zero
 from .._base.checks import counted
 from ._lyapunov import exponents
 from ._needs import reads
@@ -63,9 +65,12 @@ def _found(side: Any) -> str:
     words = f"{side.name}: {counted(int(side.points.count), 'fixed point')}"
     if side.exponents is None:
         return words
-    largest, error = float(side.exponents.exponents[0]), float(side.exponents.stderr[0])
-    number = "zero" if abs(largest) <= 2 * error else f"{largest:.3g}".replace("-", "−").replace("inf", "∞")
-    return f"{words}, largest exponent {number}"
+    run = side.exponents
+    largest, error = float(run.exponents[0]), float(run.stderr[0])
+    if counted_as_zero(*map(jnp.asarray, (run.exponents, run.stderr, run.times[-1])))[0]:
+        return f"{words}, largest exponent zero"
+    number = f"{largest:.3g}" + (f" ± {error:.1g}" if abs(largest) <= 2 * error else "")
+    return f"{words}, largest exponent {number.replace('-', '−').replace('inf', '∞')}"
 
 
 def _vector(x: np.ndarray) -> str:

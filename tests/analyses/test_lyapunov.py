@@ -356,6 +356,15 @@ def test_the_dimension_of_a_point_a_cycle_and_a_torus():
         assert run.kaplan_yorke == dimension and run.kaplan_yorke_range == (dimension, dimension)
 
 
+def test_a_run_that_is_too_short_does_not_know_the_dimension_of_a_point():
+    """All eigenvalues of the network are below 0.999 in size, so that it settles at 0."""
+    W = np.random.default_rng(0).normal(size=(12, 12))
+    W *= 0.995 / np.abs(np.linalg.eigvals(W)).max()
+    run = ro.lyapunov(ro.Map(lambda x, h: jnp.tanh(W @ h)), np.random.default_rng(1).normal(size=12), 100.0)
+    assert 2 * run.stderr[0] > abs(run.exponents[0])
+    assert run.kaplan_yorke_range[0] == 0
+
+
 @pytest.mark.slow
 def test_an_exponent_that_may_be_zero_is_zero_in_the_dimension():
     def of(exponents, stderr):
@@ -368,6 +377,10 @@ def test_an_exponent_that_may_be_zero_is_zero_in_the_dimension():
     chaos = of([0.9, -0.01, -14.5], [0.01, 0.01, 0.01])
     np.testing.assert_allclose(chaos.kaplan_yorke, 2 + 0.9 / 14.5)
     np.testing.assert_allclose(chaos.kaplan_yorke_range, [2 + 0.88 / 14.52, 2 + 0.92 / 14.48])
+    turning = of([1e-9, -1e-9, -3e-9], [2e-9, 2e-9, 2e-9])  # a rotation, of which no other exponent tells the scale
+    assert turning.kaplan_yorke == 3 and turning.kaplan_yorke_range == (3, 3)
+    unsettled = of([-0.018, -0.073, -0.102], [0.021, 0.081, 0.051])
+    assert unsettled.kaplan_yorke == 0 and unsettled.kaplan_yorke_range[0] == 0 and unsettled.kaplan_yorke_range[1] == 3
     both = jax.tree.map(lambda *leaves: jnp.stack(leaves), cycle, chaos)  # as `vmap` has them
     np.testing.assert_allclose(both.kaplan_yorke, [1, chaos.kaplan_yorke])
     np.testing.assert_allclose(both.entropy_sum, [0, 0.9])

@@ -126,3 +126,10 @@ def test_the_table_names_the_sum_of_the_positive_exponents_if_one_is_positive(va
     report = {"exponents": values, "stderr": errors, "kaplan_yorke": 1.0, "kaplan_yorke_range": [1.0, 1.0]}
     table = lyapunov_table({**report, "entropy_sum": values[0], "times": [9.0], "result": "successful"})
     assert table.notes == (f"Kaplan–Yorke dimension 1; {said}",)
+
+
+def test_the_table_says_that_a_run_is_too_short_to_tell_the_dimension():
+    report = {"exponents": [-0.02, -0.3], "stderr": [0.1, 0.2], "kaplan_yorke": 0.0, "kaplan_yorke_range": [0.0, 2.0]}
+    table = lyapunov_table({**report, "entropy_sum": 0.0, "times": [9.0], "result": "successful"})
+    assert table.notes[0].startswith("Kaplan–Yorke dimension 0 (0 to 2)")
+    assert table.notes[1] == "The run is too short to tell the dimension: give a longer duration, or a transient."

@@ -61,6 +61,13 @@ def test_a_column_a_system_and_a_row_a_question():
     assert plot._page._TITLES[figure] == f"{found} (input x = (0, 0, 0, 0, …))"
 
 
+def test_an_exponent_is_zero_or_has_its_error_where_it_is_not_known():
+    cycle, unsettled = lyapunov([1e-4, -0.5], [1e-3, 1e-3]), lyapunov([2.741, 0.5], [3.0, 1.0])
+    found = plot._page._TITLES[page(side(exponents=cycle), side("flow", exponents=unsettled))]
+    assert "network: 2 fixed points, largest exponent zero; flow" in found
+    assert "largest exponent 2.74 ± 3 (input" in found
+
+
 def test_what_one_system_cannot_answer_is_a_gap_with_the_reason():
     figure = page(side(), side("flow", "W_h is singular", **NOTHING))
     for axes in figure.axes[1::2]:
