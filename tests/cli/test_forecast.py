@@ -183,6 +183,17 @@ def test_fifteen_rows_are_enough(tmp_path):
 
 
 @pytest.mark.slow
+def test_five_rows_are_too_few_for_a_verdict_and_that_is_said(tmp_path):
+    """One window decided that the networks were worth having, and the intervals of 50 % came without a reason."""
+    file = written(tmp_path, [f"{k},{k}" for k in range(1, 6)])
+    done = run(file, *FAST, "--out", tmp_path / "page.png")
+    text = " ".join(done.stdout.split())
+    assert done.exit_code == 0 and "after the history, on 1 test window." in text
+    assert "There are too few test windows to tell whether the networks are worth having: 1, and 6 are needed." in text
+    assert "The intervals are not of 90%: 1 validation window allows at most 50%, n/(n + 1)." in text
+
+
+@pytest.mark.slow
 def test_a_series_that_repeats_itself_has_no_mase_and_says_so(tmp_path):
     """Sine of season 12 had a MASE of 8e13; as integers it refused the forecast."""
     for values in (np.sin(2 * np.pi * np.arange(120) / 12), np.tile([1, 5, 2, 8], 30)):

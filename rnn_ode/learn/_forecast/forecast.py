@@ -4,6 +4,7 @@ The series is split in time (`split`) and scaled by its training part. Several n
 gives all of the horizon from a history; the forecast is their mean, with calibrated intervals (`bands`).
 """
 
+import dataclasses
 import math
 from collections.abc import Callable, Iterable, Sequence
 from numbers import Integral
@@ -169,7 +170,8 @@ def forecast(
         kept=material.kept, beside=material.beside, names=tuple(columns), scale=scale, began=began, step=step,
     )  # fmt: skip
     said = "" if needs is None else words if scale is None else f"{words}; {scale.in_words()}"
-    return outcome(trainer, way, ready, done, corrects, refit, checkpoint, said)
+    found = outcome(trainer, way, ready, done, corrects, refit, checkpoint, said)
+    return found if ready.share == share else dataclasses.replace(found, asked=share)
 
 
 def _names(columns: Any) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Bool, Float
 
-from ..._base.checks import check_index, check_on_host
+from ..._base.checks import check_index, check_on_host, counted
 from ..._base.shown import ShownArrays, Variables
 from ..._base.text import Column, Table, fixed, number, plain
 from ..._files.arrays import as_host_floats
@@ -42,6 +42,7 @@ class Forecast(ShownArrays, eqx.Module):
     - `future`: a `Band` (horizon, D) of the rows after the end of the series. The first `gap` of them are skipped.
     - `baselines`: the predictions of the baselines for the test windows, by name.
     - `share`: the share of the targets that the intervals are meant to cover.
+    - `asked`: the share that was asked for, if so few validation windows do not allow it; else `None`.
     - `fit`: the `Fit` of the training; `fit.model` is an `Ensemble` of the networks.
     - `season`: rows per season.
     - `forecaster`: a `Forecaster` that forecasts what comes after any rows, or `None`.
@@ -55,7 +56,7 @@ class Forecast(ShownArrays, eqx.Module):
     - `times`: the times of the rows of `future`, or `None`.
     - `index`: the times of the rows of the series, or `None`. The figure shows them.
 
-    `verdict` is one sentence: whether the networks are worth having.
+    `verdict` is one sentence: whether the networks are worth having, or that the test windows are too few to tell.
 
     `to_dict()` has, at the last step of the horizon: "metrics" of a single network (median), "naive" of the last value,
     "ensemble", "members" and "baselines". At every step: "by_step" of the ensemble. Further: "coverage", and the "future" at
@@ -96,6 +97,7 @@ class Forecast(ShownArrays, eqx.Module):
     times: Any = None
     index: Any = None
     gaps: Bool[np.ndarray, "T D"] | None = None
+    asked: float | None = None
 
     @property
     def steps_ahead(self) -> range:
@@ -176,7 +178,7 @@ class Forecast(ShownArrays, eqx.Module):
             )
             for name, row in found.items()
         )
-        title = f"Errors at step {test.gap + horizon} after the history, on {len(test)} test windows."
+        title = f"Errors at step {test.gap + horizon} after the history, on {counted(len(test), 'test window')}."
         ahead = "season" if self.season > 1 else "sample"
         flat = [self._name(column) for column in np.flatnonzero(self._units == 0)]
         notes = (
@@ -185,6 +187,7 @@ class Forecast(ShownArrays, eqx.Module):
             * bool(flat),
             f"MASE is relative to the naive forecast one {ahead} ahead in the past." * (len(flat) < len(self._units)),
             f"The intervals of {self.share:.0%} cover {self.coverage:.1%} of the test targets.",
+            self._why_this_share(),
             f"Preparation: {self.prepared}." * bool(self.prepared),
             self.filled,
             f"Left out, since constant: {', '.join(self.skipped)}." * bool(self.skipped),
@@ -193,6 +196,14 @@ class Forecast(ShownArrays, eqx.Module):
         columns = (*(one for one, name in zip(_COLUMNS, ("", *_WRITTEN), strict=True) if name in ("", *written)),)
         main = Table((*columns, *([_COVERS] if scored else [])), rows, title, tuple(filter(None, notes)))
         return main, *self._by_column(), future_table(self)
+
+    def _why_this_share(self) -> str:
+        """Why the intervals are not of the share that was asked for; empty if they are."""
+        if self.asked is None:
+            return ""
+        count = len(self.split.validation)
+        windows = f"{counted(count, 'validation window')} {'allows' if count == 1 else 'allow'}"
+        return f"The intervals are not of {100 * self.asked:.4g}%: {windows} at most {self.share:.0%}, n/(n + 1)."
 
     def _name(self, column: Any) -> str:
         return self.columns[column] if self.columns else f"column {column}"
@@ -220,7 +231,11 @@ class Forecast(ShownArrays, eqx.Module):
             "members": [self.metrics(predictions) for predictions in self.members],
             "by_step": [self.metrics(self.band.mean, step) for step in steps],
             "baselines": {name: row for name, row in rows.items() if name in self.baselines},
-            "coverage": {"wanted": self.share, "measured": self.coverage},
+            "coverage": {
+                "wanted": self.share,
+                "measured": self.coverage,
+                "asked": self.share if self.asked is None else self.asked,
+            },
             "windows": {part: len(getattr(self.split, part)) for part in ("train", "validation", "test")},
             "stopped_because": self.fit.stopped_because,
             "verdict": self.verdict,

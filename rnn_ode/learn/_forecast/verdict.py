@@ -6,6 +6,9 @@ import numpy as np
 from jaxtyping import Float
 
 _SURE = 2.0  # standard errors
+_FEWEST = (
+    6  # signs: n equal ones have the chance 2 · 2^-n, for 6 the first that is below that of two standard errors, 4.6 %
+)
 
 
 def worth(
@@ -19,7 +22,8 @@ def worth(
     """One sentence on the networks beside the best baseline, two if they are not used (`corrected`).
 
     The difference of two absolute errors counts if it is above two standard errors. These allow for differences that are
-    alike in neighbouring windows (Diebold & Mariano, Journal of Business & Economic Statistics 13 (1995) 253).
+    alike in neighbouring windows (Diebold & Mariano, Journal of Business & Economic Statistics 13 (1995) 253). Nothing is
+    said of fewer than six windows that do not overlap, since a sign test cannot decide there either.
     """
     if not baselines:
         return "There is no baseline beside the networks."
@@ -27,6 +31,12 @@ def worth(
     best = min(errors, key=lambda name: errors[name].mean())
     ours, theirs = (np.abs(networks - targets) / unit).mean(axis=1), errors[best]
     said = best.replace("_", " ")
+    if corrected and len(targets) < (needed := (_FEWEST - 1) * lead + 1):
+        apart = f", so that {_FEWEST} of them do not overlap" if lead > 1 else ""
+        return (
+            "There are too few test windows to tell whether the networks are worth having: "
+            f"{len(targets)}, and {needed} are needed{apart}."
+        )
     if theirs.mean() <= 1e-9 * max(1e-300, (np.abs(targets) / unit).mean()):
         return f"The networks are not worth having here: {said} is exact."
     if not corrected:

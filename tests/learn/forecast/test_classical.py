@@ -91,3 +91,20 @@ def test_the_verdict_tells_chance_from_merit():
     assert "as good, within chance" in worth(y, same["drift"], twin, one, 1)
     assert "drift is exact" in worth(y, better, {"drift": y}, one, 1)
     assert worth(y, better, {}, one, 1) == "There is no baseline beside the networks."
+
+
+def test_the_verdict_needs_windows_enough_for_a_sign_test():
+    """All n errors of one sign have the chance 2 · 2^-n if nothing is better: 6 % for 5 windows, 3 % for 6. Two standard
+    errors are 4.6 %. Windows that ask for the same rows are not counted as several."""
+    y, best = np.zeros((30, 1)), {"drift": np.ones((30, 1))}
+    one, exact = np.ones(1), {"drift": y}
+
+    def said(n, lead, found):
+        return worth(y[:n], y[:n] + 0.1, {name: rows[:n] for name, rows in found.items()}, one, lead)
+
+    for n in (1, 5):
+        few = f"There are too few test windows to tell whether the networks are worth having: {n}, and 6 are needed."
+        assert said(n, 1, best) == said(n, 1, exact) == few
+    assert said(6, 1, best).startswith("The networks are worth having here: they err 90% less")
+    assert said(15, 3, best).endswith("15, and 16 are needed, so that 6 of them do not overlap.")
+    assert said(16, 3, best).startswith("The networks are worth having here")
