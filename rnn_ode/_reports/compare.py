@@ -146,14 +146,15 @@ def _generator(method: AbstractMethod, W: Float[Array, "N N"]) -> Num[Array, "N 
 
 
 def _errors(network: Trajectory, trajectory: Trajectory | None) -> np.ndarray:
-    """Relative distance (T + 1,) of the states, NaN where either has ended."""
+    """Relative distance (T + 1,) of the states: NaN where either has ended, ∞ where the distance leaves the float range."""
     if trajectory is None:
         return np.full(network.ts.shape[0], np.nan)
     ours, theirs = flat_rows(network.states), flat_rows(trajectory.states)
     alive = np.isfinite(ours).all(axis=1) & np.isfinite(theirs).all(axis=1)
     ours, theirs = (np.where(alive[:, None], states, 0.0).astype(float) for states in (ours, theirs))  # pyright: ignore
     scale = np.max(np.abs(ours)) or 1.0
-    ours, difference = ours / scale, theirs / scale - ours / scale
-    largest = np.maximum(np.max(np.abs(difference), axis=1), np.finfo(float).tiny)  # squares may leave the range
-    distance = largest * np.linalg.norm(difference / largest[:, None], axis=1)
+    with np.errstate(over="ignore", invalid="ignore"):
+        ours, difference = ours / scale, theirs / scale - ours / scale
+        largest = np.maximum(np.max(np.abs(difference), axis=1), np.finfo(float).tiny)  # squares may leave the range
+        distance = np.where(largest < np.inf, largest * np.linalg.norm(difference / largest[:, None], axis=1), np.inf)
     return np.where(alive, distance / (np.max(np.linalg.norm(ours, axis=1)) or 1.0), np.nan)

@@ -14,7 +14,7 @@ from .._base.text import power_of_ten
 from ._needs import colour_in, reads
 from ._page import headline, label_end, label_exit, page, title
 from ._spectrum import decay_regions
-from ._style import RUST, bound, ink, look_of, mark_stop, note, unit_name
+from ._style import RUST, bound, ink, logarithmic, look_of, mark_stop, note, unit_name
 
 _LARGEST = 1e300  # beyond it the limits of an axis leave the float range
 _FIRST = 12  # samples of the panel of runs
@@ -186,7 +186,7 @@ def errors(axes: Axes, c: Any, colours: Mapping[str, Any]) -> None:
     times = np.asarray(c.network.ts)
     known = [np.where(row.errors > 0, row.errors, np.nan) for row in c.rows]
     sizes = np.concatenate([*(error[np.isfinite(error)] for error in known), [c.error_limit]])
-    low, high = max(sizes.min() / 5, 1e-18), min(max(5 * sizes.max(), 3.0), 1e3)
+    low, high = max(sizes.min() / 5, 1e-18), 5 * min(max(sizes.max(), 0.6), 200.0)
     axes.set(yscale="log", xlim=(times[0], times[-1]), ylim=(low, high))
     axes.axhline(c.error_limit, color=bound(), lw=0.8, ls=":", zorder=1)
     label_end(axes, c.error_limit, "a tenth: they part", note())
@@ -245,7 +245,7 @@ def growth(axes: Axes, c: Any) -> None:
         axes.plot(g.steps[shown], sizes[shown], color=colour, lw=4, alpha=0.4)
         label_end(axes, line[-1], name, colour)
         drawn += [line, band, sizes[shown]]
-    axes.set_ylim(_decades(np.concatenate(drawn)))
+    logarithmic(axes, *_decades(np.concatenate(drawn)))
     title(axes, "Growth: computed (wide), and by eigenvalues")
 
 

@@ -13,6 +13,7 @@ from matplotlib import rcParams
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator
 
 RUST, AMBER, BROWN, PURPLE, GREEN, BLUE = "#b43c00", "#c38700", "#875a3c", "#784bb4", "#3ca578", "#005af0"
 SLATE, OLIVE, SKY, PLUM = "#8796a5", "#96964b", "#1e96ff", "#695a87"
@@ -70,6 +71,22 @@ def look_of(method: Any) -> dict[str, Any]:
 def colours_of(names: Iterable[str]) -> dict[str, str]:
     """A colour for every name, in the order in which the names first appear; after ten they repeat."""
     return {name: PALETTE[i % len(PALETTE)] for i, name in enumerate(dict.fromkeys(names))}
+
+
+class PowerLocator(LogLocator):
+    """Marks of a logarithmic axis, without those that matplotlib puts beyond the float range and then fails to draw."""
+
+    def tick_values(self, vmin: float, vmax: float) -> np.ndarray:
+        with np.errstate(over="ignore", under="ignore"):
+            marks = np.asarray(super().tick_values(vmin, vmax))
+        return marks[np.isfinite(marks) & (marks > 0)]
+
+
+def logarithmic(axes: Axes, low: SupportsFloat, high: SupportsFloat) -> None:
+    """Make the upright axis logarithmic from `low` to `high`, which may be as far apart as 1e-250 and 1e250."""
+    axes.set(yscale="log", ylim=(float(low), float(high)))
+    axes.yaxis.set_major_locator(PowerLocator())
+    axes.yaxis.set_minor_locator(PowerLocator(subs=None))
 
 
 def mark_stop(axes: Axes, x: SupportsFloat, y: SupportsFloat, colour: Any) -> None:

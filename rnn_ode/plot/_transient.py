@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from ._needs import reads
 from ._page import headline, label_end, page, single
-from ._style import AMBER, BLUE, RUST, faint, ink
+from ._style import AMBER, BLUE, RUST, faint, ink, logarithmic
 
 
 @reads(t="norms")
@@ -38,7 +38,8 @@ def transient(t: Any) -> Figure:
     times, norms = _sampled(t)
     finite = float(np.max(norms, initial=1.0)), float(t.kreiss) if np.isfinite(t.kreiss) else 1.0
     low = max(float(np.min(norms, initial=1.0)) / 2, 1e-3)
-    axes.set(yscale="log", xlabel="steps · dt" if discrete else "time", ylabel="norm", ylim=(low, 3 * max(finite)))
+    axes.set(xlabel="steps · dt" if discrete else "time", ylabel="norm")
+    logarithmic(axes, low, 3 * min(max(finite), 1e307))
     exponent = np.multiply(float(t.rate), times, where=times > 0, out=np.zeros(len(times)))  # 0 at 0, also of a rate −∞
     predicted = np.exp(np.clip(exponent, -600, 600))
     axes.plot(times, predicted, "--", lw=1.4, color=BLUE)

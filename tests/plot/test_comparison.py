@@ -148,6 +148,13 @@ def test_an_error_off_the_page_is_labelled_with_its_size_where_it_leaves():
     assert words(axes)[1] == "mine ↑ 10¹¹⁹" and axes.texts[1].xy[0] == 2 and axes.get_ylim()[1] == 1e3
 
 
+@pytest.mark.filterwarnings("error")
+def test_an_error_near_the_end_of_the_float_range_warns_of_nothing():
+    axes = Figure().subplots()
+    plot.errors(axes, comparison([[0.0]] * 5, row("mine", errors=[0.0, 1.0, 1e6, 1.7e308, np.nan])), COLOURS)
+    assert words(axes)[1] == "mine ↑ 10³⁰⁸" and axes.get_ylim()[1] == 1e3
+
+
 def test_growth_has_the_computed_norms_over_the_predicted_rates():
     axes = Figure().subplots()
     plot.growth(axes, comparison([[0.0]] * 5))
@@ -169,3 +176,18 @@ def test_growth_beyond_the_float_range_is_drawn_as_far_as_it_goes():
     axes.figure.draw_without_rendering()
     low, high = axes.get_ylim()
     assert 1e-20 < low < 1 and high == pytest.approx(1e250)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("size", [(4, 2), (11, 7)])
+def test_decay_and_growth_beyond_the_float_range_are_drawn_on_one_axis(size):
+    """As of a multiplier of −1e100: exp(W t) is 0 after a step, and the powers of W leave the range."""
+    c = comparison([[0.0]] * 5)
+    c.growth.abscissa, c.growth.radius = -1e100, 1e100
+    c.growth.textbook, c.growth.network = np.array([1.0, 0.0, 0.0, 0.0]), np.array([1.0, 1e100, 1e200, 1e300])
+    axes = Figure(size).subplots()
+    plot.growth(axes, c)
+    axes.figure.draw_without_rendering()
+    marks = axes.get_yticks()
+    assert axes.get_ylim() == pytest.approx((1e-250, 1e250)) and len(marks) > 1
+    assert np.isfinite(marks).all() and (marks > 0).all()

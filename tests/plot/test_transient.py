@@ -47,6 +47,17 @@ def test_a_matrix_with_no_rate_is_zero_after_the_first_step():
     assert predicted[0] == 1 and np.all(predicted[1:] < 1e-200)
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_peak_near_the_end_of_the_float_range_is_drawn():
+    high = SimpleNamespace(
+        **{**vars(MAP), "norms": np.array([1.0, 1.7e308, 0.0]), "times": np.arange(3.0), "peak": 1.7e308}
+    )
+    figure = plot.transient(high)
+    figure.draw_without_rendering()
+    marks = figure.axes[0].get_yticks()
+    assert len(marks) > 1 and np.isfinite(marks).all() and (marks > 0).all()
+
+
 def test_growth_without_bound_has_no_peak():
     assert len(plot.transient(GROWS).axes[0].lines) == 2
 

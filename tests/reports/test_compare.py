@@ -67,6 +67,13 @@ def test_errors_are_distances_over_the_network_s_largest_state_while_both_run(un
     assert np.isnan(_errors(network, None)).tolist() == [True] * 4
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_distance_beyond_the_float_range_is_infinite_and_warns_of_nothing():
+    network = run_of([0, 0], [0.1, 0], [0, 0.1], [0, 0])
+    other = run_of([0, 0], [1.7e308, 1.7e308], [1.7e307, 1.7e307], [1e300, 0])
+    np.testing.assert_allclose(_errors(network, other), [0, np.inf, np.inf, 1e301], rtol=1e-12)
+
+
 def test_errors_of_a_network_at_zero_are_the_distances_themselves():
     np.testing.assert_allclose(_errors(run_of([0, 0], [0, 0]), run_of([0, 0], [3, 4])), [0, 5], rtol=1e-12)
 
