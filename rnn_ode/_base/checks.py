@@ -48,6 +48,8 @@ def no_array(value: Any, error: Exception | None = None) -> str:
     kind = type(value).__name__
     if hasattr(getattr(value, "values", None), "shape"):
         return f"{kind}: give {kind.lower()}.values"
+    if hasattr(getattr(value, "W_h", None), "shape"):
+        return f"{kind}: give its W_h"
     return kind if error is None else f"{kind} ({brief(error)})"
 
 

@@ -117,7 +117,7 @@ def compare(
 
 def _as_methods(methods: Any) -> tuple[AbstractMethod, ...]:
     """One method or several as a tuple, which is not empty."""
-    if not isinstance(methods, AbstractMethod | Iterable):
+    if isinstance(methods, str) or not isinstance(methods, AbstractMethod | Iterable):
         raise TypeError(
             f"methods must be a sequence of rnn_ode's methods, such as (Forward(1), Exact()); got {brief(methods)}."
         )

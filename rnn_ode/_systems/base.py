@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
-from .._base.checks import as_numbers
+from .._base.checks import as_numbers, brief
 from .._base.types import State
 from .._cells.base import Pieces
 from .._cells.protocol import as_state, initial_state
@@ -168,7 +168,8 @@ class AbstractSystem(eqx.Module):
 def check_system(name: str, value: Any) -> None:
     """Raises `TypeError` if the value is not a system."""
     if not isinstance(value, AbstractSystem):
-        raise TypeError(f"{name} must be a Map or a Flow; got {value!r}.")
+        way = f"{type(value).__name__}. Give Map(cell, x) of a cell, Flow(field, x) of a field"
+        raise TypeError(f"{name} must be a Map or a Flow; got {way if callable(value) else brief(value)}.")
 
 
 def _described(owner: Any) -> str:

@@ -504,6 +504,11 @@ DRIVEN = ro.Map(tanh_network(4, 1.0), XS)
     ("make", "error", "message"),
     [
         (lambda: ro.lyapunov(lambda h: h, np.zeros(2), 1.0), TypeError, "system must be a Map or a Flow"),
+        (
+            lambda: ro.lyapunov(tanh_network(2, 1.0), np.zeros(2), 1.0),
+            TypeError,
+            r"got VanillaCell\. Give Map\(cell, x\) of a cell",
+        ),
         (lambda: ro.lyapunov(HENON, np.zeros(2), 0.0), ValueError, "duration must be positive"),
         (lambda: ro.lyapunov(HENON, np.zeros(2), 0.4), ValueError, "at least one step, 1; got 0.4"),
         (lambda: ro.lyapunov(HENON, np.zeros(2), np.inf), ValueError, "duration"),

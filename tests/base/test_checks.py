@@ -40,6 +40,12 @@ def test_a_series_in_place_of_its_values_is_told_to_give_them(name, as_user):
         ASK[name](SERIES)
 
 
+@pytest.mark.parametrize("ask", [ro.spectrum, ro.logm, ro.linalg.eig])
+def test_a_network_in_place_of_its_matrix_is_told_to_give_it(ask, as_user):
+    with pytest.raises(TypeError, match=r"^\w+ must be .*; got VanillaCell: give its W_h\.$"):
+        ask(CELL)
+
+
 @pytest.mark.parametrize("value", [SERIES, eqx.nn.LSTMCell(1, 4, key=jax.random.key(0)), "x" * 200, [1, [2] * 99]])
 def test_what_came_is_told_on_one_short_line(value):
     assert "\n" not in brief(value) and len(brief(value)) <= 80

@@ -175,6 +175,8 @@ def test_figure_holds_the_four_panels(affine):
 def test_bad_input(as_user):
     with pytest.raises(ValueError, match=r"xs must have shape \(T, 1\).*got \(12, 2\)"):
         ro.compare(AFFINE, np.ones((12, 2)))
+    with pytest.raises(TypeError, match=r"methods must be .* such as \(Forward\(1\), Exact\(\)\); got 'forward:1'"):
+        ro.compare(AFFINE, XS, methods="forward:1")
     with pytest.raises(TypeError, match=r"methods must be rnn_ode's methods.*'exact'"):
         ro.compare(AFFINE, XS, methods=("exact",))
     with pytest.raises(ValueError, match="methods must hold at least one"):
