@@ -135,7 +135,21 @@ def read_series(
     names = [_place(found.columns, wanted, name) for name in (target or [])]
     ahead = tuple(_place(found.columns, wanted, name) for name in (known or []))
     rest = tuple(i for i in range(len(found.columns)) if i not in ahead)
+    _check_apart(found, target or [], known or [], bool(rest))
     return Data(found, tuple(names) or rest, ahead, irregular)
+
+
+def _check_apart(found: "Series", target: list[str], known: list[str], others: bool) -> None:
+    """`ValueError` if a column is to be forecast and known in advance, however it is named, or if all are known."""
+    file = found.reading.available if found.reading else found.columns
+    numbers = {file.index(name) if name in file else int(name) for name in target}
+    both = [name for name in known if (file.index(name) if name in file else int(name)) in numbers]
+    if both:
+        raise ValueError(
+            f"--known must name other columns than --target: {', '.join(both)} cannot be known in advance and be forecast."
+        )
+    if not others:
+        raise ValueError(f"--known must leave a column to forecast; got all that are read: {', '.join(found.columns)}.")
 
 
 def _place(columns: tuple[str, ...], wanted: list[str], name: str) -> int:

@@ -71,6 +71,9 @@ def test_the_command_reads_a_csv_and_goes_on_from_a_checkpoint(tmp_path):
         (["plain.csv", "--horizon", "50"], "must have at least"),
         (["plain.csv", "--calendar"], "--calendar needs an index of regular dates"),
         (["plain.csv", "--known", "x"], "--known needs --target or --column"),
+        (["german.csv", "--target", "Wert", "--known", "Wert"], "--known must name other columns than --target: Wert"),
+        (["german.csv", "--target", "Wert", "--known", "1"], "--known must name other columns than --target: 1"),
+        (["german.csv", "--column", "Wert", "--known", "Wert"], "--known must leave a column to forecast; got all"),
         (["plain.csv", "--scaling", "mean"], "--scaling must be one of auto, series, last, level, window; got 'mean'"),
         (["plain.csv", "--loss", "l2"], "--loss must be one of mse"),
         (["plain.csv", "--schedule", "step"], "--schedule must be one of cosine"),
@@ -94,6 +97,7 @@ def test_the_command_names_what_is_wrong(arguments, message, tmp_path, monkeypat
         "days.csv": "d,x\n2020-01-01,1\n2020-01-02,2\n2020-01-01,4\n",
         "stamps.csv": "t,x\n" + "".join(f"{k + 0.4 * (k % 3)},{k % 5}\n" for k in range(40)),
         "plain.csv": "x\n" + rows,
+        "german.csv": "Datum;Wert\n" + "".join(f"{k + 1}.1.2020;{k % 7},5\n" for k in range(30)),
     }
     for name, text in texts.items():
         (tmp_path / name).write_text(text)
