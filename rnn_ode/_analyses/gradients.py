@@ -43,6 +43,7 @@ from .._base.text import Table, plain
 from .._base.types import Cell, State
 from .._cells.protocol import as_initial_state, gain_of, linear_part
 from .._run.iterate import check_inputs, iterate
+from .._run.trajectory import or_raise
 from .gradients_bounds import GradientBounds, bounds_of
 from .gradients_table import gradient_tables
 from .products import log_norm, log_size, push, rescale
@@ -173,7 +174,7 @@ def gradient_flow(
     flow = _flow(cell, xs, run.states, run.result)
     if not throw:
         return flow
-    return dataclasses.replace(flow, log_norms=flow.result.error_if(flow.log_norms, flow.result != RESULTS.successful))
+    return dataclasses.replace(flow, log_norms=or_raise(flow.log_norms, flow.result))
 
 
 @compiled  # compiled, a matrix that is not finite does not raise; `result` says why

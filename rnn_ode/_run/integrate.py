@@ -21,7 +21,7 @@ from .noise import Noise
 from .noisy_field import check_options, count_of_steps, solve_with_noise
 from .solve import reason_of, solve_field
 from .tolerances import tolerances_of
-from .trajectory import Trajectory, is_successful
+from .trajectory import Trajectory, is_successful, or_raise
 
 
 def integrate(
@@ -135,7 +135,7 @@ def integrate(
 
 def _finished(times: Array, states: State, result: RESULTS, stats: dict[str, Any], throw: bool) -> Trajectory:
     if throw and not is_successful(result):
-        states = result.error_if(states, result != RESULTS.successful)
+        states = or_raise(states, result)
     return Trajectory(times, states, result, stats)
 
 

@@ -24,7 +24,7 @@ from .network import keeps_whole_states, run_by_segments, run_cell
 from .noise import BLOCK, Noise
 from .parallel import run_in_parallel
 from .parallel_verdict import parallel_or_not
-from .trajectory import Trajectory, is_successful
+from .trajectory import Trajectory, is_successful, or_raise
 
 _SEGMENT = 1024  # steps whose states are in memory at a time if `save` keeps something else
 
@@ -131,13 +131,9 @@ def iterate(
         states, result = with_result_unless(fine, states)
     if throw and not is_successful(result):
         # one by one: what nobody uses is not computed
-        states, total = (_or_raise(part, result) for part in (states, total))
+        states, total = (or_raise(part, result) for part in (states, total))
     stats = {"num_steps": xs.shape[0]} | how
     return Trajectory(ts, states, result, stats if fold is None else stats | {"fold": total})
-
-
-def _or_raise(part: PyTree, result: RESULTS) -> PyTree:
-    return result.error_if(part, result != RESULTS.successful) if jax.tree.leaves(part) else part
 
 
 @compiled

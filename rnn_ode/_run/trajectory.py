@@ -5,7 +5,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, PyTree
 
 from .._base.checks import check_flag, counted, is_concrete
 from .._base.results import RESULTS, how_it_ended
@@ -131,7 +131,7 @@ def as_trajectory(
     result = _or_unstable(ended, stable)
     check_flag("throw", throw)
     if throw and not is_successful(ended):
-        states = result.error_if(states, ended != RESULTS.successful)
+        states = or_raise(states, ended, result)
     return Trajectory(ts, states, result, stats)
 
 
@@ -139,6 +139,15 @@ def as_trajectory(
 def _or_unstable(ended: RESULTS, stable: Bool[Array | np.ndarray, ""]) -> RESULTS:
     has_reason = (ended == RESULTS.gap_too_long) | (ended == RESULTS.times_not_increasing)
     return RESULTS.where(has_reason | stable, ended, RESULTS.unstable_scheme)
+
+
+def or_raise(part: PyTree, ended: RESULTS, reason: RESULTS | None = None) -> PyTree:
+    """Return a part of a run, or raise `EquinoxRuntimeError` with the reason (default: how it ended) if the run was not
+    successful. That of a traced run is raised when the part is computed."""
+    reason = ended if reason is None else reason
+    if is_concrete(ended) and not is_successful(ended):
+        raise eqx.EquinoxRuntimeError(how_it_ended(reason))
+    return reason.error_if(part, ended != RESULTS.successful) if jax.tree.leaves(part) else part
 
 
 def is_successful(result: RESULTS) -> bool:
