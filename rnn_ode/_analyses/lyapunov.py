@@ -30,7 +30,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, Bool, Float, PyTree
 
 from .._base.checks import as_number, as_step, check_count, check_flag, is_concrete
 from .._base.compiled import compiled
@@ -103,12 +103,18 @@ class Lyapunov(ShownArrays, eqx.Module):
         return draw(self)
 
     @property
+    def is_zero(self) -> Bool[Array, "... k"]:
+        """Which exponents count as zero: those within two standard errors of it, if these are at most a tenth of the smallest
+        exponent that is not zero, or a hundredth over the run. Along a cycle of a flow one exponent is zero, and a run may
+        measure −0.0002 ± 0.003. Larger errors say that the run was too short."""
+        return counted_as_zero(self.exponents, self.stderr, self.times[..., -1])
+
+    @property
     def kaplan_yorke(self) -> Float[Array, "..."]:
         """Kaplan–Yorke dimension: j + (λ₁ + … + λ_j) / |λ_{j+1}| for the last j with a sum that is not negative.
 
-        An exponent within two standard errors of zero counts as zero if these are at most a tenth of the smallest exponent
-        that is not zero, or a hundredth over the run: along a cycle of a flow one exponent is zero and the dimension is 1,
-        also if −0.0002 ± 0.003 is measured. With larger errors the run is too short, and `kaplan_yorke_range` says so.
+        Exponents that may be zero count as zero where `is_zero` says so: along a cycle of a flow the dimension is 1. If the
+        run was too short, `kaplan_yorke_range` says so.
 
         NaN if too few exponents were asked for to find j; N if even the sum of all N is not negative.
         """
@@ -121,8 +127,7 @@ class Lyapunov(ShownArrays, eqx.Module):
         return self._dimension(-2.0), self._dimension(2.0)
 
     def _dimension(self, shift: float) -> Array:
-        zero = counted_as_zero(self.exponents, self.stderr, self.times[..., -1])
-        counted = jnp.where(zero, 0, self.exponents + shift * self.stderr)
+        counted = jnp.where(self.is_zero, 0, self.exponents + shift * self.stderr)
         counted = jnp.where(jnp.isnan(self.stderr), self.exponents, counted)
         sums = jnp.cumsum(counted, axis=-1)
         j = jnp.sum(jnp.cumprod((sums >= 0).astype(int), axis=-1), axis=-1)

@@ -3,12 +3,10 @@
 import textwrap
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .._analyses.lyapunov_statistics import counted_as_zero
 from .._base.checks import counted
 from ._lyapunov import exponents
 from ._needs import reads
@@ -67,7 +65,7 @@ def _found(side: Any) -> str:
         return words
     run = side.exponents
     largest, error = float(run.exponents[0]), float(run.stderr[0])
-    if counted_as_zero(*map(jnp.asarray, (run.exponents, run.stderr, run.times[-1])))[0]:
+    if run.is_zero[0]:
         return f"{words}, largest exponent zero"
     number = f"{largest:.3g}" + (f" ± {error:.1g}" if abs(largest) <= 2 * error else "")
     return f"{words}, largest exponent {number.replace('-', '−').replace('inf', '∞')}"

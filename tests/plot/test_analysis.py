@@ -13,8 +13,10 @@ def points(rows, kinds, verdicts):
 
 
 def lyapunov(values, errors):
-    history = np.array([values, values], float)
-    return SimpleNamespace(exponents=history[0], stderr=np.array(errors), history=history, times=np.array([1.0, 2.0]))
+    history, zero = np.array([values, values], float), np.abs(values) < 1e-3
+    return SimpleNamespace(
+        exponents=history[0], stderr=np.array(errors), history=history, is_zero=zero, times=np.array([1, 2.0])
+    )
 
 
 def side(name="network", reason="", **answers):
