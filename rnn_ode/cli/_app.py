@@ -55,10 +55,11 @@ def job(
     """Run a subcommand's block. An error of the user is printed as one line, with exit status 2 and without a traceback.
 
     If the text of the error begins with the name of a function's argument, the option of that name is printed instead, or
-    what `names` gives for the argument. On Ctrl-C the text of `kept` is printed: it says what was kept.
+    what `names` gives for the argument. So it is where the text advises to give an argument. On Ctrl-C the text of `kept` is
+    printed: it says what was kept.
     """
     _set_up_jax()
-    options = {str(parameter.name): parameter.opts[0] for parameter in context.command.params}
+    options = options_of(context)
     tell(kept)
     try:
         yield
@@ -66,13 +67,18 @@ def job(
         messages.print(Text(kept()), soft_wrap=True)
         raise typer.Exit(130) from None
     except (ValueError, TypeError, OSError, ImportError) as error:
-        say("error", "red", _with_options(options | dict(names or {}), _in_words(error)))
+        say("error", "red", with_advice(context, _with_options(options | dict(names or {}), _in_words(error))))
         raise typer.Exit(2) from None
     except (MemoryError, RuntimeError) as error:
         if (told := memory_error(error)) is None:
             raise
         say("error", "red", str(told))
         raise typer.Exit(1) from None
+
+
+def options_of(context: typer.Context) -> dict[str, str]:
+    """The options of a subcommand by the names of its arguments."""
+    return {str(parameter.name): parameter.opts[0] for parameter in context.command.params}
 
 
 def _set_up_jax() -> None:
@@ -103,7 +109,7 @@ def say(kind: str, colour: str, text: str) -> None:
 
 def mention_unused(context: typer.Context, cause: str, *names: str) -> None:
     """Print a note if one of these options was given: it does nothing, for this cause."""
-    options = {parameter.name: parameter.opts[0] for parameter in context.command.params}
+    options = options_of(context)
     given = [options[name] for name in names if str(context.get_parameter_source(name)).endswith("COMMANDLINE")]
     if given:
         say("note", "yellow", f"{', '.join(given)} does nothing {cause}.")
@@ -132,3 +138,13 @@ def _with_options(options: Mapping[str, str], text: str) -> str:
         return text
     subject = re.sub(r"[A-Za-z_]+", lambda word: options.get(word[0], word[0]), match[0])
     return subject + text[match.end() :]
+
+
+def with_advice(context: typer.Context, text: str) -> str:
+    """The text with an option in place of each argument that it advises to give or to leave out, as in `give sep`."""
+    options = {name: option for name, option in options_of(context).items() if option.startswith("--")}
+    if not options:
+        return text
+    names, verbs = "|".join(options), "[Gg]ive|[Ll]eave|needs"
+    text = re.sub(rf"\b({names})='(\w+)'", lambda found: f"{options[found[1]]} {found[2]}", text)
+    return re.sub(rf"\b({verbs}) ({names})\b", lambda found: f"{found[1]} {options[found[2]]}", text)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ._app import app, job, mention_unused
+from ._app import app, job, mention_unused, with_advice
 from ._forecast_input import (
     Dates,
     Decimal,
@@ -202,12 +202,13 @@ def forecast_command(
             "fill": fill,
         }
         data = read_series(series, column, target, known, how, season, model)
+        understood = with_advice(context, data.series.understood())
         about = {"series": series, "read": data.series.understanding()}
         if saved is not None:
             mention_unused(context, "with --from", *_TRAINING)
             result = from_saved(saved, data, calendar, {"history": history, "gap": gap, "horizon": horizon})
             write_future(future, result, data)
-            deliver(result, as_json, out, about=about, head=data.series.understood())
+            deliver(result, as_json, out, about=about, head=understood)
             return
         horizon = horizon or 1
         season = season or default_season(data.series)
@@ -256,7 +257,7 @@ def forecast_command(
             as_json,
             out,
             about=about | {"model": model, "hidden": hidden, "season": season},
-            head=f"{data.series.understood()}; {model}, {hidden} units",
+            head=f"{understood}; {model}, {hidden} units",
         )
 
 

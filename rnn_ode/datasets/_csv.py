@@ -203,8 +203,6 @@ def _completed(path: PathLike, rows: _Rows, known: list[int], fill: str | None, 
         said = f"{counted(missing, 'row')} {'is' if missing == 1 else 'are'} missing in {counted(len(gaps), 'gap')}"
         return _Rows(values, times, end, gaps, (said,) * (missing > 0))
     season = season or season_of(step)
-    if fill == "season" and season is None:
-        raise ValueError(f"{path}: the times do not tell how long a season is; fill='season' needs season, in rows.")
     whole = np.full((int(places[-1]) + 1, values.shape[1]), np.nan)
     whole[places] = values
     if step is not None and times is not None and missing:
@@ -213,9 +211,11 @@ def _completed(path: PathLike, rows: _Rows, known: list[int], fill: str | None, 
         times = complete
     end = int(places[end - 1]) + 1
     empty = np.isnan(whole)
+    lasts = {i: int(np.flatnonzero(~empty[:, i])[-1]) + 1 for i in known}
+    if fill == "season" and season is None and (empty[:end].any() or any(empty[:n, i].any() for i, n in lasts.items())):
+        raise ValueError(f"{path}: the times do not tell how long a season is; fill='season' needs season, in rows.")
     whole[:end] = filled(whole[:end], fill, season or 1)
-    for i in known:
-        last = int(np.flatnonzero(~np.isnan(whole[:, i]))[-1]) + 1
+    for i, last in lasts.items():
         whole[:last, i] = filled(whole[:last, [i]], fill, season or 1)[:, 0]
     written = np.isin(np.arange(len(whole)), places)
     count = int((empty & ~np.isnan(whole))[written].sum())

@@ -84,7 +84,9 @@ class Table:
         if free:
             return free[0], ()
         if dates is not None:
-            raise ValueError(f"{self.path}: dates needs a column of dates, and there is none; give index its name.")
+            raise ValueError(
+                f"{self.path}: there is no column of dates; give index the name of one, or leave dates out."
+            )
         named = self._named_as_times()
         remarks = ()
         for i in dict.fromkeys((*named, 0)):
@@ -128,7 +130,7 @@ class Table:
             raise ValueError(
                 f"{self.path}, line {self.lines[row]}, column {name!r}: a date is wanted like those around it, "
                 f"from 1678 to 2261; got {came}. "
-                'Leave that row out, or give dates a format such as %d.%m.%Y, or index another column or "none".'
+                'Leave that row out, or give dates a format such as %d.%m.%Y, or give index another column or "none".'
             )
         return read.times, (read.remark,) * bool(read.remark)
 
@@ -147,7 +149,7 @@ class Table:
         came = _cell_at(self.path, self.dialect, line, chosen[place])
         fault = "a missing value" if not came else repr(came[:60])
         missing = self.dialect.spelling.is_missing(came)
-        way = "; fill (linear, previous, season) would fill it" if missing else ""
+        way = "; give fill (linear, previous, season) to fill it" if missing else ""
         raise ValueError(
             f"{self.path}, line {line}, column {self.header[chosen[place]]!r}: a finite number is wanted; got {fault}{way}."
         )

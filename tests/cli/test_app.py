@@ -104,6 +104,12 @@ def context():
         (ValueError("rate must be above 0; got -1."), "--rate must be above 0; got -1."),
         (ValueError("rate and xs must fit the weights."), "--rate and --series must fit the weights."),
         (TypeError("the rate is wrong"), "the rate is wrong"),
+        (
+            ValueError("a.csv: too few. Give rate, or leave weights."),
+            "a.csv: too few. Give --rate, or leave --weights.",
+        ),
+        (ValueError("a.csv: rate='low' needs weights"), "a.csv: --rate low needs --weights"),
+        (ValueError("the files give rates; give them"), "the files give rates; give them"),
         (ImportError("weights cannot be read [red]"), "--weights cannot be read [red]"),
         (OSError(errno.ENOSPC, "No space left on device", "a.png"), "a.png: the disk is full."),
         (OSError(errno.EACCES, "Permission denied"), "permission denied."),

@@ -58,7 +58,7 @@ def test_the_command_reads_a_csv_and_goes_on_from_a_checkpoint(tmp_path):
         (["infinite.csv"], "line 4, column 'x': a finite number is wanted; got 'inf'"),
         (
             ["twice.csv", "--column", "x"],
-            "the header has column 'x' more than once; give column its number from 0 instead",
+            "the header has column 'x' more than once; give --column its number from 0 instead",
         ),
         (["book.xlsx"], "this is a zip archive or an Excel workbook; unpack it, or save the sheet as csv"),
         (
@@ -74,6 +74,12 @@ def test_the_command_reads_a_csv_and_goes_on_from_a_checkpoint(tmp_path):
         (["german.csv", "--target", "Wert", "--known", "Wert"], "--known must name other columns than --target: Wert"),
         (["german.csv", "--target", "Wert", "--known", "1"], "--known must name other columns than --target: 1"),
         (["german.csv", "--column", "Wert", "--known", "Wert"], "--known must leave a column to forecast; got all"),
+        (["words.csv"], "Give --sep, if something else separates them"),
+        (["total.csv"], 'or give --dates a format such as %d.%m.%Y, or give --index another column or "none"'),
+        (["plain.csv", "--dates", "%Y"], "no column of dates; give --index the name of one, or leave --dates out"),
+        (["holes.csv"], "got a missing value; give --fill (linear, previous, season) to fill it"),
+        (["holes.csv", "--fill", "season"], "tell how long a season is; --fill season needs --season, in rows"),
+        (["either.csv"], "nothing in the file tells which. Give --decimal, '.' or ','"),
         (["plain.csv", "--scaling", "mean"], "--scaling must be one of auto, series, last, level, window; got 'mean'"),
         (["plain.csv", "--loss", "l2"], "--loss must be one of mse"),
         (["plain.csv", "--schedule", "step"], "--schedule must be one of cosine"),
@@ -97,6 +103,8 @@ def test_the_command_names_what_is_wrong(arguments, message, tmp_path, monkeypat
         "days.csv": "d,x\n2020-01-01,1\n2020-01-02,2\n2020-01-01,4\n",
         "stamps.csv": "t,x\n" + "".join(f"{k + 0.4 * (k % 3)},{k % 5}\n" for k in range(40)),
         "plain.csv": "x\n" + rows,
+        "total.csv": "d,x\n2020-01,1\n2020-02,2\n2020-03,3\nTotal,6\n",
+        "either.csv": "a;b\n1.000;2.000\n3.000;4.000\n",
         "german.csv": "Datum;Wert\n" + "".join(f"{k + 1}.1.2020;{k % 7},5\n" for k in range(30)),
     }
     for name, text in texts.items():

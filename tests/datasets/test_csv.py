@@ -302,7 +302,7 @@ def test_what_was_understood_is_said_in_one_line(write):
 
 def test_missing_values_are_filled_on_request_only(write):
     path = write("t,x\n1,NA\n2,1\n3,n.a.\n4,3\n6,7\n7,-\n")
-    with pytest.raises(ValueError, match=r"line 2, column 'x': .* got 'NA'; fill "):
+    with pytest.raises(ValueError, match=r"line 2, column 'x': .* got 'NA'; give fill "):
         datasets.load_csv(path)
     series = datasets.load_csv(path, fill="linear")
     assert series.values.ravel().tolist() == [1, 2, 3, 5, 7] and series.index.tolist() == [2, 3, 4, 5, 6]
@@ -409,6 +409,17 @@ def test_lines_may_end_as_on_an_old_macintosh_and_prices_begin_with_a_currency(w
     assert named.columns == ("<CLOSE>",)
     months = datasets.load_csv(write("m,x\nJan 95,1\nFEB 95,2\nMar 95,4\n"))
     assert str(months.step) == "monthly"
+
+
+def test_a_season_is_asked_for_only_if_something_is_to_be_filled(write):
+    text = "x\n" + "".join(f"{k % 3}\n" for k in range(9))
+    whole = datasets.load_csv(write(text), fill="season")
+    assert len(whole.values) == 9 and whole.filled is not None and not whole.filled.any()
+    with pytest.raises(ValueError, match="fill='season' needs season, in rows"):
+        datasets.load_csv(write(text + "NA\n1\n"), fill="season")
+    plan = "x,plan\n" + "".join(f"{k % 3},1\n" for k in range(9)) + ",NA\n,1\n"
+    with pytest.raises(ValueError, match="fill='season' needs season, in rows"):
+        datasets.load_csv(write(plan), ("x", "plan"), known=["plan"], fill="season")
 
 
 @pytest.mark.parametrize(
