@@ -9,6 +9,7 @@ from ._app import app, job, mention_unused
 from ._options import (
     ACTIVATION,
     METHODS,
+    WITHOUT_ACTIVATION,
     Activation,
     Between,
     FigureFile,
@@ -38,7 +39,7 @@ def analyse_command(
         typer.Option(
             metavar="NAME",
             case_sensitive=False,
-            help=f"{ACTIVATION} Without it: what the file of the network says, or tanh.",
+            help=f"{ACTIVATION} {WITHOUT_ACTIVATION}",
         ),
     ] = None,
     gain: Gain = 1.5,
@@ -59,7 +60,7 @@ def analyse_command(
     """
     from .._methods.catalogue import from_label
     from .._reports.analyse import analyse
-    from ._cell import cell_from_file, cell_name, constant_input, random_cell
+    from ._cell import cell_from_file, cell_name, constant_input, mention_activation, random_cell
 
     with job(context):
         check_files(figure=out, reads={"--weights": weights})
@@ -75,6 +76,8 @@ def analyse_command(
         else:
             cell, _ = cell_from_file(weights, activation, prefix, readout, between)
         constant = constant_input(x, cell)
+        if weights is not None:
+            mention_activation(weights, cell, activation)
         with progress("preparing") as step:
             analysis = analyse(cell, constant, chosen, seed=seed, progress=numbered(step, 10))
         deliver(analysis, as_json, out, head=f"{cell_name(cell)} ({weights or 'random network'})")

@@ -18,7 +18,8 @@ from .._cells.input_layer import InputLayerCell
 from .._cells.stacked import StackedCell
 from .._cells.vanilla import VanillaCell
 from ..interop import Network, read_network
-from ..interop._read import read_started_cell
+from ..interop._read import read_started_cell, says_no_activation
+from ._app import say
 from ._options import Activation, Recurrent
 
 ACTIVATIONS = {
@@ -42,6 +43,20 @@ def cell_from_file(
     else:
         network = read_started_cell(weights, ... if activation is None else ACTIVATIONS[activation])
     return network.cell, network.initial
+
+
+def assumed_activation(weights: Path, cell: Cell, activation: Activation | None) -> list[str]:
+    """The note that relu is taken, if the file leaves it open and the option does too."""
+    relu = isinstance(cell, VanillaCell) and cell.activation is jax.nn.relu
+    if activation is not None or not relu or not says_no_activation(weights):
+        return []
+    return [f"{weights} does not say its activation: relu is taken; --activation gives another."]
+
+
+def mention_activation(weights: Path, cell: Cell, activation: Activation | None) -> None:
+    """Print that note, once everything has been checked."""
+    for words in assumed_activation(weights, cell, activation):
+        say("note", "yellow", words)
 
 
 def network_from_file(

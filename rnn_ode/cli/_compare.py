@@ -11,6 +11,7 @@ from ._app import app, job, mention_unused
 from ._options import (
     ACTIVATION,
     METHODS,
+    WITHOUT_ACTIVATION,
     Activation,
     Between,
     FigureFile,
@@ -49,7 +50,7 @@ def compare_command(
         typer.Option(
             metavar="NAME",
             case_sensitive=False,
-            help=f"{ACTIVATION} Without it: what the file of the network says, or tanh.",
+            help=f"{ACTIVATION} {WITHOUT_ACTIVATION}",
         ),
     ] = None,
     gain: Gain = 0.8,
@@ -71,7 +72,7 @@ def compare_command(
     from .._methods.catalogue import from_label
     from .._reports.compare import compare
     from ..datasets import load_csv, sunspots
-    from ._cell import cell_from_file, cell_name, check_inputs, random_cell
+    from ._cell import cell_from_file, cell_name, check_inputs, mention_activation, random_cell
 
     with job(context):
         check_files(figure=out, reads={"--input": input, "--weights": weights})
@@ -91,6 +92,7 @@ def compare_command(
         else:
             cell, h0 = cell_from_file(weights, activation, prefix, readout, between)
             check_inputs(cell, xs.shape[1], weights)
+            mention_activation(weights, cell, activation)
         with progress("running the network") as step:
             parts = len(methods) + 3  # the network, its eigenvalues and its growth
             comparison = compare(cell, xs, h0=h0, methods=methods, progress=numbered(step, parts))

@@ -15,6 +15,10 @@ class Activation(StrEnum):
 
 
 ACTIVATION = f"Activation: {', '.join(Activation)}."
+WITHOUT_ACTIVATION = (
+    "Without it: what the file of the network says; where it says nothing, tanh for PyTorch's names of arrays and relu for W_h, "
+    "W_x, b. A random network has tanh."
+)
 
 
 class Channel(StrEnum):

@@ -8,7 +8,6 @@ import equinox as eqx
 import jax
 import typer
 
-from .._cells.vanilla import VanillaCell
 from .._paths.half_band import HalfBand
 from .._resampling.files_scheme import Scheme, widest
 from .._resampling.files_source import Source, Table
@@ -17,7 +16,7 @@ from ..audio import read_recording
 from ..audio._formats import MOST_HZ, check_subtype, format_of, subtype_for
 from ..interop import Network
 from ._app import mention_unused
-from ._cell import network_from_file
+from ._cell import assumed_activation, network_from_file
 from ._options import Activation
 
 
@@ -70,10 +69,8 @@ def network_in_double(*given: Any) -> Network:
 
 def assumptions(weights: Path, network: Network, activation: Activation | None) -> list[str]:
     """What is assumed of the network because its file does not say it."""
-    relu = isinstance(network.cell, VanillaCell) and network.cell.activation is jax.nn.relu
-    taken = [f"{weights} does not say its activation: relu is taken; --activation gives another."]
     states = [f"{weights} has no readout: the output is the network's state, all of its units."]
-    return taken * (relu and activation is None) + states * (network.readout is None)
+    return assumed_activation(weights, network.cell, activation) + states * (network.readout is None)
 
 
 def scheme_of(half_width: int | None, latency: float | None, half_band: bool, trained: Any, rate: Any) -> Scheme:

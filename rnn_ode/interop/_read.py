@@ -107,6 +107,12 @@ def read_started_cell(path: PathLike, activation: Activation | EllipsisType) -> 
         raise ValueError(f"{path}: {error}") from error
 
 
+def says_no_activation(path: PathLike) -> bool:
+    """Whether a file has the names `W_h`, `W_x`, `b`, which do not say the activation, so that relu is taken."""
+    _, whole, arrays, _ = _looked_into(path)
+    return whole is None and "W_h" in arrays
+
+
 def read_network(
     path: PathLike,
     prefix: str | Sequence[str] | None = None,

@@ -15,6 +15,8 @@ def test_the_network_the_input_and_the_method_are_those_of_the_options(invoke, a
     assert cell.W_h.shape == (3, 3) and x.tolist() == [0.25] and method.label == "tustin"
     assert answers[0].options == {"seed": 3}
     assert result.stdout == "the table\n\n3-unit relu network (net.npz)\n\nfigure: a.svg\n"
+    assert result.stderr == "note: net.npz does not say its activation: relu is taken; --activation gives another.\n"
+    assert invoke("analyse", "--weights", "net.npz", "--activation", "relu").stderr == ""
     assert (tmp_path / "a.svg").exists()
 
 

@@ -1,5 +1,7 @@
 """The network that a command asks its questions to."""
 
+import json
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -8,7 +10,7 @@ import pytest
 
 import rnn_ode as ro
 from rnn_ode import interop
-from rnn_ode.cli._cell import cell_from_file, cell_name, initializer, network_from_file
+from rnn_ode.cli._cell import assumed_activation, cell_from_file, cell_name, initializer, network_from_file
 from rnn_ode.cli._options import Activation, Recurrent
 
 
@@ -53,3 +55,20 @@ def test_a_cell_comes_with_the_state_that_its_file_says(save):
     _, state = cell_from_file(path, None)
     assert [part.tolist() for part in state] == [[1, 2], [3, 4]]
     assert cell_from_file(save("v.npz", lstm), None)[1] is None
+
+
+def test_relu_is_called_assumed_only_where_a_file_leaves_the_activation_open(save):
+    plain = save("plain.npz", {"W_h": np.eye(2), "W_x": np.ones((2, 1)), "b": np.zeros(2)})
+    rnn = save("rnn.npz", interop.to_torch(ro.VanillaCell(np.eye(2), np.ones((2, 1)), np.zeros(2), jnp.tanh)))
+    layer = {
+        "type": "simplernn",
+        "activation": "relu",
+        "shape": [None, None, 2],
+        "weights": [[[1, 1]], [[1, 0], [0, 1]], [0, 0]],
+    }
+    keras = plain.with_name("keras.json")
+    keras.write_text(json.dumps({"in_shape": [None, None, 1], "layers": [layer]}))
+    notes = [assumed_activation(path, cell_from_file(path, None)[0], None) for path in (plain, rnn, keras)]
+    assert notes == [[f"{plain} does not say its activation: relu is taken; --activation gives another."], [], []]
+    assert cell_from_file(keras, None)[0].activation is jax.nn.relu
+    assert assumed_activation(plain, cell_from_file(plain, Activation.relu)[0], Activation.relu) == []

@@ -23,7 +23,10 @@ def test_the_series_the_network_and_the_methods_are_those_of_the_options(invoke,
     values = np.arange(12) % 7
     np.testing.assert_allclose(xs[:, 0], (values - values.mean()) / values.std())
     assert [method.label for method in answers[0].options["methods"]] == ["forward:2"]
-    assert result.stderr == "note: --gain does nothing with --weights.\n"
+    assert result.stderr == (
+        "note: --gain does nothing with --weights.\n"
+        "note: net.npz does not say its activation: relu is taken; --activation gives another.\n"
+    )
     title, _, figure = result.stdout.strip().rpartition("\n\n")
     assert title == "the table\n\nflow: 12 samples into a 3-unit relu network (net.npz)"
     assert figure.startswith("figure: rnn_ode_compare.png  (") and figure.endswith(" s)")
