@@ -12,7 +12,7 @@ import numpy as np
 
 from ..audio import Recording, recording_writer
 from ..audio._formats import subtype_for
-from ..datasets import load_csv
+from ..datasets import Series, load_csv
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,10 +22,15 @@ class Table:
     path: Path
     rate: Fraction
     columns: Sequence[str] | None = None
+    fill: str | None = None
 
     @cached_property
+    def series(self) -> Series:
+        return load_csv(self.path, self.columns, fill=self.fill)
+
+    @property
     def values(self) -> np.ndarray:
-        return load_csv(self.path, self.columns).values
+        return self.series.values
 
     @property
     def channels(self) -> int:

@@ -10,11 +10,13 @@ import typer
 from ._app import app, job, mention_unused
 from ._options import (
     ACTIVATION,
+    LAST_COLUMN,
     METHODS,
     WITHOUT_ACTIVATION,
     Activation,
     Between,
     FigureFile,
+    Fill,
     Gain,
     Hidden,
     Json,
@@ -38,8 +40,10 @@ def compare_command(
         Path | None, typer.Option(help="A csv file with the series. Without it: the yearly sunspot numbers.")
     ] = None,
     column: Annotated[
-        str | None, typer.Option(help="The column of the csv file: its name, or its number from 0.")
+        str | None,
+        typer.Option(help=f"The column of the csv file: its name, or its number from 0. Without it: {LAST_COLUMN}."),
     ] = None,
+    fill: Fill = None,
     weights: Weights = None,
     prefix: Prefix = None,
     readout: Readout = None,
@@ -77,13 +81,13 @@ def compare_command(
     with job(context):
         check_files(figure=out, reads={"--input": input, "--weights": weights})
         if input is None:
-            mention_unused(context, "without --input", "column")
+            mention_unused(context, "without --input", "column", "fill")
         if weights is not None:
             mention_unused(context, "with --weights", "hidden", "gain", "recurrent", "seed")
         else:
             mention_unused(context, "without --weights", "prefix", "readout", "between")
         methods = tuple(from_label("--method", text) for text in method or SHOWN)
-        series = sunspots() if input is None else load_csv(input, column)
+        series = sunspots() if input is None else load_csv(input, column, fill=fill)
         xs = _standardised(series.name, series.values)
         h0 = None
         if weights is None:
@@ -96,13 +100,14 @@ def compare_command(
         with progress("running the network") as step:
             parts = len(methods) + 3  # the network, its eigenvalues and its growth
             comparison = compare(cell, xs, h0=h0, methods=methods, progress=numbered(step, parts))
+        read = "" if input is None else f"{series.understood()}\n"
         source = f"{cell_name(cell)} ({weights or 'random network'})"
         deliver(
             comparison,
             as_json,
             out,
-            about={"series": series.name},
-            head=f"{series.name}: {len(xs)} samples into a {source}",
+            about={"series": series.name, **({} if input is None else {"read": series.understanding()})},
+            head=f"{read}{series.name}: {len(xs)} samples into a {source}",
             tail=lambda: f"  ({time.perf_counter() - started:.1f} s)",
         )
 

@@ -9,7 +9,6 @@ from ._app import app, job, mention_unused, with_advice
 from ._forecast_input import (
     Dates,
     Decimal,
-    Fill,
     Header,
     Index,
     Known,
@@ -26,7 +25,7 @@ from ._forecast_input import (
     read_series,
     series_file,
 )
-from ._options import LOSS, MODELS, SCALING, SCHEDULE, SERIES, Columns, FigureFile, Json
+from ._options import LOSS, MODELS, SCALING, SCHEDULE, SERIES, Columns, FigureFile, Fill, Json
 from ._result import check_files, deliver
 
 if TYPE_CHECKING:

@@ -40,10 +40,6 @@ Missing = Annotated[
 ]
 Header = Annotated[bool, typer.Option("--header", help="The first row names the columns. Without it: found.")]
 NoHeader = Annotated[bool, typer.Option("--no-header", help="The first row is data.")]
-Fill = Annotated[
-    str | None,
-    typer.Option(help=f"How to fill missing values and missing rows: {', '.join(FILL)}. Without it they are refused."),
-]
 
 
 @dataclasses.dataclass(frozen=True)

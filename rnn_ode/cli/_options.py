@@ -16,8 +16,8 @@ class Activation(StrEnum):
 
 ACTIVATION = f"Activation: {', '.join(Activation)}."
 WITHOUT_ACTIVATION = (
-    "Without it: what the file of the network says; where it says nothing, tanh for PyTorch's names of arrays and relu for W_h, "
-    "W_x, b. A random network has tanh."
+    "Without it: what the file of the network says; where it says nothing, tanh for PyTorch's names of arrays and relu "
+    "for W_h, W_x, b. A random network has tanh."
 )
 
 
@@ -104,6 +104,16 @@ RecurrentKind = Annotated[
 
 # A csv file.
 
+LAST_COLUMN = "the last column of numbers"
 Columns = Annotated[
-    list[str] | None, typer.Option(help="A column of the csv file: its name, or its number from 0. Can be repeated.")
+    list[str] | None,
+    typer.Option(
+        help=f"A column of the csv file: its name, or its number from 0. Can be repeated. Without it: {LAST_COLUMN}."
+    ),
+]
+Fill = Annotated[
+    str | None,
+    typer.Option(
+        help=f"How to fill missing values and missing rows of a csv file: {', '.join(FILL)}. Without it they are refused."
+    ),
 ]

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from ._app import app, job, mention_unused, say
-from ._options import ACTIVATION, WEIGHT_FILES, Activation, Between, Channel, Columns, Json, Prefix, Readout
+from ._options import ACTIVATION, WEIGHT_FILES, Activation, Between, Channel, Columns, Fill, Json, Prefix, Readout
 from ._progress import percentage
 from ._result import check_files, fitted, print_result
 
@@ -26,6 +26,7 @@ def resample_command(
     ] = None,
     rate: Annotated[float, typer.Option(help="The rate of a csv file, in samples per time unit.")] = 1.0,
     column: Columns = None,
+    fill: Fill = None,
     hold: Annotated[
         list[float] | None, typer.Option(help="One more input, which is constant (a knob). Can be repeated.")
     ] = None,
@@ -118,7 +119,7 @@ def resample_command(
     from .._resampling.files import resample_file
     from .._resampling.files_channels import on_channels
     from .._resampling.files_scheme import Scheme
-    from ._resample_input import assumptions, check_rates, network_in_double, scheme_of, source_of
+    from ._resample_input import assumptions, check_rates, network_in_double, readings, scheme_of, source_of
 
     def kept() -> str:
         return f"Stopped; no output was written to {out}: run the same command again."
@@ -132,7 +133,8 @@ def resample_command(
             given = "with --half-width, --latency and --half-band"
             mention_unused(context, given, "ahead", "behind", "band", "force")
         check_files(reads={"--input": input, "--weights": weights}, writes={"--out": out})
-        source = source_of(context, input, out, to, rate, column, subtype)
+        source = source_of(context, input, out, to, rate, column, fill, subtype)
+        read = readings(source, out, rate)
         network = network_in_double(weights, activation, prefix, readout, between, residual)
         network, source = on_channels(network, source, len(hold or ()), channel)
         own = (network.rate or source.rate) if trained is None else trained
@@ -140,7 +142,7 @@ def resample_command(
         scheme = None if best else Scheme(ahead, behind, band)
         if scheme is not None and own_rate:
             scheme = scheme_of(half_width, latency, half_band, own, source.rate)
-        assumed = assumptions(weights, network, activation)
+        assumed = [*read, *assumptions(weights, network, activation)]
         with percentage("resampling") as update:
 
             def show(done: int, total: int) -> None:

@@ -27,6 +27,7 @@ def source_of(
     to: float,
     rate: float,
     column: list[str] | None,
+    fill: str | None,
     subtype: str | None,
 ) -> Source:
     """The input, after a check that input and output are of one kind and that the options fit that kind."""
@@ -39,12 +40,23 @@ def source_of(
     hz = as_rate("--to", to)
     if is_csv[0]:
         mention_unused(context, "with a csv series", "subtype", "channel")
-        return Table(input, as_rate("--rate", rate), column)
-    mention_unused(context, "with a recording", "rate", "column")
+        return Table(input, as_rate("--rate", rate), column, fill)
+    mention_unused(context, "with a recording", "rate", "column", "fill")
     if hz.denominator != 1 or hz > MOST_HZ:
         raise ValueError(f"--to must be a whole number of Hz for a recording, at most {MOST_HZ:,}; got {to}.")
     check_subtype(format_of(out), subtype or subtype_for(out, "float"))
     return read_recording(input)
+
+
+def readings(source: Source, out: Path, rate: float) -> list[str]:
+    """How a csv file was understood, and what becomes of its times."""
+    if not isinstance(source, Table):
+        return []
+    series = source.series
+    times = (
+        f"the times of {source.path} are not kept: those of {out} begin at 0, and --rate ({rate:g}) gives their unit."
+    )
+    return [f"{series.understood()}."] + [times] * (series.index is not None)
 
 
 def check_rates(rate_in: Fraction | int, to: float, trained: Rate) -> None:

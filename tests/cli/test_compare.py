@@ -28,7 +28,8 @@ def test_the_series_the_network_and_the_methods_are_those_of_the_options(invoke,
         "note: net.npz does not say its activation: relu is taken; --activation gives another.\n"
     )
     title, _, figure = result.stdout.strip().rpartition("\n\n")
-    assert title == "the table\n\nflow: 12 samples into a 3-unit relu network (net.npz)"
+    read = "series.csv: 12 rows; column flow of 2; index year from 1900 to 1911, a step of 1"
+    assert title == f"the table\n\n{read}\nflow: 12 samples into a 3-unit relu network (net.npz)"
     assert figure.startswith("figure: rnn_ode_compare.png  (") and figure.endswith(" s)")
     assert (tmp_path / "rnn_ode_compare.png").exists()
 
@@ -56,6 +57,22 @@ def test_without_options_every_multiplier_has_a_logarithm_and_a_positive_real_pa
         "forward:3",
         "exact:anchored",
     ]
+
+
+def test_a_missing_value_is_filled_by_the_option_that_the_error_names(invoke, asked, tmp_path):
+    answers = asked("_reports.compare.compare")
+    (tmp_path / "gap.csv").write_text("k,a,b\n0,1,1\n1,1,2\n2,1,\n3,1,4\n")
+    arguments = ("compare", "--weights", "net.npz", "--activation", "relu", "--input", "gap.csv", "--json")
+    refused = invoke(*arguments)
+    assert refused.exit_code == 2 and "; --fill (linear, previous, season) would fill it.\n" in refused.stderr
+    result = invoke(*arguments, "--fill", "linear")
+    assert result.exit_code == 0, result.output
+    values = np.arange(1.0, 5.0)
+    np.testing.assert_allclose(answers[0].args[1][:, 0], (values - values.mean()) / values.std())
+    assert json.loads(result.stdout)["read"]["line"].startswith("gap.csv: 4 rows; column b of 3; index k from 0 to 3")
+    assert "Without it: the last column of numbers." in " ".join(
+        invoke("compare", "--help").stdout.replace("│", "").split()
+    )
 
 
 @pytest.mark.slow

@@ -91,6 +91,21 @@ def test_a_csv_series_is_resampled_with_a_constant_input(folder):
     assert abs(rows[::3, 1:] - own)[50:].max() < 1e-3
 
 
+def test_notes_tell_which_column_was_read_and_that_times_begin_at_0(folder):
+    rows = [f"2020-01-{k + 1:02},9,{'' if k == 3 else k % 3}" for k in range(20)]
+    (folder / "in.csv").write_text("day,a,b\n" + "\n".join(rows))
+    arguments = ("--weights", "net.npz", "--input", "in.csv", "--out", "out.csv", "--to", 2)
+    refused = invoke(*arguments)
+    assert refused.exit_code == 2 and "; --fill (linear, previous, season) would fill it.\n" in refused.stderr
+    result = invoke(*arguments, "--fill", "linear")
+    assert result.exit_code == 0, result.output
+    assert "note: in.csv: 20 rows; column b of 3; index day from 2020-01-01 to 2020-01-20" in result.stderr
+    times = "note: the times of in.csv are not kept: those of out.csv begin at 0, and --rate (1) gives their unit.\n"
+    assert times in result.stderr
+    (folder / "in.csv").write_text("a,b\n" + "\n".join(f"9,{k % 3}" for k in range(20)))
+    assert "not kept" not in invoke(*arguments).stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
