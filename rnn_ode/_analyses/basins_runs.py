@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from .._base.checks import from_host
 from .._base.compiled import compiled
 from .._systems.base import AbstractSystem
 from .steps import Step
@@ -20,7 +21,7 @@ def carried(
     """Returns `count` samples of the runs of c states, `gap` steps apart, the first of them `lead` + `gap` steps after the
     start. A state that is not finite stays as it is."""
     # as arrays, since numbers would be compiled into the program
-    return np.asarray(_carried(system, jnp.asarray(states), parts, np.asarray(lead), np.asarray(gap), count))
+    return np.asarray(_carried(system, from_host(states), parts, np.asarray(lead), np.asarray(gap), count))
 
 
 @compiled
@@ -49,7 +50,7 @@ def distances(
 ) -> Float[np.ndarray, "s c"]:
     """Returns the distance of each sample from the nearest of the points, with coordinates in those units. The error is at
     most some √u of the size of the points' cloud, u the unit roundoff."""
-    return np.asarray(_distances(*map(jnp.asarray, (samples, points, units))))
+    return np.asarray(_distances(*map(from_host, (samples, points, units))))
 
 
 @compiled

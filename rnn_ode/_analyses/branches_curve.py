@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from numpy import ndarray
 
+from .._base.checks import from_host
 from .._base.results import RESULTS
 from .._base.verdict import float64_hint
 from .._systems.base import AbstractSystem
@@ -55,7 +55,7 @@ class Curve:
 
     def look(self, z: ndarray, units: ndarray) -> Local:
         """Returns the system at a state."""
-        return jax.device_get(look(self.make_system, jnp.asarray(z, self.dtype), jnp.asarray(units)))
+        return jax.device_get(look(self.make_system, from_host(np.asarray(z, self.dtype)), from_host(units)))
 
     def correct(self, guess: ndarray, direction: ndarray, units: ndarray, kernel: Any = correct) -> Point:
         """Returns the point that `kernel` finds near `guess`: by default that of the curve in the plane through `guess`

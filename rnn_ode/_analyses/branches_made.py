@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .._base.checks import from_host
 from .._base.verdict import Verdict
 from .branches_curve import Curve
 from .branches_kernels import on_kink
@@ -34,7 +35,7 @@ def as_branch(curve: Curve, followed: Followed) -> Branch:
         points=states,
         residuals=np.array([point.residual for point in points], curve.dtype),
         eigenvalues=np.stack([curve.eigenvalues(point) for point in points]).astype(kind),
-        verdicts=jax.tree.map(lambda *leaves: jnp.asarray(np.stack(leaves)), *verdicts),
+        verdicts=jax.tree.map(lambda *leaves: from_host(np.stack(leaves)), *verdicts),
         bifurcations=[bifurcation(found) for found in followed.found],
         indices=[found.index for found in followed.found],
         critical=np.array([found.critical for found in followed.found], kind),
@@ -85,6 +86,6 @@ def _of_flow(curve: OrbitCurve, kind: str, critical: complex, point: Point) -> N
 
 
 def _verdict_at(curve: Curve, point: Point) -> Verdict:
-    J = jnp.asarray(np.where(np.isfinite(point.jacobian), point.jacobian, 0))
-    kink = jnp.asarray(False) if isinstance(curve, OrbitCurve) else on_kink(curve.make_system, jnp.asarray(point.z))
-    return curve.system.time.judged(J.astype(curve.dtype), kink)[1]
+    J = from_host(np.where(np.isfinite(point.jacobian), point.jacobian, 0).astype(curve.dtype))
+    kink = jnp.asarray(False) if isinstance(curve, OrbitCurve) else on_kink(curve.make_system, from_host(point.z))
+    return curve.system.time.judged(J, kink)[1]

@@ -18,11 +18,11 @@ The coefficients have the units of the state in them: l₁ is per square of a st
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 from numpy import ndarray
 
+from .._base.checks import from_host
 from .._base.compiled import compiled
 from .branches_kernels import MakeSystem
 
@@ -62,8 +62,8 @@ class Forms:
         )
 
     def _real(self, *vectors: ndarray) -> tuple[ndarray, ndarray]:
-        rows = (jnp.asarray(vector, self.z.dtype) for vector in vectors)
-        return jax.device_get(_derivatives(self.make_system, jnp.asarray(self.z), *rows))
+        rows = (from_host(np.asarray(vector, self.z.dtype)) for vector in (self.z, *vectors))
+        return jax.device_get(_derivatives(self.make_system, *rows))
 
 
 def _parts(v: ndarray) -> list[tuple[float | complex, ndarray]]:

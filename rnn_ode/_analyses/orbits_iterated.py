@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from .._base.checks import from_host
 from .._base.compiled import compiled
 from .._systems.base import AbstractSystem
 from .._systems.time import Discrete
@@ -78,5 +79,5 @@ class IteratedCurve(Curve):
 
     def shown(self, points: Sequence[Point]) -> tuple[np.ndarray, np.ndarray | None]:
         z = np.stack([point.z for point in points])
-        states = np.asarray(states_of(self.make_system, jnp.asarray(z)))
+        states = np.asarray(states_of(self.make_system, from_host(z)))
         return states, np.full(len(z), self.system.time.dt, states.dtype)  # pyright: ignore

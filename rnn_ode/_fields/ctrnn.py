@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, PRNGKeyArray
 
@@ -59,7 +60,7 @@ class CTRNN(DrivenField):
         self.W_x = as_floats("W_x", W_x, (n, "D"))
         self.b = as_floats("b", b, (n,))
         tau = as_floats("tau", tau)
-        if tau.shape not in ((), (n,)) or (is_concrete(tau) and not jnp.all(tau > 0)):
+        if tau.shape not in ((), (n,)) or (is_concrete(tau) and not np.all(np.asarray(tau) > 0)):
             raise ValueError(f"tau must be a positive time, or one for each of the {n} units ({n},); got {tau}.")
         self.log_tau = jnp.log(tau).astype(self.b.dtype)
         self.activation = activation

@@ -13,7 +13,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Inexact, Integer
 
-from .._base.checks import is_concrete
+from .._base.checks import from_host, is_concrete
 
 _MAX_SWEEPS = 40
 
@@ -33,7 +33,7 @@ def balancing(A: Inexact[Array, "N N"]) -> Integer[Array, " N"]:
 
     If the values of A are known it is computed in NumPy, with nothing to compile.
     """
-    return jnp.asarray(host_balancing(np.asarray(A))) if is_concrete(A) else _balancing(A)
+    return from_host(host_balancing(np.asarray(A))) if is_concrete(A) else _balancing(A)
 
 
 @jax.jit
