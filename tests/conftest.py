@@ -33,6 +33,12 @@ gc.set_threshold(200_000, 20, 100)
 jax.config.update("jax_include_full_tracebacks_in_locations", False)
 jax.config.update("jax_traceback_in_locations_limit", 0)
 
+# errors with their whole traceback: to leave JAX's own lines out of it takes 1 %
+jax.config.update("jax_traceback_filtering", "off")
+
+# without a folder to keep programs in, JAX would still write each of them down to make its key, in 2 % of the time
+jax.config.update("jax_enable_compilation_cache", False)
+
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import scipy.linalg
 import scipy.optimize
+from lazy import Lazy
 
 import rnn_ode as ro
 
@@ -49,13 +50,15 @@ MATRIX_FUNCTIONS = {
 }
 
 labelled = {"ids": lambda value: getattr(value, "label", None)}
-CELLS = {
-    "affine": AFFINE,
-    "tanh": ro.VanillaCell(0.6 * W, 0.1 * W_X, 0.1 * BIAS, activation=jnp.tanh),
-    "gru": eqx.nn.GRUCell(D, N, key=KEY),
-    "lstm": eqx.nn.LSTMCell(D, 2, key=KEY),
-    "piecewise": ro.PiecewiseLinearCell(np.diag([0.5, 0.6, 0.7]), 0.1 * W, W_X, BIAS),
-}
+CELLS = Lazy(
+    {
+        "affine": lambda: AFFINE,
+        "tanh": lambda: ro.VanillaCell(0.6 * W, 0.1 * W_X, 0.1 * BIAS, activation=jnp.tanh),
+        "gru": lambda: eqx.nn.GRUCell(D, N, key=KEY),
+        "lstm": lambda: eqx.nn.LSTMCell(D, 2, key=KEY),
+        "piecewise": lambda: ro.PiecewiseLinearCell(np.diag([0.5, 0.6, 0.7]), 0.1 * W, W_X, BIAS),
+    }
+)
 STATES = {name: H0 / 2 for name in CELLS} | {"lstm": (H0[:2], np.array([0.2, -0.1]))}
 
 

@@ -12,7 +12,7 @@ T, D, N = 5, 2, 4
 KEYS = jax.random.split(jax.random.key(0), 6)
 TS = jnp.array([0.4, 0.7, 1.9, 2.0, 3.5])
 XS = jax.random.normal(KEYS[0], (T, D))
-GRU = eqx.nn.GRUCell(D, N, key=KEYS[1])
+GRU = eqx.filter_jit(eqx.nn.GRUCell)(D, N, key=KEYS[1])
 FIELDS = Lazy(
     {
         "ctrnn": lambda: (ro.CTRNN.random(KEYS[3], 1, N), GRU),

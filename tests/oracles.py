@@ -1,5 +1,6 @@
 """Results computed without the package's code, for tests to compare with."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -23,6 +24,21 @@ def derivative(function, point, direction, step=1e-6):
 def jacobian(function, point, step=1e-6):
     """The Jacobian of a function of a flat array, column by column, from differences."""
     return np.stack([derivative(function, point, e, step) for e in np.eye(len(point))], axis=1)
+
+
+def equal(a, b) -> bool:
+    """Whether two pytrees have the same structure, types and numbers, as `equinox.tree_equal`, but by NumPy."""
+
+    def same(x, y):
+        if not eqx.is_array(x):
+            return not eqx.is_array(y) and bool(x == y)
+        if not eqx.is_array(y) or x.dtype != y.dtype:
+            return False
+        if jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
+            x, y = map(jax.random.key_data, (x, y))
+        return np.array_equal(x, y)
+
+    return jax.tree.structure(a) == jax.tree.structure(b) and all(map(same, jax.tree.leaves(a), jax.tree.leaves(b)))
 
 
 def assert_close(came, wanted, **tolerance):

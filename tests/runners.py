@@ -20,23 +20,37 @@ KEYS = jax.random.split(jax.random.key(1), 12)
 LINEAR = ro.CTRNN.random(KEYS[0], D, N, tau=0.5, activation=None)
 FLOW = partial(learn.Integrated, rtol=1e-6, atol=1e-8)
 OSCILLATORS = partial(ro.CoRNN.random, gamma=2.0, epsilon=0.5)
-CELLS = {
-    "vanilla": ro.VanillaCell.random(KEYS[1], D, N, activation=jnp.tanh),
-    "gru": eqx.nn.GRUCell(D, N, key=KEYS[2]),
-    "lstm": eqx.nn.LSTMCell(D, N, key=KEYS[3]),
-    "ctrnn-cell": ro.to_rnn(ro.CTRNN.random(KEYS[4], D, N), ro.Euler(), 0.5),
-    "cornn-cell": ro.to_rnn(OSCILLATORS(KEYS[5], D, N), ro.Euler(), 0.2),
-}
+CELLS = Lazy(
+    {
+        "vanilla": lambda: ro.VanillaCell.random(KEYS[1], D, N, activation=jnp.tanh),
+        "gru": lambda: eqx.nn.GRUCell(D, N, key=KEYS[2]),
+        "lstm": lambda: eqx.nn.LSTMCell(D, N, key=KEYS[3]),
+        "ctrnn-cell": lambda: ro.to_rnn(ro.CTRNN.random(KEYS[4], D, N), ro.Euler(), 0.5),
+        "cornn-cell": lambda: ro.to_rnn(OSCILLATORS(KEYS[5], D, N), ro.Euler(), 0.2),
+    }
+)
 OUTPUT = {"lstm": lambda h: h[0], "cornn-cell": lambda h: h[0]}
-ITERATED = {name: learn.Iterated(cell) for name, cell in CELLS.items()}
-RECURRENT = ITERATED | {
-    "cornn": FLOW(OSCILLATORS(KEYS[7], D, N), ro.Linear, dt=0.5, solver=diffrax.Heun(), rtol=1e-3, atol=1e-5),
-}
-ABOVE = eqx.nn.GRUCell(2 * N, N, key=KEYS[8])
-RUNNERS = RECURRENT | {
-    "bidirectional": learn.Bidirectional(ITERATED["gru"], ITERATED["lstm"]),
-    "stacked": learn.Stacked([learn.Bidirectional(ITERATED["vanilla"], ITERATED["lstm"]), learn.Iterated(ABOVE)]),
-}
+ITERATED = Lazy({name: lambda name=name: learn.Iterated(CELLS[name]) for name in CELLS})
+RECURRENT = Lazy(
+    ITERATED.makers
+    | {
+        "cornn": lambda: FLOW(
+            OSCILLATORS(KEYS[7], D, N), ro.Linear, dt=0.5, solver=diffrax.Heun(), rtol=1e-3, atol=1e-5
+        ),
+    }
+)
+RUNNERS = Lazy(
+    RECURRENT.makers
+    | {
+        "bidirectional": lambda: learn.Bidirectional(ITERATED["gru"], ITERATED["lstm"]),
+        "stacked": lambda: learn.Stacked(
+            [
+                learn.Bidirectional(ITERATED["vanilla"], ITERATED["lstm"]),
+                learn.Iterated(eqx.nn.GRUCell(2 * N, N, key=KEYS[8])),
+            ]
+        ),
+    }
+)
 
 
 def named(runners, quick=("lstm",)):

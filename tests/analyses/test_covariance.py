@@ -14,7 +14,7 @@ import rnn_ode as ro
 W = np.array([[0.6, 0.3], [-0.4, 0.5]])
 SPREAD = np.array([[0.5, 0.0, 0.2], [0.1, 0.3, 0.0]])
 Q = SPREAD @ SPREAD.T
-AT = jnp.zeros(2)
+AT = jax.device_put(np.zeros(2))
 
 
 def network(W, dt=1.0, activation=jnp.tanh):

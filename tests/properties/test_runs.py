@@ -19,7 +19,7 @@ FEW_CELLS = ("tanh", "gru") if budget.large else ("tanh",)
 PATHS = (ro.Hold, ro.Linear, ro.Cubic, ro.BandLimited)
 SOME_CELLS = ("tanh", "gru", "lstm", "affine", "piecewise") if budget.large else ("tanh", "lstm")
 GRU = eqx.nn.GRUCell(D, N, key=jax.random.key(0))
-LSTM = eqx.nn.LSTMCell(D, N, key=jax.random.key(1))
+LSTM = eqx.filter_jit(eqx.nn.LSTMCell)(D, N, key=jax.random.key(1))
 CELLS = {
     "tanh": ro.VanillaCell(np.eye(N), np.ones((N, D)), np.zeros(N), jnp.tanh),
     "relu": ro.VanillaCell(np.eye(N), np.ones((N, D)), np.zeros(N)),

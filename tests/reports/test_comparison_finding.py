@@ -2,7 +2,7 @@
 
 import itertools
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 import pytest
 
@@ -36,7 +36,7 @@ def found(*rows):
 
 
 TEXTBOOK, FORWARD, EXACT = ro.Textbook(), ro.Forward(3), ro.Exact(anchored=True)
-RUN = ro.Trajectory(jnp.zeros(1), jnp.zeros((1, 1)), ro.RESULTS.successful, {})
+RUN = ro.Trajectory(jax.device_put(np.zeros(1)), jax.device_put(np.zeros((1, 1))), ro.RESULTS.successful, {})
 NONE = [0, np.nan, np.nan]
 NETWORK = "The network's linear part"
 

@@ -138,7 +138,7 @@ def test_contracting_networks_stay_bounded_at_irregular_times(order):
         assert bool(run.result == ro.RESULTS.successful) and np.abs(np.asarray(run.states)).max() < 2
 
 
-GRU = eqx.nn.GRUCell(1, 2, key=KEYS[1])
+GRU = eqx.filter_jit(eqx.nn.GRUCell)(1, 2, key=KEYS[1])
 
 
 @pytest.mark.parametrize("run", [ro.delayed_feedback, ro.state_trajectory])

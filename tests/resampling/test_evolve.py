@@ -15,8 +15,8 @@ from rnn_ode._resampling.interpolation import Interpolation, uniform_weights, wh
 from rnn_ode._resampling.stability import companion
 from rnn_ode._run.clock import Clock
 
-LSTM = eqx.nn.LSTMCell(1, 3, key=jax.random.key(0))
-GRU = eqx.nn.GRUCell(1, 3, key=jax.random.key(1))
+LSTM = eqx.filter_jit(eqx.nn.LSTMCell)(1, 3, key=jax.random.key(0))
+GRU = eqx.filter_jit(eqx.nn.GRUCell)(1, 3, key=jax.random.key(1))
 
 
 def poisson(count, rate=1.3, seed=0):

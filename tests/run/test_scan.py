@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from lazy import Lazy
 
 import rnn_ode as ro
 from rnn_ode._cells.protocol import recurrence
@@ -22,18 +23,20 @@ def vanilla(activation):
     return ro.VanillaCell(0.8 * W_h, W_x, b, activation)
 
 
-CELLS = {
-    "tanh": vanilla(jnp.tanh),
-    "relu": vanilla(jax.nn.relu),
-    "affine": vanilla(None),
-    "piecewise": ro.PiecewiseLinearCell(
-        *(0.5 * jax.random.normal(KEYS[k], (N, N)) for k in (4, 5)), XS[:N], XS[3:6, 0]
-    ),
-    "lstm": eqx.nn.LSTMCell(D, N, key=KEYS[6]),
-    "gru": eqx.nn.GRUCell(D, N, key=KEYS[7]),
-    "lstm without bias": eqx.nn.LSTMCell(D, N, use_bias=False, key=KEYS[6]),
-    "gru without bias": eqx.nn.GRUCell(D, N, use_bias=False, key=KEYS[7]),
-}
+CELLS = Lazy(
+    {
+        "tanh": lambda: vanilla(jnp.tanh),
+        "relu": lambda: vanilla(jax.nn.relu),
+        "affine": lambda: vanilla(None),
+        "piecewise": lambda: ro.PiecewiseLinearCell(
+            *(0.5 * jax.random.normal(KEYS[k], (N, N)) for k in (4, 5)), XS[:N], XS[3:6, 0]
+        ),
+        "lstm": lambda: eqx.nn.LSTMCell(D, N, key=KEYS[6]),
+        "gru": lambda: eqx.nn.GRUCell(D, N, key=KEYS[7]),
+        "lstm without bias": lambda: eqx.nn.LSTMCell(D, N, use_bias=False, key=KEYS[6]),
+        "gru without bias": lambda: eqx.nn.GRUCell(D, N, use_bias=False, key=KEYS[7]),
+    }
+)
 TELLING = ("affine", "piecewise", "lstm", "gru without bias")
 cells = pytest.mark.parametrize("name", CELLS)
 

@@ -11,9 +11,7 @@ from linear_system import RNG
 
 import rnn_ode as ro
 
-W, V = jnp.asarray(RNG.normal(size=(3, 3))), jnp.asarray(RNG.normal(size=(3, 2)))
-XS, H0 = jnp.asarray(RNG.normal(size=(5, 2))), jnp.asarray(RNG.normal(size=3))
-ROWS = jnp.asarray(RNG.normal(size=(6, 3)))
+W, V, XS, H0, ROWS = (jax.device_put(RNG.normal(size=shape)) for shape in ((3, 3), (3, 2), (5, 2), 3, (6, 3)))
 
 
 def run(adjoint, speed, W, xs, h0):

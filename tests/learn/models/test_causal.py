@@ -160,7 +160,7 @@ MODELS = Lazy(
         "irregular": lambda: learn.IrregularToOne(MODELS["ODE-RNN"], MODELS["readout"]),
     }
 )
-TIMES = jnp.cumsum(jnp.linspace(0.3, 1.0, T))
+TIMES = jax.device_put(np.cumsum(np.linspace(0.3, 1.0, T)))
 
 
 def each_length(model, xs):

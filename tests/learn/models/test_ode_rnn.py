@@ -169,16 +169,22 @@ def test_another_unit_of_time_changes_nothing(c):
     np.testing.assert_allclose(found, learn.ODERNN(field, cell).last(TS, XS, 4.0), rtol=1e-12)
 
 
+def changed(array, at, value):
+    array = np.array(array)
+    array[at] = value
+    return array
+
+
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        ({"ts": TS.at[2].set(0.7)}, r"ts must increase strictly; ts\[1\] = 0.7 and ts\[2\] = 0.7"),
-        ({"ts": TS[::-1]}, "out of order"),
-        ({"ts": TS.at[1].set(jnp.nan)}, "ts must be finite"),
-        ({"xs": XS.at[1, 0].set(jnp.inf)}, "xs must be finite"),
-        ({"ts": TS[:3]}, r"one T ≥ 1; got \(3,\) and \(5, 2\)"),
-        ({"ts": TS[:0], "xs": XS[:0]}, "one T ≥ 1"),
-        ({"xs": XS[:, :1]}, r"xs must have shape \(T, 2\).*got \(5, 1\)"),
+        ({"ts": changed(TS, 2, 0.7)}, r"ts must increase strictly; ts\[1\] = 0.7 and ts\[2\] = 0.7"),
+        ({"ts": np.asarray(TS)[::-1]}, "out of order"),
+        ({"ts": changed(TS, 1, np.nan)}, "ts must be finite"),
+        ({"xs": changed(XS, (1, 0), np.inf)}, "xs must be finite"),
+        ({"ts": np.asarray(TS)[:3]}, r"one T ≥ 1; got \(3,\) and \(5, 2\)"),
+        ({"ts": np.asarray(TS)[:0], "xs": np.asarray(XS)[:0]}, "one T ≥ 1"),
+        ({"xs": np.asarray(XS)[:, :1]}, r"xs must have shape \(T, 2\).*got \(5, 1\)"),
         ({"at": 3.4}, "at must not be before the last observation's time in ts, 3.5; got 3.4"),
         ({"at": 0.6, "length": 2}, "time in ts, 0.7; got 0.6"),
         ({"length": 0}, "length must be from 1"),

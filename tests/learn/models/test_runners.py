@@ -76,7 +76,7 @@ def test_a_padded_sequence_gives_a_field_the_outputs_of_a_shorter_one(path, stra
 @pytest.mark.parametrize(
     "runner, length, total",
     [
-        (learn.Iterated(ro.VanillaCell(1e3 * jnp.eye(2), jnp.ones((2, 1)), jnp.ones(2))), 40, 150),
+        (learn.Iterated(ro.VanillaCell(1e3 * np.eye(2), np.ones((2, 1)), np.ones(2))), 40, 150),
         (learn.Iterated(ro.VanillaCell([[1.0]], [[0.0]], [0.0], activation=jnp.exp)), 4, 8),  # 1, e, 15, 4e6, ∞
         (FLOW(ro.CTRNN([[101.0]], [[1.0]], [1.0], activation=jax.nn.relu)), 3, 12),  # grows as e^{100 t}
     ],

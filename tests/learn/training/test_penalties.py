@@ -14,7 +14,7 @@ from rnn_ode import learn
 KEYS = jax.random.split(jax.random.key(0), 6)
 XS = jax.random.normal(KEYS[0], (6, 2))
 TANH = ro.VanillaCell.random(KEYS[1], 2, 3, activation=jnp.tanh)
-LSTM = eqx.nn.LSTMCell(2, 2, key=KEYS[2])
+LSTM = eqx.filter_jit(eqx.nn.LSTMCell)(2, 2, key=KEYS[2])
 
 
 def of_the_end(states):
