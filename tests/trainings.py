@@ -24,7 +24,3 @@ def squares(model, batch):
 
 
 QUIET = {"optimiser": optax.adam(0.01), "key": jax.random.key(1), "progress": False}
-
-
-def equal(a, b) -> bool:
-    return bool(eqx.tree_equal(a, b))

@@ -23,6 +23,14 @@ def unit(w, b=0.0):
     return ro.Map(ro.VanillaCell(jnp.reshape(w, (1, 1)), np.eye(1), np.array([b]), jnp.tanh), NONE)
 
 
+def fixed_points(*args, **options):
+    """The fixed points as arrays of NumPy, of which parts are taken without compiling."""
+    return jax.tree.map(np.asarray, ro.fixed_points(*args, **options))
+
+
+apply = eqx.filter_jit(lambda cell, x, h: jax.flatten_util.ravel_pytree(cell(x, h))[0])
+
+
 class Cubic(eqx.Module):
     """dh/dt = c₀ + c₁ h + c₂ h² + c₃ h³, one compiled program for all of them."""
 
@@ -46,7 +54,7 @@ def scaled(cell, gain):
     return eqx.tree_at(lambda c: c.weight_hh, cell, gain * cell.weight_hh)
 
 
-GRU = scaled(eqx.nn.GRUCell(1, 2, key=jax.random.key(0)), 4)
+GRU = scaled(eqx.filter_jit(eqx.nn.GRUCell)(1, 2, key=jax.random.key(0)), 4)
 PIECEWISE = ro.PiecewiseLinearCell(np.diag([0.4, -0.3]), [[0.0, 0.9], [0.8, 0.0]], np.ones((2, 1)), [-0.4, 0.3])
 
 
@@ -117,7 +125,7 @@ def check_layout(found):
 @pytest.mark.slow
 def test_pitchfork():
     """reference.json: `pitchfork`."""
-    found = ro.fixed_points(unit(1.5), LINE)
+    found = fixed_points(unit(1.5), LINE)
     check_layout(found)
     points, names = rows(found)
     np.testing.assert_allclose(points[:, 0], [-0.8585596366, 0, 0.8585596366], atol=1e-10)
@@ -141,7 +149,7 @@ class Plane(eqx.Module):
 
 def in_plane(A, guesses=((1.0, 0.5), (-2.0, 0.7), (0.3, -1.0)), k=0.0):
     flow = ro.Flow(Plane(jnp.asarray(A, float), jnp.asarray(k)))
-    return ro.fixed_points(flow, np.array(guesses), slow=True)
+    return fixed_points(flow, np.array(guesses), slow=True)
 
 
 @pytest.mark.parametrize(
@@ -214,12 +222,12 @@ def test_the_unit_of_a_search_is_a_quantile_of_the_positive_sizes_as_a_power_of_
     values = np.array([0.0, 3.0, np.nan, 1.0, np.inf, 7.0, 2.0, 5.5])
     finite = values[np.isfinite(values) & (values > 0)]
     quantile, shares = _fixed_points_search._quantile_of_positive, (0.0, 0.25, 0.5, 0.8, 1.0)
-    found = jax.jit(lambda values: [quantile(values, share) for share in shares])(jnp.asarray(values))
+    found = jax.jit(lambda values: [quantile(values, share) for share in shares])(values)
     np.testing.assert_allclose(found, np.quantile(finite, shares), rtol=1e-15)
-    assert jax.jit(lambda values: quantile(values, 0.5, 4.5))(jnp.zeros(3)) == 4.5
-    powers = [float(_fixed_points_search._power_of_two(jnp.asarray(x))) for x in (3.0, 4.0, 0.3, 1e-20)]
-    assert powers == [2.0, 4.0, 0.25, 2.0**-67]
-    unit, length = jax.jit(_fixed_points_search._sizes)(jnp.array([[3.0, 4.0], [0.0, 0.0], [3.0, -4.0]]))
+    assert jax.jit(lambda values: quantile(values, 0.5, 4.5))(np.zeros(3)) == 4.5
+    power = jax.jit(_fixed_points_search._power_of_two)
+    assert [float(power(x)) for x in (3.0, 4.0, 0.3, 1e-20)] == [2.0, 4.0, 0.25, 2.0**-67]
+    unit, length = jax.jit(_fixed_points_search._sizes)(np.array([[3.0, 4.0], [0.0, 0.0], [3.0, -4.0]]))
     assert unit == 2 and length == pytest.approx(5)
 
 
@@ -246,14 +254,14 @@ AT_ORIGIN = {
 def test_a_point_at_the_origin_is_one_point_though_what_the_field_is_summed_of_is_large(name):
     system, size, count = AT_ORIGIN[name]
     guesses = np.random.default_rng(0).uniform(-0.1, 3 if size == 1 else 0.6, size=(60, size))
-    assert int(ro.fixed_points(system, guesses).count) == count
+    assert int(fixed_points(system, guesses).count) == count
 
 
 @pytest.mark.slow
 def test_a_point_at_the_origin_is_one_point_in_float32(float32):
     system, size, count = AT_ORIGIN["a sigmoid"]
     guesses = np.random.default_rng(0).normal(size=(60, size)).astype(np.float32)
-    assert int(ro.fixed_points(system, guesses).count) == count
+    assert int(fixed_points(system, guesses).count) == count
 
 
 @pytest.mark.parametrize(
@@ -267,7 +275,7 @@ def test_a_point_at_the_origin_is_one_point_in_float32(float32):
     ],
 )
 def test_kinds_of_a_real_multiplier(w, kind, verdict):
-    found = ro.fixed_points(unit(w), LINE)
+    found = fixed_points(unit(w), LINE)
     points, [(name, said)] = rows(found)
     np.testing.assert_allclose(points, 0, atol=1e-6 if w == 1 else 1e-12)
     assert name == kind and said in ({verdict} if verdict else {"PERSISTS", "UNDETERMINED"})
@@ -276,7 +284,7 @@ def test_kinds_of_a_real_multiplier(w, kind, verdict):
 @slow
 def test_henon():
     """reference.json: `henon`; the eigenvalues of [[−2ax, 1], [b, 0]]."""
-    found = ro.fixed_points(network(HENON), GUESSES)
+    found = fixed_points(network(HENON), GUESSES)
     check_layout(found)
     points, names = rows(found)
     x = (-(1 - B) + np.array([-1, 1]) * np.sqrt((1 - B) ** 2 + 4 * A)) / (2 * A)
@@ -290,7 +298,7 @@ def test_henon():
 @slow
 def test_a_leaky_network_has_multipliers_1_minus_a_plus_a_mu():
     """reference.json: `leak`."""
-    found = ro.fixed_points(network(LEAKY), GUESSES)
+    found = fixed_points(network(LEAKY), GUESSES)
     exact = 1 - LEAK + LEAK * np.linalg.eigvals(W)
     np.testing.assert_allclose(np.sort(found.eigenvalues[0]), np.sort(exact), atol=1e-12)
     assert rows(found)[1] == [("FOCUS", "DECAYS")] and found.count == 1
@@ -298,7 +306,7 @@ def test_a_leaky_network_has_multipliers_1_minus_a_plus_a_mu():
 
 @slow
 def test_centres_and_saddles_of_a_pendulum():
-    found = ro.fixed_points(
+    found = fixed_points(
         ro.Flow(lambda t, h, p: jnp.stack([h[1], -jnp.sin(h[0])])), np.linspace([-3.5, 0.1], [3.5, 0.1], 15)
     )
     points, names = rows(found)
@@ -311,7 +319,7 @@ def test_centres_and_saddles_of_a_pendulum():
 @slow
 def test_every_point_of_a_product_of_pitchforks():
     """Two uncoupled units have 3² fixed points, the kinds those of their eigenvalues."""
-    found = ro.fixed_points(network(PRODUCT), np.asarray(GUESSES) / 3)
+    found = fixed_points(network(PRODUCT), np.asarray(GUESSES) / 3)
     check_layout(found)
     points, names = rows(found)
     grid = np.stack(np.meshgrid(*[[-OUTER, 0, OUTER]] * 2, indexing="ij"), axis=-1).reshape(-1, 2)
@@ -325,7 +333,7 @@ def test_every_point_of_a_product_of_pitchforks():
 
 @pytest.mark.slow
 def test_two_points_close_together_are_two():
-    found = ro.fixed_points(cubic(0.5 * 0.5001, 0.5 * 0.5001 - 1.0001, 1 - 1.0001, 1), LINE, slow=True)
+    found = fixed_points(cubic(0.5 * 0.5001, 0.5 * 0.5001 - 1.0001, 1 - 1.0001, 1), LINE, slow=True)
     points, names = rows(found)
     np.testing.assert_allclose(points[:, 0], [-1, 0.5, 0.5001], atol=1e-10)
     assert [verdict for _, verdict in names] == ["GROWS", "DECAYS", "GROWS"]
@@ -334,7 +342,7 @@ def test_two_points_close_together_are_two():
 @pytest.mark.slow
 def test_a_double_zero_is_one_point_of_unknown_verdict():
     """Newton's method closes in by halves from either side, where the computed eigenvalue is 1e-9 or −1e-9."""
-    found = ro.fixed_points(cubic(0.09, -0.6, 1.0), LINE, slow=True)
+    found = fixed_points(cubic(0.09, -0.6, 1.0), LINE, slow=True)
     points, names = rows(found)
     np.testing.assert_allclose(points[:, 0], [0.3], atol=1e-6)
     assert names == [("UNDETERMINED", "UNDETERMINED")] and (found.reached == 0).all()
@@ -342,7 +350,7 @@ def test_a_double_zero_is_one_point_of_unknown_verdict():
 
 def test_a_ghost_is_slow_and_no_fixed_point():
     """dh/dt = h² + 0.01 has none: its speed has the minimum 0.01 at 0."""
-    found = ro.fixed_points(cubic(0.01, 0.0, 1.0), LINE, slow=True)
+    found = fixed_points(cubic(0.01, 0.0, 1.0), LINE, slow=True)
     check_layout(found)
     assert found.count == 0 and found.slow.tolist() == [True] + 8 * [False]
     np.testing.assert_allclose(found.points[0], 0, atol=1e-8)
@@ -352,20 +360,20 @@ def test_a_ghost_is_slow_and_no_fixed_point():
 
 def test_a_guess_on_a_hill_of_the_speed_falls_off_it():
     """h² − 1 at h = 0: J = 0, and the speed has its maximum."""
-    points, names = rows(ro.fixed_points(cubic(-1.0, 0.0, 1.0), LINE, slow=True))
+    points, names = rows(fixed_points(cubic(-1.0, 0.0, 1.0), LINE, slow=True))
     np.testing.assert_allclose(points[:, 0], [-1, 1], atol=1e-12)
     assert names == [("NODE", "DECAYS"), ("NODE", "GROWS")]
 
 
 def test_a_velocity_without_zeros_has_no_fixed_points():
-    found = ro.fixed_points(cubic(1.0), LINE, slow=True)
+    found = fixed_points(cubic(1.0), LINE, slow=True)
     check_layout(found)
     assert found.count == 0 and not found.slow.any() and (found.reached == -1).all()
     assert "reached no fixed point" in ro.RESULTS[found.result]
 
 
 def test_every_guess_is_a_fixed_point_of_the_velocity_zero():
-    found = ro.fixed_points(cubic(0.0), LINE, slow=True)
+    found = fixed_points(cubic(0.0), LINE, slow=True)
     assert found.count == 9 and set(found.verdict_names) == {"PERSISTS"}
     np.testing.assert_allclose(found.points, LINE, atol=1e-7)
 
@@ -373,13 +381,13 @@ def test_every_guess_is_a_fixed_point_of_the_velocity_zero():
 @slow
 def test_running_off_to_infinity_is_no_convergence():
     """The residual e^{−h} falls below any tolerance on the way."""
-    found = ro.fixed_points(ro.Flow(lambda t, h, path: jnp.exp(-h)), LINE)
+    found = fixed_points(ro.Flow(lambda t, h, path: jnp.exp(-h)), LINE)
     assert found.count == 0 and (found.reached == -1).all()
 
 
 @slow
 def test_a_line_of_fixed_points_is_many_points_and_persists():
-    found = ro.fixed_points(network(AFFINE), GUESSES)
+    found = fixed_points(network(AFFINE), GUESSES)
     check_layout(found)
     count = int(found.count)
     assert count > 1 and set(found.verdict_names[:count]) == {"PERSISTS"}
@@ -393,15 +401,14 @@ def test_a_line_of_fixed_points_is_many_points_and_persists():
 def check_flow(cell, method, guesses):
     """The fixed points of the network are equilibria of its flow, with exponents g(λ), and found from the same guesses."""
     system, flow = ro.Map(cell, X), ro.Flow(ro.to_ode(cell, method), X)
-    found, again = ro.fixed_points(system, guesses), ro.fixed_points(flow, guesses)
+    found, again = fixed_points(system, guesses), fixed_points(flow, guesses)
     check_layout(found)
     check_layout(again)
     count = int(found.count)
     assert count >= 1 and (found.residuals[:count] <= 1e-12).all()
     assert not found.absent_from(flow).any()
     for h, values in zip(found.points[:count], found.eigenvalues[:count], strict=True):
-        after = cell(jnp.asarray(X), system.unravel(h))
-        np.testing.assert_allclose(jax.flatten_util.ravel_pytree(after)[0], h, atol=1e-12)
+        np.testing.assert_allclose(apply(cell, X, system.unravel(jax.device_put(h))), h, atol=1e-12)
         j = np.nanargmin(np.linalg.norm(again.points - h[None], axis=1))
         np.testing.assert_allclose(again.points[j], h, atol=1e-10)
         exponents = np.asarray(method.exponent(values))
@@ -432,7 +439,7 @@ def test_every_fixed_point_of_an_lstm_is_an_equilibrium():
 def test_a_zero_bias_relu_network_s_flow_is_undetermined_at_zero():
     found = check_flow(zoo(RELU), ro.Tustin(), GUESSES)
     assert found.on_kink[0] and found.verdict_names[0] == "UNDETERMINED"
-    assert ro.fixed_points(ro.Flow(ro.to_ode(zoo(RELU), ro.Tustin()), X), GUESSES).on_kink[0]
+    assert fixed_points(ro.Flow(ro.to_ode(zoo(RELU), ro.Tustin()), X), GUESSES).on_kink[0]
 
 
 @slow
@@ -440,7 +447,7 @@ def test_a_zero_bias_relu_network_s_flow_is_undetermined_at_zero():
 def test_only_a_point_exactly_on_a_kink_is_marked(beside):
     """h = relu(W h + b) with b such that the second unit's argument at the fixed point (1, 0) is `beside`."""
     h = np.array([1.0, max(beside, 0.0)])
-    found = ro.fixed_points(network(RELU, np.array([1.0, beside]) - KINKED @ h), GUESSES)
+    found = fixed_points(network(RELU, np.array([1.0, beside]) - KINKED @ h), GUESSES)
     near = int(np.nanargmin(np.linalg.norm(found.points - h[None], axis=1)))
     np.testing.assert_allclose(found.points[near], h, atol=1e-12)
     assert found.on_kink[near] == (beside == 0)
@@ -475,7 +482,7 @@ def together():
 
 @slow
 def test_jitted_and_vmapped_it_is_the_same(together):
-    alone = [ro.fixed_points(unit(w), LINE) for w in (1.5, 0.5, 2.0)]
+    alone = [fixed_points(unit(w), LINE) for w in (1.5, 0.5, 2.0)]
     for i, one in enumerate(alone):
         other = jax.tree.map(lambda leaf, i=i: leaf[i], together)
         jax.tree.map(partial(np.testing.assert_allclose, atol=1e-12), one, other)
@@ -520,16 +527,16 @@ def test_it_lowers_everywhere(monkeypatch):
 @slow
 def test_side_by_side_the_search_is_the_same(monkeypatch):
     """What other platforms than a CPU run; seven guesses, so that it is traced anew."""
-    one_by_one = ro.fixed_points(unit(1.5), LINE)
+    one_by_one = fixed_points(unit(1.5), LINE)
     monkeypatch.setattr(_fixed_points_search, "_each", lambda function, rows, platform: jax.vmap(function)(rows))
-    together = ro.fixed_points(unit(1.5), LINE[:7])
+    together = fixed_points(unit(1.5), LINE[:7])
     np.testing.assert_allclose(together.points[:3], one_by_one.points[:3], atol=1e-12)
     assert together.reached.tolist() == one_by_one.reached[:7].tolist()
 
 
 @slow
 def test_every_property_of_a_vmapped_result_is_that_of_each(together):
-    alone = [ro.fixed_points(unit(w), LINE) for w in (1.5, 0.5, 2.0)]
+    alone = [fixed_points(unit(w), LINE) for w in (1.5, 0.5, 2.0)]
     other = unit(0.5)
     assert together.count.tolist() == [3, 1, 3] == [int(one.count) for one in alone]
     assert together.kind_names == [one.kind_names for one in alone]
@@ -541,9 +548,9 @@ def test_every_property_of_a_vmapped_result_is_that_of_each(together):
 
 @slow
 def test_order_copies_and_padding_of_the_guesses_do_not_change_the_points():
-    plain = rows(ro.fixed_points(unit(1.5), LINE))
+    plain = rows(fixed_points(unit(1.5), LINE))
     for guesses in (LINE[::-1], LINE[[0, 0, 0, 0, 8, 8, 8, 4, 4]], np.where(np.arange(9)[:, None] % 8 == 0, LINE, 0.0)):
-        other = rows(ro.fixed_points(unit(1.5), guesses))
+        other = rows(fixed_points(unit(1.5), guesses))
         np.testing.assert_allclose(other[0], plain[0], atol=1e-12)
         assert other[1] == plain[1]
 
@@ -640,7 +647,7 @@ def test_states_settled_on_a_nearly_continuous_attractor_stay_where_they_are():
 
 @slow
 def test_eigenvectors_are_biorthogonal_and_nan_where_there_are_none():
-    found = ro.fixed_points(network(LEAKY), GUESSES)
+    found = fixed_points(network(LEAKY), GUESSES)
     J = network(LEAKY).jacobian(found.points[0])
     np.testing.assert_allclose(found.left[0] @ found.right[0], np.eye(2), atol=1e-12)
     np.testing.assert_allclose(J @ found.right[0], found.right[0] * found.eigenvalues[0][None], atol=1e-12)
@@ -648,10 +655,10 @@ def test_eigenvectors_are_biorthogonal_and_nan_where_there_are_none():
     np.testing.assert_allclose(np.linalg.norm(found.right[0], axis=0), 1, rtol=1e-12)
     np.testing.assert_allclose(found.timescales[0], -1 / np.log(abs(found.eigenvalues[0])), rtol=1e-12)
     assert np.isnan(found.left[1:]).all() and np.isnan(found.timescales[1:]).all()
-    line = ro.fixed_points(network(AFFINE), GUESSES)
+    line = fixed_points(network(AFFINE), GUESSES)
     assert np.isinf(line.timescales[0, 0]) and line.timescales[0, 0] > 0
     np.testing.assert_allclose(line.left[0, 0] @ Q[0], line.right[0, :, 0] @ Q[0], atol=1e-12)  # symmetric
-    jordan = ro.fixed_points(ro.Map(lambda x, h: jnp.array([[0.5, 1.0], [0.0, 0.5]]) @ h), GUESSES)
+    jordan = fixed_points(ro.Map(lambda x, h: jnp.array([[0.5, 1.0], [0.0, 0.5]]) @ h), GUESSES)
     assert np.isnan(jordan.left[0]).all() and np.isfinite(jordan.right[0]).all()
 
 
@@ -686,7 +693,7 @@ def test_the_flow_by_the_logarithm_has_the_network_s_points_and_the_logarithms_o
     W = np.array([[1.3, 0.2, 0.0], [0.0, 0.7, 0.2], [0.1, 0.0, 0.6]])
     cell = ro.VanillaCell(W, np.ones((3, 1)), 0.05 * np.ones(3), jnp.tanh)
     flow, guesses = ro.to_ode(cell, ro.Exact(), dt=0.5), np.random.default_rng(0).normal(size=(12, 3))
-    network, found = ro.fixed_points(ro.Map(cell, NONE), guesses), ro.fixed_points(ro.Flow(flow, NONE), guesses)
+    network, found = fixed_points(ro.Map(cell, NONE), guesses), fixed_points(ro.Flow(flow, NONE), guesses)
     count = int(network.count)
     assert count == found.count > 1
     np.testing.assert_allclose(found.points[:count], network.points[:count], atol=1e-12)
@@ -709,9 +716,9 @@ distinct = jax.jit(_fixed_points_search.distinct)
 
 
 def led(points, radius):
-    points = jnp.asarray(points, float)[:, None]
-    yes = jnp.ones(len(points), bool)
-    end = _fixed_points_search.End(points, jnp.full(len(points), radius / 4), points[:, None], yes, ~yes)
+    points = np.asarray(points, float)[:, None]
+    yes = np.ones(len(points), bool)
+    end = _fixed_points_search.End(points, np.full(len(points), radius / 4), points[:, None], yes, ~yes)
     return lead(end)
 
 
@@ -723,11 +730,10 @@ def test_copies_collapse_and_neighbours_do_not_chain():
 
 
 def test_an_end_that_is_no_point_leads_no_cluster():
-    no = jnp.zeros(3, bool)
-    nan = jnp.full((3, 1, 1), jnp.nan)
-    end = _fixed_points_search.End(nan[:, 0], nan[:, 0, 0], nan, no.at[1].set(True), no)
-    end = end._replace(point=end.point.at[1].set(0.0), radius=end.radius.at[1].set(0.1))
-    order, used, reached = distinct(end)
+    no, nan = np.zeros(3, bool), np.full((3, 1, 1), np.nan)
+    point, radius = np.array([[np.nan], [0.0], [np.nan]]), np.array([np.nan, 0.1, np.nan])
+    end = _fixed_points_search.End(point, radius, nan, np.array([False, True, False]), no)
+    order, used, reached = map(np.asarray, distinct(end))
     assert order[0] == 1 and used.tolist() == [True, False, False] and reached.tolist() == [-1, 0, -1]
 
 
@@ -786,6 +792,6 @@ def test_a_field_that_branches_on_time_in_python_is_named():
 
 
 def test_points_are_not_looked_for_in_a_field_that_uses_time():
-    found = ro.fixed_points(unit(1.5), LINE)
+    found = fixed_points(unit(1.5), LINE)
     with pytest.raises(ValueError, match="absent_from needs a field that does not depend on the time t"):
         found.absent_from(ro.Flow(lambda t, h, path: -h + 0.3 * jnp.cos(t)))

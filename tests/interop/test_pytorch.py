@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from oracles import equal
 
 import rnn_ode as ro
 from rnn_ode import interop
@@ -102,7 +103,7 @@ def there_and_back(torch, model, kind):
     back = torch_module(torch, kind, model.rec.num_layers, model.rec.bias, seed=1).to(model.lin.weight.dtype)
     back.load_state_dict({key: torch.from_numpy(value) for key, value in weights.items()})
     assert_same_outputs(torch, back, network)
-    assert eqx.tree_equal(interop.from_torch_network(weights, activation=activation_of(kind), residual=True), network)
+    assert equal(interop.from_torch_network(weights, activation=activation_of(kind), residual=True), network)
 
 
 QUICK = [("gru", 2, False), ("relu", 3, True)]
@@ -161,7 +162,7 @@ def test_a_module_is_taken_as_it_is_with_its_activation(torch, kind, float32):
     one = torch_module(torch, kind, 1, bias=True)
     for module in (one, one.rec):  # the layer itself, or what holds it
         cell = interop.from_torch(module)
-        assert eqx.tree_equal(cell, interop.from_torch(one.state_dict(), "rec.", activation=activation_of(kind)))
+        assert equal(cell, interop.from_torch(one.state_dict(), "rec.", activation=activation_of(kind)))
 
 
 @pytest.mark.parametrize(("kind", "bias"), [("tanh", True), ("relu", False), ("gru", False), ("lstm", True)])

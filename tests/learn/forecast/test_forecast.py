@@ -3,11 +3,11 @@
 import dataclasses
 import json
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from oracles import equal
 
 from rnn_ode import datasets, learn
 from rnn_ode.learn._forecast.scores import baselines_of
@@ -61,7 +61,7 @@ def test_the_networks_never_see_the_test_part():
     changed = SINE.copy()
     changed[-72:] += np.random.default_rng(0).normal(size=(72, 1))
     a, b = (learn.forecast(values, gru, history=10, steps=20, **QUIET) for values in (SINE, changed))
-    assert eqx.tree_equal(a.fit.model, b.fit.model)
+    assert equal(a.fit.model, b.fit.model)
     assert not np.allclose(a.band.mean, b.band.mean)
 
 
@@ -134,7 +134,7 @@ def test_ctrl_c_in_the_refit_keeps_the_test_and_its_networks(monkeypatch):
 
     monkeypatch.setattr("rnn_ode.learn._forecast.trainer.fit", stopped_after_the_test)
     f = learn.forecast(SINE, gru, refit=True, **way)
-    assert eqx.tree_equal(f.forecaster, unrefitted.forecaster) and "learning on from all rows was stopped" in f.table()
+    assert equal(f.forecaster, unrefitted.forecaster) and "learning on from all rows was stopped" in f.table()
     np.testing.assert_allclose(f.future.mean, unrefitted.future.mean, rtol=1e-6)
 
 

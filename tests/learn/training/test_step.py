@@ -6,7 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from trainings import QUIET, TARGETS, XS, equal, small, squares
+from oracles import equal
+from trainings import QUIET, TARGETS, XS, small, squares
 
 from rnn_ode import learn
 
