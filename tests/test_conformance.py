@@ -48,7 +48,7 @@ def state_of(field):
 def test_a_run_of_a_cell_is_the_loop(name):
     cell, h0 = CELLS[name], jax.tree.map(jnp.asarray, STATES[name])
     run = ro.iterate(cell, XS, h0)
-    assert_close(run.states, loop(cell, jnp.asarray(XS), h0), rtol=1e-12, atol=1e-13)
+    assert_close(run.states, loop(eqx.filter_jit(cell), XS, h0), rtol=1e-12, atol=1e-13)
     zeros = jax.tree.map(np.zeros_like, STATES[name])
     assert_close(jax.tree.map(lambda rows: rows[0], ro.iterate(cell, XS).states), zeros, rtol=0)
 
@@ -60,7 +60,7 @@ ALIKE = ("tanh", "affine", "piecewise", "gru", "behind an input layer", "project
 def test_a_run_of_a_cell_in_parallel_is_the_loop(name):
     cell, h0 = CELLS[name], jax.tree.map(jnp.asarray, STATES[name])
     run = ro.iterate(cell, XS, h0, parallel=True)
-    assert_close(run.states, loop(cell, jnp.asarray(XS), h0), rtol=1e-12, atol=1e-12)
+    assert_close(run.states, loop(eqx.filter_jit(cell), XS, h0), rtol=1e-12, atol=1e-12)
     assert run.stats["parallel"] == ro.ParallelChoice.NEWTON
 
 
@@ -79,7 +79,7 @@ def test_a_batch_of_a_cell_s_runs_is_its_runs(name):
     batch = np.stack([XS, -XS])
     states = eqx.filter_jit(jax.vmap(lambda xs: ro.iterate(cell, xs, STATES[name]).states))(batch)
     for k, xs in enumerate(batch):
-        wanted = loop(cell, jnp.asarray(xs), jax.tree.map(jnp.asarray, STATES[name]))
+        wanted = loop(eqx.filter_jit(cell), xs, jax.tree.map(jnp.asarray, STATES[name]))
         assert_close(jax.tree.map(lambda rows, k=k: rows[k], states), wanted, rtol=1e-12, atol=1e-13)
 
 
@@ -123,7 +123,7 @@ def test_a_cell_comes_back_from_its_file(name, tmp_path):
 def test_forward_and_euler_give_the_cell_back(name):
     cell, x, h = CELLS[name], jnp.asarray(XS[0]), jax.tree.map(jnp.asarray, STATES[name])
     again = ro.to_rnn(ro.to_ode(cell, ro.Forward(1)), ro.Euler())
-    assert_close(again(x, h), cell(x, h), rtol=1e-13, atol=1e-14)
+    assert_close(eqx.filter_jit(again)(x, h), eqx.filter_jit(cell)(x, h), rtol=1e-13, atol=1e-14)
 
 
 # --- fields ------------------------------------------------------------------------------------------------------------
