@@ -3,6 +3,7 @@
 import math
 from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 
@@ -88,7 +89,7 @@ def recommended_scheme(
     scheme that cannot stream and was better by more than `WORTH` dB, if there is one.
     """
     plain, x = Network(network.cell, network.readout), jnp.asarray(own.xs[0])
-    trial = {"latency": latency, "output": lambda h: plain.output(x, h)}
+    trial = {"latency": latency, "output": eqx.Partial(plain.output, x)}
     found = recommend(network.cell, liveliest(own), ratio, network.initial, **trial)
     runs = [evolve, resampled]
     if _reads_in_time(ratio, latency, interval):
