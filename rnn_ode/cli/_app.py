@@ -123,9 +123,6 @@ _SYSTEM = {
 }
 
 
-_ADVICE = re.compile(r"\b(give |or |; )(index|dates|sep|decimal|na|header|fill)\b")
-
-
 def _in_words(error: Exception) -> str:
     """The text of an error. An error of the system is told in words, without its number."""
     if not isinstance(error, OSError) or error.errno is None:
@@ -135,11 +132,7 @@ def _in_words(error: Exception) -> str:
 
 
 def _with_options(options: Mapping[str, str], text: str) -> str:
-    """The text with an option in place of each argument at its beginning, as in `rate must be above 0`, and in its advice.
-
-    The advice is that of `load_csv`, as in `give dates a format`. Arguments without an option stay as they are.
-    """
-    text = _ADVICE.sub(lambda found: found[1] + options.get(found[2], found[2]), text)
+    """The text with an option in place of each argument at its beginning, as in `rate must be above 0`."""
     match = re.match(r"[A-Za-z_, ]{1,60}?(?= (must|cannot|needs) )", text)
     if match is None:
         return text

@@ -7,7 +7,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from ._app import app, job, mention_unused
+from ._app import app, job, mention_unused, with_advice
 from ._options import (
     ACTIVATION,
     LAST_COLUMN,
@@ -100,7 +100,7 @@ def compare_command(
         with progress("running the network") as step:
             parts = len(methods) + 3  # the network, its eigenvalues and its growth
             comparison = compare(cell, xs, h0=h0, methods=methods, progress=numbered(step, parts))
-        read = "" if input is None else f"{series.understood()}\n"
+        read = "" if input is None else f"{with_advice(context, series.understood())}\n"
         source = f"{cell_name(cell)} ({weights or 'random network'})"
         deliver(
             comparison,

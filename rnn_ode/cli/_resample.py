@@ -134,7 +134,7 @@ def resample_command(
             mention_unused(context, given, "ahead", "behind", "band", "force")
         check_files(reads={"--input": input, "--weights": weights}, writes={"--out": out})
         source = source_of(context, input, out, to, rate, column, fill, subtype)
-        read = readings(source, out, rate)
+        read = readings(context, source, out, rate)
         network = network_in_double(weights, activation, prefix, readout, between, residual)
         network, source = on_channels(network, source, len(hold or ()), channel)
         own = (network.rate or source.rate) if trained is None else trained

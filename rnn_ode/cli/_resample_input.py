@@ -15,7 +15,7 @@ from .._resampling.stream import Rate, as_rate
 from ..audio import read_recording
 from ..audio._formats import MOST_HZ, check_subtype, format_of, subtype_for
 from ..interop import Network
-from ._app import mention_unused
+from ._app import mention_unused, with_advice
 from ._cell import assumed_activation, network_from_file
 from ._options import Activation
 
@@ -48,7 +48,7 @@ def source_of(
     return read_recording(input)
 
 
-def readings(source: Source, out: Path, rate: float) -> list[str]:
+def readings(context: typer.Context, source: Source, out: Path, rate: float) -> list[str]:
     """How a csv file was understood, and what becomes of its times."""
     if not isinstance(source, Table):
         return []
@@ -56,7 +56,7 @@ def readings(source: Source, out: Path, rate: float) -> list[str]:
     times = (
         f"the times of {source.path} are not kept: those of {out} begin at 0, and --rate ({rate:g}) gives their unit."
     )
-    return [f"{series.understood()}."] + [times] * (series.index is not None)
+    return [f"{with_advice(context, series.understood())}."] + [times] * (series.index is not None)
 
 
 def check_rates(rate_in: Fraction | int, to: float, trained: Rate) -> None:

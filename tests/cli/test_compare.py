@@ -64,7 +64,7 @@ def test_a_missing_value_is_filled_by_the_option_that_the_error_names(invoke, as
     (tmp_path / "gap.csv").write_text("k,a,b\n0,1,1\n1,1,2\n2,1,\n3,1,4\n")
     arguments = ("compare", "--weights", "net.npz", "--activation", "relu", "--input", "gap.csv", "--json")
     refused = invoke(*arguments)
-    assert refused.exit_code == 2 and "; --fill (linear, previous, season) would fill it.\n" in refused.stderr
+    assert refused.exit_code == 2 and "; give --fill (linear, previous, season) to fill it.\n" in refused.stderr
     result = invoke(*arguments, "--fill", "linear")
     assert result.exit_code == 0, result.output
     values = np.arange(1.0, 5.0)

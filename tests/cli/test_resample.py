@@ -96,7 +96,7 @@ def test_notes_tell_which_column_was_read_and_that_times_begin_at_0(folder):
     (folder / "in.csv").write_text("day,a,b\n" + "\n".join(rows))
     arguments = ("--weights", "net.npz", "--input", "in.csv", "--out", "out.csv", "--to", 2)
     refused = invoke(*arguments)
-    assert refused.exit_code == 2 and "; --fill (linear, previous, season) would fill it.\n" in refused.stderr
+    assert refused.exit_code == 2 and "; give --fill (linear, previous, season) to fill it.\n" in refused.stderr
     result = invoke(*arguments, "--fill", "linear")
     assert result.exit_code == 0, result.output
     assert "note: in.csv: 20 rows; column b of 3; index day from 2020-01-01 to 2020-01-20" in result.stderr
