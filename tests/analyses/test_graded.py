@@ -5,8 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from rnn_ode._analyses import graded
 from rnn_ode._analyses.frames import first_frame
-from rnn_ode._analyses.graded import frames_before, graded_qr, of_block
+from rnn_ode._analyses.graded import frames_before, of_block
+
+graded_qr = jax.jit(graded.graded_qr)
 
 RNG = np.random.default_rng(0)
 N, COUNT, BLOCKS = 3, 5, 40
@@ -48,11 +51,11 @@ def test_frames_at_once_are_the_frames_one_after_another(name, dtype):
 
 def test_rows_of_any_size_are_factorised():
     C, d = RNG.normal(size=(N, N)), np.array([2.0, 0.0, -5.0])
-    X, logs, U = graded_qr(jnp.asarray(d), jnp.asarray(C))
+    X, logs, U = map(np.asarray, graded_qr(d, C))
     np.testing.assert_allclose(X @ X.T, np.eye(N), atol=1e-14)
     np.testing.assert_allclose(X @ (np.exp(logs)[:, None] * U), np.exp(d)[:, None] * C, atol=1e-14)
     np.testing.assert_array_equal(np.tril(U, -1), 0)
-    far, logs, _ = graded_qr(jnp.asarray(1e4 * d), jnp.asarray(C))
+    far, logs, _ = graded_qr(1e4 * d, C)
     # the limit is Gaussian elimination: the pivots are ratios of the leading minors
     minors = [np.linalg.det(C[:k, :k]) for k in range(N + 1)]
     np.testing.assert_allclose(logs - 1e4 * d, np.log(np.abs(np.divide(minors[1:], minors[:-1]))), atol=1e-8)
