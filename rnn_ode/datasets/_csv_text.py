@@ -28,8 +28,14 @@ _NAMES = {_NONE: "commas", ",": "commas", ";": "semicolons", "\t": "tabs", "|": 
 
 Record = tuple[int, str]  # number of its first line, from 1, and text without the line's end
 
+_ZIP = b"PK\x03\x04"
 _OTHER_FILES = {
-    b"PK\x03\x04": "a zip archive or an Excel workbook; unpack it, or save the sheet as csv",
+    b"\x93NUMPY": "an array of NumPy (npy); write it as csv, in NumPy by savetxt(…, load(…), delimiter=',')",
+    **dict.fromkeys((b"RIFF", b"RIFX", b"RF64"), "a sound file (wav); rnn_ode.audio and rnn-ode resample read it"),
+    **dict.fromkeys((b"fLaC", b"OggS"), "a sound file; rnn_ode.audio reads it"),
+    b"\x89HDF\r\n\x1a\n": "an HDF5 or NetCDF file; write its table as csv, in pandas by read_hdf(…).to_csv(…)",
+    b"%PDF": "a PDF; save its table as csv",
+    _ZIP: "a zip archive or an Excel workbook; unpack it, or save the sheet as csv",
     b"\xd0\xcf\x11\xe0": "an old Excel workbook; save the sheet as csv",
     b"\x1f\x8b": "compressed by gzip; unpack it first",
     b"PAR1": "a Parquet file; write it as csv, in pandas by read_parquet(…).to_csv(…)",
@@ -44,7 +50,7 @@ def records(path: PathLike) -> Iterator[Record]:
     """Yield the records that are not blank. `ValueError` for a file of another kind and for bytes that are not UTF-8."""
     check_regular(as_path("path", path))
     with open(path, "rb") as file:
-        _check_kind(path, file.peek(8)[:8].removeprefix(codecs.BOM_UTF8))
+        _check_kind(path, file.peek(512)[:512].removeprefix(codecs.BOM_UTF8))
         parts, first = [], 1
         for number, line in enumerate(_lines(path, file), 1):
             text = _decoded(path, number, line)
@@ -88,9 +94,19 @@ def _told_separator(line: str) -> str | None:
 
 
 def _check_kind(path: PathLike, begin: bytes) -> None:
-    for magic, what in _OTHER_FILES.items():
-        if begin.startswith(magic):
-            raise ValueError(f"{path}: comma-separated text is wanted; this is {what}.")
+    """`ValueError` for a file that is no text by its first bytes."""
+    found = next((what for magic, what in _OTHER_FILES.items() if begin.startswith(magic)), None)
+    if begin.startswith(_ZIP) and _first_name(begin).endswith(b".npy"):
+        found = "an archive of arrays of NumPy (npz); write one of them as csv, in NumPy by savetxt(…, delimiter=',')"
+    if found is None and b"\0" in begin:
+        found = "a binary file of a kind that is not known here, or text in UTF-16; save it as csv in UTF-8"
+    if found is not None:
+        raise ValueError(f"{path}: a csv file is wanted; this is {found}.")
+
+
+def _first_name(begin: bytes) -> bytes:
+    """The name of the first file in a zip archive."""
+    return begin[30 : 30 + int.from_bytes(begin[26:28], "little")]
 
 
 def _decoded(path: PathLike, number: int, line: bytes) -> str:

@@ -1,5 +1,7 @@
 """Reading csv files: what is read, and what is refused with its line and column."""
 
+import wave
+
 import numpy as np
 import pytest
 
@@ -428,3 +430,23 @@ def test_a_season_is_asked_for_only_if_something_is_to_be_filled(write):
 def test_text_of_another_kind_is_named(write, text, kind):
     with pytest.raises(ValueError, match=f"this is {kind}"):
         datasets.load_csv(write(text))
+
+
+def test_files_that_are_no_text_are_named_by_their_first_bytes(tmp_path):
+    """A npy and a wav file were to be saved as UTF-8."""
+    array, packed, sound, other = (tmp_path / name for name in ("m.npy", "m.npz", "a.wav", "a.bin"))
+    np.save(array, np.linspace(0, 1, 50))
+    np.savez(packed, np.linspace(0, 1, 50))
+    with wave.open(str(sound), "wb") as file:
+        file.setparams((1, 2, 8000, 0, "NONE", ""))
+        file.writeframes(np.arange(-500, 500, dtype=np.int16).tobytes())
+    other.write_bytes(np.linspace(0, 1, 50).tobytes())
+    kinds = {
+        array: "an array of NumPy",
+        packed: "an archive of arrays of NumPy",
+        sound: "a sound file",
+        other: "a binary",
+    }
+    for path, kind in kinds.items():
+        with pytest.raises(ValueError, match=rf"{path.name}: a csv file is wanted; this is {kind}"):
+            datasets.load_csv(path)
