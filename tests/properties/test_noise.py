@@ -61,6 +61,7 @@ def test_twice_the_noise_is_four_times_the_covariance(W, data, factor):
 @prop(
     25,
     1500,
+    found="refined solutions of Lyapunov's equations were wrong for slowly decaying defective matrices",
     A=draw.stable(continuous=True, least=draw.SLOW, most=5, kinds=TAME),
     data=st.data(),
     rng=draw.rngs(),
