@@ -1,5 +1,6 @@
 """The cells of a csv file: numbers of each column, dates, and which columns are read. pandas reads the cells, in pieces."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -17,6 +18,11 @@ from ._times import increases
 _PIECE = 100_000  # rows that are texts at the same time
 _CODES = (-99, -999, -9999, -99999, -999.9, -99.99, -999.99)  # with which some files write missing values
 _TIMES = frozenset(("year", "years", "date", "time", "datetime", "timestamp", "jahr", "datum", "zeit"))
+
+_NAMES = (
+    "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december",
+    "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday",
+)  # fmt: skip
 
 
 @dataclass
@@ -47,7 +53,7 @@ class Table:
             if not numeric:
                 raise ValueError(
                     f"{self.path}, line {self.lines[0]}: no column holds numbers, {self.dialect.separated()}; "
-                    f"got {self.first[:200]!r}. Give sep, if something else separates them."
+                    f"got {self.first[:200]!r}.{self._no_numbers()}"
                 )
             return numeric[-1:]
         wanted = as_columns("column", column)
@@ -61,6 +67,15 @@ class Table:
                     f"{self.numbers[i].units_in_words()}."
                 )
         return found
+
+    def _no_numbers(self) -> str:
+        """What to do if no column holds numbers."""
+        cells = self.dialect.cells(self.first)
+        if len(cells) == 1 and re.search(r"\w\W+\w", cells[0]):
+            return " Give sep, if something else separates them."
+        if any(cell.lower() in ("true", "false") for cell in cells):
+            return " True and False are no numbers: write 1 and 0."
+        return f" Its cells are {', '.join(map(repr, cells))[:80]}; numbers are wanted, such as 0.5."
 
     def place_of(self, known: Column, chosen: list[int]) -> int:
         """Where a column that is known in advance is among those to read."""
@@ -130,7 +145,8 @@ class Table:
             raise ValueError(
                 f"{self.path}, line {self.lines[row]}, column {name!r}: a date is wanted like those around it, "
                 f"from 1678 to 2261; got {came}. "
-                'Leave that row out, or give dates a format such as %d.%m.%Y, or give index another column or "none".'
+                f"{_months_in(cells[row])}Leave that row out, or give dates a format such as %d.%m.%Y, or give index another "
+                'column or "none".'
             )
         return read.times, (read.remark,) * bool(read.remark)
 
@@ -253,6 +269,14 @@ def _dated(sample: list[list[str]], dialect: Dialect) -> list[int]:
     columns = list(zip(*rows, strict=True)) if rows else []
     shares = [np.mean([kind(cell, dialect.spelling) == "date" for cell in cells]) for cells in columns]
     return sorted((i for i, share in enumerate(shares) if share > 0.5), key=lambda i: -shares[i])
+
+
+def _months_in(cell: str) -> str:
+    """What to say of a date whose month may have its name in another language; nothing for other texts."""
+    match = re.fullmatch(r"(?:\d{1,2}[-. ]+)?([^\W\d_]{3,})[-., ]+(?:\d{1,2}[-., ]+)?\d{2,4}(?: .*)?", cell)
+    if match is None or any(match[1].lower() in (name, name[:3]) for name in _NAMES):
+        return ""
+    return f"If {match[1]!r} is a month: its name must be English, as in January 2010 or Jan-10; or write 2010-01. "
 
 
 def _are_years(values: np.ndarray) -> bool:
