@@ -63,7 +63,8 @@ class Report(Shown):
             waits = f"{self.latency:.3g} steps of the network, {self.latency / self.trained:.2g} time units"
             rows.append(("latency", f"{waits}, in a stream; the file has no delay"))
         if self.better:
-            rows.append(("better", f"{self.better} did better in the trial; it is not a scheme of this command"))
+            name, _, gain = self.better.rpartition(", by ")
+            rows.append(("better", f"{name} was better in the trial, by {gain}, but this command does not run it"))
         if self.clipped:
             rows.append(("clipped", f"{self.clipped} samples beyond full scale; --subtype float has none"))
         columns = Column(""), Column("")

@@ -66,7 +66,9 @@ def test_a_survey_gives_the_mean_and_the_beginning_with_the_constants():
 
 def test_the_report_in_words_and_as_a_dictionary():
     scheme = {"ahead": 3, "behind": 2, "band": 0.1, "radius": 0.5, "stable": False, "recommended": False}
-    report = Report("a.wav", "b.wav", 8000, 9600, 8000, 12, scheme, 7, 0.5, 2.0, None, "other(1), by 2.0 dB", None)
+    report = Report(
+        "a.wav", "b.wav", 8000, 9600, 8000, 12, scheme, 7, 0.5, 2.0, None, "other(1, band=0.1), by 2.0 dB", None
+    )
     text = report.table()
     for words in (
         "input a.wav at 8000",
@@ -76,7 +78,7 @@ def test_the_report_in_words_and_as_a_dictionary():
         "roots within 0.50000 of 0 at rest, UNSTABLE",
         "real-time factor 2.00 (0.50 s",
         "round trip not defined (too short, or no error)",
-        "better other(1), by 2.0 dB did better in the trial",
+        "better other(1, band=0.1) was better in the trial, by 2.0 dB, but this command does not run it",
         "clipped 7 samples beyond full scale",
     ):
         assert words in " ".join(text.split())
