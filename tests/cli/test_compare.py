@@ -119,3 +119,14 @@ def test_the_default_run_from_a_shell(tmp_path):
     )
     assert re.match(said, data["finding"])
     assert (tmp_path / "rnn_ode_compare.png").stat().st_size > 20_000
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("error")
+def test_complex_flows_run_without_a_warning_of_another_library(invoke):
+    np.savez("turn.npz", W_h=np.diag([-0.5, 0.6]), W_x=np.ones((2, 1)), b=np.zeros(2))
+    options = ("--weights", "turn.npz", "--activation", "tanh", "--method", "exact:complex:anchored", "--json")
+    result = invoke("compare", "--input", "series.csv", *options)
+    assert result.exit_code == 0 and result.stderr == "", result.output
+    row = json.loads(result.stdout)["rows"][0]
+    assert row["reason"] == "" and row["error_max"] < 1e-9
