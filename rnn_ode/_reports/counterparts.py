@@ -22,6 +22,8 @@ from .._run.integrate import integrate
 from .._run.tolerances import default_rtol
 from .._run.trajectory import Trajectory, is_successful
 
+_NEAR = 0.1  # of a pole: Tustin's exponents are above 40 a step there
+
 
 def run_counterpart(
     cell: Cell, method: AbstractMethod, xs: Array, h0: State, dt: float
@@ -39,6 +41,8 @@ def run_counterpart(
     trajectory = integrate(field, Hold(xs, dt), h0, **_effort(field, h0, len(xs)), throw=False)
     if partial and bool(trajectory.result == RESULTS.field_undefined):
         return trajectory, _undefined(cell, method, xs, trajectory)
+    if bool(trajectory.result == RESULTS.max_steps_reached):
+        return trajectory, why_ended(trajectory) + _out_of_steps(cell, method, xs, trajectory)
     return trajectory, why_ended(trajectory)
 
 
@@ -72,11 +76,31 @@ def _obstacle_at(cell: Cell, method: AbstractMethod, x: ArrayLike, h: State, at:
 
 def _undefined(cell: Cell, method: AbstractMethod, xs: Array, trajectory: Trajectory) -> str:
     """Why the method stopped existing during a run."""
-    k = _last_finite(trajectory)
-    at = f"t = {float(np.asarray(trajectory.ts)[k]):g}"
-    state = jax.tree.map(lambda rows: jnp.real(rows[k]), trajectory.states)
-    why = _obstacle_at(cell, method, xs[min(k, len(xs) - 1)], state, at)
+    at = f"t = {float(np.asarray(trajectory.ts)[_last_finite(trajectory)]):g}"
+    why = _obstacle_at(cell, method, *_last_step(xs, trajectory), at)
     return f"does not exist here: {why}" if why else f"does not exist here from shortly after {at}"
+
+
+def _out_of_steps(cell: Cell, method: AbstractMethod, xs: Array, trajectory: Trajectory) -> str:
+    """What a run out of steps may have met, a pole of the method, and what to do: words that follow those of `why_ended`."""
+    more = "; ro.integrate may go on with a larger max_steps"
+    if method.pole is None:
+        return more
+    multipliers = np.linalg.eigvals(np.asarray(local_jacobian(cell, *_last_step(xs, trajectory))))
+    near = multipliers[np.argmin(abs(multipliers - method.pole))]
+    if abs(near - method.pole) > _NEAR:
+        return more
+    shown = f"{near.real:.3g}" if near.imag == 0 else f"{near:.3g}"
+    return (
+        f"; the local step's multiplier {shown} is near {method.pole:g}, a pole of {method.label}, where its field is large; "
+        "a method without a pole, such as forward:3, meets none"
+    )
+
+
+def _last_step(xs: Array, trajectory: Trajectory) -> tuple[Array, State]:
+    """Input and state of the step in which a run ended."""
+    k = _last_finite(trajectory)
+    return xs[min(k, len(xs) - 1)], jax.tree.map(lambda rows: jnp.real(rows[k]), trajectory.states)
 
 
 def why_ended(trajectory: Trajectory) -> str:

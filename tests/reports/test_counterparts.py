@@ -9,7 +9,7 @@ from parts import Step
 from telling import telling
 
 import rnn_ode as ro
-from rnn_ode._reports.counterparts import _effort, _undefined, run_counterpart, why_ended
+from rnn_ode._reports.counterparts import _effort, _out_of_steps, _undefined, run_counterpart, why_ended
 from rnn_ode._run.trajectory import Trajectory
 
 XS = np.sin(0.4 * np.arange(12.0))[:, None]
@@ -82,6 +82,17 @@ def test_a_flow_that_stops_existing_says_where_and_which_multiplier():
     ):
         assert _undefined(RELU, ro.Exact(), jnp.asarray(inputs, float)[:, None], run) == wanted
     assert _undefined(RELU, ro.Exact(), -5 * jnp.ones((2, 1)), ended("field_undefined", 4)).endswith(" at t = 3")
+
+
+def test_a_run_out_of_steps_tells_of_a_pole_nearby_and_what_to_do():
+    run, xs = ended("max_steps_reached"), jnp.ones((3, 1))
+    near, far = (ro.VanillaCell([[w]], [[0.0]], [1.0], jax.nn.relu) for w in (-1.02, 0.5))
+    run = Trajectory(run.ts, run.states[:, :1] * 0 + 0.1, run.result, {})
+    pole = _out_of_steps(near, ro.Tustin(), xs, run)
+    assert pole.startswith("; the local step's multiplier -1.02 is near -1, a pole of tustin, ")
+    assert pole.endswith("a method without a pole, such as forward:3, meets none")
+    more = "; ro.integrate may go on with a larger max_steps"
+    assert _out_of_steps(far, ro.Tustin(), xs, run) == _out_of_steps(near, ro.Forward(1), xs, run) == more
 
 
 TURN = np.array([[0.0, -1.0], [1.0, 0.0]])
