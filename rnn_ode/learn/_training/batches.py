@@ -99,6 +99,20 @@ class Given(eqx.Module):
 BatchSource = Minibatches | Drawn | Given
 
 
+def check_batches(batches: Any) -> None:
+    """`TypeError` for the arrays of one batch in the place of batches: a tuple of them, or a list of several ranks."""
+    arrays = isinstance(batches, list | tuple) and all(hasattr(one, "shape") for one in batches)
+    if not arrays or len(batches) < 2:
+        return
+    if isinstance(batches, tuple) or len({len(one.shape) for one in batches}) > 1:
+        shapes = ", ".join(str(tuple(one.shape)) for one in batches)
+        raise TypeError(
+            f"batches must be several batches; got a {type(batches).__name__} of arrays with shapes {shapes}, each of which "
+            "would be a batch. For one batch give [batch], or Minibatches(data, size) for some of its rows a step; write "
+            "batches of one array as a list."
+        )
+
+
 def batch_sources(batches: Any, start: int) -> Iterator[BatchSource]:
     """Yield the source of the batch of step `start`, of the next step and so on; it ends if the batches do."""
     if isinstance(batches, Minibatches) or callable(batches):

@@ -23,7 +23,7 @@ from ..._base.text import Table
 from ..._files.atomic import as_path
 from ..._files.lock import only_run
 from .._checkpoints.checkpoint import PathLike
-from .batches import Minibatches, as_arrays
+from .batches import Minibatches, as_arrays, check_batches
 from .history import History
 from .step import Setup, first_state
 from .training import INTERRUPTED, Training
@@ -110,7 +110,8 @@ def fit(
       penalty is any function of the model that returns one real number and that JAX can differentiate: add it to the loss.
       `spectral_penalty`, `orthogonality_penalty`, `flossing` and `vanishing_gradient` are such functions.
     - `batches`: `batches(key)` draws a batch and is compiled too; or `Minibatches(data, size)`; or an iterable of batches,
-      which begins again when it ends, if it can. For one batch at every step give `[batch]`.
+      which begins again when it ends, if it can. For one batch at every step give `[batch]`. A tuple of arrays is refused: it
+      is one batch.
     - `optimiser`: one of optax's. Those that need more than the gradient get it, computed on the batch of the step: `value`,
       `grad` and `value_fn` (line searches, `optax.contrib.reduce_on_plateau`), `grad_fn` (`optax.contrib.sam` in opaque
       mode) or `obj_fn` (`optax.contrib.sophia`).
@@ -164,6 +165,7 @@ def fit(
         check_callable("validate", validate, "validate(model)")
     if callable(batches):
         check_callable("batches", batches, "batches(key)")
+    check_batches(batches)
     if notes is not None and not (isinstance(notes, Mapping) and all(isinstance(name, str) for name in notes)):
         raise TypeError(f"notes must be JSON values by name; got {brief(notes)}.")
     listed = batches if isinstance(batches, list | tuple | Minibatches) else ()

@@ -148,6 +148,13 @@ def test_models_are_trained_through_every_way_of_running(how):
         ({"batches": 3}, TypeError, "batches must be a function of a key"),
         ({"batches": np.asarray(XS)}, TypeError, r"For one batch at every step write \[batch\]"),
         ({"batches": XS}, TypeError, r"For one batch at every step write \[batch\]"),
+        ({"batches": (XS, TARGETS)}, TypeError, r"For one batch give \[batch\], or Minibatches\(data, size\)"),
+        ({"batches": (XS, XS)}, TypeError, r"batches must .* For one batch give \[batch\], or Minibatches"),
+        (
+            {"batches": [XS, TARGETS[:, 0]]},
+            TypeError,
+            "batches must be several batches; got a list of arrays with shapes",
+        ),
         ({"loss": 3}, TypeError, r"loss must be a callable loss\(model, batch\[, key\]\); got 3"),
         (
             {"loss": lambda model, batch: batch[1]},
@@ -162,6 +169,14 @@ def test_bad_arguments_are_refused_by_name(changes, error, message, as_user):
     way = {"model": small(), "loss": squares, "batches": [(XS, TARGETS)], **QUIET, "steps": 2, **changes}
     with pytest.raises(error, match=message):
         learn.fit(**way)
+
+
+def test_batches_of_one_array_are_a_list(as_user):
+    def loss(model, batch):
+        return squares(model, (batch, jnp.zeros((len(batch), 1))))
+
+    for batches in ([XS, XS[:8]], [XS, XS[:, :3]], [XS], (XS,)):
+        assert len(learn.fit(small(), loss, batches, **QUIET, steps=2).history.loss) == 2
 
 
 def test_a_callback_sees_every_check():
