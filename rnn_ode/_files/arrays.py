@@ -27,6 +27,7 @@ PathLike = str | os.PathLike[str]
 _MOST_BYTES = 4 << 30
 _MOST_TEXT = 1 << 30  # text takes ten times its size while it is read
 _TEXT = (".json", ".nam", ".aidax", ".csv", ".txt")
+ONE_ARRAY = (".npy", ".csv", ".txt")  # whose name W is ours
 
 
 def read_arrays(path: PathLike) -> dict[str, np.ndarray]:
@@ -39,8 +40,8 @@ def read_arrays(path: PathLike) -> dict[str, np.ndarray]:
         - `.npy`: one array, called "W";
         - `.json`: an object of nested lists, such as `{"W_h": [[0.5]]}`, or such an object under the key "state_dict";
         - `.safetensors`;
-        - `.csv`, `.txt`: one matrix, called "W". Every line is a row, with commas or blanks between its entries; `#` begins a
-          comment.
+        - `.csv`, `.txt`: one matrix, called "W". Every line is a row, with commas, semicolons or blanks between its entries;
+          `#` begins a comment.
 
     **Returns:** NumPy arrays by name.
 
@@ -72,7 +73,8 @@ def checked_arrays(path: Path, arrays: Mapping[str, Any]) -> dict[str, np.ndarra
     """Arrays of finite floats. `ValueError`, which names the file and the key, for others and if there are none."""
     if not arrays:
         raise ValueError(f"{path}: the file holds no arrays.")
-    return {key: as_host_floats(f"{path}, key {key!r}", value) for key, value in arrays.items()}
+    alone = path.suffix.lower() in ONE_ARRAY
+    return {key: as_host_floats(str(path) if alone else f"{path}, key {key!r}", value) for key, value in arrays.items()}
 
 
 def check_file(path: Path) -> None:
@@ -314,9 +316,15 @@ def _read_text(path: Path) -> Mapping[str, Any]:
         if not line:
             continue
         try:
-            rows.append([float(cell) for cell in (line.split(",") if "," in line else line.split())])
+            sep = ";" if ";" in line else "," if "," in line else None
+            rows.append([float(cell) for cell in line.split(sep)])
         except ValueError:
-            raise ValueError(f"{path}, line {number}: a row of numbers is wanted; got {whole[:60]!r}.") from None
+            raise ValueError(
+                f"{path}, line {number}: a row of numbers is wanted, with decimal points, and with commas, semicolons or "
+                f"blanks between them; got {whole[:60]!r}."
+            ) from None
+        if not np.isfinite(rows[-1]).all():
+            raise ValueError(f"{path}, line {number}: finite numbers are wanted; got {whole[:60]!r}.")
         if len(rows[-1]) != len(rows[0]):
             raise ValueError(
                 f"{path}, line {number}: every row must have as many entries as the first, {len(rows[0])}; "

@@ -20,16 +20,18 @@ from .._base.stop import undone
 def check_readable(name: str, path: Path) -> None:
     """Check that the file at `path` can be read and is not empty.
 
-    **Raises:** `OSError`, or `ValueError` for an empty file. The text begins with `name`, the argument or option.
+    **Raises:** `OSError`, or `ValueError` for an empty file. The text begins with `name`, the argument or option, if it is
+    not empty.
     """
+    file = f"{name} {path}".strip()
     if path.is_dir():
-        raise IsADirectoryError(f"{name} {path}: a file is wanted; that is a folder.")
+        raise IsADirectoryError(f"{file}: a file is wanted; that is a folder.")
     if not path.exists():
-        raise FileNotFoundError(f"{name} {path}: there is no such file.")
+        raise FileNotFoundError(f"{file}: there is no such file.")
     if not os.access(path, os.R_OK):
-        raise PermissionError(f"{name} {path}: you are not permitted to read this file.")
+        raise PermissionError(f"{file}: you are not permitted to read this file.")
     if path.is_file() and path.stat().st_size == 0:
-        raise ValueError(f"{name} {path}: the file is empty.")
+        raise ValueError(f"{file}: the file is empty.")
 
 
 def as_path(name: str, value: Any) -> Path:

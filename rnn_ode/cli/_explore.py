@@ -36,7 +36,7 @@ def explore_command(
     from ..interop import read_matrix
 
     with job(context):
-        check_files(reads={"FILE": file})
+        check_files(reads={"": file})
         first = None if file is None else first_state(read_matrix(file, key).astype(float))
         with server(port, first) as page:
             address = f"http://127.0.0.1:{page.server_port}/"

@@ -36,7 +36,8 @@ def check_files(
     reads: Mapping[str, Path | None] | None = None,
     writes: Mapping[str, Path | None] | None = None,
 ) -> None:
-    """Refuse files that cannot be read or written, before anything takes time. Each has the option that it was given by.
+    """Refuse files that cannot be read or written, before anything takes time. Each has the option that it was given by, or
+    an empty text if it was given by none.
 
     `figure` is the file of `--out`. `ValueError` for one of another kind than `FIGURES`, for an empty file, and for an
     output that would overwrite an input or another output; `OSError` for what cannot be read or written.

@@ -15,7 +15,10 @@ from ._result import check_files, fitted, print_result
 def spectrum_command(
     context: typer.Context,
     file: Annotated[
-        Path, typer.Argument(help="File of a matrix or a network: .npz, .npy, .json, .safetensors, .csv or .txt.")
+        Path,
+        typer.Argument(
+            help="File of a matrix, or of a network with one recurrent matrix: .npz, .npy, .json, .safetensors, .csv or .txt."
+        ),
     ],
     key: Annotated[
         str | None,
@@ -28,7 +31,7 @@ def spectrum_command(
     from ..interop import read_matrix
 
     with job(context):
-        check_files(reads={"FILE": file})
+        check_files(reads={"": file})
         W = read_matrix(file, key).astype(float)
         with progress("eigenvalues"):
             found = spectrum(W)

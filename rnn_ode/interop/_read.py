@@ -14,7 +14,17 @@ from .._base.checks import check_text
 from .._base.types import Cell
 from .._cells.piecewise import PiecewiseLinearCell
 from .._cells.vanilla import VanillaCell
-from .._files.arrays import PathLike, check_file, checked_arrays, named_lists, read_arrays, read_json_object, shapes_of
+from .._files.arrays import (
+    ONE_ARRAY,
+    PathLike,
+    check_file,
+    checked_arrays,
+    named_lists,
+    read_arrays,
+    read_json_object,
+    shape_of,
+    shapes_of,
+)
 from .._files.atomic import as_path
 from ._from_torch import before_readout, network_by_names
 from ._guitarml import as_described
@@ -57,9 +67,24 @@ def read_matrix(path: PathLike, key: str | None = None) -> Float[np.ndarray, "N 
         plain = ["W"] if "W" in square and "A" not in square else []
         key = next(iter(known + only + plain), None)
     if key not in square:
-        wanted = "one square matrix, or the key of one," if key is None else f"a square matrix under key {key!r}"
-        raise ValueError(f"{path}: {wanted} is wanted; the file holds {shapes_of(arrays)}.")
+        raise ValueError(f"{path}: {_no_matrix(path, key, arrays)}")
     return arrays[key]
+
+
+def _no_matrix(path: PathLike, key: str | None, arrays: Mapping[str, np.ndarray]) -> str:
+    """Why there is no matrix of that key, or none to choose."""
+    if key is not None:
+        return f"a square matrix under key {key!r} is wanted; the file holds {shapes_of(arrays)}."
+    if as_path("path", path).suffix.lower() in ONE_ARRAY:
+        return f"a square matrix is wanted; the file holds one of shape {shape_of(*arrays.values())}."
+    for rows, *units in (array.shape for name, array in arrays.items() if name.endswith("weight_hh_l0")):
+        if units in ([rows / 3], [rows / 4]):
+            kind = "a GRU" if units == [rows / 3] else "an LSTM"
+            return (
+                f"{kind} has no one recurrent matrix; compare and analyse take it as a network. The file holds "
+                f"{shapes_of(arrays)}."
+            )
+    return f"one square matrix, or the key of one, is wanted; the file holds {shapes_of(arrays)}."
 
 
 def read_cell(path: PathLike, activation: Activation | EllipsisType = ...) -> Callable:

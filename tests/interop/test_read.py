@@ -45,6 +45,19 @@ def test_read_matrix_lists_the_keys_if_the_choice_is_unclear(save, keys, key, me
         interop.read_matrix(save("m.npz", keys), key)
 
 
+def test_read_matrix_speaks_of_no_key_where_a_file_has_none_and_of_gates_where_there_are_some(save, tmp_path):
+    (tmp_path / "m.csv").write_text("1;2;3\n4;5;6\n")
+    with pytest.raises(ValueError, match=r"m\.csv: a square matrix is wanted; the file holds one of shape \(2, 3\)\.$"):
+        interop.read_matrix(tmp_path / "m.csv")
+    np.save(tmp_path / "m.npy", np.array([[1.0, np.nan], [0.0, 1.0]]))
+    with pytest.raises(ValueError, match=r"m\.npy: finite numbers are wanted; the entry at \(0, 1\) is nan"):
+        interop.read_matrix(tmp_path / "m.npy")
+    for gates, kind in ((3, "a GRU"), (4, "an LSTM")):
+        names = {"rec.weight_ih_l0": np.ones((2 * gates, 1)), "rec.weight_hh_l0": np.ones((2 * gates, 2))}
+        with pytest.raises(ValueError, match=f"{kind} has no one recurrent matrix; compare and analyse take it"):
+            interop.read_matrix(save("g.npz", names))
+
+
 def test_read_cell_makes_the_cell_that_the_names_tell(save, torch_weights, torch_stack):
     vanilla = {"W_h": SQUARE, "W_x": TALL, "b": np.ones(2), "readout": np.ones((1, 2))}
     cell = interop.read_cell(save("v.npz", vanilla))
