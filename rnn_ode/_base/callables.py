@@ -1,7 +1,11 @@
-"""Checks of cells and fields: whether they take the arguments of one, and the way out where they do not."""
+"""Checks of cells, fields and activations: whether they take the arguments of one, and the way out where they do not."""
 
 import functools
+from collections.abc import Callable
 from typing import Any
+
+import jax
+from jaxtyping import Array
 
 from .arity import takes
 from .checks import brief
@@ -18,6 +22,19 @@ def check_cell(name: str, value: Any) -> None:
 def check_field(name: str, value: Any) -> None:
     """Raise `TypeError` unless the value can be called as a field, `field(t, h, path)`."""
     _check(name, value, *_FIELD)
+
+
+def activated(activation: Callable[[Array], Array] | None, z: Array) -> Array:
+    """f(z), or z without f. `TypeError` for an f that NumPy evaluates, where JAX compiles or differentiates it."""
+    try:
+        return z if activation is None else activation(z)
+    except jax.errors.TracerArrayConversionError:
+        name = getattr(activation, "__name__", "")
+        other = f"jnp.{name} in place of np.{name}" if hasattr(jax.numpy, name) else "jnp.tanh in place of np.tanh"
+        raise TypeError(
+            f"activation must be a function of JAX's arrays; got {brief(activation)}, which NumPy evaluates. Give "
+            f"functions of jax.numpy, such as {other}."
+        ) from None
 
 
 def _check(name: str, value: Any, call: str, count: int) -> None:

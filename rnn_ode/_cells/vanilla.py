@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from .._base.callables import activated
 from .._base.checks import about, as_floats, brief, check_callable, check_count, check_key
 from ..linalg._norms import spectral_norm
 from .base import AffineMap, Pieces
@@ -128,7 +129,7 @@ class VanillaCell(AbstractDrivenCell):
 
     @property
     def recurrence(self) -> Recurrence:
-        return Recurrence(self.drive, self.W_h, lambda z, h: z if self.activation is None else self.activation(z))
+        return Recurrence(self.drive, self.W_h, lambda z, h: activated(self.activation, z))
 
     def pieces(self, x: Float[Array, " D"]) -> Pieces | None:
         """The network under the constant input x (D,); z is what relu is applied to. `None` for other activations."""

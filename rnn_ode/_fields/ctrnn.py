@@ -9,6 +9,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from .._base.callables import activated
 from .._base.checks import as_floats, as_matrix, brief, is_concrete
 from .._cells.vanilla import VanillaCell
 from .base import DrivenField
@@ -102,4 +103,4 @@ class CTRNN(DrivenField):
 
     def __call__(self, t, h: Float[Array, " N"], path) -> Float[Array, " N"]:
         z = self.W_h @ h + self.drive(t, path)
-        return ((z if self.activation is None else self.activation(z)) - h) / self.tau
+        return (activated(self.activation, z) - h) / self.tau

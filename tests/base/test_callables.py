@@ -5,6 +5,7 @@ import functools
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 import rnn_ode as ro
@@ -72,3 +73,27 @@ def test_a_module_of_pytorch_is_refused_with_the_way_out(as_user):
     for call in (ro.Map, ro.iterate, lambda cell, x: ro.to_ode(cell, ro.Exact())):
         with pytest.raises(TypeError, match=r"interop\.from_torch\(module\) makes a cell"):
             call(torch.nn.LSTM(1, 2), jnp.zeros(1))
+
+
+@pytest.mark.parametrize(
+    ("function", "advice"),
+    [
+        (np.tanh, "jnp.tanh in place of np.tanh"),
+        (np.arctan, "jnp.arctan in place of np.arctan"),
+        (lambda z: np.maximum(z, 0), "jnp.tanh in place of np.tanh"),
+        (lambda z: jnp.asarray(np.asarray(z) ** 2), "jnp.tanh in place of np.tanh"),
+    ],
+)
+def test_an_activation_that_numpy_evaluates_is_named(function, advice, as_user):
+    """The error was JAX's TracerArrayConversionError, with a place inside the package."""
+    cell = ro.VanillaCell([[0.5]], [[1.0]], [0.0], function)
+    field = ro.CTRNN([[0.5]], [[1.0]], [0.0], activation=function)
+    xs = jnp.ones((4, 1))
+    for run in (
+        lambda: ro.iterate(cell, xs),
+        lambda: ro.integrate(field, ro.Hold(xs), [0.0]),
+        lambda: ro.fixed_points(ro.Map(cell, x=[1.0]), [[0.0]]),
+        lambda: ro.iterate(ro.to_rnn(field, ro.Euler()), xs),
+    ):
+        with pytest.raises(TypeError, match=rf"activation must be a function of JAX's arrays; got .*{advice}"):
+            run()
