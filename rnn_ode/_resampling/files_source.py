@@ -23,10 +23,11 @@ class Table:
     rate: Fraction
     columns: Sequence[str] | None = None
     fill: str | None = None
+    season: int | None = None
 
     @cached_property
     def series(self) -> Series:
-        return load_csv(self.path, self.columns, fill=self.fill)
+        return load_csv(self.path, self.columns, fill=self.fill, season=self.season)
 
     @property
     def values(self) -> np.ndarray:

@@ -17,6 +17,7 @@ from ._options import (
     Between,
     FigureFile,
     Fill,
+    FillSeason,
     Gain,
     Hidden,
     Json,
@@ -44,6 +45,7 @@ def compare_command(
         typer.Option(help=f"The column of the csv file: its name, or its number from 0. Without it: {LAST_COLUMN}."),
     ] = None,
     fill: Fill = None,
+    season: FillSeason = None,
     weights: Weights = None,
     prefix: Prefix = None,
     readout: Readout = None,
@@ -81,13 +83,15 @@ def compare_command(
     with job(context):
         check_files(figure=out, reads={"--input": input, "--weights": weights})
         if input is None:
-            mention_unused(context, "without --input", "column", "fill")
+            mention_unused(context, "without --input", "column", "fill", "season")
+        elif fill != "season":
+            mention_unused(context, "without --fill season", "season")
         if weights is not None:
             mention_unused(context, "with --weights", "hidden", "gain", "recurrent", "seed")
         else:
             mention_unused(context, "without --weights", "prefix", "readout", "between")
         methods = tuple(from_label("--method", text) for text in method or SHOWN)
-        series = sunspots() if input is None else load_csv(input, column, fill=fill)
+        series = sunspots() if input is None else load_csv(input, column, fill=fill, season=season)
         xs = _standardised(series.name, series.values)
         h0 = None
         if weights is None:

@@ -117,3 +117,7 @@ Fill = Annotated[
         help=f"How to fill missing values and missing rows of a csv file: {', '.join(FILL)}. Without it they are refused."
     ),
 ]
+FillSeason = Annotated[
+    int | None,
+    typer.Option("--season", min=1, help="Rows in a season, for --fill season. Without it: by the step of the dates."),
+]

@@ -6,7 +6,19 @@ from typing import Annotated
 import typer
 
 from ._app import app, job, mention_unused, say
-from ._options import ACTIVATION, WEIGHT_FILES, Activation, Between, Channel, Columns, Fill, Json, Prefix, Readout
+from ._options import (
+    ACTIVATION,
+    WEIGHT_FILES,
+    Activation,
+    Between,
+    Channel,
+    Columns,
+    Fill,
+    FillSeason,
+    Json,
+    Prefix,
+    Readout,
+)
 from ._progress import percentage
 from ._result import check_files, fitted, print_result
 
@@ -27,6 +39,7 @@ def resample_command(
     rate: Annotated[float, typer.Option(help="The rate of a csv file, in samples per time unit.")] = 1.0,
     column: Columns = None,
     fill: Fill = None,
+    season: FillSeason = None,
     hold: Annotated[
         list[float] | None, typer.Option(help="One more input, which is constant (a knob). Can be repeated.")
     ] = None,
@@ -133,7 +146,7 @@ def resample_command(
             given = "with --half-width, --latency and --half-band"
             mention_unused(context, given, "ahead", "behind", "band", "force")
         check_files(reads={"--input": input, "--weights": weights}, writes={"--out": out})
-        source = source_of(context, input, out, to, rate, column, fill, subtype)
+        source = source_of(context, input, out, to, rate, (column, fill, season), subtype)
         read = readings(context, source, out, rate)
         network = network_in_double(weights, activation, prefix, readout, between, residual)
         network, source = on_channels(network, source, len(hold or ()), channel)

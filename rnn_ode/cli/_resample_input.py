@@ -26,11 +26,13 @@ def source_of(
     out: Path,
     to: float,
     rate: float,
-    column: list[str] | None,
-    fill: str | None,
+    reading: tuple[list[str] | None, str | None, int | None],
     subtype: str | None,
 ) -> Source:
-    """The input, after a check that input and output are of one kind and that the options fit that kind."""
+    """The input, after a check that input and output are of one kind and that the options fit that kind.
+
+    `reading` is what --column, --fill and --season say of a csv file.
+    """
     is_csv = [path.suffix.lower() == ".csv" for path in (input, out)]
     if is_csv[0] != is_csv[1]:
         raise ValueError(
@@ -40,8 +42,10 @@ def source_of(
     hz = as_rate("--to", to)
     if is_csv[0]:
         mention_unused(context, "with a csv series", "subtype", "channel")
-        return Table(input, as_rate("--rate", rate), column, fill)
-    mention_unused(context, "with a recording", "rate", "column", "fill")
+        if reading[1] != "season":
+            mention_unused(context, "without --fill season", "season")
+        return Table(input, as_rate("--rate", rate), *reading)
+    mention_unused(context, "with a recording", "rate", "column", "fill", "season")
     if hz.denominator != 1 or hz > MOST_HZ:
         raise ValueError(f"--to must be a whole number of Hz for a recording, at most {MOST_HZ:,}; got {to}.")
     check_subtype(format_of(out), subtype or subtype_for(out, "float"))

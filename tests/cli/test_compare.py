@@ -68,6 +68,11 @@ def test_a_missing_value_is_filled_by_the_option_that_the_error_names(invoke, as
     result = invoke(*arguments, "--fill", "linear")
     assert result.exit_code == 0, result.output
     values = np.arange(1.0, 5.0)
+    assert "--fill season needs --season, in rows." in invoke(*arguments, "--fill", "season").stderr
+    assert invoke(*arguments, "--fill", "season", "--season", "2").exit_code == 0
+    assert answers[1].args[1][2, 0] == answers[1].args[1][0, 0]
+    unused = invoke(*arguments, "--fill", "linear", "--season", "2").stderr
+    assert unused == "note: --season does nothing without --fill season.\n"
     np.testing.assert_allclose(answers[0].args[1][:, 0], (values - values.mean()) / values.std())
     assert json.loads(result.stdout)["read"]["line"].startswith("gap.csv: 4 rows; column b of 3; index k from 0 to 3")
     assert "Without it: the last column of numbers." in " ".join(
