@@ -82,7 +82,8 @@ def exponents(size, dt=1.0):
     values = np.linspace(0.3, -2, size)
     values[-1] = -np.inf
     history = values + 0.1 * RNG.normal(size=(20, size)) / np.arange(1, 21)[:, None]
-    return SimpleNamespace(exponents=values, stderr=np.full(size, 0.01), history=history, times=dt * np.arange(1, 21))
+    known = {"stderr": np.full(size, 0.01), "is_zero": np.abs(values) < 0.02}
+    return SimpleNamespace(exponents=values, history=history, times=dt * np.arange(1, 21), **known)
 
 
 def flow(log_norms=None):
