@@ -52,8 +52,10 @@ class Store:
             self._arrays: dict[str, Any] = {output.name: group[output.name] for output in outputs}
             for name, (_, values) in grid.parameters.items():
                 _check(np.array_equal(group[name][:], np.asarray(values)))
+            sound = _described(zarr.storage.MemoryStore(), grid, box, outputs, configuration)
             for output in outputs:
                 array = self._arrays[output.name]
+                _check(_places(array) == _places(sound[output.name]))
                 _check(array.shape == grid.shape + output.shape and array.chunks == box + output.shape)
                 _check(array.dtype == np.dtype(output.dtype))
 
@@ -138,12 +140,21 @@ def check_same(path: Path, configuration: dict[str, Any]) -> None:
 def _make(
     folder: Path, grid: Grid, box: tuple[int, ...], outputs: Sequence[Output], configuration: dict[str, Any]
 ) -> None:
-    """Write the metadata and the coordinates of a store."""
+    """Write the metadata and the coordinates of a store, and force them to the disk."""
+    _described(folder, grid, box, outputs, configuration)
+    for file in folder.rglob("*"):
+        _force(file)
+
+
+def _described(
+    store: Any, grid: Grid, box: tuple[int, ...], outputs: Sequence[Output], configuration: dict[str, Any]
+) -> Any:
+    """Return Zarr's group with the metadata and the coordinates of a sweep, in a folder or a store of Zarr's."""
     import zarr
     from zarr.codecs import Crc32cCodec
 
     codec: Any = {"compressors": [Crc32cCodec()], "config": {"write_empty_chunks": True}}
-    group = zarr.create_group(folder, attributes={_CONFIGURATION: configuration})
+    group = zarr.create_group(store, attributes={_CONFIGURATION: configuration})
     for name, (axis, values) in grid.parameters.items():
         group.create_array(name, data=values, dimension_names=[grid.names[axis]], **codec)
     for output in outputs:
@@ -157,8 +168,12 @@ def _make(
             attributes=output.attributes,
             **codec,
         )
-    for file in folder.rglob("*"):
-        _force(file)
+    return group
+
+
+def _places(array: Any) -> str:
+    """Where the chunks of an array are, and how they are written: damage there would make finished chunks empty ones."""
+    return str((array.metadata.chunk_key_encoding, array.metadata.codecs))
 
 
 def _force(path: Path) -> None:

@@ -92,6 +92,15 @@ def test_a_damaged_store_is_refused_by_its_name_or_computed_again(inner, tmp_pat
     assert store_faults(tmp_path, inner, 10)[1] == []
 
 
+def test_a_store_whose_chunks_have_other_names_is_refused(tmp_path, as_user):
+    """One bit of the metadata, of a separator, let finished chunks be read as empty ones: all results were NaN."""
+    sweep_in(store := tmp_path / "sweep.zarr")
+    metadata = store / "value" / "zarr.json"
+    metadata.write_text(metadata.read_text().replace('"separator": "/"', '"separator": "."'))
+    with pytest.raises(ValueError, match=r"sweep\.zarr: not the store of a sweep, or damaged"):
+        sweep_in(store)
+
+
 @pytest.mark.thorough
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("inner", STORED)
