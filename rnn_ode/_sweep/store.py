@@ -41,6 +41,7 @@ class Store:
         configuration: dict[str, Any],
     ):
         import zarr
+        from zarr.storage import MemoryStore
 
         self.path, self._grid, self._box = path, grid, box
         if not path.exists() or (path.is_dir() and not any(path.iterdir())):
@@ -52,7 +53,7 @@ class Store:
             self._arrays: dict[str, Any] = {output.name: group[output.name] for output in outputs}
             for name, (_, values) in grid.parameters.items():
                 _check(np.array_equal(group[name][:], np.asarray(values)))
-            sound = _described(zarr.storage.MemoryStore(), grid, box, outputs, configuration)
+            sound = _described(MemoryStore(), grid, box, outputs, configuration)
             for output in outputs:
                 array = self._arrays[output.name]
                 _check(_places(array) == _places(sound[output.name]))
