@@ -74,11 +74,14 @@ def _with_result_unless(fine: Bool[Array, ""], states: State) -> tuple[State, RE
     first, rows = (jax.tree.map(lambda leaf, part=part: leaf[part], frozen(states)) for part in (0, slice(1, None)))
     successful = RESULTS.successful
 
-    def health(k):
-        return _health(jax.tree.map(lambda a, b: jnp.where(k == 0, a, b), first, _row(rows, jnp.maximum(k - 1, 0))))
-
     def look(run):
-        end, result = _ending(after(is_finite(first), _finite_rows(rows)), health)
+        # with the barrier they depend on the loop, from which XLA would move the check, to make it for every run
+        seen, _ = jax.lax.optimization_barrier((rows, run[0]))
+
+        def health(k):
+            return _health(jax.tree.map(lambda a, b: jnp.where(k == 0, a, b), first, _row(seen, jnp.maximum(k - 1, 0))))
+
+        end, result = _ending(after(is_finite(first), _finite_rows(seen)), health)
         return jnp.array(True), end, jax.tree.leaves(result)[0]
 
     total = jax.tree.leaves(states)[0].shape[0]
