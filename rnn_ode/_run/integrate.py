@@ -21,7 +21,7 @@ from .noise import Noise
 from .noisy_field import check_options, count_of_steps, solve_with_noise
 from .solve import reason_of, solve_field
 from .tolerances import tolerances_of
-from .trajectory import Trajectory, is_successful, or_raise
+from .trajectory import Trajectory, or_raise
 
 
 def integrate(
@@ -134,7 +134,7 @@ def integrate(
 
 
 def _finished(times: Array, states: State, result: RESULTS, stats: dict[str, Any], throw: bool) -> Trajectory:
-    if throw and not is_successful(result):
+    if throw:
         states = or_raise(states, result)
     return Trajectory(times, states, result, stats)
 

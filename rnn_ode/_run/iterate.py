@@ -24,7 +24,7 @@ from .network import keeps_whole_states, run_by_segments, run_cell
 from .noise import BLOCK, Noise
 from .parallel import run_in_parallel
 from .parallel_verdict import parallel_or_not
-from .trajectory import Trajectory, is_successful, or_raise
+from .trajectory import Trajectory, or_raise
 
 _SEGMENT = 1024  # steps whose states are in memory at a time if `save` keeps something else
 
@@ -129,7 +129,7 @@ def iterate(
         ts, states, total, result, fine = _run_network(cell, xs, h0, np.asarray(dt), save, asked, checkpoints, driven)
     if result is None:
         states, result = with_result_unless(fine, states)
-    if throw and not is_successful(result):
+    if throw:
         # one by one: what nobody uses is not computed
         states, total = (or_raise(part, result) for part in (states, total))
     stats = {"num_steps": xs.shape[0]} | how

@@ -75,7 +75,7 @@ def _with_result_unless(fine: Bool[Array, ""], states: State) -> tuple[State, RE
     successful = RESULTS.successful
 
     def look(run):
-        # with the barrier they depend on the loop, from which XLA would move the check, to make it for every run
+        # XLA moves what does not depend on the loop out of it, and would check every run: the barrier makes rows depend on it
         seen, _ = jax.lax.optimization_barrier((rows, run[0]))
 
         def health(k):

@@ -130,7 +130,7 @@ def as_trajectory(
     With `throw` a run raises if rows are missing. A complete run of an unstable scheme does not raise."""
     result = _or_unstable(ended, stable)
     check_flag("throw", throw)
-    if throw and not is_successful(ended):
+    if throw:
         states = or_raise(states, ended, result)
     return Trajectory(ts, states, result, stats)
 
@@ -144,8 +144,10 @@ def _or_unstable(ended: RESULTS, stable: Bool[Array | np.ndarray, ""]) -> RESULT
 def or_raise(part: PyTree, ended: RESULTS, reason: RESULTS | None = None) -> PyTree:
     """Return a part of a run, or raise `EquinoxRuntimeError` with the reason (default: how it ended) if the run was not
     successful. That of a traced run is raised when the part is computed."""
+    if is_successful(ended):
+        return part
     reason = ended if reason is None else reason
-    if is_concrete(ended) and not is_successful(ended):
+    if is_concrete(ended):
         raise eqx.EquinoxRuntimeError(how_it_ended(reason))
     return reason.error_if(part, ended != RESULTS.successful) if jax.tree.leaves(part) else part
 

@@ -97,8 +97,7 @@ def funm(A: ArrayLike | Sequence, f: Callable[[Array], Array]) -> MatrixFunction
     if is_concrete(A, value) and not np.isfinite(np.asarray(value)).all():
         raise ValueError(
             "f(A) has no digits that are right: it is 0 to rounding, or f is not finite, or not analytic near enough, at an "
-            f"eigenvalue of A, "
-            f"{np.asarray(jnp.linalg.eigvals(A)).round(6).tolist()}"
+            f"eigenvalue of A, {np.asarray(jnp.linalg.eigvals(A)).round(6).tolist()}"
             + ("" if jnp.iscomplexobj(A) else ", or it is not real for real numbers: then give A + 0j")
             + "."
         )
