@@ -20,7 +20,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float
 
-from .._run.parallel import in_whole_batch
+from .._base.whole_batch import all_in_batch
 from .._run.parallel_windows import prefix
 from .frames import Advance, factor, push
 
@@ -53,7 +53,7 @@ def of_block(
         going = i < live
         after, pushed = push(advance, first + i, h, P)
         h, P = jnp.where(going, after, h), jnp.where(going, pushed, P)
-        apart = in_whole_batch(~_is_crowded(lax.stop_gradient(P)) & (i < count - 1))
+        apart = all_in_batch(~_is_crowded(lax.stop_gradient(P)) & (i < count - 1))
         P, total = lax.cond(apart, lambda P, total: (P, total), _orthonormalised, P, total)
         return (h, P, total), None
 

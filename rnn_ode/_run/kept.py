@@ -13,6 +13,7 @@ from .._base.checks import is_concrete
 from .._base.results import RESULTS
 from .._base.states import after, frozen, is_finite, mask_failed
 from .._base.types import State
+from .._base.whole_batch import all_in_batch
 
 
 class Kept(NamedTuple):
@@ -67,26 +68,20 @@ def with_result_unless(fine: Bool[Array, ""], states: State) -> tuple[State, RES
 
 @eqx.filter_jit
 def _with_result_unless(fine: Bool[Array, ""], states: State) -> tuple[State, RESULTS]:
-    """Check in a loop of at most one iteration: under `vmap`, `cond` would check every run of a batch.
-
-    The loop returns where each run ends, and not the states: XLA then copies them only once, in whichever order of axes they
-    are wanted. For the same reason it reads the rows after the first one, as the run left them."""
+    """Check the states in a branch, which returns where a run ends and not the states: XLA then copies them only once, in
+    whichever order of axes they are wanted. For the same reason the branch puts the first row in front once more."""
     first, rows = (jax.tree.map(lambda leaf, part=part: leaf[part], frozen(states)) for part in (0, slice(1, None)))
-    successful = RESULTS.successful
+    total, successful = jax.tree.leaves(states)[0].shape[0], RESULTS.successful
 
-    def look(run):
-        # XLA moves what does not depend on the loop out of it, and would check every run: the barrier makes rows depend on it
-        seen, _ = jax.lax.optimization_barrier((rows, run[0]))
+    def known(first, rows):
+        return jnp.array(total), jax.tree.leaves(successful)[0]
 
-        def health(k):
-            return _health(jax.tree.map(lambda a, b: jnp.where(k == 0, a, b), first, _row(seen, jnp.maximum(k - 1, 0))))
+    def look(first, rows):
+        states = after(first, rows)
+        end, result = _ending(_finite_rows(states), lambda k: _health(_row(states, k)))
+        return end, jax.tree.leaves(result)[0]
 
-        end, result = _ending(after(is_finite(first), _finite_rows(seen)), health)
-        return jnp.array(True), end, jax.tree.leaves(result)[0]
-
-    total = jax.tree.leaves(states)[0].shape[0]
-    start = fine, jnp.array(total), jax.tree.leaves(successful)[0]
-    _, end, code = jax.lax.while_loop(lambda run: ~run[0], look, start)
+    end, code = jax.lax.cond(all_in_batch(fine), known, look, first, rows)
     return mask_failed(jnp.arange(total) >= end, states), jax.tree.unflatten(jax.tree.structure(successful), [code])
 
 

@@ -22,6 +22,7 @@ from .._base.compiled import compiled
 from .._base.results import RESULTS
 from .._base.states import after, like, promote
 from .._base.types import Cell, State
+from .._base.whole_batch import all_in_batch
 from .._cells.protocol import hoisted
 from .kept import keep, with_result
 from .parallel_choice import ParallelChoice
@@ -85,7 +86,7 @@ def flat_states(step: Any, inputs: Any, h0: Float[Array, " N"], *, resolved: boo
     States that are small compared with the largest ones of the run have the errors of those. With `resolved` such a run is
     the scan: near a kink at zero, the sign of such a state decides about the Jacobian."""
     found = solve(step, inputs, h0)
-    together = in_whole_batch(found.converged & ~found.rounded & (found.resolved | (not resolved)))
+    together = all_in_batch(found.converged & ~found.rounded & (found.resolved | (not resolved)))
 
     def scan():
         def one(h, row):
@@ -115,14 +116,3 @@ def _flat_states_jvp(primals, tangents, *, resolved: bool = False):
     d_states = lax.cond(run.together, *ways, pushes, first)
     still = jnp.zeros_like(run.residual)
     return run, ParallelRun(d_states, None, still, still, None, None)  # pyright: ignore
-
-
-@jax.custom_batching.custom_vmap
-def in_whole_batch(flag: Bool[Array, ""]) -> Bool[Array, ""]:
-    """Whether the flag holds; under `vmap`, whether it holds for the whole batch, as one flag."""
-    return flag
-
-
-@in_whole_batch.def_vmap
-def _in_whole_batch_of(size, batched, flag):
-    return in_whole_batch(jnp.all(flag)), False

@@ -17,6 +17,7 @@ from jaxtyping import Array, Int
 
 from .._base.states import is_finite
 from .._base.types import State
+from .._base.whole_batch import largest_in_batch
 from .dopri8 import Dopri8, step_transposed
 from .tolerances import Controller
 
@@ -77,9 +78,9 @@ def _backward(steps, cotangents, _, rate_and_h, begin, end, controller, budget):
             return change, cotangent, jnp.where(again.count > 0, jnp.min(again.starts), begin)
 
         carry = (_no_change(rate), cotangent, jnp.where(steps.count > 0, end, begin))
-        return jax.lax.while_loop(lambda carry: _largest(carry[2] - begin) > 0, through_window, carry)[:2]
+        return jax.lax.while_loop(lambda carry: largest_in_batch(carry[2] - begin) > 0, through_window, carry)[:2]
 
-    return jax.lax.cond(_largest(steps.count) > _KEPT, from_new_solves, from_kept, steps, cotangents.h, dynamic)
+    return jax.lax.cond(largest_in_batch(steps.count) > _KEPT, from_new_solves, from_kept, steps, cotangents.h, dynamic)
 
 
 def _solve(rate, h, begin, end, controller, budget, saveat) -> diffrax.Solution:
@@ -169,16 +170,4 @@ def _through(steps: _Steps, rate, change, cotangent) -> tuple[Any, State]:
         change = jax.tree.map(lambda old, new: old + jnp.where(there, new, 0), change, pull(pushes)[0])
         return change, jax.tree.map(lambda old, new: jnp.where(there, new, old), cotangent, before)
 
-    return jax.lax.fori_loop(0, _largest(jnp.minimum(steps.count, steps.rows)), back, (change, cotangent))
-
-
-@jax.custom_batching.custom_vmap
-def _largest(number: Array) -> Array:
-    """Return the largest of a batch's numbers. It is one number for the batch, so that a loop that asks for it is one loop,
-    without a choice between old and new values for each member."""
-    return number
-
-
-@_largest.def_vmap
-def _largest_of_batch(_, batched, number):
-    return _largest(jnp.max(number)), False
+    return jax.lax.fori_loop(0, largest_in_batch(jnp.minimum(steps.count, steps.rows)), back, (change, cotangent))
