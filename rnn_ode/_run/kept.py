@@ -77,8 +77,10 @@ def _with_result_unless(fine: Bool[Array, ""], states: State) -> tuple[State, RE
         return jnp.array(total), jax.tree.leaves(successful)[0]
 
     def look(first, rows):
-        states = after(first, rows)
-        end, result = _ending(_finite_rows(states), lambda k: _health(_row(states, k)))
+        def health(k):
+            return _health(jax.tree.map(lambda a, b: jnp.where(k == 0, a, b), first, _row(rows, jnp.maximum(k - 1, 0))))
+
+        end, result = _ending(after(is_finite(first), jax.vmap(is_finite)(rows)), health)
         return end, jax.tree.leaves(result)[0]
 
     end, code = jax.lax.cond(all_in_batch(fine), known, look, first, rows)

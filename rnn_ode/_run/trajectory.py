@@ -4,6 +4,7 @@ from typing import Any
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, PyTree
 
@@ -149,7 +150,11 @@ def or_raise(part: PyTree, ended: RESULTS, reason: RESULTS | None = None) -> PyT
     reason = ended if reason is None else reason
     if is_concrete(ended):
         raise eqx.EquinoxRuntimeError(how_it_ended(reason))
-    return reason.error_if(part, ended != RESULTS.successful) if jax.tree.leaves(part) else part
+    if not jax.tree.leaves(part):
+        return part
+    # `error_if` returns one flag and not the part, which under `vmap` would be copied to put the batch in front of the time
+    going = reason.error_if(jnp.array(True), ended != RESULTS.successful)
+    return jax.tree.map(lambda leaf: jnp.where(going, leaf, jnp.zeros_like(leaf)), part)
 
 
 def is_successful(result: RESULTS) -> bool:

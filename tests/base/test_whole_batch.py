@@ -14,7 +14,9 @@ def halved(x):
 
 def doubled(x):
     """`x`, doubled as often as the largest of the batch says."""
-    return jax.lax.while_loop(lambda pair: pair[0] < largest_in_batch(x), lambda pair: (pair[0] + 1, 2 * pair[1]), (0, x))[1]
+    return jax.lax.while_loop(
+        lambda pair: pair[0] < largest_in_batch(x), lambda pair: (pair[0] + 1, 2 * pair[1]), (0, x)
+    )[1]
 
 
 @pytest.mark.parametrize(("f", "primitive"), [(halved, "cond"), (doubled, "while")])

@@ -151,6 +151,25 @@ def test_a_tangent_costs_one_product_a_step():
     assert list(loops(eqx.filter_make_jaxpr(tangent)(CELLS["tanh"], XS)[0].jaxpr)) == [2, 1]
 
 
+def branches(jaxpr):
+    """All branches and loops but scans."""
+    for eqn in jaxpr.eqns:
+        yield from [eqn] if eqn.primitive.name in ("cond", "while") else ()
+        for part in inside(eqn):
+            yield from branches(part)
+
+
+@pytest.mark.parametrize("name", ["tanh", "lstm"])
+def test_the_check_of_a_batch_is_a_branch_that_returns_no_states(name):
+    """`vmap` keeps a branch only where all members take the same one, and copies what it returns. It would copy all that a
+    `while_loop` reads."""
+    batch = jnp.stack([XS, XS])
+    found = list(branches(jax.make_jaxpr(jax.vmap(lambda xs: ro.iterate(CELLS[name], xs).states))(batch).jaxpr))
+    assert [eqn.primitive.name for eqn in found] == ["cond", "cond"]  # where a run ends, and the error
+    assert all(eqn.invars[0].aval.shape == () for eqn in found)
+    assert all(out.aval.size <= len(batch) for eqn in found for out in eqn.outvars)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "checkpoints"),
