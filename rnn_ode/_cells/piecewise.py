@@ -70,7 +70,9 @@ class PiecewiseLinearCell(AbstractDrivenCell):
     @property
     def recurrence(self) -> Recurrence:
         both = jnp.concatenate([self.A, self.W], axis=1)
-        return Recurrence(self.drive, both, lambda z, h: z, read=lambda h: jnp.concatenate([h, jax.nn.relu(h)]))
+        return Recurrence(
+            self.drive, both, lambda z, h: z, read=lambda h: jnp.concatenate([h, jax.nn.relu(h)]), absorbing=True
+        )
 
     def pieces(self, x: Float[Array, " D"]) -> Pieces:
         """The network under the constant input x (D,)."""

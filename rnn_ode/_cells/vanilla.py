@@ -22,6 +22,9 @@ _STEEPEST = (
     (1 / 4, (jax.nn.sigmoid, jax.lax.logistic)),
     (1 / 6, (jax.nn.hard_sigmoid,)),
 )
+_ABSORBING = None, jax.nn.identity, jnp.tanh, jax.lax.tanh, jax.nn.tanh, jax.nn.sigmoid, jax.lax.logistic
+"""Activations with which a run that has left the finite states never comes back: a single unit that is not finite makes all
+z infinite or NaN, and of these they make no finite number, or are bounded, so that no unit is ever infinite."""
 
 
 class VanillaCell(AbstractDrivenCell):
@@ -129,7 +132,8 @@ class VanillaCell(AbstractDrivenCell):
 
     @property
     def recurrence(self) -> Recurrence:
-        return Recurrence(self.drive, self.W_h, lambda z, h: activated(self.activation, z))
+        absorbing = any(self.activation is f for f in _ABSORBING)
+        return Recurrence(self.drive, self.W_h, lambda z, h: activated(self.activation, z), absorbing=absorbing)
 
     def pieces(self, x: Float[Array, " D"]) -> Pieces | None:
         """The network under the constant input x (D,); z is what relu is applied to. `None` for other activations."""

@@ -32,6 +32,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
+from .._base.states import is_finite
 from .._base.types import State
 from .._cells.recurrence import Recurrence
 from .fold import Fold
@@ -47,24 +48,24 @@ def run_steps(
     init: PyTree,
     inputs: Any,
     keep: Callable[[State, State], Any],
+    absorbing: bool = False,
 ) -> tuple[Any, State, PyTree, Float[Array, ""]]:
     """Run (h, total) ← step(h, total, input), the loop of all networks.
 
     It returns what is kept of the states before and after every step (T, …), the last state, the last total, and a number
-    that is 0 only if every state was finite."""
+    that is 0 only if every state was finite. If the step is `absorbing`, as a `Recurrence` is, the first and the last state
+    tell. Otherwise the loop adds 0·h of every state: 0·inf is NaN and propagates."""
 
     def nothing(h):
-        return jax.tree.map(lambda leaf: 0 * jax.lax.stop_gradient(leaf), h)
+        return () if absorbing else jax.tree.map(lambda leaf: 0 * jax.lax.stop_gradient(leaf), h)
 
     def body(carry, given):
         h, total, zero = carry
         new, total = step(h, total, given)
-        zero = jax.tree.map(jnp.add, zero, nothing(new))  # 0·inf is NaN and propagates
-        return (new, total, zero), keep(h, new)
+        return (new, total, jax.tree.map(jnp.add, zero, nothing(new))), keep(h, new)
 
     (end, total, zero), kept = jax.lax.scan(body, (h0, init, nothing(h0)), inputs)
-    fine = jnp.all(jnp.stack([jnp.all(leaf == 0) for leaf in jax.tree.leaves(zero)]))
-    return kept, end, total, jnp.where(fine, 0.0, 1.0)
+    return kept, end, total, jnp.where(is_finite((h0, end, zero)), 0.0, 1.0)
 
 
 def scan_states(
@@ -89,7 +90,7 @@ def scan_states(
     traced, static = eqx.partition((drive, combine, fold._replace(f=f)), eqx.is_array)
     slopes, others = eqx.partition(traced, eqx.is_inexact_array)
     leaves, structure = jax.tree.flatten(static)
-    functions = (tuple(leaves), structure, keep, apart.read, apart.place)
+    functions = (tuple(leaves), structure, keep, apart.absorbing, apart.read, apart.place)
     in_part = apart.weight.shape[0] < drive(xs[0]).size
     return (_plain if in_part else _states)(functions, others, apart.weight, slopes, xs, h0, kicks)
 
@@ -113,7 +114,7 @@ def _narrow(xs: Array) -> bool:
 
 def _driven(functions, combine, fold, drive, weight, inputs, h0, kicks):
     """Return the states before and after every step, the last state, the fold, and the number of `run_steps`."""
-    *_, keep, read, place = functions
+    *_, keep, absorbing, read, place = functions
     # without the barriers, XLA fuses the product with what surrounds it and then computes it by its own slower loop
     barrier = jax.lax.optimization_barrier
     transposed = barrier(weight.T)  # for a batch of rows, XLA makes a faster product of it
@@ -130,7 +131,11 @@ def _driven(functions, combine, fold, drive, weight, inputs, h0, kicks):
         x, row, kick = given
         return finish(drive(x) + place(barrier(_product(weight, transposed, read(h)))), h, total, row, kick)
 
-    return run_steps(step, h0, fold.init, (inputs, fold.rows, kicks), lambda before, h: (before, keep(h)))
+    def both(before, h):
+        return before, keep(h)
+
+    # a kick may be infinite, and tanh(inf) is finite
+    return run_steps(step, h0, fold.init, (inputs, fold.rows, kicks), both, absorbing and kicks is None)
 
 
 @jax.custom_jvp

@@ -10,6 +10,7 @@ import pytest
 from lazy import Lazy
 
 import rnn_ode as ro
+from rnn_ode._base.states import is_finite
 from rnn_ode._cells.protocol import recurrence
 from rnn_ode._run import scan
 
@@ -121,6 +122,58 @@ def test_wide_inputs_have_the_states_and_derivatives_of_the_plain_scan(name):
         return run(cell, xs, start(name)), eqx.filter_grad(lambda given: weighed(run(*given, start(name))))((cell, xs))
 
     assert_close(*(states_and_gradient(run) for run in (ours, plain)))
+
+
+ANY = jnp.nan, jnp.inf, -jnp.inf
+BOUNDED = (jnp.nan,)  # tanh and an LSTM's h are never infinite
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [("tanh", BOUNDED), ("affine", ANY), ("piecewise", ANY), ("gru", ANY), ("lstm", BOUNDED), ("lstm", ANY)],
+)
+def test_an_absorbing_cell_makes_no_finite_state_of_one_that_is_not(name, values):
+    """Whichever unit is not finite, in random states of all sizes, and with weights of which some are 0."""
+    cell = CELLS[name]
+    sparse = jax.tree.map(lambda leaf: jnp.where(jnp.abs(leaf) < 0.3, 0, leaf) if eqx.is_array(leaf) else leaf, cell)
+
+    def is_finite_after(unit, value, scale):
+        h = scale * jax.random.normal(KEYS[7], (N,))
+        bad = h.at[unit].set(value)
+        state = bad if name != "lstm" else (bad, h) if values is BOUNDED else (h, bad)
+        return jnp.stack([is_finite(one(XS[0], state)) for one in (cell, sparse)])
+
+    grid = jnp.meshgrid(jnp.arange(N), jnp.array(values), jnp.array([1e-3, 1.0, 1e3, 1e300]))
+    assert recurrence(cell).absorbing
+    assert not jax.jit(jax.vmap(is_finite_after))(*(axis.ravel() for axis in grid)).any()
+
+
+def test_relu_is_not_absorbing_and_a_run_that_comes_back_from_infinity_is_no_result():
+    cell = ro.VanillaCell(jnp.array([[-1e200]]), jnp.zeros((1, 1)), jnp.array([1e200]), jax.nn.relu)
+    run = ro.iterate(cell, jnp.ones((4, 1)), jnp.array([-1e200]), throw=False)
+    assert not recurrence(cell).absorbing
+    assert run.result == ro.RESULTS.left_float_range
+    assert jnp.array_equal(run.states[:, 0], jnp.array([-1e200, *4 * [jnp.inf]]))  # without the check: inf, 0, 1e200, 0
+
+
+@pytest.mark.parametrize("name", ["tanh", "lstm"])
+def test_a_start_or_a_kick_that_is_infinite_is_found(name):
+    """tanh makes finite states of infinite ones, which a traced start and noise can bring."""
+
+    @jax.jit
+    def first_unit(starts, scale):
+        def run(h):
+            return ro.iterate(
+                CELLS[name], XS, h, noise=scale, key=None if scale is None else KEYS[5], throw=False
+            ).states
+
+        return jax.tree.leaves(jax.vmap(run)(starts))[0][:, :, 0]
+
+    h = start(name)
+    starts = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf.at[1].set(jnp.inf)]), h)
+    assert jnp.isfinite(first_unit(starts, None)).tolist() == [(T + 1) * [True], (T + 1) * [False]]
+    kicked = jnp.isfinite(first_unit(starts, 1e308))[0].tolist()
+    assert kicked[0] and not kicked[-1] and kicked == sorted(kicked, reverse=True)
 
 
 def inside(eqn):
