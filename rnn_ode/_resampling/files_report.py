@@ -63,8 +63,7 @@ class Report(Shown):
             waits = f"{self.latency:.3g} steps of the network, {self.latency / self.trained:.2g} time units"
             rows.append(("latency", f"{waits}, in a stream; the file has no delay"))
         if self.better:
-            name, _, gain = self.better.rpartition(", by ")
-            rows.append(("better", f"{name} was better in the trial, by {gain}, but this command does not run it"))
+            rows.append(("better in the trial", f"{self.better}; this command does not run it"))
         if self.clipped:
             rows.append(("clipped", f"{self.clipped} samples beyond full scale; --subtype float has none"))
         columns = Column(""), Column("")

@@ -103,7 +103,7 @@ def initializer(kind: Recurrent, gain: float) -> jax.nn.initializers.Initializer
 def cell_name(cell: Cell) -> str:
     """The kind and size of a cell in words, such as `3-unit tanh network`."""
     if isinstance(cell, StackedCell):
-        return "stack of a " + ", a ".join(map(cell_name, cell.cells))
+        return "stack of " + ", ".join(map(cell_name, cell.cells))
     if isinstance(cell, InputLayerCell):
         return f"{cell_name(cell.cell)} behind an input layer"
     kind = type(cell).__name__

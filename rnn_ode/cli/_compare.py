@@ -111,7 +111,7 @@ def compare_command(
             as_json,
             out,
             about={"series": series.name, **({} if input is None else {"read": series.understanding()})},
-            head=f"{read}{series.name}: {len(xs)} samples into a {source}",
+            head=f"{read}{series.name}: {len(xs)} samples; network: {source}",
             tail=lambda: f"  ({time.perf_counter() - started:.1f} s)",
         )
 

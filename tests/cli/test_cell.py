@@ -27,7 +27,7 @@ def test_a_cell_is_named_by_its_size_and_kind():
     piecewise = ro.PiecewiseLinearCell(np.eye(2), np.eye(2), np.ones((2, 2)), np.zeros(2))
     assert cell_name(piecewise) == "2-unit PiecewiseLinearCell"
     assert (
-        cell_name(ro.StackedCell([tanh, piecewise])) == "stack of a 2-unit tanh network, a 2-unit PiecewiseLinearCell"
+        cell_name(ro.StackedCell([tanh, piecewise])) == "stack of 2-unit tanh network, 2-unit PiecewiseLinearCell"
     )
 
 

@@ -29,7 +29,7 @@ def test_the_series_the_network_and_the_methods_are_those_of_the_options(invoke,
     )
     title, _, figure = result.stdout.strip().rpartition("\n\n")
     read = "series.csv: 12 rows; column flow of 2; index year from 1900 to 1911, a step of 1"
-    assert title == f"the table\n\n{read}\nflow: 12 samples into a 3-unit relu network (net.npz)"
+    assert title == f"the table\n\n{read}\nflow: 12 samples; network: 3-unit relu network (net.npz)"
     assert figure.startswith("figure: rnn_ode_compare.png  (") and figure.endswith(" s)")
     assert (tmp_path / "rnn_ode_compare.png").exists()
 
@@ -84,7 +84,7 @@ def test_a_missing_value_is_filled_by_the_option_that_the_error_names(invoke, as
 def test_compare_prints_the_table_and_writes_the_figure(invoke, tmp_path):
     result = invoke(*SMALL, "--weights", "net.npz", "--input", "series.csv", "--out", "figure.png")
     assert result.exit_code == 0, result.output
-    assert "12 samples into a 3-unit affine network (net.npz)" in result.stdout
+    assert "12 samples; network: 3-unit affine network (net.npz)" in result.stdout
     assert "textbook  GROWS" in result.stdout.replace("   ", "  ")
     assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["figure.png", "net.npz", "series.csv"]

@@ -78,7 +78,7 @@ def test_the_report_in_words_and_as_a_dictionary():
         "roots within 0.50000 of 0 at rest, UNSTABLE",
         "real-time factor 2.00 (0.50 s",
         "round trip not defined (too short, or no error)",
-        "better other(1, band=0.1) was better in the trial, by 2.0 dB, but this command does not run it",
+        "better in the trial other(1, band=0.1), by 2.0 dB; this command does not run it",
         "clipped 7 samples beyond full scale",
     ):
         assert words in " ".join(text.split())
