@@ -3,10 +3,11 @@
 import contextlib
 import dataclasses
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,17 +18,17 @@ from ..datasets import Series, load_csv
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """A csv series with the interface of an `audio.Recording`; `rate` in samples per time unit."""
+    """A csv series with the interface of an `audio.Recording`; `rate` in samples per time unit, `reading` what `load_csv`
+    is told beside the columns."""
 
     path: Path
     rate: Fraction
     columns: Sequence[str] | None = None
-    fill: str | None = None
-    season: int | None = None
+    reading: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @cached_property
     def series(self) -> Series:
-        return load_csv(self.path, self.columns, fill=self.fill, season=self.season)
+        return load_csv(self.path, self.columns, **self.reading)
 
     @property
     def values(self) -> np.ndarray:

@@ -8,16 +8,27 @@ import numpy as np
 import typer
 
 from ._app import app, job, mention_unused, with_advice
+from ._csv import (
+    LAST_COLUMN,
+    Dates,
+    Decimal,
+    Fill,
+    FillSeason,
+    Header,
+    Index,
+    Missing,
+    NoHeader,
+    Sep,
+    mention_unused_of_csv,
+    reading,
+)
 from ._options import (
     ACTIVATION,
-    LAST_COLUMN,
     METHODS,
     WITHOUT_ACTIVATION,
     Activation,
     Between,
     FigureFile,
-    Fill,
-    FillSeason,
     Gain,
     Hidden,
     Json,
@@ -44,6 +55,13 @@ def compare_command(
         str | None,
         typer.Option(help=f"The column of the csv file: its name, or its number from 0. Without it: {LAST_COLUMN}."),
     ] = None,
+    index: Index = None,
+    dates: Dates = None,
+    sep: Sep = None,
+    decimal: Decimal = None,
+    na: Missing = None,
+    header: Header = False,
+    no_header: NoHeader = False,
     fill: Fill = None,
     season: FillSeason = None,
     weights: Weights = None,
@@ -83,7 +101,7 @@ def compare_command(
     with job(context):
         check_files(figure=out, reads={"--input": input, "--weights": weights})
         if input is None:
-            mention_unused(context, "without --input", "column", "fill", "season")
+            mention_unused_of_csv(context, "without --input", "season")
         elif fill != "season":
             mention_unused(context, "without --fill season", "season")
         if weights is not None:
@@ -91,7 +109,7 @@ def compare_command(
         else:
             mention_unused(context, "without --weights", "prefix", "readout", "between")
         methods = tuple(from_label("--method", text) for text in method or SHOWN)
-        series = sunspots() if input is None else load_csv(input, column, fill=fill, season=season)
+        series = sunspots() if input is None else load_csv(input, column, **reading(context), season=season)
         xs = _standardised(series.name, series.values)
         h0 = None
         if weights is None:

@@ -6,26 +6,32 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ._app import app, job, mention_unused, with_advice
-from ._forecast_input import (
+from ._csv import (
+    Columns,
     Dates,
     Decimal,
+    Fill,
     Header,
     Index,
-    Known,
     Missing,
     NoHeader,
     Sep,
+    either,
+    mention_unused_of_csv,
+    reading,
+)
+from ._forecast_input import (
+    Known,
     Target,
     default_history,
     default_season,
-    either,
     filled_of,
     inputs_of,
     known_of,
     read_series,
     series_file,
 )
-from ._options import LOSS, MODELS, SCALING, SCHEDULE, SERIES, Columns, FigureFile, Fill, Json
+from ._options import LOSS, MODELS, SCALING, SCHEDULE, SERIES, FigureFile, Json
 from ._result import check_files, deliver
 
 if TYPE_CHECKING:
@@ -187,20 +193,8 @@ def forecast_command(
         if model not in (None, "odernn", *learn.CORES):
             raise ValueError(f"--model must be one of {', '.join(learn.CORES)}, odernn; got {model!r}.")
         if file is None:
-            mention_unused(
-                context, "without a csv file", "column", "target", "known", "calendar", "index", "dates", "sep", "decimal",
-                "na", "header", "fill",
-            )  # fmt: skip
-        how = {
-            "index": index,
-            "dates": dates,
-            "sep": sep,
-            "decimal": decimal,
-            "na": na or (),
-            "header": either("header", header, no_header),
-            "fill": fill,
-        }
-        data = read_series(series, column, target, known, how, season, model)
+            mention_unused_of_csv(context, "without a csv file", "target", "known", "calendar")
+        data = read_series(series, column, target, known, reading(context), season, model)
         understood = with_advice(context, data.series.understood())
         about = {"series": series, "read": data.series.understanding()}
         if saved is not None:

@@ -23,23 +23,6 @@ Known = Annotated[
         help="A column that is known in advance, also in rows after the last value of the others. Can be repeated."
     ),
 ]
-Index = Annotated[
-    str | None,
-    typer.Option(
-        help='The column of times; "none" for none. Without it: the first column of dates, or the first column if it '
-        "increases."
-    ),
-]
-Dates = Annotated[
-    str | None, typer.Option(help="The format of the dates, such as %d.%m.%Y. Without it: the one that fits.")
-]
-Sep = Annotated[str | None, typer.Option(help="The separator of the file, one character. Without it: found.")]
-Decimal = Annotated[str | None, typer.Option(help="The decimal mark, . or , . Without it: found.")]
-Missing = Annotated[
-    list[str] | None, typer.Option(help="A further text for a missing value, such as -999. Can be repeated.")
-]
-Header = Annotated[bool, typer.Option("--header", help="The first row names the columns. Without it: found.")]
-NoHeader = Annotated[bool, typer.Option("--no-header", help="The first row is data.")]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,13 +51,6 @@ class Data:
     def with_times(self, result: Any) -> Any:
         """The result with the times of its rows and of its future."""
         return dataclasses.replace(result, times=self.times_after(result.steps_ahead), index=self.series.index)
-
-
-def either(name: str, yes: bool, no: bool) -> bool | None:
-    """What an option and its opposite say; `None` if neither was given."""
-    if yes and no:
-        raise ValueError(f"--{name} and --no-{name} cannot both be given.")
-    return True if yes else False if no else None
 
 
 def series_file(series: str) -> Path | None:

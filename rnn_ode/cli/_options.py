@@ -101,23 +101,3 @@ RecurrentKind = Annotated[
         "orthogonal Q: every multiplier has a positive real part, so that each method exists.",
     ),
 ]
-
-# A csv file.
-
-LAST_COLUMN = "the last column of numbers"
-Columns = Annotated[
-    list[str] | None,
-    typer.Option(
-        help=f"A column of the csv file: its name, or its number from 0. Can be repeated. Without it: {LAST_COLUMN}."
-    ),
-]
-Fill = Annotated[
-    str | None,
-    typer.Option(
-        help=f"How to fill missing values and missing rows of a csv file: {', '.join(FILL)}. Without it they are refused."
-    ),
-]
-FillSeason = Annotated[
-    int | None,
-    typer.Option("--season", min=1, help="Rows in a season, for --fill season. Without it: by the step of the dates."),
-]

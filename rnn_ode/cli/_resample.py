@@ -6,15 +6,25 @@ from typing import Annotated
 import typer
 
 from ._app import app, job, mention_unused, say
+from ._csv import (
+    Columns,
+    Dates,
+    Decimal,
+    Fill,
+    FillSeason,
+    Header,
+    Index,
+    Missing,
+    NoHeader,
+    Sep,
+    reading,
+)
 from ._options import (
     ACTIVATION,
     WEIGHT_FILES,
     Activation,
     Between,
     Channel,
-    Columns,
-    Fill,
-    FillSeason,
     Json,
     Prefix,
     Readout,
@@ -38,6 +48,13 @@ def resample_command(
     ] = None,
     rate: Annotated[float, typer.Option(help="The rate of a csv file, in samples per time unit.")] = 1.0,
     column: Columns = None,
+    index: Index = None,
+    dates: Dates = None,
+    sep: Sep = None,
+    decimal: Decimal = None,
+    na: Missing = None,
+    header: Header = False,
+    no_header: NoHeader = False,
     fill: Fill = None,
     season: FillSeason = None,
     hold: Annotated[
@@ -146,7 +163,7 @@ def resample_command(
             given = "with --half-width, --latency and --half-band"
             mention_unused(context, given, "ahead", "behind", "band", "force")
         check_files(reads={"--input": input, "--weights": weights}, writes={"--out": out})
-        source = source_of(context, input, out, to, rate, (column, fill, season), subtype)
+        source = source_of(context, input, out, to, rate, column, {**reading(context), "season": season}, subtype)
         read = readings(context, source, out, rate)
         network = network_in_double(weights, activation, prefix, readout, between, residual)
         network, source = on_channels(network, source, len(hold or ()), channel)

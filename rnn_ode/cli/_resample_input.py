@@ -17,6 +17,7 @@ from ..audio._formats import MOST_HZ, check_subtype, format_of, subtype_for
 from ..interop import Network
 from ._app import mention_unused, with_advice
 from ._cell import assumed_activation, network_from_file
+from ._csv import mention_unused_of_csv
 from ._options import Activation
 
 
@@ -26,12 +27,13 @@ def source_of(
     out: Path,
     to: float,
     rate: float,
-    reading: tuple[list[str] | None, str | None, int | None],
+    column: list[str] | None,
+    reading: dict[str, Any],
     subtype: str | None,
 ) -> Source:
     """The input, after a check that input and output are of one kind and that the options fit that kind.
 
-    `reading` is what --column, --fill and --season say of a csv file.
+    `reading` is what the options say of a csv file, as the arguments of `load_csv`.
     """
     is_csv = [path.suffix.lower() == ".csv" for path in (input, out)]
     if is_csv[0] != is_csv[1]:
@@ -42,10 +44,10 @@ def source_of(
     hz = as_rate("--to", to)
     if is_csv[0]:
         mention_unused(context, "with a csv series", "subtype", "channel")
-        if reading[1] != "season":
+        if reading["fill"] != "season":
             mention_unused(context, "without --fill season", "season")
-        return Table(input, as_rate("--rate", rate), *reading)
-    mention_unused(context, "with a recording", "rate", "column", "fill", "season")
+        return Table(input, as_rate("--rate", rate), column, reading)
+    mention_unused_of_csv(context, "with a recording", "rate", "season")
     if hz.denominator != 1 or hz > MOST_HZ:
         raise ValueError(f"--to must be a whole number of Hz for a recording, at most {MOST_HZ:,}; got {to}.")
     check_subtype(format_of(out), subtype or subtype_for(out, "float"))

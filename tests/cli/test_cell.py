@@ -26,9 +26,7 @@ def test_a_cell_is_named_by_its_size_and_kind():
     assert cell_name(tanh) == "2-unit tanh network" and cell_name(affine) == "3-unit affine network"
     piecewise = ro.PiecewiseLinearCell(np.eye(2), np.eye(2), np.ones((2, 2)), np.zeros(2))
     assert cell_name(piecewise) == "2-unit PiecewiseLinearCell"
-    assert (
-        cell_name(ro.StackedCell([tanh, piecewise])) == "stack of 2-unit tanh network, 2-unit PiecewiseLinearCell"
-    )
+    assert cell_name(ro.StackedCell([tanh, piecewise])) == "stack of 2-unit tanh network, 2-unit PiecewiseLinearCell"
 
 
 def test_the_options_choose_among_the_layers_of_a_file(save):

@@ -80,6 +80,21 @@ def test_a_missing_value_is_filled_by_the_option_that_the_error_names(invoke, as
     )
 
 
+def test_the_options_of_a_csv_file_are_those_of_forecast(invoke, asked, tmp_path):
+    answers = asked("_reports.compare.compare")
+    (tmp_path / "odd.csv").write_text("7|1,5|02.01.2020\n5|-999|01.01.2020\n6|2,5|03.01.2020\n8|3,5|04.01.2020\n")
+    arguments = ("compare", "--weights", "net.npz", "--activation", "relu", "--input", "odd.csv", "--json")
+    how = ("--sep", "|", "--decimal", ",", "--na", "-999", "--no-header", "--index", "2", "--dates", "%d.%m.%Y")
+    refused = invoke(*arguments, *how, "--column", "1")
+    assert refused.exit_code == 2 and "line 2, column '1': a finite number is wanted; got '-999'" in refused.stderr
+    result = invoke(*arguments, *how, "--column", "0")
+    assert result.exit_code == 0, result.output
+    values = np.array([5.0, 7, 6, 8])
+    np.testing.assert_allclose(answers[0].args[1][:, 0], (values - values.mean()) / values.std())
+    unused = invoke("compare", "--weights", "net.npz", "--activation", "relu", "--json", *how).stderr
+    assert unused == "note: --index, --dates, --sep, --decimal, --na, --no-header does nothing without --input.\n"
+
+
 @pytest.mark.slow
 def test_compare_prints_the_table_and_writes_the_figure(invoke, tmp_path):
     result = invoke(*SMALL, "--weights", "net.npz", "--input", "series.csv", "--out", "figure.png")

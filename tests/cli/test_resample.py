@@ -104,6 +104,9 @@ def test_notes_tell_which_column_was_read_and_that_times_begin_at_0(folder):
     assert times in result.stderr
     (folder / "in.csv").write_text("a,b\n" + "\n".join(f"9,{k % 3}" for k in range(20)))
     assert "not kept" not in invoke(*arguments).stderr
+    (folder / "in.csv").write_text("\n".join(f"{k},{k % 3}" for k in range(20)))
+    read = invoke(*arguments, "--no-header", "--index", "none").stderr
+    assert "note: in.csv: 20 rows; column 1 of 2; no index: " in read and "not kept" not in read
 
 
 @pytest.mark.parametrize(
