@@ -37,21 +37,9 @@ html_theme = "pydata_sphinx_theme"
 html_title = "rnn_ode"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
-html_sidebars = {
-    page: []
-    for page in (
-        "index",
-        "start",
-        "idea",
-        "gallery",
-        "command",
-        "benchmarks",
-        "compared",
-        "trust",
-        "changelog",
-        "citation",
-    )
-}
+# a page that belongs to no section has no section navigation
+TREE = (HERE / "index.md").read_text(encoding="utf-8").partition(":hidden:")[2]
+html_sidebars = {page: [] for page in ("index", *re.findall(r"^(?:.+ <)?(\w+)>?$", TREE, re.M))}
 html_show_sourcelink = False
 html_theme_options = {
     "show_toc_level": 2,

@@ -157,6 +157,10 @@ def built(tmp_path_factory):
     return folder
 
 
+def pages(site: Path) -> list[Path]:
+    return [page for page in site.rglob("*.html") if "_static" not in page.parts]
+
+
 class Links(HTMLParser):
     """What a page names (`ids`), leads to (`links`) and loads (`loads`)."""
 
@@ -176,17 +180,17 @@ class Links(HTMLParser):
 
 @pytest.mark.slow
 def test_links_and_anchors_of_the_site_exist_and_no_page_needs_a_network(built):
-    pages = {page: Links(page) for page in built.rglob("*.html") if "_static" not in page.parts}
-    assert "rnn_ode.iterate" in pages[built / "api" / "running.html"].ids
+    read = {page: Links(page) for page in pages(built)}
+    assert "rnn_ode.iterate" in read[built / "api" / "running.html"].ids
     missing = []
-    for page, found in pages.items():
+    for page, found in read.items():
         assert [address for address in found.loads if "//" in address] == [], page
         for link in [*found.links, *found.loads]:
             if re.match(r"\w+:", link):  # https:, mailto:, data:
                 continue
             target, _, anchor = link.partition("#")
             other = (page.parent / target.split("?")[0]).resolve() if target else page
-            named = pages.get(other)
+            named = read.get(other)
             if not other.exists() or (anchor and named and anchor not in named.ids):
                 missing.append((page.name, link))
     assert missing == []
@@ -194,7 +198,27 @@ def test_links_and_anchors_of_the_site_exist_and_no_page_needs_a_network(built):
 
 @pytest.mark.slow
 def test_code_of_the_site_is_printed_as_it_is_written(built):
-    assert [page.name for page in built.rglob("*.html") if r"\|" in page.read_text(encoding="utf-8")] == []
+    assert [page.name for page in pages(built) if r"\|" in page.read_text(encoding="utf-8")] == []
+
+
+@pytest.mark.slow
+def test_no_page_has_an_empty_list_of_its_section(built):
+    """Beside the text it would take a quarter of the page."""
+    lists = {
+        page.name: re.search(r"Section Navigation.*?</nav>", page.read_text(encoding="utf-8"), re.S)
+        for page in pages(built)
+    }
+    assert lists["torch.html"] and [name for name, found in lists.items() if found and "<a " not in found[0]] == []
+
+
+@pytest.mark.slow
+def test_formulas_have_the_spaces_that_mathematics_has(built):
+    """Without `fence` a browser draws the bars of |λ| as a relation, with space round them. `log` needs space after it."""
+    drawn = {page.name: re.findall(r"<math.*?</math>", page.read_text(encoding="utf-8"), re.S) for page in pages(built)}
+    bars = r"<mo(?![^>]*fence)[^>]*>(?:\||&#x0007C;)</mo>|<mi>log</mi><mi>"
+    assert (
+        drawn["idea.html"] and {name for name, formulas in drawn.items() if re.search(bars, "".join(formulas))} == set()
+    )
 
 
 @pytest.mark.slow
