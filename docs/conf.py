@@ -34,6 +34,7 @@ autodoc_member_order = "bysource"
 add_module_names = False
 
 html_theme = "pydata_sphinx_theme"
+html_context = {"default_mode": "auto"}
 html_title = "rnn_ode"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]

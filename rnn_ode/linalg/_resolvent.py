@@ -104,7 +104,8 @@ def _maximum(
     scale = jnp.where(origin + size == 0, 1, origin + size)
     noise = 8 * eps * scale
     at, distance = region.position(eigenvalues)
-    gap, furthest, places = -jnp.max(distance) / (8 * n), 1e3 * scale, _places(at, size, region)
+    gap, places = -jnp.max(distance) / (8 * n), _places(at, size, region)
+    furthest = 1e3 * jnp.minimum(scale, 1e-4 * jnp.finfo(W.dtype).max)
     pairs = _pairs(places, jnp.maximum(gap, eps * scale), furthest)
     sigmas = resolvent_distances(W, region.point(pairs[..., 0], pairs[..., 1]).ravel()).reshape(pairs.shape[:2])
     values = pairs[..., 1] / (sigmas + noise)

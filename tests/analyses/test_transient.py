@@ -471,6 +471,13 @@ def test_the_kreiss_constant_is_never_below_what_the_peak_proves():
     assert found.peak <= 2 * np.e * found.kreiss * (1 + 1e-12)
 
 
+@pytest.mark.parametrize("size", [1e300, 1e307])
+def test_a_kreiss_constant_near_the_end_of_the_float_range(size):
+    """That of ((0, v), (0, 0)) is v/4 for large v: (|z| − 1) v / |z|² is largest at |z| = 2."""
+    found = ro.transient(np.array([[0.0, size], [0.0, 0.0]]))
+    assert size / (2 * np.e) <= float(found.kreiss) * (1 + 1e-12) and float(found.kreiss) <= size / 4
+
+
 @pytest.mark.slow
 def test_times_and_rates_follow_the_unit_of_time(float32):
     """A flow of milliseconds in seconds, and in units of 2²⁰ and 2⁻²⁰: powers of two change no digit."""
