@@ -21,10 +21,16 @@ def network(W, dt=1.0, activation=jnp.tanh):
     return ro.Map(ro.VanillaCell(W, np.ones((2, 1)), np.zeros(2), activation=activation), jnp.zeros(1), dt=dt)
 
 
+def sine(A, t, h, path):
+    return jnp.sin(A @ h)
+
+
 def flow(A):
-    return ro.Flow(lambda t, h, path: jnp.sin(jnp.asarray(A) @ h))
+    """Of matrices of one size, one compiled program for all."""
+    return ro.Flow(jax.tree_util.Partial(sine, jnp.asarray(A)))
 
 
+@pytest.mark.slow
 def test_the_covariance_of_a_normal_system_in_closed_form():
     """Of λ I rotated, with noise σ: σ²/(1 − |λ|²), and σ²/(2 |Re μ|) for a flow."""
     turn = np.array([[np.cos(1), -np.sin(1)], [np.sin(1), np.cos(1)]])

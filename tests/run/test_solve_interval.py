@@ -21,6 +21,7 @@ def run(adjoint, speed, W, xs, h0):
     return ro.integrate(field, ro.Linear(xs), h0, adjoint=adjoint, throw=False)
 
 
+@functools.cache
 def gradient_of(adjoint, axes=None):
     """The gradient of a sum over a run, or over a batch of runs with these axes."""
 
