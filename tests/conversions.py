@@ -7,6 +7,7 @@ import numpy as np
 import scipy.linalg
 import scipy.optimize
 from lazy import Lazy
+from weights import drawn
 
 import rnn_ode as ro
 
@@ -54,8 +55,8 @@ CELLS = Lazy(
     {
         "affine": lambda: AFFINE,
         "tanh": lambda: ro.VanillaCell(0.6 * W, 0.1 * W_X, 0.1 * BIAS, activation=jnp.tanh),
-        "gru": lambda: eqx.nn.GRUCell(D, N, key=KEY),
-        "lstm": lambda: eqx.nn.LSTMCell(D, 2, key=KEY),
+        "gru": lambda: drawn(eqx.nn.GRUCell, D, N),
+        "lstm": lambda: drawn(eqx.nn.LSTMCell, D, 2),
         "piecewise": lambda: ro.PiecewiseLinearCell(np.diag([0.5, 0.6, 0.7]), 0.1 * W, W_X, BIAS),
     }
 )

@@ -3,21 +3,23 @@
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from lazy import Lazy
+from weights import drawn
 
 import rnn_ode as ro
 from rnn_ode import learn
 
 T, D, N = 5, 2, 4
-KEYS = jax.random.split(jax.random.key(0), 6)
+KEYS = [jax.random.key(k) for k in range(6)]
 TS = jnp.array([0.4, 0.7, 1.9, 2.0, 3.5])
-XS = jax.random.normal(KEYS[0], (T, D))
-GRU = eqx.filter_jit(eqx.nn.GRUCell)(D, N, key=KEYS[1])
+XS = jnp.asarray(np.random.default_rng(0).normal(size=(T, D)))
+GRU = drawn(eqx.nn.GRUCell, D, N, seed=1)
 FIELDS = Lazy(
     {
         "ctrnn": lambda: (ro.CTRNN.random(KEYS[3], 1, N), GRU),
         "gru-ode": lambda: (ro.GRUODE.random(KEYS[3], 3, N), GRU),
-        "cornn and lstm": lambda: (ro.CoRNN.random(KEYS[4], 1, N, gamma=2.0), eqx.nn.LSTMCell(D, N, key=KEYS[5])),
+        "cornn and lstm": lambda: (ro.CoRNN.random(KEYS[4], 1, N, gamma=2.0), drawn(eqx.nn.LSTMCell, D, N, seed=5)),
     }
 )
 

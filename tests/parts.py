@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import strangers
 from lazy import Lazy
+from weights import drawn
 
 import rnn_ode as ro
 from rnn_ode._cells.input_layer import InputLayerCell
@@ -41,12 +42,12 @@ CELLS = Lazy(
         "tanh": lambda: ro.VanillaCell(*WEIGHTS, activation=jnp.tanh),
         "affine": lambda: ro.VanillaCell(*WEIGHTS, activation=None),
         "piecewise": lambda: ro.PiecewiseLinearCell(np.diag(B), *WEIGHTS),
-        "gru": lambda: eqx.nn.GRUCell(D, N, key=KEY),
-        "lstm": lambda: eqx.nn.LSTMCell(D, N, key=KEY),
+        "gru": lambda: drawn(eqx.nn.GRUCell, D, N),
+        "lstm": lambda: drawn(eqx.nn.LSTMCell, D, N),
         "stacked": lambda: ro.StackedCell(
-            [eqx.nn.LSTMCell(D, 2, key=KEY), ro.VanillaCell(*WEIGHTS), eqx.nn.GRUCell(N, N, key=KEY)]
+            [drawn(eqx.nn.LSTMCell, D, 2), ro.VanillaCell(*WEIGHTS), drawn(eqx.nn.GRUCell, N, N)]
         ),
-        "behind an input layer": lambda: InputLayerCell(eqx.nn.Linear(D, 4, key=KEY), eqx.nn.GRUCell(4, N, key=KEY), D),
+        "behind an input layer": lambda: InputLayerCell(drawn(eqx.nn.Linear, D, 4), drawn(eqx.nn.GRUCell, 4, N), D),
         "projected": lambda: ProjectedLSTMCell(
             *(
                 jnp.asarray(np.random.default_rng(1).normal(size=shape))

@@ -10,21 +10,23 @@ import numpy as np
 import pytest
 import scipy.linalg
 from lazy import Lazy
+from weights import drawn
 
 import rnn_ode as ro
 from rnn_ode import learn
 
 T, D, N = 5, 2, 3
-XS = jax.random.normal(jax.random.key(0), (3, T, D))
-KEYS = jax.random.split(jax.random.key(1), 12)
-LINEAR = ro.CTRNN.random(KEYS[0], D, N, tau=0.5, activation=None)
+RNG = np.random.default_rng(0)
+XS = jnp.asarray(RNG.normal(size=(3, T, D)))
+KEYS = [jax.random.key(k) for k in range(12)]
+LINEAR = ro.CTRNN(*(0.5 * RNG.normal(size=shape) for shape in ((N, N), (N, D), N)), tau=0.5, activation=None)
 FLOW = partial(learn.Integrated, rtol=1e-6, atol=1e-8)
 OSCILLATORS = partial(ro.CoRNN.random, gamma=2.0, epsilon=0.5)
 CELLS = Lazy(
     {
-        "vanilla": lambda: ro.VanillaCell.random(KEYS[1], D, N, activation=jnp.tanh),
-        "gru": lambda: eqx.nn.GRUCell(D, N, key=KEYS[2]),
-        "lstm": lambda: eqx.nn.LSTMCell(D, N, key=KEYS[3]),
+        "vanilla": lambda: drawn(lambda key: ro.VanillaCell.random(key, D, N, activation=jnp.tanh), seed=1),
+        "gru": lambda: drawn(eqx.nn.GRUCell, D, N, seed=2),
+        "lstm": lambda: drawn(eqx.nn.LSTMCell, D, N, seed=3),
         "ctrnn-cell": lambda: ro.to_rnn(ro.CTRNN.random(KEYS[4], D, N), ro.Euler(), 0.5),
         "cornn-cell": lambda: ro.to_rnn(OSCILLATORS(KEYS[5], D, N), ro.Euler(), 0.2),
     }
@@ -46,7 +48,7 @@ RUNNERS = Lazy(
         "stacked": lambda: learn.Stacked(
             [
                 learn.Bidirectional(ITERATED["vanilla"], ITERATED["lstm"]),
-                learn.Iterated(eqx.nn.GRUCell(2 * N, N, key=KEYS[8])),
+                learn.Iterated(drawn(eqx.nn.GRUCell, 2 * N, N, seed=8)),
             ]
         ),
     }

@@ -169,7 +169,8 @@ def plain_flow(cell, xs, h0):
     return ro.integrate(ro.to_ode(cell, ro.Forward(2)), ro.Hold(xs), h0, throw=False)
 
 
-@pytest.mark.parametrize("job", [plain_run, pytest.param(plain_flow, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("job", [plain_run, plain_flow])
 def test_jitted_equals_eager_and_vmapped_equals_a_loop(job):
     many = [parameters(seed) for seed in range(3)]
     cells = [cell_of(values) for values in many]
@@ -185,6 +186,7 @@ def test_jitted_equals_eager_and_vmapped_equals_a_loop(job):
         assert np.allclose(batch.states[i], one.states, **same) and np.array_equal(batch.ts[i], one.ts)
 
 
+@pytest.mark.slow
 def test_cells_made_by_filter_vmap():
     values = parameters()
 
@@ -330,6 +332,7 @@ def test_float32_results_are_near_those_of_float64(float32):
         assert np.max(np.abs(value - single[key])) <= tolerance * max(1, np.max(np.abs(value))), key
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("x64", [True, False], ids=["x64 on", "x64 off"])
 @pytest.mark.parametrize("job", ["integrate", "RungeKutta"])
 def test_solves_of_float32_stay_float32(job, x64):

@@ -56,7 +56,7 @@ def test_a_run_of_a_cell_is_the_loop(name):
 ALIKE = ("tanh", "affine", "piecewise", "gru", "behind an input layer", "projected")
 
 
-@each("name", CELLS, quick=("lstm",), thorough=ALIKE)
+@each("name", CELLS, quick=(), thorough=ALIKE)
 def test_a_run_of_a_cell_in_parallel_is_the_loop(name):
     cell, h0 = CELLS[name], jax.tree.map(jnp.asarray, STATES[name])
     run = ro.iterate(cell, XS, h0, parallel=True)
@@ -73,7 +73,7 @@ def test_a_run_of_a_cell_in_parallel_is_its_run_in_float32(name):
     assert_close(runs[0].states, runs[1].states, rtol=1e-5, atol=1e-5)
 
 
-@each("name", CELLS, quick=("relu", "lstm", "stacked", "stranger"))
+@each("name", CELLS, quick=())
 def test_a_batch_of_a_cell_s_runs_is_its_runs(name):
     cell = CELLS[name]
     batch = np.stack([XS, -XS])
@@ -83,7 +83,7 @@ def test_a_batch_of_a_cell_s_runs_is_its_runs(name):
         assert_close(jax.tree.map(lambda rows, k=k: rows[k], states), wanted, rtol=1e-12, atol=1e-13)
 
 
-@each("name", CELLS, quick=("stranger",), thorough=("tanh", "affine", "piecewise", "gru", "behind an input layer"))
+@each("name", CELLS, quick=(), thorough=("tanh", "affine", "piecewise", "gru", "behind an input layer"))
 def test_the_gradient_of_a_batch_s_runs_is_the_slope_of_its_loss(name):
     """Along a random direction of all weights, against a difference of two losses."""
     weights, static = eqx.partition(CELLS[name], eqx.is_inexact_array)
@@ -101,7 +101,7 @@ def test_the_gradient_of_a_batch_s_runs_is_the_slope_of_its_loss(name):
     assert float(slope) == pytest.approx(float(derivative(jax.jit(loss), flat, direction)), rel=1e-5, abs=1e-6)
 
 
-@each("name", CELLS, quick=("relu", "gru", "of a field", "stranger in pieces"))
+@each("name", CELLS, quick=())
 def test_a_cell_in_float32_stays_in_float32(name):
     cell, xs, h0 = single((CELLS[name], XS, STATES[name]))
     with jax.enable_x64(False):
@@ -119,6 +119,7 @@ def test_a_cell_comes_back_from_its_file(name, tmp_path):
     assert equal(learn.load(file, known=known), CELLS[name])
 
 
+@pytest.mark.slow
 @each("name", CELLS)
 def test_forward_and_euler_give_the_cell_back(name):
     cell, x, h = CELLS[name], jnp.asarray(XS[0]), jax.tree.map(jnp.asarray, STATES[name])
@@ -129,7 +130,7 @@ def test_forward_and_euler_give_the_cell_back(name):
 # --- fields ------------------------------------------------------------------------------------------------------------
 
 
-@each("name", FIELDS, quick=("CTRNN", "CoRNN", "affine", "stranger"))
+@each("name", FIELDS, quick=())
 def test_a_field_has_the_shape_of_its_state_and_one_rate_under_jit_and_vmap(name):
     field = FIELDS[name]
     h = state_of(field) if hasattr(field, "initial_state") else jnp.asarray(H)
@@ -174,7 +175,7 @@ def test_a_field_is_integrated_as_by_small_steps(name):
 # --- methods -----------------------------------------------------------------------------------------------------------
 
 
-@each("method", METHODS, quick=("forward:3", "tustin"))
+@each("method", METHODS, quick=())
 def test_a_method_s_matrix_has_the_exponents_of_its_multipliers(method):
     W = np.array([[0.9, 0.3, 0.0], [-0.3, 0.9, 0.1], [0.0, 0.0, 0.6]])
     multipliers = np.linalg.eigvals(W)
@@ -193,7 +194,7 @@ def test_a_method_is_found_by_its_label(method):
     assert from_label("method", method.label) == method
 
 
-@each("method", METHODS, quick=("backward:1",))
+@each("method", METHODS, quick=())
 def test_a_method_s_exponent_is_that_of_its_flow(method):
     """An affine network of one unit: its flow leaves h as exp(g(λ)) does, with λ = 0.8 and without input."""
     cell = ro.VanillaCell([[0.8]], [[0.0]], [0.0], activation=None)
@@ -208,6 +209,7 @@ def test_a_method_s_exponent_is_that_of_its_flow(method):
 # --- paths -------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @each("name", PATHS)
 def test_a_path_meets_its_samples_and_holds_the_last_one(name):
     path = PATHS[name](XS, dt=0.25)
@@ -217,6 +219,7 @@ def test_a_path_meets_its_samples_and_holds_the_last_one(name):
     np.testing.assert_allclose(path(100.0), XS[-1], rtol=0, atol=1e-12)
 
 
+@pytest.mark.slow
 @each("name", PATHS)
 def test_a_path_says_whether_it_is_held(name):
     from rnn_ode._paths.base import is_held
@@ -227,6 +230,7 @@ def test_a_path_says_whether_it_is_held(name):
     assert held == (name in HELD)
 
 
+@pytest.mark.slow
 @each("name", PATHS)
 def test_a_path_finds_float32_times(name):
     """At 44.1 kHz float32 does not hold the stamps; the samples are found all the same."""
@@ -248,6 +252,7 @@ def test_evolve_at_whole_steps_is_the_network_for_every_path(name):
 # --- schemes -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @each("name", SCHEMES)
 def test_a_scheme_has_its_order_on_a_linear_field(name):
     scheme, order = SCHEMES[name]
@@ -275,7 +280,7 @@ def point(system):
     return 0.1 * (1 + np.arange(sizes.get(name, N)))
 
 
-@each("name", SYSTEMS, quick=("map", "flow", "stranger in time"))
+@each("name", SYSTEMS, quick=())
 def test_a_system_s_jacobian_is_the_derivative_of_its_residual(name):
     system = SYSTEMS[name]
     h = point(system)

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from weights import drawn
 
 import rnn_ode as ro
 
@@ -37,7 +38,7 @@ def cell(dtype, activation=jnp.tanh):
 
 
 def gru(dtype):
-    made = eqx.nn.GRUCell(1, 2, key=jax.random.key(0), dtype=jnp.float32)
+    made = drawn(eqx.nn.GRUCell, 1, 2, dtype=jnp.float32)
     return jax.tree.map(lambda leaf: leaf.astype(dtype) if eqx.is_inexact_array(leaf) else leaf, made)
 
 
@@ -187,6 +188,7 @@ def in_float64(ask):
     return numbers(ask(jnp.float64, GIVEN[SAME]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("ask", "ways"), CASES + MORE)
 def test_all_types_give_the_same_answer(ask, ways, as_user):
     """To 1e-3: a thousand rounding errors of float32 and more, of problems whose conditions are about 10."""
@@ -204,6 +206,7 @@ def test_recommend_takes_a_float32_network_and_float64_samples(as_user):
     assert found[0].label == found[1].label and abs(found[0].snr - found[1].snr) < 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("ask", "ways"), CASES)
 def test_bfloat16_is_refused_by_name_or_right(ask, ways, as_user):
     """bfloat16 has a rounding error of 0.8 %, and the weights are exact in it: to 10 % of the largest entry."""

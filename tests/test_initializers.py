@@ -45,6 +45,7 @@ def test_orthogonal():
     np.testing.assert_array_equal(W, jax.nn.initializers.orthogonal(0.7)(KEY, (6, 6), float))
 
 
+@pytest.mark.slow
 def test_shifted():
     """Its logarithm exists and the forward series converges, |λ − 1| < 1, although its flow exp(W t) grows, Re λ > 0."""
     W = draw(init.shifted(0.8), 32)
@@ -54,6 +55,7 @@ def test_shifted():
     assert np.abs(z).max() < 1 and np.abs(z - 1).max() < 1 and z.real.min() > 0
 
 
+@pytest.mark.slow
 def test_gaussian():
     """The mean square of N² entries is gain²/N to a relative √2/N; by the circular law |λ| < gain but for N^(−1/2)."""
     W = draw(init.gaussian(0.7), 200)
@@ -118,6 +120,7 @@ def test_multipliers_are_those_asked_for():
     ask()
 
 
+@pytest.mark.slow
 def test_the_key_decides_everything_but_the_multipliers():
     initializer = init.with_multipliers(np.exp([0.3j, -0.3j, 0.0]))
     one, other = draw(initializer, 3), draw(initializer, 3, seed=1)

@@ -72,6 +72,7 @@ def found_points(system, guesses):
 BITS = pytest.mark.parametrize("bits", [pytest.param(64, marks=pytest.mark.slow), 32])
 
 
+@pytest.mark.slow
 @BITS
 @pytest.mark.parametrize(
     "row", [row for row in REFERENCE["conversions"] if "network" in row], ids=lambda row: row["id"]

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from weights import drawn
 
 import rnn_ode as ro
 from rnn_ode import learn
@@ -139,7 +140,7 @@ def cusp():
 RESULTS = {
     "trajectory": (lambda: ro.iterate(CELL, XS), {"time": 21, "unit": 2}),
     "trajectory of pairs": (
-        lambda: ro.iterate(eqx.nn.LSTMCell(1, 2, key=jax.random.key(0)), XS),
+        lambda: ro.iterate(drawn(eqx.nn.LSTMCell, 1, 2), XS),
         {"time": 21, "unit": 2},
     ),
     "trajectory that ended early": (
@@ -268,18 +269,17 @@ def test_rows_without_a_point_are_nowhere_to_be_seen():
     assert not np.isnan(dataset.points).any() and sorted(dataset.verdict.values) == ["DECAYS", "DECAYS", "GROWS"]
 
 
+@pytest.mark.slow
 def test_names_of_a_batch_are_lists_of_each_ones_points():
     pair = made("fixed points"), made("no fixed points")
     batch = jax.tree.map(lambda *leaves: jnp.stack(leaves), *pair)
     assert batch.kind_names == [one.kind_names for one in pair] and len(batch.verdict_names[0]) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
-    [
-        name if name == "trajectory" else pytest.param(name, marks=pytest.mark.slow)
-        for name in ("trajectory", "spectrum", "transient")
-    ],
+    ["trajectory", "spectrum", "transient"],
 )
 def test_a_batch_says_that_it_is_one_and_each_of_its_results_shows_itself(name):
     ask = {

@@ -85,6 +85,7 @@ def test_the_analyses_of_a_new_cell():
     assert float(flows.norms[-1]) == pytest.approx(np.linalg.norm(J, 2), rel=1e-9)
 
 
+@pytest.mark.slow
 def test_a_new_piecewise_linear_cell_has_its_cycles():
     """h' = −2|h| + 1 has the fixed points 1/3 and −1, and no others."""
     cell = strangers.Folded(jnp.array([[-2.0]]), jnp.zeros((1, 1)), jnp.ones(1))

@@ -90,6 +90,7 @@ def test_gradients_have_no_unit(dtype):
     np.testing.assert_allclose(got.lyapunov_rate, wanted.lyapunov_rate, rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", [ro.Hold, ro.Linear, ro.Cubic, ro.BandLimited], ids=lambda kind: kind.__name__)
 def test_paths_are_the_same_in_every_unit(path):
     ts = np.array([0.0, 0.5, 1.0, 2.25, 11.9, 30.0])

@@ -3,19 +3,20 @@
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
+from weights import drawn
 
 import rnn_ode as ro
 from rnn_ode import learn
 
-XS = jax.random.normal(jax.random.key(0), (32, 6, 1))
+XS = jnp.asarray(np.random.default_rng(0).normal(size=(32, 6, 1)))
 TARGETS = 0.3 * XS.sum(1)
 
 
-def small(key: int = 0, hidden: int = 3):
-    keys = jax.random.split(jax.random.key(key))
-    cell = ro.VanillaCell.random(keys[0], 1, hidden, activation=jnp.tanh)
-    return learn.ManyToOne(learn.Iterated(cell), eqx.nn.Linear(hidden, 1, key=keys[1]))
+def small(seed: int = 0, hidden: int = 3):
+    cell = drawn(lambda key: ro.VanillaCell.random(key, 1, hidden, activation=jnp.tanh), seed=seed)
+    return learn.ManyToOne(learn.Iterated(cell), drawn(eqx.nn.Linear, hidden, 1, seed=seed))
 
 
 def squares(model, batch):

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from weights import drawn
 
 import rnn_ode as ro
 import rnn_ode.plot
@@ -149,10 +150,11 @@ def test_a_flip_belongs_to_the_map_alone(flow):
     np.testing.assert_allclose(branch.critical, branch.eigenvalues[branch.indices, 0], atol=1e-8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("flow", "kind", "gain", "critical"),
     [
-        pytest.param(False, "neimark-sacker", 1.0, np.exp(1j * np.pi / 3), marks=pytest.mark.slow),
+        (False, "neimark-sacker", 1.0, np.exp(1j * np.pi / 3)),
         (True, "hopf", 2.0, 1.7320508076j),
     ],
 )
@@ -366,7 +368,7 @@ def test_corners_of_relu():
 
 @pytest.mark.slow
 def test_states_may_be_pytrees():
-    cell = eqx.nn.LSTMCell(1, 2, key=jax.random.key(0))
+    cell = drawn(eqx.nn.LSTMCell, 1, 2)
 
     def make_system(x):
         return ro.Map(cell, x[None])

@@ -87,6 +87,7 @@ def test_the_tent_map_has_the_counts_and_multipliers_of_the_reference(period, co
     assert found.residuals.max() < 1e-14
 
 
+@pytest.mark.slow
 def test_three_cycles_of_the_tent_map_begin_at_the_golden_ratio():
     low, high = 1.5, 1.9
     while high - low > 1e-9:
@@ -96,9 +97,8 @@ def test_three_cycles_of_the_tent_map_begin_at_the_golden_ratio():
     assert [len(ro.cycles(tent(GOLDEN + step), 3).points) for step in (-1e-8, 1e-8)] == [0, 2]
 
 
-@pytest.mark.parametrize(
-    "period", [5, 6, pytest.param(7, marks=pytest.mark.slow), pytest.param(8, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("period", [5, 6, 7, 8])
 def test_a_tent_map_that_covers_itself_has_the_necklaces_of_the_full_shift(period):
     """h ↦ relu(z), one slope 2.5: the orbits that never leave [0, 1] are the full shift's; 0 is one of its fixed points."""
     m = 2.5
@@ -197,6 +197,7 @@ def test_a_contraction_has_one_fixed_point_at_any_size():
     assert two.multipliers.shape == (0, 60) and two.residuals.shape == (0,)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unit", [2.0**-20, 2.0**20])
 def test_orbits_are_the_same_in_other_units(unit):
     """The second network's pattern of period 1 is singular, and the linear programme has tolerances of its own."""
@@ -212,6 +213,7 @@ def test_orbits_are_the_same_in_other_units(unit):
     assert ro.cycles(rotation, 3).degenerate > 0 and ro.cycles(rotation, 1).complete
 
 
+@pytest.mark.slow
 def test_a_continuum_of_orbits_is_counted():
     """relu(h) alone: every h ≥ 0 is a fixed point. A rotation by a third of a turn about (1, 1): every state near is
     in a 3-cycle. A swap: every pair a 2-cycle, but the fixed points h1 = h2 are no 2-cycles."""

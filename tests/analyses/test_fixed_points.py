@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.optimize import brentq
+from weights import drawn
 
 import rnn_ode as ro
 from rnn_ode._analyses import fixed_points_search as _fixed_points_search
@@ -54,7 +55,7 @@ def scaled(cell, gain):
     return eqx.tree_at(lambda c: c.weight_hh, cell, gain * cell.weight_hh)
 
 
-GRU = scaled(eqx.filter_jit(eqx.nn.GRUCell)(1, 2, key=jax.random.key(0)), 4)
+GRU = scaled(drawn(eqx.nn.GRUCell, 1, 2), 4)
 PIECEWISE = ro.PiecewiseLinearCell(np.diag([0.4, -0.3]), [[0.0, 0.9], [0.8, 0.0]], np.ones((2, 1)), [-0.4, 0.3])
 
 
@@ -152,6 +153,7 @@ def in_plane(A, guesses=((1.0, 0.5), (-2.0, 0.7), (0.3, -1.0)), k=0.0):
     return fixed_points(flow, np.array(guesses), slow=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("A", "kind", "verdict"),
     [
@@ -184,6 +186,7 @@ def test_a_linear_flow_is_described_by_the_eigenvectors_of_its_matrix(A, kind, v
     assert abs(found.leading[0].real) == pytest.approx(np.abs(values.real).min(), abs=1e-12)
 
 
+@pytest.mark.slow
 def test_a_line_of_equilibria_is_each_guess_s_own_and_persists():
     """dh/dt = [[0, 1], [0, −½]] h rests wherever the second state is 0."""
     found = in_plane([[0.0, 1.0], [0.0, -0.5]])
@@ -192,6 +195,7 @@ def test_a_line_of_equilibria_is_each_guess_s_own_and_persists():
     np.testing.assert_allclose(found.timescales, [[np.inf, 2.0]] * 3, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_a_defective_flow_has_no_left_eigenvectors():
     found = in_plane([[-0.5, 1.0], [0.0, -0.5]])
     assert found.count == 1 and found.verdict_names[0] == "DECAYS"
@@ -218,6 +222,7 @@ def test_a_guess_that_hardly_moves_rests_in_its_fast_directions_alone():
     assert abs(found.points[row, 1]) < 1e-12 and found.residuals[row] == pytest.approx(1e-10, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_the_unit_of_a_search_is_a_quantile_of_the_positive_sizes_as_a_power_of_two():
     values = np.array([0.0, 3.0, np.nan, 1.0, np.inf, 7.0, 2.0, 5.5])
     finite = values[np.isfinite(values) & (values > 0)]
@@ -264,6 +269,7 @@ def test_a_point_at_the_origin_is_one_point_in_float32(float32):
     assert int(fixed_points(system, guesses).count) == count
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("w", "kind", "verdict"),
     [
@@ -427,7 +433,7 @@ def test_every_fixed_point_is_an_equilibrium_with_exponents_g(which):
 
 @slow
 def test_every_fixed_point_of_an_lstm_is_an_equilibrium():
-    cell = scaled(eqx.nn.LSTMCell(1, 2, key=jax.random.key(0)), 4)
+    cell = scaled(drawn(eqx.nn.LSTMCell, 1, 2), 4)
     states = ro.iterate(cell, np.full((20, 1), 0.3), throw=False).states
     check_flow(cell, ro.Forward(1), ro.draw_guesses(jax.random.key(0), 32, states, spread=1.0))
 
@@ -723,6 +729,7 @@ def led(points, radius):
     return lead(end)
 
 
+@pytest.mark.slow
 def test_copies_collapse_and_neighbours_do_not_chain():
     copies = 0.3 + 1e-12 * np.random.default_rng(0).uniform(size=2000)
     assert set(np.asarray(led([*copies, 0.3001], 1e-12)).tolist()) == {0, 2000}
@@ -776,7 +783,7 @@ def test_bad_input_is_named(make, error, message, as_user):
 def test_where_gates_round_to_one_the_kind_is_undetermined():
     """A GRU of huge weights: whatever state shuts its update gates rests there, in floats, be it in the network's range
     (−1, 1) or not. No point outside it passes for an isolated one."""
-    gru = eqx.nn.GRUCell(1, 4, key=jax.random.key(0))
+    gru = drawn(eqx.nn.GRUCell, 1, 4)
     gru = eqx.tree_at(lambda g: g.weight_hh, gru, 40 * jax.random.normal(jax.random.key(3), (12, 4)))
     found = ro.fixed_points(ro.Map(gru, jnp.zeros(1)), 5 * jax.random.normal(jax.random.key(1), (40, 4)))
     outside = np.abs(np.asarray(found.points)).max(axis=1) > 1 + 1e-9  # NaN, of an empty row, is not
@@ -792,6 +799,7 @@ def test_a_field_that_branches_on_time_in_python_is_named():
         ro.fixed_points(ro.Flow(branching), np.ones((2, 1)))
 
 
+@pytest.mark.slow
 def test_points_are_not_looked_for_in_a_field_that_uses_time():
     found = fixed_points(unit(1.5), LINE)
     with pytest.raises(ValueError, match="absent_from needs a field that does not depend on the time t"):

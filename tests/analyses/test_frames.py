@@ -37,6 +37,7 @@ def gains(steps):
     return np.array(logs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("patient", [True, False])
 def test_rows_gain_what_the_qr_factorisations_say(patient):
     h, Q, growth, again = carried(np.ones(3), np.asarray(COUNT), np.asarray(patient), A)
@@ -109,6 +110,7 @@ def test_the_factors_of_a_frame_and_their_derivative():
         np.testing.assert_allclose(tangent, (over - under) / 2e-6, atol=1e-8)
 
 
+@pytest.mark.slow
 def test_a_sum_of_many_numbers_keeps_its_digits(float32):
     gain = no_growth(jnp.eye(1, dtype=jnp.float32))._replace(logs=jnp.full(1, 0.1, jnp.float32))
     total = jax.lax.fori_loop(

@@ -14,6 +14,7 @@ import pytest
 from lazy import Lazy
 from linear_networks import SIZE, STEPS, linear, orthogonal, zeros
 from parts import KEY, RNG, D, N
+from weights import drawn
 
 import rnn_ode as ro
 import rnn_ode.plot
@@ -76,6 +77,7 @@ def test_linear_norms_are_those_of_the_powers(seed):
     np.testing.assert_allclose(g.norms, wanted, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_a_gradient_may_grow_although_the_spectral_radius_is_zero():
     """Reference `radius-is-not-enough`: ρ = 0 and a gradient that grows as 1.5ᵏ until it is exactly 0."""
     g = ro.gradient_flow(linear(1.5 * shift(10)), zeros())
@@ -108,6 +110,7 @@ def test_orthogonal_networks_keep_every_gradient(activation):
     assert max(abs(g.predicted_rate), abs(g.lyapunov_rate), abs(g.measured_rate)) < 3e-15
 
 
+@pytest.mark.slow
 def test_an_antisymmetric_network_at_rest():
     """J = I + ε S is normal with eigenvalues 1 ± iεσ, so that ‖J^k‖ = (1 + ε²σ²)^{k/2}."""
     A = RNG.normal(size=(SIZE, SIZE))
@@ -129,6 +132,7 @@ def test_an_lstm_forgets_at_the_rate_of_its_gate():
     np.testing.assert_allclose([g.predicted_rate, g.measured_rate, g.lyapunov_rate], np.log(forget), rtol=1e-10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gain", [1e30, 1e-30])
 def test_no_lag_over_or_underflows(gain):
     g = ro.gradient_flow(linear(gain * orthogonal()), zeros())
@@ -145,6 +149,7 @@ def test_a_tiny_gradient_is_measured_after_a_large_one_has_become_zero():
     np.testing.assert_allclose(g.log_norms[40], 40 * np.log(1e-20), rtol=1e-13)
 
 
+@pytest.mark.slow
 def test_the_derivative_at_a_kink_is_that_of_jax():
     g = ro.gradient_flow(linear(np.eye(SIZE), jax.nn.relu), zeros())
     np.testing.assert_array_equal(g.norms, [1] + [0] * STEPS)
@@ -153,6 +158,7 @@ def test_the_derivative_at_a_kink_is_that_of_jax():
 # rates
 
 
+@pytest.mark.slow
 def test_the_rates_of_a_normal_matrix_are_one():
     """The generic vector's direction is off by (1/9)^10 after ten steps, and its length by the square of that."""
     W = orthogonal() @ np.diag([0.9, *np.linspace(-0.1, 0.1, SIZE - 1)]) @ orthogonal().T
@@ -160,6 +166,7 @@ def test_the_rates_of_a_normal_matrix_are_one():
     np.testing.assert_allclose([g.predicted_rate, g.measured_rate, g.lyapunov_rate], np.log(0.9), rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_eigenvalues_are_of_the_linear_part_or_of_the_last_step():
     """tanh(2 h) rests where 2 (1 − h²) is its derivative; the linear part of the network that computes it is 2."""
     h = 0.9
@@ -216,6 +223,7 @@ def test_a_run_of_one_step_has_its_rates():
 # bounds (reference `pascanu`)
 
 
+@pytest.mark.slow
 @cells
 def test_no_norm_exceeds_a_bound(name):
     g = ro.gradient_flow(CELLS[name], XS, START[name])
@@ -238,6 +246,7 @@ def test_the_bound_of_the_steps_is_the_product_of_their_norms():
     np.testing.assert_allclose(g.bounds.from_steps, np.cumprod([1.0, *sizes[:0:-1]]), rtol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "activation",
     [jax.nn.relu, jax.nn.relu6, jax.nn.leaky_relu, jax.nn.elu, jax.nn.celu, jax.nn.softplus, jax.nn.log_sigmoid,
@@ -372,7 +381,7 @@ def test_gradients_stay_finite_where_the_gradient_is_gone():
 
 LOWERED = {
     "tanh": lambda W, xs: everything(ro.VanillaCell(W, jnp.ones((N, D)), jnp.zeros(N), jnp.tanh), xs, jnp.zeros(N)),
-    "lstm": lambda W, xs: everything(eqx.nn.LSTMCell(D, N, key=jax.random.key(0)), xs, (W[0], W[1])),
+    "lstm": lambda W, xs: everything(drawn(eqx.nn.LSTMCell, D, N), xs, (W[0], W[1])),
     "batch": lambda W, xs: jax.vmap(LOWERED["tanh"], (None, 0))(W, jnp.stack([xs, xs])),
     "gradient": jax.grad(lambda W, xs: jnp.sum(LOWERED["tanh"](W, xs)[0])),
 }

@@ -73,6 +73,7 @@ MATRICES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MATRICES)
 def test_exponents_of_a_linear_map_are_log_moduli(name):
     A = MATRICES[name]
@@ -356,6 +357,7 @@ def test_the_dimension_of_a_point_a_cycle_and_a_torus():
         assert run.kaplan_yorke == dimension and run.kaplan_yorke_range == (dimension, dimension)
 
 
+@pytest.mark.slow
 def test_a_run_that_is_too_short_does_not_know_the_dimension_of_a_point():
     """All eigenvalues of the network are below 0.999 in size, so that it settles at 0."""
     W = np.random.default_rng(0).normal(size=(12, 12))
@@ -459,6 +461,7 @@ def test_float32_stays_and_is_right(float32):
     np.testing.assert_allclose(jnp.sum(run.exponents), np.log(0.3), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_it_lowers_everywhere(monkeypatch):
     monkeypatch.setenv("EQX_ON_ERROR", "nan")
     traced = jax.jit(lambda h: ro.lyapunov(HENON, h, 2000.0).exponents).trace(jnp.zeros(2))

@@ -42,12 +42,14 @@ def exponents(logs, size=9, *, weights=None, lost=None, finite=None, length=1.0,
     return _exponents(rows, size, length, how)
 
 
+@pytest.mark.slow
 def test_the_window_is_flat_in_the_middle_half_and_falls_to_zero():
     np.testing.assert_allclose(window(jnp.array([0.25, 0.5, 0.75])), 1)
     np.testing.assert_allclose(window(jnp.array([0.0, 1.0])), 0, atol=1e-300)
     np.testing.assert_allclose(window(jnp.array([0.125, 0.875])), 0.5)
 
 
+@pytest.mark.slow
 def test_steady_growth_is_known_without_error():
     found = exponents(np.tile([1.0, -3.0], (M, 1)), length=0.5)
     np.testing.assert_allclose(found.history, np.tile([1.0, -3.0], (M, 1)))  # half of it a step, of length ½
@@ -56,6 +58,7 @@ def test_steady_growth_is_known_without_error():
     assert found.result == ro.RESULTS.successful
 
 
+@pytest.mark.slow
 def test_exponents_are_sorted_by_size_with_their_history_and_errors():
     logs = np.stack([np.full(M, -1.0), np.random.default_rng(0).normal(size=M)], axis=1)
     found = exponents(logs)
@@ -64,6 +67,7 @@ def test_exponents_are_sorted_by_size_with_their_history_and_errors():
     np.testing.assert_allclose(found.history[10, 0], logs[:11, 1].sum() / 22)
 
 
+@pytest.mark.slow
 def test_the_mean_has_the_weights_of_the_window():
     logs, weights = np.arange(M, dtype=float)[:, None], np.linspace(0, 1, M)
     np.testing.assert_allclose(
@@ -71,6 +75,7 @@ def test_the_mean_has_the_weights_of_the_window():
     )
 
 
+@pytest.mark.slow
 def test_all_exponents_have_the_plain_mean_as_their_sum():
     """The difference to the window's mean goes to the one that varies."""
     logs = np.stack([np.full(M, 2.0), np.arange(M, dtype=float)], axis=1)
@@ -83,6 +88,7 @@ def test_all_exponents_have_the_plain_mean_as_their_sum():
     np.testing.assert_allclose(whole.stderr[0], np.hypot(part.stderr[0], shift))
 
 
+@pytest.mark.slow
 def test_the_standard_error_of_noise_is_its_spread_over_the_root_of_the_number():
     logs = np.random.default_rng(1).normal(size=(M, 400))
     claimed = np.sqrt(np.mean(exponents(logs, 500).stderr ** 2))

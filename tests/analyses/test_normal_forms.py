@@ -22,9 +22,8 @@ def told(make_system, start, interval):
     return [(one.kind, one.coefficient, one.criticality) for one in branch.bifurcations], branch
 
 
-@pytest.mark.parametrize(
-    ("beta", "alpha", "value"), [(1.0, 1.0, -0.3), pytest.param(2.0, 0.5, -0.08843086, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("beta", "alpha", "value"), [(1.0, 1.0, -0.3), (2.0, 0.5, -0.08843086)])
 def test_the_first_lyapunov_coefficient_of_adaptive_control(beta, alpha, value):
     (found,), branch = told(control(beta), np.zeros(3), (0.7 * alpha, 1.4 * alpha))
     assert found[0] == "hopf" and found[2] == "supercritical"

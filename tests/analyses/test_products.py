@@ -37,6 +37,7 @@ def test_a_row_of_zeros_does_not_set_the_scale():
     np.testing.assert_allclose(log_norm(rows, exponents), np.log(2) - 2000 * np.log(2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1e-300, 0.3, 1e300])
 def test_the_length_of_a_pushed_vector_is_that_of_the_product(size):
     R = np.array([[1.0, 2.0], [-0.5, 0.25]])
@@ -54,6 +55,7 @@ def test_each_step_reads_its_own_input_and_a_vector_that_is_gone_stays_gone():
     np.testing.assert_allclose(log_size(*sizes), [np.log(2), np.log(6), -np.inf, -np.inf])
 
 
+@pytest.mark.slow
 def test_the_derivative_of_a_length_is_finite_also_where_it_is_zero():
     def total(factor):
         _, (sizes, _) = push(lambda v, _: factor * v, (jnp.ones(2), jnp.zeros((), int)), None, 3)

@@ -41,6 +41,7 @@ def numbers(W, dtype):
     return [np.asarray(value) for value in _numbers(jnp.asarray(np.asarray(W, dtype)))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_timescales_are_infinite_where_rounding_hides_the_sign(dtype):
     u = np.finfo(dtype).eps
@@ -53,11 +54,13 @@ def test_timescales_are_infinite_where_rounding_hides_the_sign(dtype):
         np.testing.assert_allclose(numbers(np.diag([2.0, 0.0]), dtype)[2], [-1 / np.log(2), 0], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_timescales_are_differentiable_beside_an_infinite_one():
     slope = jax.jit(jax.grad(lambda a: ro.spectrum(jnp.diag(jnp.stack([jnp.ones(()), a]))).timescales[1]))
     np.testing.assert_allclose(slope(0.5), 2 / np.log(2) ** 2, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_a_timescale_that_float64_alone_can_tell(float32):
     assert numbers(np.diag([1.0000002, 0.5]), np.float32)[2][0] == np.inf
     with jax.enable_x64(True):
@@ -71,6 +74,7 @@ def test_what_float32_leaves_open_has_the_hint_to_take_float64(float32):
         assert ro.spectrum([[1.0]]).hint == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_a_double_real_multiplier_that_rounding_splits_has_no_frequency(dtype):
     rng = np.random.default_rng(14)
@@ -179,6 +183,7 @@ class Hiding(ro.Forward):
         return jnp.ones((), bool)
 
 
+@pytest.mark.slow
 def test_whether_rounding_hides_a_generator_is_asked_where_it_moves_multipliers_far():
     defective = rotated(np.random.default_rng(0), jordan(0.5, 4))
     assert ro.spectrum(defective).exists(ro.Forward()) and not ro.spectrum(defective).exists(Hiding())
@@ -227,6 +232,7 @@ def _series(W):
     return [s.series_converges(m) for m in SERIES], [s.neglected(m) for m in SERIES[:5]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("multipliers", "converges"),
     [
@@ -321,6 +327,7 @@ def test_float64_is_advised_where_float32_leaves_something_open(monkeypatch, top
     assert ("jax_enable_x64" in hint) == hinted and (hinted or hint == "")
 
 
+@pytest.mark.slow
 def test_vmapped_equals_a_loop():
     Ws = jnp.asarray(gaussian(3, 8, float))
     batch = jax.jit(jax.vmap(lambda W: code(ro.spectrum(W).discrete)))(Ws)
@@ -357,6 +364,7 @@ def test_what_is_no_method_is_refused_by_name(ask, method, as_user):
 # as data and as a table
 
 
+@pytest.mark.slow
 def test_a_spectrum_as_data_says_the_same_as_its_methods():
     s = ro.spectrum(np.diag([0.5, -0.25, 0.0]))
     data = s.to_dict()
@@ -393,6 +401,7 @@ def test_a_large_spectrum_counts_the_rows_that_it_hides_once():
     assert str(s).splitlines().count("… and 4 more") == 1
 
 
+@pytest.mark.slow
 def test_infinities_are_shown_and_stay_out_of_json():
     s = ro.spectrum(np.eye(3, k=1))
     lines = s.table().splitlines()

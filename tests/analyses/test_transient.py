@@ -68,6 +68,7 @@ def name(t):
 # --- values known beforehand -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_published_map():
     row, t = REFERENCE["map-1"], of_map(REFERENCE["map-1"]["W"])
     for key in ("peak", "peak_time", "kreiss"):
@@ -116,6 +117,7 @@ def test_what_grows_has_no_peak():
         assert np.isfinite(t.norms).sum() >= 60  # the curve is there to be drawn
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gap", [1e-1, 1e-3, 1e-5])
 def test_a_peak_after_many_steps_is_found(gap):
     """‖Jᵏ‖ of J = [[λ, 1], [0, λ]] in closed form; K = 1/4(1 − λ) + … by maximising (r − 1)‖(r − J)⁻¹‖ over r > 1."""
@@ -142,12 +144,17 @@ def jordan_norm(a, b):
 
 
 def test_scales_of_time_and_size():
-    """A flow runs faster in proportion, to the ends of the float range; a nilpotent map's powers end."""
+    """A flow runs faster in proportion, to the ends of the float range."""
     A = np.array(REFERENCE["ode-1"]["A"], float)
     for scale in (1e-150, 1e-3, 1e150):
         t = of_flow(scale * A)
         found = np.array([t.peak, t.peak_time * scale, t.kreiss, t.numerical_abscissa / scale, t.departure / scale])
         np.testing.assert_allclose(found, [2.56349288571, 0.6626750754, 1.8653556159, 3.52493781056, 10], rtol=1e-9)
+
+
+@pytest.mark.slow
+def test_sizes_of_a_map_to_the_ends_of_the_float_range():
+    """The powers of a nilpotent map end."""
     t = of_map([[0, 1e150], [0, 0]])
     assert (float(t.peak), float(t.peak_time)) == (1e150, 1.0)
     t = of_map(1e-150 * np.array(REFERENCE["map-1"]["W"]))
@@ -162,6 +169,7 @@ def test_time_is_the_systems():
     assert t.rate == pytest.approx(10 * np.log(0.5)) and t.times[1] == pytest.approx(0.1)
 
 
+@pytest.mark.slow
 def test_a_system_at_a_state_is_its_jacobian():
     W, h = np.array([[0.5, 3.0], [0.1, 0.4]]), np.array([0.3, -0.2])
     cell = ro.VanillaCell(W, np.eye(2), np.zeros(2), jnp.tanh)
@@ -317,6 +325,7 @@ def test_stiff_flows():
     assert t.peak == pytest.approx(peak, rel=1e-6) and t.peak_time == pytest.approx(1000, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_numerical_radius_and_abscissa():
     """c cos(π/(N + 1)) of c · shift; of a matrix with entries ≥ 0 that of its symmetric part."""
     radius = jax.jit(numerical_radius)
@@ -330,6 +339,7 @@ def test_numerical_radius_and_abscissa():
     assert radius(jnp.asarray(turn)) == pytest.approx(1, rel=1e-12)
 
 
+@pytest.mark.slow
 def test_exponentials_and_powers():
     rng = np.random.default_rng(0)
     f, power = jax.jit(exponential), jax.jit(matrix_power)
@@ -456,6 +466,7 @@ def test_pictures():
         rnn_ode.plot.pseudospectrum(t, grid, np.ones(3))
 
 
+@pytest.mark.slow
 def test_nothing_is_sure_on_a_kink():
     """Without bias a ReLU network has one at 0; the same network with a bias has none at its fixed point."""
     W = np.diag([0.5, -0.3])
@@ -464,6 +475,7 @@ def test_nothing_is_sure_on_a_kink():
         assert ro.verdict_name(ro.transient(network, bias / (1 - np.diag(W))).verdict) == verdict
 
 
+@pytest.mark.slow
 def test_the_kreiss_constant_is_never_below_what_the_peak_proves():
     """(1 − ε) + 1000 of a Jordan block: within rounding of the boundary, where the resolvent cannot be computed."""
     found = of_map([[1 - 1e-6, 1e3], [0, 1 - 1e-6]])

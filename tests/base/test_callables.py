@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from weights import drawn
 
 import rnn_ode as ro
 from rnn_ode._base.callables import check_cell, check_field
@@ -15,8 +16,8 @@ KEY = jax.random.key(0)
 VANILLA, CTRNN = (kind([[0.5]], [[1.0]], [0.0]) for kind in (ro.VanillaCell, ro.CTRNN))
 CELLS = {
     "ours": VANILLA,
-    "an LSTM": eqx.filter_jit(eqx.nn.LSTMCell)(1, 2, key=KEY),
-    "a GRU": eqx.filter_jit(eqx.nn.GRUCell)(1, 2, key=KEY),
+    "an LSTM": drawn(eqx.nn.LSTMCell, 1, 2),
+    "a GRU": drawn(eqx.nn.GRUCell, 1, 2),
     "of a field": ro.to_rnn(CTRNN, ro.Euler()),
     "a function": lambda x, h: h,
     "with an option": lambda x, h, key=None: h,
@@ -44,7 +45,7 @@ def test_every_field_is_one(name):
     check_field("field", FIELDS[name])
 
 
-NETWORK = ro.interop.Network(VANILLA, eqx.filter_jit(eqx.nn.Linear)(1, 1, key=KEY))
+NETWORK = ro.interop.Network(VANILLA, drawn(eqx.nn.Linear, 1, 1))
 
 
 @pytest.mark.parametrize(

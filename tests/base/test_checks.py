@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from weights import drawn
 
 import rnn_ode as ro
 from rnn_ode import datasets, learn
@@ -46,9 +47,7 @@ def test_a_network_in_place_of_its_matrix_is_told_to_give_it(ask, as_user):
         ask(CELL)
 
 
-@pytest.mark.parametrize(
-    "value", [SERIES, eqx.filter_jit(eqx.nn.LSTMCell)(1, 4, key=jax.random.key(0)), "x" * 200, [1, [2] * 99]]
-)
+@pytest.mark.parametrize("value", [SERIES, drawn(eqx.nn.LSTMCell, 1, 4), "x" * 200, [1, [2] * 99]])
 def test_what_came_is_told_on_one_short_line(value):
     assert "\n" not in brief(value) and len(brief(value)) <= 80
     for error in (ValueError(str(value)), TypeError("two\nlines")):

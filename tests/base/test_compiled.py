@@ -109,6 +109,7 @@ def test_what_reads_nothing_has_no_key(value):
     assert read_by(value) is None
 
 
+@pytest.mark.slow
 def test_a_run_after_a_change_of_its_matrix_is_of_the_new_matrix():
     """Each function is made once, and W is bound again below it."""
     W = 0.5 * np.eye(2)

@@ -57,6 +57,7 @@ def test_peak_memory_is_none_if_the_system_does_not_count_it(monkeypatch):
     assert _machine.peak_memory(lambda: 0) is None
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/stat").exists(), reason="the system does not count this")
 def test_another_program_that_computes_is_seen_and_this_one_is_not():
     watch = _machine.Others()

@@ -110,6 +110,7 @@ def test_exact_meets_an_affine_network_at_every_sample(make, method, n):
     assert np.max(np.abs(came - wanted)) < 1e-9 * np.max(np.abs(wanted))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "lead"),
     [

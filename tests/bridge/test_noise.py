@@ -64,6 +64,7 @@ def test_noise_in_one_direction_is_taken_back():
     np.testing.assert_allclose(back @ back.T, SPREAD[:, :1] @ SPREAD[:, :1].T, atol=1e-10)
 
 
+@pytest.mark.slow
 def test_the_noise_of_a_step_in_closed_form():
     """C_ij (e^{(a_i + a_j) dt} − 1)/(a_i + a_j) for a diagonal generator, also for a decay that is over within a step."""
     rates, dt = np.array([-0.5, -2.0, -3e4]), 0.5

@@ -82,6 +82,7 @@ def test_a_scheme_must_say_how_it_steps():
         ro.AbstractScheme()
 
 
+@pytest.mark.slow
 def test_a_solver_that_remembers_its_last_steps_takes_all_substeps_at_once():
     """Leapfrog begins with a step of Euler, and goes on from the state before the last: by hand for dh/dt = −h + x."""
     step, before, h = 0.9 / 3, 0.5, 0.5 + 0.3 * (2.0 - 0.5)
@@ -91,6 +92,7 @@ def test_a_solver_that_remembers_its_last_steps_takes_all_substeps_at_once():
     np.testing.assert_allclose(jax.jit(cell)(jnp.array([2.0]), jnp.array([0.5])), [h], rtol=1e-13)
 
 
+@pytest.mark.slow
 def test_an_implicit_method_takes_its_substeps_one_by_one():
     """For dh/dt = x − h: Euler's by hand, and one of order 3 to within the fourth power of its step."""
     chord = diffrax.VeryChord(rtol=1e-12, atol=1e-12, norm=optimistix.max_norm)
@@ -103,11 +105,13 @@ def test_an_implicit_method_takes_its_substeps_one_by_one():
     np.testing.assert_allclose(found(diffrax.Kvaerno3(root_finder=chord)), x + (h - x) * np.exp(-0.9), atol=0.3**4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "solver",
     [
         diffrax.Bosh3(),
-        *(pytest.param(solver, marks=pytest.mark.slow) for solver in (diffrax.Ralston(), diffrax.Dopri8())),
+        diffrax.Ralston(),
+        diffrax.Dopri8(),
     ],
     ids=repr,
 )
@@ -185,6 +189,7 @@ def test_exponential_euler_is_the_exponential(dtype):
             assert error <= np.finfo(dtype).eps * (1 + abs(a)), a
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_exponential_euler_in_mixed_units(dtype):
     """An oscillator in units that differ by 1e16, and so its input."""

@@ -24,9 +24,8 @@ def series_errors(method, multiplier, orders):
     return [np.linalg.norm(method(p).generator(jnp.asarray(M)) - log, 2) for p in orders]
 
 
-@pytest.mark.parametrize(
-    "multiplier", [0.7, 0.8 + 0.5j, *(pytest.param(m, marks=pytest.mark.slow) for m in (0.4, 1.3, 1.8))]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("multiplier", [0.7, 0.8 + 0.5j, 0.4, 1.3, 1.8])
 @pytest.mark.parametrize("method", [ro.Forward, ro.Backward])
 def test_series_converge_at_the_predicted_ratio(method, multiplier):
     delta = multiplier - 1 if method is ro.Forward else 1 / multiplier - 1
@@ -44,6 +43,7 @@ def test_series_converge_at_the_predicted_ratio(method, multiplier):
         assert errors[1] / errors[0] > 1  # Backward at 0.4: 1 − 1/λ = −1.5
 
 
+@pytest.mark.slow
 def test_the_flow_of_a_series_parts_from_the_network_by_what_the_exponents_say():
     """‖exp(g_p(W)) − W‖ for a symmetric W falls by the largest |λ − 1|, here 0.6, an order."""
     Q = np.linalg.qr(RNG.normal(size=(N, N)))[0]
@@ -64,6 +64,7 @@ def test_the_flow_of_a_series_parts_from_the_network_by_what_the_exponents_say()
     assert np.all(errors > first_neglected * 0.7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("method", "multiplier"), [(ro.Forward, -0.5), (ro.Forward, 2.3), (ro.Backward, 0.4)])
 def test_series_diverge_where_predicted(method, multiplier):
     assert method(1).series_ratio(jnp.asarray(multiplier, complex)) > 1
@@ -75,6 +76,7 @@ def test_series_diverge_where_predicted(method, multiplier):
         assert size[0] < size[1] < size[2]
 
 
+@pytest.mark.slow
 def test_forward_and_backward_generators_are_mirror_images():
     for p in (1, 2, 5):
         np.testing.assert_allclose(

@@ -27,7 +27,8 @@ from rnn_ode._bridge.to_ode import _finite, half_precision
 from rnn_ode._paths.base import Constant
 
 
-@pytest.mark.parametrize("dt", [1.0, pytest.param(0.25, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("dt", [1.0, 0.25])
 @pytest.mark.parametrize("method", MATRIX_FUNCTIONS, **labelled)
 def test_the_field_of_an_affine_cell_is_g_of_its_matrix(method, dt):
     G = MATRIX_FUNCTIONS[method](blocks(W, W_X, BIAS)) / dt
@@ -79,6 +80,7 @@ def test_backward_1_has_the_textbooks_drive_and_another_matrix():
     np.testing.assert_allclose(came, (np.eye(N) - inverse) @ H0 + inverse @ (W_X @ x + BIAS), rtol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "entry", ["textbook-disagrees", "textbook-disagrees-2", "backward1-is-conservative", "forward1-is-optimistic"]
 )

@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pytest
 
 
 def test_the_network_the_input_and_the_method_are_those_of_the_options(invoke, asked, tmp_path):
@@ -20,6 +21,7 @@ def test_the_network_the_input_and_the_method_are_those_of_the_options(invoke, a
     assert (tmp_path / "a.svg").exists()
 
 
+@pytest.mark.slow
 def test_without_a_file_the_network_is_random_and_takes_the_inputs_given(invoke, asked):
     answers = asked("_reports.analyse.analyse")
     result = invoke("analyse", "--x", "1", "--x", "2", "--json")

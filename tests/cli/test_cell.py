@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from weights import drawn
 
 import rnn_ode as ro
 from rnn_ode import interop
@@ -14,6 +15,7 @@ from rnn_ode.cli._cell import assumed_activation, cell_from_file, cell_name, ini
 from rnn_ode.cli._options import Activation, Recurrent
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", Recurrent)
 def test_the_gain_multiplies_the_random_matrix_of_its_kind(kind):
     key, shape = jax.random.key(0), (4, 4)
@@ -30,7 +32,7 @@ def test_a_cell_is_named_by_its_size_and_kind():
 
 
 def test_the_options_choose_among_the_layers_of_a_file(save):
-    gru, square = eqx.nn.GRUCell(2, 2, key=jax.random.key(0)), {"weight": np.ones((2, 2)), "bias": np.zeros(2)}
+    gru, square = drawn(eqx.nn.GRUCell, 2, 2), {"weight": np.ones((2, 2)), "bias": np.zeros(2)}
     arrays = {f"g.{key}": value for key, value in interop.to_torch(gru).items()}
     sorts = sorted((arrays | {f"x.{key}": value for key, value in square.items()}).items())
     path = save("w.npz", dict(sorts))
@@ -47,7 +49,7 @@ def test_the_options_choose_among_the_layers_of_a_file(save):
 
 
 def test_a_cell_comes_with_the_state_that_its_file_says(save):
-    lstm = interop.to_torch(eqx.nn.LSTMCell(1, 2, key=jax.random.key(0)))
+    lstm = interop.to_torch(drawn(eqx.nn.LSTMCell, 1, 2))
     h0, c0 = np.array([1.0, 2.0]), np.array([3.0, 4.0])
     path = save("w.npz", lstm | {"h0": h0, "c0": c0, "unknown": np.ones(1)})
     _, state = cell_from_file(path, None)

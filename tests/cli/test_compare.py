@@ -45,6 +45,7 @@ def test_without_files_a_random_network_of_the_options_runs_on_the_sunspots(invo
     np.testing.assert_allclose(cell.W_h @ cell.W_h.T, 0.25 * np.eye(4), atol=1e-12)
 
 
+@pytest.mark.slow
 def test_without_options_every_multiplier_has_a_logarithm_and_a_positive_real_part(invoke, asked):
     answers = asked("_reports.compare.compare")
     assert invoke("compare").exit_code == 0

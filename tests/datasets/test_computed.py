@@ -46,6 +46,7 @@ def test_van_der_pol_without_damping_is_a_cosine():
     np.testing.assert_allclose(series.values[:, 1], -2 * np.sin(series.index), rtol=0, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_van_der_pol_goes_to_its_limit_cycle():
     # Amplitude and period at μ = 1: 2.00861986 and 6.66328686 (Andersen & Geer, SIAM J. Appl. Math. 42 (1982) 678).
     x = datasets.van_der_pol(20_000, 0.005, start=(0.1, 0.0)).values[10_000:, 0]

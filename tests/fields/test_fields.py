@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.linalg
+from weights import drawn
 
 import rnn_ode as ro
 
@@ -81,13 +82,13 @@ def test_it_says_its_sizes_as_a_field_and_as_a_cell(field):
 @two
 def test_a_field_can_be_a_layer_of_a_stack(field):
     """A layer above reads the output, N numbers whatever the state is."""
-    top = eqx.nn.GRUCell(N, 2, key=KEY)
+    top = drawn(eqx.nn.GRUCell, N, 2)
     states, above = ro.iterate(ro.StackedCell([euler(field), top]), XS).states
     outputs = states[0] if isinstance(states, tuple) else states
     assert outputs.shape == (T + 1, N) and np.abs(outputs[2:]).min() > 0
     np.testing.assert_allclose(above[1:], jax.vmap(top)(outputs[1:], above[:-1]), rtol=1e-12)
     with pytest.raises(ValueError, match=r"gives outputs \(3,\)"):
-        ro.StackedCell([euler(field), eqx.nn.GRUCell(N + 1, 2, key=KEY)])
+        ro.StackedCell([euler(field), drawn(eqx.nn.GRUCell, N + 1, 2)])
 
 
 def loss(field, xs):
@@ -145,12 +146,14 @@ def test_float32_stays_float32(name, coefficients):
     assert {leaf.dtype for leaf in shapes} == {jnp.dtype(jnp.float32)}
 
 
+@pytest.mark.slow
 @each
 def test_float32_is_right_to_its_rounding(field):
     single = loss(*jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float32), (field, XS)))
     assert single.dtype == jnp.float32 and abs(float(single) - float(loss(field, XS))) < 1e-5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("platform", ["cuda", "tpu"])
 @each
 def test_gradients_lower(field, platform):
@@ -172,6 +175,7 @@ def test_random_fields_draw_from_the_initializer(kind):
 # --- CTRNN -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("activation", [jnp.tanh, jax.nn.relu, None])
 def test_a_step_of_tau_is_the_vanilla_network(activation):
     values = weights((N, N), (N, D), N)
@@ -277,7 +281,7 @@ def test_a_step_of_one_is_equinox_gru_where_the_reset_gates_agree():
     W_h[2] = np.diag(np.diag(W_h[2]))
     theirs = eqx.tree_at(
         lambda c: (c.weight_hh, c.weight_ih, c.bias, c.bias_n),
-        eqx.nn.GRUCell(D, N, key=KEY),
+        drawn(eqx.nn.GRUCell, D, N),
         (jnp.asarray(W_h.reshape(3 * N, N)), jnp.asarray(W_x.reshape(3 * N, D)), jnp.asarray(b.ravel()), jnp.zeros(N)),
     )
     ours = euler(ro.GRUODE(W_h, W_x, b), 1.0)
@@ -329,7 +333,7 @@ def test_bad_input(make, error, match, as_user):
 @pytest.mark.slow
 def test_an_lstm_as_a_field_hands_its_h_to_the_layer_above():
     """The field of an LSTM made into a cell again is the LSTM, in a stack as well."""
-    lower, upper = eqx.nn.LSTMCell(D, N, key=jax.random.key(0)), eqx.nn.GRUCell(N, 2, key=jax.random.key(1))
+    lower, upper = drawn(eqx.nn.LSTMCell, D, N), drawn(eqx.nn.GRUCell, N, 2, seed=1)
     again = ro.to_rnn(ro.to_ode(lower, ro.Forward(1)), ro.Euler())
     runs = [ro.iterate(ro.StackedCell([cell, upper]), np.ones((4, D))).states[1] for cell in (lower, again)]
     np.testing.assert_allclose(*runs, atol=1e-14)

@@ -7,9 +7,9 @@ import pickle
 import zipfile
 
 import equinox as eqx
-import jax
 import numpy as np
 import pytest
+from weights import drawn
 
 from rnn_ode import interop
 from rnn_ode._files.arrays import as_host_floats, decoded, shapes_of
@@ -210,7 +210,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
         (path, {}, ValueError, r"w\.npz: there are no arrays"),
         (
             path,
-            eqx.nn.GRUCell(1, 2, key=jax.random.key(0)),
+            drawn(eqx.nn.GRUCell, 1, 2),
             TypeError,
             r"w\.npz: .* interop\.to_torch\(cell\) .* got GRU",
         ),

@@ -9,18 +9,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from oracles import equal
+from weights import drawn
 
 import rnn_ode as ro
 from rnn_ode import interop
 
-KEYS = jax.random.split(jax.random.key(0), 4)
-READOUT = eqx.filter_jit(eqx.nn.Linear)(3, 1, key=KEYS[0])
-LSTM, GRU = (
-    eqx.filter_jit(kind)(n, 3, key=key)
-    for kind, n, key in ((eqx.nn.LSTMCell, 1, KEYS[1]), (eqx.nn.GRUCell, 2, KEYS[2]))
-)
+READOUT = drawn(eqx.nn.Linear, 3, 1)
+LSTM, GRU = drawn(eqx.nn.LSTMCell, 1, 3, seed=1), drawn(eqx.nn.GRUCell, 2, 3, seed=2)
 TANH = ro.VanillaCell(np.diag([0.5, 0.1, -0.3]), np.ones((3, 1)), np.ones(3), jnp.tanh)
-STACK = ro.StackedCell([LSTM, eqx.filter_jit(eqx.nn.LSTMCell)(3, 3, key=KEYS[3])])
+STACK = ro.StackedCell([LSTM, drawn(eqx.nn.LSTMCell, 3, 3, seed=3)])
 
 ZEROS = jax.device_put((np.zeros(3), np.ones(3)))
 NETWORKS = {

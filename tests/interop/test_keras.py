@@ -39,6 +39,7 @@ def test_arrays_by_path_and_in_a_list_make_the_network():
         np.testing.assert_allclose(outputs_of(interop.from_keras(given), XS), wanted, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_two_dense_layers_need_the_function_between_them():
     arrays = by_path(lstm=LSTM, dense=DEEP, dense_1=OUT)
     with pytest.raises(ValueError, match=r"between the layers 'model/dense' and 'model/dense_1'\. Give between"):

@@ -48,6 +48,7 @@ def read(tmp_path):
     return read
 
 
+@pytest.mark.slow
 def test_dense_layers_before_and_behind_a_gru_are_read_with_their_activations(read):
     network = read(
         content(
@@ -63,6 +64,7 @@ def test_dense_layers_before_and_behind_a_gru_are_read_with_their_activations(re
     assert network.cell.input_size == 1 and network.output_size == 1
 
 
+@pytest.mark.slow
 def test_two_recurrent_layers_with_a_dense_one_between_them_are_read(read):
     gru = draw(2, 9), draw(3, 9), draw(2, 9)
     layers = (
@@ -113,6 +115,7 @@ def test_convolutions_and_normalisations_are_read(read):
     np.testing.assert_allclose(outputs_of(network, XS), dense(keras_gru(ys, *gru), *OUT), atol=1e-12)
 
 
+@pytest.mark.slow
 def test_a_convolution_in_groups_reads_its_own_inputs_only(read):
     kernel, bias = draw(2, 2, 6), draw(6)
     network = read(

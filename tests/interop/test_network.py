@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from weights import drawn
 
 import rnn_ode as ro
 from rnn_ode import interop
@@ -18,6 +19,7 @@ def run(network, xs, h0=None):
     return jax.vmap(network.output)(xs, states), states
 
 
+@pytest.mark.slow
 def test_the_output_is_the_readout_of_the_top_layer_plus_the_input(torch_stack):
     weights = torch_stack(4, 2, "rec.")
     network = interop.from_torch_network(weights | LINEAR, residual=True)
@@ -33,6 +35,7 @@ def test_the_output_is_the_readout_of_the_top_layer_plus_the_input(torch_stack):
     np.testing.assert_array_equal(run(bare, jnp.asarray(xs))[0], top)
 
 
+@pytest.mark.slow
 def test_a_network_starts_from_its_initial_state(torch_stack):
     cell = interop.from_torch_network(torch_stack(4, 2, "rec.")).cell
     initial = tuple((jnp.full(3, 0.5 + k), jnp.full(3, -1.0)) for k in range(2))
@@ -48,7 +51,7 @@ def test_a_network_starts_from_its_initial_state(torch_stack):
 
 def test_a_readout_may_have_several_layers_and_the_added_input_a_factor(torch_weights):
     cell = interop.from_torch(torch_weights(4))
-    first, last = eqx.nn.Linear(3, 4, key=KEY), eqx.nn.Linear(4, 1, key=KEY)
+    first, last = drawn(eqx.nn.Linear, 3, 4), drawn(eqx.nn.Linear, 4, 1)
     head = eqx.nn.Sequential([first, eqx.nn.Lambda(jnp.tanh), last])
     network = interop.Network(cell, head, 0.5, rate=48_000)
     assert network.output_size == 1
@@ -86,12 +89,12 @@ KEY = jax.random.key(0)
         ),
         (lambda cell: interop.Network(cell, residual=1), TypeError, "residual must be True or False; got 1"),
         (
-            lambda cell: interop.Network(cell, eqx.nn.Linear(4, 1, key=KEY)),
+            lambda cell: interop.Network(cell, drawn(eqx.nn.Linear, 4, 1)),
             ValueError,
             r"readout must take the cell's outputs \(3,\); it takes \(4,\)",
         ),
         (
-            lambda cell: interop.Network(cell, eqx.nn.Linear(3, "scalar", key=KEY)),
+            lambda cell: interop.Network(cell, drawn(eqx.nn.Linear, 3, "scalar")),
             ValueError,
             "readout must map vectors to vectors; it maps 3 to scalar",
         ),
@@ -104,4 +107,4 @@ KEY = jax.random.key(0)
 )
 def test_parts_that_do_not_fit_are_refused(make, error, message, as_user):
     with pytest.raises(error, match=message):
-        make(eqx.nn.LSTMCell(2, 3, key=KEY))
+        make(drawn(eqx.nn.LSTMCell, 2, 3))

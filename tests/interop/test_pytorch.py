@@ -116,6 +116,7 @@ COMPARED = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind, layers, bias", COMPARED)
 def test_a_network_computes_the_same_in_pytorch_and_here_in_float32(torch, kind, layers, bias, float32):
     there_and_back(torch, torch_module(torch, kind, layers, bias), kind)
@@ -153,9 +154,8 @@ def test_bidirectional_networks_are_refused(torch):
         interop.from_torch_network(torch.nn.LSTM(D, UNITS, 2, bidirectional=True).state_dict())
 
 
-@pytest.mark.parametrize(
-    "kind", [kind if kind == "gru" else pytest.param(kind, marks=pytest.mark.slow) for kind in MODULES]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", MODULES)
 def test_a_module_is_taken_as_it_is_with_its_activation(torch, kind, float32):
     model = torch_module(torch, kind, 2, bias=True)
     assert_same_outputs(torch, model, interop.from_torch_network(model, residual=True))
@@ -165,6 +165,7 @@ def test_a_module_is_taken_as_it_is_with_its_activation(torch, kind, float32):
         assert equal(cell, interop.from_torch(one.state_dict(), "rec.", activation=activation_of(kind)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "bias"), [("tanh", True), ("relu", False), ("gru", False), ("lstm", True)])
 def test_a_cell_of_pytorch_computes_the_same_here(torch, kind, bias, float32):
     torch.manual_seed(0)
@@ -183,6 +184,7 @@ def test_a_cell_of_pytorch_computes_the_same_here(torch, kind, bias, float32):
         np.testing.assert_allclose(hidden[1:], wanted, rtol=0, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["spectral_norm", "weight_norm"])
 def test_weights_that_a_module_computes_from_others_are_those_that_it_runs_with(torch, name, float32):
     """The state dictionary holds what they are computed from."""

@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from weights import drawn
 
 import rnn_ode as ro
 from rnn_ode import interop
@@ -19,7 +20,7 @@ KEY = jax.random.key(0)
 def test_cells_that_pytorch_does_not_have_are_refused():
     square = VanillaCell(np.eye(3), np.ones((3, 2)), np.zeros(3), jnp.tanh)
     wide = VanillaCell(np.eye(4), np.ones((4, 3)), np.zeros(4), jnp.tanh)
-    gru = eqx.nn.GRUCell(3, 3, key=KEY)
+    gru = drawn(eqx.nn.GRUCell, 3, 3)
     two = SQUARE, TALL, np.ones(2)
     cases = [
         (
@@ -44,7 +45,7 @@ def test_cells_that_pytorch_does_not_have_are_refused():
 
 
 def test_layers_without_biases_get_zeros_beside_layers_with_biases():
-    bare, biased = (eqx.nn.GRUCell(3, 3, use_bias=flag, key=KEY) for flag in (False, True))
+    bare, biased = (drawn(eqx.nn.GRUCell, 3, 3, use_bias=flag) for flag in (False, True))
     assert set(interop.to_torch(bare)) == {"weight_ih_l0", "weight_hh_l0"}
     weights = interop.to_torch(ro.StackedCell([bare, biased]))
     assert np.array_equal(weights["bias_ih_l0"], np.zeros(9)) and np.array_equal(weights["bias_hh_l0"], np.zeros(9))

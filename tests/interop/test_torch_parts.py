@@ -321,6 +321,7 @@ def same(ours, theirs):
     return jax.tree.all(jax.tree.map(lambda a, b: bool(jnp.array_equal(a, b)), ours, theirs))
 
 
+@pytest.mark.slow
 def test_a_module_is_read_in_the_order_of_its_declaration(torch):
     """All of these sizes fit both before and behind the recurrent layer, which stands first."""
     torch.manual_seed(0)

@@ -11,6 +11,7 @@ jit_balanced = jax.jit(balanced)
 jit_balancing = jax.jit(balancing)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("dtype", "decades"), [(np.float32, 12), (np.float32, 30), (np.float64, 12), (np.float64, 100)]
 )
@@ -24,6 +25,7 @@ def test_balancing_undoes_a_scaling_exactly(dtype, decades):
     assert np.linalg.norm(B) <= 1.5 * np.linalg.norm(R)  # LAPACK's own stops within 5 % of a minimum; measured 1.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex128])
 def test_balancing_leaves_a_normal_matrix_alone(dtype):
     Q = np.linalg.qr(random_matrix(np.random.default_rng(1), 8, dtype))[0]
@@ -31,6 +33,7 @@ def test_balancing_leaves_a_normal_matrix_alone(dtype):
         assert np.all(np.asarray(jit_balancing(A)) == 0)
 
 
+@pytest.mark.slow
 def test_balancing_of_triangular_and_undefined_matrices():
     triangular = np.array([[0.5, 1e10], [0.0, 0.6]])
     assert np.linalg.norm(jit_balanced(triangular)) < 2

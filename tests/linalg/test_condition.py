@@ -17,6 +17,7 @@ def test_the_condition_of_the_exponential_is_scipys():
     assert 0.95 * scipy.linalg.expm_cond(A) < found < 1.0001 * scipy.linalg.expm_cond(A)
 
 
+@pytest.mark.slow
 def test_the_condition_of_an_inverse():
     """By all changes of the same norm: ‖A⁻¹‖₂² ‖A‖_F / ‖A⁻¹‖_F."""
     inverse = np.linalg.inv(A)
@@ -58,6 +59,7 @@ def test_a_function_without_a_value_has_no_condition():
     assert linalg.condition(lambda x: 0 * x, np.ones(1)) == 0
 
 
+@pytest.mark.slow
 def test_the_condition_does_not_depend_on_the_unit():
     """Of x ↦ x² it is 2, also where squares of the numbers leave the float range."""
     for size in (1e-15, 1.0, 1e15):

@@ -65,11 +65,13 @@ def examples():
     return As, *jit_eig_qr(As)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("index", "name"), list(enumerate(example_matrices())))
 def test_eig_qr_of_examples(examples, index, name):
     assert_eigenpairs(*(each[index] for each in examples), 1e-11)
 
 
+@pytest.mark.slow
 def test_a_schur_form_knows_no_units():
     """Also where the squares of all entries leave the float range, above or below."""
     R = random_matrix(np.random.default_rng(5), 8, np.complex128)
@@ -108,11 +110,13 @@ def test_the_shift_is_the_eigenvalue_of_the_last_block_that_is_nearer_to_its_cor
         np.testing.assert_allclose(shift(T, i), nearer, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_eig_qr_of_a_large_cyclic_shift():
     values, _ = jit_eig_qr(np.roll(np.eye(48), 1, 0)[None])
     assert eigenvalue_distance(values[0], np.exp(2j * np.pi * np.arange(48) / 48)) < 1e-12
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex128])
 def test_eig(dtype):
     A = random_matrix(np.random.default_rng(0), 8, dtype)
@@ -146,6 +150,7 @@ def eig_function(A):
     return jnp.sum(jnp.abs(values) ** 3) + jnp.sum((V * jnp.tanh(values)[None, :] @ inverse).real ** 2)
 
 
+@pytest.mark.slow
 def test_eig_derivative_against_finite_differences_in_both_modes():
     rng = np.random.default_rng(6)
     A, E = rng.normal(size=(8, 8)) / 3, rng.normal(size=(8, 8))
@@ -196,6 +201,7 @@ def test_condition_of_singular_vectors_is_infinite():
     assert eigenvalue_condition(jnp.ones((1, 1), jnp.float32)).dtype == jnp.float32
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 2e-5), (np.float64, 1e-13)])
 @pytest.mark.parametrize("function", [eig, _eig_qr])
 def test_eigenvalues_and_vectors_of_badly_scaled_matrices(dtype, tolerance, function):
@@ -210,6 +216,7 @@ def test_eigenvalues_and_vectors_of_badly_scaled_matrices(dtype, tolerance, func
         np.testing.assert_allclose(np.linalg.norm(V, axis=0), 1, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_conditions_are_those_of_the_matrix_and_of_the_balanced_one():
     A, *_ = badly_scaled(np.random.default_rng(3), 6, 4)
     values, _, *conditions, _ = modes(jnp.asarray(A))

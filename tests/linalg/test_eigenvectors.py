@@ -36,6 +36,7 @@ def test_the_pairs_have_one_length_and_phase(kind):
     assert (pivots.real > 0).all() and np.abs(pivots.imag).max() < 10 * eps
 
 
+@pytest.mark.slow
 def test_values_alone_are_the_same():
     np.testing.assert_array_equal(linalg.eigvals(A), linalg.eig(A)[0])
 

@@ -26,6 +26,7 @@ def exponentials():
         yield D * np.array([[38, -39], [78, -79.0]]), D * np.array([[2 * a - b, b - a], [2 * a - 2 * b, 2 * b - a]])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_exponential_of_badly_scaled_matrices(dtype):
     """Each entry, relative to the largest one in the units of the balanced matrix: u (4 + 4 ‖B‖₁), measured 1.3 ‖B‖₁."""

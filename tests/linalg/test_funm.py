@@ -103,6 +103,7 @@ def test_the_derivative_is_frechets(name):
     assert distance(back(A), scipy.linalg.expm_frechet(A.T, E, compute_expm=False)) < 1e-13
 
 
+@pytest.mark.slow
 def test_how_uncertain_a_function_is_follows_from_its_condition_its_size_and_its_steepest_step():
     values, at = (
         np.array([1.0, 5.0, 5.0, 2.0]),

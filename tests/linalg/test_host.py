@@ -12,6 +12,7 @@ from rnn_ode.linalg._exponential import exponential, host_exponential
 jit_balancing = jax.jit(balancing)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("kind", ["full", "triangular", "with a zero row", "zero"])
 def test_host_balancing_is_balancing(kind, dtype):
@@ -57,6 +58,7 @@ def test_host_exponential_leaves_the_float_range():
     assert np.isnan(host_exponential(np.diag([1e30, 0.0]))).all()
 
 
+@pytest.mark.slow
 def test_host_exponential_has_the_limit_of_the_exponential():
     """exp(−c) is 0 in floating-point numbers; from a norm of 2⁶³ on it is not computed."""
     below, above = (np.diag([-c, -c / 3]) for c in (0.9 * 2.0**63, 1.1 * 2.0**63))

@@ -23,6 +23,7 @@ def eig_loss(A):
     return jnp.sum(jnp.abs(values)) + jnp.sum(jnp.abs(V))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float32, pytest.param(np.complex64, marks=pytest.mark.thorough)])
 @pytest.mark.parametrize(
     "f",

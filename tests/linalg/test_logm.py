@@ -53,6 +53,7 @@ def test_logm_undoes_expm(dtype, n, tol):
     assert relative(scipy.linalg.expm(np.asarray(log, np.float64)), A) < tol
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("angle", [1e-6, 1.0, 3.0, 3.1, -3.1])
 def test_logm_of_a_rotation_is_its_angle(angle):
     A = scipy.linalg.block_diag(rotation(angle), rotation(-angle / 2))

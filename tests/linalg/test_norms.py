@@ -67,6 +67,7 @@ def test_the_numerical_radius_and_abscissa_are_those_of_all_unit_vectors():
     np.testing.assert_allclose([abscissa(shift), abscissa(turn - 2 * np.eye(3))], [1.5, -1.4], rtol=1e-14)
 
 
+@pytest.mark.slow
 def test_a_climb_halves_the_way_to_the_maximum_from_either_side():
     climbed = jax.jit(lambda start, end: climb(lambda s: 0.3 - s, start, end, 20))
     for start, end in ((0.0, 1.0), (1.0, 0.0), (-0.5, 0.5)):

@@ -18,6 +18,7 @@ def test_pseudospectra_agree_with_numpy():
     np.testing.assert_allclose(ro.pseudospectrum(turn, z), distance, atol=1e-14)
 
 
+@pytest.mark.slow
 def test_grids_of_every_shape():
     W = np.array([[0.5, 1.0], [0.0, 0.5]])
     assert ro.pseudospectrum(W, 0.5).shape == () and ro.pseudospectrum(W, [[1, 2, 3]]).shape == (1, 3)

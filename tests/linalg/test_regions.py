@@ -14,6 +14,7 @@ def test_a_region_must_say_where_it_is():
     assert all(name in str(refused.value) for name in ("reading", "point", "position", "frame", "crossing"))
 
 
+@pytest.mark.slow
 def test_a_rate_near_the_unit_circle_keeps_its_digits_in_float32():
     """The squares of float32 numbers are exact in float64, so that |z|² − 1 is known there. The largest error measured is a
     third of a rounding of 1."""

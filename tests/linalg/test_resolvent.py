@@ -33,6 +33,7 @@ def places():
     return lambda place, distance: _asked(jnp.asarray(place), jnp.asarray(distance))
 
 
+@pytest.mark.slow
 @regions
 def test_a_point_of_a_region_moves_as_its_frame_says(places, name):
     point, (place, distance), frame, _ = places(PLACE, DISTANCE)[name]

@@ -41,5 +41,6 @@ def test_a_batch_is_a_loop_over_it():
     np.testing.assert_array_equal(jax.vmap(solve)(A, b), np.stack([solve(*row) for row in zip(A, b, strict=True)]))
 
 
+@pytest.mark.slow
 def test_it_is_compiled_without_a_loop():
     assert " while(" not in solve.lower(jnp.eye(5), jnp.ones(5)).compile().as_text()

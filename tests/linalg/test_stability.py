@@ -42,6 +42,7 @@ def test_slicots_example_in_single_precision():
     assert abs(float(found.radius) - 0.00391964723) < found.error < 6e-4
 
 
+@pytest.mark.slow
 def test_no_point_of_the_boundary_is_closer():
     turn = np.exp(1j * np.linspace(0, np.pi, 4001))
     grid = np.linalg.svd(turn[:, None, None] * np.eye(4) - W, compute_uv=False)[:, -1].min()
@@ -138,6 +139,7 @@ def test_bad_input_is_named():
         linalg.kreiss(W, continuous=1)
 
 
+@pytest.mark.slow
 def test_a_radius_is_the_least_value_also_where_that_hardly_changes_along_the_circle():
     """σ_min lies between 0.61841056536 and 0.61841058462 on the whole circle; 40 digits (mpmath) give the least. The search
     ended 3.2e-13 above it."""

@@ -24,6 +24,7 @@ jit_discrete = jax.jit(linalg.lyapunov_discrete)
 jit_continuous = jax.jit(linalg.lyapunov_continuous)
 
 
+@pytest.mark.slow
 def test_the_solutions_are_scipys():
     np.testing.assert_allclose(
         jit_sylvester(A, B, WIDE), scipy.linalg.solve_sylvester(A, B, WIDE), rtol=1e-11, atol=1e-12
@@ -110,6 +111,7 @@ def test_gradients_in_three_ways():
     check_grads(linalg.lyapunov_continuous, (A, Q), 2, eps=1e-5)
 
 
+@pytest.mark.slow
 def test_the_gradient_is_the_adjoint_equations():
     """The gradient of the sum of X by Q solves the transposed equation."""
     found = jax.jit(jax.grad(lambda Q: jnp.sum(linalg.lyapunov_discrete(0.3 * A, Q))))(jnp.asarray(Q))
@@ -142,6 +144,7 @@ def test_an_equation_without_a_unique_solution_is_refused():
     assert np.isnan(jit_discrete(np.diag([1.0, 0.5, 0.2, 0.1]), Q)).all()
 
 
+@pytest.mark.slow
 def test_balancing_costs_no_digits_of_a_step_that_is_nearly_defective():
     """Of 16 digits 8 were wrong, since the entries of the balanced solution have very different sizes."""
     small = 9.99731531e-09

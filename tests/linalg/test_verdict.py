@@ -134,6 +134,7 @@ def judged():
     return {label: " ".join(NAMES[i] for i in row) for label, row in zip(JUDGED, codes, strict=True)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("label", JUDGED)
 def test_the_verdict_on_a_small_matrix(judged, label):
     assert judged[label] == JUDGED[label][1]

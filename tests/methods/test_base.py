@@ -243,6 +243,7 @@ def test_a_new_method_has_phi_by_its_function_of_a_matrix():
     np.testing.assert_allclose(jax.jit(Central().phi)(np.array([[0.5]]), np.array([2.0])), [3.0], rtol=1e-14)
 
 
+@pytest.mark.slow
 def test_the_reading_of_a_new_method_is_by_the_real_part_of_g():
     reading = Central().reading
     assert reading.pole == 2.0 and reading.exponent(jnp.asarray(0.5)) == -0.75
@@ -277,6 +278,7 @@ def test_a_generator_is_asked_of_a_matrix_for_which_it_exists():
         ro.Forward(1).generator([[1.0, 2.0]])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("W", [np.diag([0.5, -0.25, 2.0]), -np.eye(3), np.array([[0, -1.0, 0], [1, 0, 0], [0, 0, -2]])])
 def test_a_complex_logarithm_is_a_logarithm(W):
     np.testing.assert_allclose(scipy.linalg.expm(np.asarray(_complex_generator(jnp.asarray(W)))), W, atol=1e-13)

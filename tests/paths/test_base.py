@@ -15,6 +15,7 @@ kinds = pytest.mark.parametrize("kind", KINDS)
 smooth = pytest.mark.parametrize("kind", SMOOTH)
 
 
+@pytest.mark.slow
 @kinds
 @pytest.mark.parametrize(("dt", "t0"), [(0.1, None), (0.25, -3.5)])
 def test_sample_k_is_stamped_one_step_after_the_start_of_its_step(kind, dt, t0):
@@ -81,6 +82,7 @@ def test_a_piece_of_a_smooth_input_reads_the_time_it_is_told(kind):
         np.testing.assert_allclose(came, evaluate(path, exact + shift + after), atol=1e-13)
 
 
+@pytest.mark.slow
 @smooth
 @pytest.mark.parametrize("after", [0.3, -0.15, 7.0])
 def test_after_reads_later_or_earlier(kind, after):
@@ -113,6 +115,7 @@ def test_the_width_of_an_input_is_that_which_a_cell_declares():
         check_reading(lambda t: jnp.zeros(5), cell, "cell")
 
 
+@pytest.mark.slow
 @kinds
 def test_gradients_with_respect_to_the_samples(kind):
     def value(xs):

@@ -43,7 +43,8 @@ def test_the_phase_of_the_filter_is_that_of_its_response():
     np.testing.assert_allclose(phase_of(omegas), wanted, atol=1e-12)
 
 
-@pytest.mark.parametrize("omega", [0.1, pytest.param(1.0, marks=pytest.mark.slow), 2.0])
+@pytest.mark.slow
+@pytest.mark.parametrize("omega", [0.1, 1.0, 2.0])
 def test_a_wave_is_read_with_the_phase_of_the_filter(omega):
     """The sinc of 4 samples to either side errs by less than 3e-4 up to 2/3 of half the rate."""
     path = ro.HalfBand(np.sin(omega * np.arange(1.0, 201.0))[:, None])
@@ -76,6 +77,7 @@ def test_a_constant_stays_constant_and_no_sample_beyond_the_reach_counts():
     assert path.reach <= path.beyond < path.reach + 1  # the interval's end takes the place of the time
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("half_width", [1, 4, 9])
 def test_after_the_last_sample_its_value_holds(half_width):
     xs, ts = np.random.default_rng(0).normal(size=(30, 1)), np.linspace(20, 30, 41)

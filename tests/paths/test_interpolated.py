@@ -14,6 +14,7 @@ def test_linear_is_exact_on_lines():
     np.testing.assert_allclose(evaluate(path, ts), 3 - 2 * ts, atol=1e-14)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("total", [1, 2, 3, 4, 5, 9])
 def test_cubic_is_exact_on_polynomials_its_samples_determine(total):
     polynomial = np.polynomial.Polynomial([1.0, -2.0, 0.7, 0.3][:total])
@@ -22,6 +23,7 @@ def test_cubic_is_exact_on_polynomials_its_samples_determine(total):
     np.testing.assert_allclose(evaluate(path, ts), polynomial(np.asarray(ts)), atol=1e-13)
 
 
+@pytest.mark.slow
 def test_cubic_is_of_fourth_order_up_to_the_ends_and_linear_of_second():
     def error(kind, total):
         dt = 2.0 / total
@@ -48,6 +50,7 @@ def test_cubic_has_one_continuous_derivative():
     np.testing.assert_allclose(slopes[:4], slopes[4:], atol=1e-7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("half_width", [8, 16, 32])
 def test_band_limited_errs_by_less_than_79_decibels_in_its_band(half_width):
     edge = np.pi * (1 - 2.8 / half_width)  # radians per sample
@@ -73,6 +76,7 @@ def test_half_width_is_a_whole_number(half_width, error, message, as_user):
         ro.BandLimited(XS, half_width=half_width)
 
 
+@pytest.mark.slow
 def test_a_narrow_window_reads_better_with_a_smaller_beta():
     """Two samples to either side, a wave of an eighth of the rate: the default window errs five times as much."""
     omega, ts = np.pi / 4, np.linspace(100.0, 110.0, 64)

@@ -17,6 +17,7 @@ def by_definition(f, half_width, beta):
         return np.array([float(weight / mpmath.fsum(weights)) for weight in weights])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("f", [0.25, 0.5, 2.0**-20, 1 - 2.0**-20])
 def test_each_weight_has_its_digits_also_beside_a_stamp(dtype, f):

@@ -45,6 +45,7 @@ def words(axes):
     return [text.get_text() for text in axes.texts]
 
 
+@pytest.mark.slow
 def test_the_page_has_four_panels_and_the_finding_above_them():
     states = np.stack([TS, 0 * TS], axis=1)
     none = row("none", errors=[np.nan] * 5)

@@ -49,6 +49,7 @@ def test_a_single_gradient_has_its_fate_as_the_headline_of_the_page():
     assert figure.get_suptitle() == "The gradient vanishes: ×0.497 a step" and titles(figure) == [""]
 
 
+@pytest.mark.slow
 def test_networks_are_side_by_side_on_one_axis():
     flows = {"long": flow(-9.0 * np.arange(4)), "short": flow(0.1 * np.arange(4))}
     figure = plot.gradient_flows(flows)

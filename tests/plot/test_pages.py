@@ -102,6 +102,7 @@ def test_forecasts_are_cut_at_zero_where_the_series_is_never_negative(forecast, 
     assert ("cut at 0" in plot._page._TITLES[axes]) == cut
 
 
+@pytest.mark.slow
 def test_rows_of_a_series_have_whole_numbers(forecast):
     figure = plot.forecast(forecast)
     figure.draw_without_rendering()

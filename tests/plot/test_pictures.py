@@ -426,6 +426,7 @@ def test_runs_are_drawn_in_the_plane_of_their_principal_components():
             plot.fixed_points(points, bad)
 
 
+@pytest.mark.slow
 def test_faults_are_seen():
     figure = plot.transient(growing())
     figure.axes[0].text(0, 1.0, "on the line")
@@ -448,6 +449,7 @@ def drawn_lines(axes):
     return [line for line in axes.lines if line.get_linewidth() > 1 and line.get_linestyle() != "None"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("style", ["default", "dark_background"])
 @pytest.mark.parametrize(
     "name",

@@ -40,6 +40,7 @@ def test_a_method_with_a_legend_for_its_region_is_shaded():
     assert labels(shaded)[1] == "mine decays: Re λ < 1"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ours", [ro.Textbook(), ro.Forward(2), ro.Exact()])
 def test_of_our_methods_only_the_textbook_is_shaded(ours):
     assert bool(ours.decay_label) == isinstance(ours, ro.Textbook)
@@ -53,6 +54,7 @@ def widths(axes):
     return [c.get_linewidths()[0] for c in axes.collections if not c.get_facecolor().size]
 
 
+@pytest.mark.slow
 def test_borders_that_coincide_are_all_seen_and_no_line_is_thick():
     assert widths(drawn([method("one"), method("two", exponent=lambda z: 2 * z - 2)])) == pytest.approx([4.3, 1.8])
     assert widths(drawn([method("one"), method("two", exponent=lambda z: z - 0.9)])) == pytest.approx([1.8, 1.8])

@@ -47,6 +47,7 @@ def test_a_matrix_with_no_rate_is_zero_after_the_first_step():
     assert predicted[0] == 1 and np.all(predicted[1:] < 1e-200)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("error")
 def test_a_peak_near_the_end_of_the_float_range_is_drawn():
     high = SimpleNamespace(

@@ -3,18 +3,18 @@
 import itertools
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from hypothesis import strategies as st
 from properties import budget
 from properties import strategies as draw
 from properties.budget import prop
+from weights import drawn
 
 import rnn_ode as ro
 
 N, D, T = 3, 1, 60
-GRU = eqx.nn.GRUCell(D, N, key=jax.random.key(0))
+GRU = drawn(eqx.nn.GRUCell, D, N)
 
 
 def cell_of(rng, size=0.5):

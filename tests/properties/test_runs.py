@@ -10,6 +10,7 @@ from oracles import loop
 from properties import budget
 from properties import strategies as draw
 from properties.budget import prop
+from weights import drawn
 
 import rnn_ode as ro
 
@@ -18,8 +19,8 @@ N, D, T = 3, 2, 12
 FEW_CELLS = ("tanh", "gru") if budget.large else ("tanh",)
 PATHS = (ro.Hold, ro.Linear, ro.Cubic, ro.BandLimited)
 SOME_CELLS = ("tanh", "gru", "lstm", "affine", "piecewise") if budget.large else ("tanh", "lstm")
-GRU = eqx.nn.GRUCell(D, N, key=jax.random.key(0))
-LSTM = eqx.filter_jit(eqx.nn.LSTMCell)(D, N, key=jax.random.key(1))
+GRU = drawn(eqx.nn.GRUCell, D, N)
+LSTM = drawn(eqx.nn.LSTMCell, D, N, seed=1)
 CELLS = {
     "tanh": ro.VanillaCell(np.eye(N), np.ones((N, D)), np.zeros(N), jnp.tanh),
     "relu": ro.VanillaCell(np.eye(N), np.ones((N, D)), np.zeros(N)),
@@ -27,7 +28,7 @@ CELLS = {
     "piecewise": ro.PiecewiseLinearCell(np.eye(N), np.eye(N), np.ones((N, D)), np.zeros(N)),
     "gru": GRU,
     "lstm": LSTM,
-    "stacked": ro.StackedCell([LSTM, GRU if D == N else eqx.nn.GRUCell(N, N, key=jax.random.key(2))]),
+    "stacked": ro.StackedCell([LSTM, GRU if D == N else drawn(eqx.nn.GRUCell, N, N, seed=2)]),
 }
 
 

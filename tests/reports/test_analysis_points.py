@@ -33,6 +33,7 @@ def test_a_point_that_the_other_system_has_is_not_added_and_one_where_it_does_no
     assert not undefined.any()
 
 
+@pytest.mark.slow
 def test_without_another_system_nothing_is_added(cubic):
     assert [marks.tolist() for marks in added_and_undefined(cubic, None)] == [[False] * 9] * 2
     assert [marks.tolist() for marks in added_and_undefined(None, CUBIC)] == [[], []]

@@ -3,12 +3,12 @@
 import json
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from parts import Step
 from scipy.linalg import expm
+from weights import drawn
 
 import rnn_ode as ro
 from rnn_ode._reports.compare import _errors
@@ -31,6 +31,7 @@ def row(comparison, label):
     return next(row for row in comparison.rows if row.method.label == label)
 
 
+@pytest.mark.slow
 def test_exact_meets_the_network_and_the_textbook_does_not(affine):
     assert row(affine, "exact").error_max < 1e-9
     assert row(affine, "exact").parted_at is None
@@ -134,6 +135,7 @@ def test_a_flow_that_leaves_the_float_range_says_when():
     assert ended == pytest.approx(np.log(np.finfo(float).max) / 120, abs=1.01)
 
 
+@pytest.mark.slow
 def test_a_network_that_leaves_the_float_range_is_compared_up_to_there():
     cell = ro.VanillaCell(1e60 * np.eye(3), np.ones((3, 1)), np.zeros(3), activation=None)
     c = ro.compare(cell, np.ones((12, 1)), methods=METHODS)
@@ -143,7 +145,7 @@ def test_a_network_that_leaves_the_float_range_is_compared_up_to_there():
 
 @pytest.mark.slow
 def test_cells_of_every_kind():
-    lstm = ro.compare(eqx.nn.LSTMCell(1, 2, key=jax.random.key(0)), XS, methods=(ro.Textbook(), ro.Forward(1)))
+    lstm = ro.compare(drawn(eqx.nn.LSTMCell, 1, 2), XS, methods=(ro.Textbook(), ro.Forward(1)))
     assert "Textbook() is written for VanillaCell" in row(lstm, "textbook").reason
     assert row(lstm, "forward:1").error_max < 1
     assert lstm.linear_part == "the Jacobian at h0 and the mean input"

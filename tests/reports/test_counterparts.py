@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from parts import Step
 from telling import telling
+from weights import drawn
 
 import rnn_ode as ro
 from rnn_ode._reports.counterparts import _effort, _out_of_steps, _undefined, run_counterpart, why_ended
@@ -67,7 +68,7 @@ def test_a_flow_that_cannot_start_is_missing_with_the_reason():
     singular = ro.VanillaCell(np.diag([0.5, 0.0]), np.ones((2, 1)), np.zeros(2), None)
     missing, why = run_counterpart(singular, ro.Exact(), off, h0, 1.0)
     assert missing is None and why.startswith("does not exist here: W_h is singular")
-    lstm = eqx.nn.LSTMCell(1, 1, key=jax.random.key(0))
+    lstm = drawn(eqx.nn.LSTMCell, 1, 1)
     missing, why = run_counterpart(lstm, ro.Textbook(), off, (jnp.zeros(1), jnp.zeros(1)), 1.0)
     assert missing is None and why.startswith("does not exist here: ") and "VanillaCell" in why
 

@@ -80,6 +80,7 @@ def test_the_simulator_keeps_to_the_float_range(size):
     assert measured_rate(size * jnp.eye(3), flow=False) == pytest.approx(np.log(size), rel=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [5e3, 1e5, 1e30])
 def test_measured_rate_of_flows_beyond_the_exponential_of_a_step(size, float32):
     matrix = jnp.asarray(size * np.diag([1.0, 0.5, -1.0]), jnp.float32)

@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from slow_input import KEYS, XS, slower_wave
+from slow_input import XS, slower_wave
+from weights import drawn
 
 import rnn_ode as ro
 from rnn_ode._resampling.alternatives import bounded, windows
@@ -128,7 +129,8 @@ def test_at_irregular_times_the_window_is_read_where_it_serves():
     assert lags[1] == 0 and weights[1].tolist() == [0, 0, 0, 0, 0, 1]
 
 
-@pytest.mark.parametrize("order", [1, pytest.param(3, marks=pytest.mark.slow), 5])
+@pytest.mark.slow
+@pytest.mark.parametrize("order", [1, 3, 5])
 def test_contracting_networks_stay_bounded_at_irregular_times(order):
     ts = np.cumsum(np.random.default_rng(3).exponential(0.7, 60))
     turning = ro.VanillaCell([[0.9, 0.2], [-0.2, 0.8]], np.zeros((2, 1)), np.zeros(2), activation=None)
@@ -138,7 +140,7 @@ def test_contracting_networks_stay_bounded_at_irregular_times(order):
         assert bool(run.result == ro.RESULTS.successful) and np.abs(np.asarray(run.states)).max() < 2
 
 
-GRU = eqx.filter_jit(eqx.nn.GRUCell)(1, 2, key=KEYS[1])
+GRU = drawn(eqx.nn.GRUCell, 1, 2, seed=1)
 
 
 @pytest.mark.parametrize("run", [ro.delayed_feedback, ro.state_trajectory])
@@ -164,7 +166,7 @@ def test_eulers_rule_by_hand():
 @pytest.mark.slow
 @pytest.mark.parametrize("run", [ro.delayed_feedback, ro.state_trajectory])
 def test_with_the_networks_own_step_they_are_the_network(run):
-    for cell in (LINEAR, eqx.nn.LSTMCell(1, 3, key=KEYS[0])):
+    for cell in (LINEAR, drawn(eqx.nn.LSTMCell, 1, 3)):
         for path in (ro.Hold, ro.Cubic):
             states = run(cell, path(XS[:20], 0.5), 0.5 * np.arange(21), dt=0.5).states
             for ours, theirs in zip(

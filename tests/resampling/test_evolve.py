@@ -8,6 +8,7 @@ import pytest
 import scipy.linalg
 from oracles import assert_gradients_three_ways
 from slow_input import AFFINE, SLOW, TANH, W, W_x, affine_flow, wave
+from weights import drawn
 
 import rnn_ode as ro
 from rnn_ode._resampling import evolve as module
@@ -15,22 +16,23 @@ from rnn_ode._resampling.interpolation import Interpolation, uniform_weights, wh
 from rnn_ode._resampling.stability import companion
 from rnn_ode._run.clock import Clock
 
-LSTM = eqx.filter_jit(eqx.nn.LSTMCell)(1, 3, key=jax.random.key(0))
-GRU = eqx.filter_jit(eqx.nn.GRUCell)(1, 3, key=jax.random.key(1))
+LSTM = drawn(eqx.nn.LSTMCell, 1, 3)
+GRU = drawn(eqx.nn.GRUCell, 1, 3, seed=1)
 
 
 def poisson(count, rate=1.3, seed=0):
     return np.cumsum(np.random.default_rng(seed).exponential(1 / rate, count))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("cell", "path"),
     [
         pytest.param(AFFINE, ro.Hold, id="affine-Hold"),
         pytest.param(TANH, ro.Linear, id="tanh-Linear"),
-        pytest.param(GRU, ro.Cubic, id="gru-Cubic", marks=pytest.mark.slow),
-        pytest.param(LSTM, ro.BandLimited, id="lstm-BandLimited", marks=pytest.mark.slow),
-        pytest.param(LSTM, ro.Hold, id="lstm-Hold", marks=pytest.mark.slow),
+        pytest.param(GRU, ro.Cubic, id="gru-Cubic"),
+        pytest.param(LSTM, ro.BandLimited, id="lstm-BandLimited"),
+        pytest.param(LSTM, ro.Hold, id="lstm-Hold"),
     ],
 )
 def test_at_whole_steps_it_is_the_network(cell, path):
@@ -243,7 +245,7 @@ def test_it_lowers_everywhere(monkeypatch):
 
 @pytest.mark.slow
 def test_float32_stays_float32(float32):
-    cell = eqx.nn.GRUCell(1, 3, key=jax.random.key(0))
+    cell = drawn(eqx.nn.GRUCell, 1, 3)
     run = ro.evolve(cell, ro.BandLimited(SLOW.astype(np.float32)), np.arange(0, 9, 0.7))
     assert run.states.dtype == run.ts.dtype == jnp.float32
 

@@ -46,6 +46,7 @@ def test_errors_are_enlarged_by_the_moduli_of_lagrange_s_weights():
     assert abs(error_gain(Scheme(1, 1), 0.5) - 5 / 3) < 1e-12
 
 
+@pytest.mark.slow
 def test_an_error_of_a_tenth_is_a_round_trip_of_20_db():
     rng = np.random.default_rng(0)
     own = rng.normal(size=(400, 1))
@@ -209,6 +210,7 @@ def test_a_series_is_read_in_blocks(tmp_path):
     assert (table.frames, table.channels, [len(block) for block in table.blocks(4)]) == (10, 1, [4, 4, 2])
 
 
+@pytest.mark.slow
 def test_at_its_own_rate_the_output_is_that_of_the_network(folder):
     (folder / "in.csv").write_text("\n".join(map(str, TONE[:60, 0])))
     net, done = network(KNOB), []
@@ -257,6 +259,7 @@ def test_an_unstable_scheme_is_refused_with_the_stable_ones_unless_forced():
     assert checked_roots(network(), np.zeros(1), 0.5, Scheme(), False)["stable"]
 
 
+@pytest.mark.slow
 def test_the_network_s_own_run_has_the_steps_within_the_beginning_of_the_input():
     """49 · (1/49) is below 1 in floating point, and is one whole step all the same."""
     own = own_run(network(), TONE[:50], 1 / 49)

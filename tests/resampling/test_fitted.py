@@ -15,6 +15,7 @@ TS = 1 + GAP * np.arange(40)
 PATH = ro.BandLimited(SLOW, GAP, t0=1.0)
 
 
+@pytest.mark.slow
 def test_lagrange_weights_make_it_the_published_filter():
     weights = lagrange(-GAP * np.arange(1.0, 4.0), -1.0, xp=np)
     ours = ro.fitted_feedback(TANH, PATH, TS, predict=weights)

@@ -11,6 +11,7 @@ from slow_input import AFFINE, affine_flow
 import rnn_ode as ro
 
 
+@pytest.mark.slow
 def test_a_held_input_is_never_interpolated_across():
     """At every time the flow of the sample's own step, from the network's own state before it."""
     xs = np.random.default_rng(3).normal(size=(8, 1))

@@ -17,6 +17,7 @@ from rnn_ode._resampling.interpolation import (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("band", [0.0, 0.1])
 def test_weights_reproduce_what_they_are_exact_for(band):
     nodes, at = np.array([-2.3, -1.1, 0.0, 1.0, 2.0]), 0.7
@@ -44,6 +45,7 @@ def test_two_nodes_have_the_weights_of_one_sine():
     np.testing.assert_allclose(lagrange(np.arange(2.0), 0.3, 0.1, np), weights / weights.sum(), rtol=1e-13)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("band", [0.0, 0.1])
 def test_at_a_node_its_weight_is_one_exactly(band):
     nodes = jnp.array([-0.7, 0.0, 1.0, 2.0, 3.0])

@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from slow_input import KEYS
+from weights import drawn
 
 import rnn_ode as ro
 
@@ -61,7 +61,7 @@ def test_large_states_have_a_signal_to_error_too(float32):
 @pytest.mark.slow
 def test_three_ahead_and_three_behind_lead_the_filters():
     """On a random LSTM under smooth noise: by 4 dB and more, against the network's own run at its own rate."""
-    lstm, ratio = eqx.nn.LSTMCell(1, 4, key=KEYS[2]), 44.1 / 48
+    lstm, ratio = drawn(eqx.nn.LSTMCell, 1, 4, seed=2), 44.1 / 48
     noise = np.random.default_rng(2).normal(size=2000)
     xs = np.convolve(noise, np.hanning(21) / 10, "same")[:, None]
     count = int(len(xs) * ratio)

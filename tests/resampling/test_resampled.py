@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from oracles import assert_gradients_three_ways
 from slow_input import AFFINE, SLOW, TANH
+from weights import drawn
 
 import rnn_ode as ro
 
-LSTM = eqx.nn.LSTMCell(1, 3, key=jax.random.key(0))
+LSTM = drawn(eqx.nn.LSTMCell, 1, 3)
 
 
 def by_hand(cell, path, ts, half_width, beta, dt=1.0):
@@ -27,6 +28,7 @@ def by_hand(cell, path, ts, half_width, beta, dt=1.0):
     return np.stack(read)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dt", [1.0, 0.25])
 def test_it_is_the_sum_of_the_states_around_a_time(dt):
     ts = dt * np.array([3.2, 4.0, 4.9, 7.35, 7.5, 20.125])
@@ -36,6 +38,7 @@ def test_it_is_the_sum_of_the_states_around_a_time(dt):
     assert run.stats == {"num_steps": 5, "num_applications": 21}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("half_width", [1, 8])
 def test_at_whole_steps_it_is_the_network(half_width):
     run = ro.resampled(TANH, ro.BandLimited(SLOW), np.arange(40.0), half_width=half_width)

@@ -7,12 +7,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from weights import drawn
 
 import rnn_ode as ro
 from rnn_ode._resampling.stream import as_rate
 
-LSTM = eqx.nn.LSTMCell(1, 3, key=jax.random.key(0))
-GRU = eqx.nn.GRUCell(1, 3, key=jax.random.key(1))
+LSTM = drawn(eqx.nn.LSTMCell, 1, 3)
+GRU = drawn(eqx.nn.GRUCell, 1, 3, seed=1)
 TANH = ro.VanillaCell(np.diag([0.6, -0.3]), np.ones((2, 1)), np.zeros(2), jnp.tanh)
 XS = np.random.default_rng(0).standard_normal((211, 1))
 
@@ -65,6 +66,7 @@ def test_at_its_own_rate_it_is_the_network():
     assert np.array_equal(rows, ro.iterate(TANH, XS).states[1:])
 
 
+@pytest.mark.slow
 def test_a_stream_starts_from_the_given_state():
     """h' = ½ h + x from 4 on: 2, 1, ½, and so on under silence. A list of numbers in another type is a state too."""
     cell = ro.VanillaCell([[0.5]], [[1.0]], [0.0], None)
@@ -74,6 +76,7 @@ def test_a_stream_starts_from_the_given_state():
         ro.Stream(cell, state, 1, 1, 1, h0=[4, 4])
 
 
+@pytest.mark.slow
 def test_an_affine_network_under_a_wave_is_its_transfer_function():
     """h(t) = a h(t − 1) + x(t), x = cos ωt: h → Re e^{iωt} / (1 − a e^{−iω}), the input itself at another rate again."""
     a, omega = 0.7, 0.2
@@ -156,8 +159,8 @@ def test_models_and_samples_that_do_not_serve_are_named(as_user, float32):
     with pytest.raises(TypeError, match="cell must tell its input_size, a whole number; the Bare has None"):
         ro.Stream(Bare(), state, 1, 2, 1)
     with pytest.raises(TypeError, match=r"output\(x, h\) must return one array; it returns .*\*, \*"):
-        ro.Stream(eqx.nn.LSTMCell(1, 3, key=jax.random.key(0)), state, 1, 2, 1)
-    stream = ro.Stream(eqx.nn.GRUCell(1, 3, key=jax.random.key(0)), state, 1, 2, 1)
+        ro.Stream(drawn(eqx.nn.LSTMCell, 1, 3), state, 1, 2, 1)
+    stream = ro.Stream(drawn(eqx.nn.GRUCell, 1, 3), state, 1, 2, 1)
     with pytest.raises(ValueError, match="xs must be real numbers; got entries of type complex128"):
         stream.push(np.ones((3, 1), complex))
     with pytest.raises(ValueError, match=r"xs must be finite in float32; sample 1 is \[1e\+300\]"):

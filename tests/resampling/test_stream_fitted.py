@@ -3,14 +3,14 @@
 from fractions import Fraction
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from weights import drawn
 
 import rnn_ode as ro
 
-GRU = eqx.nn.GRUCell(1, 3, key=jax.random.key(1))
+GRU = drawn(eqx.nn.GRUCell, 1, 3, seed=1)
 TANH = ro.VanillaCell(np.diag([0.6, -0.3]), np.ones((2, 1)), np.zeros(2), jnp.tanh)
 XS = np.random.default_rng(0).standard_normal((211, 1))
 ONCE = {"predict": (1.2, -0.3, 0.1)}
@@ -41,7 +41,8 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("case", [pytest.param(c, marks=[pytest.mark.slow] * (c[0:8] != "a sample")) for c in CASES])
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CASES)
 def test_blocks_are_one_call_of_fitted_feedback(case):
     cell, rates, weights = CASES[case]
     rates, h0 = [Fraction(rate) for rate in rates], np.full(TANH.b.shape if cell is TANH else 3, 0.3)

@@ -7,12 +7,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from weights import drawn
 
 import rnn_ode as ro
 from rnn_ode._paths.half_band import delay_of, half_band
 
 DELAY = delay_of(half_band())
-GRU = eqx.nn.GRUCell(1, 3, key=jax.random.key(1))
+GRU = drawn(eqx.nn.GRUCell, 1, 3, seed=1)
 TANH = ro.VanillaCell(np.diag([0.6, -0.3]), np.ones((2, 1)), np.zeros(2), jnp.tanh)
 XS = np.random.default_rng(0).standard_normal((211, 1))
 
@@ -41,7 +42,8 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("case", [pytest.param(c, marks=[pytest.mark.slow] * (c[0:7] != "a small")) for c in CASES])
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CASES)
 def test_blocks_are_one_call_of_resampled(case):
     cell, rates, half_width, reads = CASES[case]
     rates, h0 = [Fraction(rate) for rate in rates], np.full(TANH.b.shape if cell is TANH else 3, 0.3)
@@ -53,6 +55,7 @@ def test_blocks_are_one_call_of_resampled(case):
         np.testing.assert_allclose(rows, want, rtol=0, atol=1e-13)
 
 
+@pytest.mark.slow
 def test_the_windows_of_a_stream_have_the_shapes_that_are_given():
     rates, widths = [Fraction(rate) for rate in (44_100, 48_000, 40_000)], (8, 8)
     want = resampled(TANH, XS, *rates, *widths, beta=3.0, input_beta=5.0)

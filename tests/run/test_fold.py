@@ -135,6 +135,7 @@ def test_labels_and_counts_may_be_whole_numbers():
     assert hits == np.sum(np.argmax(states, axis=1) == labels) and np.isfinite(gradient.W_h).all()
 
 
+@pytest.mark.slow
 def test_python_numbers_take_the_type_of_the_run():
     """In float64 the number 0.0 is one of float64, but the cell and its loss are in float32."""
     cell = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), CELLS["tanh"])
@@ -142,6 +143,7 @@ def test_python_numbers_take_the_type_of_the_run():
         assert ro.iterate(cell, XS.astype(np.float32), fold=fold).stats["fold"].dtype == jnp.float32
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "cell", [ro.VanillaCell([[2.0]], [[0.0]], [0.0]), lambda x, h: 2 * h], ids=["apart", "function"]
 )
@@ -159,6 +161,7 @@ def test_a_run_that_overflows_has_no_number(cell):
         jax.jit(lambda: run(throw=True).stats["fold"])()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", ["tanh", "function"])
 @pytest.mark.parametrize("used", [pytest.param("fold", marks=slow), "result", pytest.param("throw", marks=slow)])
 def test_states_that_nobody_uses_are_not_in_memory(cell, used):
@@ -178,6 +181,7 @@ def test_states_that_nobody_uses_are_not_in_memory(cell, used):
     assert compiled.memory_analysis().temp_size_in_bytes < 0.2 * 8 * steps * units
 
 
+@pytest.mark.slow
 def test_a_gradient_keeps_three_arrays_of_states_and_none_of_their_cotangents():
     """The states, what tanh gets, and what comes back from it."""
     steps, units = 500, 64

@@ -11,6 +11,7 @@ import pytest
 import scipy.integrate
 import scipy.linalg
 from linear_system import DT, H0, LINEAR, SAMPLES, STAMPS, TIMES, XS, A, B, C, breakpoints, closed_form, held
+from weights import drawn
 
 import rnn_ode as ro
 
@@ -42,12 +43,8 @@ def saturating_by_hand(t, h, x):
     return np.tanh(A @ h) + x - 0.3 * h**3 + np.cos(2 * t)
 
 
-QUICK = ("between them", "from the middle of a step", "before and beyond the samples")
-
-
-@pytest.mark.parametrize(
-    "times", [pytest.param(times, marks=() if times in QUICK else pytest.mark.slow) for times in TIMES]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("times", TIMES)
 def test_held_input_meets_the_closed_form_at_any_times(times):
     ts = TIMES[times]
     run = ro.integrate(LINEAR, ro.Hold(XS, DT), H0, ts=ts)
@@ -121,7 +118,7 @@ def test_complex_states_are_real_at_the_samples():
 
 @pytest.mark.slow
 def test_states_may_be_pytrees():
-    cell = eqx.nn.LSTMCell(1, 2, key=jax.random.key(0))
+    cell = drawn(eqx.nn.LSTMCell, 1, 2)
     field = ro.to_ode(cell, ro.Forward(1))
     h0 = (H0, np.array([0.3, 0.1]))
     run = ro.integrate(field, ro.Hold(XS, DT), h0)

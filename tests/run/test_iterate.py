@@ -41,6 +41,7 @@ def test_a_converted_cell_starts_from_its_own_zeros():
     assert_close(ro.iterate(cell, XS).states, ro.iterate(CELLS["lstm"], XS).states, atol=1e-14)
 
 
+@pytest.mark.slow
 def test_a_stack_can_be_a_layer_of_a_stack():
     bottom, middle, top = CELLS["stacked"].cells
     nested = ro.StackedCell([ro.StackedCell([bottom, middle]), top])
@@ -118,6 +119,7 @@ def test_overflow_raises_with_advice():
         eqx.filter_jit(lambda h0: doubling(h0).states)(jnp.array([2.0**1020]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("save", [None, lambda h: {"h": h, "count": 1}])
 def test_overflow_keeps_the_rows_before_it(save):
     run = doubling(np.array([2.0**1020]), throw=False, save=save)
@@ -127,6 +129,7 @@ def test_overflow_keeps_the_rows_before_it(save):
     np.testing.assert_array_equal(rows[:, 0], [2.0**1020, 2.0**1021, 2.0**1022, 2.0**1023] + [np.inf] * 6)
 
 
+@pytest.mark.slow
 def test_overflow_never_shows_a_nan():
     cell = ro.VanillaCell([[2.0, -3.0], [1.0, 2.0]], np.zeros((2, 1)), np.zeros(2), activation=None)  # inf − inf
     run = ro.iterate(cell, np.ones((700, 1)), np.full(2, 1e300), throw=False)
@@ -137,6 +140,7 @@ def test_overflow_never_shows_a_nan():
     assert np.all(np.diff(finite.astype(int)) <= 0)
 
 
+@pytest.mark.slow
 def test_a_state_that_comes_back_from_infinity_is_no_result():
     def cell(x, h):
         return jnp.where(jnp.isfinite(h), h * 1e200, 0.0)
@@ -262,6 +266,7 @@ def test_bad_weights_are_named(make, error, message, as_user):
         make()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("save", [None, lambda h: h[:1]], ids=["all", "some"])
 def test_a_cell_that_returns_nan_is_no_overflow(save):
     """log(h) of 0.5 is negative, and its own logarithm NaN."""

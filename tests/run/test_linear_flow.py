@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.linalg
+from weights import drawn
 
 import rnn_ode as ro
 from rnn_ode._run.linear_flow import doubled, doubled_where_finite, scanned
@@ -84,12 +85,14 @@ def ro_solver():
     return diffrax.Dopri8()
 
 
+@pytest.mark.slow
 def test_it_takes_a_step_a_sample_and_meets_the_network_to_rounding():
     run = ro.integrate(ro.to_ode(affine(), ro.Exact()), ro.Hold(XS), H0)
     assert run.stats["num_steps"] == run.stats["max_steps"] == T and run.stats["num_rejected_steps"] == 0
     np.testing.assert_allclose(run.states, ro.iterate(affine(), XS, H0).states, rtol=1e-13, atol=1e-14)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("W", [np.zeros((N, N)), np.eye(N), np.diag(np.ones(N - 1), 1)], ids=["0", "1", "shift"])
 def test_zero_and_defective_eigenvalues_are_like_others(W):
     """dh/dt = (W − 1) h + W_x x + b under a straight line, by SciPy's exponential of the system with its input beside it."""
@@ -120,6 +123,7 @@ def test_blocks_are_the_scan(steps):
     np.testing.assert_allclose(found, wanted, rtol=1e-12, atol=1e-13)
 
 
+@pytest.mark.slow
 def test_blocks_are_left_where_the_power_they_need_is_not_finite():
     E, u, h0 = (jnp.asarray(v, jnp.float32) for v in (np.diag([20.0, 0.5]), np.ones((5, 2)), np.ones(2)))
 
@@ -134,7 +138,8 @@ def test_blocks_are_left_where_the_power_they_need_is_not_finite():
     np.testing.assert_allclose(found, wanted, rtol=1e-5)
 
 
-@pytest.mark.parametrize("dt", [0.37, pytest.param(0.7, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("dt", [0.37, 0.7])
 def test_kinks_of_the_input_within_a_step_are_integrated_exactly(dt):
     """Against the solution of the network's own linear system, from kink to kink by SciPy."""
     field, path = ro.to_ode(affine(), ro.Exact()), ro.Linear(XS, dt=dt)
@@ -165,7 +170,7 @@ def test_nonlinear_cells_with_linear_parts_are_not_taken_for_linear():
             return jnp.clip(super().__call__(x, h), -1, 1)
 
     fields = (
-        Layered(eqx.nn.Linear(N, N, key=jax.random.key(0))),
+        Layered(drawn(eqx.nn.Linear, N, N)),
         ro.to_ode(Clipped(W, W_x, B, activation=None), ro.Forward(1)),
     )
     for field in fields:
@@ -188,6 +193,7 @@ def test_complex_logarithms_save_and_a_ctrnn():
     assert run.stats["num_steps"] == T < solved.stats["num_steps"]
 
 
+@pytest.mark.slow
 def test_what_leaves_the_float_range_and_what_runs_out_of_steps():
     grows = ro.to_ode(affine(1e60 * np.eye(N)), ro.Exact())
     run = ro.integrate(grows, ro.Hold(XS), H0, throw=False)

@@ -13,6 +13,7 @@ import pytest
 import scipy.linalg
 from jax.test_util import check_grads
 from processes import PACKAGE
+from weights import drawn
 
 import rnn_ode as ro
 from rnn_ode._run.noise import BLOCK
@@ -132,7 +133,7 @@ def test_gradients_in_three_ways_with_and_without_checkpoints():
 
 @pytest.mark.slow
 def test_states_of_several_arrays_and_of_single_precision():
-    cell = eqx.nn.LSTMCell(1, 2, key=KEY, dtype=jnp.float32)
+    cell = drawn(eqx.nn.LSTMCell, 1, 2, dtype=jnp.float32)
     xs = XS[:20].astype(np.float32)
     h, c = ro.iterate(cell, xs, noise=np.array([0.0, 0.0, 0.5, 0.0]), key=KEY).states
     assert h.dtype == c.dtype == jnp.float32

@@ -27,6 +27,7 @@ def exploding(t, h, path):
     return 1e200 * h
 
 
+@pytest.mark.slow
 def test_a_fixed_step_out_of_the_float_range():
     path = ro.Hold(np.zeros((4, 1)))
     run = ro.integrate(exploding, path, np.ones(1), solver=diffrax.Euler(), throw=False)
@@ -104,7 +105,8 @@ REASONS = [
 ]
 
 
-@pytest.mark.parametrize("dtype", [np.float64, pytest.param(np.float32, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_each_reason_is_given_where_it_holds_and_nowhere_else(dtype):
     """From 1, by the default solver; and again in a unit of time 2²⁰ times longer, and of state 2²⁰ times smaller."""
     for wanted, terms in REASONS:
@@ -169,6 +171,7 @@ def stop_at(first, h, s=0.5, step=0.01):
     return Stop(jnp.asarray(first, float), jnp.asarray(h, float), jnp.asarray(s), jnp.asarray(step))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("terms", "first", "h", "wanted"),
     [
@@ -184,6 +187,7 @@ def test_the_exponents_are_the_jacobian_s_largest_eigenvalues_at_both_ends(terms
     np.testing.assert_allclose(found, wanted, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_field_is_finite_near_a_stop_unless_it_is_not_at_a_state_within_reach():
     """dh/dt = 1 below h = 1, and NaN above it."""
     field = lambda t, h, path: jnp.where(h > 1, jnp.nan, 1.0 + 0 * t)  # noqa: E731
@@ -267,6 +271,7 @@ class Relaxing(eqx.Module):
         return self.rate * (jnp.cos(t) - h)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changed", "wanted"),
     [

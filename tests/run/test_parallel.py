@@ -130,6 +130,7 @@ def test_a_run_is_the_loop(name):
     np.testing.assert_allclose(run.states, loop(lambda x, h: f(np, x, h), XS, H0), rtol=1e-10, atol=1e-11)
 
 
+@pytest.mark.slow
 def test_a_chaotic_run_is_the_scan_and_says_so():
     """Two ways of rounding part company in a chaotic network, so only the scan itself gives its states."""
     run = run_in_parallel(CHAOTIC * W)

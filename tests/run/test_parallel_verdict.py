@@ -26,6 +26,7 @@ def on_an_accelerator(monkeypatch):
     monkeypatch.setattr(parallel_verdict, "platform_of", lambda array: "gpu")
 
 
+@pytest.mark.slow
 def test_the_exponent_of_a_linear_network_is_that_of_its_slowest_direction():
     verdict = ro.parallel_verdict(linear, XS, np.zeros(2))
     assert float(verdict.exponent) == pytest.approx(np.log(0.9), abs=1e-6)

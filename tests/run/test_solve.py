@@ -53,6 +53,7 @@ def euler_by_hand(points):
     return np.array(h)
 
 
+@pytest.mark.slow
 def test_a_fixed_step_solver_takes_one_step_a_sample_and_save_keeps_what_it_returns():
     run = euler(save=lambda h: {"all": h, "sum": h.sum(), "up": h[0] > 0})
     wanted = euler_by_hand(SAMPLES)
@@ -71,6 +72,7 @@ def test_a_fixed_step_solver_stops_at_samples_and_times_alike():
     assert run.stats["num_steps"] == len(points) - 1
 
 
+@pytest.mark.slow
 def test_steps_run_out_in_total():
     run = euler(max_steps=T - 2, throw=False)
     assert run.result == ro.RESULTS.max_steps_reached
@@ -92,6 +94,7 @@ def test_samples_of_a_linear_field_count_as_steps(budget):
     assert np.all(np.isinf(run.states[budget + 1 :]))
 
 
+@pytest.mark.slow
 def test_the_stamps_of_a_path_are_no_other_times():
     path = ro.Hold(XS, DT)
     run = ro.integrate(LINEAR, path, H0, ts=path.times)
@@ -152,6 +155,7 @@ def _turning(speed, decay):
     return run.stats, run.result
 
 
+@pytest.mark.slow
 def test_an_interval_begins_with_steps_as_long_as_those_of_the_last():
     """A first step that is too long for a turn is refused in the first interval alone. A slow turn takes one step in each."""
     (fast, _), (slow, _) = _turning(1.0, 0.0), _turning(0.01, 0.0)
@@ -159,6 +163,7 @@ def test_an_interval_begins_with_steps_as_long_as_those_of_the_last():
     assert slow["num_steps"] < 25
 
 
+@pytest.mark.slow
 def test_a_decay_that_uses_up_the_steps_is_stiff_and_a_turn_is_not():
     """Both need more than 2000 steps an interval, and an implicit solver would take longer ones of the decay alone."""
     assert _turning(0.0, 1e5)[1] == ro.RESULTS.stiff and _turning(1e5, 0.0)[1] == ro.RESULTS.max_steps_reached
@@ -184,6 +189,7 @@ def of_logarithm(h0):
     return ro.integrate(Logarithm(), path, np.full(1, h0), ts=ts, solver=diffrax.Euler(), throw=False)
 
 
+@pytest.mark.slow
 def test_a_field_that_is_not_defined_everywhere_is_solved_only_where_time_passes():
     """Such a field may take long: those of `Exact` have a logarithm of a matrix at every state."""
     ASKED.clear()
@@ -197,6 +203,7 @@ def test_a_field_that_is_not_defined_everywhere_is_solved_only_where_time_passes
     np.testing.assert_array_equal(undefined.states[:, 0], [-1.0, np.inf])
 
 
+@pytest.mark.slow
 def test_a_second_run_of_a_field_traces_nothing():
     of_logarithm(1.0)
     TRACED.clear()
@@ -221,6 +228,7 @@ def test_a_zero_field_from_zero_stays_there():
     np.testing.assert_array_equal(run.states, 0)
 
 
+@pytest.mark.slow
 def test_why_a_run_failed_is_asked_only_if_it_failed(monkeypatch):
     asked = []
     monkeypatch.setattr(solve, "_diagnosed", lambda *args: asked.append(args) or args[5])

@@ -31,6 +31,7 @@ def contents(folder):
     return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chunk", [None, 1, 3, 20])
 def test_every_member_of_a_grid_is_computed_and_has_its_place(chunk):
     found = sweep(product, AXES, chunk=chunk)
@@ -118,6 +119,7 @@ def test_float32_is_computed_where_it_is_the_precision(float32):
     np.testing.assert_array_equal(found["value"].values[:, 0], np.float32([0.1, 0.7]) / np.float32(3))
 
 
+@pytest.mark.slow
 def test_a_store_is_read_by_xarray_alone_and_holds_what_the_sweep_returns(tmp_path):
     import xarray
 
@@ -167,6 +169,7 @@ def test_the_store_of_another_sweep_is_refused_and_left_alone(tmp_path, f, axes,
     assert contents(tmp_path / "a.zarr") == before
 
 
+@pytest.mark.slow
 def test_a_function_that_reads_other_arrays_is_another_function(tmp_path):
     weights = np.arange(4000.0)
 

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from weights import drawn
 
 import rnn_ode as ro
 
@@ -54,6 +55,7 @@ def test_late_steps_are_as_long_as_early_ones(float32):
     np.testing.assert_array_equal(late, early)
 
 
+@pytest.mark.slow
 def test_residuals_and_jacobians_are_the_step_and_the_velocity():
     x, h = XS[0], jnp.array([0.3, -0.4])
     z = W @ h + x + CELL.b
@@ -81,7 +83,7 @@ def test_eigenvalues_are_read_by_the_kind_of_time():
 
 @pytest.mark.slow
 def test_states_are_flat():
-    lstm = eqx.nn.LSTMCell(1, 3, key=jax.random.key(0))
+    lstm = drawn(eqx.nn.LSTMCell, 1, 3)
     system = ro.Map(lstm, np.ones(1))
     flat = system.as_point("h0", (np.zeros(3), np.ones(3)))
     np.testing.assert_array_equal(flat, [0, 0, 0, 1, 1, 1])
@@ -101,7 +103,7 @@ def test_states_are_flat():
         (lambda: ro.Map(CELL, np.zeros(3)), ValueError, r"x must .*\(2,\).*got one of shape \(3,\)"),
         (lambda: ro.Map(CELL, np.zeros((4, 3))), ValueError, r"x must .*\(3,\) in each of 4 samples"),
         (lambda: ro.Map(CELL, np.zeros((3, 5, 2))), ValueError, r"x must .*\(5, 2\) in each of 3 samples"),
-        (lambda: ro.Map(eqx.nn.GRUCell(2, 3, key=jax.random.key(0)), XS[:, 0]), ValueError, r"x must .*\(5,\)"),
+        (lambda: ro.Map(drawn(eqx.nn.GRUCell, 2, 3), XS[:, 0]), ValueError, r"x must .*\(5,\)"),
         (lambda: ro.Flow(ro.to_ode(CELL, ro.Forward(1)), np.zeros(3)), ValueError, r"x must .*\(2,\).*\(3,\)"),
         (lambda: ro.Map(CELL, jnp.sin), TypeError, "x must be an input"),
         (lambda: ro.Map(CELL, XS).require_constant("fixed_points"), ValueError, "constant input"),

@@ -21,7 +21,7 @@ from rnn_ode import learn
 from rnn_ode.learn._checkpoints.allowed import FUNCTIONS
 from rnn_ode.learn._checkpoints.description import build, describe
 
-FIELD = ro.CTRNN.random(jax.random.key(2), 1, 3, tau=2.0)
+FIELD = ro.CTRNN(np.diag([0.5, -0.3, 0.8]), np.ones((3, 1)), np.zeros(3), tau=2.0)
 MODELS = {
     "wiring": lambda key: small(),
     "lstm": lambda key: eqx.nn.LSTMCell(2, 3, key=key),
@@ -67,6 +67,7 @@ def test_random_keys_come_back_with_their_kind(tmp_path):
             learn.fit(model, lambda model, batch: jnp.sum(model["w"]), [0.0], **way)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_with_an_untyped_random_key_is_read():
     """A network and PRNGKey(7), in a training by Adam."""
     model = learn.load(Path(__file__).parents[2] / "data" / "checkpoint_1.ckpt")

@@ -28,7 +28,8 @@ def test_the_naive_forecast_has_the_published_errors_on_the_pendulum(pendulum, h
     assert (round(learn.mae(y, p), 6), round(learn.mse(y, p), 6), round(learn.smape(y, p), 6)) == published
 
 
-@pytest.mark.parametrize("kind, bound", [pytest.param(np.float64, 1e-10, marks=pytest.mark.slow), (np.float32, 1e-5)])
+@pytest.mark.slow
+@pytest.mark.parametrize("kind, bound", [(np.float64, 1e-10), (np.float32, 1e-5)])
 def test_a_linear_autoregression_solves_the_pendulum(pendulum, kind, bound):
     # A damped oscillation obeys a linear recursion of two terms.
     parts = learn.split(pendulum.astype(kind), horizon=3, **PENDULUM)

@@ -28,6 +28,7 @@ def test_scaled_columns_have_mean_0_and_std_1_and_come_back(kind, tolerance):
     np.testing.assert_array_equal(scaler.transform(windows.inputs)[7], scaled[7:11])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [jnp.float32, jnp.float64])
 def test_traced_values_are_scaled(kind):
     scaler = learn.Scaler.fit(noise(50, 2) + 3)

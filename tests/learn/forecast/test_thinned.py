@@ -24,6 +24,7 @@ def test_thinned_windows_hold_rows_of_the_windows(share):
         assert abs(len(there) / 400 - 0.3) < 0.1
 
 
+@pytest.mark.slow
 def test_a_row_is_missing_everywhere_or_nowhere():
     parts = learn.split(np.sin(np.arange(300.0))[:, None], history=20, gap=0, horizon=2)
     seen = np.full(300, -1)

@@ -88,6 +88,7 @@ def test_chance_is_the_score_of_the_best_answers_without_memory(drawn, name):
     assert task.chance(lag) > 2 * task.solved
 
 
+@pytest.mark.slow
 def test_no_other_constant_is_better_than_chance(drawn):
     task, _, _, targets = drawn["adding"]
     for guess in (0.8, 0.95, 1.05, 1.2):

@@ -12,6 +12,7 @@ import pytest
 from lazy import Lazy
 from runners import CELLS, FLOWS, ITERATED, KEYS, LINEAR, RUNNERS, XS, D, N, T, named
 from strangers import Eased, Steps
+from weights import drawn
 
 import rnn_ode as ro
 from rnn_ode import learn
@@ -52,7 +53,7 @@ def test_no_output_depends_on_a_later_sample(name):
 def test_no_output_of_networks_and_layers_depends_on_a_later_sample():
     flow = learn.Integrated(FLOWS["forward"], ro.Linear, rtol=1e-4, atol=1e-6)
     assert leaves_the_past_alone(ITERATED["lstm"])
-    assert leaves_the_past_alone(learn.Stacked([flow, learn.Iterated(eqx.nn.GRUCell(N, N, key=KEYS[8]))]))
+    assert leaves_the_past_alone(learn.Stacked([flow, learn.Iterated(drawn(eqx.nn.GRUCell, N, N, seed=8))]))
     assert not leaves_the_past_alone(RUNNERS["bidirectional"])
 
 
@@ -103,7 +104,7 @@ def test_paths_that_need_later_samples_are_taken_for_the_whole_sequence():
     there = learn.Bidirectional(runner, ITERATED["gru"]).outputs(XS[0])[:, :N]
     np.testing.assert_allclose(there, states[1:], rtol=1e-12)
     np.testing.assert_allclose(learn.Stacked([runner, runner]).layers[1].last(XS[0]), states[-1], rtol=1e-12)
-    assert learn.EncoderDecoder(runner, runner, eqx.nn.Linear(N, D, key=KEYS[10]))(XS[0], 2).shape == (2, D)
+    assert learn.EncoderDecoder(runner, runner, drawn(eqx.nn.Linear, N, D, seed=10))(XS[0], 2).shape == (2, D)
 
 
 @pytest.mark.slow
@@ -145,17 +146,17 @@ RUN = Lazy(
     }
     | {
         "stacked": lambda: learn.Stacked(
-            [RUN["forward Linear"], learn.Stacked([learn.Iterated(eqx.nn.GRUCell(N, N, key=KEYS[8]))])]
+            [RUN["forward Linear"], learn.Stacked([learn.Iterated(drawn(eqx.nn.GRUCell, N, N, seed=8))])]
         )
     }
 )
 MODELS = Lazy(
     {
-        "readout": lambda: eqx.nn.Linear(N, 2, key=KEYS[9]),
-        "ODE-RNN": lambda: learn.ODERNN(LINEAR, eqx.nn.GRUCell(D, N, key=KEYS[2])),
-        "bidirectional": lambda: learn.ManyToOne(RUNNERS["bidirectional"], eqx.nn.Linear(2 * N, 2, key=KEYS[9])),
+        "readout": lambda: drawn(eqx.nn.Linear, N, 2, seed=9),
+        "ODE-RNN": lambda: learn.ODERNN(LINEAR, drawn(eqx.nn.GRUCell, D, N, seed=2)),
+        "bidirectional": lambda: learn.ManyToOne(RUNNERS["bidirectional"], drawn(eqx.nn.Linear, 2 * N, 2, seed=9)),
         "decoder": lambda: learn.EncoderDecoder(
-            ITERATED["gru"], learn.Iterated(eqx.nn.GRUCell(2, N, key=KEYS[3])), MODELS["readout"]
+            ITERATED["gru"], learn.Iterated(drawn(eqx.nn.GRUCell, 2, N, seed=3)), MODELS["readout"]
         ),
         "irregular": lambda: learn.IrregularToOne(MODELS["ODE-RNN"], MODELS["readout"]),
     }
@@ -215,11 +216,11 @@ def check_causal(case, rng):
     return True
 
 
-QUICK = ("ManyToMany lstm",)
-IN_THE_SUITE = ("ManyToMany tustin Linear", "ManyToOne bidirectional", "EncoderDecoder")
+IN_THE_SUITE = ("ManyToMany lstm", "ManyToMany tustin Linear", "ManyToOne bidirectional", "EncoderDecoder")
 
 
-@pytest.mark.parametrize("name", [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in IN_THE_SUITE)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", IN_THE_SUITE)
 def test_no_output_and_no_derivative_depends_on_a_later_sample(name):
     assert check_causal(CASES[name], np.random.default_rng(0))
 

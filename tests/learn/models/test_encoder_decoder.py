@@ -6,7 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
-from runners import ITERATED, KEYS, LINEAR, RECURRENT, XS, D, N, T, linear_steps, loop, named
+from runners import ITERATED, LINEAR, RECURRENT, XS, D, N, T, linear_steps, loop, named
+from weights import drawn
 
 import rnn_ode as ro
 from rnn_ode import learn
@@ -22,9 +23,10 @@ def unroll(name, h, readout, fed=None):
     return np.stack(values)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", named(("vanilla", "lstm")))
 def test_an_encoder_and_decoder_equal_two_loops(name):
-    readout = eqx.nn.Linear(N, D, key=KEYS[10])
+    readout = drawn(eqx.nn.Linear, N, D, seed=10)
     model = learn.EncoderDecoder(ITERATED[name], ITERATED[name], readout)
     _, h = loop(name, XS[0])
     free = unroll(name, h, readout)
@@ -36,14 +38,14 @@ def test_an_encoder_and_decoder_equal_two_loops(name):
 
 @pytest.mark.parametrize("name", named(("lstm", "cornn")))
 def test_a_decoder_taught_its_own_outputs_repeats_them(name):
-    model = learn.EncoderDecoder(RECURRENT[name], RECURRENT[name], eqx.nn.Linear(N, D, key=KEYS[10]))
+    model = learn.EncoderDecoder(RECURRENT[name], RECURRENT[name], drawn(eqx.nn.Linear, N, D, seed=10))
     free = model(XS[0], T)
     np.testing.assert_allclose(model(XS[0], T, targets=free), free, rtol=1e-12, atol=1e-14)
 
 
 @pytest.mark.slow
 def test_a_decoding_field_holds_its_input():
-    readout = eqx.nn.Linear(N, D, key=KEYS[10])
+    readout = drawn(eqx.nn.Linear, N, D, seed=10)
     model = learn.EncoderDecoder(learn.Integrated(LINEAR), learn.Integrated(LINEAR, ro.Linear), readout)
     h, y, values = linear_steps(XS[0], np.zeros(N))[-1], np.zeros(D), []
     for _ in range(T):
@@ -58,7 +60,7 @@ def test_the_gradient_equals_finite_differences():
     def loss(model):
         return jnp.mean((model(XS[0], T) - XS[1]) ** 2)
 
-    model = learn.EncoderDecoder(ITERATED["gru"], ITERATED["gru"], eqx.nn.Linear(N, D, key=KEYS[10]))
+    model = learn.EncoderDecoder(ITERATED["gru"], ITERATED["gru"], drawn(eqx.nn.Linear, N, D, seed=10))
     params, static = eqx.partition(model, eqx.is_inexact_array)
     flat, unravel = ravel_pytree(params)
     of = jax.jit(lambda flat: loss(eqx.combine(unravel(flat), static)))

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from observations import FIELDS, TS, XS, T, model_of
+from weights import drawn
 
 import rnn_ode as ro
 from rnn_ode import learn
@@ -116,7 +117,7 @@ def test_intervals_already_hold_the_time_asked_for(as_user):
 @pytest.mark.slow
 def test_float32_times_that_do_not_resolve_a_gap_are_refused(float32):
     """A float32 near 1e6 is a multiple of 1/16, so that gaps of 0.1 are wrong by up to a half; under `jit` they are NaN."""
-    runner = learn.ODERNN(ro.CTRNN.random(jax.random.key(0), 1, 2), eqx.nn.GRUCell(1, 2, key=jax.random.key(1)))
+    runner = learn.ODERNN(ro.CTRNN.random(jax.random.key(0), 1, 2), drawn(eqx.nn.GRUCell, 1, 2, seed=1))
     stamps, xs = 1e6 + 0.1 * np.arange(4), jnp.ones((4, 1))
     with pytest.raises(ValueError, match=r"ts came as float32, which does not resolve the interval from 1000000\.0 to"):
         runner.outputs(jnp.asarray(stamps), xs)

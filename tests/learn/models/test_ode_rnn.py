@@ -16,6 +16,7 @@ from jax.test_util import check_grads
 from observations import FIELDS, GRU, KEYS, TS, XS, D, N, T, model_of
 from scipy.integrate import solve_ivp
 from scipy.linalg import expm
+from weights import drawn
 
 import rnn_ode as ro
 from rnn_ode import learn
@@ -82,6 +83,7 @@ def test_on_equal_gaps_it_equals_a_network():
     np.testing.assert_allclose(model.outputs(0.5 * np.arange(T), XS), states[1:], rtol=1e-7, atol=1e-8)
 
 
+@pytest.mark.slow
 def test_it_is_a_cell_of_observations_and_gaps():
     model = model_of("cornn and lstm")
     marked = jnp.concatenate([XS, jnp.diff(TS, prepend=TS[:1])[:, None]], axis=1)
@@ -151,7 +153,7 @@ def test_vmap_equals_a_loop_and_compiles_once():
 @pytest.mark.slow
 def test_float32_stays_float32(float32):
     keys = jax.random.split(jax.random.key(1))
-    model = learn.ODERNN(ro.GRUODE.random(keys[0], 1, N), eqx.nn.GRUCell(D, N, key=keys[1]))
+    model = learn.ODERNN(ro.GRUODE.random(keys[0], 1, N), drawn(eqx.nn.GRUCell, D, N, seed=1))
     ts, xs = np.asarray(TS), np.asarray(XS)
     found = model.last(ts, xs, 4.0)
     assert found.dtype == jnp.float32
@@ -227,8 +229,8 @@ def loss(model, batch):
 @pytest.mark.slow
 def test_it_can_be_trained_and_saved(tmp_path):
     keys = jax.random.split(jax.random.key(2), 3)
-    runner = learn.ODERNN(ro.GRUODE.random(keys[0], 1, N), eqx.nn.GRUCell(1, N, key=keys[1]))
-    model = learn.IrregularToOne(runner, eqx.nn.Linear(N, 1, key=keys[2]))
+    runner = learn.ODERNN(ro.GRUODE.random(keys[0], 1, N), drawn(eqx.nn.GRUCell, 1, N, seed=1))
+    model = learn.IrregularToOne(runner, drawn(eqx.nn.Linear, N, 1, seed=2))
     how = {"optimiser": optax.adam(0.03), "steps": 150, "key": keys[0], "progress": False}
     done = learn.fit(model, loss, decay_of, **how)
     batch, loss_of = decay_of(keys[1]), eqx.filter_jit(loss)

@@ -5,7 +5,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from runners import CELLS, FLOW, FLOWS, ITERATED, KEYS, LINEAR, RUNNERS, XS, D, N, T, linear_steps, loop, named
+from runners import CELLS, FLOW, FLOWS, ITERATED, LINEAR, RUNNERS, XS, D, N, T, linear_steps, loop, named
+from weights import drawn
 
 import rnn_ode as ro
 from rnn_ode import learn
@@ -45,13 +46,14 @@ def test_both_directions_are_two_loops(length):
 
 
 def test_stacked_networks_equal_a_stacked_cell():
-    below, above = CELLS["lstm"], eqx.nn.GRUCell(N, 4, key=KEYS[9])
+    below, above = CELLS["lstm"], drawn(eqx.nn.GRUCell, N, 4, seed=9)
     layers = learn.Stacked([learn.Iterated(below), learn.Iterated(above)])
     one = learn.Iterated(ro.StackedCell([below, above]))
     np.testing.assert_allclose(layers.outputs(XS[0]), one.outputs(XS[0]), rtol=1e-12, atol=1e-14)
     np.testing.assert_allclose(layers.last(XS[0]), one.last(XS[0]), rtol=1e-12, atol=1e-14)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", named(("gru", "lstm")))
 @pytest.mark.parametrize("length", [1, 3, T])
 def test_a_padded_sequence_gives_the_outputs_of_a_shorter_one(name, length):
@@ -62,7 +64,8 @@ def test_a_padded_sequence_gives_the_outputs_of_a_shorter_one(name, length):
     np.testing.assert_array_equal(outputs[length:], jnp.broadcast_to(outputs[length - 1], (T - length, N)))
 
 
-@pytest.mark.parametrize("path, straight", [(ro.Hold, False), pytest.param(ro.Linear, True, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("path, straight", [(ro.Hold, False), (ro.Linear, True)])
 @pytest.mark.parametrize("length", [1, 3, T])
 def test_a_padded_sequence_gives_a_field_the_outputs_of_a_shorter_one(path, straight, length):
     padded = XS[0].at[length:].set(jnp.nan)
@@ -144,5 +147,5 @@ def test_the_field_takes_the_width_that_the_path_gives():
 
 
 def test_layers_may_come_from_a_generator():
-    cells = [eqx.nn.GRUCell(2, 3, key=jax.random.key(0)), eqx.nn.GRUCell(3, 4, key=jax.random.key(1))]
+    cells = [drawn(eqx.nn.GRUCell, 2, 3), drawn(eqx.nn.GRUCell, 3, 4, seed=1)]
     assert len(learn.Stacked(learn.Iterated(cell) for cell in cells).layers) == 2

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from runners import CELLS, ITERATED, KEYS, RECURRENT, RUNNERS, XS, D, N, T, loop, named
+from weights import drawn
 
 from rnn_ode import learn
 
@@ -39,7 +40,7 @@ KINDS_OF_RUNNERS = ("lstm", "cornn", "bidirectional", "stacked")  # each of thei
 
 def everything(name):
     width = 2 * N if name == "bidirectional" else N
-    return Everything(RUNNERS[name], eqx.nn.Linear(width, D, key=KEYS[10]))
+    return Everything(RUNNERS[name], drawn(eqx.nn.Linear, width, D, seed=10))
 
 
 @eqx.filter_jit
@@ -93,7 +94,7 @@ def gradients(model, xs, lengths):
 
 @pytest.mark.slow
 def test_checkpoints_do_not_change_gradients():
-    readout = eqx.nn.Linear(N, D, key=KEYS[10])
+    readout = drawn(eqx.nn.Linear, N, D, seed=10)
     models = [Everything(learn.Iterated(CELLS["lstm"], checkpoints=k), readout) for k in (None, 2)]
     for a, b in zip(*(jax.tree.leaves(gradients(model, XS, LENGTHS)) for model in models), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-13)
@@ -136,7 +137,7 @@ def test_models_take_samples_of_any_type_in_any_precision(name):
 
 
 def test_wirings_refuse_what_does_not_fit(as_user):
-    gru, readout, key = ITERATED["gru"], eqx.nn.Linear(N, D, key=KEYS[10]), KEYS[9]
+    gru, readout, key = ITERATED["gru"], drawn(eqx.nn.Linear, N, D, seed=10), KEYS[9]
     with pytest.raises(TypeError, match=r"runner must be an AbstractRunner, such as Iterated\(cell\)"):
         learn.ManyToOne(eqx.nn.GRUCell(D, N, key=key), readout)  # pyright: ignore[reportArgumentType]
     with pytest.raises(TypeError, match="readout must be a callable"):

@@ -98,6 +98,7 @@ def test_a_model_that_cannot_be_saved_is_refused_before_the_first_step(tmp_path)
     assert steps == []
 
 
+@pytest.mark.slow
 def test_the_step_compiles_once_per_shape_of_batch():
     traces = []
 
@@ -111,7 +112,7 @@ def test_the_step_compiles_once_per_shape_of_batch():
     assert traces == [XS.shape, (8, 6, 1)]
 
 
-FIELD = ro.CTRNN.random(jax.random.key(2), 1, 3, tau=2.0)
+FIELD = ro.CTRNN([[0.5, -0.4, 0.0], [0.4, 0.5, 0.2], [0.0, -0.2, 0.3]], [[1.0], [-0.5], [0.3]], np.zeros(3), tau=2.0)
 RUNS = {
     "iterate": lambda cell, xs: ro.iterate(cell, xs, throw=False).states[-1],
     "evolve": lambda cell, xs: ro.evolve(cell, ro.Hold(xs), 0.75 * np.arange(9), throw=False).states[-1],
@@ -121,9 +122,8 @@ RUNS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "how", [how if how == "iterate" else pytest.param(how, marks=pytest.mark.slow) for how in RUNS]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("how", RUNS)
 def test_models_are_trained_through_every_way_of_running(how):
     model = FIELD if how in ("integrate", "backsolve") else ro.to_rnn(FIELD, ro.Euler())
 
@@ -171,6 +171,7 @@ def test_bad_arguments_are_refused_by_name(changes, error, message, as_user):
         learn.fit(**way)
 
 
+@pytest.mark.slow
 def test_batches_of_one_array_are_a_list(as_user):
     def loss(model, batch):
         return squares(model, (batch, jnp.zeros((len(batch), 1))))

@@ -12,6 +12,7 @@ from trainings import QUIET, TARGETS, XS, small, squares
 from rnn_ode import learn
 
 
+@pytest.mark.slow
 def test_steps_are_those_of_the_optimiser():
     """Three steps of gradient descent by hand."""
     model = small()

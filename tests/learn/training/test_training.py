@@ -16,10 +16,11 @@ import optax
 import pytest
 from oracles import equal
 from trainings import QUIET, TARGETS, XS, small, squares
+from weights import drawn
 
 from rnn_ode import learn
 
-GRU = eqx.filter_jit(eqx.nn.GRUCell)(1, 3, key=jax.random.key(0))
+GRU = drawn(eqx.nn.GRUCell, 1, 3)
 
 
 @pytest.mark.parametrize("when", ["validation", "history"])
@@ -59,6 +60,7 @@ def test_a_resumed_training_may_have_other_checks(tmp_path):
     assert np.isnan(done.history.checks["one"]).all(axis=1).tolist() == [True, True, True, False]
 
 
+@pytest.mark.slow
 def test_a_model_that_is_one_array_resumes(tmp_path):
     def train(steps, checkpoint):
         return learn.fit(
@@ -87,7 +89,8 @@ def test_ctrl_c_returns_the_training_so_far_and_saves_it(tmp_path):
     assert equal(again.model, learn.fit(small(), squares, [(XS, TARGETS)], **QUIET, steps=9).model)
 
 
-@pytest.mark.parametrize("stop", [7, pytest.param(19, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("stop", [7, 19])
 def test_a_killed_training_resumes_to_the_same_end(stop, tmp_path):
     """Random batches, a stateful optimiser, validation and a history: all of it, bit by bit."""
     batches = learn.Minibatches((XS, TARGETS), 8)
