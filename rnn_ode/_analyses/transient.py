@@ -169,24 +169,30 @@ def _linearised(system: AbstractSystem, h: Float[Array, " N"]) -> tuple[Float[Ar
     return system.jacobian(h), jumps(system.jacobian, jax.lax.stop_gradient(h))
 
 
-@eqx.filter_jit
 def _transient(time: AbstractTime, J: Float[Array, "N N"], kink: Bool[Array, ""], found: Modes) -> Transient:
     """Returns everything that follows from a Jacobian J and a kind of time; `found` are J's modes, and `kink` says whether J
     jumps at its state."""
     with jax.default_matmul_precision("highest"):
-        fixed = jax.lax.stop_gradient(J)
-        verdict = Verdict.where(kink, Verdict.UNDETERMINED, time.verdict(*jax.lax.stop_gradient((J, found))))
-        grain = time.grain(fixed)
-        curve = sampled_norms(grain.step, verdict)
-        peak_time, highest_norm = highest(grain, curve)
-        again = spectral_norm(time.propagator(J, jnp.where(curve.unbounded, 0, peak_time)))
-        # the value of the search, step by step, is the more exact one; the other one is differentiable
-        peak = highest_norm + again - jax.lax.stop_gradient(again)
-        unbounded = curve.unbounded | ~jnp.isfinite(peak)
-        # Near the boundary rounding hides how large the resolvent of an ill-conditioned matrix is; the theorem bounds it.
-        theorem = peak / (math.e * J.shape[0])
-        kreiss = jnp.maximum(theorem, kreiss_constant(J, found.values, time.region))
-        radius, abscissa = time.numerical_range(J)
+        return _joined(time, J, kink, found, kreiss_constant(J, found.values, time.region))
+
+
+@eqx.filter_jit
+def _joined(
+    time: AbstractTime, J: Float[Array, "N N"], kink: Bool[Array, ""], found: Modes, kreiss: Float[Array, ""]
+) -> Transient:
+    """Returns `_transient`, given the Kreiss constant as the search for it found it."""
+    fixed = jax.lax.stop_gradient(J)
+    verdict = Verdict.where(kink, Verdict.UNDETERMINED, time.verdict(*jax.lax.stop_gradient((J, found))))
+    grain = time.grain(fixed)
+    curve = sampled_norms(grain.step, verdict)
+    peak_time, highest_norm = highest(grain, curve)
+    again = spectral_norm(time.propagator(J, jnp.where(curve.unbounded, 0, peak_time)))
+    # the value of the search, step by step, is the more exact one; the other one is differentiable
+    peak = highest_norm + again - jax.lax.stop_gradient(again)
+    unbounded = curve.unbounded | ~jnp.isfinite(peak)
+    # Near the boundary rounding hides how large the resolvent of an ill-conditioned matrix is; the theorem bounds it.
+    kreiss = jnp.maximum(peak / (math.e * J.shape[0]), kreiss)
+    radius, abscissa = time.numerical_range(J)
     return Transient(
         found.values,
         found.condition,

@@ -17,10 +17,13 @@ import equinox as eqx
 import jax
 import numpy as np
 from jax.core import Tracer
+from jaxtyping import Array, Bool
 
+from .checks import is_concrete
 from .memory import memory_error
 
 _F = TypeVar("_F", bound=Callable[..., Any])
+_T = TypeVar("_T")
 
 
 def compiled(function: _F) -> _F:
@@ -50,6 +53,13 @@ def compiled(function: _F) -> _F:
             raise TypeError(f"{name} must hold numbers; JAX has no arrays of text, dates or objects.") from error
 
     return call  # pyright: ignore[reportReturnType]
+
+
+def cond(is_true: Bool[Array, ""], then: Callable[..., _T], otherwise: Callable[..., _T], *arguments: Any) -> _T:
+    """Return what `jax.lax.cond` does. If the condition is known only the branch that it takes is compiled and run."""
+    if is_concrete(is_true):
+        return (then if bool(is_true) else otherwise)(*arguments)
+    return jax.lax.cond(is_true, then, otherwise, *arguments)
 
 
 def _without_numbers(arguments: Mapping[str, Any]) -> str | None:

@@ -13,6 +13,7 @@ with a trust region then starts from the best local maxima. This is a search: th
 Singular values have no digits below ε‖W‖. Where these decide, inverses of the balanced matrix are searched instead.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -20,6 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Complex, Float, Inexact
 
+from .._base.compiled import cond
 from ._balance import balancing, rescaled
 from ._norms import batched_map, spectral_norm
 from ._regions import AbstractRegion
@@ -59,9 +61,27 @@ def kreiss_constant(
 
     The result is differentiable in W: with the derivative at the point where the maximum is found.
     """
-    z, hidden = jax.lax.stop_gradient(_maximum(*jax.lax.stop_gradient((W, eigenvalues)), region))
-    norm = jax.lax.cond(hidden, _resolvent_norm, lambda W, z: 1 / smallest_singular_value(_less(z, W)), W, z)
-    return jnp.maximum(1, region.position(z)[1] * norm)
+    search = _searched(*jax.lax.stop_gradient((W, eigenvalues)), region)
+
+    def by_inverse(W):
+        pair, better = _better_by_inverse(jax.lax.stop_gradient(W), region, search)
+        return cond(better, partial(_by_inverse, region), partial(_by_singular_value, region), W, pair)
+
+    return cond(search.hidden, by_inverse, lambda W: _by_singular_value(region, W, search.found), W)
+
+
+@jax.jit
+def _by_singular_value(region: AbstractRegion, W: Float[Array, "N N"], pair: Float[Array, " 2"]) -> Float[Array, ""]:
+    """Returns d/σ_min(z − W) at a place and distance, at least 1."""
+    z = region.point(pair[0], pair[1])
+    return jnp.maximum(1, region.position(z)[1] / smallest_singular_value(_less(z, W)))
+
+
+@jax.jit
+def _by_inverse(region: AbstractRegion, W: Float[Array, "N N"], pair: Float[Array, " 2"]) -> Float[Array, ""]:
+    """Returns d ‖(z − W)⁻¹‖ at a place and distance, at least 1."""
+    z = region.point(pair[0], pair[1])
+    return jnp.maximum(1, region.position(z)[1] * _resolvent_norm(W, z))
 
 
 def _less(z: Complex[Array, ""], W: Float[Array, "N N"]) -> Complex[Array, "N N"]:
@@ -93,12 +113,22 @@ def departure(
     return size * jnp.where(cancels, rest, jnp.sqrt(jnp.where(cancels, 1, difference)))
 
 
-def _maximum(
-    W: Float[Array, "N N"], eigenvalues: Complex[Array, " N"], region: AbstractRegion
-) -> tuple[Complex[Array, ""], Bool[Array, ""]]:
+class _Search(NamedTuple):
+    """The place and distance that were `found` by singular values, σ_min there, and whether its rounding error may have
+    `hidden` a larger maximum; and the grid: `places` on the boundary, and the `closest` and `furthest` distance from it."""
+
+    found: Float[Array, " 2"]
+    sigma: Float[Array, ""]
+    hidden: Bool[Array, ""]
+    places: Float[Array, " P"]
+    closest: Float[Array, ""]
+    furthest: Float[Array, ""]
+
+
+@jax.jit
+def _searched(W: Float[Array, "N N"], eigenvalues: Complex[Array, " N"], region: AbstractRegion) -> _Search:
     """Returns where d/(σ_min(z − W) + δ) is largest. δ is the rounding error of a singular value. Without it the search would
-    end at the boundary, where d and σ_min are both rounding errors. If δ hides the maximum it is searched for by inverses;
-    also returned is whether that found it."""
+    end at the boundary, where d and σ_min are both rounding errors."""
     n, eps, size = W.shape[0], jnp.finfo(W.dtype).eps, spectral_norm(W)
     origin = jnp.abs(region.point(jnp.zeros((), W.dtype), jnp.zeros((), W.dtype)))
     scale = jnp.where(origin + size == 0, 1, origin + size)
@@ -123,12 +153,7 @@ def _maximum(
     phases = jnp.stack([noise, 0.0]), jnp.array([_NEWTON_STEPS, _POLISHING_STEPS]), jnp.array([2, 0.25], W.dtype)
     starts, _ = jax.lax.scan(refined, starts, phases)
     sigma = smallest_singular_value(_less(region.point(starts[0, 0], starts[0, 1]), W))
-    pair, hidden = jax.lax.cond(
-        sigma < noise / eps**0.25,
-        lambda: _better_by_inverse(W, region, places, gap, furthest, starts[0], sigma),
-        lambda: (starts[0], jnp.zeros((), bool)),
-    )
-    return region.point(pair[0], pair[1]), hidden
+    return _Search(starts[0], sigma, sigma < noise / eps**0.25, places, gap, furthest)
 
 
 def _pairs(places: Float[Array, " P"], closest: Array, furthest: Array) -> Float[Array, "P D 2"]:
@@ -137,17 +162,12 @@ def _pairs(places: Float[Array, " P"], closest: Array, furthest: Array) -> Float
     return jnp.stack(jnp.meshgrid(places, distances, indexing="ij"), axis=-1)
 
 
+@jax.jit
 def _better_by_inverse(
-    W: Float[Array, "N N"],
-    region: AbstractRegion,
-    places: Float[Array, " P"],
-    gap: Array,
-    furthest: Array,
-    found: Float[Array, " 2"],
-    sigma: Array,
+    W: Float[Array, "N N"], region: AbstractRegion, search: _Search
 ) -> tuple[Float[Array, " 2"], Bool[Array, ""]]:
     """Returns the place and distance where d ‖(z − W)⁻¹‖ is largest by inverses, on a grid and then nearer and nearer to the
-    best; `found`, where σ_min is `sigma`, if it is not larger; and whether it is. W is balanced first.
+    best; the one that `search` found if it is not larger; and whether it is. W is balanced first.
 
     What rounding may have added to an inverse R of M is at most some ε |R| |M| |R| (Higham, "Accuracy and Stability of
     Numerical Algorithms", 2002, 14.1). Less that, the value is a lower bound."""
@@ -171,10 +191,11 @@ def _better_by_inverse(
         along = shifts[:, 0] * pair[1] / region.frame(pair[0], pair[1]).pace
         return best(jnp.stack([pair[0] + along, pair[1] * jnp.exp(shifts[:, 1])], axis=1))
 
-    pair, _ = best(_pairs(places, jnp.maximum(gap, eps * spectral_norm(B)), furthest).reshape(-1, 2))
+    closest = jnp.maximum(search.closest, eps * spectral_norm(B))
+    pair, _ = best(_pairs(search.places, closest, search.furthest).reshape(-1, 2))
     pair, values = jax.lax.scan(nearer, pair, 2.0 ** -jnp.arange(_ZOOMS, dtype=W.dtype))
-    better = values[-1] * sigma > (1 + eps**0.25) * found[1]
-    return jnp.where(better, pair, found), better
+    better = values[-1] * search.sigma > (1 + eps**0.25) * search.found[1]
+    return jnp.where(better, pair, search.found), better
 
 
 def _places(at: Float[Array, " N"], size: Float[Array, ""], region: AbstractRegion) -> Float[Array, " P"]:

@@ -18,6 +18,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Complex, Float
 
 from .._base.checks import as_matrix, check_finite, check_flag, in_single
+from .._base.compiled import cond
 from .._base.verdict import Verdict
 from ._eig import eig_of_balanced, modes
 from ._norms import climb, spectral_norm
@@ -154,13 +155,17 @@ def _region(continuous: bool) -> AbstractRegion:
     return HalfPlane() if continuous else UnitDisc()
 
 
-@eqx.filter_jit
 def _kreiss(A: Array, region: AbstractRegion) -> Array:
     found = modes(A, lambda z: region.position(z)[1])
     fixed = lax.stop_gradient(found)
     (verdict,) = judge(fixed.balanced, fixed.values, fixed.balanced_condition, (region.reading,))
     with jax.default_matmul_precision("highest"):
-        return jnp.where(verdict == Verdict.GROWS, jnp.inf, kreiss_constant(A, fixed.values, region))
+        return cond(
+            verdict == Verdict.GROWS,
+            lambda A: jnp.full((), jnp.inf, A.dtype),
+            lambda A: kreiss_constant(A, fixed.values, region),
+            A,
+        )
 
 
 @eqx.filter_jit
