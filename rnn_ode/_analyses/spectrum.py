@@ -166,7 +166,8 @@ class Spectrum(ShownArrays, eqx.Module):
 
     def predictions(self, *methods: AbstractMethod) -> "tuple[Verdict, list[Prediction]]":
         """The verdict on the network, and a `Prediction` for each method; this is cheaper than one by one."""
-        return _predictions(self, balanced(self.matrix), methods)
+        network, *verdicts = _verdicts(self, balanced(self.matrix), methods)
+        return network, _predictions(self, self.reach, tuple(verdicts), methods)
 
     def _tables(self) -> tuple[Table, ...]:
         return spectrum_tables(self._report())
@@ -176,7 +177,8 @@ class Spectrum(ShownArrays, eqx.Module):
 
     def _report(self) -> dict[str, Any]:
         """What `to_dict` returns, with the infinities for which JSON has no number."""
-        network, predictions, numbers = _everything(self, balanced(self.matrix), _METHODS)
+        network, *verdicts = self.verdicts(*_METHODS)
+        predictions, numbers = _everything(self, self.reach, tuple(verdicts), _METHODS)
         W, multipliers = np.asarray(self.matrix), np.asarray(self.multipliers)
         obstacles = [m.obstacle(W) for m in _METHODS]
         return {
@@ -242,11 +244,10 @@ _METHODS = (*CONVERSIONS, Textbook())
 
 @eqx.filter_jit
 def _everything(
-    s: Spectrum, B: Float[Array, "N N"], methods: tuple[AbstractMethod, ...]
-) -> tuple[Verdict, list[Prediction], dict[str, Array]]:
-    """Everything that `to_dict` tells, in one program."""
-    reach = _reach(s, B)
-    return *_predictions(s, B, methods), {
+    s: Spectrum, reach: Float[Array, " N"], verdicts: tuple[Verdict, ...], methods: tuple[AbstractMethod, ...]
+) -> tuple[list[Prediction], dict[str, Array]]:
+    """Everything else that `to_dict` tells, in one program."""
+    return _predictions(s, reach, verdicts, methods), {
         "rate": s.rate(),
         "radius": s.radius,
         "abscissa": s.abscissa,
@@ -257,11 +258,9 @@ def _everything(
 
 @eqx.filter_jit
 def _predictions(
-    s: Spectrum, B: Float[Array, "N N"], methods: tuple[AbstractMethod, ...]
-) -> tuple[Verdict, list[Prediction]]:
-    network, *verdicts = _verdicts(s, B, methods)
-    reach = _reach(s, B)
-    return network, [
+    s: Spectrum, reach: Float[Array, " N"], verdicts: tuple[Verdict, ...], methods: tuple[AbstractMethod, ...]
+) -> list[Prediction]:
+    return [
         Prediction(verdict, s.rate(m), _series_converges(s, reach, m), s.neglected(m))
         for m, verdict in zip(methods, verdicts, strict=True)
     ]

@@ -160,7 +160,7 @@ def transient(system: AbstractSystem | ArrayLike | list, at: Any = None) -> Tran
     if at is not None:
         raise TypeError(f"at is a state of a Map or Flow, and a matrix has no states to choose from; got at={at!r}.")
     W = in_single(as_matrix("system", system))
-    return _transient(Discrete(1.0), W, jnp.zeros((), bool), Discrete(1.0).modes(W))
+    return _transient(Discrete(1.0), W, False, Discrete(1.0).modes(W))
 
 
 @compiled
@@ -169,20 +169,20 @@ def _linearised(system: AbstractSystem, h: Float[Array, " N"]) -> tuple[Float[Ar
     return system.jacobian(h), jumps(system.jacobian, jax.lax.stop_gradient(h))
 
 
-def _transient(time: AbstractTime, J: Float[Array, "N N"], kink: Bool[Array, ""], found: Modes) -> Transient:
+def _transient(time: AbstractTime, J: Float[Array, "N N"], kink: Bool[ArrayLike, ""], found: Modes) -> Transient:
     """Returns everything that follows from a Jacobian J and a kind of time; `found` are J's modes, and `kink` says whether J
     jumps at its state."""
+    verdict = time.verdict_off_kink(kink, *jax.lax.stop_gradient((J, found)))
     with jax.default_matmul_precision("highest"):
-        return _joined(time, J, kink, found, kreiss_constant(J, found.values, time.region))
+        return _joined(time, J, found, verdict, kreiss_constant(J, found.values, time.region))
 
 
 @eqx.filter_jit
 def _joined(
-    time: AbstractTime, J: Float[Array, "N N"], kink: Bool[Array, ""], found: Modes, kreiss: Float[Array, ""]
+    time: AbstractTime, J: Float[Array, "N N"], found: Modes, verdict: Verdict, kreiss: Float[Array, ""]
 ) -> Transient:
-    """Returns `_transient`, given the Kreiss constant as the search for it found it."""
+    """Returns `_transient`, given the verdict, and the Kreiss constant as the search for it found it."""
     fixed = jax.lax.stop_gradient(J)
-    verdict = Verdict.where(kink, Verdict.UNDETERMINED, time.verdict(*jax.lax.stop_gradient((J, found))))
     grain = time.grain(fixed)
     curve = sampled_norms(grain.step, verdict)
     peak_time, highest_norm = highest(grain, curve)

@@ -17,7 +17,7 @@ import equinox as eqx
 import jax
 import numpy as np
 from jax.core import Tracer
-from jaxtyping import Array, Bool
+from jaxtyping import ArrayLike, Bool
 
 from .checks import is_concrete
 from .memory import memory_error
@@ -55,7 +55,7 @@ def compiled(function: _F) -> _F:
     return call  # pyright: ignore[reportReturnType]
 
 
-def cond(is_true: Bool[Array, ""], then: Callable[..., _T], otherwise: Callable[..., _T], *arguments: Any) -> _T:
+def cond(is_true: Bool[ArrayLike, ""], then: Callable[..., _T], otherwise: Callable[..., _T], *arguments: Any) -> _T:
     """Return what `jax.lax.cond` does. If the condition is known only the branch that it takes is compiled and run."""
     if is_concrete(is_true):
         return (then if bool(is_true) else otherwise)(*arguments)

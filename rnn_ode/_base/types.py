@@ -1,10 +1,17 @@
 """Types in signatures: states, cells, fields, paths."""
 
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+import numpy as np
 from jaxtyping import Array, PyTree
 
 State = PyTree[Array]
+
+# An array of JAX or of NumPy. A function of such arrays asks them for their module, `__array_namespace__()`.
+if TYPE_CHECKING:
+    AnyArray = Any
+else:
+    AnyArray = Array | np.ndarray | np.generic
 
 
 @runtime_checkable

@@ -51,6 +51,13 @@ def verdict_name(verdict: Verdict) -> Any:
     return names_of(Verdict, verdict)
 
 
+def which(enumeration: Any, is_true: Any, then: Any, otherwise: Any) -> Any:
+    """Return one of two items of an enumeration, as its `where` does. A condition of NumPy's compiles nothing."""
+    if isinstance(is_true, jax.Array):
+        return enumeration.where(is_true, then, otherwise)
+    return then if is_true else otherwise
+
+
 def names_of(enumeration: Any, items: Any) -> Any:
     """Return the name of a concrete item of an enumeration whose texts begin with the names; for a batch, a list."""
     (codes,) = (np.asarray(leaf) for leaf in jax.tree.leaves(items))

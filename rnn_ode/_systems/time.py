@@ -13,12 +13,13 @@ import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Complex, Float, Inexact
 
-from .._base.checks import as_number, as_numbers, as_step
+from .._base.checks import as_number, as_numbers, as_step, is_concrete
 from .._base.results import RESULTS
-from .._base.verdict import Verdict
+from .._base.verdict import Verdict, which
 from ..linalg._eig import Modes, modes
 from ..linalg._exponential import exponential, matrix_power
 from ..linalg._norms import numerical_abscissa, numerical_radius, spectral_norm
@@ -95,7 +96,7 @@ class AbstractTime(eqx.Module):
 
     def modes(self, J: Float[Array, "N N"]) -> Modes:
         """Returns the eigenvalues of J and what belongs to them, fastest growing first."""
-        return modes(J, self.growth)
+        return modes(J, self.region.extent)
 
     def verdict(self, J: Float[Array, "N N"], found: Modes) -> Verdict:
         """Returns what the modes of J say about small disturbances."""
@@ -105,11 +106,12 @@ class AbstractTime(eqx.Module):
         """Returns the eigenvalues of J, fastest growing first, and what they say about small disturbances: nothing on a kink,
         where J jumps."""
         found = self.modes(J)
-        return found.values, self._unless_on_kink(J, found, on_kink)
+        return found.values, self.verdict_off_kink(on_kink, J, found)
 
-    @eqx.filter_jit
-    def _unless_on_kink(self, J: Float[Array, "N N"], found: Modes, on_kink: Bool[ArrayLike, ""]) -> Verdict:
-        return Verdict.where(jnp.asarray(on_kink), Verdict.UNDETERMINED, self.verdict(J, found))
+    def verdict_off_kink(self, on_kink: Bool[ArrayLike, ""], J: Float[Array, "N N"], found: Modes) -> Verdict:
+        """Returns `verdict`, but UNDETERMINED on a kink."""
+        on_kink = np.asarray(on_kink) if is_concrete(on_kink) else on_kink
+        return which(Verdict, on_kink, Verdict.UNDETERMINED, self.verdict(J, found))
 
 
 class Discrete(AbstractTime):

@@ -14,6 +14,7 @@ from jax import lax
 from jaxtyping import Array, Float, Inexact, Integer
 
 from .._base.checks import from_host, is_concrete
+from .._base.types import AnyArray
 
 _MAX_SWEEPS = 40
 
@@ -62,34 +63,46 @@ def host_balancing(A: Inexact[np.ndarray, "N N"]) -> Integer[np.ndarray, " N"]:
     with np.errstate(divide="ignore"):
         sizes = np.log2(np.abs(A).astype(np.promote_types(info.dtype, np.float32)))
     least = np.max(sizes) + np.log2(info.eps)
+    sides = np.stack([sizes.T, sizes], axis=1)
     e, visits, unmoved = np.zeros(n, sizes.dtype), 0, 0
-    while unmoved < n and visits < _MAX_SWEEPS * n:
-        i = visits % n
-        with np.errstate(invalid="ignore"):
-            shift = _shift(np, np.stack([sizes[:, i], sizes[i]]), e, e[i], least)
-        e[i] += shift
-        visits, unmoved = visits + 1, unmoved + 1 if shift == 0 else 0
+    with np.errstate(invalid="ignore"):
+        if not np.any(_shift(np, sides, e, sizes.dtype.type(0), least)):  # of all units at once
+            return np.zeros(n, np.int32)
+        while unmoved < n and visits < _MAX_SWEEPS * n:
+            i = visits % n
+            shift = _shift(np, sides[i], e, e[i], least)
+            e[i] += shift
+            visits, unmoved = visits + 1, unmoved + 1 if shift == 0 else 0
     limit = info.maxexp - 2
     return np.clip(e - np.round(np.mean(e)), -limit, limit).astype(np.int32)
 
 
 def _shift(xp, sides, e, own, least):
-    """Return how far to move the exponent `own` of a unit; `sides` (2, N) are the logarithms of its column and its row. `xp`
-    is NumPy or JAX's NumPy."""
+    """Return how far to move the exponent `own` of a unit; `sides` (…, 2, N) are the logarithms of its column and its row.
+    `xp` is NumPy or JAX's NumPy."""
     sign = xp.asarray([1, -1], sides.dtype)  # a unit divides its column and multiplies its row
     logs = sides - sign[:, None] * e[None, :]
-    largest = xp.max(logs, axis=1)
+    largest = xp.max(logs, axis=-1)
     empty = largest == -xp.inf
-    squares = xp.sum(xp.exp2(2 * (logs - xp.where(empty, 0, largest)[:, None])), axis=1)
+    squares = xp.sum(xp.exp2(2 * (logs - xp.where(empty, 0, largest)[..., None])), axis=-1)
     norms = xp.where(empty, least, sign * own + largest + xp.log2(xp.where(empty, 1, squares)) / 2)
-    ratio = norms[1] - norms[0]
+    ratio = norms[..., 1] - norms[..., 0]
     return xp.where(xp.abs(ratio) > _WORTHWHILE, xp.round(ratio / 2), 0)
 
 
-@jax.jit
-def rescaled(A: Inexact[Array, "N N"], e: Integer[Array, " N"]) -> Inexact[Array, "N N"]:
+def rescaled(A: Inexact[AnyArray, "N N"], e: Integer[AnyArray, " N"]) -> Inexact[Array, "N N"]:
     """Return D⁻¹ A D for D = diag(2ᵉ), exact except for entries that fall below the float range."""
+    if is_concrete(A, e):
+        return from_host(host_rescaled(np.asarray(A), np.asarray(e)))
+    return _rescaled(A, e)
+
+
+def host_rescaled(A: Any, e: Any) -> Any:
+    """`rescaled` of a matrix of known values, in NumPy."""
     return times_power(A, e[None, :] - e[:, None])
+
+
+_rescaled = jax.jit(host_rescaled)
 
 
 def balanced(A: Inexact[Array, "N N"]) -> Inexact[Array, "N N"]:
@@ -97,28 +110,30 @@ def balanced(A: Inexact[Array, "N N"]) -> Inexact[Array, "N N"]:
     return rescaled(A, balancing(A))
 
 
-def times_power(X: Inexact[Array, "*shape"], k: Integer[Array, "..."]) -> Inexact[Array, "*shape"]:
-    """Return X · 2ᵏ without rounding, by two factors, each within the float range."""
+def times_power(X: Inexact[AnyArray, "*shape"], k: Integer[AnyArray, "..."]) -> Inexact[AnyArray, "*shape"]:
+    """Return X · 2ᵏ, arrays of JAX or of NumPy, without rounding, by two factors, each within the float range."""
     half = k // 2
     return X * _power_of_two(half, X.real.dtype) * _power_of_two(k - half, X.real.dtype)
 
 
-def _power_of_two(k: Integer[Array, "..."], kind: Any) -> Float[Array, "..."]:
+def _power_of_two(k: Integer[AnyArray, "..."], kind: Any) -> Float[AnyArray, "..."]:
     """Return 2ᵏ by its bits, within the range of normal floats. (`exp2` and 2.0 ** k may round, and `ldexp` is ten times the
     code.)"""
-    info = jnp.finfo(kind)
-    bits = (jnp.clip(k, info.minexp, info.maxexp - 1) + (info.maxexp - 1)).astype(f"uint{info.bits}")
-    return lax.bitcast_convert_type(bits << info.nmant, kind)
+    info, xp = jnp.finfo(kind), k.__array_namespace__()
+    bits = (xp.clip(k, info.minexp, info.maxexp - 1) + (info.maxexp - 1)).astype(f"uint{info.bits}") << info.nmant
+    return bits.view(kind) if xp is np else lax.bitcast_convert_type(bits, kind)
 
 
-def exponents(X: Inexact[Array, "..."], axis: int | None) -> Integer[Array, "..."]:
+def exponents(X: Inexact[AnyArray, "..."], axis: int | None) -> Integer[AnyArray, "..."]:
     """Return the exponent of the power of two near the largest entry along an axis; 0 if that entry is 0 or not finite."""
-    largest = jnp.max(jnp.abs(X), axis=axis)
-    usable = (largest > 0) & jnp.isfinite(largest)
-    return jnp.frexp(jnp.where(usable, largest, 1))[1].astype(jnp.int32) - 1
+    xp = X.__array_namespace__()
+    largest = xp.max(xp.abs(X), axis=axis)
+    usable = (largest > 0) & xp.isfinite(largest)
+    return xp.frexp(xp.where(usable, largest, 1))[1].astype(xp.int32) - 1
 
 
-def frobenius(A: Inexact[Array, "N M"]) -> Float[Array, ""]:
+def frobenius(A: Inexact[AnyArray, "N M"]) -> Float[AnyArray, ""]:
     """Return the Frobenius norm, scaled so that squares neither overflow nor underflow."""
-    largest = jnp.max(jnp.abs(A))
-    return largest * jnp.linalg.norm(A / jnp.where(largest == 0, 1, largest))
+    xp = A.__array_namespace__()
+    largest = xp.max(xp.abs(A))
+    return largest * xp.linalg.norm(A / xp.where(largest == 0, 1, largest))

@@ -1,17 +1,19 @@
 """Eigenvalues, eigenvectors and their conditions."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, Complex, Float, Inexact, Integer
 
-from .._base.checks import as_matrix, in_single
-from ._balance import balancing, exponents, rescaled, times_power
-from ._solve import check_square, inv, nan_unless, solve
+from .._base.checks import as_matrix, in_single, is_concrete
+from .._base.types import AnyArray
+from ._balance import balancing, exponents, host_balancing, host_rescaled, rescaled, times_power
+from ._solve import check_square, host_inv, inv, nan_unless, solve
 
 _MAX_QR_STEPS_PER_EIGENVALUE = 30
 
@@ -158,15 +160,19 @@ def eig(A: Inexact[Array, "N N"]) -> tuple[Complex[Array, " N"], Complex[Array, 
     return values, in_units(V, e)
 
 
-def in_units(V: Complex[Array, "N N"], e: Integer[Array, " N"]) -> Complex[Array, "N N"]:
+def in_units(V: Complex[AnyArray, "N N"], e: Integer[AnyArray, " N"]) -> Complex[AnyArray, "N N"]:
     """Return D V with columns of 2-norm 1, D = diag(2ᵉ)."""
     V = times_power(V, e[:, None] - _largest_exponents(V, e)[None, :])
-    return V * (1 / lax.stop_gradient(jnp.linalg.norm(V, axis=0, keepdims=True)))
+    return V * (1 / _fixed(V.__array_namespace__().linalg.norm(V, axis=0, keepdims=True)))
 
 
-def _largest_exponents(V: Complex[Array, "N N"], e: Integer[Array, " N"]) -> Integer[Array, " N"]:
+def _fixed(X: AnyArray) -> AnyArray:
+    return X if isinstance(X, np.ndarray) else lax.stop_gradient(X)
+
+
+def _largest_exponents(V: Complex[AnyArray, "N N"], e: Integer[AnyArray, " N"]) -> Integer[AnyArray, " N"]:
     """Return the exponent of the largest entry of each column of D V."""
-    return jnp.max(exponents(lax.stop_gradient(V)[None], axis=0) + e[:, None], axis=0)
+    return V.__array_namespace__().max(exponents(_fixed(V)[None], axis=0) + e[:, None], axis=0)
 
 
 class Modes(NamedTuple):
@@ -174,39 +180,70 @@ class Modes(NamedTuple):
     condition numbers (N,) of the eigenvalues; and those of the balanced matrix (N, N), by which rounding is judged
     (`_verdict`); and that matrix."""
 
-    values: Complex[Array, " N"]
-    vectors: Complex[Array, "N N"]
-    condition: Float[Array, " N"]
-    balanced_condition: Float[Array, " N"]
-    balanced: Inexact[Array, "N N"]
+    values: Complex[AnyArray, " N"]
+    vectors: Complex[AnyArray, "N N"]
+    condition: Float[AnyArray, " N"]
+    balanced_condition: Float[AnyArray, " N"]
+    balanced: Inexact[AnyArray, "N N"]
 
 
-def modes(A: Inexact[Array, "N N"], growth: Callable[[Array], Array] = jnp.abs) -> Modes:
+def modes(A: Inexact[Array, "N N"], growth: Callable[[Array], Array] = abs) -> Modes:
     """Return the eigenvalues, eigenvectors and condition numbers of a matrix, by one factorisation and one inverse, in the
-    order of `growth` of the eigenvalues: the largest first."""
+    order of `growth` of the eigenvalues, arrays of JAX or NumPy: the largest first. If the values of A are known they are
+    computed in NumPy, with nothing to compile."""
     check_square(A)
-    return _modes_of_balanced(A, balancing(A), growth)
+    if not is_concrete(A):
+        return _modes(A, balancing(A), growth)
+    known = np.asarray(A)
+    e = host_balancing(known)
+    B = host_rescaled(known, e)
+    with np.errstate(all="ignore"):
+        values, V = _host_eig(B)
+        return jax.device_put(_modes_of_balanced(B, e, values, V, host_inv, growth))
 
 
 @eqx.filter_jit
-def _modes_of_balanced(A: Inexact[Array, "N N"], e: Integer[Array, " N"], growth: Callable[[Array], Array]) -> Modes:
+def _modes(A: Inexact[Array, "N N"], e: Integer[Array, " N"], growth: Callable[[Array], Array]) -> Modes:
     B = rescaled(A, e)
-    values, V = eig_of_balanced(B)
-    order = jnp.argsort(-growth(values), stable=True)
+    return _modes_of_balanced(B, e, *eig_of_balanced(B), inv, growth)
+
+
+def _modes_of_balanced(
+    B: Inexact[AnyArray, "N N"],
+    e: Integer[AnyArray, " N"],
+    values: Complex[AnyArray, " N"],
+    V: Complex[AnyArray, "N N"],
+    inv: Callable[[Any], Any],
+    growth: Callable[[Array], Array],
+) -> Modes:
+    """Return the modes of a matrix that was balanced by e, given its eigenvalues and eigenvectors: of NumPy or JAX."""
+    xp = V.__array_namespace__()
+    order = xp.argsort(-growth(values), stable=True)
     values, V = values[order], V[:, order]
     inverse = inv(V)
     largest = _largest_exponents(V, e)
-    lengths = jnp.linalg.norm(times_power(V, e[:, None] - largest[None, :]), axis=0)
-    rows = jnp.linalg.norm(times_power(inverse, largest[:, None] - e[None, :]), axis=1)
-    condition, balanced_condition = lengths * rows, jnp.linalg.norm(inverse, axis=1)
-    known = jnp.all(jnp.isfinite(balanced_condition))
+    lengths = xp.linalg.norm(times_power(V, e[:, None] - largest[None, :]), axis=0)
+    rows = xp.linalg.norm(times_power(inverse, largest[:, None] - e[None, :]), axis=1)
+    condition, balanced_condition = lengths * rows, xp.linalg.norm(inverse, axis=1)
+    known = xp.all(xp.isfinite(balanced_condition))
     return Modes(
         values,
         in_units(V, e),
-        jnp.where(known & jnp.isfinite(condition), condition, jnp.inf),
-        jnp.where(known, balanced_condition, jnp.inf),
+        xp.where(known & xp.isfinite(condition), condition, xp.inf),
+        xp.where(known, balanced_condition, xp.inf),
         B,
     )
+
+
+def _host_eig(B: Inexact[np.ndarray, "N N"]) -> tuple[np.ndarray, np.ndarray]:
+    """`eig_of_balanced` of a matrix of known values, in NumPy."""
+    kind = np.result_type(B.dtype, np.complex64)
+    size = exponents(B, axis=None)
+    try:
+        values, V = np.linalg.eig(times_power(B, -size))
+    except np.linalg.LinAlgError:  # not finite, or without convergence
+        return np.full(len(B), np.nan, kind), np.full(B.shape, np.nan, kind)
+    return times_power(values.astype(kind), size), V.astype(kind)
 
 
 @jax.custom_jvp

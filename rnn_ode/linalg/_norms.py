@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Inexact, Integer
 
@@ -31,6 +32,21 @@ def spectral_norm(A: Inexact[Array, "N N"]) -> Float[Array, ""]:
     A = in_single(A)
     finite = jnp.all(jnp.isfinite(A))
     return jnp.where(finite, jnp.linalg.svd(jnp.where(finite, A, 0), compute_uv=False)[0], jnp.inf)
+
+
+def host_inverse_norm(A: Inexact[np.ndarray, "N N"]) -> Any:
+    """`inverse_norm` of a matrix of known values, in NumPy."""
+    try:
+        sizes = np.abs(np.linalg.inv(A)) if np.isfinite(A).all() else np.inf
+    except np.linalg.LinAlgError:
+        return np.inf
+    largest = np.max(sizes)
+    return largest * np.linalg.norm(sizes / largest) if np.isfinite(largest) else np.inf
+
+
+def host_spectral_norm(A: Inexact[np.ndarray, "N N"]) -> Any:
+    """`spectral_norm` of a matrix of known values, in NumPy."""
+    return np.linalg.norm(A, 2) if np.isfinite(A).all() else np.inf
 
 
 def batched_map(f: Callable[[Array], Any], xs: Inexact[Array, "K *rest"] | Integer[Array, "K *rest"], n: int) -> Any:

@@ -10,9 +10,11 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, Complex, Float, Inexact
 
+from .._base.types import AnyArray
 from ._solve import solve
 
 
@@ -27,11 +29,13 @@ class Frame(NamedTuple):
 
 class Reading(NamedTuple):
     """What says how fast a mode with the eigenvalue z grows: the real part of `exponent(z)`, elementwise. `contour(z, s)` is
-    a point near z at which it is s; `pole` is the point where the exponent is infinite, or `None`."""
+    a point near z at which it is s; `pole` is the point where the exponent is infinite, or `None`. `with_slope(z)` is the
+    exponent and its derivative at an array of NumPy; if it is given `contour` takes such arrays too."""
 
     exponent: Callable[[Array], Array]
-    contour: Callable[[Array, Array], Array]
+    contour: Callable[[Any, Any], Any]
     pole: float | None = None
+    with_slope: Callable[[Any], tuple[Any, Any]] | None = None
 
 
 class AbstractRegion(eqx.Module):
@@ -51,6 +55,10 @@ class AbstractRegion(eqx.Module):
         """Returns the place and the distance of points (…), by NumPy or its counterpart in JAX: the inverse of `point`."""
 
     @abc.abstractmethod
+    def extent(self, z: Any) -> Any:
+        """Returns what is larger for the eigenvalue that grows faster: |z|, or Re z. Arrays of NumPy or JAX."""
+
+    @abc.abstractmethod
     def frame(self, place: Float[Array, "..."], distance: Float[Array, "..."]) -> Frame:
         """Returns the directions at a point."""
 
@@ -65,13 +73,16 @@ class UnitDisc(AbstractRegion):
 
     @property
     def reading(self) -> Reading:
-        return Reading(logarithm, _on_circle)
+        return Reading(logarithm, _on_circle, with_slope=_host_logarithm)
 
     def point(self, place: Float[Array, "..."], distance: Float[Array, "..."]) -> Complex[Array, "..."]:
         return (1 + distance) * _turn(place)
 
     def position(self, z: Any, xp: Any = jnp) -> tuple[Any, Any]:
         return xp.angle(z), xp.abs(z) - 1
+
+    def extent(self, z: Any) -> Any:
+        return abs(z)
 
     def frame(self, place: Float[Array, "..."], distance: Float[Array, "..."]) -> Frame:
         return Frame(_turn(place), 1 + distance, 1 / (1 + distance))
@@ -92,13 +103,16 @@ class HalfPlane(AbstractRegion):
 
     @property
     def reading(self) -> Reading:
-        return Reading(_complex, _on_line)
+        return Reading(_complex, _on_line, with_slope=_host_identity)
 
     def point(self, place: Float[Array, "..."], distance: Float[Array, "..."]) -> Complex[Array, "..."]:
         return distance + 1j * place
 
     def position(self, z: Any, xp: Any = jnp) -> tuple[Any, Any]:
         return xp.imag(z), xp.real(z)
+
+    def extent(self, z: Any) -> Any:
+        return z.real
 
     def frame(self, place: Float[Array, "..."], distance: Float[Array, "..."]) -> Frame:
         one = jnp.ones_like(place)
@@ -121,10 +135,24 @@ def logarithm(z: Inexact[Array, "..."]) -> Complex[Array, "..."]:
     and i.
     """
     z = _complex(z)
-    modulus, x, y = jnp.abs(z), jnp.abs(z.real), jnp.abs(z.imag)
-    large, small = jnp.maximum(x, y), jnp.minimum(x, y)
-    near = jnp.log1p((large - 1) * (large + 1) + small**2) / 2
-    return lax.complex(jnp.where(jnp.abs(modulus - 1) < 0.5, near, jnp.log(modulus)), jnp.angle(z))
+    return lax.complex(_log_modulus(z), jnp.angle(z))
+
+
+def _log_modulus(z: Complex[AnyArray, "..."]) -> Float[AnyArray, "..."]:
+    xp = z.__array_namespace__()
+    modulus, x, y = xp.abs(z), xp.abs(z.real), xp.abs(z.imag)
+    large, small = xp.maximum(x, y), xp.minimum(x, y)
+    near = xp.log1p((large - 1) * (large + 1) + small**2) / 2
+    return xp.where(xp.abs(modulus - 1) < 0.5, near, xp.log(modulus))
+
+
+def _host_logarithm(z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """`logarithm` and its derivative, in NumPy."""
+    return (_log_modulus(z) + 1j * np.angle(z)).astype(z.dtype), 1 / z
+
+
+def _host_identity(z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return z, np.ones_like(z)
 
 
 @logarithm.defjvp
@@ -133,15 +161,16 @@ def _logarithm_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array
     return logarithm(z), _complex(along) / _complex(z)
 
 
-def _on_circle(z: Complex[Array, "..."], level: Float[Array, ""]) -> Complex[Array, "..."]:
+def _on_circle(z: Complex[AnyArray, "..."], level: Float[AnyArray, ""]) -> Complex[AnyArray, "..."]:
     """The point e^level z/|z|, at the angle of z; the angle of 0 counts as 0."""
-    modulus = jnp.abs(z)
-    stretch = jnp.exp(level) / jnp.where(modulus == 0, 1, modulus)
-    return stretch * jnp.where(modulus == 0, 1, z)
+    xp = z.__array_namespace__()
+    modulus = xp.abs(z)
+    stretch = xp.exp(level) / xp.where(modulus == 0, 1, modulus)
+    return stretch * xp.where(modulus == 0, 1, z)
 
 
-def _on_line(z: Complex[Array, "..."], level: Float[Array, ""]) -> Complex[Array, "..."]:
-    return level + 1j * jnp.imag(z)
+def _on_line(z: Complex[AnyArray, "..."], level: Float[AnyArray, ""]) -> Complex[AnyArray, "..."]:
+    return level + 1j * z.imag
 
 
 def _complex(z: Inexact[Array, "..."]) -> Complex[Array, "..."]:

@@ -156,7 +156,7 @@ def _region(continuous: bool) -> AbstractRegion:
 
 
 def _kreiss(A: Array, region: AbstractRegion) -> Array:
-    found = modes(A, lambda z: region.position(z)[1])
+    found = modes(A, region.extent)
     fixed = lax.stop_gradient(found)
     (verdict,) = judge(fixed.balanced, fixed.values, fixed.balanced_condition, (region.reading,))
     with jax.default_matmul_precision("highest"):

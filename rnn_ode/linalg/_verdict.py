@@ -27,7 +27,7 @@ The curve is examined near the eigenvalues that are nearest to it, and at other 
 sample: a perturbation that reaches the curve between these points, far from every computed eigenvalue, is not noticed.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -38,9 +38,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Complex, Float, Int
 
-from .._base.verdict import Verdict
+from .._base.checks import from_host, is_concrete
+from .._base.types import AnyArray
+from .._base.verdict import Verdict, which
 from ._balance import frobenius
-from ._norms import inverse_norm, spectral_norm
+from ._norms import host_inverse_norm, host_spectral_norm, inverse_norm, spectral_norm
 from ._regions import Reading
 
 _DRIFT = 16  # units of u ‖B‖_F
@@ -52,7 +54,6 @@ _GOLDEN_ANGLE = 2.39996322972865332
 Exponent = Callable[[Array], Array]
 
 
-@eqx.filter_jit
 def judge(
     B: Float[Array, "N N"],
     multipliers: Complex[Array, " N"],
@@ -60,21 +61,64 @@ def judge(
     readings: tuple[Reading, ...],
 ) -> tuple[Verdict, ...]:
     """Return the verdict of each linear system with exponents g(λ), given a balanced matrix B, its computed eigenvalues λ and
-    their condition numbers (all from `modes`)."""
+    their condition numbers (all from `modes`). If these are known, all but g is computed in NumPy, with little to compile."""
+    if is_concrete(B, multipliers, condition):
+        known, multipliers_known, condition_known = (np.asarray(value) for value in (B, multipliers, condition))
+        starts = _starts(known, multipliers_known)
+        with np.errstate(all="ignore"):
+            seen = [_seen(reading, starts, len(B)) for reading in readings]
+            if is_concrete(seen):  # no reading depends on something traced
+                return tuple(_judge_on_host(known, condition_known, starts, seen, readings))
+    return _judge(B, multipliers, condition, readings)
+
+
+def _starts(B: Float[AnyArray, "N N"], multipliers: Complex[AnyArray, " N"]) -> Complex[AnyArray, " S"]:
+    """Return where the searches for a point of a curve start: at the multipliers, and at points spread over the size of B."""
+    xp = multipliers.__array_namespace__()
+    return xp.concatenate([multipliers, _sunflower(xp.mean(multipliers), frobenius(B))])
+
+
+def _seen(reading: Reading, starts: np.ndarray, n: int) -> "_Seen":
+    """Return `_Seen` of known starts: by a compiled program, unless NumPy can."""
+    if reading.with_slope is not None:
+        return _Seen.by(reading, starts, n)
+    return jax.tree.map(lambda leaf: np.asarray(leaf) if is_concrete(leaf) else leaf, _compiled(reading, starts, n))
+
+
+def _judge_on_host(
+    B: np.ndarray, condition: np.ndarray, starts: np.ndarray, seen: "list[_Seen]", readings: tuple[Reading, ...]
+) -> Iterator[Verdict]:
+    rounding, multipliers, eye = Rounding.of(B), starts[: len(B)], np.eye(len(B), dtype=starts.dtype)
+
+    def hit(points):
+        drift, clear = _first_look(points[:, None], multipliers, condition, rounding)
+        norms = np.zeros_like(drift)
+        norms[~clear] = [host_inverse_norm(z * eye - B) for z in points[~clear]]
+        return ~(rounding.scatter * norms + drift < 1)
+
+    for reading, one in zip(readings, seen, strict=True):
+        crossings = _Crossings.of(starts, rounding, condition, one)
+        pole = np.array([] if reading.pole is None else [reading.pole], starts.dtype)
+        yield crossings.verdict(hit(crossings.points), np.any(hit(pole)))
+
+
+@eqx.filter_jit
+def _judge(
+    B: Float[Array, "N N"],
+    multipliers: Complex[Array, " N"],
+    condition: Float[Array, " N"],
+    readings: tuple[Reading, ...],
+) -> tuple[Verdict, ...]:
     rounding = Rounding.of(B)
-    starts = jnp.concatenate([multipliers, _sunflower(jnp.mean(multipliers), frobenius(B))])
+    starts = _starts(B, multipliers)
     seen = jax.tree.map(lambda *leaves: jnp.stack(leaves), *(_Seen.by(reading, starts, len(B)) for reading in readings))
     crossings = jax.vmap(partial(_Crossings.of, starts, rounding, condition))(seen)
     poles = [[0 if reading.pole is None else reading.pole] for reading in readings]
     points = jnp.concatenate([crossings.points, jnp.array(poles, crossings.points.dtype)], axis=1)
-    eye, accurate = jnp.eye(B.shape[0], dtype=points.dtype), jnp.finfo(B.dtype).eps ** -0.5
+    eye = jnp.eye(B.shape[0], dtype=points.dtype)
 
     def hit(z):
-        drift = rounding.drift / jnp.min(jnp.abs(z - multipliers))
-        # rounding may halve the bound, and makes the conditions themselves wrong where they are large
-        clear = (jnp.max(condition) < accurate) & (
-            rounding.scatter * inverse_bound(z, multipliers, condition) + drift < 0.5
-        )
+        drift, clear = _first_look(z, multipliers, condition, rounding)
         norm = jax.lax.cond(clear, lambda: jnp.zeros_like(drift), lambda: inverse_norm(z * eye - B))
         return ~(rounding.scatter * norm + drift < 1)
 
@@ -84,13 +128,30 @@ def judge(
     return tuple(jax.tree.map(itemgetter(i), verdicts) for i in range(len(readings)))  # pyright: ignore
 
 
-def inverse_bound(z: Complex[Array, ""], eigenvalues: Complex[Array, " N"], condition: Float[Array, " N"]) -> Array:
+def _first_look(
+    z: Complex[AnyArray, "..."],
+    multipliers: Complex[AnyArray, " N"],
+    condition: Float[AnyArray, " N"],
+    rounding: "Rounding",
+) -> tuple[AnyArray, AnyArray]:
+    """Return by how much of its distance from z the drift may move the multiplier that is nearest to a point z, and whether
+    z is clear by the bound of the inverse alone."""
+    xp = condition.__array_namespace__()
+    drift = rounding.drift / xp.min(xp.abs(z - multipliers), axis=-1)
+    # rounding may halve the bound, and makes the conditions themselves wrong where they are large
+    accurate = xp.max(condition) < xp.finfo(condition.dtype).eps ** -0.5
+    return drift, accurate & (rounding.scatter * inverse_bound(z, multipliers, condition) + drift < 0.5)
+
+
+def inverse_bound(
+    z: Complex[AnyArray, "..."], eigenvalues: Complex[AnyArray, " N"], condition: Float[AnyArray, " N"]
+) -> AnyArray:
     """Return an upper bound of ‖(z − B)⁻¹‖, in any norm that is 1 for the product of two unit vectors. The inverse is the sum
     of xᵢ yᵢᴴ/(z − λᵢ), and ‖xᵢ‖ ‖yᵢ‖ is the condition of λᵢ."""
-    return jnp.sum(condition / jnp.abs(z - eigenvalues))
+    xp = condition.__array_namespace__()
+    return xp.sum(condition / xp.abs(z - eigenvalues), axis=-1)
 
 
-@jax.jit
 def eigenvalue_reach(
     B: Float[Array, "N N"], condition: Float[Array, " N"], eigenvalues: Complex[Array, " N"]
 ) -> Float[Array, " N"]:
@@ -101,7 +162,18 @@ def eigenvalue_reach(
     first order says nothing. It moves by at most ‖B‖ (scatter/‖B‖)^(1/m), by which a Jordan block of size m moves
     (Wilkinson, "The Algebraic Eigenvalue Problem", ch. 2).
     """
-    return reach(jnp, Rounding.of(B), jnp.finfo(B.dtype).eps, condition, eigenvalues)
+    given = B, condition, eigenvalues
+    if not is_concrete(given):
+        return _reach(*given)
+    with np.errstate(all="ignore"):
+        return from_host(_reach_by(np, *(np.asarray(known) for known in given)))
+
+
+def _reach_by(xp: Any, B: Any, condition: Any, eigenvalues: Any) -> Any:
+    return reach(xp, Rounding.of(B), xp.finfo(B.dtype).eps, condition, eigenvalues)
+
+
+_reach = jax.jit(partial(_reach_by, jnp))
 
 
 def reach(xp: Any, rounding: "Rounding", eps: Any, condition: Any, eigenvalues: Any) -> Any:
@@ -128,13 +200,15 @@ class Rounding(NamedTuple):
     """What rounding does to the eigenvalues of a balanced matrix B. `drift` moves each of them, whatever its condition.
     `scatter` is the norm of a perturbation, which moves each by its condition times that. `size` is B's spectral norm."""
 
-    drift: Float[Array, ""]
-    scatter: Float[Array, ""]
-    size: Float[Array, ""]
+    drift: Float[AnyArray, ""]
+    scatter: Float[AnyArray, ""]
+    size: Float[AnyArray, ""]
 
     @classmethod
-    def of(cls, B: Float[Array, "N N"]) -> "Rounding":
-        return cls.from_norms(jnp.finfo(B.dtype).eps, frobenius(B), spectral_norm(B))
+    def of(cls, B: Float[AnyArray, "N N"]) -> "Rounding":
+        """Return it for a matrix of JAX or NumPy."""
+        spectral = host_spectral_norm(B) if isinstance(B, np.ndarray) else spectral_norm(B)
+        return cls.from_norms(jnp.finfo(B.dtype).eps, frobenius(B), spectral)
 
     @classmethod
     def from_norms(cls, eps: Any, frobenius: Any, spectral: Any) -> "Rounding":
@@ -146,72 +220,78 @@ class _Seen(NamedTuple):
     order, and whether g `overflows` at one; and the points of each curve that a search from each of S starts found, the
     first of them at the multipliers, with the distance by which the search missed the curve."""
 
-    growth: Float[Array, " N"]
-    distance: Float[Array, "L N"]
-    overflows: Bool[Array, ""]
-    levels: Float[Array, " L"]
-    curves: Complex[Array, "L S"]
-    missed: Float[Array, "L S"]
+    growth: Float[AnyArray, " N"]
+    distance: Float[AnyArray, "L N"]
+    overflows: Bool[AnyArray, ""]
+    levels: Float[AnyArray, " L"]
+    curves: Complex[AnyArray, "L S"]
+    missed: Float[AnyArray, "L S"]
 
     @classmethod
-    def by(cls, reading: Reading, starts: Complex[Array, " S"], n: int) -> "_Seen":
-        mu, slope = _with_slope(reading.exponent, starts[:n])
+    def by(cls, reading: Reading, starts: Complex[AnyArray, " S"], n: int) -> "_Seen":
+        """Return it for starts of JAX, or, if the reading takes them, of NumPy."""
+        xp = starts.__array_namespace__()
+        with_slope = reading.with_slope if xp is np and reading.with_slope else partial(_with_slope, reading.exponent)
+        mu, slope = with_slope(starts[:n])
         growth = mu.real
         # level 0 is better near a pole, where g is steep; the other one where many eigenvalues lie near the boundary
-        levels = jnp.stack([jnp.zeros_like(growth[0]), _middle_of_largest_gap(growth)])
-        curves = jax.vmap(lambda level: reading.contour(starts, level))(levels)
-        value, curve_slope = _with_slope(reading.exponent, curves)
+        levels = xp.stack([xp.zeros_like(growth[0]), _middle_of_largest_gap(growth)])
+        curves = xp.stack([reading.contour(starts, level) for level in levels])
+        value, curve_slope = with_slope(curves)
         return cls(
             growth,
-            jnp.abs(growth[None] - levels[:, None]) / jnp.abs(slope)[None],
-            jnp.any(~(growth < jnp.inf) | ~jnp.isfinite(mu.imag)),
+            xp.abs(growth[None] - levels[:, None]) / xp.abs(slope)[None],
+            xp.any(~(growth < xp.inf) | ~xp.isfinite(mu.imag)),
             levels,
             curves,
-            jnp.abs(value.real - levels[:, None]) / jnp.abs(curve_slope),
+            xp.abs(value.real - levels[:, None]) / xp.abs(curve_slope),
         )
+
+
+_compiled = eqx.filter_jit(_Seen.by)
 
 
 class _Crossings(eqx.Module):
     """Where rounding may move eigenvalues across the curves Re g = level."""
 
     seen: _Seen
-    points: Complex[Array, " P"]
+    points: Complex[AnyArray, " P"]
     """Points on the curves, level by level. Rounding may or may not put an eigenvalue on each."""
-    found: Bool[Array, "L K"]
-    beyond: Bool[Array, "L K"]
-    persists: Bool[Array, ""]
+    found: Bool[AnyArray, "L K"]
+    beyond: Bool[AnyArray, "L K"]
+    persists: Bool[AnyArray, ""]
 
     @classmethod
     def of(
-        cls, starts: Complex[Array, " S"], rounding: Rounding, condition: Float[Array, " N"], seen: _Seen
+        cls, starts: Complex[AnyArray, " S"], rounding: Rounding, condition: Float[AnyArray, " N"], seen: _Seen
     ) -> "_Crossings":
-        n = len(condition)
+        n, xp = len(condition), condition.__array_namespace__()
         multipliers, boundary = starts[:n], seen.curves[0, :n]
         reach = rounding.drift + rounding.scatter * condition
-        found = seen.missed <= 1e-3 * jnp.abs(seen.curves - starts[None]) + rounding.drift + rounding.scatter
-        beyond = jnp.concatenate([seen.distance > reach[None], jnp.ones((len(seen.levels), _SEEDS), bool)], axis=1)
-        chosen = jax.vmap(partial(_chosen, starts, n))(seen.curves)
+        found = seen.missed <= 1e-3 * xp.abs(seen.curves - starts[None]) + rounding.drift + rounding.scatter
+        beyond = xp.concatenate([seen.distance > reach[None], xp.ones((len(seen.levels), _SEEDS), bool)], axis=1)
+        chosen = _chosen(starts, n, seen.curves)
         points, chosen_found, chosen_beyond = (
-            jnp.take_along_axis(each, chosen, axis=1) for each in (seen.curves, found, beyond)
+            xp.take_along_axis(each, chosen, axis=1) for each in (seen.curves, found, beyond)
         )
-        on_boundary = found[0, :n] & (jnp.abs(multipliers - boundary) <= 10 * reach)
+        on_boundary = found[0, :n] & (xp.abs(multipliers - boundary) <= 10 * reach)
         well_conditioned = condition <= _condition_limit(multipliers, reach)
-        persists = jnp.any(on_boundary) & jnp.all(jnp.where(on_boundary, well_conditioned, seen.growth < 0))
+        persists = xp.any(on_boundary) & xp.all(xp.where(on_boundary, well_conditioned, seen.growth < 0))
         return cls(seen, points.ravel(), chosen_found, chosen_beyond, persists)
 
-    def verdict(self, hit: Bool[Array, " P"], at_pole: Bool[Array, ""]) -> Verdict:
+    def verdict(self, hit: Bool[AnyArray, " P"], at_pole: Bool[AnyArray, ""]) -> Verdict:
         """Return the verdict, given at which of the points rounding may put an eigenvalue, and whether at the pole of g."""
-        growth = self.seen.growth
-        clear = jnp.all(jnp.where(self.found, ~hit.reshape(self.found.shape), self.beyond), axis=1)
-        grows = jnp.any(clear & (jnp.max(growth) > self.seen.levels))
-        decays = clear[0] & jnp.all(growth < 0)
-        verdict = Verdict.where(self.persists, Verdict.PERSISTS, Verdict.UNDETERMINED)
-        verdict = Verdict.where(decays, Verdict.DECAYS, verdict)
-        verdict = Verdict.where(grows, Verdict.GROWS, verdict)
-        return Verdict.where(at_pole | self.seen.overflows, Verdict.UNDETERMINED, verdict)
+        growth, xp = self.seen.growth, self.seen.growth.__array_namespace__()
+        clear = xp.all(xp.where(self.found, ~hit.reshape(self.found.shape), self.beyond), axis=1)
+        grows = xp.any(clear & (xp.max(growth) > self.seen.levels))
+        decays = clear[0] & xp.all(growth < 0)
+        verdict = which(Verdict, self.persists, Verdict.PERSISTS, Verdict.UNDETERMINED)
+        verdict = which(Verdict, decays, Verdict.DECAYS, verdict)
+        verdict = which(Verdict, grows, Verdict.GROWS, verdict)
+        return which(Verdict, at_pole | self.seen.overflows, Verdict.UNDETERMINED, verdict)
 
 
-def _condition_limit(multipliers: Complex[Array, " N"], reach: Float[Array, " N"]) -> Float[Array, " N"]:
+def _condition_limit(multipliers: Complex[AnyArray, " N"], reach: Float[AnyArray, " N"]) -> Float[AnyArray, " N"]:
     """Return the condition up to which each eigenvalue on the boundary is taken for semisimple.
 
     Rounding E splits a Jordan block with c above its diagonal into a pair of condition κ = √(c/‖E‖)/2, a distance c/κ
@@ -219,25 +299,31 @@ def _condition_limit(multipliers: Complex[Array, " N"], reach: Float[Array, " N"
     reach is where first order ends. With a neighbour it follows from the smallest block that can be told from rounding,
     c = u^0.7, a heuristic.
     """
-    eps, n = jnp.finfo(reach.dtype).eps, len(multipliers)
-    gaps = jnp.abs(multipliers[:, None] - multipliers[None, :])
-    alone = jnp.min(jnp.where(jnp.eye(n, dtype=bool), jnp.inf, gaps), axis=1) > 10 * reach
-    return jnp.where(alone, 0.1 / eps**0.5, eps**-0.15)
+    xp = reach.__array_namespace__()
+    eps, n = xp.finfo(reach.dtype).eps, len(multipliers)
+    gaps = xp.abs(multipliers[:, None] - multipliers[None, :])
+    alone = xp.min(xp.where(xp.eye(n, dtype=bool), xp.inf, gaps), axis=1) > 10 * reach
+    return xp.where(alone, 0.1 / eps**0.5, eps**-0.15)
 
 
-def _middle_of_largest_gap(growth: Float[Array, " N"]) -> Float[Array, ""]:
+def _middle_of_largest_gap(growth: Float[AnyArray, " N"]) -> Float[AnyArray, ""]:
     """Return the level above zero that separates the fastest modes from the rest as widely as possible."""
-    ladder = jnp.sort(jnp.concatenate([jnp.zeros(1, growth.dtype), jnp.maximum(growth, 0)]))
-    i = jnp.argmax(jnp.diff(ladder))
+    xp = growth.__array_namespace__()
+    ladder = xp.sort(xp.concatenate([xp.zeros(1, growth.dtype), xp.maximum(growth, 0)]))
+    i = xp.argmax(xp.diff(ladder))
     return ladder[i] / 2 + ladder[i + 1] / 2
 
 
-def _chosen(starts: Complex[Array, " S"], n: int, curve: Complex[Array, " S"]) -> Int[Array, " K"]:
-    """Return which points (K,) of a curve to examine: those of the search from all seeds, and from the eigenvalues nearest to
-    the curve. The first n starts are the eigenvalues."""
+def _chosen(starts: Complex[AnyArray, " S"], n: int, curves: Complex[AnyArray, "... S"]) -> Int[AnyArray, "... K"]:
+    """Return which points (K,) of each curve to examine: those of the search from all seeds, and from the eigenvalues nearest
+    to the curve. The first n starts are the eigenvalues."""
+    xp = curves.__array_namespace__()
+    each = xp.broadcast_to(starts, curves.shape)
     # B is real, so one of two conjugates is enough
-    offset = jnp.where(starts.imag < 0, jnp.inf, jnp.abs(curve - starts))[:n]
-    return jnp.concatenate([jnp.arange(n, len(starts)), jnp.argsort(offset)[:_LOOKED_AT]])
+    offset = xp.where(each.imag < 0, xp.inf, xp.abs(curves - each))[..., :n]
+    nearest = xp.argsort(offset, axis=-1, stable=True)[..., :_LOOKED_AT]
+    seeds = xp.broadcast_to(xp.arange(n, len(starts)), (*nearest.shape[:-1], len(starts) - n))
+    return xp.concatenate([seeds, nearest], axis=-1)
 
 
 def _with_slope(exponent: Exponent, z: Complex[Array, "..."]) -> tuple[Complex[Array, "..."], Complex[Array, "..."]]:
@@ -245,7 +331,8 @@ def _with_slope(exponent: Exponent, z: Complex[Array, "..."]) -> tuple[Complex[A
     return jax.jvp(exponent, (z,), (jnp.ones_like(z),))
 
 
-def _sunflower(centre: Complex[Array, ""], radius: Float[Array, ""]) -> Complex[Array, " P"]:
+def _sunflower(centre: Complex[AnyArray, ""], radius: Float[AnyArray, ""]) -> Complex[AnyArray, " P"]:
     """Return points that are spread evenly over a disc."""
     k = np.arange(1, _SEEDS + 1)
-    return centre + radius * jnp.asarray(np.sqrt(k / _SEEDS) * np.exp(1j * _GOLDEN_ANGLE * k), centre.dtype)
+    xp, points = centre.__array_namespace__(), np.sqrt(k / _SEEDS) * np.exp(1j * _GOLDEN_ANGLE * k)
+    return centre + radius * xp.asarray(points, centre.dtype)

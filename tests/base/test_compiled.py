@@ -10,7 +10,7 @@ import optax
 import pytest
 
 import rnn_ode as ro
-from rnn_ode._base.compiled import compiled, read_by
+from rnn_ode._base.compiled import compiled, cond, read_by
 
 KEY = jax.random.key(0)
 GAIN, WEIGHTS, SETTINGS = 1.0, np.eye(2), {"gain": 1.0, "more": (1.0,)}
@@ -158,3 +158,20 @@ def test_a_training_after_a_change_of_its_data_uses_the_new_data():
     assert trained() == 1
     target = 2.0
     assert trained() == 2
+
+
+def test_a_known_condition_asks_for_one_branch_and_a_traced_one_for_both():
+    asked = []
+
+    def branch(name, sign):
+        return lambda x: (asked.append(name), sign * x)[1]
+
+    def either(is_true, x):
+        return cond(is_true, branch("then", 1), branch("otherwise", -1), x)
+
+    assert [float(either(np.bool_(is_true), 2.0)) for is_true in (True, False)] == [2, -2] and asked == [
+        "then",
+        "otherwise",
+    ]
+    traced = jax.jit(either)
+    assert [float(traced(is_true, 2.0)) for is_true in (True, False)] == [2, -2] and len(asked) == 4

@@ -4,10 +4,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from matrices import METHODS, name
 from scipy.linalg import expm
 
-from rnn_ode.linalg._balance import balancing, host_balancing
+from rnn_ode.linalg._balance import balancing, host_balancing, rescaled
+from rnn_ode.linalg._eig import modes
 from rnn_ode.linalg._exponential import exponential, host_exponential
+from rnn_ode.linalg._norms import host_inverse_norm, host_spectral_norm, inverse_norm, spectral_norm
+from rnn_ode.linalg._regions import HalfPlane, UnitDisc
+from rnn_ode.linalg._verdict import eigenvalue_reach, judge
 
 jit_balancing = jax.jit(balancing)
 
@@ -65,3 +70,77 @@ def test_host_exponential_has_the_limit_of_the_exponential():
     for of in (host_exponential, jax.jit(exponential)):
         np.testing.assert_array_equal(of(below), np.zeros((2, 2)))
         assert np.isnan(of(above)).all()
+
+
+jit_modes = jax.jit(modes)
+READINGS = (UnitDisc().reading, HalfPlane().reading, *(method.reading for method in METHODS))
+
+
+@jax.jit
+def _traced(A):
+    found = modes(A)
+    given = found.balanced, found.values, found.balanced_condition
+    return judge(*given, READINGS), eigenvalue_reach(found.balanced, found.balanced_condition, found.values)
+
+
+def kinds():
+    """Matrices of four units of which some decay, grow or persist, and some are ill conditioned, defective or not finite."""
+    rng, turn = np.random.default_rng(3), np.array([[0.6, -0.8], [0.8, 0.6]])
+    units = np.exp2([0.0, 40.0, -40.0, 3.0])
+    gauss = rng.normal(size=(4, 4))
+    return {
+        "decaying": 0.3 * gauss,
+        "growing": gauss,
+        "orthogonal": np.kron(np.eye(2), turn),
+        "nearly so": np.kron(np.eye(2), turn) * (1 + 3e-16),
+        "in other units": 0.3 * gauss * units[:, None] / units,
+        "defective": np.eye(4) + np.triu(gauss, 1),
+        "nearly defective": np.diag([1, 1 + 1e-9, 0.5, 0.5]) + np.triu(gauss, 1),
+        "nilpotent": np.triu(gauss, 1),
+        "zero": np.zeros((4, 4)),
+        "not finite": np.where(np.eye(4) == 1, np.nan, gauss),
+    }
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("kind", kinds())
+def test_modes_and_verdicts_of_a_known_matrix_are_those_of_a_traced_one(kind, dtype):
+    A = jnp.asarray(kinds()[kind], dtype)
+    known, traced = modes(A), jit_modes(A)
+    assert [leaf.dtype for leaf in known] == [leaf.dtype for leaf in traced]
+    ill, u = "defective" in kind or kind == "nilpotent", float(jnp.finfo(dtype).eps)
+    moved = 0 if kind == "nilpotent" else u**0.25 if ill else 16 * u * np.abs(A).max()
+    np.testing.assert_allclose(known.values, traced.values, rtol=moved, atol=moved)
+    np.testing.assert_array_equal(known.balanced, traced.balanced)
+    if not ill:
+        np.testing.assert_allclose(known.condition, traced.condition, rtol=1e3 * u)
+        np.testing.assert_allclose(known.balanced_condition, traced.balanced_condition, rtol=1e3 * u)
+        np.testing.assert_allclose(np.abs(known.vectors), np.abs(traced.vectors), atol=1e3 * u)
+    verdicts, reach = _traced(A)
+    found = judge(known.balanced, known.values, known.balanced_condition, READINGS)
+    assert [name(verdict) for verdict in found] == [name(verdict) for verdict in verdicts]
+    np.testing.assert_allclose(
+        eigenvalue_reach(known.balanced, known.balanced_condition, known.values), reach, rtol=1 if ill else 1e-3
+    )
+
+
+def test_a_matrix_is_rescaled_and_measured_alike_on_the_host():
+    rng = np.random.default_rng(1)
+    A, e = rng.normal(size=(3, 3)), np.array([3, -70, 500])
+    np.testing.assert_array_equal(rescaled(A, e), jax.jit(rescaled)(A, e))
+    singular, huge = np.outer(A[0], A[1]), 1e300 * A
+    for matrix in (A, huge, np.zeros((3, 3)), singular, np.full((3, 3), np.nan)):
+        norm = float(jax.jit(inverse_norm)(matrix))
+        assert (
+            host_inverse_norm(matrix) == pytest.approx(norm, rel=1e-12) or min(norm, host_inverse_norm(matrix)) > 1e15
+        )
+        assert host_spectral_norm(matrix) == pytest.approx(float(jax.jit(spectral_norm)(matrix)), rel=1e-14)
+
+
+def test_the_verdict_on_a_known_matrix_compiles_nothing(caplog):
+    A = jnp.asarray(np.diag(np.arange(7.0)))
+    with jax.log_compiles():
+        found = modes(A)
+        judge(found.balanced, found.values, found.balanced_condition, READINGS[:2])
+        eigenvalue_reach(found.balanced, found.balanced_condition, found.values)
+    assert not caplog.records
