@@ -1,6 +1,7 @@
 """The logarithm of a matrix."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -9,11 +10,12 @@ from jax import lax
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Inexact, Integer
 
-from .._base.checks import as_matrix, is_concrete
+from .._base.checks import as_matrix, from_host, is_concrete
+from .._base.types import AnyArray
 from .._base.verdict import float64_hint
-from ._balance import balancing, rescaled
+from ._balance import balancing, host_balancing, host_rescaled, rescaled
 from ._exponential import exponential
-from ._solve import inv, nan_unless, solve, zero_to_zero
+from ._solve import inv, solve, zero_to_zero
 
 # ||X||_1 up to which the 7-node rule gives log(I + X) to working precision, by the bits of a real number: float64 from
 # Higham, "Functions of Matrices", Table 11.1; float32 from the scalar worst case X = -theta.
@@ -25,51 +27,92 @@ _MAX_ROOTS = 50
 
 _MAX_ROOT_STEPS = 60
 
+_SMALL = 64  # units up to which NumPy takes no longer than a compiled program
 
-def _sqrtm(A: Inexact[Array, "N N"]) -> Inexact[Array, "N N"]:
+
+class _Operations(NamedTuple):
+    """What the logarithm is made of: `xp` is JAX's NumPy or NumPy."""
+
+    xp: Any
+    inverses: Callable[[Any], Any]
+    solve: Callable[[Any, Any], Any]
+    solve_each: Callable[[Any, Any], Any]
+    while_loop: Callable[..., Any]
+    fixed: Callable[[Any], Any]
+
+
+def _while(unfinished: Callable[[Any], Any], step: Callable[[Any], Any], state: Any) -> Any:
+    while unfinished(state):
+        state = step(state)
+    return state
+
+
+_ON_DEVICE = _Operations(
+    jnp, jax.vmap(inv), solve, jax.vmap(solve, in_axes=(0, None)), lax.while_loop, lax.stop_gradient
+)
+
+_ON_HOST = _Operations(np, np.linalg.inv, np.linalg.solve, np.linalg.solve, _while, lambda x: x)
+
+
+def _sqrtm(A: Inexact[AnyArray, "N N"], by: _Operations) -> Inexact[AnyArray, "N N"]:
     """Return the principal square root, NaN where there is none, by the determinant-scaled Denman–Beavers iteration
     (Higham, "Functions of Matrices", 6.3 and 6.5). Its product form loses twice as many digits where eigenvalues are near
     the negative axis or widely spread."""
-    n = A.shape[0]
+    n, xp = A.shape[0], by.xp
     tol = float(jnp.finfo(A.dtype).eps) ** 0.5
 
     def step(roots):
         # The limit, (A^1/2, A^-1/2), does not depend on the scale, so neither does its derivative.
-        scale = jnp.exp(-jnp.sum(jnp.linalg.slogdet(lax.stop_gradient(roots))[1]) / (2 * n))
-        return (scale * roots + jax.vmap(inv)(roots)[::-1] / scale) / 2
+        scale = xp.exp(-xp.sum(xp.linalg.slogdet(by.fixed(roots))[1]) / (2 * n))
+        return (scale * roots + by.inverses(roots)[::-1] / scale) / 2
 
     def iterate(state):
         roots, change, _, steps = state
         new = step(roots)
-        sizes = jnp.linalg.norm(jnp.stack([new - roots, new]), axis=(2, 3))
-        return new, lax.stop_gradient(jnp.max(sizes[0] / sizes[1])), change, steps + 1
+        sizes = xp.linalg.norm(xp.stack([new - roots, new]), axis=(2, 3))
+        return new, by.fixed(xp.max(sizes[0] / sizes[1])), change, steps + 1
 
     # Convergence is quadratic: after the first step with a small change the root is exact, and after one more its derivative.
-    start, never = jnp.stack([A, jnp.eye(n, dtype=A.dtype)]), jnp.full((), jnp.inf, A.real.dtype)
-    (X, _), _, change, _ = lax.while_loop(
+    start, never = xp.stack([A, xp.eye(n, dtype=A.dtype)]), xp.full((), xp.inf, A.real.dtype)
+    (X, _), _, change, _ = by.while_loop(
         lambda state: (state[2] > tol) & (state[3] < _MAX_ROOT_STEPS), iterate, (start, never, never, 0)
     )
     # Rounding can carry a negative eigenvalue across zero; the iteration then converges, but not to a root of A.
-    residual = jnp.linalg.norm(solve(X, A) - X)
-    return nan_unless((change <= tol) & (residual <= tol * jnp.linalg.norm(X)), X)
+    residual = xp.linalg.norm(by.solve(X, A) - X)
+    return X * xp.where((change <= tol) & (residual <= tol * xp.linalg.norm(X)), 1, xp.nan).astype(A.real.dtype)
+
+
+def _logm_by(by: _Operations, A: Inexact[AnyArray, "N N"]) -> Inexact[AnyArray, "N N"]:
+    """Return the logarithm of a matrix in float32 or wider; NaN where there is none."""
+    eye, xp = by.xp.eye(A.shape[0], dtype=A.dtype), by.xp
+    theta = _PADE_THETA[jnp.finfo(A.dtype).bits]
+    nodes, weights = (x.astype(A.real.dtype) for x in np.polynomial.legendre.leggauss(_PADE_NODES))
+
+    root, scale = by.while_loop(
+        lambda state: (xp.linalg.norm(state[0] - eye, 1) > theta) & (state[1] < 2.0**_MAX_ROOTS),
+        lambda state: (_sqrtm(state[0], by), 2 * state[1]),
+        (A, xp.ones((), A.real.dtype)),
+    )
+    X = root - eye
+    terms = by.solve_each(eye[None] + (1 + nodes)[:, None, None] / 2 * X[None], X)
+    log = scale / 2 * xp.tensordot(weights, terms, 1)
+    return log * xp.where(xp.linalg.norm(X, 1) <= theta, 1, xp.nan).astype(A.real.dtype)
 
 
 @jax.jit
 def _logm(A: Inexact[Array, "N N"]) -> Inexact[Array, "N N"]:
-    """Return the logarithm of a matrix in float32 or wider; NaN where there is none."""
-    eye = jnp.eye(A.shape[0], dtype=A.dtype)
-    theta = _PADE_THETA[jnp.finfo(A.dtype).bits]
-    nodes, weights = (x.astype(A.real.dtype) for x in np.polynomial.legendre.leggauss(_PADE_NODES))
-
     with jax.default_matmul_precision("highest"):
-        root, scale = lax.while_loop(
-            lambda state: (jnp.linalg.norm(state[0] - eye, 1) > theta) & (state[1] < 2.0**_MAX_ROOTS),
-            lambda state: (_sqrtm(state[0]), 2 * state[1]),
-            (A, jnp.ones((), A.real.dtype)),
-        )
-        X = root - eye
-        terms = jax.vmap(lambda node: solve(eye + (1 + node) / 2 * X, X))(nodes)
-        return nan_unless(jnp.linalg.norm(X, 1) <= theta, scale / 2 * jnp.tensordot(weights, terms, 1))
+        return _logm_by(_ON_DEVICE, A)
+
+
+def _host_logm(A: Inexact[np.ndarray, "N N"]) -> Inexact[np.ndarray, "N N"]:
+    """Return the logarithm of a matrix of known values, in NumPy; NaN where there is none."""
+    e = host_balancing(A)
+    try:
+        with np.errstate(all="ignore"):
+            return host_rescaled(_logm_by(_ON_HOST, host_rescaled(A, e)), -e)
+    except np.linalg.LinAlgError:  # a singular matrix
+        return np.full_like(A, np.nan)
 
 
 def logm(A: ArrayLike | Sequence) -> Inexact[Array, "N N"]:
@@ -102,7 +145,8 @@ def logm(A: ArrayLike | Sequence) -> Inexact[Array, "N N"]:
 def logm_of(name: str, A: ArrayLike | Sequence) -> Inexact[Array, "N N"]:
     """Return the logarithm of the argument `name` of a function: see `logm`."""
     A = as_matrix(name, A, complex=True)
-    log = _of_balanced(A, balancing(A))
+    small = is_concrete(A) and A.shape[0] <= _SMALL and jnp.finfo(A.dtype).bits >= 32
+    log = from_host(_host_logm(np.asarray(A))) if small else _of_balanced(A, balancing(A))
     if is_concrete(A, log) and not np.isfinite(np.asarray(log)).all():
         values, eps = np.linalg.eigvals(np.asarray(A)), float(jnp.finfo(A.dtype).eps)
         nearest = values[np.argmin(np.abs(np.angle(-values)) * (values != 0))]

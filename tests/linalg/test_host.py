@@ -10,6 +10,7 @@ from scipy.linalg import expm
 from rnn_ode.linalg._balance import balancing, host_balancing, rescaled
 from rnn_ode.linalg._eig import modes
 from rnn_ode.linalg._exponential import exponential, host_exponential
+from rnn_ode.linalg._logm import _host_logm, logm
 from rnn_ode.linalg._norms import host_inverse_norm, host_spectral_norm, inverse_norm, spectral_norm
 from rnn_ode.linalg._regions import HalfPlane, UnitDisc
 from rnn_ode.linalg._verdict import eigenvalue_reach, judge
@@ -144,3 +145,18 @@ def test_the_verdict_on_a_known_matrix_compiles_nothing(caplog):
         judge(found.balanced, found.values, found.balanced_condition, READINGS[:2])
         eigenvalue_reach(found.balanced, found.balanced_condition, found.values)
     assert not caplog.records
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex128])
+def test_the_logarithm_of_a_known_matrix_is_that_of_a_traced_one(dtype):
+    rng, one, units = np.random.default_rng(5), np.ones(4), np.exp2([0.0, 20.0, -20.0, 3.0])
+    near, spread = np.eye(4) + 0.2 * rng.normal(size=(4, 4)), expm(1.5 * rng.normal(size=(4, 4)))
+    cases = [(near, one), (near, units), (spread, one), (np.eye(4) + np.triu(near, 1), one)]
+    traced = jax.jit(logm)
+    for matrix, units in cases:
+        A = (matrix * units[:, None] / units).astype(dtype)
+        found, wanted = (log / units[:, None] * units for log in (_host_logm(A), np.asarray(traced(A))))
+        assert _host_logm(A).dtype == dtype
+        np.testing.assert_allclose(found, wanted, atol=1e3 * np.finfo(dtype).eps * np.abs(wanted).max())
+    for none in (np.diag([1.0, -1, 2, 3]), np.zeros((4, 4))):
+        assert np.isnan(_host_logm(none.astype(dtype))).any() and np.isnan(traced(none.astype(dtype))).any()
