@@ -8,17 +8,21 @@ And the point has an error e, which moves λ by yᴴ (J(h + e) − J(h)) x to fi
 change a verdict, it is UNDETERMINED.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Complex, Float, Int
+import numpy as np
+from jaxtyping import Array, Bool, Complex, Float, Int
 
-from .._base.verdict import Verdict
+from .._base.compiled import compiled, cond
+from .._base.types import AnyArray
+from .._base.verdict import Verdict, is_item, which
 from .._systems.base import AbstractSystem
 from .._systems.time import AbstractTime
-from ..linalg._solve import inv, solve
+from ..linalg._eig import Modes
+from ..linalg._solve import host_inv, inv, solve
 from ..linalg._verdict import eigenvalue_reach
 from .fixed_points_newton import End, roundoff, value_and_jacobian
 from .kinks import jumps
@@ -52,8 +56,18 @@ class Kind(eqx.Enumeration):
     NONE = "NONE: an empty row."
 
 
-def described(system: AbstractSystem, size: Float[Array, ""], slow: bool, end: End) -> dict[str, Any]:
-    """Returns the fields of one row of `FixedPoints`; `size` is that of a typical state, `slow` whether slow points are asked
+class Measured(NamedTuple):
+    """What a system is like at a point where a search ended: the `point` with its derivative, the size of the residual, the
+    Jacobian, and whether that jumps there."""
+
+    point: Float[AnyArray, " N"]
+    residual: Float[AnyArray, ""]
+    jacobian: Float[AnyArray, "N N"]
+    on_kink: Bool[AnyArray, ""]
+
+
+def measured(system: AbstractSystem, size: Float[Array, ""], slow: bool, end: End) -> Measured:
+    """Returns what the system is like at an end. `size` is that of a typical state, `slow` whether slow points are asked
     for."""
     h = _differentiable(system, end)
 
@@ -61,64 +75,92 @@ def described(system: AbstractSystem, size: Float[Array, ""], slow: bool, end: E
         return system.jacobian_at_rest(h)
 
     J = jax.lax.cond(end.fixed, at_rest, lambda h: system.jacobian(h), h) if slow else at_rest(h)
-    found = system.time.modes(J)
-    eigenvalues, condition = found.values, found.balanced_condition
-    right = _turned(jax.lax.stop_gradient(found.vectors))
-    left = inv(right)
-    moved = jax.lax.cond(end.fixed, lambda: _moved(system, end, left, right), lambda: jnp.zeros_like(condition))
-    reach = eigenvalue_reach(found.balanced, condition, eigenvalues) + moved
-    boundary = jnp.abs(system.time.region.reading.contour(eigenvalues, jnp.zeros_like(moved[0])) - eigenvalues)
     kink = jumps(at_rest, end.point, end.radius, size)
-    verdict = system.time.verdict(J, found)
-    unsure = (verdict != Verdict.PERSISTS) & (boundary[0] <= moved[0])
-    verdict = Verdict.where(kink | unsure | ~end.fixed, Verdict.UNDETERMINED, verdict)
-    leading = jnp.argmin(jnp.where(jnp.isnan(boundary), jnp.inf, boundary))
-    kind = _kind(system.time, verdict, eigenvalues, leading, boundary, reach)
-    kind = Kind.where(end.fixed, kind, Kind.SLOW)
+    return Measured(h, jnp.linalg.norm(system.residual(end.point)), J, kink)
+
+
+def described(system: AbstractSystem, end: End, at: Measured) -> dict[str, Any]:
+    """Returns the fields of one row of `FixedPoints`. Of arrays of NumPy only what evaluates the system is compiled, and the
+    rest is NumPy's."""
+    changed = cond(end.fixed, lambda end: _changed(system, end), _unchanged, end)
+    if isinstance(end.point, np.ndarray):
+        changed = np.asarray(changed)
+    with np.errstate(all="ignore"):
+        return _described(system.time, end, at, system.time.modes(at.jacobian), changed)
+
+
+def _described(
+    time: AbstractTime, end: End, at: Measured, found: Modes, changed: Float[AnyArray, "K N N"]
+) -> dict[str, Any]:
+    eigenvalues, condition = found.values, found.balanced_condition
+    xp = eigenvalues.__array_namespace__()
+    right = _turned(found.vectors if xp is np else jax.lax.stop_gradient(found.vectors))
+    left = host_inv(right) if xp is np else inv(right)
+    moved = _moved(changed, left, right)
+    reach = eigenvalue_reach(found.balanced, condition, eigenvalues) + moved
+    boundary = xp.abs(time.region.position(eigenvalues, xp)[1])
+    verdict = time.verdict(at.jacobian, found)
+    unsure = ~is_item(verdict, Verdict.PERSISTS) & (boundary[0] <= moved[0])
+    verdict = which(Verdict, at.on_kink | unsure | ~end.fixed, Verdict.UNDETERMINED, verdict)
+    leading = xp.argmin(xp.where(xp.isnan(boundary), xp.inf, boundary))
+    kind = which(Kind, end.fixed, _kind(time, verdict, eigenvalues, leading, boundary, reach), Kind.SLOW)
     stays = boundary <= reach
     return {
-        "points": h,
-        "residuals": jnp.linalg.norm(system.residual(end.point)),
+        "points": at.point,
+        "residuals": at.residual,
         "eigenvalues": eigenvalues,
         "right": right,
-        "left": jnp.where((condition < 0.1 / roundoff(h) ** 0.5)[:, None], left, jnp.nan),
-        "timescales": jnp.where(stays, jnp.inf, -1 / jnp.where(stays, 1, system.time.growth(eigenvalues))),
+        "left": xp.where((condition < 0.1 / roundoff(at.point) ** 0.5)[:, None], left, xp.nan),
+        "timescales": xp.where(stays, xp.inf, -1 / xp.where(stays, 1, time.rate(eigenvalues))),
         "leading": eigenvalues[leading],
         "verdicts": verdict,
         "kinds": kind,
         "converged": end.fixed,
-        "on_kink": kink,
+        "on_kink": at.on_kink,
     }
 
 
-def _turned(vectors: Complex[Array, "N N"]) -> Complex[Array, "N N"]:
+def _turned(vectors: Complex[AnyArray, "N N"]) -> Complex[AnyArray, "N N"]:
     """Returns eigenvectors, in columns, with the phase that makes the largest entry of each positive."""
-    largest = jnp.take_along_axis(vectors, jnp.argmax(jnp.abs(vectors), axis=0)[None], axis=0)
-    return vectors * jnp.conj(largest) / jnp.abs(largest)
+    xp = vectors.__array_namespace__()
+    largest = xp.take_along_axis(vectors, xp.argmax(xp.abs(vectors), axis=0)[None], axis=0)
+    return vectors * xp.conj(largest) / xp.abs(largest)
+
+
+@compiled
+def _changed(system: AbstractSystem, end: End) -> Float[Array, "K N N"]:
+    """Returns half the change of the Jacobian from h − e to h + e, for each of the errors e that the point may have."""
+
+    def change(error):
+        ahead, behind = jax.lax.map(system.jacobian_at_rest, jnp.stack([end.point + error, end.point - error]))
+        return (ahead - behind) / 2
+
+    return jax.lax.map(change, end.errors)
+
+
+def _unchanged(end: End) -> Float[AnyArray, "K N N"]:
+    return jnp.zeros((*end.errors.shape, end.point.shape[0]), end.point.dtype)
 
 
 def _moved(
-    system: AbstractSystem, end: End, left: Complex[Array, "N N"], right: Complex[Array, "N N"]
-) -> Float[Array, " N"]:
+    changed: Float[AnyArray, "K N N"], left: Complex[AnyArray, "N N"], right: Complex[AnyArray, "N N"]
+) -> Float[AnyArray, " N"]:
     """Returns the error of each eigenvalue that the error of the point causes, to first order: the largest
     yᴴ (J(h + e) − J(h − e)) x / 2 over the errors e. Where eigenvectors are too ill conditioned for floats it is at most
     u^−½ of the Jacobian's change."""
-
-    def shift(error):
-        ahead, behind = jax.lax.map(system.jacobian_at_rest, jnp.stack([end.point + error, end.point - error]))
-        change = (ahead - behind) / 2
-        most = jnp.linalg.norm(change) * roundoff(error) ** -0.5
-        of_each = jnp.abs(jnp.sum((left @ change.astype(left.dtype)) * right.T, axis=1))
-        return jnp.where(of_each <= most, of_each, most)
-
-    return jnp.max(jax.lax.map(shift, end.errors), axis=0)
+    xp = changed.__array_namespace__()
+    most = xp.sqrt(xp.sum(changed**2, axis=(1, 2))) * roundoff(changed) ** -0.5
+    products = xp.tensordot(left, changed.astype(left.dtype), axes=(1, 1))
+    of_each = xp.abs(xp.sum(products * right.T[:, None, :], axis=2))
+    return xp.max(xp.where(of_each <= most[None], of_each, most[None]), axis=1)
 
 
 def blank(end: End) -> dict[str, Any]:
     """Returns the fields of an empty row."""
-    nothing, no = jnp.full_like(end.point, jnp.nan), jnp.array(False)
+    xp = end.point.__array_namespace__()
+    nothing, no = xp.full_like(end.point, xp.nan), xp.asarray(False)
     eigenvalues = nothing.astype(jnp.result_type(nothing.dtype, jnp.complex64))
-    vectors = jnp.full((len(nothing), len(nothing)), jnp.nan, eigenvalues.dtype)
+    vectors = xp.full((len(nothing), len(nothing)), xp.nan, eigenvalues.dtype)
     return {
         "points": nothing,
         "residuals": nothing[0],
@@ -127,8 +169,8 @@ def blank(end: End) -> dict[str, Any]:
         "left": vectors,
         "timescales": nothing,
         "leading": eigenvalues[0],
-        "verdicts": Verdict.where(no, Verdict.DECAYS, Verdict.UNDETERMINED),
-        "kinds": Kind.where(no, Kind.NODE, Kind.NONE),
+        "verdicts": Verdict.UNDETERMINED,
+        "kinds": Kind.NONE,
         "converged": no,
         "on_kink": no,
     }
@@ -145,19 +187,19 @@ def _differentiable(system: AbstractSystem, end: End) -> Float[Array, " N"]:
 def _kind(
     time: AbstractTime,
     verdict: Verdict,
-    eigenvalues: Complex[Array, " N"],
-    leading: Int[Array, ""],
-    boundary: Float[Array, " N"],
-    reach: Float[Array, " N"],
+    eigenvalues: Complex[AnyArray, " N"],
+    leading: Int[AnyArray, ""],
+    boundary: Float[AnyArray, " N"],
+    reach: Float[AnyArray, " N"],
 ) -> Kind:
     """Returns the kind of a fixed point with these eigenvalues, fastest growing first. `boundary` is each one's distance
     from the boundary, `reach` its uncertainty, `leading` the number of the one nearest to the boundary."""
-    turns, on_boundary = jnp.abs(eigenvalues.imag) > reach, boundary <= 10 * reach
-    growing = verdict == Verdict.GROWS
-    kind = Kind.where(time.flips(eigenvalues)[leading], Kind.FLIP, Kind.NODE)
-    kind = Kind.where(turns[leading], Kind.FOCUS, kind)
-    decays = (time.growth(eigenvalues) < 0) & ~on_boundary
-    kind = Kind.where(growing & jnp.any(decays), Kind.SADDLE, kind)
-    kind = Kind.where(verdict == Verdict.PERSISTS, Kind.CENTRE, kind)
-    unclear = (verdict == Verdict.UNDETERMINED) | jnp.any(on_boundary & ~turns)
-    return Kind.where(unclear, Kind.UNDETERMINED, kind)
+    turns, on_boundary = abs(eigenvalues.imag) > reach, boundary <= 10 * reach
+    growing, xp = is_item(verdict, Verdict.GROWS), eigenvalues.__array_namespace__()
+    kind = which(Kind, time.flips(eigenvalues)[leading], Kind.FLIP, Kind.NODE)
+    kind = which(Kind, turns[leading], Kind.FOCUS, kind)
+    decays = (time.rate(eigenvalues) < 0) & ~on_boundary
+    kind = which(Kind, growing & xp.any(decays), Kind.SADDLE, kind)
+    kind = which(Kind, is_item(verdict, Verdict.PERSISTS), Kind.CENTRE, kind)
+    unclear = is_item(verdict, Verdict.UNDETERMINED) | xp.any(on_boundary & ~turns)
+    return which(Kind, unclear, Kind.UNDETERMINED, kind)

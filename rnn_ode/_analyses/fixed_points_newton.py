@@ -26,6 +26,7 @@ from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int
 
+from .._base.types import AnyArray
 from ..linalg._solve import inv, solve
 from .directions import directions
 
@@ -50,11 +51,11 @@ class End(NamedTuple):
     """Where a guess ended: the point, its uncertainty ρ, a sample of errors that it may have, and whether it is a fixed point
     or a slow one."""
 
-    point: Float[Array, " N"]
-    radius: Float[Array, ""]
-    errors: Float[Array, "K N"]
-    fixed: Bool[Array, ""]
-    slow: Bool[Array, ""]
+    point: Float[AnyArray, " N"]
+    radius: Float[AnyArray, ""]
+    errors: Float[AnyArray, "K N"]
+    fixed: Bool[AnyArray, ""]
+    slow: Bool[AnyArray, ""]
 
 
 class Slowness(NamedTuple):
@@ -66,7 +67,7 @@ class Slowness(NamedTuple):
     minima: bool
 
 
-def roundoff(array: Array) -> float:
+def roundoff(array: AnyArray) -> float:
     """Returns the spacing u of the array's floats at 1."""
     return float(jnp.finfo(array.dtype).eps)
 

@@ -118,7 +118,7 @@ def _lead(ends: End) -> Int[Array, " n"]:
     This is one pass over the ends, the most accurate first. Distances are computed from differences, one end at a time:
     ‖a‖² + ‖b‖² − 2ab would be quicker but would lose half the digits.
     """
-    found = ends.fixed | ends.slow
+    found = jnp.logical_or(ends.fixed, ends.slow)
     points = jnp.where(found[:, None], ends.point, 0)
     index = jnp.arange(found.shape[0])
 

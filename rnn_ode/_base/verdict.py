@@ -58,6 +58,14 @@ def which(enumeration: Any, is_true: Any, then: Any, otherwise: Any) -> Any:
     return then if is_true else otherwise
 
 
+def is_item(item: Any, other: Any) -> Any:
+    """Return whether two items of an enumeration are the same. Of known ones NumPy says it, which compiles nothing."""
+    if not is_concrete(item, other):
+        return item == other
+    (code,), (wanted,) = (jax.tree.leaves(each) for each in (item, other))
+    return np.asarray(code) == np.asarray(wanted)
+
+
 def names_of(enumeration: Any, items: Any) -> Any:
     """Return the name of a concrete item of an enumeration whose texts begin with the names; for a batch, a list."""
     (codes,) = (np.asarray(leaf) for leaf in jax.tree.leaves(items))

@@ -19,6 +19,7 @@ from jaxtyping import Array, Bool, Complex, Float, Inexact
 
 from .._base.checks import as_number, as_numbers, as_step, is_concrete
 from .._base.results import RESULTS
+from .._base.types import AnyArray
 from .._base.verdict import Verdict, which
 from ..linalg._eig import Modes, modes
 from ..linalg._exponential import exponential, matrix_power
@@ -65,6 +66,10 @@ class AbstractTime(eqx.Module):
         """Returns nats per unit time: log|λ|/dt, or Re μ."""
 
     @abc.abstractmethod
+    def rate(self, eigenvalues: Inexact[AnyArray, "..."]) -> Float[AnyArray, "..."]:
+        """Returns `growth` of an array of JAX or NumPy, without checks."""
+
+    @abc.abstractmethod
     def propagator(self, J: Float[Array, "N N"], t: Float[Array, ""]) -> Float[Array, "N N"]:
         """Returns what a small disturbance of a fixed point is multiplied by in a time t: Jᵏ, or exp(J t)."""
 
@@ -86,7 +91,7 @@ class AbstractTime(eqx.Module):
         noise is multiplied, to be a density per frequency."""
 
     @abc.abstractmethod
-    def flips(self, eigenvalues: Inexact[Array, "..."]) -> Bool[Array, "..."]:
+    def flips(self, eigenvalues: Inexact[AnyArray, "..."]) -> Bool[AnyArray, "..."]:
         """Returns whether a mode changes sides at every step, as that of a negative multiplier does."""
 
     @abc.abstractmethod
@@ -94,11 +99,11 @@ class AbstractTime(eqx.Module):
         """Returns the name of what happens to a fixed point when this eigenvalue crosses the boundary of stability. "fold"
         stands for a fold or a branch point, which the eigenvalue cannot tell apart."""
 
-    def modes(self, J: Float[Array, "N N"]) -> Modes:
+    def modes(self, J: Float[AnyArray, "N N"]) -> Modes:
         """Returns the eigenvalues of J and what belongs to them, fastest growing first."""
         return modes(J, self.region.extent)
 
-    def verdict(self, J: Float[Array, "N N"], found: Modes) -> Verdict:
+    def verdict(self, J: Float[AnyArray, "N N"], found: Modes) -> Verdict:
         """Returns what the modes of J say about small disturbances."""
         return judge(found.balanced, found.values, found.balanced_condition, (self.region.reading,))[0]
 
@@ -153,8 +158,10 @@ class Discrete(AbstractTime):
 
     def growth(self, eigenvalues: Inexact[Array, "..."]) -> Float[Array, "..."]:
         """Returns log|λ|/dt, nats per unit time: −∞ for zero, and NaN for NaN."""
-        eigenvalues = as_numbers("eigenvalues", eigenvalues)
-        return jnp.log(jnp.abs(eigenvalues)) / self.dt
+        return self.rate(as_numbers("eigenvalues", eigenvalues))
+
+    def rate(self, eigenvalues: Inexact[AnyArray, "..."]) -> Float[AnyArray, "..."]:
+        return eigenvalues.__array_namespace__().log(abs(eigenvalues)) / self.dt
 
     def propagator(self, J: Float[Array, "N N"], t: Float[Array, ""]) -> Float[Array, "N N"]:
         return matrix_power(J, jnp.round(t / self.dt).astype(int))
@@ -172,8 +179,8 @@ class Discrete(AbstractTime):
         angle = 2 * jnp.pi * frequency * self.dt
         return jax.lax.complex(jnp.cos(angle), jnp.sin(angle)), self.dt
 
-    def flips(self, eigenvalues: Inexact[Array, "..."]) -> Bool[Array, "..."]:
-        return jnp.real(eigenvalues) < 0
+    def flips(self, eigenvalues: Inexact[AnyArray, "..."]) -> Bool[AnyArray, "..."]:
+        return eigenvalues.real < 0
 
     def bifurcation(self, eigenvalue: complex) -> str:
         return "neimark-sacker" if eigenvalue.imag else "flip" if eigenvalue.real < 0 else "fold"
@@ -213,7 +220,10 @@ class Continuous(AbstractTime):
 
     def growth(self, eigenvalues: Inexact[Array, "..."]) -> Float[Array, "..."]:
         """Returns Re μ, nats per unit time: NaN for NaN."""
-        return jnp.real(as_numbers("eigenvalues", eigenvalues))
+        return self.rate(as_numbers("eigenvalues", eigenvalues))
+
+    def rate(self, eigenvalues: Inexact[AnyArray, "..."]) -> Float[AnyArray, "..."]:
+        return eigenvalues.real
 
     def propagator(self, J: Float[Array, "N N"], t: Float[Array, ""]) -> Float[Array, "N N"]:
         return exponential(J * t)
@@ -233,8 +243,8 @@ class Continuous(AbstractTime):
         angle = 2 * jnp.pi * frequency
         return jax.lax.complex(jnp.zeros_like(angle), angle), 1.0
 
-    def flips(self, eigenvalues: Inexact[Array, "..."]) -> Bool[Array, "..."]:
-        return jnp.zeros(jnp.shape(eigenvalues), bool)
+    def flips(self, eigenvalues: Inexact[AnyArray, "..."]) -> Bool[AnyArray, "..."]:
+        return eigenvalues.__array_namespace__().zeros(eigenvalues.shape, bool)
 
     def bifurcation(self, eigenvalue: complex) -> str:
         return "hopf" if eigenvalue.imag else "fold"

@@ -187,10 +187,10 @@ class Modes(NamedTuple):
     balanced: Inexact[AnyArray, "N N"]
 
 
-def modes(A: Inexact[Array, "N N"], growth: Callable[[Array], Array] = abs) -> Modes:
+def modes(A: Inexact[AnyArray, "N N"], growth: Callable[[Array], Array] = abs) -> Modes:
     """Return the eigenvalues, eigenvectors and condition numbers of a matrix, by one factorisation and one inverse, in the
     order of `growth` of the eigenvalues, arrays of JAX or NumPy: the largest first. If the values of A are known they are
-    computed in NumPy, with nothing to compile."""
+    computed in NumPy, with nothing to compile; an array of NumPy gives arrays of NumPy."""
     check_square(A)
     if not is_concrete(A):
         return _modes(A, balancing(A), growth)
@@ -199,7 +199,8 @@ def modes(A: Inexact[Array, "N N"], growth: Callable[[Array], Array] = abs) -> M
     B = host_rescaled(known, e)
     with np.errstate(all="ignore"):
         values, V = _host_eig(B)
-        return jax.device_put(_modes_of_balanced(B, e, values, V, host_inv, growth))
+        found = _modes_of_balanced(B, e, values, V, host_inv, growth)
+    return found if A is known else jax.device_put(found)
 
 
 @eqx.filter_jit

@@ -8,8 +8,10 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Inexact
 
+from .._base.types import AnyArray
 
-def check_square(A: Array) -> None:
+
+def check_square(A: AnyArray) -> None:
     """`ValueError` for anything but one square matrix."""
     if A.ndim != 2 or A.shape[0] != A.shape[1]:
         raise ValueError(f"expected one square matrix (use jax.vmap for a batch), got shape {A.shape}")

@@ -55,9 +55,9 @@ Exponent = Callable[[Array], Array]
 
 
 def judge(
-    B: Float[Array, "N N"],
-    multipliers: Complex[Array, " N"],
-    condition: Float[Array, " N"],
+    B: Float[AnyArray, "N N"],
+    multipliers: Complex[AnyArray, " N"],
+    condition: Float[AnyArray, " N"],
     readings: tuple[Reading, ...],
 ) -> tuple[Verdict, ...]:
     """Return the verdict of each linear system with exponents g(λ), given a balanced matrix B, its computed eigenvalues λ and
@@ -153,20 +153,23 @@ def inverse_bound(
 
 
 def eigenvalue_reach(
-    B: Float[Array, "N N"], condition: Float[Array, " N"], eigenvalues: Complex[Array, " N"]
-) -> Float[Array, " N"]:
+    B: Float[AnyArray, "N N"], condition: Float[AnyArray, " N"], eigenvalues: Complex[AnyArray, " N"]
+) -> Float[AnyArray, " N"]:
     """Return how far each true eigenvalue of a balanced matrix B may be from the computed one, given the computed eigenvalues
     and their condition numbers (both from `modes`).
 
     To first order this is drift + scatter · condition. A cluster of m eigenvalues may be one defective eigenvalue, for which
     first order says nothing. It moves by at most ‖B‖ (scatter/‖B‖)^(1/m), by which a Jordan block of size m moves
     (Wilkinson, "The Algebraic Eigenvalue Problem", ch. 2).
+
+    Of known values it is computed in NumPy, with nothing to compile; arrays of NumPy give an array of NumPy.
     """
     given = B, condition, eigenvalues
     if not is_concrete(given):
         return _reach(*given)
     with np.errstate(all="ignore"):
-        return from_host(_reach_by(np, *(np.asarray(known) for known in given)))
+        found = _reach_by(np, *(np.asarray(known) for known in given))
+    return found if isinstance(B, np.ndarray) else from_host(found)
 
 
 def _reach_by(xp: Any, B: Any, condition: Any, eigenvalues: Any) -> Any:
