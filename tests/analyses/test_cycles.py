@@ -213,7 +213,6 @@ def test_orbits_are_the_same_in_other_units(unit):
     assert ro.cycles(rotation, 3).degenerate > 0 and ro.cycles(rotation, 1).complete
 
 
-@pytest.mark.slow
 def test_a_continuum_of_orbits_is_counted():
     """relu(h) alone: every h ≥ 0 is a fixed point. A rotation by a third of a turn about (1, 1): every state near is
     in a 3-cycle. A swap: every pair a 2-cycle, but the fixed points h1 = h2 are no 2-cycles."""

@@ -71,7 +71,6 @@ def test_a_case_is_ours_and_then_hand_written_programs_which_agree(run):
         assert row.flops == 2 * 5 * 3 * (3 + 1) and row.dtype == "float32" and 0 < row.of_peak <= 1.5
 
 
-@pytest.mark.slow
 def test_a_missing_peer_is_a_skipped_row(run, monkeypatch):
     missing(monkeypatch, "torch", "flax")
     rows = run(cases="iterate")
