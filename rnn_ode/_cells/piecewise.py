@@ -9,7 +9,7 @@ from .._base.checks import as_floats
 from ..linalg._norms import spectral_norm
 from .base import Pieces
 from .driven import AbstractDrivenCell
-from .recurrence import Recurrence
+from .recurrence import Absorbing, Recurrence
 
 
 class PiecewiseLinearCell(AbstractDrivenCell):
@@ -70,9 +70,8 @@ class PiecewiseLinearCell(AbstractDrivenCell):
     @property
     def recurrence(self) -> Recurrence:
         both = jnp.concatenate([self.A, self.W], axis=1)
-        return Recurrence(
-            self.drive, both, lambda z, h: z, read=lambda h: jnp.concatenate([h, jax.nn.relu(h)]), absorbing=True
-        )
+        itself = Absorbing(lambda z, h: z)
+        return Recurrence(self.drive, both, itself, read=lambda h: jnp.concatenate([h, jax.nn.relu(h)]))
 
     def pieces(self, x: Float[Array, " D"]) -> Pieces:
         """The network under the constant input x (D,)."""

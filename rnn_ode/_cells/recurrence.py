@@ -17,8 +17,7 @@ from .._base.types import State
 class Recurrence(NamedTuple):
     """cell(x, h) = combine(drive(x) + place(weight @ read(h)), h).
 
-    `weight` (M, K) is multiplied by `read(h)` (K,). `place` puts the product (M,) where it belongs in the drive. A cell
-    is `absorbing` if a run that has left the finite states never comes back to them.
+    `weight` (M, K) is multiplied by `read(h)` (K,). `place` puts the product (M,) where it belongs in the drive.
     """
 
     drive: Callable[[Array], Array]
@@ -26,10 +25,24 @@ class Recurrence(NamedTuple):
     combine: Callable[[Array, State], State]
     read: Callable[[State], Array] = lambda h: h
     place: Callable[[Array], Array] = lambda given: given
-    absorbing: bool = False
+
+    @property
+    def absorbing(self) -> bool:
+        """Whether a run that has left the finite states is known never to come back to them."""
+        return isinstance(self.combine, Absorbing)
 
     def step(self, drive: Array, h: State) -> State:
         return self.combine(drive + self.place(self.weight @ self.read(h)), h)
+
+
+class Absorbing(NamedTuple):
+    """A `combine` with which a run of real states that has left the finite ones never comes back to them. A unit that is not
+    finite makes the whole product with the weight infinite or NaN."""
+
+    combine: Callable[[Array, State], State]
+
+    def __call__(self, z: Array, h: State) -> State:
+        return self.combine(z, h)
 
 
 def of_equinox(cell: Any) -> Recurrence | None:
@@ -40,12 +53,12 @@ def of_equinox(cell: Any) -> Recurrence | None:
     """
     if type(cell) is eqx.nn.LSTMCell:
         weight, drive = _halved(cell, (0.5, 0.5, 1.0, 0.5))
-        return Recurrence(drive, weight, _long_short, read=lambda h: h[0], absorbing=True)
+        return Recurrence(drive, weight, Absorbing(_long_short), read=lambda h: h[0])
     if type(cell) is eqx.nn.GRUCell:
         # the reset gate scales the recurrent part of n and its bias but not the input's part, so the two stay separate
         weight, drive = _halved(cell, (0.5, 0.5, 1.0))
         inner = jnp.zeros(cell.hidden_size, cell.weight_hh.dtype) if cell.bias_n is None else cell.bias_n
-        return Recurrence(lambda x: jnp.concatenate([drive(x), inner]), weight, _gated, place=_beside, absorbing=True)
+        return Recurrence(lambda x: jnp.concatenate([drive(x), inner]), weight, Absorbing(_gated), place=_beside)
     return None
 
 

@@ -13,7 +13,7 @@ from .._base.checks import about, as_floats, brief, check_callable, check_count,
 from ..linalg._norms import spectral_norm
 from .base import AffineMap, Pieces
 from .driven import AbstractDrivenCell
-from .recurrence import Recurrence
+from .recurrence import Absorbing, Recurrence
 
 # sup |f'| of the activations for which it is known
 _STEEPEST = (
@@ -23,8 +23,8 @@ _STEEPEST = (
     (1 / 6, (jax.nn.hard_sigmoid,)),
 )
 _ABSORBING = None, jax.nn.identity, jnp.tanh, jax.lax.tanh, jax.nn.tanh, jax.nn.sigmoid, jax.lax.logistic
-"""Activations with which a run that has left the finite states never comes back: a single unit that is not finite makes all
-z infinite or NaN, and of these they make no finite number, or are bounded, so that no unit is ever infinite."""
+"""Activations with which a run that has left the finite states never comes back. An affine unit makes no finite number of an
+infinite one. tanh and the logistic function are bounded, so that a unit may become NaN and never infinite."""
 
 
 class VanillaCell(AbstractDrivenCell):
@@ -132,8 +132,11 @@ class VanillaCell(AbstractDrivenCell):
 
     @property
     def recurrence(self) -> Recurrence:
-        absorbing = any(self.activation is f for f in _ABSORBING)
-        return Recurrence(self.drive, self.W_h, lambda z, h: activated(self.activation, z), absorbing=absorbing)
+        def combine(z, h):
+            return activated(self.activation, z)
+
+        known = any(self.activation is f for f in _ABSORBING)
+        return Recurrence(self.drive, self.W_h, Absorbing(combine) if known else combine)
 
     def pieces(self, x: Float[Array, " D"]) -> Pieces | None:
         """The network under the constant input x (D,); z is what relu is applied to. `None` for other activations."""

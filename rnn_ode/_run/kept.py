@@ -69,7 +69,8 @@ def with_result_unless(fine: Bool[Array, ""], states: State) -> tuple[State, RES
 @eqx.filter_jit
 def _with_result_unless(fine: Bool[Array, ""], states: State) -> tuple[State, RESULTS]:
     """Check the states in a branch, which returns where a run ends and not the states: XLA then copies them only once, in
-    whichever order of axes they are wanted. For the same reason the branch puts the first row in front once more."""
+    whichever order of axes they are wanted. The branch reads the rows as the loop left them: with the first row in front they
+    would be made for it."""
     first, rows = (jax.tree.map(lambda leaf, part=part: leaf[part], frozen(states)) for part in (0, slice(1, None)))
     total, successful = jax.tree.leaves(states)[0].shape[0], RESULTS.successful
 

@@ -134,8 +134,9 @@ def _driven(functions, combine, fold, drive, weight, inputs, h0, kicks):
     def both(before, h):
         return before, keep(h)
 
-    # a kick may be infinite, and tanh(inf) is finite
-    return run_steps(step, h0, fold.init, (inputs, fold.rows, kicks), both, absorbing and kicks is None)
+    # a kick and a complex tanh may be infinite, and tanh(inf) is finite
+    real = not any(map(jnp.iscomplexobj, jax.tree.leaves(h0)))
+    return run_steps(step, h0, fold.init, (inputs, fold.rows, kicks), both, absorbing and real and kicks is None)
 
 
 @jax.custom_jvp

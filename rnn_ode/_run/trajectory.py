@@ -153,8 +153,15 @@ def or_raise(part: PyTree, ended: RESULTS, reason: RESULTS | None = None) -> PyT
     if not jax.tree.leaves(part):
         return part
     # `error_if` returns one flag and not the part, which under `vmap` would be copied to put the batch in front of the time
-    going = reason.error_if(jnp.array(True), ended != RESULTS.successful)
-    return jax.tree.map(lambda leaf: jnp.where(going, leaf, jnp.zeros_like(leaf)), part)
+    failed = reason.error_if(jnp.array(False), ended != RESULTS.successful)
+    return jax.tree.map(lambda leaf: jnp.where(failed, _no_result(leaf), leaf), part)
+
+
+def _no_result(leaf: Array) -> Array:
+    """What a failed run returns where Equinox is told not to raise (EQX_ON_ERROR=nan): NaN, or the largest integer."""
+    if jnp.issubdtype(leaf.dtype, jnp.inexact):
+        return jnp.full_like(leaf, jnp.nan)
+    return jnp.full_like(leaf, jnp.iinfo(leaf.dtype).max) if jnp.issubdtype(leaf.dtype, jnp.integer) else leaf
 
 
 def is_successful(result: RESULTS) -> bool:

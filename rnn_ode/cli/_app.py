@@ -115,7 +115,7 @@ def mention_unused(context: typer.Context, cause: str, *names: str) -> None:
     options = options_of(context)
     given = [options[name] for name in names if str(context.get_parameter_source(name)).endswith("COMMANDLINE")]
     if given:
-        say("note", "yellow", f"{', '.join(given)} does nothing {cause}.")
+        say("note", "yellow", f"{', '.join(given)} {'does' if len(given) == 1 else 'do'} nothing {cause}.")
 
 
 _COMPLEX = (

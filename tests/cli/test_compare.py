@@ -93,7 +93,7 @@ def test_the_options_of_a_csv_file_are_those_of_forecast(invoke, asked, tmp_path
     values = np.array([5.0, 7, 6, 8])
     np.testing.assert_allclose(answers[0].args[1][:, 0], (values - values.mean()) / values.std())
     unused = invoke("compare", "--weights", "net.npz", "--activation", "relu", "--json", *how).stderr
-    assert unused == "note: --index, --dates, --sep, --decimal, --na, --no-header does nothing without --input.\n"
+    assert unused == "note: --index, --dates, --sep, --decimal, --na, --no-header do nothing without --input.\n"
 
 
 @pytest.mark.slow

@@ -1,4 +1,10 @@
-"""How runs of a field end, and the reason that each gives."""
+"""How runs end, and the reason that each gives."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import diffrax
 import equinox as eqx
@@ -294,3 +300,27 @@ def test_rounding_is_too_large_for_a_decay_that_is_fast_throughout_and_for_short
     exponents = jnp.float32(case["at_first"]), jnp.float32(case["at_stop"])
     result = getattr(ro.RESULTS, case["result"])
     assert is_rounding_too_large(stop, *exponents, result, (case["rtol"], case["atol"])) == wanted
+
+
+WITHOUT_ERRORS = """
+import json, jax, jax.numpy as jnp, rnn_ode as ro
+cell = ro.VanillaCell([[2.0]], [[1.0]], [0.0], activation=None)
+runs = {
+    "states": lambda xs: ro.iterate(cell, xs).states[0],
+    "counted": lambda xs: ro.iterate(cell, xs, fold=(lambda n, h, row: n + 1, 0, None)).stats["fold"],
+    "signs": lambda xs: ro.iterate(cell, xs, save=lambda h: jnp.sign(h).astype(jnp.int8)).states,
+    "solved": lambda xs: ro.integrate(ro.to_ode(cell, ro.Forward(1)), ro.Hold(xs), jnp.zeros(1)).states[0],
+}
+for given in (jnp.ones((4, 1)), jnp.ones((4, 1)).at[2, 0].set(jnp.nan)):
+    found = {name: jax.jit(run)(given).ravel().tolist()[:1] for name, run in runs.items()}
+    print(json.dumps({name: str(value[0]) for name, value in found.items()}))
+"""
+
+
+@pytest.mark.slow
+def test_where_equinox_is_told_not_to_raise_no_part_of_a_failed_run_looks_like_a_result():
+    env = os.environ | {"EQX_ON_ERROR": "nan", "PYTHONPATH": str(Path(ro.__file__).parents[1])}
+    done = subprocess.run([sys.executable, "-c", WITHOUT_ERRORS], env=env, capture_output=True, text=True, timeout=300)
+    good, failed = map(json.loads, done.stdout.splitlines())
+    assert good == {"states": "0.0", "counted": "4", "signs": "0", "solved": "0.0"}
+    assert failed == {"states": "nan", "counted": str(2**31 - 1), "signs": "127", "solved": "nan"}

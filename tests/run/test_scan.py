@@ -13,6 +13,7 @@ from weights import drawn
 import rnn_ode as ro
 from rnn_ode._base.states import is_finite
 from rnn_ode._cells.protocol import recurrence
+from rnn_ode._cells.vanilla import _ABSORBING
 from rnn_ode._run import scan
 
 N, D, T = 3, 2, 7
@@ -125,7 +126,19 @@ def test_wide_inputs_have_the_states_and_derivatives_of_the_plain_scan(name):
 
 
 ANY = jnp.nan, jnp.inf, -jnp.inf
-BOUNDED = (jnp.nan,)  # tanh and an LSTM's h are never infinite
+BOUNDED = (jnp.nan,)  # tanh, the logistic function and an LSTM's h are never infinite
+UNBOUNDED = None, jax.nn.identity
+
+
+@pytest.mark.parametrize("activation", _ABSORBING, ids=lambda f: getattr(f, "__name__", str(f)))
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float32, jnp.float64])
+def test_no_finite_number_comes_from_a_number_that_is_not_and_that_the_activation_gives(activation, dtype):
+    z = jnp.array(ANY if any(activation is f for f in UNBOUNDED) else BOUNDED, dtype)
+    made = vanilla(activation).recurrence.combine(z, z)
+    assert made.dtype == dtype and not jnp.isfinite(made).any()
+    if any(activation is f for f in UNBOUNDED):
+        return
+    assert jnp.isfinite(vanilla(activation).recurrence.combine(jnp.array([jnp.inf, -jnp.inf, 1e38], dtype), z)).all()
 
 
 @pytest.mark.parametrize(
@@ -152,6 +165,8 @@ def test_relu_is_not_absorbing_and_a_run_that_comes_back_from_infinity_is_no_res
     cell = ro.VanillaCell(jnp.array([[-1e200]]), jnp.zeros((1, 1)), jnp.array([1e200]), jax.nn.relu)
     run = ro.iterate(cell, jnp.ones((4, 1)), jnp.array([-1e200]), throw=False)
     assert not recurrence(cell).absorbing
+    changed = vanilla(jnp.tanh).recurrence._replace(combine=lambda z, h: jax.nn.relu(z))
+    assert vanilla(jnp.tanh).recurrence.absorbing and not changed.absorbing  # nobody knows what is put in its place
     assert run.result == ro.RESULTS.left_float_range
     assert jnp.array_equal(run.states[:, 0], jnp.array([-1e200, *4 * [jnp.inf]]))  # without the check: inf, 0, 1e200, 0
 
