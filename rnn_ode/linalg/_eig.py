@@ -195,9 +195,9 @@ def modes(A: Inexact[AnyArray, "N N"], growth: Callable[[Array], Array] = abs) -
     if not is_concrete(A):
         return _modes(A, balancing(A), growth)
     known = np.asarray(A)
-    e = host_balancing(known)
-    B = host_rescaled(known, e)
     with np.errstate(all="ignore"):
+        e = host_balancing(known)
+        B = host_rescaled(known, e)
         values, V = _host_eig(B)
         found = _modes_of_balanced(B, e, values, V, host_inv, growth)
     return found if A is known else jax.device_put(found)

@@ -64,8 +64,8 @@ def judge(
     their condition numbers (all from `modes`). If these are known, all but g is computed in NumPy, with little to compile."""
     if is_concrete(B, multipliers, condition):
         known, multipliers_known, condition_known = (np.asarray(value) for value in (B, multipliers, condition))
-        starts = _starts(known, multipliers_known)
         with np.errstate(all="ignore"):
+            starts = _starts(known, multipliers_known)
             seen = [_seen(reading, starts, len(B)) for reading in readings]
             if is_concrete(seen):  # no reading depends on something traced
                 return tuple(_judge_on_host(known, condition_known, starts, seen, readings))
