@@ -35,6 +35,7 @@ def lorenz(rho):
     return ro.Flow(field)
 
 
+@pytest.mark.slow
 def test_newtons_method_goes_to_the_roots_to_which_numpy_goes():
     states = GRID + 1e-3
     z, roots = states @ [1, 1j], np.exp(2j * np.pi * np.arange(3) / 3)

@@ -483,6 +483,7 @@ def test_the_kreiss_constant_is_never_below_what_the_peak_proves():
     assert found.peak <= 2 * np.e * found.kreiss * (1 + 1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1e300, 1e307])
 def test_a_kreiss_constant_near_the_end_of_the_float_range(size):
     """That of ((0, v), (0, 0)) is v/4 for large v: (|z| − 1) v / |z|² is largest at |z| = 2."""

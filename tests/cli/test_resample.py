@@ -91,6 +91,7 @@ def test_a_csv_series_is_resampled_with_a_constant_input(folder):
     assert abs(rows[::3, 1:] - own)[50:].max() < 1e-3
 
 
+@pytest.mark.slow
 def test_notes_tell_which_column_was_read_and_that_times_begin_at_0(folder):
     rows = [f"2020-01-{k + 1:02},9,{'' if k == 3 else k % 3}" for k in range(20)]
     (folder / "in.csv").write_text("day,a,b\n" + "\n".join(rows))

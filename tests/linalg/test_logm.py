@@ -61,6 +61,7 @@ def test_logm_of_a_rotation_is_its_angle(angle):
     np.testing.assert_allclose(logm4(A), exact, rtol=0, atol=1e-13)
 
 
+@pytest.mark.slow
 def test_logm_of_defective_matrices():
     shear = np.eye(4) + np.eye(4, k=3)
     np.testing.assert_allclose(logm4(shear), shear - np.eye(4), atol=1e-14)
