@@ -120,7 +120,8 @@ def check(make_system, branch, tolerance=1e-10):
 # --- the reference block ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("flow", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["map", "flow"])
+@pytest.mark.slow
+@pytest.mark.parametrize("flow", [False, True], ids=["map", "flow"])
 def test_an_s_shaped_branch_has_both_folds_and_the_unstable_middle(flow):
     make_system = network(flow, W=2.0, c=1.0)
     branch = ro.continue_branch(make_system, np.array([-1.0]), (-1.0, 1.0))

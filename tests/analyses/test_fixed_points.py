@@ -354,6 +354,7 @@ def test_a_double_zero_is_one_point_of_unknown_verdict():
     assert names == [("UNDETERMINED", "UNDETERMINED")] and (found.reached == 0).all()
 
 
+@pytest.mark.slow
 def test_a_ghost_is_slow_and_no_fixed_point():
     """dh/dt = h² + 0.01 has none: its speed has the minimum 0.01 at 0."""
     found = fixed_points(cubic(0.01, 0.0, 1.0), LINE, slow=True)

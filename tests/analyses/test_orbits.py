@@ -45,6 +45,7 @@ def assert_in_step(orbit):
     assert orbit.times[0] == 0 and np.all(np.diff(orbit.times) > 0)
 
 
+@pytest.mark.slow
 def test_the_normal_form_has_its_radius_period_and_multipliers_as_a_flow():
     """dr/dt = (μ − r²) r: radius √μ, period 2π/ω, multipliers 1 and exp(−2 μ T)."""
     orbit = ro.periodic_orbit(FLOW, 0.8 * CIRCLE, 4.5)
