@@ -20,7 +20,7 @@ from ._csv import (
     NoHeader,
     Sep,
     mention_unused_of_csv,
-    reading,
+    reading_with_season,
 )
 from ._options import (
     ACTIVATION,
@@ -102,14 +102,12 @@ def compare_command(
         check_files(figure=out, reads={"--input": input, "--weights": weights})
         if input is None:
             mention_unused_of_csv(context, "without --input", "season")
-        elif fill != "season":
-            mention_unused(context, "without --fill season", "season")
         if weights is not None:
             mention_unused(context, "with --weights", "hidden", "gain", "recurrent", "seed")
         else:
             mention_unused(context, "without --weights", "prefix", "readout", "between")
         methods = tuple(from_label("--method", text) for text in method or SHOWN)
-        series = sunspots() if input is None else load_csv(input, column, **reading(context), season=season)
+        series = sunspots() if input is None else load_csv(input, column, **reading_with_season(context))
         xs = _standardised(series.name, series.values)
         h0 = None
         if weights is None:

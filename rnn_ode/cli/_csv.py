@@ -57,6 +57,14 @@ def reading(context: typer.Context) -> dict[str, Any]:
     return given | {"na": given["na"] or (), "header": either("header", given["header"], no_header)}
 
 
+def reading_with_season(context: typer.Context) -> dict[str, Any]:
+    """`reading`, and the season that --fill season takes. If nothing takes it, a note says so."""
+    given = reading(context)
+    if given["fill"] != "season":
+        mention_unused(context, "without --fill season", "season")
+    return given | {"season": context.params["season"]}
+
+
 def either(name: str, yes: bool, no: bool) -> bool | None:
     """What an option and its opposite say; `None` if neither was given."""
     if yes and no:

@@ -17,7 +17,6 @@ from ._csv import (
     Missing,
     NoHeader,
     Sep,
-    reading,
 )
 from ._options import (
     ACTIVATION,
@@ -163,7 +162,7 @@ def resample_command(
             given = "with --half-width, --latency and --half-band"
             mention_unused(context, given, "ahead", "behind", "band", "force")
         check_files(reads={"--input": input, "--weights": weights}, writes={"--out": out})
-        source = source_of(context, input, out, to, rate, column, {**reading(context), "season": season}, subtype)
+        source = source_of(context, input, out, to, rate, column, subtype)
         read = readings(context, source, out, rate)
         network = network_in_double(weights, activation, prefix, readout, between, residual)
         network, source = on_channels(network, source, len(hold or ()), channel)

@@ -17,7 +17,7 @@ from ..audio._formats import MOST_HZ, check_subtype, format_of, subtype_for
 from ..interop import Network
 from ._app import mention_unused, with_advice
 from ._cell import assumed_activation, network_from_file
-from ._csv import mention_unused_of_csv
+from ._csv import mention_unused_of_csv, reading_with_season
 from ._options import Activation
 
 
@@ -28,13 +28,9 @@ def source_of(
     to: float,
     rate: float,
     column: list[str] | None,
-    reading: dict[str, Any],
     subtype: str | None,
 ) -> Source:
-    """The input, after a check that input and output are of one kind and that the options fit that kind.
-
-    `reading` is what the options say of a csv file, as the arguments of `load_csv`.
-    """
+    """The input, after a check that input and output are of one kind and that the options fit that kind."""
     is_csv = [path.suffix.lower() == ".csv" for path in (input, out)]
     if is_csv[0] != is_csv[1]:
         raise ValueError(
@@ -44,9 +40,7 @@ def source_of(
     hz = as_rate("--to", to)
     if is_csv[0]:
         mention_unused(context, "with a csv series", "subtype", "channel")
-        if reading["fill"] != "season":
-            mention_unused(context, "without --fill season", "season")
-        return Table(input, as_rate("--rate", rate), column, reading)
+        return Table(input, as_rate("--rate", rate), column, reading_with_season(context))
     mention_unused_of_csv(context, "with a recording", "rate", "season")
     if hz.denominator != 1 or hz > MOST_HZ:
         raise ValueError(f"--to must be a whole number of Hz for a recording, at most {MOST_HZ:,}; got {to}.")
