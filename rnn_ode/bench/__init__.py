@@ -53,26 +53,28 @@ def run(
     repeats: int = 50,
     peers: bool = True,
     seed: int = 0,
+    inputs: int = 1,
     progress: Callable[[str], None] | None = None,
     each: Callable[[list[Row]], None] | None = None,
     keep: str | Path | None = None,
 ) -> list[Row]:
     """Time the package against its peers, case by case and size by size.
 
-    Seven cases run at every size: "iterate" (the states of a tanh network), "lstm" (those of an LSTM), "gradient" (the
-    gradient of the first), "sequence" (the gradient of a sequence loss by the weights, with 16 inputs), "integrate" (the
-    flow of the tanh network for a held input), "integrate_linear_input" (for a linear one) and "linear" (the flow of an
-    affine network). The others have sizes of their own: "long" (a gradient over 10⁵ steps, 128 units), "noise" (10⁵
-    noisy steps, 128 units), "eig" (the gradient of eigenvectors, 64 units), "evolve" (an LSTM of
-    40 units at another rate), "stream" (the same in blocks, as real-time factors), "fixed_points" (a search in a GRU: 64
-    units, 1024 guesses), "basins" (which memory each of 10,000 states of 3 units goes to), "lyapunov" (all exponents of a
-    rate network: 100 units, 2500 steps), "orbit" (a limit cycle of a flow with its multipliers: 64 units), "orbits" (a
-    branch of 100 limit cycles: 16 units), "train" (an epoch on the pendulum: 32 units, 75 batches of 32 windows), "import"
-    (of the package), "first" (the first call of nine functions in fresh processes: 16 units) and "compare" (the command of
-    that name in a fresh process). Three are about
-    devices: "parallel" (all steps at once, beside step by step: 8 units, up to 131072 steps), "sweep" (8192 adaptive solves
-    over all devices) and "lowering" (for GPUs and TPUs). "newton" compares the Newton steps that `parallel_verdict` expects
-    with those taken, for five networks.
+    Ten cases run at every size: "iterate" (the states of a tanh network), "lstm" and "gru" (the outputs of these),
+    "gradient", "lstm_gradient" and "gru_gradient" (the gradients of those), "sequence" (the gradient of a sequence loss
+    by the weights, with 16 inputs), "integrate" (the flow of the tanh network for a held input), "integrate_linear_input"
+    (for a linear one) and "linear" (the flow of an affine network). The others have sizes of their own: "long" (a
+    gradient over 10⁵ steps, 128 units), "noise" (10⁵ noisy steps, 128 units), "integrate_gradient" (the gradient of a
+    flow: 48 units), "scheme" (the gradient of a Runge–Kutta cell: 48 units), "eig" (the gradient of eigenvectors, 64
+    units), "evolve" (an LSTM of 40 units at another rate), "stream" (the same in blocks, as real-time factors),
+    "fixed_points" (a search in a GRU: 64 units, 1024 guesses), "basins" (which memory each of 10,000 states of 3 units
+    goes to), "lyapunov" (all exponents of a rate network: 100 units, 2500 steps), "orbit" (a limit cycle of a flow with
+    its multipliers: 64 units), "orbits" (a branch of 100 limit cycles: 16 units), "train" (an epoch on the pendulum: 32
+    units, 75 batches of 32 windows), "import" (of the package), "first" (the first call of nine functions in fresh
+    processes: 16 units) and "compare" (the command of that name in a fresh process). Three are about devices: "parallel"
+    (all steps at once, beside step by step: 8 units, up to 131072 steps), "sweep" (8192 adaptive solves over all devices)
+    and "lowering" (for GPUs and TPUs). "newton" compares the Newton steps that `parallel_verdict` expects with those
+    taken, for five networks.
     `run(**SUITES["device"]())` runs what suits the accelerator that there is, in less than eight minutes.
 
     **Arguments:**
@@ -84,6 +86,7 @@ def run(
     - `repeats`: number of timed rounds, at most.
     - `peers`: whether packages that this one does not depend on take part (PyTorch, flax, SciPy, torchdiffeq, lyapax).
     - `seed`: seed of the weights, the input and the order in a round.
+    - `inputs`: number of inputs of the cases that run at every size, but for "sequence".
     - `progress`: a function that is called with a line of text, such as "case 3 of 13: …", as each part begins.
     - `each`: a function that is called with the rows of every case and size as soon as they are measured.
     - `keep`: a json file, written anew after every case and size. An interrupted run with the same arguments, machine and
@@ -103,7 +106,7 @@ def run(
 
     ```
     """
-    for name, count in (("steps", steps), ("repeats", repeats)):
+    for name, count in (("steps", steps), ("repeats", repeats), ("inputs", inputs)):
         check_count(name, count)
     check_count("seed", seed, 0)
     for name, function, call in (("progress", progress, "progress(text)"), ("each", each, "each(rows)")):
@@ -112,13 +115,19 @@ def run(
     check_flag("peers", peers)
     keep = None if keep is None else as_path("keep", keep)
     chosen, sizes = _chosen(cases), _sizes(hidden, batch)
-    arguments = {"cases": chosen, "sizes": [list(size) for size in sizes], "steps": steps, "repeats": repeats}
+    arguments = {
+        "cases": chosen,
+        "sizes": [list(size) for size in sizes],
+        "steps": steps,
+        "repeats": repeats,
+        "inputs": inputs,
+    }
     wanted, rates, rows = parts(cases, hidden, batch), Rates(), []
     with only_run("keep", keep):
-        kept = Kept(keep, {**arguments, "peers": peers, "seed": seed})
+        kept = Kept(keep, {**arguments, "repeats": repeats, "peers": peers, "seed": seed})
         for number, (case, (units, count)) in enumerate(wanted, 1):
             told = partial(_told, progress, f"case {number} of {len(wanted)}")
-            plan = Plan(units, count, steps, repeats, peers, seed, told, rates)
+            plan = Plan(units, count, steps, repeats, peers, seed, told, rates, inputs)
             its = kept.rows(f"{case} {units}×{count}" if case in SIZED else case, partial(CASES[case], plan))
             rows += its
             if each is not None:

@@ -7,10 +7,18 @@ import diffrax
 import jax.numpy as jnp
 from jax import Array
 
-from ._tanh import over_batch
+from ._networks import over_batch
 
 
-def solve(rate: Callable, solver: diffrax.AbstractSolver, jumps: bool, tolerance: Any, xs: Array, h0: Array) -> Array:
+def solve(
+    rate: Callable,
+    solver: diffrax.AbstractSolver,
+    jumps: bool,
+    tolerance: Any,
+    xs: Array,
+    h0: Array,
+    max_steps: int = 2**24,
+) -> Array:
     """The states (T + 1, …, N) at the times 0, 1, …, T of dh/dt = rate(t, k, h, xs), with k = ⌊t⌋.
 
     With `jumps` the solver is told that the input jumps at whole times.
@@ -34,7 +42,7 @@ def solve(rate: Callable, solver: diffrax.AbstractSolver, jumps: bool, tolerance
             args=xs,
             saveat=diffrax.SaveAt(ts=jnp.arange(steps + 1, dtype=float)),
             stepsize_controller=controller,
-            max_steps=2**24,
+            max_steps=max_steps,
             throw=False,
         ).ys
 

@@ -36,10 +36,11 @@ class Plan:
     seed: int
     progress: Callable[[str], None]
     rates: _machine.Rates
+    inputs: int = 1
 
-    def of_size(self, hidden: int = 0, batch: int = 0, steps: int = 0) -> "Plan":
+    def of_size(self, hidden: int = 0, batch: int = 0, steps: int = 0, inputs: int = 1) -> "Plan":
         """The same plan for a case that has its own size, or none."""
-        return dataclasses.replace(self, hidden=hidden, batch=batch, steps=steps)
+        return dataclasses.replace(self, hidden=hidden, batch=batch, steps=steps, inputs=inputs)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -169,6 +170,7 @@ def _row(case: str, entry: _Entry, ours: _Entry, plan: Plan, work: Work | None, 
         "hidden": plan.hidden or None,
         "batch": plan.batch or None,
         "steps": plan.steps or None,
+        "inputs": plan.inputs if plan.hidden else None,
         "dtype": str(jnp.result_type(float)),
         "backend": jax.default_backend(),
         "machine": _machine.description(),

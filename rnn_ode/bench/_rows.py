@@ -19,7 +19,7 @@ class Row:
     **Fields:**
 
     - `case`, `contender`: names.
-    - `hidden`, `batch`, `steps`: the size, if the case has one.
+    - `hidden`, `batch`, `steps`, `inputs`: the size, if the case has one.
     - `dtype`, `backend`, `machine`: the precision, and where it ran.
     - `median_s`, `low_s`, `high_s`: median and quartiles of the times of `rounds` calls.
     - `compile_s`: the first call's time minus the median.
@@ -71,6 +71,7 @@ class Row:
     memory_rate: float | None = None
     curve: list[tuple[float, float]] | None = None
     others: float | None = None
+    inputs: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The row as plain numbers and strings, ready for json: without NaN and infinities."""
@@ -104,7 +105,7 @@ _COLUMNS = (
 def as_table(rows: Iterable[Row]) -> Table:
     """The rows as a `Table`. Under it stand the machines."""
     rows = list(rows)
-    return Table(_COLUMNS, tuple(map(_words, rows)), notes=tuple(_machines(rows)))
+    return Table(_COLUMNS, tuple(map(_words, rows)), notes=tuple(machines(rows)))
 
 
 def table(rows: Iterable[Row]) -> str:
@@ -145,6 +146,8 @@ def case_table(rows: Sequence[Row], number: str) -> Table:
     """The rows of one case at one size, with `number` in the title: "case 3 of 13". Skipped contenders have one line."""
     ran, first = [row for row in rows if not row.skipped], rows[0]
     size = "" if first.hidden is None else f": {first.hidden} units, {first.batch} at once, {first.steps} steps"
+    if first.inputs not in (None, 1):
+        size += f", {first.inputs} inputs"
     notes = [f"{row.contender}: {row.note}." for row in ran if row.note]
     for note in dict.fromkeys(row.note for row in rows if row.skipped):
         names = ", ".join(row.contender for row in rows if row.skipped and row.note == note)
@@ -158,10 +161,10 @@ def case_table(rows: Sequence[Row], number: str) -> Table:
 
 def legend(rows: Sequence[Row]) -> Table:
     """The machine, and what the columns of `case_table` mean."""
-    return Table(notes=(*_machines(list(rows)), *(f"{c.heading}: {c.says}." for c in _IN_A_CASE if c.says)))
+    return Table(notes=(*machines(list(rows)), *(f"{c.heading}: {c.says}." for c in _IN_A_CASE if c.says)))
 
 
-def _machines(rows: list[Row]) -> list[str]:
+def machines(rows: Sequence[Row]) -> list[str]:
     """A line for each machine of the rows, with its rates; and one if other programs were busy."""
     lines = []
     for machine in dict.fromkeys(row.machine for row in rows):
@@ -189,12 +192,12 @@ def _words_in_a_case(row: Row) -> tuple[str, ...]:
 def _words(row: Row) -> tuple[str, ...]:
     """The words of a row, one for each column."""
     ratio = "skipped" if row.skipped else "WRONG" if not row.ok else "–" if row.ratio is None else _number(row.ratio)
-    quartiles = "–" if row.median_s is None else f"{_seconds(row.low_s)} … {_seconds(row.high_s)}"
+    quartiles = "–" if row.median_s is None else f"{seconds(row.low_s)} … {seconds(row.high_s)}"
     error = "–" if row.error is None else f"{row.error:.1e}"
     size = "–" if row.hidden is None else f"{row.hidden}×{row.batch}×{row.steps}"
     share = "–" if row.of_peak is None else f"{100 * row.of_peak:.2g} %"
     return (
-        *(row.case, size, row.contender, ratio, _seconds(row.median_s), quartiles, _seconds(row.compile_s)),
+        *(row.case, size, row.contender, ratio, seconds(row.median_s), quartiles, seconds(row.compile_s)),
         *(_memory(row.peak_bytes), share, error, row.note),
     )
 
@@ -203,7 +206,7 @@ def _number(value: float) -> str:
     return f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
 
 
-def _seconds(value: float | None) -> str:
+def seconds(value: float | None) -> str:
     return "–" if value is None else _scaled(value, ((1e-3, 1e6, "µs"), (1.0, 1e3, "ms"), (np.inf, 1.0, "s")))
 
 

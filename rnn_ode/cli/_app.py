@@ -110,10 +110,15 @@ def say(kind: str, colour: str, text: str) -> None:
     messages.print(Text.assemble((f"{kind}:", colour), f" {text}"), soft_wrap=not messages.is_terminal)
 
 
+def was_given(context: typer.Context, name: str) -> bool:
+    """Whether an option was typed."""
+    return str(context.get_parameter_source(name)).endswith("COMMANDLINE")
+
+
 def mention_unused(context: typer.Context, cause: str, *names: str) -> None:
     """Print a note if one of these options was given: it does nothing, for this cause."""
     options = options_of(context)
-    given = [options[name] for name in names if str(context.get_parameter_source(name)).endswith("COMMANDLINE")]
+    given = [options[name] for name in names if was_given(context, name)]
     if given:
         say("note", "yellow", f"{', '.join(given)} {'does' if len(given) == 1 else 'do'} nothing {cause}.")
 

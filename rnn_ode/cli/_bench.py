@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from .._base.stop import deferred
-from ._app import app, job, mention_unused
+from ._app import app, job, mention_unused, was_given
 from ._options import CASES, Json
 from ._progress import in_words, progress
 from ._result import check_files, fitted, print_result, save_figure
@@ -26,6 +26,9 @@ def bench_command(
         list[int] | None, typer.Option(min=1, help="Number of sequences at once. Can be repeated. Without it: 1.")
     ] = None,
     steps: Annotated[int, typer.Option(min=2, help="Number of steps in a run.")] = 60,
+    inputs: Annotated[
+        int, typer.Option(min=1, help="Number of inputs, in the cases that run at every size but sequence.")
+    ] = 1,
     repeats: Annotated[
         int | None,
         typer.Option(min=2, help="Largest number of timed runs of each contender. Without it: 20; with --quick 10."),
@@ -49,6 +52,12 @@ def bench_command(
         Path | None,
         typer.Option(help="A .json file that keeps the cases that are done. The same command goes on from it."),
     ] = None,
+    page: Annotated[
+        Path | None,
+        typer.Option(
+            help="A Markdown file: the tables that the same command made there are replaced; others are added at its end."
+        ),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="File of the figure: .png, .pdf or .svg. Without it: no figure.")
     ] = None,
@@ -60,11 +69,13 @@ def bench_command(
     """
     from .. import bench as benchmark
     from .._base.checks import counted
+    from ..bench._page import check_page, put
     from ..bench._rows import Row, case_table, legend
 
     rows: list[Row] = []
     cases = [name.lower() for name in case or ()] or (benchmark.QUICK if quick else None)
     wanted = {"cases": cases, "hidden": hidden or 48, "batch": batch or 1, "steps": steps, "peers": peers}
+    wanted["inputs"] = inputs
     wanted["repeats"] = repeats or (10 if quick else 20)
 
     def data(interrupted: bool) -> dict[str, Any]:
@@ -76,12 +87,16 @@ def bench_command(
         return _kept(bool(rows), keep)
 
     with job(context, kept, {"cases": "--case"}):
-        check_files(figure=out, writes={"--keep": keep})
+        check_files(figure=out, writes={"--keep": keep, "--page": page})
         if suite is not None:
             if suite.lower() not in benchmark.SUITES:
                 raise ValueError(f"--suite must be one of {', '.join(benchmark.SUITES)}; got {suite!r}.")
-            mention_unused(context, "with --suite", "case", "hidden", "batch", "steps", "repeats", "quick", "peers")
+            mention_unused(
+                context, "with --suite", "case", "hidden", "batch", "steps", "repeats", "quick", "peers", "inputs"
+            )
             wanted |= benchmark.SUITES[suite.lower()]()
+        if page is not None:
+            check_page(page, _given(context))
         parts = benchmark.parts(wanted["cases"], wanted["hidden"], wanted["batch"])
         seconds = [benchmark.SECONDS[name] for name, _ in parts]
         if not as_json:
@@ -105,11 +120,30 @@ def bench_command(
                 each=show,
                 keep=keep,
             )
+        if page is not None:
+            put(page, _given(context), rows)
         if out is not None:
             from .. import plot
 
             save_figure(lambda: plot.bench(rows), out)
-        print_result(as_json, data(False), fitted([legend(rows)]) + (f"\n\nfigure: {out}" if out else ""))
+        files = "".join(f"\n\n{name}: {file}" for name, file in {"figure": out, "page": page}.items() if file)
+        print_result(as_json, data(False), fitted([legend(rows)]) + files)
+
+
+def _given(context: typer.Context) -> str:
+    """The options that decide what is measured, as they were given."""
+    words = []
+    for parameter in context.command.params:
+        name, values = str(parameter.name), context.params[str(parameter.name)]
+        if name in ("keep", "page", "out", "as_json") or not was_given(context, name):
+            continue
+        if isinstance(values, bool):
+            words.append(parameter.opts[0] if values else parameter.secondary_opts[0])
+        else:
+            words += [
+                f"{parameter.opts[0]} {value}" for value in (values if isinstance(values, list | tuple) else [values])
+            ]
+    return " ".join(words)
 
 
 def _kept(done: bool, keep: Path | None) -> str:

@@ -47,9 +47,10 @@ METHODS = (
     "exact:complex:anchored",
 )  # fmt: skip
 CASES = (
-    "iterate", "lstm", "gradient", "sequence", "integrate", "integrate_linear_input", "linear", "long", "noise",
-    "evolve", "stream", "fixed_points", "basins", "lyapunov", "orbit", "orbits", "eig", "train", "import", "first",
-    "compare", "parallel", "newton", "sweep", "lowering", "scheme",
+    "iterate", "lstm", "gru", "gradient", "lstm_gradient", "gru_gradient", "sequence", "integrate",
+    "integrate_linear_input", "linear", "long", "noise", "integrate_gradient", "scheme", "evolve", "stream",
+    "fixed_points", "basins", "lyapunov", "orbit", "orbits", "eig", "train", "import", "first", "compare", "parallel",
+    "newton", "sweep", "lowering",
 )  # fmt: skip
 FILL = ("linear", "season", "previous")
 SCALING = ("series", "last", "level", "window")

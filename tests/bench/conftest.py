@@ -40,7 +40,7 @@ def run():
 def row():
     """A row made by hand: `row(contender, …)`."""
 
-    def row(contender="rnn_ode", **fields):
-        return bench.Row("iterate", contender, 3, 1, 5, "float32", "cpu", "this machine", **fields)
+    def row(contender="rnn_ode", case="iterate", hidden=3, **fields):
+        return bench.Row(case, contender, hidden, 1, 5, "float32", "cpu", "this machine", **fields)
 
     return row

@@ -5,22 +5,21 @@ import os
 import re
 import sys
 
-import equinox as eqx
 import jax
 import numpy as np
 import pytest
 from jax.experimental import rnn
 
 from rnn_ode import bench
-from rnn_ode.bench import _precision
+from rnn_ode.bench import _cudnn, _networks, _precision
 from rnn_ode.bench._cases import (
     basins,
     eig,
     evolve,
     fixed_points,
+    flow_gradient,
     long,
     lowering,
-    lstm,
     lyapunov,
     newton,
     noise,
@@ -32,6 +31,8 @@ from rnn_ode.bench._cases import (
 )
 
 JAX = ["hand-written lax.scan"]
+
+LEAN, PRODUCTS = "lax.scan, W_x x in it", "products alone"
 
 LOOPS = ["Python loop, jitted cell", "Python loop, un-jitted JAX"]
 
@@ -64,8 +65,8 @@ def all_is_well(rows, allowed):
 @pytest.mark.slow
 def test_a_case_is_ours_and_then_hand_written_programs_which_agree(run):
     rows = run(cases="iterate", peers=False)
-    assert [row.contender for row in rows] == ["rnn_ode", *JAX, *LOOPS]
-    all_is_well(rows, 1e-4)
+    assert [row.contender for row in rows] == ["rnn_ode", *JAX, LEAN, PRODUCTS, *LOOPS]
+    all_is_well([row for row in rows if row.contender != PRODUCTS], 1e-4)
     assert rows[0].compile_s > rows[0].median_s
     for row in rows:
         assert row.flops == 2 * 5 * 3 * (3 + 1) and row.dtype == "float32" and 0 < row.of_peak <= 1.5
@@ -81,14 +82,27 @@ def test_a_missing_peer_is_a_skipped_row(run, monkeypatch):
     assert all(row.median_s is None and row.ratio is None for row in skipped) and "skipped" in bench.table(rows)
 
 
+CLASSES = {"lstm": "LSTM", "gru": "GRU"}
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(("case", "batch"), [("iterate", 1), ("lstm", 2), ("gradient", 2), ("sequence", 2)])
-def test_networks_agree_with_their_peers(run, case, batch):
-    peers = {f"PyTorch nn.{'LSTM' if case == 'lstm' else 'RNN'}": here("torch"), "flax nnx.RNN": here("flax")}
-    rows = run(cases=case, batch=batch)
-    all_is_well([row for row in rows if not row.skipped], 1e-5)
-    assert [row.contender for row in rows[1:]] == [*JAX, *peers, *(LOOPS if case == "iterate" else [])]
+@pytest.mark.parametrize(
+    ("case", "batch", "inputs"),
+    [
+        *(("iterate", 1, 1), ("iterate", 2, 3), ("lstm", 2, 1), ("lstm", 1, 2), ("gru", 2, 1)),
+        *(("gradient", 2, 3), ("lstm_gradient", 2, 2), ("gru_gradient", 1, 1), ("sequence", 2, 1)),
+    ],
+)
+def test_networks_agree_with_their_peers(run, case, batch, inputs):
+    peers = {f"PyTorch nn.{CLASSES.get(case.partition('_')[0], 'RNN')}": here("torch"), "flax nnx.RNN": here("flax")}
+    rows = run(cases=case, batch=batch, inputs=inputs)
+    states = case in ("iterate", "lstm", "gru")
+    both = ["rnn_ode, batch first", "flax, batch first"] if batch > 1 else []
+    more = [PRODUCTS, *both, *(LOOPS if case == "iterate" and batch == 1 else [])] if states else []
+    assert [row.contender for row in rows[1:]] == [*JAX, *([LEAN] if states else []), *peers, *more]
+    all_is_well([row for row in rows if not row.skipped and row.contender != PRODUCTS], 1e-5)
     assert {row.contender: not row.skipped for row in rows if row.contender in peers} == peers
+    assert {row.inputs for row in rows} == {16 if case == "sequence" else inputs}
 
 
 @pytest.mark.slow
@@ -230,6 +244,15 @@ def test_a_runge_kutta_network_is_timed_beside_diffrax(run, monkeypatch):
 
 
 @pytest.mark.slow
+def test_the_gradient_of_a_flow_is_timed_beside_its_run(run, monkeypatch):
+    monkeypatch.setattr(flow_gradient, "SIZES", [(3, 1, 4), (3, 2, 4)])
+    rows = run(repeats=1, cases="integrate_gradient")
+    assert len(rows) == 10 and all(row.ok and row.ratio > 0 for row in rows)
+    timed = [row for row in rows if "alone" not in row.contender]
+    assert len(timed) == 6 and all(row.error < 1e-4 for row in timed)  # tolerances of 1e-6
+
+
+@pytest.mark.slow
 def test_the_gradient_of_eigenvectors_is_timed(run, monkeypatch):
     monkeypatch.setattr(eig, "UNITS", 4)
     ours, numpys, jaxs = run(repeats=1, cases="eig")
@@ -240,15 +263,18 @@ def test_the_gradient_of_eigenvectors_is_timed(run, monkeypatch):
 @pytest.mark.slow
 def test_the_weights_of_an_lstm_are_packed_as_cudnn_reads_them(float32):
     """JAX has the same computation for any device, which unpacks the weights."""
-    cell, xs = eqx.nn.LSTMCell(1, 3, key=jax.random.key(0)), jax.random.normal(jax.random.key(1), (5, 2, 1))
+    keys = jax.random.split(jax.random.key(0))
+    h0 = np.zeros((2, 3), np.float32)
+    W_h, W_x, b = _networks.LSTM.draw(3, 2, keys[0])
+    xs = jax.random.normal(keys[1], (5, 2, 2))
 
     def for_any_device(x, h, c, weights, lengths, inputs, units, *rest):
         return rnn.lstm_ref(
             x, h, c, *rnn.unpack_lstm_weights(weights, inputs, units, 1, False), lengths, inputs, units, *rest
         )
 
-    outputs = lstm._time_first(xs, lstm._cudnn(for_any_device)(cell, xs))
-    np.testing.assert_allclose(outputs, lstm._ours(cell, xs)[1:], atol=1e-6)
+    outputs = _cudnn.time_first(xs, _cudnn.outputs(W_h, W_x, b, xs, h0, lstm=for_any_device))
+    np.testing.assert_allclose(outputs, _networks.LSTM.scan(W_h, W_x, b, xs, h0), atol=1e-6)
 
 
 @pytest.mark.slow

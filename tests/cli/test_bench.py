@@ -50,6 +50,22 @@ def test_the_command_prints_a_table_and_draws(measured, tmp_path):
     assert (tmp_path / "b.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_the_tables_of_a_page_are_those_of_its_commands(measured, tmp_path):
+    """The options stand in the page in the order of the help; those that say where results go do not."""
+    page = tmp_path / "page.md"
+    for _ in range(2):
+        done = command(
+            "--keep", tmp_path / "rows.json", "--page", page, "--no-peers", "--case", "iterate", "--hidden", 2
+        )
+        assert done.exit_code == 0 and done.stdout.endswith(f"page: {page}\n")
+    text = page.read_text()
+    assert text.count("<!-- bench --case iterate --hidden 2 --steps 4 --repeats 2 --no-peers -->") == 1
+    assert "| rnn_ode | 1 s | 1 |" in text and text.endswith("<!-- end of bench -->\n")
+    page.write_text(text.replace("<!-- end of bench -->", ""))
+    done = command("--page", page, "--no-peers", "--case", "iterate", "--hidden", 2)
+    assert done.exit_code == 2 and "is missing after" in done.stderr and len(measured) == 1
+
+
 def test_each_case_is_printed_with_its_number_and_those_skipped_in_one_line(measured):
     done = command("--case", "iterate", "--batch", 1, "--batch", 2)
     first, *tables = done.stdout.split("\n\n")

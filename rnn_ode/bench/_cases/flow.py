@@ -22,7 +22,8 @@ from ..._methods.series import Forward
 from ..._paths.held import Hold
 from ..._paths.interpolated import Linear
 from ..._run.integrate import integrate
-from .. import _diffrax, _tanh
+from .. import _diffrax
+from .._networks import TANH, over_batch
 from .._peers import with_peer
 from .._precision import SUBSTEPS, TOLERANCES, best, quickest
 from .._race import OURS, TARGET, Contender, Plan, distance, jitted, race
@@ -41,7 +42,7 @@ def linear_input(plan: Plan) -> list[Row]:
 
 def _rows(case: str, path: type, plan: Plan) -> list[Row]:
     with jax.enable_x64(True):
-        given = _tanh.problem(plan)
+        given = TANH.problem(plan)
         end = given.xs if path is Hold else jnp.concatenate([given.xs[1:], given.xs[-1:]])
         ends = jnp.concatenate([given.xs, end], axis=-1)
         rate = partial(_rate, given.W_h, given.W_x, given.b)
@@ -72,7 +73,7 @@ def _ours(path: type, W_h: Array, W_x: Array, b: Array, tolerance: Any, xs: Arra
     def run(xs: Array, h0: Array) -> Array:
         return integrate(field, path(xs), h0, rtol=tolerance, atol=tolerance / 100, throw=False).states
 
-    return _tanh.over_batch(run, xs, h0)
+    return over_batch(run, xs, h0)
 
 
 def _rate(W_h: Array, W_x: Array, b: Array, t: Any, k: Any, h: Array, ends: Array) -> Array:

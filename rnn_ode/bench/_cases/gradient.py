@@ -1,6 +1,7 @@
-"""The case "gradient": the gradient of the sum of squares of all states of a tanh network.
+"""The cases "gradient", "lstm_gradient" and "gru_gradient": the gradient of the sum of squares of all states of a network.
 
-The gradient is with respect to W_h, W_x, b and the input.
+The gradient is with respect to W_h, W_x, b and the input. The reference of a tanh network is written by hand in NumPy, that
+of the others is JAX's of the hand-written scan in float64.
 """
 
 import math
@@ -14,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from .. import _tanh
+from .._networks import GRU, LSTM, TANH, Network, Problem, work
 from .._peers import with_peer
 from .._race import OURS, Contender, Plan, Work, jitted, race
 from .._rows import Row
@@ -23,61 +24,79 @@ ALLOWED = 1e-3  # relative error
 
 
 def rows(plan: Plan) -> list[Row]:
+    return _rows("gradient", TANH, plan)
+
+
+def lstm(plan: Plan) -> list[Row]:
+    return _rows("lstm_gradient", LSTM, plan)
+
+
+def gru(plan: Plan) -> list[Row]:
+    return _rows("gru_gradient", GRU, plan)
+
+
+def _rows(case: str, network: Network, plan: Plan) -> list[Row]:
     with jax.enable_x64(False):
-        given = _tanh.problem(plan)
+        given = network.problem(plan)
+    exact = in_numpy(*given.in_numpy()) if network is TANH else _in_float64(network, given)
+    with jax.enable_x64(False):
         calls = [
-            (OURS, _tanh.ours, "jax.grad, jitted, throw=False"),
-            ("hand-written lax.scan", _tanh.scan, "autodiff, jitted"),
+            (OURS, network.ours, "jax.grad, jitted, throw=False"),
+            ("hand-written lax.scan", network.scan, "autodiff, jitted"),
         ]
         contenders = [Contender(name, partial(jitted(gradient_of(call)), *given), note) for name, call, note in calls]
         contenders += [
-            *with_peer(plan, "torch", ["PyTorch nn.RNN"], partial(_torch, given=given)),
-            *with_peer(plan, "flax", ["flax nnx.RNN"], partial(_flax, given=given)),
+            *with_peer(plan, "torch", [f"PyTorch nn.{network.name}"], partial(_torch, network=network, given=given)),
+            *with_peer(plan, "flax", ["flax nnx.RNN"], partial(_flax, network=network, given=given)),
         ]
-        error = partial(distance_of_all, reference=in_numpy(*given.in_numpy()))
-        return race("gradient", contenders, plan, error, ALLOWED, _work(plan))
+        error = partial(distance_of_all, reference=exact)
+        return race(case, contenders, plan, error, ALLOWED, gradient_work(plan, len(given.b) // plan.hidden))
 
 
-def gradient_of(states: Callable) -> Callable:
-    """The gradient function of a contender that computes the states."""
+def gradient_of(states: Callable, by: Sequence[int] = (0, 1, 2, 3)) -> Callable:
+    """The gradient function of a contender that computes the states: that by W_h, W_x, b and xs."""
 
     def loss(W_h: Array, W_x: Array, b: Array, xs: Array, h0: Array) -> Array:
         return jnp.sum(states(W_h, W_x, b, xs, h0) ** 2)
 
-    return jax.grad(loss, argnums=(0, 1, 2, 3))
+    return jax.grad(loss, argnums=by)
 
 
-def _torch(torch: ModuleType, given: _tanh.Problem) -> list[Contender]:
-    network, xs = _tanh.in_torch(torch, given)
+def _in_float64(network: Network, given: Problem) -> list[np.ndarray]:
+    with jax.enable_x64(True):
+        return [np.asarray(array) for array in jitted(gradient_of(network.scan))(*given.in_numpy())]
+
+
+def _torch(torch: ModuleType, network: Network, given: Problem) -> list[Contender]:
+    module, xs = network.in_torch(torch, given)
     xs.requires_grad_()
-    wanted = (network.weight_hh_l0, network.weight_ih_l0, network.bias_ih_l0, xs)
+    wanted = (module.weight_hh_l0, module.weight_ih_l0, module.bias_ih_l0, xs)
 
     def call() -> Any:
-        return torch.autograd.grad((network(xs)[0] ** 2).sum(), wanted)
+        return torch.autograd.grad((module(xs)[0] ** 2).sum(), wanted)
 
-    return [Contender("PyTorch nn.RNN", call, "autograd, CPU, all its threads")]
+    return [Contender(f"PyTorch nn.{network.name}", call, "autograd, CPU, all its threads")]
 
 
-def _flax(_: ModuleType, given: _tanh.Problem) -> list[Contender]:
-    states, params = _tanh.in_flax(given)
+def _flax(_: ModuleType, network: Network, given: Problem) -> list[Contender]:
+    states, params = network.in_flax(given)
 
     def gradient(params: Any, xs: Array) -> Any:
         return jax.grad(lambda params, xs: jnp.sum(states(params, xs) ** 2), argnums=(0, 1))(params, xs)
 
     def values(results: Any) -> tuple[Any, ...]:
         by_params, by_xs = results
-        return *_tanh.from_flax(by_params), by_xs
+        return *network.from_flax(by_params), by_xs
 
-    return [
-        Contender("flax nnx.RNN", partial(jitted(gradient), params, given.xs), "jax.grad, jitted, SimpleCell", values)
-    ]
+    note = f"jax.grad, jitted, {network.in_nnx}"
+    return [Contender("flax nnx.RNN", partial(jitted(gradient), params, given.xs), note, values)]
 
 
 def in_numpy(
     W_h: np.ndarray, W_x: np.ndarray, b: np.ndarray, xs: np.ndarray, h0: np.ndarray, readout: int | None = None
 ) -> tuple[np.ndarray, ...]:
     """The gradients by hand-written back-propagation through time; only the first `readout` units count, if given."""
-    states = _tanh.in_numpy(W_h, W_x, b, xs, h0)
+    states = TANH.in_numpy(W_h, W_x, b, xs, h0)
     before = np.concatenate([h0[None], states[:-1]])
     deltas, later = np.empty_like(states), np.zeros_like(h0)
     seen = np.arange(len(b)) < (len(b) if readout is None else readout)
@@ -104,7 +123,7 @@ def distance_of_all(values: Sequence[Any], reference: Sequence[np.ndarray]) -> f
     return max(distances)
 
 
-def _work(plan: Plan) -> Work:
+def gradient_work(plan: Plan, gates: int = 1) -> Work:
     """Three products: the run, the way back through it, and the gradient of the weights."""
-    forward = _tanh.work(plan)
+    forward = work(plan, gates)
     return Work(3 * forward.flops, 3 * forward.bytes)

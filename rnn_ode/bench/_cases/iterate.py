@@ -1,4 +1,8 @@
-"""The case "iterate": the states of a tanh network."""
+"""The cases "iterate", "lstm" and "gru": the states of a tanh network, and the outputs of an LSTM and a GRU.
+
+Beside them stand a scan that makes the part of the input in its loop, and one that does nothing but the products with W_h.
+In a batch, ours and flax's run with the batch as the first axis, too.
+"""
 
 from collections.abc import Callable
 from functools import partial
@@ -10,47 +14,93 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from .. import _tanh
+from .. import _cudnn
+from .._networks import GRU, LSTM, TANH, Network, Problem, products, work
 from .._peers import with_peer
 from .._race import OURS, Contender, Plan, distance, jitted, race
 from .._rows import Row
 
 ROUNDING = 1e3 * float(np.finfo(np.float32).eps)  # the error that float32 may make
+PRODUCTS = "products alone"
 
 
 def rows(plan: Plan) -> list[Row]:
-    with jax.enable_x64(False):
-        given = _tanh.problem(plan)
-        contenders = [
-            Contender(OURS, partial(jitted(_tanh.ours), *given), "jitted, throw=False"),
-            Contender(
-                "hand-written lax.scan", partial(jitted(_tanh.scan), *given), "jitted, W_x x + b before the scan"
-            ),
-            *with_peer(plan, "torch", ["PyTorch nn.RNN"], partial(_torch, given=given)),
-            *with_peer(plan, "flax", ["flax nnx.RNN"], partial(_flax, given=given)),
+    return _rows("iterate", TANH, plan)
+
+
+def lstm(plan: Plan) -> list[Row]:
+    return _rows("lstm", LSTM, plan)
+
+
+def gru(plan: Plan) -> list[Row]:
+    return _rows("gru", GRU, plan)
+
+
+def _rows(case: str, network: Network, plan: Plan) -> list[Row]:
+    with jax.enable_x64(False), jax.default_matmul_precision("highest"):  # GPUs would take fewer bits
+        given = network.problem(plan)
+        calls = [
+            (OURS, network.ours, "jitted, throw=False" + (", save=h" if network.parts > 1 else "")),
+            ("hand-written lax.scan", network.scan, "jitted, W_x x + b before the scan"),
+            ("lax.scan, W_x x in it", network.lean_scan, "jitted, W_h h behind a barrier"),
         ]
-        if plan.batch == 1:
+        contenders = [Contender(name, partial(jitted(call), *given), note) for name, call, note in calls]
+        contenders += [
+            *with_peer(plan, "torch", [f"PyTorch nn.{network.name}"], partial(_torch, network=network, given=given)),
+            *with_peer(plan, "flax", ["flax nnx.RNN"], partial(_flax, network=network, given=given)),
+            Contender(PRODUCTS, partial(jitted(products), *given), "jitted, W_h h in a scan", without_values),
+        ]
+        if plan.batch > 1:
+            first = given._replace(xs=jnp.swapaxes(given.xs, 0, 1))
+            ours = partial(jitted(partial(network.ours, batch_axis=0)), *first)
             contenders += [
-                Contender("Python loop, jitted cell", partial(_loop, jitted(_step), *given)),
-                Contender("Python loop, un-jitted JAX", partial(_loop, _step, *given)),
+                Contender(f"{OURS}, batch first", ours, "jitted, throw=False", partial(jnp.swapaxes, axis1=0, axis2=1)),
+                *with_peer(
+                    plan, "flax", ["flax, batch first"], partial(_flax_batch_first, network=network, given=first)
+                ),
             ]
-        error = partial(distance, reference=_tanh.in_numpy(*given.in_numpy()))
-        return race("iterate", contenders, plan, error, ROUNDING, _tanh.work(plan))
+        if network is TANH and plan.batch == 1:
+            contenders += _loops(given)
+        if network is LSTM and jax.default_backend() == "gpu":
+            contenders.append(_cudnn.contender(given))
+        error = partial(_error, network.in_numpy(*given.in_numpy()))
+        return race(case, contenders, plan, error, ROUNDING, work(plan, len(given.b) // plan.hidden))
 
 
-def _torch(torch: ModuleType, given: _tanh.Problem) -> list[Contender]:
-    network, xs = _tanh.in_torch(torch, given)
+def without_values(results: Any) -> None:
+    """For a contender whose values have no reference."""
+
+
+def _error(reference: np.ndarray, states: Any) -> float | None:
+    return None if states is None else distance(states, reference)
+
+
+def _torch(torch: ModuleType, network: Network, given: Problem) -> list[Contender]:
+    module, xs = network.in_torch(torch, given)
 
     def call() -> Any:
         with torch.no_grad():
-            return network(xs)[0]
+            return module(xs)[0]
 
-    return [Contender("PyTorch nn.RNN", call, "CPU, all its threads, no_grad")]
+    return [Contender(f"PyTorch nn.{network.name}", call, "CPU, all its threads, no_grad")]
 
 
-def _flax(_: ModuleType, given: _tanh.Problem) -> list[Contender]:
-    states, params = _tanh.in_flax(given)
-    return [Contender("flax nnx.RNN", partial(jitted(states), params, given.xs), "jitted, SimpleCell")]
+def _flax(_: ModuleType, network: Network, given: Problem) -> list[Contender]:
+    states, params = network.in_flax(given)
+    return [Contender("flax nnx.RNN", partial(jitted(states), params, given.xs), f"jitted, {network.in_nnx}")]
+
+
+def _flax_batch_first(_: ModuleType, network: Network, given: Problem) -> list[Contender]:
+    states, params = network.in_flax(given, batch_axis=0)
+    call = partial(jitted(states), params, given.xs)
+    return [Contender("flax, batch first", call, f"jitted, {network.in_nnx}", partial(jnp.swapaxes, axis1=0, axis2=1))]
+
+
+def _loops(given: Problem) -> list[Contender]:
+    return [
+        Contender("Python loop, jitted cell", partial(_loop, jitted(_step), *given)),
+        Contender("Python loop, un-jitted JAX", partial(_loop, _step, *given)),
+    ]
 
 
 def _step(W_h: Array, W_x: Array, b: Array, x: Array, h: Array) -> Array:

@@ -14,7 +14,8 @@ from ..._cells.vanilla import VanillaCell
 from ..._methods.closed import Exact
 from ..._paths.held import Hold
 from ..._run.integrate import integrate
-from .. import _diffrax, _tanh
+from .. import _diffrax
+from .._networks import TANH, over_batch, work
 from .._precision import TOLERANCES, best, with_its_point
 from .._race import OURS, TARGET, Contender, Plan, distance, jitted, race
 from .._rows import Row
@@ -39,7 +40,7 @@ def rows(plan: Plan) -> list[Row]:
             best("linear", name, {note: (partial(_by_tolerance, jitted(solve), xs, h0), TOLERANCES)}, error, plan)
             for name, (solve, note) in _diffrax.ways(partial(_rate, *problem[:3])).items()
         ]
-        return race("linear", contenders, plan, error, TARGET, _tanh.work(plan))
+        return race("linear", contenders, plan, error, TARGET, work(plan))
 
 
 def _by_tolerance(solve: Callable, xs: Array, h0: Array, tolerance: float) -> Any:
@@ -51,14 +52,14 @@ def _problem(plan: Plan) -> tuple[Any, jax.Array, jax.Array]:
 
     A is a Gaussian matrix, shifted so that its eigenvalues have negative real parts.
     """
-    given, n = _tanh.problem(plan), plan.hidden
+    given, n = TANH.problem(plan), plan.hidden
     A = 0.5 * jax.random.normal(jax.random.key(plan.seed + 1), (n, n)) / n**0.5 - 0.6 * jnp.eye(n)
     cell = VanillaCell(jax.scipy.linalg.expm(A), given.W_x, given.b, activation=None)
     return to_ode(cell, Exact()), given.xs, given.h0
 
 
 def _ours(field: Any, xs: Array, h0: Array) -> Array:
-    return _tanh.over_batch(lambda xs, h0: integrate(field, Hold(xs), h0, throw=False).states, xs, h0)
+    return over_batch(lambda xs, h0: integrate(field, Hold(xs), h0, throw=False).states, xs, h0)
 
 
 def _rate(A: Array, B: Array, c: Array, t: Any, k: Any, h: Array, xs: Array) -> Array:

@@ -9,7 +9,7 @@ from jax import Array
 
 from ..._cells.vanilla import VanillaCell
 from ..._run.iterate import iterate
-from .. import _tanh
+from .._networks import TANH
 from .._race import OURS, Contender, Plan, jitted, race
 from .._rows import Row
 from .gradient import distance_of_all, in_numpy
@@ -22,7 +22,7 @@ ALLOWED = 1e-2  # relative error
 def rows(plan: Plan) -> list[Row]:
     plan = plan.of_size(*SIZE)
     with jax.enable_x64(False):
-        given = _tanh.problem(plan)
+        given = TANH.problem(plan)
         kept = isqrt(plan.steps)
         contenders = [
             Contender(OURS, partial(jitted(jax.grad(partial(_ours, kept), (0, 1, 2))), *given), f"checkpoints={kept}"),

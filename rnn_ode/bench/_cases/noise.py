@@ -11,9 +11,10 @@ from jax import Array
 
 from ..._cells.vanilla import VanillaCell
 from ..._run.iterate import iterate
-from .. import _tanh
+from .._networks import TANH, Problem
 from .._race import OURS, Contender, Plan, jitted, race
 from .._rows import Row
+from .iterate import without_values
 
 SIZE = (128, 1, 100_000)  # units, batch, steps
 
@@ -27,14 +28,14 @@ ALLOWED = 0.05  # relative error of the standard deviation, of 2000 steps of a f
 def rows(plan: Plan) -> list[Row]:
     plan = plan.of_size(*SIZE)
     with jax.enable_x64(False):
-        given, key = _tanh.problem(plan), jax.random.key(plan.seed)
+        given, key = TANH.problem(plan), jax.random.key(plan.seed)
 
         def contender(name: str, run: Callable, note: str = "", values: Any = lambda states: states) -> Contender:
             return Contender(name, partial(jitted(run), *given, key), note, values)
 
         contenders = [
             contender(OURS, _noisy, f"σ = {SIGMA}"),
-            contender(f"{OURS} without noise", _still, values=lambda states: None),
+            contender(f"{OURS} without noise", _still, values=without_values),
             contender("plain lax.scan", _at_once, "normal numbers of all steps at once"),
             contender("plain lax.scan, step by step", _step_by_step, "normal numbers in each step"),
         ]
@@ -69,7 +70,7 @@ def _step_by_step(W_h: Array, W_x: Array, b: Array, xs: Array, h0: Array, key: A
     return jax.lax.scan(body, h0, (xs @ W_x.T + b[None], jnp.arange(xs.shape[0])))[1]
 
 
-def _error(given: _tanh.Problem, states: Any) -> float | None:
+def _error(given: Problem, states: Any) -> float | None:
     """The relative error of the standard deviation of what is added to the states, in the last steps."""
     if states is None:
         return None

@@ -13,7 +13,7 @@ from jax import Array
 from ..._cells.vanilla import VanillaCell
 from ..._run.iterate import iterate
 from ..._run.parallel_verdict import parallel_verdict
-from .. import _tanh
+from .._networks import TANH
 from .._race import OURS, Contender, Plan, distance, jitted, race
 from .._rows import Row
 from .iterate import ROUNDING
@@ -28,7 +28,7 @@ def rows(plan: Plan) -> list[Row]:
 
 
 def _at_length(plan: Plan) -> list[Row]:
-    given = _tanh.problem(plan)
+    given = TANH.problem(plan)
     given = given._replace(W_h=0.9 * given.W_h)
     cell = VanillaCell(given.W_h, given.W_x, given.b, jnp.tanh)
     taken = iterate(cell, given.xs, given.h0, parallel=True, throw=False).stats["newton_steps"]
@@ -38,7 +38,7 @@ def _at_length(plan: Plan) -> list[Row]:
         Contender(OURS, partial(jitted(partial(_states, True)), *given), note),
         Contender("step by step", partial(jitted(partial(_states, False)), *given), "iterate, parallel=False"),
     ]
-    error = partial(distance, reference=_tanh.in_numpy(*given.in_numpy()))
+    error = partial(distance, reference=TANH.in_numpy(*given.in_numpy()))
     return race("parallel", contenders, plan, error, ROUNDING)
 
 

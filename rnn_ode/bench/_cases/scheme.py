@@ -16,10 +16,11 @@ from jax import Array
 from ..._bridge.schemes import RungeKutta
 from ..._bridge.to_rnn import to_rnn
 from ..._run.iterate import iterate
-from .. import _tanh
+from .._networks import TANH, Problem, over_batch
 from .._race import OURS, Contender, Plan, jitted, race
 from .._rows import Row
 from .gradient import ALLOWED, distance_of_all, gradient_of
+from .iterate import without_values
 
 SIZES = (48, 1, 200), (48, 32, 200)  # units, batch, steps
 
@@ -32,15 +33,15 @@ def rows(plan: Plan) -> list[Row]:
 
 def _of_size(plan: Plan) -> list[Row]:
     with jax.enable_x64(False):
-        given = _tanh.problem(plan)
+        given = TANH.problem(plan)
     exact = _reference(given)
     with jax.enable_x64(False):
         told = "Tsit5, jax.grad, jitted"
         calls = [
             (OURS, gradient_of(_ours), told, lambda found: found),
-            (f"{OURS}, the run alone", _ours, "the same without derivatives", lambda found: None),
+            (f"{OURS}, the run alone", _ours, "the same without derivatives", without_values),
             ("diffrax in lax.scan", gradient_of(_by_diffrax), told, lambda found: found),
-            ("diffrax, the run alone", _by_diffrax, "the same without derivatives", lambda found: None),
+            ("diffrax, the run alone", _by_diffrax, "the same without derivatives", without_values),
         ]
         contenders = [
             Contender(name, partial(jitted(call), *given), note, values) for name, call, note, values in calls
@@ -48,7 +49,7 @@ def _of_size(plan: Plan) -> list[Row]:
         return race("scheme", contenders, plan, partial(_error, exact), ALLOWED)
 
 
-def _reference(given: _tanh.Problem) -> list[np.ndarray]:
+def _reference(given: Problem) -> list[np.ndarray]:
     with jax.enable_x64(True):
         return [np.asarray(array) for array in jax.jit(gradient_of(_by_diffrax))(*map(jnp.asarray, given.in_numpy()))]
 
@@ -63,7 +64,7 @@ def _rate(W_h: Array, W_x: Array, b: Array, h: Array, x: Array) -> Array:
 
 def _ours(W_h: Array, W_x: Array, b: Array, xs: Array, h0: Array) -> Array:
     cell = to_rnn(lambda t, h, path: _rate(W_h, W_x, b, h, path(t)), RungeKutta(), DT)
-    return _tanh.over_batch(lambda xs, h0: iterate(cell, xs, h0, throw=False).states[1:], xs, h0)
+    return over_batch(lambda xs, h0: iterate(cell, xs, h0, throw=False).states[1:], xs, h0)
 
 
 def _by_diffrax(W_h: Array, W_x: Array, b: Array, xs: Array, h0: Array) -> Array:
@@ -75,4 +76,4 @@ def _by_diffrax(W_h: Array, W_x: Array, b: Array, xs: Array, h0: Array) -> Array
         h, *_ = solver.step(term, 0 * dt, dt, h, x, state, False)
         return h, h
 
-    return _tanh.over_batch(lambda xs, h0: jax.lax.scan(body, h0, xs)[1], xs, h0)
+    return over_batch(lambda xs, h0: jax.lax.scan(body, h0, xs)[1], xs, h0)

@@ -14,11 +14,11 @@ from jax import Array
 
 from ..._cells.vanilla import VanillaCell
 from ..._run.iterate import iterate
-from .. import _tanh
+from .._networks import TANH, Problem
 from .._peers import with_peer
-from .._race import OURS, Contender, Plan, Work, jitted, race
+from .._race import OURS, Contender, Plan, jitted, race
 from .._rows import Row
-from .gradient import ALLOWED, distance_of_all
+from .gradient import ALLOWED, distance_of_all, gradient_work
 
 INPUTS, OUTPUTS = 16, 1
 
@@ -26,13 +26,14 @@ INPUTS, OUTPUTS = 16, 1
 class _Lesson(NamedTuple):
     """The network, its readout R (O, N), and the targets (T, …, O)."""
 
-    given: _tanh.Problem
+    given: Problem
     R: Any
     targets: Any
 
 
 def rows(plan: Plan) -> list[Row]:
     with jax.enable_x64(False):
+        plan = plan.of_size(plan.hidden, plan.batch, plan.steps, INPUTS)
         lesson = _lesson(plan)
         calls = [
             (OURS, _ours, "iterate(…, fold=), jax.grad, jitted, throw=False"),
@@ -47,18 +48,14 @@ def rows(plan: Plan) -> list[Row]:
             *with_peer(plan, "flax", ["flax nnx.RNN"], partial(_flax, lesson=lesson)),
         ]
         error = partial(distance_of_all, reference=_in_numpy(lesson))
-        return race("sequence", contenders, plan, error, ALLOWED, _work(plan))
+        return race("sequence", contenders, plan, error, ALLOWED, gradient_work(plan))
 
 
 def _lesson(plan: Plan) -> _Lesson:
-    given = _tanh.problem(plan)
-    keys = jax.random.split(jax.random.key(plan.seed + 1), 4)
-    batch = given.xs.shape[1:-1]
-    W_x = jax.random.normal(keys[0], (plan.hidden, INPUTS)) / INPUTS**0.5
-    xs = jax.random.normal(keys[1], (plan.steps, *batch, INPUTS))
-    R = jax.random.normal(keys[2], (OUTPUTS, plan.hidden)) / plan.hidden**0.5
-    targets = jax.random.normal(keys[3], (plan.steps, *batch, OUTPUTS))
-    return _Lesson(given._replace(W_x=W_x, xs=xs), R, targets)
+    given = TANH.problem(plan)
+    keys = jax.random.split(jax.random.key(plan.seed + 1))
+    R = jax.random.normal(keys[0], (OUTPUTS, plan.hidden)) / plan.hidden**0.5
+    return _Lesson(given, R, jax.random.normal(keys[1], (*given.xs.shape[:-1], OUTPUTS)))
 
 
 def _arguments(lesson: _Lesson) -> tuple[Array, ...]:
@@ -82,11 +79,11 @@ def _ours(W_h: Array, W_x: Array, b: Array, R: Array, xs: Array, h0: Array, targ
 
 
 def _scan(W_h: Array, W_x: Array, b: Array, R: Array, xs: Array, h0: Array, targets: Array) -> Array:
-    return jnp.mean((_tanh.scan(W_h, W_x, b, xs, h0) @ R.T - targets) ** 2)
+    return jnp.mean((TANH.scan(W_h, W_x, b, xs, h0) @ R.T - targets) ** 2)
 
 
 def _torch(torch: ModuleType, lesson: _Lesson) -> list[Contender]:
-    network, xs = _tanh.in_torch(torch, lesson.given)
+    network, xs = TANH.in_torch(torch, lesson.given)
     R = torch.from_numpy(np.array(lesson.R)).requires_grad_()
     targets = torch.from_numpy(np.array(lesson.targets))
     wanted = (network.weight_hh_l0, network.weight_ih_l0, network.bias_ih_l0, R)
@@ -98,7 +95,7 @@ def _torch(torch: ModuleType, lesson: _Lesson) -> list[Contender]:
 
 
 def _flax(_: ModuleType, lesson: _Lesson) -> list[Contender]:
-    states, params = _tanh.in_flax(lesson.given)
+    states, params = TANH.in_flax(lesson.given)
 
     def gradient(params: Any, R: Array, xs: Array, targets: Array) -> Any:
         return jax.grad(lambda params, R: jnp.mean((states(params, xs) @ R.T - targets) ** 2), argnums=(0, 1))(
@@ -106,7 +103,7 @@ def _flax(_: ModuleType, lesson: _Lesson) -> list[Contender]:
         )
 
     def values(results: Any) -> tuple[Any, ...]:
-        return *_tanh.from_flax(results[0]), results[1]
+        return *TANH.from_flax(results[0]), results[1]
 
     call = partial(jitted(gradient), params, lesson.R, lesson.given.xs, lesson.targets)
     return [Contender("flax nnx.RNN", call, "jax.grad, jitted, SimpleCell", values)]
@@ -116,7 +113,7 @@ def _in_numpy(lesson: _Lesson) -> tuple[np.ndarray, ...]:
     """The gradients by hand-written back-propagation through time."""
     W_h, W_x, b, xs, h0 = lesson.given.in_numpy()
     R, targets = np.asarray(lesson.R, float), np.asarray(lesson.targets, float)
-    states = _tanh.in_numpy(W_h, W_x, b, xs, h0)
+    states = TANH.in_numpy(W_h, W_x, b, xs, h0)
     before = np.concatenate([h0[None], states[:-1]])
     errors = 2 * (states @ R.T - targets) / targets.size
     deltas, later = np.empty_like(states), np.zeros_like(h0)
@@ -126,10 +123,3 @@ def _in_numpy(lesson: _Lesson) -> tuple[np.ndarray, ...]:
     deltas, before, xs = (array.reshape(-1, array.shape[-1]) for array in (deltas, before, xs))
     by_readout = errors.reshape(-1, OUTPUTS).T @ states.reshape(-1, len(b))
     return deltas.T @ before, deltas.T @ xs, deltas.sum(axis=0), by_readout
-
-
-def _work(plan: Plan) -> Work:
-    """Three products with the weights of the network: the run, the way back, and their gradient."""
-    n, count = plan.hidden, plan.steps * plan.batch
-    weights = n * (n + INPUTS)
-    return Work(6.0 * count * weights, 12.0 * (plan.steps * weights + count * (n + INPUTS)))
