@@ -9,7 +9,7 @@ from .._base.text import MISSING, number
 from .._base.version import __version__
 from .._files.atomic import written_beside
 from . import _machine
-from ._rows import Row, machines, seconds
+from ._rows import Row, machines, races, seconds
 
 _END = "<!-- end of bench -->"
 
@@ -46,10 +46,10 @@ def _begin(options: str) -> str:
 
 def markdown(rows: Sequence[Row], command: str) -> str:
     """The rows as Markdown tables, one for each case. Under them stand the command, the day, the machine and the versions."""
-    groups = [list(its) for _, its in itertools.groupby(_races(rows), lambda race: _subject(race[0]))]
-    tables = [_table(races) for races in groups]
+    groups = [list(its) for _, its in itertools.groupby(races(rows), lambda race: _subject(race[0]))]
+    tables = [_table(its) for its in groups]
     if len(groups) > 1:
-        tables = [f"`{_subject(races[0][0])}`:\n\n{table}" for races, table in zip(groups, tables, strict=True)]
+        tables = [f"`{_subject(its[0][0])}`:\n\n{table}" for its, table in zip(groups, tables, strict=True)]
     versions = ", ".join(f"{name} {version}" for name, version in _machine.versions().items())
     told = f"`{command}`, {datetime.datetime.now(datetime.UTC).date()}, rnn_ode {__version__}, {versions}."
     return "\n\n".join([*tables, " ".join([told, *(line[0].upper() + line[1:] for line in machines(rows))])])
@@ -60,33 +60,18 @@ def _subject(row: Row) -> str:
     return row.case.split()[0].rstrip(",")
 
 
-def _races(rows: Sequence[Row]) -> list[list[Row]]:
-    """The rows of each case and size. A contender that comes again begins another race."""
-    races: list[list[Row]] = []
-    for row in rows:
-        same = races and _place(races[-1][0]) == _place(row)
-        if not same or any(row.contender == other.contender for other in races[-1]):
-            races.append([])
-        races[-1].append(row)
-    return races
-
-
-def _place(row: Row) -> tuple:
-    return row.case, row.hidden, row.batch, row.steps, row.inputs
-
-
-def _table(races: list[list[Row]]) -> str:
+def _table(group: list[list[Row]]) -> str:
     """One race with a line for each contender, or several races with a line for each of them."""
-    if len(races) == 1:
-        lines = [[row.contender, seconds(row.median_s), _ratio(row)] for row in races[0]]
+    if len(group) == 1:
+        lines = [[row.contender, seconds(row.median_s), _ratio(row)] for row in group[0]]
         return _grid(["", "time", "its time over ours"], lines)
-    names = list(dict.fromkeys(row.contender for race in races for row in race))
+    names = list(dict.fromkeys(row.contender for race in group for row in race))
     lines = []
-    for race in races:
+    for race in group:
         ours, *others = race
         its = {row.contender: _ratio(row) for row in others}
         lines.append([_name(ours), seconds(ours.median_s), *(its.get(name, MISSING) for name in names[1:])])
-    return _grid([_of_names(races), names[0], *names[1:]], lines)
+    return _grid([_of_names(group), names[0], *names[1:]], lines)
 
 
 def _name(row: Row) -> str:
@@ -96,10 +81,10 @@ def _name(row: Row) -> str:
     return f"{row.hidden} × {row.batch}, {row.steps}" + (f", {row.inputs}" if row.inputs not in (None, 1) else "")
 
 
-def _of_names(races: list[list[Row]]) -> str:
+def _of_names(group: list[list[Row]]) -> str:
     """The heading of `_name`."""
-    first = races[0][0]
-    if any(_name(race[0])[:1].isalpha() for race in races):
+    first = group[0][0]
+    if any(_name(race[0])[:1].isalpha() for race in group):
         return ""
     return "units × batch, steps" + (", inputs" if first.inputs not in (None, 1) else "")
 

@@ -142,8 +142,13 @@ _IN_A_CASE = (
 )
 
 
-def case_table(rows: Sequence[Row], number: str) -> Table:
-    """The rows of one case at one size, with `number` in the title: "case 3 of 13". Skipped contenders have one line."""
+def case_tables(rows: Sequence[Row], number: str) -> list[Table]:
+    """The rows of a case, a table for each race, with `number` in the titles: "case 3 of 13"."""
+    return [_race_table(race, number) for race in races(rows)]
+
+
+def _race_table(rows: Sequence[Row], number: str) -> Table:
+    """Skipped contenders have one line."""
     ran, first = [row for row in rows if not row.skipped], rows[0]
     size = "" if first.hidden is None else f": {first.hidden} units, {first.batch} at once, {first.steps} steps"
     if first.inputs not in (None, 1):
@@ -159,8 +164,23 @@ def case_table(rows: Sequence[Row], number: str) -> Table:
     return Table(_IN_A_CASE, tuple(map(_words_in_a_case, ran)), f"{number}, {first.case}{size}", tuple(notes))
 
 
+def races(rows: Sequence[Row]) -> list[list[Row]]:
+    """The rows of each case and size. A contender that comes again begins another race."""
+    found: list[list[Row]] = []
+    for row in rows:
+        same = found and _place(found[-1][0]) == _place(row)
+        if not same or any(row.contender == other.contender for other in found[-1]):
+            found.append([])
+        found[-1].append(row)
+    return found
+
+
+def _place(row: Row) -> tuple:
+    return row.case, row.hidden, row.batch, row.steps, row.inputs
+
+
 def legend(rows: Sequence[Row]) -> Table:
-    """The machine, and what the columns of `case_table` mean."""
+    """The machine, and what the columns of `case_tables` mean."""
     return Table(notes=(*machines(list(rows)), *(f"{c.heading}: {c.says}." for c in _IN_A_CASE if c.says)))
 
 

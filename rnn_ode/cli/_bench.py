@@ -70,7 +70,7 @@ def bench_command(
     from .. import bench as benchmark
     from .._base.checks import counted
     from ..bench._page import check_page, put
-    from ..bench._rows import Row, case_table, legend
+    from ..bench._rows import Row, case_tables, legend
 
     rows: list[Row] = []
     cases = [name.lower() for name in case or ()] or (benchmark.QUICK if quick else None)
@@ -110,8 +110,8 @@ def bench_command(
                 rows.extend(measured)
                 if not as_json:
                     with step.paused(), deferred():
-                        table = case_table(measured, f"case {done} of {len(parts)}")
-                        typer.echo(fitted([table], legend=False) + "\n")
+                        tables = case_tables(measured, f"case {done} of {len(parts)}")
+                        typer.echo(fitted(tables, legend=False) + "\n")
 
             benchmark.run(
                 **wanted,

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from rnn_ode import bench, plot
-from rnn_ode.bench._rows import Row, as_table, legend
+from rnn_ode.bench._rows import Row, as_table, case_tables, legend
 
 
 @pytest.fixture
@@ -99,3 +99,10 @@ def test_the_picture_names_the_contenders_and_draws_curves_if_there_are_any(rows
     assert [text.get_text() for text in plot.bench(rows).axes[0].get_yticklabels()] == ["slow", "wrong"]
     with pytest.raises(ValueError, match="at least one row"):
         plot.bench([])
+
+
+def test_each_size_of_a_case_has_a_table_of_its_own(row):
+    rows = [row(name, hidden=units, note="jitted") for units in (3, 4) for name in ("rnn_ode", "a peer")]
+    tables = case_tables(rows, "case 1 of 1")
+    assert [table.title.split(", ")[1] for table in tables] == ["iterate: 3 units", "iterate: 4 units"]
+    assert all(table.notes == ("rnn_ode: jitted.", "a peer: jitted.") for table in tables)

@@ -73,9 +73,9 @@ CASES: dict[str, Callable[[Plan], list[Row]]] = SIZED | {
 }
 SECONDS = dict.fromkeys(CASES, 60) | {
     "iterate": 10,
-    "lstm": 10,
-    "gru": 10,
-    "gradient": 5,
+    "lstm": 9,
+    "gru": 8,
+    "gradient": 8,
     "lstm_gradient": 10,
     "gru_gradient": 10,
     "sequence": 6,
@@ -83,8 +83,8 @@ SECONDS = dict.fromkeys(CASES, 60) | {
     "integrate_linear_input": 25,
     "linear": 20,
     "long": 15,
-    "integrate_gradient": 60,
-    "scheme": 15,
+    "integrate_gradient": 120,
+    "scheme": 19,
     "evolve": 22,
     "basins": 12,
     "parallel": 60,

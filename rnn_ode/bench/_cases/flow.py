@@ -45,11 +45,11 @@ def _rows(case: str, path: type, plan: Plan) -> list[Row]:
         given = TANH.problem(plan)
         end = given.xs if path is Hold else jnp.concatenate([given.xs[1:], given.xs[-1:]])
         ends = jnp.concatenate([given.xs, end], axis=-1)
-        rate = partial(_rate, given.W_h, given.W_x, given.b)
+        rate = partial(rate_of, given.W_h, given.W_x, given.b)
         plan.progress(f"{case}: the reference, at tolerance 1e-12")
         exact = np.asarray(jitted(partial(_diffrax.solve, rate, diffrax.Dopri8(), True))(1e-12, ends, given.h0))[1:]
         error = partial(distance, reference=exact)
-        ours = jitted(partial(_ours, path, given.W_h, given.W_x, given.b))
+        ours = jitted(partial(states_of, path, given.W_h, given.W_x, given.b))
         ways = {OURS: (lambda tolerance, ends, h0: ours(tolerance, given.xs, h0), "jitted, throw=False")}
         ways |= {name: (jitted(solve), note) for name, (solve, note) in _diffrax.ways(rate).items()}
         contenders = [
@@ -67,7 +67,7 @@ def _rows(case: str, path: type, plan: Plan) -> list[Row]:
 # JAX
 
 
-def _ours(path: type, W_h: Array, W_x: Array, b: Array, tolerance: Any, xs: Array, h0: Array) -> Array:
+def states_of(path: type, W_h: Array, W_x: Array, b: Array, tolerance: Any, xs: Array, h0: Array) -> Array:
     field = to_ode(VanillaCell(W_h, W_x, b, jnp.tanh), Forward(1))
 
     def run(xs: Array, h0: Array) -> Array:
@@ -76,7 +76,7 @@ def _ours(path: type, W_h: Array, W_x: Array, b: Array, tolerance: Any, xs: Arra
     return over_batch(run, xs, h0)
 
 
-def _rate(W_h: Array, W_x: Array, b: Array, t: Any, k: Any, h: Array, ends: Array) -> Array:
+def rate_of(W_h: Array, W_x: Array, b: Array, t: Any, k: Any, h: Array, ends: Array) -> Array:
     """dh/dt at time t, which lies in step k."""
     start, end = jnp.split(ends[k], 2)
     return jnp.tanh(W_h @ h + W_x @ (start + (t - k) * (end - start)) + b) - h
@@ -96,7 +96,7 @@ def _rk4(size: Any, at: Any, W_h: Array, W_x: Array, b: Array, ends: Array, h: A
     """One step of the classical Runge–Kutta method, from the time `at` within a sample interval on."""
 
     def rate(s: Any, h: Array) -> Array:
-        return _rate(W_h, W_x, b, s, 0, h, ends[None])
+        return rate_of(W_h, W_x, b, s, 0, h, ends[None])
 
     k1 = rate(at, h)
     k2 = rate(at + size / 2, h + size / 2 * k1)
