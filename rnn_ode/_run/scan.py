@@ -141,18 +141,32 @@ def _driven(functions, combine, fold, drive, weight, inputs, h0, kicks):
 
 @jax.custom_jvp
 def _product(weight, transposed, h):
-    """Return weight @ h, as h @ transposed. In reverse mode the gradient of the weight has the weight's own order of axes: to
-    add the transposed of an outer product in every step takes twice the time (a GRU of 128 units, one sequence)."""
-    return h @ transposed
+    """Return weight @ h. A batch of states takes the product with the transposed weight, which XLA computes faster.
+
+    In reverse mode the gradient of the weight has the weight's own order of axes, since to add the transposed of an outer
+    product in every step takes twice the time (a GRU of 128 units, one sequence). The cotangent of h is its product with the
+    weight, which is the faster one in a batch."""
+    return _by_rows(weight, transposed, h)
+
+
+@jax.custom_batching.custom_vmap
+def _by_rows(weight, transposed, h):
+    return weight @ h
+
+
+@_by_rows.def_vmap
+def _by_rows_in_a_batch(size, batched, weight, transposed, h):
+    axes = [0 if one else None for one in batched]
+    return jax.vmap(lambda _, transposed, h: h @ transposed, axes, axis_size=size)(weight, transposed, h), True
 
 
 @partial(_product.defjvp, symbolic_zeros=True)  # a zero matrix would be multiplied in every step
 def _product_jvp(primals, tangents):
-    _, transposed, h = primals
+    weight, _, h = primals
     d_weight, _, d_h = tangents  # the tangent of the transposed is that of the weight
-    along = [d_h @ transposed] if _moves(d_h) else []
+    along = [weight @ d_h] if _moves(d_h) else []
     along += [d_weight @ h] if _moves(d_weight) else []
-    value = h @ transposed
+    value = _product(*primals)
     return value, sum(along[1:], along[0]) if along else jnp.zeros_like(value)
 
 

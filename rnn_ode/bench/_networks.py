@@ -88,9 +88,10 @@ class Network:
 
     def lean_scan(self, W_h: Array, W_x: Array, b: Array, xs: Array, h0: Array) -> Array:
         """The same with W_x x + b computed in the loop, and the product W_h h kept apart from the rest."""
+        product_with = _prepared(W_h)
 
         def body(state: tuple[Array, ...], x: Array) -> tuple[tuple[Array, ...], Array]:
-            product = jax.lax.optimization_barrier(_times(W_h, state[0]))
+            product = jax.lax.optimization_barrier(product_with(state[0]))
             drive = _times(W_x, x)
             state = self.advance(jnp, product, drive + jnp.broadcast_to(b, drive.shape), state)
             return state, state[0]
@@ -145,8 +146,8 @@ def products(W_h: Array, W_x: Array, b: Array, xs: Array, h0: Array) -> Array:
     W_h is scaled so that they stay of the size of one.
     """
     units = W_h.shape[1]
-    scaled = W_h / (jnp.std(W_h) * units**0.5)
-    return jax.lax.scan(lambda h, _: (_times(scaled, h)[..., :units], None), jnp.ones_like(h0), None, len(xs))[0]
+    product_with = _prepared(W_h / (jnp.std(W_h) * units**0.5))
+    return jax.lax.scan(lambda h, _: (product_with(h)[..., :units], None), jnp.ones_like(h0), None, len(xs))[0]
 
 
 def work(plan: Plan, gates: int = 1) -> Work:
@@ -155,6 +156,12 @@ def work(plan: Plan, gates: int = 1) -> Work:
     weights = gates * n * (n + inputs)
     size = jnp.dtype(jnp.result_type(float)).itemsize
     return Work(2.0 * rows * weights, float(size * (plan.steps * weights + rows * (n + inputs))))
+
+
+def _prepared(W: Array) -> Callable[[Array], Array]:
+    """W h of one state, or of a batch (B, N), with W in the order of axes that XLA multiplies fastest by."""
+    transposed = jax.lax.optimization_barrier(W.T)
+    return lambda h: W @ h if h.ndim == 1 else h @ transposed
 
 
 def _times(W: Array, h: Array) -> Array:

@@ -11,7 +11,7 @@ from rnn_ode import bench
 from rnn_ode.cli import app
 
 PAGE = (Path(__file__).parents[2] / "docs" / "benchmarks.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"<!-- bench (.*) -->\n(.*?)<!-- end of bench -->\n", PAGE, re.DOTALL)
+BLOCKS = re.findall(r"<!-- bench (\S.*?) -->\n(.*?)<!-- end of bench -->\n", PAGE, re.DOTALL)
 
 
 def test_every_table_of_the_page_is_made_by_the_command():
