@@ -14,12 +14,12 @@ from .._base.callables import check_cell
 from .._base.checks import as_step, check_callable, check_count, check_flag
 from .._base.compiled import compiled
 from .._base.results import RESULTS
-from .._base.states import after, mask_failed, promote
+from .._base.states import after, frozen, mask_failed, promote
 from .._base.types import Cell, State
 from .._cells.protocol import as_initial_state
 from .fold import NO_FOLD, Fold, as_fold, checked_fold
 from .inputs import check_inputs
-from .kept import keep, with_result, with_result_unless
+from .kept import Kept, ending, ending_unless, keep, with_result, with_result_unless
 from .network import keeps_whole_states, run_by_segments, run_cell
 from .noise import BLOCK, Noise
 from .parallel import run_in_parallel
@@ -155,11 +155,11 @@ def _run_network(
     if fold is not None:
         # with a `save`, the check needs no states: if nobody uses them, they are not kept
         fold, save = checked_fold(fold, h0), save or _as_it_is
-    run = partial(run_by_segments, cell, save, fold or NO_FOLD, noise, xs, h0)
+    by_segments = partial(run_by_segments, cell, partial(keep, save=save), fold or NO_FOLD, noise, xs, h0)
     if checkpoints is not None:
-        rows, total, doubt = run(-(-xs.shape[0] // checkpoints), jax.checkpoint)
+        rows, total, doubt = by_segments(-(-xs.shape[0] // checkpoints), jax.checkpoint)
     elif noise is not None:
-        rows, total, doubt = run(BLOCK, lambda segment, **options: segment)
+        rows, total, doubt = by_segments(BLOCK, _without_checkpoint)
         if whole and fold is None:
             return ts, after(h0, rows.state), total, None, doubt == 0
     elif whole or not keeps_whole_states(cell):
@@ -167,9 +167,36 @@ def _run_network(
         if whole and fold is None:
             return ts, after(h0, rows.state), total, None, doubt == 0
     else:
-        rows, total, doubt = run(min(xs.shape[0], _SEGMENT), lambda segment, **options: segment)
+        assert save is not None
+        return ts, *_run_and_save(cell, save, fold or NO_FOLD, xs, h0)
     states, result = with_result(after(keep(h0, save), rows))
     return ts, states, mask_failed(doubt > 0, total), result, doubt == 0
+
+
+def _run_and_save(
+    cell: Cell, save: Callable[[Any], Any], fold: Fold, xs: Array, h0: State
+) -> tuple[State, PyTree, RESULTS, Bool[Array, ""]]:
+    """Return what `save` returns of the states (T + 1, …), the fold, how the run ended, and whether all states are finite.
+
+    Only if one is not, the run is repeated to find it."""
+    total, length = xs.shape[0] + 1, min(xs.shape[0], _SEGMENT)
+    rows, folded, doubt = run_by_segments(
+        cell, lambda h: Kept(save(h), None), fold, None, xs, h0, length, _without_checkpoint
+    )
+    still, given, start = frozen((cell, xs, h0))
+
+    def look():
+        health = partial(keep, save=lambda h: ())
+        found, _, _ = run_by_segments(still, health, NO_FOLD, None, given, start, length, _without_checkpoint)
+        return ending(after(health(start), found))
+
+    end, result = ending_unless(doubt == 0, total, look)
+    states = mask_failed(jnp.arange(total) >= end, after(save(h0), rows.state))
+    return states, mask_failed(doubt > 0, folded), result, doubt == 0
+
+
+def _without_checkpoint(segment: Callable, **options: Any) -> Callable:
+    return segment
 
 
 def _as_it_is(h: State) -> State:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, PyTree
+from jaxtyping import Array, Bool, Int, PyTree
 
 from .._base.checks import is_concrete
 from .._base.results import RESULTS
@@ -44,17 +44,35 @@ def with_result(rows: Kept, increasing: Bool[Array, " n"] | None = None) -> tupl
 
     `increasing` (n,) says for traced times whether all times up to each one increase; rows are infinite also from the first
     time on that does not."""
-    states, healths = rows
-    if healths is None:
-        finite, health = _finite_rows(states), lambda k: _health(_row(states, k))
-    else:
-        finite, health = healths.finite, lambda k: _row(healths, k)
-    total, (end, result) = finite.shape[0], _ending(finite, health)
+    states, (end, result) = rows.state, ending(rows)
+    total = jax.tree.leaves(rows)[0].shape[0]
     if increasing is not None:
         first = jnp.min(jnp.where(increasing, total, jnp.arange(total)))
         result = RESULTS.where((first < total) & (first <= end), RESULTS.times_not_increasing, result)  # pyright: ignore
         end = jnp.minimum(end, first)
     return mask_failed(jnp.arange(total) >= end, states), result
+
+
+def ending(rows: Kept) -> tuple[Int[Array, ""], RESULTS]:
+    """Return the number of states (n, …) before the first one that is not finite, and how the run ended."""
+    states, healths = rows
+    if healths is None:
+        return _ending(_finite_rows(states), lambda k: _health(_row(states, k)))
+    return _ending(healths.finite, lambda k: _row(healths, k))
+
+
+def ending_unless(
+    fine: Bool[Array, ""], total: int, look: Callable[[], tuple[Int[Array, ""], RESULTS]]
+) -> tuple[Int[Array, ""], RESULTS]:
+    """Return what `look` returns, as `ending` does, of `total` states. It is in a branch, for states that are not `fine`."""
+
+    def looked():
+        end, result = look()
+        return end, jax.tree.leaves(result)[0]
+
+    successful, form = jax.tree.flatten(RESULTS.successful)
+    end, code = jax.lax.cond(all_in_batch(fine), lambda: (jnp.array(total), successful[0]), looked)
+    return end, jax.tree.unflatten(form, [code])
 
 
 def with_result_unless(fine: Bool[Array, ""], states: State) -> tuple[State, RESULTS]:
@@ -72,20 +90,16 @@ def _with_result_unless(fine: Bool[Array, ""], states: State) -> tuple[State, RE
     whichever order of axes they are wanted. The branch reads the rows as the loop left them: with the first row in front they
     would be made for it."""
     first, rows = (jax.tree.map(lambda leaf, part=part: leaf[part], frozen(states)) for part in (0, slice(1, None)))
-    total, successful = jax.tree.leaves(states)[0].shape[0], RESULTS.successful
+    total = jax.tree.leaves(states)[0].shape[0]
 
-    def known(first, rows):
-        return jnp.array(total), jax.tree.leaves(successful)[0]
-
-    def look(first, rows):
+    def look():
         def health(k):
             return _health(jax.tree.map(lambda a, b: jnp.where(k == 0, a, b), first, _row(rows, jnp.maximum(k - 1, 0))))
 
-        end, result = _ending(after(is_finite(first), jax.vmap(is_finite)(rows)), health)
-        return end, jax.tree.leaves(result)[0]
+        return _ending(after(is_finite(first), jax.vmap(is_finite)(rows)), health)
 
-    end, code = jax.lax.cond(all_in_batch(fine), known, look, first, rows)
-    return mask_failed(jnp.arange(total) >= end, states), jax.tree.unflatten(jax.tree.structure(successful), [code])
+    end, result = ending_unless(fine, total, look)
+    return mask_failed(jnp.arange(total) >= end, states), result
 
 
 def _row(rows: PyTree, k: Array) -> PyTree:

@@ -73,9 +73,16 @@ def _run_layers(cells: Sequence[Cell], save, fold: Fold, xs, h0, kicks) -> Run:
 
 
 def run_by_segments(
-    cell: Cell, save: Save, fold: Fold, noise: Noise | None, xs: Array, h0: State, length: int, checkpoint: Callable
+    cell: Cell,
+    kept: Callable[[State], Kept],
+    fold: Fold,
+    noise: Noise | None,
+    xs: Array,
+    h0: State,
+    length: int,
+    checkpoint: Callable,
 ) -> tuple[Kept, PyTree, Float[Array, ""]]:
-    """Return what is kept of every state (T, …), the fold, and whether the states are in doubt.
+    """Return what is `kept` of every state (T, …), the fold, and whether the states are in doubt.
 
     Only one segment of `length` states is in memory at a time, or with noise of the next multiple of a block of noise. With
     `jax.checkpoint`, reverse mode stores only the states between segments."""
@@ -88,9 +95,12 @@ def run_by_segments(
         part, count = Fold(fold.f, total, given[1]), given[0].shape[0]
         kicks = None if noise is None else noise.steps(block, count, h0)
         rows, end, total, more = run_cell(cell, None, part, given[0], h, kicks)
-        return (end, total, doubt + more, block + -(-count // BLOCK)), jax.vmap(lambda h: keep(h, save))(rows.state)
+        return (end, total, doubt + more, block + -(-count // BLOCK)), jax.vmap(kept)(rows.state)
 
     start, inputs = (h0, fold.init, jnp.zeros(()), jnp.zeros((), int)), (xs, fold.rows)
+    if length >= xs.shape[0]:
+        (_, total, doubt, _), rows = segment(start, inputs)
+        return rows, total, doubt
     whole = xs.shape[0] // length * length
     blocks = jax.tree.map(lambda leaf: leaf[:whole].reshape(-1, length, *leaf.shape[1:]), inputs)
     end, rows = jax.lax.scan(segment, start, blocks)

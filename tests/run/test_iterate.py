@@ -130,6 +130,14 @@ def test_overflow_keeps_the_rows_before_it(save):
 
 
 @pytest.mark.slow
+def test_in_a_batch_the_members_that_overflow_keep_the_rows_before_it_and_the_others_all():
+    starts = jnp.array([[1.0], [2.0**1020]])
+    run = jax.vmap(lambda h0: doubling(h0, throw=False, save=lambda h: h / 2))(starts)
+    np.testing.assert_array_equal(run.states[0, :, 0], 2.0 ** np.arange(-1.0, 9))
+    np.testing.assert_array_equal(run.states[1, :, 0], [2.0**1019, 2.0**1020, 2.0**1021, 2.0**1022] + [np.inf] * 6)
+
+
+@pytest.mark.slow
 def test_overflow_never_shows_a_nan():
     cell = ro.VanillaCell([[2.0, -3.0], [1.0, 2.0]], np.zeros((2, 1)), np.zeros(2), activation=None)  # inf − inf
     run = ro.iterate(cell, np.ones((700, 1)), np.full(2, 1e300), throw=False)

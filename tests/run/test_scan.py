@@ -227,12 +227,13 @@ def branches(jaxpr):
             yield from branches(part)
 
 
+@pytest.mark.parametrize("save", [None, jax.tree.leaves], ids=["all", "some"])
 @pytest.mark.parametrize("name", ["tanh", "lstm"])
-def test_the_check_of_a_batch_is_a_branch_that_returns_no_states(name):
+def test_the_check_of_a_batch_is_a_branch_that_returns_no_states(name, save):
     """`vmap` keeps a branch only where all members take the same one, and copies what it returns. It would copy all that a
     `while_loop` reads."""
     batch = jnp.stack([XS, XS])
-    found = list(branches(jax.make_jaxpr(jax.vmap(lambda xs: ro.iterate(CELLS[name], xs).states))(batch).jaxpr))
+    found = list(branches(jax.make_jaxpr(jax.vmap(lambda xs: ro.iterate(CELLS[name], xs, save=save).states))(batch).jaxpr))
     assert [eqn.primitive.name for eqn in found] == ["cond", "cond"]  # where a run ends, and the error
     assert all(eqn.invars[0].aval.shape == () for eqn in found)
     assert all(out.aval.size <= len(batch) for eqn in found for out in eqn.outvars)
