@@ -66,13 +66,12 @@ class Network:
         return Problem(*self.draw(plan.hidden, plan.inputs, keys[1]), xs, jnp.zeros((*batch, plan.hidden)))
 
     def ours(self, W_h: Array, W_x: Array, b: Array, xs: Array, h0: Array, batch_axis: int = 1) -> Array:
-        """The states h by `iterate`: (T + 1, …, N), or (T, …, N) of an LSTM."""
+        """The states h (T + 1, …, N) by `iterate`."""
         cell = self.cell(W_h, W_x, b)
 
         def run(xs: Array, h0: Array) -> Array:
-            if self.parts == 1:
-                return iterate(cell, xs, h0, throw=False).states
-            return iterate(cell, xs, (h0,) * self.parts, save=lambda state: state[0], throw=False).states
+            start = h0 if self.parts == 1 else (h0,) * self.parts
+            return jax.tree.leaves(iterate(cell, xs, start, throw=False).states)[0]
 
         return over_batch(run, xs, h0, batch_axis)
 

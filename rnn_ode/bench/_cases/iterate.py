@@ -40,7 +40,7 @@ def _rows(case: str, network: Network, plan: Plan) -> list[Row]:
     with jax.enable_x64(False), jax.default_matmul_precision("highest"):  # GPUs would take fewer bits
         given = network.problem(plan)
         calls = [
-            (OURS, network.ours, "jitted, throw=False" + (", save=h" if network.parts > 1 else "")),
+            (OURS, network.ours, "jitted, throw=False"),
             ("hand-written lax.scan", network.scan, "jitted, W_x x + b before the scan"),
             ("lax.scan, W_x x in it", network.lean_scan, "jitted, W_h h behind a barrier"),
         ]
