@@ -144,8 +144,8 @@ def _product(weight, transposed, h):
     """Return weight @ h. A batch of states takes the product with the transposed weight, which XLA computes faster.
 
     In reverse mode the gradient of the weight has the weight's own order of axes, since to add the transposed of an outer
-    product in every step takes twice the time (a GRU of 128 units, one sequence). The cotangent of h is the product of that of
-    the result with the weight, the faster one in a batch; `jnp.inner` keeps the batch the first axis of both."""
+    product in every step takes twice the time (a GRU of 128 units, one sequence). The cotangent of h is that of the result,
+    multiplied by the weight, which is the faster product in a batch; `jnp.inner` keeps the batch the first axis of both."""
     return _by_rows(weight, transposed, h)
 
 

@@ -219,6 +219,26 @@ def test_a_tangent_costs_one_product_a_step():
     assert list(loops(eqx.filter_make_jaxpr(tangent)(CELLS["tanh"], XS)[0].jaxpr)) == [2, 1]
 
 
+def steps_back(jaxpr):
+    """The body of every scan that runs backwards."""
+    for eqn in jaxpr.eqns:
+        yield from inside(eqn) if eqn.primitive is jax.lax.scan_p and eqn.params["reverse"] else ()
+        for part in inside(eqn):
+            yield from steps_back(part)
+
+
+@pytest.mark.parametrize("name", ["tanh", "lstm"])
+def test_a_step_back_in_a_batch_transposes_nothing(name):
+    """The cotangents (B, M) are multiplied by the weight (M, K) as they are: each other order of axes costs a copy a step."""
+
+    def total(cell, xs):
+        return sum(jnp.sum(leaf) for leaf in jax.tree.leaves(jax.vmap(lambda xs: ro.iterate(cell, xs).states)(xs)))
+
+    (body,) = steps_back(eqx.filter_make_jaxpr(eqx.filter_grad(total))(CELLS[name], jnp.stack([XS, XS]))[0].jaxpr)
+    assert sum(eqn.primitive is jax.lax.dot_general_p for eqn in body.eqns) == 1
+    assert not [eqn for eqn in body.eqns if eqn.primitive is jax.lax.transpose_p]
+
+
 def branches(jaxpr):
     """All branches and loops but scans."""
     for eqn in jaxpr.eqns:
@@ -233,7 +253,9 @@ def test_the_check_of_a_batch_is_a_branch_that_returns_no_states(name, save):
     """`vmap` keeps a branch only where all members take the same one, and copies what it returns. It would copy all that a
     `while_loop` reads."""
     batch = jnp.stack([XS, XS])
-    found = list(branches(jax.make_jaxpr(jax.vmap(lambda xs: ro.iterate(CELLS[name], xs, save=save).states))(batch).jaxpr))
+    found = list(
+        branches(jax.make_jaxpr(jax.vmap(lambda xs: ro.iterate(CELLS[name], xs, save=save).states))(batch).jaxpr)
+    )
     assert [eqn.primitive.name for eqn in found] == ["cond", "cond"]  # where a run ends, and the error
     assert all(eqn.invars[0].aval.shape == () for eqn in found)
     assert all(out.aval.size <= len(batch) for eqn in found for out in eqn.outvars)
