@@ -12,6 +12,7 @@ from . import _machine
 from ._rows import Row, machines, races, seconds
 
 _END = "<!-- end of bench -->"
+_FIXED = "\N{NO-BREAK SPACE}"
 
 
 def put(page: Path, options: str, rows: Sequence[Row]) -> None:
@@ -66,27 +67,30 @@ def _table(group: list[list[Row]]) -> str:
         lines = [[row.contender, seconds(row.median_s), _ratio(row)] for row in group[0]]
         return _grid(["", "time", "its time over ours"], lines)
     names = list(dict.fromkeys(row.contender for race in group for row in race))
+    heading, labels = _names(group)
     lines = []
-    for race in group:
-        ours, *others = race
+    for label, (ours, *others) in zip(labels, group, strict=True):
         its = {row.contender: _ratio(row) for row in others}
-        lines.append([_name(ours), seconds(ours.median_s), *(its.get(name, MISSING) for name in names[1:])])
-    return _grid([_of_names(group), names[0], *names[1:]], lines)
+        lines.append([label, seconds(ours.median_s), *(its.get(name, MISSING) for name in names[1:])])
+    return _grid([heading, *names], lines)
 
 
-def _name(row: Row) -> str:
-    part = row.case.removeprefix(_subject(row)).strip(", ")
-    if part or row.hidden is None:
-        return part or row.case
-    return f"{row.hidden} × {row.batch}, {row.steps}" + (f", {row.inputs}" if row.inputs not in (None, 1) else "")
+def _names(group: list[list[Row]]) -> tuple[str, list[str]]:
+    """What tells the races of a case apart, with its heading: the part of the case, or the size.
 
-
-def _of_names(group: list[list[Row]]) -> str:
-    """The heading of `_name`."""
-    first = group[0][0]
-    if any(_name(race[0])[:1].isalpha() for race in group):
-        return ""
-    return "units × batch, steps" + (", inputs" if first.inputs not in (None, 1) else "")
+    Steps and inputs that all races have stand in the heading. The spaces within a size do not break."""
+    rows = [race[0] for race in group]
+    parts = [row.case.removeprefix(_subject(row)).strip(", ") for row in rows]
+    if any(parts) or rows[0].hidden is None:
+        return "", [part or row.case for part, row in zip(parts, rows, strict=True)]
+    heading, names = "units × batch", [f"{row.hidden} × {row.batch}".replace(" ", _FIXED) for row in rows]
+    for unit, counts in {"steps": [row.steps for row in rows], "inputs": [row.inputs for row in rows]}.items():
+        if len(set(counts)) > 1:
+            heading += f", {unit}"
+            names = [f"{name}, {count}" for name, count in zip(names, counts, strict=True)]
+        elif unit == "steps" or counts[0] not in (None, 1):
+            heading += f", {counts[0]} {unit}"
+    return heading, names
 
 
 def _ratio(row: Row) -> str:

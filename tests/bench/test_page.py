@@ -1,5 +1,6 @@
 """The tables of a Markdown page."""
 
+import dataclasses
 import re
 
 import pytest
@@ -32,12 +33,21 @@ def test_one_size_has_a_line_for_each_contender(row):
 def test_several_sizes_have_a_line_each_and_a_column_for_each_contender(sized):
     rows = [sized("rnn_ode", 3), sized("a", 3, ratio=2.0), sized("rnn_ode", 4), sized("b", 4, ratio=0.5)]
     assert grid(_page.markdown(rows, "")) == [
-        ["units × batch, steps", "rnn_ode", "a", "b"],
-        ["3 × 1, 5", "2 ms", "2", "–"],
-        ["4 × 1, 5", "2 ms", "–", "0.5"],
+        ["units × batch, 5 steps", "rnn_ode", "a", "b"],
+        ["3\u00a0×\u00a01", "2 ms", "2", "–"],
+        ["4\u00a0×\u00a01", "2 ms", "–", "0.5"],
     ]
+
+
+def test_steps_and_inputs_stand_in_the_heading_unless_they_differ(sized):
     wide = [sized("rnn_ode", units, inputs=16) for units in (3, 4)]
-    assert grid(_page.markdown(wide, ""))[1][0] == "3 × 1, 5, 16"
+    assert grid(_page.markdown(wide, ""))[0][0] == "units × batch, 5 steps, 16 inputs"
+    lengths = [dataclasses.replace(sized("rnn_ode", 3), steps=steps) for steps in (5, 6)]
+    assert [line[0] for line in grid(_page.markdown(lengths, ""))] == [
+        "units × batch, steps",
+        "3\u00a0×\u00a01, 5",
+        "3\u00a0×\u00a01, 6",
+    ]
 
 
 def test_what_has_no_ratio_is_told(sized):
