@@ -179,15 +179,15 @@ def _run_and_save(
     """Return what `save` returns of the states (T + 1, …), the fold, how the run ended, and whether all states are finite.
 
     Only if one is not, the run is repeated to find it."""
-    total, length = xs.shape[0] + 1, min(xs.shape[0], _SEGMENT)
+    total = xs.shape[0] + 1
     rows, folded, doubt = run_by_segments(
-        cell, lambda h: Kept(save(h), None), fold, None, xs, h0, length, _without_checkpoint
+        cell, lambda h: Kept(save(h), None), fold, None, xs, h0, _SEGMENT, _without_checkpoint
     )
     still, given, start = frozen((cell, xs, h0))
 
     def look():
         health = partial(keep, save=lambda h: ())
-        found, _, _ = run_by_segments(still, health, NO_FOLD, None, given, start, length, _without_checkpoint)
+        found, _, _ = run_by_segments(still, health, NO_FOLD, None, given, start, _SEGMENT, _without_checkpoint)
         return ending(after(health(start), found))
 
     end, result = ending_unless(doubt == 0, total, look)

@@ -87,7 +87,7 @@ def run_by_segments(
     Only one segment of `length` states is in memory at a time, or with noise of the next multiple of a block of noise. With
     `jax.checkpoint`, reverse mode stores only the states between segments."""
     if noise is not None:
-        length = min(-(-length // BLOCK) * BLOCK, xs.shape[0])
+        length = -(-length // BLOCK) * BLOCK
 
     @partial(checkpoint, prevent_cse=False)  # in a scan nothing can be shared with the forward pass
     def segment(carry, given):

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from .._base.text import MISSING, number
 from .._base.version import __version__
-from .._files.atomic import written_beside
+from .._files.arrays import decoded
+from .._files.atomic import check_regular, written_beside
 from . import _machine
 from ._rows import Row, machines, races, seconds
 
@@ -31,7 +32,10 @@ def check_page(page: Path, options: str) -> None:
 
 def _around(page: Path, begin: str) -> tuple[str, str]:
     """What stands before and after the tables in a page that begin so."""
-    text = page.read_text(encoding="utf-8") if page.exists() else ""
+    text = ""
+    if page.exists():
+        check_regular(page)
+        text = decoded(page).replace("\r\n", "\n")
     before, found, rest = text.partition(f"{begin}\n")
     if not found:
         return (f"{text.rstrip()}\n\n" if text.strip() else ""), ""

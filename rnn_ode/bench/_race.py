@@ -47,7 +47,8 @@ class Plan:
 class Contender:
     """What is timed: `call()` returns its results, or a float: the seconds that it measured itself.
 
-    `values` returns, from the results, the values that are compared with the reference. Without a `call` the contender cannot
+    `values` returns, from the results, the values that are compared with the reference; it is `None` if there are none to
+    compare. Without a `call` the contender cannot
     run here, and `note` says why. `allowed` is its own bound on the error, if it has one. `first_s` are the seconds of the
     first call, if that has been made; `curve` is as in `Row`.
     """
@@ -55,7 +56,7 @@ class Contender:
     name: str
     call: Callable[[], Any] | None
     note: str = ""
-    values: Callable[[Any], Any] = lambda results: results
+    values: Callable[[Any], Any] | None = lambda results: results
     allowed: float | None = None
     first_s: float | None = None
     curve: list[tuple[float, float]] | None = None
@@ -136,7 +137,8 @@ def _enter(
     entry = _Entry(contender, first_s=contender.first_s or first_s, warm_s=first_s)
     if error is None:
         return entry
-    entry.error = error(contender.values(results))
+    if contender.values is not None:
+        entry.error = error(contender.values(results))
     del results
     bound = allowed if contender.allowed is None else contender.allowed
     if entry.error is not None and not entry.error <= bound:

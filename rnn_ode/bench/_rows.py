@@ -151,8 +151,7 @@ def _race_table(rows: Sequence[Row], number: str) -> Table:
     """Skipped contenders have one line."""
     ran, first = [row for row in rows if not row.skipped], rows[0]
     size = "" if first.hidden is None else f": {first.hidden} units, {first.batch} at once, {first.steps} steps"
-    if first.inputs not in (None, 1):
-        size += f", {first.inputs} inputs"
+    size += _of_inputs(first)
     notes = [f"{row.contender}: {row.note}." for row in ran if row.note]
     for note in dict.fromkeys(row.note for row in rows if row.skipped):
         names = ", ".join(row.contender for row in rows if row.skipped and row.note == note)
@@ -162,6 +161,10 @@ def _race_table(rows: Sequence[Row], number: str) -> Table:
             f"{first.contender} reaches {100 * first.of_peak:.2g} % of this machine's rate of matrix products."
         )
     return Table(_IN_A_CASE, tuple(map(_words_in_a_case, ran)), f"{number}, {first.case}{size}", tuple(notes))
+
+
+def _of_inputs(row: Row) -> str:
+    return "" if row.inputs in (None, 1) else f", {row.inputs} inputs"
 
 
 def races(rows: Sequence[Row]) -> list[list[Row]]:
@@ -214,7 +217,7 @@ def _words(row: Row) -> tuple[str, ...]:
     ratio = "skipped" if row.skipped else "WRONG" if not row.ok else "–" if row.ratio is None else _number(row.ratio)
     quartiles = "–" if row.median_s is None else f"{seconds(row.low_s)} … {seconds(row.high_s)}"
     error = "–" if row.error is None else f"{row.error:.1e}"
-    size = "–" if row.hidden is None else f"{row.hidden}×{row.batch}×{row.steps}"
+    size = "–" if row.hidden is None else f"{row.hidden}×{row.batch}×{row.steps}{_of_inputs(row)}"
     share = "–" if row.of_peak is None else f"{100 * row.of_peak:.2g} %"
     return (
         *(row.case, size, row.contender, ratio, seconds(row.median_s), quartiles, seconds(row.compile_s)),

@@ -81,6 +81,21 @@ def test_tables_are_replaced_where_the_same_options_made_them_and_added_at_the_e
     assert page.read_text() == first.replace("| 2 ms |", "| 5 ms |", 1)
 
 
+def test_a_page_of_windows_is_one_too(row, tmp_path):
+    page, rows = tmp_path / "page.md", [row(median_s=2e-3, ratio=1.0)]
+    _page.put(page, "--case iterate", rows)
+    page.write_bytes(page.read_bytes().replace(b"\n", b"\r\n"))
+    _page.put(page, "--case iterate", rows)
+    assert page.read_text().count("| 2 ms |") == 1
+
+
+def test_a_page_that_is_no_text_is_named(row, tmp_path):
+    page = tmp_path / "page.md"
+    page.write_bytes(b"# Title\n\xff")
+    with pytest.raises(ValueError, match=re.escape(f"{page}, line 2: not UTF-8 text; got byte 0xff.")):
+        _page.check_page(page, "")
+
+
 def test_a_page_whose_table_does_not_end_is_refused_and_kept(row, tmp_path):
     page = tmp_path / "page.md"
     page.write_text("<!-- bench -->\nmuch text\n")

@@ -106,3 +106,10 @@ def test_each_size_of_a_case_has_a_table_of_its_own(row):
     tables = case_tables(rows, "case 1 of 1")
     assert [table.title.split(", ")[1] for table in tables] == ["iterate: 3 units", "iterate: 4 units"]
     assert all(table.notes == ("rnn_ode: jitted.", "a peer: jitted.") for table in tables)
+
+
+def test_inputs_are_told_where_there_are_several(row):
+    for inputs, told in ((1, False), (16, True)):
+        rows = [row(inputs=inputs)]
+        assert (", 16 inputs" in case_tables(rows, "case 1 of 1")[0].title) == told
+        assert (", 16 inputs" in as_table(rows).rows[0][1]) == told

@@ -22,7 +22,6 @@ from .._race import OURS, TARGET, Contender, Plan, jitted, race
 from .._rows import Row
 from . import flow
 from .gradient import distance_of_all, gradient_of
-from .iterate import without_values
 
 SIZES = (48, 1, 60), (48, 32, 60)  # units, batch, steps
 TOLERANCES = tuple(10 ** (-k / 2) for k in range(6, 17))
@@ -43,24 +42,21 @@ def _of_size(plan: Plan) -> list[Row]:
         "diffrax, Tsit5": (tsit5, "jump_ts, jax.grad, jitted"),
         "diffrax, Dopri8": (dopri8, "jump_ts, jax.grad, jitted"),
     }
+    error = partial(distance_of_all, reference=exact)
     contenders, runs = [], []
     for name, (states, note) in ways.items():
         gradient = jitted(_gradient(states))
         way = {note: (lambda k, gradient=gradient: gradient(k, *given), TOLERANCES)}
-        note, its = quickest("integrate_gradient", name, way, partial(distance_of_all, reference=exact), plan)
+        note, its = quickest("integrate_gradient", name, way, error, plan)
         contenders.append(Contender(name, its.call, note, first_s=its.first_s, curve=its.curve))
         run = partial(jitted(states), its.setting, *given)
-        runs.append(Contender(f"{name}, the run alone", run, "the same without derivatives", without_values))
-    return race("integrate_gradient", contenders + runs, plan, partial(_error, exact), TARGET)
+        runs.append(Contender(f"{name}, the run alone", run, "the same without derivatives", None))
+    return race("integrate_gradient", contenders + runs, plan, error, TARGET)
 
 
 def _gradient(states: Callable) -> Callable:
     """The gradient as a function of the tolerance and the arrays of the problem."""
     return lambda tolerance, *given: gradient_of(partial(states, tolerance), by=(0, 1, 2))(*given)
-
-
-def _error(exact: list[np.ndarray], found: Any) -> float | None:
-    return None if found is None else distance_of_all(found, exact)
 
 
 def _ours(tolerance: Any, W_h: Array, W_x: Array, b: Array, xs: Array, h0: Array) -> Array:

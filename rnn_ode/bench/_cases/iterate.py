@@ -4,6 +4,7 @@ Beside them stand a scan that makes the part of the input in its loop, and one t
 In a batch, ours and flax's run with the batch as the first axis, too.
 """
 
+import dataclasses
 from collections.abc import Callable
 from functools import partial
 from types import ModuleType
@@ -48,31 +49,16 @@ def _rows(case: str, network: Network, plan: Plan) -> list[Row]:
         contenders += [
             *with_peer(plan, "torch", [f"PyTorch nn.{network.name}"], partial(_torch, network=network, given=given)),
             *with_peer(plan, "flax", ["flax nnx.RNN"], partial(_flax, network=network, given=given)),
-            Contender(PRODUCTS, partial(jitted(products), *given), "jitted, W_h h in a scan", without_values),
+            Contender(PRODUCTS, partial(jitted(products), *given), "jitted, W_h h in a scan", None),
         ]
         if plan.batch > 1:
-            first = given._replace(xs=jnp.swapaxes(given.xs, 0, 1))
-            ours = partial(jitted(partial(network.ours, batch_axis=0)), *first)
-            contenders += [
-                Contender(f"{OURS}, batch first", ours, "jitted, throw=False", partial(jnp.swapaxes, axis1=0, axis2=1)),
-                *with_peer(
-                    plan, "flax", ["flax, batch first"], partial(_flax_batch_first, network=network, given=first)
-                ),
-            ]
+            contenders += _batch_first(plan, network, given)
         if network is TANH and plan.batch == 1:
             contenders += _loops(given)
         if network is LSTM and jax.default_backend() == "gpu":
             contenders.append(_cudnn.contender(given))
-        error = partial(_error, network.in_numpy(*given.in_numpy()))
+        error = partial(distance, reference=network.in_numpy(*given.in_numpy()))
         return race(case, contenders, plan, error, ROUNDING, work(plan, len(given.b) // plan.hidden))
-
-
-def without_values(results: Any) -> None:
-    """For a contender whose values have no reference."""
-
-
-def _error(reference: np.ndarray, states: Any) -> float | None:
-    return None if states is None else distance(states, reference)
 
 
 def _torch(torch: ModuleType, network: Network, given: Problem) -> list[Contender]:
@@ -85,15 +71,20 @@ def _torch(torch: ModuleType, network: Network, given: Problem) -> list[Contende
     return [Contender(f"PyTorch nn.{network.name}", call, "CPU, all its threads, no_grad")]
 
 
-def _flax(_: ModuleType, network: Network, given: Problem) -> list[Contender]:
-    states, params = network.in_flax(given)
-    return [Contender("flax nnx.RNN", partial(jitted(states), params, given.xs), f"jitted, {network.in_nnx}")]
+def _flax(
+    _: ModuleType, network: Network, given: Problem, name: str = "flax nnx.RNN", batch_axis: int = 1
+) -> list[Contender]:
+    states, params = network.in_flax(given, batch_axis)
+    return [Contender(name, partial(jitted(states), params, given.xs), f"jitted, {network.in_nnx}")]
 
 
-def _flax_batch_first(_: ModuleType, network: Network, given: Problem) -> list[Contender]:
-    states, params = network.in_flax(given, batch_axis=0)
-    call = partial(jitted(states), params, given.xs)
-    return [Contender("flax, batch first", call, f"jitted, {network.in_nnx}", partial(jnp.swapaxes, axis1=0, axis2=1))]
+def _batch_first(plan: Plan, network: Network, given: Problem) -> list[Contender]:
+    """Ours and flax's, on inputs and with states whose first axis is the batch."""
+    given = given._replace(xs=jnp.swapaxes(given.xs, 0, 1))
+    ours = Contender(OURS, partial(jitted(partial(network.ours, batch_axis=0)), *given), "jitted, throw=False")
+    flax = with_peer(plan, "flax", ["flax"], partial(_flax, network=network, given=given, name="flax", batch_axis=0))
+    time_first = partial(jnp.swapaxes, axis1=0, axis2=1)
+    return [dataclasses.replace(one, name=f"{one.name}, batch first", values=time_first) for one in (ours, *flax)]
 
 
 def _loops(given: Problem) -> list[Contender]:

@@ -5,7 +5,6 @@ of diffrax's solver in a hand-written `lax.scan`. The reference is diffrax's gra
 """
 
 from functools import partial
-from typing import Any
 
 import diffrax
 import jax
@@ -20,7 +19,6 @@ from .._networks import TANH, Problem, over_batch
 from .._race import OURS, Contender, Plan, jitted, race
 from .._rows import Row
 from .gradient import ALLOWED, distance_of_all, gradient_of
-from .iterate import without_values
 
 SIZES = (48, 1, 200), (48, 32, 200)  # units, batch, steps
 
@@ -39,23 +37,19 @@ def _of_size(plan: Plan) -> list[Row]:
         told = "Tsit5, jax.grad, jitted"
         calls = [
             (OURS, gradient_of(_ours), told, lambda found: found),
-            (f"{OURS}, the run alone", _ours, "the same without derivatives", without_values),
+            (f"{OURS}, the run alone", _ours, "the same without derivatives", None),
             ("diffrax in lax.scan", gradient_of(_by_diffrax), told, lambda found: found),
-            ("diffrax, the run alone", _by_diffrax, "the same without derivatives", without_values),
+            ("diffrax, the run alone", _by_diffrax, "the same without derivatives", None),
         ]
         contenders = [
             Contender(name, partial(jitted(call), *given), note, values) for name, call, note, values in calls
         ]
-        return race("scheme", contenders, plan, partial(_error, exact), ALLOWED)
+        return race("scheme", contenders, plan, partial(distance_of_all, reference=exact), ALLOWED)
 
 
 def _reference(given: Problem) -> list[np.ndarray]:
     with jax.enable_x64(True):
         return [np.asarray(array) for array in jax.jit(gradient_of(_by_diffrax))(*map(jnp.asarray, given.in_numpy()))]
-
-
-def _error(exact: list[np.ndarray], found: Any) -> float | None:
-    return None if found is None else distance_of_all(found, exact)
 
 
 def _rate(W_h: Array, W_x: Array, b: Array, h: Array, x: Array) -> Array:
