@@ -69,17 +69,22 @@ def pytest_xdist_make_scheduler(config, log):
         return LoadFileScheduling(config, log)
 
 
+def run_by_name(item):
+    """The marker by which a test must be asked for, `None` for a test of the suite."""
+    return next((mark for mark in ("thorough", "gate") if item.get_closest_marker(mark)), None)
+
+
 def pytest_collection_modifyitems(config, items):
-    """Thorough tests run where `-m` names them, and nowhere else. Workers begin with the longest files, so that none of them
-    has a long one left at the end."""
-    if "thorough" not in config.option.markexpr:
-        left_out = [item for item in items if item.get_closest_marker("thorough")]
-        config.hook.pytest_deselected(items=left_out)
+    """Tests of the gate and thorough ones run where `-m` names them, and nowhere else. Workers begin with the longest files,
+    so that none of them has a long one left at the end."""
+    left_out = {item for item in items if (mark := run_by_name(item)) and mark not in config.option.markexpr}
+    if left_out:
+        config.hook.pytest_deselected(items=list(left_out))
         items[:] = [item for item in items if item not in left_out]
     if hasattr(config, "workerinput"):
         lengths = Counter()
         for item in items:
-            lengths[item.path] += 20 if item.get_closest_marker("slow") else 1
+            lengths[item.path] += 20 if any(map(item.get_closest_marker, ("slow", "gate"))) else 1
         items.sort(key=lambda item: -lengths[item.path])
 
 

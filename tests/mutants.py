@@ -217,7 +217,7 @@ def _status(copy: Path, tests: list[str], mark: str, limit: float, *plugins) -> 
         os.chdir(copy)
         import pytest
 
-        marked = ["-m", "slow and not thorough" if mark == "slow" else "not slow"]
+        marked = ["-m", "(slow or gate) and not thorough" if mark == "slow" else "not slow"]
         quiet = [
             "-W",
             "ignore::pytest.PytestAssertRewriteWarning",

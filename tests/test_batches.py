@@ -25,7 +25,7 @@ ASK = {
 }
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_every_answer_of_a_batch_of_spectra_is_that_of_its_members():
     answers = jax.jit(lambda s: {name: ask(s) for name, ask in ASK.items()})
     batch = answers(jax.vmap(ro.spectrum)(MATRICES))

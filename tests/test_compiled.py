@@ -89,7 +89,7 @@ def test_gradients_of_iterate(activation):
     assert_gradients_agree(loss, loss, parameters(), 1e-10)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize(
     "case",
     [
@@ -124,18 +124,18 @@ def _gradients_of_a_flow(case, tolerance=1e-6, **options):
     assert_gradients_agree(forward, reverse, parameters(), tolerance)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_gradients_of_integrate():
     _gradients_of_a_flow((None, ro.Forward(1)))
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("case", [(None, ro.Exact(complex=True)), (jnp.tanh, ro.Exact(anchored=True))], ids=label)
 def test_gradients_of_integrate_with_every_kind_of_field(case):
     _gradients_of_a_flow(case)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_gradients_of_logm():
     def loss(W):
         return number(ro.logm(W))
@@ -143,7 +143,7 @@ def test_gradients_of_logm():
     assert_gradients_agree(loss, loss, parameters()[:1], 1e-9)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_gradients_of_rates():
     W = parameters(seed=3)[0]
     for method in (None, ro.Textbook(), ro.Forward(3), ro.Backward(2), ro.Tustin(), ro.Exact()):
@@ -169,7 +169,7 @@ def plain_flow(cell, xs, h0):
     return ro.integrate(ro.to_ode(cell, ro.Forward(2)), ro.Hold(xs), h0, throw=False)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("job", [plain_run, plain_flow])
 def test_jitted_equals_eager_and_vmapped_equals_a_loop(job):
     many = [parameters(seed) for seed in range(3)]
@@ -254,7 +254,7 @@ def test_verdicts_compile_once():
     assert len(traces) == 1
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_plain_jax_takes_every_cell_and_path():
     values = parameters()
     piecewise = ro.PiecewiseLinearCell(0.5 * jnp.eye(3), values[0] / 4, *values[1:3])
@@ -269,7 +269,7 @@ def test_plain_jax_takes_every_cell_and_path():
         assert jax.grad(lambda p: number(p(1.3)))(path).xs.shape == xs.shape
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_plain_jax_takes_every_field_and_method():
     values = parameters()
     xs = values[3]
@@ -307,7 +307,7 @@ def everything(W_h, W_x, b, xs, h0):
     return found
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("x64", [True, False], ids=["x64 on", "x64 off"])
 def test_float32_stays_float32(x64):
     with jax.enable_x64(x64):
@@ -316,7 +316,7 @@ def test_float32_stays_float32(x64):
     assert {key for key, kind in kinds.items() if kind not in (jnp.float32, jnp.complex64)} == set()
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_float32_results_are_near_those_of_float64(float32):
     """A few hundred roundings of 2⁻²⁴, times the condition of what is computed."""
     single = jax.tree.map(np.asarray, jax.jit(everything)(*parameters(dtype=np.float32)))
@@ -446,7 +446,7 @@ def lowered() -> dict[tuple[str, str], str]:
     return {(name, platform): outcome for name, platform, outcome in rows}
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("platform", ["cpu", "cuda", "tpu"])
 def test_everything_lowers(lowered, platform):
     outcomes = {name: lowered[name, platform] for name in LOWERED}

@@ -289,7 +289,7 @@ def test_a_system_s_jacobian_is_the_derivative_of_its_residual(name):
     np.testing.assert_allclose(system.jacobian(jnp.asarray(h)), wanted, rtol=1e-6, atol=1e-8)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @each("name", ["map of an LSTM", "flow of a stranger"])  # for systems of their own see systems/test_base.py
 def test_every_analysis_takes_a_system_of_any_kind(name):
     system = SYSTEMS[name]

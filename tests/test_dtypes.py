@@ -188,7 +188,7 @@ def in_float64(ask):
     return numbers(ask(jnp.float64, GIVEN[SAME]))
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize(("ask", "ways"), CASES + MORE)
 def test_all_types_give_the_same_answer(ask, ways, as_user):
     """To 1e-3: a thousand rounding errors of float32 and more, of problems whose conditions are about 10."""
@@ -199,14 +199,14 @@ def test_all_types_give_the_same_answer(ask, ways, as_user):
         np.testing.assert_allclose(found, wanted, rtol=1e-3, atol=1e-3, err_msg=f"{dtype} {given} x64={x64}")
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_recommend_takes_a_float32_network_and_float64_samples(as_user):
     """Both find the same scheme; its ratio of signal to error, of 128 samples, is the same to a decibel."""
     found = [ro.recommend(cell(dtype), LONG, 1.25, budget=1).best for dtype in (jnp.float32, jnp.float64)]
     assert found[0].label == found[1].label and abs(found[0].snr - found[1].snr) < 1
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize(("ask", "ways"), CASES)
 def test_bfloat16_is_refused_by_name_or_right(ask, ways, as_user):
     """bfloat16 has a rounding error of 0.8 %, and the weights are exact in it: to 10 % of the largest entry."""

@@ -76,7 +76,7 @@ def test_antisymmetric():
     assert abs(np.abs(eigenvalues(W)).max() - 1.4) < 0.1
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize(("n", "seed"), [(1, 0), (2, 1), (12, 2), (12, 3)])
 def test_radius_and_abscissa(n, seed):
     base = draw(init.gaussian(), n, seed)
@@ -98,7 +98,7 @@ def test_radius_and_abscissa_of_another_base():
     np.testing.assert_array_equal(turned[0], 0)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_multipliers_are_those_asked_for():
     from hypothesis import given, settings  # half a second, which every worker would pay at the top of the file
     from hypothesis import strategies as st
@@ -148,7 +148,7 @@ def test_float32_places_the_spectrum_to_its_rounding():
     assert distance(eigenvalues(W), [0.9, 0.5 + 0.5j, 0.5 - 0.5j, -0.3]) < 1e-6
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @each
 def test_jitted_equals_eager_and_vmapped_equals_a_loop(initializer):
     keys = jax.random.split(KEY, 3)

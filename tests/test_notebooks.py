@@ -189,7 +189,7 @@ def test_a_number_that_nothing_holds_is_found():
         assert len(unguarded(nbformat.v4.new_notebook(cells=[prose, other]))) == 1
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @each_notebook
 def test_runs_and_gives_what_is_stored(path, tmp_path):
     environment = os.environ | {

@@ -51,7 +51,7 @@ def test_nothing_abstract_is_for_speed():
 # --- a cell ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_a_new_cell_in_compare_with_a_new_method():
     methods = (ro.Forward(1), strangers.Central(), ro.Exact(anchored=True))
     found = ro.compare(LEAKY, XS, methods=methods)
@@ -61,7 +61,7 @@ def test_a_new_cell_in_compare_with_a_new_method():
     assert found.rows[2].error_max < 1e-6  # anchored: exact at the samples
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_a_new_cell_at_other_times():
     states = ro.evolve(LEAKY, ro.Hold(XS), TIMES).states
     np.testing.assert_allclose(states[::2], ro.iterate(LEAKY, XS).states, atol=1e-12)
@@ -96,7 +96,7 @@ def test_a_new_piecewise_linear_cell_has_its_cycles():
     np.testing.assert_allclose(-2 * np.abs(orbit) + 1, orbit[::-1], atol=1e-12)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_a_new_cell_is_trained_with_a_new_penalty_and_kept(tmp_path):
     keys = jax.random.split(jax.random.key(1))
     cell = strangers.Leaky(jnp.asarray(W) / 3, jnp.ones((N, 1)), jnp.asarray(B), 0.5)
@@ -142,7 +142,7 @@ def test_a_new_method_converts_every_cell_to_second_order():
     np.testing.assert_allclose(field(0.0, h, lambda t, after=0.0: jnp.asarray(XS[0])), wanted, rtol=1e-9)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_the_command_knows_a_new_method(tmp_path):
     file = tmp_path / "weights.json"
     cell = {"W_h": (W / 3 + np.eye(N) / 2).tolist(), "W_x": np.ones((N, 1)).tolist(), "b": [0.0] * N}
@@ -228,7 +228,7 @@ def test_a_cell_with_another_drive_is_no_affine_map():
 # --- paths, schemes, fields, systems -------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("run", [ro.evolve, ro.delayed_feedback, ro.state_trajectory])
 def test_another_held_path_is_held(run):
     cell = ro.VanillaCell([[0.5]], [[1.0]], [0.1], jnp.tanh)
@@ -244,7 +244,7 @@ def test_another_held_path_is_refused_where_hold_is(run, as_user):
         run(cell, strangers.Steps(np.ones((4, 1))), np.arange(9) / 2)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_new_paths_drive_a_flow():
     field = ro.to_ode(CELLS["affine"], ro.Forward(1))
     ours, theirs = (ro.integrate(field, path(XS), jnp.zeros(N)).states for path in (strangers.Steps, ro.Hold))

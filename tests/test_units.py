@@ -68,7 +68,7 @@ RUNS = {
 }
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize(("name", "dtype"), [(name, (np.float64, np.float32)[k % 2]) for k, name in enumerate(RUNS)])
 def test_runs_are_the_same_in_every_unit(name, dtype):
     xs, h0 = XS.astype(dtype), H0.astype(dtype)
@@ -82,7 +82,7 @@ def test_runs_are_the_same_in_every_unit(name, dtype):
         np.testing.assert_allclose(got.stats["radius"], wanted.stats["radius"], rtol=100 * float(np.finfo(dtype).eps))
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_gradients_have_no_unit(dtype):
     wanted, got = (ro.gradient_flow(cell(s, dtype), XS.astype(dtype), s * H0.astype(dtype)) for s in (1.0, STATE))

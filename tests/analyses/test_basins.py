@@ -35,7 +35,7 @@ def lorenz(rho):
     return ro.Flow(field)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_newtons_method_goes_to_the_roots_to_which_numpy_goes():
     states = GRID + 1e-3
     z, roots = states @ [1, 1j], np.exp(2j * np.pi * np.arange(3) / 3)
@@ -152,7 +152,7 @@ def test_chaos_of_a_high_dimension_is_said_not_to_have_settled():
     assert found.labels.tolist() == [-3] * 8 and found.result == ro.RESULTS.states_unsettled
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_time_and_state_in_other_units_change_no_label():
     def rate(slow, unit, t, h, path):
         return slow * unit * two_cycles(t, h / unit, path)

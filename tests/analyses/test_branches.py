@@ -120,7 +120,7 @@ def check(make_system, branch, tolerance=1e-10):
 # --- the reference block ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("flow", [False, True], ids=["map", "flow"])
 def test_an_s_shaped_branch_has_both_folds_and_the_unstable_middle(flow):
     make_system = network(flow, W=2.0, c=1.0)
@@ -138,7 +138,7 @@ def test_an_s_shaped_branch_has_both_folds_and_the_unstable_middle(flow):
     check(make_system, branch)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("flow", [False, True], ids=["map", "flow"])
 def test_a_flip_belongs_to_the_map_alone(flow):
     found = ["branch point"] if flow else ["flip", "branch point"]
@@ -151,7 +151,7 @@ def test_a_flip_belongs_to_the_map_alone(flow):
     np.testing.assert_allclose(branch.critical, branch.eigenvalues[branch.indices, 0], atol=1e-8)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize(
     ("flow", "kind", "gain", "critical"),
     [
@@ -170,7 +170,7 @@ def test_neimark_sacker_of_the_map_is_at_1_and_hopf_of_the_flow_at_2(flow, kind,
 # --- published values ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_henon():
     """Flip at a = 3(1 − b)²/4, fold at −(1 − b)²/4, and then h → ∞ as a → 0 from below."""
     branch = ro.continue_branch(henon, np.array([0.6, 0.2]), (1.4, -1.4))
@@ -183,7 +183,7 @@ def test_henon():
     check(henon, part)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_logistic():
     trivial = ro.continue_branch(logistic, np.array([0.0]), (0.5, 3.5))
     other = ro.continue_branch(logistic, np.array([0.7]), (3.5, 0.5))
@@ -192,7 +192,7 @@ def test_logistic():
     np.testing.assert_allclose(other.points[:, 0], 1 - 1 / other.parameters, atol=1e-12)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_lorenz():
     """Pitchfork at ρ = 1 on the origin; on C±, one branch through it, Hopf at σ(σ + β + 3)/(σ − β − 1), ω² = β(σ + ρ)."""
     origin = ro.continue_branch(lorenz, np.zeros(3), (0.0, 30.0))
@@ -206,14 +206,14 @@ def test_lorenz():
     check(lorenz, arms)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_brusselator():
     branch = ro.continue_branch(brusselator, np.ones(2), (1.0, 3.0))
     assert kinds(branch) == ["hopf"]
     np.testing.assert_allclose([*parameters(branch), branch.critical[0]], [2.0, 1j], atol=1e-8)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_a_pitchfork_from_its_stem_a_transcritical_point_and_a_hysteresis_loop():
     pitchfork = polynomial(h1p1=1, h3p0=-1)
     stem = ro.continue_branch(pitchfork, np.zeros(1), (-1.0, 1.3))
@@ -243,7 +243,7 @@ def test_a_pitchfork_from_its_arm_and_a_circle():
         check(make_system, branch)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_a_neutral_saddle_is_no_hopf_point():
     """At p = 1 the real eigenvalues 1 and p − 2 add up to zero; for the map, 2 and p/2 multiply to one."""
     flow = ro.continue_branch(
@@ -273,7 +273,7 @@ def test_a_start_on_a_branch_point_goes_along_the_parameter():
 # --- no jump is silent -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("offset", [1e-1, 1e-6])
 def test_a_broken_pitchfork_is_followed_round_its_bend(offset):
     """h = tanh(w h + b): the branch of h ≈ b ends on the upper arm and has no bifurcation; straight on lies another curve."""
@@ -288,7 +288,7 @@ def test_a_broken_pitchfork_is_followed_round_its_bend(offset):
     ("flow", "seeds"),
     [
         pytest.param(False, (1, 3), marks=pytest.mark.slow, id="map"),
-        pytest.param(True, (0, 1), marks=pytest.mark.slow, id="flow"),
+        pytest.param(True, (0, 1), marks=pytest.mark.gate, id="flow"),
         pytest.param(False, range(6), marks=pytest.mark.thorough, id="map of six networks"),
         pytest.param(True, range(6), marks=pytest.mark.thorough, id="flow of six networks"),
     ],
@@ -330,7 +330,7 @@ def settled(W, b):
     return h if np.max(np.abs(step)) < 1e-8 else None
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_one_make_system_is_compiled_once():
     calls = []
     template = network(False, W=2.0, c=1.0)
@@ -367,7 +367,7 @@ def test_corners_of_relu():
         np.testing.assert_allclose(branch.points[-1, 0], end / (1 - w), atol=1e-12)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_states_may_be_pytrees():
     cell = drawn(eqx.nn.LSTMCell, 1, 2)
 
@@ -394,7 +394,7 @@ def test_float32(float32):
         assert np.all(branch.residuals <= 1e-5 * np.maximum(1, np.linalg.norm(branch.points, axis=1)))
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("kernel", ["correct", "branch_point"])
 def test_the_kernels_lower_everywhere(kernel, monkeypatch):
     monkeypatch.setenv("EQX_ON_ERROR", "nan")
@@ -507,7 +507,7 @@ def test_a_start_that_does_not_converge_is_refused_with_its_residual():
 # --- the picture -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_the_picture_draws_what_is_stable_solid_and_marks_each_kind():
     branch = ro.continue_branch(FIXED, np.array([-1.0]), (-1.0, 1.0))
     axes = ro.plot.branch(branch).axes[0]
@@ -521,7 +521,7 @@ def test_the_picture_draws_what_is_stable_solid_and_marks_each_kind():
         ro.plot.branch(branch, 1)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_no_verdict_of_a_branch_is_sure_on_a_kink():
     """h ↦ relu(p h) rests at 0, on its kink, for every p; h ↦ relu(p h + 1) off it, at 1/(1 − p)."""
     for bias, verdict in ((0.0, "UNDETERMINED"), (1.0, "DECAYS")):
@@ -533,7 +533,7 @@ def test_no_verdict_of_a_branch_is_sure_on_a_kink():
         assert branch.complete and set(names) == {verdict}
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("size", [1e-6, 1.0, 1e-4])
 def test_states_may_be_small(size):
     """0 = b + x − x³ with x = h/size folds at b = ±2/√27, whatever the size."""

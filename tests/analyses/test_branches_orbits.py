@@ -42,7 +42,7 @@ def lorenz(rho):
     return ro.Flow(field)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_an_arm_leaves_along_a_coordinate_that_is_not_coupled():
     """(tanh(½ x + p), tanh((1 + p) y)): a pitchfork of y at p = 0, where the row of y in the equations is rounding."""
 
@@ -76,7 +76,7 @@ def test_a_doubled_orbit_and_the_other_arm_of_a_tanh_unit():
         assert made.to_dataset().points.shape == made.points.shape
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("times", telling([3, 4], 3))
 def test_the_logistic_map_doubles_its_period_at_the_published_values(times):
     """r = 3, 1 + √6, 3.5440903596, 3.5644072661, 3.5687594195 (OEIS A086181, A091517 and the cascade of Feigenbaum): within a
@@ -95,7 +95,7 @@ def test_the_logistic_map_doubles_its_period_at_the_published_values(times):
     np.testing.assert_allclose(found, published[: times + 1], atol=1e-8)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("counts", telling([(2, 4), (2, 4, 8)], (2, 4)))
 def test_henon_doubles_its_period_at_the_published_values(counts):
     """b = 0.3: a = 0.3675 = 3(1 − b)²/4, 0.9125 = (1 + b)² / 4 + (1 − b)², 1.02585541, 1.05112566."""

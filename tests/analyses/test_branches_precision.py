@@ -77,7 +77,7 @@ class Beside(eqx.Module):
         return ro.Flow(lambda t, h, path: self.f(h, q)) if self.flow else ro.Map(lambda x, h: self.f(h, q))
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @PRECISIONS
 def test_a_hopf_pair_is_found_beside_a_unit_of_any_rate(dtype):
     """J = [[p, −1, k], [1, p, 0], [k c, 0, −c]]: uncoupled, the pair is p ± i whatever c."""
@@ -104,7 +104,7 @@ def ring_beside(h, q):
     return jnp.append(jnp.tanh(turn(q[0], h[:2], q[2])), q[1] * h[2])
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @PRECISIONS
 def test_a_neimark_sacker_pair_is_found_beside_any_multiplier(dtype):
     """tanh(g R(θ) h) at g = 1, and h ↦ c h."""
@@ -157,7 +157,7 @@ NEURONS = {
 UNITS = [(1.0, 1.0), (1e-3, 1.0), (1.0, 1e3)]
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize(
     ("neuron", "dtype"), [("hodgkin-huxley", np.float32), ("morris-lecar", np.float32), ("morris-lecar", np.float64)]
 )
@@ -182,7 +182,7 @@ SHAPES = {
 }
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize(
     ("shape", "dtype"),
     [
@@ -208,7 +208,7 @@ def test_units_of_time_and_state_change_nothing_else(shape, dtype):
 # --- what float32 cannot tell, and what it must not invent -------------------------------------------------------------
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_a_pair_too_close_to_two_real_eigenvalues_is_undecided():
     """J = [[0, 1], [−ω², p]] has the pair ±iω at p = 0, and two real eigenvalues from |p| = 2ω on."""
     for omega, dtype, kind in (
@@ -247,7 +247,7 @@ def test_eigenvalues_that_stay_on_the_boundary_are_no_bifurcations(dtype):
 
 
 @pytest.mark.parametrize(
-    "seeds", [pytest.param(2, marks=pytest.mark.slow), pytest.param(4, marks=pytest.mark.thorough)]
+    "seeds", [pytest.param(2, marks=pytest.mark.gate), pytest.param(4, marks=pytest.mark.thorough)]
 )
 @pytest.mark.parametrize("flow", [False, True], ids=["map", "flow"])
 def test_float32_finds_on_random_networks_what_float64_finds(flow, seeds):

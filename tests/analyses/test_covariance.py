@@ -30,7 +30,7 @@ def flow(A):
     return ro.Flow(jax.tree_util.Partial(sine, jnp.asarray(A)))
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_the_covariance_of_a_normal_system_in_closed_form():
     """Of λ I rotated, with noise σ: σ²/(1 − |λ|²), and σ²/(2 |Re μ|) for a flow."""
     turn = np.array([[np.cos(1), -np.sin(1)], [np.sin(1), np.cos(1)]])
@@ -93,7 +93,7 @@ def test_the_density_is_a_runs_periodogram():
     assert (np.abs(power.mean(0) - wanted) < 4 * wanted / np.sqrt(200) + 0.02 * wanted).all()
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_gradients_in_three_ways():
     def by_map(W, spread):
         return ro.covariance(network(W), AT, spread)
@@ -114,7 +114,7 @@ def test_single_precision():
     np.testing.assert_allclose(found, scipy.linalg.solve_discrete_lyapunov(W, Q), rtol=1e-5)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_a_batch_and_every_platform():
     batch = jax.vmap(lambda W: ro.covariance(network(W), AT, SPREAD))(jnp.stack([W, W / 2]))
     np.testing.assert_allclose(batch[1], ro.covariance(network(W / 2), AT, SPREAD), rtol=1e-12)
@@ -165,7 +165,7 @@ class Saturating(eqx.Module):
         return self.unit * jnp.tanh(0.9 * h / self.unit)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_a_fixed_point_that_a_search_found_is_one(dtype):
     """Of the system in other units of state and time too, and at 0, where its own size says nothing."""

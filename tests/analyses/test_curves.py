@@ -68,7 +68,7 @@ def untraceable(p):
 
 
 @pytest.mark.parametrize("dtype", [np.float64, pytest.param(np.float32, marks=pytest.mark.slow)])
-@pytest.mark.slow
+@pytest.mark.gate
 def test_folds_of_one_unit_end_in_the_cusp(dtype):
     """h = tanh(w h + b) has folds at |b| = w s − artanh s, s = √(1 − 1/w), and the cusp at w = 1."""
     with jax.enable_x64(dtype == np.float64):
@@ -95,7 +95,7 @@ def test_flips_of_the_logistic_map_are_at_three():
     assert curve.events == [] and curve.complete
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_henon_has_its_flips_and_folds_on_parabolas():
     """The fixed point a x² + (1 − b) x − 1 = 0 has the multipliers of λ² + 2 a x λ − b: folds at a = −(1 − b)²/4, flips at
     a = ¾ (1 − b)². At b = −1 both are −1 or both are 1."""
@@ -111,7 +111,7 @@ def test_henon_has_its_flips_and_folds_on_parabolas():
         np.testing.assert_allclose(curve.events[0].parameters, [a, -1.0], atol=1e-9)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_neimark_sacker_points_of_a_turning_network_pass_the_resonances():
     """By hand: g = 1 at every angle, and with q = (1, ∓i)/√2 the coefficient is −Σ|qᵢ|⁴ = −½. Area-preserving Hénon maps
     (b = −1) have the coefficient 0, and it is not taken for a change of its sign."""
@@ -158,7 +158,7 @@ def test_carbon_monoxide_oxidation():
     assert sorted(found) == sorted([*corners, *generalised]) and hopf.complete
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_normal_forms_of_bogdanov_and_takens_and_of_bautin():
     box = ((-1.0, 1.0), (-2.0, 2.0))
     folds = follow(bogdanov_takens, "fold", [-0.5, 0.0], (0.25, 1.0), box)
@@ -201,7 +201,7 @@ def fold_and_two_planes(p):
     return ro.Flow(field)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize(
     ("make_system", "kind", "x", "at", "events"),
     [
@@ -229,7 +229,7 @@ def test_two_bifurcations_meet_where_hand_calculation_puts_them(make_system, kin
         np.testing.assert_allclose(sorted(map(tuple, found[name])), np.atleast_2d(places), atol=1e-7)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_the_cusp_of_two_neurons_is_where_hand_calculation_puts_it():
     """At h = 0 tanh'' = 0, so that the cusp is where det(I − W − p₀ I) = (½ − p₀)(1 − p₀) − 0.48 = 0 and p₁ = 0."""
     branch = ro.continue_branch(

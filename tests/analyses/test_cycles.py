@@ -130,7 +130,7 @@ def test_pruning_loses_nothing(kind, N, period):
     assert total < 15 * 2 ** (N * period) / 3
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_pruning_loses_nothing_of_sparse_networks():
     for seed in range(20):
         system = sparse_network(seed)

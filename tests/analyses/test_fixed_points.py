@@ -14,6 +14,7 @@ import rnn_ode as ro
 from rnn_ode._analyses import fixed_points_search as _fixed_points_search
 
 slow = pytest.mark.slow
+gate = pytest.mark.gate
 OUTER = brentq(lambda h: np.tanh(1.5 * h) - h, 0.5, 1, xtol=1e-15)
 LINE = np.linspace(-2, 2, 9)[:, None]
 NONE = np.zeros(1)
@@ -123,7 +124,7 @@ def check_layout(found):
 # Published values.
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_pitchfork():
     """reference.json: `pitchfork`."""
     found = fixed_points(unit(1.5), LINE)
@@ -153,7 +154,7 @@ def in_plane(A, guesses=((1.0, 0.5), (-2.0, 0.7), (0.3, -1.0)), k=0.0):
     return fixed_points(flow, np.array(guesses), slow=True)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize(
     ("A", "kind", "verdict"),
     [
@@ -254,7 +255,7 @@ AT_ORIGIN = {
 }
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("name", ["Wilson and Cowan", "an exponential"])
 def test_a_point_at_the_origin_is_one_point_though_what_the_field_is_summed_of_is_large(name):
     system, size, count = AT_ORIGIN[name]
@@ -262,7 +263,7 @@ def test_a_point_at_the_origin_is_one_point_though_what_the_field_is_summed_of_i
     assert int(fixed_points(system, guesses).count) == count
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_a_point_at_the_origin_is_one_point_in_float32(float32):
     system, size, count = AT_ORIGIN["a sigmoid"]
     guesses = np.random.default_rng(0).normal(size=(60, size)).astype(np.float32)
@@ -287,7 +288,7 @@ def test_kinds_of_a_real_multiplier(w, kind, verdict):
     assert name == kind and said in ({verdict} if verdict else {"PERSISTS", "UNDETERMINED"})
 
 
-@slow
+@gate
 def test_henon():
     """reference.json: `henon`; the eigenvalues of [[−2ax, 1], [b, 0]]."""
     found = fixed_points(network(HENON), GUESSES)
@@ -310,7 +311,7 @@ def test_a_leaky_network_has_multipliers_1_minus_a_plus_a_mu():
     assert rows(found)[1] == [("FOCUS", "DECAYS")] and found.count == 1
 
 
-@slow
+@gate
 def test_centres_and_saddles_of_a_pendulum():
     found = fixed_points(
         ro.Flow(lambda t, h, p: jnp.stack([h[1], -jnp.sin(h[0])])), np.linspace([-3.5, 0.1], [3.5, 0.1], 15)
@@ -337,7 +338,7 @@ def test_every_point_of_a_product_of_pitchforks():
 # Hard cases, one program for all: a cubic velocity, with slow points asked for.
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_two_points_close_together_are_two():
     found = fixed_points(cubic(0.5 * 0.5001, 0.5 * 0.5001 - 1.0001, 1 - 1.0001, 1), LINE, slow=True)
     points, names = rows(found)
@@ -425,14 +426,14 @@ def check_flow(cell, method, guesses):
     return found
 
 
-@slow
+@gate
 @pytest.mark.parametrize("which", [TANH, GATED, BENT], ids=["tanh", "gru", "piecewise"])
 def test_every_fixed_point_is_an_equilibrium_with_exponents_g(which):
     found = check_flow(zoo(which), ro.Tustin(), GUESSES)
     assert not found.on_kink.any()
 
 
-@slow
+@gate
 def test_every_fixed_point_of_an_lstm_is_an_equilibrium():
     cell = scaled(drawn(eqx.nn.LSTMCell, 1, 2), 4)
     states = ro.iterate(cell, np.full((20, 1), 0.3), throw=False).states
@@ -442,7 +443,7 @@ def test_every_fixed_point_of_an_lstm_is_an_equilibrium():
 # Kinks.
 
 
-@slow
+@gate
 def test_a_zero_bias_relu_network_s_flow_is_undetermined_at_zero():
     found = check_flow(zoo(RELU), ro.Tustin(), GUESSES)
     assert found.on_kink[0] and found.verdict_names[0] == "UNDETERMINED"
@@ -461,7 +462,7 @@ def test_only_a_point_exactly_on_a_kink_is_marked(beside):
     assert found.verdict_names[near] == ("UNDETERMINED" if beside == 0 else "DECAYS")
 
 
-@slow
+@gate
 @pytest.mark.parametrize("steep", [1.0, 1e2, 1e4])
 @pytest.mark.parametrize("precise", [True, False], ids=["float64", "float32"])
 def test_a_smooth_cell_however_curved_has_no_kink(steep, precise):
@@ -487,7 +488,7 @@ def together():
     return find(jnp.array([1.5, 0.5, 2.0]))
 
 
-@slow
+@gate
 def test_jitted_and_vmapped_it_is_the_same(together):
     alone = [fixed_points(unit(w), LINE) for w in (1.5, 0.5, 2.0)]
     for i, one in enumerate(alone):
@@ -495,7 +496,7 @@ def test_jitted_and_vmapped_it_is_the_same(together):
         jax.tree.map(partial(np.testing.assert_allclose, atol=1e-12), one, other)
 
 
-@slow
+@gate
 def test_points_and_eigenvalues_are_differentiable():
     """By the implicit function theorem: dh/dw = s h / (1 − s w), s = 1 − h², and the multiplier is s w."""
 
@@ -509,7 +510,7 @@ def test_points_and_eigenvalues_are_differentiable():
     np.testing.assert_allclose(derivative, [slope, s - 2 * OUTER * 1.5 * slope], rtol=1e-9)
 
 
-@slow
+@gate
 def test_guesses_that_fail_leave_the_derivative_of_the_others_alone():
     """dh/dt = w − h on the right, 1 on the left: one equilibrium, w, and guesses that run off."""
 
@@ -521,7 +522,7 @@ def test_guesses_that_fail_leave_the_derivative_of_the_others_alone():
     np.testing.assert_allclose([value, derivative], 1.0, rtol=1e-9)
 
 
-@slow
+@gate
 def test_it_lowers_everywhere(monkeypatch):
     monkeypatch.setenv("EQX_ON_ERROR", "nan")
     find = jax.jit(lambda W, g: ro.fixed_points(ro.Map(lambda x, h: jnp.tanh(W @ h)), g, slow=True).points)
@@ -531,7 +532,7 @@ def test_it_lowers_everywhere(monkeypatch):
         assert "func.func" in text and not any("callback" in line.split("loc(")[0] for line in text.splitlines())
 
 
-@slow
+@gate
 def test_side_by_side_the_search_is_the_same(monkeypatch):
     """What other platforms than a CPU run; seven guesses, so that it is traced anew."""
     one_by_one = fixed_points(unit(1.5), LINE)
@@ -579,7 +580,7 @@ class Scaled(eqx.Module):
         return self.state * (after if self.time is None else (after - h) / self.time)
 
 
-@slow
+@gate
 @pytest.mark.parametrize("time", [2.0**-20, 2.0**20])
 @pytest.mark.parametrize("state", [2.0**-20, 2.0**20])
 def test_in_other_units_everything_is_the_same(time, state):
@@ -598,7 +599,7 @@ def test_in_other_units_everything_is_the_same(time, state):
     assert other.absent_from(none).sum() == count
 
 
-@slow
+@gate
 @pytest.mark.parametrize("margin", [1e-2, 1e-3, -1e-3])
 def test_float32_decides_where_its_eigenvalues_do(margin):
     """64 units, eigenvectors of condition 2, a multiplier 1 − margin at a fixed point away from the origin; in a process that
@@ -652,7 +653,7 @@ def test_states_settled_on_a_nearly_continuous_attractor_stay_where_they_are():
     assert cosine.min() > 0.98  # measured
 
 
-@slow
+@gate
 def test_eigenvectors_are_biorthogonal_and_nan_where_there_are_none():
     found = fixed_points(network(LEAKY), GUESSES)
     J = np.asarray(network(LEAKY).jacobian(jax.device_put(found.points[0])))
@@ -695,7 +696,7 @@ def test_the_map_over_a_period_has_the_periodic_orbit_as_its_fixed_point():
     np.testing.assert_allclose(found.eigenvalues[0].real, np.exp(-2 * np.pi), rtol=1e-6)
 
 
-@slow
+@gate
 def test_the_flow_by_the_logarithm_has_the_network_s_points_and_the_logarithms_of_its_multipliers():
     W = np.array([[1.3, 0.2, 0.0], [0.0, 0.7, 0.2], [0.1, 0.0, 0.6]])
     cell = ro.VanillaCell(W, np.ones((3, 1)), 0.05 * np.ones(3), jnp.tanh)
@@ -780,7 +781,7 @@ def test_bad_input_is_named(make, error, message, as_user):
         make()
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_where_gates_round_to_one_the_kind_is_undetermined():
     """A GRU of huge weights: whatever state shuts its update gates rests there, in floats, be it in the network's range
     (−1, 1) or not. No point outside it passes for an isolated one."""

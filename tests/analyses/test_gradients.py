@@ -28,6 +28,7 @@ CELLS = Lazy(
 )
 START = {name: parts.STATES[name] for name in KINDS} | {"function": {"a": np.array([0.3]), "b": np.array([-0.7])}}
 slow = pytest.mark.slow
+gate = pytest.mark.gate
 cells = pytest.mark.parametrize("name", [name if name == "lstm" else pytest.param(name, marks=slow) for name in CELLS])
 
 
@@ -97,7 +98,7 @@ def test_wrong_eigenvalues_of_a_rotated_shift_give_no_verdict():
     np.testing.assert_allclose(g.log_norms, np.log(2) * np.arange(64), atol=1e-10)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("activation", [None, jnp.tanh, jax.nn.relu])
 def test_orthogonal_networks_keep_every_gradient(activation):
     """Linear networks keep the gradient everywhere, tanh networks at zero, and ReLU networks where every unit is active
@@ -180,7 +181,7 @@ def test_eigenvalues_are_of_the_linear_part_or_of_the_last_step():
     np.testing.assert_allclose([plain.predicted_rate, *measured], rate, rtol=1e-9)
 
 
-@slow
+@gate
 def test_the_lyapunov_rate_of_maps_known_for_theirs():
     """The reference's `logistic-4` and `henon`. A finite run scatters: by 4 standard errors of 20000 correlated steps."""
 
@@ -316,7 +317,7 @@ def assert_same(came, wanted, **tolerance):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, **tolerance), came, wanted)
 
 
-@slow
+@gate
 def test_compiled_equals_eager_and_batched_equals_a_loop():
     cell, h0 = CELLS["lstm"], jax.tree.map(jnp.asarray, START["lstm"])
     batch = jnp.asarray(RNG.normal(size=(3, T, D)))
@@ -326,7 +327,7 @@ def test_compiled_equals_eager_and_batched_equals_a_loop():
     assert_same(together, jax.tree.map(lambda *rows: np.stack(rows), *each), rtol=1e-12)
 
 
-@slow
+@gate
 def test_a_batch_of_networks_is_a_flow_with_leading_axes():
     cells = eqx.filter_vmap(lambda key: ro.VanillaCell.random(key, D, N, activation=jnp.tanh))(jax.random.split(KEY, 4))
     g = eqx.filter_vmap(lambda cell: ro.gradient_flow(cell, XS))(cells)
@@ -337,7 +338,7 @@ def test_a_batch_of_networks_is_a_flow_with_leading_axes():
         ro.plot.gradient_flows({"many": g})
 
 
-@slow
+@gate
 def test_float32_is_float64_to_its_own_rounding(float32):
     job = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float32), (CELLS["lstm"], XS, START["lstm"]))
     single = everything(*job)
@@ -347,7 +348,7 @@ def test_float32_is_float64_to_its_own_rounding(float32):
     assert_same(single, double, rtol=1e-4, atol=1e-5)
 
 
-@slow
+@gate
 def test_gradients_three_ways():
     """Of the norms, rates and bounds in weights, input and start: jvp, reverse mode, five-point differences."""
     arrays, static = eqx.partition((CELLS["tanh"], XS, START["tanh"]), eqx.is_inexact_array_like)
@@ -369,7 +370,7 @@ def test_gradients_three_ways():
     np.testing.assert_allclose(tangent, slope, rtol=1e-10)
 
 
-@slow
+@gate
 def test_gradients_stay_finite_where_the_gradient_is_gone():
     def loss(W):
         g = ro.gradient_flow(ro.VanillaCell(W, jnp.zeros((SIZE, 1)), jnp.zeros(SIZE), None), zeros())
@@ -398,7 +399,7 @@ def lower_everything():
     print("lowered")
 
 
-@slow
+@gate
 def test_it_lowers_for_every_backend():
     env = os.environ | {"EQX_ON_ERROR": "nan", "JAX_PLATFORMS": "cpu"}
     env["PYTHONPATH"] = os.pathsep.join(

@@ -40,7 +40,7 @@ def test_conclusions_allow_for_rounding_and_for_an_unknown_gain(gain, vanishing,
     assert wider.exploding_possible and not bounds_of(wider.gain, np.zeros(2), 10).exploding_possible
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize(
     ("activation", "gamma"),
     [(None, 1), (jax.nn.relu, 1), (jnp.tanh, 1), pytest.param(jax.nn.sigmoid, 1 / 4, marks=slow)],

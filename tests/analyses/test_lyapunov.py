@@ -82,7 +82,7 @@ def test_exponents_of_a_linear_map_are_log_moduli(name):
     np.testing.assert_allclose(jnp.sum(run.exponents), np.linalg.slogdet(A)[1], atol=1e-9)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("name", ["focus", "node", "saddle", "not normal"])
 def test_exponents_of_a_linear_flow_are_real_parts(name):
     """Steps of 0.01 and |μ| up to 3 leave |μ|⁵ step⁴/120 = 2e-8. The windows' sides are 50 long: many turns of the focus."""
@@ -97,7 +97,7 @@ def test_exponents_of_a_linear_flow_are_real_parts(name):
     np.testing.assert_allclose(jnp.sum(run.exponents), np.trace(A), atol=1e-6)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_a_stable_fixed_point_of_a_network_has_the_exponents_of_its_jacobian():
     W = np.block([[0.7 * rotation(1.0), np.ones((2, 2))], [np.zeros((2, 2)), 0.95 * rotation(0.5)]])
     cell = ro.VanillaCell(W, np.eye(4), np.linspace(-0.1, 0.1, 4), jnp.tanh)
@@ -108,7 +108,7 @@ def test_a_stable_fixed_point_of_a_network_has_the_exponents_of_its_jacobian():
         np.testing.assert_allclose(run.exponents, growth, atol=1e-6)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_a_defective_pair_converges_as_one_over_the_duration():
     """‖[[λ, 1], [0, λ]]ᵏ‖ is about k λᵏ: the k-th step gains 1/k more than λ, and the mean of that is about 2/T."""
     A = np.array([[0.5, 1.0], [0.0, 0.5]])
@@ -118,7 +118,7 @@ def test_a_defective_pair_converges_as_one_over_the_duration():
         np.testing.assert_allclose(jnp.sum(run.exponents), 2 * np.log(0.5), atol=1e-9)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_a_partial_spectrum_is_the_beginning_of_the_full_one():
     for A in (MATRICES["not normal"], MATRICES["random 0"], np.diag([0.9, 0.5, 0.0, 0.0])):
         full = ro.lyapunov(linear(A), np.zeros(4), 2000.0).exponents
@@ -130,7 +130,7 @@ def test_a_partial_spectrum_is_the_beginning_of_the_full_one():
 # What a step destroys.
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_what_a_step_destroys_has_minus_infinity():
     rank_2 = 0.1 * RNG.normal(size=(4, 2)) @ RNG.normal(size=(2, 4))
     turned = np.linalg.qr(RNG.normal(size=(4, 4)))[0]
@@ -150,7 +150,7 @@ def test_what_a_step_destroys_has_minus_infinity():
             assert run.kaplan_yorke == 0 and run.entropy_sum == 0 and not np.isnan(run.history).any()
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_a_superstable_orbit_has_minus_infinity():
     """Where a float is on it. Otherwise its multiplier is that of the nearest floats, about u."""
     for r, h in ((2.0, 0.5), (1 + 5**0.5, 0.5)):
@@ -170,7 +170,7 @@ def test_logistic_map():
     check_sum(run, logistic(4.0), h, 100, 20_000)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_henon_map():
     run = ro.lyapunov(HENON, np.zeros(2), 100_000.0, transient=100.0)
     np.testing.assert_allclose(run.exponents, [0.41922, -1.62319], atol=0.005)
@@ -180,7 +180,7 @@ def test_henon_map():
     assert np.all(np.abs(run.exponents - np.array([0.41922, -1.62319])) < 4 * run.stderr)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_rossler_flow():
     """Its trace varies, 0.2 + x − 5.7: the sum is the mean of it along the trajectory, to the solver's error."""
     run = ro.lyapunov(ROSSLER, np.ones(3), 2000.0, transient=200.0, step=0.02)
@@ -189,7 +189,7 @@ def test_rossler_flow():
     check_sum(run, ROSSLER, jnp.ones(3), 10_000, 100_000, atol=0.01, step=0.02)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_random_tanh_network():
     size, gain, largest = 1000, 3, 0.310249
     system = ro.Map(tanh_network(size, gain), np.zeros(size))
@@ -198,7 +198,7 @@ def test_random_tanh_network():
     assert np.isnan(run.kaplan_yorke) and np.isnan(run.entropy_sum)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_random_tanh_network_that_decays():
     """At the fixed point 0 the exponents are log|λ| of J, and the circular law says how they lie."""
     size = 100
@@ -210,7 +210,7 @@ def test_random_tanh_network_that_decays():
     np.testing.assert_allclose(fraction, np.exp(2 * run.exponents) / 0.8**2, atol=0.1)  # 1/√N: N = 1000 has 0.02
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_random_relu_network():
     size, gain = 2000, 1.6
     W = gain * RNG.normal(size=(size, size)) / size**0.5
@@ -219,7 +219,7 @@ def test_random_relu_network():
     np.testing.assert_allclose(run.exponents, [0.5 * np.log(gain**2 / 2)], atol=0.04)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_along_a_flow_that_does_not_settle_there_is_a_zero():
     """Van der Pol's cycle. With both exponents, half of what the mean divergence over no whole number of periods is off by
     goes to the zero: at most the divergence's swing of a period, 3.5, over the duration."""
@@ -242,7 +242,7 @@ def test_the_sum_is_the_mean_log_determinant():
     check_sum(run, system, h, 50, 450)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("driven", [False, True], ids=["autonomous", "driven"])
 def test_the_sum_is_the_mean_trace(driven):
     x = RNG.normal(size=(500, 4)) if driven else np.ones(4)
@@ -252,7 +252,7 @@ def test_the_sum_is_the_mean_trace(driven):
     check_sum(run, flow, h, 200, 1800, step=0.05)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_strides_change_nothing(monkeypatch):
     """The frame made orthonormal once in ten steps, or after each: the window is then the only difference, 1e-4 of it."""
     flow = ro.Flow(ro.to_ode(tanh_network(4, 2.5), ro.Forward(1)), np.zeros(4))
@@ -276,7 +276,7 @@ def test_time_is_in_the_units_of_the_system():
     assert run.times[-1] == 1000
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_rows_are_running_means_and_the_last_is_the_answer():
     system, h = ro.Map(tanh_network(4, 1.5), RNG.normal(size=(700, 4))), RNG.normal(size=4)
     run = ro.lyapunov(system, h, 603.0, transient=3.0)
@@ -289,7 +289,7 @@ def test_rows_are_running_means_and_the_last_is_the_answer():
     np.testing.assert_allclose(run.state, states[-1], atol=1e-12)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_an_lstm_has_two_exponents_a_unit():
     lstm = eqx.nn.LSTMCell(2, 3, key=jax.random.key(0))
     system, h0 = ro.Map(lstm, np.ones(2)), (np.zeros(3), np.ones(3))
@@ -319,7 +319,7 @@ def test_kaplan_yorke_and_entropy():
 # Units, steps and precision.
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_a_long_run_in_float32_does_not_drift(float32):
     """4·10⁶ steps. Rounding of a step, at most 6e-8 over 0.005, is 1.2e-5; sums and times that round each step gave 7e-3."""
     run = ro.lyapunov(ro.Flow(lambda t, h, path: -h), np.ones(1), 2e4, step=0.005)
@@ -327,7 +327,7 @@ def test_a_long_run_in_float32_does_not_drift(float32):
     assert run.times[-1] == 2e4 and run.result == ro.RESULTS.successful
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("name", ["logistic", "slow network"])
 def test_standard_errors_are_the_scatter_over_starts(name):
     """64 runs of 400 steps know a scatter to 9 %. The logistic map's growth is log 2 and a difference from step to step, so
@@ -342,7 +342,7 @@ def test_standard_errors_are_the_scatter_over_starts(name):
     assert 0.55 < jnp.std(run.exponents[:, 0]) / claimed < 1.6
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_the_dimension_of_a_point_a_cycle_and_a_torus():
     """Of two limit cycles of periods 2π and √2 π, side by side, and of the first alone; and of a focus."""
 
@@ -357,7 +357,7 @@ def test_the_dimension_of_a_point_a_cycle_and_a_torus():
         assert run.kaplan_yorke == dimension and run.kaplan_yorke_range == (dimension, dimension)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_a_run_that_is_too_short_does_not_know_the_dimension_of_a_point():
     """All eigenvalues of the network are below 0.999 in size, so that it settles at 0."""
     W = np.random.default_rng(0).normal(size=(12, 12))
@@ -367,7 +367,7 @@ def test_a_run_that_is_too_short_does_not_know_the_dimension_of_a_point():
     assert run.kaplan_yorke_range[0] == 0
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_an_exponent_that_may_be_zero_is_zero_in_the_dimension():
     def of(exponents, stderr):
         e = jnp.asarray(exponents)
@@ -395,7 +395,7 @@ def slope(f, x, d=1e-6):
     return (f(x + d) - f(x - d)) / (2 * d)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_the_gradient_of_the_logistic_map():
     @jax.jit
     def logistic_exponent(r):
@@ -404,7 +404,7 @@ def test_the_gradient_of_the_logistic_map():
     np.testing.assert_allclose(jax.grad(logistic_exponent)(3.2), slope(logistic_exponent, 3.2), rtol=1e-7)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("flow", [False, True], ids=["map", "flow"])
 def test_an_exponent_can_be_a_loss(flow):
     """Against a central difference in a random direction; the flow's 2100 steps take strides of ten."""
@@ -423,7 +423,7 @@ def test_an_exponent_can_be_a_loss(flow):
         np.testing.assert_allclose(jax.jacfwd(largest)(0.0), exact, rtol=1e-6, atol=1e-7)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_gradients_of_the_remaining_exponents_are_finite():
     @jax.jit
     def largest(s):
@@ -432,7 +432,7 @@ def test_gradients_of_the_remaining_exponents_are_finite():
     np.testing.assert_allclose(jax.grad(largest)(1.0), 1.0, rtol=1e-9)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_jitted_and_vmapped_equal_a_loop():
     """2000 steps of a slow map, so that the frames of a batch are made orthonormal once in ten, some of them."""
     cells = [
@@ -451,7 +451,7 @@ def test_jitted_and_vmapped_equal_a_loop():
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradients))
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_float32_stays_and_is_right(float32):
     A = MATRICES["random 1"].astype(np.float32)
     run = ro.lyapunov(linear(A), np.zeros(4, np.float32), 2000.0)
@@ -545,7 +545,7 @@ def test_the_solver_may_be_chosen(solver):
     np.testing.assert_allclose(run.exponents, -1, atol=0.1**order)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_the_whole_input_may_be_used():
     run = ro.lyapunov(DRIVEN, np.zeros(4), 45.0, transient=5.0)
     check_sum(run, DRIVEN, jnp.zeros(4), 5, 45)
@@ -553,7 +553,7 @@ def test_the_whole_input_may_be_used():
     assert np.isfinite(short.exponents).all() and np.isnan(short.stderr).all()
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize(
     ("system", "h0", "result"),
     [
@@ -572,7 +572,7 @@ def test_a_run_that_fails_says_why(system, h0, result):
     assert np.isnan(run.exponents).all() and run.result == getattr(ro.RESULTS, result)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_what_one_exponent_varies_by_does_not_move_another():
     """The first rate is −1 all along; the second one changes by 500 on the way, and so does the sum of both, by which the
     first one was moved to +9. Now it moves by its own standard error at most."""

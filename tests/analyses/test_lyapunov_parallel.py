@@ -41,7 +41,7 @@ def test_a_chaotic_map_has_its_known_exponents_and_its_states_from_the_scan():
     assert "FRAMES" in runs[0].to_dict()["stats"]["parallel"]
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_every_field_is_that_of_the_run_step_by_step():
     """With a transient, fewer exponents than states, and a number of steps that no block divides."""
     system = ro.Map(lambda x, h: jnp.tanh(1.5 * TURN @ h + x), np.sin(np.arange(900.0))[:, None])
@@ -53,7 +53,7 @@ def test_every_field_is_that_of_the_run_step_by_step():
     assert np.all(np.abs(runs[0].exponents - runs[1].exponents) < 3 * runs[1].stderr)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_a_flow_in_parallel_has_the_exponents_of_its_fixed_point():
     field = ro.Flow(lambda t, h, path: jnp.array([[-0.2, 1.0], [-1.0, -0.2]]) @ h + 1)
     run = ro.lyapunov(field, np.ones(2), 60.0, step=0.1, parallel=True)
@@ -61,7 +61,7 @@ def test_a_flow_in_parallel_has_the_exponents_of_its_fixed_point():
     assert way(run) == "NEWTON" and run.result == ro.RESULTS.successful
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_a_state_that_decays_to_a_kink_keeps_its_exponents():
     """Newton's method has states to 1e-12 of the largest, which says nothing of the signs of later ones. The scan does."""
     W = np.array([[0.5, 0.2], [0.0, 0.4]])
@@ -70,7 +70,7 @@ def test_a_state_that_decays_to_a_kink_keeps_its_exponents():
     np.testing.assert_allclose(run.exponents, np.log([0.5, 0.4]), atol=1e-6)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_gradients_and_batches_are_those_of_the_run_step_by_step():
     W = jnp.asarray(0.9 * TURN)
     both = jax.jit(lambda W: (jax.jacrev(exponents)(W), jax.jacfwd(lambda W: exponents(W, False))(W)))(W)

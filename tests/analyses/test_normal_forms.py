@@ -22,7 +22,7 @@ def told(make_system, start, interval):
     return [(one.kind, one.coefficient, one.criticality) for one in branch.bifurcations], branch
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize(("beta", "alpha", "value"), [(1.0, 1.0, -0.3), (2.0, 0.5, -0.08843086)])
 def test_the_first_lyapunov_coefficient_of_adaptive_control(beta, alpha, value):
     (found,), branch = told(control(beta), np.zeros(3), (0.7 * alpha, 1.4 * alpha))
@@ -31,7 +31,7 @@ def test_the_first_lyapunov_coefficient_of_adaptive_control(beta, alpha, value):
     np.testing.assert_allclose(found[1], value, atol=5e-9)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize(("sign", "word"), [(-1, "supercritical"), (1, "subcritical")])
 def test_the_normal_form_of_a_hopf_point_has_plus_or_minus_two(sign, word):
     def made(mu):
@@ -73,7 +73,7 @@ def test_curves_and_branches_compute_the_same_coefficient(kind):
     np.testing.assert_allclose(other, one.coefficient, rtol=1e-10)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_a_tanh_unit_has_a_flip_and_a_pitchfork():
     """h ↦ tanh(p h) = p h − p³h³/3: c = −p³/3 of h³, at p = −1 and 1."""
     found, _ = told(lambda p: ro.Map(lambda x, h: jnp.tanh(p * h)), np.zeros(1), (-1.5, 1.6))
@@ -92,7 +92,7 @@ def test_the_logistic_map_has_a_flip_and_a_transcritical_point():
     np.testing.assert_allclose([value for _, value, _ in found], [9, -1], atol=1e-7)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_folds_say_on_which_side_there_are_two_points():
     """h = tanh(2h + b): at h = ∓√½, a = ½ tanh″ · 2² = −4 h (1 − h²) = ±√2; two are below 0.533 and above −0.533."""
 
@@ -108,7 +108,7 @@ def test_folds_say_on_which_side_there_are_two_points():
     assert branch.to_dict()["bifurcations"][0]["criticality"] == "two points below"
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_the_normal_form_of_a_neimark_sacker_point():
     """In w = x + iy: w ↦ e^{iθ} w (1 + μ + d |w|²). With ⟨q, q⟩ = 1 a state is √2 w q in part, so the coefficient is 2 Re d.
     The network h ↦ tanh(g R h) with g = 1: C(u, v, w)ᵢ = −2 (Ru)ᵢ(Rv)ᵢ(Rw)ᵢ, q = (1, −i)/√2, so ⟨p, C⟩ e⁻ⁱᶿ = −1: a = −½."""
@@ -140,7 +140,7 @@ def test_what_is_not_decided_is_said():
     assert linear[1:] == (0.0, "degenerate")
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_the_folds_of_co_oxidation():
     """Bykov, Yablonskii & Kim (1978), with q₁ = 2.5, q₃ = 10, q₄ = 0.0675, q₅ = 1, q₆ = 0.1, k = 0.4, in q₂."""
 

@@ -45,7 +45,7 @@ def assert_in_step(orbit):
     assert orbit.times[0] == 0 and np.all(np.diff(orbit.times) > 0)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_the_normal_form_has_its_radius_period_and_multipliers_as_a_flow():
     """dr/dt = (μ − r²) r: radius √μ, period 2π/ω, multipliers 1 and exp(−2 μ T)."""
     orbit = ro.periodic_orbit(FLOW, 0.8 * CIRCLE, 4.5)
@@ -58,7 +58,7 @@ def test_the_normal_form_has_its_radius_period_and_multipliers_as_a_flow():
     assert_in_step(orbit)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("intervals", [None, 24])
 def test_an_orbit_is_the_same_in_every_unit(intervals):
     """With time and states in units that are powers of two, but for rounding of the powers in the choice of a mesh."""
@@ -78,7 +78,7 @@ def test_an_orbit_is_the_same_in_every_unit(intervals):
     np.testing.assert_allclose(other.multipliers, one.multipliers, atol=1e-9)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_the_exact_discretisation_of_the_normal_form_has_the_same_orbit_as_a_map():
     """r ↦ r e^{μδ} / √(1 + r² (e^{2μδ} − 1)/μ) is the flow after a time δ. With δ = T/7 the orbit has seven states, the same
     multipliers, and one of them is 1 for a shift; the map does not know of it."""
@@ -108,7 +108,7 @@ def test_henon_has_a_cycle_of_two_states_with_the_multipliers_of_the_product():
     assert orbit.verdict_name == "GROWS" and orbit.times.tolist() == [0.0, 1.0]
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_henon_has_one_cycle_of_four_states():
     """The product of its multipliers is b⁴, and its states are the map's (published period-4 cycle of a = 1.4, b = 0.3)."""
     start = np.array([[0.638, -0.212], [0.218, 0.191], [1.125, 0.065], [-0.707, 0.338]])
@@ -120,7 +120,7 @@ def test_henon_has_one_cycle_of_four_states():
     np.testing.assert_allclose(np.prod(orbit.multipliers), 0.3**4, rtol=1e-9)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize(
     ("mu", "period"), [pytest.param(1.0, 6.66328686, marks=pytest.mark.thorough), (10.0, 19.07836957)]
 )
@@ -150,7 +150,7 @@ def test_a_fast_decay_is_a_multiplier_near_zero():
     np.testing.assert_allclose(np.abs(orbit.multipliers), [1, np.exp(-2 * RATE * period), 0], atol=1e-7)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_an_orbit_has_derivatives_in_both_modes_and_batches():
     """d/dμ of the period 2π/ω is 0, of the radius √μ is 1/2√μ, and of log of the multiplier −2 T. A batch is differentiated
     forwards and one run in reverse, each with its values, which agree."""
@@ -171,7 +171,7 @@ def test_an_orbit_has_derivatives_in_both_modes_and_batches():
     np.testing.assert_allclose(batch[0], [period, rates[0], -2 * rates[0] * period], atol=1e-6)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_a_driven_flow_answers_with_the_period_of_its_input():
     """dh/dt = −h + cos t: h = (cos t + sin t)/2, and the multiplier is exp(−2π)."""
     system = ro.Flow(lambda t, h, path: path(t) - h, lambda t: jnp.cos(t)[None])
@@ -227,7 +227,7 @@ def test_a_guess_that_goes_round_twice_is_said():
     assert bool(twice.result == ro.RESULTS.orbit_of_shorter_period)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_nothing_is_found_where_there_is_nothing():
     decays = ro.Flow(lambda t, h, path: jnp.stack([-h[0] + h[1], -h[0] - h[1]]))
     assert not bool(ro.periodic_orbit(decays, CIRCLE, 6.0, intervals=24).converged)
@@ -258,7 +258,7 @@ def test_bad_input_is_named(arguments, error, message):
         ro.periodic_orbit(*arguments)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_the_guess_of_a_map_is_its_cycle():
     """The logistic map at r = 3.2 has a stable cycle of two states, at 3.5 one of four."""
     for r, period in ((3.2, 2), (3.5, 4)):
@@ -328,7 +328,7 @@ def test_the_guess_of_a_chaotic_run_leads_to_an_unstable_orbit():
     assert bool(orbit.converged) and orbit.verdict_name == "GROWS"
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_float32(float32):
     orbit = ro.periodic_orbit(stuart_landau(), CIRCLE.astype(np.float32), 4.5)
     assert bool(orbit.converged) and orbit.points.dtype == np.float32
@@ -336,7 +336,7 @@ def test_float32(float32):
     np.testing.assert_allclose(orbit.multipliers, [1, np.exp(-4 * RATE * np.pi / TURN)], atol=1e-4)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("chart", [False, True], ids=["flow", "map"])
 def test_the_search_lowers_everywhere(chart, monkeypatch):
     monkeypatch.setenv("EQX_ON_ERROR", "nan")

@@ -23,7 +23,7 @@ def found():
     return ro.portrait(NETWORK, RUNS, fixed=ro.fixed_points(NETWORK, np.concatenate([RUNS[:, -1], np.zeros((1, 4))])))
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_fixed_points_are_searched_for_from_the_runs(found):
     searched = ro.portrait(NETWORK, RUNS)
     assert sorted(searched.fixed.kind_names) == sorted(found.fixed.kind_names)

@@ -364,7 +364,7 @@ def test_what_is_no_method_is_refused_by_name(ask, method, as_user):
 # as data and as a table
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_a_spectrum_as_data_says_the_same_as_its_methods():
     s = ro.spectrum(np.diag([0.5, -0.25, 0.0]))
     data = s.to_dict()

@@ -111,7 +111,7 @@ def lorenz(c=1.0, s=1.0):
     return ro.Flow(lambda t, h, path: s / c * LORENZ.field(t, h / s, None))
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("tau", telling([1e-6, 2e-3, 1e3], 1e-6, 1e3))
 def test_a_flow_may_have_any_time_constant(tau):
     """(−h + tanh(W h))/τ at rest. The default step's error is 2e-7 of the fastest rate; 0.005 gave +523.6 at 1 ms."""
@@ -121,7 +121,7 @@ def test_a_flow_may_have_any_time_constant(tau):
     np.testing.assert_allclose(run.exponents * tau, [-0.9, -0.9], atol=1e-6)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_exponents_are_the_same_in_other_units():
     """By powers of two every operation is the same, and so are the digits."""
     here = ro.lyapunov(lorenz(), np.ones(3), 50.0, transient=10.0)
@@ -132,7 +132,7 @@ def test_exponents_are_the_same_in_other_units():
         assert there.step == here.step * c and there.result == ro.RESULTS.successful
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize(
     ("name", "field", "h0", "step", "result"),
     [
@@ -161,7 +161,7 @@ def test_a_step_that_is_too_long_is_said_and_growth_is_not_mistaken_for_it(name,
         assert run.step_wanted < step / 5
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_the_input_between_its_samples_needs_steps_as_the_field_does():
     xs = RNG.normal(size=(20, 1))
     for tau in (0.01, 20.0):

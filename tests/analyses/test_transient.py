@@ -68,7 +68,7 @@ def name(t):
 # --- values known beforehand -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_the_published_map():
     row, t = REFERENCE["map-1"], of_map(REFERENCE["map-1"]["W"])
     for key in ("peak", "peak_time", "kreiss"):
@@ -78,7 +78,7 @@ def test_the_published_map():
     assert name(t) == "DECAYS"
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_the_published_flow():
     row, t = REFERENCE["ode-1"], of_flow(REFERENCE["ode-1"]["A"])
     for key in ("peak", "kreiss", "numerical_abscissa"):
@@ -105,7 +105,7 @@ def test_normal_matrices_do_not_grow():
         assert t.kreiss == pytest.approx(1, abs=1e-12) and t.departure < 1e-14
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_what_grows_has_no_peak():
     for t, verdict in (
         (of_map([[1.1, 0], [0, 0.5]]), "GROWS"),
@@ -279,7 +279,7 @@ def zoo(n, seed):
     }
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("n", [2, 5])
 def test_against_brute_force(n):
     """And the Kreiss matrix theorem, K ≤ peak ≤ e N K."""
@@ -297,7 +297,7 @@ def test_against_brute_force(n):
             assert t.departure == pytest.approx(max(squares, 0) ** 0.5, rel=1e-6, abs=1e-6), label
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("n", telling([1, 16], 1))
 def test_other_sizes(n):
     for kind, W in zoo(n, n).items():
@@ -307,7 +307,7 @@ def test_other_sizes(n):
             assert t.kreiss <= t.peak * (1 + 1e-6) and t.peak <= np.e * n * t.kreiss, kind
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_rounding_does_not_make_a_nilpotent_matrix_unstable():
     """float64 gives 2·shift of size 64, turned, a radius near 1.13; its powers peak at 2⁶³ and then are nothing."""
     turn = rotation(64)
@@ -381,7 +381,7 @@ def numbers(t):
     return jnp.stack([t.peak, t.peak_time, t.kreiss, t.departure, t.rate, jnp.max(t.condition)])
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_jitted_and_vmapped_it_equals_a_loop():
     many = jnp.stack([jnp.asarray(zoo(2, 0)[kind]) for kind in ("gauss", "triangle", "beats", "normal")])
     for f in (of_map, lambda W: of_flow(W - jnp.eye(2))):
@@ -389,7 +389,7 @@ def test_jitted_and_vmapped_it_equals_a_loop():
         np.testing.assert_allclose(jax.jit(jax.vmap(lambda W, f=f: numbers(f(W))))(many), eager, rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("flow", [False, True], ids=["map", "flow"])
 def test_gradients(flow):
     """In reverse mode against central differences of 1e-5: 1e-10 and the rounding of the search, 1e-15/1e-5."""
@@ -405,7 +405,7 @@ def test_gradients(flow):
     np.testing.assert_allclose(slopes, difference, rtol=1e-6)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_float32(float32):
     """A few roundings of 6e-8 times the growth."""
     for t, expected in (
@@ -434,7 +434,7 @@ def lower_everything():
             print(key, platform, "host callback" if callback else "ok")
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_everything_lowers():
     env = os.environ | {"EQX_ON_ERROR": "nan", "JAX_PLATFORMS": "cpu"}
     here = Path(__file__).parent
@@ -449,7 +449,7 @@ def test_everything_lowers():
 # --- pictures --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_pictures():
     x = np.linspace(-3, 3, 21)
     grid = x[None] + 1j * x[:, None]

@@ -109,7 +109,7 @@ def test_what_reads_nothing_has_no_key(value):
     assert read_by(value) is None
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_a_run_after_a_change_of_its_matrix_is_of_the_new_matrix():
     """Each function is made once, and W is bound again below it."""
     W = 0.5 * np.eye(2)
@@ -129,7 +129,7 @@ def test_a_run_after_a_change_of_its_matrix_is_of_the_new_matrix():
     np.testing.assert_allclose(answers(), [1.4, np.exp(0.4), np.exp(0.4)], rtol=1e-3)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_an_analysis_after_a_change_of_its_matrix_is_of_the_new_matrix():
     W = 0.5 * np.eye(2)
     system = ro.Flow(lambda t, h, path: W @ h - h + 1)

@@ -24,7 +24,7 @@ FIXED_POINT_METHODS = [
 ]
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("method", FIXED_POINT_METHODS, **labelled)
 def test_fixed_points_of_a_network_are_equilibria_with_exponents_g(method):
     cell, dt = CELLS["tanh"], 0.5
@@ -120,7 +120,7 @@ def negative_piecewise():
     return ro.PiecewiseLinearCell(np.diag([0.4, 0.5, 0.6]), -0.9 * np.eye(N), W_X, BIAS)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize(
     ("cell", "complex"),
     [
@@ -159,7 +159,7 @@ def test_tustin_of_a_cell_that_is_not_affine_is_second_order_in_its_step():
     assert 2.8 < np.log2(coarse / fine) < 3.5
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("gain", telling([1.5, 10.0], 10.0))
 @pytest.mark.parametrize("anchored", [True, False])
 def test_exact_keeps_its_digits_as_the_states_grow(gain, anchored):

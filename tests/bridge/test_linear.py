@@ -32,7 +32,7 @@ def flow_of(G, x, s, h=H0):
     return (scipy.linalg.expm(s * G) @ np.concatenate([h, x, [1.0]]))[: len(h)]
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize(
     "methods",
     [[ro.Exact()], [*MATRIX_FUNCTIONS]],
@@ -53,7 +53,7 @@ def test_the_flows_of_an_affine_cell_are_matrix_exponentials_at_the_samples_and_
     np.testing.assert_allclose(run.states[-1][at_samples], ro.iterate(AFFINE, XS, H0).states, rtol=1e-9)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_a_linear_field_becomes_the_affine_network_of_its_exponential_and_comes_back():
     A, dt = np.array([[-0.4, 1.0], [-0.8, -0.1]]), 0.7
     textbook = ro.VanillaCell(A, A @ np.ones((2, 1)), A @ np.array([0.2, -0.3]), activation=None)
@@ -90,7 +90,7 @@ def negative(n, seed=0):
     return V @ D @ np.linalg.inv(V)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("n", [4, 64])
 @pytest.mark.parametrize(
     ("make", "method"),
@@ -148,7 +148,7 @@ def slow_sinusoid_errors(methods, kind, delta, total=60):
     return np.array([np.max(np.abs(states - network), axis=1) for states in run.states])
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("kind", telling([ro.Linear, ro.Cubic, ro.BandLimited], ro.Cubic))
 def test_a_slow_input_has_no_half_sample_of_lag(kind):
     """Second order: halving the step quarters the error. Half a sample of lag would be first order."""

@@ -64,7 +64,7 @@ def test_noise_in_one_direction_is_taken_back():
     np.testing.assert_allclose(back @ back.T, SPREAD[:, :1] @ SPREAD[:, :1].T, atol=1e-10)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_the_noise_of_a_step_in_closed_form():
     """C_ij (e^{(a_i + a_j) dt} − 1)/(a_i + a_j) for a diagonal generator, also for a decay that is over within a step."""
     rates, dt = np.array([-0.5, -2.0, -3e4]), 0.5
@@ -76,7 +76,7 @@ def test_the_noise_of_a_step_in_closed_form():
     np.testing.assert_allclose(ro.noise_to_rnn(np.zeros((2, 2)), 3.0, dt=0.25), 1.5 * np.eye(2), rtol=1e-12)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_both_settle_at_the_same_covariance():
     A = GENERATORS["oscillating"]
     network = ro.VanillaCell(scipy.linalg.expm(A), np.zeros((4, 1)), np.zeros(4), activation=None)
@@ -99,7 +99,7 @@ def test_noise_that_no_flow_makes_is_refused_with_the_eigenvalue():
     assert "-0.301" in str(error.value)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_traced_noise_that_no_flow_makes_is_nan_and_noise_in_every_direction_is_possible():
     assert np.isnan(jax.jit(lambda W: ro.noise_to_ode(W, ONE_WAY))(TURNING)).all()
     even = np.asarray(ro.noise_to_ode(TURNING[:2, :2], 1.0))
@@ -119,7 +119,7 @@ def test_a_matrix_without_a_logarithm_is_refused():
         ro.noise_to_ode(np.diag([-0.5, 0.5]), 1.0)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_single_precision():
     A, W = (np.float32(M) for M in (GENERATORS["slow"], scipy.linalg.expm(GENERATORS["slow"])))
     sigma = ro.noise_to_rnn(A, np.float32(SPREAD))
@@ -128,7 +128,7 @@ def test_single_precision():
     np.testing.assert_allclose(back @ back.T, SPREAD @ SPREAD.T, atol=1e-4)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_gradients_in_three_ways():
     A = GENERATORS["oscillating"]
     full = np.eye(4) + SPREAD @ SPREAD.T
@@ -138,7 +138,7 @@ def test_gradients_in_three_ways():
         check_grads(ro.noise_to_ode, (W, sigma), 1, eps=1e-7, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_it_lowers_for_every_platform():
     for f in (lambda A: ro.noise_to_rnn(A, 1.0), lambda A: ro.noise_to_ode(A, 1.0)):
         assert "geev" not in lower(f, np.eye(3) / 2)["tpu"]

@@ -55,7 +55,7 @@ def test_the_complex_exponential_pair_returns_the_cell_and_it_is_real():
 KINDS = [ro.Hold, *(pytest.param(kind, marks=pytest.mark.slow) for kind in (ro.Linear, ro.Cubic, ro.BandLimited))]
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("kind", KINDS)
 def test_euler_on_forward_1_is_the_network_step_by_step(kind):
     names = ("tanh", "gru", "lstm")
@@ -92,7 +92,7 @@ def test_a_solver_that_remembers_its_last_steps_takes_all_substeps_at_once():
     np.testing.assert_allclose(jax.jit(cell)(jnp.array([2.0]), jnp.array([0.5])), [h], rtol=1e-13)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_an_implicit_method_takes_its_substeps_one_by_one():
     """For dh/dt = x − h: Euler's by hand, and one of order 3 to within the fourth power of its step."""
     chord = diffrax.VeryChord(rtol=1e-12, atol=1e-12, norm=optimistix.max_norm)

@@ -115,7 +115,7 @@ def small_tanh():
     )
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_forward_errors_fall_monotonically_on_a_tanh_network_of_small_amplitude():
     cell, xs, h0 = small_tanh(), np.random.default_rng(4).normal(size=(T, 1)), np.array([0.1, -0.08, 0.05])
     network = ro.iterate(cell, xs, h0).states

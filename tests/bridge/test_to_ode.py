@@ -256,7 +256,7 @@ def test_logm_of_what_is_not_a_matrix_names_the_argument(A, error, as_user):
         ro.logm(A)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_a_flow_whose_matrix_rounding_hides_is_refused():
     """It was a field of NaN."""
     W = rotated(np.random.default_rng(0), jordan(0.1, 5)).astype(np.float32)
@@ -267,7 +267,7 @@ def test_a_flow_whose_matrix_rounding_hides_is_refused():
         jax.jit(lambda h: ro.to_ode(cell, ro.Exact())(0.0, h, lambda t: jnp.zeros(1)))(W[0])
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("method", [ro.Exact(), ro.Exact(complex=True)], **labelled)
 def test_a_spectrum_and_a_conversion_agree_on_what_rounding_hides(method):
     """The spectrum said that a logarithm exists where the conversion refused it, or the reverse."""
@@ -285,7 +285,7 @@ def test_a_spectrum_and_a_conversion_agree_on_what_rounding_hides(method):
     assert hidden > 3 and there > 8
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_a_generator_that_leaves_the_float_range_is_refused(float32):
     W = jnp.array([[0.5, 3e38], [0, 0.5]])
     with pytest.raises(ValueError, match="rounding in float32 hides the generator"):

@@ -96,7 +96,7 @@ def test_the_options_of_a_csv_file_are_those_of_forecast(invoke, asked, tmp_path
     assert unused == "note: --index, --dates, --sep, --decimal, --na, --no-header do nothing without --input.\n"
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_compare_prints_the_table_and_writes_the_figure(invoke, tmp_path):
     result = invoke(*SMALL, "--weights", "net.npz", "--input", "series.csv", "--out", "figure.png")
     assert result.exit_code == 0, result.output
@@ -142,7 +142,7 @@ def test_the_default_run_from_a_shell(tmp_path):
     assert (tmp_path / "rnn_ode_compare.png").stat().st_size > 20_000
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.filterwarnings("error")
 def test_complex_flows_run_without_a_warning_of_another_library(invoke):
     np.savez("turn.npz", W_h=np.diag([-0.5, 0.6]), W_x=np.ones((2, 1)), b=np.zeros(2))

@@ -30,7 +30,7 @@ def test_the_command_prints_one_json_object_and_draws(tmp_path):
     assert answers["baselines"]["linear autoregression"]["mae"] < 1e-9
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_the_command_reads_a_csv_and_goes_on_from_a_checkpoint(tmp_path):
     file, checkpoint = tmp_path / "series.csv", tmp_path / "run.ckpt"
     file.write_text("t,x\n" + "\n".join(f"{t},{x[0]}" for t, x in enumerate(SINE)))
@@ -206,7 +206,7 @@ def test_five_rows_are_too_few_for_a_verdict_and_that_is_said(tmp_path):
     assert "The intervals are not of 90%: 1 validation window allows at most 50%, n/(n + 1)." in text
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_a_series_that_repeats_itself_has_no_mase_and_says_so(tmp_path):
     """Sine of season 12 had a MASE of 8e13; as integers it refused the forecast."""
     for values in (np.sin(2 * np.pi * np.arange(120) / 12), np.tile([1, 5, 2, 8], 30)):
@@ -220,7 +220,7 @@ def test_a_series_that_repeats_itself_has_no_mase_and_says_so(tmp_path):
             assert "Before the test x repeats itself after 12 rows, so that it has no MASE." in " ".join(text.split())
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_one_constant_column_is_said_and_skipped(tmp_path):
     file = written(tmp_path, [f"{k},{np.sin(k):.4f},3,{np.cos(k):.4f}" for k in range(60)], "t,a,b,c")
     answers = found(file, "--column", "a", "--column", "b", "--column", "c", "--target", "c")
@@ -230,7 +230,7 @@ def test_one_constant_column_is_said_and_skipped(tmp_path):
     assert both["columns"] == ["a", "c"] and set(both["by_column"]) == {"a", "c"}
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_the_hidden_column_is_read_and_said(tmp_path):
     rows = [f'2020-01-{k + 1:02d},{k % 3},"1,{k:03d}.5"' for k in range(31)]
     answers = found(written(tmp_path, rows, "date,volume,Price"), "--season", 1)
@@ -304,7 +304,7 @@ def test_the_calendar_is_used(tmp_path):
     assert unseen.exit_code == 2 and "give --known or --calendar" in " ".join(unseen.stderr.split())
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_saved_networks_find_the_season_in_a_file_that_begins_elsewhere(tmp_path):
     """They counted rows from the first one of the file, so that January was forecast as August."""
     profile = np.array([0, 30, -20, 5, 9, -14, 22, -8, 3, -11, 0, -16])

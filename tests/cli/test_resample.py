@@ -47,7 +47,7 @@ def expected(samples, rate_in, rate_out):
     return np.asarray(jax.vmap(net.output)(jax.vmap(path)(ts[1:]), states))
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_a_recording_comes_out_as_one_call_of_evolve_gives_it(folder):
     result = invoke("--weights", "net.npz", "--input", "in.wav", "--out", "out.wav", "--to", 9600, "--json")
     assert result.exit_code == 0, result.output
@@ -63,7 +63,7 @@ def test_a_recording_comes_out_as_one_call_of_evolve_gives_it(folder):
     assert sorted(p.name for p in folder.iterdir()) == ["in.wav", "knob.npz", "net.npz", "out.wav"]
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("subtype", ["pcm16", "pcm32"])
 def test_an_integer_recording_is_written_with_the_same_bits(folder, subtype):
     write("in.wav", TONE, subtype)
@@ -76,7 +76,7 @@ def test_an_integer_recording_is_written_with_the_same_bits(folder, subtype):
     assert abs(written - expected(samples, 8000, 6000)).max() <= 2.0 ** -int(subtype[3:]) * 1.001
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_a_csv_series_is_resampled_with_a_constant_input(folder):
     (folder / "in.csv").write_text("year,flow\n" + "\n".join(f"{k},{x!r}" for k, x in enumerate(TONE[:, 0].tolist())))
     arguments = ("--weights", "knob.npz", "--input", "in.csv", "--out", "out.csv", "--to", 0.3, "--rate", 0.1)
@@ -157,7 +157,7 @@ def test_bad_input_is_one_line_and_status_2(folder, arguments, words):
     assert sorted(folder.iterdir()) == before
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_a_stereo_recording_comes_out_in_another_format(folder):
     """Read from a file of 8 bits, each channel alone, and with silence first."""
     stereo = np.hstack([TONE, -TONE])
@@ -185,7 +185,7 @@ def test_an_unstable_scheme_is_refused_unless_forced(folder):
     assert "root_condition" not in forced.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize(("to", "ahead"), [(9600, 50), (6000, 20), (16_000, 3)])
 def test_a_bad_round_trip_gets_a_warning_with_its_cause(folder, to, ahead):
     """The sum of the weights of 50 and 3 is 2.4e8: white noise is enlarged, and so is the error of reading a smooth input.
@@ -211,7 +211,7 @@ def test_a_bad_round_trip_gets_a_warning_with_its_cause(folder, to, ahead):
         assert report["note"] in result.stderr and "give a smaller --ahead" in report["note"]
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_recommend_chooses_a_stable_scheme(folder):
     write("in.wav", TONE[:400])
     result = invoke(
@@ -223,7 +223,7 @@ def test_recommend_chooses_a_stable_scheme(folder):
     assert report["better"] is None
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize(("option", "width"), [(("--latency", 16), 7), (("--half-width", 3), 3)])
 def test_a_network_at_its_own_rate_comes_out_without_delay(folder, option, width):
     """As one call of `resampled` gives it. Widths of 7 wait for 7 + 7 · 8000/8000 steps and more; of 8, for 16."""
@@ -246,7 +246,7 @@ def test_a_network_at_its_own_rate_comes_out_without_delay(folder, option, width
     assert "at the network's own rate" in " ".join(invoke(*arguments, *option).stdout.split())
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize(
     "options", [("--latency", 16), pytest.param(("--latency", 16, "--half-band"), marks=pytest.mark.thorough)]
 )

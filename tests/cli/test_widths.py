@@ -38,7 +38,7 @@ RUN = {
 }
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("command", RUN.values(), ids=RUN)
 def test_results_fit_a_terminal_and_break_no_word(command, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -49,7 +49,7 @@ def test_results_fit_a_terminal_and_break_no_word(command, tmp_path, monkeypatch
     assert narrow == wide
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize(
     "command",
     [

@@ -46,7 +46,7 @@ def modes_at_random(rng, negative: bool):
     return [{"re": radii[2], "im": 0}, *pairs, {"re": -radii[3] if negative else radii[3], "im": 0}]
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_the_numbers_are_those_of_the_package(page_numbers):
     """States and norms of the network and of every reading, to 1e-9 of the largest one so far."""
     rng = np.random.default_rng(3)
@@ -80,7 +80,7 @@ def check(found, matrices, states):
     np.testing.assert_allclose(np.array(found["states"], float), states, rtol=0, atol=1e-9 * largest)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_two_units_are_those_of_the_package(page_numbers):
     for W in ([0.75, -1.299, 1.299, 0.75], [2, 0.2, -0.2, 2], [1.5, -0.3, 0.4, 1.8]):
         found = page_numbers(f"{{points: e.fixedPoints({W}), map: e.mapOrbit({W}, [0.3, -0.2], 20), "

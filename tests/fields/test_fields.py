@@ -50,7 +50,7 @@ def sigmoid(z):
 # --- what every field must do ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @two
 def test_a_run_of_small_steps_is_near_the_flow(field):
     """Euler's steps of 1/64 against the solver, held and smooth input: first order, so that halves leave half the error."""
@@ -96,7 +96,7 @@ def loss(field, xs):
     return sum(jnp.sum(jnp.sin(leaf)) for leaf in jax.tree.leaves(states))
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @each
 def test_gradients_are_those_of_finite_differences(field):
     """In every weight and constant, along one direction: reverse mode against a five-point difference."""

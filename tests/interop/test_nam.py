@@ -49,7 +49,7 @@ def read(tmp_path):
     return read
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("layers, inputs, outputs", [(1, 1, 1), (3, 2, 2)])
 def test_an_lstm_starts_from_its_initial_state_and_computes_its_equations(read, layers, inputs, outputs):
     content, parts, head = lstm_file(layers, inputs, outputs=outputs)

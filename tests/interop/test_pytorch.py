@@ -116,13 +116,13 @@ COMPARED = [
 ]
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("kind, layers, bias", COMPARED)
 def test_a_network_computes_the_same_in_pytorch_and_here_in_float32(torch, kind, layers, bias, float32):
     there_and_back(torch, torch_module(torch, kind, layers, bias), kind)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("kind", MODULES)
 def test_a_network_computes_the_same_in_pytorch_and_here_to_rounding_in_float64(torch, kind):
     there_and_back(torch, torch_module(torch, kind, 2, bias=True).double(), kind)

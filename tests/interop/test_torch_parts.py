@@ -382,7 +382,7 @@ def test_a_module_says_what_its_normalisations_are(torch):
             interop.from_torch_network(given, "0.", ("1.", "2."))
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_gradients_and_resampling_go_through_an_input_layer_and_a_projection(torch):
     torch.manual_seed(0)
     layers, names, _ = network_of(torch, "a projection")

@@ -23,7 +23,7 @@ def is_as_stored(rows):
         assert STORED.get(key) == one["status"], (one, "run `python tests/ledger published`")
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("part", PUBLISHED.QUICK)
 def test_quick_rows_are_as_stored(part):
     is_as_stored(PUBLISHED.QUICK[part]())

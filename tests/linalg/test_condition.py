@@ -25,7 +25,7 @@ def test_the_condition_of_an_inverse():
     np.testing.assert_allclose(linalg.condition(jnp.linalg.inv, A), wanted, rtol=0.02)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_it_estimates_what_rounding_does():
     """The logarithm in float32 of a matrix that is rounded to float32."""
     W = scipy.linalg.expm(rotated(np.random.default_rng(1), np.diag([-4.0, -3, -2, -1]) + np.diag([9.0, 9, 9], 1)))

@@ -85,7 +85,7 @@ def test_a_schur_form_knows_no_units():
     np.testing.assert_allclose(single[1] @ (single[0] / np.float32(1e-25)) @ single[1].conj().T, R, atol=1e-4)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize(
     ("n", "dtype", "tol"),
     [
@@ -201,7 +201,7 @@ def test_condition_of_singular_vectors_is_infinite():
     assert eigenvalue_condition(jnp.ones((1, 1), jnp.float32)).dtype == jnp.float32
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 2e-5), (np.float64, 1e-13)])
 @pytest.mark.parametrize("function", [eig, _eig_qr])
 def test_eigenvalues_and_vectors_of_badly_scaled_matrices(dtype, tolerance, function):

@@ -41,7 +41,7 @@ def test_values_alone_are_the_same():
     np.testing.assert_array_equal(linalg.eigvals(A), linalg.eig(A)[0])
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_gradients_of_values_and_vectors_in_three_ways():
     check_grads(parts, (jnp.asarray(A),), 2, eps=1e-6, rtol=1e-4, atol=1e-4)
     check_grads(parts, (jnp.asarray(A + 1j * A.T),), 1, eps=1e-6, rtol=1e-5, atol=1e-5)

@@ -76,7 +76,7 @@ def test_a_power_is_exact_up_to_the_largest_whole_number():
     np.testing.assert_array_equal(of(1e200 * np.eye(3), jnp.asarray(1)), 1e200 * np.eye(3))
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_derivative_of_the_exponential_in_three_ways():
     rng = np.random.default_rng(5)
     A, R, d = badly_scaled(rng, 3, 8)

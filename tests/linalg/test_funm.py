@@ -56,7 +56,7 @@ def test_the_units_of_the_states_do_not_matter():
     np.testing.assert_allclose(np.asarray(scaled.value) / UNITS[:, None] * UNITS, scipy.linalg.expm(A), rtol=1e-13)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize(("f", "reference"), [(jnp.cos, scipy.linalg.cosm), (jnp.tanh, scipy.linalg.tanhm)])
 @pytest.mark.parametrize("name", ["random", "rotated Jordan"])
 def test_other_functions_are_scipys(f, reference, name):
@@ -64,7 +64,7 @@ def test_other_functions_are_scipys(f, reference, name):
     assert distance(found.value, reference(MATRICES[name])) < 10 * found.error < 1e-12
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_the_logarithm_and_the_root_of_a_jordan_block():
     """f(J) has the derivatives of f on its diagonals: log 2, 2, −2, 8/3 ; √½, ….
 
@@ -79,7 +79,7 @@ def test_the_logarithm_and_the_root_of_a_jordan_block():
         assert distance(found.value, wanted) < 10 * found.error < 1e-11
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_single_precision():
     found = linalg.funm(np.float32(MATRICES["rotated Jordan"]), jnp.exp)
     assert found.value.dtype == jnp.float32
@@ -93,7 +93,8 @@ back = jax.jit(jax.grad(lambda A: jnp.sum(exp_of(A).value * E)))
 @pytest.mark.parametrize(
     "name",
     [
-        *(pytest.param(n, marks=SLOW) for n in ("rotated Jordan", "identity")),
+        pytest.param("rotated Jordan", marks=SLOW),
+        pytest.param("identity", marks=pytest.mark.gate),
         pytest.param("nearly defective", marks=pytest.mark.thorough),
     ],
 )
@@ -149,7 +150,7 @@ def test_what_has_no_right_digits_is_refused():
         linalg.funm(np.eye(2), "exp")
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_a_batch_and_every_platform():
     stack = jnp.stack([jnp.asarray(MATRICES["Jordan"]), jnp.asarray(MATRICES["random"])])
     batch = jax.vmap(lambda A: exp_of(A).value)(stack)
@@ -157,7 +158,7 @@ def test_a_batch_and_every_platform():
     assert "geev" not in lower(lambda A: linalg.funm(A, jnp.exp).value, BLOCK)["tpu"]
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_a_nearly_nilpotent_matrix_is_not_judged_by_its_small_eigenvalues():
     """Its eigenvalues are ±5e-9 where 0 is right, and its sine is the matrix itself, up to the cube."""
     A = rotated(np.random.default_rng(0), np.array([[0.0, 1.6], [0.0, 0.0]]))

@@ -23,7 +23,7 @@ def eig_loss(A):
     return jnp.sum(jnp.abs(values)) + jnp.sum(jnp.abs(V))
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("dtype", [np.float32, pytest.param(np.complex64, marks=pytest.mark.thorough)])
 @pytest.mark.parametrize(
     "f",
@@ -41,7 +41,7 @@ def test_lowers_for_every_platform(f, dtype):
     assert "geev" not in text
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("f", [logm_loss, eig_loss])
 def test_gradients_lower_for_every_platform(f):
     text = lower(jax.vmap(jax.grad(f)), np.ones((2, 3, 3), np.float32))["tpu"]

@@ -28,7 +28,7 @@ def logm4(A):
     return np.asarray(batched_logm_and_derivatives(A[None], A[None], A[None])[0][0])
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("dtype", [np.float64, np.complex128])
 def test_logm_agrees_with_scipy(dtype):
     rng = np.random.default_rng(0)
@@ -150,7 +150,7 @@ def test_logm_derivative_is_nan_where_there_is_no_logarithm():
     assert np.isnan(logm_derivatives(A, np.eye(4), np.eye(4))).all()
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_logm_second_derivative_against_finite_differences():
     rng = np.random.default_rng(3)
     A, E = scipy.linalg.expm(random_matrix(rng, 2)), rng.normal(size=(2, 2))

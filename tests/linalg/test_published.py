@@ -82,7 +82,7 @@ def test_scales_near_the_ends_of_the_float_range(scale):
     np.testing.assert_allclose(values, np.sort(np.linalg.eigvals(A).real), rtol=1e-13)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_the_roots_of_higham():
     """ "Functions of Matrices", 2008, (1.18): f of a Jordan block of 1 with f(z) = √z has ½, −⅛ beside the diagonal."""
     found = linalg.funm(np.eye(3) + np.eye(3, k=1), jnp.sqrt).value

@@ -42,7 +42,7 @@ def test_slicots_example_in_single_precision():
     assert abs(float(found.radius) - 0.00391964723) < found.error < 6e-4
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_no_point_of_the_boundary_is_closer():
     turn = np.exp(1j * np.linspace(0, np.pi, 4001))
     grid = np.linalg.svd(turn[:, None, None] * np.eye(4) - W, compute_uv=False)[:, -1].min()
@@ -97,7 +97,7 @@ def test_the_kreiss_constant_of_a_block_in_closed_form(continuous):
         np.testing.assert_allclose(found, ((z - 1) / sigma).max(), rtol=1e-6)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_a_kreiss_constant_beyond_the_digits_of_singular_values(dtype):
     """Of [[½, c], [0, ½]] it is c/2 to 1/c: d (½ + d)⁻² c is largest at d = ½. ‖Wᵏ‖ is at most c, at k = 1."""
@@ -111,20 +111,20 @@ def test_a_kreiss_constant_beyond_the_digits_of_singular_values(dtype):
             np.testing.assert_allclose(linalg.kreiss(flow, continuous=True), c / 2, rtol=1e-5)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_the_gradient_of_a_large_kreiss_constant():
     """Of [[a, c], [0, a]] it is c/(4 (1 − a)): the derivatives are 1/(4 (1 − a)) by c and c/(4 (1 − a)²) by a."""
     slope = jax.jit(jax.grad(linalg.kreiss))(jordan(0.5, 2, 1e10))
     np.testing.assert_allclose([slope[0, 1], jnp.trace(slope)], [0.5, 1e10], rtol=1e-4)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_gradients_in_three_ways():
     check_grads(lambda W: linalg.stability_radius(W).radius, (jnp.asarray(W),), 1, eps=1e-6)
     check_grads(linalg.kreiss, (jnp.asarray(W),), 1, eps=1e-6, rtol=1e-4)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_a_batch_and_every_platform():
     batch = jax.vmap(linalg.stability_radius)(jnp.stack([W, W / 2]))
     np.testing.assert_allclose(batch.radius[1], jit_radius(W / 2).radius, rtol=1e-12)

@@ -24,7 +24,7 @@ jit_discrete = jax.jit(linalg.lyapunov_discrete)
 jit_continuous = jax.jit(linalg.lyapunov_continuous)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_the_solutions_are_scipys():
     np.testing.assert_allclose(
         jit_sylvester(A, B, WIDE), scipy.linalg.solve_sylvester(A, B, WIDE), rtol=1e-11, atol=1e-12
@@ -104,7 +104,7 @@ def test_single_precision():
     np.testing.assert_allclose(X, scipy.linalg.solve_discrete_lyapunov(0.3 * A, Q), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_gradients_in_three_ways():
     check_grads(linalg.sylvester, (A, B, WIDE), 2, eps=1e-5)
     check_grads(linalg.lyapunov_discrete, (0.3 * A, Q), 2, eps=1e-5)
@@ -118,7 +118,7 @@ def test_the_gradient_is_the_adjoint_equations():
     np.testing.assert_allclose(found, scipy.linalg.solve_discrete_lyapunov(0.3 * A.T, np.ones((4, 4))), rtol=1e-11)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_a_batch_and_every_platform():
     stack = jnp.stack([0.3 * A, 0.2 * A])
     batch = jax.vmap(linalg.lyapunov_discrete, (0, None))(stack, jnp.asarray(Q))

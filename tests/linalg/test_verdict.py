@@ -307,7 +307,7 @@ def test_the_bound_of_the_inverse_is_one_and_is_sharp_for_a_normal_matrix():
             assert np.all(np.array(bounds) <= 8**0.5 * np.array(norms))
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_hard_matrices():
     labels, Ws, spectra = zip(*hard_cases(), strict=True)
     assert_never_wrong(labels, Ws, spectra, margin=1e-13)
@@ -348,7 +348,7 @@ def test_any_scale(scale):
     assert np.allclose(s.radius / scale, np.abs(np.linalg.eigvals(A)).max(), rtol=1e-12)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_any_scale_in_float32(float32):
     A = np.random.default_rng(1).standard_normal((N, N)).astype(np.float32)
     Ws = np.concatenate([np.float32(scale) * np.stack([A, A - A.T]) for scale in (1e-30, 1e-20, 1e20, 1e30)])
@@ -503,13 +503,13 @@ def assert_nearly_all_is_said(n, count, margins, dtype, asked):
     assert open_.mean() <= 0.025
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize(("n", "count"), [(2, 96), (16, 96), pytest.param(128, 24, marks=pytest.mark.thorough)])
 def test_gaussian_trained_and_badly_scaled_matrices_get_a_verdict_in_float32(float32, n, count):
     assert_nearly_all_is_said(n, count, (1e-4, 1e-1), np.float32, 1e-4)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize(("n", "count"), [(2, 96), (64, 48)])
 def test_gaussian_trained_and_badly_scaled_matrices_get_a_verdict(n, count):
     # a margin of 1e-10 is met by NumPy's eigenvalues to 1e-13
@@ -568,7 +568,7 @@ def discrete_verdicts(Ws):
     return {NAMES[i] for i in np.asarray(_discrete(jnp.asarray(np.stack(Ws))))}
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize(("n", "coupling"), [(2, 1e-4), (8, 1e-2), (32, 1e-1)])
 def test_defective_boundary_multipliers_do_not_persist(n, coupling):
     """‖Wᵏ‖ grows as k c, however small the c above the diagonal of the Jordan block, so long as rounding cannot hide it."""

@@ -300,7 +300,7 @@ def test_a_complex_logarithm_takes_the_neighbouring_branch_where_the_arc_beside_
     np.testing.assert_allclose(np.sort(exponents.imag), [0, np.pi - 5e-4, np.pi + 5e-4], atol=1e-10)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_exponents_are_the_eigenvalues_of_the_generator():
     rng = np.random.default_rng(3)
     W = 0.3 * rng.standard_normal((4, 4)) + np.eye(4)
@@ -313,7 +313,7 @@ def test_exponents_are_the_eigenvalues_of_the_generator():
         assert np.allclose(np.sort(found.imag), np.sort(expected.imag), atol=1e-11), method
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_contours():
     """What the verdict relies on: points of the curve, and near an eigenvalue that is near the curve."""
     points = jnp.asarray(np.random.default_rng(2).standard_normal((40, 2)) @ [1, 1j])

@@ -77,7 +77,7 @@ def test_a_constant_stays_constant_and_no_sample_beyond_the_reach_counts():
     assert path.reach <= path.beyond < path.reach + 1  # the interval's end takes the place of the time
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("half_width", [1, 4, 9])
 def test_after_the_last_sample_its_value_holds(half_width):
     xs, ts = np.random.default_rng(0).normal(size=(30, 1)), np.linspace(20, 30, 41)

@@ -12,7 +12,7 @@ AUDIO = 1 / 44100
 SLOW_BAND_LIMITED = pytest.param(ro.BandLimited, None, marks=pytest.mark.slow)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize(("kind", "t0"), [(ro.Hold, None), (ro.Hold, 0.5), (ro.Linear, None), SLOW_BAND_LIMITED])
 def test_float32_time_picks_the_right_one_of_200_000_samples(kind, t0, float32):
     total = 200_000

@@ -112,7 +112,7 @@ def test_three_units_are_drawn_in_principal_components():
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("principal component 1", "principal component 2")
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_legends_stay_on_the_page():
     figure = page(side(), side())
     figure.draw_without_rendering()

@@ -449,7 +449,7 @@ def drawn_lines(axes):
     return [line for line in axes.lines if line.get_linewidth() > 1 and line.get_linestyle() != "None"]
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("style", ["default", "dark_background"])
 @pytest.mark.parametrize(
     "name",

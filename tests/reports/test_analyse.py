@@ -34,7 +34,7 @@ def nowhere():
     return ro.analyse(cell, np.zeros(1), ro.Backward(1))
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_the_network_turns_for_ever_and_its_flow_comes_to_rest(turning):
     network, flow = (side.to_dict() for side in turning.sides)
     assert [p["verdict"] for p in network["fixed_points"]] == ["GROWS"]
@@ -46,7 +46,7 @@ def test_the_network_turns_for_ever_and_its_flow_comes_to_rest(turning):
     np.testing.assert_allclose(flow["gradient_rate"], 1.5 * c - 1, atol=1e-6)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_the_page_and_the_table_have_a_column_each(turning):
     text = turning.table()
     assert "network" in text.splitlines()[0] and "forward:1" in text.splitlines()[0]
@@ -79,7 +79,7 @@ def test_a_flow_that_does_not_exist_leaves_a_gap_with_its_reason():
     assert "singular" in a.table() and len(a.plot().axes) == 8
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_the_command_prints_one_json_object_and_draws(turning, tmp_path):
     out, weights = tmp_path / "page.png", tmp_path / "network.npz"
     np.savez(weights, W_h=1.5 * TURN, W_x=np.ones((2, 1)), b=np.zeros(2))
@@ -115,7 +115,7 @@ def test_bad_input_is_named(how, message):
         ro.analyse(**{"cell": ro.VanillaCell(TURN, np.ones((2, 1)), np.zeros(2)), "x": np.zeros(1), **how})
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_a_run_that_grows_large_but_stays_finite_is_analysed():
     """2.6 I under a linear activation: in 400 steps to 1e165, whose square is beyond the float range."""
     a = ro.analyse(two_units(2.6 * np.eye(2), None), np.zeros(1))
@@ -148,7 +148,7 @@ def test_what_the_conversion_adds_loses_and_leaves_undefined(nowhere):
     assert "undefined in the other" in nowhere.table()
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_infinite_exponents_are_said_and_the_leading_eigenvalue_is_the_one_that_names_the_kind():
     """diag(0.5, 0) has an exponent of −∞; diag(2, −1.1) is a flip by the −1.1, which is nearer to the boundary than the 2."""
     lost = ro.analyse(two_units(np.diag([0.5, 0.0]), None), np.zeros(1))

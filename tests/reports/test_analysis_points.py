@@ -21,7 +21,7 @@ def cubic():
     return ro.fixed_points(CUBIC, jnp.linspace(-2, 2, 9)[:, None])
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_a_point_that_the_other_system_has_is_not_added_and_one_where_it_does_not_exist_is_undefined(cubic):
     points = np.asarray(cubic.points)[np.asarray(cubic.converged), 0]
     added, undefined = added_and_undefined(cubic, ROOT)

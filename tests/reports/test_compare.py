@@ -31,7 +31,7 @@ def row(comparison, label):
     return next(row for row in comparison.rows if row.method.label == label)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_exact_meets_the_network_and_the_textbook_does_not(affine):
     assert row(affine, "exact").error_max < 1e-9
     assert row(affine, "exact").parted_at is None
@@ -200,7 +200,7 @@ def test_a_jacobian_that_is_not_finite_is_said_and_not_raised(cell):
     assert "is not finite" in c.table()
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_units_of_time_and_state_change_the_times_alone(dtype):
     """Powers of two, so that every rounding is the same."""

@@ -66,7 +66,7 @@ def test_windows_are_around_a_step_ago_and_move_with_the_times():
     assert lags.min() >= 0 and np.all(np.diff(nodes, axis=1) > 0)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("dt", [0.1, 0.37])
 @pytest.mark.parametrize("run", [ro.delayed_feedback, ro.state_trajectory])
 def test_at_whole_steps_told_by_float32_they_are_the_network(run, dt, float32):
@@ -163,7 +163,7 @@ def test_eulers_rule_by_hand():
     np.testing.assert_allclose(run.stats["radius"], np.abs(1 + (DIAGONAL - 1) * 2 / 3).max(), rtol=1e-9)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("run", [ro.delayed_feedback, ro.state_trajectory])
 def test_with_the_networks_own_step_they_are_the_network(run):
     for cell in (LINEAR, drawn(eqx.nn.LSTMCell, 1, 3)):

@@ -9,7 +9,7 @@ from rnn_ode._resampling.candidates import Known, candidates
 
 
 @pytest.mark.parametrize("gap", [0.3, *(pytest.param(gap, marks=pytest.mark.slow) for gap in (48 / 44.1, 3.4))])
-@pytest.mark.slow
+@pytest.mark.gate
 def test_the_expected_error_is_the_error_of_a_run(gap):
     """The signal to error of a slow wave through one mode, against the network's own answer by its transfer function."""
     known = Known(gap, np.array([0.9]), np.array([0.2]), np.ones(1), 0.0)

@@ -24,7 +24,7 @@ def poisson(count, rate=1.3, seed=0):
     return np.cumsum(np.random.default_rng(seed).exponential(1 / rate, count))
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize(
     ("cell", "path"),
     [
@@ -52,7 +52,7 @@ def test_long_whole_steps_are_the_network(gap):
     np.testing.assert_allclose(run.states, ro.iterate(TANH, SLOW).states[ts.astype(int)], rtol=1e-13, atol=1e-15)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize(
     ("kind", "ts"),
     [
@@ -75,7 +75,7 @@ def test_an_affine_network_under_a_constant_input_follows_its_flow(kind, ts):
     assert errors[0] < 0.05
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_dt_is_a_scale_of_time():
     ts = np.arange(0, 12, 0.37)
     one = ro.evolve(TANH, ro.Cubic(SLOW), ts)
@@ -98,7 +98,7 @@ def response(cell, ts, steps=400):
     return h
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("ts", [np.arange(0, 20, 0.45), poisson(40, 1.5)], ids=["uniform", "poisson"])
 def test_a_tanh_network_under_a_smooth_input_converges_as_nodes_are_added(ts):
     """To its own response, at small signals: the n-th harmonic of the input has n times its frequency, and n-th power of
@@ -112,7 +112,7 @@ def test_a_tanh_network_under_a_smooth_input_converges_as_nodes_are_added(ts):
     assert error[0] < 0.05 and error[1] < error[0] / 10 and error[2] < error[1] / 4, error
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_integrating_the_forward_series_agrees_as_orders_grow():
     """Both take the logarithm of the same steps: of an affine network with multipliers near 1, and of its tanh."""
     ts = np.linspace(0, 12, 25)
@@ -154,7 +154,7 @@ def test_a_band_beats_polynomials_for_what_it_holds():
     assert fitted < 1e-9 and polynomial > 1e-4
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_stacked_states_and_save():
     run = ro.evolve(LSTM, ro.Cubic(SLOW), np.arange(0, 9, 0.4), save=lambda h: h[0][:2])
     whole = ro.evolve(LSTM, ro.Cubic(SLOW), np.arange(0, 9, 0.4))
@@ -185,7 +185,7 @@ def test_one_time_is_the_initial_state():
     assert run.result == ro.RESULTS.successful and np.isnan(run.stats["radius"])
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("kind", ["smooth", "held"])
 def test_gradients_three_ways(kind):
     """With respect to the weights, the input, the state and the times."""
@@ -202,7 +202,7 @@ def test_gradients_three_ways(kind):
     assert_gradients_three_ways(value, backward, at, np.random.default_rng(0))
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_jitted_equals_eager_and_vmapped_equals_a_loop():
     ts = np.arange(0.2, 9, 0.7)
 
@@ -233,7 +233,7 @@ def test_shapes_are_traced_once():
     assert traces == once
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_it_lowers_everywhere(monkeypatch):
     monkeypatch.setenv("EQX_ON_ERROR", "nan")
     for path in (ro.Hold, ro.BandLimited):

@@ -189,7 +189,7 @@ def test_a_run_that_fails_leaves_the_old_file(folder, monkeypatch):
     assert sorted(p.name for p in folder.iterdir()) == ["in.wav", "out.wav"]
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_memory_does_not_grow_with_the_length(folder):
     def peak(frames):
         write("in.wav", np.tile(TONE, (frames // len(TONE), 1)))
@@ -210,7 +210,7 @@ def test_a_series_is_read_in_blocks(tmp_path):
     assert (table.frames, table.channels, [len(block) for block in table.blocks(4)]) == (10, 1, [4, 4, 2])
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_at_its_own_rate_the_output_is_that_of_the_network(folder):
     (folder / "in.csv").write_text("\n".join(map(str, TONE[:60, 0])))
     net, done = network(KNOB), []

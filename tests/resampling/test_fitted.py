@@ -63,7 +63,7 @@ def test_fitted_weights_are_exact_where_there_is_power():
     assert len(list(fits(GAP, np.array([0.5]), omega, np.ones(2)))) > 20
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_gradients_and_batches():
     def loss(W, xs):
         cell = ro.VanillaCell(W, TANH.W_x, np.zeros(3), jnp.tanh)

@@ -36,7 +36,7 @@ def test_a_held_input_may_have_an_interval_of_its_own(each):
     np.testing.assert_allclose(run.states, np.stack([states[t] for t in ts]), atol=2e-5)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_the_derivative_in_time_at_a_whole_step_is_that_of_the_orbit():
     def state(t):
         return ro.evolve(AFFINE, ro.Hold(np.zeros((6, 1))), jnp.array([0.0, t]), np.ones(3), ahead=5, behind=5).states[

@@ -12,7 +12,7 @@ import rnn_ode as ro
 WAVE = 0.1 * np.sin(0.1 * np.arange(300.0))[:, None]
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize(("ratio", "budget"), [(0.3, 4), (44.1 / 48, 3)])
 def test_what_is_recommended_is_stable_where_anything_is_and_keeps_to_the_budget(ratio, budget):
     """A multiplier of −0.97, which only schemes with few states behind step stably."""
@@ -50,7 +50,7 @@ def test_an_output_without_a_signal_is_refused(size):
         ro.recommend(cell, np.full((400, 1), size), 48 / 44.1)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_large_states_have_a_signal_to_error_too(float32):
     """Their squares leave the float range of float32."""
     cell = ro.VanillaCell([[0.8]], [[1.0]], [0.0], None)
@@ -58,7 +58,7 @@ def test_large_states_have_a_signal_to_error_too(float32):
     assert large.best.label == found.best.label and abs(large.best.snr - found.best.snr) < 3
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_three_ahead_and_three_behind_lead_the_filters():
     """On a random LSTM under smooth noise: by 4 dB and more, against the network's own run at its own rate."""
     lstm, ratio = drawn(eqx.nn.LSTMCell, 1, 4, seed=2), 44.1 / 48
@@ -89,7 +89,7 @@ def limited():
     return cell, {limit: ro.recommend(cell, xs, 48 / 44.1, budget=2, latency=limit) for limit in (0, 12, None)}
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_the_recommended_scheme_is_as_good_as_the_best_and_no_dearer_than_needed(limited):
     cell, found = limited[0], limited[1][None]
     tried = [scheme for scheme in found.schemes if not np.isnan(scheme.snr) and scheme.in_phase]
@@ -103,7 +103,7 @@ def test_the_recommended_scheme_is_as_good_as_the_best_and_no_dearer_than_needed
     assert ("UNSTABLE" in found.table()) == any(not scheme.stable for scheme in found.schemes)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_nothing_waits_longer_than_the_limit(limited):
     for limit, found in limited[1].items():
         tried = [scheme for scheme in found.schemes if not np.isnan(scheme.snr)]
@@ -121,7 +121,7 @@ def test_waiting_longer_never_costs_accuracy_and_zero_latency_beats_the_filters(
     assert len(filters) >= 5 and zero.best.snr > max(filters) + 2
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_the_latency_is_that_of_the_newest_sample_that_counts(limited):
     """By derivatives: a result of each scheme on the front depends on the input up to its latency and no further."""
     cell, found = limited
@@ -150,7 +150,7 @@ def test_half_band_filters_are_compared_through_their_own_phase_and_never_recomm
         assert ("a phase of their own" in found.table()) == (count > 0)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_the_front_holds_what_nothing_beats(limited):
     for found in limited[1].values():
         tried = [(s.latency, s.cost, -s.snr, not s.in_phase, s) for s in found.schemes if not np.isnan(s.snr)]

@@ -68,7 +68,7 @@ def test_what_is_saved_is_read_between_the_steps():
     np.testing.assert_allclose(run.states, whole.states[0][:, :2], rtol=1e-12, atol=1e-14)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_gradients_three_ways():
     """With respect to the weights, the input and the state: what training at another rate needs."""
     ts = np.arange(0.3, 9, 0.7)
@@ -82,7 +82,7 @@ def test_gradients_three_ways():
     assert_gradients_three_ways(value, backward, at, np.random.default_rng(0))
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_jitted_equals_eager_and_vmapped_equals_a_loop():
     ts = np.arange(0.2, 9, 0.7)
 

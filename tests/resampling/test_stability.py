@@ -24,7 +24,7 @@ from rnn_ode._resampling.stability import (
 from rnn_ode._run.clock import Clock
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("gap", [0.5, 1.3, 2.7])
 def test_the_root_condition_by_simulation(gap):
     """Pairs said to be stable keep every mode of a decaying network bounded, and the others make one grow."""
@@ -47,7 +47,7 @@ def test_a_gap_of_whole_steps_has_the_powers_of_the_multipliers():
     assert ro.root_condition(cell, np.zeros(1), 1).radii.shape == (6, 6)  # up to six states ahead and five behind
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_an_unstable_scheme_runs_and_says_so():
     """tanh keeps the states finite: the run is complete, and its result and the table of pairs tell."""
     cell = ro.VanillaCell(np.diag([0.95, -0.9]), np.ones((2, 1)), np.zeros(2), jnp.tanh)
@@ -66,7 +66,7 @@ def test_an_unstable_scheme_runs_and_says_so():
     np.testing.assert_array_equal(same.states, well.states)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize(("gap", "pair"), [(3.4, (3, 3)), (1.7, (1, 4)), (np.nan, (3, 3))])
 def test_gaps_of_whole_steps_are_asked_too(gap, pair):
     """The radius is what a decaying affine network grows by per result; at irregular times it is the mean gap's."""

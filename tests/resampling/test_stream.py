@@ -48,7 +48,7 @@ CASES = {
 }
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("case", [pytest.param(c, marks=[pytest.mark.slow] * (c[0] != "a")) for c in CASES])
 def test_blocks_are_one_call_of_evolve(case):
     cell, *rates, scheme = CASES[case]

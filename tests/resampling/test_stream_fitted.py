@@ -41,7 +41,7 @@ CASES = {
 }
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("case", CASES)
 def test_blocks_are_one_call_of_fitted_feedback(case):
     cell, rates, weights = CASES[case]

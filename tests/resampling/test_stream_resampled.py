@@ -42,7 +42,7 @@ CASES = {
 }
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("case", CASES)
 def test_blocks_are_one_call_of_resampled(case):
     cell, rates, half_width, reads = CASES[case]
@@ -70,7 +70,7 @@ HALF_BAND = {
 }
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("case", ["a small change of rate", "three rates"])
 def test_blocks_through_half_band_filters_are_one_call_of_resampled(case):
     cell, rates, half_width, reads = HALF_BAND[case]
@@ -87,7 +87,7 @@ def test_blocks_through_half_band_filters_are_one_call_of_resampled(case):
         np.testing.assert_allclose(rows, want, rtol=0, atol=1e-12)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_evolve_in_a_stream_reads_its_input_by_the_window_that_is_given():
     ts = 1 + 44.1 / 48 * np.arange(-1, -(-len(XS) * 160 // 147))
     path = ro.BandLimited(XS, half_width=3, beta=7.0)

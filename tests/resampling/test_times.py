@@ -37,7 +37,7 @@ def test_float64_times_keep_their_digits_in_a_float32_session(float32):
 TANH_32 = jax.tree.map(lambda leaf: np.asarray(leaf, np.float32) if eqx.is_array(leaf) else leaf, TANH)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_traced_times_are_the_same_up_to_a_length():
     ts = np.array([0.0, 0.6, 1.7, 6.5, 7.0, 7.2, 12.0])
     known = ro.evolve(TANH, ro.Cubic(SLOW), ts)
@@ -48,7 +48,7 @@ def test_traced_times_are_the_same_up_to_a_length():
     assert np.isfinite(late.states[:5]).all() and np.isinf(late.states[5:]).all()
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize(
     ("run", "path"), [(ro.evolve, wave), (ro.state_trajectory, ro.Hold(SLOW))], ids=["smooth", "held"]
 )

@@ -25,7 +25,7 @@ class Squaring(eqx.Module):
         return x + 0.5 * x**2
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("gap", [2.0, 0.5])
 def test_aliasing_is_apart_from_the_error_in_band(gap):
     """A wave of 0.9 of a quarter of the rate, and its square at 0.9 of half the rate, with 1/4 of the amplitude.

@@ -10,7 +10,7 @@ import rnn_ode as ro
 from rnn_ode._run.clock import Clock
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_large_host_times_keep_their_differences_in_float32(float32):
     ts = 1.6e9 + np.array([0.0, 0.1, 0.3])
     run = ro.integrate(summed(a=-1.0), None, np.ones(2, np.float32), ts=ts)

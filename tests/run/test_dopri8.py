@@ -11,7 +11,7 @@ from linear_system import RNG
 from rnn_ode._run.dopri8 import Dopri8, step_transposed
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("dtype", ["float64", "float32", "complex128"])
 def test_the_default_solver_steps_as_that_of_diffrax(dtype):
     """One step of each from the same state, their solutions and their errors apart by rounding only."""

@@ -83,7 +83,7 @@ def test_a_fold_is_the_loop_in_python(name):
         *(pytest.param(name, k, marks=slow) for name, k in (("tanh", 3), ("function", 3))),
     ],
 )
-@pytest.mark.slow
+@pytest.mark.gate
 def test_derivatives_are_those_of_the_loss_of_all_states(name, checkpoints):
     """By the weights, the readout, the input, both starts and the rows; a tangent; and the tangent of the gradient."""
     whole, static = eqx.partition(example(name), eqx.is_inexact_array)

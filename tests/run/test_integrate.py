@@ -43,7 +43,7 @@ def saturating_by_hand(t, h, x):
     return np.tanh(A @ h) + x - 0.3 * h**3 + np.cos(2 * t)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("times", TIMES)
 def test_held_input_meets_the_closed_form_at_any_times(times):
     ts = TIMES[times]
@@ -52,7 +52,7 @@ def test_held_input_meets_the_closed_form_at_any_times(times):
     np.testing.assert_allclose(run.states, closed_form(held, ts), rtol=1e-9, atol=1e-10)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("times", TIMES)
 def test_linear_input_meets_the_closed_form_at_any_times(times):
     ts = TIMES[times]
@@ -89,7 +89,7 @@ def test_the_first_stamp_moves_the_whole_run():
     np.testing.assert_allclose(run.states, wanted, rtol=1e-9)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_no_path_and_a_plain_function():
     ts = TIMES["between them"]
     run = ro.integrate(lambda t, h, path: jnp.cos(t) * jnp.ones(2), None, H0, ts=ts)
@@ -108,7 +108,7 @@ def test_float32(float32):
     np.testing.assert_allclose(run.states, closed_form(held, SAMPLES), rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_complex_states_are_real_at_the_samples():
     cell = ro.VanillaCell([[-0.6, 0.3], [0.1, 0.5]], [[1.0], [-1.0]], [0.1, 0.2], activation=None)
     run = ro.integrate(ro.to_ode(cell, ro.Exact(complex=True)), ro.Hold(XS), H0)
@@ -116,7 +116,7 @@ def test_complex_states_are_real_at_the_samples():
     np.testing.assert_allclose(run.states, ro.iterate(cell, XS, H0).states, rtol=1e-9, atol=1e-10)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_states_may_be_pytrees():
     cell = drawn(eqx.nn.LSTMCell, 1, 2)
     field = ro.to_ode(cell, ro.Forward(1))
@@ -136,7 +136,7 @@ AFFINE = ro.VanillaCell([[0.6, 0.3], [-0.2, 0.7]], [[1.0], [-0.5]], [0.1, 0.2], 
 TANH = ro.VanillaCell([[0.6, 0.3], [-0.2, 0.7]], [[1.0], [-0.5]], [0.1, 0.2], activation=jnp.tanh)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize(
     ("cell", "method"),
     [(AFFINE, m) for m in (ro.Textbook(), ro.Exact())]
@@ -223,7 +223,7 @@ def test_bad_arguments_are_named(options, error, message, as_user):
         ro.integrate(**arguments)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize(
     ("W", "method"),
     [

@@ -47,7 +47,7 @@ def test_phi_functions_are_blocks_of_an_exponential(name, count):
     np.testing.assert_allclose(found, wanted, rtol=0, atol=2e-13 * np.abs(wanted).max())
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_phi_functions_are_differentiated_in_both_modes():
     def entry(A):
         return jnp.sum(jnp.stack(phi_functions(A, 2)) * jnp.arange(48.0).reshape(3, N, N))
@@ -65,7 +65,7 @@ READINGS = [(method, path, RATES[k % 2]) for k, (method, path) in enumerate(iter
 OTHERS = [(ro.Exact(), "linear", 0.7)]
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize(
     ("method", "path", "rate"), READINGS + OTHERS, ids=lambda value: getattr(value, "label", str(value))
 )
@@ -157,7 +157,7 @@ def test_kinks_of_the_input_within_a_step_are_integrated_exactly(dt):
     np.testing.assert_allclose(found, h, rtol=1e-13, atol=1e-14)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_nonlinear_cells_with_linear_parts_are_not_taken_for_linear():
     class Layered(eqx.Module):
         linear: eqx.nn.Linear
@@ -206,7 +206,7 @@ def test_what_leaves_the_float_range_and_what_runs_out_of_steps():
     assert undefined(jnp.zeros((N, N))).result == ro.RESULTS.field_undefined
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_gradients_three_ways():
     def end(W, xs, h0):
         cell = ro.VanillaCell(W, W_x, B, activation=None)
@@ -222,7 +222,7 @@ def test_gradients_three_ways():
     np.testing.assert_allclose(forward, (ahead - behind) / (2 * size), rtol=1e-6)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_it_holds_in_float32_and_lowers_everywhere(float32):
     xs, h0, *weights = (v.astype(np.float32) for v in (XS, H0, W, W_x, B))
     cell = ro.VanillaCell(*weights, activation=None)

@@ -64,7 +64,7 @@ def test_a_linear_network_settles_at_the_covariance_of_lyapunovs_equation():
     assert (np.abs(parts.mean(0) - wanted) < 4 * parts.std(0, ddof=1) / 10).all()
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_the_same_key_gives_the_same_run():
     run = noisy(TANH, XS, KEY, 0.3)
     np.testing.assert_array_equal(run, noisy(TANH, XS, KEY, 0.3))
@@ -74,7 +74,7 @@ def test_the_same_key_gives_the_same_run():
     np.testing.assert_allclose(noisy(TANH, XS[: BLOCK + 5], KEY, 0.3), run[: BLOCK + 6], rtol=1e-12)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_the_noise_does_not_depend_on_how_the_run_is_cut():
     whole = noisy(TANH, XS, KEY, SPREAD)
     kept = noisy(TANH, XS, KEY, SPREAD, save=lambda h: h[0])
@@ -86,7 +86,7 @@ def test_the_noise_does_not_depend_on_how_the_run_is_cut():
     np.testing.assert_allclose(any_cell, whole, rtol=1e-12, atol=1e-14)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_rows_that_share_a_key_have_the_same_noise():
     both = jax.vmap(lambda xs: noisy(LINEAR, xs, KEY, 0.3))(jnp.stack([jnp.asarray(XS), 0 * XS]))
     alone = noisy(LINEAR, XS, KEY, 0.3)
@@ -97,7 +97,7 @@ def test_rows_that_share_a_key_have_the_same_noise():
     assert np.abs(apart[0] - apart[1]).max() > 0.3
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_gradients_are_pathwise():
     """By the noise of each step, held fixed."""
     xs = XS[:5]
@@ -121,7 +121,7 @@ def test_gradients_are_pathwise():
         jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-10), found, wanted)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_gradients_in_three_ways_with_and_without_checkpoints():
     def states(W, spread, cut):
         cell = eqx.tree_at(lambda c: c.W_h, TANH, W)
@@ -143,7 +143,7 @@ def test_states_of_several_arrays_and_of_single_precision():
     assert 0.2 < np.std(c[1:, 0] - again[1][:, 0]) < 0.8
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("impl", ["rbg", "unsafe_rbg"])
 def test_keys_of_other_generators(impl):
     key = jax.random.key(0, impl=impl)

@@ -34,7 +34,7 @@ def decay(t, h, path):
     return A @ h
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_a_flow_settles_at_its_covariance_and_autocovariance(scheme):
     """C(τ) = exp(A τ) X, with A X + X Aᵀ + σ σᵀ = 0, to 4 standard errors over 64 runs and the error of the steps."""
@@ -128,7 +128,7 @@ def test_the_weak_order_of_euler_by_simulation():
     assert 1.4 < half / quarter < 3.2
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_without_noise_it_is_the_solution(scheme):
     wanted = ro.integrate(tanh_field, PATH, jnp.zeros(2)).states
@@ -153,7 +153,7 @@ def test_intervals_of_more_steps_than_a_block():
     np.testing.assert_allclose(noisy(tanh_field, KEY, 0.0, 1 / 300), wanted, atol=1e-5)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_the_same_key_gives_the_same_run():
     run = noisy(tanh_field, KEY, 0.3)
     np.testing.assert_array_equal(run, noisy(tanh_field, KEY, 0.3))
@@ -174,7 +174,7 @@ def test_held_input_is_read_up_to_the_end_of_its_step():
     np.testing.assert_allclose(run[1:, 0], np.cumsum(np.sin(np.arange(8.0))), atol=1e-13)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_gradients_are_pathwise_in_three_ways():
     def states(W, spread):
         field = eqx.tree_at(lambda f: f.W_h, LINEAR, W)
@@ -183,7 +183,7 @@ def test_gradients_are_pathwise_in_three_ways():
     check_grads(states, (jnp.asarray(A), jnp.asarray(SPREAD)), 1, eps=1e-6)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_the_gradient_by_sigma_of_a_linear_flow_is_its_noise():
     """h is linear in σ, so dh/dσ · σ is what the noise adds."""
     still = ro.integrate(LINEAR, PATH, jnp.zeros(2), noise=0.0, key=KEY, step=0.1).states
@@ -192,7 +192,7 @@ def test_the_gradient_by_sigma_of_a_linear_flow_is_its_noise():
         np.testing.assert_allclose(0.7 * along, noisy(LINEAR, KEY, 0.7) - still, atol=1e-12)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_a_field_that_is_anchored_and_a_field_of_pairs():
     cell = ro.VanillaCell(A / 4, np.ones((2, 1)), np.zeros(2), activation=jnp.tanh)
     field = ro.to_ode(cell, ro.Exact(anchored=True))

@@ -51,7 +51,7 @@ def test_a_fixed_step_out_of_the_domain():
     np.testing.assert_allclose(run.states[:, 0], [0.5, 0.5 + np.log(0.5), np.inf, np.inf, np.inf])
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_a_solution_that_ends_in_finite_time_says_what_to_do():
     """h' = h² from 1.25 is 1/(0.8 − t), which is nowhere at the end of the first step."""
     path, h0 = ro.Hold(np.zeros((4, 1))), np.full(1, 1.25)
@@ -66,7 +66,7 @@ def test_a_solution_that_ends_in_finite_time_says_what_to_do():
 RELU = ro.VanillaCell([[0.5, 0.2], [0.1, 0.6]], [[1.0], [1.0]], [0.1, 0.2])
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize(
     ("xs", "met"),
     [
@@ -111,7 +111,7 @@ REASONS = [
 ]
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_each_reason_is_given_where_it_holds_and_nowhere_else(dtype):
     """From 1, by the default solver; and again in a unit of time 2²⁰ times longer, and of state 2²⁰ times smaller."""
@@ -135,7 +135,7 @@ def test_the_reasons_say_what_to_do():
     assert "float64" in ro.RESULTS[ro.RESULTS.stiff] and "float64" in ro.RESULTS[ro.RESULTS.step_vanished]
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_a_stiff_fixed_step_is_stiff_and_the_solver_that_the_text_names_solves_it():
     run = ro.integrate(summed(a=-1e9), None, np.ones(2), ts=np.arange(60.0), solver=diffrax.Euler(), throw=False)
     assert run.result == ro.RESULTS.stiff
@@ -145,7 +145,7 @@ def test_a_stiff_fixed_step_is_stiff_and_the_solver_that_the_text_names_solves_i
     np.testing.assert_allclose(run.states[1:], np.cos([[1.0, 1.0], [2.0, 2.0]]), rtol=0, atol=1e-7)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize(("c", "s"), [pytest.param(1.0, 1.0, marks=pytest.mark.thorough), (2.0**-20, 2.0**20)])
 def test_rounding_is_the_reason_where_float64_solves_what_float32_cannot(c, s):
     """The flow follows cos t within 1e-5. A run that ends near a singularity, or has too few steps, has another reason."""

@@ -39,7 +39,7 @@ def loss(W, parallel=True, xs=XS, h0=H0):
     return jnp.sum(jnp.sin(states + jnp.arange(states.size).reshape(states.shape)))
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_a_long_run_of_exponent_minus_0_3_is_the_scan_in_at_most_12_steps():
     """8192 steps of 8 units in float32. The exponent is measured in NumPy."""
     rng = np.random.default_rng(0)
@@ -88,7 +88,7 @@ def run_with_exponents(W, U, b, xs):
     return np.stack(states, 1), growth / (xs.shape[1] - 100)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_hard_networks_of_exponents_from_minus_0_3_to_minus_0_05_converge_and_tell_their_accuracy():
     """8192 steps in float32."""
     networks = random_networks(HARD)
@@ -121,7 +121,7 @@ def test_a_network_that_latches_is_followed_from_basin_to_basin():
     np.testing.assert_allclose(run.states, wanted, rtol=1e-10)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_run_is_the_loop(name):
     f, wanted = NETWORKS[name]
@@ -139,7 +139,7 @@ def test_a_chaotic_run_is_the_scan_and_says_so():
     np.testing.assert_array_equal(run.states, scan.states)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_rounding_errors_that_grow_are_seen():
     """Growth for some steps, then rest. An error is 0.02 ε in each step, and of the largest value, 0.51, at most 0.06 ε/0.51
     where growth begins, if all signs agree: 0.02 + 0.01 + … before, and as much afterwards. It doubles in each step then."""
@@ -163,7 +163,7 @@ def test_rounding_errors_that_grow_are_seen():
 
 
 @pytest.mark.parametrize("gain", [DECAYS, pytest.param(CHAOTIC, marks=pytest.mark.slow)])
-@pytest.mark.slow
+@pytest.mark.gate
 def test_gradients_are_those_of_the_scan_in_both_modes(gain):
     """Also where the states are the scan's. Finite differences are of use without chaos only."""
     weights = jnp.asarray(gain * W)
@@ -189,7 +189,7 @@ def test_gradients_of_inputs_and_states_and_second_derivatives_are_those_of_the_
     assert_close(of(True), of(False), rtol=1e-10, atol=1e-12)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_a_batch_is_computed_in_one_way():
     """One run that does not converge makes the batch the scan: also its gradient, which has no NaN."""
     calm, mixed = (jnp.stack([DECAYS * W, gain * W]) for gain in (0.3, CHAOTIC))
@@ -213,7 +213,7 @@ def test_a_batch_is_computed_in_one_way():
             np.testing.assert_allclose(gradient[0], wanted[0], rtol=1e-9, atol=1e-11)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_large_states_take_the_diagonal():
     """130 units that hardly act on each other, with a memory of a hundred steps. Windows of 32 steps alone, each from
     the end of the one before, would reduce the error by 0.72 a step: to 1e-12 in 84 steps."""
@@ -247,7 +247,7 @@ def test_states_may_be_trees_and_complex_and_part_of_them_be_kept():
     np.testing.assert_allclose(kept.states, run.states[1][:, :1], rtol=1e-12)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("count", [1, 2, 5])
 def test_short_runs_are_the_loop(count):
     run = run_in_parallel(DECAYS * W, XS[:count])

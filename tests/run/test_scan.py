@@ -92,14 +92,14 @@ def derivatives(run, name):
     return all_three(whole, along)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @cells
 def test_a_cell_taken_apart_is_the_cell(name):
     apart, h = recurrence(CELLS[name]), start(name)
     assert_close(apart.step(apart.drive(XS[0]), h), CELLS[name](XS[0], h), 1e-15)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize(
     "name",
     [pytest.param(name, marks=() if name in TELLING else pytest.mark.thorough) for name in CELLS],
@@ -261,7 +261,7 @@ def test_the_check_of_a_batch_is_a_branch_that_returns_no_states(name, save):
     assert all(out.aval.size <= len(batch) for eqn in found for out in eqn.outvars)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize(
     ("name", "checkpoints"),
     [
@@ -306,7 +306,7 @@ def test_a_slope_that_the_activation_closes_over_has_a_gradient():
     assert_close(jax.grad(number)(slope, ours), jax.grad(number)(slope, plain))
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("masks", [jnp.array([True, False, True]), jnp.array([1, 0, 2])], ids=["bool", "int"])
 def test_a_mask_that_the_activation_closes_over_is_an_argument_like_others(masks):
     def number(W_h, mask, run):
@@ -319,7 +319,7 @@ def test_a_mask_that_the_activation_closes_over_is_an_argument_like_others(masks
 
 
 @pytest.mark.parametrize("name", ["tanh", *(pytest.param(name, marks=pytest.mark.slow) for name in ("lstm", "gru"))])
-@pytest.mark.slow
+@pytest.mark.gate
 def test_a_state_wider_than_the_weights_has_the_gradient_of_the_wide_run(name):
     single = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), CELLS[name])
     gradient = eqx.filter_grad(lambda cell, run: weighed(run(cell, XS.astype(jnp.float32), start(name))))
@@ -380,7 +380,7 @@ def test_overflow_is_the_same_with_checkpoints():
     np.testing.assert_array_equal(runs[0].states, runs[1].states)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("steps", [400, 1600])
 def test_memory_grows_like_the_root(steps):
     """What the compiled gradient holds besides its arguments and results, by XLA's own account."""

@@ -16,7 +16,7 @@ from rnn_ode._run.integrate import integrate_samples
 from rnn_ode._run.intervals import Interval
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_an_implicit_solver():
     stiff = jnp.array([-1000.0, -1.0])
     run = ro.integrate(
@@ -130,7 +130,7 @@ def test_an_adaptive_run_ends_where_its_steps_do():
     assert np.all(np.isinf(run.states[~finite]))
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("activation", [jnp.tanh, jax.nn.sigmoid], ids=lambda f: f.__name__)
 def test_trial_steps_to_where_the_field_is_undefined_leave_the_gradient_alone(activation):
     """The first trial step of these runs ends where the activation is saturated and its Jacobian zero; it is refused."""

@@ -39,14 +39,14 @@ def assert_exact(values, axes=None):
         np.testing.assert_allclose(a, b, rtol=0, atol=1e-11 * np.max(np.abs(b)))
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_a_gradient_is_that_of_the_accepted_steps():
     values = (jnp.asarray(0.5), W, XS, H0)
     assert 2 * len(XS) < run(None, *values).stats["num_accepted_steps"] <= 8 * len(XS)  # all of them are kept
     assert_exact(values)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_gradients_of_a_batch_whose_members_take_from_one_step_to_hundreds():
     """The intervals of some members are solved again, in more than one part."""
     speeds, starts = jnp.array([0.0, 0.5, 30.0, 300.0]), jnp.stack([H0, -H0, 2 * H0, 0 * H0])
@@ -55,7 +55,7 @@ def test_gradients_of_a_batch_whose_members_take_from_one_step_to_hundreds():
     assert_exact((speeds, W, XS, starts), (0, None, None, 0))
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_gradients_of_each_member_of_a_batch_that_shares_its_weights():
     starts = jnp.stack([H0, -H0])
     values = (jnp.asarray(3.0), W, XS)
@@ -76,7 +76,7 @@ def test_runs_that_fail_have_the_gradients_of_their_finite_rows():
     np.testing.assert_allclose(slopes, [1 / (1 - 0.4) ** 2 + 2 / (1 - 0.8) ** 2, 0], rtol=1e-7)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_forward_mode_over_a_gradient_gives_second_derivatives():
     def slope(h0):
         return gradient_of(None)(jnp.asarray(3.0), W, XS, h0)[3]

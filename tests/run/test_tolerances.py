@@ -24,7 +24,7 @@ def test_tolerances_are_of_a_step():
     assert loose.stats["num_steps"] < tight.stats["num_steps"]
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("dtype", telling([np.float64, np.float32], np.float32))
 @pytest.mark.parametrize("start", [[0.0, 0.0], [0.3, -0.7]], ids=["from rest", "from a state"])
 def test_units_of_time_and_state_change_nothing_else(dtype, start):
@@ -67,7 +67,7 @@ class Turning(eqx.Module):
         return self.units * jnp.stack([b, -a])
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize(
     ("dtype", "units", "tolerance"),
     # measured: 2e-11 and 3e-11; 2e-5 and 4e-5

@@ -149,7 +149,7 @@ class Tent(ro.AbstractSystem):
         return np.array([[1.5]]), np.array([[-3.0]]), np.array([1.0]), False
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_every_analysis_takes_a_map_of_a_user():
     """The cycle r = 1 has the multiplier e^{−4π}, and so the exponent −2 per unit time."""
     system, rest = Poincare(), jnp.ones(1)
@@ -163,7 +163,7 @@ def test_every_analysis_takes_a_map_of_a_user():
     assert branch.complete and branch.bifurcations == []
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_every_analysis_takes_a_flow_of_a_user():
     """At rest the rates of four phases are −1 − κ (2 − 2 cos θ), θ = 0, π/2, π, 3π/2."""
     system, rest = Ring(jnp.array(0.5)), jnp.zeros(4)

@@ -28,7 +28,7 @@ def sine():
     return learn.forecast(values, gru, history=20, gap=2, horizon=3, steps=400, season=31, **QUIET)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_a_sine_is_forecast_far_better_than_by_its_last_value(sine):
     rows = sine.rows()
     assert rows["ensemble"]["mae"] < 0.25 * rows["last value"]["mae"]
@@ -55,7 +55,7 @@ def test_the_future_follows_the_end_of_the_series(sine):
     assert off.max() < 0.5 and np.all(sine.future.lower < sine.future.upper)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_the_networks_never_see_the_test_part():
     """Another test part gives the same networks, the same intervals' widths, and another forecast there."""
     changed = SINE.copy()
@@ -65,7 +65,7 @@ def test_the_networks_never_see_the_test_part():
     assert not np.allclose(a.band.mean, b.band.mean)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_intervals_cover_the_share_that_is_wanted():
     """Noise about a mean that a network can only learn: nine tenths of the noise, within its sampling error."""
     noise = np.random.default_rng(1).normal(size=(600, 1))
@@ -148,7 +148,7 @@ def test_a_checkpoint_of_other_data_is_refused(tmp_path):
         learn.forecast(SINE, gru, **way, rate=0.01)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_intervals_from_few_windows_promise_a_smaller_share():
     f = learn.forecast(SINE[:70], gru, history=10, steps=5, **QUIET)
     n = len(f.split.validation)
@@ -160,7 +160,7 @@ def test_intervals_from_few_windows_promise_a_smaller_share():
     assert enough.share == 0.9 and "The intervals are not" not in enough.table()
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_a_network_beats_the_published_one_on_the_pendulum():
     """The naive row is met to all printed digits elsewhere; here a network of the bar's kind gets most of the way in a
     twelfth of the steps: below the published network's 0.007229."""

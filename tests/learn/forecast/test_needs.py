@@ -91,7 +91,7 @@ def test_one_zero_anywhere_leaves_no_logarithms():
         prepare(learn.Needs(log=True), early, early, early, 1, (0,), rows)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize(
     "values, season",
     [

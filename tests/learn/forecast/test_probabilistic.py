@@ -84,7 +84,7 @@ def growing():
     return values, made
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_intervals_of_a_growing_series_grow_with_it(growing):
     """Calibrated in units of the series they covered 22 %. 0.8 is three standard errors of the 82 validation windows."""
     assert growing[1].coverage > 0.8

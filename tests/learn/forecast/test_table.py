@@ -9,7 +9,7 @@ import pytest
 SCRIPT = Path(__file__).parents[3] / "docs" / "forecasting.py"
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_the_table_is_measured_and_kept(tmp_path, monkeypatch, capsys):
     pytest.importorskip("statsmodels")
     spec = importlib.util.spec_from_file_location("forecasting_table", SCRIPT)

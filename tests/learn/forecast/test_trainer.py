@@ -7,7 +7,7 @@ import pytest
 from rnn_ode import learn
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_a_step_of_training_is_compiled_once_for_all_trainings_of_one_shape(monkeypatch):
     """Each of the short trainings compiled its own, and so did every seed."""
     traced = []

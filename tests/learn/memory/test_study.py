@@ -74,6 +74,7 @@ def test_an_interrupted_trial_is_not_kept(tmp_path, monkeypatch):
     assert len(json.loads(path.read_text())["trials"]) == 1
 
 
+@pytest.mark.gate
 def test_numbers_that_are_not_finite_are_null_in_the_file(tmp_path):
     """At a rate of 1e38 a network is gone after a step; a neural ODE is asked through its steps."""
     way = {**WAY, "seeds": 1, "rate": 1e38, "path": tmp_path / "study.json"}

@@ -88,7 +88,7 @@ def test_chance_is_the_score_of_the_best_answers_without_memory(drawn, name):
     assert task.chance(lag) > 2 * task.solved
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_no_other_constant_is_better_than_chance(drawn):
     task, _, _, targets = drawn["adding"]
     for guess in (0.8, 0.95, 1.05, 1.2):
@@ -120,7 +120,7 @@ def test_the_score_of_copy_is_of_the_symbols_alone():
     assert task.score(answers, targets) == 0.5
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("name", TASKS)
 def test_the_key_decides_the_batch_compiled_or_not(drawn, name):
     task, lag, *first = drawn[name]
@@ -131,7 +131,7 @@ def test_the_key_decides_the_batch_compiled_or_not(drawn, name):
     assert len(np.unique(first[0][:8].reshape(8, -1), axis=0)) == 8
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("name", TASKS)
 def test_draws_are_of_the_default_precision(name, float32):
     task, lag = TASKS[name]
@@ -139,7 +139,7 @@ def test_draws_are_of_the_default_precision(name, float32):
     assert inputs.dtype == jnp.float32 and targets.dtype in (jnp.float32, jnp.int32)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("task, least", [(learn.Adding(), 2), (learn.TemporalOrder(), 10), (learn.FlipFlop(), 2)])
 def test_the_shortest_lag_is_enforced(task, least):
     inputs, _ = task.draw(KEY, least, 3)

@@ -42,14 +42,14 @@ KINDS_OF_FLOWS = ("peeking", "anchored", "cornn")
 
 
 @pytest.mark.parametrize("name", named(KINDS_OF_FLOWS, quick=("peeking",)))
-@pytest.mark.slow
+@pytest.mark.gate
 def test_no_output_depends_on_a_later_sample(name):
     assert leaves_the_past_alone(learn.Integrated(FLOWS[name], ro.Linear, rtol=1e-4, atol=1e-6))
     if name == "anchored":
         assert leaves_the_past_alone(learn.Integrated(FLOWS[name], ro.Hold, rtol=1e-4, atol=1e-6))
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_no_output_of_networks_and_layers_depends_on_a_later_sample():
     flow = learn.Integrated(FLOWS["forward"], ro.Linear, rtol=1e-4, atol=1e-6)
     assert leaves_the_past_alone(ITERATED["lstm"])
@@ -57,7 +57,7 @@ def test_no_output_of_networks_and_layers_depends_on_a_later_sample():
     assert not leaves_the_past_alone(RUNNERS["bidirectional"])
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_the_outputs_of_a_shorter_series_are_the_first_of_a_longer_one():
     """A field that reads later than a step's own sample gets the value of that sample, as after the last sample."""
     for name in ("tustin", "affine"):
@@ -107,7 +107,7 @@ def test_paths_that_need_later_samples_are_taken_for_the_whole_sequence():
     assert learn.EncoderDecoder(runner, runner, drawn(eqx.nn.Linear, N, D, seed=10))(XS[0], 2).shape == (2, D)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("path", [ro.Hold, ro.Linear])
 def test_a_later_sample_that_is_nan_changes_no_earlier_output(path):
     runner = learn.Integrated(ro.CTRNN.random(jax.random.key(0), 1, 2), path=path)
@@ -219,7 +219,7 @@ def check_causal(case, rng):
 IN_THE_SUITE = ("ManyToMany lstm", "ManyToMany tustin Linear", "ManyToOne bidirectional", "EncoderDecoder")
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("name", IN_THE_SUITE)
 def test_no_output_and_no_derivative_depends_on_a_later_sample(name):
     assert check_causal(CASES[name], np.random.default_rng(0))

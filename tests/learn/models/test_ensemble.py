@@ -14,7 +14,7 @@ def gru(key, inputs, outputs):
     return learn.many_to_one("gru", 8)(key, inputs, outputs)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_members_have_their_own_keys_and_outputs():
     """Adam does not see the factor of the mean over members; every member has its own key."""
     keys = jax.random.split(jax.random.key(4), 3)

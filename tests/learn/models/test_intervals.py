@@ -38,7 +38,7 @@ def test_large_times_keep_their_differences_in_float32(offset, unit, float32):
         np.testing.assert_allclose(model(list(ts), xs, offset + 1.7, 5), wanted, rtol=1e-4, atol=1e-5)  # pyright: ignore
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_a_batch_of_large_times_keeps_its_differences_in_float32(float32):
     model, xs = float32_model(), jnp.asarray(np.stack([XS, XS]), jnp.float32)
     ts, ats, lengths = np.stack([UNIX, UNIX + 3e5]), UNIX[[2, 4]] + [0.25, 3e5 + 0.5], np.array([3, 5])

@@ -109,7 +109,7 @@ def gradients(model, ts, xs, at, lengths):
     return jax.vmap(lambda length: eqx.filter_value_and_grad(total)((model, ts, xs), length))(lengths)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_what_stands_in_the_padding_changes_nothing():
     model, lengths = model_of("cornn and lstm"), jnp.array([1, 3])
     outputs_of, last_of = eqx.filter_jit(model.outputs), eqx.filter_jit(model.last)
@@ -128,7 +128,7 @@ def test_what_stands_in_the_padding_changes_nothing():
         assert jnp.all(clean[1][2][row, :length]) and not clean[1][2][row, length:].any()
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_gradients_equal_finite_differences():
     params, static = eqx.partition(model_of("cornn and lstm"), eqx.is_inexact_array)
 
@@ -150,7 +150,7 @@ def test_vmap_equals_a_loop_and_compiles_once():
         np.testing.assert_allclose(rows[k], model.last(ts[k], xs[k], ats[k]), rtol=1e-12)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_float32_stays_float32(float32):
     keys = jax.random.split(jax.random.key(1))
     model = learn.ODERNN(ro.GRUODE.random(keys[0], 1, N), drawn(eqx.nn.GRUCell, D, N, seed=1))
@@ -226,7 +226,7 @@ def loss(model, batch):
     return jnp.mean((jax.vmap(model)(*inputs)[:, 0] - targets) ** 2)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_it_can_be_trained_and_saved(tmp_path):
     keys = jax.random.split(jax.random.key(2), 3)
     runner = learn.ODERNN(ro.GRUODE.random(keys[0], 1, N), drawn(eqx.nn.GRUCell, 1, N, seed=1))

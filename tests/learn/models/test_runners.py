@@ -53,7 +53,7 @@ def test_stacked_networks_equal_a_stacked_cell():
     np.testing.assert_allclose(layers.last(XS[0]), one.last(XS[0]), rtol=1e-12, atol=1e-14)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("name", named(("gru", "lstm")))
 @pytest.mark.parametrize("length", [1, 3, T])
 def test_a_padded_sequence_gives_the_outputs_of_a_shorter_one(name, length):
@@ -75,7 +75,7 @@ def test_a_padded_sequence_gives_a_field_the_outputs_of_a_shorter_one(path, stra
     np.testing.assert_array_equal(outputs[length:], jnp.broadcast_to(outputs[length - 1], (T - length, N)))
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize(
     "runner, length, total",
     [
@@ -125,7 +125,7 @@ def test_a_length_that_is_no_whole_number_is_refused(as_user, length):
         ITERATED["gru"].last(XS[0], length)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("c", [2.0**20, 2.0**-20])
 def test_another_unit_of_time_changes_nothing(c):
     fast = eqx.tree_at(lambda field: field.log_tau, FLOWS["ctrnn"], FLOWS["ctrnn"].log_tau + np.log(c))

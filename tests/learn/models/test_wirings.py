@@ -48,7 +48,7 @@ def batched(model, xs, lengths):
     return jax.vmap(model)(xs, lengths)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("name", KINDS_OF_RUNNERS)
 def test_a_compiled_batch_equals_single_calls(name):
     model = everything(name)
@@ -104,7 +104,7 @@ PADDINGS = {"noise": jax.random.normal(KEYS[11], (3, T, D)), "huge": 1e300, "inf
 
 
 @pytest.mark.parametrize("name", named(KINDS_OF_RUNNERS, quick=("lstm",)))
-@pytest.mark.slow
+@pytest.mark.gate
 def test_what_stands_in_the_padding_changes_nothing(name):
     model = everything(name)
     padding = jax.vmap(lambda length: jnp.arange(T) >= length)(LENGTHS)[:, :, None]
@@ -122,7 +122,7 @@ def single(tree):
     return jax.tree.map(lambda leaf: leaf.astype(jnp.float32) if eqx.is_inexact_array(leaf) else leaf, tree)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("name", ["cornn", "bidirectional"])
 def test_models_take_samples_of_any_type_in_any_precision(name):
     """float64 or float32, of a process that knows float64 or not; NumPy's numbers, whole ones too."""

@@ -122,7 +122,7 @@ RUNS = {
 }  # fmt: skip
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("how", RUNS)
 def test_models_are_trained_through_every_way_of_running(how):
     model = FIELD if how in ("integrate", "backsolve") else ro.to_rnn(FIELD, ro.Euler())
@@ -171,7 +171,7 @@ def test_bad_arguments_are_refused_by_name(changes, error, message, as_user):
         learn.fit(**way)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_batches_of_one_array_are_a_list(as_user):
     def loss(model, batch):
         return squares(model, (batch, jnp.zeros((len(batch), 1))))

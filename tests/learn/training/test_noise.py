@@ -26,7 +26,7 @@ def trained(steps):
     return learn.fit(model, loss, [jnp.array(1.0)], **how)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_a_network_learns_its_noise_and_its_decay():
     """The variance is σ²/(1 − w²). Training makes it 1, to the 15 % or so by which 350 correlated steps know it."""
     done = trained(100)
@@ -35,7 +35,7 @@ def test_a_network_learns_its_noise_and_its_decay():
     assert done.history.loss[0] > 10 and w > 0.55 and sigma > 0.3
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_a_training_with_noise_repeats_itself():
     """The noise of a step is drawn from the training's key and the number of the step."""
     first = trained(3).history.loss

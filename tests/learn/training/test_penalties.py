@@ -81,7 +81,7 @@ def vanishing_gradient(cell, loss):
     ],
     ids=["tanh", "LSTM", "tanh, the end", "LSTM, every step"],
 )
-@pytest.mark.slow
+@pytest.mark.gate
 def test_the_vanishing_gradient_penalty_is_the_published_formula(cell, loss):
     held = run_and_gradients(cell, XS, loss)
     value, gradient = vanishing_gradient(cell, loss)
@@ -121,7 +121,7 @@ def test_weights_in_the_loss_have_no_gradient():
     assert value > 0 and value != penalty(weights[::-1])[0] and not gradient.any()
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("h0", [None, jnp.array([1.0, 0.0, -1.0])])
 def test_penalties_of_a_multiple_of_an_orthogonal_matrix(h0):
     """‖g J‖/‖g‖ is the gain at every step, and every exponent its logarithm."""
@@ -134,7 +134,7 @@ def test_penalties_of_a_multiple_of_an_orthogonal_matrix(h0):
     np.testing.assert_allclose(learn.spectral_penalty(cell.W_h, np.full(len(cell.W_h), 0.5)), 0.3**2, rtol=1e-10)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_flossing_of_a_diagonal_matrix_uses_its_largest_exponents(count):
     """Its exponents are log|λ|, once the frame is aligned; of all three the sum is exact from the start."""
@@ -143,7 +143,7 @@ def test_flossing_of_a_diagonal_matrix_uses_its_largest_exponents(count):
     np.testing.assert_allclose(learn.flossing(cell, jnp.zeros((200, 2)), count), wanted, rtol=1e-3)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("cell", [TANH, LSTM], ids=["tanh", "LSTM"])
 def test_the_gradient_of_flossing_equals_finite_differences(cell):
     penalty = eqx.filter_jit(eqx.filter_value_and_grad(lambda cell: learn.flossing(cell, XS, 2)))
@@ -152,7 +152,7 @@ def test_the_gradient_of_flossing_equals_finite_differences(cell):
     np.testing.assert_allclose(ravel_pytree(penalty(cell)[1])[0] @ direction, measured, rtol=1e-6)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_training_on_flossing_moves_the_exponents_to_zero():
     cell = ro.VanillaCell.random(KEYS[4], 2, 3, activation=jnp.tanh, recurrent=jax.nn.initializers.orthogonal(0.3))
     xs = 0.1 * jax.random.normal(KEYS[5], (20, 2))
@@ -212,7 +212,7 @@ def test_penalties_refuse_what_does_not_fit(as_user):
         learn.vanishing_gradient(lambda x, h: h, XS, of_the_end)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_a_gradient_smaller_than_any_float_is_measured():
     """Halving 400 times in float32: every step's factor is ½, and so Ω = ¼, with the gradient of that."""
     with jax.enable_x64(False):

@@ -58,7 +58,7 @@ def test_complex_parameters_are_trained():
     np.testing.assert_allclose(done.model, [1 + 1j], atol=1e-4)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 def test_a_line_search_is_given_the_loss():
     done = learn.fit(small(), squares, [(XS, TARGETS)], **{**QUIET, "optimiser": optax.lbfgs()}, steps=40)
     assert done.history.loss[-1] < 1e-2 * done.history.loss[0]
@@ -91,7 +91,7 @@ def slow_or_thorough(name):
     return pytest.mark.slow if name in KINDS else pytest.mark.thorough
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize(
     "name", [n if n == "noisy_sgd" else pytest.param(n, marks=slow_or_thorough(n)) for n in OPTIMISERS]
 )

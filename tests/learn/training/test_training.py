@@ -89,7 +89,7 @@ def test_ctrl_c_returns_the_training_so_far_and_saves_it(tmp_path):
     assert equal(again.model, learn.fit(small(), squares, [(XS, TARGETS)], **QUIET, steps=9).model)
 
 
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("stop", [7, 19])
 def test_a_killed_training_resumes_to_the_same_end(stop, tmp_path):
     """Random batches, a stateful optimiser, validation and a history: all of it, bit by bit."""
@@ -208,7 +208,7 @@ print("done")
 
 
 @pytest.mark.parametrize(
-    "kills", [pytest.param(2, marks=pytest.mark.slow), pytest.param(20, marks=pytest.mark.thorough)]
+    "kills", [pytest.param(2, marks=pytest.mark.gate), pytest.param(20, marks=pytest.mark.thorough)]
 )
 def test_a_training_killed_many_times_ends_bit_by_bit_as_an_unbroken_one(kills, tmp_path):
     """SIGKILL at random moments, and on again each time: the parameters of an unbroken run bit by bit, and at no moment a
