@@ -23,6 +23,7 @@ PAGES = sorted(page for page in DOCS.rglob("*.md") if "notebooks" not in page.pa
 # `test_ode_rnn` runs the examples of irregular.md, and torch.md needs PyTorch
 NOT_RUN = {"irregular.md"} | (set() if importlib.util.find_spec("torch") else {"torch.md"})
 RUN = [ROOT / "README.md", *(page for page in PAGES if page.name not in NOT_RUN and "```python" in page.read_text())]
+FIRST = [ROOT / "README.md", DOCS / "start.md"]
 GARBAGE = f"import gc; gc.set_threshold(*{gc.get_threshold()})"  # as in the tests, for the time that it saves
 SCRIPT = """
 import contextlib, io, pathlib, re, sys
@@ -43,19 +44,23 @@ for path in sys.argv[1:]:
 """
 
 
-@pytest.mark.slow
-def test_the_examples_of_the_readme_and_the_pages_run_and_print_what_is_so(tmp_path):
-    """One process for all of them, without the configuration of the tests. A text block right after an example is what the
-    example prints."""
+def printed_by(pages, folder):
+    """What the examples of pages print, in one process without the configuration of the tests. A text block right after an
+    example is what the example prints."""
     env = {key: value for key, value in os.environ.items() if not key.startswith(("JAX_", "EQX_"))}
     env |= {"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8", "JAX_PLATFORMS": "cpu", "MPLBACKEND": "Agg"}
-    command = [sys.executable, "-c", f"{GARBAGE}\n{SCRIPT}", *map(str, RUN)]
-    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, encoding="utf-8")
+    command = [sys.executable, "-c", f"{GARBAGE}\n{SCRIPT}", *map(str, pages)]
+    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, encoding="utf-8")
     assert done.returncode == 0, done.stdout + done.stderr
     assert [line for line in done.stdout.splitlines() if line.startswith("ran ")] == [
-        f"ran {page.name}" for page in RUN
+        f"ran {page.name}" for page in pages
     ]
-    start = done.stdout.split("ran start.md")[0].rsplit("\nran ", 1)[1]
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_the_examples_that_are_read_first_run_and_print_what_is_so(tmp_path):
+    start = printed_by(FIRST, tmp_path).split("ran start.md")[0].rsplit("\nran ", 1)[1]
     table = start[start.index("\nnetwork ") :].split("Verdicts and rates")[0]
     rows = {}
     for line in filter(None, table.splitlines()):
@@ -65,6 +70,11 @@ def test_the_examples_of_the_readme_and_the_pages_run_and_print_what_is_so(tmp_p
     # of the smooth network nothing is the matter; exp(0.949 · 97) = 1e40 is beyond float32
     assert "forward:1:" not in rows
     assert rows.get("textbook:", "").startswith("textbook: left the float range after t = 9")
+
+
+@pytest.mark.gate
+def test_the_examples_of_the_other_pages_run_and_print_what_is_so(tmp_path):
+    printed_by([page for page in RUN if page not in FIRST], tmp_path)
 
 
 def test_the_start_page_says_what_each_extra_enables():
