@@ -24,6 +24,8 @@ _SAID = {"DECAYS": "stable", "GROWS": "unstable", "PERSISTS": "neutral", "UNDETE
 def portrait(axes: Axes, a: Any, side: Any) -> None:
     """Draw a run in the plane of two units or of two principal components, with its fixed points, nullclines and arrows.
 
+    The legend counts the fixed points that are outside of the axes.
+
     **Arguments:**
 
     - `axes`: the axes to draw into.
@@ -50,11 +52,15 @@ def portrait(axes: Axes, a: Any, side: Any) -> None:
     run = (side.orbit - a.centre) @ a.axes.T
     dots = len(run) < 1000
     axes.plot(run[:, 0], run[:, 1], "." if dots else "-", ms=4, lw=0.8, color=ink(), alpha=0.6, zorder=2)
-    handles.append(key(ink(), "the run", marker="." if dots else "", ls="" if dots else "-", alpha=0.6))
+    label = "the run" if len(run) == 0 or _inside(run[:1], reach)[0] else "the run, which begins outside"
+    handles.append(key(ink(), label, marker="." if dots else "", ls="" if dots else "-", alpha=0.6))
     handles += _closed(axes, a, getattr(side, "closed", None))
     count = int(side.points.count)
     plane = (np.asarray(side.points.points)[:count] - a.centre) @ a.axes.T
-    handles += _fixed_points(axes, plane, side.points, side.added[:count], side.mark)
+    inside = _inside(plane, reach)
+    handles += _fixed_points(axes, plane, side.points, side.added[:count], side.mark, inside)
+    if outside := int(np.sum(~inside)):
+        handles.append(key(ink(), f"{counted(outside, 'fixed point')} outside", ls=""))
     legend_beside(axes, handles)
 
 
@@ -94,7 +100,7 @@ def fixed_points(f: Any, runs: Any = None) -> Figure:
     for path in (paths - centre) @ directions.T:
         axes.plot(*path.T, color=shade(0.35), lw=0.8, zorder=1)
     handles = [key(shade(0.35), "run" if len(paths) == 1 else "runs", lw=0.8)] if len(paths) else []
-    handles += _fixed_points(axes, (points - centre) @ directions.T, f, np.zeros(shown, bool), "")
+    handles += _fixed_points(axes, (points - centre) @ directions.T, f, np.zeros(shown, bool), "", np.ones(shown, bool))
     axes.set(aspect="equal", adjustable="datalim")
     axes.margins(0.12)
     if handles:
@@ -163,11 +169,20 @@ def _field(axes: Axes, grid: np.ndarray, velocity: np.ndarray) -> list[Line2D]:
     return handles
 
 
-def _fixed_points(axes: Axes, plane: np.ndarray, found: Any, added: np.ndarray, mark: str) -> list[Line2D]:
-    """A marker for each fixed point: its shape is the kind, filled ones decay, rust ones the other system does not have."""
+def _inside(plane: np.ndarray, reach: float) -> np.ndarray:
+    """Which points (n, 2) are inside axes that reach so far."""
+    return np.all(np.abs(plane) <= reach, axis=1)
+
+
+def _fixed_points(
+    axes: Axes, plane: np.ndarray, found: Any, added: np.ndarray, mark: str, inside: np.ndarray
+) -> list[Line2D]:
+    """A marker for each fixed point inside: its shape is the kind, filled ones decay, rust ones the other system does not
+    have."""
     kinds, verdicts = found.kind_names, found.verdict_names
     handles: dict[str, Line2D] = {}
-    for i, (x, y) in enumerate(plane):
+    for i in np.flatnonzero(inside):
+        x, y = plane[i]
         label = f"{kinds[i].lower()}, {_SAID.get(verdicts[i], verdicts[i])}" + (f" ({mark})" if added[i] else "")
         edge, face = RUST if added[i] else ink(), BLUE if verdicts[i] == "DECAYS" else paper()
         style = {"marker": SHAPES.get(kinds[i], "s"), "ms": 8, "mec": edge, "mfc": face, "ls": ""}

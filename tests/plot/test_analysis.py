@@ -63,6 +63,17 @@ def test_a_column_a_system_and_a_row_a_question():
     assert plot._page._TITLES[figure] == f"{found} (input x = (0, 0, 0, 0, …))"
 
 
+def test_what_is_outside_of_a_portrait_is_said_and_drawn_nowhere():
+    far = points([[0.0, 0.0], [9.0, 0.5], [-2.5, 0.0]], ["NODE"] * 3, ["DECAYS"] * 3)
+    orbit = np.array([[5.0, 0.0], [0.5, 0.2], [0.1, 0.1]])
+    figure = page(side(points=far, added=np.zeros(3, bool), orbit=orbit), side("flow"))
+    markers = [line.get_xydata() for line in figure.axes[0].lines if line.get_marker() == "o"]
+    np.testing.assert_array_equal(np.concatenate(markers), [[0.0, 0.0]])
+    first, second = ([text.get_text() for text in axes.get_legend().get_texts()] for axes in figure.axes[:2])
+    assert "2 fixed points outside" in first and "the run, which begins outside" in first
+    assert not any("outside" in text for text in second)
+
+
 def test_an_exponent_is_zero_or_has_its_error_where_it_is_not_known():
     cycle, unsettled = lyapunov([1e-4, -0.5], [1e-3, 1e-3]), lyapunov([2.741, 0.5], [3.0, 1.0])
     found = plot._page._TITLES[page(side(exponents=cycle), side("flow", exponents=unsettled))]
