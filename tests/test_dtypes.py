@@ -163,7 +163,7 @@ EVERY = [
     for given in GIVEN
     for dtype, x64 in ((jnp.float32, True), (jnp.float64, True), (jnp.float32, False))
 ]
-# Slow calls with the suite: a float32 network given float64, where types mix. The thorough tests add float32 alone with x64
+# Slow calls with the gate: a float32 network given float64, where types mix. The thorough tests add float32 alone with x64
 # on, and x64 off, as the examples in docstrings run.
 MIXED, ALONE, OFF = (jnp.float32, True, WIDER), (jnp.float32, True, SAME), (jnp.float32, False, WIDER)
 CASES = [
