@@ -178,6 +178,10 @@ MORE = [
 ]
 
 
+def in_thorough(case):
+    return pytest.param(*case.values, id=case.id, marks=pytest.mark.thorough)
+
+
 def numbers(result):
     leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(result)]
     return np.concatenate([leaf.ravel().astype(complex if np.iscomplexobj(leaf) else float) for leaf in leaves])
@@ -199,7 +203,7 @@ def test_all_types_give_the_same_answer(ask, ways, as_user):
         np.testing.assert_allclose(found, wanted, rtol=1e-3, atol=1e-3, err_msg=f"{dtype} {given} x64={x64}")
 
 
-@pytest.mark.gate
+@pytest.mark.thorough
 def test_recommend_takes_a_float32_network_and_float64_samples(as_user):
     """Both find the same scheme; its ratio of signal to error, of 128 samples, is the same to a decibel."""
     found = [ro.recommend(cell(dtype), LONG, 1.25, budget=1).best for dtype in (jnp.float32, jnp.float64)]
@@ -207,7 +211,7 @@ def test_recommend_takes_a_float32_network_and_float64_samples(as_user):
 
 
 @pytest.mark.gate
-@pytest.mark.parametrize(("ask", "ways"), CASES)
+@pytest.mark.parametrize(("ask", "ways"), [param if param.id in QUICK else in_thorough(param) for param in CASES])
 def test_bfloat16_is_refused_by_name_or_right(ask, ways, as_user):
     """bfloat16 has a rounding error of 0.8 %, and the weights are exact in it: to 10 % of the largest entry."""
     wanted = in_float64(ask)

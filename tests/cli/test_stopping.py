@@ -120,7 +120,7 @@ def stop_at_random(name, folder, count, seconds):
     return ended
 
 
-@pytest.mark.gate
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_can_be_stopped_at_a_random_moment(name, folder):
     stop_at_random(name, folder, 1, 4.0)

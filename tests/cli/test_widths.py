@@ -49,7 +49,7 @@ def test_results_fit_a_terminal_and_break_no_word(command, tmp_path, monkeypatch
     assert narrow == wide
 
 
-@pytest.mark.gate
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "command",
     [

@@ -49,16 +49,8 @@ def _tested() -> list[dict[str, Any]]:
     """A row for each test, whose name says what holds."""
     with tempfile.TemporaryDirectory() as folder:
         told = Path(folder) / "told.xml"
-        options = [
-            "-q",
-            "-p",
-            "no:cacheprovider",
-            "-m",
-            "(gate or not gate) and not thorough",
-            "-k",
-            KINDS,
-            f"--junitxml={told}",
-        ]
+        kinds = ["-m", "(gate or not gate) and not thorough", "-k", KINDS]
+        options = ["-q", "-p", "no:cacheprovider", *kinds, f"--junitxml={told}"]
         subprocess.run([sys.executable, "-m", "pytest", *options, *TESTS], cwd=ROOT, capture_output=True)
         cases = list(ElementTree.parse(told).iter("testcase"))
     by_name: dict[str, list[Any]] = {}

@@ -52,7 +52,7 @@ def rerun(folder, processes, whole):
     return sum(count["reused"] for count in counts)
 
 
-@pytest.mark.gate
+@pytest.mark.thorough
 @pytest.mark.parametrize("processes", [1, 2])
 def test_a_killed_sweep_goes_on_and_ends_with_the_same_bytes(whole, tmp_path, processes):
     assert killed(tmp_path, random.Random(processes), processes)
