@@ -19,18 +19,18 @@ WIDTH = 80
 def number(value: Any, digits: int = 3) -> str:
     """A number for a text, with so many significant digits: "–" for `None` and NaN, "∞" and "−∞" for infinities.
 
-    The infinities that `plain` writes, "inf" and "-inf", are read as well.
+    The infinities that `plain` writes, "inf" and "-inf", are read as well. Zero has no sign.
     """
     if value is None or math.isnan(value := float(value)):
         return MISSING
     if math.isinf(value):
         return "∞" if value > 0 else "−∞"
-    return f"{value:.{digits}g}"
+    return f"{value + 0.0:.{digits}g}"
 
 
 def fixed(value: float, places: int) -> str:
-    """A number for a text, with so many decimal places; one that is not finite as `number` writes it."""
-    return f"{value:.{places}f}" if math.isfinite(value) else number(value)
+    """A number for a text, with so many decimal places; one that is not finite as `number` writes it. Zero has no sign."""
+    return f"{round(value, places) + 0.0:.{places}f}" if math.isfinite(value) else number(value)
 
 
 def complex_number(value: complex, digits: int = 3) -> str:

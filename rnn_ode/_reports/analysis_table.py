@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from .._base.text import Column, Table, complex_number, number
+from .._base.text import Column, Table, number
 from .analysis_side import Side
 
 _SHOWN = 6  # fixed points of a side, and exponents
@@ -78,10 +78,14 @@ def _transient(answers: Mapping[str, Any]) -> str:
     if answers["transient_verdict"] is None:
         return ""
     if peak is None:
-        seen = "" if answers["transient_verdict"] == "GROWS" else ", as far as can be seen"
-        return f"grows without bound{seen}"
+        return _WITHOUT_PEAK.get(answers["transient_verdict"], "grows beyond the float range")
     return f"peak {number(peak, 4)} at t = {number(at, 4)}, Kreiss constant {number(kreiss, 4)}"
 
+
+_WITHOUT_PEAK = {
+    "GROWS": "grows without bound",
+    "UNDETERMINED": "the eigenvalues cannot say whether it stays bounded",
+}
 
 _QUESTIONS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "missing": lambda answers: answers["reason"],
@@ -99,7 +103,7 @@ def _points(found: list[dict[str, Any]], name: str, mark: str) -> list[tuple[str
     rows = []
     for point in found[:_SHOWN]:
         real, imaginary = point["leading_eigenvalue"]
-        value = complex_number(complex(real, imaginary)).replace("+", "±")
+        value = number(real) + (f" ± {number(imaginary)}i" if imaginary else "")
         marks = [note for note in ("on_kink", f"{mark}_by_the_conversion", "undefined_in_the_other") if point[note]]
         words = (name, point["kind"].lower(), point["verdict"], value, ", ".join(marks))
         rows.append(tuple(word.replace("_", " ") if word is not name else word for word in words))

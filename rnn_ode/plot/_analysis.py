@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from .._base.checks import counted
+from .._base.text import number
 from ._lyapunov import exponents
 from ._needs import reads
 from ._page import headline, page, title
@@ -67,12 +68,12 @@ def _found(side: Any) -> str:
     largest, error = float(run.exponents[0]), float(run.stderr[0])
     if run.is_zero[0]:
         return f"{words}, largest exponent zero"
-    number = f"{largest:.3g}" + (f" ± {error:.1g}" if abs(largest) <= 2 * error else "")
-    return f"{words}, largest exponent {number.replace('-', '−').replace('inf', '∞')}"
+    size = f"{largest:.3g}" + (f" ± {error:.1g}" if abs(largest) <= 2 * error else "")
+    return f"{words}, largest exponent {size.replace('-', '−').replace('inf', '∞')}"
 
 
 def _vector(x: np.ndarray) -> str:
-    values = ", ".join(f"{value:.3g}" for value in x.ravel()[:4])
+    values = ", ".join(number(value) for value in x.ravel()[:4])
     return f"({values}{', …' if x.size > 4 else ''})"
 
 

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from .._base.verdict import verdict_name
 from ._needs import reads
 from ._page import headline, label_end, page, single
 from ._style import AMBER, BLUE, RUST, faint, ink, logarithmic
@@ -16,8 +17,8 @@ def transient(t: Any) -> Figure:
 
     **Arguments:**
 
-    - `t`: what `transient` returned, of a single matrix; its `times`, `norms`, `rate`, `peak`, `peak_time` and `kreiss` are
-      read, and whether it has a `numerical_radius`, as maps do.
+    - `t`: what `transient` returned, of a single matrix; its `times`, `norms`, `rate`, `peak`, `peak_time`, `kreiss` and
+      `verdict` are read, and whether it has a `numerical_radius`, as maps do.
 
     **Returns:** a matplotlib figure.
 
@@ -57,9 +58,15 @@ def transient(t: Any) -> Figure:
     return figure
 
 
+_WITHOUT_PEAK = {
+    "GROWS": "Disturbances grow without bound",
+    "UNDETERMINED": "The eigenvalues cannot say whether disturbances stay bounded",
+}
+
+
 def _finding(t: Any) -> str:
     if not np.isfinite(t.peak):
-        return "Disturbances grow without bound"
+        return _WITHOUT_PEAK.get(verdict_name(t.verdict), "Disturbances grow beyond the float range")
     if float(t.peak) <= 1 + 1e-6:
         return "No disturbance grows, not even at first"
     return f"Disturbances grow up to ×{float(t.peak):.4g}, at t = {float(t.peak_time):.4g}"

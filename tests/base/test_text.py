@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rnn_ode._base.text import Column, Table, _size, complex_number, number, on_one_screen, plain, wrapped
+from rnn_ode._base.text import Column, Table, _size, complex_number, fixed, number, on_one_screen, plain, wrapped
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,7 @@ from rnn_ode._base.text import Column, Table, _size, complex_number, number, on_
         (math.nan, "–"),
         (math.inf, "∞"),
         ("-inf", "−∞"),
+        (-0.0, "0"),
     ],
 )
 def test_a_number_is_rounded_and_a_missing_value_is_a_dash(value, text):
@@ -28,6 +29,10 @@ def test_a_number_is_rounded_and_a_missing_value_is_a_dash(value, text):
 
 def test_the_number_of_digits_can_be_chosen():
     assert number(math.pi, 5) == "3.1416"
+
+
+def test_a_number_that_rounds_to_zero_has_no_sign():
+    assert [fixed(value, 1) for value in (-0.04, 0.04, -0.06, -math.inf)] == ["0.0", "0.0", "-0.1", "−∞"]
 
 
 @pytest.mark.parametrize(("value", "text"), [(0.5, "0.5"), (0.5 - 2j, "0.5 - 2i"), (1j, "0 + 1i"), (np.nan * 1j, "–")])

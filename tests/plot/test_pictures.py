@@ -99,7 +99,7 @@ def growing(dt=1.0, **fields):
     default = {
         "times": dt * np.arange(9), "norms": np.array([1, 8, 12, 9, 5, 2, 1, 0.5, np.nan]), "rate": -0.7 / dt, "peak": 12.0,
         "peak_time": 2.0 * dt, "kreiss": 5.0, "eigenvalues": np.array([0.5, 0.25]), "numerical_radius": 5.5,
-        "numerical_abscissa": None,
+        "numerical_abscissa": None, "verdict": ro.Verdict.GROWS,
     }  # fmt: skip
     return SimpleNamespace(**{**default, **fields})
 

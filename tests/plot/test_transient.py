@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from rnn_ode import plot
+from rnn_ode import Verdict, plot
 
 MAP = SimpleNamespace(
     times=np.arange(6.0),
@@ -17,10 +17,11 @@ MAP = SimpleNamespace(
     eigenvalues=np.array([0.5, 0.25]),
     numerical_radius=5.5,
     numerical_abscissa=None,
+    verdict=Verdict.DECAYS,
 )
 FLOW = SimpleNamespace(**{**vars(MAP), "numerical_radius": None, "numerical_abscissa": 2.0})
 UNBOUNDED = dict.fromkeys(("peak", "peak_time", "kreiss"), np.inf)
-GROWS = SimpleNamespace(**{**vars(MAP), **UNBOUNDED, "norms": np.exp(np.arange(6.0))})
+GROWS = SimpleNamespace(**{**vars(MAP), **UNBOUNDED, "norms": np.exp(np.arange(6.0)), "verdict": Verdict.GROWS})
 X = np.linspace(-1, 1, 5)
 GRID = X[None] + 1j * X[:, None]
 
@@ -61,6 +62,18 @@ def test_a_peak_near_the_end_of_the_float_range_is_drawn():
 
 def test_growth_without_bound_has_no_peak():
     assert len(plot.transient(GROWS).axes[0].lines) == 2
+
+
+@pytest.mark.parametrize(
+    ("verdict", "words"),
+    [
+        (Verdict.GROWS, "Disturbances grow without bound"),
+        (Verdict.UNDETERMINED, "The eigenvalues cannot say whether disturbances stay bounded"),
+        (Verdict.DECAYS, "Disturbances grow beyond the float range"),
+    ],
+)
+def test_growth_without_a_peak_has_the_reason_in_the_headline(verdict, words):
+    assert plot.transient(SimpleNamespace(**{**vars(GROWS), "verdict": verdict})).get_suptitle() == words
 
 
 def test_a_map_and_a_flow_have_their_own_names():
