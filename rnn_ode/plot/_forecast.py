@@ -296,6 +296,8 @@ def _went(loss: np.ndarray) -> str:
 def training(axes: Axes, history: Any) -> None:
     """Draw the loss, the validation error and the norm of the gradient against the step of training.
 
+    The upright axis is logarithmic; where a loss is 0 or negative, it is linear about 0.
+
     **Arguments:**
 
     - `axes`: the axes to draw into.
@@ -313,16 +315,32 @@ def training(axes: Axes, history: Any) -> None:
     ```
     """
     steps = np.arange(1, len(history.loss) + 1)
-    axes.set(xscale="log", yscale="log", xlabel="step of training")
-    axes.plot(steps, history.gradient_norm, lw=0.6, color=shade(0.35))
-    axes.plot(steps, history.loss, lw=0.9, color=BLUE)
+    marker = "." if len(steps) == 1 else ""
+    axes.set(xscale="log", xlabel="step of training")
+    axes.plot(steps, history.gradient_norm, marker=marker, lw=0.6, color=shade(0.35))
+    axes.plot(steps, history.loss, marker=marker, lw=0.9, color=BLUE)
     ends = [("norm of the gradient", history.gradient_norm, note()), ("loss", history.loss, BLUE)]
     if "validation" in history.checks:
         checked = np.asarray(history.checks["validation"])
         axes.plot(history.checked_at, checked, "o-", ms=4, color=PURPLE)
         ends.append(("validation", checked, PURPLE))
+    positive = _scale_losses(axes, np.concatenate([np.asarray(values) for _, values, _ in ends[1:]]))
     for words, values, colour in ends:
-        values = np.asarray(values)[np.isfinite(values) & (np.asarray(values) > 0)]
+        values = np.asarray(values)
+        values = values[np.isfinite(values) & ((values > 0) | (not positive))]
         if len(values):
             label_end(axes, values[-1], words, colour)
     title(axes, "Training")
+
+
+def _scale_losses(axes: Axes, losses: np.ndarray) -> bool:
+    """Make the upright axis logarithmic, or linear about 0 if a loss is 0 or negative; whether all are positive."""
+    losses = losses[np.isfinite(losses)]
+    positive = bool(np.all(losses > 0))
+    if positive:
+        axes.set_yscale("log")
+    else:
+        sizes = np.abs(losses[losses != 0])
+        least = np.min(sizes, initial=1.0) if losses.min() == 0 else np.median(sizes)
+        axes.set_yscale("symlog", linthresh=least)
+    return positive

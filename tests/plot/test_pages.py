@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from rnn_ode import plot
 
@@ -107,6 +108,24 @@ def test_rows_of_a_series_have_whole_numbers(forecast):
     figure = plot.forecast(forecast)
     figure.draw_without_rendering()
     assert all(label.get_text().isdecimal() for axes in figure.axes[:2] for label in axes.get_xticklabels())
+
+
+@pytest.mark.parametrize("loss", [[2.0, 0.5, -3.0], [1.0, 1e-6, 0.0], [0.0, 0.0, 0.0]])
+@pytest.mark.filterwarnings("error")
+def test_a_loss_that_is_not_positive_is_drawn_up_to_its_end(loss):
+    """A negative log-likelihood falls below zero."""
+    axes = Figure().subplots()
+    plot.training(axes, SimpleNamespace(loss=np.array(loss), gradient_norm=np.ones(3), checks={}))
+    axes.figure.draw_without_rendering()
+    low, high = axes.get_ylim()
+    assert low <= min(loss) and max(loss) <= high and axes.get_yscale() == "symlog"
+    assert {text.get_text(): text.xy[1] for text in axes.texts}["loss"] == loss[-1]
+
+
+def test_a_training_of_one_step_has_a_point():
+    axes = Figure().subplots()
+    plot.training(axes, SimpleNamespace(loss=np.array([2.0]), gradient_norm=np.ones(1), checks={}))
+    assert axes.get_yscale() == "log" and [line.get_marker() for line in axes.lines] == [".", "."]
 
 
 def test_a_study_of_memory_has_the_share_that_learnt_each_lag():
