@@ -22,7 +22,7 @@ def basins(
 ) -> Figure:
     """Many states, coloured by the attractor that each goes to, with the attractors.
 
-    States on a regular grid are drawn as an image, others as dots.
+    States on a regular grid are drawn as an image, others as dots. The legend names the first ten attractors.
 
     **Arguments:**
 
@@ -55,9 +55,10 @@ def basins(
     for k, attractor in enumerate(b.attractors):
         _attractor(axes, attractor.kind, attractor.points @ view, colours[k])
     words = {k: f"{k}: {one.kind}, {100 * share:.3g} %" for k, (one, share) in enumerate(_pairs(b))} | _NONE
-    handles = [
-        key(colours[k], words[k], marker="s", ls="") for k in (*range(len(b.attractors)), -1, -2, -3) if k in colours
-    ]
+    named = range(min(len(b.attractors), len(PALETTE)))  # a colour of its own
+    handles = [key(colours[k], words[k], marker="s", ls="") for k in (*named, -1, -2, -3) if k in colours]
+    if more := len(b.attractors) - len(named):
+        handles.insert(len(named), key("none", f"and {more} more, in the same colours", ls=""))
     legend_beside(axes, handles)
     axes.set(xlabel=names[0], ylabel=names[1])
     if b.states.shape[1] == 1:
@@ -94,8 +95,9 @@ def _view(size: int, coordinates: tuple[int, int], plane: ArrayLike | None) -> t
 
 def _areas(axes: Axes, at: np.ndarray, labels: np.ndarray, colours: dict[int, Any]) -> None:
     """An image of states (n, 2) on a full grid, and dots otherwise."""
-    size = np.ptp(at, axis=0).max() or 1.0
-    (x, i), (y, j) = (np.unique(np.round(column / size, 6), return_inverse=True) for column in at.T)
+    size = np.ptp(at, axis=0)  # of each coordinate: one may be a voltage in volts, the other a current in amperes
+    size = np.where(size > 0, size, 1.0)
+    (x, i), (y, j) = (np.unique(np.round(column, 6), return_inverse=True) for column in (at / size).T)
     cells = {*zip(i.ravel().tolist(), j.ravel().tolist(), strict=True)}
     if len(x) * len(y) == len(at) == len(cells) and min(len(x), len(y)) > 1:
         places = {label: place for place, label in enumerate(colours)}
@@ -103,7 +105,7 @@ def _areas(axes: Axes, at: np.ndarray, labels: np.ndarray, colours: dict[int, An
         image[j.ravel(), i.ravel()] = [places[int(label)] for label in labels]
         shades = ListedColormap(list(colours.values()))
         style = {"cmap": shades, "vmin": -0.5, "vmax": len(places) - 0.5, "alpha": 0.55, "shading": "nearest"}
-        axes.pcolormesh(x * size, y * size, image, rasterized=True, zorder=1, **style)
+        axes.pcolormesh(x * size[0], y * size[1], image, rasterized=True, zorder=1, **style)
         return
     for label, colour in colours.items():
         own = at[labels == label]
