@@ -28,6 +28,13 @@ def number(value: Any, digits: int = 3) -> str:
     return f"{value + 0.0:.{digits}g}"
 
 
+def digits_of(times: Any, least: int) -> int:
+    """How many significant digits tell the times of a run apart: more than `least` for a run that begins late."""
+    first, last = float(times[0]), float(times[-1])
+    span, size = abs(last - first), max(abs(first), abs(last))
+    return least + int(math.log10(size / span)) if 0 < span < size else least
+
+
 def fixed(value: float, places: int) -> str:
     """A number for a text, with so many decimal places; one that is not finite as `number` writes it. Zero has no sign."""
     return f"{round(value, places) + 0.0:.{places}f}" if math.isfinite(value) else number(value)

@@ -11,7 +11,7 @@ from jaxtyping import Array, Bool, Float, PyTree
 from .._base.checks import check_flag, counted, is_concrete
 from .._base.results import RESULTS, how_it_ended
 from .._base.shown import ShownArrays, Variables
-from .._base.text import Column, Table, complex_number, number, plain, some_of
+from .._base.text import Column, Table, complex_number, digits_of, number, plain, some_of
 from .._base.types import State
 from .parallel_choice import in_words
 
@@ -67,7 +67,8 @@ class Trajectory(ShownArrays, eqx.Module):
         ended, total, size = how_it_ended(self.result), len(rows), len(names)
         count = total if ended == "successful" else int(np.cumprod(np.isfinite(rows).all(axis=1)).sum())
         columns = Column("t", ">"), *(Column(name, ">") for name in names[:_SHOWN])
-        lines = tuple((number(self.ts[i], 4), *map(write, rows[i, :_SHOWN])) for i in some_of(count, _SHOWN_ROWS))
+        digits = digits_of(self.ts, 4) if total else 4
+        lines = tuple((number(self.ts[i], digits), *map(write, rows[i, :_SHOWN])) for i in some_of(count, _SHOWN_ROWS))
         title = (
             f"A run: {total} states of {counted(size, 'number')}" if size else f"A run: {total} times, and no states"
         )

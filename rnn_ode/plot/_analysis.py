@@ -88,13 +88,18 @@ def _exponents(axes: Axes, side: Any) -> None:
 
 def _gradients(axes: Axes, side: Any) -> None:
     """How strongly the last state depends on earlier ones, against the lag."""
-    title(axes, "How strongly the last state depends on earlier ones")
+    words = "How strongly the last state depends on earlier ones"
+    title(axes, words)
     axes.set(xlabel="lag, steps of the network", ylabel="log₁₀ ‖∂h(T)/∂h(T − lag)‖")
     axes.axhline(0, color=faint(), lw=0.8)
     if side.gradients is None:
         return _gap(axes, side)
     sizes = np.asarray(side.gradients.log_norms) / np.log(10)
     axes.plot(np.where(np.isfinite(sizes), sizes, np.nan), color=ink(), lw=1.6)
+    gone = np.flatnonzero(np.isneginf(sizes))
+    if len(gone):
+        axes.plot(gone[:1], [0], "v", color=ink(), ms=8, clip_on=False, transform=axes.get_xaxis_transform())
+        title(axes, f"{words}: not at all from lag {gone[0]} on")
 
 
 def _disturbance(axes: Axes, side: Any, until: float) -> None:

@@ -194,10 +194,12 @@ def errors(axes: Axes, c: Any, colours: Mapping[str, Any]) -> None:
         look, label = {**look_of(row.method), "color": colour_in(colours, row.method.label)}, row.method.label
         seen = np.flatnonzero(np.isfinite(error))
         if not len(seen):
+            if np.isfinite(row.errors[1:]).any():
+                label_end(axes, low, f"{label}: 0", look["color"])
             continue
         over = seen[error[seen] > high]
-        last = over[0] if len(over) else seen[-1]
-        axes.plot(times[: last + 1], np.clip(error[: last + 1], low, 10 * high), lw=1.5, **look)
+        last, marker = over[0] if len(over) else seen[-1], "." if len(seen) == 1 else ""
+        axes.plot(times[: last + 1], np.clip(error[: last + 1], low, 10 * high), lw=1.5, marker=marker, **look)
         if len(over):
             label_exit(axes, times[last], f"{label} ↑ {_size(error[seen].max())}", look["color"])
         else:

@@ -49,8 +49,10 @@ def cycles(c: Any) -> Figure:
     axes.margins(0.12)
     if not count:
         empty(axes, "no orbit")
-    handles = [key(note(), word, ls=line) for word, line in (("stable", "-"), ("not stable", "--"))]
-    legend_beside(axes, handles)
+    words = {True: ("stable", "-"), False: ("not stable", "--")}
+    handles = [key(note(), word, ls=line) for decays, (word, line) in words.items() if decays in stable[:_MOST]]
+    if handles:
+        legend_beside(axes, handles)
     found = f"{counted(count, 'orbit')} of period {period}, {sum(stable)} of them stable"
     some = f"; {_MOST} are drawn" if count > _MOST else ""
     headline(figure, found + some + ("" if c.complete else " (the search was not complete)"))

@@ -60,7 +60,7 @@ def gradient_flows(flows: Mapping[str, Any]) -> Figure:
         Line2D([], [], color=ink(), lw=2.4, label="gradient norm of this run"),
         Line2D([], [], color=AMBER, lw=1.6, ls="--", label="rate from the eigenvalues (linear part, or last step)"),
         Line2D([], [], color=BLUE, lw=1.6, ls=":", label="rate from the Lyapunov exponent"),
-        Patch(facecolor=forbidden(), edgecolor=bound(), label="ruled out by the weights: above (γ‖W‖)ᵏ"),
+        *_ruled_out(flows.values()),
         Line2D([], [], color=bound(), lw=1.2, ls="-.", label="bound by this run's steps: Π‖J‖"),
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=min(3, (len(flows) + 1) // 2), frameon=False)
@@ -94,6 +94,13 @@ def gradient_flow(g: Any) -> Figure:
     title(figure.axes[0], "")
     headline(figure, f"The gradient {fate(g)}")
     return figure
+
+
+def _ruled_out(flows: Iterable[Any]) -> list[Patch]:
+    """An entry of the legend, if the weights of a network bound its gradients; those of gated units do not."""
+    words = "ruled out by the weights: above (γ‖W‖)ᵏ"
+    some = any(np.isfinite(g.bounds.gain) for g in flows)
+    return [Patch(facecolor=forbidden(), edgecolor=bound(), label=words)] if some else []
 
 
 def _summary(flows: Iterable[Any]) -> str:

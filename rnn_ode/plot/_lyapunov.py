@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from .._base.checks import counted
+from .._base.text import number
 from ._needs import reads
 from ._page import headline, label_end, page, single, title
 from ._style import PALETTE, faint, ink
@@ -52,10 +53,10 @@ def _finding(l: Any) -> str:
         return "No exponents: the run failed, and its result says why"
     if np.isneginf(largest):
         return "Every exponent is −∞: a step destroys all differences"
-    number = f"{largest:.3g}".replace("-", "−")
+    size = number(largest).replace("-", "−")
     if abs(largest) <= 2 * error:
-        return f"Largest exponent {number} ± {error:.1g}: zero to within two standard errors"
-    return f"Largest exponent {number}: neighbours {'part' if largest > 0 else 'approach each other'}"
+        return f"Largest exponent {size} ± {error:.1g}: zero to within two standard errors"
+    return f"Largest exponent {size}: neighbours {'part' if largest > 0 else 'approach each other'}"
 
 
 def exponents(axes: Axes, l: Any) -> None:
@@ -77,10 +78,13 @@ def course(axes: Axes, l: Any) -> None:
     axes.set(ylim=(low - room, high + room), xlabel="time", ylabel="nats per unit time")
     for i in range(min(len(values), _FEW)):
         colour = PALETTE[i]
-        axes.plot(times, np.where(np.isfinite(history[:, i]), history[:, i], np.nan), color=colour, lw=1.4)
+        means = np.where(np.isfinite(history[:, i]), history[:, i], np.nan)
+        axes.plot(times, means, color=colour, lw=1.4, marker="." if len(times) == 1 else "")
         if np.isnan(values[i]):
             continue
-        words = "−∞" if np.isneginf(values[i]) else f"{values[i]:.3g} ± {errors[i]:.1g}".replace("-", "−", 1)
+        words = number(values[i]).replace("-", "−", 1)
+        if np.isfinite([values[i], errors[i]]).all():
+            words += f" ± {errors[i]:.1g}"
         label_end(axes, values[i] if np.isfinite(values[i]) else low - room, words, colour)
     if len(times) > 1:
         axes.set_xlim(times[0], times[-1])

@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from .._base.states import flat_rows
+from .._base.text import digits_of, number
 from ._needs import reads
 from ._page import headline, label_end, page, single
 from ._style import PALETTE, mark_stop, unit_name
@@ -44,10 +45,14 @@ def trajectory(t: Any) -> Figure:
     axes.set(xlabel="time", ylabel="state")
     axes.margins(x=0.02)
     some = f": the {_MOST} of {states.shape[1]} components that move most" if states.shape[1] > _MOST else ""
-    if end < len(ts):
-        headline(figure, f"A run that stops after t = {ts[max(end - 1, 0)]:.4g}{some}")
-    else:
-        headline(figure, f"A run from t = {ts[0]:.4g} to {ts[-1]:.4g}{some}" if end else "A run without a state")
+    if not len(ts):
+        headline(figure, "A run without a state")
+        return figure
+    first, last, stop = (number(ts[i], digits_of(ts, 6)) for i in (0, -1, max(end - 1, 0)))
+    headline(
+        figure,
+        f"A run that stops after t = {stop}{some}" if end < len(ts) else f"A run from t = {first} to {last}{some}",
+    )
     return figure
 
 

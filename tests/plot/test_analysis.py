@@ -96,6 +96,14 @@ def test_an_exponent_of_minus_infinity_is_said():
     assert texts(page(side(), side()).axes[2]) == ["0.5 ± 0.1", "−∞"]
 
 
+def test_a_gradient_that_is_zero_is_said_and_marked():
+    gone = SimpleNamespace(log_norms=np.array([0.0, -np.inf, -np.inf]))
+    axes = page(side(gradients=gone), side("flow")).axes[4]
+    assert plot._page._TITLES[axes].endswith("not at all from lag 1 on")
+    (mark,) = (line for line in axes.lines if line.get_marker() == "v")
+    assert (list(mark.get_xdata()), list(mark.get_ydata())) == ([1], [0])
+
+
 def test_many_exponents_are_drawn_as_a_spectrum():
     many = lyapunov([*np.linspace(1, -1, 47), -np.inf], np.full(48, 0.1))
     assert texts(page(side(exponents=many), side()).axes[2]) == ["−∞"]

@@ -49,6 +49,15 @@ def test_a_single_gradient_has_its_fate_as_the_headline_of_the_page():
     assert figure.get_suptitle() == "The gradient vanishes: ×0.497 a step" and titles(figure) == [""]
 
 
+@pytest.mark.parametrize("gain", [1.5, np.inf])
+def test_the_legend_names_a_bound_by_the_weights_where_there_is_one(gain):
+    g = flow([0.0, -0.1])
+    g.bounds.gain = gain
+    (legend,) = plot.gradient_flows({"mine": g}).legends
+    named = any("ruled out by the weights" in text.get_text() for text in legend.get_texts())
+    assert named == np.isfinite(gain)
+
+
 @pytest.mark.slow
 def test_networks_are_side_by_side_on_one_axis():
     flows = {"long": flow(-9.0 * np.arange(4)), "short": flow(0.1 * np.arange(4))}

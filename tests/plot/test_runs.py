@@ -1,0 +1,64 @@
+"""Runs, exponents and cycles, drawn from plain values: short ones, late ones, and none."""
+
+from types import SimpleNamespace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import rnn_ode as ro
+from rnn_ode import plot
+
+
+def run(ts, states=None):
+    states = np.cos(np.arange(len(ts)))[:, None] if states is None else states
+    return ro.Trajectory(jnp.asarray(ts, float), jnp.asarray(states), ro.RESULTS.successful, {})
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "words"),
+    [
+        (10000, 10010, "from t = 10000 to 10010"),
+        (1e6, 1e6 + 5, "from t = 1000000 to 1000005"),
+        (0, 44100, "from t = 0 to 44100"),
+        (0, 1e-3, "from t = 0 to 0.001"),
+        (3, 3, "from t = 3 to 3"),
+    ],
+)
+def test_the_times_of_a_late_run_can_be_told_apart(first, last, words):
+    late = run(np.linspace(first, last, 6))
+    assert plot.trajectory(late).get_suptitle() == f"A run {words}"
+    column = [line.split()[0] for line in late.table().splitlines()[4:10]]
+    assert len(set(column)) == (6 if last > first else 1)
+
+
+def test_a_late_run_that_stops_says_when():
+    stops = run(np.arange(20000.0, 20006.0), [[0.0], [1.0], [2.0], [np.inf], [np.inf], [np.inf]])
+    assert plot.trajectory(stops).get_suptitle() == "A run that stops after t = 20002"
+
+
+def test_an_exponent_of_one_step_is_a_point_without_an_error():
+    short = SimpleNamespace(
+        exponents=np.array([-0.933]), stderr=np.array([np.nan]), history=np.array([[-0.933]]), times=np.ones(1)
+    )
+    axes = plot.lyapunov(short).axes[0]
+    assert [text.get_text() for text in axes.texts] == ["−0.933"]
+    assert axes.lines[-1].get_marker() == "."
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        ((), None),
+        (("GROWS",), ["not stable"]),
+        (("DECAYS",), ["stable"]),
+        (("GROWS", "DECAYS"), ["stable", "not stable"]),
+    ],
+)
+def test_the_legend_of_cycles_names_the_lines_that_are_drawn(names, words):
+    orbits = np.random.default_rng(0).normal(size=(len(names), 3, 2))
+    given = [getattr(ro.Verdict, name) for name in names]
+    codes = jax.tree.map(lambda *each: jnp.stack(each), *given) if names else None
+    legend = plot.cycles(SimpleNamespace(points=orbits, verdicts=codes, complete=True)).axes[0].get_legend()
+    assert (legend and [text.get_text() for text in legend.get_texts()]) == words
