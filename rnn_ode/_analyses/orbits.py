@@ -20,7 +20,7 @@ from .._base.results import RESULTS
 from .._systems.base import AbstractSystem, check_system
 from .orbits_clock import check_period, grid_of, intervals_for, is_driven, rate_of, samples_of
 from .orbits_fill import filled
-from .orbits_kinds import described, extent_of
+from .orbits_kinds import described, extent_of, multipliers_of
 from .orbits_mesh import better_mesh, error_of, evaluated, first_mesh, interpolated, least_error, times_of
 from .orbits_newton import Ended, find
 from .orbits_result import PeriodicOrbit
@@ -202,16 +202,17 @@ def _as_orbit(
     free: bool,
     enough: Any = True,
 ) -> PeriodicOrbit:
-    found = described(system, ended, grid, extent, free)
+    found, M, direction = described(system, ended, grid, extent, free), ended.linear.monodromy, ended.linear.rate[-1]
+    multipliers = multipliers_of(system, M, direction, found.on_kink, found.converged, free)
     result = RESULTS.where(found.converged & ~jnp.asarray(enough), RESULTS.orbit_inexact, found.result)
     return PeriodicOrbit(
         points=points,
         times=times,
         period=ended.T,
-        multipliers=found.multipliers.values,
-        trivial=found.multipliers.trivial,
-        trivial_error=found.multipliers.trivial_error,
-        verdict=found.multipliers.verdict,
+        multipliers=multipliers.values,
+        trivial=multipliers.trivial,
+        trivial_error=multipliers.trivial_error,
+        verdict=multipliers.verdict,
         residual=ended.residual,
         error=found.error,
         converged=found.converged,

@@ -1,15 +1,18 @@
 """What a search for a closed orbit ended on: its multipliers, and whether it is an orbit of that period at all."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Complex, Float, Int
 
+from .._base.checks import from_host, is_concrete
 from .._base.compiled import compiled
 from .._base.results import RESULTS
 from .._base.states import frozen
-from .._base.verdict import Verdict
+from .._base.types import AnyArray
+from .._base.verdict import Verdict, which
 from .._systems.base import AbstractSystem
 from .._systems.time import Discrete
 from .kinks import jumps
@@ -31,35 +34,63 @@ class Multipliers(NamedTuple):
     verdict: Verdict
 
 
-def split(M: Float[Array, "N N"], f: Float[Array, " N"]) -> tuple[Array, Array]:
+def split(M: Float[AnyArray, "N N"], f: Float[AnyArray, " N"]) -> tuple[Any, Any]:
     """Returns the monodromy matrix across the orbit (N − 1, N − 1), and the image (N,) of the direction f of the orbit in
-    coordinates of which the first is along f. It should be (1, 0, …)."""
-    size = jnp.linalg.norm(f)
-    u = f / jnp.where(size > 0, size, 1)
-    u = u.at[0].add(jnp.where(u[0] < 0, -1, 1))
-    reflection = jnp.eye(len(f), dtype=M.dtype) - 2 * jnp.outer(u, u) / jnp.sum(u**2)
+    coordinates of which the first is along f. It should be (1, 0, …). Arrays of NumPy give arrays of NumPy."""
+    xp = M.__array_namespace__()
+    size, eye = xp.linalg.norm(f), xp.eye(len(f), dtype=M.dtype)
+    u = f / xp.where(size > 0, size, 1)
+    u = u + xp.where(u[0] < 0, -eye[0], eye[0])
+    reflection = eye - 2 * xp.outer(u, u) / xp.sum(u**2)
     turned = reflection @ M @ reflection
     return turned[1:, 1:], turned[:, 0]
 
 
-def multipliers_of(system: AbstractSystem, M: Array, f: Array, on_kink: Bool[Array, ""], free: bool) -> Multipliers:
-    """Returns what the monodromy matrix M says, where f is the direction of the orbit."""
+def multipliers_of(
+    system: AbstractSystem,
+    M: Float[Array, "N N"],
+    f: Float[Array, " N"],
+    on_kink: Bool[Array, ""],
+    converged: Bool[Array, ""],
+    free: bool,
+) -> Multipliers:
+    """Returns what the monodromy matrix M of an orbit in direction f says; where it has not `converged`, nothing. If the
+    values are known, NumPy computes it, with nothing to compile."""
+    if not is_concrete(M, f, on_kink, converged):
+        return _masked(_multipliers(system, M, f, on_kink, free), converged)
+    M, f, on_kink, converged = jax.device_get((M, f, on_kink, converged))
+    with np.errstate(all="ignore"):
+        found = _masked(_multipliers(system, M, f, on_kink, free), converged)
+    values, trivial, off = (from_host(np.asarray(part)) for part in found[:3])
+    return Multipliers(values, trivial, off, found.verdict)
+
+
+def _multipliers(system: AbstractSystem, M: Any, f: Any, on_kink: Any, free: bool) -> Multipliers:
+    xp = M.__array_namespace__()
     if not free:
         time = system.time if system.time.own_step else Discrete()
         values, verdict = time.judged(M, on_kink)
-        return Multipliers(values, jnp.asarray(-1), jnp.asarray(jnp.nan, M.dtype), verdict)
+        return Multipliers(values, xp.asarray(-1), xp.asarray(xp.nan, dtype=M.dtype), verdict)
     across, along = split(M, f)
     values, verdict = Discrete().judged(across, False)
-    values = jnp.append(values, along[0].astype(values.dtype))
-    order = jnp.argsort(-jnp.abs(values), stable=True)
-    trivial = jnp.argmax(order == len(f) - 1)
-    return Multipliers(values[order], trivial, jnp.linalg.norm(along.at[0].add(-1)), verdict)
+    values = xp.concatenate([values, along[:1].astype(values.dtype)])
+    order = xp.argsort(-xp.abs(values), stable=True)
+    trivial = xp.argmax(order == len(f) - 1)
+    off = along - xp.eye(len(f), dtype=M.dtype)[0]
+    return Multipliers(values[order], trivial, xp.linalg.norm(off), verdict)
+
+
+def _masked(found: Multipliers, converged: Any) -> Multipliers:
+    xp = found.values.__array_namespace__()
+    values = xp.where(converged, found.values, xp.nan)
+    return found._replace(values=values, verdict=which(Verdict, converged, found.verdict, Verdict.UNDETERMINED))
 
 
 class Described(NamedTuple):
-    """What an orbit is: multipliers, the estimated error of its points, whether it is one, and the reason if not."""
+    """What an orbit is: whether a map's step has a kink at a state, the estimated error of the points, whether it is an orbit
+    of that period, and the reason if not."""
 
-    multipliers: Multipliers
+    on_kink: Bool[Array, ""]
     error: Float[Array, ""]
     converged: Bool[Array, ""]
     result: RESULTS
@@ -71,7 +102,6 @@ def described(system: AbstractSystem, ended: Ended, grid: Grid, extent: Array, f
     own_step = system.time.own_step
     S = frozen(ended.S)
     on_kink = _on_kink(system, S, grid) if own_step else jnp.asarray(False)
-    found = multipliers_of(system, ended.linear.monodromy, ended.linear.rate[-1], on_kink, free)
     error = jnp.zeros((), S.dtype) if own_step else error_of(S, grid.widths)
     points = S[:, 0] if own_step else evaluated(S, grid.widths, jnp.arange(_UNIFORM, dtype=S.dtype) / _UNIFORM)
     size, own = size_of(points), extent_of(points)
@@ -87,9 +117,7 @@ def described(system: AbstractSystem, ended: Ended, grid: Grid, extent: Array, f
     result = RESULTS.where(ended.converged & shorter & ~rests, RESULTS.orbit_of_shorter_period, result)
     result = RESULTS.where(rests, RESULTS.orbit_at_rest, result)
     converged = ended.converged & ~rests & ~shorter
-    values = jnp.where(converged, found.values, jnp.nan)
-    verdict = Verdict.where(converged, found.verdict, Verdict.UNDETERMINED)
-    return Described(found._replace(values=values, verdict=verdict), error, converged, result)
+    return Described(on_kink, error, converged, result)
 
 
 def _on_kink(system: AbstractSystem, S: Array, grid: Grid) -> Bool[Array, ""]:

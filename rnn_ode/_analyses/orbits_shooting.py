@@ -58,9 +58,17 @@ class Mesh(NamedTuple):
 
 
 class Shot(NamedTuple):
-    """Where the search ended: the orbit, whether it is one, and the mesh that would suit it."""
+    """Where the search ended: the points (m, N) of the orbit and their times as shares of the period T, the monodromy matrix,
+    the rate at the first point, the largest defect, the estimated error of the points, whether it is an orbit, and the mesh
+    that would suit it."""
 
-    orbit: PeriodicOrbit
+    points: Float[Array, "m N"]
+    times: Float[Array, " m"]
+    T: Float[Array, ""]
+    monodromy: Float[Array, "N N"]
+    rate: Float[Array, " N"]
+    residual: Float[Array, ""]
+    error: Float[Array, ""]
     good: Bool[Array, ""]
     mesh: Mesh
 
@@ -91,15 +99,27 @@ def shot(system: AbstractSystem, states: Float[Array, "n N"], length: float, dri
         found = shoot(system, guess, times, T, mesh, count, clock)
         if not bool(found.good):
             return None
-        if float(found.orbit.error) <= _ERROR[jnp.finfo(states.dtype).bits]:
-            return found.orbit
-        guess, times, T, mesh = (
-            found.orbit.points,
-            found.orbit.times / found.orbit.period,
-            found.orbit.period,
-            found.mesh,
-        )
+        if float(found.error) <= _ERROR[jnp.finfo(states.dtype).bits]:
+            return _as_orbit(system, found, not driven)
+        guess, times, T, mesh = found.points, found.times, found.T, found.mesh
     return None
+
+
+def _as_orbit(system: AbstractSystem, found: Shot, free: bool) -> PeriodicOrbit:
+    multipliers = multipliers_of(system, found.monodromy, found.rate, jnp.asarray(False), found.good, free)
+    return PeriodicOrbit(
+        points=found.points,
+        times=found.T * found.times,
+        period=found.T,
+        multipliers=multipliers.values,
+        trivial=multipliers.trivial,
+        trivial_error=multipliers.trivial_error,
+        verdict=multipliers.verdict,
+        residual=found.residual,
+        error=found.error,
+        converged=found.good,
+        result=RESULTS.successful,  # pyright: ignore[reportArgumentType]
+    )
 
 
 def _count(system: AbstractSystem, mesh: Mesh, length: float, uniform: bool) -> int | None:
@@ -143,21 +163,8 @@ def shoot(system: AbstractSystem, guess: Array, times: Array, T: Array, mesh: Me
         comes_back = jnp.any(jnp.max(jnp.abs(parts - x[:1]), axis=1) <= eps**0.4 * extent)
         good &= (extent > eps**0.4 * size_of(points)) & ~comes_back
     rate = _rate(system, jax.tree.map(lambda leaf: leaf[0], clocks), jnp.zeros((), x.dtype), x[0])
-    found = multipliers_of(system, jnp.where(good, M, 0), rate, jnp.asarray(False), clock == 0)
-    orbit = PeriodicOrbit(
-        points=points,
-        times=T * at,
-        period=T,
-        multipliers=found.values,
-        trivial=found.trivial,
-        trivial_error=found.trivial_error,
-        verdict=found.verdict,
-        residual=residual,
-        error=jnp.sum(errors) / jnp.where(extent > 0, extent, 1),
-        converged=good,
-        result=RESULTS.successful,  # pyright: ignore[reportArgumentType]
-    )
-    return Shot(orbit, good, Mesh(widths, _wanted(errors, extent)))
+    error = jnp.sum(errors) / jnp.where(extent > 0, extent, 1)
+    return Shot(points, at, T, M, rate, residual, error, good, Mesh(widths, _wanted(errors, extent)))
 
 
 def _starts(widths: Array) -> Array:
@@ -283,8 +290,9 @@ def _rough(system: AbstractSystem, x: Array, T: Array, widths: Array, clocks: Cl
         (total, _), _ = jax.lax.scan(stage, (start, jax.tree.map(jnp.zeros_like, start)), rows)
         return total[1:]
 
-    # a few at a time, so that all of it stays in the cache
-    V, g = jax.lax.map(one, (x, widths, clocks), batch_size=max(1, min(m, 4096 // n**2)))
+    # a few at a time, so that all of it stays in the cache, and as many each time, so that there is one program
+    few = max(size for size in range(1, max(1, min(m, 4096 // n**2)) + 1) if m % size == 0)
+    V, g = jax.lax.map(one, (x, widths, clocks), batch_size=few)
     unit = T / size_of(x)
     J, by_T = jnp.swapaxes(V, 1, 2), unit * g
 

@@ -107,13 +107,13 @@ class AbstractTime(eqx.Module):
         """Returns what the modes of J say about small disturbances."""
         return judge(found.balanced, found.values, found.balanced_condition, (self.region.reading,))[0]
 
-    def judged(self, J: Float[Array, "N N"], on_kink: Bool[ArrayLike, ""]) -> tuple[Complex[Array, " N"], Verdict]:
+    def judged(self, J: Float[AnyArray, "N N"], on_kink: Bool[ArrayLike, ""]) -> tuple[Complex[AnyArray, " N"], Verdict]:
         """Returns the eigenvalues of J, fastest growing first, and what they say about small disturbances: nothing on a kink,
         where J jumps."""
         found = self.modes(J)
         return found.values, self.verdict_off_kink(on_kink, J, found)
 
-    def verdict_off_kink(self, on_kink: Bool[ArrayLike, ""], J: Float[Array, "N N"], found: Modes) -> Verdict:
+    def verdict_off_kink(self, on_kink: Bool[ArrayLike, ""], J: Float[AnyArray, "N N"], found: Modes) -> Verdict:
         """Returns `verdict`, but UNDETERMINED on a kink."""
         on_kink = np.asarray(on_kink) if is_concrete(on_kink) else on_kink
         return which(Verdict, on_kink, Verdict.UNDETERMINED, self.verdict(J, found))
