@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from .._base.states import principal_plane
-from .._base.text import number
+from .._base.text import complex_number, number
 from .._base.verdict import verdict_name
 from ._needs import reads
 from ._page import headline, page, single, title
@@ -15,6 +15,7 @@ from ._portrait import name_axes
 from ._style import PALETTE, faint, ink
 
 _LINES = 4  # units against time
+_REACH = 8.0  # of the panel of multipliers, in which the unit circle is to be seen
 
 _WORDS = {"DECAYS": "stable", "GROWS": "unstable", "PERSISTS": "neutral", "UNDETERMINED": "undetermined"}
 
@@ -22,7 +23,7 @@ _WORDS = {"DECAYS": "stable", "GROWS": "unstable", "PERSISTS": "neutral", "UNDET
 @reads(o="points times multipliers period")
 def orbit(o: Any) -> Figure:
     """A closed orbit in the plane of two units or of two principal components, the units that move most against time, and the
-    multipliers with the unit circle.
+    multipliers with the unit circle. The title tells of multipliers of more than 8 in modulus, which are outside.
 
     **Arguments:**
 
@@ -83,9 +84,15 @@ def _multipliers(axes: Axes, values: np.ndarray, trivial: int) -> None:
     angle = np.linspace(0, 2 * np.pi, 200)
     axes.plot(np.cos(angle), np.sin(angle), color=faint(), lw=1)
     others = np.delete(values, trivial) if trivial >= 0 else values
-    axes.plot(np.real(others), np.imag(others), "o", color=ink(), ms=6)
+    others = others[np.isfinite(others)]
+    far = np.abs(others) > _REACH
+    axes.plot(np.real(others[~far]), np.imag(others[~far]), "o", color=ink(), ms=6)
     if trivial >= 0:
         axes.plot(values[trivial].real, values[trivial].imag, "+", color=ink(), ms=9, mew=1.5)
-    reach = max(1.15, 1.15 * float(np.abs(values).max(initial=1.0)))
+    reach = 1.15 * float(np.abs(others[~far]).max(initial=1.0))
     axes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xlabel="real part", ylabel="imaginary part")
-    title(axes, "multipliers (+: the shift along the orbit)" if trivial >= 0 else "multipliers, and the unit circle")
+    words = "multipliers (+: the shift along the orbit)" if trivial >= 0 else "multipliers, and the unit circle"
+    if far.any():
+        largest = others[np.argmax(np.abs(others))]
+        words += f"; outside: {int(np.sum(far))}, the largest {complex_number(complex(largest))}"
+    title(axes, words)

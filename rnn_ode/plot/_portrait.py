@@ -164,6 +164,8 @@ def _field(axes: Axes, grid: np.ndarray, velocity: np.ndarray) -> list[Line2D]:
     axes.quiver(grid[part], grid[part], *np.where(np.isfinite(along), along, 0.0), **style)
     handles = []
     for unit, (values, colour) in enumerate(zip(velocity, (AMBER, GREEN), strict=True)):
+        if not (np.any(values <= 0) and np.any(values >= 0)):
+            continue  # no nullcline here
         axes.contour(grid, grid, values, levels=[0.0], colors=[colour], linewidths=1.4, zorder=1.5)
         handles.append(key(colour, f"nullcline of unit {unit}", lw=1.4))
     return handles

@@ -68,7 +68,8 @@ def _bars(axes: Axes, shown: list[Any], colours: dict[int, Any]) -> None:
     axes.bar_label(bars, [_decibels(scheme.snr) for scheme in shown], padding=4, fontsize="small")
     names = [f"{scheme.label}  ×{scheme.applications:.3g}" for scheme in shown]
     axes.set_yticks(range(len(shown)), names, fontsize="small")
-    axes.set(xlabel="signal to error, dB (×: applications a result)", xlim=(1.15 * low, 1.18 * high))
+    room = 0.18 * (high - low)  # for the numbers at the ends of the bars
+    axes.set(xlabel="signal to error, dB (×: applications a result)", xlim=(low - room * (low < 0), high + room))
     title(axes, "In the trial")
 
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from .._base.checks import check_text
 from ._needs import reads
 from ._page import empty, headline, legend_beside, page, title
-from ._style import BLUE, faint, ink, shade
+from ._style import BLUE, faint, shade
 
 
 @reads(arrays="* dims attrs sizes")
@@ -113,6 +113,6 @@ def _map(figure: Figure, axes: Axes, mean: Any, unit: str, share: bool) -> None:
     map_ = "RdBu_r" if signed else "viridis"
     colours = axes.pcolormesh(*places, values, cmap=map_, shading="nearest", norm=norm)
     if signed and min(values.shape) > 1:
-        axes.contour(*places, values, levels=[0.0], colors=[ink()])
+        axes.contour(*places, values, levels=[0.0], colors=["black"])  # the colour of 0 is white in any style
     axes.set(xlabel=str(x), ylabel=str(y))
     figure.colorbar(colours, ax=axes, label="share of the networks" if share else unit)

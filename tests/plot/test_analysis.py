@@ -96,6 +96,15 @@ def test_an_exponent_of_minus_infinity_is_said():
     assert texts(page(side(), side()).axes[2]) == ["0.5 ± 0.1", "−∞"]
 
 
+@pytest.mark.filterwarnings("error")
+def test_the_legend_names_the_nullclines_that_there_are():
+    x, y = np.meshgrid(*2 * [np.linspace(-2, 2, 21)])
+    figure = page(side(nullclines=np.stack([y - x**3, 0.3 + 0 * x])), side("flow"))
+    first, second = ([text.get_text() for text in axes.get_legend().get_texts()] for axes in figure.axes[:2])
+    assert "nullcline of unit 0" in first and "nullcline of unit 1" not in first
+    assert "nullcline of unit 1" in second
+
+
 def test_a_gradient_that_is_zero_is_said_and_marked():
     gone = SimpleNamespace(log_norms=np.array([0.0, -np.inf, -np.inf]))
     axes = page(side(gradients=gone), side("flow")).axes[4]

@@ -151,3 +151,16 @@ def test_a_study_of_memory_has_the_share_that_learnt_each_lag():
     assert left.lines[10].get_color() == left.lines[0].get_color()
     assert min(points.get_offsets()[:, 0].min() for points in right.collections if len(points.get_offsets())) == -150
     assert "cell 0 10, cell 1 none, cell 2 none, cell 3 none, …" in plot._page._TITLES[figure]
+
+
+@pytest.mark.parametrize("least", [-1.3, 0.0, 12.0, -40.0, -np.inf])
+def test_the_numbers_of_bars_are_between_the_names_and_the_edge(least):
+    schemes = [
+        SimpleNamespace(label="evolve(ahead=1, behind=1)", snr=snr, applications=1, latency=2.0, in_phase=True)
+        for snr in (16.3, least)
+    ]
+    figure = plot.recommendation(SimpleNamespace(schemes=schemes, best=schemes[0], front=schemes[:1], ratio=2.0))
+    figure.draw_without_rendering()
+    box = figure.axes[0].get_window_extent()
+    for text in figure.axes[0].texts:
+        assert box.x0 <= text.get_window_extent().x0 and text.get_window_extent().x1 <= box.x1

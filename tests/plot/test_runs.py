@@ -62,3 +62,19 @@ def test_the_legend_of_cycles_names_the_lines_that_are_drawn(names, words):
     codes = jax.tree.map(lambda *each: jnp.stack(each), *given) if names else None
     legend = plot.cycles(SimpleNamespace(points=orbits, verdicts=codes, complete=True)).axes[0].get_legend()
     assert (legend and [text.get_text() for text in legend.get_texts()]) == words
+
+
+def orbit(*multipliers, trivial=-1):
+    points = np.array([[0.0, 1.0], [1.0, 0.0], [0.0, -1.0]])
+    return SimpleNamespace(
+        points=points, times=np.arange(3.0), period=3.0, multipliers=np.array(multipliers), trivial=trivial,
+        verdict=ro.Verdict.GROWS, error=0.0, converged=True,
+    )  # fmt: skip
+
+
+def test_the_unit_circle_is_seen_beside_a_large_multiplier():
+    axes = plot.orbit(orbit(1.0, 1165.0, 0.5, trivial=0)).axes[2]
+    assert axes.get_xlim()[1] == pytest.approx(1.15)
+    assert plot._page._TITLES[axes] == "multipliers (+: the shift along the orbit); outside: 1, the largest 1.16e+03"
+    near = plot.orbit(orbit(-6.0, np.nan)).axes[2]
+    assert near.get_xlim()[1] == pytest.approx(6.9) and "outside" not in plot._page._TITLES[near]

@@ -1,5 +1,6 @@
 """The phase diagram of a sweep, drawn from plain values."""
 
+import matplotlib.style
 import numpy as np
 import pytest
 import xarray
@@ -24,6 +25,13 @@ def test_two_parameters_are_a_map_of_the_mean_of_the_finite_values():
     np.testing.assert_allclose(np.ma.filled(mesh.get_array(), np.nan), wanted)
     assert (axes.get_xlabel(), axes.get_ylabel(), axes.get_title(loc="left")) == ("gain", "bias", "exponent")
     assert bar.get_ylabel() == "nats" and mesh.get_clim() == (-3.5, 4.5) and mesh.norm(0.0) == 0.5
+
+
+@pytest.mark.parametrize("style", ["default", "dark_background"])
+def test_the_line_at_zero_is_dark_on_the_white_of_zero_in_any_style(style):
+    with matplotlib.style.context(style):
+        _, line = plot.sweep(grid(np.arange(12.0).reshape(3, 2, 2) - 6)).axes[0].collections
+    np.testing.assert_array_equal(line.get_edgecolor(), [[0, 0, 0, 1]])
 
 
 def test_true_and_false_are_a_share():
