@@ -107,7 +107,9 @@ class AbstractTime(eqx.Module):
         """Returns what the modes of J say about small disturbances."""
         return judge(found.balanced, found.values, found.balanced_condition, (self.region.reading,))[0]
 
-    def judged(self, J: Float[AnyArray, "N N"], on_kink: Bool[ArrayLike, ""]) -> tuple[Complex[AnyArray, " N"], Verdict]:
+    def judged(
+        self, J: Float[AnyArray, "N N"], on_kink: Bool[ArrayLike, ""]
+    ) -> tuple[Complex[AnyArray, " N"], Verdict]:
         """Returns the eigenvalues of J, fastest growing first, and what they say about small disturbances: nothing on a kink,
         where J jumps."""
         found = self.modes(J)

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from .._base.states import principal_plane
-from .._base.text import complex_number, number
+from .._base.text import number
 from .._base.verdict import verdict_name
 from ._needs import reads
 from ._page import headline, page, single, title
@@ -93,6 +93,5 @@ def _multipliers(axes: Axes, values: np.ndarray, trivial: int) -> None:
     axes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xlabel="real part", ylabel="imaginary part")
     words = "multipliers (+: the shift along the orbit)" if trivial >= 0 else "multipliers, and the unit circle"
     if far.any():
-        largest = others[np.argmax(np.abs(others))]
-        words += f"; outside: {int(np.sum(far))}, the largest {complex_number(complex(largest))}"
+        words += f"\n{int(np.sum(far))} outside, |λ| ≤ {number(np.abs(others).max())}"
     title(axes, words)

@@ -126,10 +126,13 @@ def _settle_panel(axes: Axes) -> None:
 
 
 def _room(axes: Axes) -> float:
-    """How wide the title of a panel may be, in pixels: as wide as the panel with its labels, and at least 100 pixels."""
-    box = axes.get_window_extent()
-    right = max([box.x1, *(label.get_window_extent().x1 for label in _ENDS.get(axes, []))])
-    return max(right - box.x0, 100.0)
+    """How wide the title of a panel may be, in pixels: from the left edge, which a fixed aspect moves to the right, to
+    the end of its place and of its labels, and at least 100 pixels."""
+    figure: Any = axes.figure
+    left = figure.bbox.width * axes.get_position().x0
+    place = figure.bbox.width * axes.get_position(original=True).x1
+    right = max([place, *(label.get_window_extent().x1 for label in _ENDS.get(axes, []))])
+    return max(right - left, 100.0)
 
 
 def _wrap(text: Text, words: str, room: float) -> None:

@@ -73,8 +73,11 @@ def orbit(*multipliers, trivial=-1):
 
 
 def test_the_unit_circle_is_seen_beside_a_large_multiplier():
-    axes = plot.orbit(orbit(1.0, 1165.0, 0.5, trivial=0)).axes[2]
+    figure = plot.orbit(orbit(1.0, 1165.0, 0.5, trivial=0))
+    axes = figure.axes[2]
     assert axes.get_xlim()[1] == pytest.approx(1.15)
-    assert plot._page._TITLES[axes] == "multipliers (+: the shift along the orbit); outside: 1, the largest 1.16e+03"
+    assert plot._page._TITLES[axes].endswith("\n1 outside, |λ| ≤ 1.16e+03")
+    figure.draw_without_rendering()
+    assert all(one.get_tightbbox().x1 <= figure.bbox.width for one in figure.axes)
     near = plot.orbit(orbit(-6.0, np.nan)).axes[2]
     assert near.get_xlim()[1] == pytest.approx(6.9) and "outside" not in plot._page._TITLES[near]
