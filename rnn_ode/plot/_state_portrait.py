@@ -16,7 +16,7 @@ from ._style import BLUE, GREEN, RUST, ink, key, paper, shade
 _SAID = {"DECAYS": "stable", "GROWS": "unstable", "PERSISTS": "neutral", "UNDETERMINED": "undetermined"}
 _ARM = 0.12  # length of an unstable direction, relative to the picture
 _ARMS = 4  # directions of a point, at most
-_FAR = 1.0  # a point that is further outside the runs than this, in units of their range, is left out
+_FAR = 1.0  # a point that is further outside the runs than this, in units of their largest range, is left out
 
 
 @reads(p="points runs fixed")
@@ -54,8 +54,8 @@ def state_portrait(p: Any, components: Sequence[int] = (0, 1), axes: Axes | None
     for run in p.runs:
         axes.plot(*view(run), color=shade(0.35), lw=0.8, zorder=1)
     low, high = (bound(p.runs, axis=(0, 1)) for bound in (np.min, np.max))
-    reach = np.maximum(high - low, 1e-3 * np.max(high - low))
-    shown = np.all((p.points >= low - _FAR * reach) & (p.points <= high + _FAR * reach), axis=1)
+    far = _FAR * (np.max(high - low) or np.inf)
+    shown = np.all((p.points >= low - far) & (p.points <= high + far), axis=1)
     for orbit, stable in zip(p.orbits, p.stable, strict=True):
         words, line = {True: ("stable orbit", "-"), False: ("unstable orbit", "--"), None: ("orbit", "-")}[stable]
         axes.plot(
@@ -64,7 +64,7 @@ def state_portrait(p: Any, components: Sequence[int] = (0, 1), axes: Axes | None
         handles[words] = key(GREEN, words, ls=line, lw=1.8)
     for i in np.flatnonzero(shown):
         for direction in p.unstable[i][:_ARMS]:
-            arm = _ARM * np.max(reach[chosen]) * direction
+            arm = _ARM * np.max((high - low)[chosen]) * direction
             axes.plot(*view(np.stack([p.points[i] - arm, p.points[i] + arm])), color=RUST, lw=1.4, zorder=2.5)
             handles["arm"] = key(RUST, "unstable direction", lw=1.4)
         kind, verdict = p.fixed.kind_names[i], p.fixed.verdict_names[i]
@@ -78,7 +78,7 @@ def state_portrait(p: Any, components: Sequence[int] = (0, 1), axes: Axes | None
         axes.plot(*view(p.points[i : i + 1]), ls="", zorder=3, **style)
         handles.setdefault(label, key(ink(), label, ls="", **style))
     if not np.all(shown):
-        handles["far"] = key("none", f"{counted(int(np.sum(~shown)), 'point')} outside the picture", ls="")
+        handles["far"] = key("none", f"{counted(int(np.sum(~shown)), 'point')} far from the runs", ls="")
     _name_axes(axes, p, chosen)
     legend_beside(axes, list(handles.values()))
     return axes.figure  # pyright: ignore[reportReturnType]

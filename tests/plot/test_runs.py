@@ -81,3 +81,19 @@ def test_the_unit_circle_is_seen_beside_a_large_multiplier():
     assert all(one.get_tightbbox().x1 <= figure.bbox.width for one in figure.axes)
     near = plot.orbit(orbit(-6.0, np.nan)).axes[2]
     assert near.get_xlim()[1] == pytest.approx(6.9) and "outside" not in plot._page._TITLES[near]
+
+
+@pytest.mark.parametrize(("rest", "drawn"), [(1.0, 2), (0.0, 3)])
+def test_a_portrait_leaves_out_points_that_are_far_from_the_runs_and_says_so(rest, drawn):
+    """Runs that move least in the third component, and a point that is off their plane by half of their length."""
+    runs = rest * np.stack([np.linspace(0, 1, 9), np.zeros(9), np.zeros(9)], axis=-1)[None]
+    points = np.array([[1.0, 0.0, 0.0], [0.5, 0.2, 0.5], [0.5, 0.2, 1.5]])
+    fixed = SimpleNamespace(count=3, slow=np.zeros(3, bool), kind_names=["NODE"] * 3, verdict_names=["DECAYS"] * 3)
+    p = SimpleNamespace(
+        runs=runs, points=points, fixed=fixed, unstable=[np.zeros((0, 3))] * 3, orbits=[], stable=[],
+        explained=np.array([1.0, 0.0, 0.0]), centre=np.zeros(3),
+    )  # fmt: skip
+    axes = plot.state_portrait(p).axes[0]
+    assert sum(line.get_marker() == "o" for line in axes.lines) == drawn
+    words = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert [word for word in words if "far" in word] == ["1 point far from the runs"] * (drawn < 3)
