@@ -205,7 +205,7 @@ def errors(axes: Axes, c: Any, colours: Mapping[str, Any]) -> None:
         else:
             if last < len(times) - 1 and np.isnan(error[last + 1 :]).all() and np.isnan(row.errors[-1]):
                 mark_stop(axes, times[last], error[last], look["color"])
-            label_end(axes, error[last], label, look["color"])
+            label_end(axes, error[last], f"{label}: 0 at the end" if row.errors[-1] == 0 else label, look["color"])
     axes.set(xlabel="time", ylabel="relative error at the samples")
     title(axes, "Error against the network")
 

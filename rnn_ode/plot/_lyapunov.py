@@ -101,7 +101,7 @@ def levels(axes: Axes, l: Any) -> None:
     if len(gone):
         axes.plot(gone, 0 * gone + 0.03, "v", ms=5, color=ink(), transform=axes.get_xaxis_transform())
         axes.annotate(
-            "−∞", (gone[0], 0.06), xycoords=axes.get_xaxis_transform(), ha="center", va="bottom", fontsize="small"
+            "−∞", (gone[-1], 0.06), xycoords=axes.get_xaxis_transform(), ha="center", va="bottom", fontsize="small"
         )
     axes.set(xlabel="number, largest first", ylabel="nats per unit time", xlim=(0.4, len(values) + 0.6))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))

@@ -21,7 +21,9 @@ _ENDS: WeakKeyDictionary[Axes, list[Annotation]] = WeakKeyDictionary()
 _EXITS: WeakKeyDictionary[Axes, list[Annotation]] = WeakKeyDictionary()
 _PASSES = 5  # of the layout at most
 _WIDEST = 24  # characters of a label in one line
-_TOGETHER = re.compile(r"(?<=[^\W\d]) (?=[−-]?\d)|(?<==) | (?==)|(?<=[\d…],) (?=[\d−….-]+[,)])")  # spaces
+_TOGETHER = re.compile(  # spaces
+    r"(?<=[^\W\d]) (?=[−-]?\d)|(?<==) | (?==)|(?<=[\d…],) (?=[\d−….-]+[,)])|(?<=\d) (?=[%×])|(?<=×) "
+)
 
 
 class Layout(ConstrainedLayoutEngine):

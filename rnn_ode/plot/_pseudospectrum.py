@@ -6,6 +6,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from .._base.checks import as_floats
 from ._needs import reads
@@ -58,6 +59,7 @@ def pseudospectrum(t: Any, grid: ArrayLike, smallest: ArrayLike) -> Figure:
     axes.plot(np.real(points), np.imag(points), "o", **dots)
     _boundaries(axes, t)
     axes.set(xlim=(x.min(), x.max()), ylim=(y.min(), y.max()), aspect="equal", xlabel="Re z", ylabel="Im z")
+    axes.xaxis.set_major_locator(MaxNLocator(5))  # numbers of any size beside each other
     figure.legend(fontsize="small", loc="outside lower center", ncols=3, frameon=False)
     headline(figure, f"Pseudospectra: {_finding(t)}")
     return figure

@@ -150,6 +150,12 @@ def test_an_error_of_zero_and_the_error_of_one_sample_are_seen():
     assert [line.get_marker() for line in axes.lines[1:]] == ["."]
 
 
+def test_an_error_that_ends_at_zero_says_so():
+    axes = Figure().subplots()
+    plot.errors(axes, comparison([[0.0]] * 5, row("mine", errors=[0.0, 0.2, 1e-3, 0.0, 0.0])), COLOURS)
+    assert words(axes) == ["a tenth: they part", "mine: 0 at the end"]
+
+
 def test_an_error_off_the_page_is_labelled_with_its_size_where_it_leaves():
     axes = Figure().subplots()
     plot.errors(axes, comparison([[0.0]] * 5, row("mine", errors=[0.0, 1.0, 1e6, 1e119, np.nan])), COLOURS)

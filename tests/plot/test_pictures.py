@@ -508,6 +508,8 @@ def test_a_state_of_several_vectors_has_components():
 def test_lines_do_not_break_inside_numbers_and_vectors():
     words = "modulus 1.5 (input x = (0.1, -2, …))"
     assert plot._page._fill(words, 17).splitlines() == ["modulus 1.5", "(input", "x = (0.1, -2, …))"]
+    assert plot._page._fill("up to 19 % of", 9).splitlines() == ["up", "to 19 %", "of"]
+    assert plot._page._fill("off by 4 × 10⁴ times", 10).splitlines() == ["off", "by 4 × 10⁴", "times"]
 
 
 def test_the_gallery_shows_every_stored_picture_and_all_are_light():

@@ -72,6 +72,7 @@ def orbit(*multipliers, trivial=-1):
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_unit_circle_is_seen_beside_a_large_multiplier():
     figure = plot.orbit(orbit(1.0, 1165.0, 0.5, trivial=0))
     axes = figure.axes[2]
@@ -97,3 +98,15 @@ def test_a_portrait_leaves_out_points_that_are_far_from_the_runs_and_says_so(res
     assert sum(line.get_marker() == "o" for line in axes.lines) == drawn
     words = [text.get_text() for text in axes.get_legend().get_texts()]
     assert [word for word in words if "far" in word] == ["1 point far from the runs"] * (drawn < 3)
+
+
+def test_the_sign_of_infinity_covers_no_exponent():
+    values = np.append(np.linspace(-0.5, -3, 40), np.full(20, -np.inf))
+    many = SimpleNamespace(
+        exponents=values, stderr=np.zeros(60), history=np.stack([values, values]), times=np.arange(2.0)
+    )
+    axes = plot.lyapunov(many).axes[1]
+    axes.figure.draw_without_rendering()
+    box = axes.texts[0].get_window_extent()
+    places = axes.transData.transform([(i + 1, value) for i, value in enumerate(values[:40])])
+    assert axes.texts[0].get_text() == "−∞" and not any(box.contains(*place) for place in places)

@@ -1,5 +1,6 @@
 """Transient growth and pseudospectra, drawn from plain values."""
 
+import itertools
 from types import SimpleNamespace
 
 import numpy as np
@@ -87,6 +88,19 @@ def test_boundaries_are_circles_of_a_map_and_upright_lines_of_a_flow():
     np.testing.assert_allclose(np.hypot(*numerical.get_data()), 5.5)
     zero, abscissa = plot.pseudospectrum(FLOW, GRID, abs(GRID) + 0.1).axes[0].lines[1:]
     assert (zero.get_xdata()[0], abscissa.get_xdata()[0]) == (0, 2)
+
+
+@pytest.mark.slow
+def test_numbers_of_any_size_stay_apart_below_a_pseudospectrum():
+    for size in (1e-3, 44100.0, 1e9):
+        figure = plot.pseudospectrum(FLOW, size * GRID, abs(GRID) + 0.1)
+        figure.draw_without_rendering()
+        axes = figure.axes[0]
+        low, high = axes.get_xlim()
+        boxes = [
+            tick.label1.get_window_extent() for tick in axes.xaxis.get_major_ticks() if low <= tick.get_loc() <= high
+        ]
+        assert len(boxes) > 2 and all(one.x1 + 4 < other.x0 for one, other in itertools.pairwise(boxes))
 
 
 def test_a_grid_that_does_not_fit_is_named():
