@@ -115,7 +115,10 @@ def _finding(f: Any) -> str:
     name, best = min(errors.items(), key=lambda item: item[1])
     if not best:
         return f"{says}; {name} is exact"
-    return f"{says}, {abs(1 - ours / best):.0%} {'less' if ours < best else 'more'} than {name}"
+    apart = f"{abs(1 - ours / best):.0%}"
+    if apart == "0%":
+        return f"{says}, as much as {name}"
+    return f"{says}, {apart} {'less' if ours < best else 'more'} than {name}"
 
 
 @reads(f="band split future")
@@ -228,8 +231,8 @@ def forecast_errors(axes: Axes, f: Any) -> None:
     order = sorted(errors, key=lambda name: -errors[name])
     colours = [BLUE if name == _mean_of_all(f) else shade(0.35) for name in order]
     bars = axes.barh(order, [errors[name] for name in order], color=colours, height=0.7)
-    axes.bar_label(bars, [f"{errors[name]:.3g}" for name in order], padding=4)
-    axes.margins(x=0.15)
+    axes.bar_label(bars, [f"{errors[name]:.3g}" for name in order], padding=4, fontsize="small")
+    axes.margins(x=0.25)  # for the numbers
     axes.set(xlabel="mean absolute error at the last step of the horizon")
     title(axes, "Errors on the test part")
 

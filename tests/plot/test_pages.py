@@ -164,3 +164,22 @@ def test_the_numbers_of_bars_are_between_the_names_and_the_edge(least):
     box = figure.axes[0].get_window_extent()
     for text in figure.axes[0].texts:
         assert box.x0 <= text.get_window_extent().x0 and text.get_window_extent().x1 <= box.x1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [1.0, 1e5])
+def test_the_numbers_of_errors_are_inside_of_their_panel(forecast, size):
+    forecast.baselines = {"last value": forecast.split.test.targets + 1.2345 * size}
+    figure = plot.forecast(forecast)
+    figure.draw_without_rendering()
+    right = figure.axes[2].get_window_extent().x1
+    assert all(text.get_window_extent().x1 < right for text in figure.axes[2].texts)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [(0.1, "as much as last value"), (0.1002, "as much as last value"), (0.2, "50% less than last value")],
+)
+def test_a_forecast_that_errs_as_much_as_another_is_not_said_to_err_more(forecast, error, words):
+    forecast.baselines = {"last value": forecast.split.test.targets + error}
+    assert plot._forecast._finding(forecast).endswith(words)
