@@ -28,6 +28,11 @@ def number(value: Any, digits: int = 3) -> str:
     return f"{value + 0.0:.{digits}g}"
 
 
+def percent(share: float) -> str:
+    """A share for a text, such as "90%" and "99.5%"."""
+    return f"{100 * share:.4g}%"
+
+
 def digits_of(times: Any, least: int) -> int:
     """How many significant digits tell the times of a run apart: more than `least` for a run that begins late."""
     first, last = float(times[0]), float(times[-1])

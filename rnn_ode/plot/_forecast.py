@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from .._base.checks import check_count
+from .._base.text import percent
 from ._needs import reads
 from ._page import headline, label_end, page, title
 from ._style import BLUE, PURPLE, RUST, ink, note, shade
@@ -83,7 +84,7 @@ def future(f: Any) -> Figure:
     draw.set(xlabel="row of the series", ylabel=f.columns[0] if f.columns else "value")
     draw.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     _times(draw, f, count + f.steps_ahead[0] - 1)
-    headline(figure, f"What comes next, with the {f.share:.0%} interval")
+    headline(figure, f"What comes next, with the {percent(f.share)} interval")
     return figure
 
 
@@ -163,7 +164,7 @@ def forecast_rows(axes: Axes, f: Any, count: int | None) -> None:
     drawn += [getattr(f.future, name)[:, 0] for name in ("lower", "mean", "upper")]
     cut = known.min() >= 0 and min(values.min() for values in drawn) < 0
     lower, middle, upper, first, mean, last = (np.maximum(values, 0) for values in drawn) if cut else drawn
-    axes.fill_between(rows[shown], lower, upper, color=BLUE, alpha=0.25, lw=0, label=f"{f.share:.0%} interval")
+    axes.fill_between(rows[shown], lower, upper, color=BLUE, alpha=0.25, lw=0, label=f"{percent(f.share)} interval")
     axes.plot(rows[shown], test.targets[shown, -1, 0], color=ink(), lw=1.6, label="series")
     axes.plot(rows[shown], middle, color=BLUE, lw=1.2, ls="--", label="forecast")
     ahead = end + test.gap + np.arange(test.targets.shape[1])

@@ -183,3 +183,11 @@ def test_the_numbers_of_errors_are_inside_of_their_panel(forecast, size):
 def test_a_forecast_that_errs_as_much_as_another_is_not_said_to_err_more(forecast, error, words):
     forecast.baselines = {"last value": forecast.split.test.targets + error}
     assert plot._forecast._finding(forecast).endswith(words)
+
+
+@pytest.mark.parametrize(("share", "words"), [(0.9, "90%"), (0.975, "97.5%"), (0.995, "99.5%"), (0.999, "99.9%")])
+def test_an_interval_of_less_than_everything_is_not_said_to_be_of_all(forecast, share, words):
+    forecast.share = share
+    axes = Figure().subplots()
+    plot.forecast_rows(axes, forecast, None)
+    assert f"{words} interval" in axes.get_legend_handles_labels()[1]

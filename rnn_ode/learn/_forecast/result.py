@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float
 
 from ..._base.checks import check_index, check_on_host, counted
 from ..._base.shown import ShownArrays, Variables
-from ..._base.text import Column, Table, fixed, number, plain
+from ..._base.text import Column, Table, fixed, number, percent, plain
 from ..._files.arrays import as_host_floats
 from .._training.fit import Fit
 from .bands import Band, band_table
@@ -186,7 +186,7 @@ class Forecast(ShownArrays, eqx.Module):
             f"Before the test {', '.join(flat)} repeats itself after {self.season} rows, so that it has no MASE."
             * bool(flat),
             f"MASE is relative to the naive forecast one {ahead} ahead in the past." * (len(flat) < len(self._units)),
-            f"The intervals of {self.share:.0%} cover {self.coverage:.1%} of the test targets.",
+            f"The intervals of {percent(self.share)} cover {self.coverage:.1%} of the test targets.",
             self._why_this_share(),
             f"Preparation: {self.prepared}." * bool(self.prepared),
             self.filled,
@@ -203,7 +203,7 @@ class Forecast(ShownArrays, eqx.Module):
             return ""
         count = len(self.split.validation)
         windows = f"{counted(count, 'validation window')} {'allows' if count == 1 else 'allow'}"
-        return f"The intervals are not of {100 * self.asked:.4g}%: {windows} at most {self.share:.0%}, n/(n + 1)."
+        return f"The intervals are not of {percent(self.asked)}: {windows} at most {percent(self.share)}, n/(n + 1)."
 
     def _name(self, column: Any) -> str:
         return self.columns[column] if self.columns else f"column {column}"
@@ -299,7 +299,7 @@ def future_table(f: Any) -> Table:
     table = band_table(
         f.future,
         f.steps_ahead[0],
-        f"The forecast: the mean of all {count}, with intervals of {f.share:.0%}.",
+        f"The forecast: the mean of all {count}, with intervals of {percent(f.share)}.",
         "rows after the last row of the series",
         list(map(str, times_of(f))) if f.times is not None else None,
         f.columns,

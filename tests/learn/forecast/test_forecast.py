@@ -152,9 +152,11 @@ def test_a_checkpoint_of_other_data_is_refused(tmp_path):
 def test_intervals_from_few_windows_promise_a_smaller_share():
     f = learn.forecast(SINE[:70], gru, history=10, steps=5, **QUIET)
     n = len(f.split.validation)
-    assert n < 9 and f.share == n / (n + 1) and f"intervals of {f.share:.0%}" in f.table()
+    assert n < 9 and f.share == n / (n + 1) and f"intervals of {100 * f.share:.4g}%" in f.table()
     said = " ".join(f.table().split())
-    assert f"The intervals are not of 90%: {n} validation windows allow at most {f.share:.0%}, n/(n + 1)." in said
+    assert (
+        f"The intervals are not of 90%: {n} validation windows allow at most {100 * f.share:.4g}%, n/(n + 1)." in said
+    )
     assert f.to_dict()["coverage"]["asked"] == 0.9 and f.to_dict()["coverage"]["wanted"] == f.share
     enough = learn.forecast(SINE, gru, history=10, steps=5, **QUIET)
     assert enough.share == 0.9 and "The intervals are not" not in enough.table()
