@@ -18,7 +18,7 @@ from .._base.checks import as_floats, as_step, check_count, is_concrete
 from .._base.compiled import compiled
 from .._base.results import RESULTS
 from .._systems.base import AbstractSystem, check_system
-from .orbits_clock import check_period, grid_of, intervals_for, is_driven, rate_of, samples_of
+from .orbits_clock import check_period, grid_of, intervals_for, is_driven, rate_of, samples_of, turns_of
 from .orbits_fill import filled
 from .orbits_kinds import described, extent_of, multipliers_of
 from .orbits_mesh import better_mesh, error_of, evaluated, first_mesh, interpolated, least_error, times_of
@@ -139,7 +139,7 @@ def _of_map(system: AbstractSystem, states: Float[Array, "m N"], length: float) 
     ended = find(system, jnp.roll(states, -1, axis=0)[:, None], jnp.asarray(length, states.dtype), grid, False)
     points = jnp.roll(ended.S[:, 0], 1, axis=0)
     times = jnp.arange(m) * system.stepper().length
-    return _as_orbit(system, ended, grid, points, times.astype(points.dtype), extent_of(states), False)
+    return _as_orbit(system, ended, grid, points, times.astype(points.dtype), extent_of(states), length, False)
 
 
 def _of_flow(
@@ -167,7 +167,7 @@ def _of_flow(
         S, widths = _moved(ended.S, widths, count, uniform)
     points, at = _along(ended.S, widths, ended.T)
     grid, enough = grid_of(system, widths, length, driven), (error <= limit) | bool(intervals)  # pyright: ignore
-    return _as_orbit(system, ended, grid, points, at, extent_of(states), not driven, enough)
+    return _as_orbit(system, ended, grid, points, at, extent_of(states), length, not driven, enough)
 
 
 @partial(jax.jit, static_argnums=(1, 2))
@@ -199,10 +199,12 @@ def _as_orbit(
     points: Array,
     times: Array,
     extent: Array,
+    length: float,
     free: bool,
     enough: Any = True,
 ) -> PeriodicOrbit:
-    found, M, direction = described(system, ended, grid, extent, free), ended.linear.monodromy, ended.linear.rate[-1]
+    found = described(system, ended, grid, extent, free, turns_of(system, length))
+    M, direction = ended.linear.monodromy, ended.linear.rate[-1]
     multipliers = multipliers_of(system, M, direction, found.on_kink, found.converged, free)
     result = RESULTS.where(found.converged & ~jnp.asarray(enough), RESULTS.orbit_inexact, found.result)
     return PeriodicOrbit(

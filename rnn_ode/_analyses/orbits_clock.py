@@ -2,18 +2,21 @@
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
-import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from .._base.checks import is_concrete
+from .._base.compiled import compiled
 from .._paths.base import is_held
 from .._systems.base import AbstractSystem
 from .._systems.dependence import depends_on_first
 from .orbits_mesh import POINTS
 from .orbits_ring import Grid
 
-_MOMENTS = np.array([0.03, 0.21, 0.48, 0.77, 0.96])  # shares of a period at which an input is compared with itself
+_MOMENTS = 509  # of a period, at which an input is compared with itself: pulses are short
+
+_TURNS = 2, 3, 5  # times that the orbit of a flow may have gone round; who goes round four times does so twice
 
 
 def samples_of(system: AbstractSystem) -> int | None:
@@ -52,20 +55,38 @@ def check_period(system: AbstractSystem, h: Array, period: float) -> None:
         return
     if system.time.own_step:
         return
-    at = jnp.asarray(_MOMENTS * period, h.dtype)
-    now, then = (
-        [rate_of(system, h + 0.1 * k, t) for k, t in enumerate(times)]
-        for times in (at, at + jnp.asarray(period, h.dtype))
-    )
-    if not is_concrete(now):
-        return
-    now, then = np.array(now), np.array(then)
-    size = np.max(np.abs(now)) + 1e-300
-    if not np.max(np.abs(now - then)) <= 100 * float(jnp.finfo(h.dtype).eps) ** 0.5 * size:
+    missed, size = _misses(system, h, jnp.asarray(period, h.dtype))
+    if is_concrete(missed) and not missed <= 100 * float(jnp.finfo(h.dtype).eps) ** 0.5 * size:
         raise ValueError(
-            f"period must be one of the input's: dh/dt at a state differs by {np.max(np.abs(now - then)):.2g} between a "
-            f"time and {period:g} later. Give the input's own period, or a whole multiple of it."
+            f"period must be one of the input's: dh/dt at a state differs by {missed:.2g} between a time and {period:g} "
+            "later. Give the input's own period, or a whole multiple of it."
         )
+
+
+@compiled
+def _misses(system: AbstractSystem, h: Array, period: Array) -> tuple[Array, Array]:
+    """Returns by how much dh/dt at a state differs at most between a time and a `period` later, and its size."""
+    number = jnp.arange(_MOMENTS, dtype=h.dtype)
+    times = (number + 0.382) / _MOMENTS * period  # which is at no simple fraction, where an input may jump
+    at = jax.vmap(lambda k, t: rate_of(system, h + 0.1 * (k % 5), t))
+    now, then = at(number, times), at(number, times + period)
+    return jnp.max(jnp.abs(now - then)), jnp.max(jnp.abs(now))
+
+
+def repeats(system: AbstractSystem, h: Array, period: Array) -> Bool[Array, ""]:
+    """Returns whether an input that is a function of time surely has that period."""
+    missed, size = _misses(system, h, period)
+    return missed <= float(jnp.finfo(h.dtype).eps) ** 0.6 * size
+
+
+def turns_of(system: AbstractSystem, period: float) -> tuple[int, ...]:
+    """Returns how often an orbit of that period may have gone round, prime numbers only: who goes round four times does so
+    twice. An orbit under samples is not shorter than they are."""
+    samples = samples_of(system)
+    if samples is None and not system.time.own_step:
+        return _TURNS
+    whole = round(period / system.stepper().length) // (samples or 1)
+    return tuple(k for k in range(2, whole + 1) if whole % k == 0 and all(k % j for j in range(2, k)))
 
 
 class Clock(NamedTuple):

@@ -16,13 +16,12 @@ from .._base.verdict import Verdict, which
 from .._systems.base import AbstractSystem
 from .._systems.time import Discrete
 from .kinks import jumps
+from .orbits_clock import repeats, samples_of
 from .orbits_mesh import error_of, evaluated
 from .orbits_newton import Ended, size_of
 from .orbits_ring import Grid, starts
 
-_UNIFORM = 120  # times at which the orbit of a flow is compared with itself, a multiple of the numbers below
-
-TURNS = (2, 3, 4, 5, 6)  # times that the orbit of a flow may have gone round
+_UNIFORM = 120  # times at which the orbit of a flow is compared with itself
 
 
 class Multipliers(NamedTuple):
@@ -97,22 +96,36 @@ class Described(NamedTuple):
 
 
 @compiled
-def described(system: AbstractSystem, ended: Ended, grid: Grid, extent: Array, free: bool) -> Described:
-    """Returns what an orbit is that a search from a guess of that `extent` ended on."""
+def described(
+    system: AbstractSystem, ended: Ended, grid: Grid, extent: Array, free: bool, turns: tuple[int, ...]
+) -> Described:
+    """Returns what an orbit is that a search from a guess of that `extent` ended on. It may have gone round `turns` times."""
     own_step = system.time.own_step
     S = frozen(ended.S)
     on_kink = _on_kink(system, S, grid) if own_step else jnp.asarray(False)
     error = jnp.zeros((), S.dtype) if own_step else error_of(S, grid.widths)
-    points = S[:, 0] if own_step else evaluated(S, grid.widths, jnp.arange(_UNIFORM, dtype=S.dtype) / _UNIFORM)
+    share = jnp.arange(_UNIFORM, dtype=S.dtype) / _UNIFORM
+
+    def after(turn):
+        if own_step:
+            return jnp.roll(S[:, 0], -round(turn * len(S)), axis=0)
+        return evaluated(S, grid.widths, (share + turn) % 1)
+
+    points = after(0.0)
     size, own = size_of(points), extent_of(points)
     near = float(jnp.finfo(S.dtype).eps) ** 0.4
-    rests = (own <= near * size) | ((own <= 0.01 * extent) & ~ended.converged & (ended.residual <= near * size))
-    count = len(points)
-    turns = [k for k in range(2, count + 1) if count % k == 0] if own_step else TURNS
-    again = [jnp.max(jnp.abs(points - jnp.roll(points, count // k, axis=0))) <= near * own for k in turns]
-    shorter = jnp.any(jnp.stack(again)) if again else jnp.asarray(False)
-    # a constant response to a constant or to a periodic input has no shorter period than what was asked for
-    rests, shorter = (rests & (free | (own_step & (count > 1)))), shorter & (free | own_step)
+    still = own <= near * size
+    rests = still | ((own <= 0.01 * extent) & ~ended.converged & (ended.residual <= near * size))
+
+    def goes_round(k):
+        same = jnp.max(jnp.abs(points - after(1 / k))) <= near * own
+        return same if free or own_step or samples else same & repeats(system, points[0], ended.T / k)
+
+    samples = samples_of(system)
+    shorter = jnp.any(jnp.array([goes_round(k) for k in turns], bool))
+    # an answer that is constant has the period of the input
+    answers = not free and (not own_step or bool(samples))
+    rests, shorter = rests & (not answers) & (len(points) > 1), shorter & ~(still & answers)
     result = RESULTS.where(ended.converged, RESULTS.successful, RESULTS.orbit_not_found)  # pyright: ignore
     result = RESULTS.where(ended.converged & shorter & ~rests, RESULTS.orbit_of_shorter_period, result)
     result = RESULTS.where(rests, RESULTS.orbit_at_rest, result)

@@ -23,8 +23,8 @@ from .._base.compiled import compiled
 from .._base.results import RESULTS
 from .._run.dopri8 import Dopri8
 from .._systems.base import AbstractSystem
-from .orbits_clock import Clock, clock_of, intervals_for, samples_of
-from .orbits_kinds import TURNS, extent_of, multipliers_of
+from .orbits_clock import Clock, clock_of, intervals_for, samples_of, turns_of
+from .orbits_kinds import extent_of, multipliers_of
 from .orbits_mesh import equidistributed, first_mesh, interpolated
 from .orbits_newton import pseudo_inverse, size_of
 from .orbits_result import PeriodicOrbit
@@ -96,7 +96,7 @@ def shot(system: AbstractSystem, states: Float[Array, "n N"], length: float, dri
         count = _count(system, mesh, length, uniform)
         if count is None:
             return None
-        found = shoot(system, guess, times, T, mesh, count, clock)
+        found = shoot(system, guess, times, T, mesh, count, clock, turns_of(system, length))
         if not bool(found.good):
             return None
         if float(found.error) <= _ERROR[jnp.finfo(states.dtype).bits]:
@@ -143,8 +143,18 @@ def estimated(system: AbstractSystem, states: Array, T: Array, count: int, clock
 
 
 @compiled
-def shoot(system: AbstractSystem, guess: Array, times: Array, T: Array, mesh: Mesh, count: int, clock: float) -> Shot:
-    """Returns the orbit near a guess (n, N) at those times, which are shares of the period, with `count` segments."""
+def shoot(
+    system: AbstractSystem,
+    guess: Array,
+    times: Array,
+    T: Array,
+    mesh: Mesh,
+    count: int,
+    clock: float,
+    turns: tuple[int, ...],
+) -> Shot:
+    """Returns the orbit near a guess (n, N) at those times, which are shares of the period, with `count` segments. It is not
+    good if it may have gone round `turns` times."""
     widths = jnp.full(count, 1 / count, guess.dtype)
     if samples_of(system) is None:
         share = mesh.wanted + 0.02 * jnp.sum(mesh.wanted) * mesh.widths
@@ -156,12 +166,12 @@ def shoot(system: AbstractSystem, guess: Array, times: Array, T: Array, mesh: Me
     after, errors = _carried(system, T, x, widths, clocks)
     residual = jnp.max(jnp.abs(after - jnp.roll(x, -1, axis=0)))
     M = _monodromy(system, x, T, widths, clocks)
-    points, at, parts = _dense(system, x, T, widths, clocks, -(-_POINTS // count))
+    points, at, parts = _dense(system, x, T, widths, clocks, -(-_POINTS // count), turns)
     extent, eps = extent_of(points), float(jnp.finfo(x.dtype).eps)
     good = (ended.moved <= eps**0.7) & (T > 0) & jnp.all(jnp.isfinite(M))
-    if clock == 0:
-        comes_back = jnp.any(jnp.max(jnp.abs(parts - x[:1]), axis=1) <= eps**0.4 * extent)
-        good &= (extent > eps**0.4 * size_of(points)) & ~comes_back
+    moves = extent > eps**0.4 * size_of(points)
+    comes_back = jnp.any(jnp.max(jnp.abs(parts - x[:1]), axis=1) <= eps**0.4 * extent)
+    good &= moves & ~comes_back if clock == 0 else ~(moves & comes_back)
     rate = _rate(system, jax.tree.map(lambda leaf: leaf[0], clocks), jnp.zeros((), x.dtype), x[0])
     error = jnp.sum(errors) / jnp.where(extent > 0, extent, 1)
     return Shot(points, at, T, M, rate, residual, error, good, Mesh(widths, _wanted(errors, extent)))
@@ -328,15 +338,14 @@ def _monodromy(system: AbstractSystem, x: Array, T: Array, widths: Array, clocks
 
 
 def _dense(
-    system: AbstractSystem, x: Array, T: Array, widths: Array, clocks: Clock, per: int
+    system: AbstractSystem, x: Array, T: Array, widths: Array, clocks: Clock, per: int, turns: tuple[int, ...]
 ) -> tuple[Array, Array, Array]:
-    """Returns `per` states of each segment, their times as shares of the period, and the states at parts of the period."""
-    starts, parts = _starts(widths), 1 / jnp.asarray(TURNS, x.dtype)
-    within = jnp.arange(per, dtype=x.dtype) / per
-    at = jnp.append(starts[:, None] + widths[:, None] * within[None], parts)
-    i = jnp.append(jnp.repeat(jnp.arange(len(x)), per), jnp.clip(jnp.searchsorted(starts, parts, side="right") - 1, 0))
-    shares = jnp.append(jnp.tile(within, len(x)), (parts - starts[i[-len(parts) :]]) / widths[i[-len(parts) :]])
+    """Returns `per` states of each segment, their times as shares of the period, and the states after each of the turns."""
+    starts, parts = _starts(widths), 1 / jnp.asarray(turns, x.dtype)
+    within, part = jnp.arange(per, dtype=x.dtype) / per, jnp.clip(jnp.searchsorted(starts, parts, side="right") - 1, 0)
+    at = (starts[:, None] + widths[:, None] * within[None]).ravel()
+    i = jnp.append(jnp.repeat(jnp.arange(len(x)), per), part)
+    shares = jnp.append(jnp.tile(within, len(x)), (parts - starts[part]) / widths[part])
     clocks = jax.tree.map(lambda leaf: leaf[i], clocks)
     states, _ = _carried(system, T, x[i], shares * widths[i], clocks._replace(span=shares * clocks.span))
-    k = len(x) * per
-    return states[:k], at[:k], states[k:]
+    return states[: len(at)], at, states[len(at) :]

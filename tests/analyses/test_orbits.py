@@ -207,6 +207,63 @@ def test_samples_repeat():
         ro.periodic_orbit(ro.Flow(lambda t, h, path: path(t) - h, ro.Linear(xs)), np.array([0.3]), 4)
 
 
+@pytest.mark.gate
+def test_a_driven_flow_that_answers_in_a_shorter_period_is_said():
+    """dh/dt = input − h answers with the input's own period, whatever multiple of it is asked for."""
+    xs = np.array([[1.0], [0.0], [-1.0], [0.5]])
+    held = ro.Flow(lambda t, h, path: path(t) - h, xs)
+    free = ro.Flow(lambda t, h, path: jnp.stack([jnp.cos(t), jnp.sin(t)]) - h)
+    for system, h, period, intervals in (
+        (held, np.zeros(1), 8, None),
+        (held, np.zeros(1), 28, 28),
+        (free, np.zeros(2), 6 * np.pi, None),
+        (free, np.zeros(2), 4 * np.pi, 24),
+    ):
+        again = ro.periodic_orbit(system, h, period, intervals=intervals)
+        assert bool(again.result == ro.RESULTS.orbit_of_shorter_period) and not bool(again.converged)
+        assert np.all(np.isnan(again.multipliers)) and again.verdict_name == "UNDETERMINED"
+    traced = jax.jit(lambda h: ro.periodic_orbit(free, h, 6 * np.pi).converged)
+    assert not bool(traced(jnp.zeros(2)))
+
+
+@pytest.mark.gate
+def test_an_answer_need_not_be_shorter_than_what_can_be_asked_for():
+    """Samples are one period of their input, also where they repeat or where the answer is constant; and a field may have a
+    longer period than its orbit has."""
+    twice = np.array([[1.0], [-1.0], [1.0], [-1.0]])
+    tanh, relu = (ro.VanillaCell([[0.5]], [[1.0]], [-2.0 * k], f) for k, f in enumerate((jnp.tanh, jax.nn.relu)))
+    for system, h in (
+        (ro.Map(tanh, twice), 0.3),
+        (ro.Map(relu, twice), 0.0),
+        (ro.Flow(ro.to_ode(tanh, ro.Forward(1)), twice), 0.3),
+        (ro.Flow(ro.to_ode(relu, ro.Forward(1)), twice), 0.0),
+    ):
+        orbit = ro.periodic_orbit(system, np.array([h]), 4)
+        assert bool(orbit.converged) and float(orbit.period) == 4, orbit.result
+    across = ro.Flow(lambda t, h, path: jnp.stack([jnp.cos(2 * t) - h[0], h[1] * (0.5 * jnp.cos(t) - 1)]))
+    orbit = ro.periodic_orbit(across, np.zeros(2), 2 * np.pi)
+    assert bool(orbit.converged) and orbit.verdict_name == "DECAYS"
+
+
+@pytest.mark.gate
+def test_the_period_of_short_pulses_is_checked():
+    """Pulses of a fiftieth of their period 10: few times see them, or do so 6.5 later."""
+    pulses = ro.Flow(lambda t, h, path: jnp.exp(-(((jnp.mod(t, 10.0) - 5.5) / 0.1) ** 2)) - h)
+    with pytest.raises(ValueError, match="period must be one of the input's"):
+        ro.periodic_orbit(pulses, np.zeros(1), 6.5)
+    assert bool(ro.periodic_orbit(pulses, np.zeros(1), 10.0).converged)
+
+
+@pytest.mark.gate
+def test_a_subharmonic_answer_has_its_own_period():
+    """Duffing's oscillator at four times its frequency answers in three periods; multipliers by DOP853 at 1e-12."""
+    system = ro.Flow(lambda t, h, path: jnp.stack([h[1], -0.05 * h[1] - h[0] - h[0] ** 3 + 5 * jnp.cos(4 * t)]))
+    guess = ro.orbit_guess(system, np.array([1.5, 0.0]), 600.0, period=np.pi / 2)
+    orbit = ro.periodic_orbit(system, *guess)
+    assert bool(orbit.converged) and round(float(orbit.period) / (np.pi / 2), 9) == 3
+    np.testing.assert_allclose(orbit.multipliers, [-0.16978567 + 0.87249877j, -0.16978567 - 0.87249877j], atol=1e-7)
+
+
 @pytest.mark.slow
 def test_a_guess_that_leads_elsewhere_is_said():
     at_rest = ro.periodic_orbit(henon(), np.array([0.6, 0.2]), 2)
