@@ -247,11 +247,13 @@ def test_an_answer_need_not_be_shorter_than_what_can_be_asked_for():
 
 @pytest.mark.gate
 def test_the_period_of_short_pulses_is_checked():
-    """Pulses of a fiftieth of their period 10: few times see them, or do so 6.5 later."""
-    pulses = ro.Flow(lambda t, h, path: jnp.exp(-(((jnp.mod(t, 10.0) - 5.5) / 0.1) ** 2)) - h)
+    """Few times see such pulses of period 10, or do so 13.5 later. A disturbance decays by e⁻¹⁰."""
+    pulses = ro.Flow(lambda t, h, path: jnp.exp(-(((jnp.mod(t, 10.0) - 5.5) / 0.2) ** 2)) - h)
     with pytest.raises(ValueError, match="period must be one of the input's"):
-        ro.periodic_orbit(pulses, np.zeros(1), 6.5)
-    assert bool(ro.periodic_orbit(pulses, np.zeros(1), 10.0).converged)
+        ro.periodic_orbit(pulses, np.array([0.1]), 13.5)
+    orbit = ro.periodic_orbit(pulses, np.array([0.1]), 10.0)
+    assert bool(orbit.converged)
+    np.testing.assert_allclose(orbit.multipliers, [np.exp(-10)], rtol=1e-6)
 
 
 @pytest.mark.gate
