@@ -134,11 +134,17 @@ class Search:
 
 
 def is_same(old: Settled, new: Settled) -> bool:
-    """Returns whether two sets are the same one."""
-    reach = 16 * np.finfo(new.cloud.dtype).eps ** 0.5 if new.closing else old.reach
+    """Returns whether two sets are the same one. A window of a chaotic run leaves out parts of its set, so of two sets of a
+    kind either may hold the other."""
     if old.closing != new.closing or len(old.cloud) != len(new.cloud):
         return False
-    apart = np.linalg.norm((new.cloud[:, None] - old.cloud[None]) / old.units, axis=2).min(axis=1)
+    return _holds(old, new) or (old.attractor.kind == new.attractor.kind and _holds(new, old))
+
+
+def _holds(one: Settled, other: Settled) -> bool:
+    """Returns whether the states on a set are on another one."""
+    reach = 16 * np.finfo(one.cloud.dtype).eps ** 0.5 if one.closing else one.reach
+    apart = np.linalg.norm((other.cloud[:, None] - one.cloud[None]) / one.units, axis=2).min(axis=1)
     return bool(np.mean(apart <= reach) >= SHARE)
 
 

@@ -25,6 +25,7 @@ from numpy import ndarray
 from .._base.checks import from_host
 from .._base.compiled import compiled
 from .branches_kernels import MakeSystem
+from .branches_points import left_rows
 
 
 class NormalForm(NamedTuple):
@@ -84,8 +85,7 @@ def normal_form(
     if compute is None or not np.all(np.isfinite(forms.J)):
         return NormalForm(float("nan"), "")
     with np.errstate(all="ignore"):
-        values = np.linalg.eigvals(forms.J.astype(float))
-        if np.sum(np.abs(values - critical) <= eps**0.5 * np.max(np.abs(values))) > 1:
+        if _is_multiple(forms.J.astype(float), critical, eps):
             return NormalForm(float("nan"), _SEVERAL)
         q, p = _eigenvectors(forms.J.astype(float), critical)
         if not (np.all(np.isfinite(q)) and np.all(np.isfinite(p))):
@@ -100,6 +100,18 @@ def normal_form(
     if abs(value) <= eps**0.5 * scale:
         words = "degenerate"
     return NormalForm(value, words)
+
+
+def _is_multiple(J: ndarray, value: complex, eps: float) -> bool:
+    """Returns whether J may have several eigenvalues at a value. What counts is the size of J in their directions: another
+    fast direction does not make two slow ones equal."""
+    values, right = np.linalg.eig(J)
+    k = np.argmin(np.abs(values - value))
+    size = (
+        np.abs(left_rows(right)[k]) @ np.abs(J) @ np.abs(right[:, k])
+    )  # large or not finite for a defective eigenvalue
+    near = eps**0.5 * np.fmin(size, np.max(np.abs(values)))
+    return int(np.sum(np.abs(values - value) <= near)) > 1
 
 
 def _eigenvectors(J: ndarray, value: complex) -> tuple[ndarray, ndarray]:

@@ -8,6 +8,8 @@ from telling import telling
 
 import rnn_ode as ro
 import rnn_ode.plot
+from rnn_ode._analyses.basins_search import is_same
+from rnn_ode._analyses.basins_sets import Attractor, Settled
 
 AXIS = np.linspace(-2, 2, 21)
 GRID = np.stack(np.meshgrid(AXIS, AXIS), axis=-1).reshape(-1, 2)
@@ -121,6 +123,24 @@ def test_maps_have_points_orbits_circles_chaos_and_infinity():
     turn = 1.2 * np.array([[np.cos(0.7), -np.sin(0.7)], [np.sin(0.7), np.cos(0.7)]])
     circle = ro.basins(ro.Map(lambda x, h: jnp.tanh(jnp.asarray(turn) @ h)), GRID[:50])
     assert circle.kinds == ["quasiperiodic"] and abs(circle.attractors[0].exponents[0]) < 1e-3
+
+
+@pytest.mark.gate
+def test_a_window_that_leaves_out_a_part_of_a_chaotic_set_makes_no_second_attractor():
+    """A window of a run over 0 to 1 that saw 0 to 0.7, and one that saw all of it."""
+
+    def settled(end, reach, kind="chaotic"):
+        cloud = np.linspace(0, end, 1024)[:, None]
+        return Settled(Attractor(kind, cloud, np.nan, np.zeros(1)), True, cloud, reach, np.ones(1), False)
+
+    part, whole, orbit = settled(0.7, 0.05), settled(1.0, 0.1), settled(0.7, 0.05, "orbit")
+    assert is_same(part, whole) and is_same(whole, part)
+    assert not is_same(orbit, whole)
+    random = np.random.default_rng(0)
+    states = [
+        random.uniform(low, high, (n, d)) for low, high, n, d in ((-2, 2, 60, 2), (-15, 25, 30, 3), (-15, 25, 30, 3))
+    ]
+    assert ro.basins(lorenz(28.0), states[-1].astype(np.float32)).kinds == ["chaotic"]
 
 
 @pytest.mark.thorough

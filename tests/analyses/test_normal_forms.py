@@ -3,6 +3,7 @@
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from telling import telling
 
 import rnn_ode as ro
 from rnn_ode._analyses.curves_forms import Forms as CurveForms
@@ -163,3 +164,22 @@ def test_the_folds_of_co_oxidation():
     branch = ro.continue_branch(made, inside[0], (0.8, 1.4))
     folds = [one.parameter for one in branch.bifurcations if one.kind == "fold"]
     np.testing.assert_allclose(folds, [1.05220029, 1.04204851], atol=2e-8)
+
+
+@pytest.mark.gate
+@pytest.mark.parametrize("fast", telling([1e2, 1e4, 1e10], 1e4))
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_a_fast_mode_is_not_another_critical_eigenvalue(fast, kind):
+    """dr/dt = r (p − r²) at one turn in 2π has l₁ = −2 with |q| = 1, whatever a fast third state follows."""
+
+    def made(p):
+        def field(t, h, path):
+            x, y, z = h
+            square = x**2 + y**2
+            return jnp.stack([p * x - y - x * square, x + p * y - y * square, fast * (x**2 - z)])
+
+        return ro.Flow(field)
+
+    (hopf,) = ro.continue_branch(made, np.zeros(3, kind), (-1.0, 1.0)).bifurcations
+    assert hopf.criticality == "supercritical"
+    np.testing.assert_allclose(hopf.coefficient, -2, rtol=1e-4)
