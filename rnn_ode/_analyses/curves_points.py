@@ -8,7 +8,7 @@ import numpy as np
 from numpy import ndarray
 
 from .._systems.base import AbstractSystem
-from .branches_points import tangent
+from .branches_points import left_rows, tangent
 from .curves_forms import Forms, coefficient
 from .curves_kernels import PAIRS, Border, Local, correct, look
 
@@ -124,7 +124,13 @@ class Family:
         # a test that is zero within rounding keeps its last sign
         unsure = np.abs(tests) <= noise
         tests = np.where(unsure, 0.0 if near is None else np.copysign(np.abs(tests), near.tests[:-1]), tests)
-        count = np.sum(beyond[others] > self.eps**0.5 * np.max(np.abs(values)))
+        # a fast direction does not make the others uncertain
+        largest, sizes = (
+            np.max(np.abs(values)),
+            np.sum((np.abs(left_rows(right)) @ np.abs(J)) * np.abs(right.T), axis=1),
+        )
+        margin = self.eps**0.5 * np.fmin(sizes, largest) + 16 * self.eps * largest
+        count = np.sum((beyond > margin)[others])
         return Point(
             local.z,
             tangent(_finite(local.derivative), direction / self.units, self.eps) * self.units,

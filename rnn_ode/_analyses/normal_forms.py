@@ -107,9 +107,8 @@ def _is_multiple(J: ndarray, value: complex, eps: float) -> bool:
     fast direction does not make two slow ones equal."""
     values, right = np.linalg.eig(J)
     k = np.argmin(np.abs(values - value))
-    size = (
-        np.abs(left_rows(right)[k]) @ np.abs(J) @ np.abs(right[:, k])
-    )  # large or not finite for a defective eigenvalue
+    # large or not finite for a defective eigenvalue
+    size = np.abs(left_rows(right)[k]) @ np.abs(J) @ np.abs(right[:, k])
     near = eps**0.5 * np.fmin(size, np.max(np.abs(values)))
     return int(np.sum(np.abs(values - value) <= near)) > 1
 

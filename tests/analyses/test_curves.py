@@ -230,6 +230,26 @@ def test_two_bifurcations_meet_where_hand_calculation_puts_them(make_system, kin
 
 
 @pytest.mark.gate
+def test_a_fast_mode_does_not_move_where_bifurcations_meet():
+    """Hopf points at p₀ = 0 meet an eigenvalue p₁ − 0.3 at zero, beside one of −10⁶."""
+
+    def made(p):
+        def field(t, h, path):
+            square = h[0] ** 2 + h[1] ** 2
+            turn = p[0] * h[0] - h[1] - h[0] * square, h[0] + p[0] * h[1] - h[1] * square
+            return jnp.stack([*turn, (p[1] - 0.3) * h[2] - h[2] ** 3, 1e6 * (h[0] ** 2 - h[3])])
+
+        return ro.Flow(field)
+
+    branch = ro.continue_branch(lambda a: made(jnp.stack([a, jnp.full_like(a, -0.5)])), np.zeros(4), (-1.0, 1.0))
+    (hopf,) = branch.bifurcations
+    curve = ro.continue_bifurcation(made, hopf, (hopf.parameter, -0.5), ((-1, 1), (-1, 1)))
+    (event,) = curve.events
+    assert event.kind == "zero-hopf"
+    np.testing.assert_allclose(event.parameters, [0, 0.3], atol=1e-7)
+
+
+@pytest.mark.gate
 def test_the_cusp_of_two_neurons_is_where_hand_calculation_puts_it():
     """At h = 0 tanh'' = 0, so that the cusp is where det(I − W − p₀ I) = (½ − p₀)(1 − p₀) − 0.48 = 0 and p₁ = 0."""
     branch = ro.continue_branch(
