@@ -105,7 +105,7 @@ def test_networks_agree_with_their_peers(run, case, batch, inputs):
     assert {row.inputs for row in rows} == {16 if case == "sequence" else inputs}
 
 
-@pytest.mark.gate
+@pytest.mark.thorough
 @pytest.mark.parametrize("installed", [True, False])
 def test_flows_agree_with_their_peers(run, installed, monkeypatch):
     """A batch under a held input; one under a linear input without the peers, whose rows say what to install."""
@@ -171,7 +171,7 @@ def test_a_search_for_fixed_points_is_timed(run, installed, monkeypatch):
         assert adam.note == "not installed: pip install '.[bench]' in a clone of rnn_ode"
 
 
-@pytest.mark.gate
+@pytest.mark.thorough
 def test_an_orbit_and_a_branch_of_orbits_are_timed(run, monkeypatch):
     monkeypatch.setattr(orbits, "ORBIT", (3, 2.0))
     monkeypatch.setattr(orbits, "BRANCH", (3, 4))
@@ -243,7 +243,7 @@ def test_a_runge_kutta_network_is_timed_beside_diffrax(run, monkeypatch):
     assert all(row.error < 1e-5 for row in rows[::2])  # float32
 
 
-@pytest.mark.gate
+@pytest.mark.thorough
 def test_the_gradient_of_a_flow_is_timed_beside_its_run(run, monkeypatch):
     monkeypatch.setattr(flow_gradient, "SIZES", [(3, 1, 4), (3, 2, 4)])
     monkeypatch.setattr(_precision, "POINT_S", 0.0)
