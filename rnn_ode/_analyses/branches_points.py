@@ -126,7 +126,7 @@ def _spectrum_of(system: AbstractSystem, J: ndarray, change: Callable[[], ndarra
     _, distance = system.time.region.position(values, xp=np)
     order = np.argsort(-distance, kind="stable")
     values, right, distance = values[order], right[:, order], distance[order]
-    left = left_rows(right)
+    left = _left_rows(right)
     missed = np.abs(np.sum(left * (J @ right - right * values).T, axis=1))  # the error of LAPACK, to first order
     condition = np.sum(np.abs(left) * np.abs(right.T), axis=1)
     near = np.any(np.abs(distance) <= 1e-2 * np.max(np.abs(values)))  # further from the boundary no sign is uncertain
@@ -138,7 +138,13 @@ def _spectrum_of(system: AbstractSystem, J: ndarray, change: Callable[[], ndarra
     return Spectrum(values, distance, reach, condition)
 
 
-def left_rows(right: ndarray) -> ndarray:
+def sizes_along(J: ndarray, right: ndarray) -> ndarray:
+    """Returns the size (N,) of J in the direction of each eigenvector, |yᴴ| |J| |x|. A fast direction does not enlarge the
+    sizes of slow ones. A size is large or not finite where the eigenvalue is defective."""
+    return np.sum((np.abs(_left_rows(right)) @ np.abs(J)) * np.abs(right.T), axis=1)
+
+
+def _left_rows(right: ndarray) -> ndarray:
     """Returns the left eigenvectors yᴴ in rows, of yᴴx = 1; infinite where J has too few eigenvectors."""
     lengths = np.maximum(row_lengths(np.abs(right)), 1e-300)[:, None]
     try:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy import ndarray
 
 from .._systems.base import AbstractSystem
-from .branches_points import left_rows, tangent
+from .branches_points import sizes_along, tangent
 from .curves_forms import Forms, coefficient
 from .curves_kernels import PAIRS, Border, Local, correct, look
 
@@ -125,11 +125,8 @@ class Family:
         unsure = np.abs(tests) <= noise
         tests = np.where(unsure, 0.0 if near is None else np.copysign(np.abs(tests), near.tests[:-1]), tests)
         # a fast direction does not make the others uncertain
-        largest, sizes = (
-            np.max(np.abs(values)),
-            np.sum((np.abs(left_rows(right)) @ np.abs(J)) * np.abs(right.T), axis=1),
-        )
-        margin = self.eps**0.5 * np.fmin(sizes, largest) + 16 * self.eps * largest
+        largest = np.max(np.abs(values))
+        margin = self.eps**0.5 * np.fmin(sizes_along(J, right), largest) + 16 * self.eps * largest
         count = np.sum((beyond > margin)[others])
         return Point(
             local.z,

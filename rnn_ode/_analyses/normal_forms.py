@@ -25,7 +25,7 @@ from numpy import ndarray
 from .._base.checks import from_host
 from .._base.compiled import compiled
 from .branches_kernels import MakeSystem
-from .branches_points import left_rows
+from .branches_points import sizes_along
 
 
 class NormalForm(NamedTuple):
@@ -107,9 +107,7 @@ def _is_multiple(J: ndarray, value: complex, eps: float) -> bool:
     fast direction does not make two slow ones equal."""
     values, right = np.linalg.eig(J)
     k = np.argmin(np.abs(values - value))
-    # large or not finite for a defective eigenvalue
-    size = np.abs(left_rows(right)[k]) @ np.abs(J) @ np.abs(right[:, k])
-    near = eps**0.5 * np.fmin(size, np.max(np.abs(values)))
+    near = eps**0.5 * np.fmin(sizes_along(J, right)[k], np.max(np.abs(values)))
     return int(np.sum(np.abs(values - value) <= near)) > 1
 
 

@@ -25,9 +25,9 @@ _UNIFORM = 120  # times at which the orbit of a flow is compared with itself
 
 
 class Multipliers(NamedTuple):
-    """The multipliers (N,), largest first, the place of the trivial one (−1 for none), its error, and the verdict."""
+    """The fields of a `PeriodicOrbit` with these names."""
 
-    values: Complex[Array, " N"]
+    multipliers: Complex[Array, " N"]
     trivial: Int[Array, ""]
     trivial_error: Float[Array, ""]
     verdict: Verdict
@@ -80,9 +80,9 @@ def _multipliers(system: AbstractSystem, M: Any, f: Any, on_kink: Any, free: boo
 
 
 def _masked(found: Multipliers, converged: Any) -> Multipliers:
-    xp = found.values.__array_namespace__()
-    values = xp.where(converged, found.values, xp.nan)
-    return found._replace(values=values, verdict=which(Verdict, converged, found.verdict, Verdict.UNDETERMINED))
+    xp = found.multipliers.__array_namespace__()
+    values = xp.where(converged, found.multipliers, xp.nan)
+    return found._replace(multipliers=values, verdict=which(Verdict, converged, found.verdict, Verdict.UNDETERMINED))
 
 
 class Described(NamedTuple):
@@ -117,11 +117,12 @@ def described(
     still = own <= near * size
     rests = still | ((own <= 0.01 * extent) & ~ended.converged & (ended.residual <= near * size))
 
+    samples = samples_of(system)
+
     def goes_round(k):
         same = jnp.max(jnp.abs(points - after(1 / k))) <= near * own
         return same if free or own_step or samples else same & repeats(system, points[0], ended.T / k)
 
-    samples = samples_of(system)
     shorter = jnp.any(jnp.array([goes_round(k) for k in turns], bool))
     # an answer that is constant has the period of the input
     answers = not free and (not own_step or bool(samples))
